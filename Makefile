@@ -1,0 +1,43 @@
+# The two commands of the README are `make run` and `make test`; the rest is for those who build the house.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+
+.PHONY: help run test check fix bench clean
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
+
+$(VENV)/app.done: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+	touch $@
+
+$(VENV)/tests.done: tests/requirements.txt $(VENV)/app.done
+	$(BIN)/pip install --disable-pip-version-check -q -r tests/requirements.txt
+	touch $@
+
+run: $(VENV)/app.done ## the app, in your browser
+	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+test: $(VENV)/tests.done ## all tests, those in a real Chromium included
+	bash tests/chromium.sh
+	$(BIN)/pytest
+
+check: $(VENV)/tests.done ## lint, types and floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_floors.py
+
+fix: $(VENV)/tests.done ## what lint can mend by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON each
+	bash tests/chromium.sh
+	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file; done
+
+clean: ## forget the virtual environment
+	rm -rf $(VENV)

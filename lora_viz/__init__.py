@@ -1,0 +1,1 @@
+"""Small real LoRA layers, trained live and recorded so that they can be watched."""

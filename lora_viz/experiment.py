@@ -1,0 +1,240 @@
+"""Which experiment is meant? One frozen, checked, flat description: it is the URL, the cache key and the argument.
+
+Standard library only: this is the ground floor of the house.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+__all__ = ["CHOICES", "LIMITS", "TASK_FIELDS", "Experiment", "ExperimentError", "Sweep", "nearest_possible", "parse_field"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "task": ("low_rank", "full_rank"),
+    "spectrum": ("flat", "power", "exponential"),
+    "scaling_rule": ("lora", "rslora", "constant"),
+    "init": ("kaiming", "gaussian", "zero_a", "both_zero", "both_random"),
+    "optimizer": ("sgd", "adam", "adamw"),
+    "schedule": ("constant", "linear"),
+    "dtype": ("float64", "float32"),
+}
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "d_in": (1, 512),
+    "d_out": (1, 512),
+    "target_rank": (0, 512),
+    "noise": (0.0, 10.0),
+    "condition": (1.0, 1e6),
+    "samples": (1, 65_536),
+    "rank": (1, 512),
+    "alpha": (0.0, 1024.0),
+    "lr": (0.0, 1e6),
+    "lr_ratio": (0.0, 1e4),
+    "weight_decay": (0.0, 10.0),
+    "warmup": (0, 20_000),
+    "batch": (0, 65_536),
+    "steps": (0, 20_000),
+    "seed": (0, 2**31 - 1),
+    "init_seed": (0, 2**31 - 1),
+}
+
+# What every member of a sweep has in common: the task they all learn, and how long and how precisely.
+TASK_FIELDS = ("task", "d_in", "d_out", "target_rank", "spectrum", "noise", "condition", "samples", "seed")
+SHARED_FIELDS = (*TASK_FIELDS, "batch", "steps", "schedule", "warmup", "dtype")
+
+
+class ExperimentError(ValueError):
+    """One sentence that names what was given and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Experiment:
+    """What is to be trained, on what, and how? Every field may be a URL parameter of the same name.
+
+    ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in).
+    ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
+    covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
+    usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024). ``seed`` draws base weight, target, data,
+    batches and factors; ``init_seed`` draws other factors for the same task. Raises ExperimentError.
+    """
+
+    task: str = "low_rank"
+    d_in: int = 32
+    d_out: int = 24
+    target_rank: int = 4
+    spectrum: str = "power"
+    noise: float = 0.0
+    condition: float = 1.0
+    samples: int = 256
+    rank: int = 4
+    alpha: float = 8.0
+    scaling_rule: str = "lora"
+    init: str = "kaiming"
+    optimizer: str = "adam"
+    lr: float = 0.02
+    lr_ratio: float = 1.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup: int = 0
+    batch: int = 0
+    steps: int = 300
+    seed: int = 0
+    init_seed: int = 0
+    dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name))
+        most = min(self.d_in, self.d_out)
+        if self.rank > most:
+            raise ExperimentError(
+                f"rank={self.rank} is not possible: a layer of {self.d_out}×{self.d_in} allows 1 to {most}."
+            )
+        if self.task == "low_rank" and self.target_rank > most:
+            raise ExperimentError(
+                f"target_rank={self.target_rank} is not possible: a layer of {self.d_out}×{self.d_in} allows 0 to {most}."
+            )
+        if self.batch > self.samples:
+            raise ExperimentError(
+                f"batch={self.batch} is not possible: there are {self.samples} samples (0 means all of them)."
+            )
+
+    @property
+    def scaling(self) -> float:
+        """By which factor s is BA multiplied? α/r (Hu et al. 2021), α/√r (rsLoRA, Kalajdzievski 2023) or α."""
+        match self.scaling_rule:
+            case "rslora":
+                return self.alpha / math.sqrt(self.rank)
+            case "constant":
+                return float(self.alpha)
+            case _:
+                return self.alpha / self.rank
+
+    @property
+    def true_rank(self) -> int:
+        """Which rank does the target update have?"""
+        return min(self.d_in, self.d_out) if self.task == "full_rank" else self.target_rank
+
+    @property
+    def task_key(self) -> tuple[Any, ...]:
+        """What decides base weight, target and data? Two experiments with equal keys share them."""
+        return tuple(getattr(self, name) for name in TASK_FIELDS)
+
+    def to_query(self) -> dict[str, str]:
+        """How is this experiment written in a URL? All fields, so that a link outlives a change of defaults."""
+        return {field.name: _text(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str], default: Experiment | None = None) -> Experiment:
+        """Which experiment does this URL mean? Unnamed fields keep ``default``'s. Raises ExperimentError."""
+        known = {field.name for field in fields(cls)}
+        values = {name: parse_field(name, text) for name, text in query.items() if name in known}
+        return replace(default or cls(), **values)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Which experiments are trained together? Some on the same task that differ along named axes."""
+
+    experiments: tuple[Experiment, ...]
+
+    def __post_init__(self) -> None:
+        if not self.experiments:
+            raise ExperimentError("a sweep of 0 experiments was given: at least 1 is needed.")
+        first = self.experiments[0]
+        for name in SHARED_FIELDS:
+            given = {getattr(e, name) for e in self.experiments}
+            if len(given) > 1:
+                raise ExperimentError(
+                    f"the sweep mixes {name}={sorted(given)!r}: all its experiments must share {name} (first: {getattr(first, name)!r})."
+                )
+
+    @classmethod
+    def over(cls, base: Experiment, **axes: Iterable[Any]) -> Sweep:
+        """Every combination of the axes' values on top of ``base``, the last axis running fastest."""
+        names = tuple(axes)
+        combinations = itertools.product(*(tuple(axes[name]) for name in names))
+        return cls(tuple(replace(base, **dict(zip(names, values, strict=True))) for values in combinations))
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Along which fields do the experiments differ?"""
+        return tuple(
+            field.name for field in fields(Experiment) if len({getattr(e, field.name) for e in self.experiments}) > 1
+        )
+
+    def __len__(self) -> int:
+        return len(self.experiments)
+
+    def __getitem__(self, index: int) -> Experiment:
+        return self.experiments[index]
+
+
+def nearest_possible(default: Experiment, values: Mapping[str, Any]) -> tuple[Experiment, tuple[str, ...]]:
+    """Which experiment is nearest to these values, each allowed but maybe not together? And what had to give, in words.
+
+    Ranks are cut to what the layer's shape allows, the batch to the number of samples.
+    """
+    asked = {name: getattr(default, name) for name in TASK_FIELDS + ("rank", "batch")} | dict(values)
+    most = min(asked["d_in"], asked["d_out"])
+    fitted = dict(values)
+    said = []
+    for name, limit in (("rank", most), ("target_rank", most), ("batch", asked["samples"])):
+        if asked[name] > limit and not (name == "target_rank" and asked["task"] == "full_rank"):
+            fitted[name] = limit
+            if name in values:
+                where = "samples" if name == "batch" else f"a layer of {asked['d_out']}×{asked['d_in']}"
+                said.append(f"{name}={asked[name]} does not go with {where}: shown is {name}={limit}.")
+    return replace(default, **fitted), tuple(said)
+
+
+def parse_field(name: str, text: str) -> Any:
+    """What value does this text give to the field ``name``? Raises ExperimentError, also for NaN and infinities."""
+    kind = type(getattr(_DEFAULT, name))
+    if kind is str:
+        value: Any = text
+    else:
+        try:
+            value = kind(float(text)) if kind is float else int(text)
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            raise ExperimentError(f"{name}={_short(text)} is not {wanted}: {_allowed(name)}.") from None
+    _check(name, value)
+    return value
+
+
+def _check(name: str, value: Any) -> None:
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise ExperimentError(f"{name}={_short(value)} is unknown: {_allowed(name)}.")
+        return
+    low, high = LIMITS[name]
+    whole = isinstance(low, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        wanted = "a whole number" if whole else "a number"
+        raise ExperimentError(f"{name}={_short(value)} is not {wanted}: {_allowed(name)}.")
+    if not math.isfinite(value) or not low <= value <= high:
+        raise ExperimentError(f"{name}={_short(value)} is out of range: {_allowed(name)}.")
+
+
+def _allowed(name: str) -> str:
+    if name in CHOICES:
+        return f"allowed are {', '.join(CHOICES[name])}"
+    low, high = LIMITS[name]
+    return f"allowed is {low:g} to {high:g}"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _text(value: str | int | float) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+_DEFAULT = Experiment()

@@ -1,0 +1,213 @@
+"""What moves? Panels over one playhead, packed once for the browser: a header and the arrays behind it.
+
+A film is a record's pictures as data. Every panel shares the film's axis (steps, ranks, sizes): frame t of each shows
+the same moment. Arrays are (T, …) where they move and keep their own shape where they stand still.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+__all__ = [
+    "Bars",
+    "Cloud",
+    "Film",
+    "Group",
+    "HeatMap",
+    "Lines",
+    "Mark",
+    "Points",
+    "Readout",
+    "Row",
+    "Series",
+    "Span",
+]
+
+Array = Float[np.ndarray, "..."]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Series:
+    """One curve over the film's axis; ``low`` and ``high`` draw a band. NaN ends it."""
+
+    name: str
+    colour: str
+    y: Array
+    low: Array | None = None
+    high: Array | None = None
+    dash: bool = False
+    dots: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """A labelled place on the axis."""
+
+    at: float
+    label: str
+    colour: str = "faint"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Lines:
+    """Curves over the axis. ``scale`` "log" leaves a strip at the bottom for exact zeros. Dragging it scrubs."""
+
+    title: str
+    series: tuple[Series, ...]
+    y_label: str
+    scale: Literal["linear", "log"] = "linear"
+    x_scale: Literal["linear", "log", "sqrt"] = "linear"
+    marks: tuple[Mark, ...] = ()
+    span: int = 6
+    row: int = 0
+    kind: str = "lines"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class HeatMap:
+    """A matrix, (m, n) or (T, m, n), on a scale that is zero-centred, symmetric and printed. Gradients are hatched.
+
+    ``limit`` is one number for the whole film, or one a frame where the matrix only changes its size.
+    """
+
+    title: str
+    colour: str
+    values: Array
+    limit: float | Array
+    caption: tuple[str, ...] = ()
+    hatched: bool = False
+    span: int = 4
+    row: int = 0
+    kind: str = "heatmap"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Group:
+    """One set of bars, (k,) or (T, k)."""
+
+    name: str
+    colour: str
+    values: Array
+    outline: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Bars:
+    """Bars of k named things; groups are drawn over each other, outlines on top. ``scale`` "log" shows 0 as no bar."""
+
+    title: str
+    labels: tuple[str, ...]
+    groups: tuple[Group, ...]
+    y_label: str
+    scale: Literal["linear", "log"] = "linear"
+    caption: tuple[str, ...] = ()
+    span: int = 6
+    row: int = 0
+    kind: str = "bars"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Points:
+    """Some points, (n, d) or (T, n, d), d = 1, 2 or 3."""
+
+    name: str
+    colour: str
+    xyz: Array
+    style: Literal["dot", "ring", "probe", "ghost"] = "dot"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Span:
+    """A subspace through 0: a basis, (k, d) or (T, k, d), k ≤ 3 vectors whose lengths are drawn; NaN rows are not."""
+
+    name: str
+    colour: str
+    basis: Array
+    style: Literal["fill", "axes"] = "fill"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Cloud:
+    """A point cloud and subspaces in 1, 2 or 3 dimensions, drawn to ±limit on every axis; 3-D turns by dragging."""
+
+    title: str
+    colour: str
+    dimension: int
+    limit: float
+    points: tuple[Points, ...]
+    spans: tuple[Span, ...] = ()
+    axes: str = ""
+    caption: tuple[str, ...] = ()
+    span: int = 4
+    row: int = 0
+    kind: str = "cloud"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A label and its reading: one text, or one a frame."""
+
+    label: str
+    text: tuple[str, ...]
+    colour: str = "ink"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readout:
+    """Measured numbers in words, at the playhead."""
+
+    title: str
+    rows: tuple[Row, ...]
+    span: int = 4
+    row: int = 0
+    kind: str = "readout"
+
+
+Panel = Lines | HeatMap | Bars | Cloud | Readout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Film:
+    """All that moves on a page. ``axis`` names what the playhead runs over, ``values`` says where frame t lies on it."""
+
+    axis: str
+    values: Float[np.ndarray, "T"]
+    panels: tuple[Panel, ...]
+    start: int
+    seconds_per_frame: float = 1 / 40
+    narration: tuple[str, ...] = ()
+
+    def to_bytes(self, **beside: Any) -> bytes:
+        """A header of JSON, its length in front, then all arrays as little-endian float32.
+
+        The header holds the film, ``beside`` it what else the browser must know, and a fingerprint of the film.
+        """
+        arrays: list[np.ndarray] = []
+        film = _describe(self, arrays)
+        body = b"".join(a.tobytes() for a in arrays)
+        run = f"{zlib.crc32(body, zlib.crc32(_json(film))):08x}"
+        header = _json({"film": film, "run": run, **beside})
+        header += b" " * (-(len(header) + 4) % 4)
+        return len(header).to_bytes(4, "little") + header + body
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _describe(value: Any, arrays: list[np.ndarray]) -> Any:
+    if isinstance(value, np.ndarray):
+        offset = sum(a.size for a in arrays)
+        arrays.append(np.ascontiguousarray(value, dtype="<f4"))
+        return {"array": [offset, *value.shape]}
+    if is_dataclass(value):
+        return {field.name: _describe(getattr(value, field.name), arrays) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_describe(item, arrays) for item in value]
+    return value

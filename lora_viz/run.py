@@ -1,0 +1,123 @@
+"""What happened? A task and the recorded history of the adapters that learned it: NumPy arrays, nothing to compute with.
+
+Convention of the whole house (PEFT's): y = W x + s·B(A x), A (rank, d_in), B (d_out, rank), ΔW = s·B A (d_out, d_in).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lora_viz.experiment import Experiment, Sweep
+
+__all__ = ["GradientCheck", "MergeReport", "Run", "Task", "recorded_steps"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What is there to learn? A frozen base weight, the update that a teacher hides, and samples of it.
+
+    The loss of every run is L = 1/(2n) Σ‖y − t‖²; it depends on the samples only through ``input_covariance`` XᵀX/n,
+    ``cross_covariance`` RᵀX/n with the residuals R = T − X Wᵀ, and ``residual_energy`` ‖R‖²/n.
+    """
+
+    base_weight: Float[np.ndarray, "d_out d_in"]
+    target_delta: Float[np.ndarray, "d_out d_in"]
+    inputs: Float[np.ndarray, "n d_in"]
+    residuals: Float[np.ndarray, "n d_out"]
+    input_covariance: Float[np.ndarray, "d_in d_in"]
+    cross_covariance: Float[np.ndarray, "d_out d_in"]
+    residual_energy: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """What happened to each adapter of a sweep, at the recorded steps?
+
+    ``A[i]`` is (T, rank_i, d_in), ``B[i]`` (T, d_out, rank_i): the state after ``steps[t]`` updates. ``loss``,
+    ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter whose next
+    update would not be a number keeps its last finite state; ``diverged_at[i]`` is that step (−1: it never happened)
+    and its loss and gradient norms are NaN from there on.
+    """
+
+    sweep: Sweep
+    task: Task
+    steps: Int[np.ndarray, "T"]
+    loss: Float[np.ndarray, "T N"]
+    grad_A_norm: Float[np.ndarray, "T N"]
+    grad_B_norm: Float[np.ndarray, "T N"]
+    A: tuple[Float[np.ndarray, "T _ d_in"], ...]
+    B: tuple[Float[np.ndarray, "T d_out _"], ...]
+    diverged_at: Int[np.ndarray, "N"]
+    device: str
+
+    @property
+    def experiment(self) -> Experiment:
+        """The first (for a run of one: the) experiment."""
+        return self.sweep[0]
+
+    def last(self, adapter: int = 0) -> int:
+        """Index of the last recorded step at which this adapter still had a finite loss."""
+        alive = np.flatnonzero(np.isfinite(self.loss[:, adapter]))
+        return int(alive[-1]) if len(alive) else 0
+
+    def delta_weight(self, adapter: int = 0) -> Float[np.ndarray, "T d_out d_in"]:
+        """ΔW = s·B A at every recorded step."""
+        return self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientCheck:
+    """Do autograd and the formula agree? Frobenius norms of both, and the largest entrywise difference, per step."""
+
+    steps: Int[np.ndarray, "T"]
+    autograd_A: Float[np.ndarray, "T"]
+    autograd_B: Float[np.ndarray, "T"]
+    formula_A: Float[np.ndarray, "T"]
+    formula_B: Float[np.ndarray, "T"]
+    difference_A: Float[np.ndarray, "T"]
+    difference_B: Float[np.ndarray, "T"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MergeReport:
+    """Is the merged layer the same? One row a relative size ρ = ‖ΔW‖/‖W‖, one column a dtype.
+
+    ``max_difference`` and ``relative_difference`` compare the outputs merged and unmerged, ``unmerge_drift`` is
+    max|W − unmerge(merge(W))|, ``unchanged`` the share of weights that the merge leaves bit-identical although their
+    ΔW is not 0, ``lost`` the relative error ‖(W′−W) − ΔW‖/‖ΔW‖ of the update that arrived. ``base``, ``delta``,
+    ``merged`` and ``arrived`` = W′−W are those of ``dtypes[shown]``; ``mistakes`` (S, M) are the relative output errors
+    of merging right and wrong.
+    """
+
+    dtypes: tuple[str, ...]
+    sizes: Float[np.ndarray, "S"]
+    max_difference: Float[np.ndarray, "S D"]
+    relative_difference: Float[np.ndarray, "S D"]
+    unmerge_drift: Float[np.ndarray, "S D"]
+    unchanged: Float[np.ndarray, "S D"]
+    lost: Float[np.ndarray, "S D"]
+    shown: int
+    base: Float[np.ndarray, "d_out d_in"]
+    delta: Float[np.ndarray, "S d_out d_in"]
+    merged: Float[np.ndarray, "S d_out d_in"]
+    arrived: Float[np.ndarray, "S d_out d_in"]
+    mistake_names: tuple[str, ...]
+    mistakes: Float[np.ndarray, "S M"]
+    trained_size: float
+
+
+def recorded_steps(steps: int, records: int) -> list[int]:
+    """At which steps is the state kept? All of them if they fit; else every one near 0, where the story is, then sparser.
+
+    The gaps grow geometrically and the last step is always kept: at most ``records`` entries, at least 2.
+    """
+    if steps + 1 <= records:
+        return list(range(steps + 1))
+    if records <= 2:
+        return [0, steps]
+    dense = records // 2
+    tail = np.geomspace(dense, steps, records - dense)
+    return sorted({*range(dense), *(int(round(x)) for x in tail)})

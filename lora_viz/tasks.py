@@ -1,0 +1,86 @@
+"""What is there to learn? Synthetic teachers with a known target, drawn from named generator streams."""
+
+from __future__ import annotations
+
+import zlib
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lora_viz.experiment import TASK_FIELDS, Experiment
+from lora_viz.run import Task
+
+__all__ = ["TARGET_NORM", "batches", "make_task", "stream", "target_spectrum"]
+
+TARGET_NORM = 4.0  # σ₁ of every target: against inputs of unit variance a loss of some units, whatever the spectrum
+
+
+def stream(name: str, *keys: int) -> np.random.Generator:
+    """Whose randomness is this? A generator of its own for each name, so that one change re-rolls nothing else."""
+    return np.random.default_rng([zlib.crc32(name.encode()), *keys])
+
+
+def target_spectrum(experiment: Experiment) -> Float[np.ndarray, "k"]:
+    """Singular values of the target update: flat, 1/i or 0.7^(i−1), the first always TARGET_NORM."""
+    i = np.arange(1, experiment.true_rank + 1, dtype=float)
+    shapes = {"flat": np.ones_like(i), "power": 1 / i, "exponential": 0.7 ** (i - 1)}
+    return TARGET_NORM * shapes[experiment.spectrum]
+
+
+def make_task(experiment: Experiment) -> Task:
+    """Base weight, hidden update and samples of an experiment: a function of its task fields and seed alone.
+
+    With at least d_in samples the inputs are whitened and then stretched, so that their covariance has exactly the
+    condition number asked for (1: exactly isotropic); with fewer they stay as drawn.
+    """
+    return _draw(Experiment(rank=1, **dict(zip(TASK_FIELDS, experiment.task_key, strict=True))))
+
+
+@lru_cache(maxsize=64)
+def _draw(e: Experiment) -> Task:
+    base_weight = stream("base", e.seed).standard_normal((e.d_out, e.d_in)) / np.sqrt(e.d_in)
+    most = min(e.d_in, e.d_out)
+    teacher = stream("target", e.seed)
+    # Drawn at full width and then cut: a higher target rank keeps the directions of the lower one.
+    left = np.linalg.qr(teacher.standard_normal((e.d_out, most)))[0]
+    right = np.linalg.qr(teacher.standard_normal((e.d_in, most)))[0]
+    sigma = target_spectrum(e)
+    target = (left[:, : len(sigma)] * sigma) @ right[:, : len(sigma)].T
+
+    inputs = stream("inputs", e.seed).standard_normal((e.samples, e.d_in))
+    variances = e.condition ** -np.linspace(0, 1, e.d_in)
+    variances *= e.d_in / variances.sum()
+    axes = np.linalg.qr(stream("axes", e.seed).standard_normal((e.d_in, e.d_in)))[0]
+    if e.samples >= e.d_in:
+        inputs = np.linalg.qr(inputs)[0] * np.sqrt(e.samples)
+    if e.condition != 1:
+        inputs = inputs @ (axes * np.sqrt(variances)) @ axes.T  # the symmetric root: the cloud is stretched, not turned
+    residuals = inputs @ target.T
+    if e.noise:
+        residuals = residuals + e.noise * stream("noise", e.seed).standard_normal((e.samples, e.d_out))
+
+    isotropic = e.samples >= e.d_in and e.condition == 1
+    covariance = np.eye(e.d_in) if isotropic else inputs.T @ inputs / e.samples
+    task = Task(
+        base_weight=base_weight,
+        target_delta=target,
+        inputs=inputs,
+        residuals=residuals,
+        input_covariance=covariance,
+        cross_covariance=residuals.T @ inputs / e.samples,
+        residual_energy=float(np.sum(residuals**2) / e.samples),
+    )
+    for array in (base_weight, target, inputs, residuals, covariance, task.cross_covariance):
+        array.flags.writeable = False  # shared by every caller of the cache
+    return task
+
+
+def batches(experiment: Experiment) -> Int[np.ndarray, "steps_and_one batch"]:
+    """Which samples does each step see? One shuffled epoch after another, the same for every adapter of a sweep."""
+    e = experiment
+    rng = stream("batches", e.seed)
+    per_epoch = e.samples // e.batch
+    epochs = -(-(e.steps + 1) // per_epoch)
+    order = [rng.permutation(e.samples)[: per_epoch * e.batch].reshape(per_epoch, e.batch) for _ in range(epochs)]
+    return np.concatenate(order)[: e.steps + 1]

@@ -1,0 +1,259 @@
+"""What happens when these adapters are trained? One engine: a stack of any adapters on one task, as one batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lora_viz.experiment import Experiment, ExperimentError, Sweep
+from lora_viz.lora import initial_factors
+from lora_viz.optim import RULES, Rule, Segment, schedule_factor
+from lora_viz.run import GradientCheck, Run, Task, recorded_steps
+from lora_viz.spectra import covariance_root, factor_gradients, full_gradient, least_squares
+from lora_viz.stack import Stack, StackedGradient, family, pack
+from lora_viz.tasks import batches, make_task
+
+__all__ = ["autograd_check", "available_devices", "losses", "train", "use_one_thread"]
+
+# Beyond these magnitudes the next gradient, a product of three factors, may not be a number.
+BOUND = {torch.float64: 1e75, torch.float32: 1e12}
+
+
+def available_devices() -> tuple[str, ...]:
+    """Where can be trained here?"""
+    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+def train(sweep: Sweep, device: str = "cpu", *, records: int = 161) -> Run:
+    """Train every adapter of a sweep as one batch and record at most ``records`` steps of each.
+
+    Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one that diverges is frozen at its
+    last finite state and marked, the rest go on. Raises ExperimentError for a device that is not there.
+    """
+    if device not in available_devices():
+        raise ExperimentError(f"device={device} is not here: allowed are {', '.join(available_devices())}.")
+    if device == "cpu":
+        use_one_thread()
+    with torch.inference_mode():
+        return _train(sweep, device, records)
+
+
+def use_one_thread() -> None:
+    """A second thread costs more than it brings at these sizes, and 20 to 45 times more in company."""
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+def _train(sweep: Sweep, device: str, records: int) -> Run:
+    e, task = sweep[0], make_task(sweep[0])
+    dtype = getattr(torch, e.dtype)
+    stack = pack(sweep, dtype, device)
+    total, split = stack.total, stack.total * e.d_in
+
+    kept = recorded_steps(e.steps, records)
+    slot = {k: t for t, k in enumerate(kept)}
+    history = torch.empty(len(kept), total * (e.d_in + e.d_out), dtype=dtype, device=device)
+    norms = torch.empty(2, len(kept), total, dtype=dtype, device=device)
+    spare = torch.empty_like(history[:2]) if len(kept) > 1 else torch.empty_like(history).repeat(2, 1)
+    gradient = StackedGradient(stack, history, e.d_in, e.d_out)
+    rules: list[Rule] = [
+        RULES[name](segment, gradient.flat[segment.start : segment.stop])
+        for name, segment in _segments(sweep, stack, split, history)
+    ]
+    statistics = _Statistics(task, e, history)
+    frozen: dict[int, tuple[int, Tensor, Tensor]] = {}
+
+    now = history[0]
+    _fill(now, sweep, stack, split)
+    for k in range(e.steps + 1):
+        gradient(now[:split].view(total, -1), now[split:].view(total, -1), *statistics.at(k))
+        if k in slot:
+            torch.linalg.vector_norm(gradient.A, dim=1, out=norms[0, slot[k]])
+            torch.linalg.vector_norm(gradient.Bt, dim=1, out=norms[1, slot[k]])
+        if k == e.steps:
+            break
+        after = history[slot[k + 1]] if k + 1 in slot else spare[k % 2]
+        factor = schedule_factor(k, schedule=e.schedule, warmup=e.warmup, steps=e.steps)
+        for rule in rules:
+            part = slice(rule.segment.start, rule.segment.stop)
+            rule.step(k, factor, now[part], gradient.flat[part], after[part])
+        if not float(torch.dot(after, after)) <= BOUND[dtype] ** 2:
+            _freeze(k, now, after, split, stack, rules, frozen)
+        now = after
+    return _record(sweep, task, device, kept, history.cpu(), norms.cpu(), split, stack, frozen)
+
+
+def _segments(sweep: Sweep, stack: Stack, split: int, like: Tensor) -> list[tuple[str, Segment]]:
+    """Which runs of the flat buffer share an update rule? As few and as large as the sweep allows."""
+    d_in, d_out = sweep[0].d_in, sweep[0].d_out
+    decay = [e.weight_decay if e.optimizer == "adamw" else 0.0 for e in sweep.experiments]
+    segments: list[tuple[str, Segment]] = []
+    for name, row, stop in stack.families:
+        members = [i for i, e in enumerate(sweep.experiments) if family(e) == name]
+        halves = (
+            (0, d_in, [e.lr for e in sweep.experiments]),
+            (split, d_out, [e.lr * e.lr_ratio for e in sweep.experiments]),
+        )
+        for offset, width, lr in halves:
+            values = [_per_element(v, members, stack, row, stop, width, like) for v in (lr, decay)]
+            segments.append((name, Segment(offset + row * width, offset + stop * width, *values)))
+    if len(segments) == 2 and all(isinstance(v, float) for _, s in segments for v in (s.lr, s.weight_decay)):
+        (name, a), (_, b) = segments
+        if (a.lr, a.weight_decay) == (b.lr, b.weight_decay):
+            return [(name, Segment(a.start, b.stop, a.lr, a.weight_decay))]
+    return segments
+
+
+def _per_element(
+    values: list[float], members: list[int], stack: Stack, start: int, stop: int, width: int, like: Tensor
+) -> float | Tensor:
+    if len({values[i] for i in members}) == 1:
+        return float(values[members[0]])
+    by_row = torch.zeros(stop - start, dtype=like.dtype)
+    for i in members:
+        by_row[stack.rows[i].start - start : stack.rows[i].stop - start] = values[i]
+    return by_row.repeat_interleave(width).to(like.device)
+
+
+def _fill(state: Tensor, sweep: Sweep, stack: Stack, split: int) -> None:
+    start = torch.zeros(state.shape, dtype=torch.float64)
+    A, Bt = start[:split].view(stack.total, -1), start[split:].view(stack.total, -1)
+    for own, e in zip(stack.rows, sweep.experiments, strict=True):
+        a, b = initial_factors(e)
+        A[own], Bt[own] = torch.from_numpy(a), torch.from_numpy(b.T)
+    state.copy_(start)
+
+
+class _Statistics:
+    """What does a step need to know of the data? Covariances of all samples, or of its batch."""
+
+    def __init__(self, task: Task, e: Experiment, like: Tensor) -> None:
+        def there(array: np.ndarray) -> Tensor:
+            return torch.tensor(array, dtype=like.dtype, device=like.device)
+
+        self.order = torch.from_numpy(batches(e)).to(like.device) if e.batch else None
+        if self.order is None:
+            identity = bool((task.input_covariance == np.eye(e.d_in)).all())
+            cross = there(task.cross_covariance)
+            self.all = (None if identity else there(task.input_covariance), cross, cross.T.contiguous())
+        else:
+            self.inputs, self.residuals = there(task.inputs), there(task.residuals)
+
+    def at(self, k: int) -> tuple[Tensor | None, Tensor, Tensor]:
+        if self.order is None:
+            return self.all
+        x, r = self.inputs[self.order[k]], self.residuals[self.order[k]]
+        return x.T @ x / len(x), r.T @ x / len(x), x.T @ r / len(x)
+
+
+def _freeze(
+    k: int,
+    now: Tensor,
+    after: Tensor,
+    split: int,
+    stack: Stack,
+    rules: list[Rule],
+    frozen: dict[int, tuple[int, Tensor, Tensor]],
+) -> None:
+    """Take out whoever's next state is not a number: keep the last state, go on with zeros, which stay zeros."""
+    parts = [(state[:split].view(stack.total, -1), state[split:].view(stack.total, -1)) for state in (now, after)]
+    (A, Bt), (next_A, next_Bt) = parts
+    for i, own in enumerate(stack.rows):
+        largest = torch.maximum(next_A[own].abs().max(), next_Bt[own].abs().max())
+        if i in frozen or float(largest) <= BOUND[now.dtype]:
+            continue
+        frozen[i] = (k, A[own].clone(), Bt[own].clone())
+        next_A[own], next_Bt[own] = 0, 0
+        for rule in rules:
+            rule.forget(own.start * A.shape[1], own.stop * A.shape[1])
+            rule.forget(split + own.start * Bt.shape[1], split + own.stop * Bt.shape[1])
+
+
+def _record(
+    sweep: Sweep,
+    task: Task,
+    device: str,
+    kept: list[int],
+    history: Tensor,
+    norms: Tensor,
+    split: int,
+    stack: Stack,
+    frozen: dict[int, tuple[int, Tensor, Tensor]],
+) -> Run:
+    steps = np.array(kept)
+    all_A = history[:, :split].view(len(kept), stack.total, -1).numpy()
+    all_Bt = history[:, split:].view(len(kept), stack.total, -1).numpy()
+    squares = norms.double().square().numpy()
+    loss, grad = np.empty((len(kept), len(sweep))), np.empty((2, len(kept), len(sweep)))
+    fit, root = least_squares(task), covariance_root(task)
+    A, B = [], []
+    for i, own in enumerate(stack.rows):
+        a, b = all_A[:, own].copy(), all_Bt[:, own].transpose(0, 2, 1).copy()
+        grad[:, :, i] = np.sqrt(squares[:, :, own].sum(axis=2))
+        loss[:, i] = np.nan
+        alive = slice(None)
+        if i in frozen:
+            at, last_A, last_Bt = frozen[i]
+            later = steps > at
+            a[later], b[later] = last_A.cpu().numpy(), last_Bt.cpu().numpy().T
+            grad[:, later, i] = np.nan
+            alive = slice(0, int((~later).sum()))
+        loss[alive, i] = _loss_from(fit, root, a[alive], b[alive], sweep[i].scaling)
+        for array in (a, b):
+            array.flags.writeable = False
+        A.append(a)
+        B.append(b)
+    return Run(
+        sweep=sweep,
+        task=task,
+        steps=steps,
+        loss=loss,
+        grad_A_norm=grad[0],
+        grad_B_norm=grad[1],
+        A=tuple(A),
+        B=tuple(B),
+        diverged_at=np.array([frozen[i][0] if i in frozen else -1 for i in range(len(sweep))]),
+        device=device,
+    )
+
+
+def losses(
+    task: Task, *, A: Float[np.ndarray, "T r d_in"], B: Float[np.ndarray, "T d_out r"], scaling: float
+) -> Float[np.ndarray, "T"]:
+    """L = 1/(2n)Σ‖y − t‖² over all samples, read out in float64 and without cancellation.
+
+    L = L_least + ½‖(ΔW − M) C^½‖² with C = XᵀX/n and M the least-squares update: a sum of squares near the minimum too.
+    """
+    return _loss_from(least_squares(task), covariance_root(task), A, B, scaling)
+
+
+def _loss_from(
+    fit: tuple[np.ndarray, float], root: np.ndarray, A: np.ndarray, B: np.ndarray, scaling: float
+) -> Float[np.ndarray, "T"]:
+    best, least = fit
+    missing = scaling * B.astype(float) @ (A.astype(float) @ root) - best @ root
+    return least + 0.5 * np.sum(missing**2, axis=(1, 2))
+
+
+def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:
+    """Does autograd agree with the formulas, at every recorded step? On the samples, in float64."""
+    e, task = run.sweep[adapter], run.task
+    a, b = (torch.tensor(x[adapter], dtype=torch.float64, requires_grad=True) for x in (run.A, run.B))
+    x, r = torch.tensor(task.inputs), torch.tensor(task.residuals)
+    W = torch.tensor(task.base_weight)
+    targets = r + x @ W.T
+    if e.batch:
+        order = batches(e)[run.steps]
+        x, targets = x[order], targets[order]
+    y = x @ W.T + e.scaling * (x @ a.transpose(1, 2)) @ b.transpose(1, 2)
+    (0.5 * ((y - targets) ** 2).sum() / x.shape[-2]).backward()
+    assert a.grad is not None and b.grad is not None
+    by_autograd = a.grad.numpy(), b.grad.numpy()
+    by_formula = factor_gradients(G=full_gradient(run, adapter), A=run.A[adapter], B=run.B[adapter], scaling=e.scaling)
+    return GradientCheck(
+        run.steps,
+        *(np.sqrt(np.sum(g**2, axis=(1, 2))) for g in (*by_autograd, *by_formula)),
+        *(np.abs(p - q).max(axis=(1, 2)) for p, q in zip(by_autograd, by_formula, strict=True)),
+    )

@@ -1,0 +1,78 @@
+"""How does every lesson look? Title, claim, controls beside the picture, what was seen, the maths, the still figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from lora_viz.experiment import Experiment
+from lora_viz.film import Film
+from lora_viz.ui.controls import Asked, Control, ask
+from lora_viz.ui.player import play
+
+__all__ = ["close_lesson", "open_lesson", "show_film"]
+
+# Streamlit leaves a hand's breadth above the title; a projector has no room for that.
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 3.6rem 2rem 2rem; max-width: 1900px; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 2.1rem; padding: 0; }
+[data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
+</style>"""
+
+
+def open_lesson(
+    title: str,
+    claim: str,
+    *,
+    default: Experiment,
+    first: tuple[Control, ...],
+    more: tuple[Control, ...],
+) -> tuple[Asked, DeltaGenerator]:
+    """Draw title, claim and controls; answer with what was asked for and the place for the picture."""
+    st.html(_STYLE)
+    st.title(title, anchor=False)
+    st.markdown(claim)
+    left, right = st.columns([1, 4.4], gap="medium")
+    with left:
+        asked = ask(title, default, first, more)
+    return asked, right
+
+
+def show_film(where: DeltaGenerator, film: Film, takeaway: str) -> None:
+    """The moving picture, and below it what was seen."""
+    with where:
+        play(film)
+        st.markdown(f"**What you saw.** {takeaway}")
+
+
+def close_lesson(
+    maths: str,
+    figure: Callable[[str], go.Figure],
+    table: Mapping[str, np.ndarray],
+    *,
+    name: str,
+    alt: str,
+) -> None:
+    """The maths with the run's numbers, and on demand the still figure with its data."""
+    st.subheader("The maths, with these numbers", anchor=False)
+    st.markdown(maths)
+    still = st.expander("Still figure and data, for slides", key=f"still_{name}", on_change="rerun")
+    if still.open:
+        with still:
+            theme = st.context.theme.type or "light"
+            st.plotly_chart(figure(theme), key=f"plot_{name}", alt=alt, width="stretch")
+            st.download_button("Data as CSV", _csv(table), f"{name}.csv", "text/csv", on_click="ignore")
+
+
+def _csv(table: Mapping[str, np.ndarray]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(table)
+    writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
+    return out.getvalue()

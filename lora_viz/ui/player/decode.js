@@ -1,0 +1,45 @@
+// Bytes -> film: a header of JSON, then float32 arrays, viewed in place.
+function decode(bytes) {
+  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+  const text = new TextDecoder().decode(bytes.subarray(4, 4 + length));
+  const body = bytes.slice(4 + length); // a copy: float32 views need an aligned start
+  const floats = new Float32Array(body.buffer, 0, body.byteLength >> 2);
+  const restore = (value) => {
+    if (Array.isArray(value)) return value.map(restore);
+    if (value === null || typeof value !== "object") return value;
+    if (value.array) {
+      const [offset, ...shape] = value.array;
+      return new Tensor(floats.subarray(offset, offset + shape.reduce((a, b) => a * b, 1)), shape);
+    }
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, restore(item)]));
+  };
+  return restore(JSON.parse(text));
+}
+
+// An array with its shape. `at(t, rank)` is frame t where the array moves, all of it where it stands still.
+class Tensor {
+  constructor(data, shape) {
+    this.data = data;
+    this.shape = shape;
+  }
+  at(t, rank) {
+    if (this.shape.length === rank) return this.data;
+    const size = this.shape.slice(1).reduce((a, b) => a * b, 1);
+    return this.data.subarray(t * size, (t + 1) * size);
+  }
+}
+
+const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+const raised = (n) => [...String(n)].map((c) => SUPERSCRIPT[c]).join("");
+
+// The same rule as style.number in Python: zero is "0", three significant digits, no e-notation.
+function format(value) {
+  if (Number.isNaN(value)) return "—";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e-3 && size < 1e5) {
+    return (size < 100 ? String(Number(value.toPrecision(3))) : value.toFixed(0)).replace("-", "−");
+  }
+  const [mantissa, exponent] = value.toExponential(2).split("e");
+  return `${mantissa}·10${raised(Number(exponent))}`.replace("-", "−");
+}

@@ -1,0 +1,257 @@
+"""Where can an update push? Inputs squeezed through A into r numbers, lifted by B onto col(B)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.film import Cloud, Film, Lines, Points, Readout, Row, Series, Span
+from lora_viz.run import Run
+from lora_viz.spectra import covariance_root, least_squares, orthonormal_columns, principal_angles, reduced_rank_floor
+from lora_viz.style import IDENTITY, number, plotly_layout
+
+__all__ = ["Bottleneck", "bottleneck", "film", "plot_bottleneck", "table", "takeaway"]
+
+SHOWN = 140  # samples drawn; all are trained on
+SHAPE = {1: "a line", 2: "a plane", 3: "a volume"}
+
+
+class Bottleneck(NamedTuple):
+    """What the clouds show at each recorded step: x, h = A x and Δy = s·B h, and the subspaces they live in.
+
+    ``movement`` is ‖ΔW(x + z) − ΔW x‖ for the largest z ∈ ker A drawn (``ghosts``), ``outside`` the largest part of any
+    Δy outside col(B). ``angle_A`` and ``angle_B`` are the largest principal angles, in degrees, between row(A), col(B)
+    and those of the best rank-r update; NaN where a subspace has fewer dimensions.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    rank: int
+    inputs: Float[np.ndarray, "n d_in"]
+    code: Float[np.ndarray, "T n r"]
+    outputs: Float[np.ndarray, "T n d_out"]
+    wanted: Float[np.ndarray, "n d_out"]
+    row_A: Float[np.ndarray, "T r d_in"]
+    col_B: Float[np.ndarray, "T r d_out"]
+    target_in: Float[np.ndarray, "r d_in"]
+    target_out: Float[np.ndarray, "r d_out"]
+    ghosts: Float[np.ndarray, "T pairs d_in"]
+    movement: Float[np.ndarray, "T"]
+    outside: Float[np.ndarray, "T"]
+    angle_A: Float[np.ndarray, "T"]
+    angle_B: Float[np.ndarray, "T"]
+    loss: Float[np.ndarray, "T"]
+    diverged_at: int
+
+
+def bottleneck(run: Run) -> Bottleneck:
+    """Follow a cloud of inputs through the adapter, at every recorded step up to the last finite one."""
+    e, task = run.experiment, run.task
+    alive = run.last() + 1
+    A, B = run.A[0][:alive], run.B[0][:alive]
+    inputs = task.inputs[:SHOWN]
+    code = inputs @ np.swapaxes(A, 1, 2)
+    outputs = e.scaling * code @ np.swapaxes(B, 1, 2)
+    best, _ = reduced_rank_floor(least_squares(task)[0], covariance_root(task), e.rank)
+    left, _, right = np.linalg.svd(best)
+    target_out, target_in = left[:, : e.rank], right[: e.rank].T
+
+    col_B = np.full((alive, e.rank, e.d_out), np.nan)
+    row_A = np.full((alive, e.rank, e.d_in), np.nan)
+    outside, angle_A, angle_B = np.zeros(alive), np.full(alive, np.nan), np.full(alive, np.nan)
+    kernel = np.linalg.svd(A)[2][:, e.rank :]
+    for t in range(alive):
+        q, p = orthonormal_columns(B[t]), orthonormal_columns(A[t].T)
+        col_B[t, : q.shape[1]], row_A[t, : p.shape[1]] = q.T, p.T
+        outside[t] = np.abs(outputs[t] - outputs[t] @ q @ q.T).max()
+        if q.shape[1] == e.rank:
+            angle_B[t] = principal_angles(q, target_out).max()
+        if p.shape[1] == e.rank:
+            angle_A[t] = principal_angles(p, target_in).max()
+    probe = inputs[_probe(inputs)]
+    for t in range(1, alive):  # the sign of a null vector is free: keep it from flipping between frames
+        turned = np.sum(kernel[t] * kernel[t - 1], axis=-1) < 0
+        kernel[t][turned] *= -1
+    ways = 1.6 * kernel
+    ghosts = np.stack([np.broadcast_to(probe, ways.shape), probe + ways], axis=2).reshape(alive, -1, e.d_in)
+    delta = e.scaling * B @ A
+    moved = np.einsum("toi,tki->tko", delta, probe + ways) - (delta @ probe)[:, None]
+    return Bottleneck(
+        steps=run.steps[:alive],
+        rank=e.rank,
+        inputs=inputs,
+        code=code,
+        outputs=outputs,
+        wanted=inputs @ task.target_delta.T,
+        row_A=row_A,
+        col_B=col_B,
+        target_in=target_in.T,
+        target_out=target_out.T,
+        ghosts=ghosts,
+        movement=np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0),
+        outside=outside,
+        angle_A=angle_A,
+        angle_B=angle_B,
+        loss=run.loss[:alive, 0],
+        diverged_at=int(run.diverged_at[0]),
+    )
+
+
+def _probe(inputs: Float[np.ndarray, "n d_in"]) -> int:
+    """A sample well inside the cloud but away from 0, so that it can be seen."""
+    size = np.linalg.norm(inputs, axis=1)
+    return int(np.argsort(size)[len(size) // 2])
+
+
+def film(record: Bottleneck) -> Film:
+    """Three clouds over one playhead, the turning subspaces, and the two residuals in words."""
+    d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
+    x_limit = float(max(np.abs(record.inputs).max(), np.abs(record.ghosts).max(initial=0.0)))
+    y_limit = float(max(np.abs(record.wanted).max(), np.abs(record.outputs).max())) or 1.0
+    h_limit = float(np.abs(record.code).max()) or 1.0
+    probe = record.ghosts[:, :1] if record.ghosts.shape[1] else record.inputs[None, _probe(record.inputs)][None]
+    at = _probe(record.inputs)
+    shape = SHAPE[r] if r < d_out or d_out == 3 else "the whole plane"
+    outputs = Cloud(
+        title=f"out: Δy = s·B h, all on {shape}",
+        colour="delta",
+        dimension=d_out,
+        limit=y_limit,
+        axes="y",
+        spans=(
+            Span(name="u", colour="faint", basis=record.target_out * y_limit * 0.95, style="axes"),
+            Span(name="col(B)", colour="B", basis=record.col_B * y_limit * 0.9),
+        ),
+        points=(
+            Points(name="asked for", colour="faint", xyz=record.wanted, style="ring"),
+            Points(name="Δy", colour="delta", xyz=record.outputs),
+            Points(name="probe", colour="ink", xyz=record.outputs[:, at : at + 1], style="probe"),
+        ),
+        caption=(f"B is {d_out}×{r}: {r} direction{'s' * (r > 1)} to push along",),
+    )
+    return Film(
+        axis="step",
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Cloud(
+                title=f"in: x, {d_in} numbers",
+                colour="ink",
+                dimension=d_in,
+                limit=x_limit,
+                axes="x",
+                spans=(Span(name="row(A)", colour="A", basis=record.row_A * x_limit * 0.8),),
+                points=(
+                    Points(name="x", colour="W", xyz=record.inputs),
+                    Points(name="x + ker A", colour="alarm", xyz=record.ghosts, style="ghost"),
+                    Points(name="probe", colour="ink", xyz=probe[:, 0] if probe.ndim == 4 else probe, style="probe"),
+                ),
+                caption=(f"A is {r}×{d_in}: it reads {r} direction{'s' * (r > 1)}",),
+            ),
+            Cloud(
+                title=f"bottleneck: h = A x, {r} number{'s' * (r > 1)}",
+                colour="A",
+                dimension=r,
+                limit=h_limit,
+                axes="h",
+                points=(
+                    Points(name="h", colour="A", xyz=record.code),
+                    Points(name="probe", colour="ink", xyz=record.code[:, at : at + 1], style="probe"),
+                ),
+                caption=(f"x ({d_in}) → A ({r}×{d_in}) → h ({r}) → B ({d_out}×{r}) → Δy ({d_out})",),
+            ),
+            outputs,
+            Lines(
+                title="Largest angle to the best rank-r update",
+                y_label="degrees",
+                x_scale="sqrt",
+                span=7,
+                row=1,
+                series=(
+                    Series(name="row(A)", colour="A", y=record.angle_A),
+                    Series(name="col(B)", colour="B", y=record.angle_B),
+                ),
+            ),
+            Readout(
+                title="Measured",
+                span=5,
+                row=1,
+                rows=(
+                    Row(label="farthest Δy from col(B)", text=tuple(number(v) for v in record.outside), colour="B"),
+                    Row(label="Δy moves, for a step in ker A", text=_moves(record), colour="A"),
+                    Row(label="loss", text=tuple(number(v) for v in record.loss)),
+                ),
+            ),
+        ),
+    )
+
+
+def _moves(record: Bottleneck) -> tuple[str, ...]:
+    if not record.ghosts.shape[1]:
+        return ("ker A = {0}: nothing is lost",)
+    return tuple(number(v) for v in record.movement)
+
+
+def _narrate(record: Bottleneck, t: int) -> str:
+    step = int(record.steps[t])
+    if not np.isfinite(record.col_B[t]).any():
+        return f"Step {step}: B is 0, so every Δy is exactly 0: there is nowhere to push yet."
+    if t + 1 == len(record.steps) and record.diverged_at >= 0:
+        return f"Step {step}: here training diverged; the picture shows the last finite state."
+    if not np.isfinite(record.angle_B[t]):
+        return f"Step {step}: col(B) does not have {record.rank} dimensions yet."
+    return f"Step {step}: col(B) is {record.angle_B[t]:.3g}° from the best it could be, row(A) {record.angle_A[t]:.3g}°."
+
+
+def takeaway(record: Bottleneck) -> str:
+    """What was seen, in the run's own numbers."""
+    d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
+    if record.diverged_at >= 0:
+        return f"Training diverged after step {record.diverged_at}: lower the learning rate."
+    lost = d_in - r
+    first = (
+        f"Whatever the input, Δy stayed on col(B), {min(r, d_out)} of {d_out} dimensions: "
+        f"the farthest output is {number(record.outside[-1])} away from it, rounding."
+    )
+    second = (
+        f" {lost} of {d_in} input directions lie in ker A: moving along them moved Δy by {number(record.movement[-1])}."
+        if lost > 0
+        else " Here A keeps all input directions: nothing is collapsed, and nothing is saved either."
+    )
+    return first + second
+
+
+def table(record: Bottleneck) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    return {
+        "step": record.steps,
+        "loss": record.loss,
+        "angle_row_A_degrees": record.angle_A,
+        "angle_col_B_degrees": record.angle_B,
+        "outside_col_B": record.outside,
+        "movement_in_ker_A": record.movement,
+    }
+
+
+def plot_bottleneck(record: Bottleneck, *, theme: str = "light") -> go.Figure:
+    """The outputs of the finished run on col(B), as a still figure."""
+    colour = IDENTITY[theme]
+    y, wanted = record.outputs[-1], record.wanted
+    scatter = go.Scatter3d if y.shape[1] == 3 else go.Scatter
+    names = "xyz"[: y.shape[1]]
+    figure = go.Figure(
+        [
+            scatter(
+                **dict(zip(names, points.T, strict=True)), mode="markers", name=name, marker={"size": size, "color": c}
+            )
+            for points, name, size, c in (
+                (wanted, "asked for", 3, colour["faint"]),
+                (y, "Δy = s·B A x", 5, colour["delta"]),
+            )
+        ]
+    )
+    figure.update_layout(**plotly_layout(title=f"Outputs of a rank-{record.rank} update", height=560))
+    return figure

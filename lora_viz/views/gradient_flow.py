@@ -1,0 +1,259 @@
+"""Who moves first? Gradients and updates of A and B from step 0 on, with exact zeros drawn as zeros."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.film import Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.run import GradientCheck, Run
+from lora_viz.spectra import factor_gradients, full_gradient
+from lora_viz.style import IDENTITY, number, plotly_layout
+
+__all__ = ["GradientFlow", "film", "gradient_flow", "plot_gradient_flow", "table", "takeaway"]
+
+
+class GradientFlow(NamedTuple):
+    """Frobenius norms at each recorded step: gradients, the update that followed, and how far each factor has come.
+
+    ``G`` is the full gradient ∂L/∂W that LoRA never forms, ``grad_A`` = s·BᵀG and ``grad_B`` = s·G Aᵀ its shadows.
+    ``check`` puts autograd's numbers beside. An update is NaN where the next step was not recorded.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    grad_A_norm: Float[np.ndarray, "T"]
+    grad_B_norm: Float[np.ndarray, "T"]
+    update_A: Float[np.ndarray, "T"]
+    update_B: Float[np.ndarray, "T"]
+    travelled_A: Float[np.ndarray, "T"]
+    travelled_B: Float[np.ndarray, "T"]
+    loss: Float[np.ndarray, "T"]
+    G: Float[np.ndarray, "T d_out d_in"]
+    grad_A: Float[np.ndarray, "T r d_in"]
+    grad_B: Float[np.ndarray, "T d_out r"]
+    check: GradientCheck
+    optimizer: str
+    warmup: int
+    diverged_at: int
+
+
+def gradient_flow(run: Run, check: GradientCheck) -> GradientFlow:
+    """Read the gradient story of a run's first adapter, up to its last finite step."""
+    alive = run.last() + 1
+    A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
+    G = full_gradient(run)[:alive]
+    grad_A, grad_B = factor_gradients(G=G, A=A, B=B, scaling=run.experiment.scaling)
+    return GradientFlow(
+        steps=steps,
+        grad_A_norm=run.grad_A_norm[:alive, 0],
+        grad_B_norm=run.grad_B_norm[:alive, 0],
+        update_A=_updates(A, steps),
+        update_B=_updates(B, steps),
+        travelled_A=_norms(A - A[0]),
+        travelled_B=_norms(B - B[0]),
+        loss=run.loss[:alive, 0],
+        G=G,
+        grad_A=grad_A,
+        grad_B=grad_B,
+        check=check,
+        optimizer=run.experiment.optimizer,
+        warmup=run.experiment.warmup,
+        diverged_at=int(run.diverged_at[0]),
+    )
+
+
+def _norms(x: Float[np.ndarray, "T m n"]) -> Float[np.ndarray, "T"]:
+    return np.sqrt(np.sum(x**2, axis=(1, 2)))
+
+
+def _updates(x: Float[np.ndarray, "T m n"], steps: Int[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
+    moved = np.full(len(x), np.nan)
+    moved[:-1] = np.where(np.diff(steps) == 1, _norms(np.diff(x, axis=0)), np.nan)
+    return moved
+
+
+def film(record: GradientFlow) -> Film:
+    """Gradients and updates over the steps, the full gradient and its two shadows, autograd beside the formula."""
+    c = record.check
+    hand_over = _hand_over(record)
+    marks = (Mark(at=float(hand_over), label=f"step {hand_over}: ‖∇A‖ ≥ ‖∇B‖"),) if hand_over else ()
+    if record.diverged_at >= 0:
+        marks += (Mark(at=float(record.diverged_at), label="diverged", colour="alarm"),)
+
+    def reading(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
+        return tuple("0 exactly" if v == 0 else number(v) for v in values[: len(record.steps)])
+
+    return Film(
+        axis="step",
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=1 / 40,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Lines(
+                title="Size of the gradients",
+                y_label="Frobenius norm, log; strip: exactly 0",
+                scale="log",
+                x_scale="sqrt",
+                marks=marks,
+                series=(
+                    Series(name="‖∇A‖", colour="A", y=record.grad_A_norm),
+                    Series(name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                ),
+            ),
+            Lines(
+                title=f"Size of the updates ({record.optimizer.upper()})",
+                y_label="‖new − old‖, log; strip: exactly 0",
+                scale="log",
+                x_scale="sqrt",
+                series=(
+                    Series(name="A moves by", colour="A", y=record.update_A),
+                    Series(name="B moves by", colour="B", y=record.update_B),
+                ),
+            ),
+            HeatMap(
+                title="full gradient G (never formed)",
+                colour="W",
+                values=record.G,
+                limit=_limit(record.G),
+                hatched=True,
+                row=1,
+                span=4,
+            ),
+            HeatMap(
+                title="∇B = s·G Aᵀ",
+                colour="B",
+                values=record.grad_B,
+                limit=_limit(record.grad_B),
+                hatched=True,
+                row=1,
+                span=2,
+            ),
+            HeatMap(
+                title="∇A = s·Bᵀ G",
+                colour="A",
+                values=record.grad_A,
+                limit=_limit(record.grad_A),
+                hatched=True,
+                row=1,
+                span=3,
+            ),
+            Readout(
+                title="Autograd beside the formula",
+                row=1,
+                span=3,
+                rows=(
+                    Row(label="‖∇A‖ autograd", text=reading(c.autograd_A), colour="A"),
+                    Row(label="‖∇A‖ = ‖s·BᵀG‖", text=reading(c.formula_A), colour="A"),
+                    Row(label="‖∇B‖ autograd", text=reading(c.autograd_B), colour="B"),
+                    Row(label="‖∇B‖ = ‖s·G Aᵀ‖", text=reading(c.formula_B), colour="B"),
+                    Row(
+                        label="largest difference",
+                        text=tuple(
+                            number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True)
+                        )[: len(record.steps)],
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _limit(x: Float[np.ndarray, "T m n"]) -> float:
+    return float(np.abs(x).max()) or 1.0
+
+
+def _hand_over(record: GradientFlow) -> int:
+    """The first step after 0 at which ‖∇A‖ reached ‖∇B‖ from below; 0 if there was none."""
+    below = record.grad_A_norm[0] < record.grad_B_norm[0]
+    reached = np.flatnonzero(record.grad_A_norm[1:] >= record.grad_B_norm[1:])
+    return int(record.steps[reached[0] + 1]) if below and len(reached) else 0
+
+
+def _narrate(record: GradientFlow, t: int) -> str:
+    step = int(record.steps[t])
+    a, b = record.grad_A_norm[t] == 0, record.grad_B_norm[t] == 0
+    if t + 1 == len(record.steps) and record.diverged_at >= 0:
+        return f"Step {step}: training diverged after this step. The curves stop here; lower the learning rate."
+    if a and b:
+        return f"Step {step}: both gradients are exactly 0. Nothing can ever move."
+    still = record.travelled_A[t] == 0 and record.travelled_B[t] == 0
+    if a:
+        why = "because B = 0" if step == 0 else "because B is still 0"
+        more = "; the warm-up starts at learning rate 0, so B waits too" if step == 0 and record.warmup else ""
+        return f"Step {step}: ∇A is exactly 0 {why}; ∇B is {number(record.grad_B_norm[t])}{more}."
+    if b:
+        return f"Step {step}: ∇B is exactly 0 because A = 0; ∇A is {number(record.grad_A_norm[t])}."
+    if still:
+        return f"Step {step}: both factors have a gradient at once: neither is 0."
+    if record.travelled_A[t] == 0:
+        return f"Step {step}: B has left 0, so ∇A wakes up: {number(record.grad_A_norm[t])}. A itself has not moved yet."
+    if record.travelled_B[t] == 0:
+        return f"Step {step}: A has left 0, so ∇B wakes up: {number(record.grad_B_norm[t])}. B itself has not moved yet."
+    return f"Step {step}: ‖∇A‖ {number(record.grad_A_norm[t])}, ‖∇B‖ {number(record.grad_B_norm[t])}, loss {number(record.loss[t])}."
+
+
+def takeaway(record: GradientFlow) -> str:
+    """What was seen, in the run's own numbers."""
+    a, b = record.grad_A_norm, record.grad_B_norm
+    if not a.any() and not b.any():
+        return (
+            f"Both factors are 0, so both gradients are exactly 0 at all {len(record.steps)} recorded steps: "
+            f"the loss stayed at {number(record.loss[-1])}. This start can never learn."
+        )
+    if a[0] == 0:
+        first = int(record.steps[np.flatnonzero(a)[0]]) if a.any() else -1
+        said = f"At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {number(b[0])}: only B moved."
+        if first > 0:
+            said += f" From step {first} on A had a gradient too."
+    elif b[0] == 0:
+        said = f"At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {number(a[0])}: only A moved."
+    else:
+        said = f"Neither factor was 0, so both had gradients at step 0 ({number(a[0])} and {number(b[0])}), "
+        said += "and the output was already disturbed before the first step."
+    if a.any():
+        peak = int(record.steps[np.argmax(a)])
+        said += f" ‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than "
+        said += f"{number(float(max(record.check.difference_A.max(), record.check.difference_B.max())))}."
+    return said
+
+
+def table(record: GradientFlow) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    return {
+        "step": record.steps,
+        "loss": record.loss,
+        "grad_A_norm": record.grad_A_norm,
+        "grad_B_norm": record.grad_B_norm,
+        "update_A_norm": record.update_A,
+        "update_B_norm": record.update_B,
+        "travelled_A": record.travelled_A,
+        "travelled_B": record.travelled_B,
+    }
+
+
+def plot_gradient_flow(record: GradientFlow, *, theme: str = "light") -> go.Figure:
+    """Gradient norms over the steps on a logarithmic axis; exact zeros stand as crosses on the bottom line."""
+    colour = IDENTITY[theme]
+    curves = (("‖∇A‖", record.grad_A_norm, "A"), ("‖∇B‖", record.grad_B_norm, "B"))
+    positive = np.concatenate([y[y > 0] for _, y, _ in curves]) if any((y > 0).any() for _, y, _ in curves) else [1.0]
+    bottom = float(np.min(positive)) / 10
+    figure = go.Figure()
+    for name, y, key in curves:
+        line = {"color": colour[key], "width": 3}
+        figure.add_scatter(x=record.steps, y=np.where(y > 0, y, np.nan), name=name, mode="lines", line=line)
+        zero = record.steps[y == 0]
+        if len(zero):
+            figure.add_scatter(
+                x=zero, y=np.full(len(zero), bottom), name=f"{name} exactly 0", mode="markers",
+                marker={"symbol": "x", "size": 12, "color": colour[key]},
+            )  # fmt: skip
+    figure.update_layout(
+        **plotly_layout(
+            title="Size of the gradients", xaxis={"title": "step"}, yaxis={"title": "Frobenius norm", "type": "log"}
+        )
+    )
+    return figure

@@ -1,0 +1,166 @@
+"""Merge: is it the same? Differences by dtype and size, the share of weights that do not move, and what goes wrong."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float
+
+from lora_viz.experiment import Experiment
+from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.run import MergeReport
+from lora_viz.style import IDENTITY, number, plotly_layout
+
+__all__ = ["MergeCheck", "film", "merge_check", "plot_merge_check", "table", "takeaway"]
+
+SHORT = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+TELLING = 1e-3  # the relative size at which half precision begins to lose the update: where the story is
+
+
+class MergeCheck(NamedTuple):
+    """The report, and a token's multiply–adds: base layer, with an unmerged adapter (r(d_in + d_out) more), merged."""
+
+    report: MergeReport
+    rank: int
+    cost_base: int
+    cost_unmerged: int
+    cost_merged: int
+
+
+def merge_check(report: MergeReport, experiment: Experiment) -> MergeCheck:
+    """Put the costs beside what was measured."""
+    e = experiment
+    base = e.d_in * e.d_out
+    return MergeCheck(report, e.rank, base, base + e.rank * (e.d_in + e.d_out), base)
+
+
+def film(record: MergeCheck) -> Film:
+    """The playhead runs over ‖ΔW‖/‖W‖: two curves a dtype, the four matrices in the dtype shown, the mistakes."""
+    m = record.report
+    name = SHORT[m.dtypes[m.shown]]
+    colours = {d: "faint" for d in m.dtypes} | {m.dtypes[m.shown]: "delta"}
+    base_limit = float(np.abs(m.base).max())
+    delta_limit = np.abs(m.delta).max(axis=(1, 2))
+
+    def by_dtype(values: Float[np.ndarray, "S D"]) -> tuple[Series, ...]:
+        return tuple(
+            Series(name=SHORT[d], colour=("ink" if d != m.dtypes[m.shown] else colours[d]), y=values[:, i], dash=i % 2 == 1)
+            for i, d in enumerate(m.dtypes)
+        )
+
+    extra = 100 * (record.cost_unmerged / record.cost_base - 1)
+    return Film(
+        axis="‖ΔW‖/‖W‖",
+        values=m.sizes,
+        start=int(np.argmin(np.abs(np.log(m.sizes / TELLING)))),
+        seconds_per_frame=0.16,
+        narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
+        panels=(
+            Lines(
+                title="Outputs, merged against unmerged",
+                y_label="relative difference",
+                scale="log",
+                x_scale="log",
+                span=4,
+                series=by_dtype(m.relative_difference),
+            ),
+            Lines(
+                title="Weights that did not change at all",
+                y_label="share of all weights",
+                x_scale="log",
+                span=4,
+                series=by_dtype(m.unchanged),
+            ),
+            Readout(
+                title=f"In {name}, at this size",
+                span=4,
+                rows=(
+                    Row(label="largest output difference", text=_texts(m.max_difference[:, m.shown])),
+                    Row(label="largest drift after unmerging", text=_texts(m.unmerge_drift[:, m.shown])),
+                    Row(
+                        label="ΔW that arrived is wrong by",
+                        text=tuple(f"{100 * v:.3g} %" for v in m.lost[:, m.shown]),
+                        colour="delta",
+                    ),
+                    Row(
+                        label="cost of a token: unmerged, merged",
+                        text=(f"+{extra:.1f} %, +0 % ({record.cost_unmerged}, {record.cost_merged} mult.)",),
+                    ),
+                ),
+            ),
+            HeatMap(title="W", colour="W", values=m.base, limit=base_limit, row=1, span=2),
+            HeatMap(title="+ s·BA, asked", colour="delta", values=m.delta, limit=delta_limit, row=1, span=2),
+            HeatMap(title="= W′", colour="W", values=m.merged, limit=base_limit, row=1, span=2),
+            HeatMap(title="W′ − W, arrived", colour="delta", values=m.arrived, limit=delta_limit, row=1, span=2),
+            Bars(
+                title=f"Output error of merging right and wrong ({name})",
+                y_label="relative",
+                scale="log",
+                labels=m.mistake_names,
+                groups=(Group(name="measured", colour="alarm", values=m.mistakes),),
+                row=1,
+                span=4,
+            ),
+        ),
+    )
+
+
+def _texts(values: Float[np.ndarray, "S"]) -> tuple[str, ...]:
+    return tuple(number(v) for v in values)
+
+
+def _narrate(record: MergeCheck, t: int) -> str:
+    m = record.report
+    name, i = SHORT[m.dtypes[m.shown]], m.shown
+    return (
+        f"‖ΔW‖ = {number(m.sizes[t])}·‖W‖: in {name} merged and unmerged outputs differ by "
+        f"{number(m.relative_difference[t, i])} relative; {100 * m.unchanged[t, i]:.3g} % of the weights did not change."
+    )
+
+
+def takeaway(record: MergeCheck) -> str:
+    """What was seen, in the report's own numbers."""
+    m = record.report
+    t = int(np.argmin(np.abs(np.log(m.sizes / TELLING))))
+    by_name = {d: i for i, d in enumerate(m.dtypes)}
+    best, worst = by_name["float64"], by_name["bfloat16"]
+    return (
+        f"In this experiment merging is the same to rounding in float64 ({number(m.relative_difference[t, best])} relative) "
+        f"but not in bfloat16 ({number(m.relative_difference[t, worst])}): at ‖ΔW‖ = {number(m.sizes[t])}·‖W‖, "
+        f"{100 * m.unchanged[t, worst]:.0f} % of the bfloat16 weights do not change at all, and what arrives is "
+        f"{100 * m.lost[t, worst]:.0f} % wrong. Unmerging does not return the weight to the bit either: "
+        f"float32 drifts by up to {number(float(m.unmerge_drift[:, by_name['float32']].max()))}."
+    )
+
+
+def table(record: MergeCheck) -> dict[str, np.ndarray]:
+    """The report's curves, as columns."""
+    m = record.report
+    columns = {"size": m.sizes}
+    for what in ("max_difference", "relative_difference", "unmerge_drift", "unchanged", "lost"):
+        columns |= {f"{what}_{d}": getattr(m, what)[:, i] for i, d in enumerate(m.dtypes)}
+    return columns
+
+
+def plot_merge_check(record: MergeCheck, *, theme: str = "light") -> go.Figure:
+    """Merged against unmerged outputs in every dtype over the relative size, as a still figure."""
+    colour, m = IDENTITY[theme], record.report
+    figure = go.Figure()
+    for i, name in enumerate(m.dtypes):
+        shown = i == m.shown
+        figure.add_scatter(
+            x=m.sizes,
+            y=m.relative_difference[:, i],
+            name=name,
+            line={"color": colour["delta" if shown else "ink"], "width": 4 if shown else 2, "dash": ("solid", "dash", "dot", "dashdot")[i]},
+        )
+    figure.update_layout(
+        **plotly_layout(
+            title="Outputs, merged against unmerged",
+            xaxis={"title": "‖ΔW‖ / ‖W‖", "type": "log"},
+            yaxis={"title": "relative difference", "type": "log"},
+        )
+    )
+    return figure

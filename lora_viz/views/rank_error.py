@@ -1,0 +1,285 @@
+"""How much error is left at each rank? Trained adapters on top of the exact floors, and what they left out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.run import Run
+from lora_viz.spectra import (
+    Ranks,
+    covariance_root,
+    least_squares,
+    ranks,
+    reduced_rank_floor,
+    singular_values,
+    truncate,
+)
+from lora_viz.style import IDENTITY, number, plotly_layout
+
+__all__ = ["RankError", "film", "plot_rank_error", "rank_error", "table", "takeaway"]
+
+
+class RankError(NamedTuple):
+    """Relative errors in output space, ‖(ΔW − M)C^½‖/‖M C^½‖, per rank: M fits the samples, C is the input covariance.
+
+    ``trained``, ``clean`` (against the noiseless target) hold (low, median, high) over the seeds; ``floor`` is
+    reduced-rank regression's, ``truncated`` that of the SVD's truncation of M, and ``weights`` and ``weights_floor``
+    the same in weight space, ‖ΔW − M‖/‖M‖, trained (median) and Eckart–Young. ``delta`` is the first seed's.
+    """
+
+    rank: Int[np.ndarray, "R"]
+    trained: Float[np.ndarray, "3 R"]
+    clean: Float[np.ndarray, "3 R"]
+    floor: Float[np.ndarray, "R"]
+    truncated: Float[np.ndarray, "R"]
+    weights: Float[np.ndarray, "R"]
+    weights_floor: Float[np.ndarray, "R"]
+    fitted: Float[np.ndarray, "d_out d_in"]
+    delta: Float[np.ndarray, "R d_out d_in"]
+    sigma_fitted: Float[np.ndarray, "k"]
+    sigma: Float[np.ndarray, "R k"]
+    kinds: tuple[Ranks, ...]
+    true_rank: int
+    noise: float
+    condition: float
+    seeds: int
+    diverged: int
+
+
+def rank_error(run: Run) -> RankError:
+    """Compare every trained rank of a sweep over rank and init_seed with its floors. Rank 0, no update, comes first."""
+    e, task = run.experiment, run.task
+    fitted, _ = least_squares(task)
+    root = covariance_root(task)
+    swept = sorted({x.rank for x in run.sweep.experiments})
+    seeds = sorted({x.init_seed for x in run.sweep.experiments})
+    place = {(x.rank, x.init_seed): i for i, x in enumerate(run.sweep.experiments)}
+    size_out, size_weights = np.linalg.norm(fitted @ root), np.linalg.norm(fitted)
+    size_clean = np.linalg.norm(task.target_delta @ root)
+
+    trained, clean, weights = (np.full((len(swept), len(seeds)), np.nan) for _ in range(3))
+    delta = np.zeros((len(swept) + 1, e.d_out, e.d_in))
+    sigma = np.zeros((len(swept) + 1, min(e.d_out, e.d_in)))
+    for row, rank in enumerate(swept):
+        for column, seed in enumerate(seeds):
+            i = place[rank, seed]
+            last = run.sweep[i].scaling * run.B[i][-1].astype(float) @ run.A[i][-1].astype(float)
+            if column == 0:
+                delta[row + 1] = last
+                sigma[row + 1, :rank] = singular_values(A=run.A[i][-1], B=run.B[i][-1], scaling=run.sweep[i].scaling)
+            if run.diverged_at[i] < 0:
+                trained[row, column] = np.linalg.norm((last - fitted) @ root) / size_out
+                clean[row, column] = np.linalg.norm((last - task.target_delta) @ root) / (size_clean or 1.0)
+                weights[row, column] = np.linalg.norm(last - fitted) / size_weights
+    all_ranks = np.array([0, *swept])
+    floors = [reduced_rank_floor(fitted, root, int(r))[1] / size_out for r in all_ranks]
+    cut = [truncate(fitted, int(r)) for r in all_ranks]
+    return RankError(
+        rank=all_ranks,
+        trained=_spread(trained),
+        clean=_spread(clean),
+        floor=np.array(floors),
+        truncated=np.array([np.linalg.norm((m - fitted) @ root) / size_out for m in cut]),
+        weights=_spread(weights)[1],
+        weights_floor=np.array([np.linalg.norm(m - fitted) / size_weights for m in cut]),
+        fitted=fitted,
+        delta=delta,
+        sigma_fitted=np.linalg.svd(fitted, compute_uv=False),
+        sigma=sigma,
+        kinds=tuple(ranks(s, bound=int(r)) for s, r in zip(sigma, all_ranks, strict=True)),
+        true_rank=e.true_rank,
+        noise=e.noise,
+        condition=e.condition,
+        seeds=len(seeds),
+        diverged=int((run.diverged_at >= 0).sum()),
+    )
+
+
+def _spread(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
+    """Least, median and most over the seeds; no update leaves everything: 1. Ranks whose every seed diverged are NaN."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    counts = np.isfinite(ordered).sum(axis=1)
+    pick = [np.zeros_like(counts), (counts - 1) // 2, counts - 1]
+    rows = np.arange(len(values))
+    found = np.stack([np.where(counts > 0, ordered[rows, p], np.nan) for p in pick])
+    return np.concatenate([np.ones((3, 1)), found], axis=1)
+
+
+def film(record: RankError, *, log: bool = False) -> Film:
+    """The playhead runs over the ranks: error curve, spectrum, and the three matrices at each."""
+    isotropic = record.condition == 1
+    limit = float(np.abs(record.fitted).max()) or 1.0
+    k = len(record.sigma_fitted)
+    series = [
+        Series(
+            name=f"trained, median of {record.seeds}",
+            colour="delta",
+            y=record.trained[1],
+            low=record.trained[0],
+            high=record.trained[2],
+            dots=True,
+        ),
+        Series(
+            name="floor (Eckart–Young = RRR)" if isotropic else "floor (reduced-rank regression)",
+            colour="ink",
+            y=record.floor,
+            dash=True,
+        ),
+    ]
+    if not isotropic:
+        series.append(Series(name="SVD cut (Eckart–Young)", colour="W", y=record.truncated, dash=True))
+    if record.noise:
+        series.append(
+            Series(
+                name="to the clean target", colour="clean", y=record.clean[1], low=record.clean[0], high=record.clean[2]
+            )
+        )
+    captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / np.sum(record.fitted**2)
+    return Film(
+        axis="rank",
+        values=record.rank.astype(float),
+        start=int(np.searchsorted(record.rank, min(record.true_rank, 4))),
+        seconds_per_frame=0.55,
+        narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
+        panels=(
+            Lines(
+                title="Error left against rank (drag here)",
+                y_label="relative error of the outputs",
+                scale="log" if log else "linear",
+                span=7,
+                series=tuple(series),
+                marks=(Mark(at=float(record.true_rank), label=f"target rank {record.true_rank}"),),
+            ),
+            Bars(
+                title="Singular values: target, and what this rank learnt",
+                y_label="σ",
+                span=5,
+                labels=tuple(str(i + 1) for i in range(k)),
+                groups=(
+                    Group(name="learnt ΔW", colour="delta", values=record.sigma),
+                    Group(name="target M", colour="ink", values=record.sigma_fitted, outline=True),
+                ),
+            ),
+            HeatMap(title="target M", colour="ink", values=record.fitted, limit=limit, span=3, row=1),
+            HeatMap(
+                title="learnt ΔW = s·B A",
+                colour="delta",
+                values=record.delta,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=tuple(f"{100 * c:.1f} % of the energy" for c in captured),
+            ),
+            HeatMap(
+                title="left out: M − ΔW",
+                colour="ink",
+                values=record.fitted - record.delta,
+                limit=limit,
+                span=3,
+                row=1,
+            ),
+            Readout(
+                title="Four kinds of rank of ΔW",
+                span=3,
+                row=1,
+                rows=(
+                    Row(label="bound r", text=tuple(str(x.bound) for x in record.kinds)),
+                    Row(label="numerical (σ > 10⁻⁶ σ₁)", text=tuple(str(x.numerical) for x in record.kinds)),
+                    Row(label="effective (entropy of σ)", text=tuple(number(x.effective) for x in record.kinds)),
+                    Row(label="stable (‖·‖²/σ₁²)", text=tuple(number(x.stable) for x in record.kinds)),
+                ),
+            ),
+        ),
+    )
+
+
+def _narrate(record: RankError, t: int) -> str:
+    r, left, floor = int(record.rank[t]), record.trained[1, t], record.floor[t]
+    if r == 0:
+        return "Rank 0: no update, all of the error is left."
+    if not np.isfinite(left):
+        return f"Rank {r}: every seed diverged; lower the learning rate."
+    said = f"Rank {r}: trained leaves {100 * left:.3g} % of the error; no rank-{r} update can leave less than {100 * floor:.3g} %."
+    if record.noise:
+        best = int(record.rank[np.nanargmin(record.clean[1])])
+        said += f" To the clean target: {100 * record.clean[1, t]:.3g} % (least at rank {best})."
+    return said
+
+
+def takeaway(record: RankError) -> str:
+    """What was seen, in the run's own numbers."""
+    kept = np.isfinite(record.trained[1]) & (record.floor > 1e-6)
+    excess = float((record.trained[1][kept] / record.floor[kept] - 1).max()) if kept.any() else 0.0
+    full = record.true_rank >= len(record.sigma_fitted)
+    said = [
+        f"In this experiment training came within {100 * excess:.2g} % of the exact floor wherever the floor is not 0: "
+        "what is missing at a rank is missing by necessity."
+    ]
+    if full:
+        half = len(record.rank) // 2
+        said.append(
+            f"The target has full rank: rank {record.rank[half]} still leaves {100 * record.floor[half]:.0f} % of the error."
+        )
+    elif record.noise:
+        best = int(record.rank[np.nanargmin(record.clean[1])])
+        said.append(f"The error to the clean target is least at rank {best}; beyond it the adapter fits the noise.")
+    else:
+        said.append(f"The elbow stands at {record.true_rank} because rank {record.true_rank} was put into the target.")
+    if record.condition > 1:
+        worst = float((record.truncated[1:-1] / np.maximum(record.floor[1:-1], 1e-12)).max())
+        if np.isfinite(worst) and worst < 1e6:
+            said.append(
+                f"With stretched inputs the SVD's cut is not the best: it leaves up to {worst:.2g}× the floor's error."
+            )
+    if record.diverged:
+        said.append(f"{record.diverged} adapters diverged and are left out.")
+    return " ".join(said)
+
+
+def table(record: RankError) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    return {
+        "rank": record.rank,
+        "trained_low": record.trained[0],
+        "trained_median": record.trained[1],
+        "trained_high": record.trained[2],
+        "floor_reduced_rank_regression": record.floor,
+        "svd_truncation": record.truncated,
+        "clean_median": record.clean[1],
+        "weight_error_median": record.weights,
+        "weight_floor_eckart_young": record.weights_floor,
+    }
+
+
+def plot_rank_error(record: RankError, *, log: bool = False, theme: str = "light") -> go.Figure:
+    """Both floors and the trained errors, in output space and in weight space, as a still figure."""
+    colour = IDENTITY[theme]
+    x = record.rank
+    curves = [
+        (record.trained[1], f"trained, outputs (median of {record.seeds})", colour["delta"], "lines+markers", "solid"),
+        (record.floor, "floor: reduced-rank regression (outputs)", colour["ink"], "lines", "dash"),
+        (record.weights, "trained, weights", colour["W"], "lines+markers", "solid"),
+        (record.weights_floor, "floor: Eckart–Young (weights)", colour["faint"], "lines", "dot"),
+    ]
+    if record.noise:
+        curves.append((record.clean[1], "trained, to the clean target", colour["clean"], "lines+markers", "solid"))
+    figure = go.Figure(
+        [
+            go.Scatter(x=x, y=y, name=name, mode=mode, line={"color": c, "dash": dash, "width": 3})
+            for y, name, c, mode, dash in curves
+        ]
+    )
+    figure.add_vline(x=record.true_rank, line_dash="dot", annotation_text=f"target rank {record.true_rank}")
+    figure.update_layout(
+        **plotly_layout(
+            title="Error left against rank",
+            xaxis={"title": "rank r"},
+            yaxis={"title": "relative error", "type": "log" if log else "linear"},
+        )
+    )
+    return figure

@@ -1,0 +1,39 @@
+"""Lesson 1: where can an update push?"""
+
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.style import number, tint
+from lora_viz.ui.cache import cached_train
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.views.bottleneck import bottleneck, film, plot_bottleneck, table, takeaway
+
+asked, picture = open_lesson(
+    "Bottleneck: where can an update push?",
+    "Whatever the input, a rank-r update only pushes the output along the r columns of B, "
+    "and only sees the r rows of A.",
+    default=Experiment(
+        task="full_rank", d_in=3, d_out=3, spectrum="exponential", rank=2, alpha=4.0, lr=0.02, steps=300, condition=3.0
+    ),
+    first=(CONTROLS["rank"].only(1, 2, 3), CONTROLS["d_in"], CONTROLS["condition"], CONTROLS["spectrum"]),
+    more=(CONTROLS["optimizer"], CONTROLS["lr"], CONTROLS["alpha"], CONTROLS["init"], CONTROLS["steps"]),
+)
+e = asked.experiment
+record = bottleneck(cached_train(Sweep((e,)), asked.device))
+show_film(picture, film(record), takeaway(record))
+
+A, B, dW = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W")
+close_lesson(
+    rf"""$$y = \underbrace{{{tint("W", "W")}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_{{\Delta y}},
+\qquad \Delta y = s\,(h_1\,b_1 + \dots + h_{{{e.rank}}}\,b_{{{e.rank}}}) \in \mathrm{{col}}({B}),
+\qquad s = {e.scaling:.3g}$$
+
+The columns $b_i$ of ${B}$ are the only directions available: $\dim \mathrm{{col}}({B}) \le r = {e.rank}$ of {e.d_out}
+dimensions. Every $z \in \ker {A}$ (dimension {e.d_in - e.rank}) is invisible: ${dW}(x+z) = {dW}x$, measured to
+{number(float(record.movement[-1]))}. At step 0 ${B} = 0$ and every $\Delta y$ is exactly 0. The faint axes $u_i$ are
+the output directions of the best rank-{e.rank} update (reduced-rank regression on these samples): training turned
+$\mathrm{{col}}({B})$ to {number(float(record.angle_B[-1]))}° from them.""",
+    lambda theme: plot_bottleneck(record, theme=theme),
+    table(record),
+    name="bottleneck",
+    alt=takeaway(record),
+)

@@ -1,0 +1,40 @@
+"""Lesson 4: is the merged layer the same?"""
+
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.style import number, tint
+from lora_viz.ui.cache import cached_merge
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.views.merge_check import film, merge_check, plot_merge_check, table, takeaway
+
+asked, picture = open_lesson(
+    "Merge: is it the same?",
+    "W + s·BA gives the same outputs to rounding, and rounding can eat the update: drag its size.",
+    default=Experiment(d_in=48, d_out=48, target_rank=4, rank=4, alpha=8.0, lr=0.02, steps=200),
+    first=(CONTROLS["weights_dtype"], CONTROLS["rank"], CONTROLS["alpha"]),
+    more=(*(CONTROLS[name] for name in ("scaling_rule", "target_rank", "lr", "steps")),),
+)
+e = asked.experiment
+report = cached_merge(Sweep((e,)), asked.device, asked.options["weights_dtype"])
+record = merge_check(report, e)
+show_film(picture, film(record), takeaway(record))
+
+W, A, B = tint("W", "W"), tint("A", "A"), tint("B", "B")
+close_lesson(
+    rf"""$${W}' = {W} + s\,{B}{A}, \qquad {W}'x = {W}x + s\,{B}({A}x), \qquad s = {e.scaling:.3g}$$
+
+The two sides are equal in exact arithmetic. A number format keeps a fixed count of digits: bfloat16 has 8 significant
+bits, so adding less than about $2^{{-9}}$ of a weight to it gives the same weight back. The adapter here was trained
+(its own size was {number(report.trained_size)} of $\|{W}\|$) and then rescaled through ${B}$ to each size on the axis;
+at every size the merge was really made in all four formats.
+
+Per token the base layer costs $d_{{out}}\,d_{{in}} = {record.cost_base}$ multiplications, the unmerged path
+$+\,r(d_{{in}} + d_{{out}}) = {record.cost_unmerged - record.cost_base}$ more, the merged layer none. The mistakes on the
+right: merging twice adds ${B}{A}$ once too often; without $s$ it is {e.scaling:.3g} times too small; dropout left on
+(p = 0.1) blurs the input of ${A}$; a transposed ${B}{A}$ fits a square layer and is simply wrong (a non-square layer
+would have refused it).""",
+    lambda theme: plot_merge_check(record, theme=theme),
+    table(record),
+    name="merge",
+    alt=takeaway(record),
+)

@@ -1,0 +1,69 @@
+"""The tasks: what is asked for is what is drawn, and one change re-rolls nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.experiment import Experiment
+from lora_viz.tasks import TARGET_NORM, batches, make_task, target_spectrum
+
+
+@pytest.mark.parametrize("spectrum", ["flat", "power", "exponential"])
+def test_target_has_the_spectrum_asked_for(small: Experiment, spectrum: str) -> None:
+    e = replace(small, spectrum=spectrum, target_rank=4)
+    sigma = np.linalg.svd(make_task(e).target_delta, compute_uv=False)
+    np.testing.assert_allclose(sigma[:4], target_spectrum(e), rtol=1e-12)
+    assert sigma[0] == pytest.approx(TARGET_NORM)
+    assert sigma[4] < 1e-14
+
+
+def test_full_rank_target(small: Experiment) -> None:
+    assert np.linalg.matrix_rank(make_task(replace(small, task="full_rank")).target_delta) == 5
+
+
+@pytest.mark.parametrize("condition", [1.0, 10.0, 1e4])
+def test_condition_number_is_exact(small: Experiment, condition: float) -> None:
+    task = make_task(replace(small, condition=condition))
+    values = np.linalg.eigvalsh(task.inputs.T @ task.inputs / 29)
+    assert values[-1] / values[0] == pytest.approx(condition, rel=1e-9)
+    assert values.mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(task.input_covariance, task.inputs.T @ task.inputs / 29, atol=1e-14)
+
+
+def test_residuals_are_target_plus_noise(small: Experiment) -> None:
+    clean = make_task(replace(small, noise=0.0))
+    np.testing.assert_allclose(clean.residuals, clean.inputs @ clean.target_delta.T, atol=1e-14)
+    noisy = make_task(replace(small, noise=0.5, samples=20_011))
+    assert (noisy.residuals - noisy.inputs @ noisy.target_delta.T).std() == pytest.approx(0.5, rel=0.01)
+
+
+def test_one_change_re_rolls_nothing_else(small: Experiment) -> None:
+    task = make_task(small)
+    for change in ({"noise": 0.7}, {"target_rank": 3}, {"spectrum": "flat"}, {"rank": 1}, {"init_seed": 9}):
+        other = make_task(replace(small, **change))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(other.base_weight, task.base_weight)
+        np.testing.assert_array_equal(other.inputs, task.inputs)
+    more = make_task(replace(small, target_rank=3, spectrum="power"))
+    kept = more.target_delta - task.target_delta
+    assert np.linalg.matrix_rank(kept) == 1, "a third direction is added, the first two stay"
+    assert make_task(replace(small, rank=1)) is task, "the adapter is no part of the task"
+
+
+def test_the_seed_re_rolls_everything(small: Experiment) -> None:
+    a, b = make_task(small), make_task(replace(small, seed=4))
+    for name in ("base_weight", "target_delta", "inputs"):
+        assert not np.isclose(getattr(a, name), getattr(b, name)).any()
+
+
+def test_few_samples_stay_as_drawn(small: Experiment) -> None:
+    task = make_task(replace(small, samples=3, condition=1.0))
+    assert np.linalg.matrix_rank(task.input_covariance) == 3
+
+
+def test_batches_are_shuffled_epochs(small: Experiment) -> None:
+    order = batches(replace(small, batch=11))
+    assert order.shape == (101, 11)
+    epoch = order[:2].ravel()
+    assert len(set(epoch)) == 22
+    assert set(epoch) <= set(range(29))

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-st.set_page_config(page_title="LoRA Playground", page_icon="🧭", layout="wide")
+st.set_page_config(page_title="LoRA Playground", layout="wide")
 st.navigation(
     [
-        st.Page("pages/bottleneck.py", title="Bottleneck", icon="⌛", default=True),
-        st.Page("pages/rank.py", title="Rank", icon="📐"),
-        st.Page("pages/gradient_flow.py", title="Gradient flow", icon="🌊"),
-        st.Page("pages/merge.py", title="Merge", icon="🔗"),
+        st.Page("pages/bottleneck.py", title="Bottleneck", default=True),
+        st.Page("pages/rank.py", title="Rank"),
+        st.Page("pages/gradient_flow.py", title="Gradient flow"),
+        st.Page("pages/merge.py", title="Merge"),
     ],
     position="top",
 ).run()

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-__all__ = ["CHOICES", "LIMITS", "TASK_FIELDS", "Experiment", "ExperimentError", "Sweep", "nearest_possible", "parse_field"]
+__all__ = [
+    "CHOICES",
+    "LIMITS",
+    "TASK_FIELDS",
+    "Experiment",
+    "ExperimentError",
+    "Sweep",
+    "nearest_possible",
+    "parse_field",
+]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "task": ("low_rank", "full_rank"),
@@ -58,8 +67,9 @@ class Experiment:
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in).
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
-    usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024). ``seed`` draws base weight, target, data,
-    batches and factors; ``init_seed`` draws other factors for the same task. Raises ExperimentError.
+    usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone.
+    ``seed`` draws base weight, target, data, batches and factors; ``init_seed`` draws other factors for the same task.
+    Raises ExperimentError.
     """
 
     task: str = "low_rank"
@@ -77,7 +87,7 @@ class Experiment:
     optimizer: str = "adam"
     lr: float = 0.02
     lr_ratio: float = 1.0
-    weight_decay: float = 0.0
+    weight_decay: float = 0.01
     schedule: str = "constant"
     warmup: int = 0
     batch: int = 0
@@ -96,7 +106,8 @@ class Experiment:
             )
         if self.task == "low_rank" and self.target_rank > most:
             raise ExperimentError(
-                f"target_rank={self.target_rank} is not possible: a layer of {self.d_out}×{self.d_in} allows 0 to {most}."
+                f"target_rank={self.target_rank} is not possible: "
+                f"a layer of {self.d_out}×{self.d_in} allows 0 to {most}."
             )
         if self.batch > self.samples:
             raise ExperimentError(
@@ -145,13 +156,10 @@ class Sweep:
     def __post_init__(self) -> None:
         if not self.experiments:
             raise ExperimentError("a sweep of 0 experiments was given: at least 1 is needed.")
-        first = self.experiments[0]
         for name in SHARED_FIELDS:
             given = {getattr(e, name) for e in self.experiments}
             if len(given) > 1:
-                raise ExperimentError(
-                    f"the sweep mixes {name}={sorted(given)!r}: all its experiments must share {name} (first: {getattr(first, name)!r})."
-                )
+                raise ExperimentError(f"the sweep mixes {name}={sorted(given)!r}: all its experiments must share one.")
 
     @classmethod
     def over(cls, base: Experiment, **axes: Iterable[Any]) -> Sweep:
@@ -179,7 +187,7 @@ def nearest_possible(default: Experiment, values: Mapping[str, Any]) -> tuple[Ex
 
     Ranks are cut to what the layer's shape allows, the batch to the number of samples.
     """
-    asked = {name: getattr(default, name) for name in TASK_FIELDS + ("rank", "batch")} | dict(values)
+    asked = {name: getattr(default, name) for name in (*TASK_FIELDS, "rank", "batch")} | dict(values)
     most = min(asked["d_in"], asked["d_out"])
     fitted = dict(values)
     said = []

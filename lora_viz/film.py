@@ -41,7 +41,7 @@ class Series:
     y: Array
     low: Array | None = None
     high: Array | None = None
-    dash: bool = False
+    dash: Literal["solid", "dash", "dot", "dashdot"] = "solid"
     dots: bool = False
 
 
@@ -124,7 +124,7 @@ class Points:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Span:
-    """A subspace through 0: a basis, (k, d) or (T, k, d), k ≤ 3 vectors whose lengths are drawn; NaN rows are not."""
+    """A subspace through 0: a basis, (k, d) or (T, k, d), k ≤ 3 vectors drawn at their lengths; NaN rows are not."""
 
     name: str
     colour: str
@@ -134,7 +134,10 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Cloud:
-    """A point cloud and subspaces in 1, 2 or 3 dimensions, drawn to ±limit on every axis; 3-D turns by dragging."""
+    """A point cloud and subspaces in 1, 2 or 3 dimensions, drawn to ±limit on every axis; 3-D turns by dragging.
+
+    ``view`` is where one looks from at first: yaw and pitch in radians.
+    """
 
     title: str
     colour: str
@@ -143,6 +146,7 @@ class Cloud:
     points: tuple[Points, ...]
     spans: tuple[Span, ...] = ()
     axes: str = ""
+    view: tuple[float, float] = (-0.65, 0.42)
     caption: tuple[str, ...] = ()
     span: int = 4
     row: int = 0
@@ -174,7 +178,7 @@ Panel = Lines | HeatMap | Bars | Cloud | Readout
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Film:
-    """All that moves on a page. ``axis`` names what the playhead runs over, ``values`` says where frame t lies on it."""
+    """All that moves on a page: ``axis`` names what the playhead runs over, ``values`` where frame t lies on it."""
 
     axis: str
     values: Float[np.ndarray, "T"]

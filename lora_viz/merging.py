@@ -1,4 +1,4 @@
-"""Is the merged layer the same? A trained adapter merged for real, in four dtypes, at many sizes, rightly and wrongly."""
+"""Is the merged layer the same? A trained adapter, really merged in four dtypes, at many sizes, rightly and wrongly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["DTYPES", "MISTAKES", "SIZES", "merge_report"]
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 SIZES = tuple(10 ** (k / 8) for k in range(-40, 1))  # ‖ΔW‖/‖W‖ from 1e-5 to 1
-MISTAKES = ("right", "merged twice", "s forgotten", "dropout on", "transposed")
+MISTAKES = ("right", "twice", "no s", "dropout", "ΔWᵀ")
 TOKENS = 64
 
 
@@ -48,8 +48,9 @@ def merge_report(run: Run, *, shown: str = "bfloat16", sizes: tuple[float, ...] 
                 numbers, merged, base = _merge_once(layer, x.to(getattr(torch, name)), delta)
                 measured[:, row, column] = numbers
                 if name == shown:
-                    weights[:, row] = delta, merged, merged - base
-                    mistakes[row] = _mistakes(layer, x.to(getattr(torch, name)))
+                    weights[:, row] = torch.stack((delta, merged, merged - base))
+                if name == "float32":
+                    mistakes[row] = _mistakes(layer, x.float())
         shown_base = torch.tensor(task.base_weight).to(getattr(torch, shown)).double().numpy()
     return MergeReport(
         dtypes=DTYPES,

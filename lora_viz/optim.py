@@ -65,7 +65,7 @@ class Adam:
             self.count[0].fill_(k + 1)
             torch._fused_adamw_(
                 [out], [grad], [self.first], [self.second], [], self.count,
-                lr=factor * lr,  # type: ignore[arg-type]
+                lr=factor * lr,
                 beta1=BETA1, beta2=BETA2, weight_decay=decay, eps=EPS, amsgrad=False, maximize=False,
             )  # fmt: skip
             return

@@ -1,4 +1,4 @@
-"""What happened? A task and the recorded history of the adapters that learned it: NumPy arrays, nothing to compute with.
+"""What happened? A task and the recorded history of the adapters that learned it, as NumPy arrays.
 
 Convention of the whole house (PEFT's): y = W x + s·B(A x), A (rank, d_in), B (d_out, rank), ΔW = s·B A (d_out, d_in).
 """
@@ -89,7 +89,7 @@ class MergeReport:
     max|W − unmerge(merge(W))|, ``unchanged`` the share of weights that the merge leaves bit-identical although their
     ΔW is not 0, ``lost`` the relative error ‖(W′−W) − ΔW‖/‖ΔW‖ of the update that arrived. ``base``, ``delta``,
     ``merged`` and ``arrived`` = W′−W are those of ``dtypes[shown]``; ``mistakes`` (S, M) are the relative output errors
-    of merging right and wrong.
+    of merging right and wrong in float32.
     """
 
     dtypes: tuple[str, ...]
@@ -110,7 +110,7 @@ class MergeReport:
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:
-    """At which steps is the state kept? All of them if they fit; else every one near 0, where the story is, then sparser.
+    """At which steps is the state kept? All if they fit; else every one near 0, where the story is, then sparser.
 
     The gaps grow geometrically and the last step is always kept: at most ``records`` entries, at least 2.
     """
@@ -120,4 +120,4 @@ def recorded_steps(steps: int, records: int) -> list[int]:
         return [0, steps]
     dense = records // 2
     tail = np.geomspace(dense, steps, records - dense)
-    return sorted({*range(dense), *(int(round(x)) for x in tail)})
+    return sorted({*range(dense), *(round(float(x)) for x in tail)})

@@ -46,7 +46,7 @@ class Ranks(NamedTuple):
 
 
 def ranks(sigma: Float[np.ndarray, "k"], *, bound: int, tol: float = 1e-6) -> Ranks:
-    """The four kinds of rank of a matrix with these singular values. ranks([1, 1, 1, 1], bound=4) is (4, 4, 4.0, 4.0)."""
+    """The four kinds of rank of a matrix with these singular values: [1, 1, 1, 1] gives (4, 4, 4.0, 4.0)."""
     top = sigma.max(initial=0.0)
     if top == 0:
         return Ranks(bound, 0, float("nan"), float("nan"))

@@ -88,7 +88,7 @@ class StackedGradient:
 
 
 def pack(sweep: Sweep, dtype: torch.dtype, device: str) -> Stack:
-    """A place for every adapter of a sweep: first fit, the largest rank first, one family of update rules after the other.
+    """A place for every adapter of a sweep: first fit, the largest rank first, one family of rules after the other.
 
     What does not fit beside a large adapter goes to bins of half the width, where that is worth its extra calls: the
     products inside a bin cost width² each, whoever owns the rows.

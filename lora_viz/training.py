@@ -251,7 +251,11 @@ def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:
     (0.5 * ((y - targets) ** 2).sum() / x.shape[-2]).backward()
     assert a.grad is not None and b.grad is not None
     by_autograd = a.grad.numpy(), b.grad.numpy()
-    by_formula = factor_gradients(G=full_gradient(run, adapter), A=run.A[adapter], B=run.B[adapter], scaling=e.scaling)
+    G = full_gradient(run, adapter)
+    if e.batch:  # the gradient of the batch that each step saw
+        seen, wrong = x.numpy(), r[order].numpy()
+        G = (run.delta_weight(adapter) @ np.swapaxes(seen, 1, 2) - np.swapaxes(wrong, 1, 2)) @ seen / e.batch
+    by_formula = factor_gradients(G=G, A=run.A[adapter], B=run.B[adapter], scaling=e.scaling)
     return GradientCheck(
         run.steps,
         *(np.sqrt(np.sum(g**2, axis=(1, 2))) for g in (*by_autograd, *by_formula)),

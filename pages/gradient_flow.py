@@ -10,7 +10,9 @@ from lora_viz.views.gradient_flow import film, gradient_flow, plot_gradient_flow
 asked, picture = open_lesson(
     "Gradient flow: who moves first?",
     "With B = 0 the gradient of A is exactly zero: B takes the first step alone, and only then does A wake up.",
-    default=Experiment(d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200),
+    default=Experiment(
+        d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, weight_decay=0.1
+    ),
     first=(*(CONTROLS[name] for name in ("init", "optimizer", "warmup", "rank", "lr")),),
     more=(*(CONTROLS[name] for name in ("alpha", "scaling_rule", "lr_ratio", "noise", "condition", "steps")),),
 )

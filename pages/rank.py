@@ -13,10 +13,18 @@ SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 asked, picture = open_lesson(
     "Rank: how much error is left?",
-    "A rank that is too small fails by an exact amount, known before training; a rank beyond the target's buys nothing.",
+    "A rank that is too small fails by an exact amount, known before training; beyond the target's it buys nothing.",
     default=Experiment(
-        d_in=32, d_out=24, target_rank=4, spectrum="flat", noise=0.3, alpha=16.0, lr=0.03, schedule="linear",
-        steps=200, samples=192,
+        d_in=32,
+        d_out=24,
+        target_rank=4,
+        spectrum="flat",
+        noise=1.0,
+        alpha=16.0,
+        lr=0.03,
+        schedule="linear",
+        steps=200,
+        samples=192,
     ),
     first=(*(CONTROLS[name] for name in ("target_rank", "noise", "spectrum", "condition", "task")),),
     more=(*(CONTROLS[name] for name in ("error_axis", "optimizer", "lr", "alpha", "scaling_rule", "steps")),),
@@ -27,7 +35,7 @@ record = rank_error(cached_train(sweep, asked.device, 2))
 log = asked.options["error_axis"] == "log"
 show_film(picture, film(record, log=log), takeaway(record))
 
-M, dW = r"M", tint("delta", r"\Delta W")
+M, dW = "M", tint("delta", r"\Delta W")
 r = int(min(e.true_rank, 4))
 at = list(record.rank).index(r)
 close_lesson(

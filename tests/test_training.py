@@ -62,8 +62,7 @@ def test_gradients_equal_autograd(small: Experiment, init: str, batch: int) -> N
     e = replace(small, init=init, batch=batch, optimizer="sgd")
     run = alone(e)
     check = autograd_check(run)
-    if not batch:
-        assert max(check.difference_A.max(), check.difference_B.max()) < 1e-12
+    assert max(check.difference_A.max(), check.difference_B.max()) < 1e-12
     np.testing.assert_allclose(run.grad_A_norm[:, 0], check.autograd_A, atol=1e-12)
     np.testing.assert_allclose(run.grad_B_norm[:, 0], check.autograd_B, atol=1e-12)
 

@@ -46,7 +46,9 @@ class Asked:
 
 
 _ALL = (
-    Control(name="rank", label="Rank r", options=(1, 2, 3, 4, 6, 8), help="The bottleneck's width: rows of A, columns of B."),
+    Control(
+        name="rank", label="Rank r", options=(1, 2, 3, 4, 6, 8), help="The bottleneck's width: rows of A, columns of B."
+    ),
     Control(
         name="d_in",
         label="Space of x and y",
@@ -195,7 +197,10 @@ def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
         return (control.names or {}).get(value) or (f"{value:g}" if isinstance(value, float) else str(value))
 
     if isinstance(initial, str) or len(options) <= 3:
-        return st.segmented_control(
+        # Pills wrap where a segmented control would hide its last answers
+        short = sum(len(name(option)) + 3 for option in options) <= 18
+        choose = st.segmented_control if short else st.pills
+        return choose(
             control.label,
             options,
             default=initial,
@@ -204,7 +209,7 @@ def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
             help=control.help,
             bind="query-params",
             required=True,
-            width="stretch",
+            width="stretch" if short else "content",
         )
     return st.select_slider(
         control.label,
@@ -217,7 +222,9 @@ def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
     )
 
 
-def _with_the_links_own(control: Control, options: tuple[Any, ...], initial: Any, notices: list[str]) -> tuple[Any, ...]:
+def _with_the_links_own(
+    control: Control, options: tuple[Any, ...], initial: Any, notices: list[str]
+) -> tuple[Any, ...]:
     """A link may ask for a number between two marks: it gets a mark of its own. What is not allowed is said.
 
     Asked once, when the widget is new; the widget keeps the mark for as long as the lesson is open.
@@ -272,5 +279,7 @@ def _device(notices: list[str]) -> str:
     if len(here) == 1:
         st.caption("Trained on the CPU, one thread a run.")
         return here[0]
-    return st.segmented_control("Train on", here, default=here[0], key="device", bind="query-params", required=True) or here[0]
-
+    return (
+        st.segmented_control("Train on", here, default=here[0], key="device", bind="query-params", required=True)
+        or here[0]
+    )

@@ -108,9 +108,7 @@ def _probe(inputs: Float[np.ndarray, "n d_in"]) -> int:
 def film(record: Bottleneck) -> Film:
     """Three clouds over one playhead, the turning subspaces, and the two residuals in words."""
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
-    x_limit = float(max(np.abs(record.inputs).max(), np.abs(record.ghosts).max(initial=0.0)))
-    y_limit = float(max(np.abs(record.wanted).max(), np.abs(record.outputs).max())) or 1.0
-    h_limit = float(np.abs(record.code).max()) or 1.0
+    x_limit, y_limit, h_limit = _reach(record.inputs), _reach(record.wanted), _reach(record.code[-1])
     probe = record.ghosts[:, :1] if record.ghosts.shape[1] else record.inputs[None, _probe(record.inputs)][None]
     at = _probe(record.inputs)
     shape = SHAPE[r] if r < d_out or d_out == 3 else "the whole plane"
@@ -120,6 +118,7 @@ def film(record: Bottleneck) -> Film:
         dimension=d_out,
         limit=y_limit,
         axes="y",
+        view=_view(record.col_B[-1]),
         spans=(
             Span(name="u", colour="faint", basis=record.target_out * y_limit * 0.95, style="axes"),
             Span(name="col(B)", colour="B", basis=record.col_B * y_limit * 0.9),
@@ -143,6 +142,7 @@ def film(record: Bottleneck) -> Film:
                 dimension=d_in,
                 limit=x_limit,
                 axes="x",
+                view=_view(record.row_A[-1]),
                 spans=(Span(name="row(A)", colour="A", basis=record.row_A * x_limit * 0.8),),
                 points=(
                     Points(name="x", colour="W", xyz=record.inputs),
@@ -189,6 +189,28 @@ def film(record: Bottleneck) -> Film:
     )
 
 
+def _reach(points: Float[np.ndarray, "n d"]) -> float:
+    """How far the picture reaches: nearly all of the points; a few may lie outside."""
+    return float(np.quantile(np.abs(points).max(axis=1), 0.97)) or 1.0
+
+
+def _view(basis: Float[np.ndarray, "k d"]) -> tuple[float, float]:
+    """From where is this subspace seen well? Neither edge-on nor face-on: a plane should look like one."""
+    rows = basis[np.isfinite(basis).all(axis=1)]
+    if basis.shape[1] != 3 or len(rows) not in (1, 2):
+        return -0.65, 0.42
+    normal = np.cross(rows[0], rows[1]) if len(rows) == 2 else rows[0]
+    wanted = 0.75 if len(rows) == 2 else 0.2  # |cosine| between the line of sight and the normal, or the line
+    best, view = np.inf, (-0.65, 0.42)
+    for yaw in np.linspace(-np.pi, np.pi, 37):
+        for pitch in (0.3, 0.42, 0.55):
+            sight = np.array([-np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), -np.sin(pitch)])
+            miss = abs(abs(sight @ normal) / np.linalg.norm(normal) - wanted) + 0.02 * abs(yaw + 0.65)
+            if miss < best:
+                best, view = miss, (float(yaw), pitch)
+    return view
+
+
 def _moves(record: Bottleneck) -> tuple[str, ...]:
     if not record.ghosts.shape[1]:
         return ("ker A = {0}: nothing is lost",)
@@ -203,7 +225,8 @@ def _narrate(record: Bottleneck, t: int) -> str:
         return f"Step {step}: here training diverged; the picture shows the last finite state."
     if not np.isfinite(record.angle_B[t]):
         return f"Step {step}: col(B) does not have {record.rank} dimensions yet."
-    return f"Step {step}: col(B) is {record.angle_B[t]:.3g}° from the best it could be, row(A) {record.angle_A[t]:.3g}°."
+    a, b = number(record.angle_A[t]), number(record.angle_B[t])
+    return f"Step {step}: col(B) is {b}° away from the best directions to push, row(A) {a}° from the best to read."
 
 
 def takeaway(record: Bottleneck) -> str:

@@ -79,7 +79,7 @@ def film(record: GradientFlow) -> Film:
     """Gradients and updates over the steps, the full gradient and its two shadows, autograd beside the formula."""
     c = record.check
     hand_over = _hand_over(record)
-    marks = (Mark(at=float(hand_over), label=f"step {hand_over}: ‖∇A‖ ≥ ‖∇B‖"),) if hand_over else ()
+    marks: tuple[Mark, ...] = (Mark(at=float(hand_over), label=f"step {hand_over}: ‖∇A‖ ≥ ‖∇B‖"),) if hand_over else ()
     if record.diverged_at >= 0:
         marks += (Mark(at=float(record.diverged_at), label="diverged", colour="alarm"),)
 
@@ -89,7 +89,7 @@ def film(record: GradientFlow) -> Film:
     return Film(
         axis="step",
         values=record.steps.astype(float),
-        start=len(record.steps) - 1,
+        start=0,
         seconds_per_frame=1 / 40,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
@@ -152,9 +152,9 @@ def film(record: GradientFlow) -> Film:
                     Row(label="‖∇B‖ = ‖s·G Aᵀ‖", text=reading(c.formula_B), colour="B"),
                     Row(
                         label="largest difference",
-                        text=tuple(
-                            number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True)
-                        )[: len(record.steps)],
+                        text=tuple(number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True))[
+                            : len(record.steps)
+                        ],
                     ),
                 ),
             ),
@@ -189,11 +189,20 @@ def _narrate(record: GradientFlow, t: int) -> str:
         return f"Step {step}: ∇B is exactly 0 because A = 0; ∇A is {number(record.grad_A_norm[t])}."
     if still:
         return f"Step {step}: both factors have a gradient at once: neither is 0."
+    if t and record.grad_A_norm[t - 1] == 0 and record.travelled_A[t] > 0:
+        return (
+            f"Step {step}: A has moved by {number(record.travelled_A[t])} without any gradient: that is weight decay."
+        )
     if record.travelled_A[t] == 0:
-        return f"Step {step}: B has left 0, so ∇A wakes up: {number(record.grad_A_norm[t])}. A itself has not moved yet."
+        return (
+            f"Step {step}: B has left 0, so ∇A wakes up: {number(record.grad_A_norm[t])}. A itself has not moved yet."
+        )
     if record.travelled_B[t] == 0:
-        return f"Step {step}: A has left 0, so ∇B wakes up: {number(record.grad_B_norm[t])}. B itself has not moved yet."
-    return f"Step {step}: ‖∇A‖ {number(record.grad_A_norm[t])}, ‖∇B‖ {number(record.grad_B_norm[t])}, loss {number(record.loss[t])}."
+        return (
+            f"Step {step}: A has left 0, so ∇B wakes up: {number(record.grad_B_norm[t])}. B itself has not moved yet."
+        )
+    sizes = f"‖∇A‖ {number(record.grad_A_norm[t])}, ‖∇B‖ {number(record.grad_B_norm[t])}"
+    return f"Step {step}: {sizes}, loss {number(record.loss[t])}."
 
 
 def takeaway(record: GradientFlow) -> str:

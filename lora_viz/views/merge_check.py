@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +16,7 @@ from lora_viz.style import IDENTITY, number, plotly_layout
 __all__ = ["MergeCheck", "film", "merge_check", "plot_merge_check", "table", "takeaway"]
 
 SHORT = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+DASHES: tuple[Literal["solid", "dash", "dot", "dashdot"], ...] = ("solid", "dash", "dot", "dashdot")
 TELLING = 1e-3  # the relative size at which half precision begins to lose the update: where the story is
 
 
@@ -40,13 +41,12 @@ def film(record: MergeCheck) -> Film:
     """The playhead runs over ‖ΔW‖/‖W‖: two curves a dtype, the four matrices in the dtype shown, the mistakes."""
     m = record.report
     name = SHORT[m.dtypes[m.shown]]
-    colours = {d: "faint" for d in m.dtypes} | {m.dtypes[m.shown]: "delta"}
     base_limit = float(np.abs(m.base).max())
     delta_limit = np.abs(m.delta).max(axis=(1, 2))
 
     def by_dtype(values: Float[np.ndarray, "S D"]) -> tuple[Series, ...]:
         return tuple(
-            Series(name=SHORT[d], colour=("ink" if d != m.dtypes[m.shown] else colours[d]), y=values[:, i], dash=i % 2 == 1)
+            Series(name=SHORT[d], colour="delta" if i == m.shown else "ink", y=values[:, i], dash=DASHES[i])
             for i, d in enumerate(m.dtypes)
         )
 
@@ -85,8 +85,8 @@ def film(record: MergeCheck) -> Film:
                         colour="delta",
                     ),
                     Row(
-                        label="cost of a token: unmerged, merged",
-                        text=(f"+{extra:.1f} %, +0 % ({record.cost_unmerged}, {record.cost_merged} mult.)",),
+                        label="a token costs: unmerged, merged",
+                        text=(f"+{extra:.1f} %, +0 %",),
                     ),
                 ),
             ),
@@ -95,11 +95,11 @@ def film(record: MergeCheck) -> Film:
             HeatMap(title="= W′", colour="W", values=m.merged, limit=base_limit, row=1, span=2),
             HeatMap(title="W′ − W, arrived", colour="delta", values=m.arrived, limit=delta_limit, row=1, span=2),
             Bars(
-                title=f"Output error of merging right and wrong ({name})",
+                title="Merged rightly and wrongly (fp32)",
                 y_label="relative",
                 scale="log",
                 labels=m.mistake_names,
-                groups=(Group(name="measured", colour="alarm", values=m.mistakes),),
+                groups=(Group(name="relative error of the outputs", colour="alarm", values=m.mistakes),),
                 row=1,
                 span=4,
             ),
@@ -114,9 +114,10 @@ def _texts(values: Float[np.ndarray, "S"]) -> tuple[str, ...]:
 def _narrate(record: MergeCheck, t: int) -> str:
     m = record.report
     name, i = SHORT[m.dtypes[m.shown]], m.shown
+    differ, still = number(m.relative_difference[t, i]), f"{100 * m.unchanged[t, i]:.3g} %"
     return (
-        f"‖ΔW‖ = {number(m.sizes[t])}·‖W‖: in {name} merged and unmerged outputs differ by "
-        f"{number(m.relative_difference[t, i])} relative; {100 * m.unchanged[t, i]:.3g} % of the weights did not change."
+        f"‖ΔW‖ = {number(m.sizes[t])}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; "
+        f"{still} of the weights did not change."
     )
 
 
@@ -126,8 +127,9 @@ def takeaway(record: MergeCheck) -> str:
     t = int(np.argmin(np.abs(np.log(m.sizes / TELLING))))
     by_name = {d: i for i, d in enumerate(m.dtypes)}
     best, worst = by_name["float64"], by_name["bfloat16"]
+    rounding = number(m.relative_difference[t, best])
     return (
-        f"In this experiment merging is the same to rounding in float64 ({number(m.relative_difference[t, best])} relative) "
+        f"In this experiment merging is the same to rounding in float64 ({rounding} relative) "
         f"but not in bfloat16 ({number(m.relative_difference[t, worst])}): at ‖ΔW‖ = {number(m.sizes[t])}·‖W‖, "
         f"{100 * m.unchanged[t, worst]:.0f} % of the bfloat16 weights do not change at all, and what arrives is "
         f"{100 * m.lost[t, worst]:.0f} % wrong. Unmerging does not return the weight to the bit either: "
@@ -154,7 +156,7 @@ def plot_merge_check(record: MergeCheck, *, theme: str = "light") -> go.Figure:
             x=m.sizes,
             y=m.relative_difference[:, i],
             name=name,
-            line={"color": colour["delta" if shown else "ink"], "width": 4 if shown else 2, "dash": ("solid", "dash", "dot", "dashdot")[i]},
+            line={"color": colour["delta" if shown else "ink"], "width": 4 if shown else 2, "dash": DASHES[i]},
         )
     figure.update_layout(
         **plotly_layout(

@@ -101,7 +101,7 @@ def rank_error(run: Run) -> RankError:
 
 
 def _spread(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
-    """Least, median and most over the seeds; no update leaves everything: 1. Ranks whose every seed diverged are NaN."""
+    """Least, median, most over the seeds; no update leaves everything: 1. NaN where every seed diverged."""
     ordered = np.sort(values, axis=1)  # NaN last
     counts = np.isfinite(ordered).sum(axis=1)
     pick = [np.zeros_like(counts), (counts - 1) // 2, counts - 1]
@@ -117,7 +117,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
     k = len(record.sigma_fitted)
     series = [
         Series(
-            name=f"trained, median of {record.seeds}",
+            name=f"trained ({record.seeds} seeds)",
             colour="delta",
             y=record.trained[1],
             low=record.trained[0],
@@ -125,25 +125,23 @@ def film(record: RankError, *, log: bool = False) -> Film:
             dots=True,
         ),
         Series(
-            name="floor (Eckart–Young = RRR)" if isotropic else "floor (reduced-rank regression)",
+            name="floor (Eckart–Young)" if isotropic else "floor (reduced-rank regr.)",
             colour="ink",
             y=record.floor,
-            dash=True,
+            dash="dash",
         ),
     ]
     if not isotropic:
-        series.append(Series(name="SVD cut (Eckart–Young)", colour="W", y=record.truncated, dash=True))
+        series.append(Series(name="SVD cut (Eckart–Young)", colour="W", y=record.truncated, dash="dot"))
     if record.noise:
         series.append(
-            Series(
-                name="to the clean target", colour="clean", y=record.clean[1], low=record.clean[0], high=record.clean[2]
-            )
+            Series(name="clean target", colour="clean", y=record.clean[1], low=record.clean[0], high=record.clean[2])
         )
     captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / np.sum(record.fitted**2)
     return Film(
         axis="rank",
         values=record.rank.astype(float),
-        start=int(np.searchsorted(record.rank, min(record.true_rank, 4))),
+        start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1),
         seconds_per_frame=0.55,
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
@@ -165,7 +163,15 @@ def film(record: RankError, *, log: bool = False) -> Film:
                     Group(name="target M", colour="ink", values=record.sigma_fitted, outline=True),
                 ),
             ),
-            HeatMap(title="target M", colour="ink", values=record.fitted, limit=limit, span=3, row=1),
+            HeatMap(
+                title="target M",
+                colour="ink",
+                values=record.fitted,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=("what fits the samples best",),
+            ),
             HeatMap(
                 title="learnt ΔW = s·B A",
                 colour="delta",
@@ -182,6 +188,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 limit=limit,
                 span=3,
                 row=1,
+                caption=tuple(f"{100 * (1 - c):.1f} % of the energy" for c in captured),
             ),
             Readout(
                 title="Four kinds of rank of ΔW",
@@ -198,16 +205,20 @@ def film(record: RankError, *, log: bool = False) -> Film:
     )
 
 
+def _place(record: RankError, rank: int) -> int:
+    return int(np.searchsorted(record.rank, rank))
+
+
 def _narrate(record: RankError, t: int) -> str:
     r, left, floor = int(record.rank[t]), record.trained[1, t], record.floor[t]
     if r == 0:
         return "Rank 0: no update, all of the error is left."
     if not np.isfinite(left):
         return f"Rank {r}: every seed diverged; lower the learning rate."
-    said = f"Rank {r}: trained leaves {100 * left:.3g} % of the error; no rank-{r} update can leave less than {100 * floor:.3g} %."
+    least = f"{100 * floor:.3g} %"
+    said = f"Rank {r}: training leaves {100 * left:.3g} % of the error; no rank-{r} update can leave less than {least}."
     if record.noise:
-        best = int(record.rank[np.nanargmin(record.clean[1])])
-        said += f" To the clean target: {100 * record.clean[1, t]:.3g} % (least at rank {best})."
+        said += f" To the clean target: {100 * record.clean[1, t]:.3g} %."
     return said
 
 
@@ -222,9 +233,8 @@ def takeaway(record: RankError) -> str:
     ]
     if full:
         half = len(record.rank) // 2
-        said.append(
-            f"The target has full rank: rank {record.rank[half]} still leaves {100 * record.floor[half]:.0f} % of the error."
-        )
+        left = f"{100 * record.floor[half]:.0f} %"
+        said.append(f"The target has full rank: rank {record.rank[half]} still leaves {left} of the error.")
     elif record.noise:
         best = int(record.rank[np.nanargmin(record.clean[1])])
         said.append(f"The error to the clean target is least at rank {best}; beyond it the adapter fits the noise.")

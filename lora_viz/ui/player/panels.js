@@ -62,6 +62,8 @@ function captionLine(g, panel, t, box, theme) {
 
 // ---------------------------------------------------------------- lines
 
+const DASHES = { solid: [], dash: [9, 6], dot: [2, 5], dashdot: [10, 4, 2, 4] };
+
 function linesFrame(panel, film, box, theme, g) {
   const f = box.font;
   let low = Infinity, high = -Infinity, zero = false;
@@ -88,8 +90,10 @@ function linesFrame(panel, film, box, theme, g) {
   g.font = `${f}px ${theme.font}`;
   const yTicks = panel.scale === "log" ? logTicks(low, high, 6) : niceTicks(low, high, 5);
   const tickText = (v) => (panel.scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v));
+  g.font = `${f}px ${theme.font}`;
   const left = Math.max(...yTicks.map((v) => g.measureText(tickText(v)).width), zero ? g.measureText("0").width : 0) + 14;
-  const top = f * 1.08 + 8 + f * 1.5; // title and legend
+  const legend = legendOf(panel, box, theme, g);
+  const top = f * 1.08 + 12 + (legend.rows * 1.25 + 0.5) * legend.size;
   const strip = zero ? f * 1.7 : 0;
   const area = { left, top, right: box.width - 12, bottom: box.height - f * 2.9 - strip };
   const first = film.values.data[0], last = film.values.data[film.values.data.length - 1];
@@ -97,7 +101,19 @@ function linesFrame(panel, film, box, theme, g) {
   const sy = scaleOf(panel.scale, low, high);
   const x = (value) => area.left + sx(value) * (area.right - area.left);
   const y = (value) => (panel.scale === "log" && value <= 0 ? area.bottom + strip * 0.55 : area.bottom - sy(value) * (area.bottom - area.top));
-  return { ...area, strip, zero, yTicks, tickText, x, y, first, last };
+  return { ...area, strip, zero, yTicks, tickText, x, y, first, last, legend };
+}
+
+// One row if the widest readings fit at full size, else two, smaller only if even those do not hold them.
+function legendOf(panel, box, theme, g) {
+  for (let size = box.font; size >= 9; size -= 0.5) {
+    g.font = `${size}px ${theme.font}`;
+    const widths = panel.series.map((s) => size * 1.8 + g.measureText(`${s.name} 0.000·10⁻¹⁶`).width);
+    let rows = 1, x = 4;
+    for (const w of widths) { if (x + w > box.width && x > 4) { rows += 1; x = 4; } x += w + size * 0.8; }
+    if (rows <= 2 && Math.max(...widths) <= box.width) return { size, rows };
+  }
+  return { size: 9, rows: 2 };
 }
 
 const lines = {
@@ -148,7 +164,7 @@ const lines = {
       }
       const stroke = (from, to, alpha, width) => {
         g.strokeStyle = colour; g.globalAlpha = alpha; g.lineWidth = width; g.lineJoin = "round";
-        g.setLineDash(s.dash ? [7, 6] : []); g.beginPath();
+        g.setLineDash(DASHES[s.dash]); g.beginPath();
         let begun = false;
         for (let i = from; i <= to; i++) {
           if (!Number.isFinite(s.y.data[i])) { begun = false; continue; }
@@ -157,32 +173,30 @@ const lines = {
         }
         g.stroke(); g.setLineDash([]); g.globalAlpha = 1;
       };
-      stroke(t, values.length - 1, 0.35, 2);
-      stroke(0, t, 1, 3.2);
+      // over steps the future is faint; over ranks and sizes nothing is past
+      if (film.axis === "step") stroke(t, values.length - 1, 0.5, 2.2);
+      stroke(0, film.axis === "step" ? t : values.length - 1, 1, 3.2);
       if (s.dots) {
         g.fillStyle = colour;
-        values.forEach((v, i) => { if (Number.isFinite(s.y.data[i])) { g.globalAlpha = i <= t ? 1 : 0.4; g.beginPath(); g.arc(frame.x(v), frame.y(s.y.data[i]), 4.5, 0, 7); g.fill(); } });
+        values.forEach((v, i) => { if (Number.isFinite(s.y.data[i])) { g.beginPath(); g.arc(frame.x(v), frame.y(s.y.data[i]), 4.5, 0, 7); g.fill(); } });
         g.globalAlpha = 1;
       }
     }
     const px = frame.x(values[t]);
     g.strokeStyle = theme.ink; g.lineWidth = 2;
     g.beginPath(); g.moveTo(px, frame.top - 4); g.lineTo(px, frame.bottom + frame.strip + 4); g.stroke();
-    // legend with the reading at the playhead
-    let lx = frame.left - 4;
-    g.textAlign = "left"; g.textBaseline = "middle";
-    const ly = f * 1.08 + 10 + f * 0.55;
     const entries = panel.series.map((s) => ({ s, text: `${s.name} ${format(s.y.data[t])}` }));
-    let size = f;
-    for (; size > 10; size -= 0.5) {
-      g.font = `${size}px ${theme.font}`;
-      if (entries.reduce((w, e) => w + g.measureText(e.text).width + size * 2.6, lx) <= box.width) break;
-    }
+    const { size, rows } = frame.legend;
+    g.textAlign = "left"; g.textBaseline = "middle"; g.font = `${size}px ${theme.font}`;
+    let lx = 4, row = 0;
     for (const { s, text } of entries) {
-      g.strokeStyle = g.fillStyle = theme[s.colour]; g.lineWidth = 3.2; g.setLineDash(s.dash ? [5, 4] : []);
+      const width = size * 1.8 + g.measureText(text).width;
+      if (lx + width > box.width && lx > 4 && row < rows - 1) { lx = 4; row += 1; }
+      const ly = f * 1.08 + 10 + size * (0.6 + 1.25 * row);
+      g.strokeStyle = g.fillStyle = theme[s.colour]; g.lineWidth = 3.2; g.setLineDash(DASHES[s.dash]);
       g.beginPath(); g.moveTo(lx, ly); g.lineTo(lx + size * 1.5, ly); g.stroke(); g.setLineDash([]);
       g.fillText(text, lx + size * 1.8, ly);
-      lx += g.measureText(text).width + size * 2.6;
+      lx += width + size * 0.8;
       const yv = s.y.data[t];
       if (Number.isFinite(yv)) { g.beginPath(); g.arc(px, frame.y(yv), 6, 0, 7); g.fill(); }
     }
@@ -300,10 +314,11 @@ const bars = {
     }
     g.strokeStyle = theme.ink; g.lineWidth = 1.5; g.beginPath(); g.moveTo(left, bottom); g.lineTo(right, bottom); g.stroke();
     g.fillStyle = theme.ink; g.textAlign = "center"; g.textBaseline = "top";
-    const widest = Math.max(...panel.labels.map((l) => g.measureText(l).width)) + 6;
+    let widest = Math.max(...panel.labels.map((l) => g.measureText(l).width)) + 6;
+    if (k <= 8 && widest > slot) { g.font = `${f * slot / widest}px ${theme.font}`; widest = slot; }
     const every = Math.ceil(widest / slot);
     panel.labels.forEach((label, i) => { if (i % every === 0) g.fillText(label, left + (i + 0.5) * slot, bottom + 4); });
-    g.textAlign = "left"; g.textBaseline = "middle";
+    g.textAlign = "left"; g.textBaseline = "middle"; g.font = `${f}px ${theme.font}`;
     let lx = left;
     for (const group of panel.groups) {
       g.strokeStyle = g.fillStyle = theme[group.colour]; g.lineWidth = 2.4;
@@ -325,7 +340,7 @@ const bars = {
 // ---------------------------------------------------------------- point clouds and subspaces
 
 function project(cache, box, panel) {
-  const [yaw, pitch] = cache.view || (cache.view = [-0.65, 0.42]);
+  const [yaw, pitch] = cache.view || panel.view;
   const top = box.font * 1.08 + 8, bottom = panel.caption.length ? box.font * 1.5 : 4;
   const cx = box.width / 2, cy = top + (box.height - top - bottom) / 2;
   const reach = panel.dimension === 3 ? 1.35 : 1.06;
@@ -410,7 +425,7 @@ const cloud = {
   },
   turn(panel, dx, dy, cache) {
     if (panel.dimension !== 3) return false;
-    const [yaw, pitch] = cache.view || [-0.65, 0.42];
+    const [yaw, pitch] = cache.view || panel.view;
     cache.view = [yaw + dx * 0.01, Math.max(-1.5, Math.min(1.5, pitch + dy * 0.01))];
     return true;
   },

@@ -28,7 +28,6 @@ function mount(host) {
     const presses = at.matches && at.matches("button, a, summary, [role=button], [role=tab]");
     if (wants && !(mine && at === s.find("scrub") && event.key === " ")) return;
     if (presses && event.key === " ") return;
-    if (!mine && at !== document.body && at !== document.documentElement && !presses && event.key !== " ") { /* e.g. a focused section */ }
     event.preventDefault();
     action();
   };
@@ -106,7 +105,9 @@ function buildReadout(p) {
     const dt = document.createElement("dt"), dd = document.createElement("dd");
     dt.textContent = row.label;
     dd.style.color = dt.style.color = `var(--id-${row.colour})`;
-    list.append(dt, dd);
+    const line = document.createElement("div");
+    line.append(dt, dd);
+    list.append(line);
     return dd;
   });
   p.cell.append(title, list);

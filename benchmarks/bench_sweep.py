@@ -31,7 +31,7 @@ def experiment(d: int) -> Experiment:
 
 
 def excess(run: Run) -> dict[int, float]:
-    """By which share does the trained loss exceed the exact floor of its rank? The worst initialisation of each rank."""
+    """By which share does the trained loss exceed its rank's exact floor? The worst initialisation of each rank."""
     best, least = least_squares(run.task)
     root = covariance_root(run.task)
     worst = dict.fromkeys(RANKS, 0.0)

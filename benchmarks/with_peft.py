@@ -1,4 +1,4 @@
-"""What would the same experiment cost in the usual way? PEFT, autograd, torch.optim.Adam, one adapter after the other."""
+"""What would the same experiment cost in the usual way? PEFT, autograd, torch.optim.Adam, one adapter at a time."""
 
 from __future__ import annotations
 

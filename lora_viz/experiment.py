@@ -26,7 +26,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "task": ("low_rank", "full_rank"),
     "spectrum": ("flat", "power", "exponential"),
     "scaling_rule": ("lora", "rslora", "constant"),
-    "init": ("kaiming", "gaussian", "zero_a", "both_zero", "both_random"),
+    "init": ("B_zero", "A_zero", "both_zero", "both_random", "gaussian"),
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "linear"),
     "dtype": ("float64", "float32"),
@@ -65,6 +65,7 @@ class Experiment:
     """What is to be trained, on what, and how? Every field may be a URL parameter of the same name.
 
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in).
+    ``init`` says which factor starts at zero, the other being Kaiming-uniform; "gaussian" is PEFT's, with B = 0.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
     usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone.
@@ -83,7 +84,7 @@ class Experiment:
     rank: int = 4
     alpha: float = 8.0
     scaling_rule: str = "lora"
-    init: str = "kaiming"
+    init: str = "B_zero"
     optimizer: str = "adam"
     lr: float = 0.02
     lr_ratio: float = 1.0
@@ -237,7 +238,7 @@ def _allowed(name: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else text[:37] + "…"
 
 

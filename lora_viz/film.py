@@ -56,7 +56,10 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Lines:
-    """Curves over the axis. ``scale`` "log" leaves a strip at the bottom for exact zeros. Dragging it scrubs."""
+    """Curves over the axis. ``scale`` "log" leaves a strip at the bottom for exact zeros. Dragging it scrubs.
+
+    A linear axis reaches at least to ``reach``, lest rounding fill the picture.
+    """
 
     title: str
     series: tuple[Series, ...]
@@ -64,6 +67,7 @@ class Lines:
     scale: Literal["linear", "log"] = "linear"
     x_scale: Literal["linear", "log", "sqrt"] = "linear"
     marks: tuple[Mark, ...] = ()
+    reach: float = 0.0
     span: int = 6
     row: int = 0
     kind: str = "lines"
@@ -208,7 +212,8 @@ def _json(value: Any) -> bytes:
 def _describe(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, np.ndarray):
         offset = sum(a.size for a in arrays)
-        arrays.append(np.ascontiguousarray(value, dtype="<f4"))
+        with np.errstate(over="ignore"):  # what a diverging run makes too large for float32 arrives as infinite
+            arrays.append(np.ascontiguousarray(value, dtype="<f4"))
         return {"array": [offset, *value.shape]}
     if is_dataclass(value):
         return {field.name: _describe(getattr(value, field.name), arrays) for field in fields(value)}

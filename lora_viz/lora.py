@@ -127,9 +127,9 @@ def _gaussian_a(e: Experiment) -> np.ndarray:
 
 # name -> the initial A (rank, d_in) and B (d_out, rank). Rows of A are drawn in order: rank r's A is a prefix of r+1's.
 INITS: dict[str, Callable[[Experiment], Factors]] = {
-    "kaiming": lambda e: (_uniform_a(e), _zero_b(e)),
+    "B_zero": lambda e: (_uniform_a(e), _zero_b(e)),
     "gaussian": lambda e: (_gaussian_a(e), _zero_b(e)),
-    "zero_a": lambda e: (_zero_a(e), _uniform_b(e)),
+    "A_zero": lambda e: (_zero_a(e), _uniform_b(e)),
     "both_zero": lambda e: (_zero_a(e), _zero_b(e)),
     "both_random": lambda e: (_uniform_a(e), _uniform_b(e)),
 }

@@ -28,11 +28,11 @@ bits, so adding less than about $2^{{-9}}$ of a weight to it gives the same weig
 (its own size was {number(report.trained_size)} of $\|{W}\|$) and then rescaled through ${B}$ to each size on the axis;
 at every size the merge was really made in all four formats.
 
-Per token the base layer costs $d_{{out}}\,d_{{in}} = {record.cost_base}$ multiplications, the unmerged
-path $+\,r(d_{{in}} + d_{{out}}) = {record.cost_unmerged - record.cost_base}$ more, the merged layer none. The mistakes on the
-right: merging twice adds ${B}{A}$ once too often; without $s$ it is {e.scaling:.3g} times too small; dropout left on
-(p = 0.1) blurs the input of ${A}$; a transposed ${B}{A}$ fits a square layer and is simply wrong (a non-square layer
-would have refused it).""",
+Per token the base layer costs $d_{{out}}\,d_{{in}} = {record.cost_base}$ multiplications, the unmerged path
+$r(d_{{in}} + d_{{out}}) = {record.cost_unmerged - record.cost_base}$ more, the merged layer none. The mistakes, lower
+right: merging twice adds $s{B}{A}$ once too often; without $s$ the update is {e.scaling:.3g} times too small; dropout
+left on (p = 0.1) blurs the input of ${A}$; a transposed ${B}{A}$ fits a square layer and is simply wrong (a layer that
+is not square would have refused it).""",
     lambda theme: plot_merge_check(record, theme=theme),
     table(record),
     name="merge",

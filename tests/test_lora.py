@@ -111,12 +111,12 @@ def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
     scale_b = (4 / 3) ** 0.5  # Kaiming's fan-in of B is the rank
     np.testing.assert_allclose(a3, a4[:3] * scale_a, rtol=1e-14)
     np.testing.assert_allclose(b3, b4[:, :3] * scale_b, rtol=1e-14)
-    if init == "kaiming":
+    if init == "B_zero":
         np.testing.assert_array_equal(a3, a4[:3])
 
 
 def test_zero_is_zero(small: Experiment) -> None:
-    zero = {"kaiming": "B", "gaussian": "B", "zero_a": "A", "both_zero": "AB", "both_random": ""}
+    zero = {"B_zero": "B", "gaussian": "B", "A_zero": "A", "both_zero": "AB", "both_random": ""}
     for init, names in zero.items():
         factors = dict(zip("AB", initial_factors(replace(small, init=init)), strict=True))
         assert {name for name, factor in factors.items() if not factor.any()} == set(names)

@@ -56,7 +56,7 @@ def with_peft(e: Experiment) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.stack(a_all), np.stack(b_all), np.array(loss_all)
 
 
-@pytest.mark.parametrize("init", ["kaiming", "gaussian", "zero_a", "both_zero", "both_random"])
+@pytest.mark.parametrize("init", ["B_zero", "gaussian", "A_zero", "both_zero", "both_random"])
 @pytest.mark.parametrize("batch", [0, 11])
 def test_gradients_equal_autograd(small: Experiment, init: str, batch: int) -> None:
     e = replace(small, init=init, batch=batch, optimizer="sgd")
@@ -103,7 +103,7 @@ def mixed(small: Experiment) -> Sweep:
                     {"optimizer": "adam"},
                     {"optimizer": "adamw", "weight_decay": 0.1, "scaling_rule": "rslora"},
                     {"optimizer": "adam", "init": "both_random", "lr_ratio": 4.0},
-                    {"optimizer": "sgd", "lr": 0.003, "init": "zero_a", "alpha": 3.0},
+                    {"optimizer": "sgd", "lr": 0.003, "init": "A_zero", "alpha": 3.0},
                 )
             )
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +17,15 @@ SEED_MOST = 9999
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
-    """One question to the visitor: the field (or view option) it sets, its allowed answers, and how they are named."""
+    """One question to the visitor: the field (or view option) it sets, and its allowed answers.
+
+    Answers stand on the screen as they stand in the URL.
+    """
 
     name: str
     label: str
     options: tuple[Any, ...]
     help: str
-    names: Mapping[Any, str] | None = None
     default: Any = None  # None: the lesson's
 
     @property
@@ -33,16 +34,17 @@ class Control:
 
     def only(self, *options: Any) -> Control:
         """The same question with fewer answers."""
-        return Control(name=self.name, label=self.label, options=options, help=self.help, names=self.names)
+        return Control(name=self.name, label=self.label, options=options, help=self.help)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the visitor asked for: an experiment, where to train it, the page's own view options."""
+    """What was asked for: an experiment, where to train it, the page's own view options, and what could not be used."""
 
     experiment: Experiment
     device: str
     options: dict[str, Any]
+    notices: tuple[str, ...]
 
 
 _ALL = (
@@ -51,9 +53,8 @@ _ALL = (
     ),
     Control(
         name="d_in",
-        label="Space of x and y",
+        label="Dimensions of x and y",
         options=(2, 3),
-        names={2: "2-D", 3: "3-D"},
         help="How many numbers go in and come out: few enough to see all of them.",
     ),
     Control(
@@ -66,7 +67,6 @@ _ALL = (
         name="task",
         label="Target",
         options=("low_rank", "full_rank"),
-        names={"low_rank": "low rank", "full_rank": "full rank"},
         help="A target of full rank cannot be reached by a small r, however long you train.",
     ),
     Control(
@@ -77,10 +77,9 @@ _ALL = (
     ),
     Control(
         name="spectrum",
-        label="Spectrum of the target",
+        label="Target's singular values",
         options=("flat", "power", "exponential"),
-        names={"flat": "flat", "power": "1/i", "exponential": "0.7ⁱ"},
-        help="How fast the target's singular values fall.",
+        help="flat: all equal. power: 1/i. exponential: 0.7 to the power i.",
     ),
     Control(
         name="condition",
@@ -90,16 +89,14 @@ _ALL = (
     ),
     Control(
         name="init",
-        label="Start",
-        options=("kaiming", "zero_a", "both_zero", "both_random"),
-        names={"kaiming": "B = 0", "zero_a": "A = 0", "both_zero": "both 0", "both_random": "neither 0"},
-        help="Which factor starts at zero. LoRA's own choice is B = 0; A is then Kaiming-uniform.",
+        label="Which factor starts at 0",
+        options=("B_zero", "A_zero", "both_zero", "both_random"),
+        help="LoRA's own choice is B_zero; the other factor is then Kaiming-uniform.",
     ),
     Control(
         name="optimizer",
         label="Optimizer",
         options=("sgd", "adam", "adamw"),
-        names={"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"},
         help="Who turns gradients into updates.",
     ),
     Control(
@@ -128,17 +125,15 @@ _ALL = (
     ),
     Control(
         name="scaling_rule",
-        label="Scaling s",
+        label="Scaling rule",
         options=("lora", "rslora", "constant"),
-        names={"lora": "α/r", "rslora": "α/√r", "constant": "α"},
-        help="α/r is LoRA's, α/√r rsLoRA's (Kalajdzievski 2023).",
+        help="s is α/r for lora, α/√r for rslora (Kalajdzievski 2023), α for constant.",
     ),
     Control(name="steps", label="Steps", options=(50, 100, 200, 300, 500, 1000), help="How long to train."),
     Control(
         name="weights_dtype",
         label="Weights stored as",
         options=("float64", "float32", "float16", "bfloat16"),
-        names={"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"},
         help="The number format of weights, factors and inputs.",
         default="bfloat16",
     ),
@@ -154,7 +149,7 @@ CONTROLS: dict[str, Control] = {control.name: control for control in _ALL}
 
 
 def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tuple[Control, ...]) -> Asked:
-    """Draw the controls where we are, and answer with the experiment they mean. Says what could not be used, and why.
+    """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
 
     Each lesson opens with its own defaults: what another lesson was set to does not follow the visitor.
     """
@@ -168,14 +163,13 @@ def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tupl
         for control in more:
             values[control.name] = _widget(control, default, notices)
         values["seed"] = _seed(default, notices)
-        device = _device(notices)
+        device = _device()
     fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
     experiment, reconciled = nearest_possible(default, fields)
-    for notice in (*notices, *reconciled):
-        st.warning(notice, icon="⚠️")
-    return Asked(experiment, device, {name: value for name, value in values.items() if name not in fields})
+    options = {name: value for name, value in values.items() if name not in fields}
+    return Asked(experiment, device, options, (*notices, *reconciled))
 
 
 def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
@@ -184,72 +178,58 @@ def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
         for name in {*(control.name for control in controls), "seed"}:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)
-        st.session_state["from_links"] = {}
+        st.session_state["from_the_link"] = {}
     st.session_state["lesson"] = lesson
 
 
 def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
     initial = control.default if control.default is not None else getattr(default, control.name)
-    options = tuple(sorted({*control.options, initial})) if isinstance(initial, float) else control.options
-    options = _with_the_links_own(control, options, initial, notices)
+    own = _from_the_link(control, initial, notices)
+    options = control.options if initial in control.options else tuple(sorted((*control.options, initial)))
+    if own is not None and own[1] not in options:
+        options = tuple(sorted((*options, own[1])))
 
-    def name(value: Any) -> str:
-        return (control.names or {}).get(value) or (f"{value:g}" if isinstance(value, float) else str(value))
+    def text(value: Any) -> str:
+        return own[0] if own is not None and value == own[1] else _text(value)
 
+    shared: dict[str, Any] = {
+        "format_func": text,
+        "key": control.name,
+        "help": control.help,
+        "bind": "query-params",
+    }
     if isinstance(initial, str) or len(options) <= 3:
-        # Pills wrap where a segmented control would hide its last answers
-        short = sum(len(name(option)) + 3 for option in options) <= 18
-        choose = st.segmented_control if short else st.pills
-        return choose(
-            control.label,
-            options,
-            default=initial,
-            format_func=name,
-            key=control.name,
-            help=control.help,
-            bind="query-params",
-            required=True,
-            width="stretch" if short else "content",
-        )
-    return st.select_slider(
-        control.label,
-        options,
-        value=initial,
-        format_func=name,
-        key=control.name,
-        help=control.help,
-        bind="query-params",
-    )
+        return st.pills(control.label, options, default=initial, required=True, wrap=True, **shared)
+    return st.select_slider(control.label, options, value=initial, **shared)
 
 
-def _with_the_links_own(
-    control: Control, options: tuple[Any, ...], initial: Any, notices: list[str]
-) -> tuple[Any, ...]:
-    """A link may ask for a number between two marks: it gets a mark of its own. What is not allowed is said.
+def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[str, Any] | None:
+    """What did the link ask for, in its own words? Looked at once, while the widget is new.
 
-    Asked once, when the widget is new; the widget keeps the mark for as long as the lesson is open.
+    A number between two marks gets a mark of its own for as long as the lesson is open. What is not possible is said,
+    and the default shown: the widget then drops it from the URL, so that URL and picture agree.
     """
-    own: dict[str, Any] = st.session_state.setdefault("from_links", {})
-    if control.name not in st.session_state and control.name in st.query_params:
-        text = st.query_params[control.name]
-        if control.is_field and not isinstance(initial, str):
-            try:
-                value = parse_field(control.name, text)
-                if control.name not in ("d_in",):
-                    own[control.name] = value
-                elif value not in options:
-                    raise ExperimentError(f"{control.name}={value} cannot be drawn: allowed are {options}.")
-            except ExperimentError as error:
-                notices.append(f"{error} Shown is {_plain(initial)}.")
-        elif text not in {str(option) for option in options} | set((control.names or {}).values()):
-            allowed = ", ".join(str(option) for option in options)
-            notices.append(f"{control.name}={text[:40]} is unknown: allowed are {allowed}. Shown is {_plain(initial)}.")
-    if control.name in own and own[control.name] not in options:
-        return tuple(sorted((*options, own[control.name])))
-    return options
+    own: dict[str, tuple[str, Any]] = st.session_state.setdefault("from_the_link", {})
+    if control.name in st.session_state or control.name not in st.query_params:
+        return own.get(control.name)
+    given = st.query_params[control.name]
+    try:
+        value = parse_field(control.name, given) if control.is_field else given
+        if isinstance(initial, str) or len(control.options) <= 3:
+            possible = value in control.options and given == _text(value)
+            allowed = ", ".join(map(_text, control.options))
+        else:
+            possible = control.options[0] <= value <= control.options[-1] and len(given) <= 12
+            allowed = f"{_text(control.options[0])} to {_text(control.options[-1])}"
+        if not possible:
+            raise ExperimentError(f"{control.name}={given[:40]} is not possible in this lesson: allowed are {allowed}.")
+        own[control.name] = (given, value)
+    except ExperimentError as error:
+        notices.append(f"{error} Shown is {_text(initial)}.")
+    return own.get(control.name)
 
 
-def _plain(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -274,7 +254,7 @@ def _next_seed() -> None:
     st.session_state["seed"] = (int(st.session_state.get("seed", 0)) + 1) % (SEED_MOST + 1)
 
 
-def _device(notices: list[str]) -> str:
+def _device() -> str:
     here = available_devices()
     if len(here) == 1:
         st.caption("Trained on the CPU, one thread a run.")

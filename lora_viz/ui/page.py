@@ -18,11 +18,12 @@ from lora_viz.ui.player import play
 
 __all__ = ["close_lesson", "open_lesson", "show_film"]
 
-# Streamlit leaves a hand's breadth above the title; a projector has no room for that.
+# Streamlit leaves a hand's breadth above the title; a projector has no room for that. A large one wants large type.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 3.6rem 2rem 2rem; max-width: 1900px; }
 [data-testid="stMainBlockContainer"] h1 { font-size: 2.1rem; padding: 0; }
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
+@media (min-width: 1600px) { html { font-size: 22px; } }
 </style>"""
 
 
@@ -38,9 +39,12 @@ def open_lesson(
     st.html(_STYLE)
     st.title(title, anchor=False)
     st.markdown(claim)
+    said = st.container()
     left, right = st.columns([1, 4.4], gap="medium")
     with left:
         asked = ask(title, default, first, more)
+    for notice in asked.notices:
+        said.warning(notice, icon=":material/warning:")
     return asked, right
 
 

@@ -168,6 +168,7 @@ def film(record: Bottleneck) -> Film:
                 title="Largest angle to the best rank-r update",
                 y_label="degrees",
                 x_scale="sqrt",
+                reach=10.0,
                 span=7,
                 row=1,
                 series=(

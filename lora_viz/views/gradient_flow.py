@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lora_viz.film import Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.run import GradientCheck, Run
@@ -78,6 +78,7 @@ def _updates(x: Float[np.ndarray, "T m n"], steps: Int[np.ndarray, "T"]) -> Floa
 def film(record: GradientFlow) -> Film:
     """Gradients and updates over the steps, the full gradient and its two shadows, autograd beside the formula."""
     c = record.check
+    calm = record.loss <= 10 * record.loss[0]
     hand_over = _hand_over(record)
     marks: tuple[Mark, ...] = (Mark(at=float(hand_over), label=f"step {hand_over}: ‖∇A‖ ≥ ‖∇B‖"),) if hand_over else ()
     if record.diverged_at >= 0:
@@ -89,7 +90,7 @@ def film(record: GradientFlow) -> Film:
     return Film(
         axis="step",
         values=record.steps.astype(float),
-        start=0,
+        start=0 if record.diverged_at < 0 else len(record.steps) - 1,
         seconds_per_frame=1 / 40,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
@@ -118,7 +119,7 @@ def film(record: GradientFlow) -> Film:
                 title="full gradient G (never formed)",
                 colour="W",
                 values=record.G,
-                limit=_limit(record.G),
+                limit=_limit(record.G, calm),
                 hatched=True,
                 row=1,
                 span=4,
@@ -127,7 +128,7 @@ def film(record: GradientFlow) -> Film:
                 title="∇B = s·G Aᵀ",
                 colour="B",
                 values=record.grad_B,
-                limit=_limit(record.grad_B),
+                limit=_limit(record.grad_B, calm),
                 hatched=True,
                 row=1,
                 span=2,
@@ -136,7 +137,7 @@ def film(record: GradientFlow) -> Film:
                 title="∇A = s·Bᵀ G",
                 colour="A",
                 values=record.grad_A,
-                limit=_limit(record.grad_A),
+                limit=_limit(record.grad_A, calm),
                 hatched=True,
                 row=1,
                 span=3,
@@ -162,8 +163,9 @@ def film(record: GradientFlow) -> Film:
     )
 
 
-def _limit(x: Float[np.ndarray, "T m n"]) -> float:
-    return float(np.abs(x).max()) or 1.0
+def _limit(x: Float[np.ndarray, "T m n"], calm: Bool[np.ndarray, "T"]) -> float:
+    """The colours' range: the largest entry of the run, of a diverging run before it blows up."""
+    return float(np.abs(x[calm]).max()) or 1.0
 
 
 def _hand_over(record: GradientFlow) -> int:

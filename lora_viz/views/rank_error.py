@@ -215,10 +215,10 @@ def _narrate(record: RankError, t: int) -> str:
         return "Rank 0: no update, all of the error is left."
     if not np.isfinite(left):
         return f"Rank {r}: every seed diverged; lower the learning rate."
-    least = f"{100 * floor:.3g} %"
-    said = f"Rank {r}: training leaves {100 * left:.3g} % of the error; no rank-{r} update can leave less than {least}."
+    got, least = f"{number(100 * left)} %", f"{number(100 * floor)} %"
+    said = f"Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}."
     if record.noise:
-        said += f" To the clean target: {100 * record.clean[1, t]:.3g} %."
+        said += f" To the clean target: {number(100 * record.clean[1, t])} %."
     return said
 
 

@@ -49,14 +49,14 @@ function fit(g, text, width) {
   return cut + "…";
 }
 
-function captionLine(g, panel, t, box, theme) {
+function captionLine(g, panel, t, box, theme, y) {
   if (!panel.caption.length) return 0;
   const text = panel.caption[Math.min(t, panel.caption.length - 1)];
   g.font = `${box.font * 0.95}px ${theme.font}`;
   g.fillStyle = theme.ink;
   g.textAlign = "left";
-  g.textBaseline = "bottom";
-  g.fillText(fit(g, text, box.width - 4), 2, box.height - 2);
+  g.textBaseline = "top";
+  g.fillText(fit(g, text, box.width - 4), 2, y ?? box.height - box.font * 1.3);
   return box.font * 1.35;
 }
 
@@ -83,7 +83,7 @@ function linesFrame(panel, film, box, theme, g) {
     high = 10 ** Math.ceil(Math.log10(high) - 1e-9);
     if (low === high) high *= 10;
   } else {
-    low = Math.min(0, low);
+    low = Math.min(0, low); high = Math.max(high, panel.reach);
     if (high <= low) high = low + 1;
     high += 0.04 * (high - low);
   }
@@ -95,7 +95,8 @@ function linesFrame(panel, film, box, theme, g) {
   const legend = legendOf(panel, box, theme, g);
   const top = f * 1.08 + 12 + (legend.rows * 1.25 + 0.5) * legend.size;
   const strip = zero ? f * 1.7 : 0;
-  const area = { left, top, right: box.width - 12, bottom: box.height - f * 2.9 - strip };
+  const lastTick = panel.x_scale === "log" ? "10⁻⁵" : format(film.values.data[film.values.data.length - 1]);
+  const area = { left, top, right: box.width - 8 - g.measureText(lastTick).width / 2, bottom: box.height - f * 2.9 - strip };
   const first = film.values.data[0], last = film.values.data[film.values.data.length - 1];
   const sx = scaleOf(panel.x_scale, panel.x_scale === "log" ? Math.max(first, 1e-12) : first, last);
   const sy = scaleOf(panel.scale, low, high);
@@ -254,14 +255,15 @@ const heatmap = {
     const f = box.font * 0.92, y = top + height + 6;
     g.font = `${f}px ${theme.font}`;
     g.textBaseline = "top"; g.fillStyle = theme.ink;
-    const text = `±${format(limit)}`, bar = Math.min(80, Math.max(30, width * 0.35));
+    const text = `±${format(limit)}  ${m}×${n}`, room = Math.max(width, box.width * 0.9) - g.measureText(text).width - 8;
+    const bar = Math.max(18, Math.min(80, room));
     const gradient = g.createLinearGradient(left, 0, left + bar, 0);
     theme.diverging.forEach((c, i) => gradient.addColorStop(i / 2, `rgb(${c})`));
     g.fillStyle = gradient; g.fillRect(left, y, bar, f * 0.8);
     g.strokeStyle = theme.faint; g.lineWidth = 1; g.strokeRect(left, y, bar, f * 0.8);
     g.fillStyle = theme.ink; g.textAlign = "left";
-    g.fillText(`${text}   ${m}×${n}`, left + bar + 6, y - 1);
-    captionLine(g, panel, t, box, theme);
+    g.fillText(fit(g, text, box.width - left - bar - 6), left + bar + 6, y - 1);
+    captionLine(g, panel, t, box, theme, y + f * 1.35);
   },
   say(panel, t) {
     const values = panel.values.at(t, 2), [m, n] = panel.values.shape.slice(-2);
@@ -359,6 +361,8 @@ const cloud = {
     titleLine(g, panel, box, theme);
     captionLine(g, panel, t, box, theme);
     const d = panel.dimension, to = project(cache, box, panel), L = panel.limit, f = box.font;
+    const head = f * 1.08 + 6, foot = panel.caption.length ? f * 1.45 : 0;
+    g.save(); g.beginPath(); g.rect(0, head, box.width, box.height - head - foot); g.clip();
     const unit = (i, length) => Array.from({ length: d }, (_, j) => (i === j ? length : 0));
     g.lineWidth = 1.2; g.strokeStyle = theme.faint; g.fillStyle = theme.faint; g.font = `${f * 0.9}px ${theme.font}`;
     g.textAlign = "center"; g.textBaseline = "middle";
@@ -418,6 +422,7 @@ const cloud = {
       }
       g.globalAlpha = 1;
     }
+    g.restore();
   },
   say(panel, t) {
     const sets = panel.points.map((p) => `${p.name}: ${p.xyz.shape.slice(-2)[0]} points`).join(", ");

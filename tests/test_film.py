@@ -1,0 +1,142 @@
+"""The bytes that the browser gets, read back by a decoder of the test's own: what decode.js does, in Python."""
+
+import json
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lora_viz.film import Bars, Cloud, Film, Group, HeatMap, Lines, Mark, Points, Readout, Row, Series, Span
+
+T = 5
+
+
+def decode(data: bytes) -> tuple[dict[str, Any], int]:
+    """The header with its arrays put back, and how many bytes the length and the header take."""
+    length = int.from_bytes(data[:4], "little")
+    floats = np.frombuffer(data[4 + length :], dtype="<f4")
+
+    def restore(value: Any) -> Any:
+        if isinstance(value, list):
+            return [restore(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "array" in value:
+            offset, *shape = value["array"]
+            return floats[offset : offset + int(np.prod(shape))].reshape(shape)
+        return {key: restore(item) for key, item in value.items()}
+
+    def refuse(name: str) -> float:
+        raise AssertionError(f"JSON.parse does not know {name}")
+
+    return restore(json.loads(data[4 : 4 + length].decode(), parse_constant=refuse)), 4 + length
+
+
+def a_film() -> Film:
+    """One panel of every kind, unequal sizes, arrays that move and arrays that stand still."""
+    rng = np.random.default_rng(5)
+    draw = rng.standard_normal
+    gone = draw(T)
+    gone[3:] = np.nan
+    return Film(
+        axis="‖ΔW‖ — step",
+        values=np.arange(T, dtype=float),
+        start=2,
+        narration=tuple(f"Step {t}: ∇A is 0" for t in range(T)),
+        panels=(
+            Lines(
+                title="loss",
+                y_label="L",
+                scale="log",
+                series=(
+                    Series(name="seen", colour="A", y=gone, dots=True),
+                    Series(name="band", colour="B", y=draw(T), low=draw(T), high=draw(T), dash="dot"),
+                ),
+                marks=(Mark(at=2.0, label="here"),),
+            ),
+            HeatMap(title="W", colour="W", values=draw((3, 7)), limit=1.5, caption=("still",)),
+            HeatMap(title="ΔW", colour="delta", values=draw((T, 3, 7)), limit=np.abs(draw(T)), hatched=True),
+            Bars(title="σ", labels=("1", "2"), y_label="σ", groups=(Group(name="σ", colour="B", values=draw((T, 2))),)),
+            Cloud(
+                title="out",
+                colour="ink",
+                dimension=3,
+                limit=2.0,
+                points=(Points(name="y", colour="ink", xyz=draw((T, 11, 3))),),
+                spans=(Span(name="col(B)", colour="B", basis=np.full((T, 2, 3), np.nan)),),
+            ),
+            Readout(title="Measured", rows=(Row(label="loss", text=("0", "1")),)),
+        ),
+    )
+
+
+def same(original: Any, decoded: Any, path: str = "film") -> int:
+    """Is the decoded film the original? Returns the number of arrays that were compared."""
+    if isinstance(original, np.ndarray):
+        assert decoded.shape == original.shape, path
+        np.testing.assert_array_equal(decoded, original.astype(np.float32), err_msg=path)
+        return 1
+    if is_dataclass(original):
+        assert set(decoded) == {f.name for f in fields(original)}, path
+        return sum(same(getattr(original, key), item, f"{path}.{key}") for key, item in decoded.items())
+    if isinstance(original, tuple):
+        assert len(decoded) == len(original), path
+        return sum(same(a, b, f"{path}[{i}]") for i, (a, b) in enumerate(zip(original, decoded, strict=True)))
+    assert decoded == original, path
+    return 0
+
+
+def run_of(film: Film) -> str:
+    return str(decode(film.to_bytes())[0]["run"])
+
+
+def test_every_array_and_word_comes_back() -> None:
+    film = a_film()
+    header, _ = decode(film.to_bytes())
+    assert same(film, header["film"]) == 11
+    assert [panel["kind"] for panel in header["film"]["panels"]] == [p.kind for p in film.panels]
+    assert header["film"]["panels"][0]["series"][0]["low"] is None
+
+
+@pytest.mark.parametrize("pad", range(5))
+def test_arrays_start_at_a_multiple_of_four(pad: int) -> None:
+    data = a_film().to_bytes(extra="ü" * pad)
+    header, body = decode(data)
+    assert body % 4 == 0
+    assert (len(data) - body) % 4 == 0
+    assert header["extra"] == "ü" * pad
+    assert same(a_film(), header["film"]) == 11
+
+
+def test_nan_survives_and_nothing_else_turns_into_it() -> None:
+    header, _ = decode(a_film().to_bytes())
+    y = header["film"]["panels"][0]["series"][0]["y"]
+    np.testing.assert_array_equal(np.isnan(y), [False, False, False, True, True])
+    assert np.isnan(header["film"]["panels"][4]["spans"][0]["basis"]).all()
+    assert np.isfinite(header["film"]["panels"][4]["points"][0]["xyz"]).all()
+
+
+def test_views_and_other_dtypes_are_packed_in_row_order() -> None:
+    base = np.arange(42, dtype=float).reshape(7, 6)
+    film = replace(a_film(), panels=(HeatMap(title="W", colour="W", values=base.T[::2], limit=1.0),))
+    header, _ = decode(film.to_bytes())
+    np.testing.assert_array_equal(header["film"]["panels"][0]["values"], base.T[::2])
+
+
+def test_the_fingerprint_names_the_film() -> None:
+    film = a_film()
+    assert run_of(film) == run_of(a_film())
+    assert run_of(replace(film, values=film.values + 1e-3)) != run_of(film), "a number in an array"
+    assert run_of(replace(film, start=3)) != run_of(film), "a number in the header"
+    assert run_of(replace(film, axis="rank")) != run_of(film), "a word"
+    reshaped = replace(film, panels=(replace(film.panels[1], values=film.panels[1].values.reshape(7, 3)),))
+    assert run_of(reshaped) != run_of(replace(film, panels=film.panels[1:2])), "a shape"
+
+
+def test_what_is_said_beside_the_film_is_not_part_of_it() -> None:
+    header, _ = decode(a_film().to_bytes(theme={"ink": "#14181f"}, seconds=2.5, lesson="rank"))
+    assert header["theme"] == {"ink": "#14181f"}
+    assert (header["seconds"], header["lesson"]) == (2.5, "rank")
+    assert header["run"] == run_of(a_film())
+    assert set(header) == {"film", "run", "theme", "seconds", "lesson"}

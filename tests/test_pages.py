@@ -1,0 +1,128 @@
+"""Every page as a script: it runs, obeys its controls, survives any URL, and keeps the promises of its claim."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(ROOT.glob("pages/*.py"))
+FIRST = {
+    "bottleneck": ("rank", "d_in", "condition", "spectrum"),
+    "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
+    "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
+    "merge": ("weights_dtype", "rank", "alpha"),
+}
+
+
+def opened(name: str, **query: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60)
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception, at.exception[0].value
+    return at
+
+
+def words(at: AppTest) -> str:
+    return " ".join(element.value for element in at.markdown)
+
+
+def widget(at: AppTest, key: str) -> Any:
+    return next(w for group in (at.button_group, at.select_slider, at.number_input) for w in group if w.key == key)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_every_page_runs_alone(path: Path) -> None:
+    at = opened(path.stem)
+    assert at.title[0].value.endswith("?"), "the title is the question"
+    assert "What you saw." in words(at)
+    assert "nan" not in words(at)
+    assert len(at.get("bidi_component")) == 1, "one player, one playhead"
+    assert not at.warning
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_at_most_five_controls_before_more(path: Path) -> None:
+    at = opened(path.stem)
+    in_more = {w.key for w in (*at.expander[0].button_group, *at.expander[0].select_slider, *at.expander[0].number_input)}
+    keys = {w.key for w in (*at.button_group, *at.select_slider, *at.number_input)} - in_more
+    assert keys == set(FIRST[path.stem])
+    assert len(keys) <= 5
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_new_seed_is_its_own_button(path: Path) -> None:
+    at = opened(path.stem)
+    before = words(at)
+    at.button(key="new_seed").click().run()
+    assert not at.exception
+    assert widget(at, "seed").value == 1
+    assert words(at) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "sentence"),
+    [
+        ("bottleneck", {"rank": "99"}, "rank=99 is not possible in this lesson: allowed are 1, 2, 3. Shown is 2."),
+        ("bottleneck", {"rank": "3", "d_in": "2"}, "rank=3 does not go with a layer of 2×2: shown is rank=2."),
+        ("bottleneck", {"d_in": "7"}, "d_in=7 is not possible in this lesson: allowed are 2, 3. Shown is 3."),
+        ("rank", {"noise": "nan"}, "noise=nan is out of range: allowed is 0 to 10. Shown is 1."),
+        ("rank", {"target_rank": "x"}, "target_rank=x is not a whole number: allowed is 0 to 512. Shown is 4."),
+        ("gradient_flow", {"init": "magic"}, "init=magic is unknown: allowed are B_zero, A_zero, both_zero,"),
+        ("gradient_flow", {"lr": "1e9"}, "lr=1e+09 is out of range: allowed is 0 to 1e+06. Shown is 0.02."),
+        ("gradient_flow", {"lr": "50"}, "lr=50 is not possible in this lesson: allowed are 0.001 to 5. Shown is 0.02."),
+        ("gradient_flow", {"seed": "-1"}, "seed=-1 is not possible: allowed is 0 to 9999. Shown is 0."),
+        ("merge", {"weights_dtype": "int4"}, "weights_dtype=int4 is not possible in this lesson: allowed are float64,"),
+        ("merge", {"rank": "<script>alert(1)</script>"}, "rank=<script>alert(1)</script> is not a whole number"),
+    ],
+)
+def test_a_bad_url_opens_with_one_sentence(name: str, query: dict[str, str], sentence: str) -> None:
+    at = opened(name, **query)
+    assert len(at.warning) == 1
+    assert at.warning[0].value.startswith(sentence)
+    assert "What you saw." in words(at)
+
+
+def test_a_link_may_ask_for_a_number_between_the_marks() -> None:
+    at = opened("rank", noise="0.70", target_rank="5")
+    assert not at.warning
+    assert widget(at, "noise").value == 0.7
+    assert "rank 5 was put" not in words(at)
+    at.run()
+    assert widget(at, "target_rank").value == 5
+
+
+def test_a_url_decides_the_picture() -> None:
+    assert words(opened("gradient_flow", seed="3")) == words(opened("gradient_flow", seed="3"))
+    assert words(opened("gradient_flow", seed="3")) != words(opened("gradient_flow", seed="4"))
+
+
+def test_gradient_flow_tells_each_start() -> None:
+    assert "‖∇A‖ was exactly 0" in words(opened("gradient_flow"))
+    assert "‖∇B‖ was exactly 0" in words(opened("gradient_flow", init="A_zero"))
+    assert "can never learn" in words(opened("gradient_flow", init="both_zero"))
+    assert "Neither factor was 0" in words(opened("gradient_flow", init="both_random"))
+
+
+def test_a_learning_rate_too_high_is_said() -> None:
+    assert "diverged" in words(opened("bottleneck", optimizer="sgd", lr="5"))
+    assert opened("gradient_flow", lr="5").get("bidi_component")
+
+
+def test_rank_fails_honestly() -> None:
+    assert "The target has full rank" in words(opened("rank", task="full_rank"))
+    assert "beyond it the adapter fits the noise" in words(opened("rank"))
+    assert "SVD's cut is not the best" in words(opened("rank", condition="100"))
+
+
+def test_the_still_figure_is_drawn_on_demand() -> None:
+    at = opened("rank")
+    assert not at.get("plotly_chart")
+
+
+def test_the_entry_point_opens_the_first_lesson() -> None:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    assert not at.exception
+    assert at.title[0].value == "Bottleneck: where can an update push?"

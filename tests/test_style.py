@@ -1,0 +1,121 @@
+"""How numbers are written, and whether the colours can be read."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lora_viz.style import DIVERGING, IDENTITY, number, plotly_layout, tint
+
+PAPER = {"light": "#ffffff", "dark": "#10141b"}
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2's relative luminance of "#rrggbb"."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_of_black_on_white_is_21() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=5e-3)  # WCAG's well-known last grey
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (math.nan, "—"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (1.52e-15, "1.52·10⁻¹⁵"),
+        (-1.52e-15, "−1.52·10⁻¹⁵"),
+        (5e-324, "4.94·10⁻³²⁴"),
+        (1.7e300, "1.70·10³⁰⁰"),
+        (1e-3, "0.001"),
+        (-1e-3, "−0.001"),
+        (9.99e-4, "9.99·10⁻⁴"),
+        (0.5, "0.5"),
+        (1 / 3, "0.333"),
+        (2, "2"),
+        (2.0, "2"),
+        (-2.718, "−2.72"),
+        (99.4, "99.4"),
+        (99.96, "100"),
+        (161, "161"),
+        (-161.2, "−161"),
+        (123456, "1.23·10⁵"),
+        (-123456.0, "−1.23·10⁵"),
+        (1e5, "1.00·10⁵"),
+        (np.float64(0.125), "0.125"),
+        (np.float32(0.25), "0.25"),
+    ],
+)
+def test_number(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_thousands_are_whole_and_grouped() -> None:
+    text = number(12345.4)
+    assert (text[:2], text[-3:], len(text)) == ("12", "345", 6)
+    assert text[2].isspace()
+
+
+@pytest.mark.parametrize("value", [x * 10.0**k for k in range(-20, 21, 3) for x in (1.0, 1.2345, -9.87)])
+def test_number_is_within_half_a_percent_and_has_no_ascii_sign(value: float) -> None:
+    text = number(value)
+    assert not set(text) & set("e-+,")
+    mantissa, _, power = text.replace("−", "-").partition("·10")
+    exponent = int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
+    read = float("".join(mantissa.split())) * 10.0**exponent
+    assert read == pytest.approx(value, rel=5e-3)
+
+
+def test_more_digits() -> None:
+    assert number(math.pi, 5) == "3.1416"
+    assert number(math.pi * 1e-9, 5) == "3.1416·10⁻⁹"
+    assert number(1234.56, 5) == "1234.6"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", list(IDENTITY["light"]))
+def test_colours_can_be_read(theme: str, name: str) -> None:
+    assert contrast(IDENTITY[theme][name], PAPER[theme]) >= (3.0 if name == "faint" else 4.5)
+
+
+def test_themes_name_the_same_distinct_colours() -> None:
+    assert set(IDENTITY) == set(DIVERGING) == {"light", "dark"}
+    assert set(IDENTITY["light"]) == set(IDENTITY["dark"])
+    for theme in IDENTITY.values():
+        assert len(set(theme.values())) == len(theme)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_zero_is_the_paper_and_signs_stand_out(theme: str) -> None:
+    low, middle, high = DIVERGING[theme]
+    assert contrast(middle, PAPER[theme]) < 1.15
+    assert contrast(low, middle) > 4.5
+    assert contrast(high, middle) > 4.5
+    assert low != high
+    assert not {low, high} & set(IDENTITY[theme].values()), "a sign is no letter"
+
+
+@pytest.mark.parametrize("name", ["W", "A", "B", "delta"])
+def test_formulas_are_readable_on_both_papers(name: str) -> None:
+    text = tint(name, r"\Delta W")
+    assert text.startswith(r"\textcolor{#") and text.endswith(r"}{\Delta W}")
+    colour = text[len(r"\textcolor{") :][:7]
+    assert min(contrast(colour, paper) for paper in PAPER.values()) >= 3.0  # WCAG's bound for large text
+
+
+def test_plotly_layout_can_be_overruled() -> None:
+    assert plotly_layout(height=560, title="x")["height"] == 560
+    assert plotly_layout()["height"] == 460

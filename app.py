@@ -1,5 +1,11 @@
 """LoRA Playground: one page a lesson."""
 
+import os
+
+# Before NumPy is loaded: at these sizes a second thread costs more than it brings, and far more in company.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import streamlit as st
 
 st.set_page_config(page_title="LoRA Playground", layout="wide")

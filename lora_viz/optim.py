@@ -61,7 +61,8 @@ class Adam:
     def step(self, k: int, factor: float, now: Tensor, grad: Tensor, out: Tensor) -> None:
         lr, decay = self.segment.lr, self.segment.weight_decay
         if isinstance(lr, float) and isinstance(decay, float):
-            out.copy_(now)
+            if out is not now:
+                out.copy_(now)
             self.count[0].fill_(k + 1)
             torch._fused_adamw_(
                 [out], [grad], [self.first], [self.second], [], self.count,

@@ -37,8 +37,8 @@ class Run:
     """What happened to each adapter of a sweep, at the recorded steps?
 
     ``A[i]`` is (T, rank_i, d_in), ``B[i]`` (T, d_out, rank_i): the state after ``steps[t]`` updates. ``loss``,
-    ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter whose next
-    update would not be a number keeps its last finite state; ``diverged_at[i]`` is that step (−1: it never happened)
+    ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter that
+    diverges keeps its last finite state; ``diverged_at[i]`` is that step (−1: it never happened)
     and its loss and gradient norms are NaN from there on.
     """
 

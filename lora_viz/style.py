@@ -6,14 +6,15 @@ from typing import Any
 
 __all__ = ["DIVERGING", "IDENTITY", "number", "plotly_layout", "tint"]
 
-# The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion; dark themes get lighter kin.
+# The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
+# reads on white; dark themes get lighter kin.
 IDENTITY: dict[str, dict[str, str]] = {
     "light": {
         "ink": "#14181f",
         "faint": "#8a93a3",
         "W": "#5f6875",
         "A": "#0072b2",
-        "B": "#d55e00",
+        "B": "#b84e00",
         "delta": "#7b3fa0",
         "clean": "#00795a",
         "alarm": "#b00020",
@@ -37,20 +38,26 @@ DIVERGING: dict[str, tuple[str, str, str]] = {
 }
 
 
-def number(value: float, digits: int = 3) -> str:
-    """How is a measured number written? Zero as "0", the rest with three significant digits: 1.52e−15 as 1.52·10⁻¹⁵."""
+def number(value: float) -> str:
+    """How is a measured number written? Zero as "0", 1.52e−15 as 1.52·10⁻¹⁵, from 0.001 to 99999 without a power.
+
+    At most three significant digits, but all that stand before the point: 0.5, 12.3, 4096.
+    """
     if value != value:
         return "—"
     if value == 0:
         return "0"
     if abs(value) == float("inf"):
         return "∞" if value > 0 else "−∞"
-    if 1e-3 <= abs(value) < 1e5:
-        text = f"{value:.{digits}g}" if abs(value) < 10 ** (digits - 1) else f"{value:,.0f}".replace(",", " ")
-        return text.replace("-", "−")
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa}·10{raised}".replace("-", "−")
+    mantissa, exponent = f"{value:.2e}".split("e")
+    if -3 <= int(exponent) <= 4:
+        text = f"{value:.0f}" if int(exponent) >= 2 else f"{float(f'{value:.3g}'):g}"
+    else:
+        text = f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
+    return text.replace("-", "−")
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def tint(name: str, text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -17,8 +19,8 @@ from lora_viz.tasks import batches, make_task
 
 __all__ = ["autograd_check", "available_devices", "losses", "train", "use_one_thread"]
 
-# Beyond these magnitudes the next gradient, a product of three factors, may not be a number.
-BOUND = {torch.float64: 1e75, torch.float32: 1e12}
+# A step longer than this is no step any more: a few more, each the cube of the last, and there are no numbers left.
+LONGEST_STEP = 1e8
 
 
 def available_devices() -> tuple[str, ...]:
@@ -29,8 +31,9 @@ def available_devices() -> tuple[str, ...]:
 def train(sweep: Sweep, device: str = "cpu", *, records: int = 161) -> Run:
     """Train every adapter of a sweep as one batch and record at most ``records`` steps of each.
 
-    Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one that diverges is frozen at its
-    last finite state and marked, the rest go on. Raises ExperimentError for a device that is not there.
+    Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one whose next step is not a number,
+    or longer than LONGEST_STEP, is frozen where it is and marked, the rest go on. Raises ExperimentError for a device
+    that is not there.
     """
     if device not in available_devices():
         raise ExperimentError(f"device={device} is not here: allowed are {', '.join(available_devices())}.")
@@ -56,13 +59,14 @@ def _train(sweep: Sweep, device: str, records: int) -> Run:
     slot = {k: t for t, k in enumerate(kept)}
     history = torch.empty(len(kept), total * (e.d_in + e.d_out), dtype=dtype, device=device)
     norms = torch.empty(2, len(kept), total, dtype=dtype, device=device)
-    spare = torch.empty_like(history[:2]) if len(kept) > 1 else torch.empty_like(history).repeat(2, 1)
+    spare = torch.empty_like(history[0])  # where the steps happen that are not recorded
     gradient = StackedGradient(stack, history, e.d_in, e.d_out)
     rules: list[Rule] = [
         RULES[name](segment, gradient.flat[segment.start : segment.stop])
         for name, segment in _segments(sweep, stack, split, history)
     ]
     statistics = _Statistics(task, e, history)
+    longest = max(1.0, *(e.lr * max(1.0, e.lr_ratio) for e in sweep.experiments))
     frozen: dict[int, tuple[int, Tensor, Tensor]] = {}
 
     now = history[0]
@@ -74,13 +78,14 @@ def _train(sweep: Sweep, device: str, records: int) -> Run:
             torch.linalg.vector_norm(gradient.Bt, dim=1, out=norms[1, slot[k]])
         if k == e.steps:
             break
-        after = history[slot[k + 1]] if k + 1 in slot else spare[k % 2]
+        if not longest * math.sqrt(float(torch.dot(gradient.flat, gradient.flat))) <= LONGEST_STEP:
+            _freeze(k, now, gradient, sweep, stack, rules, frozen)
+        after = history[slot[k + 1]] if k + 1 in slot else spare
         factor = schedule_factor(k, schedule=e.schedule, warmup=e.warmup, steps=e.steps)
         for rule in rules:
             part = slice(rule.segment.start, rule.segment.stop)
-            rule.step(k, factor, now[part], gradient.flat[part], after[part])
-        if not float(torch.dot(after, after)) <= BOUND[dtype] ** 2:
-            _freeze(k, now, after, split, stack, rules, frozen)
+            here = now[part]
+            rule.step(k, factor, here, gradient.flat[part], here if after is now else after[part])
         now = after
     return _record(sweep, task, device, kept, history.cpu(), norms.cpu(), split, stack, frozen)
 
@@ -151,21 +156,23 @@ class _Statistics:
 def _freeze(
     k: int,
     now: Tensor,
-    after: Tensor,
-    split: int,
+    gradient: StackedGradient,
+    sweep: Sweep,
     stack: Stack,
     rules: list[Rule],
     frozen: dict[int, tuple[int, Tensor, Tensor]],
 ) -> None:
-    """Take out whoever's next state is not a number: keep the last state, go on with zeros, which stay zeros."""
-    parts = [(state[:split].view(stack.total, -1), state[split:].view(stack.total, -1)) for state in (now, after)]
-    (A, Bt), (next_A, next_Bt) = parts
+    """Take out whoever cannot step any more: keep its state, go on with zeros, whose gradient is zero for ever."""
+    split = gradient.A.numel()
+    A, Bt = now[:split].view_as(gradient.A), now[split:].view_as(gradient.Bt)
     for i, own in enumerate(stack.rows):
-        largest = torch.maximum(next_A[own].abs().max(), next_Bt[own].abs().max())
-        if i in frozen or float(largest) <= BOUND[now.dtype]:
+        e = sweep[i]
+        step = max(1.0, e.lr * max(1.0, e.lr_ratio)) * torch.hypot(gradient.A[own].norm(), gradient.Bt[own].norm())
+        if i in frozen or float(step) <= LONGEST_STEP:
             continue
         frozen[i] = (k, A[own].clone(), Bt[own].clone())
-        next_A[own], next_Bt[own] = 0, 0
+        for rows in (A, Bt, gradient.A, gradient.Bt):
+            rows[own] = 0
         for rule in rules:
             rule.forget(own.start * A.shape[1], own.stop * A.shape[1])
             rule.forget(split + own.start * Bt.shape[1], split + own.stop * Bt.shape[1])
@@ -187,7 +194,7 @@ def _record(
     all_Bt = history[:, split:].view(len(kept), stack.total, -1).numpy()
     squares = norms.double().square().numpy()
     loss, grad = np.empty((len(kept), len(sweep))), np.empty((2, len(kept), len(sweep)))
-    fit, root = least_squares(task), covariance_root(task)
+    losses_of = _Losses(task)
     A, B = [], []
     for i, own in enumerate(stack.rows):
         a, b = all_A[:, own].copy(), all_Bt[:, own].transpose(0, 2, 1).copy()
@@ -197,10 +204,10 @@ def _record(
         if i in frozen:
             at, last_A, last_Bt = frozen[i]
             later = steps > at
-            a[later], b[later] = last_A.cpu().numpy(), last_Bt.cpu().numpy().T
-            grad[:, later, i] = np.nan
+            a[steps >= at], b[steps >= at] = last_A.cpu().numpy(), last_Bt.cpu().numpy().T
+            grad[:, later | ~np.isfinite(grad[0, :, i] + grad[1, :, i]), i] = np.nan
             alive = slice(0, int((~later).sum()))
-        loss[alive, i] = _loss_from(fit, root, a[alive], b[alive], sweep[i].scaling)
+        loss[alive, i] = losses_of.of(a[alive], b[alive], sweep[i].scaling)
         for array in (a, b):
             array.flags.writeable = False
         A.append(a)
@@ -226,15 +233,22 @@ def losses(
 
     L = L_least + ½‖(ΔW − M) C^½‖² with C = XᵀX/n and M the least-squares update: a sum of squares near the minimum too.
     """
-    return _loss_from(least_squares(task), covariance_root(task), A, B, scaling)
+    return _Losses(task).of(A, B, scaling)
 
 
-def _loss_from(
-    fit: tuple[np.ndarray, float], root: np.ndarray, A: np.ndarray, B: np.ndarray, scaling: float
-) -> Float[np.ndarray, "T"]:
-    best, least = fit
-    missing = scaling * B.astype(float) @ (A.astype(float) @ root) - best @ root
-    return least + 0.5 * np.sum(missing**2, axis=(1, 2))
+class _Losses:
+    """The part of the loss that all adapters of a task share, computed once."""
+
+    def __init__(self, task: Task) -> None:
+        best, self.least = least_squares(task)
+        self.root = covariance_root(task)
+        self.wanted = best @ self.root
+        self.round = bool((self.root == np.eye(len(self.root))).all())
+
+    def of(self, A: np.ndarray, B: np.ndarray, scaling: float) -> Float[np.ndarray, "T"]:
+        a = A.astype(float) if self.round else A.astype(float) @ self.root
+        missing = scaling * B.astype(float) @ a - self.wanted
+        return self.least + 0.5 * np.sum(missing**2, axis=(1, 2))
 
 
 def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:

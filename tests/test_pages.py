@@ -46,7 +46,9 @@ def test_every_page_runs_alone(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
 def test_at_most_five_controls_before_more(path: Path) -> None:
     at = opened(path.stem)
-    in_more = {w.key for w in (*at.expander[0].button_group, *at.expander[0].select_slider, *at.expander[0].number_input)}
+    in_more = {
+        w.key for w in (*at.expander[0].button_group, *at.expander[0].select_slider, *at.expander[0].number_input)
+    }
     keys = {w.key for w in (*at.button_group, *at.select_slider, *at.number_input)} - in_more
     assert keys == set(FIRST[path.stem])
     assert len(keys) <= 5

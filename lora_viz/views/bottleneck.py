@@ -65,7 +65,8 @@ def bottleneck(run: Run) -> Bottleneck:
     for t in range(alive):
         q, p = orthonormal_columns(B[t]), orthonormal_columns(A[t].T)
         col_B[t, : q.shape[1]], row_A[t, : p.shape[1]] = q.T, p.T
-        outside[t] = np.abs(outputs[t] - outputs[t] @ q @ q.T).max()
+        every = orthonormal_columns(B[t], tol=1e-14)  # a direction only just born counts too
+        outside[t] = np.abs(outputs[t] - outputs[t] @ every @ every.T).max()
         if q.shape[1] == e.rank:
             angle_B[t] = principal_angles(q, target_out).max()
         if p.shape[1] == e.rank:
@@ -109,7 +110,6 @@ def film(record: Bottleneck) -> Film:
     """Three clouds over one playhead, the turning subspaces, and the two residuals in words."""
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
     x_limit, y_limit, h_limit = _reach(record.inputs), _reach(record.wanted), _reach(record.code[-1])
-    probe = record.ghosts[:, :1] if record.ghosts.shape[1] else record.inputs[None, _probe(record.inputs)][None]
     at = _probe(record.inputs)
     shape = SHAPE[r] if r < d_out or d_out == 3 else "the whole plane"
     outputs = Cloud(
@@ -147,7 +147,7 @@ def film(record: Bottleneck) -> Film:
                 points=(
                     Points(name="x", colour="W", xyz=record.inputs),
                     Points(name="x + ker A", colour="alarm", xyz=record.ghosts, style="ghost"),
-                    Points(name="probe", colour="ink", xyz=probe[:, 0] if probe.ndim == 4 else probe, style="probe"),
+                    Points(name="probe", colour="ink", xyz=record.inputs[at : at + 1], style="probe"),
                 ),
                 caption=(f"A is {r}×{d_in}: it reads {r} direction{'s' * (r > 1)}",),
             ),
@@ -235,6 +235,8 @@ def takeaway(record: Bottleneck) -> str:
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
     if record.diverged_at >= 0:
         return f"Training diverged after step {record.diverged_at}: lower the learning rate."
+    if not np.isfinite(record.col_B[-1]).any():
+        return "B never left 0, so every Δy stayed exactly 0: with nowhere to push, nothing was learnt."
     lost = d_in - r
     first = (
         f"Whatever the input, Δy stayed on col(B), {min(r, d_out)} of {d_out} dimensions: "

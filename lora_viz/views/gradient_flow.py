@@ -210,6 +210,11 @@ def _narrate(record: GradientFlow, t: int) -> str:
 def takeaway(record: GradientFlow) -> str:
     """What was seen, in the run's own numbers."""
     a, b = record.grad_A_norm, record.grad_B_norm
+    if record.diverged_at >= 0:
+        return (
+            f"Training diverged after step {record.diverged_at}: the loss had grown from {number(record.loss[0])} to "
+            f"{number(record.loss[-1])}. Lower the learning rate."
+        )
     if not a.any() and not b.any():
         return (
             f"Both factors are 0, so both gradients are exactly 0 at all {len(record.steps)} recorded steps: "

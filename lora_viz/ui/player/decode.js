@@ -32,14 +32,13 @@ class Tensor {
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 const raised = (n) => [...String(n)].map((c) => SUPERSCRIPT[c]).join("");
 
-// The same rule as style.number in Python: zero is "0", three significant digits, no e-notation.
+// The same rule as style.number in Python.
 function format(value) {
   if (Number.isNaN(value)) return "—";
   if (value === 0) return "0";
-  const size = Math.abs(value);
-  if (size >= 1e-3 && size < 1e5) {
-    return (size < 100 ? String(Number(value.toPrecision(3))) : value.toFixed(0)).replace("-", "−");
-  }
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const [mantissa, exponent] = value.toExponential(2).split("e");
-  return `${mantissa}·10${raised(Number(exponent))}`.replace("-", "−");
+  const power = Number(exponent);
+  const plain = power >= 2 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+  return (power >= -3 && power <= 4 ? plain : `${mantissa}·10${raised(power)}`).replace("-", "−");
 }

@@ -5,8 +5,9 @@ const players = new WeakMap();
 
 function mount(host) {
   const root = host.querySelector(".player");
+  const gone = new AbortController(), until = { signal: gone.signal };
   const s = {
-    host, root, film: null, run: null, t: 0, playing: false, speed: 1, due: 0, drawn: 0, panels: [],
+    root, film: null, clock: 0, run: null, t: 0, playing: false, speed: 1, due: 0, drawn: 0, panels: [],
     calm: window.matchMedia("(prefers-reduced-motion: reduce)"),
     find: (name) => root.querySelector(`[data-part="${name}"]`),
   };
@@ -20,7 +21,6 @@ function mount(host) {
   const keys = { " ": act.play, ArrowLeft: act.back, ArrowRight: act.forward, Home: act.reset, End: act.end };
   // Keys work wherever the focus is on nothing that wants them itself, so that a presenter need not click first.
   const onKey = (event) => {
-    if (!host.isConnected && !(host.host && host.host.isConnected)) return document.removeEventListener("keydown", onKey);
     const action = keys[event.key], at = event.composedPath()[0];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
     const mine = event.composedPath().includes(root);
@@ -31,15 +31,18 @@ function mount(host) {
     event.preventDefault();
     action();
   };
-  document.addEventListener("keydown", onKey);
-  document.addEventListener("visibilitychange", () => { if (document.hidden) pause(s); });
-  new ResizeObserver(() => { arrange(s); draw(s); }).observe(root);
-  window.addEventListener("resize", () => { arrange(s); draw(s); });
+  const refit = () => { arrange(s); draw(s); };
+  const size = new ResizeObserver(refit);
+  size.observe(root);
+  window.addEventListener("resize", refit, until);
+  document.addEventListener("keydown", onKey, until);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) pause(s); }, until);
+  s.calm.addEventListener("change", () => { pause(s); label(s); }, until);
+  // A theme changes without a call, and a page that is left says nothing: look now and then.
   const watch = setInterval(() => {
-    if (!root.isConnected) { clearInterval(watch); pause(s); return; }
+    if (!root.isConnected) { clearInterval(watch); size.disconnect(); gone.abort(); pause(s); return; }
     if (s.film && paper(s) !== s.theme.paperText) { readTheme(s); draw(s); }
   }, 700);
-  s.calm.addEventListener("change", () => { pause(s); label(s); });
   players.set(host, s);
   return s;
 }
@@ -214,6 +217,7 @@ function toggle(s) {
 function pause(s) {
   if (!s.playing) return;
   s.playing = false;
+  cancelAnimationFrame(s.clock);
   label(s);
   draw(s);
 }
@@ -225,7 +229,7 @@ function play(s) {
   s.due = performance.now() + dwell(s);
   label(s);
   draw(s);
-  requestAnimationFrame(() => tick(s));
+  s.clock = requestAnimationFrame(() => tick(s));
 }
 
 // Slow where the story is: the first frames of a run over steps stay longer.
@@ -241,7 +245,7 @@ function tick(s) {
   while (now >= s.due && s.t < last) { s.t += 1; s.due += dwell(s); moved = true; if (now - s.due > 250) s.due = now + dwell(s); }
   if (moved) draw(s);
   if (s.t >= last) return pause(s);
-  requestAnimationFrame(() => tick(s));
+  s.clock = requestAnimationFrame(() => tick(s));
 }
 
 function label(s) {

@@ -1,0 +1,354 @@
+"""What a person sees and does, in a real Chromium against the real server."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import FLAGS, ROOT, chromium, served
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from lora_viz.film import Film, HeatMap
+from lora_viz.style import number
+
+LESSONS = {"": "Bottleneck", "rank": "Rank", "gradient_flow": "Gradient flow", "merge": "Merge"}
+PLAYER = Path(ROOT / "lora_viz" / "ui" / "player")
+Open = Callable[..., Page]
+_number = re.compile(r"^\d+$")
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    with served() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as p:
+        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, address: str) -> Iterator[Open]:
+    """Open a lesson in a fresh browser context; fails at the end if the page complained or looked outside."""
+    contexts, complaints = [], []
+
+    def opened(
+        path: str = "", *, size: tuple[int, int] = (1280, 720), scheme: str = "light", motion: str = "no-preference"
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            reduced_motion=motion,  # type: ignore[arg-type]
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("request", lambda r: None if _local(r.url, address) else complaints.append(f"outside: {r.url}"))
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and "404" not in m.text else None)
+        page.goto(f"{address}/{path}")
+        expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def _local(url: str, address: str) -> bool:
+    return url.startswith((address, address.replace("http", "ws"), "data:", "blob:", "about:"))
+
+
+def player(page: Page) -> Locator:
+    return page.locator(".player")
+
+
+def frame(page: Page) -> int:
+    return int(player(page).get_attribute("data-frame") or -1)
+
+
+def last_frame(page: Page) -> int:
+    return int(player(page).get_attribute("data-frames") or 0) - 1
+
+
+def run(page: Page) -> str:
+    return player(page).get_attribute("data-run") or ""
+
+
+def picture(page: Page) -> list[str]:
+    """Every canvas of the player as it is on the screen."""
+    return player(page).locator("canvas").evaluate_all("all => all.map((c) => c.toDataURL())")
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", LESSONS)
+def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, int], scheme: str) -> None:
+    page = open_page(path, size=size, scheme=scheme)
+    bar = player(page).locator(".bar").bounding_box()
+    assert bar is not None
+    assert bar["y"] + bar["height"] <= size[1], "title, controls, picture and transport stand on one screen"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    boxes = player(page).locator("canvas").evaluate_all("all => all.map((c) => [c.clientWidth, c.clientHeight])")
+    assert all(width > 120 and height > 120 for width, height in boxes)
+    font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))
+    assert font >= size[0] / 90, "readable from the back row"
+    assert len(set(picture(page))) == len(boxes), "no two pictures alike, so none empty"
+
+
+@pytest.mark.parametrize("path", LESSONS)
+def test_the_first_picture_is_a_finished_run_that_says_what_it_shows(open_page: Open, path: str) -> None:
+    page = open_page(path)
+    assert last_frame(page) >= 10
+    assert player(page).get_attribute("data-playing") == "false"
+    expect(player(page).locator(".narration")).not_to_be_empty()
+    labels = player(page).locator("canvas").evaluate_all("all => all.map((c) => c.getAttribute('aria-label'))")
+    assert all(" At " in label and len(label) > 40 for label in labels), "alt text with the current reading"
+
+
+def test_play_pause_step_home_end_by_keyboard(open_page: Open) -> None:
+    page = open_page("gradient_flow")
+    page.keyboard.press("Home")
+    assert frame(page) == 0
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert frame(page) == 2
+    page.keyboard.press("ArrowLeft")
+    assert frame(page) == 1
+    page.keyboard.press(" ")
+    expect(player(page)).to_have_attribute("data-playing", "true")
+    page.wait_for_function("document.querySelector('body') && true")
+    expect(player(page)).not_to_have_attribute("data-frame", "1")
+    page.keyboard.press(" ")
+    expect(player(page)).to_have_attribute("data-playing", "false")
+    stopped = frame(page)
+    page.wait_for_timeout(300)
+    assert frame(page) == stopped > 1
+    page.keyboard.press("End")
+    assert frame(page) == last_frame(page)
+
+
+def test_playing_and_scrubbing_send_nothing(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    sent: list[object] = []
+    page.on("websocket", lambda ws: [ws.on(e, lambda f: sent.append(f)) for e in ("framesent", "framereceived")])
+    page.goto(f"{address}/rank")
+    expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
+    page.wait_for_timeout(1500)
+    sent.clear()
+    page.keyboard.press("Home")
+    player(page).get_by_role("button", name="Play").click()
+    page.wait_for_timeout(2000)
+    assert frame(page) > 1
+    scrub = player(page).get_by_label("Playhead")
+    for at in range(last_frame(page)):
+        scrub.evaluate("(e, at) => { e.value = at; e.dispatchEvent(new Event('input')); }", at)
+        assert frame(page) == at
+    assert not sent
+    context.close()
+
+
+def test_every_figure_follows_the_playhead(open_page: Open) -> None:
+    page = open_page("rank")
+    before = picture(page)
+    page.keyboard.press("End")
+    after = picture(page)
+    moved = [a != b for a, b in zip(before, after, strict=True)]
+    assert moved == [True, True, False, True, True], "all but the target's own heat map"
+
+
+def test_dragging_the_rank_axis_scrubs(open_page: Open) -> None:
+    page = open_page("rank")
+    box = player(page).locator("canvas").first.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.3 * box["width"], y)
+    page.mouse.down()
+    seen = []
+    for share in (0.4, 0.6, 0.8, 0.95):
+        page.mouse.move(box["x"] + share * box["width"], y)
+        seen.append(frame(page))
+    page.mouse.up()
+    assert seen == sorted(set(seen))
+    assert "1 12" not in player(page).locator(".readout").inner_text()
+
+
+def test_reset_keeps_the_run_and_new_seed_does_not(open_page: Open) -> None:
+    page = open_page("")
+    first = run(page)
+    player(page).get_by_role("button", name="Reset").click()
+    assert frame(page) == 0
+    assert run(page) == first
+    page.get_by_role("button", name="New seed").click()
+    expect(player(page)).not_to_have_attribute("data-run", first)
+    expect(page).to_have_url(re.compile("seed=1"))
+
+
+def test_a_pasted_link_shows_the_same_picture(open_page: Open) -> None:
+    page = open_page("gradient_flow?optimizer=adam&rank=3&seed=5")
+    first = run(page)
+    page.locator(".st-key-lr input[type=range], .st-key-lr [role=slider]").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(player(page)).not_to_have_attribute("data-run", first)
+    expect(page).to_have_url(re.compile("lr=0.05"))
+    other = open_page(page.url.split("/", 3)[3])
+    assert run(other) == run(page)
+    page.evaluate("document.activeElement.blur()")  # the slider keeps its own keys
+    for view in (page, other):
+        view.keyboard.press("Home")
+        view.keyboard.press("ArrowRight")
+    assert picture(other) == picture(page)
+    other.reload()
+    expect(player(other)).to_have_attribute("data-run", run(page), timeout=30_000)
+
+
+def test_every_choice_of_a_link_is_honoured(open_page: Open) -> None:
+    page = open_page("gradient_flow?init=both_zero")
+    expect(player(page).locator(".narration")).to_contain_text("Nothing can ever move")
+    expect(page).to_have_url(re.compile("init=both_zero"))
+
+
+def test_lessons_open_with_their_own_defaults(open_page: Open) -> None:
+    page = open_page("rank")
+    default = run(page)
+    page.locator(".st-key-noise input[type=range], .st-key-noise [role=slider]").first.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(player(page)).not_to_have_attribute("data-run", default)
+    page.get_by_role("link", name="Merge").click()
+    expect(page.get_by_role("heading", name="Merge: is it the same?")).to_be_visible()
+    page.get_by_role("link", name="Rank", exact=True).click()
+    expect(player(page)).to_have_attribute("data-run", default, timeout=15_000)
+
+
+def test_reduced_motion_means_steps_only(open_page: Open) -> None:
+    page = open_page("gradient_flow", motion="reduce")
+    page.keyboard.press("Home")
+    player(page).get_by_role("button", name=re.compile("Next frame")).click()
+    page.wait_for_timeout(300)
+    assert frame(page) == 1
+    assert player(page).get_attribute("data-playing") == "false"
+
+
+def test_a_changed_control_keeps_the_moment(open_page: Open) -> None:
+    page = open_page("gradient_flow")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    before = run(page)
+    page.locator(".st-key-rank input[type=range], .st-key-rank [role=slider]").first.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(player(page)).not_to_have_attribute("data-run", before)
+    assert frame(page) == 5
+
+
+def test_the_cloud_turns_by_dragging(open_page: Open) -> None:
+    page = open_page("")
+    before = picture(page)
+    box = player(page).locator("canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 80, box["y"] + 80)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 110)
+    page.mouse.up()
+    after = picture(page)
+    assert [a != b for a, b in zip(before, after, strict=True)] == [True, False, False, False]
+
+
+def test_hovering_a_heat_map_reads_a_cell(open_page: Open) -> None:
+    page = open_page("rank")
+    box = player(page).locator("canvas").nth(2).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 40, box["y"] + 60)
+    expect(player(page).locator(".tip")).to_have_text(re.compile(r"row \d+, column \d+: −?[\d.·⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+"))
+
+
+def test_divergence_is_an_event_the_picture_explains(open_page: Open) -> None:
+    page = open_page("gradient_flow?lr=5")
+    expect(player(page).locator(".narration")).to_contain_text("diverged")
+
+
+def test_the_still_figure_opens_on_demand(open_page: Open) -> None:
+    page = open_page("merge")
+    assert page.locator(".js-plotly-plot").count() == 0
+    page.get_by_text("Still figure and data, for slides").click()
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=20_000)
+    assert page.get_by_text("Data as CSV").is_visible()
+
+
+def test_a_narrow_screen_gets_one_column(open_page: Open) -> None:
+    page = open_page("rank", size=(400, 800))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    lefts = player(page).locator(".cell").evaluate_all("all => all.map((c) => c.getBoundingClientRect().left)")
+    assert len(set(lefts)) == 1
+
+
+def script() -> str:
+    return (PLAYER / "decode.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def blank(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+VALUES = [
+    0.0,
+    1.0,
+    -1.0,
+    0.5,
+    3.14159,
+    12.3456,
+    99.96,
+    100.2,
+    1234.6,
+    99999.0,
+    123456.0,
+    1e-3,
+    9.996e-4,
+    1.523e-15,
+    -2.5e-7,
+    1e30,
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_the_browser_writes_numbers_as_python_does(blank: Page, value: float) -> None:
+    assert blank.evaluate(f"() => {{ {script()}; return format({value!r}); }}") == number(value)
+
+
+def test_the_browser_decodes_what_python_packed(blank: Page) -> None:
+    rng = np.random.default_rng(2)
+    values = rng.standard_normal((3, 5, 7)).astype("f4")
+    values[1, 2, 3] = math.nan
+    film = Film(
+        axis="step",
+        values=np.arange(3.0),
+        start=1,
+        narration=("a", "bé", "‖∇A‖"),
+        panels=(HeatMap(title="ΔW", colour="delta", values=values, limit=2.0),),
+    )
+    data = base64.b64encode(film.to_bytes(colours={})).decode()
+    found = blank.evaluate(
+        f"""() => {{ {script()}
+        const raw = Uint8Array.from(atob("{data}"), (c) => c.charCodeAt(0));
+        const padded = new Uint8Array(raw.length + 1); padded.set(raw, 1);  // a misaligned view, as a message gives it
+        const {{ film }} = decode(padded.subarray(1));
+        const map = film.panels[0].values;
+        return [film.narration[2], map.shape, [...map.at(1, 2)], [...film.values.data]];
+    }}"""
+    )
+    assert found[0] == "‖∇A‖"
+    assert found[1] == [3, 5, 7]
+    np.testing.assert_array_equal(np.array(found[2], dtype="f4").reshape(5, 7), values[1])
+    assert found[3] == [0, 1, 2]

@@ -1,0 +1,222 @@
+"""What every lesson promises: one record, one figure that needs no run, and a film whose parts share its frames."""
+
+import importlib
+import inspect
+import json
+import pkgutil
+import typing
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+import lora_viz.views
+from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.film import Bars, Cloud, Film, HeatMap, Lines, Panel, Readout
+from lora_viz.merging import merge_report
+from lora_viz.run import Run
+from lora_viz.style import IDENTITY
+from lora_viz.training import autograd_check, train
+from lora_viz.views import bottleneck, gradient_flow, merge_check, rank_error
+
+VIEWS = [
+    importlib.import_module(f"lora_viz.views.{module.name}") for module in pkgutil.iter_modules(lora_viz.views.__path__)
+]
+SHORT = {"ids": lambda module: module.__name__.rpartition(".")[2]}
+
+
+def records_of(view: ModuleType) -> list[type]:
+    own = [c for c in vars(view).values() if inspect.isclass(c) and c.__module__ == view.__name__]
+    return [c for c in own if issubclass(c, tuple) and hasattr(c, "_fields")]
+
+
+def first_parameter(function: Callable[..., object]) -> object:
+    name = next(iter(inspect.signature(function).parameters))
+    return typing.get_type_hints(inspect.unwrap(function))[name]
+
+
+@pytest.mark.parametrize("view", VIEWS, **SHORT)
+def test_one_record_drawn_without_a_run(view: ModuleType) -> None:
+    (record,) = records_of(view)
+    plots = [name for name in vars(view) if name.startswith("plot_")]
+    assert plots == ["plot_" + view.__name__.rpartition(".")[2]]
+    for name in (*plots, "film", "takeaway", "table"):
+        function = getattr(view, name)
+        assert first_parameter(function) is record, f"{name} draws the record, not a run"
+        hints = typing.get_type_hints(inspect.unwrap(function))
+        assert Run not in hints.values(), name
+        given = list(inspect.signature(function).parameters.values())[1:]
+        assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in given), f"{name}: only options beside"
+        expected = {"film": Film, "takeaway": str, "table": dict[str, np.ndarray]}.get(name, go.Figure)
+        assert hints["return"] == expected
+        assert function.__doc__
+    assert set(view.__all__) >= {record.__name__, *plots, "film", "takeaway", "table"}
+
+
+LESSON = Experiment(
+    task="full_rank", d_in=3, d_out=3, spectrum="exponential", rank=2, alpha=4.0, lr=0.02, steps=30, condition=3.0
+)
+ODD = Experiment(d_in=13, d_out=7, target_rank=3, rank=2, alpha=5.0, noise=0.3, samples=53, lr=0.02, steps=30)
+
+
+def bottleneck_film(**change: object) -> Film:
+    run = train(Sweep((replace(LESSON, **change),)), records=17)  # type: ignore[arg-type]
+    return bottleneck.film(bottleneck.bottleneck(run))
+
+
+def gradient_film(**change: object) -> Film:
+    run = train(Sweep((replace(ODD, **change),)), records=100)  # type: ignore[arg-type]
+    return gradient_flow.film(gradient_flow.gradient_flow(run, autograd_check(run)))
+
+
+def rank_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(1, 2, 3, 7), init_seed=(0, 1)), records=2)  # type: ignore[arg-type]
+    return rank_error.film(rank_error.rank_error(run), log=True)
+
+
+def merge_film(**change: object) -> Film:
+    e = replace(ODD, d_in=11, d_out=11, **change)  # type: ignore[arg-type]
+    report = merge_report(train(Sweep((e,)), records=2), sizes=(1e-4, 1e-3, 1e-2))
+    return merge_check.film(merge_check.merge_check(report, e))
+
+
+FILMS: dict[str, Callable[..., Film]] = {
+    "bottleneck": bottleneck_film,
+    "gradient_flow": gradient_film,
+    "rank_error": rank_film,
+    "merge_check": merge_film,
+}
+
+
+def test_every_view_has_its_film_tried_here() -> None:
+    assert {view.__name__.rpartition(".")[2] for view in VIEWS} == set(FILMS)
+
+
+def whole(film: Film) -> None:
+    """Does everything that moves have one entry a frame?"""
+    frames = len(film.values)
+    assert np.isfinite(film.values).all() and (np.diff(film.values) > 0).all()
+    assert 0 <= film.start < frames
+    assert film.seconds_per_frame > 0
+    assert len(film.narration) == frames
+    assert all(text.strip() and "nan" not in text for text in film.narration)
+    for panel in film.panels:
+        _whole_panel(panel, frames)
+    for row in {panel.row for panel in film.panels}:
+        assert sum(panel.span for panel in film.panels if panel.row == row) == 12, f"row {row} of the grid"
+
+
+def _whole_panel(panel: Panel, frames: int) -> None:
+    def moves_or_stands(array: np.ndarray, rank: int, what: str) -> None:
+        moving = array.ndim == rank + 1 and len(array) == frames
+        assert array.ndim == rank or moving, f"{panel.title}, {what}: {array.shape} in a film of {frames} frames"
+
+    colours = [getattr(panel, "colour", "ink")]
+    assert panel.title
+    match panel:
+        case Lines():
+            assert panel.series
+            for series in panel.series:
+                assert series.y.shape == (frames,), f"{panel.title}, {series.name}"
+                assert (series.low is None) == (series.high is None)
+                if series.low is not None and series.high is not None:
+                    assert series.low.shape == series.high.shape == (frames,)
+                    known = np.isfinite(series.y)
+                    assert (series.low <= series.y)[known].all() and (series.y <= series.high)[known].all()
+            colours += [s.colour for s in panel.series] + [m.colour for m in panel.marks]
+        case HeatMap():
+            moves_or_stands(panel.values, 2, "values")
+            assert np.shape(panel.limit) in ((), (frames,))
+            assert (np.asarray(panel.limit) >= 0).all()
+        case Bars():
+            assert panel.groups
+            for group in panel.groups:
+                moves_or_stands(group.values, 1, group.name)
+                assert group.values.shape[-1] == len(panel.labels)
+            colours += [g.colour for g in panel.groups]
+        case Cloud():
+            assert panel.dimension in (1, 2, 3)
+            assert panel.limit > 0
+            for points in panel.points:
+                moves_or_stands(points.xyz, 2, points.name)
+                assert points.xyz.shape[-1] == panel.dimension
+            for span in panel.spans:
+                moves_or_stands(span.basis, 2, span.name)
+                assert span.basis.shape[-1] == panel.dimension
+                assert span.basis.shape[-2] <= 3
+            colours += [p.colour for p in panel.points] + [s.colour for s in panel.spans]
+        case Readout():
+            assert panel.rows
+            for row in panel.rows:
+                assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
+                assert not any("nan" in text for text in row.text)
+            colours += [r.colour for r in panel.rows]
+    if not isinstance(panel, Lines | Readout):
+        assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
+    assert set(colours) <= set(IDENTITY["light"])
+
+
+def header_of(film: Film) -> dict[str, object]:
+    def refuse(name: str) -> float:
+        raise AssertionError(f"JSON.parse does not know {name}")
+
+    data = film.to_bytes()
+    return dict(json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")], parse_constant=refuse))
+
+
+@pytest.mark.parametrize("init", CHOICES["init"])
+@pytest.mark.parametrize("name", list(FILMS))
+def test_films_are_whole(name: str, init: str) -> None:
+    film = FILMS[name](init=init)
+    whole(film)
+    assert set(header_of(film)) == {"film", "run"}
+    assert film.to_bytes() == FILMS[name](init=init).to_bytes(), "same experiment, same film"
+
+
+@pytest.mark.parametrize(("d", "rank"), [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)])
+def test_the_bottlenecks_films_are_whole_in_every_space(d: int, rank: int) -> None:
+    whole(bottleneck_film(d_in=d, d_out=d, rank=rank))
+
+
+@pytest.mark.parametrize("name", list(FILMS))
+def test_films_of_no_steps_are_whole(name: str) -> None:
+    whole(FILMS[name](steps=0))
+
+
+DIVERGING = [name for name in FILMS if name != "merge_check"]
+
+
+@pytest.mark.parametrize("lr", [1.0, 30.0])
+@pytest.mark.parametrize("name", DIVERGING)
+def test_films_of_diverged_runs_are_whole(name: str, lr: float) -> None:
+    whole(FILMS[name](optimizer="sgd", lr=lr))
+
+
+@pytest.mark.parametrize("name", DIVERGING)
+def test_films_of_diverged_runs_fit_into_float32(name: str) -> None:
+    film = FILMS[name](optimizer="sgd", lr=30.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        data = film.to_bytes()
+    body = np.frombuffer(data[4 + int.from_bytes(data[:4], "little") :], dtype="<f4")
+    assert not np.isinf(body).any(), f"{np.isinf(body).sum()} of {len(body)} numbers overflowed on the way"
+    header_of(film)
+
+
+def test_the_check_of_films_can_fail() -> None:
+    film = bottleneck_film()
+    cloud = film.panels[0]
+    assert isinstance(cloud, Cloud)
+    torn = replace(cloud, points=tuple(replace(p, xyz=p.xyz[:-1] if p.xyz.ndim == 3 else p.xyz) for p in cloud.points))
+    for broken in (
+        replace(film, narration=film.narration[1:]),
+        replace(film, start=len(film.values)),
+        replace(film, panels=(torn, *film.panels[1:])),
+        replace(film, panels=film.panels[1:]),
+    ):
+        with pytest.raises(AssertionError):
+            whole(broken)

@@ -1,0 +1,103 @@
+"""The merge lesson's words and pictures say what the report measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.merging import DTYPES, merge_report
+from lora_viz.style import number
+from lora_viz.training import train
+from lora_viz.views.merge_check import MergeCheck, film, merge_check, plot_merge_check, table, takeaway
+
+SQUARE = Experiment(d_in=11, d_out=11, target_rank=3, rank=3, alpha=7.5, lr=0.02, steps=50, seed=3)
+SIZES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 2.0)
+
+
+def checked(shown: str = "bfloat16", **change: object) -> MergeCheck:
+    e = replace(SQUARE, **change)  # type: ignore[arg-type]
+    return merge_check(merge_report(train(Sweep((e,)), records=2), shown=shown, sizes=SIZES), e)
+
+
+@pytest.fixture(scope="module")
+def record() -> MergeCheck:
+    return checked()
+
+
+def test_costs(record: MergeCheck) -> None:
+    assert record[1:] == (3, 121, 121 + 3 * 22, 121)
+    odd = merge_check(record.report, replace(SQUARE, d_in=13, d_out=7, rank=5))
+    assert odd[1:] == (5, 91, 91 + 5 * 20, 91)
+
+
+def test_takeaway_is_the_report_at_one_thousandth(record: MergeCheck) -> None:
+    m, said = record.report, takeaway(record)
+    assert m.sizes[2] == 1e-3
+    assert "nan" not in said
+    assert f"float64 ({number(m.relative_difference[2, 0])} relative)" in said
+    assert f"bfloat16 ({number(m.relative_difference[2, 3])})" in said
+    assert "‖ΔW‖ = 0.001·‖W‖" in said
+    assert f"{100 * m.unchanged[2, 3]:.0f} % of the bfloat16 weights do not change" in said
+    assert f"{100 * m.lost[2, 3]:.0f} % wrong" in said
+    assert f"float32 drifts by up to {number(m.unmerge_drift[:, 1].max())}" in said
+
+
+@pytest.mark.parametrize("shown", DTYPES)
+def test_film_shows_the_dtype_asked_for(shown: str) -> None:
+    record = checked(shown)
+    m, i, picture = record.report, DTYPES.index(shown), film(record)
+    assert picture.start == 2
+    assert len(picture.narration) == len(SIZES)
+    short = ("fp64", "fp32", "fp16", "bf16")[i]
+    for t, text in enumerate(picture.narration):
+        assert short in text
+        assert number(m.relative_difference[t, i]) in text
+        assert f"{100 * m.unchanged[t, i]:.3g} %" in text
+    curves, still = picture.panels[0].series, picture.panels[1].series
+    for column, (a, b) in enumerate(zip(curves, still, strict=True)):
+        np.testing.assert_array_equal(a.y, m.relative_difference[:, column])
+        np.testing.assert_array_equal(b.y, m.unchanged[:, column])
+        assert (a.colour == "delta") == (b.colour == "delta") == (column == i)
+    W, asked, merged, arrived = picture.panels[3:7]
+    np.testing.assert_array_equal(W.values + arrived.values, merged.values)
+    np.testing.assert_array_equal(asked.values, m.delta)
+    np.testing.assert_array_equal(asked.limit, np.abs(m.delta).max(axis=(1, 2)))
+    np.testing.assert_array_equal(asked.limit, arrived.limit)  # one scale, or nothing could be compared
+    np.testing.assert_array_equal(picture.panels[7].groups[0].values, m.mistakes)
+    rows = {row.label: row.text for row in picture.panels[2].rows}
+    assert rows["largest output difference"] == tuple(number(v) for v in m.max_difference[:, i])
+    assert rows["largest drift after unmerging"] == tuple(number(v) for v in m.unmerge_drift[:, i])
+    assert rows["a token costs: unmerged, merged"] == (f"+{100 * 66 / 121:.1f} %, +0 %",)
+
+
+def test_figure(record: MergeCheck) -> None:
+    for theme in ("light", "dark"):
+        figure = plot_merge_check(record, theme=theme)
+        assert isinstance(figure, go.Figure)
+        assert [trace.name for trace in figure.data] == list(DTYPES)
+        assert figure.layout.title.text == "Outputs, merged against unmerged"
+        assert [trace.line.width for trace in figure.data] == [2, 2, 2, 4]
+        for i, trace in enumerate(figure.data):
+            np.testing.assert_array_equal(trace.y, record.report.relative_difference[:, i])
+            np.testing.assert_array_equal(trace.x, SIZES)
+
+
+@pytest.mark.parametrize("change", [{"init": i} for i in CHOICES["init"]] + [{"steps": 0}], ids=str)
+def test_every_init(change: dict[str, object]) -> None:
+    record = checked(**change)
+    assert "nan" not in takeaway(record)
+    assert len(film(record).narration) == len(SIZES)
+    assert len(plot_merge_check(record).data) == 4
+    assert all(np.isfinite(column).all() for column in table(record).values())
+
+
+def test_table(record: MergeCheck) -> None:
+    columns = table(record)
+    assert {len(column) for column in columns.values()} == {len(SIZES)}
+    assert len(columns) == 1 + 5 * 4
+    np.testing.assert_array_equal(columns["size"], SIZES)
+    for i, name in enumerate(DTYPES):
+        np.testing.assert_array_equal(columns[f"unchanged_{name}"], record.report.unchanged[:, i])
+        np.testing.assert_array_equal(columns[f"lost_{name}"], record.report.lost[:, i])

@@ -7,24 +7,12 @@ the page: Python would measure its own way there. Every settled value is one tha
 from __future__ import annotations
 
 import json
-import os
-import socket
 import statistics
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from playwright.sync_api import Page, WebSocket, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+from tests.browser import FLAGS, ROOT, chromium, served
+
 LESSONS, CHANGES, POSITIONS = ("/", "/rank", "/gradient_flow", "/merge"), 8, 40
 
 IN_PAGE = """
@@ -101,37 +89,6 @@ bench.await_change = () => {
   });
 };
 """
-
-
-@contextmanager
-def served(script: str) -> Iterator[str]:
-    """The address of a Streamlit server of our own, for as long as it is needed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
-    command += ["--server.headless", "true", "--server.fileWatcherType", "none", "--browser.gatherUsageStats", "false"]
-    server = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        else:
-            raise TimeoutError(f"streamlit run {script} does not answer at {address}.")
-        yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 def opened(page: Page, address: str) -> None:
@@ -211,7 +168,7 @@ def settle(page: Page, address: str) -> dict[str, list[float]]:
 def main() -> None:
     """The stage first, then each lesson."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
 
         def new_page() -> Page:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
@@ -220,12 +177,12 @@ def main() -> None:
             return page
 
         page = new_page()
-        with served("benchmarks/stage.py") as address:
+        with served(ROOT / "benchmarks" / "stage.py") as address:
             figures = on_the_stage(page, address)
             page.close()
         settled: dict[str, float] = {}
         by_kind: dict[str, dict[str, float]] = {}
-        with served("app.py") as address:
+        with served() as address:
             print(f"{'settled after, ms':20s}{'new seed':>10s}{'control':>10s}{'slowest':>10s}")
             for lesson in LESSONS:
                 page = new_page()

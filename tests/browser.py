@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -41,6 +42,7 @@ def served(script: Path = ROOT / "app.py") -> Iterator[str]:
     server = subprocess.Popen(
         [*command, "--server.headless", "true", "--server.address", "127.0.0.1"],
         cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import FLAGS, ROOT, chromium, served
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from lora_viz.film import Film, HeatMap
 from lora_viz.style import number
+from tests.browser import FLAGS, ROOT, chromium, served
 
 LESSONS = {"": "Bottleneck", "rank": "Rank", "gradient_flow": "Gradient flow", "merge": "Merge"}
 PLAYER = Path(ROOT / "lora_viz" / "ui" / "player")

@@ -14,7 +14,7 @@ from lora_viz.lora import LoRALinear, initial_factors
 from lora_viz.run import Run, recorded_steps
 from lora_viz.spectra import full_gradient, least_squares, reduced_rank_floor
 from lora_viz.tasks import batches, make_task
-from lora_viz.training import autograd_check, losses, train
+from lora_viz.training import autograd_check, available_devices, losses, train
 
 
 def alone(e: Experiment, records: int = 1000) -> Run:
@@ -242,3 +242,14 @@ def test_gradient_vanishes_where_training_ends(small: Experiment) -> None:
 def test_unknown_device(small: Experiment) -> None:
     with pytest.raises(ExperimentError, match="device=tpu is not here: allowed are cpu"):
         train(Sweep((small,)), "tpu")
+
+
+@pytest.mark.parametrize("device", available_devices())
+@pytest.mark.parametrize("batch", [0, 11])
+def test_every_device_gives_the_cpus_numbers(small: Experiment, device: str, batch: int) -> None:
+    sweep = mixed(replace(small, batch=batch))
+    here, there = train(sweep), train(sweep, device)
+    assert there.device == device
+    np.testing.assert_allclose(there.loss, here.loss, rtol=1e-9)
+    single = train(Sweep(tuple(replace(e, dtype="float32") for e in sweep.experiments)), device)
+    np.testing.assert_allclose(single.loss, here.loss, rtol=1e-4)

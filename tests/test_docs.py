@@ -1,0 +1,37 @@
+"""What the README says is so."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_page_is_named_with_its_picture() -> None:
+    for page in ROOT.glob("pages/*.py"):
+        assert f"(pages/{page.name})" in README
+        assert (ROOT / "docs" / f"{page.stem}.png").stat().st_size > 20_000
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = re.findall(r"\]\(([\w./]+)\)|`((?:tests|lora_viz|pages|\.ci)/[\w./]*)`", README)
+    assert len(named) > 8
+    for names in named:
+        assert (ROOT / (names[0] or names[1])).exists(), names
+
+
+def test_every_command_is_a_target() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert set(re.findall(r"make (run|test|check|fix|bench)\b", README)) <= targets
+
+
+def test_the_example_runs() -> None:
+    code = re.search(r"```python\n(.*?)```", README, re.S)
+    assert code
+    names: dict[str, object] = {}
+    exec(code.group(1), names)
+    assert names["run"].loss.shape[1] == 20  # type: ignore[attr-defined]
+
+
+def test_the_first_command_stands_on_the_first_screen() -> None:
+    assert README[: README.index("make run")].count("\n") < 20

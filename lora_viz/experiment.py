@@ -29,6 +29,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "init": ("B_zero", "A_zero", "both_zero", "both_random", "gaussian"),
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "linear"),
+    "frozen": ("none", "A", "B"),
     "dtype": ("float64", "float32"),
 }
 
@@ -68,7 +69,8 @@ class Experiment:
     ``init`` says which factor starts at zero, the other being Kaiming-uniform; "gaussian" is PEFT's, with B = 0.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
-    usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone.
+    usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone,
+    ``frozen`` names a factor that does not train (A: LoRA-FA, Zhang et al. 2023).
     ``seed`` draws base weight, target, data, batches and factors; ``init_seed`` draws other factors for the same task.
     Raises ExperimentError.
     """
@@ -88,6 +90,7 @@ class Experiment:
     optimizer: str = "adam"
     lr: float = 0.02
     lr_ratio: float = 1.0
+    frozen: str = "none"
     weight_decay: float = 0.01
     schedule: str = "constant"
     warmup: int = 0

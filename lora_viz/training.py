@@ -98,8 +98,8 @@ def _segments(sweep: Sweep, stack: Stack, split: int, like: Tensor) -> list[tupl
     for name, row, stop in stack.families:
         members = [i for i, e in enumerate(sweep.experiments) if family(e) == name]
         halves = (
-            (0, d_in, [e.lr for e in sweep.experiments]),
-            (split, d_out, [e.lr * e.lr_ratio for e in sweep.experiments]),
+            (0, d_in, [0.0 if e.frozen == "A" else e.lr for e in sweep.experiments]),
+            (split, d_out, [0.0 if e.frozen == "B" else e.lr * e.lr_ratio for e in sweep.experiments]),
         )
         for offset, width, lr in halves:
             values = [_per_element(v, members, stack, row, stop, width, like) for v in (lr, decay)]

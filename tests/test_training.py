@@ -199,6 +199,19 @@ def test_sgd_that_diverges_says_when(small: Experiment) -> None:
     assert 1 <= run.diverged_at[0] < 20
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("frozen", ["A", "B"])
+def test_a_frozen_factor_stays_to_the_bit(small: Experiment, optimizer: str, frozen: str) -> None:
+    e = replace(small, optimizer=optimizer, init="both_random", weight_decay=0.1)
+    half, free = alone(replace(e, frozen=frozen)), alone(e)
+    still, moves = (half.A[0], half.B[0]) if frozen == "A" else (half.B[0], half.A[0])
+    np.testing.assert_array_equal(still, np.broadcast_to(still[0], still.shape))
+    assert np.abs(moves[-1] - moves[0]).max() > 0.01
+    np.testing.assert_array_equal(
+        half.B[0][1] if frozen == "A" else half.A[0][1], free.B[0][1] if frozen == "A" else free.A[0][1]
+    )
+
+
 def test_two_zeros_never_move(small: Experiment) -> None:
     run = alone(replace(small, init="both_zero"))
     assert not run.A[0].any()

@@ -11,7 +11,8 @@ import streamlit as st
 st.set_page_config(page_title="LoRA Playground", layout="wide")
 st.navigation(
     [
-        st.Page("pages/bottleneck.py", title="Bottleneck", default=True),
+        st.Page("pages/machine.py", title="The machine", default=True),
+        st.Page("pages/bottleneck.py", title="Bottleneck"),
         st.Page("pages/rank.py", title="Rank"),
         st.Page("pages/gradient_flow.py", title="Gradient flow"),
         st.Page("pages/merge.py", title="Merge"),

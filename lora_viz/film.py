@@ -21,6 +21,7 @@ __all__ = [
     "Group",
     "HeatMap",
     "Lines",
+    "Machine",
     "Mark",
     "Points",
     "Readout",
@@ -157,6 +158,31 @@ class Cloud:
     kind: str = "cloud"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Machine:
+    """One LoRA layer with every number in it: frozen W, both factors, the vectors of the sample that each step sees.
+
+    ``limits`` are the colour ranges of W, A, B, ΔW, ∇A, ∇B, the inputs x and h, and the outputs. ``names`` says what W,
+    A, B, ΔW are called; ``rows`` draws the row-vector form, in which every matrix is transposed.
+    """
+
+    title: str
+    colour: str
+    W: Array
+    A: Array
+    B: Array
+    x: Array
+    target: Array
+    scaling: float
+    limits: tuple[float, ...]
+    names: tuple[str, str, str, str]
+    rows: bool = False
+    span: int = 9
+    row: int = 0
+    tall: int = 2
+    kind: str = "machine"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """A label and its reading: one text, or one a frame."""
@@ -177,12 +203,16 @@ class Readout:
     kind: str = "readout"
 
 
-Panel = Lines | HeatMap | Bars | Cloud | Readout
+Panel = Lines | HeatMap | Bars | Cloud | Machine | Readout
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Film:
-    """All that moves on a page: ``axis`` names what the playhead runs over, ``values`` where frame t lies on it."""
+    """All that moves on a page: ``axis`` names what the playhead runs over, ``values`` where frame t lies on it.
+
+    ``phases`` are the captions of slow motion, for each frame one a phase of its step. ``autoplay`` begins by itself
+    when the page is opened, unless motion is to be reduced.
+    """
 
     axis: str
     values: Float[np.ndarray, "T"]
@@ -190,6 +220,8 @@ class Film:
     start: int
     seconds_per_frame: float = 1 / 40
     narration: tuple[str, ...] = ()
+    phases: tuple[tuple[str, ...], ...] = ()
+    autoplay: bool = False
 
     def to_bytes(self, **beside: Any) -> bytes:
         """A header of JSON, its length in front, then all arrays as little-endian float32.

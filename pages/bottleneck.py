@@ -23,15 +23,18 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, dW = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W")
 close_lesson(
-    rf"""$$y = \underbrace{{{tint("W", "W")}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_{{\Delta y}},
-\qquad \Delta y = s\,(h_1\,b_1 + \dots + h_{{{e.rank}}}\,b_{{{e.rank}}}) \in \mathrm{{col}}({B}),
-\qquad s = {e.scaling:.3g}$$
+    rf"""
+$$
+y = \underbrace{{{tint("W", "W")}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_{{\Delta y}},
+\qquad \Delta y = s\sum_{{i=1}}^{{{e.rank}}} h_i\,b_i \in \mathrm{{col}}({B}),
+\qquad s = {e.scaling:.3g}
+$$
 
 The columns $b_i$ of ${B}$ are the only directions available: $\dim \mathrm{{col}}({B}) \le r = {e.rank}$ of {e.d_out}
 dimensions. Every $z \in \ker {A}$ (dimension {e.d_in - e.rank}) is invisible: ${dW}(x+z) = {dW}x$, measured to
-{number(float(record.movement[-1]))}. At step 0 ${B} = 0$ and every $\Delta y$ is exactly 0. The faint axes $u_i$ are
-the output directions of the best rank-{e.rank} update (reduced-rank regression on these samples): training turned
-$\mathrm{{col}}({B})$ to {number(float(record.angle_B[-1]))}° from them.""",
+{number(float(record.movement[-1]))}. At step 0 the largest entry of any $\Delta y$ was
+{number(float(abs(record.outputs[0]).max()))}. The faint axes $u_i$ are the output directions of the best rank-{e.rank}
+update (reduced-rank regression on these samples).""",
     lambda theme: plot_bottleneck(record, theme=theme),
     table(record),
     name="bottleneck",

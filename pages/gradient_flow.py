@@ -9,7 +9,7 @@ from lora_viz.views.gradient_flow import film, gradient_flow, plot_gradient_flow
 
 asked, picture = open_lesson(
     "Gradient flow: who moves first?",
-    "With B = 0 the gradient of A is exactly zero: B takes the first step alone, and only then does A wake up.",
+    "Started as LoRA is, with B = 0, A has a gradient of exactly zero: B takes the first step alone, then A wakes up.",
     default=Experiment(
         d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, weight_decay=0.1
     ),
@@ -23,8 +23,11 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, G = tint("A", "A"), tint("B", "B"), tint("W", "G")
 close_lesson(
-    rf"""$$\nabla_{{{A}}} = s\,{B}^\top {G}, \qquad \nabla_{{{B}}} = s\,{G}\,{A}^\top, \qquad
-{G} = \frac{{\partial L}}{{\partial W}}, \qquad s = {e.scaling:.3g}$$
+    rf"""
+$$
+\nabla_{{{A}}} = s\,{B}^\top {G}, \qquad \nabla_{{{B}}} = s\,{G}\,{A}^\top, \qquad
+{G} = \frac{{\partial L}}{{\partial W}}, \qquad s = {e.scaling:.3g}
+$$
 
 Both are shadows of the one gradient ${G}$ that full fine-tuning would follow: it exists, but LoRA never forms it. At
 step 0 $\|{G}\| = {number(float((record.G[0] ** 2).sum() ** 0.5))}$,

@@ -21,7 +21,10 @@ show_film(picture, film(record), takeaway(record))
 
 W, A, B = tint("W", "W"), tint("A", "A"), tint("B", "B")
 close_lesson(
-    rf"""$${W}' = {W} + s\,{B}{A}, \qquad {W}'x = {W}x + s\,{B}({A}x), \qquad s = {e.scaling:.3g}$$
+    rf"""
+$$
+{W}' = {W} + s\,{B}{A}, \qquad {W}'x = {W}x + s\,{B}({A}x), \qquad s = {e.scaling:.3g}
+$$
 
 The two sides are equal in exact arithmetic. A number format keeps a fixed count of digits: bfloat16 has 8 significant
 bits, so adding less than about $2^{{-9}}$ of a weight to it gives the same weight back. The adapter here was trained
@@ -30,9 +33,9 @@ at every size the merge was really made in all four formats.
 
 Per token the base layer costs $d_{{out}}\,d_{{in}} = {record.cost_base}$ multiplications, the unmerged path
 $r(d_{{in}} + d_{{out}}) = {record.cost_unmerged - record.cost_base}$ more, the merged layer none. The mistakes, lower
-right: merging twice adds $s{B}{A}$ once too often; without $s$ the update is {e.scaling:.3g} times too small; dropout
-left on (p = 0.1) blurs the input of ${A}$; a transposed ${B}{A}$ fits a square layer and is simply wrong (a layer that
-is not square would have refused it).""",
+right: merging twice adds $s{B}{A}$ once too often; without $s$ the update enters with 1 in place of {e.scaling:.3g};
+dropout left on (p = 0.1) blurs the input of ${A}$; a transposed ${B}{A}$ fits a square layer and is simply wrong (a
+layer that is not square would have refused it).""",
     lambda theme: plot_merge_check(record, theme=theme),
     table(record),
     name="merge",

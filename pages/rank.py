@@ -13,7 +13,7 @@ SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 asked, picture = open_lesson(
     "Rank: how much error is left?",
-    "A rank that is too small fails by an exact amount, known before training; beyond the target's it buys nothing.",
+    "A rank that is too small fails by an exact amount, known before training; beyond the target's only noise is left.",
     default=Experiment(
         d_in=32,
         d_out=24,
@@ -39,8 +39,11 @@ M, dW = "M", tint("delta", r"\Delta W")
 r = int(min(e.true_rank, 4))
 at = list(record.rank).index(r)
 close_lesson(
-    rf"""$$\min_{{\mathrm{{rank}}({dW}) \le r}} \|({dW} - {M})\,C^{{1/2}}\|_F^2
-= \sum_{{i>r}} \sigma_i({M}\,C^{{1/2}})^2 \qquad C = \tfrac1n X^\top X$$
+    rf"""
+$$
+\min_{{\mathrm{{rank}}({dW}) \le r}} \|({dW} - {M})\,C^{{1/2}}\|_F^2
+= \sum_{{i>r}} \sigma_i({M}\,C^{{1/2}})^2 \qquad C = \tfrac1n X^\top X
+$$
 
 ${M}$ is the update that fits the {e.samples} samples best, of any rank; $C$ is the inputs' covariance (condition number
 {e.condition:g}). This is **reduced-rank regression** (Izenman 1975); with round inputs, $C = I$, it is

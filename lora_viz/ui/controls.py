@@ -100,6 +100,19 @@ _ALL = (
         help="Who turns gradients into updates.",
     ),
     Control(
+        name="frozen",
+        label="Keep still",
+        options=("none", "A", "B"),
+        help="A factor that does not train. A frozen is LoRA-FA (Zhang et al. 2023).",
+    ),
+    Control(
+        name="convention",
+        label="Names",
+        options=("paper", "peft", "down_up", "row_vectors"),
+        help="The same layer in the words of the paper, of PEFT, of image models, and with rows for vectors.",
+        default="paper",
+    ),
+    Control(
         name="warmup",
         label="Warm-up steps",
         options=(0, 5, 10, 20),
@@ -151,7 +164,7 @@ CONTROLS: dict[str, Control] = {control.name: control for control in _ALL}
 def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tuple[Control, ...]) -> Asked:
     """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
 
-    Each lesson opens with its own defaults: what another lesson was set to does not follow the visitor.
+    What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left.
     """
     _leave_the_other_lesson(lesson, (*first, *more))
     notices: list[str] = []
@@ -168,17 +181,22 @@ def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tupl
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
     experiment, reconciled = nearest_possible(default, fields)
+    left = {"values": values, "from_the_link": st.session_state.get("from_the_link", {})}
+    st.session_state["left_lessons"][lesson] = left
     options = {name: value for name, value in values.items() if name not in fields}
     return Asked(experiment, device, options, (*notices, *reconciled))
 
 
 def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
+    memory: dict[str, dict[str, Any]] = st.session_state.setdefault("left_lessons", {})
     last = st.session_state.get("lesson")
     if last not in (None, lesson):
         for name in {*(control.name for control in controls), "seed"}:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)
-        st.session_state["from_the_link"] = {}
+        left = memory.get(lesson, {})
+        st.session_state["from_the_link"] = left.get("from_the_link", {})
+        st.session_state.update(left.get("values", {}))
     st.session_state["lesson"] = lesson
 
 
@@ -213,20 +231,24 @@ def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[
     if control.name in st.session_state or control.name not in st.query_params:
         return own.get(control.name)
     given = st.query_params[control.name]
+    pick = isinstance(initial, str) or len(control.options) <= 3
     try:
         value = parse_field(control.name, given) if control.is_field else given
-        if isinstance(initial, str) or len(control.options) <= 3:
-            possible = value in control.options and given == _text(value)
-            allowed = ", ".join(map(_text, control.options))
-        else:
-            possible = control.options[0] <= value <= control.options[-1] and len(given) <= 12
-            allowed = f"{_text(control.options[0])} to {_text(control.options[-1])}"
-        if not possible:
-            raise ExperimentError(f"{control.name}={given[:40]} is not possible in this lesson: allowed are {allowed}.")
+        possible = value in control.options and given == _text(value) if pick else _between(control, value, given)
+    except ExperimentError:
+        possible = False
+    if possible:
         own[control.name] = (given, value)
-    except ExperimentError as error:
-        notices.append(f"{error} Shown is {_text(initial)}.")
+    else:
+        marks = control.options if pick else (control.options[0], control.options[-1])
+        allowed = (", " if pick else " to ").join(map(_text, marks))
+        said = f"{control.name}={given[:40]} is not possible in this lesson: allowed is {allowed}."
+        notices.append(f"{said} Shown is {_text(initial)}.")
     return own.get(control.name)
+
+
+def _between(control: Control, value: Any, given: str) -> bool:
+    return bool(control.options[0] <= value <= control.options[-1]) and len(given) <= 12
 
 
 def _text(value: Any) -> str:

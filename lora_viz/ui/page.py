@@ -70,7 +70,7 @@ def close_lesson(
     if still.open:
         with still:
             theme = st.context.theme.type or "light"
-            st.plotly_chart(figure(theme), key=f"plot_{name}", alt=alt, width="stretch")
+            st.plotly_chart(figure(theme), key=f"plot_{name}", alt=alt, width="stretch", config={"scrollZoom": False})
             st.download_button("Data as CSV", _csv(table), f"{name}.csv", "text/csv", on_click="ignore")
 
 

@@ -24,7 +24,8 @@ class Bottleneck(NamedTuple):
 
     ``movement`` is ‖ΔW(x + z) − ΔW x‖ for the largest z ∈ ker A drawn (``ghosts``), ``outside`` the largest part of any
     Δy outside col(B). ``angle_A`` and ``angle_B`` are the largest principal angles, in degrees, between row(A), col(B)
-    and those of the best rank-r update; NaN where a subspace has fewer dimensions.
+    and those of the best rank-r update; NaN where a subspace has fewer dimensions. ``flatness`` is σ_r/σ₁ of B: where
+    it is small, col(B) is hardly r-dimensional and its last direction jumps.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -42,6 +43,7 @@ class Bottleneck(NamedTuple):
     outside: Float[np.ndarray, "T"]
     angle_A: Float[np.ndarray, "T"]
     angle_B: Float[np.ndarray, "T"]
+    flatness: Float[np.ndarray, "T"]
     loss: Float[np.ndarray, "T"]
     diverged_at: int
 
@@ -61,6 +63,7 @@ def bottleneck(run: Run) -> Bottleneck:
     col_B = np.full((alive, e.rank, e.d_out), np.nan)
     row_A = np.full((alive, e.rank, e.d_in), np.nan)
     outside, angle_A, angle_B = np.zeros(alive), np.full(alive, np.nan), np.full(alive, np.nan)
+    widths = np.linalg.svd(B, compute_uv=False)
     kernel = np.linalg.svd(A)[2][:, e.rank :]
     for t in range(alive):
         q, p = orthonormal_columns(B[t]), orthonormal_columns(A[t].T)
@@ -95,6 +98,7 @@ def bottleneck(run: Run) -> Bottleneck:
         outside=outside,
         angle_A=angle_A,
         angle_B=angle_B,
+        flatness=np.divide(widths[:, -1], widths[:, 0], out=np.zeros(alive), where=widths[:, 0] > 0),
         loss=run.loss[:alive, 0],
         diverged_at=int(run.diverged_at[0]),
     )
@@ -128,7 +132,7 @@ def film(record: Bottleneck) -> Film:
             Points(name="Δy", colour="delta", xyz=record.outputs),
             Points(name="probe", colour="ink", xyz=record.outputs[:, at : at + 1], style="probe"),
         ),
-        caption=(f"B is {d_out}×{r}: {r} direction{'s' * (r > 1)} to push along",),
+        caption=_directions("B", f"{d_out}×{r}", "to push along", record.col_B),
     )
     return Film(
         axis="step",
@@ -149,7 +153,7 @@ def film(record: Bottleneck) -> Film:
                     Points(name="x + ker A", colour="alarm", xyz=record.ghosts, style="ghost"),
                     Points(name="probe", colour="ink", xyz=record.inputs[at : at + 1], style="probe"),
                 ),
-                caption=(f"A is {r}×{d_in}: it reads {r} direction{'s' * (r > 1)}",),
+                caption=_directions("A", f"{r}×{d_in}", "read", record.row_A),
             ),
             Cloud(
                 title=f"bottleneck: h = A x, {r} number{'s' * (r > 1)}",
@@ -212,6 +216,11 @@ def _view(basis: Float[np.ndarray, "k d"]) -> tuple[float, float]:
     return view
 
 
+def _directions(name: str, shape: str, use: str, basis: Float[np.ndarray, "T k d"]) -> tuple[str, ...]:
+    counts = np.isfinite(basis).all(axis=2).sum(axis=1)
+    return tuple(f"{name} is {shape}: {c} direction{'s' * int(c != 1)} {use}" for c in counts)
+
+
 def _moves(record: Bottleneck) -> tuple[str, ...]:
     if not record.ghosts.shape[1]:
         return ("ker A = {0}: nothing is lost",)
@@ -221,11 +230,21 @@ def _moves(record: Bottleneck) -> tuple[str, ...]:
 def _narrate(record: Bottleneck, t: int) -> str:
     step = int(record.steps[t])
     if not np.isfinite(record.col_B[t]).any():
-        return f"Step {step}: B is 0, so every Δy is exactly 0: there is nowhere to push yet."
+        never = not np.isfinite(record.col_B[-1]).any()
+        what = "nothing ever moves" if never else "nowhere to push yet"
+        return f"Step {step}: B is 0, so every Δy is exactly 0: {what}."
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
         return f"Step {step}: here training diverged; the picture shows the last finite state."
     if not np.isfinite(record.angle_B[t]):
         return f"Step {step}: col(B) does not have {record.rank} dimensions yet."
+    if not np.isfinite(record.angle_A[t]):
+        return f"Step {step}: A is 0, so it reads nothing and every Δy is exactly 0."
+    if record.rank == record.wanted.shape[1]:
+        return f"Step {step}: col(B) is the whole space: Δy can go anywhere. Loss {number(record.loss[t])}."
+    if record.flatness[t] < 0.02:
+        return (
+            f"Step {step}: B's columns are almost parallel here, so the last direction of col(B) is hardly determined."
+        )
     a, b = number(record.angle_A[t]), number(record.angle_B[t])
     return f"Step {step}: col(B) is {b}° away from the best directions to push, row(A) {a}° from the best to read."
 
@@ -247,7 +266,14 @@ def takeaway(record: Bottleneck) -> str:
         if lost > 0
         else " Here A keeps all input directions: nothing is collapsed, and nothing is saved either."
     )
-    return first + second
+    a, b = record.angle_A[-1], record.angle_B[-1]
+    if r == d_out or not (np.isfinite(a) and np.isfinite(b)):
+        return first + second
+    return (
+        first
+        + second
+        + f" Training ended {number(b)}° from the best directions to push and {number(a)}° from the best to read."
+    )
 
 
 def table(record: Bottleneck) -> dict[str, np.ndarray]:

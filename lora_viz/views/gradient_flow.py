@@ -121,6 +121,7 @@ def film(record: GradientFlow) -> Film:
                 values=record.G,
                 limit=_limit(record.G, calm),
                 hatched=True,
+                caption=_largest(record.G),
                 row=1,
                 span=4,
             ),
@@ -130,6 +131,7 @@ def film(record: GradientFlow) -> Film:
                 values=record.grad_B,
                 limit=_limit(record.grad_B, calm),
                 hatched=True,
+                caption=_largest(record.grad_B),
                 row=1,
                 span=2,
             ),
@@ -139,6 +141,7 @@ def film(record: GradientFlow) -> Film:
                 values=record.grad_A,
                 limit=_limit(record.grad_A, calm),
                 hatched=True,
+                caption=_largest(record.grad_A),
                 row=1,
                 span=3,
             ),
@@ -161,6 +164,10 @@ def film(record: GradientFlow) -> Film:
             ),
         ),
     )
+
+
+def _largest(x: Float[np.ndarray, "T m n"]) -> tuple[str, ...]:
+    return tuple(f"now ≤ {number(float(v))}" for v in np.abs(x).max(axis=(1, 2)))
 
 
 def _limit(x: Float[np.ndarray, "T m n"], calm: Bool[np.ndarray, "T"]) -> float:
@@ -221,12 +228,9 @@ def takeaway(record: GradientFlow) -> str:
             f"the loss stayed at {number(record.loss[-1])}. This start can never learn."
         )
     if a[0] == 0:
-        first = int(record.steps[np.flatnonzero(a)[0]]) if a.any() else -1
-        said = f"At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {number(b[0])}: only B moved."
-        if first > 0:
-            said += f" From step {first} on A had a gradient too."
+        said = f"At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {number(b[0])}. {_first_moves(record)}"
     elif b[0] == 0:
-        said = f"At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {number(a[0])}: only A moved."
+        said = f"At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {number(a[0])}. {_first_moves(record)}"
     else:
         said = f"Neither factor was 0, so both had gradients at step 0 ({number(a[0])} and {number(b[0])}), "
         said += "and the output was already disturbed before the first step."
@@ -235,6 +239,18 @@ def takeaway(record: GradientFlow) -> str:
         said += f" ‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than "
         said += f"{number(float(max(record.check.difference_A.max(), record.check.difference_B.max())))}."
     return said
+
+
+def _first_moves(record: GradientFlow) -> str:
+    """When did each factor first differ from its start?"""
+    told = []
+    for name, travelled in (("A", record.travelled_A), ("B", record.travelled_B)):
+        moved = np.flatnonzero(travelled)
+        told.append(
+            (int(record.steps[moved[0]]), f"{name} after step {record.steps[moved[0]]}") if len(moved) else None
+        )
+    parts = [text for _, text in sorted(filter(None, told))]
+    return f"Who had moved: {', '.join(parts)}." if parts else "Nothing has moved."
 
 
 def table(record: GradientFlow) -> dict[str, np.ndarray]:

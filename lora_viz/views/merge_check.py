@@ -81,12 +81,12 @@ def film(record: MergeCheck) -> Film:
                     Row(label="largest drift after unmerging", text=_texts(m.unmerge_drift[:, m.shown])),
                     Row(
                         label="ΔW that arrived is wrong by",
-                        text=tuple(f"{100 * v:.3g} %" for v in m.lost[:, m.shown]),
+                        text=tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]),
                         colour="delta",
                     ),
                     Row(
-                        label="a token costs: unmerged, merged",
-                        text=(f"+{extra:.1f} %, +0 %",),
+                        label="cost of a token, unmerged / merged",
+                        text=(f"+{extra:.1f} % / +0 %",),
                     ),
                 ),
             ),
@@ -114,7 +114,7 @@ def _texts(values: Float[np.ndarray, "S"]) -> tuple[str, ...]:
 def _narrate(record: MergeCheck, t: int) -> str:
     m = record.report
     name, i = SHORT[m.dtypes[m.shown]], m.shown
-    differ, still = number(m.relative_difference[t, i]), f"{100 * m.unchanged[t, i]:.3g} %"
+    differ, still = number(m.relative_difference[t, i]), f"{number(100 * float(m.unchanged[t, i]))} %"
     return (
         f"‖ΔW‖ = {number(m.sizes[t])}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; "
         f"{still} of the weights did not change."
@@ -126,15 +126,24 @@ def takeaway(record: MergeCheck) -> str:
     m = record.report
     t = int(np.argmin(np.abs(np.log(m.sizes / TELLING))))
     by_name = {d: i for i, d in enumerate(m.dtypes)}
-    best, worst = by_name["float64"], by_name["bfloat16"]
-    rounding = number(m.relative_difference[t, best])
-    return (
-        f"In this experiment merging is the same to rounding in float64 ({rounding} relative) "
-        f"but not in bfloat16 ({number(m.relative_difference[t, worst])}): at ‖ΔW‖ = {number(m.sizes[t])}·‖W‖, "
-        f"{100 * m.unchanged[t, worst]:.0f} % of the bfloat16 weights do not change at all, and what arrives is "
-        f"{100 * m.lost[t, worst]:.0f} % wrong. Unmerging does not return the weight to the bit either: "
-        f"float32 drifts by up to {number(float(m.unmerge_drift[:, by_name['float32']].max()))}."
-    )
+    told = dict.fromkeys(("float64", m.dtypes[m.shown], "bfloat16"))
+    outputs = ", ".join(f"{number(float(m.relative_difference[t, by_name[d]]))} in {SHORT[d]}" for d in told)
+    said = [
+        f"In this experiment, at ‖ΔW‖ = {number(float(m.sizes[t]))}·‖W‖, merged and unmerged outputs agree to each "
+        f"format's rounding (relative difference {outputs})."
+    ]
+    for d in told:
+        share, wrong = m.unchanged[t, by_name[d]], m.lost[t, by_name[d]]
+        if wrong > 0.01:
+            said.append(
+                f"But in {SHORT[d]} {100 * share:.0f} % of the weights did not change at all, and the ΔW that arrived "
+                f"is {100 * wrong:.0f} % wrong: rounding has eaten most of it."
+                if wrong > 0.5
+                else f"In {SHORT[d]} the ΔW that arrived is {100 * wrong:.0f} % wrong."
+            )
+    drift = number(float(m.unmerge_drift[:, by_name["float32"]].max()))
+    said.append(f"Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.")
+    return " ".join(said)
 
 
 def table(record: MergeCheck) -> dict[str, np.ndarray]:
@@ -161,8 +170,8 @@ def plot_merge_check(record: MergeCheck, *, theme: str = "light") -> go.Figure:
     figure.update_layout(
         **plotly_layout(
             title="Outputs, merged against unmerged",
-            xaxis={"title": "‖ΔW‖ / ‖W‖", "type": "log"},
-            yaxis={"title": "relative difference", "type": "log"},
+            xaxis={"title": "‖ΔW‖ / ‖W‖", "type": "log", "exponentformat": "power"},
+            yaxis={"title": "relative difference", "type": "log", "exponentformat": "power"},
         )
     )
     return figure

@@ -70,10 +70,12 @@ def rank_error(run: Run) -> RankError:
         for column, seed in enumerate(seeds):
             i = place[rank, seed]
             last = run.sweep[i].scaling * run.B[i][-1].astype(float) @ run.A[i][-1].astype(float)
+            fine = run.diverged_at[i] < 0
             if column == 0:
-                delta[row + 1] = last
-                sigma[row + 1, :rank] = singular_values(A=run.A[i][-1], B=run.B[i][-1], scaling=run.sweep[i].scaling)
-            if run.diverged_at[i] < 0:
+                found = singular_values(A=run.A[i][-1], B=run.B[i][-1], scaling=run.sweep[i].scaling)
+                delta[row + 1] = last if fine else np.nan
+                sigma[row + 1, :rank] = found if fine else np.nan
+            if fine:
                 trained[row, column] = np.linalg.norm((last - fitted) @ root) / size_out
                 clean[row, column] = np.linalg.norm((last - task.target_delta) @ root) / size_clean
                 weights[row, column] = np.linalg.norm(last - fitted) / size_weights
@@ -92,7 +94,7 @@ def rank_error(run: Run) -> RankError:
         delta=delta,
         sigma_fitted=np.linalg.svd(fitted, compute_uv=False),
         sigma=sigma,
-        kinds=tuple(ranks(s, bound=int(r)) for s, r in zip(sigma, all_ranks, strict=True)),
+        kinds=tuple(ranks(np.nan_to_num(s), bound=int(r)) for s, r in zip(sigma, all_ranks, strict=True)),
         true_rank=e.true_rank,
         noise=e.noise,
         condition=e.condition,
@@ -138,6 +140,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
         series.append(
             Series(name="clean target", colour="clean", y=record.clean[1], low=record.clean[0], high=record.clean[2])
         )
+    diverged = np.isnan(record.delta).any(axis=(1, 2))
     captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
     return Film(
         axis="rank",
@@ -180,7 +183,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 limit=limit,
                 span=3,
                 row=1,
-                caption=tuple(f"{100 * c:.1f} % of the energy" for c in captured),
+                caption=_shares(captured),
             ),
             HeatMap(
                 title="left out: M − ΔW",
@@ -189,7 +192,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 limit=limit,
                 span=3,
                 row=1,
-                caption=tuple(f"{100 * (1 - c):.1f} % of the energy" for c in captured),
+                caption=_shares(1 - captured),
             ),
             Readout(
                 title="Four kinds of rank of ΔW",
@@ -197,13 +200,24 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 row=1,
                 rows=(
                     Row(label="bound r", text=tuple(str(x.bound) for x in record.kinds)),
-                    Row(label="numerical (σ > 10⁻⁶ σ₁)", text=tuple(str(x.numerical) for x in record.kinds)),
+                    Row(
+                        label="numerical (σ > 10⁻⁶ σ₁)",
+                        text=tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
+                    ),
                     Row(label="effective (entropy of σ)", text=tuple(number(x.effective) for x in record.kinds)),
                     Row(label="stable (‖·‖²/σ₁²)", text=tuple(number(x.stable) for x in record.kinds)),
                 ),
             ),
         ),
     )
+
+
+def _shares(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
+    return tuple("diverged" if np.isnan(v) else f"{100 * v:.1f} % of ‖M‖²" for v in values)
+
+
+def _percent(value: float) -> str:
+    return "0 %" if value < 1e-9 else f"{number(100 * value)} %"
 
 
 def _place(record: RankError, rank: int) -> int:
@@ -216,10 +230,10 @@ def _narrate(record: RankError, t: int) -> str:
         return "Rank 0: no update, all of the error is left."
     if not np.isfinite(left):
         return f"Rank {r}: every seed diverged; lower the learning rate."
-    got, least = f"{number(100 * left)} %", f"{number(100 * floor)} %"
+    got, least = _percent(float(left)), _percent(float(floor))
     said = f"Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}."
     if record.noise:
-        said += f" To the clean target: {number(100 * record.clean[1, t])} %."
+        said += f" Without the noise it would be {_percent(float(record.clean[1, t]))}."
     return said
 
 
@@ -236,6 +250,8 @@ def takeaway(record: RankError) -> str:
             f"In this experiment training ended within {points} of the exact floor at every rank: "
             "all else that is missing at a rank is missing by necessity."
         ]
+        if record.diverged:
+            said[0] = said[0].replace("at every rank", "at the ranks that did not diverge")
     else:
         said = [
             f"In this experiment training stayed up to {points} above the exact floor (at rank {record.rank[worst]}): "
@@ -247,8 +263,10 @@ def takeaway(record: RankError) -> str:
         left = f"{100 * record.floor[half]:.0f} %"
         said.append(f"The target has full rank: rank {record.rank[half]} still leaves {left} of the error.")
     elif record.noise:
-        best = int(record.rank[np.nanargmin(record.clean[1])])
-        said.append(f"The error to the clean target is least at rank {best}; beyond it the adapter fits the noise.")
+        best = int(np.nanargmin(record.clean[1]))
+        if gap[worst] < 0.02 and np.nanmax(record.clean[1, best:]) > 1.02 * record.clean[1, best]:
+            at = int(record.rank[best])
+            said.append(f"The error to the clean target is least at rank {at}; beyond it the adapter fits the noise.")
     else:
         said.append(f"The elbow stands at {record.true_rank} because rank {record.true_rank} was put into the target.")
     if record.condition > 1:

@@ -142,16 +142,12 @@ const lines = {
       g.fillText(panel.x_scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v), frame.x(v), frame.bottom + frame.strip + 5);
     }
     g.textAlign = "right";
-    g.fillText(film.axis, frame.right, frame.bottom + frame.strip + 8 + f * 1.05);
+    g.fillText(panel.x_scale === "sqrt" ? `${film.axis} (√ scale)` : film.axis, frame.right, frame.bottom + frame.strip + 8 + f * 1.05);
     g.textAlign = "left"; g.fillStyle = theme.faint;
-    g.fillText(fit(g, panel.y_label, frame.right - frame.left - f * 5), frame.left - 8, frame.bottom + frame.strip + 8 + f * 1.05);
+    g.fillText(fit(g, panel.y_label, frame.right - frame.left - f * 8.5), frame.left - 8, frame.bottom + frame.strip + 8 + f * 1.05);
     for (const mark of panel.marks) {
       g.strokeStyle = theme[mark.colour]; g.setLineDash([3, 4]); g.lineWidth = 1.5;
       g.beginPath(); g.moveTo(frame.x(mark.at), frame.top); g.lineTo(frame.x(mark.at), frame.bottom + frame.strip); g.stroke(); g.setLineDash([]);
-      g.fillStyle = theme[mark.colour]; g.textBaseline = "top";
-      const right = frame.x(mark.at) > (frame.left + frame.right) / 2;
-      g.textAlign = right ? "right" : "left";
-      g.fillText(mark.label, frame.x(mark.at) + (right ? -5 : 5), frame.top + 2);
     }
     const values = film.values.data;
     for (const s of panel.series) {
@@ -182,6 +178,14 @@ const lines = {
         values.forEach((v, i) => { if (Number.isFinite(s.y.data[i])) { g.beginPath(); g.arc(frame.x(v), frame.y(s.y.data[i]), 4.5, 0, 7); g.fill(); } });
         g.globalAlpha = 1;
       }
+    }
+    g.font = `${f * 0.95}px ${theme.font}`; g.textBaseline = "middle";
+    for (const mark of panel.marks) {
+      const right = frame.x(mark.at) > (frame.left + frame.right) / 2, wide = g.measureText(mark.label).width;
+      const mx = frame.x(mark.at) + (right ? -8 - wide : 8), my = panel.scale === "log" ? frame.bottom - f : frame.top + f * 0.7;
+      g.fillStyle = theme.paper; g.globalAlpha = 0.8; g.fillRect(mx - 3, my - f * 0.65, wide + 6, f * 1.3); g.globalAlpha = 1;
+      g.fillStyle = mark.colour === "faint" ? theme.ink : theme[mark.colour]; g.textAlign = "left";
+      g.fillText(mark.label, mx, my);
     }
     const px = frame.x(values[t]);
     g.strokeStyle = theme.ink; g.lineWidth = 2;
@@ -343,9 +347,9 @@ const bars = {
 
 function project(cache, box, panel) {
   const [yaw, pitch] = cache.view || panel.view;
-  const top = box.font * 1.08 + 8, bottom = panel.caption.length ? box.font * 1.5 : 4;
+  const top = box.font * 2.2 + 8, bottom = panel.caption.length ? box.font * 1.5 : 4;
   const cx = box.width / 2, cy = top + (box.height - top - bottom) / 2;
-  const reach = panel.dimension === 3 ? 1.35 : 1.06;
+  const reach = panel.dimension === 3 ? 1.35 : 1.2;
   const s = Math.min(box.width, box.height - top - bottom) / 2 / (panel.limit * reach);
   const [cw, sw, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
   return (v) => {
@@ -356,18 +360,39 @@ function project(cache, box, panel) {
   };
 }
 
+// What is a dot, a ring, a plane? In one line, as small as it must be.
+function cloudLegend(g, panel, box, theme) {
+  const items = [...panel.points.map((p) => [p.name, p.colour, p.style]), ...panel.spans.map((p) => [p.name, p.colour, p.style])];
+  let size = box.font * 0.85;
+  const width = () => { g.font = `${size}px ${theme.font}`; return items.reduce((w, [name]) => w + g.measureText(name).width + size * 1.9, 0); };
+  while (size > 9 && width() > box.width) size -= 0.5;
+  let x = 4;
+  const y = box.font * 1.08 + 8 + size * 0.6;
+  g.textAlign = "left"; g.textBaseline = "middle";
+  for (const [name, colour, style] of items) {
+    g.strokeStyle = g.fillStyle = theme[colour]; g.lineWidth = 2;
+    g.beginPath();
+    if (style === "fill") { g.globalAlpha = 0.4; g.fillRect(x, y - size * 0.4, size * 0.8, size * 0.8); g.globalAlpha = 1; }
+    else if (style === "axes") { g.setLineDash([3, 2]); g.moveTo(x, y); g.lineTo(x + size * 0.9, y); g.stroke(); g.setLineDash([]); }
+    else { g.arc(x + size * 0.4, y, style === "probe" ? size * 0.42 : size * 0.3, 0, 7); style === "ring" || style === "ghost" ? g.stroke() : g.fill(); }
+    g.fillText(name, x + size * 1.1, y);
+    x += g.measureText(name).width + size * 1.9;
+  }
+}
+
 const cloud = {
   draw(g, panel, t, film, box, theme, cache) {
     titleLine(g, panel, box, theme);
     captionLine(g, panel, t, box, theme);
     const d = panel.dimension, to = project(cache, box, panel), L = panel.limit, f = box.font;
-    const head = f * 1.08 + 6, foot = panel.caption.length ? f * 1.45 : 0;
+    cloudLegend(g, panel, box, theme);
+    const head = f * 2.2 + 6, foot = panel.caption.length ? f * 1.45 : 0;
     g.save(); g.beginPath(); g.rect(0, head, box.width, box.height - head - foot); g.clip();
     const unit = (i, length) => Array.from({ length: d }, (_, j) => (i === j ? length : 0));
     g.lineWidth = 1.2; g.strokeStyle = theme.faint; g.fillStyle = theme.faint; g.font = `${f * 0.9}px ${theme.font}`;
     g.textAlign = "center"; g.textBaseline = "middle";
     for (let i = 0; i < d; i++) {
-      const [x1, y1] = to(unit(i, -L)), [x2, y2] = to(unit(i, L)), [x3, y3] = to(unit(i, L * 1.1));
+      const [x1, y1] = to(unit(i, -L)), [x2, y2] = to(unit(i, L)), [x3, y3] = to(unit(i, L * 1.08));
       g.beginPath(); g.moveTo(x1, y1); g.lineTo(x2, y2); g.stroke();
       g.fillText(panel.axes + "₁₂₃"[i], Math.min(x3, box.width - f), y3);
     }

@@ -7,22 +7,23 @@ function mount(host) {
   const root = host.querySelector(".player");
   const gone = new AbortController(), until = { signal: gone.signal };
   const s = {
-    root, film: null, clock: 0, run: null, t: 0, playing: false, speed: 1, due: 0, drawn: 0, panels: [],
+    root, film: null, clock: 0, run: null, t: 0, playing: false, speed: 1, due: 0, drawn: 0, panels: [], slow: false,
     calm: window.matchMedia("(prefers-reduced-motion: reduce)"),
     find: (name) => root.querySelector(`[data-part="${name}"]`),
   };
   s.tip = s.find("tip");
   const act = {
-    reset: () => seek(s, 0), back: () => seek(s, s.t - 1), play: () => toggle(s), forward: () => seek(s, s.t + 1), end: () => seek(s, Infinity),
+    reset: () => { for (const p of s.panels) KINDS[p.panel.kind]?.forget?.(p.cache); seek(s, 0); },
+    back: () => step(s, -1), play: () => toggle(s), forward: () => step(s, 1), end: () => seek(s, Infinity), slow: () => slowly(s),
   };
   for (const [name, action] of Object.entries(act)) s.find(name).addEventListener("click", action);
   s.find("scrub").addEventListener("input", (event) => seek(s, Number(event.target.value)));
   s.find("speed").addEventListener("change", (event) => { s.speed = SPEEDS[event.target.selectedIndex]; });
-  const keys = { " ": act.play, ArrowLeft: act.back, ArrowRight: act.forward, Home: act.reset, End: act.end };
+  const keys = { " ": act.play, ArrowLeft: act.back, ArrowRight: act.forward, Home: act.reset, End: act.end, s: act.slow };
   // Keys work wherever the focus is on nothing that wants them itself, so that a presenter need not click first.
   const onKey = (event) => {
     const action = keys[event.key], at = event.composedPath()[0];
-    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!action || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const mine = event.composedPath().includes(root);
     const wants = at.matches && at.matches("input, textarea, select, [contenteditable=true], [role=slider], [role=combobox], [role=radio], [role=option]");
     const presses = at.matches && at.matches("button, a, summary, [role=button], [role=tab]");
@@ -72,14 +73,18 @@ function take(s, bytes) {
   // A changed control keeps the moment that was being looked at; a first picture shows where the story is.
   const wasStart = before && s.t === before.start;
   s.t = sameAxis && !atEnd && !wasStart ? Math.min(s.t, length - 1) : film.start;
+  const opening = !before;
   if (!sameAxis) pause(s);
   build(s, views);
   readTheme(s);
   s.find("scrub").max = length - 1;
   s.find("axis").textContent = film.axis;
+  s.find("slow").hidden = !film.phases.length;
+  film.phase = s.slow && film.phases.length ? 1 : 0;
   arrange(s);
   draw(s);
   label(s);
+  if (opening && film.autoplay && !s.calm.matches) play(s);
 }
 
 function build(s, views) {
@@ -94,6 +99,7 @@ function build(s, views) {
     if (panel.kind === "readout") { buildReadout(p); return p; }
     p.canvas = document.createElement("canvas");
     p.canvas.setAttribute("role", "img");
+    if (panel.tall) cell.style.gridRow = `span ${panel.tall}`;
     cell.append(p.canvas);
     pointer(s, p);
     return p;
@@ -122,6 +128,7 @@ function pointer(s, p) {
   p.canvas.addEventListener("pointerdown", (event) => {
     held = place(event);
     p.canvas.setPointerCapture(event.pointerId);
+    if (kind.press) { pause(s); if (kind.press(p.panel, held[0], held[1], s.t, p.cache, (...to) => ask(s, p, ...to))) draw(s); }
     if (kind.scrub) { pause(s); seek(s, kind.scrub(p.panel, held[0], s.film, p.cache) ?? s.t); }
   });
   p.canvas.addEventListener("pointermove", (event) => {
@@ -131,10 +138,22 @@ function pointer(s, p) {
     const text = !held && kind.hover ? kind.hover(p.panel, at[0], at[1], s.t, p.box, p.cache) : null;
     p.hover = text ? at : null;
     tip(s, p, text);
+    if (kind.redraws && !held) drawOne(s, p);
   });
+  if (kind.key) {
+    p.canvas.tabIndex = 0;
+    p.canvas.addEventListener("keydown", (event) => {
+      const text = kind.key(p.panel, event, s.t, p.cache, (...to) => ask(s, p, ...to));
+      if (text === null) return;
+      event.preventDefault();
+      p.hover = [16, 16];
+      draw(s);
+      tip(s, p, text);
+    });
+  }
   p.canvas.addEventListener("pointerup", () => { held = null; });
   p.canvas.addEventListener("pointercancel", () => { held = null; });
-  p.canvas.addEventListener("pointerleave", () => { p.hover = null; tip(s, p, null); });
+  p.canvas.addEventListener("pointerleave", () => { p.hover = null; tip(s, p, null); if (kind.leave) { kind.leave(p.cache); drawOne(s, p); } });
   if (p.panel.kind === "lines") p.canvas.style.cursor = "ew-resize";
   if (p.panel.kind === "cloud" && p.panel.dimension === 3) p.canvas.style.cursor = "grab";
 }
@@ -146,6 +165,32 @@ function tip(s, p, text) {
   const stage = s.find("stage").getBoundingClientRect(), r = p.canvas.getBoundingClientRect();
   s.tip.style.left = `${Math.min(r.left - stage.left + p.hover[0] + 14, stage.width - s.tip.offsetWidth - 4)}px`;
   s.tip.style.top = `${r.top - stage.top + p.hover[1] + 16}px`;
+}
+
+// Ask for a number on the picture. What is not one is said, and nothing changes.
+function ask(s, p, x, y, value, accept) {
+  p.cell.querySelector(".ask")?.remove();
+  const input = Object.assign(document.createElement("input"), { className: "ask", value: String(Number(value.toPrecision(4))) });
+  input.setAttribute("aria-label", "New value");
+  input.style.left = `${Math.min(x, p.box.width - 96)}px`;
+  input.style.top = `${y}px`;
+  const close = () => { input.remove(); p.canvas.focus(); };
+  input.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Escape") return close();
+    if (event.key !== "Enter") return;
+    const given = input.value.trim(), number = Number(given);
+    if (given === "" || !Number.isFinite(number) || Math.abs(number) > 1e6) {
+      p.hover = [x, y + 20];
+      return tip(s, p, `"${given.slice(0, 20)}" is not a number from −1000000 to 1000000: the cell stays ${format(value)}`);
+    }
+    accept(number);
+    close();
+    draw(s);
+  });
+  input.addEventListener("blur", () => setTimeout(() => input.remove(), 0));
+  p.cell.append(input);
+  setTimeout(() => { input.focus(); input.select(); }, 0);
 }
 
 // The stage fills what the screen leaves below the title; rows share it by what stands in them.
@@ -160,15 +205,16 @@ function arrange(s) {
   const height = narrow ? Math.min(340, width * 0.9) : total / rows;
   for (const p of s.panels) {
     p.cell.style.gridColumn = narrow ? "1 / -1" : "";
-    p.cell.style.height = p.canvas ? `${height}px` : narrow ? "auto" : `${height}px`;
+    const own = p.panel.tall && !narrow ? height * p.panel.tall + 8 * (p.panel.tall - 1) : height;
+    p.cell.style.height = p.canvas ? `${own}px` : narrow ? "auto" : `${own}px`;
     if (!p.canvas) continue;
     const w = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1);
-    if (p.box && p.box.width === w && p.box.height === height && p.box.dpr === dpr && p.box.font === font) continue;
-    p.box = { width: w, height, dpr, font };
+    if (p.box && p.box.width === w && p.box.height === own && p.box.dpr === dpr && p.box.font === font) continue;
+    p.box = { width: w, height: own, dpr, font };
     p.canvas.width = Math.round(w * dpr);
-    p.canvas.height = Math.round(height * dpr);
+    p.canvas.height = Math.round(own * dpr);
     p.canvas.style.width = `${w}px`;
-    p.canvas.style.height = `${height}px`;
+    p.canvas.style.height = `${own}px`;
     p.cache.frame = null;
   }
 }
@@ -190,14 +236,16 @@ function draw(s) {
   for (const p of s.panels) drawOne(s, p);
   const scrub = s.find("scrub"), value = s.film.values.data[s.t], last = s.film.values.data[s.film.values.data.length - 1];
   scrub.value = s.t;
-  const where = `${format(value)} / ${format(last)}`;
+  const where = s.film.axis.length > 5 ? format(value) : `${format(value)} of ${format(last)}`;
   s.find("where").textContent = where;
   scrub.setAttribute("aria-valuetext", `${s.film.axis} ${where}`);
-  if (s.film.narration.length) s.find("narration").textContent = s.film.narration[Math.min(s.t, s.film.narration.length - 1)];
+  const told = s.film.phase && s.film.phases[s.t] && s.film.phases[s.t][s.film.phase - 1];
+  if (told) s.find("narration").textContent = told;
+  else if (s.film.narration.length) s.find("narration").textContent = s.film.narration[Math.min(s.t, s.film.narration.length - 1)];
   s.drawn += 1;
   const mark = s.root.dataset;
-  mark.frame = s.t; mark.frames = s.film.values.data.length; mark.value = value; mark.run = s.run; mark.drawn = s.drawn;
-  if (!s.playing) for (const p of s.panels) if (p.canvas) p.canvas.setAttribute("aria-label", `${p.panel.title}. At ${s.film.axis} ${format(value)}: ${KINDS[p.panel.kind].say(p.panel, s.t, s.film)}`);
+  mark.frame = s.t; mark.frames = s.film.values.data.length; mark.value = value; mark.run = s.run; mark.drawn = s.drawn; mark.phase = s.film.phase || 0;
+  if (!s.playing) for (const p of s.panels) if (p.canvas) p.canvas.setAttribute("aria-label", `${p.panel.title}. At ${s.film.axis} ${format(value)}: ${KINDS[p.panel.kind].say(p.panel, s.t, s.film, p.cache)}`);
 }
 
 function seek(s, t) {
@@ -206,11 +254,42 @@ function seek(s, t) {
   const next = Math.max(0, Math.min(s.film.values.data.length - 1, Math.round(t) === t || t === Infinity ? t : Math.round(t)));
   const last = s.film.values.data.length - 1;
   s.t = Math.min(next, last);
+  if (s.film.phase) s.film.phase = 1;
+  draw(s);
+}
+
+// One on or back: a frame, or in slow motion a phase.
+function step(s, by) {
+  if (!s.film) return;
+  if (!s.film.phase) return seek(s, s.t + by);
+  pause(s);
+  advance(s, by);
+  s.film.share = 1;
+  draw(s);
+}
+
+function advance(s, by) {
+  const count = s.film.phases[s.t].length, last = s.film.values.data.length - 1, next = s.film.phase + by;
+  if (next >= 1 && next <= count) s.film.phase = next;
+  else if (by > 0 && s.t < last) { s.t += 1; s.film.phase = 1; }
+  else if (by < 0 && s.t > 0) { s.t -= 1; s.film.phase = s.film.phases[s.t].length; }
+  else return false;
+  return true;
+}
+
+function slowly(s) {
+  if (!s.film || !s.film.phases.length) return;
+  s.slow = !s.slow;
+  s.film.phase = s.slow ? 1 : 0;
+  s.film.share = 1;
+  if (s.slow && s.t >= s.film.values.data.length - 1) s.t = 0;
+  s.find("slow").setAttribute("aria-pressed", s.slow);
+  s.due = performance.now() + dwell(s);
   draw(s);
 }
 
 function toggle(s) {
-  if (s.calm.matches) return seek(s, s.t >= s.film.values.data.length - 1 ? 0 : s.t + 1);
+  if (s.calm.matches) return s.t >= s.film.values.data.length - 1 ? seek(s, 0) : step(s, 1);
   s.playing ? pause(s) : play(s);
 }
 
@@ -234,6 +313,7 @@ function play(s) {
 
 // Slow where the story is: the first frames of a run over steps stay longer.
 function dwell(s) {
+  if (s.film.phase) return 1500 / s.speed;
   const early = s.film.axis === "step" ? 1 + 7 * Math.exp(-s.t / 5) : 1;
   return (1000 * s.film.seconds_per_frame * early) / s.speed;
 }
@@ -242,6 +322,13 @@ function tick(s) {
   if (!s.playing || !s.root.isConnected) return;
   const now = performance.now(), last = s.film.values.data.length - 1;
   let moved = false;
+  if (s.film.phase) { // a quick move, then rest
+    const share = Math.min(1, 1 - (s.due - now - 1100 / s.speed) / (400 / s.speed));
+    if (now >= s.due) { if (!advance(s, 1)) return pause(s); s.film.share = 0; s.due = now + dwell(s); draw(s); }
+    else if (s.film.share !== share) { s.film.share = Math.max(0, share); draw(s); }
+    s.clock = requestAnimationFrame(() => tick(s));
+    return;
+  }
   while (now >= s.due && s.t < last) { s.t += 1; s.due += dwell(s); moved = true; if (now - s.due > 250) s.due = now + dwell(s); }
   if (moved) draw(s);
   if (s.t >= last) return pause(s);
@@ -253,6 +340,7 @@ function label(s) {
   button.textContent = calm ? "Next" : s.playing ? "❚❚ Pause" : "▶ Play";
   button.setAttribute("aria-label", calm ? "Next frame (motion is reduced)" : s.playing ? "Pause" : "Play");
   s.find("speed").disabled = calm;
+  s.film.share = s.playing ? s.film.share : 1;
   s.root.dataset.playing = s.playing;
 }
 

@@ -1,0 +1,236 @@
+"""What happens inside one LoRA layer? Every vector and matrix of a run that sees one sample a step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.film import Bars, Film, Group, Lines, Machine, Series
+from lora_viz.run import Run
+from lora_viz.spectra import factor_gradients, singular_values
+from lora_viz.style import IDENTITY, number, plotly_layout
+from lora_viz.tasks import batches
+
+__all__ = ["CONVENTIONS", "LayerFlow", "film", "layer_flow", "plot_layer_flow", "table", "takeaway"]
+
+# What the documents of the field call the frozen weight, the factors and the update.
+CONVENTIONS: dict[str, tuple[str, str, str, str]] = {
+    "paper": ("W₀", "A", "B", "ΔW = s·B A"),
+    "peft": ("base weight", "lora_A", "lora_B", "delta weight = s·lora_B lora_A"),
+    "down_up": ("W", "down", "up", "ΔW = s·up down"),
+    "row_vectors": ("W₀ᵀ", "Aᵀ (down)", "Bᵀ (up)", "ΔWᵀ = s·Aᵀ Bᵀ"),
+}
+
+
+class LayerFlow(NamedTuple):
+    """The sample of each step on its way: x, h = A x, u = B h, y = W x + s·u, g = y − t, and the gradients it gives.
+
+    ``sample_loss`` is ½‖g‖² of that one sample, ``loss`` the mean over all samples.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    W: Float[np.ndarray, "d_out d_in"]
+    A: Float[np.ndarray, "T r d_in"]
+    B: Float[np.ndarray, "T d_out r"]
+    x: Float[np.ndarray, "T d_in"]
+    target: Float[np.ndarray, "T d_out"]
+    h: Float[np.ndarray, "T r"]
+    u: Float[np.ndarray, "T d_out"]
+    y: Float[np.ndarray, "T d_out"]
+    g: Float[np.ndarray, "T d_out"]
+    grad_A: Float[np.ndarray, "T r d_in"]
+    grad_B: Float[np.ndarray, "T d_out r"]
+    sample_loss: Float[np.ndarray, "T"]
+    loss: Float[np.ndarray, "T"]
+    sigma: Float[np.ndarray, "T r"]
+    target_sigma: Float[np.ndarray, "k"]
+    scaling: float
+    lr: float
+    optimizer: str
+    diverged_at: int
+
+
+def layer_flow(run: Run) -> LayerFlow:
+    """Follow the one sample that each step of a run with batch 1 has seen, up to the last finite step."""
+    e, task = run.experiment, run.task
+    alive = run.last() + 1
+    A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
+    seen = batches(e)[steps, 0]
+    x = task.inputs[seen]
+    target = x @ task.base_weight.T + task.residuals[seen]
+    h = np.einsum("tri,ti->tr", A, x)
+    u = np.einsum("tor,tr->to", B, h)
+    y = x @ task.base_weight.T + e.scaling * u
+    g = y - target
+    grad_A, grad_B = factor_gradients(G=g[:, :, None] * x[:, None, :], A=A, B=B, scaling=e.scaling)
+    return LayerFlow(
+        steps=steps,
+        W=task.base_weight,
+        A=A,
+        B=B,
+        x=x,
+        target=target,
+        h=h,
+        u=u,
+        y=y,
+        g=g,
+        grad_A=grad_A,
+        grad_B=grad_B,
+        sample_loss=0.5 * np.sum(g**2, axis=1),
+        loss=run.loss[:alive, 0],
+        sigma=singular_values(A=A, B=B, scaling=e.scaling),
+        target_sigma=np.linalg.svd(task.target_delta, compute_uv=False),
+        scaling=e.scaling,
+        lr=e.lr,
+        optimizer=e.optimizer,
+        diverged_at=int(run.diverged_at[0]),
+    )
+
+
+def film(record: LayerFlow, *, convention: str = "paper") -> Film:
+    """The layer, its loss and its singular values over one playhead; in slow motion each step in eight phases."""
+    r = record.A.shape[1]
+    delta = record.scaling * record.B @ record.A
+    limits = tuple(
+        float(np.abs(x).max()) or 1.0
+        for x in (
+            record.W,
+            record.A,
+            record.B,
+            delta,
+            record.grad_A,
+            record.grad_B,
+            np.concatenate([record.x.ravel(), record.h.ravel()]),
+            np.concatenate([record.y.ravel(), record.target.ravel()]),
+        )
+    )
+    k = min(len(record.target_sigma), r + 2)
+    learnt = np.zeros((len(record.steps), k))
+    learnt[:, :r] = record.sigma
+    return Film(
+        axis="step",
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=0.1,
+        autoplay=True,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        phases=tuple(_phases(record, t) for t in range(len(record.steps))),
+        panels=(
+            Machine(
+                title="One LoRA layer, one sample a step",
+                colour="ink",
+                W=record.W,
+                A=record.A,
+                B=record.B,
+                x=record.x,
+                target=record.target,
+                scaling=record.scaling,
+                limits=limits,
+                names=CONVENTIONS[convention],
+                rows=convention == "row_vectors",
+            ),
+            Lines(
+                title="Loss over all samples",
+                y_label="½ mean ‖y − t‖²",
+                x_scale="sqrt",
+                span=3,
+                series=(Series(name="loss", colour="ink", y=record.loss),),
+            ),
+            Bars(
+                title="Singular values of ΔW",
+                y_label="σ",
+                span=3,
+                row=1,
+                labels=tuple(str(i + 1) for i in range(k)),
+                groups=(
+                    Group(name="learnt", colour="delta", values=learnt),
+                    Group(name="wanted", colour="ink", values=record.target_sigma[:k], outline=True),
+                ),
+            ),
+        ),
+    )
+
+
+def _narrate(record: LayerFlow, t: int) -> str:
+    step = int(record.steps[t])
+    if t + 1 == len(record.steps) and record.diverged_at >= 0:
+        return f"Step {step}: training diverged after this step; lower the learning rate."
+    a, b = np.linalg.norm(record.grad_A[t]), np.linalg.norm(record.grad_B[t])
+    if a == 0 and b == 0:
+        return f"Step {step}: both gradients are exactly 0: this layer cannot learn."
+    if a == 0:
+        return f"Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still."
+    if b == 0:
+        return f"Step {step}: A is 0, so ∇B is exactly 0: B stands still."
+    if t and np.array_equal(record.A[t], record.A[0]) and record.B[t].any() and not record.B[t - 1].any():
+        return f"Step {step}: B has left 0; A has not moved yet, but now ∇A is {number(float(a))}."
+    size = number(float(record.scaling * np.linalg.norm(record.B[t] @ record.A[t])))
+    return f"Step {step}: ‖ΔW‖ is {size}, loss {number(float(record.loss[t]))}."
+
+
+def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
+    """The step told slowly, with its own numbers; sums are written out for the first entry."""
+    A, B, x, h, g = record.A[t], record.B[t], record.x[t], record.h[t], record.g[t]
+    s, back = record.scaling, record.B[t].T @ record.g[t]
+
+    def dot(left: Float[np.ndarray, "k"], right: Float[np.ndarray, "k"]) -> str:
+        terms = [f"{_short(p)}·{_short(q)}" for p, q in zip(left[:2], right[:2], strict=True)]
+        return " + ".join(terms) + (" + …" if len(left) > 2 else "")
+
+    if t + 1 < len(record.steps):
+        moved = record.A[t + 1] - A, record.B[t + 1] - B
+        a, b = (number(float(np.linalg.norm(m))) for m in moved)
+        update = f"update ({record.optimizer.upper()}, η = {record.lr:g}): A moves by {a}, B by {b}"
+    else:
+        update = "no update: this is the last step"
+    y1 = f"{_short(record.W[0] @ x)} + {s:g}·{_short(record.u[t, 0])} = {_short(record.y[t, 0])}"
+    return (
+        f"1/8  h = A x:  h₁ = {dot(A[0], x)} = {_short(h[0])}",
+        f"2/8  u = B h:  u₁ = {dot(B[0], h)} = {_short(record.u[t, 0])}",
+        f"3/8  y = W x + s·u:  y₁ = {y1}",
+        f"4/8  loss = ½‖y − t‖² = {number(float(record.sample_loss[t]))} for this sample",
+        f"5/8  g = y − t:  g₁ = {_short(record.y[t, 0])} − {_short(record.target[t, 0])} = {_short(g[0])}",
+        f"6/8  ∇B = s·g hᵀ:  first entry {s:g}·{_short(g[0])}·{_short(h[0])} = {_short(record.grad_B[t, 0, 0])}",
+        f"7/8  ∇A = s·(Bᵀg) xᵀ:  first entry {s:g}·{_short(back[0])}·{_short(x[0])} = {_short(record.grad_A[t, 0, 0])}",
+        f"8/8  {update}",
+    )
+
+
+def _short(value: float) -> str:
+    text = number(float(value))
+    return f"({text})" if text.startswith("−") else text
+
+
+def takeaway(record: LayerFlow) -> str:
+    """What was seen, in the run's own numbers."""
+    if record.diverged_at >= 0:
+        return f"Training diverged after step {record.diverged_at}: lower the learning rate."
+    b, a = (number(float(np.linalg.norm(x[0]))) for x in (record.grad_B, record.grad_A))
+    return (
+        f"At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}. In {record.steps[-1]} steps of one sample each, W untouched, "
+        f"the loss went from {number(float(record.loss[0]))} to {number(float(record.loss[-1]))}."
+    )
+
+
+def table(record: LayerFlow) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    return {
+        "step": record.steps,
+        "loss": record.loss,
+        "sample_loss": record.sample_loss,
+        "grad_A_norm": np.sqrt(np.sum(record.grad_A**2, axis=(1, 2))),
+        "grad_B_norm": np.sqrt(np.sum(record.grad_B**2, axis=(1, 2))),
+        **{f"sigma_{i + 1}": record.sigma[:, i] for i in range(record.sigma.shape[1])},
+    }
+
+
+def plot_layer_flow(record: LayerFlow, *, theme: str = "light") -> go.Figure:
+    """Loss over the steps, as a still figure."""
+    figure = go.Figure(go.Scatter(x=record.steps, y=record.loss, line={"color": IDENTITY[theme]["ink"], "width": 3}))
+    figure.update_layout(
+        **plotly_layout(title="Loss over all samples", xaxis={"title": "step"}, yaxis={"title": "loss"})
+    )
+    return figure

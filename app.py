@@ -1,4 +1,8 @@
-"""LoRA Playground: one page a lesson."""
+"""LoRA Playground: what `streamlit run app.py` serves.
+
+A launcher beside the script that it launches: a script with a folder `pages` next to it would be taken for an app of
+the older kind by whoever opens a deep link first.
+"""
 
 import os
 
@@ -6,16 +10,23 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import streamlit as st
+import importlib
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
-st.set_page_config(page_title="LoRA Playground", layout="wide")
-st.navigation(
-    [
-        st.Page("pages/machine.py", title="The machine", default=True),
-        st.Page("pages/bottleneck.py", title="Bottleneck"),
-        st.Page("pages/rank.py", title="Rank"),
-        st.Page("pages/gradient_flow.py", title="Gradient flow"),
-        st.Page("pages/merge.py", title="Merge"),
-    ],
-    position="top",
-).run()
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+
+
+@asynccontextmanager
+async def _warm(_: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Load torch while nobody waits: the first visitor would sit through it."""
+    threading.Thread(target=importlib.import_module, args=("lora_viz.merging",), daemon=True).start()
+    yield {}
+
+
+# Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
+app = st.App("lora_viz/ui/navigation.py", lifespan=_warm, middleware=[Middleware(GZipMiddleware, minimum_size=2000)])

@@ -16,7 +16,8 @@ from lora_viz.film import Film, HeatMap
 from lora_viz.style import number
 from tests.browser import FLAGS, ROOT, chromium, served
 
-LESSONS = {"": "Bottleneck", "rank": "Rank", "gradient_flow": "Gradient flow", "merge": "Merge"}
+LESSONS = ("bottleneck", "rank", "gradient_flow", "merge")
+PAGES = ("", *LESSONS)
 PLAYER = Path(ROOT / "lora_viz" / "ui" / "player")
 Open = Callable[..., Page]
 _number = re.compile(r"^\d+$")
@@ -91,7 +92,7 @@ def picture(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", LESSONS)
+@pytest.mark.parametrize("path", PAGES)
 def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, int], scheme: str) -> None:
     page = open_page(path, size=size, scheme=scheme)
     bar = player(page).locator(".bar").bounding_box()
@@ -103,6 +104,8 @@ def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, i
     font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))
     assert font >= size[0] / 90, "readable from the back row"
     assert len(set(picture(page))) == len(boxes), "no two pictures alike, so none empty"
+    assert page.locator(".katex-error").count() == 0
+    assert page.locator(".katex").count() > 2
 
 
 @pytest.mark.parametrize("path", LESSONS)
@@ -184,7 +187,7 @@ def test_dragging_the_rank_axis_scrubs(open_page: Open) -> None:
 
 
 def test_reset_keeps_the_run_and_new_seed_does_not(open_page: Open) -> None:
-    page = open_page("")
+    page = open_page("bottleneck")
     first = run(page)
     player(page).get_by_role("button", name="Reset").click()
     assert frame(page) == 0
@@ -218,16 +221,31 @@ def test_every_choice_of_a_link_is_honoured(open_page: Open) -> None:
     expect(page).to_have_url(re.compile("init=both_zero"))
 
 
-def test_lessons_open_with_their_own_defaults(open_page: Open) -> None:
+def test_a_lesson_is_found_as_it_was_left(open_page: Open) -> None:
     page = open_page("rank")
     default = run(page)
     page.locator(".st-key-noise input[type=range], .st-key-noise [role=slider]").first.focus()
     page.keyboard.press("ArrowLeft")
     expect(player(page)).not_to_have_attribute("data-run", default)
-    page.get_by_role("link", name="Merge").click()
-    expect(page.get_by_role("heading", name="Merge: is it the same?")).to_be_visible()
+    expect(page).to_have_url(re.compile("noise=0.3"))
+    left = run(page)
+    page.get_by_role("link", name="Gradient flow").click()
+    expect(page.get_by_role("heading", name="Gradient flow: who moves first?")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("noise"))
     page.get_by_role("link", name="Rank", exact=True).click()
-    expect(player(page)).to_have_attribute("data-run", default, timeout=15_000)
+    expect(player(page)).to_have_attribute("data-run", left, timeout=15_000)
+    expect(page).to_have_url(re.compile("noise=0.3"))
+
+
+def test_a_deep_link_may_be_the_first_visit_of_all(browser: Browser) -> None:
+    with served() as fresh:
+        page = browser.new_page()
+        page.goto(f"{fresh}/rank")
+        expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
+        page.get_by_role("link", name="Merge").click()
+        expect(page.get_by_role("heading", name="Merge: is it the same?")).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("link", name="The machine")).to_be_visible()
+        page.close()
 
 
 def test_reduced_motion_means_steps_only(open_page: Open) -> None:
@@ -251,7 +269,7 @@ def test_a_changed_control_keeps_the_moment(open_page: Open) -> None:
 
 
 def test_the_cloud_turns_by_dragging(open_page: Open) -> None:
-    page = open_page("")
+    page = open_page("bottleneck")
     before = picture(page)
     box = player(page).locator("canvas").first.bounding_box()
     assert box is not None
@@ -289,6 +307,112 @@ def test_a_narrow_screen_gets_one_column(open_page: Open) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     lefts = player(page).locator(".cell").evaluate_all("all => all.map((c) => c.getBoundingClientRect().left)")
     assert len(set(lefts)) == 1
+
+
+def test_the_machine_opens_moving(open_page: Open) -> None:
+    page = open_page("")
+    expect(player(page)).to_have_attribute("data-playing", "true")
+    page.keyboard.press(" ")
+    calm = open_page("", motion="reduce")
+    assert calm.locator(".player").get_attribute("data-playing") == "false"
+    assert frame(calm) == last_frame(calm)
+
+
+def at_rest(page: Page) -> Locator:
+    """The machine, stopped at step 5; its canvas."""
+    page.keyboard.press("Home")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    return player(page).locator(".machine canvas")
+
+
+def test_slow_motion_tells_one_step_in_eight_phases(open_page: Open) -> None:
+    page = open_page("")
+    at_rest(page)
+    page.keyboard.press("s")
+    told = []
+    for _ in range(8):
+        told.append(player(page).locator(".narration").inner_text())
+        page.keyboard.press("ArrowRight")
+    assert [text[:3] for text in told] == [f"{k}/8" for k in range(1, 9)]
+    assert frame(page) == 6
+    assert player(page).get_attribute("data-phase") == "1"
+    page.keyboard.press("ArrowLeft")
+    assert (frame(page), player(page).get_attribute("data-phase")) == (5, "8")
+    page.keyboard.press(" ")
+    page.wait_for_timeout(2200)
+    page.keyboard.press(" ")
+    assert frame(page) == 6, "playing slowly goes on, and stops when asked"
+    page.keyboard.press("s")
+    assert player(page).get_attribute("data-phase") == "0"
+
+
+def test_the_machine_answers_hover_and_keyboard_alike(open_page: Open) -> None:
+    page = open_page("")
+    canvas = at_rest(page)
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    tip = player(page).locator(".tip")
+    expect(tip).to_have_text(re.compile(r"ΔW₁₂ = s·Σ b·a = 1·\(.+ \+ .+\) = "))
+    said = tip.inner_text()
+    assert frame(page) == 5, "arrows move the cell, not the playhead"
+    box = canvas.bounding_box()
+    assert box is not None
+    texts = set()
+    for x in range(0, int(box["width"]), 12):
+        page.mouse.move(box["x"] + x, box["y"] + 0.3 * box["height"])
+        if tip.is_visible():
+            texts.add(tip.inner_text())
+    assert any(text.startswith("ΔW") for text in texts)
+    assert any(text.startswith("W") and "frozen" in text for text in texts)
+    for _ in range(3):
+        page.keyboard.press("]")
+    assert said != tip.inner_text()
+
+
+def test_a_cell_can_be_changed_by_hand_and_nonsense_changes_nothing(open_page: Open) -> None:
+    page = open_page("")
+    canvas = at_rest(page)
+    before = picture(page)
+    canvas.focus()
+    for _ in range(8):
+        page.keyboard.press("[")
+        if player(page).locator(".tip").inner_text().startswith("B₁₁"):
+            break
+    for wrong in ("abc", "", "1e308", "NaN", "Infinity"):
+        page.keyboard.press("Enter")
+        ask = player(page).get_by_label("New value")
+        ask.fill(wrong)
+        ask.press("Enter")
+        expect(player(page).locator(".tip")).to_contain_text("is not a number from")
+        ask.press("Escape")
+    page.keyboard.press("Enter")
+    player(page).get_by_label("New value").fill("1.5")
+    page.keyboard.press("Enter")
+    expect(canvas).to_have_attribute("aria-label", re.compile("changed by hand"))
+    assert picture(page)[0] != before[0]
+    player(page).get_by_role("button", name="Reset").click()
+    expect(canvas).not_to_have_attribute("aria-label", re.compile("changed by hand"))
+
+
+def test_a_component_can_be_switched_off(open_page: Open) -> None:
+    page = open_page("")
+    canvas = at_rest(page)
+    canvas.focus()
+    page.keyboard.press("2")
+    label = canvas.get_attribute("aria-label") or ""
+    assert "changed by hand" in label
+    second = label.rsplit(", ", 1)[1]
+    assert second == "0" or "·10⁻¹" in second, "one component is left: the second singular value is 0 to rounding"
+    page.keyboard.press("2")
+    assert "changed by hand" not in (canvas.get_attribute("aria-label") or "")
+
+
+@pytest.mark.parametrize("convention", ["peft", "down_up", "row_vectors"])
+def test_the_names_follow_the_convention(open_page: Open, convention: str) -> None:
+    paper, other = open_page("", motion="reduce"), open_page(f"?convention={convention}", motion="reduce")
+    assert picture(paper)[0] != picture(other)[0]
+    assert picture(paper)[1] == picture(other)[1]
 
 
 def script() -> str:
@@ -352,3 +476,38 @@ def test_the_browser_decodes_what_python_packed(blank: Page) -> None:
     assert found[1] == [3, 5, 7]
     np.testing.assert_array_equal(np.array(found[2], dtype="f4").reshape(5, 7), values[1])
     assert found[3] == [0, 1, 2]
+
+
+def test_the_browsers_layer_is_pythons(blank: Page) -> None:
+    rng = np.random.default_rng(5)
+    m, n, r, s = 5, 7, 3, 1.7
+    W, A, B = rng.standard_normal((m, n)), rng.standard_normal((r, n)), rng.standard_normal((m, r))
+    x, target = rng.standard_normal(n), rng.standard_normal(m)
+    given = {name: value.ravel().tolist() for name, value in {"W": W, "A": A, "B": B, "x": x, "target": target}.items()}
+    code = (PLAYER / "machine.js").read_text(encoding="utf-8").replace("KINDS.machine = machine;", "")
+    for off in ([], [1]):
+        found = blank.evaluate(
+            f"""(given) => {{ {script()} {code}
+            const state = layerState({{ ...given, scaling: {s} }}, {m}, {n}, {r}, new Set({off}));
+            const plain = ([name, v]) => [name, typeof v === "number" ? v : [...v]];
+            return Object.fromEntries(Object.entries(state).map(plain)); }}""",
+            given,
+        )
+        a, b = A.copy(), B.copy()
+        a[off], b[:, off] = 0, 0
+        h, y = a @ x, W @ x + s * b @ a @ x
+        g = y - target
+        expected = {
+            "h": h,
+            "u": b @ h,
+            "base": W @ x,
+            "y": y,
+            "g": g,
+            "delta": s * b @ a,
+            "gradB": s * np.outer(g, h),
+            "gradA": s * np.outer(b.T @ g, x),
+            "loss": 0.5 * g @ g,
+            "sigma": np.linalg.svd(s * b @ a, compute_uv=False)[:r],
+        }
+        for name, value in expected.items():
+            np.testing.assert_allclose(np.ravel(found[name]), np.ravel(value), rtol=1e-9, atol=1e-9)

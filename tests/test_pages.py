@@ -127,6 +127,6 @@ def test_the_still_figure_is_drawn_on_demand() -> None:
 
 
 def test_the_entry_point_opens_the_machine() -> None:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    at = AppTest.from_file(str(ROOT / "lora_viz" / "ui" / "navigation.py"), default_timeout=60).run()
     assert not at.exception
     assert at.title[0].value == "What happens inside one LoRA layer?"

@@ -181,8 +181,7 @@ def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tupl
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
     experiment, reconciled = nearest_possible(default, fields)
-    left = {"values": values, "from_the_link": st.session_state.get("from_the_link", {})}
-    st.session_state["left_lessons"][lesson] = left
+    _remember(lesson, values, default, (*first, *more))
     options = {name: value for name, value in values.items() if name not in fields}
     return Asked(experiment, device, options, (*notices, *reconciled))
 
@@ -196,12 +195,33 @@ def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
             st.query_params.pop(name, None)
         left = memory.get(lesson, {})
         st.session_state["from_the_link"] = left.get("from_the_link", {})
-        st.session_state.update(left.get("values", {}))
+        for name, (value, text) in left.get("values", {}).items():
+            st.session_state[name] = value
+            if text is not None:
+                st.query_params[name] = text
     st.session_state["lesson"] = lesson
 
 
+def _remember(lesson: str, values: dict[str, Any], default: Experiment, controls: tuple[Control, ...]) -> None:
+    """Each value with its text for the URL, none where it is the default."""
+    usual = {c.name: _initial(c, default) for c in controls} | {"seed": default.seed}
+    own = st.session_state.get("from_the_link", {})
+    texts = {
+        name: None if value == usual[name] else own[name][0] if name in own and own[name][1] == value else _text(value)
+        for name, value in values.items()
+    }
+    st.session_state["left_lessons"][lesson] = {
+        "values": {name: (value, texts[name]) for name, value in values.items()},
+        "from_the_link": own,
+    }
+
+
+def _initial(control: Control, default: Experiment) -> Any:
+    return control.default if control.default is not None else getattr(default, control.name)
+
+
 def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
-    initial = control.default if control.default is not None else getattr(default, control.name)
+    initial = _initial(control, default)
     own = _from_the_link(control, initial, notices)
     options = control.options if initial in control.options else tuple(sorted((*control.options, initial)))
     if own is not None and own[1] not in options:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, WebSocket, sync_playwright
 
 from tests.browser import FLAGS, ROOT, chromium, served
 
-LESSONS, CHANGES, POSITIONS = ("/", "/rank", "/gradient_flow", "/merge"), 8, 40
+LESSONS, CHANGES, POSITIONS = ("/", "/bottleneck", "/rank", "/gradient_flow", "/merge"), 8, 40
 
 IN_PAGE = """
 const bench = (window.bench = {});
@@ -70,6 +70,34 @@ bench.scrub = async (positions) => {
     shown.push(performance.now() - began);
   }
   return { times, handlers, shown };
+};
+
+// The machine in slow motion: pictures drawn a second while it moves, and how soon a hovered cell answers.
+bench.machine = async (seconds) => {
+  const mark = bench.player().dataset, canvas = bench.player().querySelector(".machine canvas");
+  bench.part("slow").click();
+  if (mark.playing !== "true") bench.part("play").click();
+  const began = performance.now(), first = Number(mark.drawn);
+  let moving = 0, last = began;
+  while (performance.now() - began < 1000 * seconds) {
+    const before = mark.drawn;
+    await bench.frame();
+    const now = performance.now();
+    if (mark.drawn !== before) moving += now - last;
+    last = now;
+  }
+  const drawn = Number(mark.drawn) - first;
+  bench.part("play").click();
+  const r = canvas.getBoundingClientRect(), hovers = [];
+  for (let i = 0; i < 60; i++) {
+    const across = 5 + (i * 37) % 90;
+    const at = { clientX: r.left + (r.width * across) / 100, clientY: r.top + r.height * 0.3, bubbles: true };
+    const start = performance.now();
+    canvas.dispatchEvent(new PointerEvent("pointermove", at));
+    await bench.frame();
+    hovers.push(performance.now() - start);
+  }
+  return { fps: (1000 * drawn) / moving, hovers };
 };
 
 // From the next key press or click until the player has drawn another run.
@@ -134,6 +162,15 @@ def on_the_stage(page: Page, address: str) -> dict[str, float]:
     }
 
 
+def in_the_machine(page: Page, address: str) -> dict[str, float]:
+    """The machine's own motion, and its answer to the pointer; neither asks the server."""
+    opened(page, address)
+    found = page.evaluate("bench.machine(6)")
+    hover_ms = statistics.median(found["hovers"])
+    print(f"machine: {found['fps']:.1f} pictures a second while it moves, a hovered cell answers in {hover_ms:.1f} ms")
+    return {"machine_fps": found["fps"], "machine_hover_ms": hover_ms}
+
+
 def settle(page: Page, address: str) -> dict[str, list[float]]:
     """Milliseconds from the press to another run's picture, for new seeds and for one control under each new seed."""
     opened(page, address)
@@ -183,6 +220,9 @@ def main() -> None:
         settled: dict[str, float] = {}
         by_kind: dict[str, dict[str, float]] = {}
         with served() as address:
+            page = new_page()
+            figures |= in_the_machine(page, address)
+            page.close()
             print(f"{'settled after, ms':20s}{'new seed':>10s}{'control':>10s}{'slowest':>10s}")
             for lesson in LESSONS:
                 page = new_page()

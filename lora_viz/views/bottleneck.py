@@ -237,8 +237,10 @@ def _narrate(record: Bottleneck, t: int) -> str:
         return f"Step {step}: here training diverged; the picture shows the last finite state."
     if not np.isfinite(record.angle_B[t]):
         return f"Step {step}: col(B) does not have {record.rank} dimensions yet."
-    if not np.isfinite(record.angle_A[t]):
+    if not np.isfinite(record.row_A[t]).any():
         return f"Step {step}: A is 0, so it reads nothing and every Δy is exactly 0."
+    if not np.isfinite(record.angle_A[t]):
+        return f"Step {step}: row(A) does not have {record.rank} dimensions yet."
     if record.rank == record.wanted.shape[1]:
         return f"Step {step}: col(B) is the whole space: Δy can go anywhere. Loss {number(record.loss[t])}."
     if record.flatness[t] < 0.02:

@@ -167,7 +167,7 @@ def film(record: GradientFlow) -> Film:
 
 
 def _largest(x: Float[np.ndarray, "T m n"]) -> tuple[str, ...]:
-    return tuple(f"now ≤ {number(float(v))}" for v in np.abs(x).max(axis=(1, 2)))
+    return tuple(f"largest now: {number(float(v))}" for v in np.abs(x).max(axis=(1, 2)))
 
 
 def _limit(x: Float[np.ndarray, "T m n"], calm: Bool[np.ndarray, "T"]) -> float:

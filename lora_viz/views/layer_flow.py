@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.experiment import ExperimentError
 from lora_viz.film import Bars, Film, Group, Lines, Machine, Series
 from lora_viz.run import Run
 from lora_viz.spectra import factor_gradients, singular_values
@@ -48,14 +49,19 @@ class LayerFlow(NamedTuple):
     sigma: Float[np.ndarray, "T r"]
     target_sigma: Float[np.ndarray, "k"]
     scaling: float
-    lr: float
     optimizer: str
+    frozen: str
     diverged_at: int
 
 
 def layer_flow(run: Run) -> LayerFlow:
-    """Follow the one sample that each step of a run with batch 1 has seen, up to the last finite step."""
+    """Follow the one sample that each step of a run with batch 1 has seen, up to the last finite step.
+
+    Raises ExperimentError for another batch: its steps are no single sample's.
+    """
     e, task = run.experiment, run.task
+    if e.batch != 1:
+        raise ExperimentError(f"batch={e.batch} cannot be followed through the layer: allowed is 1.")
     alive = run.last() + 1
     A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
     seen = batches(e)[steps, 0]
@@ -84,8 +90,8 @@ def layer_flow(run: Run) -> LayerFlow:
         sigma=singular_values(A=A, B=B, scaling=e.scaling),
         target_sigma=np.linalg.svd(task.target_delta, compute_uv=False),
         scaling=e.scaling,
-        lr=e.lr,
         optimizer=e.optimizer,
+        frozen=e.frozen,
         diverged_at=int(run.diverged_at[0]),
     )
 
@@ -134,7 +140,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
             ),
             Lines(
                 title="Loss over all samples",
-                y_label="½ mean ‖y − t‖²",
+                y_label="loss",
                 x_scale="sqrt",
                 span=3,
                 series=(Series(name="loss", colour="ink", y=record.loss),),
@@ -159,16 +165,31 @@ def _narrate(record: LayerFlow, t: int) -> str:
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
         return f"Step {step}: training diverged after this step; lower the learning rate."
     a, b = np.linalg.norm(record.grad_A[t]), np.linalg.norm(record.grad_B[t])
+    if not record.g[t].any():
+        return f"Step {step}: this sample's error is exactly 0: there is nothing to learn from it."
     if a == 0 and b == 0:
         return f"Step {step}: both gradients are exactly 0: this layer cannot learn."
     if a == 0:
-        return f"Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still."
+        moves = _moves(record.A, t, "A")
+        return f"Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: {moves}."
     if b == 0:
-        return f"Step {step}: A is 0, so ∇B is exactly 0: B stands still."
-    if t and np.array_equal(record.A[t], record.A[0]) and record.B[t].any() and not record.B[t - 1].any():
+        return f"Step {step}: A is 0, so ∇B is exactly 0: {_moves(record.B, t, 'B')}."
+    if (
+        record.frozen != "A"
+        and t
+        and np.array_equal(record.A[t], record.A[0])
+        and record.B[t].any()
+        and not record.B[t - 1].any()
+    ):
         return f"Step {step}: B has left 0; A has not moved yet, but now ∇A is {number(float(a))}."
     size = number(float(record.scaling * np.linalg.norm(record.B[t] @ record.A[t])))
     return f"Step {step}: ‖ΔW‖ is {size}, loss {number(float(record.loss[t]))}."
+
+
+def _moves(factor: Float[np.ndarray, "T m n"], t: int, name: str) -> str:
+    if t + 1 < len(factor) and not np.array_equal(factor[t], factor[t + 1]):
+        return f"only weight decay moves {name}"
+    return f"{name} stands still"
 
 
 def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
@@ -183,7 +204,9 @@ def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
     if t + 1 < len(record.steps):
         moved = record.A[t + 1] - A, record.B[t + 1] - B
         a, b = (number(float(np.linalg.norm(m))) for m in moved)
-        update = f"update ({record.optimizer.upper()}, η = {record.lr:g}): A moves by {a}, B by {b}"
+        update = f"update ({record.optimizer.upper()}): A moves by {a}, B by {b}"
+    elif record.diverged_at >= 0:
+        update = "no update: its next step would not be a number"
     else:
         update = "no update: this is the last step"
     y1 = f"{_short(record.W[0] @ x)} + {s:g}·{_short(record.u[t, 0])} = {_short(record.y[t, 0])}"

@@ -121,9 +121,13 @@ def test_training_turns_both_subspaces_to_the_best(lesson: Bottleneck) -> None:
     assert angle(lesson.target_out, lesson.col_B[-1]) < 1
 
 
-@pytest.mark.parametrize(("d_in", "d_out", "rank"), [(3, 3, 1), (3, 3, 2), (3, 3, 3), (2, 2, 1), (2, 2, 2), (3, 2, 1)])
+@pytest.mark.parametrize(
+    ("d_in", "d_out", "rank"),
+    [(3, 3, 1), (3, 3, 2), (3, 3, 3), (2, 2, 1), (2, 2, 2), (3, 2, 1), (3, 2, 2), (2, 3, 2)],
+)
 def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
-    record = bottleneck(trained(replace(LESSON, d_in=d_in, d_out=d_out, rank=rank, steps=20)))
+    run = trained(replace(LESSON, d_in=d_in, d_out=d_out, rank=rank, steps=20))
+    record = bottleneck(run)
     said = takeaway(record)
     assert "nan" not in said
     assert f"{rank} of {d_out} dimensions" in said
@@ -135,8 +139,25 @@ def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
         assert "ker A" not in said
     narration = film(record).narration
     assert len(narration) == len(record.steps) == 21
-    assert "exactly 0" in narration[0]
-    assert number(record.angle_B[-1]) in narration[-1]
+    assert narration[0] == "Step 0: B is 0, so every Δy is exactly 0: nowhere to push yet."
+    a, b = number(record.angle_A[-1]), number(record.angle_B[-1])
+    wide = np.linalg.svd(run.B[0], compute_uv=False)
+    told = f"Training ended {b}° from the best directions to push and {a}° from the best to read."
+    assert (told in said) == ("Training ended" in said) == (rank < d_out)
+    for t in range(1, 21):
+        if wide[t, -1] <= 1e-9 * wide[t, 0]:  # Adam's first step moves every entry by η: the columns are parallel
+            expected = f"col(B) does not have {rank} dimensions yet."
+            assert t == 1
+        elif rank == d_out:
+            expected = f"col(B) is the whole space: Δy can go anywhere. Loss {number(record.loss[t])}."
+        elif wide[t, -1] / wide[t, 0] < 0.02:
+            expected = "B's columns are almost parallel here, so the last direction of col(B) is hardly determined."
+        else:
+            a, b = number(record.angle_A[t]), number(record.angle_B[t])
+            expected = f"col(B) is {b}° away from the best directions to push, row(A) {a}° from the best to read."
+        assert narration[t] == f"Step {t}: {expected}"
+    if (d_in, d_out, rank) == (3, 3, 2):
+        assert "almost parallel" in narration[-1]
     for theme in ("light", "dark"):
         figure = plot_bottleneck(record, theme=theme)
         assert isinstance(figure, go.Figure)
@@ -145,6 +166,50 @@ def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
         assert {trace.type for trace in figure.data} == {"scatter3d" if d_out == 3 else "scatter"}
         np.testing.assert_array_equal(figure.data[1].x, record.outputs[-1][:, 0])
         np.testing.assert_array_equal(figure.data[1].y, record.outputs[-1][:, 1])
+
+
+def test_flatness_against_a_dense_svd(record: Bottleneck, run: Run) -> None:
+    assert record.flatness[0] == 0.0
+    for t in (1, 7, 60):
+        s = np.sqrt(np.linalg.eigvalsh(run.B[0][t].T @ run.B[0][t]).clip(0))
+        assert record.flatness[t] == pytest.approx(s[0] / s[-1], abs=1e-8)
+    assert bottleneck(trained(replace(ODD, rank=1, steps=3))).flatness[1:] == pytest.approx(1.0)
+
+
+def test_words_where_a_factor_is_zero() -> None:
+    def told(**change: object) -> tuple[str, ...]:
+        e = replace(LESSON, **{"steps": 4, "lr": 0.02} | change)  # type: ignore[arg-type]
+        return film(bottleneck(trained(e))).narration
+
+    assert told(init="A_zero")[0] == "Step 0: A is 0, so it reads nothing and every Δy is exactly 0."
+    assert not any("A is 0" in text for text in told(init="A_zero")[1:])
+    for never in ({"init": "both_zero"}, {"frozen": "B"}):
+        expected = tuple(f"Step {t}: B is 0, so every Δy is exactly 0: nothing ever moves." for t in range(5))
+        assert told(**never) == expected
+
+
+def test_a_of_too_low_rank_is_not_called_zero() -> None:
+    e = replace(LESSON, init="A_zero", batch=1, optimizer="sgd", steps=3)
+    run = trained(e)
+    assert np.linalg.matrix_rank(run.A[0][1]) == 1
+    record = bottleneck(run)
+    assert np.abs(record.outputs[1]).max() > 0.01
+    text = film(record).narration[1]
+    assert "A is 0" not in text and "exactly 0" not in text
+
+
+def test_captions_count_the_directions_there_are(record: Bottleneck, run: Run) -> None:
+    panels = film(record).panels
+    for panel, name, shape, use, factor in (
+        (panels[0], "A", "3×7", "read", run.A[0]),
+        (panels[2], "B", "5×3", "to push along", run.B[0]),
+    ):
+        counts = [np.linalg.matrix_rank(m, tol=1e-9 * np.linalg.norm(m, 2)) if m.any() else 0 for m in factor]
+        assert panel.caption == tuple(f"{name} is {shape}: {c} direction{'s' * int(c != 1)} {use}" for c in counts)
+    assert panels[2].caption[0] == "B is 5×3: 0 directions to push along"
+    assert panels[2].caption[-1] == "B is 5×3: 3 directions to push along"
+    one = film(bottleneck(trained(replace(LESSON, rank=1, steps=2)))).panels
+    assert one[0].caption == ("A is 1×3: 1 direction read",) * 3
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

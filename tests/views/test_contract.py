@@ -16,12 +16,12 @@ import pytest
 
 import lora_viz.views
 from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.film import Bars, Cloud, Film, HeatMap, Lines, Panel, Readout
+from lora_viz.film import Bars, Cloud, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import bottleneck, gradient_flow, merge_check, rank_error
+from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, rank_error
 
 VIEWS = [
     importlib.import_module(f"lora_viz.views.{module.name}") for module in pkgutil.iter_modules(lora_viz.views.__path__)
@@ -84,11 +84,17 @@ def merge_film(**change: object) -> Film:
     return merge_check.film(merge_check.merge_check(report, e))
 
 
+def layer_film(**change: object) -> Film:
+    run = train(Sweep((replace(ODD, batch=1, **change),)), records=100)  # type: ignore[arg-type]
+    return layer_flow.film(layer_flow.layer_flow(run))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,
     "merge_check": merge_film,
+    "layer_flow": layer_film,
 }
 
 
@@ -104,10 +110,19 @@ def whole(film: Film) -> None:
     assert film.seconds_per_frame > 0
     assert len(film.narration) == frames
     assert all(text.strip() and "nan" not in text for text in film.narration)
+    assert len(film.phases) in (0, frames)
+    assert all(len(told) == len(film.phases[0]) for told in film.phases), "every step has the same phases"
+    assert all(text.strip() and "nan" not in text for told in film.phases for text in told)
     for panel in film.panels:
         _whole_panel(panel, frames)
-    for row in {panel.row for panel in film.panels}:
-        assert sum(panel.span for panel in film.panels if panel.row == row) == 12, f"row {row} of the grid"
+    covered = [(row, p.span) for p in film.panels for row in range(p.row, p.row + getattr(p, "tall", 1))]
+    for row in range(max(row for row, _ in covered) + 1):
+        assert sum(span for at, span in covered if at == row) == 12, f"row {row} of the grid"
+    machines = [panel for panel in film.panels if isinstance(panel, Machine)]
+    assert len(machines) <= 1
+    assert bool(film.phases) == bool(machines), "slow motion is the machine's, whose steps have eight phases"
+    if machines:
+        assert len(film.phases[0]) == 8
 
 
 def _whole_panel(panel: Panel, frames: int) -> None:
@@ -149,13 +164,26 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                 assert span.basis.shape[-1] == panel.dimension
                 assert span.basis.shape[-2] <= 3
             colours += [p.colour for p in panel.points] + [s.colour for s in panel.spans]
+        case Machine():
+            assert panel.W.ndim == 2
+            (d_out, d_in), r = panel.W.shape, panel.A.shape[-2]
+            assert panel.A.shape == (frames, r, d_in)
+            assert panel.B.shape == (frames, d_out, r)
+            assert panel.x.shape == (frames, d_in)
+            assert panel.target.shape == (frames, d_out)
+            for array in (panel.W, panel.A, panel.B, panel.x, panel.target):
+                assert np.isfinite(array).all()
+            assert len(panel.limits) == 8
+            assert all(np.isfinite(limit) and limit > 0 for limit in panel.limits)
+            assert len(panel.names) == 4 and all(panel.names)
+            assert np.isfinite(panel.scaling)
         case Readout():
             assert panel.rows
             for row in panel.rows:
                 assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
-    if not isinstance(panel, Lines | Readout):
+    if not isinstance(panel, Lines | Machine | Readout):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])
 
@@ -205,6 +233,43 @@ def test_films_of_diverged_runs_fit_into_float32(name: str) -> None:
     body = np.frombuffer(data[4 + int.from_bytes(data[:4], "little") :], dtype="<f4")
     assert not np.isinf(body).any(), f"{np.isinf(body).sum()} of {len(body)} numbers overflowed on the way"
     header_of(film)
+
+
+def test_the_machine_stands_two_rows_tall_beside_its_curves() -> None:
+    film = layer_film()
+    machine, *beside = film.panels
+    assert isinstance(machine, Machine)
+    assert (machine.row, machine.tall, machine.span) == (0, 2, 9)
+    assert [(panel.row, panel.span) for panel in beside] == [(0, 3), (1, 3)]
+    assert film.autoplay
+    assert [name for name in FILMS if FILMS[name](steps=1).autoplay] == ["layer_flow"]
+
+
+def test_the_check_of_machines_can_fail() -> None:
+    film = layer_film()
+    machine, *beside = film.panels
+    assert isinstance(machine, Machine)
+    for broken in (
+        replace(film, phases=film.phases[1:]),
+        replace(film, phases=()),
+        replace(film, phases=(film.phases[0][1:], *film.phases[1:])),
+        replace(film, phases=tuple(told[1:] for told in film.phases)),
+        *(
+            replace(film, panels=(replace(machine, **change), *beside))
+            for change in (
+                {"tall": 1},
+                {"W": np.broadcast_to(machine.W, (len(film.values), *machine.W.shape))},
+                {"A": machine.A[1:]},
+                {"B": machine.B[0]},
+                {"x": machine.x[1:]},
+                {"target": machine.x},
+                {"limits": (*machine.limits[:-1], 0.0)},
+                {"limits": machine.limits[1:]},
+            )
+        ),
+    ):
+        with pytest.raises(AssertionError):
+            whole(broken)
 
 
 def test_the_check_of_films_can_fail() -> None:

@@ -40,8 +40,10 @@ def test_with_b_zero_only_b_moves_first(plain: tuple[Run, GradientFlow]) -> None
     assert "∇A is exactly 0 because B = 0" in film(record).narration[0]
     assert "∇A wakes up" in film(record).narration[1]
     said = takeaway(record)
-    assert f"‖∇A‖ was exactly 0 and ‖∇B‖ was {number(record.grad_B_norm[0])}: only B moved" in said
-    assert "From step 1 on A" in said
+    assert f"At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {number(record.grad_B_norm[0])}. Who had moved: " in said
+    assert "Who had moved: B after step 1, A after step 2." in said
+    assert record.travelled_B[0] == record.travelled_A[1] == 0.0
+    assert min(record.travelled_B[1], record.travelled_A[2]) > 0
     assert f"peaked at step {np.argmax(record.grad_A_norm)}," in said
 
 
@@ -52,7 +54,11 @@ def test_with_a_zero_only_a_moves_first() -> None:
     assert record.update_A[0] > 0
     assert "∇B is exactly 0 because A = 0" in film(record).narration[0]
     assert "∇B wakes up" in film(record).narration[1]
-    assert f"‖∇A‖ was {number(record.grad_A_norm[0])}: only A moved" in takeaway(record)
+    assert record.travelled_A[0] == record.travelled_B[1] == 0.0
+    assert min(record.travelled_A[1], record.travelled_B[2]) > 0
+    said = takeaway(record)
+    assert f"At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {number(record.grad_A_norm[0])}. Who had moved: " in said
+    assert "Who had moved: A after step 1, B after step 2." in said
 
 
 def test_two_zeros_never_learn() -> None:
@@ -136,7 +142,35 @@ def test_warm_up_makes_both_wait() -> None:
     assert "warm-up starts at learning rate 0, so B waits too" in texts[0]
     assert "because B is still 0" in texts[1]
     assert "∇A wakes up" in texts[2]
-    assert "From step 2 on A" in takeaway(record)
+    assert record.travelled_B[1] == record.travelled_A[2] == 0.0
+    assert min(record.travelled_B[2], record.travelled_A[3]) > 0
+    assert "Who had moved: B after step 2, A after step 3." in takeaway(record)
+
+
+def test_a_frozen_factor_is_never_said_to_have_moved() -> None:
+    _, record = flow(frozen="A")
+    assert not record.travelled_A.any()
+    assert record.grad_A_norm[1] > 0, "it has a gradient all the same"
+    assert "Who had moved: B after step 1." in takeaway(record)
+    _, record = flow(frozen="B")
+    assert not record.travelled_A.any() and not record.travelled_B.any()
+    assert "Nothing has moved." in takeaway(record)
+
+
+def test_weight_decay_moves_both_at_once() -> None:
+    _, record = flow(optimizer="adamw", weight_decay=0.1)
+    assert min(record.travelled_A[1], record.travelled_B[1]) > 0
+    assert "Who had moved: A after step 1, B after step 1." in takeaway(record)
+
+
+def test_every_gradient_says_its_largest_entry(plain: tuple[Run, GradientFlow]) -> None:
+    _, record = plain
+    said = {panel.title: panel.caption for panel in film(record).panels if getattr(panel, "hatched", False)}
+    expected = [
+        tuple(f"largest now: {number(np.abs(m).max())}" for m in x) for x in (record.G, record.grad_B, record.grad_A)
+    ]
+    assert list(said.values()) == expected
+    assert expected[2][0] == "largest now: 0"
 
 
 def test_the_hand_over_is_marked(plain: tuple[Run, GradientFlow]) -> None:

@@ -13,6 +13,7 @@ from lora_viz.training import train
 from lora_viz.views.merge_check import MergeCheck, film, merge_check, plot_merge_check, table, takeaway
 
 SQUARE = Experiment(d_in=11, d_out=11, target_rank=3, rank=3, alpha=7.5, lr=0.02, steps=50, seed=3)
+SHORT = ("fp64", "fp32", "fp16", "bf16")
 SIZES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 2.0)
 
 
@@ -32,16 +33,29 @@ def test_costs(record: MergeCheck) -> None:
     assert odd[1:] == (5, 91, 91 + 5 * 20, 91)
 
 
-def test_takeaway_is_the_report_at_one_thousandth(record: MergeCheck) -> None:
+@pytest.mark.parametrize("shown", DTYPES)
+def test_takeaway_is_the_report_at_one_thousandth(shown: str) -> None:
+    record = checked(shown)
     m, said = record.report, takeaway(record)
     assert m.sizes[2] == 1e-3
     assert "nan" not in said
-    assert f"float64 ({number(m.relative_difference[2, 0])} relative)" in said
-    assert f"bfloat16 ({number(m.relative_difference[2, 3])})" in said
-    assert "‖ΔW‖ = 0.001·‖W‖" in said
-    assert f"{100 * m.unchanged[2, 3]:.0f} % of the bfloat16 weights do not change" in said
-    assert f"{100 * m.lost[2, 3]:.0f} % wrong" in said
-    assert f"float32 drifts by up to {number(m.unmerge_drift[:, 1].max())}" in said
+    told = sorted({0, DTYPES.index(shown), 3})  # the best, the worst and the one asked for, once each
+    outputs = ", ".join(f"{number(m.relative_difference[2, i])} in {SHORT[i]}" for i in told)
+    assert said.startswith(
+        "In this experiment, at ‖ΔW‖ = 0.001·‖W‖, merged and unmerged outputs agree to each format's rounding "
+        f"(relative difference {outputs})."
+    )
+    for i in told:  # which is true: within one unit in the last place of each format
+        assert m.relative_difference[2, i] < 2.0 ** -(52, 23, 10, 7)[i]
+    assert m.lost[2, 3] > 0.5 > m.lost[2, 2] > 0.01 > m.lost[2, 1]
+    assert (
+        f"But in bf16 {100 * m.unchanged[2, 3]:.0f} % of the weights did not change at all, and the ΔW that arrived is "
+        f"{100 * m.lost[2, 3]:.0f} % wrong: rounding has eaten most of it."
+    ) in said
+    assert said.count("% wrong") == 1 + (shown == "float16")
+    assert (f"In fp16 the ΔW that arrived is {100 * m.lost[2, 2]:.0f} % wrong." in said) == (shown == "float16")
+    drift = number(m.unmerge_drift[:, 1].max())
+    assert said.endswith(f"Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.")
 
 
 @pytest.mark.parametrize("shown", DTYPES)
@@ -50,11 +64,10 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
     m, i, picture = record.report, DTYPES.index(shown), film(record)
     assert picture.start == 2
     assert len(picture.narration) == len(SIZES)
-    short = ("fp64", "fp32", "fp16", "bf16")[i]
     for t, text in enumerate(picture.narration):
-        assert short in text
+        assert SHORT[i] in text
         assert number(m.relative_difference[t, i]) in text
-        assert f"{100 * m.unchanged[t, i]:.3g} %" in text
+        assert f"; {number(100 * m.unchanged[t, i])} % of the weights did not change." in text
     curves, still = picture.panels[0].series, picture.panels[1].series
     for column, (a, b) in enumerate(zip(curves, still, strict=True)):
         np.testing.assert_array_equal(a.y, m.relative_difference[:, column])
@@ -69,7 +82,8 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
     rows = {row.label: row.text for row in picture.panels[2].rows}
     assert rows["largest output difference"] == tuple(number(v) for v in m.max_difference[:, i])
     assert rows["largest drift after unmerging"] == tuple(number(v) for v in m.unmerge_drift[:, i])
-    assert rows["a token costs: unmerged, merged"] == (f"+{100 * 66 / 121:.1f} %, +0 %",)
+    assert rows["ΔW that arrived is wrong by"] == tuple(f"{number(100 * v)} %" for v in m.lost[:, i])
+    assert rows["cost of a token, unmerged / merged"] == (f"+{100 * 66 / 121:.1f} % / +0 %",)
 
 
 def test_figure(record: MergeCheck) -> None:

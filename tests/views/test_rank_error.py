@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.film import HeatMap, Readout
 from lora_viz.run import Run
 from lora_viz.style import number
 from lora_viz.tasks import target_spectrum
@@ -187,6 +188,47 @@ def test_every_init(init: str) -> None:
         assert [k.numerical for k in record.kinds] == [0, 0, 0]
 
 
+def pictures_of_ranks(record: RankError) -> tuple[list[float], tuple[str, ...], tuple[str, ...], dict[str, object]]:
+    """The colour ranges, the captions of what is captured and left out, and the four kinds of rank."""
+    panels = film(record).panels
+    maps = [p for p in panels if isinstance(p, HeatMap)]
+    captured, left = (p.caption for p in maps if p.title != maps[0].title)
+    (kinds,) = ({row.label: row.text for row in p.rows} for p in panels if isinstance(p, Readout))
+    return [float(p.limit) for p in maps], captured, left, dict(kinds)
+
+
+def test_narration_and_captions(round_run: Run) -> None:
+    record = rank_error(round_run)
+    told = film(record).narration
+    assert told[0] == "Rank 0: no update, all of the error is left."
+    for t in range(1, 6):
+        got, least, clean = (
+            "0 %" if v < 1e-9 else f"{number(100 * v)} %"
+            for v in (record.trained[1, t], record.floor[t], record.clean[1, t])
+        )
+        r = record.rank[t]
+        assert told[t] == (
+            f"Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}. "
+            f"Without the noise it would be {clean}."
+        )
+    assert "can leave less than 0 %." in told[-1], "rounding is not an error left"
+    assert not any("noise" in text for text in film(rank_error(swept(replace(ODD, noise=0.0, steps=5)))).narration)
+    _, captured, left, _ = pictures_of_ranks(record)
+    missing = [np.sum((d - record.fitted) ** 2) / np.sum(record.fitted**2) for d in record.delta]
+    assert captured == tuple(f"{100 * (1 - m):.1f} % of ‖M‖²" for m in missing)
+    assert left == tuple(f"{100 * m:.1f} % of ‖M‖²" for m in missing)
+
+
+def test_only_a_well_trained_sweep_speaks_of_fitted_noise(lesson: RankError) -> None:
+    assert "fits the noise" in takeaway(lesson)
+    short = rank_error(swept(replace(ODD, steps=5)))
+    assert float(np.max(short.trained[1] - short.floor)) > 0.02
+    assert "fits the noise" not in takeaway(short)
+    right = rank_error(swept(ODD, (1, 2, 3)))  # no rank beyond the true one, so nothing gets worse
+    assert int(np.argmin(right.clean[1])) == 3
+    assert "fits the noise" not in takeaway(right)
+
+
 def test_who_diverged_is_left_out() -> None:
     good = [replace(ODD, rank=rank, init_seed=seed) for rank in (1, 2) for seed in (0, 1, 2)]
     hot = {1: {0}, 2: {0, 1, 2}}
@@ -195,11 +237,27 @@ def test_who_diverged_is_left_out() -> None:
     record = rank_error(run)
     assert record.diverged == 4
     assert np.isfinite(record.trained[:, 1]).all() and np.isnan(record.trained[:, 2]).all()
+    for row, rank in ((1, 1), (2, 2)):  # seed 0, whose update is drawn, diverged at both ranks
+        assert np.isnan(record.delta[row]).all() and np.isnan(record.sigma[row, :rank]).all()
+        assert record.kinds[row][:2] == (rank, 0) and np.isnan(record.kinds[row][2:]).all()
+    assert not record.delta[0].any() and not record.sigma[0].any()
     assert calm.trained[0, 1] * (1 - 1e-9) <= record.trained[0, 1] <= record.trained[2, 1]
     assert record.trained[2, 1] <= calm.trained[2, 1] * (1 + 1e-9)
     said = takeaway(record)
     assert "4 adapters diverged" in said and "nan" not in said
-    assert "every seed diverged" in film(record).narration[2]
+    picture = film(record)
+    assert picture.narration[2] == "Rank 2: every seed diverged; lower the learning rate."
+    assert "at every rank" not in said
+    fitted, captured, left_out, kinds = pictures_of_ranks(record)
+    assert captured == ("0.0 % of ‖M‖²", "diverged", "diverged")
+    assert left_out == ("100.0 % of ‖M‖²", "diverged", "diverged")
+    assert kinds == {
+        "bound r": ("0", "1", "2"),
+        "numerical (σ > 10⁻⁶ σ₁)": ("0", "—", "—"),
+        "effective (entropy of σ)": ("—", "—", "—"),
+        "stable (‖·‖²/σ₁²)": ("—", "—", "—"),
+    }
+    assert np.isfinite(fitted).all(), "one scale for all, whoever diverged"
     assert isinstance(plot_rank_error(record), go.Figure)
     assert {len(column) for column in table(record).values()} == {3}
 

@@ -108,13 +108,17 @@ const machine = {
     // wires first: boxes stand on them
     const centre = (name) => { const b = plan.at[name]; return b.rows ? [X(b.x + b.cols / 2), Y(b.y + b.rows / 2)] : [X(b.x), Y(b.y)]; };
     for (const [from, to] of WIRES) {
-      const [x1, y1] = centre(from), [x2, y2] = centre(to), hot = lit && (lit.look.includes(from) || from === "base" || from === "sum") && (lit.make.includes(to) || to === "sum" || lit.look.includes(to));
+      const [x1, y1] = centre(from), [x2, y2] = centre(to);
+      const through = phase === 3 ? ["base", "sum"] : [];
+      const hot = lit && [...lit.look, ...through].includes(from) && [...lit.make, ...lit.look, ...through].includes(to);
       g.globalAlpha = lit ? (hot ? 1 : 0.2) : 0.7;
       g.strokeStyle = hot ? theme.ink : theme.faint; g.lineWidth = hot ? 3 : 1.6;
       g.beginPath(); g.moveTo(x1, y1); g.bezierCurveTo((x1 + x2) / 2, y1, (x1 + x2) / 2, y2, x2, y2); g.stroke();
     }
     g.globalAlpha = lit ? (phase === 3 ? 1 : 0.3) : 1;
-    const [sx, sy] = centre("sum");
+    const [sx, sy] = centre("sum"), [ux, uy] = centre("u");
+    g.fillStyle = theme.ink; g.textAlign = "left"; g.textBaseline = "middle"; g.font = `600 ${Math.max(11, cell * 0.8)}px ${theme.font}`;
+    g.fillText(`×${format(panel.scaling)}`, (ux + sx) / 2 + 5, (uy + sy) / 2 + cell);
     g.fillStyle = theme.paper; g.strokeStyle = theme.ink; g.lineWidth = 2;
     g.beginPath(); g.arc(sx, sy, cell * 0.62, 0, 7); g.fill(); g.stroke();
     g.fillStyle = theme.ink; g.textAlign = "center"; g.textBaseline = "middle"; g.font = `700 ${cell}px ${theme.font}`; g.fillText("+", sx, sy);

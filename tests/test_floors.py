@@ -12,6 +12,8 @@ FLOORS = {
     "lora_viz.spectra": 1,
     "lora_viz.style": 1,
     "lora_viz.film": 1,
+    "lora_viz.notation": 1,
+    "lora_viz.worked": 1,
     "lora_viz.lora": 2,
     "lora_viz.tasks": 2,
     "lora_viz.optim": 2,

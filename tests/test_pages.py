@@ -7,7 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted(ROOT.glob("pages/*.py"))
+WORKED = ("follow", "mistake")  # numbers, no player
+PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in WORKED]
 FIRST = {
     "machine": ("rank", "init", "frozen", "optimizer", "lr"),
     "bottleneck": ("rank", "d_in", "condition", "spectrum"),
@@ -130,3 +131,36 @@ def test_the_entry_point_opens_the_machine() -> None:
     at = AppTest.from_file(str(ROOT / "lora_viz" / "ui" / "navigation.py"), default_timeout=60).run()
     assert not at.exception
     assert at.title[0].value == "What happens inside one LoRA layer?"
+
+
+@pytest.mark.parametrize("name", WORKED)
+def test_a_worked_example_runs_alone(name: str) -> None:
+    at = opened(name)
+    assert at.title[0].value.endswith("?")
+    assert "What you saw." in words(at)
+    assert not at.error
+
+
+def test_own_numbers_are_worked_through_and_bad_ones_keep_the_last_good() -> None:
+    at = opened("follow")
+    before = words(at)
+    at.text_area(key="one_sample_x").set_value("[1, 0, 0]").run()
+    assert not at.exception
+    good = words(at)
+    assert good != before
+    for bad, sentence in (("1 0 zero", "x holds 'zero'"), ("[1, 2]", "W·x cannot be formed: W is 4×3 and x is 2×1")):
+        at.text_area(key="one_sample_x").set_value(bad).run()
+        assert not at.exception
+        assert at.error[0].value.startswith(sentence)
+        assert words(at) == good
+
+
+def test_mistakes_are_guessed_before_they_are_shown() -> None:
+    at = opened("mistake")
+    html = " ".join(element.proto.body for element in at.get("html"))
+    assert "−0.8" not in html
+    at.toggle(key="reveal").set_value(True).run()
+    assert not at.exception
+    html = " ".join(element.proto.body for element in at.get("html"))
+    assert "−0.8" in html
+    assert "2.21413629" in words(at)

@@ -10,6 +10,8 @@ st.set_page_config(page_title="LoRA Playground", layout="wide")
 st.navigation(
     [
         st.Page(_PAGES / "machine.py", title="The machine", default=True),
+        st.Page(_PAGES / "follow.py", title="Follow one vector"),
+        st.Page(_PAGES / "mistake.py", title="Find the mistake"),
         st.Page(_PAGES / "bottleneck.py", title="Bottleneck"),
         st.Page(_PAGES / "rank.py", title="Rank"),
         st.Page(_PAGES / "gradient_flow.py", title="Gradient flow"),

@@ -16,7 +16,7 @@ from lora_viz.film import Film
 from lora_viz.ui.controls import Asked, Control, ask
 from lora_viz.ui.player import play
 
-__all__ = ["close_lesson", "open_lesson", "show_film"]
+__all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 
 # Streamlit leaves a hand's breadth above the title; a projector has no room for that. A large one wants large type.
 _STYLE = """<style>
@@ -46,6 +46,15 @@ def open_lesson(
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
     return asked, right
+
+
+def open_worked(title: str, claim: str) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Draw title and claim of a worked example; answer with the places for the controls and for the numbers."""
+    st.html(_STYLE)
+    st.title(title, anchor=False)
+    st.markdown(claim)
+    left, right = st.columns([1, 4.4], gap="medium")
+    return left, right
 
 
 def show_film(where: DeltaGenerator, film: Film, takeaway: str) -> None:

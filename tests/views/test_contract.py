@@ -23,9 +23,9 @@ from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
 from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, rank_error
 
-VIEWS = [
-    importlib.import_module(f"lora_viz.views.{module.name}") for module in pkgutil.iter_modules(lora_viz.views.__path__)
-]
+TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
+NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
+VIEWS = [importlib.import_module(f"lora_viz.views.{name}") for name in NAMES if name not in TABLES]
 SHORT = {"ids": lambda module: module.__name__.rpartition(".")[2]}
 
 
@@ -37,6 +37,16 @@ def records_of(view: ModuleType) -> list[type]:
 def first_parameter(function: Callable[..., object]) -> object:
     name = next(iter(inspect.signature(function).parameters))
     return typing.get_type_hints(inspect.unwrap(function))[name]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_written_from_its_record(name: str) -> None:
+    view = importlib.import_module(f"lora_viz.views.{name}")
+    (record,) = records_of(view)
+    written = [found for found in vars(view) if found.endswith("_html") and found not in ("matrix_html", "start_html")]
+    assert written
+    for found in (*written, "takeaway"):
+        assert first_parameter(getattr(view, found)) is record
 
 
 @pytest.mark.parametrize("view", VIEWS, **SHORT)

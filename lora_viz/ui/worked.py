@@ -1,0 +1,53 @@
+"""Which matrices does the visitor want worked through? Text in, a checked example out, the last good one kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from lora_viz.notation import plain
+from lora_viz.worked import VECTOR, VECTORS, Worked, WorkedError, parse_matrix
+
+__all__ = ["ask_worked"]
+
+_PRESETS = {"one_sample": VECTOR, "two_samples": VECTORS}
+_FIELDS = (("W", "W"), ("A", "A"), ("B", "B"), ("x", "X"), ("t", "T"))
+
+
+def ask_worked() -> Worked:
+    """Draw the choice of example and the fields for one's own numbers; answer with what can be worked through."""
+    preset = str(
+        st.pills(
+            "Samples",
+            tuple(_PRESETS),
+            default="one_sample",
+            key="samples",
+            bind="query-params",
+            required=True,
+            wrap=True,
+        )
+    )
+    start = _PRESETS[preset]
+    with st.expander("Your own numbers"):
+        st.caption("Rows of numbers, split by lines or semicolons, or a Python or NumPy list. Up to 6×6.")
+        texts = {
+            name: st.text_area(
+                name, _text(getattr(start, field)), key=f"{preset}_{name}", height=110, bind="query-params"
+            )
+            for name, field in _FIELDS
+        }
+        scaling = st.number_input("s = α/r", 0.0, 64.0, start.scaling, key=f"{preset}_s", bind="query-params")
+        lr = st.number_input("η", 0.0, 100.0, start.lr, key=f"{preset}_lr", format="%.4g", bind="query-params")
+    kept: dict[str, Worked] = st.session_state.setdefault("worked_through", {})
+    try:
+        W, A, B, X, T = (parse_matrix(texts[name], name) for name, _ in _FIELDS)
+        kept[preset] = replace(start, W=W, A=A, B=B, X=X, T=T, scaling=scaling, lr=lr)
+    except WorkedError as error:
+        st.error(f"{error} The last numbers that fitted are shown.")
+    return kept.get(preset, start)
+
+
+def _text(matrix: np.ndarray) -> str:
+    return "\n".join(" ".join(plain(v, 12).replace("−", "-") for v in row) for row in matrix)

@@ -1,0 +1,76 @@
+"""Follow one vector: every intermediate of a few steps, side by side, with its numbers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lora_viz.notation import STYLE, matrix_html, plain
+from lora_viz.spectra import ranks
+from lora_viz.style import number
+from lora_viz.worked import WorkedStep
+
+__all__ = ["WorkedTable", "steps_html", "takeaway", "worked_table"]
+
+# Name on the screen, field of the step, colour: each factor over its gradient, then what lies between them.
+_ROWS = (
+    ("A", "A", "A"),
+    ("∇A = s·Bᵀ G", "grad_A", "A"),
+    ("B", "B", "B"),
+    ("∇B = s·G Aᵀ", "grad_B", "B"),
+    ("L = 1/(2n) Σ‖g‖²", "loss", ""),
+    ("W x", "base", "W"),
+    ("h = A x", "h", "A"),
+    ("u = B h", "u", "B"),
+    ("y = W x + s·u", "y", ""),
+    ("g = y − t", "g", ""),
+    ("ΔW = s·B A", "delta_weight", "delta"),
+    ("σ(ΔW)", "sigma", "delta"),
+)
+
+
+class WorkedTable(NamedTuple):
+    """The steps, and the numerical rank of ΔW after each."""
+
+    steps: tuple[WorkedStep, ...]
+    rank: tuple[int, ...]
+    samples: int
+
+
+def worked_table(steps: tuple[WorkedStep, ...], *, samples: int) -> WorkedTable:
+    """Put the ranks beside the steps."""
+    return WorkedTable(steps, tuple(ranks(s.sigma, bound=len(s.sigma)).numerical for s in steps), samples)
+
+
+def steps_html(record: WorkedTable) -> str:
+    """One column a step, one row a quantity."""
+    head = "".join(f"<th>step {k}</th>" for k in range(len(record.steps)))
+    body = []
+    for label, field, colour in _ROWS:
+        cells = "".join(f"<td>{_value(getattr(step, field), colour)}</td>" for step in record.steps)
+        identity = f' class="identity-{colour}"' if colour else ""
+        body.append(f'<tr class="row"><th{identity}>{label}</th>{cells}</tr>')
+    body.append(f'<tr class="row"><th>rank of ΔW</th>{"".join(f"<td>{r}</td>" for r in record.rank)}</tr>')
+    return f'{STYLE}<table class="worked"><tbody><tr><th></th>{head}</tr>{"".join(body)}</tbody></table>'
+
+
+def _value(value: float | np.ndarray, colour: str) -> str:
+    if isinstance(value, float):
+        return f"<b>{plain(value, 6)}</b>"
+    if value.ndim == 1:
+        return ", ".join(plain(v) for v in value)
+    return matrix_html(value, colour=colour)
+
+
+def takeaway(record: WorkedTable) -> str:
+    """What was seen, in the steps' own numbers."""
+    first, last = record.steps[0], record.steps[-1]
+    said = []
+    if not first.grad_A.any() and first.grad_B.any():
+        said.append("At step 0 every entry of ∇A is 0, because B is: the first update leaves A as it was.")
+    said.append(f"The loss went from {number(first.loss)} to {number(last.loss)} in {len(record.steps) - 1} steps.")
+    most = max(record.rank)
+    samples = "one sample" if record.samples == 1 else f"{record.samples} samples"
+    said.append(f"ΔW never had a higher rank than {most}: {samples}, {last.A.shape[0]} directions available.")
+    return " ".join(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 __all__ = [
     "PRINTED",
+    "PRINTED_COLUMNS",
     "PRINTED_STEP",
     "VECTOR",
     "VECTORS",
@@ -211,6 +212,8 @@ PRINTED = Worked(
     lr=0.1,
     rows=True,
 )
+# ... and with the very same matrices read as y = W_eff·x, which is another layer ...
+PRINTED_COLUMNS = replace(PRINTED, X=PRINTED.X.T, T=PRINTED.T.T, rows=False)
 # ... and what it prints as the result of one step: material for finding mistakes, never a source of numbers.
 PRINTED_STEP: dict[str, Matrix] = {
     "∇A": np.array([[0.1, 0.2, -1.7, 1.4], [0, 0, 0, 0]]),

@@ -5,7 +5,6 @@ import streamlit as st
 from lora_viz.ui.page import open_worked
 from lora_viz.ui.worked import ask_worked
 from lora_viz.views.worked_steps import steps_html, takeaway, worked_table
-from lora_viz.worked import work
 
 left, right = open_worked(
     "Follow one vector: what does a step compute?",
@@ -13,7 +12,7 @@ left, right = open_worked(
 )
 with left:
     example = ask_worked()
-record = worked_table(work(example, 3), samples=example.X.shape[1])
+record = worked_table(example, 3)
 with right:
     st.html(steps_html(record))
     st.markdown(f"**What you saw.** {takeaway(record)}")

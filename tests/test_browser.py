@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -511,3 +512,32 @@ def test_the_browsers_layer_is_pythons(blank: Page) -> None:
         }
         for name, value in expected.items():
             np.testing.assert_allclose(np.ravel(found[name]), np.ravel(value), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
+@pytest.mark.parametrize("path", ["follow", "mistake"])
+def test_a_worked_example_is_readable(
+    browser: Browser, address: str, path: str, size: tuple[int, int], scheme: Literal["light", "dark"]
+) -> None:
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{address}/{path}")
+    first = page.locator(".matrix").first
+    expect(first).to_be_visible(timeout=30_000)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    edges = page.locator(".matrix").evaluate_all("all => all.map((m) => m.getBoundingClientRect().right)")
+    assert max(edges) <= size[0], "no matrix is cut"
+    assert float(first.evaluate("m => parseFloat(getComputedStyle(m).fontSize)")) >= 15
+    context.close()
+
+
+def test_a_mistake_is_marked_and_revealed(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(f"{address}/mistake")
+    page.get_by_text("(1, 2): 0.2").click(timeout=30_000)
+    expect(page.locator(".matrix .found")).to_have_text("0.2")
+    page.get_by_text("Reveal", exact=True).click()
+    expect(page.get_by_text("1 of 8 entries are wrong; you marked 1 of them.")).to_be_visible()
+    expect(page.get_by_text("2.21413629")).to_be_visible()
+    page.close()

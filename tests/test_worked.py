@@ -11,7 +11,17 @@ import torch
 from lora_viz.views.find_mistake import comparison_html, mistakes, score, start_html, takeaway
 from lora_viz.views.worked_steps import steps_html, worked_table
 from lora_viz.views.worked_steps import takeaway as steps_takeaway
-from lora_viz.worked import PRINTED, PRINTED_STEP, VECTOR, VECTORS, Worked, WorkedError, parse_matrix, work
+from lora_viz.worked import (
+    PRINTED,
+    PRINTED_COLUMNS,
+    PRINTED_STEP,
+    VECTOR,
+    VECTORS,
+    Worked,
+    WorkedError,
+    parse_matrix,
+    work,
+)
 
 ORACLE = json.loads((Path(__file__).parent / "worked_examples.json").read_text())
 
@@ -42,14 +52,13 @@ def test_two_vectors_give_rank_two() -> None:
         close(step.grad_A, expected["grad_A"])
         close(step.grad_B, expected["grad_B"])
         close(step.delta_weight, expected["dW"])
-    assert worked_table(told, samples=2).rank == (0, 2, 2)
-    assert worked_table(work(VECTOR, 3), samples=1).rank == (0, 1, 1, 1)
+    assert worked_table(VECTORS, 2).rank == (0, 2, 2)
+    assert worked_table(VECTOR, 3).rank == (0, 1, 1, 1)
 
 
 @pytest.mark.parametrize("convention", ["row", "col"])
 def test_the_printed_example_in_both_conventions(convention: str) -> None:
-    columns = replace(PRINTED, X=PRINTED.X.T, T=PRINTED.T.T, rows=False)
-    first, then = work(PRINTED if convention == "row" else columns, 1)
+    first, then = work(PRINTED if convention == "row" else PRINTED_COLUMNS, 1)
     expected = ORACLE["doc003"][convention]
     close(first.delta_weight, ORACLE["doc003"]["dW0"])
     for name, value in {
@@ -122,13 +131,17 @@ def test_score_and_reveal() -> None:
 
 
 def test_the_table_and_its_words() -> None:
-    record = worked_table(work(VECTOR, 3), samples=1)
+    record = worked_table(VECTOR, 3)
     html = steps_html(record)
     assert html.count("<th>step") == 4
     assert "0.408375" in html
     assert "−0.2594" in html
     assert "every entry of ∇A is 0" in steps_takeaway(record)
     assert "higher rank than 1" in steps_takeaway(record)
+    rows = worked_table(PRINTED, 1)
+    assert "∇B = s·xᵀ(G Aᵀ)" in steps_html(rows)
+    assert rows.samples == worked_table(PRINTED_COLUMNS, 1).samples == 1
+    assert "η is too large" in steps_takeaway(worked_table(replace(VECTOR, B=np.full((4, 2), 1e6), lr=1e300), 3))
 
 
 def test_divergence_ends_the_table() -> None:

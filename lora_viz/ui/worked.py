@@ -8,11 +8,16 @@ import numpy as np
 import streamlit as st
 
 from lora_viz.notation import plain
-from lora_viz.worked import VECTOR, VECTORS, Worked, WorkedError, parse_matrix
+from lora_viz.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, Worked, WorkedError, parse_matrix
 
 __all__ = ["ask_worked"]
 
-_PRESETS = {"one_sample": VECTOR, "two_samples": VECTORS}
+_PRESETS = {
+    "one_sample": VECTOR,
+    "two_samples": VECTORS,
+    "printed_rows": PRINTED,
+    "printed_columns": PRINTED_COLUMNS,
+}
 _FIELDS = (("W", "W"), ("A", "A"), ("B", "B"), ("x", "X"), ("t", "T"))
 
 
@@ -23,7 +28,7 @@ def ask_worked() -> Worked:
             "Samples",
             tuple(_PRESETS),
             default="one_sample",
-            key="samples",
+            key="example",
             bind="query-params",
             required=True,
             wrap=True,

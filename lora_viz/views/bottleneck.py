@@ -247,8 +247,12 @@ def _narrate(record: Bottleneck, t: int) -> str:
         return (
             f"Step {step}: B's columns are almost parallel here, so the last direction of col(B) is hardly determined."
         )
-    a, b = number(record.angle_A[t]), number(record.angle_B[t])
-    return f"Step {step}: col(B) is {b}° away from the best directions to push, row(A) {a}° from the best to read."
+    a, b = _degrees(record.angle_A[t]), _degrees(record.angle_B[t])
+    return f"Step {step}: col(B) is {b} away from the best directions to push, row(A) {a} from the best to read."
+
+
+def _degrees(angle: float) -> str:
+    return "less than 0.001°" if angle < 1e-3 else f"{number(angle)}°"
 
 
 def takeaway(record: Bottleneck) -> str:
@@ -274,7 +278,7 @@ def takeaway(record: Bottleneck) -> str:
     return (
         first
         + second
-        + f" Training ended {number(b)}° from the best directions to push and {number(a)}° from the best to read."
+        + f" Training ended {_degrees(b)} from the best directions to push and {_degrees(a)} from the best to read."
     )
 
 

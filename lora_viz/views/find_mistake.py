@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from lora_viz.notation import STYLE, matrix_html, plain
-from lora_viz.worked import PRINTED, PRINTED_STEP, work
+from lora_viz.worked import PRINTED, PRINTED_COLUMNS, PRINTED_STEP, work
 
 __all__ = ["Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
 
@@ -42,7 +41,7 @@ class Mistakes(NamedTuple):
 def mistakes(name: str) -> Mistakes:
     """What is wrong in the printed matrix of this name (a key of PRINTED_STEP)?"""
     first, then = work(PRINTED, 1)
-    columns = work(replace(PRINTED, X=PRINTED.X.T, T=PRINTED.T.T, rows=False), 1)
+    columns = work(PRINTED_COLUMNS, 1)
     fields = {
         "∇A": (first.grad_A, columns[0].grad_A),
         "∇B": (first.grad_B, columns[0].grad_B),

@@ -183,7 +183,7 @@ def _narrate(record: LayerFlow, t: int) -> str:
     ):
         return f"Step {step}: B has left 0; A has not moved yet, but now ∇A is {number(float(a))}."
     size = number(float(record.scaling * np.linalg.norm(record.B[t] @ record.A[t])))
-    return f"Step {step}: ‖ΔW‖ is {size}, loss {number(float(record.loss[t]))}."
+    return f"Step {step}: ‖ΔW‖ is {size}, the loss over all samples {number(float(record.loss[t]))}."
 
 
 def _moves(factor: Float[np.ndarray, "T m n"], t: int, name: str) -> str:
@@ -231,6 +231,11 @@ def takeaway(record: LayerFlow) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged_at >= 0:
         return f"Training diverged after step {record.diverged_at}: lower the learning rate."
+    if np.ptp(record.loss) == 0:
+        return (
+            f"Nothing was learnt: the loss stayed at {number(float(record.loss[0]))} for {record.steps[-1]} steps, "
+            "because the factor that may move has a gradient of exactly 0."
+        )
     b, a = (number(float(np.linalg.norm(x[0]))) for x in (record.grad_B, record.grad_A))
     return (
         f"At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}. In {record.steps[-1]} steps of one sample each, W untouched, "

@@ -60,7 +60,7 @@ def film(record: MergeCheck) -> Film:
         panels=(
             Lines(
                 title="Outputs, merged against unmerged",
-                y_label="relative difference",
+                y_label="relative",
                 scale="log",
                 x_scale="log",
                 span=4,
@@ -68,7 +68,7 @@ def film(record: MergeCheck) -> Film:
             ),
             Lines(
                 title="Weights that did not change at all",
-                y_label="share of all weights",
+                y_label="share",
                 x_scale="log",
                 span=4,
                 series=by_dtype(m.unchanged),

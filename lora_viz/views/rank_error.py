@@ -233,7 +233,7 @@ def _narrate(record: RankError, t: int) -> str:
     got, least = _percent(float(left)), _percent(float(floor))
     said = f"Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}."
     if record.noise:
-        said += f" Without the noise it would be {_percent(float(record.clean[1, t]))}."
+        said += f" Against the clean target: {_percent(float(record.clean[1, t]))}."
     return said
 
 

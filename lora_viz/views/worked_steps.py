@@ -9,7 +9,7 @@ import numpy as np
 from lora_viz.notation import STYLE, matrix_html, plain
 from lora_viz.spectra import ranks
 from lora_viz.style import number
-from lora_viz.worked import WorkedStep
+from lora_viz.worked import Worked, WorkedStep, work
 
 __all__ = ["WorkedTable", "steps_html", "takeaway", "worked_table"]
 
@@ -29,25 +29,40 @@ _ROWS = (
     ("σ(ΔW)", "sigma", "delta"),
 )
 
+# The same in the row-vector form, where B projects down and A up.
+_IN_ROWS = {
+    "W x": "x W",
+    "h = A x": "h = x B",
+    "u = B h": "u = h A",
+    "y = W x + s·u": "y = x W + s·u",
+    "∇A = s·Bᵀ G": "∇A = s·(x B)ᵀ G",
+    "∇B = s·G Aᵀ": "∇B = s·xᵀ(G Aᵀ)",
+}
+
 
 class WorkedTable(NamedTuple):
-    """The steps, and the numerical rank of ΔW after each."""
+    """The steps, the numerical rank of ΔW after each, and how the example is written."""
 
     steps: tuple[WorkedStep, ...]
     rank: tuple[int, ...]
     samples: int
+    rows: bool
 
 
-def worked_table(steps: tuple[WorkedStep, ...], *, samples: int) -> WorkedTable:
-    """Put the ranks beside the steps."""
-    return WorkedTable(steps, tuple(ranks(s.sigma, bound=len(s.sigma)).numerical for s in steps), samples)
+def worked_table(example: Worked, steps: int) -> WorkedTable:
+    """Work the example through and put the ranks beside the steps."""
+    told = work(example, steps)
+    samples = example.X.shape[0] if example.rows else example.X.shape[1]
+    rank = tuple(ranks(s.sigma, bound=len(s.sigma)).numerical for s in told)
+    return WorkedTable(told, rank, samples, example.rows)
 
 
 def steps_html(record: WorkedTable) -> str:
     """One column a step, one row a quantity."""
     head = "".join(f"<th>step {k}</th>" for k in range(len(record.steps)))
     body = []
-    for label, field, colour in _ROWS:
+    for name, field, colour in _ROWS:
+        label = _IN_ROWS.get(name, name) if record.rows else name
         cells = "".join(f"<td>{_value(getattr(step, field), colour)}</td>" for step in record.steps)
         identity = f' class="identity-{colour}"' if colour else ""
         body.append(f'<tr class="row"><th{identity}>{label}</th>{cells}</tr>')
@@ -69,6 +84,8 @@ def takeaway(record: WorkedTable) -> str:
     said = []
     if not first.grad_A.any() and first.grad_B.any():
         said.append("At step 0 every entry of ∇A is 0, because B is: the first update leaves A as it was.")
+    if len(record.steps) == 1:
+        return " ".join([*said, "The first step already leaves the numbers that can be written: η is too large."])
     said.append(f"The loss went from {number(first.loss)} to {number(last.loss)} in {len(record.steps) - 1} steps.")
     most = max(record.rank)
     samples = "one sample" if record.samples == 1 else f"{record.samples} samples"

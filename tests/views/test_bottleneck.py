@@ -18,6 +18,10 @@ LESSON = Experiment(
 ODD = replace(LESSON, d_in=7, d_out=5, rank=3, alpha=7.5, steps=60)  # no transpose hides; s = 2.5
 
 
+def degrees(angle: float) -> str:
+    return "less than 0.001°" if angle < 1e-3 else f"{number(angle)}°"
+
+
 def trained(e: Experiment) -> Run:
     return train(Sweep((e,)))
 
@@ -140,9 +144,9 @@ def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
     narration = film(record).narration
     assert len(narration) == len(record.steps) == 21
     assert narration[0] == "Step 0: B is 0, so every Δy is exactly 0: nowhere to push yet."
-    a, b = number(record.angle_A[-1]), number(record.angle_B[-1])
+    a, b = record.angle_A[-1], record.angle_B[-1]
     wide = np.linalg.svd(run.B[0], compute_uv=False)
-    told = f"Training ended {b}° from the best directions to push and {a}° from the best to read."
+    told = f"Training ended {degrees(b)} from the best directions to push and {degrees(a)} from the best to read."
     assert (told in said) == ("Training ended" in said) == (rank < d_out)
     for t in range(1, 21):
         if wide[t, -1] <= 1e-9 * wide[t, 0]:  # Adam's first step moves every entry by η: the columns are parallel
@@ -153,8 +157,8 @@ def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
         elif wide[t, -1] / wide[t, 0] < 0.02:
             expected = "B's columns are almost parallel here, so the last direction of col(B) is hardly determined."
         else:
-            a, b = number(record.angle_A[t]), number(record.angle_B[t])
-            expected = f"col(B) is {b}° away from the best directions to push, row(A) {a}° from the best to read."
+            a, b = degrees(record.angle_A[t]), degrees(record.angle_B[t])
+            expected = f"col(B) is {b} away from the best directions to push, row(A) {a} from the best to read."
         assert narration[t] == f"Step {t}: {expected}"
     if (d_in, d_out, rank) == (3, 3, 2):
         assert "almost parallel" in narration[-1]

@@ -209,7 +209,7 @@ def test_narration_and_captions(round_run: Run) -> None:
         r = record.rank[t]
         assert told[t] == (
             f"Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}. "
-            f"Without the noise it would be {clean}."
+            f"Against the clean target: {clean}."
         )
     assert "can leave less than 0 %." in told[-1], "rounding is not an error left"
     assert not any("noise" in text for text in film(rank_error(swept(replace(ODD, noise=0.0, steps=5)))).narration)

@@ -59,7 +59,7 @@ function machineLayout(m, n, r, rows) {
   const right = n + 3 + m + 1.6 + m + 1.8;
   put("delta", right, top, m, n);
   put("A", n + 3, low, r, n); put("gradA", n + 3 + r + 1.8, low, r, n); put("h", n + 3 + m + 1.6, low + n / 2 - 0.5, r, 1);
-  put("B", right, low, m, r); put("gradB", right, low + r + 1.7, m, r); put("u", right, low + 2 * r + 3.4, m, 1);
+  put("B", right, low, m, r); put("u", right, low + r + 1.7, m, 1); put("gradB", right, low + r + 4.4, m, r);
   at.sum = { x: right + m + 1.5, y: mid };
   ["y", "target", "g"].forEach((name, i) => put(name, right + m + 3, mid - 3.2 + 2.2 * i, m, 1));
   return { at, width: right + 2 * m + 3.4, height: low + Math.max(n, 2 * r + 4.4) + 0.6 };
@@ -73,6 +73,8 @@ const LIT = [
 ];
 const WIRES = [["x", "W"], ["W", "base"], ["base", "sum"], ["x", "A"], ["A", "h"], ["h", "B"], ["B", "u"], ["u", "sum"], ["sum", "y"]];
 const BOXES = ["x", "W", "base", "A", "h", "B", "u", "delta", "y", "target", "g", "gradA", "gradB"];
+// Rounding is no singular value.
+const nearZero = (v, _, all) => (v > 0 && v < 1e-12 * (all[0] || 1) ? "≈ 0" : format(v));
 const sub = (n) => [...String(n)].map((d) => "₀₁₂₃₄₅₆₇₈₉"[d]).join("");
 
 function machineFacts(panel, t, cache) {
@@ -103,7 +105,7 @@ const machine = {
     const [lW, lA, lB, lD, lgA, lgB, lx, ly] = panel.limits;
     const limits = { x: lx, W: lW, base: ly, A: lA, h: lx, B: lB, u: ly, delta: lD, y: ly, target: ly, g: ly, gradA: lgA, gradB: lgB };
     const [nW, nA, nB, nD] = panel.names;
-    const labels = { x: "x", W: `${nW} ❄`, base: panel.rows ? "x W" : "W x", A: nA, h: "h", B: nB, u: "u", delta: nD, y: "y", target: "t", g: "g", gradA: "∇A", gradB: "∇B" };
+    const labels = { x: "x", W: `${nW} ❄`, base: panel.rows ? `x ${nW}` : `${nW.length > 3 ? "W" : nW} x`, A: nA, h: "h", B: nB, u: "u", delta: nD, y: "y", target: "t", g: "g", gradA: "∇A", gradB: "∇B" };
     const colours = { x: "ink", W: "W", base: "W", A: "A", h: "A", B: "B", u: "B", delta: "delta", y: "ink", target: "clean", g: "alarm", gradA: "A", gradB: "B" };
     // wires first: boxes stand on them
     const centre = (name) => { const b = plan.at[name]; return b.rows ? [X(b.x + b.cols / 2), Y(b.y + b.rows / 2)] : [X(b.x), Y(b.y)]; };
@@ -113,12 +115,20 @@ const machine = {
       const hot = lit && [...lit.look, ...through].includes(from) && [...lit.make, ...lit.look, ...through].includes(to);
       g.globalAlpha = lit ? (hot ? 1 : 0.2) : 0.7;
       g.strokeStyle = hot ? theme.ink : theme.faint; g.lineWidth = hot ? 3 : 1.6;
-      g.beginPath(); g.moveTo(x1, y1); g.bezierCurveTo((x1 + x2) / 2, y1, (x1 + x2) / 2, y2, x2, y2); g.stroke();
+      const b1 = plan.at[from], b2 = plan.at[to];
+      g.beginPath();
+      if (from === "base") { // below ΔW, which it does not pass through
+        g.moveTo(x1, Y(b1.y + b1.rows)); g.lineTo(x1, y2); g.lineTo(x2, y2);
+      } else if (from === "B" && !panel.rows) { // below ∇B
+        const floor = Y(b1.y + b1.rows + 1.1);
+        g.moveTo(x1 + cell * 0.8, Y(b1.y + b1.rows)); g.lineTo(x1 + cell * 0.8, floor); g.lineTo(x2, floor); g.lineTo(x2, Y(b2.y + b2.rows));
+      } else { g.moveTo(x1, y1); g.bezierCurveTo((x1 + x2) / 2, y1, (x1 + x2) / 2, y2, x2, y2); }
+      g.stroke();
     }
     g.globalAlpha = lit ? (phase === 3 ? 1 : 0.3) : 1;
-    const [sx, sy] = centre("sum"), [ux, uy] = centre("u");
+    const [sx, sy] = centre("sum");
     g.fillStyle = theme.ink; g.textAlign = "left"; g.textBaseline = "middle"; g.font = `600 ${Math.max(11, cell * 0.8)}px ${theme.font}`;
-    g.fillText(`×${format(panel.scaling)}`, (ux + sx) / 2 + 5, (uy + sy) / 2 + cell);
+    g.fillText(`×${format(panel.scaling)}`, sx + cell * 0.2, sy + cell * 1.5);
     g.fillStyle = theme.paper; g.strokeStyle = theme.ink; g.lineWidth = 2;
     g.beginPath(); g.arc(sx, sy, cell * 0.62, 0, 7); g.fill(); g.stroke();
     g.fillStyle = theme.ink; g.textAlign = "center"; g.textBaseline = "middle"; g.font = `700 ${cell}px ${theme.font}`; g.fillText("+", sx, sy);
@@ -145,7 +155,7 @@ const machine = {
     const a = plan.at.A;
     cache.chips = [];
     for (let k = 0; k < r; k++) {
-      const cx = panel.rows ? X(a.x + k + 0.5) : X(a.x - 0.75), cy = panel.rows ? Y(a.y + a.rows + 0.75) : Y(a.y + k + 0.5), radius = Math.max(8, cell * 0.42);
+      const cx = panel.rows ? X(a.x + k + 0.5) : X(a.x - 0.75), cy = panel.rows ? Y(a.y + a.rows + 1.7) : Y(a.y + k + 0.5), radius = Math.max(8, cell * 0.42);
       cache.chips.push([cx, cy, radius + 3]);
       g.globalAlpha = lit ? 0.4 : 1;
       g.beginPath(); g.arc(cx, cy, radius, 0, 7);
@@ -170,7 +180,7 @@ const machine = {
     g.font = `${f * 0.95}px ${theme.font}`; g.textAlign = "left"; g.textBaseline = "bottom";
     const changed = facts.off.size || cache.edited;
     g.fillStyle = changed ? theme.alarm : theme.ink;
-    const sigma = facts.sigma.map(format).join(", ");
+    const sigma = facts.sigma.map(nearZero).join(", ");
     g.fillText(fit(g, changed ? `By hand, not trained: σ(ΔW) ${sigma}` : `s = ${format(panel.scaling)} · colours ±${format(lD)} for ΔW, ±${format(lA)} for A, ±${format(lB)} for B · σ(ΔW) ${sigma}`, box.width - 4), 2, box.height - 3);
   },
   // Which cells belong to the one under the hand?
@@ -258,13 +268,24 @@ const machine = {
       const k = Number(event.key) - 1;
       cache.off.has(k) ? cache.off.delete(k) : cache.off.add(k);
     } else return null;
-    return machine.explain(cache.cursor, facts, panel.scaling);
+    return machine.tell(panel, t, cache);
+  },
+  // What the cell under the hand says now, after whatever was changed.
+  tell(panel, t, cache) {
+    if (!cache.cursor) return null;
+    return machine.explain(cache.cursor, machineFacts(panel, t, cache), panel.scaling);
+  },
+  // What a hand has made of the step, in place of the narration.
+  byHand(panel, t, cache) {
+    if (!cache.edited && !(cache.off && cache.off.size)) return null;
+    const { delta, loss } = machineFacts(panel, t, cache);
+    return `Changed by hand: ‖ΔW‖ is now ${format(Math.hypot(...delta))}, this sample's loss ${format(loss)}. The charts show the trained run.`;
   },
   forget(cache) { cache.edited = null; if (cache.off) cache.off.clear(); },
   say(panel, t, film, cache) {
     const facts = (cache && cache.facts) || machineFacts(panel, t, {});
     const changed = cache && (cache.edited || (cache.off && cache.off.size)) ? "changed by hand, " : "";
-    return `${changed}W ${facts.m} by ${facts.n} frozen, A ${facts.r} by ${facts.n}, B ${facts.m} by ${facts.r}, loss of this sample ${format(facts.loss)}, singular values of ΔW ${facts.sigma.map(format).join(", ")}`;
+    return `${changed}W ${facts.m} by ${facts.n} frozen, A ${facts.r} by ${facts.n}, B ${facts.m} by ${facts.r}, loss of this sample ${format(facts.loss)}, singular values of ΔW ${facts.sigma.map(nearZero).join(", ")}`;
   },
 };
 

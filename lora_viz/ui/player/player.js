@@ -163,6 +163,11 @@ function tip(s, p, text) {
   if (!text) return;
   s.tip.textContent = text;
   const stage = s.find("stage").getBoundingClientRect(), r = p.canvas.getBoundingClientRect();
+  if (KINDS[p.panel.kind].tell) { // beside the picture, not over what it explains
+    s.tip.style.left = `${r.left - stage.left + 4}px`;
+    s.tip.style.top = `${r.bottom - stage.top - p.box.font * 3.2 + s.find("stage").offsetTop}px`;
+    return;
+  }
   s.tip.style.left = `${Math.min(r.left - stage.left + p.hover[0] + 14, stage.width - s.tip.offsetWidth - 4)}px`;
   s.tip.style.top = `${r.top - stage.top + p.hover[1] + 16}px`;
 }
@@ -239,9 +244,14 @@ function draw(s) {
   const where = s.film.axis.length > 5 ? format(value) : `${format(value)} of ${format(last)}`;
   s.find("where").textContent = where;
   scrub.setAttribute("aria-valuetext", `${s.film.axis} ${where}`);
-  const told = s.film.phase && s.film.phases[s.t] && s.film.phases[s.t][s.film.phase - 1];
+  const byHand = s.panels.map((p) => KINDS[p.panel.kind]?.byHand?.(p.panel, s.t, p.cache)).find(Boolean);
+  const told = byHand || s.film.phase && s.film.phases[s.t] && s.film.phases[s.t][s.film.phase - 1];
   if (told) s.find("narration").textContent = told;
   else if (s.film.narration.length) s.find("narration").textContent = s.film.narration[Math.min(s.t, s.film.narration.length - 1)];
+  for (const p of s.panels) {
+    const now = p.hover && KINDS[p.panel.kind]?.tell?.(p.panel, s.t, p.cache);
+    if (now) tip(s, p, now);
+  }
   s.drawn += 1;
   const mark = s.root.dataset;
   mark.frame = s.t; mark.frames = s.film.values.data.length; mark.value = value; mark.run = s.run; mark.drawn = s.drawn; mark.phase = s.film.phase || 0;

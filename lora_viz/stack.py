@@ -57,28 +57,41 @@ class StackedGradient:
         self.flat = like.new_empty(stack.total * (d_in + d_out))
         self.A, self.Bt = self.flat[:split].view(-1, d_in), self.flat[split:].view(-1, d_out)
         self.AC, self.Bs = torch.empty_like(self.A), torch.empty_like(self.Bt)
+        self.own = [[b.of(x) for x in (self.AC, self.Bs, self.A, self.Bt)] for b in stack.blocks]
+        self.transposed = [bs.transpose(1, 2) for _, bs, _, _ in self.own]
         self.grams = [[like.new_empty(b.bins, b.width, b.width) for _ in range(2)] for b in stack.blocks]
-        self.views = [[b.of(x) for x in (self.AC, self.Bs, self.A, self.Bt)] for b in stack.blocks]
+        self.seen: dict[int, tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]] = {}
+
+    def views(self, state: Float[Tensor, "flat"]) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+        """A and Bᵀ of a flat state, and each block of A with its transpose; made once for each place in memory."""
+        place = state.data_ptr()
+        if place not in self.seen:
+            split = self.A.numel()
+            A, Bt = state[:split].view_as(self.A), state[split:].view_as(self.Bt)
+            parts = [block.of(A) for block in self.blocks]
+            self.seen[place] = A, Bt, [(a, a.transpose(1, 2)) for a in parts]
+        return self.seen[place]
 
     def __call__(
         self,
-        A: Float[Tensor, "rows d_in"],
-        Bt: Float[Tensor, "rows d_out"],
+        state: Float[Tensor, "flat"],
         covariance: Float[Tensor, "d_in d_in"] | None,
         cross: Float[Tensor, "d_out d_in"],
         cross_transposed: Float[Tensor, "d_in d_out"],
     ) -> None:
-        """Write ∇A and ∇Bᵀ into ``self.A`` and ``self.Bt``."""
+        """Write ∇A and ∇Bᵀ at this state, A rows before Bᵀ rows, into ``self.A`` and ``self.Bt``."""
+        A, Bt, parts = self.views(state)
         torch.mul(Bt, self.scaling, out=self.Bs)
         if covariance is not None:
             torch.mm(A, covariance, out=self.AC)
         torch.mm(self.Bs, cross_transposed.T, out=self.A)  # both products with a transposed right side: the fast case
         torch.mm(A, cross.T, out=self.Bt)
-        for block, views, (gram_A, gram_B) in zip(self.blocks, self.views, self.grams, strict=True):
-            a = block.of(A)
-            ac, bs, grad_A, grad_Bt = views if covariance is not None else (a, *views[1:])
-            torch.bmm(ac, a.transpose(1, 2), out=gram_A)
-            torch.bmm(bs, bs.transpose(1, 2), out=gram_B)
+        for i, block in enumerate(self.blocks):
+            (a, at), (ac, bs, grad_A, grad_Bt), (gram_A, gram_B) = parts[i], self.own[i], self.grams[i]
+            if covariance is None:
+                ac = a
+            torch.bmm(ac, at, out=gram_A)
+            torch.bmm(bs, self.transposed[i], out=gram_B)
             if block.mask is not None:
                 gram_A *= block.mask
                 gram_B *= block.mask

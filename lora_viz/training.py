@@ -72,7 +72,7 @@ def _train(sweep: Sweep, device: str, records: int) -> Run:
     now = history[0]
     _fill(now, sweep, stack, split)
     for k in range(e.steps + 1):
-        gradient(now[:split].view(total, -1), now[split:].view(total, -1), *statistics.at(k))
+        gradient(now, *statistics.at(k))
         if k in slot:
             torch.linalg.vector_norm(gradient.A, dim=1, out=norms[0, slot[k]])
             torch.linalg.vector_norm(gradient.Bt, dim=1, out=norms[1, slot[k]])
@@ -83,6 +83,9 @@ def _train(sweep: Sweep, device: str, records: int) -> Run:
         after = history[slot[k + 1]] if k + 1 in slot else spare
         factor = schedule_factor(k, schedule=e.schedule, warmup=e.warmup, steps=e.steps)
         for rule in rules:
+            if len(rules) == 1:
+                rule.step(k, factor, now, gradient.flat, after)
+                continue
             part = slice(rule.segment.start, rule.segment.stop)
             here = now[part]
             rule.step(k, factor, here, gradient.flat[part], here if after is now else after[part])
@@ -247,8 +250,10 @@ class _Losses:
 
     def of(self, A: np.ndarray, B: np.ndarray, scaling: float) -> Float[np.ndarray, "T"]:
         a = A.astype(float) if self.round else A.astype(float) @ self.root
-        missing = scaling * B.astype(float) @ a - self.wanted
-        return self.least + 0.5 * np.sum(missing**2, axis=(1, 2))
+        missing = (scaling * B.astype(float)) @ a
+        missing -= self.wanted
+        flat = missing.reshape(len(missing), -1)
+        return self.least + 0.5 * np.einsum("ti,ti->t", flat, flat)
 
 
 def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:

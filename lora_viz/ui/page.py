@@ -13,7 +13,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
-from lora_viz.ui.controls import Asked, Control, ask
+from lora_viz.ui.asking import Asked, ask
+from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]

@@ -1,0 +1,172 @@
+"""What does the visitor ask for? Widgets bound to the URL, each under its field's own name; answers checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from lora_viz.experiment import Experiment, ExperimentError, nearest_possible, parse_field
+from lora_viz.training import available_devices
+from lora_viz.ui.controls import Control
+
+__all__ = ["Asked", "ask"]
+
+SEED_MOST = 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: an experiment, where to train it, the page's own view options, and what could not be used."""
+
+    experiment: Experiment
+    device: str
+    options: dict[str, Any]
+    notices: tuple[str, ...]
+
+
+def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tuple[Control, ...]) -> Asked:
+    """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
+
+    What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left.
+    """
+    _leave_the_other_lesson(lesson, (*first, *more))
+    notices: list[str] = []
+    values: dict[str, Any] = {}
+    for control in first:
+        values[control.name] = _widget(control, default, notices)
+    st.button("New seed", key="new_seed", on_click=_next_seed, width="stretch", help="Draws everything anew.")
+    with st.expander("More"):
+        for control in more:
+            values[control.name] = _widget(control, default, notices)
+        values["seed"] = _seed(default, notices)
+        device = _device()
+    fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
+    if "d_in" in fields:
+        fields["d_out"] = fields["d_in"]
+    experiment, reconciled = nearest_possible(default, fields)
+    _remember(lesson, values, default, (*first, *more))
+    options = {name: value for name, value in values.items() if name not in fields}
+    return Asked(experiment, device, options, (*notices, *reconciled))
+
+
+def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
+    memory: dict[str, dict[str, Any]] = st.session_state.setdefault("left_lessons", {})
+    last = st.session_state.get("lesson")
+    if last not in (None, lesson):
+        for name in {*(control.name for control in controls), "seed"}:
+            st.session_state.pop(name, None)
+            st.query_params.pop(name, None)
+        left = memory.get(lesson, {})
+        st.session_state["from_the_link"] = left.get("from_the_link", {})
+        for name, (value, text) in left.get("values", {}).items():
+            st.session_state[name] = value
+            if text is not None:
+                st.query_params[name] = text
+    st.session_state["lesson"] = lesson
+
+
+def _remember(lesson: str, values: dict[str, Any], default: Experiment, controls: tuple[Control, ...]) -> None:
+    """Each value with its text for the URL, none where it is the default."""
+    usual = {c.name: _initial(c, default) for c in controls} | {"seed": default.seed}
+    own = st.session_state.get("from_the_link", {})
+    texts = {
+        name: None if value == usual[name] else own[name][0] if name in own and own[name][1] == value else _text(value)
+        for name, value in values.items()
+    }
+    st.session_state["left_lessons"][lesson] = {
+        "values": {name: (value, texts[name]) for name, value in values.items()},
+        "from_the_link": own,
+    }
+
+
+def _initial(control: Control, default: Experiment) -> Any:
+    return control.default if control.default is not None else getattr(default, control.name)
+
+
+def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
+    initial = _initial(control, default)
+    own = _from_the_link(control, initial, notices)
+    options = control.options if initial in control.options else tuple(sorted((*control.options, initial)))
+    if own is not None and own[1] not in options:
+        options = tuple(sorted((*options, own[1])))
+
+    def text(value: Any) -> str:
+        return own[0] if own is not None and value == own[1] else _text(value)
+
+    shared: dict[str, Any] = {
+        "format_func": text,
+        "key": control.name,
+        "help": control.help,
+        "bind": "query-params",
+    }
+    if isinstance(initial, str) or len(options) <= 3:
+        return st.pills(control.label, options, default=initial, required=True, wrap=True, **shared)
+    return st.select_slider(control.label, options, value=initial, **shared)
+
+
+def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[str, Any] | None:
+    """What did the link ask for, in its own words? Looked at once, while the widget is new.
+
+    A number between two marks gets a mark of its own for as long as the lesson is open. What is not possible is said,
+    and the default shown: the widget then drops it from the URL, so that URL and picture agree.
+    """
+    own: dict[str, tuple[str, Any]] = st.session_state.setdefault("from_the_link", {})
+    if control.name in st.session_state or control.name not in st.query_params:
+        return own.get(control.name)
+    given = st.query_params[control.name]
+    pick = isinstance(initial, str) or len(control.options) <= 3
+    try:
+        value = parse_field(control.name, given) if control.is_field else given
+        possible = value in control.options and given == _text(value) if pick else _between(control, value, given)
+    except ExperimentError:
+        possible = False
+    if possible:
+        own[control.name] = (given, value)
+    else:
+        marks = control.options if pick else (control.options[0], control.options[-1])
+        allowed = (", " if pick else " to ").join(map(_text, marks))
+        said = f"{control.name}={given[:40]} is not possible in this lesson: allowed is {allowed}."
+        notices.append(f"{said} Shown is {_text(initial)}.")
+    return own.get(control.name)
+
+
+def _between(control: Control, value: Any, given: str) -> bool:
+    return bool(control.options[0] <= value <= control.options[-1]) and len(given) <= 12
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _seed(default: Experiment, notices: list[str]) -> int:
+    if "seed" not in st.session_state and "seed" in st.query_params:
+        text = st.query_params["seed"]
+        if not (text.isascii() and text.isdigit() and int(text[:9]) <= SEED_MOST and len(text) <= 9):
+            notices.append(f"seed={text[:40]} is not possible: allowed is 0 to {SEED_MOST}. Shown is {default.seed}.")
+    value = st.number_input(
+        "Seed",
+        0,
+        SEED_MOST,
+        default.seed,
+        key="seed",
+        bind="query-params",
+        help="Draws base weight, target, data and factors. The same seed gives the same picture everywhere.",
+    )
+    return int(value)
+
+
+def _next_seed() -> None:
+    st.session_state["seed"] = (int(st.session_state.get("seed", 0)) + 1) % (SEED_MOST + 1)
+
+
+def _device() -> str:
+    here = available_devices()
+    if len(here) == 1:
+        st.caption("Trained on the CPU, one thread a run.")
+        return here[0]
+    return (
+        st.segmented_control("Train on", here, default=here[0], key="device", bind="query-params", required=True)
+        or here[0]
+    )

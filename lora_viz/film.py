@@ -162,8 +162,9 @@ class Cloud:
 class Machine:
     """One LoRA layer with every number in it: frozen W, both factors, the vectors of the sample that each step sees.
 
-    ``limits`` are the colour ranges of W, A, B, ΔW, ∇A, ∇B, the inputs x and h, and the outputs. ``names`` says what W,
-    A, B, ΔW are called; ``rows`` draws the row-vector form, in which every matrix is transposed.
+    ``limits`` are the colour ranges of W, A, B, ΔW, ∇A, ∇B, the inputs x and h, and the outputs. ``lr`` is the size of
+    a gradient step taken by hand, on A or on B alone. ``names`` says what W, A, B, ΔW are called; ``rows`` draws the
+    row-vector form, in which every matrix is transposed.
     """
 
     title: str
@@ -176,6 +177,7 @@ class Machine:
     scaling: float
     limits: tuple[float, ...]
     names: tuple[str, str, str, str]
+    lr: float = 0.0
     rows: bool = False
     span: int = 9
     row: int = 0

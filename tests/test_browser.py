@@ -409,6 +409,27 @@ def test_a_component_can_be_switched_off(open_page: Open) -> None:
     assert "changed by hand" not in (canvas.get_attribute("aria-label") or "")
 
 
+def test_one_factor_can_step_alone(open_page: Open) -> None:
+    page = open_page("")
+    page.keyboard.press("Home")
+    canvas = player(page).locator(".machine canvas")
+    canvas.focus()
+    loss = re.compile(r"loss of this sample ([\d.·⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+
+    def sample_loss() -> str:
+        found = loss.search(canvas.get_attribute("aria-label") or "")
+        assert found
+        return found.group(1)
+
+    start = sample_loss()
+    page.keyboard.press("a")
+    assert sample_loss() == start, "with B = 0 a step on A alone changes nothing"
+    for _ in range(60):
+        page.keyboard.press("b")
+    assert float(sample_loss()) < float(start)
+    expect(player(page).locator(".narration")).to_contain_text("Changed by hand")
+
+
 @pytest.mark.parametrize("convention", ["peft", "down_up", "row_vectors"])
 def test_the_names_follow_the_convention(open_page: Open, convention: str) -> None:
     paper, other = open_page("", motion="reduce"), open_page(f"?convention={convention}", motion="reduce")

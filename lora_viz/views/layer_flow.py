@@ -49,6 +49,7 @@ class LayerFlow(NamedTuple):
     sigma: Float[np.ndarray, "T r"]
     target_sigma: Float[np.ndarray, "k"]
     scaling: float
+    lr: float
     optimizer: str
     frozen: str
     diverged_at: int
@@ -90,6 +91,7 @@ def layer_flow(run: Run) -> LayerFlow:
         sigma=singular_values(A=A, B=B, scaling=e.scaling),
         target_sigma=np.linalg.svd(task.target_delta, compute_uv=False),
         scaling=e.scaling,
+        lr=e.lr,
         optimizer=e.optimizer,
         frozen=e.frozen,
         diverged_at=int(run.diverged_at[0]),
@@ -136,6 +138,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
                 scaling=record.scaling,
                 limits=limits,
                 names=CONVENTIONS[convention],
+                lr=record.lr,
                 rows=convention == "row_vectors",
             ),
             Lines(

@@ -65,7 +65,13 @@ def test_every_vector_is_the_samples_own(plain: tuple[Run, LayerFlow]) -> None:
         assert record.sample_loss[t] == pytest.approx(0.5 * np.sum((y - target) ** 2), rel=1e-12)
         everything = run.task.inputs @ (s * B @ A).T - run.task.residuals
         assert record.loss[t] == pytest.approx(0.5 * np.mean(np.sum(everything**2, axis=1)), rel=1e-10)
-    assert (record.scaling, record.optimizer, record.frozen, record.diverged_at) == (1.5, "sgd", "none", -1)
+    assert (record.scaling, record.lr, record.optimizer, record.frozen, record.diverged_at) == (
+        1.5,
+        0.02,
+        "sgd",
+        "none",
+        -1,
+    )
 
 
 def test_without_noise_the_target_is_the_teachers(plain: tuple[Run, LayerFlow]) -> None:

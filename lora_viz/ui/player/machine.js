@@ -164,6 +164,18 @@ const machine = {
       g.fillStyle = facts.off.has(k) ? theme.delta : theme.paper; g.textAlign = "center"; g.textBaseline = "middle"; g.font = `700 ${radius * 1.25}px ${theme.font}`;
       g.fillText(String(k + 1), cx, cy);
     }
+    // a gradient step on one factor alone, by hand
+    cache.steps = [["A", "gradA"], ["B", "gradB"]].map(([factor, name]) => {
+      const b = plan.at[name], text = `step ${factor} only`;
+      g.font = `600 ${small * 0.92}px ${theme.font}`;
+      const width = g.measureText(text).width + 10, height = small * 1.5;
+      const x = Math.min(X(b.x), box.width - width - 2), y = Y(b.y + b.rows) + 5;
+      g.globalAlpha = lit ? 0.4 : 1;
+      g.fillStyle = theme.paper; g.fillRect(x, y, width, height);
+      g.strokeStyle = g.fillStyle = theme[factor]; g.lineWidth = 1.6; g.strokeRect(x, y, width, height);
+      g.textAlign = "left"; g.textBaseline = "middle"; g.fillText(text, x + 5, y + height / 2);
+      return [x, y, width, height, factor];
+    });
     g.globalAlpha = lit && phase !== 4 ? 0.3 : 1;
     const gb = plan.at.g, edge = plan.at.y;
     g.fillStyle = theme.ink; g.textAlign = "left"; g.textBaseline = "top"; g.font = `700 ${f}px ${theme.font}`;
@@ -239,6 +251,8 @@ const machine = {
   press(panel, px, py, t, cache, ask) {
     const chip = (cache.chips || []).findIndex(([x, y, r]) => Math.hypot(px - x, py - y) < r);
     if (chip >= 0) { cache.off.has(chip) ? cache.off.delete(chip) : cache.off.add(chip); return true; }
+    const button = (cache.steps || []).find(([x, y, w, h]) => px >= x && py >= y && px <= x + w && py <= y + h);
+    if (button) { machine.stepOnly(panel, button[4], t, cache); return true; }
     const at = machine.cellAt(panel, px, py, cache);
     if (at && (at.name === "A" || at.name === "B")) machine.edit(panel, at, t, cache, ask);
     return false;
@@ -251,7 +265,13 @@ const machine = {
       cache.edited[name][at] = value;
     });
   },
-  // The keyboard reaches what the pointer reaches: arrows move in a box, [ and ] change it, Enter edits, 1 to 9 switch.
+  // One step of plain gradient descent on A or on B alone, from where the hand has left them.
+  stepOnly(panel, factor, t, cache) {
+    const { given, gradA, gradB } = machineFacts(panel, t, cache), gradient = factor === "A" ? gradA : gradB;
+    cache.edited ||= { t, A: Float64Array.from(given.A), B: Float64Array.from(given.B) };
+    cache.edited[factor] = cache.edited[factor].map((v, i) => v - panel.lr * gradient[i]);
+  },
+  // The keyboard reaches what the pointer reaches: arrows move in a box, [ and ] change it, Enter edits, 1 to 9 switch, a and b step.
   key(panel, event, t, cache, ask) {
     const plan = cache.plan, facts = cache.facts;
     const c = (cache.cursor ||= { name: "delta", i: 0, j: 0 }), b = plan.at[c.name], [rows, cols] = panel.rows ? [b.cols, b.rows] : [b.rows, b.cols];
@@ -267,6 +287,8 @@ const machine = {
     } else if (/^[1-9]$/.test(event.key) && Number(event.key) <= facts.r) {
       const k = Number(event.key) - 1;
       cache.off.has(k) ? cache.off.delete(k) : cache.off.add(k);
+    } else if (event.key === "a" || event.key === "b") {
+      machine.stepOnly(panel, event.key.toUpperCase(), t, cache);
     } else return null;
     return machine.tell(panel, t, cache);
   },

@@ -51,7 +51,7 @@ function machineLayout(m, n, r, rows) {
     const sum = Math.max(right + n, right + 2 * r + 4.6) + 1.7;
     at.sum = { x: sum, y: mid };
     ["y", "target", "g"].forEach((name, i) => put(name, sum + 1.7 + 2 * i, mid - m / 2, m, 1));
-    return { at, width: sum + 1.7 + 5.6, height: low + Math.max(m, 2 * r + 1.7) + 0.6 };
+    return { at, width: sum + 1.7 + 5.6, height: low + Math.max(m, 2 * r + 1.7) + 2.1 };
   }
   const low = top + n + 2.6, mid = top + n + 1.3;
   put("x", 0.9, mid - 0.5, n, 1);
@@ -120,7 +120,7 @@ const machine = {
       if (from === "base") { // below ΔW, which it does not pass through
         g.moveTo(x1, Y(b1.y + b1.rows)); g.lineTo(x1, y2); g.lineTo(x2, y2);
       } else if (from === "B" && !panel.rows) { // below ∇B
-        const floor = Y(b1.y + b1.rows + 1.1);
+        const floor = Y(b1.y + b1.rows + 1.9);
         g.moveTo(x1 + cell * 0.8, Y(b1.y + b1.rows)); g.lineTo(x1 + cell * 0.8, floor); g.lineTo(x2, floor); g.lineTo(x2, Y(b2.y + b2.rows));
       } else { g.moveTo(x1, y1); g.bezierCurveTo((x1 + x2) / 2, y1, (x1 + x2) / 2, y2, x2, y2); }
       g.stroke();

@@ -37,7 +37,7 @@ fix: $(VENV)/tests.done ## what lint can mend by itself
 
 bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON each
 	bash tests/chromium.sh
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file; done
+	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
 
 clean: ## forget the virtual environment
 	rm -rf $(VENV)

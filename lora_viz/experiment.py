@@ -42,6 +42,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "samples": (1, 65_536),
     "rank": (1, 512),
     "alpha": (0.0, 1024.0),
+    "init_scale": (0.0, 1000.0),
     "lr": (0.0, 1e6),
     "lr_ratio": (0.0, 1e4),
     "weight_decay": (0.0, 10.0),
@@ -67,6 +68,7 @@ class Experiment:
 
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in).
     ``init`` says which factor starts at zero, the other being Kaiming-uniform; "gaussian" is PEFT's, with B = 0.
+    ``init_scale`` multiplies both initial factors.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
     usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone,
@@ -87,6 +89,7 @@ class Experiment:
     alpha: float = 8.0
     scaling_rule: str = "lora"
     init: str = "B_zero"
+    init_scale: float = 1.0
     optimizer: str = "adam"
     lr: float = 0.02
     lr_ratio: float = 1.0

@@ -137,4 +137,5 @@ INITS: dict[str, Callable[[Experiment], Factors]] = {
 
 def initial_factors(experiment: Experiment) -> tuple[Float[np.ndarray, "r d_in"], Float[np.ndarray, "d_out r"]]:
     """With which A and B does this experiment start? float64, from streams that nothing else draws from."""
-    return INITS[experiment.init](experiment)
+    a, b = INITS[experiment.init](experiment)
+    return a * experiment.init_scale, b * experiment.init_scale

@@ -122,6 +122,12 @@ def test_zero_is_zero(small: Experiment) -> None:
         assert {name for name, factor in factors.items() if not factor.any()} == set(names)
 
 
+@pytest.mark.parametrize("init", sorted(INITS))
+def test_the_scale_multiplies_both_factors(small: Experiment, init: str) -> None:
+    for one, three in zip(*(initial_factors(replace(small, init=init, init_scale=k)) for k in (1.0, 3.0)), strict=True):
+        np.testing.assert_array_equal(three, 3 * one)
+
+
 def test_from_experiment(small: Experiment) -> None:
     made = LoRALinear.from_experiment(replace(small, scaling_rule="constant"), make_task(small).base_weight)
     assert made.scaling == small.alpha

@@ -16,6 +16,7 @@ st.navigation(
         st.Page(_PAGES / "rank.py", title="Rank"),
         st.Page(_PAGES / "gradient_flow.py", title="Gradient flow"),
         st.Page(_PAGES / "merge.py", title="Merge"),
+        st.Page(_PAGES / "alpha.py", title="α"),
     ],
     position="top",
 ).run()

@@ -129,6 +129,7 @@ def _gaussian_a(e: Experiment) -> np.ndarray:
 INITS: dict[str, Callable[[Experiment], Factors]] = {
     "B_zero": lambda e: (_uniform_a(e), _zero_b(e)),
     "gaussian": lambda e: (_gaussian_a(e), _zero_b(e)),
+    "variance_1_over_r": lambda e: (_gaussian_a(e) * math.sqrt(e.rank), _zero_b(e)),
     "A_zero": lambda e: (_zero_a(e), _uniform_b(e)),
     "both_zero": lambda e: (_zero_a(e), _zero_b(e)),
     "both_random": lambda e: (_uniform_a(e), _uniform_b(e)),

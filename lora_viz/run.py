@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 
-__all__ = ["GradientCheck", "MergeReport", "Run", "Task", "recorded_steps"]
+__all__ = ["FirstUpdates", "GradientCheck", "MergeReport", "Run", "Task", "recorded_steps"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +107,23 @@ class MergeReport:
     mistake_names: tuple[str, ...]
     mistakes: Float[np.ndarray, "S M"]
     trained_size: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstUpdates:
+    """How large is the first update ΔW₁ of an adapter that starts at B = 0?
+
+    Axes: optimizers O, inits I, scaling rules S, ranks R, seeds N. ``progress`` is −⟨ΔW₁, G⟩/‖G‖, the part of the
+    update that lowers the loss, ``size`` ‖ΔW₁‖, ``grad_B`` ‖∇B‖ at step 0; all Frobenius.
+    """
+
+    optimizers: tuple[str, ...]
+    inits: tuple[str, ...]
+    rules: tuple[str, ...]
+    ranks: Int[np.ndarray, "R"]
+    progress: Float[np.ndarray, "O I S R N"]
+    size: Float[np.ndarray, "O I S R N"]
+    grad_B: Float[np.ndarray, "I S R N"]
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:

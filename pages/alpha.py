@@ -13,7 +13,12 @@ asked, picture = open_lesson(
     default=Experiment(
         d_in=24, d_out=16, target_rank=4, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=160, noise=0.1
     ),
-    first=(*(CONTROLS[name] for name in ("alpha", "optimizer", "rank", "lr")),),
+    first=(
+        CONTROLS["alpha"],
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["rank"],
+        CONTROLS["lr"],
+    ),
     more=(*(CONTROLS[name] for name in ("scaling_rule", "noise", "condition", "steps")),),
 )
 e = asked.experiment

@@ -20,6 +20,7 @@ FLOORS = {
     "lora_viz.stack": 2,
     "lora_viz.training": 3,
     "lora_viz.merging": 3,
+    "lora_viz.first_step": 3,
     "lora_viz.views": 4,
     "lora_viz.ui": 6,
     "pages": 7,

@@ -107,7 +107,8 @@ def test_bad_rank(rank: int) -> None:
 @pytest.mark.parametrize("init", sorted(INITS))
 def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
     (a3, b3), (a4, b4) = (initial_factors(replace(small, init=init, rank=r)) for r in (3, 4))
-    scale_a = 4 / 3 if init == "gaussian" else 1.0  # PEFT's Gaussian is N(0, 1/r²): the same draws, rescaled
+    # PEFT's Gaussian is N(0, 1/r²), the textbooks' N(0, 1/r): the same draws, rescaled
+    scale_a = {"gaussian": 4 / 3, "variance_1_over_r": (4 / 3) ** 0.5}.get(init, 1.0)
     scale_b = (4 / 3) ** 0.5  # Kaiming's fan-in of B is the rank
     np.testing.assert_allclose(a3, a4[:3] * scale_a, rtol=1e-14)
     np.testing.assert_allclose(b3, b4[:, :3] * scale_b, rtol=1e-14)
@@ -116,7 +117,14 @@ def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
 
 
 def test_zero_is_zero(small: Experiment) -> None:
-    zero = {"B_zero": "B", "gaussian": "B", "A_zero": "A", "both_zero": "AB", "both_random": ""}
+    zero = {
+        "B_zero": "B",
+        "gaussian": "B",
+        "variance_1_over_r": "B",
+        "A_zero": "A",
+        "both_zero": "AB",
+        "both_random": "",
+    }
     for init, names in zero.items():
         factors = dict(zip("AB", initial_factors(replace(small, init=init)), strict=True))
         assert {name for name, factor in factors.items() if not factor.any()} == set(names)

@@ -15,6 +15,7 @@ FIRST = {
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "scaling": ("optimizer", "init"),
     "alpha": ("alpha", "optimizer", "rank", "lr"),
 }
 

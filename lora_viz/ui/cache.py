@@ -6,12 +6,13 @@ import threading
 
 import streamlit as st
 
-from lora_viz.experiment import Sweep
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
-from lora_viz.run import GradientCheck, MergeReport, Run
+from lora_viz.run import FirstUpdates, GradientCheck, MergeReport, Run
 from lora_viz.training import autograd_check, train
 
-__all__ = ["cached_check", "cached_merge", "cached_train"]
+__all__ = ["cached_check", "cached_first_updates", "cached_merge", "cached_train"]
 
 _GATE = threading.BoundedSemaphore(1)  # on few cores trainings that share them all come late
 
@@ -37,3 +38,10 @@ def cached_merge(sweep: Sweep, device: str = "cpu", shown: str = "bfloat16") -> 
     run = cached_train(sweep, device, 2)
     with _GATE:
         return merge_report(run, shown=shown)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def cached_first_updates(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...]) -> FirstUpdates:
+    """The first updates of this experiment at many ranks, from many starts."""
+    with _GATE:
+        return first_updates(e, ranks=ranks, inits=inits)

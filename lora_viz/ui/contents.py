@@ -16,6 +16,7 @@ PAGES: dict[str, dict[str, str]] = {
         "merge": "Merge",
     },
     "Training": {
+        "scaling": "Scaling",
         "alpha": "α and the learning rate",
     },
 }

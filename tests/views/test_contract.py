@@ -17,11 +17,12 @@ import pytest
 import lora_viz.views
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
+from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import alpha_identity, bottleneck, gradient_flow, layer_flow, merge_check, rank_error
+from lora_viz.views import alpha_identity, bottleneck, first_update, gradient_flow, layer_flow, merge_check, rank_error
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -104,6 +105,11 @@ def alpha_film(**change: object) -> Film:
     return alpha_identity.film(alpha_identity.alpha_identity(run))
 
 
+def first_update_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return first_update.film(first_update.first_update(first_updates(e, ranks=(1, 2, 7), inits=first_update.STARTS), e))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
@@ -111,6 +117,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "merge_check": merge_film,
     "layer_flow": layer_film,
     "alpha_identity": alpha_film,
+    "first_update": first_update_film,
 }
 
 

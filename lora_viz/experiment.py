@@ -26,7 +26,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "task": ("low_rank", "full_rank"),
     "spectrum": ("flat", "power", "exponential"),
     "scaling_rule": ("lora", "rslora", "constant"),
-    "init": ("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "variance_1_over_r"),
+    "init": (
+        *("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "A_zero_small", "both_random_small"),
+        *("variance_1_over_r", "kaiming_variance", "orthogonal", "pissa", "milora", "olora", "lora_ga", "eva"),
+        "svd_of_answer",
+    ),
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "linear"),
     "frozen": ("none", "A", "B"),
@@ -67,9 +71,8 @@ class Experiment:
     """What is to be trained, on what, and how? Every field may be a URL parameter of the same name.
 
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in).
-    ``init`` says which factor starts at zero, the other being Kaiming-uniform; "gaussian" is PEFT's, with B = 0, and
-    "variance_1_over_r" that of textbooks, N(0, 1/r).
-    ``init_scale`` multiplies both initial factors.
+    ``init`` names a start of ``lora_viz.inits``: which factor is zero, and what the other is; ``init_scale`` multiplies
+    both.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
     usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lora_viz.experiment import CHOICES, Experiment, ExperimentError
-from lora_viz.lora import initial_factors
+from lora_viz.inits import initial_factors
 from lora_viz.run import FirstUpdates
 from lora_viz.tasks import make_task
 
@@ -34,7 +34,7 @@ def first_updates(e: Experiment, *, ranks: Iterable[int], inits: Iterable[str], 
             own = replace(e, init=init, rank=rank)
             s = np.array([replace(own, scaling_rule=rule).scaling for rule in rules])
             for k in range(seeds):
-                a, b = initial_factors(replace(own, init_seed=e.init_seed + k))
+                a, b = initial_factors(replace(own, init_seed=e.init_seed + k), task)
                 if b.any():
                     raise ExperimentError(f"init={init} starts with B ≠ 0: needed is a start with B = 0.")
                 shadow, gram = G @ a.T, a @ a.T  # ∇B = s·shadow

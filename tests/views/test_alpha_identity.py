@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lora_viz.experiment import Experiment
-from lora_viz.lora import initial_factors
+from lora_viz.inits import initial_factors
 from lora_viz.tasks import make_task
 from lora_viz.training import train
 from lora_viz.views.alpha_identity import (

@@ -16,6 +16,7 @@ FIRST = {
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
     "scaling": ("optimizer", "init"),
+    "scaling_training": ("optimizer", "scaling_rule", "lr", "spectrum"),
     "alpha": ("alpha", "optimizer", "rank", "lr"),
 }
 

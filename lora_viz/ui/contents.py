@@ -17,6 +17,7 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "Training": {
         "scaling": "Scaling",
+        "scaling_training": "Scaling and training",
         "alpha": "α and the learning rate",
     },
 }

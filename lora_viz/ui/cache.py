@@ -9,10 +9,11 @@ import streamlit as st
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
-from lora_viz.run import FirstUpdates, GradientCheck, MergeReport, Run
+from lora_viz.run import FirstUpdates, GradientCheck, MergeReport, Run, StartSizes
+from lora_viz.start_sizes import start_sizes
 from lora_viz.training import autograd_check, train
 
-__all__ = ["cached_check", "cached_first_updates", "cached_merge", "cached_train"]
+__all__ = ["cached_check", "cached_first_updates", "cached_merge", "cached_start_sizes", "cached_train"]
 
 _GATE = threading.BoundedSemaphore(1)  # on few cores trainings that share them all come late
 
@@ -45,3 +46,10 @@ def cached_first_updates(e: Experiment, ranks: tuple[int, ...], inits: tuple[str
     """The first updates of this experiment at many ranks, from many starts."""
     with _GATE:
         return first_updates(e, ranks=ranks, inits=inits)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def cached_start_sizes(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...], sigma: float) -> StartSizes:
+    """The sizes of these starts at many ranks."""
+    with _GATE:
+        return start_sizes(e, ranks=ranks, inits=inits, sigma=sigma)

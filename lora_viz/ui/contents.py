@@ -16,6 +16,9 @@ PAGES: dict[str, dict[str, str]] = {
         "merge": "Merge",
     },
     "Training": {
+        "init_race": "Starts raced",
+        "init_variance": "Size of the start",
+        "init_alignment": "Direction of the first step",
         "scaling": "Scaling",
         "scaling_training": "Scaling and training",
         "alpha": "α and the learning rate",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Curve, Curves, Field, Film, Lines, Mark, Series
 from lora_viz.run import Run
+from lora_viz.seeds import spread
 from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = [
@@ -40,7 +40,8 @@ class FixedRate(NamedTuple):
 
     ``loss`` at the one rate asked for, rules S by ranks R. ``by_rate`` is the median under the ``rule`` shown at each
     of ``rates``; ``best`` the place of the least in it. ``worse`` counts, for each rule, the seeds whose highest rank
-    ended more than a tenth above their own best rank; ``slope`` is that of the last ``best`` rate against rank, both logarithmic.
+    ended more than a tenth above their own best rank; ``slope`` is that of the last ``best`` rate against
+    rank, both logarithmic.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -97,14 +98,14 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
     grid = sorted({x.lr for x in rates.sweep.experiments})
     start = _start(rules)
     loss = rules.loss.reshape(len(rules.steps), len(RULES), len(ranks), -1) / start
-    by_rate = _middle(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start)[1]
+    by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start)[1]
     best = np.argmin(np.where(np.isfinite(by_rate), by_rate, np.inf), axis=1)
     last = np.where(np.isfinite(loss[-1]), loss[-1], np.inf)
     x = np.log(ranks) - np.log(ranks).mean()
     return FixedRate(
         steps=rules.steps,
         ranks=np.array(ranks),
-        loss=_middle(loss),
+        loss=spread(loss),
         worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1),
         rates=np.array(grid),
         by_rate=by_rate,
@@ -122,16 +123,6 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
 def _start(run: Run) -> float:
     """The loss of the base layer, by which all are divided."""
     return float(np.nanmin(run.loss[0])) or 1.0
-
-
-def _middle(values: Float[np.ndarray, "*shape N"]) -> Float[np.ndarray, "3 *shape"]:
-    """Least, median, most over the seeds; NaN once more than half have diverged."""
-    ordered = np.sort(values, axis=-1)  # NaN last
-    alive = np.isfinite(ordered).sum(axis=-1, keepdims=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # all-NaN slices: that is what is wanted
-        found = [np.nanmin(ordered, axis=-1), np.nanmedian(ordered, axis=-1), np.nanmax(ordered, axis=-1)]
-    return np.where(alive[..., 0] * 2 >= values.shape[-1], np.stack(found), np.nan)
 
 
 def film(record: FixedRate) -> Film:

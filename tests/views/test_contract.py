@@ -20,6 +20,7 @@ from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Mach
 from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
 from lora_viz.run import Run
+from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
 from lora_viz.views import (
@@ -28,6 +29,9 @@ from lora_viz.views import (
     first_update,
     fixed_rate,
     gradient_flow,
+    init_alignment,
+    init_race,
+    init_variance,
     layer_flow,
     merge_check,
     rank_error,
@@ -125,6 +129,22 @@ def fixed_rate_film(**change: object) -> Film:
     return fixed_rate.film(fixed_rate.fixed_rate(rules, rates))
 
 
+def init_race_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return init_race.film(init_race.init_race(train(init_race.race_sweep(e, seeds=2), records=20), e.init))
+
+
+def init_variance_film(**change: object) -> Film:
+    sizes = start_sizes(replace(ODD, **change), ranks=(1, 2, 7), inits=init_variance.STARTS, sigma=0.5)  # type: ignore[arg-type]
+    return init_variance.film(init_variance.init_variance(sizes, ODD.d_in))
+
+
+def init_alignment_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    run = train(init_alignment.alignment_sweep(e, (1, 2, 7), seeds=2), records=2)
+    return init_alignment.film(init_alignment.init_alignment(run, e.init))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
@@ -133,6 +153,9 @@ FILMS: dict[str, Callable[..., Film]] = {
     "layer_flow": layer_film,
     "alpha_identity": alpha_film,
     "first_update": first_update_film,
+    "init_race": init_race_film,
+    "init_alignment": init_alignment_film,
+    "init_variance": init_variance_film,
     "fixed_rate": fixed_rate_film,
 }
 

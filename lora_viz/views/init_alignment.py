@@ -138,6 +138,7 @@ def film(record: InitAlignment) -> Film:
                 title="How far along −G does the first update point?",
                 labels=tuple(STARTS[name][1] for name in record.inits),
                 y_label="cosine with −G, median",
+                span=7,
                 groups=(
                     Group(name="measured", colour="delta", values=record.cosine[1].T),
                     Group(name="most at this rank", colour="ink", values=record.bound.T, outline=True),
@@ -147,6 +148,7 @@ def film(record: InitAlignment) -> Film:
                 title="Against rank (drag here)",
                 y_label="cosine with −G",
                 x_scale="log",
+                span=5,
                 series=(
                     *(
                         Series(
@@ -184,13 +186,13 @@ def film(record: InitAlignment) -> Film:
                 span=3,
             ),
             Readout(
-                title="Numerical rank of the first update",
+                title="Its numerical rank",
                 row=1,
                 span=3,
                 rows=tuple(
                     Row(label=STARTS[name][0], text=tuple(str(r) for r in record.rank[i]))
                     for i, name in enumerate(record.inits)
-                    if name in ("B_zero", "A_zero", "both_random", "pissa", "eva", "lora_ga")
+                    if name in ("B_zero", "both_random", "orthogonal", "pissa", "eva", "lora_ga")
                 ),
             ),
         ),

@@ -66,7 +66,7 @@ rows of ${A}$. For a ${G}$ without preferred directions its cosine is about $\sq
 
 LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $r$ for $B$, and with SGD reaches the
 bound of rank $2r$; EVA takes the inputs' main directions, which is good where the inputs have some (try a stretch of
-1). Both random has another ${G}$, that of the layer it disturbed: part of its first step takes back what it did.""",
+1).""",
     lambda theme: plot_init_alignment(record, theme=theme),
     table(record),
     name="init_alignment",

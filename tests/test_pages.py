@@ -18,6 +18,7 @@ FIRST = {
     "init_race": ("init", "optimizer", "lr", "spectrum"),
     "init_variance": ("sigma", "d_in", "condition"),
     "init_alignment": ("init", "spectrum", "condition", "optimizer"),
+    "init_ab": ("optimizer", "condition", "spectrum", "steps"),
     "scaling": ("optimizer", "init"),
     "scaling_training": ("optimizer", "scaling_rule", "lr", "spectrum"),
     "alpha": ("alpha", "optimizer", "rank", "lr"),

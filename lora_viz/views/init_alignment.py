@@ -13,7 +13,6 @@ from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.run import Run
 from lora_viz.seeds import spread
-from lora_viz.spectra import full_gradient
 from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = [
@@ -32,7 +31,6 @@ Dash = Literal["solid", "dash", "dot", "dashdot"]
 STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid", True),
     "A_zero": ("A = 0", "A = 0", "delta", "dash", True),
-    "both_random": ("both random", "random", "alarm", "solid", True),
     "orthogonal": ("orthogonal", "orth.", "clean", "dash", True),
     "milora": ("MiLoRA", "MiLoRA", "W", "dash", False),
     "pissa": ("PiSSA", "PiSSA", "W", "solid", False),
@@ -43,7 +41,7 @@ STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
 
 
 class InitAlignment(NamedTuple):
-    """(low, median, high) over the seeds of cos(ΔW₁ − ΔW₀, −G), per start I and rank R.
+    """(low, median, high) over the seeds of cos(ΔW₁, −G), per start I and rank R; all starts have ΔW₀ = 0.
 
     ``bound`` is the most any update of the same rank could reach: √ of the share of ‖G‖² in G's first k singular
     directions, k = rank A₀ + rank B₀: r where one factor is 0, 2r where both are whole. ``rank`` is the numerical rank
@@ -92,12 +90,10 @@ def init_alignment(run: Run, rival: str) -> InitAlignment:
         i, j, k = inits.index(e.init), ranks.index(e.rank), e.init_seed - run.experiment.init_seed
         before, after = run.delta_weight(n)
         step = after - before
-        own = full_gradient(run, n)[0] if before.any() else G
-        found[i, j, k] = -np.sum(step * own) / ((np.linalg.norm(step) * np.linalg.norm(own)) or 1.0)
+        found[i, j, k] = -np.sum(step * G) / ((np.linalg.norm(step) * np.linalg.norm(G)) or 1.0)
         if k == 0:
             k_most = int(np.linalg.matrix_rank(run.A[n][0]) + np.linalg.matrix_rank(run.B[n][0]))
-            of = np.linalg.svd(own, compute_uv=False) if before.any() else sigma
-            bound[i, j] = np.sqrt(np.sum(of[:k_most] ** 2) / (np.sum(of**2) or 1.0))
+            bound[i, j] = np.sqrt(np.sum(sigma[:k_most] ** 2) / (np.sum(sigma**2) or 1.0))
             rank[i, j] = np.linalg.matrix_rank(step, tol=1e-6 * (np.linalg.norm(step, 2) or 1.0))
             if e.init in ("B_zero", rival):
                 updates[int(e.init == rival), j] = step / (np.linalg.norm(step) or 1.0)
@@ -192,7 +188,7 @@ def film(record: InitAlignment) -> Film:
                 rows=tuple(
                     Row(label=STARTS[name][0], text=tuple(str(r) for r in record.rank[i]))
                     for i, name in enumerate(record.inits)
-                    if name in ("B_zero", "both_random", "orthogonal", "pissa", "eva", "lora_ga")
+                    if name in ("B_zero", "A_zero", "orthogonal", "pissa", "eva", "lora_ga")
                 ),
             ),
         ),

@@ -29,6 +29,7 @@ from lora_viz.views import (
     first_update,
     fixed_rate,
     gradient_flow,
+    init_ab,
     init_alignment,
     init_race,
     init_variance,
@@ -145,6 +146,11 @@ def init_alignment_film(**change: object) -> Film:
     return init_alignment.film(init_alignment.init_alignment(run, e.init))
 
 
+def init_ab_film(**change: object) -> Film:
+    sweeps = init_ab.ab_sweeps(replace(ODD, **change), (5, 7), seeds=2)  # type: ignore[arg-type]
+    return init_ab.film(init_ab.init_ab(tuple(train(sweep, records=7) for sweep in sweeps)))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
@@ -154,6 +160,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "alpha_identity": alpha_film,
     "first_update": first_update_film,
     "init_race": init_race_film,
+    "init_ab": init_ab_film,
     "init_alignment": init_alignment_film,
     "init_variance": init_variance_film,
     "fixed_rate": fixed_rate_film,

@@ -41,7 +41,7 @@ def test_no_update_points_further_than_its_rank_allows(plain: InitAlignment) -> 
     assert (plain.cosine[2] <= plain.bound + 1e-9).all()
     assert (plain.cosine[0] > 0).all()
     ranks = np.array(RANKS)
-    for name, times in (("B_zero", 1), ("A_zero", 1), ("eva", 1), ("pissa", 2), ("lora_ga", 2), ("both_random", 2)):
+    for name, times in (("B_zero", 1), ("A_zero", 1), ("eva", 1), ("pissa", 2), ("lora_ga", 2)):
         np.testing.assert_array_equal(plain.rank[plain.inits.index(name)], np.minimum(times * ranks, 41), err_msg=name)
 
 

@@ -147,7 +147,7 @@ def film(record: InitAB) -> Film:
                 ),
             ),
             Readout(
-                title=f"At d = {d}: entries of the start, best η",
+                title=f"At d = {d}: std of the start, best η",
                 row=1,
                 span=5,
                 rows=tuple(

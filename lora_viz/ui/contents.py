@@ -23,6 +23,7 @@ PAGES: dict[str, dict[str, str]] = {
         "scaling": "Scaling",
         "scaling_training": "Scaling and training",
         "alpha": "α and the learning rate",
+    },
     "Variants": {
         "phase_map": "Phase map",
     },

@@ -35,9 +35,9 @@ from lora_viz.views import (
     init_variance,
     layer_flow,
     merge_check,
+    phase_map,
     rank_error,
 )
-from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_error
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]

@@ -26,9 +26,12 @@ class Asked:
     notices: tuple[str, ...]
 
 
-def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tuple[Control, ...]) -> Asked:
+def ask(
+    lesson: str, default: Experiment, first: tuple[Control, ...], more: tuple[Control, ...], *, trains: bool = True
+) -> Asked:
     """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
 
+    A lesson that ``trains`` nothing is not asked on which device.
     What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left.
     """
     _leave_the_other_lesson(lesson, (*first, *more))
@@ -41,7 +44,7 @@ def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tupl
         for control in more:
             values[control.name] = _widget(control, default, notices)
         values["seed"] = _seed(default, notices)
-        device = _device()
+        device = _device() if trains else "cpu"
     fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]

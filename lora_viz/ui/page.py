@@ -35,6 +35,7 @@ def open_lesson(
     default: Experiment,
     first: tuple[Control, ...],
     more: tuple[Control, ...],
+    trains: bool = True,
 ) -> tuple[Asked, DeltaGenerator]:
     """Draw title, claim and controls; answer with what was asked for and the place for the picture."""
     st.html(_STYLE)
@@ -43,7 +44,7 @@ def open_lesson(
     said = st.container()
     left, right = st.columns([1, 4.4], gap="medium")
     with left:
-        asked = ask(title, default, first, more)
+        asked = ask(title, default, first, more, trains=trains)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
     return asked, right

@@ -15,6 +15,14 @@ FIRST = {
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "matrix": ("matrix", "entry_noise"),
+    "truncation": ("shape_of_spectrum",),
+    "storage": ("layer_shape", "shape_of_spectrum"),
+    "denoise": ("noise", "target_rank"),
+    "gauge": ("gauge_path", "rank", "lr"),
+    "subspace": ("rank",),
+    "few_numbers": ("filled",),
+    "autoencoder": ("centred", "rank", "lr"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Which questions do the pages on rank ask? View options, which are no field of an experiment."""
+"""Which questions do the pages on rank ask? View options, and fields of an experiment under another label."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ _ALL = (
         options=tuple(SHAPES),
         help="61×47 and 64×64 are really decomposed; the others are counted.",
         default="61×47",
+    ),
+    Control(
+        name="noise",
+        label="Noise on every entry",
+        options=(0.0, 0.1, 0.3, 1.0, 2.0),
+        help="Standard deviation; the clean entries have variance about 1.",
+    ),
+    Control(
+        name="target_rank",
+        label="Rank of the clean matrix",
+        options=(1, 2, 3, 4, 6, 8),
+        help="How many layers are signal.",
     ),
     Control(
         name="gauge_path",

@@ -20,13 +20,13 @@ SHOWN = 150
 
 
 class Autoencoder(NamedTuple):
-    """Decoder W_d = B times encoder W_e = A against PCA, at each recorded step and over several random starts.
+    """Decoder B times encoder A against PCA, at each recorded step and over several random starts.
 
-    ``to_pca`` = ‖W_d W_e − U_r U_rᵀ‖_F and ``angle``, the largest principal angle in degrees between col(W_d) and
-    col(U_r), hold (low, median, high) over the starts; U_r are the r axes of most variance about the mean. ``to_moment``
-    is the same as ``to_pca`` for the r axes of most variance about 0. ``loss_over_floor`` is loss/best − 1, median.
-    The factors are the first start's; ``cosines`` (r, r) are those of its columns w_j of W_d with the u_i, ``spread`` the
-    range over the starts of |cos(w₁, u₁)|. Clouds and spans are in the coordinates u₁, u₂, u₃, about 0.
+    ``to_pca`` = ‖B A − U_r U_rᵀ‖_F and ``angle``, the largest principal angle in degrees between col(B) and
+    col(U_r), hold (low, median, high) over the starts; U_r are the r axes of most variance about the mean.
+    ``to_moment`` is the same as ``to_pca`` for the r axes of most variance about 0. ``loss_over_floor`` is
+    loss/best − 1, median. The factors are the first start's; ``cosines`` (r, r) are those of the columns b_j of B with the u_i, ``spread``
+    the range over the starts of |cos(b₁, u₁)|. Clouds and spans are in the coordinates u₁, u₂, u₃, about 0.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -68,9 +68,7 @@ def autoencoder(run: Run) -> Autoencoder:
     angle = np.array([[_angle(b, U[:, :r]) for b in B] for _, B in runs])
     A, B = runs[0]
     lengths = np.linalg.norm(B, axis=1)
-    cosines = np.divide(
-        U[:, :r].T @ B, lengths[:, None], out=np.zeros((alive, r, r)), where=(lengths > 0)[:, None]
-    )
+    cosines = np.divide(U[:, :r].T @ B, lengths[:, None], out=np.zeros((alive, r, r)), where=(lengths > 0)[:, None])
     first = [abs(float(U[:, 0] @ b[-1][:, 0] / (np.linalg.norm(b[-1][:, 0]) or 1.0))) for _, b in runs]
     plane = np.full((alive, r, 3), np.nan)
     for t in range(alive):
@@ -120,10 +118,10 @@ def _spread(values: Float[np.ndarray, "starts T"]) -> Float[np.ndarray, "3 T"]:
 def film(record: Autoencoder) -> Film:
     """The playhead is the training step: the plane that is decoded to, PCA's distance, and the factors."""
     r, d, T = record.rank, record.d, len(record.steps)
-    limit = float(np.quantile(np.abs(record.cloud), 0.99))
+    limit = float(np.quantile(np.abs(record.cloud), 0.96))
     one = float(max(np.abs(record.product).max(), 1.0)) if record.diverged else 1.0
     bands = ((record.to_pca, "to PCA", "delta", "solid"), (record.to_moment, "to axes about 0", "A", "dash"))
-    names = tuple(f"{'uwv'[0]}{'₁₂₃'[i]}" for i in range(r))
+    names = tuple(f"u{'₁₂₃'[i]}" for i in range(r))
     return Film(
         axis="step",
         values=record.steps.astype(float),
@@ -131,7 +129,7 @@ def film(record: Autoencoder) -> Film:
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Cloud(
-                title="data and what is decoded, along u₁ u₂ u₃",
+                title="data x, and B A x, along u₁ u₂ u₃",
                 colour="ink",
                 dimension=3,
                 limit=limit,
@@ -139,18 +137,18 @@ def film(record: Autoencoder) -> Film:
                 view=(-0.9, 0.35),
                 span=5,
                 spans=(
-                    Span(name="col(W_d)", colour="B", basis=record.plane * limit * 0.9),
-                    Span(name="w", colour="ink", basis=record.columns * limit, style="axes"),
+                    Span(name="col(B)", colour="B", basis=record.plane * limit * 0.9),
+                    Span(name="b", colour="ink", basis=record.columns * limit, style="axes"),
                 ),
                 points=(
                     Points(name="x", colour="W", xyz=record.cloud, style="ring"),
-                    Points(name="W_d W_e x", colour="delta", xyz=record.decoded),
+                    Points(name="B A x", colour="delta", xyz=record.decoded),
                 ),
                 caption=(f"{d} numbers a sample, of which three coordinates are drawn",),
             ),
             Lines(
-                title=f"Distance of W_d W_e to two projectors, {record.starts} starts",
-                y_label="‖W_d W_e − P‖",
+                title=f"Distance to two projectors, {record.starts} starts",
+                y_label="‖B A − P‖",
                 scale="log",
                 span=4,
                 series=tuple(
@@ -162,20 +160,34 @@ def film(record: Autoencoder) -> Film:
                 title="Measured",
                 span=3,
                 rows=(
-                    Row(label="largest angle to PCA's subspace", text=tuple(map(_degrees, record.angle[1])), colour="B"),
-                    Row(label="loss over the least possible", text=tuple(_above(v) for v in record.loss_over_floor)),
-                    Row(label="encoder W_e · PCA's U_rᵀ", text=(f"{r}×{d} · {r}×{d}",), colour="A"),
-                    Row(label="decoder W_d · PCA's U_r", text=(f"{d}×{r} · {d}×{r}",), colour="B"),
-                    Row(label="V_r: one row a sample", text=(f"{record.samples}×{r}",)),
+                    Row(label="angle to PCA's subspace", text=tuple(map(_degrees, record.angle[1])), colour="B"),
+                    Row(label="loss over least", text=tuple(_above(v) for v in record.loss_over_floor)),
+                    Row(label="encoder A · Uᵣᵀ", text=(f"{r}×{d} · {r}×{d}",), colour="A"),
+                    Row(label="decoder B · Uᵣ", text=(f"{d}×{r} · {d}×{r}",), colour="B"),
+                    Row(label="Vᵣ (no encoder)", text=(f"{record.samples}×{r}",)),
                     Row(label="mean of the data", text=(number(record.mean) if record.mean > 1e-9 else "≈ 0",)),
                 ),
             ),
             HeatMap(
-                title="W_d W_e", colour="delta", values=record.product, limit=one, span=3, row=1, caption=(f"{d}×{d}",)
+                title="B A",
+                colour="delta",
+                values=record.product,
+                limit=one,
+                span=3,
+                row=1,
+                caption=("decoder times encoder",),
             ),
-            HeatMap(title="PCA's projector U_r U_rᵀ", colour="ink", values=record.projector, limit=1.0, span=3, row=1),
             HeatMap(
-                title=f"axes? cos of {', '.join(names)} with w",
+                title="PCA's projector Uᵣ Uᵣᵀ",
+                colour="ink",
+                values=record.projector,
+                limit=1.0,
+                span=3,
+                row=1,
+                caption=("onto the axes of most variance",),
+            ),
+            HeatMap(
+                title=f"axes? cos of {', '.join(names)} with b",
                 colour="B",
                 values=record.cosines,
                 limit=1.0,
@@ -184,7 +196,7 @@ def film(record: Autoencoder) -> Film:
                 caption=tuple(_largest(c) for c in record.cosines),
             ),
             HeatMap(
-                title="encoder W_e",
+                title="encoder A",
                 colour="A",
                 values=record.encoder,
                 limit=float(np.abs(record.encoder).max()) or 1.0,
@@ -206,7 +218,7 @@ def _above(value: float) -> str:
 
 def _largest(cosines: Float[np.ndarray, "r r"]) -> str:
     """Axes would be ones and zeros: one 1 in every column."""
-    return "largest of each w: " + ", ".join(number(float(c)) for c in np.abs(cosines).max(axis=0).round(3))
+    return "largest: " + ", ".join(number(float(c)) for c in np.abs(cosines).max(axis=0).round(3))
 
 
 def _narrate(record: Autoencoder, t: int) -> str:
@@ -215,7 +227,7 @@ def _narrate(record: Autoencoder, t: int) -> str:
         return f"Step {step}: training diverged after this one; lower the learning rate."
     return (
         f"Step {step}: the decoder's subspace is {_degrees(float(record.angle[1, t]))} from PCA's, "
-        f"W_d W_e {number(float(record.to_pca[1, t]))} from its projector (medians of {record.starts} starts)."
+        f"B A {number(float(record.to_pca[1, t]))} from its projector (medians of {record.starts} starts)."
     )
 
 
@@ -230,17 +242,17 @@ def takeaway(record: Autoencoder) -> str:
         moment = number(float(record.to_moment[1, -1]))
         return (
             f"The data are not centred, and the subspace is not PCA's: {_degrees(float(record.angle[1, -1]))} away "
-            f"(median of {record.starts} starts). What was found are the axes of most variance about 0, to {moment}: the "
-            "mean took one of them."
+            f"(median of {record.starts} starts). What was found are the axes of most variance about 0, to "
+            f"{moment}: the mean took one of them."
         )
     if not near:
         return (
-            f"After these steps W_d W_e is still {middle} from PCA's projector (range {low} to {high} over "
+            f"After these steps B A is still {middle} from PCA's projector (range {low} to {high} over "
             f"{record.starts} starts): not converged; more steps or another learning rate would."
         )
     said = (
-        f"In all {record.starts} starts W_d W_e became PCA's projector, to {high} or better: the subspace is found. "
-        f"The axes are not: |cos(w₁, u₁)| ends anywhere from {least} to {most}."
+        f"In all {record.starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
+        f"The axes are not: |cos(b₁, u₁)| ends anywhere from {least} to {most}."
     )
     return said if record.rank > 1 else said.split(" The axes")[0] + " With r = 1 the subspace is the axis."
 
@@ -271,9 +283,9 @@ def plot_autoencoder(record: Autoencoder, *, theme: str = "light") -> go.Figure:
     )
     figure.update_layout(
         **plotly_layout(
-            title=f"W_d W_e against PCA, median of {record.starts} starts",
+            title=f"B A against PCA, median of {record.starts} starts",
             xaxis={"title": "step"},
-            yaxis={"title": "‖W_d W_e − P‖", "type": "log"},
+            yaxis={"title": "‖B A − P‖", "type": "log"},
         )
     )
     return figure

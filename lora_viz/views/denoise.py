@@ -42,7 +42,9 @@ class Denoise(NamedTuple):
 
 def denoise(d_out: int, d_in: int, true_rank: int, noise: float, seeds: range) -> Denoise:
     """Cut a noisy matrix at every rank, once for each seed."""
-    clean, noisy = (np.stack(x) for x in zip(*(noisy_low_rank(d_out, d_in, true_rank, noise, s) for s in seeds), strict=True))
+    clean, noisy = (
+        np.stack(x) for x in zip(*(noisy_low_rank(d_out, d_in, true_rank, noise, s) for s in seeds), strict=True)
+    )
     u, sigma, vt = np.linalg.svd(noisy, full_matrices=False)
     k = sigma.shape[1]
     ranks = np.arange(k + 1)
@@ -127,11 +129,33 @@ def film(record: Denoise) -> Film:
                 ),
                 caption=(f"noise alone reaches σ ≈ {number(record.noise_edge)}",),
             ),
-            HeatMap(title="clean", colour="clean", values=record.clean, limit=limit, span=3, row=1),
             HeatMap(
-                title=f"noisy: + {number(record.noise)}·noise", colour="W", values=record.noisy, limit=limit, span=3, row=1
+                title="clean",
+                colour="clean",
+                values=record.clean,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=(f"rank {record.true_rank}",),
             ),
-            HeatMap(title="cut at rank k", colour="delta", values=record.cut, limit=limit, span=2, row=1),
+            HeatMap(
+                title=f"noisy: + {number(record.noise)}·noise",
+                caption=("what is seen",),
+                colour="W",
+                values=record.noisy,
+                limit=limit,
+                span=3,
+                row=1,
+            ),
+            HeatMap(
+                title="cut at rank k",
+                colour="delta",
+                values=record.cut,
+                limit=limit,
+                span=2,
+                row=1,
+                caption=tuple(f"rank {r}" for r in record.rank),
+            ),
             HeatMap(
                 title="cut − clean",
                 colour="ink",
@@ -139,7 +163,7 @@ def film(record: Denoise) -> Film:
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(f"error {_percent(float(e))}" for e in left),
+                caption=tuple(f"this draw: {_percent(float(e))}" for e in left),
             ),
             Readout(
                 title="Best k",
@@ -147,7 +171,10 @@ def film(record: Denoise) -> Film:
                 row=1,
                 rows=(
                     Row(label="true rank", text=(str(record.true_rank),), colour="clean"),
-                    Row(label=f"best k, {draws} draws", text=(", ".join(str(b) for b in record.best),)),
+                    *(
+                        Row(label=f"best k = {k}", text=(f"{int((record.best == k).sum())} of {draws}",))
+                        for k in sorted({int(b) for b in record.best})[:4]
+                    ),
                 ),
             ),
         ),
@@ -181,7 +208,10 @@ def takeaway(record: Denoise) -> str:
             f"{number(worst)} in all {draws} draws, and there is no slow tail."
         )
     hits = int((record.best == r).sum())
-    said = [f"The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in {hits} of {draws} draws."]
+    said = [
+        f"The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in "
+        f"{hits} of {draws} draws."
+    ]
     if least < whole:
         said.append(
             f"There the cut is {number(100 * least)} % from the clean matrix, the uncut one {number(100 * whole)} % "
@@ -210,7 +240,9 @@ def plot_denoise(record: Denoise, *, theme: str = "light") -> go.Figure:
     colour = IDENTITY[theme]
     figure = go.Figure(
         [
-            go.Scatter(x=record.rank, y=y[1], name=name, mode="lines+markers", line={"color": c, "dash": dash, "width": 3})
+            go.Scatter(
+                x=record.rank, y=y[1], name=name, mode="lines+markers", line={"color": c, "dash": dash, "width": 3}
+            )
             for y, name, c, dash in (
                 (record.to_clean, "to the clean matrix", colour["clean"], "solid"),
                 (record.to_noisy, "to the noisy matrix", colour["W"], "dash"),

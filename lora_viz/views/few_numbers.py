@@ -16,7 +16,7 @@ from lora_viz.tasks import stream
 __all__ = ["FewNumbers", "few_numbers", "film", "plot_few_numbers", "table", "takeaway"]
 
 NAMES = ("c·I", "10 knobs", "sparse", "rank 1")
-COLOURS = ("A", "B", "clean", "delta")
+COLOURS = ("ink", "W", "clean", "delta")
 DASHES = ("dash", "dot", "dashdot", "solid")
 TITLES = ("one knob: c·I", "10 knobs: Σ cⱼ Mⱼ", "{} % of the entries", "rank 1: b aᵀ")
 KNOBS = 10
@@ -127,7 +127,7 @@ def _percent(value: float) -> str:
 
 def _narrate(record: FewNumbers, t: int) -> str:
     missed = ", ".join(f"{name} {_percent(float(e))}" for name, e in zip(NAMES, record.error[:, t], strict=True))
-    return f"Rank {int(record.kept[t])}: out of reach are, of {missed}."
+    return f"Rank {int(record.kept[t])} at its best misses: {missed}."
 
 
 def takeaway(record: FewNumbers) -> str:
@@ -138,8 +138,8 @@ def takeaway(record: FewNumbers) -> str:
     return (
         f"c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{record.d})); "
         f"{KNOBS} knobs on fixed random directions: {ten}; {record.nonzeros[2]} non-zeros of {record.d**2}: {sparse}, "
-        f"rank {record.rank[2]}. The update of rank 1 has {record.knobs[3]} free numbers, {record.nonzeros[3]} non-zeros, "
-        f"and nothing is missed: {low}. Few degrees of freedom, few non-zeros and low rank are three things."
+        f"rank {record.rank[2]}. The update of rank 1 has {record.knobs[3]} free numbers, {record.nonzeros[3]} "
+        f"non-zeros, and nothing is missed: {low}. Few degrees of freedom, few non-zeros and low rank are three things."
     )
 
 

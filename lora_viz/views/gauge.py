@@ -22,10 +22,10 @@ COUNTED = 1e-9  # a singular value above this share of the largest counts
 
 
 class Gauge(NamedTuple):
-    """B Q and Q⁻¹A for an invertible Q that moves away from I: what changes, relative to the size of the same at Q = I?
+    """B Q and Q⁻¹A for an invertible Q that moves away from I: what changes, relative to its size at Q = I?
 
-    ``moved_A``, ``moved_B``, ``moved_product`` and ``moved_step`` are ‖X − X₀‖/‖X₀‖ for Q⁻¹A, B Q, their product and the
-    change ``step`` that one gradient step of size η on L = ½‖B A − M‖² makes to the product. ``balance`` is
+    ``moved_A``, ``moved_B``, ``moved_product`` and ``moved_step`` are ‖X − X₀‖/‖X₀‖ for Q⁻¹A, B Q, their product and
+    the change ``step`` that one gradient step of size η on L = ½‖B A − M‖² makes to the product. ``balance`` is
     ‖BᵀB − AAᵀ‖; ``drift`` how far BᵀB − AAᵀ moves in the same training time at η and at η/10, NaN where it diverges.
     ``jacobian`` and ``jacobian_at_0`` are the singular values of (B, A) ↦ B A at these factors and at B = 0.
     """
@@ -169,7 +169,7 @@ def film(record: Gauge) -> Film:
                 caption=tuple(f"changed by {_times(v)}" for v in record.moved_product),
             ),
             HeatMap(
-                title=f"what one step at η = {record.lr:g} does to it",
+                title="one step's change of it",
                 colour="delta",
                 values=record.step,
                 limit=step_limit,
@@ -209,9 +209,12 @@ def film(record: Gauge) -> Film:
                 row=1,
                 rows=(
                     Row(label="numbers in A and B", text=(str(parameters),)),
-                    Row(label="degrees of freedom", text=(str(_free(record.jacobian)),), colour="delta"),
-                    Row(label="r(d_out + d_in) − r²", text=(str(parameters - r * r),)),
-                    Row(label="the same at B = 0", text=(str(_free(record.jacobian_at_0)),), colour="A"),
+                    Row(
+                        label="ways to move B A · less r²",
+                        text=(f"{_free(record.jacobian)} · {parameters - r * r}",),
+                        colour="delta",
+                    ),
+                    Row(label="ways at B = 0", text=(str(_free(record.jacobian_at_0)),), colour="A"),
                     Row(label="‖BᵀB − AAᵀ‖", text=tuple(number(float(v)) for v in record.balance)),
                     Row(label=f"its drift in {STEPS} steps", text=(_drifted(record.drift[0]),)),
                     Row(label="same time at η/10", text=(_drifted(record.drift[1]),)),
@@ -250,8 +253,8 @@ def takeaway(record: Gauge) -> str:
     parameters = record.rank * (d_out + d_in)
     product, step = float(record.moved_product.max()), float(record.moved_step.max())
     said = [
-        f"Not unique: A and B changed by up to {_times(record.moved_A.max())} and {_times(record.moved_B.max())}, their "
-        f"product by {number(product)}, rounding."
+        f"Not unique: A and B changed by up to {_times(record.moved_A.max())} and {_times(record.moved_B.max())}, "
+        f"their product by {number(product)}, rounding."
     ]
     if step < 1e-9:
         said.append(

@@ -105,11 +105,27 @@ def film(record: LowRankSet) -> Film:
                 series=(
                     Series(name=f"nearest rank {r}", colour="delta", y=record.away),
                     Series(name="mixed factors", colour="B", y=record.averaged, dash="dash"),
-                    Series(name="loss from (B, A) to (−B, −A)", colour="ink", y=record.loss, dash="dot"),
+                    Series(name="loss to −(B, A)", colour="ink", y=record.loss, dash="dot"),
                 ),
             ),
-            HeatMap(title=f"M₁, rank {r}", colour="delta", values=record.first, limit=limit, span=2, row=1),
-            HeatMap(title=f"M₂, rank {r}", colour="delta", values=record.second, limit=limit, span=2, row=1),
+            HeatMap(
+                title=f"M₁, rank {r}",
+                colour="delta",
+                values=record.first,
+                limit=limit,
+                span=2,
+                row=1,
+                caption=("t = 0",),
+            ),
+            HeatMap(
+                title=f"M₂, rank {r}",
+                colour="delta",
+                values=record.second,
+                limit=limit,
+                span=2,
+                row=1,
+                caption=("t = 1",),
+            ),
             HeatMap(
                 title="the mix",
                 colour="delta",
@@ -133,12 +149,16 @@ def film(record: LowRankSet) -> Film:
                 span=4,
                 row=1,
                 rows=(
-                    Row(label="bound: rank M₁ + rank M₂", text=(str(2 * r),)),
+                    Row(label="bound: rank M₁ + rank M₂", text=(str(min(2 * r, *record.first.shape)),)),
                     Row(label="numerical rank of the mix", text=tuple(str(k) for k in record.rank), colour="delta"),
                     Row(
                         label="mixing A's and B's instead is off by",
                         text=tuple(_percent(float(a)) for a in record.averaged),
                         colour="B",
+                    ),
+                    Row(
+                        label="½‖·‖² from (B, A) to (−B, −A)",
+                        text=tuple(f"{number(float(v))}·‖M₁‖²" for v in record.loss),
                     ),
                 ),
             ),
@@ -155,8 +175,8 @@ def _narrate(record: LowRankSet, t: int) -> str:
     if t in (0, len(record.t) - 1):
         return f"t = {at}: M{'₂' if t else '₁'} itself, rank {k}."
     return (
-        f"t = {at}: the mix has rank {k}; the nearest matrix of rank {record.r} misses {_percent(float(record.away[t]))} "
-        f"of it, the mixed factors miss it by {_percent(float(record.averaged[t]))}."
+        f"t = {at}: the mix has rank {k}; the nearest matrix of rank {record.r} misses "
+        f"{_percent(float(record.away[t]))} of it, the mixed factors miss it by {_percent(float(record.averaged[t]))}."
     )
 
 
@@ -164,11 +184,11 @@ def takeaway(record: LowRankSet) -> str:
     """What was seen, in these updates' own numbers."""
     half = len(record.t) // 2
     return (
-        f"Between two updates of rank {record.r} the rank is {int(record.rank[half])}: sums of rank-{record.r} matrices "
-        f"leave the set, so it is no subspace, and it is not convex. Half-way the nearest rank-{record.r} matrix misses "
-        f"{_percent(float(record.away[half]))}, and averaging the factors of two adapters instead of their products is "
-        f"off by {_percent(float(record.averaged[half]))}. (B, A) and (−B, −A) give the same update, with a wall of loss "
-        f"{number(float(record.loss[half]))}·‖M₁‖² between them."
+        f"Between two updates of rank {record.r} the rank is {int(record.rank[half])}: sums of "
+        f"rank-{record.r} matrices leave the set, so it is no subspace, and it is not convex. Half-way the nearest "
+        f"rank-{record.r} matrix misses {_percent(float(record.away[half]))}, and averaging the factors of two "
+        f"adapters instead of their products is off by {_percent(float(record.averaged[half]))}. "
+        f"(B, A) and (−B, −A) give the same update, with a wall of loss {number(float(record.loss[half]))}·‖M₁‖² between them."
     )
 
 

@@ -62,7 +62,7 @@ def shape_rank(matrix: Float[np.ndarray, "m n"], *, noise: float = 0.0, seed: in
     if max(matrix.shape) > MOST:
         raise ValueError(f"M is {matrix.shape[0]}×{matrix.shape[1]}: at most {MOST}×{MOST} can be drawn.")
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal(matrix.shape[1])
+    x = rng.standard_normal((matrix.shape[1],))
     x *= 0.7 / np.linalg.norm(x)
     matrix = matrix + noise * rng.standard_normal(matrix.shape)
     m, n = matrix.shape
@@ -75,9 +75,9 @@ def shape_rank(matrix: Float[np.ndarray, "m n"], *, noise: float = 0.0, seed: in
     k = len(sigma)
     turned, eigen, twice = float("nan"), np.empty(0), float("nan")
     if m == n:
-        lengths = np.linalg.norm(matrix @ right[0])
-        if lengths > 0:
-            turned = float(np.degrees(np.arccos(np.clip(right[0] @ matrix @ right[0] / lengths, -1, 1))))
+        length = float(np.linalg.norm(matrix @ right[0]))
+        if length > 0:
+            turned = float(np.degrees(np.arccos(np.clip(right[0] @ matrix @ right[0] / length, -1, 1))))
             twice = float(np.linalg.norm(matrix @ matrix - matrix) / np.linalg.norm(matrix))
         values = np.linalg.eigvals(matrix)
         # a double eigenvalue splits by √ε: below that a part that is not real is rounding
@@ -110,10 +110,10 @@ def _sphere(n: int) -> Float[np.ndarray, "points n"]:
     if n == 2:
         angle = np.arange(180) * 2 * np.pi / 180
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    i = np.arange(400) + 0.5
-    height, angle = 1 - 2 * i / 400, np.pi * (1 + 5**0.5) * i
+    i = np.arange(220) + 0.5
+    height, around = 1 - 2 * i / 220, np.pi * (1 + 5**0.5) * i
     ring = np.sqrt(1 - height**2)
-    return np.stack([ring * np.cos(angle), ring * np.sin(angle), height], axis=1)
+    return np.stack([ring * np.cos(around), ring * np.sin(around), height], axis=1)
 
 
 def _nullity(record: ShapeRank) -> int:
@@ -128,10 +128,10 @@ def film(record: ShapeRank) -> Film:
     null = _nullity(record)
     image = {0: "a point", 1: "a line", 2: "a plane", 3: "a volume"}[r]
     ker = record.right[r:] * 1.5 if null else np.full((1, n), np.nan)
+    axes = np.where(record.sigma[:, None] > ROUNDING * record.sigma[0], record.sigma[:, None] * record.left, np.nan)
     start = int(np.argmin(np.abs(record.walk)))
     path = np.stack([np.broadcast_to(record.walked[start], record.walked.shape), record.walked], axis=1)
     name = "ker M" if null else "v" + "₁₂₃"[n - 1]
-    eigenvectors = Row(label="real eigenvalues (M v = λ v: not turned)", text=(_eigen(record),))
     return Film(
         axis=f"t: x + t·z, z in {'ker M' if null else name}",
         values=record.walk,
@@ -143,7 +143,7 @@ def film(record: ShapeRank) -> Film:
                 title=f"in: all unit vectors x, {n} number{'s' * (n > 1)}",
                 colour="ink",
                 dimension=n,
-                limit=2.0,
+                limit=1.5,
                 axes="x",
                 spans=(
                     Span(name="row space", colour="A", basis=np.where(r, record.right[: max(r, 1)], np.nan) * 1.4),
@@ -171,7 +171,7 @@ def film(record: ShapeRank) -> Film:
                 limit=reach * 1.05,
                 axes="y",
                 span=5,
-                spans=(Span(name="σu", colour="B", basis=record.sigma[:, None] * record.left, style="axes"),),
+                spans=(Span(name="σu", colour="B", basis=axes, style="axes"),),
                 points=(
                     Points(name="M x", colour="delta", xyz=record.outputs),
                     Points(name="M(x + t z)", colour="ink", xyz=record.arrived[:, None], style="probe"),
@@ -215,8 +215,7 @@ def film(record: ShapeRank) -> Film:
                     ),
                     Row(label="largest ‖M x‖ drawn · σ₁", text=(f"{number(record.stretch)} · {_sigma(record, 0)}",)),
                     Row(label="angle between v₁ and M v₁", text=(_turned(record),)),
-                    eigenvectors,
-                    Row(label="M twice: ‖M M − M‖/‖M‖", text=(_twice(record),)),
+                    Row(label="real λ in M v = λ v · ‖M M − M‖/‖M‖", text=(_square(record),)),
                 ),
             ),
         ),
@@ -232,22 +231,16 @@ def _sigma(record: ShapeRank, i: int) -> str:
 def _turned(record: ShapeRank) -> str:
     m, n = record.matrix.shape
     if m != n:
-        return f"none: {n} numbers and {m}"
+        return f"none: {n} and {m} numbers"
     return "none: M v₁ = 0" if np.isnan(record.turned) else f"{number(round(record.turned, 6))}°"
 
 
-def _eigen(record: ShapeRank) -> str:
+def _square(record: ShapeRank) -> str:
     m, n = record.matrix.shape
     if m != n:
-        return "none: M is not square"
-    return ", ".join(number(round(float(v), 6) + 0.0) for v in record.eigen) or "none"
-
-
-def _twice(record: ShapeRank) -> str:
-    m, n = record.matrix.shape
-    if m != n:
-        return "cannot be applied twice"
-    return f"{number(record.twice)}{' (a projection)' if record.twice < ROUNDING else ''}"
+        return "M is not square"
+    eigen = ", ".join(number(round(float(v), 6) + 0.0) for v in record.eigen) or "none"
+    return f"{eigen} · {'0, a projection' if record.twice < ROUNDING else number(record.twice)}"
 
 
 def _still(record: ShapeRank) -> bool:

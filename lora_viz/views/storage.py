@@ -28,9 +28,9 @@ FRAMES = 33
 class Storage(NamedTuple):
     """How many numbers does an m×n matrix take at rank r: whole, as SVD, and as factors?
 
-    ``truncated`` is r(m + n + 1), U_r, σ and V_r; ``factors`` r(m + n), B and A; ``thin`` and ``full`` are the SVDs that
-    lose nothing. ``svd_breaks_even`` and ``factors_break_even`` are mn/(m + n + 1) and mn/(m + n). ``matrix`` is the
-    one that is really cut, ``cut`` at rank ``cut_rank``; it has the shape itself where ``measured``, else 61×47 stands
+    ``truncated`` is r(m + n + 1), U_r, σ and V_r; ``factors`` r(m + n), B and A; ``thin`` and ``full`` are the
+    SVDs that lose nothing. ``svd_breaks_even`` and ``factors_break_even`` are mn/(m + n + 1) and mn/(m + n). ``matrix``
+    is the one that is really cut, ``cut`` at rank ``cut_rank``; it has the shape itself where ``measured``, else 61×47 stands
     for it, cut at the same share of its ranks. ``counted`` is the number of entries of the arrays made.
     """
 
@@ -95,11 +95,11 @@ def film(record: Storage) -> Film:
     by_name = {
         "W": np.full(T, float(mn)),
         "full SVD": np.full(T, float(record.full)),
-        "U_r σ V_r": record.truncated.astype(float),
+        "Uᵣ σ Vᵣ": record.truncated.astype(float),
         "B A": record.factors.astype(float),
         "W + B A": record.factors + float(mn),
     }
-    shown = f"{stand_in} matrix" + ("" if record.measured else " instead, same share of its ranks")
+    shown = f"M: {stand_in}" + ("" if record.measured else " in its stead")
     errors = tuple(f"rank {r}: error {_percent(float(e))}" for r, e in zip(record.cut_rank, record.error, strict=True))
     return Film(
         axis="rank r",
@@ -114,9 +114,9 @@ def film(record: Storage) -> Film:
                 span=8,
                 series=(
                     Series(name="W whole", colour="W", y=ones),
-                    Series(name="U_r σ V_r", colour="delta", y=record.truncated / mn),
+                    Series(name="Uᵣ σ Vᵣ", colour="delta", y=record.truncated / mn),
                     Series(name="B A", colour="B", y=record.factors / mn, dash="dash"),
-                    Series(name="W + B A (LoRA)", colour="A", y=1 + record.factors / mn, dash="dot"),
+                    Series(name="W + B A (LoRA)", colour="ink", y=1 + record.factors / mn, dash="dot"),
                     Series(name="full SVD", colour="faint", y=ones * record.full / mn, dash="dashdot"),
                 ),
                 marks=(Mark(at=record.svd_breaks_even, label=f"breaks even at {number(record.svd_breaks_even)}"),),
@@ -126,11 +126,14 @@ def film(record: Storage) -> Film:
                 span=4,
                 rows=(
                     Row(label="W whole, m·n", text=(_count(mn),), colour="W"),
-                    Row(label="U_r, σ, V_r", text=tuple(_count(v) for v in record.truncated), colour="delta"),
-                    Row(label="factors B, A", text=tuple(_count(v) for v in record.factors), colour="B"),
+                    Row(label="Uᵣ, σ, Vᵣ", text=tuple(_count(int(v)) for v in record.truncated), colour="delta"),
+                    Row(label="factors B, A", text=tuple(_count(int(v)) for v in record.factors), colour="B"),
                     Row(label="thin SVD, nothing lost", text=(_count(record.thin),)),
                     Row(label="full SVD, nothing lost", text=(_count(record.full),)),
-                    Row(label=f"entries of the arrays made ({stand_in})", text=tuple(map(_count, record.counted))),
+                    Row(
+                        label=f"entries of the arrays made ({stand_in})",
+                        text=tuple(_count(int(v)) for v in record.counted),
+                    ),
                 ),
             ),
             Bars(
@@ -139,21 +142,33 @@ def film(record: Storage) -> Film:
                 span=5,
                 row=1,
                 labels=tuple(by_name),
-                groups=(Group(name="stored", colour="delta", values=np.stack(list(by_name.values()), axis=1)),),
-            ),
-            HeatMap(title=f"M: a {shown}", colour="ink", values=record.matrix, limit=limit, span=3, row=1),
-            HeatMap(
-                title="cut", colour="delta", values=record.cut, limit=limit, span=2, row=1, caption=errors
+                groups=(Group(name="stored", colour="ink", values=np.stack(list(by_name.values()), axis=1)),),
             ),
             HeatMap(
-                title="lost", colour="ink", values=record.matrix - record.cut, limit=limit, span=2, row=1
+                title=shown,
+                colour="ink",
+                values=record.matrix,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=(f"rank {min(record.matrix.shape)}",),
+            ),
+            HeatMap(title="cut", colour="delta", values=record.cut, limit=limit, span=2, row=1, caption=errors),
+            HeatMap(
+                title="lost",
+                colour="ink",
+                values=record.matrix - record.cut,
+                limit=limit,
+                span=2,
+                row=1,
+                caption=("M − cut",),
             ),
         ),
     )
 
 
 def _count(value: int) -> str:
-    return f"{int(value):,}".replace(",", "\u202f")
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def _percent(value: float) -> str:
@@ -162,7 +177,7 @@ def _percent(value: float) -> str:
 
 def _narrate(record: Storage, t: int) -> str:
     r, share = int(record.rank[t]), float(record.truncated[t] / record.whole)
-    said = f"Rank {r}: U_r, σ and V_r take {number(100 * share)} % of the numbers of W"
+    said = f"Rank {r}: Uᵣ, σ and Vᵣ take {number(100 * share)} % of the numbers of W"
     if share < 1:
         return f"{said}: a saving, and {_percent(float(record.error[t]))} of the matrix shown is lost."
     return f"{said}: no saving any more."
@@ -206,9 +221,9 @@ def plot_storage(record: Storage, *, theme: str = "light") -> go.Figure:
     ones = np.ones(len(record.rank))
     curves = (
         (ones, "W whole", colour["W"], "solid"),
-        (record.truncated / record.whole, "U_r, σ, V_r", colour["delta"], "solid"),
+        (record.truncated / record.whole, "Uᵣ, σ, Vᵣ", colour["delta"], "solid"),
         (record.factors / record.whole, "B, A", colour["B"], "dash"),
-        (1 + record.factors / record.whole, "W and B, A (LoRA)", colour["A"], "dot"),
+        (1 + record.factors / record.whole, "W and B, A (LoRA)", colour["ink"], "dot"),
         (ones * record.full / record.whole, "full SVD", colour["faint"], "dashdot"),
     )
     figure = go.Figure(

@@ -99,7 +99,6 @@ def _margin(record: Truncation) -> float:
 def film(record: Truncation) -> Film:
     """The playhead is the rank that is kept: the errors, the bars that are kept, the layers and the rest."""
     k = len(record.sigma)
-    m, n = record.matrix.shape
     limit = float(np.abs(record.matrix).max())
     kept = np.where(np.arange(k) < record.rank[:, None], record.sigma, 0.0)
     share = 1 - record.svd**2
@@ -117,8 +116,8 @@ def film(record: Truncation) -> Film:
                 series=(
                     Series(name="SVD cut", colour="delta", y=record.svd, dots=True),
                     Series(name="one random space", colour="faint", y=record.own, dash="dot"),
-                    Series(name=f"best of {SPACES}", colour="B", y=record.searched, dash="dash"),
-                    Series(name="best sketch", colour="A", y=record.sketched, dash="dashdot"),
+                    Series(name=f"best of {SPACES}", colour="ink", y=record.searched, dash="dash"),
+                    Series(name="best sketch", colour="clean", y=record.sketched, dash="dashdot"),
                 ),
             ),
             Bars(
@@ -135,15 +134,15 @@ def film(record: Truncation) -> Film:
                 title="The error is the tail",
                 span=3,
                 rows=(
-                    Row(label="‖M − M_k‖²/‖M‖²", text=_told(record.svd**2), colour="delta"),
-                    Row(label="Σ_{i>k} σᵢ²/Σ σᵢ²", text=_told(record.tail**2)),
-                    Row(label="largest stretch of M − M_k", text=_told(record.spectral), colour="delta"),
+                    Row(label="‖M − Mₖ‖²/‖M‖²", text=_told(record.svd**2), colour="delta"),
+                    Row(label="share of σᵢ², i > k", text=_told(record.tail**2)),
+                    Row(label="‖M − Mₖ‖₂, its largest σ", text=_told(record.spectral), colour="delta"),
                     Row(label="σ at place k + 1", text=_told(np.append(record.sigma, 0.0))),
                 ),
             ),
-            HeatMap(title="M", colour="ink", values=record.matrix, limit=limit, span=3, row=1, caption=(f"{m}×{n}",)),
+            HeatMap(title="M", colour="ink", values=record.matrix, limit=limit, span=3, row=1, caption=("all layers",)),
             HeatMap(
-                title="kept: M_k",
+                title="kept: Mₖ",
                 colour="delta",
                 values=record.kept,
                 limit=limit,
@@ -161,7 +160,7 @@ def film(record: Truncation) -> Film:
                 caption=("none", *(f"rank 1, size σ = {number(float(s))}" for s in record.sigma)),
             ),
             HeatMap(
-                title="left out: M − M_k",
+                title="left out: M − Mₖ",
                 colour="ink",
                 values=record.matrix - record.kept,
                 limit=limit,
@@ -236,8 +235,8 @@ def plot_truncation(record: Truncation, *, theme: str = "light") -> go.Figure:
     curves = (
         (record.svd, "SVD cut", colour["delta"], "solid"),
         (record.own, "one random column space", colour["faint"], "dot"),
-        (record.searched, f"best of {SPACES} random column spaces", colour["B"], "dash"),
-        (record.sketched, f"best of {SKETCHES} sketches M·G", colour["A"], "dashdot"),
+        (record.searched, f"best of {SPACES} random column spaces", colour["ink"], "dash"),
+        (record.sketched, f"best of {SKETCHES} sketches M·G", colour["clean"], "dashdot"),
     )
     figure = go.Figure(
         [
@@ -247,7 +246,9 @@ def plot_truncation(record: Truncation, *, theme: str = "light") -> go.Figure:
     )
     figure.update_layout(
         **plotly_layout(
-            title="Error left at each rank", xaxis={"title": "rank k"}, yaxis={"title": "‖M − X‖/‖M‖", "rangemode": "tozero"}
+            title="Error left at each rank",
+            xaxis={"title": "rank k"},
+            yaxis={"title": "‖M − X‖/‖M‖", "rangemode": "tozero"},
         )
     )
     return figure

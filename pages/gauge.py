@@ -11,7 +11,7 @@ asked, picture = open_lesson(
     "Are A and B unique?",
     "No: B Q and Q⁻¹A have the same product for every invertible Q. But a gradient step from them is not the same.",
     default=Experiment(rank=3, lr=0.01),
-    first=(RANK_CONTROLS["gauge_path"], CONTROLS["rank"].only(1, 2, 3, 4, 6), CONTROLS["lr"].only(0.001, 0.01, 0.1)),
+    first=(RANK_CONTROLS["gauge_path"], CONTROLS["rank"].only(2, 3, 4, 6), CONTROLS["lr"].only(0.001, 0.01, 0.1)),
     more=(),
     trains=False,
 )
@@ -31,8 +31,8 @@ $$
 
 $Q$ is any invertible {e.rank}×{e.rank} matrix, so $r^2 = {e.rank**2}$ of the {e.rank * (d_out + d_in)} numbers are
 spent on naming the same product. The product moved by at most {number(float(record.moved_product.max()))}. The step
-sees $QQ^\top$: a rotation leaves it alone, a stretch does not. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved only
-as $\eta \to 0$: in the same training time it drifted by {number(record.drift[0])} at $\eta = {e.lr:g}$ and by
+sees $QQ^\top$: a rotation leaves it alone, a stretch does not. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved
+only as $\eta \to 0$: in the same training time it drifted by {number(record.drift[0])} at $\eta = {e.lr:g}$ and by
 {number(record.drift[1])} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
     lambda theme: plot_gauge(record, theme=theme),
     table(record),

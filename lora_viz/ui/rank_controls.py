@@ -36,8 +36,8 @@ _ALL = (
         name="layer_shape",
         label="Shape of W",
         options=tuple(SHAPES),
-        help="61×47 and 64×64 are really decomposed; the others are counted.",
-        default="61×47",
+        help="41×31 is really decomposed; for the others the numbers are counted.",
+        default="41×31",
     ),
     Control(
         name="noise",

@@ -17,16 +17,17 @@ from lora_viz.style import IDENTITY, number, plotly_layout
 __all__ = ["Autoencoder", "autoencoder", "film", "plot_autoencoder", "table", "takeaway"]
 
 SHOWN = 150
+NEAR = 1e-2
 
 
 class Autoencoder(NamedTuple):
     """Decoder B times encoder A against PCA, at each recorded step and over several random starts.
 
-    ``to_pca`` = ‖B A − U_r U_rᵀ‖_F and ``angle``, the largest principal angle in degrees between col(B) and
-    col(U_r), hold (low, median, high) over the starts; U_r are the r axes of most variance about the mean.
-    ``to_moment`` is the same as ``to_pca`` for the r axes of most variance about 0. ``loss_over_floor`` is
-    loss/best − 1, median. The factors are the first start's; ``cosines`` (r, r) are those of the columns b_j of B with the u_i, ``spread``
-    the range over the starts of |cos(b₁, u₁)|. Clouds and spans are in the coordinates u₁, u₂, u₃, about 0.
+    ``to_pca`` = ‖B A − U_r U_rᵀ‖_F and ``angle``, the largest principal angle in degrees between col(B) and col(U_r),
+    hold (low, median, high) over the starts; U_r are the r axes of most variance about the mean. ``to_moment`` is the
+    same as ``to_pca`` for the r axes of most variance about 0. ``loss_over_floor`` is loss/best − 1, median. The
+    factors are the first start's; ``cosines`` (r, r) are those of the columns b_j of B with the u_i, ``spread`` the
+    range over the starts of |cos(b₁, u₁)|. Clouds and spans are in the coordinates u₁, u₂, u₃, about 0.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -120,7 +121,7 @@ def film(record: Autoencoder) -> Film:
     r, d, T = record.rank, record.d, len(record.steps)
     limit = float(np.quantile(np.abs(record.cloud), 0.96))
     one = float(max(np.abs(record.product).max(), 1.0)) if record.diverged else 1.0
-    bands = ((record.to_pca, "to PCA", "delta", "solid"), (record.to_moment, "to axes about 0", "A", "dash"))
+    bands = ((record.to_pca, "to PCA", "delta", "solid"), (record.to_moment, "to axes about 0", "ink", "dash"))
     names = tuple(f"u{'₁₂₃'[i]}" for i in range(r))
     return Film(
         axis="step",
@@ -202,7 +203,7 @@ def film(record: Autoencoder) -> Film:
                 limit=float(np.abs(record.encoder).max()) or 1.0,
                 span=3,
                 row=1,
-                caption=("rows are no principal axes",),
+                caption=(f"{r}×{d}, as Uᵣᵀ is",),
             ),
         ),
     )
@@ -236,9 +237,9 @@ def takeaway(record: Autoencoder) -> str:
     if record.diverged:
         return f"{record.diverged} of {record.starts} starts diverged: lower the learning rate."
     low, middle, high = (number(float(v)) for v in record.to_pca[:, -1])
-    near = float(record.to_pca[2, -1]) < 1e-3
+    near = float(record.to_pca[2, -1]) < NEAR
     least, most = (number(round(v, 3)) for v in record.spread)
-    if record.mean > 1e-9 and not near:
+    if record.mean > 1e-9 and not near and float(record.to_moment[2, -1]) < NEAR:
         moment = number(float(record.to_moment[1, -1]))
         return (
             f"The data are not centred, and the subspace is not PCA's: {_degrees(float(record.angle[1, -1]))} away "
@@ -248,7 +249,7 @@ def takeaway(record: Autoencoder) -> str:
     if not near:
         return (
             f"After these steps B A is still {middle} from PCA's projector (range {low} to {high} over "
-            f"{record.starts} starts): not converged; more steps or another learning rate would."
+            f"{record.starts} starts): not converged. More steps or another learning rate may get there."
         )
     said = (
         f"In all {record.starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
@@ -277,7 +278,7 @@ def plot_autoencoder(record: Autoencoder, *, theme: str = "light") -> go.Figure:
             go.Scatter(x=record.steps, y=v[1], name=name, line={"color": c, "dash": dash, "width": 3})
             for v, name, c, dash in (
                 (record.to_pca, "to PCA's projector", colour["delta"], "solid"),
-                (record.to_moment, "to that of the axes about 0", colour["A"], "dash"),
+                (record.to_moment, "to that of the axes about 0", colour["ink"], "dash"),
             )
         ]
     )

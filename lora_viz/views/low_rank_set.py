@@ -188,7 +188,8 @@ def takeaway(record: LowRankSet) -> str:
         f"rank-{record.r} matrices leave the set, so it is no subspace, and it is not convex. Half-way the nearest "
         f"rank-{record.r} matrix misses {_percent(float(record.away[half]))}, and averaging the factors of two "
         f"adapters instead of their products is off by {_percent(float(record.averaged[half]))}. "
-        f"(B, A) and (−B, −A) give the same update, with a wall of loss {number(float(record.loss[half]))}·‖M₁‖² between them."
+        f"(B, A) and (−B, −A) give the same update, with a wall of loss "
+        f"{number(float(record.loss[half]))}·‖M₁‖² between them."
     )
 
 

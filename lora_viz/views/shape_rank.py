@@ -108,7 +108,7 @@ def _sphere(n: int) -> Float[np.ndarray, "points n"]:
     if n == 1:
         return np.array([[-1.0], [1.0]])
     if n == 2:
-        angle = np.arange(180) * 2 * np.pi / 180
+        angle = np.arange(72) * 2 * np.pi / 72
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
     i = np.arange(220) + 0.5
     height, around = 1 - 2 * i / 220, np.pi * (1 + 5**0.5) * i
@@ -129,6 +129,7 @@ def film(record: ShapeRank) -> Film:
     image = {0: "a point", 1: "a line", 2: "a plane", 3: "a volume"}[r]
     ker = record.right[r:] * 1.5 if null else np.full((1, n), np.nan)
     axes = np.where(record.sigma[:, None] > ROUNDING * record.sigma[0], record.sigma[:, None] * record.left, np.nan)
+    row_space = record.right[:r] if 0 < r < n else np.full((1, n), np.nan)  # the whole space needs no picture
     start = int(np.argmin(np.abs(record.walk)))
     path = np.stack([np.broadcast_to(record.walked[start], record.walked.shape), record.walked], axis=1)
     name = "ker M" if null else "v" + "₁₂₃"[n - 1]
@@ -146,7 +147,7 @@ def film(record: ShapeRank) -> Film:
                 limit=1.5,
                 axes="x",
                 spans=(
-                    Span(name="row space", colour="A", basis=np.where(r, record.right[: max(r, 1)], np.nan) * 1.4),
+                    Span(name="row space", colour="A", basis=row_space * 1.4),
                     Span(name="ker M", colour="alarm", basis=ker),
                 ),
                 points=(
@@ -278,7 +279,8 @@ def takeaway(record: ShapeRank) -> str:
         said.append(
             f"How many σ count depends on the tolerance: {r} above 10⁻¹² σ₁, {record.coarse.numerical} above 10⁻² σ₁."
         )
-    if np.isfinite(record.turned) and record.turned > 1e-6:
+    alone = len(record.sigma) > 1 and record.sigma[0] > record.sigma[1] * (1 + 1e-9)
+    if alone and np.isfinite(record.turned) and record.turned > 1e-6:
         said.append(f"v₁ is the most stretched direction, yet M turns it by {number(record.turned)}°.")
     return " ".join(said)
 

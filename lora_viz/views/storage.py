@@ -15,23 +15,23 @@ from lora_viz.style import IDENTITY, number, plotly_layout
 __all__ = ["SHAPES", "Storage", "film", "plot_storage", "storage", "table", "takeaway"]
 
 SHAPES: dict[str, tuple[int, int]] = {
-    "61×47": (61, 47),
+    "41×31": (41, 31),
     "64×64": (64, 64),
     "768×768": (768, 768),
     "4096×4096": (4096, 4096),
     "4096×11008": (4096, 11008),
 }
-MEASURED = 64  # up to this many rows the arrays are made and their entries counted
+MEASURED = 48  # up to this many rows the arrays are made and their entries counted
 FRAMES = 33
 
 
 class Storage(NamedTuple):
     """How many numbers does an m×n matrix take at rank r: whole, as SVD, and as factors?
 
-    ``truncated`` is r(m + n + 1), U_r, σ and V_r; ``factors`` r(m + n), B and A; ``thin`` and ``full`` are the
-    SVDs that lose nothing. ``svd_breaks_even`` and ``factors_break_even`` are mn/(m + n + 1) and mn/(m + n). ``matrix``
-    is the one that is really cut, ``cut`` at rank ``cut_rank``; it has the shape itself where ``measured``, else 61×47 stands
-    for it, cut at the same share of its ranks. ``counted`` is the number of entries of the arrays made.
+    ``truncated`` is r(m + n + 1), U_r, σ and V_r; ``factors`` r(m + n), B and A; ``thin`` and ``full`` are the SVDs
+    that lose nothing. ``svd_breaks_even`` and ``factors_break_even`` are mn/(m + n + 1) and mn/(m + n). ``matrix`` is
+    the one that is really cut, ``cut`` at rank ``cut_rank``; it has the shape itself where ``measured``, else 41×31
+    stands for it, cut at the same share of its ranks. ``counted`` is the number of entries of the arrays made.
     """
 
     shape: tuple[int, int]
@@ -59,7 +59,7 @@ def storage(shape: tuple[int, int], spectrum: str, seed: int) -> Storage:
     whole_ranks = {max(1, round(r)) for r in np.linspace(1, most, FRAMES)}
     rank = np.array(sorted(whole_ranks | {int(b) for b in break_even} | {int(b) + 1 for b in break_even}))
     measured = max(shape) <= MEASURED
-    matrix = drawn_matrix(spectrum, *(shape if measured else SHAPES["61×47"]), seed)
+    matrix = drawn_matrix(spectrum, *(shape if measured else SHAPES["41×31"]), seed)
     u, s, vt = np.linalg.svd(matrix, full_matrices=False)
     cut_rank = rank if measured else np.maximum(1, np.round(rank * len(s) / most).astype(int))
     parts = [(u[:, :r], s[:r], vt[:r]) for r in cut_rank]
@@ -176,11 +176,13 @@ def _percent(value: float) -> str:
 
 
 def _narrate(record: Storage, t: int) -> str:
-    r, share = int(record.rank[t]), float(record.truncated[t] / record.whole)
-    said = f"Rank {r}: Uᵣ, σ and Vᵣ take {number(100 * share)} % of the numbers of W"
-    if share < 1:
-        return f"{said}: a saving, and {_percent(float(record.error[t]))} of the matrix shown is lost."
-    return f"{said}: no saving any more."
+    more = int(record.truncated[t]) - record.whole
+    said = (
+        f"Rank {int(record.rank[t])}: Uᵣ, σ and Vᵣ take {_count(abs(more))} numbers {'fewer' if more < 0 else 'more'}"
+    )
+    if more < 0:
+        return f"{said} than W: a saving, and {_percent(float(record.error[t]))} of the matrix shown is lost."
+    return f"{said} than W: no saving any more."
 
 
 def takeaway(record: Storage) -> str:

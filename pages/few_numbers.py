@@ -29,8 +29,8 @@ $$
 
 *Low-dimensional* (few knobs in weight space: intrinsic dimension, Li et al. 2018), *sparse* (few non-zeros: lottery
 tickets, Frankle & Carbin 2019) and *low rank* (few directions of input and output: LoRA) are different kinds of small.
-That a task needs few knobs does not make its update low-rank: for that, those knobs would have to lie on few rows and
-columns of some basis. At $k = 8$ the {record.knobs[1]}-knob update is missed by
+That a task needs few knobs does not make its update low-rank: $\sum_j c_j M_j$ has low rank only if the columns of
+the $M_j$ together span few dimensions, or the rows do. At $k = 8$ the {record.knobs[1]}-knob update is missed by
 {number(100 * float(record.error[1, 7]))} %, the sparse one by {number(100 * float(record.error[2, 7]))} %.""",
     lambda theme: plot_few_numbers(record, theme=theme),
     table(record),

@@ -4,38 +4,28 @@ import streamlit as st
 
 from lora_viz.experiment import Experiment
 from lora_viz.style import number
-from lora_viz.ui.asking import ask
-from lora_viz.ui.page import close_lesson, open_worked, show_film
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
 from lora_viz.views.shape_rank import PRESETS, film, plot_shape_rank, shape_rank, table, takeaway
-from lora_viz.worked import WorkedError, parse_matrix
+from lora_viz.worked import parse_matrix
 
-left, picture = open_worked(
+asked, picture = open_lesson(
     "What is rank?",
     "The shape of a matrix says how many numbers go in and come out; its rank, how many directions arrive. "
     "Walk x through the null space (drag or play): M x stays where it is.",
+    default=Experiment(),
+    first=(RANK_CONTROLS["matrix"], RANK_CONTROLS["entry_noise"], RANK_CONTROLS["own_matrix"]),
+    more=(),
+    trains=False,
 )
-with left:
-    asked = ask(
-        "What is rank?",
-        Experiment(),
-        (RANK_CONTROLS["matrix"], RANK_CONTROLS["entry_noise"]),
-        (),
-        trains=False,
-    )
-    name = asked.options["matrix"]
-    text = PRESETS.get(name, PRESETS["rank_1"])
-    if name == "own":
-        text = st.text_area("M, at most 3×3", "2 1; 1 2", key="own_matrix", height=90, bind="query-params")
+text = PRESETS.get(asked.options["matrix"], asked.options["own_matrix"])
 noise, seed = float(asked.options["entry_noise"]), asked.experiment.seed
-for notice in asked.notices:
-    picture.warning(notice, icon=":material/warning:")
 kept = st.session_state.setdefault("last_matrix", "1 2 3; 2 4 6")
 try:
     record = shape_rank(parse_matrix(text, "M"), noise=noise, seed=seed)
     st.session_state["last_matrix"] = text
-except (WorkedError, ValueError) as error:
-    left.error(f"{error} The last matrix that fitted is shown.")
+except ValueError as error:
+    picture.error(f"{error} The last matrix that fitted is shown.")
     record = shape_rank(parse_matrix(kept, "M"), noise=noise, seed=seed)
 show_film(picture, film(record), takeaway(record))
 

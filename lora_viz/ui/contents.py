@@ -25,4 +25,7 @@ PAGES: dict[str, dict[str, str]] = {
         "few_numbers": "Few numbers",
         "autoencoder": "Autoencoder",
     },
+    "Variants": {
+        "phase_map": "Phase map",
+    },
 }

@@ -14,7 +14,7 @@ __all__ = ["CONTROLS", "Control"]
 class Control:
     """One question to the visitor: the field (or view option) it sets, and its allowed answers.
 
-    Answers stand on the screen as they stand in the URL.
+    Answers stand on the screen as they stand in the URL. Without options the answer is a text, which the page reads.
     """
 
     name: str
@@ -134,6 +134,27 @@ _ALL = (
         options=("float64", "float32", "float16", "bfloat16"),
         help="The number format of weights, factors and inputs.",
         default="bfloat16",
+    ),
+    Control(
+        name="plane",
+        label="Plane",
+        options=("learning_rates", "rank_alpha"),
+        help="What the map's axes are: the learning rates of A and of B, or the rank and α.",
+        default="learning_rates",
+    ),
+    Control(
+        name="map_row",
+        label="Chosen cell, percent of the height",
+        options=tuple(range(100)),
+        help="A click on the map sets it.",
+        default=45,
+    ),
+    Control(
+        name="map_column",
+        label="Chosen cell, percent of the width",
+        options=tuple(range(100)),
+        help="A click on the map sets it.",
+        default=45,
     ),
     Control(
         name="error_axis",

@@ -19,6 +19,13 @@ _ALL = (
         default="rank_1",
     ),
     Control(
+        name="own_matrix",
+        label="Your own M, at most 3×3",
+        options=(),
+        help="Rows of numbers split by semicolons, or a Python or NumPy list. Drawn when own is chosen.",
+        default="2 1; 1 2",
+    ),
+    Control(
         name="entry_noise",
         label="Noise on every entry",
         options=("0", "0.001", "0.1"),

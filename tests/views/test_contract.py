@@ -32,6 +32,7 @@ from lora_viz.views import (
     layer_flow,
     low_rank_set,
     merge_check,
+    phase_map,
     rank_error,
     shape_rank,
     storage,
@@ -125,6 +126,13 @@ def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
     return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
 
 
+def map_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    x, y = phase_map.axes(e, "learning_rates", 5)
+    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17),)
+    return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
@@ -138,6 +146,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "gradient_flow": gradient_film,
     "rank_error": rank_film,
     "merge_check": merge_film,
+    "phase_map": map_film,
     "layer_flow": layer_film,
 }
 

@@ -11,13 +11,13 @@ D_OUT, D_IN = 29, 23
 asked, picture = open_lesson(
     "Can you beat the SVD?",
     "No matrix of rank k is nearer to M than its first k layers σᵢ uᵢ vᵢᵀ, and what is missing is exactly the tail of "
-    "the σ. New seed draws new rivals, and a new M.",
+    "the σ. Draw other rivals and try.",
     default=Experiment(),
-    first=(RANK_CONTROLS["shape_of_spectrum"],),
+    first=(RANK_CONTROLS["shape_of_spectrum"], RANK_CONTROLS["rivals"]),
     more=(),
     trains=False,
 )
-record = truncation(asked.options["shape_of_spectrum"], D_OUT, D_IN, asked.experiment.seed)
+record = truncation(asked.options["shape_of_spectrum"], D_OUT, D_IN, asked.experiment.seed, asked.options["rivals"])
 show_film(picture, film(record), takeaway(record))
 
 gap = float(abs(record.svd - record.tail).max())

@@ -16,7 +16,7 @@ FIRST = {
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
     "matrix": ("matrix", "entry_noise"),
-    "truncation": ("shape_of_spectrum",),
+    "truncation": ("shape_of_spectrum", "rivals"),
     "storage": ("layer_shape", "shape_of_spectrum"),
     "denoise": ("noise", "target_rank"),
     "gauge": ("gauge_path", "rank", "lr"),

@@ -40,6 +40,13 @@ _ALL = (
         default="power",
     ),
     Control(
+        name="rivals",
+        label="Draw of the rivals",
+        options=tuple(range(10)),
+        help="Other random column spaces against the same matrix.",
+        default=0,
+    ),
+    Control(
         name="layer_shape",
         label="Shape of W",
         options=tuple(SHAPES),

@@ -93,7 +93,7 @@ def film(record: FewNumbers) -> Film:
                 reach=1.0,
                 series=series[0],
             ),
-            Lines(title="Singular values σ_k", y_label="σ_k/σ₁", span=6, reach=1.0, series=series[1]),
+            Lines(title="Singular values σₖ", y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
             *(
                 HeatMap(
                     title=title,
@@ -126,8 +126,8 @@ def _percent(value: float) -> str:
 
 
 def _narrate(record: FewNumbers, t: int) -> str:
-    missed = ", ".join(f"{name} {_percent(float(e))}" for name, e in zip(NAMES, record.error[:, t], strict=True))
-    return f"Rank {int(record.kept[t])} at its best misses: {missed}."
+    missed = ", ".join(f"{name}: {_percent(float(e))}" for name, e in zip(NAMES, record.error[:, t], strict=True))
+    return f"Rank {int(record.kept[t])} at its best misses of {missed}."
 
 
 def takeaway(record: FewNumbers) -> str:

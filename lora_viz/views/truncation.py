@@ -45,8 +45,8 @@ class Truncation(NamedTuple):
     gaussian: float
 
 
-def truncation(name: str, d_out: int, d_in: int, seed: int) -> Truncation:
-    """Draw a matrix with this spectrum, peel it layer by layer, and let random column spaces compete."""
+def truncation(name: str, d_out: int, d_in: int, seed: int, rivals: int = 0) -> Truncation:
+    """Draw a matrix with this spectrum, peel it layer by layer, and let this draw of column spaces compete."""
     matrix = drawn_matrix(name, d_out, d_in, seed)
     size = np.linalg.norm(matrix)
     u, sigma, vt = np.linalg.svd(matrix, full_matrices=False)
@@ -54,7 +54,7 @@ def truncation(name: str, d_out: int, d_in: int, seed: int) -> Truncation:
     layer = np.concatenate([np.zeros((1, d_out, d_in)), layers])
     kept = np.cumsum(layer, axis=0)
     k = len(sigma)
-    rng = stream("column spaces", seed)
+    rng = stream("column spaces", seed, rivals)
     spaces = np.linalg.qr(rng.standard_normal((SPACES, d_out, k)))[0]
     sketches = np.linalg.qr(matrix @ rng.standard_normal((SKETCHES, d_in, k)))[0]
     random = _errors(matrix, spaces)

@@ -49,11 +49,18 @@ def test_no_rival_is_better(record: Truncation) -> None:
 
 def test_a_rival_s_error_is_what_its_space_leaves_out() -> None:
     record = truncation("power", 13, 7, 5)
-    spaces = np.linalg.qr(stream("column spaces", 5).standard_normal((200, 13, 7)))[0]
+    spaces = np.linalg.qr(stream("column spaces", 5, 0).standard_normal((200, 13, 7)))[0]
     for k in (1, 4, 7):
         q = spaces[0][:, :k]
         best = q @ np.linalg.lstsq(q, record.matrix, rcond=None)[0]
         assert record.own[k] == pytest.approx(np.linalg.norm(record.matrix - best) / np.linalg.norm(record.matrix))
+
+
+def test_other_rivals_meet_the_same_matrix() -> None:
+    one, other = (truncation("power", 13, 7, 5, rivals) for rivals in (0, 1))
+    np.testing.assert_array_equal(one.matrix, other.matrix)
+    np.testing.assert_array_equal(one.svd, other.svd)
+    assert (one.searched != other.searched)[1:].all()
 
 
 def test_a_random_matrix_has_no_short_summary() -> None:

@@ -16,6 +16,8 @@ FLOORS = {
     "lora_viz.worked": 1,
     "lora_viz.lora": 2,
     "lora_viz.tasks": 2,
+    "lora_viz.matrices": 2,
+    "lora_viz.reconstruction": 2,
     "lora_viz.optim": 2,
     "lora_viz.stack": 2,
     "lora_viz.training": 3,

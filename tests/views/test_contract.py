@@ -18,10 +18,27 @@ import lora_viz.views
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.merging import merge_report
+from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_error
+from lora_viz.views import (
+    autoencoder,
+    bottleneck,
+    denoise,
+    few_numbers,
+    gauge,
+    gradient_flow,
+    layer_flow,
+    low_rank_set,
+    merge_check,
+    phase_map,
+    rank_error,
+    shape_rank,
+    storage,
+    truncation,
+)
+from lora_viz.worked import parse_matrix
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -99,6 +116,16 @@ def layer_film(**change: object) -> Film:
     return layer_flow.film(layer_flow.layer_flow(run))
 
 
+def autoencoder_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))
+    return autoencoder.film(autoencoder.autoencoder(run))
+
+
+def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
+    return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
+
+
 def map_film(**change: object) -> Film:
     e = replace(ODD, **change)  # type: ignore[arg-type]
     x, y = phase_map.axes(e, "learning_rates", 5)
@@ -107,6 +134,14 @@ def map_film(**change: object) -> Film:
 
 
 FILMS: dict[str, Callable[..., Film]] = {
+    "autoencoder": autoencoder_film,
+    "shape_rank": matrix_film,
+    "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),
+    "storage": lambda **_: storage.film(storage.storage((13, 7), "power", 0)),
+    "denoise": lambda **_: denoise.film(denoise.denoise(13, 7, 3, 0.3, range(3))),
+    "gauge": lambda **_: gauge.film(gauge.gauge("both", 2, 0.01, 0, (13, 7))),
+    "low_rank_set": lambda **_: low_rank_set.film(low_rank_set.low_rank_set(2, 0, (13, 7))),
+    "few_numbers": lambda **_: few_numbers.film(few_numbers.few_numbers(11, 0.1, 0)),
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,

@@ -31,6 +31,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
         *("variance_1_over_r", "kaiming_variance", "orthogonal", "pissa", "milora", "olora", "lora_ga", "eva"),
         "svd_of_answer",
     ),
+    "variant": (
+        *("lora", "rslora", "lora_plus", "lora_fa", "dora", "pissa", "milora", "olora", "lora_ga", "adalora"),
+        *("vera", "lora_xs", "qlora", "loftq", "galore"),
+    ),
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "linear"),
     "frozen": ("none", "A", "B"),
@@ -71,6 +75,7 @@ class Experiment:
 
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in).
     ``init`` names a start of ``lora_viz.inits``: which factor is zero, and what the other is.
+    ``variant`` names an entry of ``lora_viz.variants``; the fields that it sets are its own, whatever was given.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
     usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone,
@@ -91,6 +96,7 @@ class Experiment:
     alpha: float = 8.0
     scaling_rule: str = "lora"
     init: str = "B_zero"
+    variant: str = "lora"
     optimizer: str = "adam"
     lr: float = 0.02
     lr_ratio: float = 1.0

@@ -5,8 +5,9 @@ Everything is batched: the first axis of every tensor runs over adapters of one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
@@ -15,7 +16,7 @@ from lora_viz.experiment import Experiment
 from lora_viz.inits import base_shift, initial_factors
 from lora_viz.run import Task
 
-__all__ = ["Arrays", "LowRank", "Parametrisation", "State"]
+__all__ = ["LOW_RANK", "Arrays", "LowRank", "Parametrisation", "State", "Variant"]
 
 State = dict[str, Tensor]
 Arrays = dict[str, np.ndarray]
@@ -84,3 +85,25 @@ class LowRank(Parametrisation):
 
     def rest(self, p: State, fixed: State, s: Tensor) -> Tensor | None:
         return fixed["shift"] if fixed["shift"].any() else None
+
+
+LOW_RANK = LowRank()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """One way to adapt a layer: a parametrisation, and which fields of an experiment it decides.
+
+    ``rule`` is LaTeX; ``parameters`` counts what trains in one layer; ``remark`` says where a library does otherwise.
+    """
+
+    name: str
+    title: str
+    rule: str
+    authors: str
+    year: int
+    arxiv: str
+    parameters: Callable[[Experiment], int]
+    form: Parametrisation = LOW_RANK
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""

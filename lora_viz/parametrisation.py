@@ -95,6 +95,8 @@ class Variant:
     """One way to adapt a layer: a parametrisation, and which fields of an experiment it decides.
 
     ``rule`` is LaTeX; ``parameters`` counts what trains in one layer; ``remark`` says where a library does otherwise.
+    ``beside`` is the rank at which it is shown beside a LoRA of the experiment's rank: its own, unless more rank is the
+    point.
     """
 
     name: str
@@ -107,3 +109,4 @@ class Variant:
     form: Parametrisation = LOW_RANK
     sets: Mapping[str, Any] = field(default_factory=dict)
     remark: str = ""
+    beside: Callable[[Experiment], int] = lambda e: e.rank

@@ -44,5 +44,6 @@ VARIANT = Variant(
     arxiv="2405.17604",
     parameters=lambda e: e.rank**2,
     form=InnerSquare(),
+    beside=lambda e: min(2 * e.rank, e.d_in, e.d_out),
     remark="PEFT 0.21 has no LoRA-XS.",
 )

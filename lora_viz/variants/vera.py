@@ -47,5 +47,6 @@ VARIANT = Variant(
     arxiv="2310.11454",
     parameters=lambda e: e.rank + e.d_out,
     form=ScaledRandom(),
+    beside=lambda e: min(e.d_in, e.d_out),
     sets={"scaling_rule": "constant", "alpha": 1.0},
 )

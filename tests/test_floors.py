@@ -23,6 +23,7 @@ FLOORS = {
     "lora_viz.variants": 2,
     "lora_viz.stack": 2,
     "lora_viz.dense": 3,
+    "lora_viz.allocation": 3,
     "lora_viz.training": 3,
     "lora_viz.merging": 3,
     "lora_viz.views": 4,

@@ -15,6 +15,9 @@ FIRST = {
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "variants": ("task", "variant"),
+    "quantised": ("weight_kind",),
+    "adalora": ("budget", "spectrum", "steps"),
     "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 

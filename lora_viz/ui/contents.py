@@ -16,6 +16,9 @@ PAGES: dict[str, dict[str, str]] = {
         "merge": "Merge",
     },
     "Variants": {
+        "variants": "Which variant?",
+        "adalora": "AdaLoRA",
+        "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
 }

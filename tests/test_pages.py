@@ -23,6 +23,9 @@ FIRST = {
     "subspace": ("rank",),
     "few_numbers": ("filled",),
     "autoencoder": ("centred", "rank", "lr"),
+    "variants": ("task", "variant"),
+    "quantised": ("weight_kind",),
+    "adalora": ("budget", "spectrum", "steps"),
     "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 

@@ -27,6 +27,9 @@ PAGES: dict[str, dict[str, str]] = {
         "autoencoder": "Autoencoder",
     },
     "Variants": {
+        "variants": "Which variant?",
+        "adalora": "AdaLoRA",
+        "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
 }

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.allocation import allocate
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.merging import merge_report
@@ -22,6 +23,7 @@ from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
+from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     autoencoder,
     bottleneck,
@@ -33,10 +35,13 @@ from lora_viz.views import (
     low_rank_set,
     merge_check,
     phase_map,
+    quantised_base,
+    rank_allocation,
     rank_error,
     shape_rank,
     storage,
     truncation,
+    variant_race,
 )
 from lora_viz.worked import parse_matrix
 
@@ -133,6 +138,24 @@ def map_film(**change: object) -> Film:
     return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
 
 
+def variant_film(**change: object) -> Film:
+    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
+    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
+    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
+    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
+    return variant_race.film(record)
+
+
+def allocation_film(**change: object) -> Film:
+    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
+    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
+
+
+def quantised_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
@@ -148,6 +171,9 @@ FILMS: dict[str, Callable[..., Film]] = {
     "merge_check": merge_film,
     "phase_map": map_film,
     "layer_flow": layer_film,
+    "variant_race": variant_film,
+    "quantised_base": quantised_film,
+    "rank_allocation": allocation_film,
 }
 
 

@@ -5,8 +5,9 @@ Everything is batched: the first axis of every tensor runs over adapters of one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
@@ -15,7 +16,7 @@ from lora_viz.experiment import Experiment
 from lora_viz.inits import base_shift, initial_factors
 from lora_viz.run import Task
 
-__all__ = ["Arrays", "LowRank", "Parametrisation", "State"]
+__all__ = ["LOW_RANK", "Arrays", "LowRank", "Parametrisation", "State", "Variant"]
 
 State = dict[str, Tensor]
 Arrays = dict[str, np.ndarray]
@@ -26,11 +27,12 @@ class Parametrisation:
 
     ΔW is always the layer's weight minus the *original* one, whatever was done to the base. ``sides`` says, for each
     trainable parameter, whose learning rate it follows: "A" the experiment's lr, "B" lr times lr_ratio. ``moving``
-    names the fixed tensors that a run changes all the same.
+    names the fixed tensors that a run changes all the same, ``told`` those of them that its record keeps.
     """
 
     sides: ClassVar[Mapping[str, Literal["A", "B"]]]
     moving: ClassVar[tuple[str, ...]] = ()
+    told: ClassVar[tuple[str, ...]] = ()
 
     def start(self, e: Experiment, task: Task) -> tuple[Arrays, Arrays]:
         """Parameters and fixed tensors of one adapter at step 0, float64, without the batch axis."""
@@ -59,7 +61,9 @@ class Parametrisation:
     def refresh(self, k: int, G: Tensor, p: State, fixed: State) -> None:
         """Before the gradients of step k are taken: change coordinates, in place, without changing ΔW."""
 
-    def after_step(self, k: int, members: Sequence[Experiment], p: State, grads: State, memory: State) -> None:
+    def after_step(
+        self, k: int, members: Sequence[Experiment], p: State, grads: State, fixed: State, memory: State
+    ) -> None:
         """After update k: change parameters in place. ``memory`` is kept from step to step, empty at first."""
 
 
@@ -84,3 +88,28 @@ class LowRank(Parametrisation):
 
     def rest(self, p: State, fixed: State, s: Tensor) -> Tensor | None:
         return fixed["shift"] if fixed["shift"].any() else None
+
+
+LOW_RANK = LowRank()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """One way to adapt a layer: a parametrisation, and which fields of an experiment it decides.
+
+    ``rule`` is LaTeX; ``parameters`` counts what trains in one layer; ``remark`` says where a library does otherwise.
+    ``beside`` is the rank at which it is shown beside a LoRA of the experiment's rank: its own, unless more rank is the
+    point.
+    """
+
+    name: str
+    title: str
+    rule: str
+    authors: str
+    year: int
+    arxiv: str
+    parameters: Callable[[Experiment], int]
+    form: Parametrisation = LOW_RANK
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""
+    beside: Callable[[Experiment], int] = lambda e: e.rank

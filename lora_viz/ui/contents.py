@@ -16,6 +16,16 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Rank": {
+        "matrix": "What is rank?",
+        "truncation": "Beat the SVD",
+        "storage": "Storage",
+        "denoise": "Noise",
+        "gauge": "Are A and B unique?",
+        "subspace": "A subspace?",
+        "few_numbers": "Few numbers",
+        "autoencoder": "Autoencoder",
+    },
     "Training": {
         "init_race": "Starts raced",
         "init_variance": "Size of the start",
@@ -26,6 +36,9 @@ PAGES: dict[str, dict[str, str]] = {
         "alpha": "α and the learning rate",
     },
     "Variants": {
+        "variants": "Which variant?",
+        "adalora": "AdaLoRA",
+        "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
 }

@@ -24,10 +24,10 @@ __all__ = [
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "task": ("low_rank", "full_rank"),
-    "spectrum": ("flat", "power", "exponential"),
+    "spectrum": ("flat", "power", "exponential", "geometric", "spike"),
     "scaling_rule": ("lora", "rslora", "constant"),
-    "init": ("B_zero", "A_zero", "both_zero", "both_random", "gaussian"),
-    "optimizer": ("sgd", "adam", "adamw"),
+    "init": ("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "both_tiny", "identity"),
+    "optimizer": ("sgd", "adam", "adamw", "scaled_gd"),
     "schedule": ("constant", "linear"),
     "frozen": ("none", "A", "B"),
     "dtype": ("float64", "float32"),
@@ -37,6 +37,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "d_in": (1, 512),
     "d_out": (1, 512),
     "target_rank": (0, 512),
+    "target_condition": (1.0, 1e6),
     "noise": (0.0, 10.0),
     "condition": (1.0, 1e6),
     "samples": (1, 65_536),
@@ -53,7 +54,9 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 
 # What every member of a sweep has in common: the task they all learn, and how long and how precisely.
-TASK_FIELDS = ("task", "d_in", "d_out", "target_rank", "spectrum", "noise", "condition", "samples", "seed")
+TASK_FIELDS = (
+    "task", "d_in", "d_out", "target_rank", "spectrum", "target_condition", "noise", "condition", "samples", "seed",
+)  # fmt: skip
 SHARED_FIELDS = (*TASK_FIELDS, "batch", "steps", "schedule", "warmup", "dtype")
 
 
@@ -66,7 +69,10 @@ class Experiment:
     """What is to be trained, on what, and how? Every field may be a URL parameter of the same name.
 
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in).
+    ``target_condition`` is σ₁/σ_last of a target whose ``spectrum`` is "geometric".
     ``init`` says which factor starts at zero, the other being Kaiming-uniform; "gaussian" is PEFT's, with B = 0.
+    "both_tiny" starts both near the saddle at 0. "identity" is A = I, B = 0: with A frozen, rank d_in ≤ d_out and s = 1
+    it is full fine-tuning, for then ΔW = B.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
     usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone,
@@ -80,6 +86,7 @@ class Experiment:
     d_out: int = 24
     target_rank: int = 4
     spectrum: str = "power"
+    target_condition: float = 8.0
     noise: float = 0.0
     condition: float = 1.0
     samples: int = 256

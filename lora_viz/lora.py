@@ -125,6 +125,15 @@ def _gaussian_a(e: Experiment) -> np.ndarray:
     return stream("A gaussian", e.seed, e.init_seed).standard_normal((e.rank, e.d_in)) / e.rank
 
 
+TINY = 1e-3
+
+
+def _tiny(e: Experiment) -> Factors:
+    a = stream("A tiny", e.seed, e.init_seed).standard_normal((e.rank, e.d_in))
+    b = stream("B tiny", e.seed, e.init_seed).standard_normal((e.rank, e.d_out)).T
+    return TINY * a, TINY * b
+
+
 # name -> the initial A (rank, d_in) and B (d_out, rank). Rows of A are drawn in order: rank r's A is a prefix of r+1's.
 INITS: dict[str, Callable[[Experiment], Factors]] = {
     "B_zero": lambda e: (_uniform_a(e), _zero_b(e)),
@@ -132,6 +141,8 @@ INITS: dict[str, Callable[[Experiment], Factors]] = {
     "A_zero": lambda e: (_zero_a(e), _uniform_b(e)),
     "both_zero": lambda e: (_zero_a(e), _zero_b(e)),
     "both_random": lambda e: (_uniform_a(e), _uniform_b(e)),
+    "both_tiny": _tiny,
+    "identity": lambda e: (np.eye(e.rank, e.d_in), _zero_b(e)),
 }
 
 

@@ -22,9 +22,19 @@ def stream(name: str, *keys: int) -> np.random.Generator:
 
 
 def target_spectrum(experiment: Experiment) -> Float[np.ndarray, "k"]:
-    """Singular values of the target update: flat, 1/i or 0.7^(i−1), the first always TARGET_NORM."""
+    """Singular values of the target update, the first always TARGET_NORM.
+
+    flat; power: 1/i; exponential: 0.7^(i−1); geometric: evenly on a log axis down to 1/target_condition; spike: one
+    strong, all others a tenth of it.
+    """
     i = np.arange(1, experiment.true_rank + 1, dtype=float)
-    shapes = {"flat": np.ones_like(i), "power": 1 / i, "exponential": 0.7 ** (i - 1)}
+    shapes = {
+        "flat": np.ones_like(i),
+        "power": 1 / i,
+        "exponential": 0.7 ** (i - 1),
+        "geometric": experiment.target_condition ** -((i - 1) / max(experiment.true_rank - 1, 1)),
+        "spike": np.where(i == 1, 1.0, 0.1),
+    }
     return TARGET_NORM * shapes[experiment.spectrum]
 
 

@@ -108,7 +108,7 @@ def test_bad_rank(rank: int) -> None:
 def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
     (a3, b3), (a4, b4) = (initial_factors(replace(small, init=init, rank=r)) for r in (3, 4))
     scale_a = 4 / 3 if init == "gaussian" else 1.0  # PEFT's Gaussian is N(0, 1/r²): the same draws, rescaled
-    scale_b = (4 / 3) ** 0.5  # Kaiming's fan-in of B is the rank
+    scale_b = 1.0 if init == "both_tiny" else (4 / 3) ** 0.5  # Kaiming's fan-in of B is the rank
     np.testing.assert_allclose(a3, a4[:3] * scale_a, rtol=1e-14)
     np.testing.assert_allclose(b3, b4[:, :3] * scale_b, rtol=1e-14)
     if init == "B_zero":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["RULES", "Adam", "DAMPING", "Rule", "ScaledGd", "Segment", "Sgd", "schedule_factor"]
+__all__ = ["DAMPING", "RULES", "Adam", "Rule", "ScaledGd", "Segment", "Sgd", "schedule_factor"]
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # torch.optim's defaults; no lesson needs others
 DAMPING = 1e-8  # δ of scaled GD

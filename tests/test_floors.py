@@ -11,6 +11,7 @@ FLOORS = {
     "lora_viz.run": 1,
     "lora_viz.spectra": 1,
     "lora_viz.style": 1,
+    "lora_viz.trials": 1,
     "lora_viz.film": 1,
     "lora_viz.notation": 1,
     "lora_viz.worked": 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,7 +11,10 @@ from jaxtyping import Float, Int
 
 from lora_viz.style import IDENTITY, plotly_layout
 
-__all__ = ["Drawn", "still_curves"]
+__all__ = ["DASHES", "Drawn", "still_curves"]
+
+# Curves of one identity are told apart by their strokes, on the screen and on paper.
+DASHES: tuple[Literal["solid", "dash", "dashdot", "dot"], ...] = ("solid", "dash", "dashdot", "dot")
 
 
 class Drawn(NamedTuple):
@@ -36,7 +39,7 @@ def still_curves(
     log: str = "",
     theme: str = "light",
 ) -> go.Figure:
-    """The curves on common axes; ``log`` names the logarithmic ones, "x", "y" or "xy". What is not finite is left out."""
+    """The curves on common axes; ``log`` names the logarithmic ones: "x", "y", "xy". What is not finite is left out."""
 
     def bars(c: Drawn) -> dict[str, object] | None:
         if c.low is None or c.high is None:

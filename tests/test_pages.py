@@ -15,6 +15,10 @@ FIRST = {
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "rank_over_time": ("sees", "samples", "rank", "optimizer", "lr"),
+    "saddles": ("init", "spectrum", "target_rank", "rank", "lr"),
+    "balance": ("optimizer", "lr", "rank", "init"),
+    "wake_up": ("optimizer", "alpha", "lr", "rank", "warmup"),
 }
 
 

@@ -15,4 +15,10 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Training": {
+        "rank_over_time": "Rank over time",
+        "saddles": "Saddle to saddle",
+        "balance": "Balance",
+        "wake_up": "Wake-up",
+    },
 }

@@ -9,16 +9,14 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
-from lora_viz.film import Bars, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.film import Bars, Film, Group, Lines, Readout, Row, Series
 from lora_viz.run import Run
 from lora_viz.spectra import full_gradient, ranks, singular_values
-from lora_viz.still import Drawn, still_curves
+from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.tasks import batches
 
 __all__ = ["RankOverTime", "film", "plot_rank_over_time", "rank_over_time", "table", "takeaway"]
-
-DASHES = ("dot", "dashdot", "dash", "solid")
 
 
 class RankOverTime(NamedTuple):
@@ -118,13 +116,14 @@ def film(record: RankOverTime) -> Film:
 
     def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
         return tuple(
-            Series(name=name[i], colour="delta", y=values[i], dash=DASHES[i % 4]) for i in range(len(record.sizes))
+            Series(name=f"{name[i]}:", colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
+            for i in range(len(record.sizes))
         )
 
     return Film(
         axis="step",
         values=record.steps.astype(float),
-        start=min(1, len(record.steps) - 1),
+        start=len(record.steps) - 1,
         seconds_per_frame=1 / 15,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
@@ -140,7 +139,8 @@ def film(record: RankOverTime) -> Film:
                 title=f"Singular values of ΔW, {name[s]} a step",
                 labels=tuple(str(i + 1) for i in range(record.bound)),
                 groups=(Group(name="ΔW", colour="delta", values=record.sigma[s]),),
-                y_label="σ",
+                y_label="σ, log",
+                scale="log",
                 span=5,
             ),
             Lines(
@@ -203,9 +203,10 @@ def takeaway(record: RankOverTime) -> str:
     most = np.minimum(sizes, r)
     first, last = record.numerical[:, 1], record.numerical[:, -1]
     counts = _list(map(str, record.sizes))
+    none = "0" if not record.numerical[:, 0].any() else _list(_counts(record.numerical[:, 0]))
     said = [
-        f"In this experiment the shapes allow rank {r}, yet ΔW had numerical rank {_list(_counts(record.numerical[:, 0]))} "
-        f"at step 0 and {_list(_counts(first))} after one step on {counts} samples"
+        f"In this experiment the shapes allow rank {r}, yet ΔW had numerical rank {none} at step 0 "
+        f"and {_list(_counts(first))} after one step on {counts} samples"
     ]
     said[0] += ": min(n, r)." if (first == most).all() else f", where min(n, r) is {_list(map(str, most))}."
     end = f"At step {record.steps[-1]} it was {_list(_counts(last))}"
@@ -244,7 +245,7 @@ def plot_rank_over_time(record: RankOverTime, *, theme: str = "light") -> go.Fig
     """Numerical rank of ΔW over the steps, one curve a sample count."""
     return still_curves(
         [
-            Drawn(f"{n} samples a step", "delta", record.steps, record.numerical[i], DASHES[i % 4])
+            Drawn(f"{n} samples a step", "delta", record.steps, record.numerical[i], DASHES[-1 - i % 4])
             for i, n in enumerate(record.sizes)
         ],
         title=f"Numerical rank of ΔW, bound r = {record.bound}",

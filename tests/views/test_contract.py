@@ -21,7 +21,17 @@ from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, rank_error
+from lora_viz.views import (
+    balance,
+    bottleneck,
+    gradient_flow,
+    layer_flow,
+    merge_check,
+    rank_error,
+    rank_over_time,
+    saddles,
+    wake_up,
+)
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -99,12 +109,39 @@ def layer_film(**change: object) -> Film:
     return layer_flow.film(layer_flow.layer_flow(run))
 
 
+def rank_over_time_film(**change: object) -> Film:
+    runs = (train(Sweep.over(replace(ODD, samples=n, **change), init_seed=(0, 1)), records=11) for n in (1, 3, 53))  # type: ignore[arg-type]
+    return rank_over_time.film(rank_over_time.rank_over_time(runs, shown=1))
+
+
+def saddles_film(**change: object) -> Film:
+    starts = ("both_tiny", str(change.pop("init", "B_zero")))
+    e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
+    return saddles.film(saddles.saddles((run,), shown=starts[1]))
+
+
+def balance_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = (Sweep.over(replace(e, lr=e.lr / p, steps=p * e.steps), init_seed=(0, 1)) for p in (1, 2))
+    return balance.film(balance.balance(train(sweep, records=1000) for sweep in sweeps))
+
+
+def wake_up_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), alpha=(2.5, 5.0), init_seed=(0, 1)), records=1000)  # type: ignore[arg-type]
+    return wake_up.film(wake_up.wake_up((run,), shown=5.0))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,
     "merge_check": merge_film,
     "layer_flow": layer_film,
+    "rank_over_time": rank_over_time_film,
+    "saddles": saddles_film,
+    "balance": balance_film,
+    "wake_up": wake_up_film,
 }
 
 
@@ -215,7 +252,7 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                 assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
-    if not isinstance(panel, Lines | Machine | Readout):
+    if not isinstance(panel, Curves | Lines | Machine | Readout):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])
 

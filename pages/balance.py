@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.style import number, tint
-from lora_viz.ui.cache import cached_view
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.records import cached_view
 from lora_viz.views.balance import balance, film, plot_balance, table, takeaway
 
 PARTS = (1, 2, 4, 8)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.style import number, tint
-from lora_viz.ui.cache import cached_view
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.records import cached_view
 from lora_viz.views.rank_over_time import film, plot_rank_over_time, rank_over_time, table, takeaway
 
 SIZES = (1, 2, 4, 64)

@@ -2,9 +2,9 @@
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.style import number, tint
-from lora_viz.ui.cache import cached_view
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.records import cached_view
 from lora_viz.views.wake_up import film, plot_wake_up, table, takeaway, wake_up
 
 asked, picture = open_lesson(

@@ -104,6 +104,7 @@ def picture(page: Page) -> list[str]:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, int], scheme: str) -> None:
     page = open_page(path, size=size, scheme=scheme)
+    expect(page.locator(".katex").nth(2)).to_be_attached(timeout=30_000)
     bar = player(page).locator(".bar").bounding_box()
     assert bar is not None
     assert bar["y"] + bar["height"] <= size[1], "title, controls, picture and transport stand on one screen"
@@ -114,7 +115,6 @@ def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, i
     assert font >= size[0] / 90, "readable from the back row"
     assert len(set(picture(page))) == len(boxes), "no two pictures alike, so none empty"
     assert page.locator(".katex-error").count() == 0
-    assert page.locator(".katex").count() > 2
 
 
 @pytest.mark.parametrize("path", LESSONS)
@@ -571,6 +571,18 @@ def test_a_mistake_is_marked_and_revealed(browser: Browser, address: str) -> Non
     expect(page.get_by_text("1 of 8 entries are wrong; you marked 1 of them.")).to_be_visible()
     expect(page.get_by_text("2.21413629")).to_be_visible()
     page.close()
+
+
+def test_a_click_on_the_map_opens_that_run(open_page: Open) -> None:
+    page = open_page("phase_map")
+    expect(page.get_by_text("Refining")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_text("The chosen adapter").first).to_contain_text("is good")
+    field = player(page).locator("canvas").first
+    box = field.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] - 20, box["y"] + 90)
+    expect(page.get_by_text("The chosen adapter").first).to_contain_text("diverged after step", timeout=15_000)
+    expect(page).to_have_url(re.compile("map_row=[89]"))
 
 
 @pytest.fixture(scope="module")

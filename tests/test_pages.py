@@ -19,6 +19,7 @@ FIRST = {
     "saddles": ("init", "spectrum", "target_rank", "rank", "lr"),
     "balance": ("optimizer", "lr", "rank", "init"),
     "wake_up": ("optimizer", "alpha", "lr", "rank", "warmup"),
+    "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 
 
@@ -84,6 +85,8 @@ def test_new_seed_is_its_own_button(path: Path) -> None:
         ("gradient_flow", {"seed": "-1"}, "seed=-1 is not possible: allowed is 0 to 9999. Shown is 0."),
         ("merge", {"weights_dtype": "int4"}, "weights_dtype=int4 is not possible in this lesson: allowed is float64,"),
         ("merge", {"rank": "<script>alert(1)</script>"}, "rank=<script>alert(1)</script> is not possible in this"),
+        ("phase_map", {"map_row": "up"}, "map_row=up is not possible in this lesson: allowed is 0 to 99. Shown is 45."),
+        ("phase_map", {"map_row": "nan"}, "map_row=nan is not possible in this lesson: allowed is 0 to 99."),
         ("machine", {"rank": "8"}, "rank=8 is not possible in this lesson: allowed is 1 to 4. Shown is 2."),
     ],
 )
@@ -124,6 +127,13 @@ def test_rank_fails_honestly() -> None:
     assert "The target has full rank" in words(opened("rank", task="full_rank"))
     assert "beyond it the adapter fits the noise" in words(opened("rank"))
     assert "SVD's cut is not the best" in words(opened("rank", condition="100"))
+
+
+def test_a_map_is_read_at_the_cell_that_a_link_names() -> None:
+    at = opened("phase_map", map_row="95", map_column="95")
+    assert "diverged after step" in words(at)
+    assert "is good" in words(opened("phase_map"))
+    assert "is dead" in words(opened("phase_map", init="both_zero"))
 
 
 def test_the_still_figure_is_drawn_on_demand() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment, ExperimentError, nearest_possible, parse_field
+from lora_viz.experiment import Experiment, nearest_possible, parse_field
 from lora_viz.training import available_devices
 from lora_viz.ui.controls import Control
 
@@ -118,9 +118,9 @@ def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[
     given = st.query_params[control.name]
     pick = isinstance(initial, str) or len(control.options) <= 3
     try:
-        value = parse_field(control.name, given) if control.is_field else given
+        value = parse_field(control.name, given) if control.is_field else type(control.options[0])(given)
         possible = value in control.options and given == _text(value) if pick else _between(control, value, given)
-    except ExperimentError:
+    except ValueError:  # an ExperimentError is one
         possible = False
     if possible:
         own[control.name] = (given, value)

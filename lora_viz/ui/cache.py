@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 import streamlit as st
 
-from lora_viz.experiment import Sweep
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.merging import merge_report
 from lora_viz.run import GradientCheck, MergeReport, Run
 from lora_viz.training import autograd_check, train
+from lora_viz.views.phase_map import plane
 
-__all__ = ["cached_check", "cached_merge", "cached_record", "cached_train", "cached_view"]
-
-R = TypeVar("R")
+__all__ = ["cached_check", "cached_merge", "cached_train", "trained_plane"]
 
 _GATE = threading.BoundedSemaphore(1)  # on few cores trainings that share them all come late
 
@@ -43,28 +42,32 @@ def cached_merge(sweep: Sweep, device: str = "cpu", shown: str = "bfloat16") -> 
         return merge_report(run, shown=shown)
 
 
-def cached_view(
-    view: Callable[..., R], sweeps: tuple[Sweep, ...], device: str = "cpu", records: int = 161, **options: Any
-) -> R:
-    """The record that a view makes of some sweeps' runs: trained one after another, and only the record kept."""
-    name = f"{view.__module__}.{view.__qualname__}"
-    return _view_of(view, name, sweeps, device, records, tuple(sorted(options.items())))
+_BANDS, _MAP_RECORDS = 6, 25
+_drawn: OrderedDict[tuple[Experiment, str, int, str], None] = OrderedDict()  # planes that were finished lately
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
-def _view_of(
-    _view: Callable[..., Any], name: str, sweeps: tuple[Sweep, ...], device: str, records: int, options: tuple[Any, ...]
-) -> Any:
+@st.cache_data(max_entries=72, show_spinner=False)
+def _cached_band(e: Experiment, kind: str, side: int, band: int, count: int, device: str) -> Run:
     with _GATE:
-        return _view((train(sweep, device, records=records) for sweep in sweeps), **dict(options))
+        return train(plane(e, kind, side, band=band, count=count), device, records=_MAP_RECORDS)
 
 
-def cached_record(make: Callable[..., R], *given: Any) -> R:
-    """A record that needs no training, computed once for all visitors."""
-    return _record_of(make, f"{make.__module__}.{make.__qualname__}", given)
+def trained_plane(
+    e: Experiment, kind: str, side: int, device: str, coarse: Callable[[tuple[Run, ...]], None]
+) -> tuple[Run, ...]:
+    """Every adapter of a plane, in bands. A plane that is new is shown coarse first, and refined under a progress bar.
 
-
-@st.cache_data(max_entries=48, show_spinner=False)
-def _record_of(_make: Callable[..., Any], name: str, given: tuple[Any, ...]) -> Any:
-    with _GATE:
-        return _make(*given)
+    Other visitors' trainings come in between two bands; whoever changes a control or leaves stops after the band.
+    """
+    key = (e, kind, side, device)
+    if key not in _drawn:
+        coarse((_cached_band(e, kind, side // 3, 0, 1, device),))
+        bar = st.progress(0.0)
+        for band in range(_BANDS):
+            bar.progress(band / _BANDS, f"Refining: {band} of {_BANDS} bands of the map are trained")
+            _cached_band(e, kind, side, band, _BANDS, device)
+        _drawn[key] = None
+        while len(_drawn) > 10:
+            _drawn.popitem(last=False)
+        st.rerun()
+    return tuple(_cached_band(e, kind, side, band, _BANDS, device) for band in range(_BANDS))

@@ -21,4 +21,7 @@ PAGES: dict[str, dict[str, str]] = {
         "balance": "Balance",
         "wake_up": "Wake-up",
     },
+    "Variants": {
+        "phase_map": "Phase map",
+    },
 }

@@ -58,10 +58,12 @@ def open_worked(title: str, claim: str) -> tuple[DeltaGenerator, DeltaGenerator]
     return left, right
 
 
-def show_film(where: DeltaGenerator, film: Film, takeaway: str) -> None:
-    """The moving picture, and below it what was seen."""
+def show_film(
+    where: DeltaGenerator, film: Film, takeaway: str, *, on_pick: Callable[[int, int], None] | None = None
+) -> None:
+    """The moving picture, and below it what was seen; ``on_pick`` hears which cell of a map was asked for."""
     with where:
-        play(film)
+        play(film, on_pick=on_pick)
         st.markdown(f"**What you saw.** {takeaway}")
 
 

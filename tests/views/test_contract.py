@@ -27,6 +27,7 @@ from lora_viz.views import (
     gradient_flow,
     layer_flow,
     merge_check,
+    phase_map,
     rank_error,
     rank_over_time,
     saddles,
@@ -132,11 +133,19 @@ def wake_up_film(**change: object) -> Film:
     return wake_up.film(wake_up.wake_up((run,), shown=5.0))
 
 
+def map_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    x, y = phase_map.axes(e, "learning_rates", 5)
+    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17),)
+    return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,
     "merge_check": merge_film,
+    "phase_map": map_film,
     "layer_flow": layer_film,
     "rank_over_time": rank_over_time_film,
     "saddles": saddles_film,

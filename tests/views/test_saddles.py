@@ -27,7 +27,7 @@ def sweep(**change: object) -> Sweep:
 
 def test_what_is_learnt_is_the_updates_diagonal(found: Saddles) -> None:
     run = train(sweep(), records=401)
-    left, sigma, right = np.linalg.svd(run.task.target_delta)
+    left, _, right = np.linalg.svd(run.task.target_delta)
     np.testing.assert_allclose(found.sigma, [4.0, 2.0, 1.0])
     inside = left[:, :3].T @ run.delta_weight(0) @ right[:3].T
     np.testing.assert_allclose(found.learnt[0], np.diagonal(inside, axis1=1, axis2=2), atol=1e-12)

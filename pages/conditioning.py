@@ -21,7 +21,7 @@ STRETCHED = Control(
 
 asked, picture = open_lesson(
     "Conditioning: who suffers from a stretched problem?",
-    "Gradient descent needs more steps the more the target's singular values differ, Adam fewer more; scaled GD, which "
+    "The more the target's singular values differ, the more steps gradient descent needs, and Adam too. Scaled GD, which "
     "divides each gradient by the other factor's Gram matrix, does not notice.",
     default=Experiment(
         d_in=19,

@@ -20,7 +20,7 @@ asked, picture = open_lesson(
             help="Standard deviation of what is added to every label.",
         ),
         Control(
-            name="samples", label="Samples", options=(80, 96, 128, 256, 512, 2048), help="Of the new task; 64 inputs."
+            name="samples", label="Samples", options=(80, 96, 128, 256, 512, 1024), help="Of the new task; 64 inputs."
         ),
     ),
     more=(CONTROLS["d_in"].only(32, 64),),
@@ -40,10 +40,10 @@ $$
 The source task was fitted by $W$; on inputs from $N(0, I)$ any update adds $\|{dW}\|_F^2$ to its error. The new task's
 ${dW}^*$ has singular values {", ".join(map(number, HEAD))} and a tail of {number(TAIL)}. Each rank is fitted to the end
 and exactly (reduced-rank regression), {record.samples} samples a seed. Biderman et al. (2024) found on code and
-mathematics that LoRA learns less and forgets less than full fine-tuning; here that is the way along $r$. Compared **at the
-same error on the new task** it is another question. Without noise and with round inputs the answer is exact: to leave the
-share $\ell$ of ${dW}^*$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ and a rank that cuts the truth off
-forgets $1-\ell$, which is more.""",
+mathematics that LoRA learns less and forgets less than full fine-tuning; here that is the way along $r$. Compared
+**at the same error on the new task** it is another question. Without noise and with round inputs the answer is exact:
+to leave the share $\ell$ of ${dW}^*$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ and a rank that cuts
+the truth off forgets $1-\ell$, which is more.""",
     lambda theme: plot_learns_forgets(record, theme=theme),
     table(record),
     name="learns_forgets",

@@ -9,8 +9,8 @@ from lora_viz.views.overfit import film, overfit, plot_overfit, table, takeaway
 
 asked, picture = open_lesson(
     "Overfitting: when does a low rank help?",
-    "With few samples the best rank is the truth's own, or lower; with many samples and a truth of full rank, a low rank "
-    "only loses. Play through the truth's rank.",
+    "With few samples the best rank is the truth's own, or lower; with many samples and a truth of full rank, a low "
+    "rank only loses. Play through the truth's rank.",
     default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
     first=(
         Control(
@@ -37,12 +37,12 @@ $$
 $$
 
 ${dW}_r$ is the exact minimum of the training loss over all updates of rank $r$ (reduced-rank regression, Izenman 1975;
-$U_r$ spans the strongest fitted outputs), what LoRA of rank $r$ would reach if trained to the end. Inputs are drawn from
-$N(0, I)$ in {e.d_in} dimensions. Full rank is ordinary least squares, whose clean error with $n$ samples is
-$\text{{noise}}^2\, d_\mathrm{{in}}/(n - d_\mathrm{{in}} - 1)$ a unit of signal: {number(ols)} for $n = 64$, and it has no
-bound near $n = d_\mathrm{{in}}$. A rank $r$ must learn about $r(d_\mathrm{{in}} + d_\mathrm{{out}} - r)$ numbers from
-$n\,d_\mathrm{{out}}$: fewer numbers, less noise fitted, but also what of the truth lies beyond rank $r$ is lost. Stopping
-early or weight decay hold the noise down too; neither is used here.""",
+$U_r$ spans the strongest fitted outputs), what LoRA of rank $r$ would reach if trained to the end. Inputs are drawn
+from $N(0, I)$ in {e.d_in} dimensions. Full rank is ordinary least squares, whose clean error with $n$ samples is
+$\text{{noise}}^2\, d_\mathrm{{in}}/(n - d_\mathrm{{in}} - 1)$ a unit of signal: {number(ols)} for $n = 64$, and it
+has no bound near $n = d_\mathrm{{in}}$. A rank $r$ must learn about $r(d_\mathrm{{in}} + d_\mathrm{{out}} - r)$
+numbers from $n\,d_\mathrm{{out}}$: fewer numbers, less noise fitted, but also what of the truth lies beyond rank $r$
+is lost. Stopping early or weight decay hold the noise down too; neither is used here.""",
     lambda theme: plot_overfit(record, theme=theme),
     table(record),
     name="overfit",

@@ -178,8 +178,8 @@ def takeaway(record: LearnsForgets) -> str:
     best, last = record.rank[at], record.rank[-1]
     hits = int((record.best == best).sum())
     said = [
-        f"In this experiment ({record.samples} samples, noise {number(record.noise)}, {record.seeds} seeds) the error on "
-        f"the new task was least at r = {best}: {number(float(record.excess[1, at]))}, against "
+        f"In this experiment ({record.samples} samples, noise {number(record.noise)}, {record.seeds} seeds) the error "
+        f"on the new task was least at r = {best}: {number(float(record.excess[1, at]))}, against "
         f"{number(float(record.excess[1, 0]))} at r = 1 and {number(float(record.excess[1, -1]))} at r = {last}; "
         f"r = {best} was the best in {hits} seeds."
     ]
@@ -197,7 +197,8 @@ def takeaway(record: LearnsForgets) -> str:
         i = int(comparable[0])
         said.append(
             f"At the error of r = {record.rank[i]} it forgot {number(float(record.matched[i]))}, the rank "
-            f"{number(float(record.forgets[1, i]))}: the rank forgot less in {record.less[i]} of {record.reached[i]} seeds."
+            f"{number(float(record.forgets[1, i]))}: the rank forgot less in {record.less[i]} of "
+            f"{record.reached[i]} seeds."
         )
     under = [str(r) for r, x in zip(record.rank, record.excess[1], strict=True) if x < record.stopped[1]]
     if under and len(under) < len(record.rank):

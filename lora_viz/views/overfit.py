@@ -73,7 +73,7 @@ def overfit(e: Experiment, seeds: int = 10) -> Overfit:
 
 
 def film(record: Overfit) -> Film:
-    """The playhead runs over the truth's rank: the map of errors, some of its columns, the best rank by sample count."""
+    """The playhead runs over the truth's rank: the map of errors, three of its columns, the best rank for each n."""
     median = record.error[1]
     at = [list(record.samples).index(n) for n in SHOWN]
     least = (median == median.min(axis=1, keepdims=True)).astype(float)
@@ -193,7 +193,7 @@ def takeaway(record: Overfit) -> str:
             f"r = {record.ranks[own]} and {number(float(error[full, -1, many]))} at full rank: there the low rank lost."
         )
     scarce = record.ranks[error[full, :, list(record.samples).index(24)].argmin()]
-    if scarce < record.ranks[-1]:
+    if scarce < 24:
         said.append(f"With 24 samples even that truth was fitted best at r = {scarce}.")
     if record.noise == 0:
         said.append(

@@ -1,4 +1,4 @@
-"""Is LoRA faster than full fine-tuning? Steps to a hundredth of the loss, at every learning rate, over several tasks."""
+"""Is LoRA faster than full fine-tuning? Steps to a hundredth of the loss at every learning rate, over several tasks."""
 
 from __future__ import annotations
 
@@ -198,8 +198,8 @@ def takeaway(record: Race) -> str:
     each = record.best_needed[1, lora] / record.best_needed[1, 0]
     if np.isfinite(small) and np.isfinite(each):
         said.append(
-            f"At the same η the best LoRA took {number(float(small))} times full fine-tuning's steps, at each one's best "
-            f"{number(float(each))} times."
+            f"At the same η the best LoRA took {number(float(small))} times full fine-tuning's steps, at each one's "
+            f"best {number(float(each))} times."
         )
     if small < 0.9 and each > 1.1:
         said.append("So the same learning rate is not the same speed: s and A's size scale LoRA's step.")

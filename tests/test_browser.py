@@ -585,6 +585,42 @@ def test_a_click_on_the_map_opens_that_run(open_page: Open) -> None:
     expect(page).to_have_url(re.compile("map_row=[89]"))
 
 
+def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
+    page = open_page("gradient_flow?lr=0.05&seed=3&init=A_zero")
+    page.keyboard.press("Home")
+    for _ in range(7):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Share").click()
+    dialog = page.get_by_role("dialog")
+    link = dialog.locator("code").first.inner_text()
+    for part in ("lr=0.05", "seed=3", "init=A_zero", "rank=4", "optimizer=sgd", "at=7"):
+        assert part in link, "every setting, those at their defaults too"
+    assert "controls=" not in link
+    code = dialog.get_by_role("img", name="QR code of the link").bounding_box()
+    assert code is not None and code["width"] > 300, "to be read across a room"
+    other = open_page(link.partition("/gradient_flow")[1][1:] + link.partition("/gradient_flow")[2])
+    assert run(other) == run(page)
+    assert frame(other) == frame(page) == 7
+    assert picture(other) == picture(page)
+
+    dialog.get_by_role("button", name="lr", exact=True).click()
+    expect(dialog.locator("code").first).to_contain_text("controls=")
+    short = dialog.locator("code").first.inner_text()
+    assert "lr" not in short.partition("controls=")[2].split("&")[0].split("%2C")
+    third = open_page(short.partition("/gradient_flow")[1][1:] + short.partition("/gradient_flow")[2])
+    assert run(third) == run(page)
+    expect(third.locator(".st-key-init")).to_be_visible()
+    expect(third.locator(".st-key-lr")).to_have_count(0)
+
+
+def test_an_embedded_lesson_has_no_menu(open_page: Open) -> None:
+    page = open_page("rank?embed=true&controls=none")
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    bar = player(page).locator(".bar").bounding_box()
+    assert bar is not None and bar["y"] + bar["height"] <= 720
+    assert bar["width"] > 1100, "without controls the picture has the whole width"
+
+
 @pytest.fixture(scope="module")
 def every_panel() -> Iterator[str]:
     with served(ROOT / "tests" / "every_panel.py") as url:

@@ -97,6 +97,38 @@ def test_a_bad_url_opens_with_one_sentence(name: str, query: dict[str, str], sen
     assert "What you saw." in words(at)
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_a_hostile_link_opens_with_defaults_and_a_sentence(path: Path) -> None:
+    usual = words(opened(path.stem))
+    query = {"<script>alert(1)</script>": "1", **{f"x{i}": "y" * 50 for i in range(200)}}
+    at = opened(path.stem, **query)
+    assert [w.value for w in at.warning] == [
+        "<script>alert(1)</script> and 200 more in the link is no setting of this lesson: it is left out."
+    ]
+    assert words(at) == usual
+
+
+def test_a_lesson_link_leaves_only_its_controls() -> None:
+    at = opened("rank", controls="noise,seed", target_rank="5", noise="0.3")
+    keys = {w.key for w in (*at.button_group, *at.select_slider, *at.number_input)}
+    assert keys == {"noise", "seed"}
+    assert not at.warning
+    assert words(at) == words(opened("rank", target_rank="5", noise="0.3")), "a hidden control still counts"
+    at.select_slider(key="noise").set_value(0.0).run()
+    assert words(at) == words(opened("rank", target_rank="5", noise="0"))
+    bare = opened("rank", controls="none", seed="3")
+    assert not (*bare.button_group, *bare.select_slider, *bare.number_input, *bare.expander[:-1])
+    assert words(bare) == words(opened("rank", seed="3")), "a read-out never goes with a control"
+    wrong = opened("rank", controls="noise,magic")
+    assert wrong.warning[0].value.startswith("controls=magic is no control of this lesson: allowed are none, alpha,")
+
+
+@pytest.mark.parametrize("given", ["x", "nan", "1e999", "<script>"])
+def test_a_playhead_that_is_no_number_is_said(given: str) -> None:
+    at = opened("gradient_flow", at=given)
+    assert [w.value for w in at.warning] == [f"at={given} is no place on the axis: allowed is 0 to 200."]
+
+
 def test_a_link_may_ask_for_a_number_between_the_marks() -> None:
     at = opened("rank", noise="0.70", target_rank="5")
     assert not at.warning

@@ -39,16 +39,17 @@ asked, picture = open_lesson(
 )
 e = asked.experiment
 by_target = asked.options["stretched"] == "target"
+tasks = [replace(e, target_condition=k if by_target else 1.0, condition=1.0 if by_target else k) for k in KAPPA]
 sweeps = tuple(
     Sweep(
         tuple(
-            replace(e, optimizer=rule, lr=lr, init_seed=seed, **stretch)
+            replace(task, optimizer=rule, lr=lr, init_seed=seed)
             for rule, lrs in RULES.items()
             for lr in lrs
             for seed in range(8)
         )
     )
-    for stretch in ({"target_condition": k if by_target else 1.0, "condition": 1.0 if by_target else k} for k in KAPPA)
+    for task in tasks
 )
 record = cached_view(conditioning, sweeps, asked.device, 121, stretched=asked.options["stretched"])
 show_film(picture, film(record), takeaway(record))

@@ -13,8 +13,8 @@ SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 asked, picture = open_lesson(
     "The 95 % rule: which rank does LoRA need?",
-    "Fine-tune fully, keep the rank with 95 % of the update's energy: the rule also counts what the update learnt of the "
-    "noise, and weights that the inputs never reach. It answers another question than which rank LoRA needs.",
+    "Fine-tune fully and keep the rank with 95 % of the update's energy: the rule also counts what the update learnt "
+    "of the noise. It answers another question than which rank LoRA needs.",
     default=Experiment(
         d_in=32,
         d_out=24,
@@ -46,12 +46,13 @@ r_{{95}} = \min\Big\{{r : \sum_{{i \le r}} \sigma_i^2 \ge 0.95 \sum_i \sigma_i^2
 \mathrm{{stable}} = \frac{{\|{M}\|_F^2}}{{\sigma_1^2}}
 $$
 
-${M}$ is the full update, the least-squares fit of {e.samples} samples. Its kinds of rank: bound {kinds.bound}, numerical
-{kinds.numerical}, effective {number(kinds.effective)} (Roy & Vetterli 2007: σ, not σ²), stable {number(kinds.stable)},
-95 %-energy {record.own_rule}. At ${dW} = 0$ the last three do not exist (0/0): "—". **Skill** is 1 − (clean squared
-error)/(that of no update), on outputs. With round inputs and no noise, the best rank-$r$ fit leaves just the energy that
-rank $r$ leaves out, so $r_{{95}}$ is the rank needed at a tolerance of 5 %; each of the two conditions can break that.
-What a task needs is capacity of at least its rank; a spectrum that was measured with noise is not the task's.""",
+${M}$ is the full update, the least-squares fit of {e.samples} samples. Its kinds of rank: bound {kinds.bound},
+numerical {kinds.numerical}, effective {number(kinds.effective)} (Roy & Vetterli 2007: σ, not σ²), stable
+{number(kinds.stable)}, 95 %-energy {record.own_rule}. At ${dW} = 0$ the last three do not exist (0/0): "—". **Skill**
+is 1 − (clean squared error)/(that of no update), on outputs. With round inputs and no noise, the best rank-$r$ fit
+leaves just the energy that rank $r$ leaves out, so $r_{{95}}$ is the rank needed at a tolerance of 5 %; each of the
+two conditions can break that. What a task needs is capacity of at least its rank; a spectrum that was measured with
+noise is not the task's.""",
     lambda theme: plot_energy_rule(record, theme=theme),
     table(record),
     name="energy_rule",

@@ -13,7 +13,7 @@ TRUE_RANK = {"spike": 21, "power": 48, "flat": 4}
 
 asked, picture = open_lesson(
     "Overlap: do low and high rank find the same directions?",
-    "The target decides. One strong direction is found by both and the rest is little more than chance; a target with a "
+    "The target decides. One strong direction is found by both and the rest much less; a target with a "
     "clear order is found alike; equal singular values leave the first direction to the start.",
     default=Experiment(
         d_in=64, d_out=48, target_rank=4, spectrum="spike", rank=8, alpha=16.0, optimizer="adam", lr=0.02, steps=200
@@ -40,15 +40,16 @@ A = tint("A", "A")
 close_lesson(
     rf"""
 $$
-\phi(i, j) = \frac{{\|V_i^\top V_j\|_F^2}}{{\min(i, j)}} = \frac1p \sum_{{k=1}}^{{p}} \cos^2\theta_k = 1 - \frac{{d^2}}{{p}},
-\qquad p = \min(i, j), \quad \mathbb E\,\phi_{{\text{{random}}}} = \frac{{\max(i, j)}}{{d_\mathrm{{in}}}}
+\phi(i, j) = \frac{{\|V_i^\top V_j\|_F^2}}{{\min(i, j)}} = \frac1p \sum_{{k=1}}^{{p}} \cos^2\theta_k = 1 -
+\frac{{d^2}}{{p}}, \qquad p = \min(i, j), \quad \mathbb E\,\phi_{{\text{{random}}}} =
+\frac{{\max(i, j)}}{{d_\mathrm{{in}}}}
 $$
 
 $V_i$ are the $i$ strongest right singular vectors of one ${A}$, $V_j$ those of the other, $\theta_k$ the angles between
-the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their appendix G prints $(1 - d^2)/p$, which can be
-negative). Chance is not 0: {number(e.rank / e.d_in)} for the {e.rank} strongest of each, more for larger $j$. No pair
-shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap before
-training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
+the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their appendix G prints $(1 - d^2)/p$, which can
+be negative). Chance is not 0: {number(e.rank / e.d_in)} for the {e.rank} strongest of each, more for larger $j$. No
+pair shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap
+before training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
     lambda theme: plot_overlap(record, theme=theme),
     table(record),
     name="overlap",

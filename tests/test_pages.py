@@ -19,6 +19,12 @@ FIRST = {
     "saddles": ("init", "spectrum", "target_rank", "rank", "lr"),
     "balance": ("optimizer", "lr", "rank", "init"),
     "wake_up": ("optimizer", "alpha", "lr", "rank", "warmup"),
+    "race": ("optimizer", "rank", "alpha", "target_rank", "condition"),
+    "conditioning": ("stretched", "target_rank", "rank"),
+    "overfit": ("noise", "spectrum"),
+    "energy_rule": ("noise", "spectrum", "condition", "target_rank", "task"),
+    "overlap": ("spectrum", "rank", "optimizer", "lr"),
+    "learns_forgets": ("noise", "samples"),
     "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 

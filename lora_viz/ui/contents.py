@@ -20,6 +20,14 @@ PAGES: dict[str, dict[str, str]] = {
         "saddles": "Saddle to saddle",
         "balance": "Balance",
         "wake_up": "Wake-up",
+        "race": "Race",
+        "conditioning": "Conditioning",
+    },
+    "Which rank?": {
+        "overfit": "Overfitting",
+        "energy_rule": "The 95 % rule",
+        "overlap": "Overlap",
+        "learns_forgets": "Learns, forgets",
     },
     "Variants": {
         "phase_map": "Phase map",

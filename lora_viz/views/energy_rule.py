@@ -248,7 +248,7 @@ def takeaway(record: EnergyRule) -> str:
         f"In this experiment, median and range of {record.tasks} tasks, the 95 % rule says rank {median:.0f} "
         f"({low:.0f} to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs "
         f"rank, at {needs}.",
-        f"At 5 % the rule asked for too much in {record.over} tasks of {record.tasks} and for too little in {record.under}.",
+        f"At 5 % the rule asked for too much in {record.over} of {record.tasks} tasks, for too little in {record.under}.",
     ]
     if record.over > record.tasks / 2 and record.noise:
         said.append("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")

@@ -34,7 +34,6 @@ class Overlap(NamedTuple):
     across: Float[np.ndarray, "3 T i"]
     seeds: Float[np.ndarray, "3 T i"]
     sigma: Float[np.ndarray, "k"]
-    loss: Float[np.ndarray, "2"]
     pairs: int
     diverged: int
 
@@ -68,7 +67,6 @@ def overlap(runs: Iterable[Run]) -> Overlap:
         across=spread(np.stack(across)),
         seeds=spread(np.stack(same)),
         sigma=np.linalg.svd(run.task.target_delta, compute_uv=False)[: max(run.experiment.true_rank, 1)],
-        loss=np.array([run.loss[run.last(i), i] / run.loss[0, i] for i in (place[r, seeds[0]] for r in (low, high))]),
         pairs=len(pairs),
         diverged=int((run.diverged_at >= 0).sum()),
     )
@@ -77,7 +75,7 @@ def overlap(runs: Iterable[Run]) -> Overlap:
 def _directions(run: Run, i: int) -> Float[np.ndarray, "T r d"]:
     """Right singular vectors of A as rows, strongest first; NaN after divergence and where A is 0."""
     A = run.A[i].astype(float)
-    values, vectors = np.linalg.eigh(A @ A.transpose(0, 2, 1))  # (r, r): a fraction of the work of an SVD of A
+    _, vectors = np.linalg.eigh(A @ A.transpose(0, 2, 1))  # (r, r): a fraction of the work of an SVD of A
     rows = vectors[:, :, ::-1].transpose(0, 2, 1) @ A
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = rows / np.linalg.norm(rows, axis=2, keepdims=True)
@@ -177,8 +175,8 @@ def takeaway(record: Overlap) -> str:
         return "An A was 0 to the end: it has no directions to compare."
     said = [
         f"In this experiment, median and range of {record.pairs} pairs with different starts, φ(1, 1) came to "
-        f"{_span(end[:, 0])} and φ({record.low}, {record.low}) to {_span(end[:, -1])}; chance is {number(1 / record.d)} "
-        f"and {number(record.low / record.d)}."
+        f"{_span(end[:, 0])} and φ({record.low}, {record.low}) to {_span(end[:, -1])}; chance is "
+        f"{number(1 / record.d)} and {number(record.low / record.d)}."
     ]
     tied = 1 + int(np.sum(np.abs(np.diff(record.sigma)) < 1e-9 * record.sigma[0]))
     strong = float(record.sigma[0] / record.sigma[1]) if len(record.sigma) > 1 else np.inf
@@ -189,13 +187,11 @@ def takeaway(record: Overlap) -> str:
         )
     elif end[1, 0] > 0.8 and end[1, -1] < 0.6:
         said.append(
-            f"The strongest direction is the same, the others little more than chance: the target has one that is "
+            f"The strongest direction is the same, the others are shared much less: the target has one that is "
             f"{number(strong)} times as strong as the next."
         )
     elif end[1].min() > 0.7:
         said.append("All of the directions are shared: the target has them in a clear order.")
-    if record.loss.max() > 0.1:
-        said.append("Not all of this was trained to the end: see the steps.")
     return " ".join(said)
 
 

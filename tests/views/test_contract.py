@@ -24,10 +24,16 @@ from lora_viz.training import autograd_check, train
 from lora_viz.views import (
     balance,
     bottleneck,
+    conditioning,
+    energy_rule,
     gradient_flow,
     layer_flow,
+    learns_forgets,
     merge_check,
+    overfit,
+    overlap,
     phase_map,
+    race,
     rank_error,
     rank_over_time,
     saddles,
@@ -140,6 +146,49 @@ def map_film(**change: object) -> Film:
     return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
 
 
+def race_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
+    full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")
+    racers = [replace(x, lr=lr) for x in (full, replace(e, init="B_zero")) for lr in (e.lr / 2, e.lr)]
+    runs = (train(Sweep(tuple(replace(x, seed=s) for x in racers)), records=11) for s in (0, 1))
+    return race.film(race.race(runs))
+
+
+def conditioning_film(**change: object) -> Film:
+    e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
+    runs = [
+        train(
+            Sweep.over(
+                replace(e, target_condition=k), optimizer=("sgd", "scaled_gd"), lr=(e.lr / 2, e.lr), init_seed=(0, 1)
+            ),
+            records=11,
+        )
+        for k in (1.0, 5.0)
+    ]
+    return conditioning.film(conditioning.conditioning(runs))
+
+
+def overfit_film(**change: object) -> Film:
+    change.pop("init", None)
+    return overfit.film(overfit.overfit(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
+
+
+def learns_forgets_film(**change: object) -> Film:
+    change.pop("init", None)
+    return learns_forgets.film(learns_forgets.learns_forgets(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
+
+
+def energy_rule_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = (Sweep.over(e, rank=(1, 2, 4, 7)), Sweep((replace(e, steps=0, seed=9),)))
+    return energy_rule.film(energy_rule.energy_rule(train(sweep, records=2) for sweep in sweeps))
+
+
+def overlap_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(2, 5), init_seed=(0, 1)), records=7)  # type: ignore[arg-type]
+    return overlap.film(overlap.overlap((run,)))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
@@ -151,6 +200,12 @@ FILMS: dict[str, Callable[..., Film]] = {
     "saddles": saddles_film,
     "balance": balance_film,
     "wake_up": wake_up_film,
+    "race": race_film,
+    "conditioning": conditioning_film,
+    "overfit": overfit_film,
+    "energy_rule": energy_rule_film,
+    "overlap": overlap_film,
+    "learns_forgets": learns_forgets_film,
 }
 
 

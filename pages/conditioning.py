@@ -21,8 +21,8 @@ STRETCHED = Control(
 
 asked, picture = open_lesson(
     "Conditioning: who suffers from a stretched problem?",
-    "The more the target's singular values differ, the more steps gradient descent needs, and Adam too. Scaled GD, "
-    "which divides each gradient by the other factor's Gram matrix, does not notice.",
+    "The more the target's singular values differ, the more steps gradient descent needs, and Adam; scaled GD does not "
+    "notice.",
     default=Experiment(
         d_in=19,
         d_out=13,

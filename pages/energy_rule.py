@@ -13,8 +13,8 @@ SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 asked, picture = open_lesson(
     "The 95 % rule: which rank does LoRA need?",
-    "Fine-tune fully and keep the rank with 95 % of the update's energy: the rule also counts what the update learnt "
-    "of the noise. It answers another question than which rank LoRA needs.",
+    "With noisy labels, the rank that holds 95 % of a full update's energy is not the rank that LoRA needs: the energy "
+    "is the noise's too.",
     default=Experiment(
         d_in=32,
         d_out=24,

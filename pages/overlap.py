@@ -13,8 +13,7 @@ TRUE_RANK = {"spike": 21, "power": 48, "flat": 4}
 
 asked, picture = open_lesson(
     "Overlap: do low and high rank find the same directions?",
-    "The target decides. One strong direction is found by both and the rest much less; a target with a "
-    "clear order is found alike; equal singular values leave the first direction to the start.",
+    "The target decides: a strong direction is found by both, equal ones in no order. Chance is not 0, and is drawn.",
     default=Experiment(
         d_in=64, d_out=48, target_rank=4, spectrum="spike", rank=8, alpha=16.0, optimizer="adam", lr=0.02, steps=200
     ),

@@ -19,7 +19,7 @@ __all__ = ["Conditioning", "conditioning", "film", "plot_conditioning", "table",
 
 GOAL = 1e-8
 NAMES = {"sgd": "GD", "adam": "Adam", "scaled_gd": "Scaled GD"}
-COLOURS = {"sgd": "ink", "adam": "faint", "scaled_gd": "clean"}
+COLOURS = {"sgd": "ink", "adam": "faint", "scaled_gd": "ink"}
 
 
 class Conditioning(NamedTuple):
@@ -104,7 +104,7 @@ def film(record: Conditioning) -> Film:
         panels=(
             Lines(
                 title=f"Steps to 10⁻⁸ of the first loss, median of {record.seeds} seeds",
-                y_label="steps, log; a line ends where not every seed arrives",
+                y_label="steps, log; ends where a seed fails",
                 scale="log",
                 x_scale="log",
                 span=6,

@@ -136,18 +136,18 @@ def film(record: EnergyRule) -> Film:
             Lines(
                 title="What the rule looks at, and what LoRA achieves",
                 y_label="share; no update: 0",
-                reach=1.0,
+                reach=1.3,
                 span=7,
                 series=(
-                    Series(name="energy of the full update up to r:", colour="W", y=record.energy[swept], dots=True),
+                    Series(name="energy of full update:", colour="W", y=record.energy[swept], dots=True),
                     Series(
-                        name="skill of LoRA at r:",
+                        name="LoRA's skill:",
                         colour="delta",
                         y=np.where(record.skill > -1, record.skill, np.nan),
                         dots=True,
                     ),
                     Series(
-                        name="skill of the full update:",
+                        name="full update's skill:",
                         colour="ink",
                         y=np.full(len(swept), max(record.skill_full, -1.0)),
                         dash="dash",
@@ -248,7 +248,7 @@ def takeaway(record: EnergyRule) -> str:
         f"In this experiment, median and range of {record.tasks} tasks, the 95 % rule says rank {median:.0f} "
         f"({low:.0f} to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs "
         f"rank, at {needs}.",
-        f"At 5 % the rule asked for too much in {record.over} of {record.tasks} tasks, for too little in {record.under}.",
+        f"At 5 % the rule asked too much in {record.over} of {record.tasks} tasks, too little in {record.under}.",
     ]
     if record.over > record.tasks / 2 and record.noise:
         said.append("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")

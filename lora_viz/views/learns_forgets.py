@@ -24,15 +24,17 @@ class LearnsForgets(NamedTuple):
     """Relative to ‖ΔW*‖², for each rank, (low, median, high) over the seeds: clean error on the new task, ``excess``,
     and ‖ΔW‖², ``forgets``, which is the error that the update adds on a source task with inputs from N(0, I).
 
-    ``path`` is full fine-tuning stopped early, medians of (excess, forgets) on the way. ``matched`` is what full
-    fine-tuning forgets when stopped at each rank's excess, median over the seeds where it gets there, NaN where it
-    never does; ``less`` counts the seeds, of the ``reached``, in which the rank forgets less than that. ``best`` is the
-    rank of least excess in each seed, ``stopped`` the least excess of full fine-tuning on its way (low, median, high).
+    ``train`` is the squared error on the samples over that of no update. ``path`` is full fine-tuning stopped early,
+    medians of (excess, forgets) on the way, ``stopped`` the least excess there. ``matched`` is what full fine-tuning
+    forgets when stopped at each rank's excess, median over the seeds where it gets there, NaN where it never does;
+    ``less`` counts the seeds, of the ``reached``, in which the rank forgets less than that. ``best`` is the rank of
+    least excess in each seed.
     """
 
     rank: Int[np.ndarray, "R"]
     excess: Float[np.ndarray, "3 R"]
     forgets: Float[np.ndarray, "3 R"]
+    train: Float[np.ndarray, "3 R"]
     path: Float[np.ndarray, "2 P"]
     matched: Float[np.ndarray, "R"]
     less: Int[np.ndarray, "R"]
@@ -64,6 +66,7 @@ def learns_forgets(e: Experiment, seeds: int = 20) -> LearnsForgets:
         rank=rank,
         excess=spread(excess),
         forgets=spread(size),
+        train=spread(fits.train[:, rank] / fits.train[:, :1]),
         path=np.stack([np.median(on_the_way, axis=0), np.median(its_size, axis=0)]),
         matched=spread(matched)[1],
         less=(size < matched).sum(axis=0),
@@ -108,7 +111,7 @@ def film(record: LearnsForgets) -> Film:
                     ),
                     Series(
                         name="added on the source task:",
-                        colour="alarm",
+                        colour="W",
                         y=record.forgets[1],
                         low=record.forgets[0],
                         high=record.forgets[2],
@@ -131,29 +134,45 @@ def film(record: LearnsForgets) -> Film:
                     ),
                     Curve(
                         name="full, stopped early",
-                        colour="W",
+                        colour="faint",
                         y=np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan),
                         dash="dash",
                     ),
                     Curve(name="this rank", colour="ink", y=here, dots=True),
                 ),
             ),
+            Lines(
+                title="On the samples themselves: it only falls",
+                y_label="squared error; no update: 1",
+                x_scale="log",
+                reach=1.0,
+                row=1,
+                span=5,
+                series=(
+                    Series(
+                        name="training error:",
+                        colour="ink",
+                        y=record.train[1],
+                        low=record.train[0],
+                        high=record.train[2],
+                        dots=True,
+                    ),
+                ),
+            ),
             Readout(
                 title=f"At this rank, median of {record.seeds} seeds",
                 row=1,
-                span=12,
+                span=7,
                 rows=(
                     Row(label="error on the new task", text=_texts(record.excess[1]), colour="clean"),
-                    Row(label="error added on the source task, ‖ΔW‖²", text=_texts(record.forgets[1]), colour="alarm"),
+                    Row(label="error added on the source task, ‖ΔW‖²", text=_texts(record.forgets[1]), colour="W"),
                     Row(
-                        label="full fine-tuning stopped at the same error forgets",
+                        label="full, stopped at the same error, forgets",
                         text=tuple(
-                            f"{number(float(m))}; this rank forgets less in {less} of {n} seeds"
-                            if n
-                            else "never gets there"
+                            f"{number(float(m))} (rank forgets less: {less} of {n})" if n else "never gets there"
                             for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
                         ),
-                        colour="W",
+                        colour="ink",
                     ),
                 ),
             ),
@@ -210,7 +229,7 @@ def takeaway(record: LearnsForgets) -> str:
 def table(record: LearnsForgets) -> dict[str, np.ndarray]:
     """Both errors by rank, as columns."""
     columns: dict[str, np.ndarray] = {"rank": record.rank}
-    for name, values in (("excess", record.excess), ("forgets", record.forgets)):
+    for name, values in (("excess", record.excess), ("forgets", record.forgets), ("train", record.train)):
         columns |= dict(zip((f"{name}_low", f"{name}_median", f"{name}_high"), values, strict=True))
     return columns | {"full_stopped_early_forgets": record.matched, "seeds_rank_forgets_less": record.less}
 
@@ -220,7 +239,7 @@ def plot_learns_forgets(record: LearnsForgets, *, theme: str = "light") -> go.Fi
     return still_curves(
         [
             Drawn("LoRA, by rank", "delta", record.forgets[1], record.excess[1], dots=True),
-            Drawn("full, stopped early", "W", record.path[1], record.path[0], "dash"),
+            Drawn("full, stopped early", "faint", record.path[1], record.path[0], "dash"),
         ],
         title="Learnt against forgotten",
         x="forgotten: ‖ΔW‖²/‖ΔW*‖²",

@@ -20,7 +20,7 @@ from lora_viz.trials import spread
 __all__ = ["Overfit", "film", "overfit", "plot_overfit", "table", "takeaway"]
 
 SIZES = (8, 16, 24, 40, 64, 128, 400)
-RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+RANKS = (1, 2, 4, 8, 16, 32)
 SHOWN = (24, 64, 400)
 
 
@@ -87,7 +87,7 @@ def film(record: Overfit) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
         panels=(
             Field(
-                title=f"Clean test error, median of {record.seeds} seeds; outlined: least for n",
+                title=f"Clean test error, median of {record.seeds} seeds; best r for n outlined",
                 values=median,
                 x_labels=tuple(map(str, record.samples)),
                 y_labels=tuple(map(str, record.ranks)),
@@ -95,7 +95,7 @@ def film(record: Overfit) -> Film:
                 y_title="rank r",
                 scale="log",
                 regions=least,
-                region_names=("more than the least for this n", "least for this n"),
+                region_names=("worse", "best"),
                 span=6,
                 row=0,
             ),

@@ -177,7 +177,7 @@ def _lr(values: Float[np.ndarray, "S"]) -> str:
 
 
 def _narrate(record: Race, t: int) -> str:
-    said = ", ".join(f"{name} {_steps(record.needed[1, i, t])}" for i, name in enumerate(record.racers))
+    said = ", ".join(f"{name}: {_steps(record.needed[1, i, t])}" for i, name in enumerate(record.racers))
     return f"All at η = {number(float(record.lr[t]))}. Steps to 1 % of the loss, median: {said}."
 
 
@@ -186,8 +186,8 @@ def takeaway(record: Race) -> str:
     t = _start(record)
     if not np.isfinite(record.needed[1, 0]).any():
         return f"Full fine-tuning never reached 1 % of the loss in {record.steps[-1]} steps: train longer."
-    same = "; ".join(f"{name} {_span(record.needed[:, i, t])}" for i, name in enumerate(record.racers))
-    best = "; ".join(f"{name} {_span(record.best_needed[:, i])}" for i, name in enumerate(record.racers))
+    same = "; ".join(f"{name}: {_span(record.needed[:, i, t])}" for i, name in enumerate(record.racers))
+    best = "; ".join(f"{name}: {_span(record.best_needed[:, i])}" for i, name in enumerate(record.racers))
     said = [
         f"In this experiment, steps to 1 % of the loss over {record.tasks} tasks, median and range. "
         f"All at η = {number(float(record.lr[t]))}: {same}. Each at its best η: {best}."

@@ -136,11 +136,10 @@ def film(record: RankOverTime) -> Film:
                 span=7,
             ),
             Bars(
-                title=f"Singular values of ΔW, {name[s]} a step",
+                title=f"Singular values over the largest, {name[s]}",
                 labels=tuple(str(i + 1) for i in range(record.bound)),
-                groups=(Group(name="ΔW", colour="delta", values=record.sigma[s]),),
-                y_label="σ, log",
-                scale="log",
+                groups=(Group(name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
+                y_label="σ/σ₁",
                 span=5,
             ),
             Lines(
@@ -176,6 +175,11 @@ def film(record: RankOverTime) -> Film:
             ),
         ),
     )
+
+
+def _shares(sigma: Float[np.ndarray, "T r"]) -> Float[np.ndarray, "T r"]:
+    """σ over the largest; 0 where ΔW = 0."""
+    return sigma / np.where(sigma[:, :1] == 0, 1.0, sigma[:, :1])
 
 
 def _counts(values: Float[np.ndarray, "k"]) -> tuple[str, ...]:

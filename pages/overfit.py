@@ -9,8 +9,8 @@ from lora_viz.views.overfit import film, overfit, plot_overfit, table, takeaway
 
 asked, picture = open_lesson(
     "Overfitting: when does a low rank help?",
-    "With few samples the best rank is the truth's own, or lower; with many samples and a truth of full rank, a low "
-    "rank only loses. Play through the truth's rank.",
+    "With noisy labels and few samples the best rank is the truth's own, or lower; with many samples and a "
+    "truth of full rank, a low rank only loses. Play through the truth's rank.",
     default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
     first=(
         Control(

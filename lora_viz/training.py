@@ -28,9 +28,10 @@ def available_devices() -> tuple[str, ...]:
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
-def train(sweep: Sweep, device: str = "cpu", *, records: int = 161) -> Run:
+def train(sweep: Sweep, device: str = "cpu", *, records: int = 161, task: Task | None = None) -> Run:
     """Train every adapter of a sweep as one batch and record at most ``records`` steps of each.
 
+    What they learn is the sweep's own task, or ``task`` where that is another one of the same shape.
     Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one whose next step is not a number,
     or longer than LONGEST_STEP, is frozen where it is and marked, the rest go on. Raises ExperimentError for a device
     that is not there.
@@ -40,7 +41,7 @@ def train(sweep: Sweep, device: str = "cpu", *, records: int = 161) -> Run:
     if device == "cpu":
         use_one_thread()
     with torch.inference_mode():
-        return _train(sweep, device, records)
+        return _train(sweep, device, records, make_task(sweep[0]) if task is None else task)
 
 
 def use_one_thread() -> None:
@@ -49,8 +50,8 @@ def use_one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def _train(sweep: Sweep, device: str, records: int) -> Run:
-    e, task = sweep[0], make_task(sweep[0])
+def _train(sweep: Sweep, device: str, records: int, task: Task) -> Run:
+    e = sweep[0]
     dtype = getattr(torch, e.dtype)
     stack = pack(sweep, dtype, device)
     total, split = stack.total, stack.total * e.d_in

@@ -10,11 +10,12 @@ import streamlit as st
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.merging import merge_report
+from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import GradientCheck, MergeReport, Run
 from lora_viz.training import autograd_check, train
 from lora_viz.views.phase_map import plane
 
-__all__ = ["cached_check", "cached_merge", "cached_train", "trained_plane"]
+__all__ = ["cached_autoencoder", "cached_check", "cached_merge", "cached_train", "trained_plane"]
 
 _GATE = threading.BoundedSemaphore(1)  # on few cores trainings that share them all come late
 
@@ -40,6 +41,13 @@ def cached_merge(sweep: Sweep, device: str = "cpu", shown: str = "bfloat16") -> 
     run = cached_train(sweep, device, 2)
     with _GATE:
         return merge_report(run, shown=shown)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def cached_autoencoder(sweep: Sweep, device: str = "cpu", offset: float = 0.0, records: int = 121) -> Run:
+    """The same engine with samples that are their own labels, off centre by ``offset``."""
+    with _GATE:
+        return train(sweep, device, records=records, task=reconstruction_task(sweep[0], offset))
 
 
 _BANDS, _MAP_RECORDS = 6, 25

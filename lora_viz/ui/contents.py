@@ -8,6 +8,7 @@ PAGES: dict[str, dict[str, str]] = {
         "machine": "The machine",
         "follow": "Follow one vector",
         "mistake": "Find the mistake",
+        "present": "Present",
     },
     "Lessons": {
         "bottleneck": "Bottleneck",
@@ -28,6 +29,15 @@ PAGES: dict[str, dict[str, str]] = {
         "energy_rule": "The 95 % rule",
         "overlap": "Overlap",
         "learns_forgets": "Learns, forgets",
+    "Rank": {
+        "matrix": "What is rank?",
+        "truncation": "Beat the SVD",
+        "storage": "Storage",
+        "denoise": "Noise",
+        "gauge": "Are A and B unique?",
+        "subspace": "A subspace?",
+        "few_numbers": "Few numbers",
+        "autoencoder": "Autoencoder",
     },
     "Variants": {
         "phase_map": "Phase map",

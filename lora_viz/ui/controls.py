@@ -14,7 +14,7 @@ __all__ = ["CONTROLS", "Control"]
 class Control:
     """One question to the visitor: the field (or view option) it sets, and its allowed answers.
 
-    Answers stand on the screen as they stand in the URL.
+    Answers stand on the screen as they stand in the URL. Without options the answer is a text, which the page reads.
     """
 
     name: str

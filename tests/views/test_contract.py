@@ -18,6 +18,7 @@ import lora_viz.views
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.merging import merge_report
+from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
@@ -39,6 +40,22 @@ from lora_viz.views import (
     saddles,
     wake_up,
 )
+    autoencoder,
+    bottleneck,
+    denoise,
+    few_numbers,
+    gauge,
+    gradient_flow,
+    layer_flow,
+    low_rank_set,
+    merge_check,
+    phase_map,
+    rank_error,
+    shape_rank,
+    storage,
+    truncation,
+)
+from lora_viz.worked import parse_matrix
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -137,6 +154,14 @@ def balance_film(**change: object) -> Film:
 def wake_up_film(**change: object) -> Film:
     run = train(Sweep.over(replace(ODD, **change), alpha=(2.5, 5.0), init_seed=(0, 1)), records=1000)  # type: ignore[arg-type]
     return wake_up.film(wake_up.wake_up((run,), shown=5.0))
+def autoencoder_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))
+    return autoencoder.film(autoencoder.autoencoder(run))
+
+
+def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
+    return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
 
 
 def map_film(**change: object) -> Film:
@@ -190,6 +215,14 @@ def overlap_film(**change: object) -> Film:
 
 
 FILMS: dict[str, Callable[..., Film]] = {
+    "autoencoder": autoencoder_film,
+    "shape_rank": matrix_film,
+    "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),
+    "storage": lambda **_: storage.film(storage.storage((13, 7), "power", 0)),
+    "denoise": lambda **_: denoise.film(denoise.denoise(13, 7, 3, 0.3, range(3))),
+    "gauge": lambda **_: gauge.film(gauge.gauge("both", 2, 0.01, 0, (13, 7))),
+    "low_rank_set": lambda **_: low_rank_set.film(low_rank_set.low_rank_set(2, 0, (13, 7))),
+    "few_numbers": lambda **_: few_numbers.film(few_numbers.few_numbers(11, 0.1, 0)),
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,

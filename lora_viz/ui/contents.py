@@ -16,6 +16,16 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Rank": {
+        "matrix": "What is rank?",
+        "truncation": "Beat the SVD",
+        "storage": "Storage",
+        "denoise": "Noise",
+        "gauge": "Are A and B unique?",
+        "subspace": "A subspace?",
+        "few_numbers": "Few numbers",
+        "autoencoder": "Autoencoder",
+    },
     "Training": {
         "rank_over_time": "Rank over time",
         "saddles": "Saddle to saddle",
@@ -29,15 +39,6 @@ PAGES: dict[str, dict[str, str]] = {
         "energy_rule": "The 95 % rule",
         "overlap": "Overlap",
         "learns_forgets": "Learns, forgets",
-    "Rank": {
-        "matrix": "What is rank?",
-        "truncation": "Beat the SVD",
-        "storage": "Storage",
-        "denoise": "Noise",
-        "gauge": "Are A and B unique?",
-        "subspace": "A subspace?",
-        "few_numbers": "Few numbers",
-        "autoencoder": "Autoencoder",
     },
     "Variants": {
         "phase_map": "Phase map",

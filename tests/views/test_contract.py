@@ -23,13 +23,18 @@ from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
 from lora_viz.views import (
+    autoencoder,
     balance,
     bottleneck,
     conditioning,
+    denoise,
     energy_rule,
+    few_numbers,
+    gauge,
     gradient_flow,
     layer_flow,
     learns_forgets,
+    low_rank_set,
     merge_check,
     overfit,
     overlap,
@@ -38,22 +43,10 @@ from lora_viz.views import (
     rank_error,
     rank_over_time,
     saddles,
-    wake_up,
-)
-    autoencoder,
-    bottleneck,
-    denoise,
-    few_numbers,
-    gauge,
-    gradient_flow,
-    layer_flow,
-    low_rank_set,
-    merge_check,
-    phase_map,
-    rank_error,
     shape_rank,
     storage,
     truncation,
+    wake_up,
 )
 from lora_viz.worked import parse_matrix
 
@@ -154,6 +147,8 @@ def balance_film(**change: object) -> Film:
 def wake_up_film(**change: object) -> Film:
     run = train(Sweep.over(replace(ODD, **change), alpha=(2.5, 5.0), init_seed=(0, 1)), records=1000)  # type: ignore[arg-type]
     return wake_up.film(wake_up.wake_up((run,), shown=5.0))
+
+
 def autoencoder_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))

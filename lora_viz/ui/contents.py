@@ -34,6 +34,18 @@ PAGES: dict[str, dict[str, str]] = {
         "scaling": "Scaling",
         "scaling_training": "Scaling and training",
         "alpha": "α and the learning rate",
+        "rank_over_time": "Rank over time",
+        "saddles": "Saddle to saddle",
+        "balance": "Balance",
+        "wake_up": "Wake-up",
+        "race": "LoRA against full",
+        "conditioning": "Conditioning",
+    },
+    "Which rank?": {
+        "overfit": "Overfitting",
+        "energy_rule": "The 95 % rule",
+        "overlap": "Overlap",
+        "learns_forgets": "Learns, forgets",
     },
     "Variants": {
         "variants": "Which variant?",

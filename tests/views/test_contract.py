@@ -29,8 +29,11 @@ from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     alpha_identity,
     autoencoder,
+    balance,
     bottleneck,
+    conditioning,
     denoise,
+    energy_rule,
     few_numbers,
     first_update,
     fixed_rate,
@@ -41,16 +44,23 @@ from lora_viz.views import (
     init_race,
     init_variance,
     layer_flow,
+    learns_forgets,
     low_rank_set,
     merge_check,
+    overfit,
+    overlap,
     phase_map,
     quantised_base,
+    race,
     rank_allocation,
     rank_error,
+    rank_over_time,
+    saddles,
     shape_rank,
     storage,
     truncation,
     variant_race,
+    wake_up,
 )
 from lora_viz.worked import parse_matrix
 
@@ -130,6 +140,29 @@ def layer_film(**change: object) -> Film:
     return layer_flow.film(layer_flow.layer_flow(run))
 
 
+def rank_over_time_film(**change: object) -> Film:
+    runs = (train(Sweep.over(replace(ODD, samples=n, **change), init_seed=(0, 1)), records=11) for n in (1, 3, 53))  # type: ignore[arg-type]
+    return rank_over_time.film(rank_over_time.rank_over_time(runs, shown=1))
+
+
+def saddles_film(**change: object) -> Film:
+    starts = ("both_tiny", str(change.pop("init", "B_zero")))
+    e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
+    return saddles.film(saddles.saddles((run,), shown=starts[1]))
+
+
+def balance_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = (Sweep.over(replace(e, lr=e.lr / p, steps=p * e.steps), init_seed=(0, 1)) for p in (1, 2))
+    return balance.film(balance.balance(train(sweep, records=1000) for sweep in sweeps))
+
+
+def wake_up_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), alpha=(2.5, 5.0), init_seed=(0, 1)), records=1000)  # type: ignore[arg-type]
+    return wake_up.film(wake_up.wake_up((run,), shown=5.0))
+
+
 def autoencoder_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))
@@ -202,6 +235,49 @@ def quantised_film(**change: object) -> Film:
     return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
 
 
+def race_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
+    full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")
+    racers = [replace(x, lr=lr) for x in (full, replace(e, init="B_zero")) for lr in (e.lr / 2, e.lr)]
+    runs = (train(Sweep(tuple(replace(x, seed=s) for x in racers)), records=11) for s in (0, 1))
+    return race.film(race.race(runs))
+
+
+def conditioning_film(**change: object) -> Film:
+    e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
+    runs = [
+        train(
+            Sweep.over(
+                replace(e, target_condition=k), optimizer=("sgd", "scaled_gd"), lr=(e.lr / 2, e.lr), init_seed=(0, 1)
+            ),
+            records=11,
+        )
+        for k in (1.0, 5.0)
+    ]
+    return conditioning.film(conditioning.conditioning(runs))
+
+
+def overfit_film(**change: object) -> Film:
+    change.pop("init", None)
+    return overfit.film(overfit.overfit(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
+
+
+def learns_forgets_film(**change: object) -> Film:
+    change.pop("init", None)
+    return learns_forgets.film(learns_forgets.learns_forgets(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
+
+
+def energy_rule_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = (Sweep.over(e, rank=(1, 2, 4, 7)), Sweep((replace(e, steps=0, seed=9),)))
+    return energy_rule.film(energy_rule.energy_rule(train(sweep, records=2) for sweep in sweeps))
+
+
+def overlap_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(2, 5), init_seed=(0, 1)), records=7)  # type: ignore[arg-type]
+    return overlap.film(overlap.overlap((run,)))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
@@ -227,6 +303,16 @@ FILMS: dict[str, Callable[..., Film]] = {
     "init_alignment": init_alignment_film,
     "init_variance": init_variance_film,
     "fixed_rate": fixed_rate_film,
+    "rank_over_time": rank_over_time_film,
+    "saddles": saddles_film,
+    "balance": balance_film,
+    "wake_up": wake_up_film,
+    "race": race_film,
+    "conditioning": conditioning_film,
+    "overfit": overfit_film,
+    "energy_rule": energy_rule_film,
+    "overlap": overlap_film,
+    "learns_forgets": learns_forgets_film,
 }
 
 
@@ -337,7 +423,7 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                 assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
-    if not isinstance(panel, Lines | Curves | Machine | Readout):
+    if not isinstance(panel, Curves | Lines | Machine | Readout):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])
 

@@ -53,7 +53,9 @@ class _Fields:
                 raise ConfigError(f"The config lacks {name}: a whole number is needed.")
             return default
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-            raise ConfigError(f"{name}={_short(value)} is not possible: allowed are whole numbers {least} to {_MOST:,}.")
+            raise ConfigError(
+                f"{name}={_short(value)} is not possible: allowed are whole numbers {least} to {_MOST:,}."
+            )
         return value
 
     def flag(self, name: str, default: bool) -> bool:
@@ -69,7 +71,9 @@ class _Fields:
 def _llama(fields: _Fields, title: str, kind: str) -> ModelShape:
     for name in ("num_experts", "num_local_experts", "n_routed_experts"):
         if fields.has(name):
-            raise ConfigError(f"This is a mixture of experts ({name}): only models with one MLP a layer are known here.")
+            raise ConfigError(
+                f"This is a mixture of experts ({name}): only models with one MLP a layer are known here."
+            )
     hidden, heads = fields("hidden_size"), fields("num_attention_heads")
     size = fields("head_dim", hidden // heads or 1)
     if not fields.has("head_dim") and hidden % heads:
@@ -138,9 +142,12 @@ _FAMILY = {
 
 def _title(config: dict[str, Any], kind: str) -> str:
     name = config.get("_name_or_path")
-    if isinstance(name, str) and name and name.isascii() and name.replace("/", "").replace("-", "").replace(
-        ".", ""
-    ).replace("_", "").isalnum():
+    if (
+        isinstance(name, str)
+        and name
+        and name.isascii()
+        and name.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum()
+    ):
         return name[:60]
     return f"your {kind}"
 

@@ -1,7 +1,7 @@
-"""What does an adapter cost on a real model? Parameters, multiply–adds and bytes: arithmetic, with its assumptions named.
+"""What does an adapter cost on a real model? Parameters, multiply–adds, bytes: arithmetic that names what it assumes.
 
-Everything here is computed from shapes. Nothing is measured; the tests compare it with PEFT's count, torch's FLOP counter
-and the tensors of a small real training.
+Everything here is computed from shapes. Nothing is measured; the tests compare it with PEFT's count, torch's FLOP
+counter and the tensors of a small real training.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def numbers_kept(shape: ModelShape, targets: Collection[str], rank: int) -> int:
     """
     needed = shape.names if rank == 0 else targets
     kept = sum(k.width for k in shape.kept if not k.needed_by or any(name in needed for name in k.needed_by))
-    return kept + rank * sum(m.count for m in shape.chosen(targets) if m.count >= shape.layers) // shape.layers
+    return kept + rank * sum(m.copies for m in shape.chosen(targets) if m.copies >= shape.layers) // shape.layers
 
 
 def share_of_layer(d_out: float, d_in: float, rank: float) -> float:
@@ -254,9 +254,9 @@ def layer_cost(d_out: int, d_in: int, rank: int) -> LayerCost:
 
 
 class LayerTally(NamedTuple):
-    """The same counted by torch on one step of a layer, (full, LoRA) each; ``stored`` says whether numbers were held.
+    """The same counted by torch on one step, (full, LoRA) each; ``stored`` says whether numbers were kept.
 
-    Multiply–adds a token forward and forward with backward; numbers that autograd saved, of gradients, of Adam's states.
+    Multiply–adds a token, forward and in all; numbers that autograd saved, of gradients, of Adam's states.
     """
 
     d_out: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from lora_viz.shapes import ModelShape, bert, gpt2, llama, vit
@@ -35,8 +36,7 @@ def parse_config(text: str) -> ModelShape:
     if kind not in FAMILIES:
         said = "has no model_type" if kind is None else f"has model_type={_short(kind)}"
         raise ConfigError(f"This config {said}: known are {', '.join(FAMILIES)}.")
-    fields = _Fields(config)
-    shape = _FAMILY[str(kind)](fields, _title(config, str(kind)))
+    shape = _read(str(kind), _Fields(config), _title(config, str(kind)))
     return shape._replace(note=" ".join(filter(None, (shape.note, "Read from your config.json."))))
 
 
@@ -63,6 +63,10 @@ class _Fields:
         if not isinstance(value, bool):
             raise ConfigError(f"{name}={_short(value)} is not possible: allowed is true or false.")
         return value
+
+    def entries(self, name: str) -> int:
+        value = self._config.get(name)
+        return len(value) if isinstance(value, dict) else 0
 
     def has(self, name: str) -> bool:
         return self._config.get(name) not in (None, 0, False)
@@ -117,7 +121,6 @@ def _bert(fields: _Fields, title: str, kind: str) -> ModelShape:
 
 def _vit(fields: _Fields, title: str) -> ModelShape:
     patch, image = fields("patch_size", 16), fields("image_size", 224)
-    labels = fields._config.get("id2label")
     return vit(
         title,
         fields("hidden_size"),
@@ -125,30 +128,25 @@ def _vit(fields: _Fields, title: str) -> ModelShape:
         fields("intermediate_size"),
         (image // patch) ** 2,
         fields("num_channels", 3) * patch * patch,
-        len(labels) if isinstance(labels, dict) and labels else 2,
+        fields.entries("id2label") or 2,
     )
 
 
-_FAMILY = {
-    **{
-        kind: (lambda fields, title, kind=kind: _llama(fields, title, kind))
-        for kind in ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2")
-    },
-    **{kind: (lambda fields, title, kind=kind: _bert(fields, title, kind)) for kind in ("bert", "roberta")},
-    "gpt2": _gpt2,
-    "vit": _vit,
-}
+def _read(kind: str, fields: _Fields, title: str) -> ModelShape:
+    match kind:
+        case "gpt2":
+            return _gpt2(fields, title)
+        case "vit":
+            return _vit(fields, title)
+        case "bert" | "roberta":
+            return _bert(fields, title, kind)
+    return _llama(fields, title, kind)
 
 
 def _title(config: dict[str, Any], kind: str) -> str:
     name = config.get("_name_or_path")
-    if (
-        isinstance(name, str)
-        and name
-        and name.isascii()
-        and name.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum()
-    ):
-        return name[:60]
+    if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._/-]{1,60}", name):
+        return name
     return f"your {kind}"
 
 

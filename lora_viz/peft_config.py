@@ -1,4 +1,4 @@
-"""How is an adapter asked for in PEFT? One description, written as a LoraConfig in Python and as adapter_config.json."""
+"""How is an adapter asked for in PEFT? One description, written as a LoraConfig and as adapter_config.json."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which matrices does a real model have? Published shapes as data: no weights, no download.
 
-A model is its linear layers (what LoRA can adapt) and a rest (embeddings, norms, biases, convolutions). Module paths are
-those of transformers 5 and diffusers; "{}" in a path stands for the number of the layer.
+A model is its linear layers (what LoRA can adapt) and a rest (embeddings, norms, biases, convolutions). Module paths
+are those of transformers 5 and diffusers; "{}" in a path stands for the number of the layer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Matrix(NamedTuple):
     path: str
     d_out: int
     d_in: int
-    count: int
+    copies: int
     part: str
     reads: str
 
@@ -37,12 +37,12 @@ class Matrix(NamedTuple):
 
     @property
     def weights(self) -> int:
-        return self.d_out * self.d_in * self.count
+        return self.d_out * self.d_in * self.copies
 
     @property
     def per_rank(self) -> int:
-        """How many numbers does one unit of rank cost? count·(d_in + d_out)."""
-        return (self.d_in + self.d_out) * self.count
+        """How many numbers does one unit of rank cost? copies·(d_in + d_out)."""
+        return (self.d_in + self.d_out) * self.copies
 
 
 class Kept(NamedTuple):

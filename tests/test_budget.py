@@ -125,7 +125,7 @@ def test_the_llama_7b_shares() -> None:
     assert (b.touched, b.touched / b.trained) == (2_147_483_648, 128)
     assert round(100 * b.share, 6) == 0.248979
     assert sum(m.weights for m in shape.chosen((*QKVO, *MLP))) == 6_476_005_376
-    assert sum(m.count for m in shape.chosen((*QKVO, *MLP))) == 224
+    assert sum(m.copies for m in shape.chosen((*QKVO, *MLP))) == 224
     everything = budget(shape, (*QKVO, *MLP), 8)
     assert round(100 * everything.trained / everything.touched, 6) == 0.308654
     assert round(100 * everything.share, 6) == 0.296635

@@ -6,12 +6,14 @@ import threading
 
 import streamlit as st
 
+from lora_viz.budget import LayerTally
+from lora_viz.counting import count_layer
 from lora_viz.experiment import Sweep
 from lora_viz.merging import merge_report
 from lora_viz.run import GradientCheck, MergeReport, Run
 from lora_viz.training import autograd_check, train
 
-__all__ = ["cached_check", "cached_merge", "cached_train"]
+__all__ = ["cached_check", "cached_merge", "cached_tallies", "cached_train"]
 
 _GATE = threading.BoundedSemaphore(1)  # on few cores trainings that share them all come late
 
@@ -37,3 +39,10 @@ def cached_merge(sweep: Sweep, device: str = "cpu", shown: str = "bfloat16") -> 
     run = cached_train(sweep, device, 2)
     with _GATE:
         return merge_report(run, shown=shown)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_tallies(d_out: int, d_in: int, ranks: tuple[int, ...]) -> tuple[LayerTally, ...]:
+    """What torch counts on a layer of these shapes at each rank, no number stored."""
+    with _GATE:
+        return tuple(count_layer(d_out, d_in, rank, device="meta") for rank in ranks)

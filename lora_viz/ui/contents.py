@@ -15,4 +15,13 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Real": {
+        "budget": "Budget",
+        "cost": "Cost",
+    },
+    "Reference": {
+        "config_card": "Key parameters",
+        "transformer": "Transformer",
+        "literature": "Literature",
+    },
 }

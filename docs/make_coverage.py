@@ -53,7 +53,13 @@ def coverage() -> str:
         f"{count['none']} not shown, and {len(planned)} wait for their page.",
     ]
     for letter, (title, _) in CHAPTERS.items():
-        lines += ["", f"## {letter}. {title}", "", "| id | claim | where | what is seen, or why not |", "|---|---|---|---|"]
+        lines += [
+            "",
+            f"## {letter}. {title}",
+            "",
+            "| id | claim | where | what is seen, or why not |",
+            "|---|---|---|---|",
+        ]
         for name in (i for i in IDS if i[0] == letter):
             entry = claims.get(name) or planned[name]
             cells = (name, entry["claim"], _where(entry, name in planned), entry["says"])

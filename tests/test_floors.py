@@ -20,6 +20,7 @@ FLOORS = {
     "lora_viz.model_config": 1,
     "lora_viz.peft_config": 1,
     "lora_viz.literature": 1,
+    "lora_viz.parameters": 1,
     "lora_viz.lora": 2,
     "lora_viz.tasks": 2,
     "lora_viz.optim": 2,

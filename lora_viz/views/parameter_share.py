@@ -22,6 +22,7 @@ class ParameterShare(NamedTuple):
     kinds: tuple[str, ...]
     rank: int
     targets: tuple[str, ...]
+    modules: int
     trained: int
     touched: int
     total: int
@@ -46,6 +47,7 @@ def parameter_share(budget: Budget) -> ParameterShare:
         kinds=kinds,
         rank=budget.rank,
         targets=budget.targets,
+        modules=sum(m.copies for m in chosen),
         trained=budget.trained,
         touched=budget.touched,
         total=shape.total,
@@ -56,8 +58,8 @@ def takeaway(record: ParameterShare) -> str:
     """What was counted, in the record's own numbers."""
     touched = record.touched / record.trained
     said = (
-        f"Rank {record.rank} on {', '.join(record.targets)} trains {record.trained:,} numbers, "
-        f"{number(100 * record.trained / record.total)} % of {record.title}'s {record.total:,}; "
+        f"Rank {record.rank} on {', '.join(record.targets)}, {record.modules} matrices, trains {record.trained:,} "
+        f"numbers, {number(100 * record.trained / record.total)} % of {record.title}'s {record.total:,}; "
     )
     if touched >= 1:
         return said + f"the matrices it touches hold {number(touched)} times as many ({record.touched:,})."

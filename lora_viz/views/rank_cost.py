@@ -79,7 +79,7 @@ def film(record: RankCost) -> Film:
                                                                 "adapter_to_factors")], axis=1
     )  # fmt: skip
     through_w = np.stack([stacked("base", "to_input"), stacked("base", "to_input")], axis=1)
-    regions = np.where(
+    regions = 1.0 * np.where(
         np.isnan(record.map_share), 3, np.where(record.map_share < 0.01, 0, np.where(record.map_share <= 1, 1, 2))
     )
     start = record.rank.index(16) if 16 in record.rank else 0

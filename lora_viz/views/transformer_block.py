@@ -13,6 +13,8 @@ from lora_viz.style import IDENTITY, number
 
 __all__ = ["TransformerBlock", "block_html", "takeaway", "targets_html", "transformer_block", "tree_html", "with_peft"]
 
+_Number = float | int
+
 NET = ("", "fc1", "fc2")  # two linear layers and the network around them
 # What PEFT 0.21 puts inside each adapted linear layer, and around the network.
 _INSIDE = (
@@ -123,7 +125,7 @@ def block_html(record: TransformerBlock, *, theme: str = "light") -> str:
     return f'<img class="block" alt="{escape(label)}" src="{source}" style="width: 100%; max-height: 30rem">'
 
 
-def _cell(record: TransformerBlock, matrix: Matrix, x: float, y: float, colour: dict[str, str]) -> str:
+def _cell(record: TransformerBlock, matrix: Matrix, x: _Number, y: _Number, colour: dict[str, str]) -> str:
     chosen, r = matrix.name in record.targets, record.rank
     drawn = [
         f'<rect x="{x}" y="{y + 12}" width="{_BOX}" height="56" rx="4" fill="{colour["W"]}" '
@@ -144,7 +146,7 @@ def _cell(record: TransformerBlock, matrix: Matrix, x: float, y: float, colour: 
 
 
 def _words(
-    x: float, y: float, text: str, colour: dict[str, str], *, size: int, bold: bool = False, anchor: str = "start",
+    x: _Number, y: _Number, text: str, colour: dict[str, str], *, size: int, bold: bool = False, anchor: str = "start",
     fill: str = "ink",
 ) -> str:  # fmt: skip
     weight = ' font-weight="700"' if bold else ""
@@ -154,11 +156,11 @@ def _words(
     )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: dict[str, str]) -> str:
+def _line(x1: _Number, y1: _Number, x2: _Number, y2: _Number, colour: dict[str, str]) -> str:
     return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{colour["faint"]}" stroke-width="2"/>'
 
 
-def _operation(x: float, y: float, width: float, text: str, colour: dict[str, str]) -> str:
+def _operation(x: _Number, y: _Number, width: _Number, text: str, colour: dict[str, str]) -> str:
     box = (
         f'<rect x="{x}" y="{y - 24:g}" width="{width}" height="48" rx="24" fill="none" stroke="{colour["ink"]}" '
         'stroke-dasharray="5 4"/>'

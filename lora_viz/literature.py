@@ -305,8 +305,8 @@ PAPERS = (
         "variants",
         "A stays frozen, so the full-width input need not be kept for its gradient.",
         "ΔW is confined to the rows of a random A: at small rank that is little of a white input.",
-        "A frozen by one control; its floor beside LoRA's.",
-        ("gradient_flow", "variants"),
+        "A frozen by one control.",
+        ("machine", "variants"),
     ),
     Paper(
         "Asymmetry",
@@ -451,7 +451,7 @@ PAPERS = (
         "quantised",
         "A 4-bit NF4 base with LoRA on top trains a 65B model on one 48 GB card.",
         "The base only: merged back into 4 bits a small update is lost.",
-        "The memory of it, computed; what re-quantising after a merge loses.",
+        "The memory of it, computed.",
         ("budget", "quantised"),
     ),
     Paper(

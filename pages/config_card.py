@@ -3,6 +3,8 @@
 import streamlit as st
 
 from lora_viz.peft_config import BIASES, INITS, TASK_TYPES, AdapterConfig, AdapterConfigError
+from lora_viz.ui.budgeting import RANKS
+from lora_viz.ui.choices import choose, choose_some
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.page import open_worked
 from lora_viz.views.config_cards import cards_html, config_cards, takeaway
@@ -14,20 +16,16 @@ left, right = open_worked(
     "Eight choices make an adapter. α alone means nothing: only s, α over r or over √r, stands before B A.",
 )
 with left:
-    rank = int(st.select_slider("Rank r", (1, 2, 4, 8, 16, 32, 64, 128, 256), 8, key="rank", bind="query-params"))
-    alpha = float(st.select_slider("α", (1, 2, 4, 8, 16, 32, 64, 128), 8, key="alpha", bind="query-params"))
-    targets = st.pills("Target modules", NAMES, selection_mode="multi", default=NAMES[:3:2], key="targets", wrap=True)
-    init = str(st.pills("Start", INITS, default="default", key="init", bind="query-params", required=True, wrap=True))
+    rank = int(choose("Rank r", RANKS, 8, key="rank"))
+    alpha = float(choose("α", (1, 2, 4, 8, 16, 32, 64, 128), 8, key="alpha"))
+    targets = choose_some("Target modules", NAMES, ("q_proj", "v_proj"), key="targets")
+    init = str(choose("Start", INITS, "default", key="init"))
     use_rslora = st.toggle("rsLoRA: s = α/√r", key="use_rslora", bind="query-params")
     with st.expander("More"):
-        dropout = float(st.select_slider("Dropout", (0.0, 0.05, 0.1, 0.2), 0.0, key="dropout", bind="query-params"))
+        dropout = float(choose("Dropout", (0.0, 0.05, 0.1, 0.2), 0.0, key="dropout"))
         use_dora = st.toggle("DoRA", key="use_dora", bind="query-params")
-        bias = str(st.pills("Bias", BIASES, default="none", key="bias", bind="query-params", required=True, wrap=True))
-        task = str(
-            st.pills(
-                "Task", TASK_TYPES, default="CAUSAL_LM", key="task_type", bind="query-params", required=True, wrap=True
-            )
-        )
+        bias = str(choose("Bias", BIASES, "none", key="bias"))
+        task = str(choose("Task", TASK_TYPES, "CAUSAL_LM", key="task_type"))
 
 with right:
     kept: dict[str, AdapterConfig] = st.session_state.setdefault("last_config", {})
@@ -35,7 +33,7 @@ with right:
         kept["config"] = AdapterConfig(
             rank=rank,
             alpha=alpha,
-            target_modules=tuple(targets),
+            target_modules=targets,
             dropout=dropout,
             init=init,
             use_rslora=use_rslora,

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from lora_viz.style import number
-from lora_viz.ui.cache import cached_tallies
+from lora_viz.ui.choices import choose
+from lora_viz.ui.counted import cached_tallies
 from lora_viz.ui.page import close_lesson, open_worked, show_film
 from lora_viz.views.rank_cost import film, plot_rank_cost, rank_cost, ranks_for, table, takeaway
 
@@ -22,10 +23,10 @@ left, right = open_worked(
     "at most.",
 )
 with left:
-    layer = str(st.pills("Layer, d_out×d_in", tuple(LAYERS), default="4096×4096", key="layer", bind="query-params",
-                         required=True, wrap=True))  # fmt: skip
+    layer = str(choose("Layer, d_out×d_in", tuple(LAYERS), "4096×4096", key="layer"))
 d_out, d_in = LAYERS[layer]
 record = rank_cost(cached_tallies(d_out, d_in, ranks_for(d_out, d_in)))
+st.session_state["link"] = {"layer": layer}
 show_film(right, film(record), takeaway(record))
 
 at = record.rank.index(16)

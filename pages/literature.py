@@ -3,6 +3,7 @@
 import streamlit as st
 
 from lora_viz.literature import TOPICS
+from lora_viz.ui.choices import choose
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.page import open_worked
 from lora_viz.views.literature_cards import folklore_html, literature_cards, papers_html, takeaway
@@ -12,17 +13,7 @@ left, right = open_worked(
     "Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al.",
 )
 with left:
-    topic = str(
-        st.pills(
-            "Topic",
-            ("all", *TOPICS, "folklore"),
-            default="variants",
-            key="topic",
-            bind="query-params",
-            required=True,
-            wrap=True,
-        )
-    )
+    topic = str(choose("Topic", ("all", *TOPICS, "folklore"), "variants", key="topic"))
 record = literature_cards(topic, [page for section in PAGES.values() for page in section])
 with right:
     if record.papers:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from lora_viz.notation import STYLE
 from lora_viz.ui.budgeting import RANKS, ask_shape, ask_targets
+from lora_viz.ui.choices import choose
 from lora_viz.ui.page import open_worked
 from lora_viz.ui.still import shown_theme
 from lora_viz.views.transformer_block import block_html, takeaway, targets_html, transformer_block, tree_html
@@ -16,7 +17,7 @@ left, right = open_worked(
 with left:
     shape = ask_shape("Llama-3.1-8B", blocks_only=True)
     targets = ask_targets(shape)
-    rank = int(st.select_slider("Rank r", RANKS, value=8, key="rank", bind="query-params"))
+    rank = int(choose("Rank r", RANKS, 8, key="rank"))
 record = transformer_block(shape, targets, rank)
 with right:
     st.html(block_html(record, theme=shown_theme()))

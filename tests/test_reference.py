@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
+from lora_viz.models import MODELS
 from tests.browser import FLAGS, chromium, served
 from tests.test_pages import STILL, opened, words
 
@@ -60,11 +61,50 @@ def test_without_a_module_the_usual_ones_are_shown() -> None:
     assert any("None was chosen" in caption.value for caption in at.caption)
 
 
-@pytest.mark.parametrize("name", ["budget", "transformer"])
-def test_an_unknown_model_is_named_in_one_sentence(name: str) -> None:
-    at = opened(name, model="<script>")
-    assert at.warning[0].value.startswith("model=<script> is not known here. Shown is Llama-")
+@pytest.mark.parametrize(
+    ("name", "query", "sentence"),
+    [
+        (
+            "budget",
+            {"model": "<script>"},
+            "model=<script> is not possible here: allowed is one of the menu's. Shown is",
+        ),
+        ("transformer", {"model": "SDXL UNet"}, "model=SDXL UNet is not possible here: allowed is one of the menu's."),
+        ("budget", {"rank": "7"}, "rank=7 is not possible here: allowed is one of 1, 2, 4, 8, 16, 32, 64, 128, 256."),
+        (
+            "budget",
+            {"precision": "fp8"},
+            "precision=fp8 is not possible here: allowed is one of bf16 mixed,",
+        ),
+        ("cost", {"layer": "1e999"}, "layer=1e999 is not possible here: allowed is one of 4096×4096, 768×768,"),
+        ("config_card", {"alpha": "nan"}, "alpha=nan is not possible here: allowed is one of 1, 2, 4, 8,"),
+        ("config_card", {"dropout": "2"}, "dropout=2 is not possible here: allowed is one of 0, 0.05, 0.1, 0.2."),
+        (
+            "literature",
+            {"topic": "x" * 99},
+            f"topic={'x' * 40} is not possible here: allowed is one of all,",
+        ),
+    ],
+)
+def test_a_bad_link_opens_with_one_sentence(name: str, query: dict[str, str], sentence: str) -> None:
+    at = opened(name, **query)
+    assert len(at.warning) == 1
+    assert at.warning[0].value.startswith(sentence)
     assert "What you saw." in words(at)
+
+
+def test_a_link_with_modules_is_honoured_and_an_unknown_one_named() -> None:
+    at = opened("budget", targets_llama_8=["q_proj", "zzz"])  # type: ignore[arg-type]
+    assert at.warning[0].value == f"zzz is no module here: allowed are {', '.join(MODELS['Llama-2-7B'].names)}."
+    assert 'target_modules=["q_proj"]' in code(at)
+    assert not opened("transformer", targets_llama_8="k_proj").warning
+
+
+def test_a_good_link_is_honoured() -> None:
+    at = opened("config_card", rank="16", alpha="64", use_rslora="true", dropout="0.05", init="pissa")
+    assert not at.warning
+    assert "r=16," in code(at) and "lora_dropout=0.05" in code(at) and 'init_lora_weights="pissa"' in code(at)
+    assert "s = α/√r = 16" in words(at)
 
 
 def test_ones_own_config_is_read_and_a_bad_one_keeps_the_last() -> None:

@@ -11,6 +11,7 @@ from lora_viz.model_config import LONGEST, ConfigError, parse_config
 from lora_viz.models import DEFAULT_TARGETS, MODELS
 from lora_viz.peft_config import AdapterConfig
 from lora_viz.shapes import ModelShape
+from lora_viz.ui.choices import choose, choose_some, heed
 
 __all__ = ["AskedBudget", "ask_budget", "ask_shape", "ask_targets"]
 
@@ -29,10 +30,7 @@ class AskedBudget(NamedTuple):
 def ask_shape(default: str = "Llama-2-7B", *, blocks_only: bool = False) -> ModelShape:
     """Which model? A known one, or a pasted config.json; what cannot be read keeps the last good one."""
     titles = [title for title, shape in MODELS.items() if shape.kept or not blocks_only]
-    asked = st.query_params.get("model")
-    if asked is not None and asked not in (*titles, OWN):
-        st.warning(f"model={asked[:40]} is not known here. Shown is {default}.", icon=":material/warning:")
-        del st.query_params["model"]
+    heed("model", (*titles, OWN), default)
     title = str(st.selectbox("Model", (*titles, OWN), index=titles.index(default), key="model", bind="query-params"))
     if title != OWN:
         return MODELS[title]
@@ -57,11 +55,11 @@ def ask_targets(shape: ModelShape, default: tuple[str, ...] | None = None) -> tu
     """Which modules get an A and a B? At least one: without any, PEFT's own choice is shown."""
     usual = default or DEFAULT_TARGETS.get(shape.model_type) or shape.names[:1]
     usual = tuple(name for name in usual if name in shape.names) or shape.names[:1]
-    key = "targets_" + "_".join(shape.names).replace(".", "")
-    chosen = st.pills("Modules with A and B", shape.names, selection_mode="multi", default=usual, key=key, wrap=True)
+    key = f"targets_{shape.model_type}_{len(shape.names)}"
+    chosen = choose_some("Modules with A and B", shape.names, usual, key=key)
     if not chosen:
         st.caption(f"None was chosen: shown are {', '.join(usual)}.")
-    return tuple(chosen) or usual
+    return chosen or usual
 
 
 def ask_budget() -> AskedBudget:
@@ -69,24 +67,12 @@ def ask_budget() -> AskedBudget:
     shape = ask_shape()
     llama = set(shape.names) >= _ATTENTION
     targets = ask_targets(shape, tuple(n for n in shape.names if n in _ATTENTION) if llama else None)
-    rank = int(st.select_slider("Rank r", RANKS, value=16, key="rank", bind="query-params"))
-    precision = str(
-        st.pills(
-            "Numbers in",
-            tuple(PRECISIONS),
-            default="bf16 mixed",
-            key="precision",
-            bind="query-params",
-            required=True,
-            wrap=True,
-        )
-    )
+    rank = int(choose("Rank r", RANKS, 16, key="rank"))
+    precision = str(choose("Numbers in", tuple(PRECISIONS), "bf16 mixed", key="precision"))
     with st.expander("More"):
-        tokens = int(
-            st.select_slider("Tokens a step", (512, 1024, 2048, 4096, 8192), 2048, key="tokens", bind="query-params")
-        )
+        tokens = int(choose("Tokens a step", (512, 1024, 2048, 4096, 8192), 2048, key="tokens"))
         checkpointing = st.toggle("Gradient checkpointing", True, key="checkpointing", bind="query-params")
-        alpha = float(st.select_slider("α", (1, 2, 4, 8, 16, 32, 64, 128), 32, key="alpha", bind="query-params"))
+        alpha = float(choose("α", (1, 2, 4, 8, 16, 32, 64, 128), 32, key="alpha"))
         use_rslora = st.toggle("α/√r (rsLoRA)", key="use_rslora", bind="query-params")
     asked = budget(shape, targets, rank, precision=precision, tokens=tokens, checkpointing=checkpointing)
     return AskedBudget(asked, _config(shape, targets, rank, alpha, use_rslora))

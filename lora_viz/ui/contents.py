@@ -15,6 +15,9 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Variants": {
+        "phase_map": "Phase map",
+    },
     "Real": {
         "budget": "Budget",
         "cost": "Cost",

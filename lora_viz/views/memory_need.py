@@ -98,7 +98,7 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
             text=f"<b>{number(total)} GB</b>",
             showarrow=False,
             yshift=16,
-            font={"size": 22, "color": colour["ink"]},
+            font={"size": 26, "color": colour["ink"]},
         )
     top = max(float(totals.max()), GPU_SIZES[0])
     cards: list[int] = []
@@ -108,20 +108,21 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     figure.update_yaxes(
         tickvals=[0, *cards],
         ticktext=["0", *(f"{size} GB" for size in cards)],
-        tickfont={"size": 16},
+        tickfont={"size": 19},
         gridcolor=colour["faint"],
         griddash="dot",
         range=[0, 1.15 * top],
     )
     ticks = [5 * k + 1.5 for k in range(len(METHODS))]
-    figure.update_xaxes(tickvals=ticks, ticktext=_NAMES, tickfont={"size": 18}, range=[-0.7, 14.4], showgrid=False)
+    figure.update_xaxes(tickvals=ticks, ticktext=_NAMES, tickfont={"size": 20}, range=[-0.7, 14.4], showgrid=False)
     figure.update_layout(
         **plotly_layout(
             title="Memory of a training step; lines: sizes of cards",
-            margin={"l": 70, "r": 10, "t": 44, "b": 100},
-            legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0, "font": {"size": 16}, "entrywidth": 96},
+            margin={"l": 78, "r": 10, "t": 44, "b": 100},
+            legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 112},
             barmode="overlay",
-            height=390,
+            height=400,
+            font={"size": 19},
         )
     )
     return figure

@@ -105,7 +105,7 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
             pathbar={"visible": False},
             tiling={"pad": 2},
             sort=False,
-            textfont={"size": 18, "color": "#ffffff" if theme == "light" else "#10141b"},
+            textfont={"size": 21, "color": "#ffffff" if theme == "light" else "#10141b"},
         )
     )
     a, b = (100 * record.sizes[record.kinds.index(kind)] / record.total for kind in ("A", "B"))
@@ -121,13 +121,14 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
         xanchor="right",
         yanchor="top",
         showarrow=False,
-        font={"size": 22, "color": colour["ink"]},
+        font={"size": 26, "color": colour["ink"]},
     )
     figure.update_layout(
         **plotly_layout(
             title=f"{record.title}'s parameters, areas to scale",
-            margin={"l": 4, "r": 4, "t": 44, "b": 44},
-            height=390,
+            margin={"l": 4, "r": 4, "t": 44, "b": 50},
+            height=400,
+            font={"size": 19},
         )
     )
     return figure

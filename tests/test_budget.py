@@ -9,6 +9,7 @@ import torch.nn.functional as F
 import transformers as tf
 from peft import LoraConfig, get_peft_model
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from lora_viz.budget import (
     METHODS,
@@ -321,6 +322,26 @@ def test_multiply_adds_are_what_torch_counts(d_out: int, d_in: int, rank: int, d
     assert counted.stored == (device == "cpu")
     ratio = cost.lora_training / cost.full_training
     assert ratio == pytest.approx(2 / 3 + share_of_layer(d_out, d_in, rank))
+
+
+@pytest.mark.parametrize("targets", [(), QV, (*QKVO, *MLP)])
+def test_a_models_multiply_adds_are_what_torch_counts(targets: tuple[str, ...]) -> None:
+    """Matrix products of a small Llama; attention's own products are batched ones and apart."""
+    _, config, shape = TINY["llama"]
+    torch.manual_seed(0)
+    model = tf.LlamaForCausalLM._from_config(config, attn_implementation="eager")
+    if targets:
+        model = get_peft_model(model, LoraConfig(r=3, target_modules=list(targets)))
+        model.enable_input_require_grads()  # else nothing goes back through the first layer
+    tokens = 13
+    with FlopCounterMode(display=False) as counter:
+        out = model(torch.arange(tokens)[None]).logits
+        forward = counter.get_flop_counts()["Global"][torch.ops.aten.mm]
+        out.sum().backward()
+    training = counter.get_flop_counts()["Global"][torch.ops.aten.mm]
+    expected = budget(shape, targets or QV, 3)
+    assert forward == 2 * tokens * expected.forward[1 if targets else 0]
+    assert training == 2 * tokens * expected.training[1 if targets else 0]
 
 
 def test_the_published_ratios_of_a_wide_layer() -> None:

@@ -14,7 +14,11 @@ __all__ = ["ParameterShare", "parameter_share", "plot_parameter_share", "table",
 
 
 class ParameterShare(NamedTuple):
-    """Boxes that make up the model and its adapter: label, size, and what each is (target, frozen, rest, A, B)."""
+    """Boxes that make up the model and its adapter: label, size, and what each is (target, frozen, rest, A, B).
+
+    ``unmerged`` and ``training`` are the multiply–adds of a token in all linear layers, as shares of the base model's
+    forward pass and of full fine-tuning.
+    """
 
     title: str
     labels: tuple[str, ...]
@@ -26,6 +30,8 @@ class ParameterShare(NamedTuple):
     trained: int
     touched: int
     total: int
+    unmerged: float
+    training: float
 
 
 def parameter_share(budget: Budget) -> ParameterShare:
@@ -51,6 +57,8 @@ def parameter_share(budget: Budget) -> ParameterShare:
         trained=budget.trained,
         touched=budget.touched,
         total=shape.total,
+        unmerged=budget.forward[1] / budget.forward[0],
+        training=budget.training[1] / budget.training[0],
     )
 
 
@@ -61,9 +69,15 @@ def takeaway(record: ParameterShare) -> str:
         f"Rank {record.rank} on {', '.join(record.targets)}, {record.modules} matrices, trains {record.trained:,} "
         f"numbers, {number(100 * record.trained / record.total)} % of {record.title}'s {record.total:,}; "
     )
-    if touched >= 1:
-        return said + f"the matrices it touches hold {number(touched)} times as many ({record.touched:,})."
-    return said + f"more than the {record.touched:,} of the matrices it touches: the rank is past break-even."
+    said += (
+        f"the matrices it touches hold {number(touched)} times as many ({record.touched:,}). "
+        if touched >= 1
+        else f"more than the {record.touched:,} of the matrices it touches: the rank is past break-even. "
+    )
+    return said + (
+        f"Unmerged, a token's multiply–adds are {number(100 * (record.unmerged - 1))} % more, merged none; in training "
+        f"{number(100 * record.training)} % of full fine-tuning's."
+    )
 
 
 def table(record: ParameterShare) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
-WORKED = ("follow", "mistake")  # numbers, no player
+WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
 STILL = ("budget", "config_card", "cost", "literature", "transformer")  # computed from shapes or told: no run, no seed
 PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *STILL)]
 FIRST = {

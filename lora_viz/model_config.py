@@ -12,6 +12,7 @@ __all__ = ["FAMILIES", "LONGEST", "ConfigError", "parse_config"]
 
 LONGEST = 65_536  # characters; the longest real ones are a tenth of it
 _MOST = 10_000_000
+_LARGEST = 10**15
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gpt2", "bert", "roberta", "vit")
 
 
@@ -37,6 +38,8 @@ def parse_config(text: str) -> ModelShape:
         said = "has no model_type" if kind is None else f"has model_type={_short(kind)}"
         raise ConfigError(f"This config {said}: known are {', '.join(FAMILIES)}.")
     shape = _read(str(kind), _Fields(config), _title(config, str(kind)))
+    if shape.total > _LARGEST:
+        raise ConfigError(f"This config makes {shape.total:.3g} parameters: allowed are up to {_LARGEST:.0e}.")
     return shape._replace(note=" ".join(filter(None, (shape.note, "Read from your config.json."))))
 
 

@@ -1,10 +1,12 @@
 """A pasted config.json: the shapes it means, and one sentence for everything it cannot mean."""
 
 import json
+import random
 
 import pytest
 from transformers import AutoConfig, AutoModel
 
+from lora_viz.budget import budget
 from lora_viz.model_config import FAMILIES, LONGEST, ConfigError, parse_config
 from tests.test_budget import TINY, built
 
@@ -82,6 +84,33 @@ def test_what_is_not_possible_is_named(change: dict[str, object], sentence: str)
     with pytest.raises(ConfigError) as caught:
         parse_config(json.dumps(LLAMA | change))
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_config_of_no_sane_size_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(json.dumps(LLAMA | {"num_hidden_layers": 10**7, "hidden_size": 6 * 10**6}))
+    assert str(caught.value).startswith("This config makes ")
+
+
+def test_two_thousand_damaged_configs_are_read_or_refused_in_one_sentence() -> None:
+    draw = random.Random(0)
+    texts = [json.dumps(LLAMA), json.dumps({"model_type": "gpt2", "n_embd": 24, "n_layer": 3, "n_inner": None})]
+    strange = [*'0123456789{}[]",:', "null", "-1", "1e999", "true", "NaN", "9" * 30, "\x00", "\ud800"]
+    read = 0
+    for _ in range(2000):
+        text = draw.choice(texts)
+        for _ in range(draw.randint(1, 2)):
+            at, width = draw.randrange(len(text) + 1), draw.choice((0, 1, 2, 8))
+            text = text[:at] + draw.choice(strange) + text[at + width :]
+        try:
+            shape = parse_config(text)
+        except ConfigError as error:
+            assert 20 < len(str(error)) < 300 and "\n" not in str(error)
+        else:
+            read += 1
+            b = budget(shape, shape.names[:1], 4)
+            assert b.trained > 0 and b.memory[1].total < float("inf")
+    assert 20 < read < 1000, "some damage leaves a config that can be read"
 
 
 def test_names_from_outside_are_plain() -> None:

@@ -243,6 +243,18 @@ def test_the_ranks_are_gone_through_in_the_browser(browser: Browser, address: st
     assert not complaints
 
 
+def test_the_cost_of_a_rank_can_be_shared(browser: Browser, address: str) -> None:
+    page, _ = visit(browser, address, "cost?layer=768×768")
+    page.keyboard.press("Home")
+    page.get_by_role("button", name="Share").click()
+    link = page.get_by_role("dialog").locator("code").first.inner_text()
+    page.close()
+    other, complaints = visit(browser, address, link.partition(f"{address}/")[2])
+    expect(other.locator(".player .narration")).to_contain_text("Rank 1: 0.26 %, 384× fewer")
+    other.close()
+    assert not complaints
+
+
 def test_a_card_leads_to_its_page(browser: Browser, address: str) -> None:
     page, _ = visit(browser, address, "config_card")
     page.locator(".cards").get_by_role("link", name="rank", exact=True).click()

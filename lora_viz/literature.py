@@ -509,7 +509,7 @@ FOLKLORE = (
         ("rank", "digits", "overfit"),
     ),
     Folklore(
-        "“Dynamic Rank Adaptation” starts high and prunes.",
+        "‘Dynamic Rank Adaptation’ starts high and prunes.",
         "No method of that name was found; what is described is AdaLoRA (Zhang et al. 2023).",
         ("adalora",),
     ),

@@ -130,8 +130,7 @@ def _cell(record: TransformerBlock, matrix: Matrix, x: _Number, y: _Number, colo
     drawn = [
         f'<rect x="{x}" y="{y + 12}" width="{_BOX}" height="56" rx="4" fill="{colour["W"]}" '
         f'fill-opacity="{0.32 if chosen else 0.16}" stroke="{colour["W"]}"/>',
-        _words(x + 8, y + 35, matrix.name, colour, size=19, bold=True),
-        _words(x + 8, y + 58, f"W {matrix.d_out}×{matrix.d_in}", colour, size=16),
+        *_name(matrix, x + 8, y, colour),
     ]
     if chosen:
         for i, (letter, size) in enumerate((("A", f"{r}×{matrix.d_in}"), ("B", f"{matrix.d_out}×{r}"))):
@@ -143,6 +142,15 @@ def _cell(record: TransformerBlock, matrix: Matrix, x: _Number, y: _Number, colo
             drawn.append(_words(at + 5, y + 92, letter, paper, size=17, bold=True))
             drawn.append(_words(at + 5, y + 110, size, paper, size=14))
     return "".join(drawn)
+
+
+def _name(matrix: Matrix, x: _Number, y: _Number, colour: dict[str, str]) -> list[str]:
+    """Name and size of a matrix; a long name takes two lines."""
+    shape, (first, dot, rest) = f"W {matrix.d_out}×{matrix.d_in}", matrix.name.partition(".")
+    if len(matrix.name) <= 14:
+        return [_words(x, y + 35, matrix.name, colour, size=19, bold=True), _words(x, y + 58, shape, colour, size=16)]
+    lines = (_words(x, at, text, colour, size=16, bold=True) for at, text in ((y + 28, first + dot), (y + 45, rest)))
+    return [*lines, _words(x, y + 63, shape, colour, size=15)]
 
 
 def _words(

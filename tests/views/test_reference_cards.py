@@ -74,9 +74,9 @@ def test_every_matrix_of_a_block_is_drawn_once(title: str, theme: str) -> None:
     record = transformer_block.transformer_block(shape, shape.names[:2], 4)
     html = transformer_block.block_html(record, theme=theme)
     drawing = unquote(html)
+    written = re.sub(r"<[^>]*>", "", drawing[drawing.index("<svg") :])
     for m in record.matrices:
-        assert drawing.count(f">{m.name}<") == 1
-        assert f">W {m.d_out}×{m.d_in}<" in drawing
+        assert written.count(m.name + f"W {m.d_out}×{m.d_in}") == 1
     inside = [m for m in record.matrices if m.name in record.targets]
     assert drawing.count(">A<") == drawing.count(">B<") == len(inside)
     assert 'alt="A transformer block with its' in html

@@ -40,7 +40,7 @@ with script:
 with beside:
     st.caption(f"adapter_config.json; the adapter's file will hold {asked.budget.file / 1e6:,.1f} MB in bf16")
     st.code(asked.config.as_json(), language="json")
-for table, name in ((parameter_share.table(share), "parameters"), (memory_need.table(need), "memory")):
-    csv_button(table, name=name)
+csv_button("Parameters as CSV", parameter_share.table(share), name="parameters")
+csv_button("Memory as CSV", memory_need.table(need), name="memory")
 st.subheader("What is assumed", anchor=False)
 st.markdown("\n".join(f"- {line}" for line in (*ASSUMPTIONS, asked.budget.shape.note) if line))

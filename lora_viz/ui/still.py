@@ -26,10 +26,10 @@ def show_figure(figure: Callable[[str], go.Figure], *, name: str, alt: str) -> N
     )  # fmt: skip
 
 
-def csv_button(table: Mapping[str, np.ndarray], *, name: str) -> None:
+def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The numbers behind a picture, as CSV."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(table)
     writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
-    st.download_button("Data as CSV", out.getvalue(), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}")
+    st.download_button(label, out.getvalue(), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}")

@@ -179,7 +179,7 @@ def takeaway(record: RankCost) -> str:
     below = f"below rank {number(one)}" if one > 1 else "at no rank"
     return (
         f"In this {record.d_out}×{record.d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at "
-        f"rank {number(even)} the factors hold as much as the layer, at full rank {record.rank[-1]} "
+        f"rank {number(even)} the factors hold as much as the layer, at full rank, {record.rank[-1]}, "
         f"{number(float(record.share[-1]))} times as much. Training with LoRA never does less than two thirds of full "
         f"fine-tuning's work ({number(100 * least.lora_training / least.full_training)} % at rank {record.rank[0]}), "
         f"and an unmerged adapter makes inference dearer. Torch counted {len(record.counted)} ranks: {agree}."

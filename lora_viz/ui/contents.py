@@ -53,4 +53,13 @@ PAGES: dict[str, dict[str, str]] = {
         "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
+    "Real": {
+        "budget": "Budget",
+        "cost": "Cost",
+    },
+    "Reference": {
+        "config_card": "Key parameters",
+        "transformer": "Transformer",
+        "literature": "Literature",
+    },
 }

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.counting import count_layer
 from lora_viz.allocation import allocate
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
@@ -25,6 +26,7 @@ from lora_viz.run import Run
 from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
+from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_cost, rank_error
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     alpha_identity,
@@ -64,9 +66,16 @@ from lora_viz.views import (
 )
 from lora_viz.worked import parse_matrix
 
-TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
+TABLES = (  # written out: nothing moves, nothing is plotted
+    "find_mistake",
+    "worked_steps",
+    "config_cards",
+    "transformer_block",
+    "literature_cards",
+)
+STILL = ("parameter_share", "memory_need")  # plotted, nothing moves
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
-VIEWS = [importlib.import_module(f"lora_viz.views.{name}") for name in NAMES if name not in TABLES]
+VIEWS = [importlib.import_module(f"lora_viz.views.{name}") for name in NAMES if name not in (*TABLES, *STILL)]
 SHORT = {"ids": lambda module: module.__name__.rpartition(".")[2]}
 
 
@@ -87,6 +96,14 @@ def test_a_table_is_written_from_its_record(name: str) -> None:
     written = [found for found in vars(view) if found.endswith("_html") and found not in ("matrix_html", "start_html")]
     assert written
     for found in (*written, "takeaway"):
+        assert first_parameter(getattr(view, found)) is record
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_a_still_view_is_drawn_from_its_record(name: str) -> None:
+    view = importlib.import_module(f"lora_viz.views.{name}")
+    (record,) = records_of(view)
+    for found in (f"plot_{name}", "takeaway", "table"):
         assert first_parameter(getattr(view, found)) is record
 
 
@@ -163,6 +180,9 @@ def wake_up_film(**change: object) -> Film:
     return wake_up.film(wake_up.wake_up((run,), shown=5.0))
 
 
+def cost_film(**_: object) -> Film:
+    counted = tuple(count_layer(7, 11, rank, device="meta") for rank in (1, 2, 5))
+    return rank_cost.film(rank_cost.rank_cost(counted))
 def autoencoder_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))
@@ -293,6 +313,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "merge_check": merge_film,
     "phase_map": map_film,
     "layer_flow": layer_film,
+    "rank_cost": cost_film,
     "variant_race": variant_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,

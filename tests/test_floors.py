@@ -14,6 +14,7 @@ FLOORS = {
     "lora_viz.film": 1,
     "lora_viz.notation": 1,
     "lora_viz.worked": 1,
+    "lora_viz.adapters": 1,
     "lora_viz.lora": 2,
     "lora_viz.tasks": 2,
     "lora_viz.optim": 2,

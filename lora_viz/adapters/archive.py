@@ -23,7 +23,7 @@ def is_archive(buffer: memoryview) -> bool:
 
 
 def read_members(buffer: memoryview) -> Members:
-    """Where each member's bytes lie, by name. Raises AdapterError for a cut, compressed, encrypted or crooked archive."""
+    """Where each member's bytes lie, by name. Raises AdapterError for one that is cut, compressed or crooked."""
     try:
         count, size, offset = _directory(buffer)
         if count > MEMBERS_MOST or size > DIRECTORY_MOST:

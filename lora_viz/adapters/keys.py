@@ -112,4 +112,8 @@ def _cut(path: str) -> tuple[str, str, str]:
         return "", "", body
     last = numbers[-1].end()
     skeleton = re.sub(r"\d+", "#", body[:last])
-    return skeleton, ".".join(n.group() for n in numbers), body[last:].lstrip("._:") or body[: numbers[0].start()].rstrip("._:")
+    return (
+        skeleton,
+        ".".join(n.group() for n in numbers),
+        body[last:].lstrip("._:") or body[: numbers[0].start()].rstrip("._:"),
+    )

@@ -1,4 +1,4 @@
-"""What was given? A safetensors file, a torch file, or a PEFT folder in an uncompressed archive, told by its content."""
+"""What was given? A safetensors file, a torch file, or a stored PEFT folder, told by its content."""
 
 from __future__ import annotations
 

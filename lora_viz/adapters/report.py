@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,18 @@ from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.stored import SIZES, AdapterError, Weights, short
 from lora_viz.spectra import Ranks, ranks
 
-__all__ = ["LEVELS", "RANK_MOST", "Module", "Other", "Report", "inspect", "noise_floor", "read_factors"]
+__all__ = [
+    "LEVELS",
+    "RANK_MOST",
+    "Module",
+    "Other",
+    "Report",
+    "difference_norm",
+    "inspect",
+    "needs",
+    "noise_floor",
+    "read_factors",
+]
 
 LEVELS = (0.9, 0.95, 0.99)
 RANK_MOST = 1024
@@ -95,7 +107,7 @@ def inspect(
         schemes=tuple(sorted({pair.scheme for pair in pairs})),
         modules=tuple(modules),
         others=others,
-        size=sum(e.count * SIZES.get(e.dtype, 1) for e in weights.entries.values()),
+        size=sum(e.numel * SIZES.get(e.dtype, 1) for e in weights.entries.values()),
         notes=_notes(opened.config, pairs),
     )
 
@@ -126,8 +138,8 @@ def read_factors(weights: Weights, pair: Pair) -> list[tuple[str, np.ndarray, np
             return [(f" (part {i + 1} of {parts})", a, b) for i, (a, b) in enumerate(split)]
     if len(A) != B.shape[1]:
         raise AdapterError(
-            f"{short(pair.path)}: A is {len(A)}×{A.shape[1]} and B is {len(B)}×{B.shape[1]}: B needs as many columns as "
-            "A has rows."
+            f"{short(pair.path)}: A is {len(A)}×{A.shape[1]} and B is {len(B)}×{B.shape[1]}: B needs a "
+            "column for every row of A."
         )
     if not 1 <= len(A) <= RANK_MOST or not len(B) or not A.shape[1]:
         raise AdapterError(f"{short(pair.path)} has rank {len(A)}: read are 1 to {RANK_MOST} in a layer of some size.")
@@ -138,20 +150,24 @@ def _matrix(weights: Weights, name: str) -> np.ndarray:
     found = weights.read(name)
     if found.ndim < 2:
         raise AdapterError(f"{short(name)} has shape {found.shape}: a LoRA factor is a matrix.")
-    return found.reshape(found.shape[0], -1)
+    return found.reshape(len(found), math.prod(found.shape[1:]))
 
 
-def _measured(
-    weights: Weights, pair: Pair, place: Place, config: Config | None, alpha: float | None
-) -> list[Module]:
+def _measured(weights: Weights, pair: Pair, place: Place, config: Config | None, alpha: float | None) -> list[Module]:
     dtypes = {weights.entries[name].dtype for name in (pair.A, pair.B)}
     found = []
     for part, A, B in read_factors(weights, pair):
         scaling, words = _scaling(weights, pair, len(A), config, alpha)
         s = 1.0 if scaling is None else scaling
-        bad = int(np.size(A) - np.isfinite(A).sum() + np.size(B) - np.isfinite(B).sum())
-        sigma = np.full(min(len(A), len(B), A.shape[1]), np.nan) if bad else abs(s) * _sigma(A, B)
-        kinds = ranks(np.nan_to_num(sigma), bound=len(A))
+        right, left = triangle(A.T), triangle(B)
+        bad = 0
+        if not (np.isfinite(right).all() and np.isfinite(left).all()):
+            bad = int(A.size - np.isfinite(A).sum() + B.size - np.isfinite(B).sum())
+        sigma = np.full(min(len(left), len(right)), np.nan)
+        if not bad:
+            sigma = abs(s) * _sigma(left, right)
+        if not bad and not np.isfinite(_norm(sigma)):
+            raise AdapterError(f"{short(pair.path)} holds numbers too large to be multiplied in float64.")
         found.append(
             Module(
                 pair=pair._replace(path=pair.path + part),
@@ -162,14 +178,14 @@ def _measured(
                 dtype="/".join(sorted(dtypes)),
                 scaling=scaling,
                 scaling_words=words,
-                norm_A=_norm(A),
-                norm_B=_norm(B),
+                norm_A=_norm(right),
+                norm_B=_norm(left),
                 norm_delta=float("nan") if bad else _norm(sigma),
                 sigma=sigma,
-                kinds=kinds,
+                kinds=ranks(np.nan_to_num(sigma), bound=len(A)),
                 needs=needs(sigma),
                 not_finite=bad,
-                dead=int(((A == 0).all(axis=1) | (B == 0).all(axis=0)).sum()),
+                dead=int(((right == 0).all(axis=0) | (left == 0).all(axis=0)).sum()),
             )
         )
     return found
@@ -192,18 +208,32 @@ def _scaling(
     return None, "not in the file"
 
 
-def _sigma(A: np.ndarray, B: np.ndarray) -> Float[np.ndarray, "k"]:
-    """Singular values of B·A: QR of both factors, SVD of the small product of what is left, in float64."""
-    size = [float(np.abs(m).max(initial=0.0)) for m in (A, B)]
+def triangle(matrix: Float[np.ndarray, "d r"]) -> Float[np.ndarray, "k r"]:
+    """R of the QR decomposition, in float64: it has the norm, the zero columns and the singular values of the matrix.
+
+    A row or column that is not finite makes R not finite, and so does one too large to be squared.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.linalg.qr(matrix.astype(np.float64), mode="r"), dtype=np.float64)
+
+
+def _sigma(left: Float[np.ndarray, "j r"], right: Float[np.ndarray, "k r"]) -> Float[np.ndarray, "least"]:
+    """Singular values of B·A from the triangles of B and Aᵀ: the SVD of their small product."""
+    size = [float(np.abs(m).max(initial=0.0)) for m in (left, right)]
+    if not np.isfinite(size).all():
+        return np.full(min(len(left), len(right)), np.inf)
     if 0.0 in size:
-        return np.zeros(min(len(A), len(B), A.shape[1]))
-    right, left = (np.linalg.qr(m.astype(np.float64) / n, mode="r") for m, n in zip((A.T, B), size, strict=True))
-    return size[0] * size[1] * np.linalg.svd(left @ right.T, compute_uv=False)
+        return np.zeros(min(len(left), len(right)))
+    with np.errstate(over="ignore", under="ignore"):
+        small = (left / size[0]) @ (right / size[1]).T
+        return size[0] * size[1] * np.linalg.svd(small, compute_uv=False)
 
 
 def _norm(values: np.ndarray) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.sqrt(np.sum(np.square(values, dtype=np.float64))))
+    top = float(np.abs(values).max(initial=0.0))
+    if not 0 < top < float("inf"):
+        return top  # 0, ∞ or NaN
+    return top * float(np.sqrt(np.sum((values / top) ** 2)))
 
 
 def needs(sigma: Float[np.ndarray, "k"]) -> tuple[int, int, int]:
@@ -231,9 +261,14 @@ def noise_floor(weights: Weights, module: Module, seed: int = 0) -> float:
         moved.append((m, m + unit * exact * rng.uniform(-1, 1, m.shape)))
     (A, A2), (B, B2) = moved
     s = 1.0 if module.scaling is None else abs(module.scaling)
-    return s * float(_sigma(np.vstack([A2, A]), np.hstack([B2, -B]))[0])
+    return s * float(_sigma(triangle(np.hstack([B2, -B])), triangle(np.vstack([A2, A]).T))[0])
 
 
-def by_path(report: Report) -> Mapping[str, Module]:
-    """The modules by the path they belong to."""
-    return {module.path: module for module in report.modules}
+def difference_norm(
+    A: Float[np.ndarray, "r d_in"],
+    B: Float[np.ndarray, "d_out r"],
+    A2: Float[np.ndarray, "r2 d_in"],
+    B2: Float[np.ndarray, "d_out r2"],
+) -> float:
+    """‖B A − B₂A₂‖_F from the factors [B, −B₂]·[A; A₂]: no difference of large numbers, no product."""
+    return _norm(_sigma(triangle(np.hstack([B, -B2])), triangle(np.vstack([A, A2]).T)))

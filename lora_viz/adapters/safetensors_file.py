@@ -42,7 +42,9 @@ def read_safetensors(buffer: memoryview) -> Weights:
 def _entry(name: str, given: Any, base: int, end: int) -> Stored:
     if not isinstance(given, dict):
         raise AdapterError(f"The header's entry {short(name)} is not a table.")
-    dtype, shape, offsets = given.get("dtype"), given.get("shape"), given.get("data_offsets")
+    dtype: Any = given.get("dtype")
+    shape: Any = given.get("shape")
+    offsets: Any = given.get("data_offsets")
     if not isinstance(dtype, str) or not _whole(shape) or not _whole(offsets) or len(offsets) != 2:
         raise AdapterError(f"The header's entry {short(name)} lacks a dtype, a shape or two data_offsets.")
     if len(shape) > 8:
@@ -76,7 +78,7 @@ def _apart(entries: dict[str, Stored]) -> None:
     for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
         if entry.start < end:
             raise AdapterError(f"{short(name)} overlaps {short(before)}: every tensor has bytes of its own.")
-        end, before = entry.start + entry.count * SIZES.get(entry.dtype, 1), name
+        end, before = entry.start + entry.numel * SIZES.get(entry.dtype, 1), name
 
 
 def parse_json(text: bytes, what: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class AdapterError(ValueError):
 
 
 class Stored(NamedTuple):
-    """One tensor: its number format, its shape, where its first byte lies, and its strides in elements (None: dense)."""
+    """One tensor: its number format, its shape, its first byte, its strides in elements (None: dense)."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -31,7 +31,7 @@ class Stored(NamedTuple):
     strides: tuple[int, ...] | None = None
 
     @property
-    def count(self) -> int:
+    def numel(self) -> int:
         return math.prod(self.shape)
 
 
@@ -44,7 +44,7 @@ class Weights(NamedTuple):
     metadata: Mapping[str, str]
 
     def read(self, name: str) -> Float[np.ndarray, "..."]:
-        """The numbers of one tensor, float64 where stored so, else float32. Raises AdapterError for other formats."""
+        """The numbers of one tensor, float64 where stored so, else float32; read-only. Raises AdapterError."""
         entry = self.entries[name]
         if entry.dtype not in FLOATS:
             raise AdapterError(
@@ -53,19 +53,19 @@ class Weights(NamedTuple):
         raw = self._raw(entry)
         if entry.dtype == "BF16":
             return (raw.astype(np.uint32) << 16).view(np.float32)
-        return raw.astype(np.float64 if entry.dtype == "F64" else np.float32)
+        return raw if entry.dtype in ("F64", "F32") else raw.astype(np.float32)
 
     def raw_bytes(self, name: str) -> bytes:
         """One tensor as it is stored, dense and in order, whatever its number format."""
         entry = self.entries[name]
         if entry.strides is None:
-            return bytes(self.buffer[entry.start : entry.start + entry.count * SIZES[entry.dtype]])
+            return bytes(self.buffer[entry.start : entry.start + entry.numel * SIZES[entry.dtype]])
         return self._raw(entry).tobytes()
 
     def _raw(self, entry: Stored) -> np.ndarray:
         kind = np.dtype(FLOATS.get(entry.dtype, f"<u{SIZES[entry.dtype]}"))
-        if entry.strides is None or entry.count == 0:
-            return np.frombuffer(self.buffer, kind, entry.count, entry.start).reshape(entry.shape)
+        if entry.strides is None or entry.numel == 0:
+            return np.frombuffer(self.buffer, kind, entry.numel, entry.start).reshape(entry.shape)
         reach = 1 + sum((n - 1) * s for n, s in zip(entry.shape, entry.strides, strict=True))
         flat = np.frombuffer(self.buffer, kind, reach, entry.start)
         steps = tuple(s * kind.itemsize for s in entry.strides)

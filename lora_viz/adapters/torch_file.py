@@ -34,7 +34,7 @@ class _Global(NamedTuple):
 class _Storage(NamedTuple):
     dtype: str
     start: int
-    count: int
+    length: int
 
 
 class _Mark:
@@ -64,7 +64,7 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError):
         raise AdapterError(_CUT) from None
     entries = _named(found)
-    if sum(e.count * SIZES[e.dtype] for e in entries.values()) > 4 * len(buffer):
+    if sum(e.numel * SIZES[e.dtype] for e in entries.values()) > 4 * len(buffer):
         raise AdapterError("The torch file's tensors share their bytes many times over: it is not read.")
     return Weights("torch", buffer, entries, {})
 
@@ -114,9 +114,8 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
             case "TUPLE":
                 stack.append(tuple(_since_mark(stack)))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                n = int(op.name[-1])
-                values = tuple(_pop(stack) for _ in range(n))
-                stack.append(values[::-1])
+                few = tuple(_pop(stack) for _ in range(int(op.name[-1])))
+                stack.append(few[::-1])
             case "SETITEM":
                 value, key = _pop(stack), _pop(stack)
                 _table(stack)[key] = value
@@ -190,7 +189,8 @@ def _call(wanted: Any, given: Any) -> Any:
     if name == "torch._utils _rebuild_tensor_v2":
         return _tensor(*given[:4])
     raise AdapterError(
-        f"The torch file's pickle asks for {short(name.replace(' ', '.'))}, which weights do not need: it is not opened."
+        f"The torch file's pickle asks for {short(name.replace(' ', '.'))}, which weights do not need: "
+        "it is not opened."
     )
 
 
@@ -199,8 +199,8 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
     if not isinstance(storage, _Storage) or not whole or len(shape) != len(strides) or len(shape) > 8:
         raise AdapterError(_CUT)
     reach = offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    if math.prod(shape) and (reach > storage.count or math.prod(shape) > storage.count):
-        raise AdapterError(f"A tensor of shape {short(shape)} does not fit into its {storage.count:,} stored numbers.")
+    if math.prod(shape) and (reach > storage.length or math.prod(shape) > storage.length):
+        raise AdapterError(f"A tensor of shape {short(shape)} does not fit into its {storage.length:,} stored numbers.")
     dense = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
     start = storage.start + offset * SIZES[storage.dtype]
     return Stored(storage.dtype, tuple(shape), start, None if strides == dense else tuple(strides))

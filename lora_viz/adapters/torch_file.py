@@ -1,8 +1,8 @@
 """What does a file of torch.save hold? Its pickle is read as a list of words and never run.
 
-torch.load(weights_only=True) runs a restricted pickle machine, which is meant to be safe from foreign code but not from
-foreign sizes: a bytearray or a storage may be asked for at any length, and a storage's length is not held against the
-bytes in the file. Here every size is, and nothing but tables, numbers and tensors is understood.
+torch.load(weights_only=True) runs a restricted pickle machine, which is safe from foreign code but not from foreign
+sizes: 200 bytes may ask it for a bytearray of any length, or for 10¹² rows of one number. Here every size is held
+against the file's own, and nothing but tables, numbers and tensors is understood.
 """
 
 from __future__ import annotations

@@ -136,6 +136,27 @@ _ALL = (
         default="bfloat16",
     ),
     Control(
+        name="plane",
+        label="Plane",
+        options=("learning_rates", "rank_alpha"),
+        help="What the map's axes are: the learning rates of A and of B, or the rank and α.",
+        default="learning_rates",
+    ),
+    Control(
+        name="map_row",
+        label="Chosen cell, percent of the height",
+        options=tuple(range(100)),
+        help="A click on the map sets it.",
+        default=45,
+    ),
+    Control(
+        name="map_column",
+        label="Chosen cell, percent of the width",
+        options=tuple(range(100)),
+        help="A click on the map sets it.",
+        default=45,
+    ),
+    Control(
         name="error_axis",
         label="Error axis",
         options=("linear", "log"),

@@ -22,7 +22,7 @@ __all__ = [
     "Other",
     "Report",
     "difference_norm",
-    "inspect",
+    "inspect_adapter",
     "needs",
     "noise_floor",
     "read_factors",
@@ -86,7 +86,7 @@ class Report(NamedTuple):
     notes: tuple[str, ...]
 
 
-def inspect(
+def inspect_adapter(
     opened: Opened, *, alpha: float | None = None, progress: Callable[[float], None] = lambda share: None
 ) -> Report:
     """Measure every module of an opened adapter, one after the other. Raises AdapterError.

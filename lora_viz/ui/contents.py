@@ -18,4 +18,7 @@ PAGES: dict[str, dict[str, str]] = {
     "Variants": {
         "phase_map": "Phase map",
     },
+    "Real": {
+        "inspector": "Adapter inspector",
+    },
 }

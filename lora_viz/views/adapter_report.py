@@ -128,7 +128,7 @@ def film(record: AdapterReport, *, level: float = 0.9, shown: str = "needed") ->
                 y_title="module",
                 scale="log" if scale == "log" else "linear",
                 regions=_outline(record),
-                region_names=(" ", "●") if _outline(record) is not None else (),
+                region_names=("", ""),
                 span=5,
             ),
             Bars(
@@ -205,27 +205,15 @@ def _rows(record: AdapterReport) -> tuple[Row, ...]:
     def texts(values: np.ndarray) -> tuple[str, ...]:
         return tuple(number(float(v)) for v in values)
 
-    M = range(len(record.rank))
-    delta = "‖ΔW‖ = ‖s·BA‖" if record.scaled else "‖BA‖ (s is not in the file)"
+    delta = "‖ΔW‖ = ‖s·BA‖" if record.scaled else "‖BA‖, without s"
     return (
-        Row(label="shape of W", text=tuple(f"{a}×{b}" for a, b in record.shape)),
-        Row(label="bound r", text=tuple(str(r) for r in record.rank)),
+        Row(label="bound r", text=tuple(str(r) for r in record.rank), colour="W"),
         Row(label="numerical (σ > 10⁻⁶ σ₁)", text=tuple(str(r) for r in record.numerical)),
-        Row(label="effective (entropy of σ)", text=texts(record.effective), colour="delta"),
+        Row(label="effective (entropy of σ)", text=texts(record.effective)),
         Row(label="stable (‖·‖²/σ₁²)", text=texts(record.stable)),
-        Row(label="rank for 90 / 95 / 99 %", text=tuple(" / ".join(map(str, n)) for n in record.needs)),
-        Row(label="scale s", text=record.scales),
-        Row(label=delta, text=texts(record.norm_delta)),
-        Row(
-            label="‖A‖, ‖B‖",
-            text=tuple(f"{a}, {b}" for a, b in zip(texts(record.norm_A), texts(record.norm_B), strict=True)),
-        ),
-        Row(
-            label="dead directions, not finite",
-            text=tuple(f"{record.dead[t]}, {record.not_finite[t]}" for t in M),
-            colour="alarm" if record.not_finite.any() else "ink",
-        ),
-    )  # fmt: skip
+        Row(label=delta, text=texts(record.norm_delta), colour="delta"),
+        Row(label="s", text=record.scales),
+    )
 
 
 def _short(kind: str, most: int = 20) -> str:
@@ -246,6 +234,8 @@ def _narrate(record: AdapterReport, t: int, level: float) -> str:
     said = f"{path}: {k} of {r} directions hold {_percent(float(record.energy[t, k]))} of the energy"
     if 0 < k < record.energy.shape[1] - 1:
         said += f", the next adds {number(100 * float(record.energy[t, k + 1] - record.energy[t, k]))} %"
+    if record.dead[t]:
+        said += f"; {record.dead[t]} directions are dead"
     return said + "."
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import save as save_torch
 
 from lora_viz.adapters.config import parse_config
 from lora_viz.adapters.opening import map_file, open_adapter, open_weights
-from lora_viz.adapters.report import inspect
+from lora_viz.adapters.report import inspect_adapter
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.adapters.writing import pack, unpack, write_safetensors
 
@@ -175,7 +175,7 @@ BAD = {
 def test_a_bad_file_is_refused_in_one_sentence(name: str) -> None:
     data, words = BAD[name]
     with pytest.raises(AdapterError) as error:
-        inspect(open_adapter("adapter.safetensors", data))
+        inspect_adapter(open_adapter("adapter.safetensors", data))
     said = str(error.value)
     assert words in said
     assert len(said) < 300 and said.endswith(".") and "\n" not in said
@@ -230,7 +230,7 @@ def test_only_files_of_the_folder_are_mapped(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(GOOD)
     (inside / "link").symlink_to(tmp_path / "secret")
     (inside / "empty").write_bytes(b"")
-    assert inspect(open_adapter("a", map_file("a.safetensors", inside))).modules[0].rank == 3
+    assert inspect_adapter(open_adapter("a", map_file("a.safetensors", inside))).modules[0].rank == 3
     for path in ("../secret", str(tmp_path / "secret"), "link", "none", ".", "a\0b", "x" * 5000):
         with pytest.raises(AdapterError, match="is not a file under"):
             map_file(path, inside)

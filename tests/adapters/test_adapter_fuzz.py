@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save as save_torch
 
 from lora_viz.adapters.opening import open_adapter
-from lora_viz.adapters.report import Report, inspect
+from lora_viz.adapters.report import Report, inspect_adapter
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.adapters.writing import archive
 
@@ -67,14 +67,14 @@ def files() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_undamaged_files_are_read(seed: int) -> None:
-    assert inspect(open_adapter("a", seeds()[seed])).modules
+    assert inspect_adapter(open_adapter("a", seeds()[seed])).modules
 
 
 def test_every_damaged_file_gives_a_report_or_one_sentence() -> None:
     refused, read, sentences = 0, 0, set()
     for data in files():
         try:
-            found = inspect(open_adapter("a", data))
+            found = inspect_adapter(open_adapter("a", data))
         except AdapterError as error:
             said = str(error)
             assert 10 < len(said) < 400 and said.endswith(".") and "\n" not in said, said
@@ -91,7 +91,7 @@ def test_no_damaged_file_asks_for_memory() -> None:
     tracemalloc.start()
     for data, _ in zip(files(), range(200), strict=False):
         with contextlib.suppress(AdapterError):
-            inspect(open_adapter("a", data))
+            inspect_adapter(open_adapter("a", data))
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 20e6, f"{most:,} bytes for files of {max(map(len, seeds())):,}"
@@ -106,4 +106,4 @@ def test_a_damaged_torch_file_is_never_handed_to_a_pickle_machine(monkeypatch: p
     for module, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load"), (np, "load")):
         monkeypatch.setattr(module, name, refuse)
     monkeypatch.setattr(zipfile.ZipFile, "read", refuse)
-    assert inspect(open_adapter("a", seeds()[2])).kind == "torch"
+    assert inspect_adapter(open_adapter("a", seeds()[2])).kind == "torch"

@@ -11,7 +11,7 @@ from safetensors.torch import save as save_torch
 
 from lora_viz.adapters.keys import find_pairs, places
 from lora_viz.adapters.opening import open_adapter
-from lora_viz.adapters.report import Module, Report, difference_norm, inspect, needs, noise_floor
+from lora_viz.adapters.report import Module, Report, difference_norm, inspect_adapter, needs, noise_floor
 
 MNLI = Path(__file__).parents[1] / "data" / "roberta_base_lora_mnli.bin"
 R, D_IN, D_OUT = 3, 13, 7
@@ -19,7 +19,7 @@ R, D_IN, D_OUT = 3, 13, 7
 
 def report(tensors: dict[str, torch.Tensor], config: dict[str, object] | None = None, **options: float) -> Report:
     given = None if config is None else json.dumps(config).encode()
-    return inspect(
+    return inspect_adapter(
         open_adapter("a", save_torch({k: v.contiguous().clone() for k, v in tensors.items()}), given), **options
     )
 
@@ -150,7 +150,7 @@ def test_the_noise_floor_bounds_what_rounding_does(dtype: torch.dtype) -> None:
     B[:, 3:] *= 1e-6  # two directions that the format cannot hold
     stored = {"x.lora_A.weight": A.to(dtype), "x.lora_B.weight": B.to(dtype)}
     opened = open_adapter("a", save_torch(stored))
-    m = one(inspect(opened))
+    m = one(inspect_adapter(opened))
     exact = np.linalg.svd((B @ A).numpy(), compute_uv=False)[:5]
     floor = noise_floor(opened.weights, m)
     assert np.abs(m.sigma - exact).max() < 1.5 * floor
@@ -203,7 +203,7 @@ def test_a_difference_of_products_from_the_factors() -> None:
 
 
 def test_the_authors_adapter_uses_half_of_its_directions() -> None:
-    found = inspect(open_adapter(MNLI.name, MNLI.read_bytes()))
+    found = inspect_adapter(open_adapter(MNLI.name, MNLI.read_bytes()))
     assert (found.kind, found.schemes, len(found.modules)) == ("torch", ("loralib",), 24)
     assert sum(m.parameters for m in found.modules) == 294_912
     assert {(m.rank, m.d_in, m.d_out, m.dtype) for m in found.modules} == {(8, 768, 768, "F32")}
@@ -249,5 +249,5 @@ def test_progress_is_told_and_nothing_is_warned() -> None:
     data = save_torch({f"l.{i}.lora_{x}.weight": t.clone() for i in range(4) for x, t in (("A", A), ("B", B))})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        inspect(open_adapter("a", data), progress=shares.append)
+        inspect_adapter(open_adapter("a", data), progress=shares.append)
     assert shares == [0.25, 0.5, 0.75, 1.0]

@@ -15,7 +15,7 @@ from safetensors.torch import save as save_torch
 from lora_viz.adapters.compare import compare
 from lora_viz.adapters.extract import changes, extract
 from lora_viz.adapters.opening import Opened, open_adapter, open_weights
-from lora_viz.adapters.report import inspect
+from lora_viz.adapters.report import inspect_adapter
 from lora_viz.adapters.shrink import advised_ranks, shrink
 from lora_viz.adapters.stored import AdapterError
 
@@ -74,7 +74,7 @@ def loaded(data: bytes, folder: Path, onto: torch.nn.Module) -> PeftModel:
 def test_an_adapter_cut_to_nothing_less_gives_the_same_outputs(tmp_path: Path, use_rslora: bool) -> None:
     tensors, config, model = trained(use_rslora=use_rslora)
     opened = open_adapter("a", tensors, config)
-    report = inspect(opened)
+    report = inspect_adapter(opened)
     assert len(report.modules) == 5
     for module in report.modules:
         layer = model.get_submodule("base_model.model." + module.path)
@@ -92,7 +92,7 @@ def test_an_adapter_cut_to_nothing_less_gives_the_same_outputs(tmp_path: Path, u
 def test_a_cut_adapter_loses_what_was_said_and_no_more(tmp_path: Path, level: float) -> None:
     tensors, config, model = trained()
     opened = open_adapter("a", tensors, config)
-    report = inspect(opened)
+    report = inspect_adapter(opened)
     cut = shrink(opened, report, level)
     ranks = advised_ranks(report, level)
     assert cut.ranks.tolist() == list(ranks) and sum(ranks) < sum(m.rank for m in report.modules)
@@ -115,8 +115,8 @@ def test_a_cut_adapter_loses_what_was_said_and_no_more(tmp_path: Path, level: fl
 def test_a_cut_adapter_can_be_inspected_again() -> None:
     tensors, config, _ = trained()
     opened = open_adapter("a", tensors, config)
-    cut = shrink(opened, inspect(opened), 0.95)
-    again = inspect(open_adapter(cut.file_name, cut.data))
+    cut = shrink(opened, inspect_adapter(opened), 0.95)
+    again = inspect_adapter(open_adapter(cut.file_name, cut.data))
     assert [m.rank for m in again.modules] == cut.ranks.tolist()
     assert {m.scaling for m in again.modules} == {1.0}
 
@@ -131,7 +131,7 @@ def test_loraliabs_file_becomes_a_peft_folder_and_says_that_it_has_no_scale(tmp_
         "head.bias": torch.ones(5),
     }
     opened = open_adapter("a", save_torch(stored))
-    report = inspect(opened)
+    report = inspect_adapter(opened)
     cut = shrink(opened, report._replace(modules=tuple(m._replace(needs=(4, 4, 4)) for m in report.modules)), 0.99)
     assert "multiply lora_alpha by your s" in cut.note
     model = loaded(cut.data, tmp_path, net())
@@ -145,7 +145,7 @@ def test_kohyas_file_keeps_its_names_and_alpha_follows_the_rank() -> None:
     A, B = torch.randn(4, 5, 3, 3, generator=g), torch.randn(7, 4, 1, 1, generator=g)
     stored = {"m.lora_down.weight": A, "m.lora_up.weight": B, "m.alpha": torch.tensor(2.0)}
     opened = open_adapter("a", save_torch(stored))
-    cut = shrink(opened, inspect(opened), 0.9)
+    cut = shrink(opened, inspect_adapter(opened), 0.9)
     (rank,) = cut.ranks
     found = load_torch(cut.data)
     assert float(found["m.alpha"]) == rank < 4
@@ -160,7 +160,7 @@ def test_what_cannot_be_cut_is_said() -> None:
     tensors = save_torch({"base_model.model.q.lora_A.weight": A, "base_model.model.q.lora_B.weight": B})
     opened = open_adapter("a", tensors, b'{"init_lora_weights": "pissa"}')
     with pytest.raises(AdapterError, match="started as pissa cannot be cut"):
-        shrink(opened, inspect(opened), 0.9)
+        shrink(opened, inspect_adapter(opened), 0.9)
 
 
 def test_broken_modules_stay_as_they_are(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_broken_modules_stay_as_they_are(tmp_path: Path) -> None:
     opened = open_adapter(
         "a", save_torch({f"base_model.model.layers.0.q.lora_{x}.weight": t for x, t in (("A", A), ("B", B))})
     )
-    cut = shrink(opened, inspect(opened), 0.9)
+    cut = shrink(opened, inspect_adapter(opened), 0.9)
     found = load_torch(zipfile.ZipFile(io.BytesIO(cut.data)).read("adapter/adapter_model.safetensors"))
     assert torch.equal(found["base_model.model.layers.0.q.lora_A.weight"], A)
 
@@ -183,7 +183,7 @@ def opened_pair(seed: int, r: int, d_in: int = 29, d_out: int = 23) -> tuple[Ope
 
 def test_two_adapters_are_compared_as_their_dense_updates_are() -> None:
     (one, first), (other, second) = opened_pair(0, 3), opened_pair(1, 5)
-    (m,) = compare((one, inspect(one)), (other, inspect(other))).modules
+    (m,) = compare((one, inspect_adapter(one)), (other, inspect_adapter(other))).modules
     a, b = first.double().numpy(), second.double().numpy()
     for row, dense in zip(m.sigma, (a, b, a + b), strict=True):
         expected = np.linalg.svd(dense, compute_uv=False)[: len(row)]
@@ -199,13 +199,13 @@ def test_two_adapters_are_compared_as_their_dense_updates_are() -> None:
 
 def test_an_adapter_shares_everything_with_itself_and_nothing_with_another_model() -> None:
     one, _ = opened_pair(0, 3)
-    report = inspect(one)
+    report = inspect_adapter(one)
     (m,) = compare((one, report), (one, report)).modules
     assert (m.overlap_in, m.overlap_out, m.cosine) == pytest.approx((1, 1, 1), abs=1e-12)
     assert [k.numerical for k in m.kinds] == [3, 3, 3]
     other, _ = opened_pair(0, 3, d_in=31)
     with pytest.raises(AdapterError, match="have no module in common"):
-        compare((one, report), (other, inspect(other)))
+        compare((one, report), (other, inspect_adapter(other)))
 
 
 def test_an_extracted_adapter_is_the_best_of_its_rank(tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.adapters.opening import Opened, open_adapter
+from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
+from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_error
+from lora_viz.views import adapter_report, bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_error
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -106,7 +109,26 @@ def map_film(**change: object) -> Film:
     return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
 
 
+def adapter_file(run: Run) -> tuple[Opened, Report]:
+    """A run's last factors as an adapter file, one module an adapter, opened and measured."""
+    tensors = {
+        f"net.{i}.q.lora_{name}.weight": pack(factor[i][-1], "F32")
+        for i in range(len(run.sweep))
+        for name, factor in (("A", run.A), ("B", run.B))
+    }
+    opened = open_adapter("run", write_safetensors(tensors), b'{"lora_alpha": 5}')
+    return opened, inspect_adapter(opened)
+
+
+def adapter_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(1, 3, 5), init_seed=(0, 1)), records=2)  # type: ignore[arg-type]
+    opened, report = adapter_file(run)
+    noise = tuple(noise_floor(opened.weights, module) for module in report.modules)
+    return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
+
+
 FILMS: dict[str, Callable[..., Film]] = {
+    "adapter_report": adapter_film,
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,
@@ -223,7 +245,7 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                 assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
-    if not isinstance(panel, Lines | Machine | Readout):
+    if not isinstance(panel, Lines | Curves | Machine | Readout):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])
 

@@ -13,12 +13,26 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from lora_viz.adapters.opening import Opened, map_file, open_adapter
+from lora_viz.adapters.extract import Changes, changes
+from lora_viz.adapters.opening import Opened, map_file, open_adapter, open_weights
 from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
-from lora_viz.adapters.stored import AdapterError
+from lora_viz.adapters.stored import AdapterError, Weights
 
-__all__ = ["SHIPPED", "Loaded", "Source", "ask_source", "folder", "load", "load_adapter", "shipped_adapter"]
+__all__ = [
+    "SHIPPED",
+    "Loaded",
+    "LoadedChanges",
+    "Source",
+    "ask_source",
+    "comparing",
+    "folder",
+    "load_adapter",
+    "load_changes",
+    "shipped_adapter",
+    "shipped_weights",
+]
 
 DATA = Path(__file__).parents[1] / "data"
 SHIPPED = {
@@ -100,7 +114,7 @@ def _from_folder(path: str, where: Path) -> tuple[str, memoryview, bytes | None]
     return Path(path).name, data, config
 
 
-def load(slot: str, source: Source, default: Source, read: Callable[[Source], T]) -> T:
+def _load(slot: str, source: Source, default: Source, read: Callable[[Source], T]) -> T:
     """What ``read`` makes of the source, kept until another comes. A bad one is said, the last good one stays."""
     kept: dict[str, tuple[tuple[Any, ...], Any]] = st.session_state.setdefault("files_read", {})
     if slot in kept and kept[slot][0] == source.key:
@@ -139,4 +153,53 @@ def load_adapter(slot: str, source: Source, default: Source, alpha: float | None
             bar.empty()
         return Loaded(opened, report, noise)
 
-    return load(slot, Source((*source.key, alpha), source.read), Source((*default.key, alpha), default.read), read)
+    return _load(slot, Source((*source.key, alpha), source.read), Source((*default.key, alpha), default.read), read)
+
+
+def _show(bar: DeltaGenerator, share: float) -> None:
+    bar.progress(share)
+
+
+class LoadedChanges(NamedTuple):
+    """Two weight files, opened, and what changed between them."""
+
+    base: Weights
+    tuned: Weights
+    changes: Changes
+
+
+def shipped_weights(name: str) -> Source:
+    """One of the two states of the digits network."""
+    path = DATA / "digits" / f"{name}.safetensors"
+    return Source(("shipped", name), lambda: (f"digits, {name}", path.read_bytes(), None))
+
+
+def load_changes(base: Source | None, tuned: Source | None, default: tuple[Source, Source]) -> LoadedChanges:
+    """The matrices that changed between two files; until both are given, the app's own two."""
+    if (base is None) != (tuned is None):
+        st.info("One file is there: give the other one too.")
+
+    def both(pair: tuple[Source, Source]) -> Source:
+        return Source((pair[0].key, pair[1].key), lambda: ("", b"", None))
+
+    pair = default if base is None or tuned is None else (base, tuned)
+
+    def read(wanted: Source) -> LoadedChanges:
+        (name, data, _), (name2, data2, _) = (s.read() for s in (pair if wanted.key == both(pair).key else default))
+        bar = st.progress(0.0, "Comparing the weights") if len(data) > 5_000_000 else None
+        one, two = open_weights(name, data), open_weights(name2, data2)
+        found = changes((name, name2), one, two, progress=lambda share: None if bar is None else _show(bar, share))
+        if bar is not None:
+            bar.empty()
+        return LoadedChanges(one, two, found)
+
+    return _load("extract", both(pair), both(default), read)
+
+
+def comparing(compare: Callable[[], T]) -> T:
+    """What a comparison finds; the page ends in its sentence where the two do not fit together."""
+    try:
+        return compare()
+    except AdapterError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()

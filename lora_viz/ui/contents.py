@@ -20,5 +20,7 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "Real": {
         "inspector": "Adapter inspector",
+        "two_adapters": "Two adapters",
+        "extract": "Extract a LoRA",
     },
 }

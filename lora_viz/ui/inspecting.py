@@ -7,17 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
+from lora_viz.adapters.extract import extract
 from lora_viz.adapters.report import Report
 from lora_viz.adapters.shrink import shrink
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.style import number
-from lora_viz.ui.adapter_files import Loaded
+from lora_viz.ui.adapter_files import Loaded, LoadedChanges
 
-__all__ = ["ask_alpha", "ask_choice", "offer_shrunk", "show_modules"]
+__all__ = ["ask_alpha", "ask_choice", "offer_extracted", "offer_shrunk", "show_modules"]
 
 
-def ask_choice(label: str, options: Mapping[str, str], *, key: str, help: str | None = None) -> str:
-    """One of a few, bound to the URL under its own name; an unknown name in a link is said, and the first shown."""
+def ask_choice(
+    label: str, options: Mapping[str, str], *, key: str, default: str | None = None, help: str | None = None
+) -> str:
+    """One of a few, bound to the URL under its own name; an unknown name in a link is said, and the usual one shown."""
     names = tuple(options)
     wanted = st.query_params.get(key)
     if key not in st.session_state and wanted is not None and wanted not in names:
@@ -26,7 +29,7 @@ def ask_choice(label: str, options: Mapping[str, str], *, key: str, help: str | 
         st.pills(
             label,
             names,
-            default=names[0],
+            default=default or names[0],
             format_func=options.__getitem__,
             key=key,
             bind="query-params",
@@ -92,3 +95,20 @@ def show_modules(columns: Mapping[str, np.ndarray], report: Report) -> None:
                 },
                 hide_index=True,
             )
+
+
+def offer_extracted(loaded: LoadedChanges, rank: int) -> None:
+    """The difference as a LoRA of this rank, made when it is asked for."""
+    st.subheader("Take it home", anchor=False)
+    size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in loaded.changes.modules)
+    st.markdown(
+        f"A PEFT folder of rank {rank} with {size:,} parameters, α = r. {loaded.changes.not_matrices} changed vectors "
+        "are not in it."
+    )
+    st.download_button(
+        f"Adapter of rank {rank}",
+        lambda: extract(loaded.base, loaded.tuned, loaded.changes, rank)[0],
+        f"extracted_r{rank}.zip",
+        on_click="ignore",
+        key="extracted",
+    )

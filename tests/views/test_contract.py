@@ -15,7 +15,9 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
-from lora_viz.adapters.opening import Opened, open_adapter
+from lora_viz.adapters.compare import compare
+from lora_viz.adapters.extract import changes
+from lora_viz.adapters.opening import Opened, open_adapter, open_weights
 from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
 from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.experiment import CHOICES, Experiment, Sweep
@@ -24,7 +26,17 @@ from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import adapter_report, bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_error
+from lora_viz.views import (
+    adapter_pair,
+    adapter_report,
+    bottleneck,
+    gradient_flow,
+    layer_flow,
+    merge_check,
+    phase_map,
+    rank_error,
+    weight_change,
+)
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -127,7 +139,25 @@ def adapter_film(**change: object) -> Film:
     return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
 
 
+def pair_film(**change: object) -> Film:
+    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
+    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
+
+
+def change_film(**change: object) -> Film:
+    run = train(Sweep((replace(ODD, **change),)), records=2)  # type: ignore[arg-type]
+    W, delta = run.task.base_weight, run.delta_weight()[-1]
+    delta = delta if delta.any() else delta + 1e-9  # a run that learnt nothing leaves no difference to look at
+    base, tuned = (
+        open_weights("w", write_safetensors({"a.weight": pack(m, "F64"), "b.weight": pack(2 * m[:3], "F64")}))
+        for m in (W, W + delta)
+    )
+    return weight_change.film(weight_change.weight_change(changes(("base", "tuned"), base, tuned)), rank=3)
+
+
 FILMS: dict[str, Callable[..., Film]] = {
+    "adapter_pair": pair_film,
+    "weight_change": change_film,
     "adapter_report": adapter_film,
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,

@@ -8,7 +8,7 @@ from lora_viz.ui.inspecting import ask_choice, offer_extracted
 from lora_viz.ui.page import close_lesson, open_worked, show_film
 from lora_viz.views.weight_change import film, plot_weight_change, table, takeaway, weight_change
 
-RANKS = {str(r): str(r) for r in (1, 2, 4, 8, 16, 32, 64)}
+RANKS = ("1", "2", "4", "8", "16", "32", "64")
 
 left, right = open_worked(
     "Extract: how much of a fine-tuning fits into a LoRA?",

@@ -16,14 +16,14 @@ with left:
     shipped = ask_choice("Adapter", SHIPPED, key="adapter", help="Trained by this project: docs/make_adapters.py.")
     given = ask_source("or your own file", "adapter_file", help="safetensors, or a file of torch.save; with "
                        "adapter_config.json beside it for the scale. It stays in this server's memory.")  # fmt: skip
-    level = ask_choice("Energy to keep", {"0.9": "90 %", "0.95": "95 %", "0.99": "99 %"}, key="keep")
-    shown = ask_choice("Map", {name: name for name in MAPS}, key="map")
+    level = ask_choice("Energy to keep, %", ("90", "95", "99"), key="keep")
+    shown = ask_choice("Map", MAPS, key="map")
     alpha = ask_alpha()
 st.session_state["link"] = {"adapter": shipped, "keep": level, "map": shown}
 default = shipped_adapter(shipped)
 with right:
     loaded = load_adapter("inspector", given or default, default, alpha)
-record, keep = adapter_report(loaded.report, loaded.noise), float(level)
+record, keep = adapter_report(loaded.report, loaded.noise), int(level) / 100
 show_film(right, film(record, level=keep, shown=shown), takeaway(record, level=keep))
 with right:
     for note in loaded.report.notes:

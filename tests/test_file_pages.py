@@ -59,15 +59,15 @@ def test_a_page_opens_with_a_file_of_the_apps_own(name: str) -> None:
 def test_the_shipped_adapter_is_measured() -> None:
     said = words(opened("inspector"))
     assert "36 modules were given rank 8; 90 % of each update's energy lies in 1 to 5 directions" in said
-    assert words(opened("inspector", keep="0.99")) != said
-    assert words(opened("inspector", adapter="minilm_words_1")) != said
+    assert words(opened("inspector", keep="99")) != said
+    assert words(opened("inspector", adapter="MiniLM-seed-1")) != said
 
 
 @pytest.mark.parametrize(
     ("name", "query", "sentence"),
     [
-        ("inspector", {"keep": "0.5"}, "keep=0.5 is not possible: allowed is 0.9, 0.95, 0.99."),
-        ("inspector", {"adapter": "../secret"}, "adapter=../secret is not possible: allowed is minilm_words_0,"),
+        ("inspector", {"keep": "50"}, "keep=50 is not possible: allowed is 90, 95, 99."),
+        ("inspector", {"adapter": "../secret"}, "adapter=../secret is not possible: allowed is MiniLM-seed-0,"),
         ("two_adapters", {"first": "x"}, "first=x is not possible"),
         ("extract", {"extract_rank": "3"}, "extract_rank=3 is not possible: allowed is 1, 2, 4, 8, 16, 32, 64."),
         ("inspector", {"at": "nan"}, "at=nan is no place on the axis: allowed is 1 to 36."),

@@ -36,8 +36,8 @@ __all__ = [
 
 DATA = Path(__file__).parents[1] / "data"
 SHIPPED = {
-    "minilm_words_0": "MiniLM, words, seed 0",
-    "minilm_words_1": "MiniLM, words, seed 1",
+    "MiniLM-seed-0": "minilm_words_0",
+    "MiniLM-seed-1": "minilm_words_1",
 }
 UPLOAD_MOST = 400  # MB
 _NOISE_MOST = 20_000_000  # parameters up to which every module's rounding noise is measured
@@ -68,11 +68,11 @@ def folder() -> Path | None:
 
 def shipped_adapter(name: str) -> Source:
     """One of the app's own adapters."""
-    place = DATA / name
+    place = DATA / SHIPPED[name]
 
     def read() -> tuple[str, bytes, bytes]:
         return (
-            SHIPPED[name],
+            name,
             (place / "adapter_model.safetensors").read_bytes(),
             (place / "adapter_config.json").read_bytes(),
         )

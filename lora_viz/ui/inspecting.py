@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import streamlit as st
@@ -18,9 +18,9 @@ __all__ = ["ask_alpha", "ask_choice", "offer_extracted", "offer_shrunk", "show_m
 
 
 def ask_choice(
-    label: str, options: Mapping[str, str], *, key: str, default: str | None = None, help: str | None = None
+    label: str, options: Iterable[str], *, key: str, default: str | None = None, help: str | None = None
 ) -> str:
-    """One of a few, bound to the URL under its own name; an unknown name in a link is said, and the usual one shown."""
+    """One of a few, on the screen as in the URL; an unknown name in a link is said, and the usual one shown."""
     names = tuple(options)
     wanted = st.query_params.get(key)
     if key not in st.session_state and wanted is not None and wanted not in names:
@@ -30,7 +30,6 @@ def ask_choice(
             label,
             names,
             default=default or names[0],
-            format_func=options.__getitem__,
             key=key,
             bind="query-params",
             required=True,

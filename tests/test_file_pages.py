@@ -4,7 +4,6 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -147,10 +146,6 @@ def test_two_weight_files_give_an_adapter() -> None:
     assert "have no tensor of one name and shape" in at.error[0].value
 
 
-def file_of(at: AppTest, key: str) -> Any:
-    return next(b for b in at.get("download_button") if b.proto.id.endswith(key))
-
-
 def test_a_cut_adapter_is_offered() -> None:
     at = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
     (button,) = (b for b in at.get("download_button") if "for 90 % of the energy" in b.proto.label)
@@ -169,3 +164,34 @@ def test_a_cut_adapter_is_offered() -> None:
     assert {name: t.shape[0] for name, t in tensors.items() if "lora_A" in name} == {
         f"base_model.model.{path}.lora_A.weight": r for path, r in ranks.items()
     }
+
+
+@pytest.mark.parametrize("name", ["machine", "bottleneck", "rank", "gradient_flow", "merge"])
+def test_every_lesson_lets_its_adapter_be_taken_home(name: str) -> None:
+    at = opened(name)
+    homes = [e for e in at.expander if e.label == "Take it home"]
+    assert len(homes) == 1
+    assert not [b for b in at.get("download_button")], "made when asked for, not before"
+
+
+def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in() -> None:
+    at = AppTest.from_string(
+        """
+        from lora_viz.experiment import Experiment, Sweep
+        from lora_viz.training import train
+        import streamlit as st
+        st.session_state["home_x"] = True
+        from lora_viz.ui.take_home import offer_run
+        run = train(Sweep.over(Experiment(d_in=7, d_out=5, steps=3), rank=(1, 2), init_seed=(0, 1)), records=2)
+        offer_run(run, "x")
+        """,
+        default_timeout=60,
+    ).run()
+    assert not at.exception
+    (box,) = at.selectbox
+    assert box.options == ["rank=1, init_seed=0", "rank=1, init_seed=1", "rank=2, init_seed=0", "rank=2, init_seed=1"]
+    box.set_value("rank=2, init_seed=1").run()
+    assert not at.exception
+    assert len(at.get("download_button")) == 2
+    assert "LoRA layer trained in plain PyTorch" in at.code[0].value
+    assert "init_seed=1" in at.code[0].value

@@ -22,6 +22,7 @@ FLOORS = {
     "lora_viz.training": 3,
     "lora_viz.merging": 3,
     "lora_viz.views": 4,
+    "lora_viz.export": 5,
     "lora_viz.ui": 6,
     "pages": 7,
     "app": 7,

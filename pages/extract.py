@@ -12,7 +12,7 @@ RANKS = ("1", "2", "4", "8", "16", "32", "64")
 
 left, right = open_worked(
     "Extract: how much of a fine-tuning fits into a LoRA?",
-    "W′ − W of a full fine-tuning has full rank, but its singular values fall: a small rank keeps much of it, not all.",
+    "The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning did, not all.",
 )
 with left:
     rank = int(ask_choice("Rank r", RANKS, key="extract_rank", default="8"))

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from lora_viz.adapters.compare import compare
 from lora_viz.style import number
 from lora_viz.ui.adapter_files import SHIPPED, ask_source, comparing, load_adapter, shipped_adapter
 from lora_viz.ui.inspecting import ask_choice
@@ -23,7 +22,7 @@ st.session_state["link"] = {"first": one, "second": other}
 with right:
     a = load_adapter("first", given_one or shipped_adapter(one), shipped_adapter(one), None)
     b = load_adapter("second", given_other or shipped_adapter(other), shipped_adapter(other), None)
-    record = adapter_pair(comparing(lambda: compare((a.opened, a.report), (b.opened, b.report))))
+    record = adapter_pair(comparing(a, b))
 show_film(right, film(record), takeaway(record))
 
 close_lesson(

@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from lora_viz.adapters.keys import Pair
 from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.report import LEVELS, Module, Report, difference_norm, read_factors
-from lora_viz.adapters.stored import SIZES, AdapterError
+from lora_viz.adapters.stored import SIZES, AdapterError, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder, unpack, write_safetensors
 
-__all__ = ["Shrunk", "advised_ranks", "shrink", "svd_of_product"]
+__all__ = ["Plan", "Shrunk", "advised_ranks", "cut_name", "plan", "shrink", "svd_of_product"]
 
 
 class Shrunk(NamedTuple):
@@ -30,8 +30,18 @@ class Shrunk(NamedTuple):
     ranks: Int[np.ndarray, "M"]
     error: Float[np.ndarray, "M"]
     whole: float
-    parameters: tuple[int, int]
     size: tuple[int, int]
+
+
+class Plan(NamedTuple):
+    """What a cut would do, from the spectra alone: ranks, parameters before and after, ‖ΔW − ΔW′‖/‖ΔW‖ of each module
+    and of all together before rounding.
+    """
+
+    ranks: tuple[int, ...]
+    parameters: tuple[int, int]
+    error: Float[np.ndarray, "M"]
+    whole: float
     note: str
 
 
@@ -44,25 +54,53 @@ def advised_ranks(report: Report, level: float) -> tuple[int, ...]:
     )
 
 
+def plan(opened: Opened, report: Report, level: float) -> Plan:
+    """What cutting to the ranks advised at this level would do. Raises AdapterError where it is not possible."""
+    config = opened.config
+    if config is not None and config.moves_base:
+        raise AdapterError(
+            f"An adapter started as {short(config.init, 20)} cannot be cut: its base weight was moved by its own first "
+            "factors."
+        )
+    if any(" (part" in module.path for module in report.modules):
+        raise AdapterError("loralib's fused layers cannot be cut: their updates share one pair of tensors.")
+    ranks = advised_ranks(report, level)
+    lost = np.array(
+        [
+            0.0 if m.not_finite else float(np.sum(np.square(m.sigma[r:])))
+            for m, r in zip(report.modules, ranks, strict=True)
+        ]
+    )
+    kept = np.array([0.0 if m.not_finite else m.norm_delta**2 for m in report.modules])
+    unscaled = any(module.scaling is None for module in report.modules)
+    return Plan(
+        ranks=ranks,
+        parameters=(
+            sum(m.parameters for m in report.modules),
+            sum(r * (m.d_in + m.d_out) for m, r in zip(report.modules, ranks, strict=True)),
+        ),
+        error=np.sqrt(np.divide(lost, kept, out=np.zeros(len(kept)), where=kept > 0)),
+        whole=float(np.sqrt(lost.sum() / kept.sum())) if kept.any() else 0.0,
+        note="The scale is not in the file, so B·A is written as it is, with s = 1: multiply lora_alpha by your s."
+        if unscaled
+        else "",
+    )
+
+
 def shrink(opened: Opened, report: Report, level: float) -> Shrunk:
     """Cut every module to the rank advised at this level and write the adapter again, in its own number formats.
 
     PEFT and loralib files become a PEFT folder with s = 1 (the scale is folded into the factors); the others keep
-    their own names. Modules that are not finite stay as they are. Raises AdapterError for an adapter that is relative
-    to a moved base weight: what it subtracts would change with its rank.
+    their own names. Modules that are not finite stay as they are. Raises AdapterError as ``plan`` does: an adapter on a
+    moved base weight subtracts something that would change with its rank.
     """
     config = opened.config
-    if config is not None and config.moves_base:
-        raise AdapterError(
-            f"An adapter started as {config.init} cannot be cut: its base weight was moved by its own first factors."
-        )
-    ranks = advised_ranks(report, level)
+    planned = plan(opened, report, level)
+    ranks = planned.ranks
     tensors: dict[str, Packed] = {}
     error = np.zeros(len(report.modules))
     lost = kept = 0.0
     for i, (module, rank) in enumerate(zip(report.modules, ranks, strict=True)):
-        if " (part" in module.path:
-            raise AdapterError("loralib's fused layers cannot be cut: their updates share one pair of tensors.")
         left, right, away = _cut(opened, module, rank)
         error[i] = away / module.norm_delta if module.norm_delta > 0 else 0.0
         if not module.not_finite:
@@ -86,21 +124,20 @@ def shrink(opened: Opened, report: Report, level: float) -> Shrunk:
         data = peft_folder(peft_config(by_path, given=given), tensors, {})
     else:
         data = write_safetensors(tensors, opened.weights.metadata)
-    unscaled = any(module.scaling is None for module in report.modules)
-    note = "The scale is not in the file, so B·A was written as it is, with s = 1: multiply lora_alpha by your s."
     return Shrunk(
         data=data,
-        file_name=f"adapter_{100 * level:.0f}.{'zip' if as_peft else 'safetensors'}",
+        file_name=cut_name(report, level),
         ranks=np.array(ranks),
         error=error,
         whole=float(np.sqrt(lost / kept)) if kept else 0.0,
-        parameters=(
-            sum(m.parameters for m in report.modules),
-            sum(r * (m.d_in + m.d_out) for m, r in zip(report.modules, ranks, strict=True)),
-        ),
         size=(report.size, len(data)),
-        note=note if unscaled else "",
     )
+
+
+def cut_name(report: Report, level: float) -> str:
+    """What the file of a cut adapter is called, and so of which kind it is."""
+    as_peft = all(_is_peft(module.pair) for module in report.modules)
+    return f"adapter_{100 * level:.0f}.{'zip' if as_peft else 'safetensors'}"
 
 
 def _is_peft(pair: Pair) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from lora_viz.adapters.compare import Comparison, compare
 from lora_viz.adapters.extract import Changes, changes
 from lora_viz.adapters.opening import Opened, map_file, open_adapter, open_weights
 from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
@@ -40,7 +41,7 @@ SHIPPED = {
     "MiniLM-seed-1": "minilm_words_1",
 }
 UPLOAD_MOST = 400  # MB
-_NOISE_MOST = 20_000_000  # parameters up to which every module's rounding noise is measured
+_NOISE_MOST = 4_000_000  # parameters up to which every module's rounding noise is measured
 _GATE = threading.BoundedSemaphore(2)  # more readers at once would only wait for each other's memory
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class Source(NamedTuple):
 class Loaded(NamedTuple):
     """An adapter, opened and measured; ``noise`` is each module's rounding noise, NaN where not measured."""
 
+    key: tuple[Any, ...]
     opened: Opened
     report: Report
     noise: tuple[float, ...]
@@ -151,7 +153,7 @@ def load_adapter(slot: str, source: Source, default: Source, alpha: float | None
         )
         if bar is not None:
             bar.empty()
-        return Loaded(opened, report, noise)
+        return Loaded(wanted.key, opened, report, noise)
 
     return _load(slot, Source((*source.key, alpha), source.read), Source((*default.key, alpha), default.read), read)
 
@@ -196,10 +198,15 @@ def load_changes(base: Source | None, tuned: Source | None, default: tuple[Sourc
     return _load("extract", both(pair), both(default), read)
 
 
-def comparing(compare: Callable[[], T]) -> T:
-    """What a comparison finds; the page ends in its sentence where the two do not fit together."""
+def comparing(one: Loaded, other: Loaded) -> Comparison:
+    """Two adapters, compared once; the page ends in a sentence where the two do not fit together."""
+    kept: dict[str, Any] = st.session_state.setdefault("files_read", {})
+    key = (one.key, other.key)
     try:
-        return compare()
+        if kept.get("compared", (None,))[0] != key:
+            with _GATE, st.spinner("Comparing the modules"):
+                kept["compared"] = key, compare((one.opened, one.report), (other.opened, other.report))
+        return kept["compared"][1]
     except AdapterError as error:
         st.error(str(error), icon=":material/error:")
         st.stop()

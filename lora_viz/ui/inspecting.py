@@ -9,12 +9,14 @@ import streamlit as st
 
 from lora_viz.adapters.extract import extract
 from lora_viz.adapters.report import Report
-from lora_viz.adapters.shrink import shrink
+from lora_viz.adapters.shrink import cut_name, plan, shrink
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.style import number
 from lora_viz.ui.adapter_files import Loaded, LoadedChanges
 
 __all__ = ["ask_alpha", "ask_choice", "offer_extracted", "offer_shrunk", "show_modules"]
+
+_MEASURED_MOST = 1_000_000  # parameters up to which a cut is made, and measured, before it is asked for
 
 
 def ask_choice(
@@ -55,23 +57,32 @@ def ask_alpha() -> float | None:
 
 
 def offer_shrunk(loaded: Loaded, level: float) -> None:
-    """The adapter cut to the advised ranks: how much smaller, how far from the original, and the file."""
+    """The adapter cut to the advised ranks: how much smaller, how far from the original, and the file on demand."""
     st.subheader("Take it home, smaller", anchor=False)
     try:
-        cut = shrink(loaded.opened, loaded.report, level)
+        found = plan(loaded.opened, loaded.report, level)
     except AdapterError as error:
         st.info(str(error))
         return
-    before, after = cut.parameters
+    before, after = found.parameters
     st.markdown(
         f"Every module cut to the smallest rank that keeps {100 * level:.0f} % of its energy: ranks "
-        f"{cut.ranks.min()} to {cut.ranks.max()}, {before:,} → {after:,} parameters, "
-        f"{cut.size[0] / 1e6:.2f} → {cut.size[1] / 1e6:.2f} MB. Left out of all updates together: "
-        f"‖ΔW − ΔW′‖/‖ΔW‖ = {number(cut.whole)}, at most {number(float(cut.error.max()))} in one module, measured on "
-        f"the factors as they are written. {cut.note}"
+        f"{min(found.ranks)} to {max(found.ranks)}, {before:,} → {after:,} parameters. What is left out, "
+        f"‖ΔW − ΔW′‖/‖ΔW‖, is {number(found.whole)} over all updates together and at most "
+        f"{number(float(found.error.max()))} in one module. {found.note}"
     )
+    if before <= _MEASURED_MOST:
+        cut = shrink(loaded.opened, loaded.report, level)
+        st.caption(
+            f"Measured on the factors as they are written, rounding included: {number(cut.whole)} and "
+            f"{number(float(cut.error.max()))}; {cut.size[0] / 1e6:.2f} → {cut.size[1] / 1e6:.2f} MB."
+        )
     st.download_button(
-        f"Adapter for {100 * level:.0f} % of the energy", cut.data, cut.file_name, on_click="ignore", key="shrunk"
+        f"Adapter for {100 * level:.0f} % of the energy",
+        lambda: shrink(loaded.opened, loaded.report, level).data,
+        cut_name(loaded.report, level),
+        on_click="ignore",
+        key="shrunk",
     )
 
 

@@ -16,7 +16,7 @@ from lora_viz.adapters.compare import compare
 from lora_viz.adapters.extract import changes, extract
 from lora_viz.adapters.opening import Opened, open_adapter, open_weights
 from lora_viz.adapters.report import inspect_adapter
-from lora_viz.adapters.shrink import advised_ranks, shrink
+from lora_viz.adapters.shrink import advised_ranks, plan, shrink
 from lora_viz.adapters.stored import AdapterError
 
 
@@ -83,7 +83,7 @@ def test_an_adapter_cut_to_nothing_less_gives_the_same_outputs(tmp_path: Path, u
         np.testing.assert_allclose(module.sigma, found, rtol=1e-5, atol=1e-6)
     whole = report._replace(modules=tuple(m._replace(needs=(m.rank,) * 3) for m in report.modules))
     cut = shrink(opened, whole, 0.9)
-    assert cut.parameters[0] == cut.parameters[1] and cut.whole < 1e-6
+    assert plan(opened, whole, 0.9).parameters[0] == plan(opened, whole, 0.9).parameters[1] and cut.whole < 1e-6
     again = loaded(cut.data, tmp_path, net())
     torch.testing.assert_close(again(TOKENS), model(TOKENS), rtol=2e-5, atol=2e-5)
 
@@ -110,6 +110,10 @@ def test_a_cut_adapter_loses_what_was_said_and_no_more(tmp_path: Path, level: fl
     assert torch.equal(again.base_model.model.head.modules_to_save["default"].weight,
                        model.base_model.model.head.modules_to_save["default"].weight)  # fmt: skip
     assert cut.size[1] == len(cut.data)
+    planned = plan(opened, report, level)
+    np.testing.assert_allclose(planned.error, cut.error, atol=1e-5)
+    assert planned.whole == pytest.approx(cut.whole, abs=1e-5)
+    assert planned.parameters[1] == sum(t.numel() for n, t in again.named_parameters() if "lora_" in n)
 
 
 def test_a_cut_adapter_can_be_inspected_again() -> None:
@@ -133,7 +137,7 @@ def test_loraliabs_file_becomes_a_peft_folder_and_says_that_it_has_no_scale(tmp_
     opened = open_adapter("a", save_torch(stored))
     report = inspect_adapter(opened)
     cut = shrink(opened, report._replace(modules=tuple(m._replace(needs=(4, 4, 4)) for m in report.modules)), 0.99)
-    assert "multiply lora_alpha by your s" in cut.note
+    assert "multiply lora_alpha by your s" in plan(opened, report, 0.99).note
     model = loaded(cut.data, tmp_path, net())
     found = model.get_submodule("base_model.model.layers.1.q").get_delta_weight("default")
     torch.testing.assert_close(found, B @ A, rtol=1e-5, atol=1e-5)

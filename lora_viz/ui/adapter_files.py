@@ -40,7 +40,6 @@ SHIPPED = {
     "MiniLM-seed-0": "minilm_words_0",
     "MiniLM-seed-1": "minilm_words_1",
 }
-UPLOAD_MOST = 400  # MB
 _NOISE_MOST = 4_000_000  # parameters up to which every module's rounding noise is measured
 _GATE = threading.BoundedSemaphore(2)  # more readers at once would only wait for each other's memory
 T = TypeVar("T")
@@ -84,7 +83,7 @@ def shipped_adapter(name: str) -> Source:
 
 def ask_source(label: str, key: str, *, help: str) -> Source | None:
     """Draw the place for an upload and, where the server shows a folder, for a path; None while nothing is given."""
-    files = st.file_uploader(label, accept_multiple_files=True, key=key, max_upload_size=UPLOAD_MOST, help=help)
+    files = st.file_uploader(label, accept_multiple_files=True, key=key, help=help)
     source = None
     weights = [f for f in files if not f.name.endswith(".json")]
     configs = [f for f in files if f.name.endswith(".json")]

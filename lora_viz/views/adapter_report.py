@@ -248,8 +248,8 @@ def takeaway(record: AdapterReport, *, level: float = 0.9) -> str:
         after = int(np.sum(np.maximum(1, record.needs[:, LEVELS.index(level)]) * record.shape.sum(axis=1)))
         given, used = (f"{x.min()}" if x.min() == x.max() else f"{x.min()} to {x.max()}" for x in (r, k))
         said.append(
-            f"{record.name}: {int(fine.sum())} modules were given rank {given}; {_percent(level)} of each update's energy "
-            f"lies in {used} directions (median {number(float(np.median(k)))}), their effective rank is "
+            f"{record.name}: {int(fine.sum())} modules were given rank {given}; {_percent(level)} of each update's "
+            f"energy lies in {used} directions (median {number(float(np.median(k)))}), their effective rank is "
             f"{number(float(np.median(record.effective[fine])))} in the median. Cut there, {record.parameters:,} "
             f"parameters become {after:,}. Energy is what the weights keep; what the network keeps, its data must tell."
         )

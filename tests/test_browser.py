@@ -643,7 +643,7 @@ def test_an_embedded_lesson_has_no_menu(open_page: Open) -> None:
 
 
 def test_the_five_minute_deck_is_presented_by_keyboard(open_page: Open, tmp_path: Path) -> None:
-    """End to end, as with a clicker: every scene with its picture; a question hides the picture until it is answered."""
+    """End to end, as with a clicker: every scene with its picture; a question hides it until it is answered."""
     deck = read_file(DECKS / "five_minutes.toml")
     page = open_page("?deck=five_minutes&scene=1")
     seen = set()
@@ -651,6 +651,7 @@ def test_the_five_minute_deck_is_presented_by_keyboard(open_page: Open, tmp_path
         heading = scene.question.text if scene.question else scene.caption
         expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible(timeout=20_000)
         expect(page).to_have_url(re.compile(f"scene={number_of}(&|$)"))
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
         expect(page.get_by_test_id("stHeader")).to_be_hidden()
         expect(player(page)).to_have_count(1)
         font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))

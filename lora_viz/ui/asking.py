@@ -39,11 +39,13 @@ def ask(
     first: tuple[Control, ...],
     more: tuple[Control, ...],
     scene: Scene | None = None,
+    *,
+    trains: bool = True,
 ) -> Asked:
     """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
 
     What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left, a
-    scene that is returned to as its deck says.
+    scene that is returned to as its deck says. A lesson that ``trains`` nothing is not asked on which device.
     """
     notices: list[str] = []
     if scene is None:
@@ -61,7 +63,7 @@ def ask(
         for control in more:
             values[control.name] = _answer(control, default, notices, shown)
         values["seed"] = _seed(default, notices, shown)
-        device = _device(shown)
+        device = _device(shown) if trains else "cpu"
     fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
@@ -170,6 +172,8 @@ def _initial(control: Control, default: Experiment) -> Any:
 
 def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
     initial = _initial(control, default)
+    if not control.options:
+        return st.text_input(control.label, initial, key=control.name, help=control.help, bind="query-params")
     own = _from_the_link(control, initial, notices)
     if control.name not in st.session_state:  # a link or scene may come while the widget of another one still stands
         st.session_state[control.name] = own[1] if own else initial
@@ -208,6 +212,8 @@ def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[
 
 def _accepted(control: Control, initial: Any, given: str, notices: list[str]) -> tuple[str, Any] | None:
     """The text with its value, if this lesson can show it; else it is said why not."""
+    if not control.options:
+        return given, given
     pick = isinstance(initial, str) or len(control.options) <= 3
     try:
         value = parse_field(control.name, given) if control.is_field else type(control.options[0])(given)

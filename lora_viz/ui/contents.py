@@ -16,7 +16,20 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Rank": {
+        "matrix": "What is rank?",
+        "truncation": "Beat the SVD",
+        "storage": "Storage",
+        "denoise": "Noise",
+        "gauge": "Are A and B unique?",
+        "subspace": "A subspace?",
+        "few_numbers": "Few numbers",
+        "autoencoder": "Autoencoder",
+    },
     "Variants": {
+        "variants": "Which variant?",
+        "adalora": "AdaLoRA",
+        "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
     "Real": {

@@ -61,6 +61,7 @@ def open_lesson(
     default: Experiment,
     first: tuple[Control, ...],
     more: tuple[Control, ...],
+    trains: bool = True,
 ) -> tuple[Asked, DeltaGenerator]:
     """Draw title, claim and controls; answer with what was asked for and the place for the picture."""
     now = _open(title, claim)
@@ -68,9 +69,8 @@ def open_lesson(
     bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
     left, right = st.columns([1, 4.4], gap="medium") if not bare else (st.container(), st.container())
     with left:
-        asked = (
-            ask(title, default, first, more) if now is None else ask(str(now.place), default, first, more, now.scene)
-        )
+        lesson, scene = (title, None) if now is None else (str(now.place), now.scene)
+        asked = ask(lesson, default, first, more, scene, trains=trains)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
     st.session_state["link"] = asked.link

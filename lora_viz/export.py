@@ -107,6 +107,7 @@ def plain_script(run: Run, adapter: int = 0) -> tuple[str, bytes] | None:
     e = run.sweep[adapter]
     rest = run.delta_weight(adapter) - e.scaling * run.B[adapter].astype(float) @ run.A[adapter].astype(float)
     unlike = np.abs(rest - rest[0]).max() > 1e-6 * max(1.0, float(np.abs(rest[0]).max()))
+    unlike = unlike or bool(run.parameters and run.parameters[adapter])  # it trained more than A and B
     if e.optimizer not in _OPTIMIZERS or e.schedule not in ("constant", "linear") or unlike:
         return None
     groups = [

@@ -109,6 +109,19 @@ def test_any_other_update_goes_home_by_its_svd(small: Experiment, tmp_path: Path
     same_in_peft(other, tmp_path)
 
 
+@pytest.mark.parametrize("variant", CHOICES["variant"])
+def test_every_variant_can_be_taken_home_as_a_plain_lora(
+    small: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, variant: str
+) -> None:
+    run = run_of(small, variant=variant, rank=2)
+    same_in_peft(run, tmp_path)
+    more = variant in ("dora", "adalora", "vera", "lora_xs", "galore")
+    assert (tmp_path / "train.py").exists() == (not more)
+    if not more:
+        for _, here, there in printed(tmp_path, monkeypatch, capsys):
+            assert here == pytest.approx(there, rel=1e-9)
+
+
 def test_one_of_a_sweep_and_one_that_diverged(small: Experiment, tmp_path: Path) -> None:
     run = train(Sweep.over(replace(small, optimizer="sgd"), rank=(1, 3), lr=(0.01, 50.0)), records=20)
     assert (run.diverged_at >= 0).sum() == 2

@@ -50,6 +50,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "samples": (1, 65_536),
     "rank": (1, 512),
     "alpha": (0.0, 1024.0),
+    "init_scale": (0.0, 1000.0),
     "lr": (0.0, 1e6),
     "lr_ratio": (0.0, 1e4),
     "weight_decay": (0.0, 10.0),
@@ -78,7 +79,8 @@ class Experiment:
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in), "inside_top"
     one of rank ``target_rank`` within W's 2·target_rank leading singular directions; "rotation" turns W's outputs,
     ΔW = (Q − I)W, and "row_rescale" stretches its rows: both have a rank as high as the layer allows.
-    ``init`` names a start of ``lora_viz.inits``: which factor is zero, and what the other is.
+    ``init`` names a start of ``lora_viz.inits``: which factor is zero, and what the other is; ``init_scale`` multiplies
+    both.
     ``variant`` names an entry of ``lora_viz.variants``; the fields that it sets are its own, whatever was given.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
@@ -101,6 +103,7 @@ class Experiment:
     scaling_rule: str = "lora"
     init: str = "B_zero"
     variant: str = "lora"
+    init_scale: float = 1.0
     optimizer: str = "adam"
     lr: float = 0.02
     lr_ratio: float = 1.0

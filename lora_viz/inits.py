@@ -254,7 +254,8 @@ def initial_factors(
 
     Raises ExperimentError where a start divides by s and s is 0.
     """
-    return INITS[experiment.init].factors(experiment, make_task(experiment) if task is None else task)
+    a, b = INITS[experiment.init].factors(experiment, make_task(experiment) if task is None else task)
+    return a * experiment.init_scale, b * experiment.init_scale
 
 
 def base_shift(experiment: Experiment, task: Task | None = None) -> Float[np.ndarray, "d_out d_in"] | None:

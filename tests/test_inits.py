@@ -68,6 +68,12 @@ def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
 
 
 @pytest.mark.parametrize("init", INITS)
+def test_the_scale_multiplies_both_factors(small: Experiment, init: str) -> None:
+    for one, three in zip(*(initial_factors(replace(small, init=init, init_scale=k)) for k in (1.0, 3.0)), strict=True):
+        np.testing.assert_array_equal(three, 3 * one)
+
+
+@pytest.mark.parametrize("init", INITS)
 @pytest.mark.parametrize("rank", [1, 2, 5])
 def test_shapes_zeros_and_what_is_computed_at_step_0(small: Experiment, init: str, rank: int) -> None:
     e = replace(small, init=init, rank=rank)

@@ -26,6 +26,15 @@ PAGES: dict[str, dict[str, str]] = {
         "few_numbers": "Few numbers",
         "autoencoder": "Autoencoder",
     },
+    "Training": {
+        "init_race": "Starts raced",
+        "init_variance": "Size of the start",
+        "init_alignment": "Direction of the first step",
+        "init_ab": "A random or B random",
+        "scaling": "Scaling",
+        "scaling_training": "Scaling and training",
+        "alpha": "α and the learning rate",
+    },
     "Variants": {
         "variants": "Which variant?",
         "adalora": "AdaLoRA",

@@ -23,9 +23,11 @@ from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.allocation import allocate
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
+from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
 from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Run
+from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
 from lora_viz.views import (
@@ -41,12 +43,19 @@ from lora_viz.views import (
 )
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
+    alpha_identity,
     autoencoder,
     bottleneck,
     denoise,
     few_numbers,
+    first_update,
+    fixed_rate,
     gauge,
     gradient_flow,
+    init_ab,
+    init_alignment,
+    init_race,
+    init_variance,
     layer_flow,
     low_rank_set,
     merge_check,
@@ -147,6 +156,43 @@ def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
     return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
 
 
+def alpha_film(**change: object) -> Film:
+    run = train(alpha_identity.identity_sweep(replace(ODD, **change), seeds=2), records=100)  # type: ignore[arg-type]
+    return alpha_identity.film(alpha_identity.alpha_identity(run))
+
+
+def first_update_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return first_update.film(first_update.first_update(first_updates(e, ranks=(1, 2, 7), inits=first_update.STARTS), e))
+
+
+def fixed_rate_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, **change)  # type: ignore[arg-type]
+    rules, rates = (train(make(e, seeds=2), records=9) for make in (fixed_rate.rule_sweep, fixed_rate.rate_sweep))
+    return fixed_rate.film(fixed_rate.fixed_rate(rules, rates))
+
+
+def init_race_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return init_race.film(init_race.init_race(train(init_race.race_sweep(e, seeds=2), records=20), e.init))
+
+
+def init_variance_film(**change: object) -> Film:
+    sizes = start_sizes(replace(ODD, **change), ranks=(1, 2, 7), inits=init_variance.STARTS, sigma=0.5)  # type: ignore[arg-type]
+    return init_variance.film(init_variance.init_variance(sizes, ODD.d_in))
+
+
+def init_alignment_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    run = train(init_alignment.alignment_sweep(e, (1, 2, 7), seeds=2), records=2)
+    return init_alignment.film(init_alignment.init_alignment(run, e.init))
+
+
+def init_ab_film(**change: object) -> Film:
+    sweeps = init_ab.ab_sweeps(replace(ODD, **change), (5, 7), seeds=2)  # type: ignore[arg-type]
+    return init_ab.film(init_ab.init_ab(tuple(train(sweep, records=7) for sweep in sweeps)))
+
+
 def map_film(**change: object) -> Film:
     e = replace(ODD, **change)  # type: ignore[arg-type]
     x, y = phase_map.axes(e, "learning_rates", 5)
@@ -228,6 +274,13 @@ FILMS: dict[str, Callable[..., Film]] = {
     "variant_race": variant_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,
+    "alpha_identity": alpha_film,
+    "first_update": first_update_film,
+    "init_race": init_race_film,
+    "init_ab": init_ab_film,
+    "init_alignment": init_alignment_film,
+    "init_variance": init_variance_film,
+    "fixed_rate": fixed_rate_film,
 }
 
 

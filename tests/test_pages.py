@@ -7,11 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
-WORKED = ("follow", "mistake")  # numbers, no player
 FILES = ("inspector", "two_adapters", "extract")  # files are shown, no experiment: tests/test_file_pages.py
-PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *FILES)]
 WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
-PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in WORKED]
+PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *FILES)]
 FIRST = {
     "machine": ("rank", "init", "frozen", "optimizer", "lr"),
     "bottleneck": ("rank", "d_in", "condition", "spectrum"),

@@ -30,19 +30,10 @@ from lora_viz.run import Run
 from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
+from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     adapter_pair,
     adapter_report,
-    bottleneck,
-    gradient_flow,
-    layer_flow,
-    merge_check,
-    phase_map,
-    rank_error,
-    weight_change,
-)
-from lora_viz.variants import VARIANTS
-from lora_viz.views import (
     alpha_identity,
     autoencoder,
     bottleneck,
@@ -67,6 +58,7 @@ from lora_viz.views import (
     storage,
     truncation,
     variant_race,
+    weight_change,
 )
 from lora_viz.worked import parse_matrix
 
@@ -234,10 +226,6 @@ def change_film(**change: object) -> Film:
     return weight_change.film(weight_change.weight_change(changes(("base", "tuned"), base, tuned)), rank=3)
 
 
-FILMS: dict[str, Callable[..., Film]] = {
-    "adapter_pair": pair_film,
-    "weight_change": change_film,
-    "adapter_report": adapter_film,
 def variant_film(**change: object) -> Film:
     e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
     run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
@@ -257,6 +245,9 @@ def quantised_film(**change: object) -> Film:
 
 
 FILMS: dict[str, Callable[..., Film]] = {
+    "adapter_pair": pair_film,
+    "weight_change": change_film,
+    "adapter_report": adapter_film,
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
     "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),

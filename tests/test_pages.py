@@ -7,9 +7,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
+FILES = ("inspector", "two_adapters", "extract")  # files are shown, no experiment: tests/test_file_pages.py
 WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
 STILL = ("budget", "config_card", "cost", "literature", "transformer")  # computed from shapes or told: no run, no seed
 PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *STILL)]
+PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *FILES)]
 FIRST = {
     "machine": ("rank", "init", "frozen", "optimizer", "lr"),
     "bottleneck": ("rank", "d_in", "condition", "spectrum"),

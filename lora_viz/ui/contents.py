@@ -61,5 +61,8 @@ PAGES: dict[str, dict[str, str]] = {
         "config_card": "Key parameters",
         "transformer": "Transformer",
         "literature": "Literature",
+        "inspector": "Adapter inspector",
+        "two_adapters": "Two adapters",
+        "extract": "Extract a LoRA",
     },
 }

@@ -15,6 +15,11 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.adapters.compare import compare
+from lora_viz.adapters.extract import changes
+from lora_viz.adapters.opening import Opened, open_adapter, open_weights
+from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
+from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.allocation import allocate
 from lora_viz.counting import count_layer
 from lora_viz.experiment import CHOICES, Experiment, Sweep
@@ -28,6 +33,8 @@ from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
+    adapter_pair,
+    adapter_report,
     alpha_identity,
     autoencoder,
     balance,
@@ -63,6 +70,7 @@ from lora_viz.views import (
     truncation,
     variant_race,
     wake_up,
+    weight_change,
 )
 from lora_viz.worked import parse_matrix
 
@@ -239,6 +247,40 @@ def map_film(**change: object) -> Film:
     return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
 
 
+def adapter_file(run: Run) -> tuple[Opened, Report]:
+    """A run's last factors as an adapter file, one module an adapter, opened and measured."""
+    tensors = {
+        f"net.{i}.q.lora_{name}.weight": pack(factor[i][-1], "F32")
+        for i in range(len(run.sweep))
+        for name, factor in (("A", run.A), ("B", run.B))
+    }
+    opened = open_adapter("run", write_safetensors(tensors), b'{"lora_alpha": 5}')
+    return opened, inspect_adapter(opened)
+
+
+def adapter_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(1, 3, 5), init_seed=(0, 1)), records=2)  # type: ignore[arg-type]
+    opened, report = adapter_file(run)
+    noise = tuple(noise_floor(opened.weights, module) for module in report.modules)
+    return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
+
+
+def pair_film(**change: object) -> Film:
+    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
+    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
+
+
+def change_film(**change: object) -> Film:
+    run = train(Sweep((replace(ODD, **change),)), records=2)  # type: ignore[arg-type]
+    W, delta = run.task.base_weight, run.delta_weight()[-1]
+    delta = delta if delta.any() else delta + 1e-9  # a run that learnt nothing leaves no difference to look at
+    base, tuned = (
+        open_weights("w", write_safetensors({"a.weight": pack(m, "F64"), "b.weight": pack(2 * m[:3], "F64")}))
+        for m in (W, W + delta)
+    )
+    return weight_change.film(weight_change.weight_change(changes(("base", "tuned"), base, tuned)), rank=3)
+
+
 def variant_film(**change: object) -> Film:
     e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
     run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
@@ -301,6 +343,9 @@ def overlap_film(**change: object) -> Film:
 
 
 FILMS: dict[str, Callable[..., Film]] = {
+    "adapter_pair": pair_film,
+    "weight_change": change_film,
+    "adapter_report": adapter_film,
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
     "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),

@@ -17,7 +17,9 @@ from lora_viz.film import Film, HeatMap
 from lora_viz.style import number
 from tests.browser import FLAGS, ROOT, chromium, served
 
-LESSONS = ("bottleneck", "rank", "gradient_flow", "merge")
+WORKED = ("follow", "mistake")  # numbers, no player
+HOME = "machine"
+LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in (*WORKED, HOME))
 PAGES = ("", *LESSONS)
 PLAYER = Path(ROOT / "lora_viz" / "ui" / "player")
 Open = Callable[..., Page]
@@ -72,6 +74,12 @@ def _local(url: str, address: str) -> bool:
 
 def player(page: Page) -> Locator:
     return page.locator(".player")
+
+
+def go(page: Page, section: str, title: str) -> None:
+    """Open a page by the menu, as a visitor does."""
+    page.get_by_test_id("stTopNav").get_by_role("button", name=section, exact=True).click()
+    page.get_by_role("menuitem", name=title, exact=True).click()
 
 
 def frame(page: Page) -> int:
@@ -230,10 +238,10 @@ def test_a_lesson_is_found_as_it_was_left(open_page: Open) -> None:
     expect(player(page)).not_to_have_attribute("data-run", default)
     expect(page).to_have_url(re.compile("noise=0.3"))
     left = run(page)
-    page.get_by_role("link", name="Gradient flow").click()
+    go(page, "Lessons", "Gradient flow")
     expect(page.get_by_role("heading", name="Gradient flow: who moves first?")).to_be_visible()
     expect(page).not_to_have_url(re.compile("noise"))
-    page.get_by_role("link", name="Rank", exact=True).click()
+    go(page, "Lessons", "Rank")
     expect(player(page)).to_have_attribute("data-run", left, timeout=15_000)
     expect(page).to_have_url(re.compile("noise=0.3"))
 
@@ -243,9 +251,10 @@ def test_a_deep_link_may_be_the_first_visit_of_all(browser: Browser) -> None:
         page = browser.new_page()
         page.goto(f"{fresh}/rank")
         expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
-        page.get_by_role("link", name="Merge").click()
+        go(page, "Lessons", "Merge")
         expect(page.get_by_role("heading", name="Merge: is it the same?")).to_be_visible(timeout=15_000)
-        expect(page.get_by_role("link", name="The machine")).to_be_visible()
+        go(page, "Start", "The machine")
+        expect(page.get_by_role("heading", name="What happens inside one LoRA layer?")).to_be_visible(timeout=15_000)
         page.close()
 
 
@@ -537,7 +546,7 @@ def test_the_browsers_layer_is_pythons(blank: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
-@pytest.mark.parametrize("path", ["follow", "mistake"])
+@pytest.mark.parametrize("path", WORKED)
 def test_a_worked_example_is_readable(
     browser: Browser, address: str, path: str, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
@@ -562,3 +571,48 @@ def test_a_mistake_is_marked_and_revealed(browser: Browser, address: str) -> Non
     expect(page.get_by_text("1 of 8 entries are wrong; you marked 1 of them.")).to_be_visible()
     expect(page.get_by_text("2.21413629")).to_be_visible()
     page.close()
+
+
+@pytest.fixture(scope="module")
+def every_panel() -> Iterator[str]:
+    with served(ROOT / "tests" / "every_panel.py") as url:
+        yield url
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_curves_and_fields_are_drawn_read_and_picked(
+    browser: Browser, every_panel: str, scheme: Literal["light", "dark"]
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=scheme)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(every_panel)
+    expect(player(page)).to_have_attribute("data-frame", "0", timeout=30_000)
+    curves, field = player(page).locator("canvas").all()
+    before = picture(page)
+    page.keyboard.press("ArrowRight")
+    expect(player(page)).to_have_attribute("data-frame", "1")
+    assert all(now != then for now, then in zip(picture(page), before, strict=True)), "both follow the playhead"
+
+    assert "trained from 2 to 0.00781" in (curves.get_attribute("aria-label") or "")
+    box = curves.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] - 24, box["y"] + box["height"] / 2)
+    expect(player(page).locator(".tip")).to_have_text("rank r 256: trained 0.00781, floor 0")
+
+    field.focus()
+    page.keyboard.press("ArrowRight")
+    expect(player(page).locator(".tip")).to_have_text("lr 1e-5, rank 2: 503, slow")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowUp")
+    expect(player(page).locator(".tip")).to_have_text("lr 1e-6, rank 3: 604, slow")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("asked for")).to_contain_text("(6, 3)")
+    box = field.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] - 12, box["y"] + 70)
+    expect(page.get_by_text("asked for")).to_contain_text("(6, 10)")
+    expect(player(page)).to_have_attribute("data-frame", "1")
+    context.close()
+    assert not complaints

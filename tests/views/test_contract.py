@@ -16,7 +16,7 @@ import pytest
 
 import lora_viz.views
 from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.film import Bars, Cloud, Film, HeatMap, Lines, Machine, Panel, Readout
+from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
@@ -153,6 +153,28 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                     known = np.isfinite(series.y)
                     assert (series.low <= series.y)[known].all() and (series.y <= series.high)[known].all()
             colours += [s.colour for s in panel.series] + [m.colour for m in panel.marks]
+        case Curves():
+            assert panel.series and panel.x_label and panel.y_label
+            assert panel.x.ndim == 1 and (np.diff(panel.x) > 0).all()
+            for curve in panel.series:
+                moves_or_stands(curve.y, 1, curve.name)
+                assert curve.y.shape[-1] == len(panel.x)
+                assert (curve.low is None) == (curve.high is None)
+                if curve.low is not None and curve.high is not None:
+                    assert curve.low.shape == curve.high.shape == curve.y.shape
+                    known = np.isfinite(curve.y)
+                    assert (curve.low <= curve.y)[known].all() and (curve.y <= curve.high)[known].all()
+            colours += [s.colour for s in panel.series] + [m.colour for m in panel.marks]
+        case Field():
+            moves_or_stands(panel.values, 2, "values")
+            m, n = panel.values.shape[-2:]
+            assert (len(panel.y_labels), len(panel.x_labels)) == (m, n)
+            assert panel.x_title and panel.y_title
+            assert panel.chosen is None or (0 <= panel.chosen[0] < m and 0 <= panel.chosen[1] < n)
+            if panel.regions is not None:
+                moves_or_stands(panel.regions, 2, "regions")
+                assert panel.regions.shape[-2:] == (m, n)
+                assert ((panel.regions >= 0) & (panel.regions < len(panel.region_names))).all()
         case HeatMap():
             moves_or_stands(panel.values, 2, "values")
             assert np.shape(panel.limit) in ((), (frames,))

@@ -56,7 +56,7 @@ function readTheme(s) {
   const dark = 0.3 * r + 0.59 * g + 0.11 * b < 128;
   const name = dark ? "dark" : "light";
   s.theme = {
-    ...s.colours.identity[name], diverging: s.colours.diverging[name].map(rgb), paper: text, paperText: paper(s),
+    ...s.colours.identity[name], diverging: s.colours.diverging[name].map(rgb), sequential: s.colours.sequential.map(rgb), paper: text, paperText: paper(s),
     grid: dark ? "#2c3442" : "#e3e7ed", strip: dark ? "#202733" : "#eef1f5", font: getComputedStyle(s.root).fontFamily,
   };
   for (const p of s.panels) p.cache.frame = null;
@@ -130,6 +130,8 @@ function pointer(s, p) {
     p.canvas.setPointerCapture(event.pointerId);
     if (kind.press) { pause(s); if (kind.press(p.panel, held[0], held[1], s.t, p.cache, (...to) => ask(s, p, ...to))) draw(s); }
     if (kind.scrub) { pause(s); seek(s, kind.scrub(p.panel, held[0], s.film, p.cache) ?? s.t); }
+    const cell = p.panel.picks && kind.cell(p.panel, ...held, p.cache);
+    if (cell) { held = null; s.pick(...cell); }
   });
   p.canvas.addEventListener("pointermove", (event) => {
     const at = place(event);
@@ -143,7 +145,7 @@ function pointer(s, p) {
   if (kind.key) {
     p.canvas.tabIndex = 0;
     p.canvas.addEventListener("keydown", (event) => {
-      const text = kind.key(p.panel, event, s.t, p.cache, (...to) => ask(s, p, ...to));
+      const text = kind.key(p.panel, event, s.t, p.cache, (...to) => (p.panel.picks ? s.pick(...to) : ask(s, p, ...to)));
       if (text === null) return;
       event.preventDefault();
       p.hover = [16, 16];
@@ -155,6 +157,7 @@ function pointer(s, p) {
   p.canvas.addEventListener("pointercancel", () => { held = null; });
   p.canvas.addEventListener("pointerleave", () => { p.hover = null; tip(s, p, null); if (kind.leave) { kind.leave(p.cache); drawOne(s, p); } });
   if (p.panel.kind === "lines") p.canvas.style.cursor = "ew-resize";
+  if (p.panel.picks) p.canvas.style.cursor = "pointer";
   if (p.panel.kind === "cloud" && p.panel.dimension === 3) p.canvas.style.cursor = "grab";
 }
 
@@ -354,7 +357,8 @@ function label(s) {
   s.root.dataset.playing = s.playing;
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const s = players.get(parentElement) || mount(parentElement);
+  s.pick = (row, column) => setTriggerValue("picked", { row, column });
   if (data && data.length) take(s, data);
 }

@@ -1,4 +1,4 @@
-"""Regenerates lora_viz/data/digits.npz from scikit-learn's copy of the UCI digits; the app itself needs no scikit-learn.
+"""Regenerates lora_viz/data/digits.npz from scikit-learn's copy of the UCI digits; the app needs no scikit-learn.
 
     python3 -m venv /tmp/digits && /tmp/digits/bin/pip install scikit-learn
     /tmp/digits/bin/python docs/make_digits.py

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -35,10 +36,10 @@ class _Layer(nn.Module):
 
     def forward(self, x: Float[Tensor, "n t d"], mask: Bool[Tensor, "n 1 1 t"]) -> Float[Tensor, "n t d"]:
         n, t, d = x.shape
-        part = self.attention["self"]
+        part: Any = self.attention["self"]
         q, k, v = (part[name](x).view(n, t, self.heads, -1).transpose(1, 2) for name in ("query", "key", "value"))
         mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        out = self.attention["output"]
+        out: Any = self.attention["output"]
         x = out["LayerNorm"](x + out["dense"](mixed.transpose(1, 2).reshape(n, t, d)))
         inner = nn.functional.gelu(self.intermediate["dense"](x))
         return self.output["LayerNorm"](x + self.output["dense"](inner))
@@ -79,11 +80,13 @@ class Encoder(nn.Module):
 
     @property
     def layers(self) -> nn.ModuleList:
-        return self.encoder["layer"]
+        found = self.encoder["layer"]
+        assert isinstance(found, nn.ModuleList)
+        return found
 
     def embed(self, ids: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
         """Tokens, their places and kind 0, added and normalised: what the first layer reads."""
-        part = self.embeddings
+        part: Any = self.embeddings
         found = part["word_embeddings"](ids) + part["position_embeddings"].weight[: ids.shape[1]]
         return part["LayerNorm"](found + part["token_type_embeddings"].weight[0])
 
@@ -186,7 +189,8 @@ def attach_lora(
     generator = torch.Generator().manual_seed(seed)
     adapters: dict[str, LoRALinear] = {}
     for i in range(first, len(encoder.layers)):
-        part = encoder.layers[i].attention["self"]
+        part: Any = encoder.layers[i].attention
+        part = part["self"]
         for name in names:
             layer = LoRALinear(part[name], rank=rank, alpha=alpha)
             nn.init.kaiming_uniform_(layer.lora_A, a=math.sqrt(5), generator=generator)

@@ -8,7 +8,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     "lora_viz.experiment": 0,
+    "lora_viz.progress": 0,
     "lora_viz.run": 1,
+    "lora_viz.digits": 1,
     "lora_viz.spectra": 1,
     "lora_viz.style": 1,
     "lora_viz.film": 1,
@@ -18,6 +20,10 @@ FLOORS = {
     "lora_viz.tasks": 2,
     "lora_viz.optim": 2,
     "lora_viz.stack": 2,
+    "lora_viz.mlp": 2,
+    "lora_viz.encoder": 2,
+    "lora_viz.networks": 3,
+    "lora_viz.words": 3,
     "lora_viz.training": 3,
     "lora_viz.merging": 3,
     "lora_viz.views": 4,

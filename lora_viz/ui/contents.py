@@ -15,4 +15,7 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Real": {
+        "digits": "Digits",
+    },
 }

@@ -136,6 +136,13 @@ _ALL = (
         default="bfloat16",
     ),
     Control(
+        name="change",
+        label="The digits are now",
+        options=("rotated", "relabelled", "permuted", "inverted"),
+        help="By 90°; called by their successor; pixels shuffled, always alike; white for black.",
+        default="rotated",
+    ),
+    Control(
         name="error_axis",
         label="Error axis",
         options=("linear", "log"),

@@ -16,7 +16,7 @@ import pytest
 
 import lora_viz.views
 from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
+from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
@@ -209,13 +209,20 @@ def _whole_panel(panel: Panel, frames: int) -> None:
             assert all(np.isfinite(limit) and limit > 0 for limit in panel.limits)
             assert len(panel.names) == 4 and all(panel.names)
             assert np.isfinite(panel.scaling)
+        case Pictures():
+            assert panel.images.ndim == 3 and panel.images.min() >= 0 and panel.images.max() <= 1
+            assert panel.rows
+            for told in panel.rows:
+                assert len(told.text) == len(told.right) and len(told.text) in (1, frames), told.name
+                assert {len(said) for said in (*told.text, *told.right)} == {len(panel.images)}
+            colours += [told.colour for told in panel.rows]
         case Readout():
             assert panel.rows
             for row in panel.rows:
                 assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
-    if not isinstance(panel, Lines | Machine | Readout):
+    if isinstance(panel, Field | HeatMap | Bars | Cloud):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])
 

@@ -23,7 +23,9 @@ _player = st.components.v2.component(
     "lora_player",
     html=_read("player.html"),
     css=_read("player.css"),
-    js="\n".join(_read(name) for name in ("decode.js", "panels.js", "curves.js", "machine.js", "player.js")),
+    js="\n".join(
+        _read(name) for name in ("decode.js", "panels.js", "curves.js", "pictures.js", "machine.js", "player.js")
+    ),
 )
 
 

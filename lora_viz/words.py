@@ -13,10 +13,26 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from lora_viz.encoder import Encoder, WordPieces, pooled
+from lora_viz.encoder import MINILM_SHA256, Encoder, WordPieces, attach_lora, load_encoder, pooled
+from lora_viz.experiment import ExperimentError
+from lora_viz.progress import Progress
+from lora_viz.spectra import singular_values
 from lora_viz.tasks import stream
+from lora_viz.training import use_one_thread
 
-__all__ = ["EpochReport", "Words", "fit_probe", "read_lexicon", "split_words", "train_words", "word_data"]
+__all__ = [
+    "EpochReport",
+    "LowerHalf",
+    "Words",
+    "WordsRun",
+    "accuracy",
+    "adapt_words",
+    "fit_probe",
+    "read_lexicon",
+    "split_words",
+    "train_words",
+    "word_data",
+]
 
 
 class Words(NamedTuple):
@@ -179,3 +195,72 @@ def _logistic(x: Tensor, labels: Tensor, penalty: float) -> Tensor:
 
 def _right(w: Tensor, x: Tensor, labels: Tensor) -> float:
     return float((((x @ w[:-1] + w[-1]) > 0) == (labels > 0)).double().mean())
+
+
+class WordsRun(NamedTuple):
+    """What became of it? Test accuracy of the probe and after each epoch, and the spectrum of every adapter's ΔW."""
+
+    probe: float
+    accuracy: tuple[float, ...]
+    trainable: int
+    names: tuple[str, ...]
+    sigma: Float[np.ndarray, "n r"]
+    train: int
+    test: int
+
+
+def adapt_words(
+    folder: Path,
+    lexicon: list[tuple[str, bool]],
+    *,
+    rank: int,
+    last_layers: int = 2,
+    train: int = 1000,
+    test: int = 400,
+    epochs: int = 3,
+    lr: float = 2e-3,
+    seed: int = 0,
+    sha256: str = MINILM_SHA256,
+) -> Iterator[Progress | WordsRun]:
+    """Adapt query and value of an encoder's last layers to rated words: progress first, the run last.
+
+    The layers below are frozen, so their output is computed once. Raises ExperimentError.
+    """
+    use_one_thread()
+    encoder, tokens = load_encoder(folder, sha256=sha256)
+    if not 1 <= last_layers <= len(encoder.layers):
+        raise ExperimentError(
+            f"last_layers={last_layers} is not possible: this encoder allows 1 to {len(encoder.layers)}."
+        )
+    first = len(encoder.layers) - last_layers
+    sides = [word_data(tokens, side) for side in split_words(lexicon, train=train, test=test, seed=seed)]
+    yield Progress(0.02, "words cut into tokens")
+    features = [LowerHalf(encoder, side, 0).everything() for side in sides]
+    probe = fit_probe(features[0], sides[0].labels, features[1], sides[1].labels)
+    yield Progress(0.2, f"frozen features alone {100 * probe:.1f} %")
+    adapters = attach_lora(encoder, rank=rank, alpha=2.0 * rank, seed=seed, first=first)
+    torch.manual_seed(seed)
+    head = nn.Linear(encoder.width, 2)
+    groups: list[dict[str, object]] = [
+        {"params": [p for a in adapters.values() for p in (a.lora_A, a.lora_B)], "lr": lr},
+        {"params": list(head.parameters()), "lr": 1e-3},
+    ]
+    reached: list[float] = []
+    for report in train_words(
+        encoder, head, sides[0], sides[1], groups, epochs=epochs, seed=seed, first=first, chunk=2
+    ):
+        if report.accuracy is not None:
+            reached.append(report.accuracy)
+        said = f"loss {report.loss:.3f}" + (f", test {100 * reached[-1]:.1f} %" if reached else "")
+        yield Progress(0.2 + 0.8 * report.share, said)
+    factors = [(a.lora_A.detach().double().numpy(), a.lora_B.detach().double().numpy()) for a in adapters.values()]
+    scaling = next(iter(adapters.values())).scaling
+    yield WordsRun(
+        probe=probe,
+        accuracy=tuple(reached),
+        trainable=sum(A.size + B.size for A, B in factors) + sum(p.numel() for p in head.parameters()),
+        names=tuple(adapters),
+        sigma=np.stack([singular_values(A=A, B=B, scaling=scaling) for A, B in factors]),
+        train=len(sides[0].labels),
+        test=len(sides[1].labels),
+    )

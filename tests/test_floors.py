@@ -11,6 +11,7 @@ FLOORS = {
     "lora_viz.progress": 0,
     "lora_viz.run": 1,
     "lora_viz.digits": 1,
+    "lora_viz.evidence": 1,
     "lora_viz.spectra": 1,
     "lora_viz.style": 1,
     "lora_viz.film": 1,

@@ -1,4 +1,4 @@
-"""Real digits and the networks that learn them: the data is what it says, a run is whole, the exact answers are exact."""
+"""Real digits and the networks that learn them: data as it says, a run that is whole, exact answers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,10 +17,7 @@ FEW = DigitsExperiment(members=2, steps=20, seed=3)
 
 
 def last(work: Iterator[Any]) -> Any:
-    item = None
-    for item in work:
-        pass
-    return item
+    return list(work)[-1]
 
 
 @pytest.fixture(scope="module")

@@ -17,5 +17,6 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "Real": {
         "digits": "Digits",
+        "minilm": "A real transformer",
     },
 }

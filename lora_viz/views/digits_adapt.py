@@ -203,7 +203,9 @@ def film(record: DigitsAdapt) -> Film:
                         )
                         for name in ("r=1", "r=4", "r=16", "full")
                     ),
-                    Curve(name="exact", colour="ink", y=np.where(record.exact > 1e-6, record.exact, np.nan), dash="dash"),
+                    Curve(
+                        name="exact", colour="ink", y=np.where(record.exact > 1e-6, record.exact, np.nan), dash="dash"
+                    ),
                 ),
             ),
             Pictures(

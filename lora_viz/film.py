@@ -114,7 +114,8 @@ class Curves:
 class Field:
     """A map of numbers, (m, n) or (T, m, n), over two labelled axes, row 0 at the bottom; NaN is hatched.
 
-    Colours run from the least to the largest value of the whole film, both printed. ``regions`` names the region of
+    Colours run from the least to the largest value of the whole film, or between ``limits``, both printed; what lies
+    beyond a limit has its colour. ``regions`` names the region of
     each cell by its place in ``region_names``; borders are drawn between them. ``chosen`` (row, column) is outlined.
     Where it ``picks``, a click or Enter asks the page for that cell.
     """
@@ -127,6 +128,7 @@ class Field:
     y_title: str
     colour: str = "ink"
     scale: Literal["linear", "log"] = "linear"
+    limits: tuple[float, float] | None = None
     regions: Array | None = None
     region_names: tuple[str, ...] = ()
     chosen: tuple[int, int] | None = None
@@ -134,6 +136,7 @@ class Field:
     caption: tuple[str, ...] = ()
     span: int = 6
     row: int = 0
+    tall: int = 1
     kind: str = "field"
 
 

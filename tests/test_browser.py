@@ -104,6 +104,7 @@ def picture(page: Page) -> list[str]:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, int], scheme: str) -> None:
     page = open_page(path, size=size, scheme=scheme)
+    expect(page.locator(".katex").nth(2)).to_be_attached(timeout=30_000)
     bar = player(page).locator(".bar").bounding_box()
     assert bar is not None
     assert bar["y"] + bar["height"] <= size[1], "title, controls, picture and transport stand on one screen"
@@ -114,7 +115,6 @@ def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, i
     assert font >= size[0] / 90, "readable from the back row"
     assert len(set(picture(page))) == len(boxes), "no two pictures alike, so none empty"
     assert page.locator(".katex-error").count() == 0
-    assert page.locator(".katex").count() > 2
 
 
 @pytest.mark.parametrize("path", LESSONS)
@@ -571,6 +571,54 @@ def test_a_mistake_is_marked_and_revealed(browser: Browser, address: str) -> Non
     expect(page.get_by_text("1 of 8 entries are wrong; you marked 1 of them.")).to_be_visible()
     expect(page.get_by_text("2.21413629")).to_be_visible()
     page.close()
+
+
+def test_a_click_on_the_map_opens_that_run(open_page: Open) -> None:
+    page = open_page("phase_map")
+    expect(page.get_by_text("Refining")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_text("The chosen adapter").first).to_contain_text("is good")
+    field = player(page).locator("canvas").first
+    box = field.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] - 20, box["y"] + 90)
+    expect(page.get_by_text("The chosen adapter").first).to_contain_text("diverged after step", timeout=15_000)
+    expect(page).to_have_url(re.compile("map_row=[89]"))
+
+
+def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
+    page = open_page("gradient_flow?lr=0.05&seed=3&init=A_zero")
+    page.keyboard.press("Home")
+    for _ in range(7):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Share").click()
+    dialog = page.get_by_role("dialog")
+    link = dialog.locator("code").first.inner_text()
+    for part in ("lr=0.05", "seed=3", "init=A_zero", "rank=4", "optimizer=sgd", "at=7"):
+        assert part in link, "every setting, those at their defaults too"
+    assert "controls=" not in link
+    code = dialog.get_by_role("img", name="QR code of the link").bounding_box()
+    assert code is not None and code["width"] > 300, "to be read across a room"
+    other = open_page(link.partition("/gradient_flow")[1][1:] + link.partition("/gradient_flow")[2])
+    assert run(other) == run(page)
+    assert frame(other) == frame(page) == 7
+    assert picture(other) == picture(page)
+
+    dialog.get_by_role("button", name="lr", exact=True).click()
+    expect(dialog.locator("code").first).to_contain_text("controls=")
+    short = dialog.locator("code").first.inner_text()
+    assert "lr" not in short.partition("controls=")[2].split("&")[0].split("%2C")
+    third = open_page(short.partition("/gradient_flow")[1][1:] + short.partition("/gradient_flow")[2])
+    assert run(third) == run(page)
+    expect(third.locator(".st-key-init")).to_be_visible()
+    expect(third.locator(".st-key-lr")).to_have_count(0)
+
+
+def test_an_embedded_lesson_has_no_menu(open_page: Open) -> None:
+    page = open_page("rank?embed=true&controls=none")
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    bar = player(page).locator(".bar").bounding_box()
+    assert bar is not None and bar["y"] + bar["height"] <= 720
+    assert bar["width"] > 1100, "without controls the picture has the whole width"
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ FIRST = {
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 
 
@@ -80,6 +81,8 @@ def test_new_seed_is_its_own_button(path: Path) -> None:
         ("gradient_flow", {"seed": "-1"}, "seed=-1 is not possible: allowed is 0 to 9999. Shown is 0."),
         ("merge", {"weights_dtype": "int4"}, "weights_dtype=int4 is not possible in this lesson: allowed is float64,"),
         ("merge", {"rank": "<script>alert(1)</script>"}, "rank=<script>alert(1)</script> is not possible in this"),
+        ("phase_map", {"map_row": "up"}, "map_row=up is not possible in this lesson: allowed is 0 to 99. Shown is 45."),
+        ("phase_map", {"map_row": "nan"}, "map_row=nan is not possible in this lesson: allowed is 0 to 99."),
         ("machine", {"rank": "8"}, "rank=8 is not possible in this lesson: allowed is 1 to 4. Shown is 2."),
     ],
 )
@@ -88,6 +91,38 @@ def test_a_bad_url_opens_with_one_sentence(name: str, query: dict[str, str], sen
     assert len(at.warning) == 1
     assert at.warning[0].value.startswith(sentence)
     assert "What you saw." in words(at)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_a_hostile_link_opens_with_defaults_and_a_sentence(path: Path) -> None:
+    usual = words(opened(path.stem))
+    query = {"<script>alert(1)</script>": "1", **{f"x{i}": "y" * 50 for i in range(200)}}
+    at = opened(path.stem, **query)
+    assert [w.value for w in at.warning] == [
+        "<script>alert(1)</script> and 200 more in the link is no setting of this lesson: it is left out."
+    ]
+    assert words(at) == usual
+
+
+def test_a_lesson_link_leaves_only_its_controls() -> None:
+    at = opened("rank", controls="noise,seed", target_rank="5", noise="0.3")
+    keys = {w.key for w in (*at.button_group, *at.select_slider, *at.number_input)}
+    assert keys == {"noise", "seed"}
+    assert not at.warning
+    assert words(at) == words(opened("rank", target_rank="5", noise="0.3")), "a hidden control still counts"
+    at.select_slider(key="noise").set_value(0.0).run()
+    assert words(at) == words(opened("rank", target_rank="5", noise="0"))
+    bare = opened("rank", controls="none", seed="3")
+    assert not (*bare.button_group, *bare.select_slider, *bare.number_input, *bare.expander[:-1])
+    assert words(bare) == words(opened("rank", seed="3")), "a read-out never goes with a control"
+    wrong = opened("rank", controls="noise,magic")
+    assert wrong.warning[0].value.startswith("controls=magic is no control of this lesson: allowed are none, alpha,")
+
+
+@pytest.mark.parametrize("given", ["x", "nan", "1e999", "<script>"])
+def test_a_playhead_that_is_no_number_is_said(given: str) -> None:
+    at = opened("gradient_flow", at=given)
+    assert [w.value for w in at.warning] == [f"at={given} is no place on the axis: allowed is 0 to 200."]
 
 
 def test_a_link_may_ask_for_a_number_between_the_marks() -> None:
@@ -120,6 +155,13 @@ def test_rank_fails_honestly() -> None:
     assert "The target has full rank" in words(opened("rank", task="full_rank"))
     assert "beyond it the adapter fits the noise" in words(opened("rank"))
     assert "SVD's cut is not the best" in words(opened("rank", condition="100"))
+
+
+def test_a_map_is_read_at_the_cell_that_a_link_names() -> None:
+    at = opened("phase_map", map_row="95", map_column="95")
+    assert "diverged after step" in words(at)
+    assert "is good" in words(opened("phase_map"))
+    assert "is dead" in words(opened("phase_map", init="both_zero"))
 
 
 def test_the_still_figure_is_drawn_on_demand() -> None:

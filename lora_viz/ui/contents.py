@@ -18,5 +18,7 @@ PAGES: dict[str, dict[str, str]] = {
     "Real": {
         "digits": "Digits",
         "minilm": "A real transformer",
+    "Variants": {
+        "phase_map": "Phase map",
     },
 }

@@ -16,6 +16,7 @@ from lora_viz.film import Film
 from lora_viz.ui.asking import Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
+from lora_viz.ui.sharing import frame_of, offer_link
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 
@@ -25,6 +26,12 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] h1 { font-size: 2.1rem; padding: 0; }
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 @media (min-width: 1600px) { html { font-size: 22px; } }
+</style>"""
+# In somebody else's page there is one lesson and no menu.
+_EMBEDDED = """<style>
+[data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding-top: 0.6rem; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; }
 </style>"""
 
 
@@ -37,31 +44,39 @@ def open_lesson(
     more: tuple[Control, ...],
 ) -> tuple[Asked, DeltaGenerator]:
     """Draw title, claim and controls; answer with what was asked for and the place for the picture."""
-    st.html(_STYLE)
-    st.title(title, anchor=False)
-    st.markdown(claim)
+    _open(title, claim)
     said = st.container()
-    left, right = st.columns([1, 4.4], gap="medium")
+    bare = st.query_params.get("controls") == "none"
+    left, right = st.columns([1, 4.4], gap="medium") if not bare else (st.container(), st.container())
     with left:
         asked = ask(title, default, first, more)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
+    st.session_state["link"] = asked.link
     return asked, right
+
+
+def _open(title: str, claim: str) -> None:
+    st.html(_STYLE)
+    if st.context.is_embedded:
+        st.html(_EMBEDDED)
+    st.title(title, anchor=False)
+    st.markdown(claim)
 
 
 def open_worked(title: str, claim: str) -> tuple[DeltaGenerator, DeltaGenerator]:
     """Draw title and claim of a worked example; answer with the places for the controls and for the numbers."""
-    st.html(_STYLE)
-    st.title(title, anchor=False)
-    st.markdown(claim)
+    _open(title, claim)
     left, right = st.columns([1, 4.4], gap="medium")
     return left, right
 
 
-def show_film(where: DeltaGenerator, film: Film, takeaway: str) -> None:
-    """The moving picture, and below it what was seen."""
+def show_film(
+    where: DeltaGenerator, film: Film, takeaway: str, *, on_pick: Callable[[int, int], None] | None = None
+) -> None:
+    """The moving picture, and below it what was seen; ``on_pick`` hears which cell of a map was asked for."""
     with where:
-        play(film)
+        play(film, at=frame_of(film), on_pick=on_pick, on_share=lambda at: offer_link(at, st.session_state["link"]))
         st.markdown(f"**What you saw.** {takeaway}")
 
 

@@ -21,7 +21,7 @@ from lora_viz.merging import merge_report
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, rank_error
+from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_error
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -99,11 +99,19 @@ def layer_film(**change: object) -> Film:
     return layer_flow.film(layer_flow.layer_flow(run))
 
 
+def map_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    x, y = phase_map.axes(e, "learning_rates", 5)
+    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17),)
+    return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,
     "merge_check": merge_film,
+    "phase_map": map_film,
     "layer_flow": layer_film,
 }
 

@@ -29,10 +29,18 @@ _player = st.components.v2.component(
 )
 
 
-def play(film: Film, *, key: str = "player", on_pick: Callable[[int, int], None] | None = None) -> None:
+def play(
+    film: Film,
+    *,
+    key: str = "player",
+    at: int | None = None,
+    on_pick: Callable[[int, int], None] | None = None,
+    on_share: Callable[[float], None] | None = None,
+) -> None:
     """Show a film: play, pause, step, scrub and speed happen in the browser from here on.
 
-    ``on_pick(row, column)`` is called where a cell of a ``Field`` that picks was asked for.
+    ``at`` is the frame that is seen first, if not the film's own. ``on_pick(row, column)`` is called where a cell of a
+    ``Field`` that picks was asked for, ``on_share(value)`` with the playhead's place where the picture is to be shared.
     """
 
     def picked() -> None:
@@ -41,4 +49,11 @@ def play(film: Film, *, key: str = "player", on_pick: Callable[[int, int], None]
             on_pick(int(asked["row"]), int(asked["column"]))
 
     colours = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}
-    _player(key=key, data=film.to_bytes(colours=colours), on_picked_change=picked)
+    asked = _player(
+        key=key,
+        data=film.to_bytes(colours=colours, at=at, shares=on_share is not None),
+        on_picked_change=picked,
+        on_shared_change=lambda: None,
+    )
+    if on_share is not None and asked.shared is not None:
+        on_share(float(asked.shared))

@@ -148,11 +148,14 @@ function fieldFrame(panel, box, theme, g) {
   let low = Infinity, high = -Infinity;
   for (const v of panel.values.data) if (Number.isFinite(v) && (panel.scale !== "log" || v > 0)) { low = Math.min(low, v); high = Math.max(high, v); }
   if (!Number.isFinite(low)) { low = panel.scale === "log" ? 0.1 : 0; high = 1; }
+  const least = low, most = high;
+  if (panel.limits) [low, high] = panel.limits;
   g.font = `${f}px ${theme.font}`;
   const left = Math.max(0, ...panel.y_labels.map((l) => g.measureText(l).width)) + 10;
   const top = box.font * 1.08 + 12 + f * 1.3, bottom = f * (panel.caption.length ? 5.7 : 4.3);
   const width = Math.max(20, box.width - left - 4), height = Math.max(20, box.height - top - bottom);
-  return { m, n, left, top, width, height, low, high, cw: width / n, ch: height / m, f };
+  const ends = [`${least < low ? "≤ " : ""}${format(low)}`, `${most > high ? "≥ " : ""}${format(high)}`];
+  return { m, n, left, top, width, height, low, high, ends, cw: width / n, ch: height / m, f };
 }
 
 const shareOf = (panel, frame, v) => {
@@ -203,12 +206,12 @@ const field = {
     g.textAlign = "left"; g.fillText(fit(g, `↑ ${panel.y_title}`, box.width), 2, box.font * 1.08 + 10);
     g.textAlign = "right"; g.fillText(fit(g, `${panel.x_title} →`, box.width), left + width, top + height + 6 + f * 1.15);
     // the range, printed, on its own small scale
-    const y = top + height + 8 + f * 2.3, bar = Math.min(140, width * 0.35), lowText = format(frame.low);
+    const y = top + height + 8 + f * 2.3, bar = Math.min(140, width * 0.35), [lowText, highText] = frame.ends;
     g.textAlign = "left";
     g.fillText(lowText, 2, y);
     const x0 = 2 + g.measureText(lowText).width + 6, gradient = g.createLinearGradient(x0, 0, x0 + bar, 0);
     theme.sequential.forEach((c, i) => gradient.addColorStop(i / (theme.sequential.length - 1), `rgb(${c})`));
-    g.fillText(fit(g, `${format(frame.high)}${panel.scale === "log" ? "  (log colours)" : ""}`, box.width - x0 - bar - 8), x0 + bar + 6, y);
+    g.fillText(fit(g, `${highText}${panel.scale === "log" ? "  (log colours)" : ""}`, box.width - x0 - bar - 8), x0 + bar + 6, y);
     g.fillStyle = gradient; g.fillRect(x0, y, bar, f * 0.85);
     captionLine(g, panel, t, box, theme, y + f * 1.3);
   },

@@ -15,6 +15,7 @@ function mount(host) {
   const act = {
     reset: () => { for (const p of s.panels) KINDS[p.panel.kind]?.forget?.(p.cache); seek(s, 0); },
     back: () => step(s, -1), play: () => toggle(s), forward: () => step(s, 1), end: () => seek(s, Infinity), slow: () => slowly(s),
+    share: () => { pause(s); s.share(s.film.values.data[s.t]); },
   };
   for (const [name, action] of Object.entries(act)) s.find(name).addEventListener("click", action);
   s.find("scrub").addEventListener("input", (event) => seek(s, Number(event.target.value)));
@@ -64,7 +65,7 @@ function readTheme(s) {
 }
 
 function take(s, bytes) {
-  const { film, colours, run } = decode(bytes);
+  const { film, colours, run, at, shares } = decode(bytes);
   if (run === s.run) return;
   const before = s.film, atEnd = !before || s.t >= before.values.data.length - 1, sameAxis = before && before.axis === film.axis && before.start === film.start;
   const views = s.panels.map((p) => p.cache.view);
@@ -74,17 +75,19 @@ function take(s, bytes) {
   const wasStart = before && s.t === before.start;
   s.t = sameAxis && !atEnd && !wasStart ? Math.min(s.t, length - 1) : film.start;
   const opening = !before;
+  if (opening && Number.isInteger(at)) s.t = Math.max(0, Math.min(at, length - 1)); // a link names its moment
   if (!sameAxis) pause(s);
   build(s, views);
   readTheme(s);
   s.find("scrub").max = length - 1;
   s.find("axis").textContent = film.axis;
+  s.find("share").hidden = !shares;
   s.find("slow").hidden = !film.phases.length;
   film.phase = s.slow && film.phases.length ? 1 : 0;
   arrange(s);
   draw(s);
   label(s);
-  if (opening && film.autoplay && !s.calm.matches) play(s);
+  if (opening && film.autoplay && !s.calm.matches && !Number.isInteger(at)) play(s);
 }
 
 function build(s, views) {
@@ -359,6 +362,7 @@ function label(s) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const s = players.get(parentElement) || mount(parentElement);
+  s.share = (value) => setTriggerValue("shared", value);
   s.pick = (row, column) => setTriggerValue("picked", { row, column });
   if (data && data.length) take(s, data);
 }

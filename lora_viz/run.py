@@ -40,6 +40,10 @@ class Run:
     ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter that
     diverges keeps its last finite state; ``diverged_at[i]`` is that step (−1: it never happened)
     and its loss and gradient norms are NaN from there on.
+
+    ``rest[i]``, (T or 1, d_out, d_in), is what ΔW has beyond s·B A: a start that moved the base weight, a quantised
+    base, a rescaled row. None, or no entry at all, means nothing. ``parameters[i]`` are trainable parameters other than
+    A and B, each (T, …); the gradient norms are those of all parameters on A's side and on B's, 0 where there are none.
     """
 
     sweep: Sweep
@@ -52,6 +56,8 @@ class Run:
     B: tuple[Float[np.ndarray, "T d_out _"], ...]
     diverged_at: Int[np.ndarray, "N"]
     device: str
+    rest: tuple[Float[np.ndarray, "_ d_out d_in"] | None, ...] = ()
+    parameters: tuple[dict[str, np.ndarray], ...] = ()
 
     @property
     def experiment(self) -> Experiment:
@@ -64,8 +70,10 @@ class Run:
         return int(alive[-1]) if len(alive) else 0
 
     def delta_weight(self, adapter: int = 0) -> Float[np.ndarray, "T d_out d_in"]:
-        """ΔW = s·B A at every recorded step."""
-        return self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+        """ΔW, the layer's weight minus the original one, at every recorded step: s·B A and the ``rest``."""
+        low_rank = self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+        rest = self.rest[adapter] if self.rest else None
+        return low_rank if rest is None else low_rank + rest
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,6 +23,8 @@ __all__ = [
     "TEST",
     "DigitsExperiment",
     "DigitsRun",
+    "PairExperiment",
+    "PairRun",
     "changed",
     "digit_images",
     "digit_stream",
@@ -86,6 +88,57 @@ class DigitsRun:
     truth: Int[np.ndarray, "K"]
     before: Int[np.ndarray, "K"]
     predicted: Int[np.ndarray, "T M K"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairExperiment:
+    """Which two adapters share one base? The first learns rotated digits, the ``second`` one of CHANGES. Same limits.
+
+    Each has its own first A, also where both learn the same. Raises ExperimentError.
+    """
+
+    second: str = "permuted"
+    rank: int = 3
+    alpha: float = 16.0
+    lr: float = 0.01
+    steps: int = 300
+    batch: int = 64
+    members: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        DigitsExperiment(change=self.second, alpha=self.alpha, lr=self.lr, steps=self.steps, seed=self.seed)
+        if not 1 <= self.rank <= 16:
+            raise ExperimentError(f"rank={self.rank} is out of range: allowed is 1 to 16.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairRun:
+    """What do two adapters on one base do, apart, mixed and added?
+
+    Accuracies are on (the first's digits, the second's, upright ones), one a member. ``mixed[t]`` has
+    W + (1−w)·ΔW₁ + w·ΔW₂ with w = ``weight[t]``; ``averaged[t]`` has the factors averaged instead, A and B each with
+    these weights; ``difference`` is how far its ΔW of the first layer is from the mixed one, relative to that.
+    ``grid`` (v, w) are accuracies of W + v·ΔW₁ + w·ΔW₂ at ``grid_weight``. ``A`` and ``B`` are the first layer's of
+    the first member; ``inputs`` and ``outputs`` the overlap ‖UᵀV‖²_F/r of the adapters' row spaces and column spaces.
+    ``reach`` says how hard the other adapter pushes the first's and the second's own test images, ‖ΔW_other x‖ over
+    ‖ΔW_own x‖ in the first layer.
+    """
+
+    experiment: PairExperiment
+    weight: Float[np.ndarray, "T"]
+    mixed: Float[np.ndarray, "T 3 S"]
+    averaged: Float[np.ndarray, "T 3 S"]
+    difference: Float[np.ndarray, "T S"]
+    grid_weight: Float[np.ndarray, "V"]
+    grid: Float[np.ndarray, "V V 3 S"]
+    base: Float[np.ndarray, "3 S"]
+    A: Float[np.ndarray, "2 r d"]
+    B: Float[np.ndarray, "2 h r"]
+    scaling: float
+    inputs: Float[np.ndarray, "S"]
+    outputs: Float[np.ndarray, "S"]
+    reach: Float[np.ndarray, "2 S"]
 
 
 def digit_stream(name: str, *keys: int) -> np.random.Generator:

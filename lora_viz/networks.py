@@ -19,7 +19,19 @@ from lora_viz.run import recorded_steps
 from lora_viz.spectra import singular_values
 from lora_viz.training import use_one_thread
 
-__all__ = ["HIDDEN", "adapt_digits", "first_factors", "first_networks", "pretrained", "train_together"]
+__all__ = [
+    "HIDDEN",
+    "Data",
+    "Trainer",
+    "accuracies",
+    "adapt_digits",
+    "batch_order",
+    "digits_data",
+    "first_factors",
+    "first_networks",
+    "pretrained",
+    "train_together",
+]
 
 HIDDEN = 64
 PRETRAIN_STEPS, PRETRAIN_LR = 400, 3e-3
@@ -28,7 +40,7 @@ RECORDS = 25
 SHOWN = 6
 
 
-class _Trainer:
+class Trainer:
     """Adam with a linearly decaying rate on one family of networks."""
 
     def __init__(self, family: Dense | Adapted, lr: float) -> None:
@@ -40,7 +52,7 @@ class _Trainer:
         self.rule.step(k, factor, self.family.state, self.family.gradient, self.family.state)
 
 
-class _Data(NamedTuple):
+class Data(NamedTuple):
     """Training and test images of every member, (S, n, 64), with their labels."""
 
     x: Float[Tensor, "S n 64"]
@@ -49,7 +61,8 @@ class _Data(NamedTuple):
     y_test: Int[Tensor, "S t"]
 
 
-def _data(e: DigitsExperiment, change: str) -> _Data:
+def digits_data(e: DigitsExperiment, change: str) -> Data:
+    """The changed (or "upright") images of every member, its own split."""
     images, labels = digit_images()
     sides: list[list[np.ndarray]] = [[], [], [], []]
     for member in range(e.members):
@@ -58,7 +71,7 @@ def _data(e: DigitsExperiment, change: str) -> _Data:
             sides[side].append(x)
             sides[side + 1].append(y)
     x, y, x_test, y_test = (np.stack(s) for s in sides)
-    return _Data(
+    return Data(
         torch.tensor(x, dtype=torch.float32),
         torch.tensor(y),
         torch.tensor(x_test, dtype=torch.float32),
@@ -66,7 +79,7 @@ def _data(e: DigitsExperiment, change: str) -> _Data:
     )
 
 
-def _order(e: DigitsExperiment, name: str, steps: int, samples: int) -> Int[Tensor, "steps S batch"]:
+def batch_order(e: DigitsExperiment, name: str, steps: int, samples: int) -> Int[Tensor, "steps S batch"]:
     """Which images does each member see at each step? One shuffled epoch after another."""
     per_epoch = samples // e.batch
     rows = []
@@ -104,7 +117,7 @@ def first_factors(
 
 
 def train_together(
-    trainers: Sequence[_Trainer], data: _Data, order: Tensor, steps: int, stops: Sequence[int], groups: int = 1
+    trainers: Sequence[Trainer], data: Data, order: Tensor, steps: int, stops: Sequence[int], groups: int = 1
 ) -> Iterator[int]:
     """Step all families on the same batches; yields after each of the ``stops`` with the number of steps done.
 
@@ -125,17 +138,18 @@ def train_together(
 
 def pretrained(e: DigitsExperiment) -> Iterator[Progress | Network]:
     """Networks that read upright digits, one a member: progress first, the networks last."""
-    data = _data(e, "upright")
+    data = digits_data(e, "upright")
     family = Dense(first_networks(e))
-    order = _order(e, "pretraining", PRETRAIN_STEPS, data.x.shape[1])
+    order = batch_order(e, "pretraining", PRETRAIN_STEPS, data.x.shape[1])
     chunks = range(50, PRETRAIN_STEPS + 1, 50)
-    for done in train_together([_Trainer(family, PRETRAIN_LR)], data, order, PRETRAIN_STEPS, chunks):
+    for done in train_together([Trainer(family, PRETRAIN_LR)], data, order, PRETRAIN_STEPS, chunks):
         yield Progress(done / PRETRAIN_STEPS)
     w1, b1, w2, b2, w3, b3 = family.parts
     yield w1, b1, w2, b2, w3, b3
 
 
-def _accuracy(logits: Float[Tensor, "*G t c"], y: Int[Tensor, "*H t"]) -> Float[np.ndarray, "*G"]:
+def accuracies(logits: Float[Tensor, "*G t c"], y: Int[Tensor, "*H t"]) -> Float[np.ndarray, "*G"]:
+    """The share of images read right by each network; NaN where an output is no number."""
     right = (logits.argmax(-1) == y).double().mean(-1)
     return torch.where(torch.isfinite(logits).all(-1).all(-1), right, math.nan).numpy()
 
@@ -154,14 +168,14 @@ def adapt_digits(e: DigitsExperiment) -> Iterator[Progress | DigitsRun]:
         else:
             base = item
     assert base is not None
-    data, upright = _data(e, e.change), _data(e, "upright")
+    data, upright = digits_data(e, e.change), digits_data(e, "upright")
     scaling = torch.tensor([e.alpha / r for r in RANKS])
     head, lora, full = Dense(base, head_only=True), Adapted(base, first_factors(e, RANKS), scaling), Dense(base)
-    trainers = [_Trainer(head, HEAD_LR * e.lr), _Trainer(lora, e.lr), _Trainer(full, FULL_LR * e.lr)]
+    trainers = [Trainer(head, HEAD_LR * e.lr), Trainer(lora, e.lr), Trainer(full, FULL_LR * e.lr)]
     before, kept = Dense(base), recorded_steps(e.steps, RECORDS)
     shown = _shown(data, before)
     record = _Recorder(base, data, upright, head, lora, full, shown)
-    order = _order(e, "adapting", e.steps, data.x.shape[1])
+    order = batch_order(e, "adapting", e.steps, data.x.shape[1])
     for done in train_together(trainers, data, order, e.steps, kept):
         record()
         yield Progress(0.25 + 0.75 * done / max(1, e.steps))
@@ -172,8 +186,8 @@ def adapt_digits(e: DigitsExperiment) -> Iterator[Progress | DigitsRun]:
         methods=("head", *(f"r={r}" for r in RANKS), "full"),
         new=np.stack(record.new),
         old=np.stack(record.old),
-        base_new=_accuracy(before.logits(data.x_test), data.y_test),
-        base_old=_accuracy(before.logits(upright.x_test), upright.y_test),
+        base_new=accuracies(before.logits(data.x_test), data.y_test),
+        base_old=accuracies(before.logits(upright.x_test), upright.y_test),
         sigma=np.stack([spectra[0] for spectra in record.sigma]),
         last_sigma=record.sigma[-1],
         trainable=_trainable(base),
@@ -196,7 +210,7 @@ def _trainable(base: Network) -> Int[np.ndarray, "M"]:
     return np.array([sum(sizes[4:]), *(r * (d + h + 2 * hidden) for r in RANKS), sum(sizes)])
 
 
-def _shown(data: _Data, before: Dense) -> Int[Tensor, "K"]:
+def _shown(data: Data, before: Dense) -> Int[Tensor, "K"]:
     """Some test images of the first member: the first of each of SHOWN digits, those misread before first of all."""
     wrong = (before.logits(data.x_test)[0].argmax(-1) != data.y_test[0]).numpy()
     labels = data.y_test[0].numpy()
@@ -209,7 +223,7 @@ class _Recorder:
     """What can be read off all families now?"""
 
     def __init__(
-        self, base: Network, data: _Data, upright: _Data, head: Dense, lora: Adapted, full: Dense, shown: Tensor
+        self, base: Network, data: Data, upright: Data, head: Dense, lora: Adapted, full: Dense, shown: Tensor
     ) -> None:
         self.base, self.data, self.upright, self.shown = base, data, upright, shown
         self.head, self.lora, self.full = head, lora, full
@@ -224,8 +238,8 @@ class _Recorder:
 
     def __call__(self) -> None:
         new, old = self._logits(self.data.x_test), self._logits(self.upright.x_test)
-        self.new.append(_accuracy(new, self.data.y_test.unsqueeze(1)).T)
-        self.old.append(_accuracy(old, self.upright.y_test.unsqueeze(1)).T)
+        self.new.append(accuracies(new, self.data.y_test.unsqueeze(1)).T)
+        self.old.append(accuracies(old, self.upright.y_test.unsqueeze(1)).T)
         self.predicted.append(new[0][:, self.shown].argmax(-1).numpy())
         self.sigma.append(self._sigma())
 

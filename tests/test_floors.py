@@ -28,6 +28,8 @@ FLOORS = {
     "lora_viz.mlp": 2,
     "lora_viz.encoder": 2,
     "lora_viz.networks": 3,
+    "lora_viz.together": 3,
+    "lora_viz.requantise": 3,
     "lora_viz.words": 3,
     "lora_viz.dense": 3,
     "lora_viz.training": 3,

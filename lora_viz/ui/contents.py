@@ -15,10 +15,13 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Variants": {
+        "phase_map": "Phase map",
+    },
     "Real": {
         "digits": "Digits",
         "minilm": "A real transformer",
-    "Variants": {
-        "phase_map": "Phase map",
+        "many_adapters": "Many adapters",
+        "quantised": "Quantised base",
     },
 }

@@ -136,7 +136,7 @@ def film(record: MinilmSpectrum) -> Film:
         panels=(
             Lines(
                 title="Test error when each ΔW is cut (drag)",
-                y_label=f"%, median and range of {record.seeds} seeds",
+                y_label=f"%, {record.seeds} seeds",
                 x_scale="sqrt",
                 span=5,
                 series=(
@@ -259,7 +259,8 @@ def takeaway(record: MinilmSpectrum) -> str:
         f"{record.rank_90[1]:.0f}. But the function sits at the top: with one direction kept "
         f"{record.kept[1, one]:.1f} % errors, with all {record.full[1]:.1f} %, with the top 8 removed "
         f"{record.removed[1, eight]:.1f} %. LoRA of rank 1 to {record.rank[-1]} ends between {low:.1f} and "
-        f"{high:.1f} %: rank makes no visible difference here, where frozen features alone give {record.probe[1]:.1f} %."
+        f"{high:.1f} %: rank makes no visible difference here, where frozen features alone give "
+        f"{record.probe[1]:.1f} %."
     )
 
 

@@ -74,9 +74,8 @@ def film(record: QuantisedMerge) -> Film:
     """The playhead runs over the size of the update."""
     f = record.formats.index(record.shown)
     limits = np.maximum(np.abs(record.asked).max(axis=(1, 2)), np.abs(record.arrived).max(axis=(1, 2)))
-    marks = (
-        (Mark(at=record.natural, label="as trained"),) if record.sizes[0] <= record.natural <= record.sizes[-1] else ()
-    )
+    named = ((record.natural, "as trained"), (record.minilm, "MiniLM"))
+    marks = tuple(Mark(at=at, label=name) for at, name in named if record.sizes[0] <= at <= record.sizes[-1])
 
     def lines(values: Float[np.ndarray, "3 T F"]) -> tuple[Series, ...]:
         return tuple(
@@ -180,8 +179,8 @@ def takeaway(record: QuantisedMerge) -> str:
     )
     return (
         f"In this experiment an update of 1 % of W arrives with an error of {small}: where its steps are smaller than "
-        f"the format's, rounding decides (fine-tuning moved MiniLM by {100 * record.minilm:.1f} %). This adapter is large, "
-        f"{100 * record.natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 "
+        f"the format's, rounding decides (fine-tuning moved MiniLM by {100 * record.minilm:.1f} %). This adapter is "
+        f"large, {100 * record.natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 "
         f"{_percent(record.plain)}; medians of {record.members} networks). Apart, or merged into dequantised float32 "
         "weights, the update stays whole."
     )

@@ -250,7 +250,8 @@ class _Recorder:
             for m, rank in enumerate(RANKS):
                 a, b = A[:, m, :rank].double().numpy(), B[:, m, :, :rank].double().numpy()
                 s = float(self.lora.scaling[0, m])
-                out[:, 1 + m, layer, :rank] = singular_values(A=a, B=b, scaling=s)
+                fine = np.isfinite(a).all() and np.isfinite(b).all()
+                out[:, 1 + m, layer, :rank] = singular_values(A=a, B=b, scaling=s) if fine else math.nan
             delta = (self.full.parts[2 * layer] - self.base[2 * layer]).double()
-            out[:, -1, layer] = torch.linalg.svdvals(delta).numpy()
+            out[:, -1, layer] = torch.linalg.svdvals(delta).numpy() if delta.isfinite().all() else math.nan
         return out

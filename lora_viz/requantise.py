@@ -16,7 +16,7 @@ from lora_viz.progress import Progress
 from lora_viz.quantise import nf4
 from lora_viz.training import use_one_thread
 
-__all__ = ["FORMATS", "RequantiseRun", "merge_quantised", "requantised", "uniform"]
+__all__ = ["FORMATS", "RequantiseRun", "level", "merge_quantised", "requantised", "uniform"]
 
 SIZES = np.geomspace(1e-3, 1, 31)
 
@@ -35,21 +35,28 @@ FORMATS: dict[str, Callable[[Float[np.ndarray, "m n"]], Float[np.ndarray, "m n"]
 }
 
 
+def level(stored: Float[np.ndarray, "m n"], block: int = 64) -> Float[np.ndarray, "blocks block"]:
+    """On which level does each stored weight stand, from −1 to 1? Its block's largest is ±1 in every format here."""
+    flat = stored.reshape(-1, block)
+    most = np.abs(flat).max(axis=1, keepdims=True)
+    return flat / np.where(most > 0, most, 1.0)
+
+
 class RequantiseRun(NamedTuple):
     """One row a size ρ = ‖ΔW‖/‖W‖ or one entry a format, the last axis the member networks.
 
     ``base_error`` is ‖Q(W) − W‖/‖W‖. ΔW is merged into Q(W) and the sum quantised again: ``lost`` is the relative
-    error of the update that arrived, ``unchanged`` the share of weights that stay bit for bit. ``apart`` and ``merged``
-    are accuracies on the changed digits at the trained size (``natural``), the adapter riding on Q(W) or merged into it
-    so; ``plain`` that on the float32 base, ``before`` that of Q(W) alone. ``delta`` and ``arrived`` are those of the
-    first member and layer.
+    error of the update that arrived, ``kept_level`` the share of weights that stay on their level. ``apart`` and
+    ``merged`` are accuracies on the changed digits at the trained size (``natural``), the adapter riding on Q(W) or
+    merged into it so; ``plain`` that on the float32 base, ``before`` that of Q(W) alone. ``delta`` and ``arrived`` are
+    those of the first member and layer.
     """
 
     rank: int
     sizes: Float[np.ndarray, "T"]
     base_error: Float[np.ndarray, "F S"]
     lost: Float[np.ndarray, "T F S"]
-    unchanged: Float[np.ndarray, "T F S"]
+    kept_level: Float[np.ndarray, "T F S"]
     natural: Float[np.ndarray, "S"]
     plain: Float[np.ndarray, "S"]
     apart: Float[np.ndarray, "F S"]
@@ -105,15 +112,16 @@ def merge_quantised(e: DigitsExperiment, rank: int) -> Iterator[Progress | Requa
         base_error.append(_relative(stored[0] - weights[0], weights[0]))
     size = _relative(deltas[0], weights[0])
     unit = deltas[0] / np.where(size > 0, size, 1.0)[:, None, None]
-    lost, unchanged, arrived = [], [], []
+    lost, kept_level, arrived = [], [], []
     for t, rho in enumerate(SIZES):
-        rows = []
+        rows, levels = [], []
         for name in FORMATS:
             both = [requantised(w, rho * d, name) for w, d in zip(weights[0], unit, strict=True)]
             rows.append(np.stack([m - q for q, m in both]))
+            levels.append([np.isclose(level(q), level(m), atol=1e-9).mean() for q, m in both])
         came = np.stack(rows)
         lost.append(_relative(came - rho * unit, rho * unit))
-        unchanged.append((came == 0).mean(axis=(-2, -1)))
+        kept_level.append(levels)
         arrived.append(came[:, 0])
         yield Progress(0.8 + 0.2 * (t + 1) / len(SIZES), "merging")
     yield RequantiseRun(
@@ -121,7 +129,7 @@ def merge_quantised(e: DigitsExperiment, rank: int) -> Iterator[Progress | Requa
         sizes=SIZES,
         base_error=np.stack(base_error),
         lost=np.stack(lost),
-        unchanged=np.stack(unchanged),
+        kept_level=np.array(kept_level),
         natural=size,
         plain=read(*(w + d for w, d in zip(weights, deltas, strict=True))),
         apart=np.stack(apart),

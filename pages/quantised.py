@@ -38,8 +38,9 @@ $Q$ rounds to the format's levels. int8: 255 even levels, one scale a row. int4:
 weights. NF4 (QLoRA, Dettmers et al. 2023): 16 levels at the quantiles of a normal distribution, one scale for 64
 weights. Storing ${W}$ alone costs {errors} of $\|{W}\|_F$. ${W}$ is the first hidden layer of a network that reads
 digits, ${dW}$ an adapter of rank {record.rank} that learnt rotated ones, scaled to each size ρ. An error above 100 %
-means that rounding added more than arrived: a merge moves whole levels or nothing. The dequantised base with the
-adapter riding on it, or merged in float32, has none of this. The levels are the formats'; the arithmetic is float64.""",
+means that rounding added more than arrived: nearly all weights keep their level, and a new largest entry of a block
+moves its scale, hence all of them, in directions that ${dW}$ did not ask for. The dequantised base with the adapter
+riding on it, or merged in float32, has none of this. The levels are the formats'; the arithmetic is float64.""",
     lambda theme: plot_quantised_merge(record, theme=theme),
     table(record),
     name="quantised",

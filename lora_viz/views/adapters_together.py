@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,6 +14,9 @@ from lora_viz.spectra import ranks
 from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = ["AdaptersTogether", "adapters_together", "film", "plot_adapters_together", "table", "takeaway"]
+
+
+Dash = Literal["solid", "dash", "dot", "dashdot"]
 
 
 class AdaptersTogether(NamedTuple):
@@ -84,7 +87,7 @@ def film(record: AdaptersTogether) -> Film:
     """The playhead runs over the weight of the second adapter: from the first alone to the second alone."""
     frames = len(record.weight)
     names = (f"on {FIRST}", f"on {_second(record)}", "on upright")
-    colours = ("A", "B", "clean")
+    looks: tuple[tuple[str, Dash], ...] = (("delta", "solid"), ("delta", "dash"), ("clean", "dot"))
     kept = np.where(record.sigma > 1e-6 * record.sigma[:, :1], record.sigma, np.nan)
     labels = tuple(f"{v:g}" for v in record.grid_weight)
     one = int(np.argmin(np.abs(record.grid_weight - 1)))
@@ -104,16 +107,17 @@ def film(record: AdaptersTogether) -> Film:
                     Series(
                         name=name,
                         colour=c,
+                        dash=dash,
                         y=record.mixed[1, :, i],
                         low=record.mixed[0, :, i],
                         high=record.mixed[2, :, i],
                     )
-                    for i, (name, c) in enumerate(zip(names, colours, strict=True))
+                    for i, (name, (c, dash)) in enumerate(zip(names, looks, strict=True))
                 ),
             ),
             Lines(
                 title="Wrong: A's and B's averaged",
-                y_label="accuracy; error of ΔW",
+                y_label="share",
                 reach=1.0,
                 span=4,
                 series=(
@@ -121,11 +125,12 @@ def film(record: AdaptersTogether) -> Film:
                         Series(
                             name=name,
                             colour=c,
+                            dash=dash,
                             y=record.averaged[1, :, i],
                             low=record.averaged[0, :, i],
                             high=record.averaged[2, :, i],
                         )
-                        for i, (name, c) in enumerate(zip(names[:2], colours[:2], strict=True))
+                        for i, (name, (c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
                     ),
                     Series(
                         name="ΔW off by",
@@ -177,8 +182,8 @@ def film(record: AdaptersTogether) -> Film:
                     Row(label="bound r of each", text=(str(record.rank),)),
                     Row(label="numerical, mixed", colour="delta", text=tuple(str(n) for n in record.numerical)),
                     Row(label="numerical, added", colour="delta", text=(str(record.sum_rank),)),
-                    Row(label="both added: 1st task", colour="A", text=(_percent(record.added[1, 0]),)),
-                    Row(label="2nd task", colour="B", text=(_percent(record.added[1, 1]),)),
+                    Row(label="both added: 1st task", text=(_percent(record.added[1, 0]),)),
+                    Row(label="2nd task", text=(_percent(record.added[1, 1]),)),
                 ),
             ),
         ),
@@ -257,8 +262,8 @@ def plot_adapters_together(record: AdaptersTogether, *, theme: str = "light") ->
     """Both tasks over the weight, mixed and with averaged factors."""
     colours = IDENTITY[theme]
     figure = go.Figure()
-    for i, (task, colour) in enumerate(((FIRST, "A"), (_second(record), "B"))):
-        for name, values, dash in (("mixed", record.mixed, "solid"), ("factors averaged", record.averaged, "dot")):
+    for i, (task, dash) in enumerate(((FIRST, "solid"), (_second(record), "dash"))):
+        for name, values, colour in (("mixed", record.mixed, "delta"), ("factors averaged", record.averaged, "alarm")):
             figure.add_scatter(
                 x=record.weight, y=values[1, :, i], name=f"{task}, {name}", mode="lines",
                 line={"color": colours[colour], "dash": dash, "width": 3},

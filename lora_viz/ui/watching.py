@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar
@@ -51,6 +52,7 @@ def watch(
                 if not isinstance(item, Progress):
                     break
                 bar.progress(min(1.0, item.share), text=f"{name} … {item.said}")
+                time.sleep(0.001)  # who waits for the gate wakes up now; without it this thread would take it again
         finally:
             chunks.close()  # type: ignore[attr-defined]
     place.empty()

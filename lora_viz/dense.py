@@ -127,7 +127,7 @@ class _Group:
             factor = schedule_factor(k, schedule=e.schedule, warmup=e.warmup, steps=e.steps)
             for rule, here, grad in self.rules:
                 rule.step(k, factor, here, grad, here)
-            form.after_step(k, self.own, self.p, self.grads, memory)
+            form.after_step(k, self.own, self.p, self.grads, self.fixed, memory)
 
     def _keep(self, t: int) -> None:
         for name, x in (*self.p.items(), *self._moving().items()):
@@ -166,7 +166,7 @@ class _Group:
             p, s = {name: own[name] for name in self.form.sides}, self.s[i : i + 1].cpu()
             a, b = self.form.factors(p, fixed, s)
             rest = self.form.rest(p, fixed, s)
-            more = {name: x.numpy() for name, x in p.items() if name not in ("A", "B")}
+            more = {name: own[name].numpy() for name in (*p, *self.form.told) if name not in ("A", "B")}
             arrays = [a.numpy(), b.numpy(), *more.values(), *([] if rest is None else [rest.numpy()])]
             for array in arrays:
                 array.flags.writeable = False

@@ -27,11 +27,12 @@ class Parametrisation:
 
     ΔW is always the layer's weight minus the *original* one, whatever was done to the base. ``sides`` says, for each
     trainable parameter, whose learning rate it follows: "A" the experiment's lr, "B" lr times lr_ratio. ``moving``
-    names the fixed tensors that a run changes all the same.
+    names the fixed tensors that a run changes all the same, ``told`` those of them that its record keeps.
     """
 
     sides: ClassVar[Mapping[str, Literal["A", "B"]]]
     moving: ClassVar[tuple[str, ...]] = ()
+    told: ClassVar[tuple[str, ...]] = ()
 
     def start(self, e: Experiment, task: Task) -> tuple[Arrays, Arrays]:
         """Parameters and fixed tensors of one adapter at step 0, float64, without the batch axis."""
@@ -60,7 +61,9 @@ class Parametrisation:
     def refresh(self, k: int, G: Tensor, p: State, fixed: State) -> None:
         """Before the gradients of step k are taken: change coordinates, in place, without changing ΔW."""
 
-    def after_step(self, k: int, members: Sequence[Experiment], p: State, grads: State, memory: State) -> None:
+    def after_step(
+        self, k: int, members: Sequence[Experiment], p: State, grads: State, fixed: State, memory: State
+    ) -> None:
         """After update k: change parameters in place. ``memory`` is kept from step to step, empty at first."""
 
 

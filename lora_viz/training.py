@@ -30,9 +30,10 @@ def available_devices() -> tuple[str, ...]:
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
-def train(sweep: Sweep, device: str = "cpu", *, records: int = 161) -> Run:
+def train(sweep: Sweep, device: str = "cpu", *, records: int = 161, task: Task | None = None) -> Run:
     """Train every adapter of a sweep as one batch and record at most ``records`` steps of each.
 
+    What they learn is the sweep's own task, or ``task`` where that is another one of the same shape.
     Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one whose next step is not a number,
     or longer than LONGEST_STEP, is frozen where it is and marked, the rest go on. In the run's sweep every variant has
     set its own fields. Raises ExperimentError for a device that is not there.
@@ -43,12 +44,14 @@ def train(sweep: Sweep, device: str = "cpu", *, records: int = 161) -> Run:
         use_one_thread()
     with torch.inference_mode():
         sweep = resolved(sweep)
+        task = make_task(sweep[0]) if task is None else task
         others = [i for i, e in enumerate(sweep.experiments) if not _fits_the_stack(e)]
         if not others:
-            return _train(sweep, device, records)
+            return _train(sweep, device, records, task)
         plain = [i for i in range(len(sweep)) if i not in set(others)]
-        stacked = _train(Sweep(tuple(sweep[i] for i in plain)), device, records) if plain else None
-        return _join(sweep, plain, stacked, others, _train_others(sweep, others, device, records), device, records)
+        stacked = _train(Sweep(tuple(sweep[i] for i in plain)), device, records, task) if plain else None
+        dense = _train_others(sweep, others, device, records, task)
+        return _join(sweep, plain, stacked, others, dense, device, records, task)
 
 
 def _fits_the_stack(e: Experiment) -> bool:
@@ -56,8 +59,8 @@ def _fits_the_stack(e: Experiment) -> bool:
     return is_plain(e) and not INITS[e.init].moves_base
 
 
-def _train_others(sweep: Sweep, others: list[int], device: str, records: int) -> list[Member]:
-    e, task = sweep[0], make_task(sweep[0])
+def _train_others(sweep: Sweep, others: list[int], device: str, records: int, task: Task) -> list[Member]:
+    e = sweep[0]
     like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
     return train_dense(
         [(sweep[i], VARIANTS[sweep[i].variant].form) for i in others],
@@ -77,9 +80,10 @@ def _join(
     members: list[Member],
     device: str,
     records: int,
+    task: Task,
 ) -> Run:
     """One run of what the packed stack trained and what it could not take."""
-    e, task, n = sweep[0], make_task(sweep[0]), len(sweep)
+    e, n = sweep[0], len(sweep)
     steps = np.array(recorded_steps(e.steps, records))
     loss, grad, diverged = np.full((len(steps), n), np.nan), np.empty((2, len(steps), n)), np.empty(n, dtype=int)
     found: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray | None, dict[str, np.ndarray]]] = {}
@@ -119,8 +123,8 @@ def use_one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def _train(sweep: Sweep, device: str, records: int) -> Run:
-    e, task = sweep[0], make_task(sweep[0])
+def _train(sweep: Sweep, device: str, records: int, task: Task) -> Run:
+    e = sweep[0]
     dtype = getattr(torch, e.dtype)
     stack = pack(sweep, dtype, device)
     total, split = stack.total, stack.total * e.d_in

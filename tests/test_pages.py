@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 ROOT = Path(__file__).parent.parent
 WORKED = ("follow", "mistake")  # numbers, no player
 MEASURED = ("minilm",)  # measured beforehand: nothing to ask, no seed to draw
+WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
 PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in WORKED]
 ASKING = [page for page in PAGES if page.stem not in MEASURED]
 FIRST = {
@@ -19,7 +20,18 @@ FIRST = {
     "merge": ("weights_dtype", "rank", "alpha"),
     "digits": ("change", "steps", "lr"),
     "many_adapters": ("second", "rank", "steps"),
-    "quantised": ("weight_format", "rank", "steps"),
+    "requantised": ("weight_format", "rank", "steps"),
+    "matrix": ("matrix", "entry_noise"),
+    "truncation": ("shape_of_spectrum", "rivals"),
+    "storage": ("layer_shape", "shape_of_spectrum"),
+    "denoise": ("noise", "target_rank"),
+    "gauge": ("gauge_path", "rank", "lr"),
+    "subspace": ("rank",),
+    "few_numbers": ("filled",),
+    "autoencoder": ("centred", "rank", "lr"),
+    "variants": ("task", "variant"),
+    "quantised": ("weight_kind",),
+    "adalora": ("budget", "spectrum", "steps"),
     "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 
@@ -86,6 +98,11 @@ def test_new_seed_is_its_own_button(path: Path) -> None:
         ("gradient_flow", {"seed": "-1"}, "seed=-1 is not possible: allowed is 0 to 9999. Shown is 0."),
         ("merge", {"weights_dtype": "int4"}, "weights_dtype=int4 is not possible in this lesson: allowed is float64,"),
         ("merge", {"rank": "<script>alert(1)</script>"}, "rank=<script>alert(1)</script> is not possible in this"),
+        ("matrix", {"matrix": "rank_9"}, "matrix=rank_9 is not possible in this lesson: allowed is rank_1, rank_2,"),
+        ("gauge", {"rank": "1"}, "rank=1 is not possible in this lesson: allowed is 2 to 6. Shown is 3."),
+        ("storage", {"layer_shape": "9×9"}, "layer_shape=9×9 is not possible in this lesson: allowed is 41×31, 64×64,"),
+        ("denoise", {"noise": "-1"}, "noise=-1 is not possible in this lesson: allowed is 0 to 2. Shown is 0.3."),
+        ("autoencoder", {"centred": "maybe"}, "centred=maybe is not possible in this lesson: allowed is centred, not"),
         ("phase_map", {"map_row": "up"}, "map_row=up is not possible in this lesson: allowed is 0 to 99. Shown is 45."),
         ("phase_map", {"map_row": "nan"}, "map_row=nan is not possible in this lesson: allowed is 0 to 99."),
         (
@@ -94,7 +111,11 @@ def test_new_seed_is_its_own_button(path: Path) -> None:
             "change=mirrored is not possible in this lesson: allowed is rotated, relabelled",
         ),
         ("digits", {"lr": "7"}, "lr=7 is not possible in this lesson: allowed is 0.002 to 0.02. Shown is 0.01."),
-        ("quantised", {"weight_format": "int3"}, "weight_format=int3 is not possible in this lesson: allowed is int8,"),
+        (
+            "requantised",
+            {"weight_format": "int3"},
+            "weight_format=int3 is not possible in this lesson: allowed",
+        ),
         ("many_adapters", {"rank": "64"}, "rank=64 is not possible in this lesson: allowed is 1 to 8. Shown is 3."),
         ("machine", {"rank": "8"}, "rank=8 is not possible in this lesson: allowed is 1 to 4. Shown is 2."),
     ],
@@ -106,7 +127,7 @@ def test_a_bad_url_opens_with_one_sentence(name: str, query: dict[str, str], sen
     assert "What you saw." in words(at)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", ASKING, ids=lambda p: p.stem)
 def test_a_hostile_link_opens_with_defaults_and_a_sentence(path: Path) -> None:
     usual = words(opened(path.stem))
     query = {"<script>alert(1)</script>": "1", **{f"x{i}": "y" * 50 for i in range(200)}}
@@ -208,6 +229,43 @@ def test_own_numbers_are_worked_through_and_bad_ones_keep_the_last_good() -> Non
         assert not at.exception
         assert at.error[0].value.startswith(sentence)
         assert words(at) == good
+
+
+def test_a_matrix_of_one_s_own_and_bad_ones_keep_the_last_good() -> None:
+    at = opened("matrix", matrix="own", own_matrix="2 0; 0 0")
+    good = words(at)
+    assert "Shape 2×2, rank 1" in good
+    for bad, sentence in (
+        ("1 2; x 4", "M holds 'x'"),
+        ("1 2 3; 4 5", "M has rows of 3, 2 numbers"),
+        ("1 2 3 4; 5 6 7 8", "M is 2×4: at most 3×3 can be drawn."),
+        ("", "M is empty"),
+    ):
+        at.text_input(key="own_matrix").set_value(bad).run()
+        assert not at.exception
+        assert at.error[0].value.startswith(sentence)
+        assert "The last matrix that fitted is shown." in at.error[0].value
+        assert words(at) == good
+
+
+def test_a_rank_depends_on_the_tolerance() -> None:
+    assert "Shape 2×3, rank 1" in words(opened("matrix"))
+    assert "2 above 10⁻¹² σ₁, 1 above 10⁻² σ₁" in words(opened("matrix", entry_noise="0.001"))
+
+
+def test_an_effect_that_does_not_appear_is_said() -> None:
+    assert "no slow tail" in words(opened("denoise", noise="0"))
+    assert "hides the weakest directions" in words(opened("denoise", noise="2"))
+    assert "Turning alone leaves the next gradient step as it is" in words(opened("gauge", gauge_path="turn"))
+    assert "The data are not centred, and the subspace is not PCA's" in words(
+        opened("autoencoder", centred="not centred")
+    )
+    assert "diverged: lower the learning rate" in words(opened("autoencoder", lr="0.5"))
+
+
+def test_counts_that_are_not_measured_are_called_arithmetic() -> None:
+    assert "(arithmetic)" in words(opened("storage", layer_shape="4096×11008"))
+    assert "(arithmetic)" not in words(opened("storage"))
 
 
 def test_mistakes_are_guessed_before_they_are_shown() -> None:

@@ -8,13 +8,24 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from lora_viz.allocation import allocate
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.merging import merge_report
-from lora_viz.run import GradientCheck, MergeReport, Run
+from lora_viz.reconstruction import reconstruction_task
+from lora_viz.run import Allocation, GradientCheck, MergeReport, Run
 from lora_viz.training import autograd_check, train
 from lora_viz.views.phase_map import plane
+from lora_viz.views.quantised_base import QuantisedBase, quantised_base
 
-__all__ = ["cached_check", "cached_merge", "cached_train", "trained_plane"]
+__all__ = [
+    "cached_allocation",
+    "cached_autoencoder",
+    "cached_check",
+    "cached_merge",
+    "cached_quantised",
+    "cached_train",
+    "trained_plane",
+]
 
 _GATE = threading.BoundedSemaphore(1)  # on few cores trainings that share them all come late
 
@@ -40,6 +51,27 @@ def cached_merge(sweep: Sweep, device: str = "cpu", shown: str = "bfloat16") -> 
     run = cached_train(sweep, device, 2)
     with _GATE:
         return merge_report(run, shown=shown)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def cached_autoencoder(sweep: Sweep, device: str = "cpu", offset: float = 0.0, records: int = 121) -> Run:
+    """The same engine with samples that are their own labels, off centre by ``offset``."""
+    with _GATE:
+        return train(sweep, device, records=records, task=reconstruction_task(sweep[0], offset))
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_allocation(e: Experiment, budget: int) -> Allocation:
+    """Eight sets of four layers under this budget."""
+    with _GATE:
+        return allocate(e, budget)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_quantised(e: Experiment, shown: str) -> QuantisedBase:
+    """Eight weights of each kind in 4 bits."""
+    with _GATE:
+        return quantised_base(e, shown=shown)
 
 
 _BANDS, _MAP_RECORDS = 6, 25

@@ -8,6 +8,7 @@ PAGES: dict[str, dict[str, str]] = {
         "machine": "The machine",
         "follow": "Follow one vector",
         "mistake": "Find the mistake",
+        "present": "Present",
     },
     "Lessons": {
         "bottleneck": "Bottleneck",
@@ -15,13 +16,26 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient_flow": "Gradient flow",
         "merge": "Merge",
     },
+    "Rank": {
+        "matrix": "What is rank?",
+        "truncation": "Beat the SVD",
+        "storage": "Storage",
+        "denoise": "Noise",
+        "gauge": "Are A and B unique?",
+        "subspace": "A subspace?",
+        "few_numbers": "Few numbers",
+        "autoencoder": "Autoencoder",
+    },
     "Variants": {
+        "variants": "Which variant?",
+        "adalora": "AdaLoRA",
+        "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
     "Real": {
         "digits": "Digits",
         "minilm": "A real transformer",
         "many_adapters": "Many adapters",
-        "quantised": "Quantised base",
+        "requantised": "Merge into few bits",
     },
 }

@@ -42,22 +42,25 @@ def initial_rank(e: Experiment) -> int:
 class PrunedTriplets(Parametrisation):
     """ΔW = α/r₀ · P diag(λ) Q: r₀ triplets, λ = 0 and P, Q ~ N(0, 0.02²) at first; the target is ``rank`` of them.
 
-    ``together`` lets all adapters of the stack share one budget: the layers of one model. Importance and masks are
-    PEFT's and the authors' (QingruZhang/AdaLoRA); the penalty 0.1(‖PᵀP − I‖² + ‖QQᵀ − I‖²) is the paper's, where both
-    take norms that are not squared. In PEFT's names P, λ, Q are lora_B, lora_E, lora_A.
+    ``layers`` adapters that follow each other share one budget, as the layers of one model; ``initial`` and ``total``
+    say with how many triplets each of them begins and how many are kept among them, where that is not the experiment's.
+    Importance and masks are PEFT's and the authors' (QingruZhang/AdaLoRA); the penalty 0.1(‖PᵀP − I‖² + ‖QQᵀ − I‖²) is
+    the paper's, where both take norms that are not squared. In PEFT's names P, λ, Q are lora_B, lora_E, lora_A.
     """
 
     sides: ClassVar[Mapping[str, Literal["A", "B"]]] = {"A": "A", "E": "A", "B": "B"}
+    moving: ClassVar[tuple[str, ...]] = ("kept",)
+    told: ClassVar[tuple[str, ...]] = ("kept",)
 
-    def __init__(self, together: bool = False) -> None:
-        self.together = together
+    def __init__(self, layers: int = 1, initial: int | None = None, total: int | None = None) -> None:
+        self.layers, self.initial, self.total = layers, initial, total
 
     def start(self, e: Experiment, task: Task) -> tuple[Arrays, Arrays]:
-        r = initial_rank(e)
+        r = self.initial or initial_rank(e)
         A = stream("adalora A", e.seed, e.init_seed).standard_normal((r, e.d_in)) * STD
         B = stream("adalora B", e.seed, e.init_seed).standard_normal((r, e.d_out)).T * STD
         scale = np.full((1, 1), e.alpha / (r + 1e-5))  # PEFT's, with its guard against r = 0
-        return {"A": A, "E": np.zeros((r, 1)), "B": B}, {"scale": scale}
+        return {"A": A, "E": np.zeros((r, 1)), "B": B}, {"scale": scale, "kept": np.ones((r, 1))}
 
     def delta(self, p: State, fixed: State, s: Tensor) -> Tensor:
         return fixed["scale"] * (p["B"] @ (p["E"] * p["A"]))
@@ -85,19 +88,22 @@ class PrunedTriplets(Parametrisation):
 
     def schedule(self, members: Sequence[Experiment], triplets: int) -> Schedule:
         """A seventh of the run to warm up, two sevenths at the end to settle."""
-        e = members[0]
-        layers = len(members) if self.together else 1
-        return Schedule(layers * triplets, layers * min(e.rank, triplets), e.steps // 7, e.steps - 2 * e.steps // 7)
+        e, all_of_them = members[0], self.layers * triplets
+        target = self.layers * e.rank if self.total is None else self.total
+        return Schedule(all_of_them, min(target, all_of_them), e.steps // 7, e.steps - 2 * e.steps // 7)
 
-    def after_step(self, k: int, members: Sequence[Experiment], p: State, grads: State, memory: State) -> None:
+    def after_step(
+        self, k: int, members: Sequence[Experiment], p: State, grads: State, fixed: State, memory: State
+    ) -> None:
+        """``kept`` is the mask of the last pruning; between two prunings a masked λ may grow again."""
         plan = self.schedule(members, p["E"].shape[-2])
         if k < plan.last:
             self._remember(p, grads, memory)
-        if k == plan.last or (plan.first < k < plan.last and k % EVERY == 0):
-            memory["kept"] = self._kept(p, memory, plan.budget(k))
-            p["E"].mul_(memory["kept"])
-        elif k > plan.last and "kept" in memory:
-            p["E"].mul_(memory["kept"])
+        pruning = plan.first < k < plan.last and k % EVERY == 0
+        if pruning or k == plan.last:
+            fixed["kept"].copy_(self._kept(p, memory, plan.budget(k)))
+        if pruning or k >= plan.last:
+            p["E"].mul_(fixed["kept"])
 
     @staticmethod
     def _remember(p: State, grads: State, memory: State) -> None:
@@ -113,7 +119,7 @@ class PrunedTriplets(Parametrisation):
         """1 for the ``budget`` most important triplets, 0 for the others."""
         score = {name: memory[f"mean {name}"] * memory[f"spread {name}"] for name in p}
         of = score["E"][..., 0] + score["A"].mean(dim=-1) + score["B"].mean(dim=-2)
-        flat = of.reshape(1, -1) if self.together else of
+        flat = of.reshape(-1, self.layers * of.shape[-1])
         pruned = flat.shape[-1] - budget
         if pruned <= 0:
             return torch.ones_like(p["E"])

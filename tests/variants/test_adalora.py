@@ -66,7 +66,7 @@ def test_the_budget_falls_from_all_to_the_target() -> None:
 
 def test_layers_that_share_a_budget(small: Experiment) -> None:
     """The most important triplets of all layers together are kept, however they are spread."""
-    form = PrunedTriplets(together=True)
+    form = PrunedTriplets(layers=2)
     p = {"A": torch.zeros(2, 3, 7), "E": torch.ones(2, 3, 1), "B": torch.zeros(2, 5, 3)}
     importance = torch.tensor([[5.0, 4.0, 3.0], [2.0, 6.0, 1.0]])[..., None]
     memory = {f"{what} {n}": torch.zeros_like(x) for n, x in p.items() for what in ("mean", "spread")}

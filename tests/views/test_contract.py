@@ -15,29 +15,44 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.allocation import allocate
 from lora_viz.digits import DigitsExperiment, PairExperiment
 from lora_viz.evidence import minilm_evidence
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.merging import merge_report
 from lora_viz.networks import adapt_digits
+from lora_viz.reconstruction import reconstruction_task
 from lora_viz.requantise import merge_quantised
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.together import adapt_pair
 from lora_viz.training import autograd_check, train
+from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     adapters_together,
+    autoencoder,
     bottleneck,
+    denoise,
     digits_adapt,
+    few_numbers,
+    gauge,
     gradient_flow,
     layer_flow,
+    low_rank_set,
     merge_check,
     minilm_spectrum,
     phase_map,
+    quantised_base,
     quantised_merge,
+    rank_allocation,
     rank_error,
+    shape_rank,
+    storage,
+    truncation,
+    variant_race,
 )
+from lora_viz.worked import parse_matrix
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -115,6 +130,16 @@ def layer_film(**change: object) -> Film:
     return layer_flow.film(layer_flow.layer_flow(run))
 
 
+def autoencoder_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))
+    return autoencoder.film(autoencoder.autoencoder(run))
+
+
+def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
+    return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
+
+
 def map_film(**change: object) -> Film:
     e = replace(ODD, **change)  # type: ignore[arg-type]
     x, y = phase_map.axes(e, "learning_rates", 5)
@@ -141,12 +166,38 @@ def pair_film(**change: object) -> Film:
     return adapters_together.film(adapters_together.adapters_together(list(adapt_pair(e))[-1]))  # type: ignore[arg-type]
 
 
-def quantised_film(**change: object) -> Film:
+def requantised_film(**change: object) -> Film:
     e = DigitsExperiment(members=2, **changed_alone(change))  # type: ignore[arg-type]
     return quantised_merge.film(quantised_merge.quantised_merge(list(merge_quantised(e, 2))[-1]))  # type: ignore[arg-type]
 
 
+def variant_film(**change: object) -> Film:
+    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
+    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
+    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
+    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
+    return variant_race.film(record)
+
+
+def allocation_film(**change: object) -> Film:
+    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
+    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
+
+
+def quantised_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
+    "autoencoder": autoencoder_film,
+    "shape_rank": matrix_film,
+    "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),
+    "storage": lambda **_: storage.film(storage.storage((13, 7), "power", 0)),
+    "denoise": lambda **_: denoise.film(denoise.denoise(13, 7, 3, 0.3, range(3))),
+    "gauge": lambda **_: gauge.film(gauge.gauge("both", 2, 0.01, 0, (13, 7))),
+    "low_rank_set": lambda **_: low_rank_set.film(low_rank_set.low_rank_set(2, 0, (13, 7))),
+    "few_numbers": lambda **_: few_numbers.film(few_numbers.few_numbers(11, 0.1, 0)),
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,
@@ -156,7 +207,10 @@ FILMS: dict[str, Callable[..., Film]] = {
     "digits_adapt": digits_film,
     "minilm_spectrum": minilm_film,
     "adapters_together": pair_film,
-    "quantised_merge": quantised_film,
+    "quantised_merge": requantised_film,
+    "variant_race": variant_film,
+    "quantised_base": quantised_film,
+    "rank_allocation": allocation_film,
 }
 
 

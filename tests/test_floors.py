@@ -8,7 +8,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     "lora_viz.experiment": 0,
+    "lora_viz.progress": 0,
     "lora_viz.run": 1,
+    "lora_viz.digits": 1,
+    "lora_viz.evidence": 1,
     "lora_viz.spectra": 1,
     "lora_viz.seeds": 1,
     "lora_viz.style": 1,
@@ -36,6 +39,12 @@ FLOORS = {
     "lora_viz.variants": 2,
     "lora_viz.stack": 2,
     "lora_viz.counting": 2,
+    "lora_viz.mlp": 2,
+    "lora_viz.encoder": 2,
+    "lora_viz.networks": 3,
+    "lora_viz.together": 3,
+    "lora_viz.requantise": 3,
+    "lora_viz.words": 3,
     "lora_viz.dense": 3,
     "lora_viz.allocation": 3,
     "lora_viz.regression": 2,

@@ -64,5 +64,9 @@ PAGES: dict[str, dict[str, str]] = {
         "config_card": "Key parameters",
         "transformer": "Transformer",
         "literature": "Literature",
+        "digits": "Digits",
+        "minilm": "A real transformer",
+        "many_adapters": "Many adapters",
+        "requantised": "Merge into few bits",
     },
 }

@@ -127,6 +127,28 @@ class MergeReport:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Allocation:
+    """Which ranks does pruning keep, in S sets of L layers that share one budget each?
+
+    ``values`` λ (S, T, L, r) are 0 where a triplet was just pruned, and may grow again before the next pruning;
+    ``kept`` counts the triplets that the last pruning left. ``left`` (S, T, L) is each layer's ‖ΔW − M‖²/‖M‖² on its
+    inputs, NaN after it diverged. ``budget`` (T,) counts the triplets of a set that the schedule allows; ``sigma`` are
+    the target's singular values in the first set.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    true_ranks: tuple[int, ...]
+    budget: Int[np.ndarray, "T"]
+    prunes_from: int
+    prunes_to: int
+    values: Float[np.ndarray, "S T L r"]
+    kept: Int[np.ndarray, "S T L"]
+    left: Float[np.ndarray, "S T L"]
+    sigma: Float[np.ndarray, "L r"]
+    trained_numbers: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FirstUpdates:
     """How large is the first update ΔW₁ of an adapter that starts at B = 0?
 
@@ -158,28 +180,6 @@ class StartSizes:
     rms: Float[np.ndarray, "R N"]
     variance: Float[np.ndarray, "I R N"]
     output: Float[np.ndarray, "I R N"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Allocation:
-    """Which ranks does pruning keep, in S sets of L layers that share one budget each?
-
-    ``values`` λ (S, T, L, r) are 0 where a triplet was just pruned, and may grow again before the next pruning;
-    ``kept`` counts the triplets that the last pruning left. ``left`` (S, T, L) is each layer's ‖ΔW − M‖²/‖M‖² on its
-    inputs, NaN after it diverged. ``budget`` (T,) counts the triplets of a set that the schedule allows; ``sigma`` are
-    the target's singular values in the first set.
-    """
-
-    steps: Int[np.ndarray, "T"]
-    true_ranks: tuple[int, ...]
-    budget: Int[np.ndarray, "T"]
-    prunes_from: int
-    prunes_to: int
-    values: Float[np.ndarray, "S T L r"]
-    kept: Int[np.ndarray, "S T L"]
-    left: Float[np.ndarray, "S T L"]
-    sigma: Float[np.ndarray, "L r"]
-    trained_numbers: int
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:

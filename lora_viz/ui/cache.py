@@ -57,20 +57,6 @@ def cached_merge(sweep: Sweep, device: str = "cpu", shown: str = "bfloat16") -> 
         return merge_report(run, shown=shown)
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
-def cached_first_updates(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...]) -> FirstUpdates:
-    """The first updates of this experiment at many ranks, from many starts."""
-    with _GATE:
-        return first_updates(e, ranks=ranks, inits=inits)
-
-
-@st.cache_data(max_entries=48, show_spinner=False)
-def cached_start_sizes(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...], sigma: float) -> StartSizes:
-    """The sizes of these starts at many ranks."""
-    with _GATE:
-        return start_sizes(e, ranks=ranks, inits=inits, sigma=sigma)
-
-
 @st.cache_data(max_entries=16, show_spinner=False)
 def cached_autoencoder(sweep: Sweep, device: str = "cpu", offset: float = 0.0, records: int = 121) -> Run:
     """The same engine with samples that are their own labels, off centre by ``offset``."""
@@ -90,6 +76,20 @@ def cached_quantised(e: Experiment, shown: str) -> QuantisedBase:
     """Eight weights of each kind in 4 bits."""
     with _GATE:
         return quantised_base(e, shown=shown)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def cached_first_updates(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...]) -> FirstUpdates:
+    """The first updates of this experiment at many ranks, from many starts."""
+    with _GATE:
+        return first_updates(e, ranks=ranks, inits=inits)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def cached_start_sizes(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...], sigma: float) -> StartSizes:
+    """The sizes of these starts at many ranks."""
+    with _GATE:
+        return start_sizes(e, ranks=ranks, inits=inits, sigma=sigma)
 
 
 _BANDS, _MAP_RECORDS = 6, 25

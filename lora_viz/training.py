@@ -144,7 +144,7 @@ def _train(sweep: Sweep, device: str, records: int, task: Task) -> Run:
     frozen: dict[int, tuple[int, Tensor, Tensor]] = {}
 
     now = history[0]
-    _fill(now, sweep, stack, split)
+    _fill(now, sweep, stack, split, task)
     for k in range(e.steps + 1):
         gradient(now, *statistics.at(k))
         if k in slot:
@@ -199,11 +199,11 @@ def _per_element(
     return by_row.repeat_interleave(width).to(like.device)
 
 
-def _fill(state: Tensor, sweep: Sweep, stack: Stack, split: int) -> None:
+def _fill(state: Tensor, sweep: Sweep, stack: Stack, split: int, task: Task) -> None:
     start = torch.zeros(state.shape, dtype=torch.float64)
     A, Bt = start[:split].view(stack.total, -1), start[split:].view(stack.total, -1)
     for own, e in zip(stack.rows, sweep.experiments, strict=True):
-        a, b = initial_factors(e)
+        a, b = initial_factors(e, task)
         A[own], Bt[own] = torch.from_numpy(a), torch.from_numpy(b.T)
     state.copy_(start)
 

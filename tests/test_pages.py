@@ -25,6 +25,7 @@ FIRST = {
     "autoencoder": ("centred", "rank", "lr"),
     "variants": ("task", "variant"),
     "quantised": ("weight_kind",),
+    "dora": ("task", "rank", "steps"),
     "adalora": ("budget", "spectrum", "steps"),
     "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }

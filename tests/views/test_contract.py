@@ -38,6 +38,7 @@ from lora_viz.views import (
     quantised_base,
     rank_allocation,
     rank_error,
+    row_parts,
     shape_rank,
     storage,
     truncation,
@@ -156,6 +157,11 @@ def quantised_film(**change: object) -> Film:
     return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
 
 
+def row_film(**change: object) -> Film:
+    run = train(row_parts.row_sweep(replace(ODD, **change)), records=17)  # type: ignore[arg-type]
+    return row_parts.film(row_parts.row_parts(run))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
@@ -172,6 +178,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "phase_map": map_film,
     "layer_flow": layer_film,
     "variant_race": variant_film,
+    "row_parts": row_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,
 }

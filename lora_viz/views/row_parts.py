@@ -144,7 +144,7 @@ def film(record: RowParts) -> Film:
             ),
             Lines(
                 title="Turned wrongly, mean over the rows",
-                y_label=f"°, {record.starts} starts",
+                y_label=f"degrees, {record.starts} starts",
                 series=curves(record.turn_error),
                 span=4,
                 row=1,

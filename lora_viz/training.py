@@ -63,7 +63,7 @@ def _train_others(sweep: Sweep, others: list[int], device: str, records: int, ta
     e = sweep[0]
     for other in (sweep[i] for i in others):
         if other.optimizer == "scaled_gd":
-            what = f"variant={other.variant}" if other.variant != "lora" else f"init={other.init}"
+            what = f"init={other.init}" if is_plain(other) else f"variant={other.variant}"
             raise ExperimentError(f"optimizer=scaled_gd is not possible with {what}: it is a step of plain A and B.")
     like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
     return train_dense(

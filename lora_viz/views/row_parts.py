@@ -189,6 +189,9 @@ def _narrate(record: RowParts, t: int) -> str:
 def takeaway(record: RowParts) -> str:
     """Who turned what need not turn, and what was left."""
 
+    if np.isnan(record.left[1, :, -1]).all():
+        return "Most adapters of both kinds diverged: lower the learning rate."
+
     def told(k: int) -> str:
         low, middle, high = (float(x) for x in record.turn_error[:, k, -1])
         if np.isnan(middle):
@@ -211,7 +214,7 @@ def takeaway(record: RowParts) -> str:
     )
     dora, lora = record.left[1, :, -1]
     if dora < 0.97 * lora and lora > 1e-4:
-        said += " A length for each row is what helps here."
+        said += " Lengths of their own help here."
     elif not dora < lora and dora > 1e-4:
         said += " Here LoRA's one product is enough, and lengths of their own bring nothing."
     if record.diverged:

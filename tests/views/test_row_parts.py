@@ -49,12 +49,17 @@ def test_where_only_lengths_change_dora_turns_nothing_and_lora_must() -> None:
         assert record.turn_error[2, 0, -1] < 0.5 and record.turn_error[0, 1, -1] > 1.0
         assert record.left[2, 0, -1] < 1e-3 < 0.05 < record.left[0, 1, -1]
     said = takeaway(record)
-    assert "turns no row" in said and "A length for each row is what helps here." in said
+    assert "turns no row" in said and "Lengths of their own help here." in said
 
 
 def test_where_lora_is_enough_it_is_said() -> None:
     said = takeaway(read(replace(LESSON, task="inside_top"))[1])
     assert "turns its rows by" in said and "lengths of their own bring nothing" in said
+
+
+def test_a_run_that_diverges_says_so() -> None:
+    said = takeaway(read(replace(LESSON, optimizer="sgd", lr=5.0, steps=20))[1])
+    assert said == "Most adapters of both kinds diverged: lower the learning rate."
 
 
 def test_film_and_table() -> None:

@@ -12,7 +12,16 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 
-__all__ = ["GradientCheck", "MergeReport", "Run", "Task", "recorded_steps"]
+__all__ = [
+    "Allocation",
+    "FirstUpdates",
+    "GradientCheck",
+    "MergeReport",
+    "Run",
+    "StartSizes",
+    "Task",
+    "recorded_steps",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +49,10 @@ class Run:
     ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter that
     diverges keeps its last finite state; ``diverged_at[i]`` is that step (−1: it never happened)
     and its loss and gradient norms are NaN from there on.
+
+    ``rest[i]``, (T or 1, d_out, d_in), is what ΔW has beyond s·B A: a start that moved the base weight, a quantised
+    base, a rescaled row. None, or no entry at all, means nothing. ``parameters[i]`` are trainable parameters other than
+    A and B, each (T, …); the gradient norms are those of all parameters on A's side and on B's, 0 where there are none.
     """
 
     sweep: Sweep
@@ -52,6 +65,8 @@ class Run:
     B: tuple[Float[np.ndarray, "T d_out _"], ...]
     diverged_at: Int[np.ndarray, "N"]
     device: str
+    rest: tuple[Float[np.ndarray, "_ d_out d_in"] | None, ...] = ()
+    parameters: tuple[dict[str, np.ndarray], ...] = ()
 
     @property
     def experiment(self) -> Experiment:
@@ -64,8 +79,10 @@ class Run:
         return int(alive[-1]) if len(alive) else 0
 
     def delta_weight(self, adapter: int = 0) -> Float[np.ndarray, "T d_out d_in"]:
-        """ΔW = s·B A at every recorded step."""
-        return self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+        """ΔW, the layer's weight minus the original one, at every recorded step: s·B A and the ``rest``."""
+        low_rank = self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+        rest = self.rest[adapter] if self.rest else None
+        return low_rank if rest is None else low_rank + rest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +124,62 @@ class MergeReport:
     mistake_names: tuple[str, ...]
     mistakes: Float[np.ndarray, "S M"]
     trained_size: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Allocation:
+    """Which ranks does pruning keep, in S sets of L layers that share one budget each?
+
+    ``values`` λ (S, T, L, r) are 0 where a triplet was just pruned, and may grow again before the next pruning;
+    ``kept`` counts the triplets that the last pruning left. ``left`` (S, T, L) is each layer's ‖ΔW − M‖²/‖M‖² on its
+    inputs, NaN after it diverged. ``budget`` (T,) counts the triplets of a set that the schedule allows; ``sigma`` are
+    the target's singular values in the first set.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    true_ranks: tuple[int, ...]
+    budget: Int[np.ndarray, "T"]
+    prunes_from: int
+    prunes_to: int
+    values: Float[np.ndarray, "S T L r"]
+    kept: Int[np.ndarray, "S T L"]
+    left: Float[np.ndarray, "S T L"]
+    sigma: Float[np.ndarray, "L r"]
+    trained_numbers: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstUpdates:
+    """How large is the first update ΔW₁ of an adapter that starts at B = 0?
+
+    Axes: optimizers O, inits I, scaling rules S, ranks R, seeds N. ``progress`` is −⟨ΔW₁, G⟩/‖G‖, the part of the
+    update that lowers the loss, ``size`` ‖ΔW₁‖, ``grad_B`` ‖∇B‖ at step 0; all Frobenius.
+    """
+
+    optimizers: tuple[str, ...]
+    inits: tuple[str, ...]
+    rules: tuple[str, ...]
+    ranks: Int[np.ndarray, "R"]
+    progress: Float[np.ndarray, "O I S R N"]
+    size: Float[np.ndarray, "O I S R N"]
+    grad_B: Float[np.ndarray, "I S R N"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StartSizes:
+    """How large do the factors start, and their product? Axes: ranks R, starts of A I, seeds N.
+
+    ``entries`` are those of B A for the first seed, both factors with entries of standard deviation ``sigma``, and
+    ``rms`` their root mean square; ``variance`` is that of A's entries, ``output`` E‖Ax‖²/E‖x‖² over the samples.
+    """
+
+    ranks: Int[np.ndarray, "R"]
+    inits: tuple[str, ...]
+    sigma: float
+    entries: Float[np.ndarray, "R n"]
+    rms: Float[np.ndarray, "R N"]
+    variance: Float[np.ndarray, "I R N"]
+    output: Float[np.ndarray, "I R N"]
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:

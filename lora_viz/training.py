@@ -9,13 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lora_viz.dense import Member, train_dense
 from lora_viz.experiment import Experiment, ExperimentError, Sweep
-from lora_viz.lora import initial_factors
+from lora_viz.inits import INITS, initial_factors
 from lora_viz.optim import RULES, Rule, Segment, schedule_factor
 from lora_viz.run import GradientCheck, Run, Task, recorded_steps
 from lora_viz.spectra import covariance_root, factor_gradients, full_gradient, least_squares
 from lora_viz.stack import Stack, StackedGradient, family, pack
 from lora_viz.tasks import batches, make_task
+from lora_viz.variants import VARIANTS, is_plain, resolved
 
 __all__ = ["autograd_check", "available_devices", "losses", "train", "use_one_thread"]
 
@@ -33,15 +35,92 @@ def train(sweep: Sweep, device: str = "cpu", *, records: int = 161, task: Task |
 
     What they learn is the sweep's own task, or ``task`` where that is another one of the same shape.
     Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one whose next step is not a number,
-    or longer than LONGEST_STEP, is frozen where it is and marked, the rest go on. Raises ExperimentError for a device
-    that is not there.
+    or longer than LONGEST_STEP, is frozen where it is and marked, the rest go on. In the run's sweep every variant has
+    set its own fields. Raises ExperimentError for a device that is not there.
     """
     if device not in available_devices():
         raise ExperimentError(f"device={device} is not here: allowed are {', '.join(available_devices())}.")
     if device == "cpu":
         use_one_thread()
     with torch.inference_mode():
-        return _train(sweep, device, records, make_task(sweep[0]) if task is None else task)
+        sweep = resolved(sweep)
+        task = make_task(sweep[0]) if task is None else task
+        others = [i for i, e in enumerate(sweep.experiments) if not _fits_the_stack(e)]
+        if not others:
+            return _train(sweep, device, records, task)
+        plain = [i for i in range(len(sweep)) if i not in set(others)]
+        stacked = _train(Sweep(tuple(sweep[i] for i in plain)), device, records, task) if plain else None
+        dense = _train_others(sweep, others, device, records, task)
+        return _join(sweep, plain, stacked, others, dense, device, records, task)
+
+
+def _fits_the_stack(e: Experiment) -> bool:
+    """The packed stack knows ΔW = s·B A over the original base weight, and nothing else."""
+    return is_plain(e) and not INITS[e.init].moves_base
+
+
+def _train_others(sweep: Sweep, others: list[int], device: str, records: int, task: Task) -> list[Member]:
+    for e in (sweep[i] for i in others):
+        if e.optimizer == "scaled_gd":  # whose Gram matrices the packed stack has
+            raise ExperimentError(
+                f"optimizer=scaled_gd is not possible with variant={e.variant}, init={e.init}: "
+                "allowed are sgd, adam, adamw."
+            )
+    e = sweep[0]
+    like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
+    return train_dense(
+        [(sweep[i], VARIANTS[sweep[i].variant].form) for i in others],
+        task,
+        _Statistics(task, e, like).at,
+        kept=recorded_steps(e.steps, records),
+        longest_step=LONGEST_STEP,
+        device=device,
+    )
+
+
+def _join(
+    sweep: Sweep,
+    plain: list[int],
+    stacked: Run | None,
+    others: list[int],
+    members: list[Member],
+    device: str,
+    records: int,
+    task: Task,
+) -> Run:
+    """One run of what the packed stack trained and what it could not take."""
+    e, n = sweep[0], len(sweep)
+    steps = np.array(recorded_steps(e.steps, records))
+    loss, grad, diverged = np.full((len(steps), n), np.nan), np.empty((2, len(steps), n)), np.empty(n, dtype=int)
+    found: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray | None, dict[str, np.ndarray]]] = {}
+    if stacked is not None:
+        loss[:, plain], diverged[plain] = stacked.loss, stacked.diverged_at
+        grad[0][:, plain], grad[1][:, plain] = stacked.grad_A_norm, stacked.grad_B_norm
+        found |= {i: (a, b, None, {}) for i, a, b in zip(plain, stacked.A, stacked.B, strict=True)}
+    losses_of = _Losses(task)
+    for i, member in zip(others, members, strict=True):
+        found[i] = member.A, member.B, member.rest, member.parameters
+        grad[:, :, i], diverged[i] = member.grad_norms, member.diverged_at
+        alive = len(steps) if member.diverged_at < 0 else int((steps <= member.diverged_at).sum())
+        delta = sweep[i].scaling * (member.B[:alive].astype(float) @ member.A[:alive].astype(float))
+        if member.rest is not None:
+            delta += member.rest[:alive].astype(float)
+        loss[:alive, i] = losses_of.of_update(delta)
+    A, B, rest, parameters = zip(*(found[i] for i in range(n)), strict=True)
+    return Run(
+        sweep=sweep,
+        task=task,
+        steps=steps,
+        loss=loss,
+        grad_A_norm=grad[0],
+        grad_B_norm=grad[1],
+        A=A,
+        B=B,
+        diverged_at=diverged,
+        device=device,
+        rest=rest,
+        parameters=parameters,
+    )
 
 
 def use_one_thread() -> None:
@@ -250,6 +329,10 @@ class _Losses:
         self.wanted = best @ self.root
         self.round = bool((self.root == np.eye(len(self.root))).all())
 
+    def of_update(self, delta: np.ndarray) -> Float[np.ndarray, "T"]:
+        missing = ((delta if self.round else delta @ self.root) - self.wanted).reshape(len(delta), -1)
+        return self.least + 0.5 * np.einsum("ti,ti->t", missing, missing)
+
     def of(self, A: np.ndarray, B: np.ndarray, scaling: float) -> Float[np.ndarray, "T"]:
         a = A.astype(float) if self.round else A.astype(float) @ self.root
         missing = (scaling * B.astype(float)) @ a
@@ -265,10 +348,13 @@ def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:
     x, r = torch.tensor(task.inputs), torch.tensor(task.residuals)
     W = torch.tensor(task.base_weight)
     targets = r + x @ W.T
+    rest = run.rest[adapter] if run.rest else None
+    if rest is not None:
+        W = W + torch.tensor(rest)
     if e.batch:
         order = batches(e)[run.steps]
         x, targets = x[order], targets[order]
-    y = x @ W.T + e.scaling * (x @ a.transpose(1, 2)) @ b.transpose(1, 2)
+    y = x @ W.mT + e.scaling * (x @ a.transpose(1, 2)) @ b.transpose(1, 2)
     (0.5 * ((y - targets) ** 2).sum() / x.shape[-2]).backward()
     assert a.grad is not None and b.grad is not None
     by_autograd = a.grad.numpy(), b.grad.numpy()

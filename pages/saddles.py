@@ -20,7 +20,7 @@ asked, picture = open_lesson(
         rank=4,
         alpha=1.0,
         scaling_rule="constant",
-        init="both_tiny",
+        init="both_random_small",
         optimizer="sgd",
         lr=0.05,
         samples=64,
@@ -30,8 +30,8 @@ asked, picture = open_lesson(
         Control(
             name="init",
             label="Start, below",
-            options=("both_tiny", "B_zero"),
-            help="Whose loss and ΔW are shown below: both factors a thousandth, or LoRA's own.",
+            options=("both_random_small", "B_zero"),
+            help="Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own.",
         ),
         CONTROLS["spectrum"].only("geometric", "power", "flat"),
         CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
@@ -41,7 +41,7 @@ asked, picture = open_lesson(
     more=(CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["steps"]),
 )
 e = asked.experiment
-sweep = Sweep.over(replace(e, init="both_tiny"), init=("both_tiny", "B_zero"), init_seed=range(8))
+sweep = Sweep.over(replace(e, init="both_random_small"), init=("both_random_small", "B_zero"), init_seed=range(8))
 record = cached_view(saddles, (sweep,), asked.device, 201, shown=e.init)
 show_film(picture, film(record), takeaway(record))
 

@@ -8,14 +8,28 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from lora_viz.allocation import allocate
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
 from lora_viz.reconstruction import reconstruction_task
-from lora_viz.run import GradientCheck, MergeReport, Run
+from lora_viz.run import Allocation, FirstUpdates, GradientCheck, MergeReport, Run, StartSizes
+from lora_viz.start_sizes import start_sizes
 from lora_viz.training import autograd_check, train
 from lora_viz.views.phase_map import plane
+from lora_viz.views.quantised_base import QuantisedBase, quantised_base
 
-__all__ = ["cached_autoencoder", "cached_check", "cached_merge", "cached_train", "trained_plane"]
+__all__ = [
+    "cached_allocation",
+    "cached_autoencoder",
+    "cached_check",
+    "cached_first_updates",
+    "cached_merge",
+    "cached_quantised",
+    "cached_start_sizes",
+    "cached_train",
+    "trained_plane",
+]
 
 _GATE = threading.BoundedSemaphore(1)  # on few cores trainings that share them all come late
 
@@ -48,6 +62,34 @@ def cached_autoencoder(sweep: Sweep, device: str = "cpu", offset: float = 0.0, r
     """The same engine with samples that are their own labels, off centre by ``offset``."""
     with _GATE:
         return train(sweep, device, records=records, task=reconstruction_task(sweep[0], offset))
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_allocation(e: Experiment, budget: int) -> Allocation:
+    """Eight sets of four layers under this budget."""
+    with _GATE:
+        return allocate(e, budget)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_quantised(e: Experiment, shown: str) -> QuantisedBase:
+    """Eight weights of each kind in 4 bits."""
+    with _GATE:
+        return quantised_base(e, shown=shown)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def cached_first_updates(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...]) -> FirstUpdates:
+    """The first updates of this experiment at many ranks, from many starts."""
+    with _GATE:
+        return first_updates(e, ranks=ranks, inits=inits)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def cached_start_sizes(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...], sigma: float) -> StartSizes:
+    """The sizes of these starts at many ranks."""
+    with _GATE:
+        return start_sizes(e, ranks=ranks, inits=inits, sigma=sigma)
 
 
 _BANDS, _MAP_RECORDS = 6, 25

@@ -27,6 +27,13 @@ PAGES: dict[str, dict[str, str]] = {
         "autoencoder": "Autoencoder",
     },
     "Training": {
+        "init_race": "Starts raced",
+        "init_variance": "Size of the start",
+        "init_alignment": "Direction of the first step",
+        "init_ab": "A random or B random",
+        "scaling": "Scaling",
+        "scaling_training": "Scaling and training",
+        "alpha": "α and the learning rate",
         "rank_over_time": "Rank over time",
         "saddles": "Saddle to saddle",
         "balance": "Balance",
@@ -41,6 +48,9 @@ PAGES: dict[str, dict[str, str]] = {
         "learns_forgets": "Learns, forgets",
     },
     "Variants": {
+        "variants": "Which variant?",
+        "adalora": "AdaLoRA",
+        "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lora_viz.experiment import Experiment
+from lora_viz.experiment import CHOICES, Experiment
 
-__all__ = ["CONTROLS", "Control"]
+__all__ = ["CONTROLS", "TARGETS", "Control"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +79,33 @@ _ALL = (
         help="LoRA's own choice is B_zero; the other factor is then Kaiming-uniform.",
     ),
     Control(
+        name="variant",
+        label="Variant",
+        options=CHOICES["variant"],
+        help="Which way to adapt the layer is looked at; a click in the map picks it too.",
+    ),
+    Control(
+        name="versus",
+        label="Beside it",
+        options=CHOICES["variant"],
+        help="Which other variant is drawn beside it.",
+        default="lora",
+    ),
+    Control(
+        name="weight_kind",
+        label="Weight in the maps",
+        options=("gaussian", "decaying"),
+        help="gaussian: singular values fall slowly. decaying: the i-th is 1/i of the first.",
+        default="gaussian",
+    ),
+    Control(
+        name="budget",
+        label="Ranks to keep, all layers",
+        options=(8, 12, 15, 20, 30),
+        help="The layers' targets have 15 ranks in all.",
+        default=15,
+    ),
+    Control(
         name="optimizer",
         label="Optimizer",
         options=("sgd", "adam", "adamw"),
@@ -127,6 +154,13 @@ _ALL = (
         options=("lora", "rslora", "constant"),
         help="s is α/r for lora, α/√r for rslora (Kalajdzievski 2023), α for constant.",
     ),
+    Control(
+        name="sigma",
+        label="σ of both factors",
+        options=("0.02", "0.1", "0.5"),
+        help="Standard deviation of the entries of A and of B, where both are random.",
+        default="0.5",
+    ),
     Control(name="steps", label="Steps", options=(50, 100, 200, 300, 500, 1000), help="How long to train."),
     Control(
         name="weights_dtype",
@@ -165,3 +199,11 @@ _ALL = (
     ),
 )
 CONTROLS: dict[str, Control] = {control.name: control for control in _ALL}
+# The same field, with every kind of target.
+TARGETS = Control(
+    name="task",
+    label="What is to be learnt",
+    options=CHOICES["task"],
+    help="low_rank and full_rank: random directions. inside_top: within W's leading directions. rotation: W's outputs "
+    "turn. row_rescale: W's rows grow.",
+)

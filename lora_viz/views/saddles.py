@@ -40,7 +40,7 @@ class Saddles(NamedTuple):
     diverged: int
 
 
-def saddles(runs: Iterable[Run], *, shown: str = "both_tiny") -> Saddles:
+def saddles(runs: Iterable[Run], *, shown: str = "both_random_small") -> Saddles:
     """Follow the target's directions through a sweep over init and init_seed, on round inputs without noise."""
     (run,) = runs
     e, task = run.experiment, run.task
@@ -171,7 +171,7 @@ def film(record: Saddles) -> Film:
 
 
 def _name(start: str) -> str:
-    return {"both_tiny": "Tiny start", "B_zero": "LoRA's start"}.get(start, f"Start {start}")
+    return {"both_random_small": "Tiny start", "B_zero": "LoRA's start"}.get(start, f"Start {start}")
 
 
 def _low(i: int) -> str:

@@ -15,14 +15,19 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.allocation import allocate
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
+from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
 from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Run
+from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
+from lora_viz.variants import VARIANTS
 from lora_viz.views import (
+    alpha_identity,
     autoencoder,
     balance,
     bottleneck,
@@ -30,8 +35,14 @@ from lora_viz.views import (
     denoise,
     energy_rule,
     few_numbers,
+    first_update,
+    fixed_rate,
     gauge,
     gradient_flow,
+    init_ab,
+    init_alignment,
+    init_race,
+    init_variance,
     layer_flow,
     learns_forgets,
     low_rank_set,
@@ -39,13 +50,16 @@ from lora_viz.views import (
     overfit,
     overlap,
     phase_map,
+    quantised_base,
     race,
+    rank_allocation,
     rank_error,
     rank_over_time,
     saddles,
     shape_rank,
     storage,
     truncation,
+    variant_race,
     wake_up,
 )
 from lora_viz.worked import parse_matrix
@@ -132,7 +146,7 @@ def rank_over_time_film(**change: object) -> Film:
 
 
 def saddles_film(**change: object) -> Film:
-    starts = ("both_tiny", str(change.pop("init", "B_zero")))
+    starts = ("both_random_small", str(change.pop("init", "B_zero")))
     e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
     return saddles.film(saddles.saddles((run,), shown=starts[1]))
@@ -157,6 +171,43 @@ def autoencoder_film(**change: object) -> Film:
 
 def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
     return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
+
+
+def alpha_film(**change: object) -> Film:
+    run = train(alpha_identity.identity_sweep(replace(ODD, **change), seeds=2), records=100)  # type: ignore[arg-type]
+    return alpha_identity.film(alpha_identity.alpha_identity(run))
+
+
+def first_update_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return first_update.film(first_update.first_update(first_updates(e, ranks=(1, 2, 7), inits=first_update.STARTS), e))
+
+
+def fixed_rate_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, **change)  # type: ignore[arg-type]
+    rules, rates = (train(make(e, seeds=2), records=9) for make in (fixed_rate.rule_sweep, fixed_rate.rate_sweep))
+    return fixed_rate.film(fixed_rate.fixed_rate(rules, rates))
+
+
+def init_race_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return init_race.film(init_race.init_race(train(init_race.race_sweep(e, seeds=2), records=20), e.init))
+
+
+def init_variance_film(**change: object) -> Film:
+    sizes = start_sizes(replace(ODD, **change), ranks=(1, 2, 7), inits=init_variance.STARTS, sigma=0.5)  # type: ignore[arg-type]
+    return init_variance.film(init_variance.init_variance(sizes, ODD.d_in))
+
+
+def init_alignment_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    run = train(init_alignment.alignment_sweep(e, (1, 2, 7), seeds=2), records=2)
+    return init_alignment.film(init_alignment.init_alignment(run, e.init))
+
+
+def init_ab_film(**change: object) -> Film:
+    sweeps = init_ab.ab_sweeps(replace(ODD, **change), (5, 7), seeds=2)  # type: ignore[arg-type]
+    return init_ab.film(init_ab.init_ab(tuple(train(sweep, records=7) for sweep in sweeps)))
 
 
 def map_film(**change: object) -> Film:
@@ -209,6 +260,24 @@ def overlap_film(**change: object) -> Film:
     return overlap.film(overlap.overlap((run,)))
 
 
+def variant_film(**change: object) -> Film:
+    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
+    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
+    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
+    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
+    return variant_race.film(record)
+
+
+def allocation_film(**change: object) -> Film:
+    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
+    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
+
+
+def quantised_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
@@ -234,6 +303,16 @@ FILMS: dict[str, Callable[..., Film]] = {
     "energy_rule": energy_rule_film,
     "overlap": overlap_film,
     "learns_forgets": learns_forgets_film,
+    "variant_race": variant_film,
+    "quantised_base": quantised_film,
+    "rank_allocation": allocation_film,
+    "alpha_identity": alpha_film,
+    "first_update": first_update_film,
+    "init_race": init_race_film,
+    "init_ab": init_ab_film,
+    "init_alignment": init_alignment_film,
+    "init_variance": init_variance_film,
+    "fixed_rate": fixed_rate_film,
 }
 
 
@@ -344,7 +423,7 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                 assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
-    if not isinstance(panel, Curves | Lines | Machine | Readout):
+    if not isinstance(panel, Lines | Curves | Machine | Readout):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])
 

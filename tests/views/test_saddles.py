@@ -19,10 +19,10 @@ def found() -> Saddles:
 def sweep(**change: object) -> Sweep:
     e = Experiment(
         d_in=11, d_out=7, target_rank=3, spectrum="geometric", target_condition=4.0, rank=3, alpha=1.0,
-        scaling_rule="constant", optimizer="sgd", lr=0.05, samples=37, steps=400, init="both_tiny",
+        scaling_rule="constant", optimizer="sgd", lr=0.05, samples=37, steps=400, init="both_random_small",
     )  # fmt: skip
     e = replace(e, **change)  # type: ignore[arg-type]
-    return Sweep.over(e, init=("both_tiny", "B_zero"), init_seed=range(8))
+    return Sweep.over(e, init=("both_random_small", "B_zero"), init_seed=range(8))
 
 
 def test_what_is_learnt_is_the_updates_diagonal(found: Saddles) -> None:

@@ -247,7 +247,7 @@ _ALL = (
         "identity",
         "A = I, B = 0",
         r"A = I, \quad B = 0",
-        "with A frozen, rank d_in ≤ d_out and s = 1 it is full fine-tuning, for then ΔW = B",
+        "with A frozen, r = d_in and s = 1 it is full fine-tuning: ΔW = B",
         lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
     ),
 )  # fmt: skip

@@ -25,21 +25,22 @@ def target_spectrum(experiment: Experiment) -> Float[np.ndarray, "k"]:
     """Singular values of the target update, the first always TARGET_NORM.
 
     flat; power: 1/i; exponential: 0.7^(i−1); geometric: evenly on a log axis down to 1/target_condition; spike: one
-    strong, all others a tenth of it.
-    A rotation's and a row rescaling's follow W: there the same shape is that of the angles and of the stretches.
+    strong, all others a tenth of it. A rotation's and a row rescaling's follow W: there the same shape is that of the
+    angles and of the stretches.
     """
     return TARGET_NORM * _shape(experiment, experiment.true_rank)
 
 
 def _shape(e: Experiment, k: int) -> Float[np.ndarray, "k"]:
     i = np.arange(1, k + 1, dtype=float)
-    return {
+    shapes = {
         "flat": np.ones_like(i),
         "power": 1 / i,
         "exponential": 0.7 ** (i - 1),
         "geometric": e.target_condition ** -((i - 1) / max(k - 1, 1)),
         "spike": np.where(i == 1, 1.0, 0.1),
-    }[e.spectrum]
+    }
+    return shapes[e.spectrum]
 
 
 def _target(e: Experiment, base_weight: np.ndarray) -> Float[np.ndarray, "d_out d_in"]:

@@ -60,13 +60,11 @@ def _fits_the_stack(e: Experiment) -> bool:
 
 
 def _train_others(sweep: Sweep, others: list[int], device: str, records: int, task: Task) -> list[Member]:
-    for e in (sweep[i] for i in others):
-        if e.optimizer == "scaled_gd":  # whose Gram matrices the packed stack has
-            raise ExperimentError(
-                f"optimizer=scaled_gd is not possible with variant={e.variant}, init={e.init}: "
-                "allowed are sgd, adam, adamw."
-            )
     e = sweep[0]
+    for other in (sweep[i] for i in others):
+        if other.optimizer == "scaled_gd":
+            what = f"variant={other.variant}" if other.variant != "lora" else f"init={other.init}"
+            raise ExperimentError(f"optimizer=scaled_gd is not possible with {what}: it is a step of plain A and B.")
     like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
     return train_dense(
         [(sweep[i], VARIANTS[sweep[i].variant].form) for i in others],

@@ -329,3 +329,9 @@ def test_every_device_gives_the_cpus_numbers(small: Experiment, device: str, bat
     np.testing.assert_allclose(there.loss, here.loss, rtol=1e-9)
     single = train(Sweep(tuple(replace(e, dtype="float32") for e in sweep.experiments)), device)
     np.testing.assert_allclose(single.loss, here.loss, rtol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"variant": "dora"}, {"init": "pissa"}])
+def test_a_preconditioned_step_is_for_plain_factors(small: Experiment, change: dict[str, str]) -> None:
+    with pytest.raises(ExperimentError, match="optimizer=scaled_gd is not possible with"):
+        train(Sweep((replace(small, optimizer="scaled_gd", **change),)))  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ PAGES: dict[str, dict[str, str]] = {
         "saddles": "Saddle to saddle",
         "balance": "Balance",
         "wake_up": "Wake-up",
-        "race": "Race",
+        "race": "LoRA against full",
         "conditioning": "Conditioning",
     },
     "Which rank?": {
@@ -52,5 +52,21 @@ PAGES: dict[str, dict[str, str]] = {
         "adalora": "AdaLoRA",
         "quantised": "4-bit base",
         "phase_map": "Phase map",
+    },
+    "Real": {
+        "inspector": "Adapter inspector",
+        "two_adapters": "Two adapters",
+        "extract": "Extract a LoRA",
+        "budget": "Budget",
+        "cost": "Cost",
+    },
+    "Reference": {
+        "config_card": "Key parameters",
+        "transformer": "Transformer",
+        "literature": "Literature",
+        "digits": "Digits",
+        "minilm": "A real transformer",
+        "many_adapters": "Many adapters",
+        "requantised": "Merge into few bits",
     },
 }

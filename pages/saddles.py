@@ -60,8 +60,10 @@ their losses are $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only the $r$ stronges
 **strict saddle**: some direction leads down (Baldi & Hornik 1989). So no start gets stuck for ever but one that lies
 exactly on a saddle, ${A} = {B} = 0$ above all. The first 0, 1, … directions give {stairs}. This is for round inputs
 and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {number(1 / (e.scaling * float(record.sigma[0])))}.
-Waiting grows with the logarithm of how tiny the start is: LoRA's has ${B} = 0$ but an ${A}$ that is not small, so it
-waits less.""",
+Waiting grows with
+the logarithm of how tiny the start is: LoRA's has ${B} = 0 but an ${A}$ that is not small, so it waits less. In
+${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
+between them is {number(float(record.floors[0]))} high.""",
     lambda theme: plot_saddles(record, theme=theme),
     table(record),
     name="saddles",

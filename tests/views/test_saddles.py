@@ -44,6 +44,18 @@ def test_the_stairs_are_the_losses_of_the_critical_points(found: Saddles) -> Non
     assert min(plateau) >= 5, "the loss rests at every stair"
 
 
+def test_between_two_equal_minima_lies_a_hump(found: Saddles) -> None:
+    run = train(sweep(), records=401)
+    for t in (0, 200, 400):
+        for at in (0, 24, 44):
+            k = found.cut_at[at]
+            there = losses(run.task, A=k * run.A[0][[t]], B=k * run.B[0][[t]], scaling=1.0)
+            np.testing.assert_allclose(found.cut[0, t, at], there, atol=1e-9)
+    middle, ends = found.cut[0, -1, 24], found.cut[0, -1, [4, 44]]
+    assert found.cut_at[[4, 24, 44]].tolist() == pytest.approx([-1, 0, 1])
+    assert (ends < 1e-3).all() and middle == pytest.approx(found.floors[0])
+
+
 def test_directions_switch_on_in_order_in_every_seed(found: Saddles) -> None:
     low, median, high = found.half[0]
     assert (high[:-1] < low[1:]).all()

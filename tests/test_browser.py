@@ -28,6 +28,7 @@ LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in
 PAGES = ("", *LESSONS)
 PLAYER = Path(ROOT / "lora_viz" / "player")
 Open = Callable[..., Page]
+FEW = {"conditioning": 4, "overfit": 5, "race": 7}  # the last frame of lessons over a handful of settings
 _number = re.compile(r"^\d+$")
 
 
@@ -125,7 +126,7 @@ def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, i
 @pytest.mark.parametrize("path", LESSONS)
 def test_the_first_picture_is_a_finished_run_that_says_what_it_shows(open_page: Open, path: str) -> None:
     page = open_page(path)
-    assert last_frame(page) >= 10
+    assert last_frame(page) >= FEW.get(path, 10)
     assert player(page).get_attribute("data-playing") == "false"
     expect(player(page).locator(".narration")).not_to_be_empty()
     labels = player(page).locator("canvas").evaluate_all("all => all.map((c) => c.getAttribute('aria-label'))")

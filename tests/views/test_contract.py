@@ -27,6 +27,7 @@ from lora_viz.evidence import minilm_evidence
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.first_step import first_updates
+from lora_viz.inits import INITS
 from lora_viz.merging import merge_report
 from lora_viz.networks import adapt_digits
 from lora_viz.reconstruction import reconstruction_task
@@ -182,7 +183,7 @@ def rank_over_time_film(**change: object) -> Film:
 
 
 def saddles_film(**change: object) -> Film:
-    starts = ("both_tiny", str(change.pop("init", "B_zero")))
+    starts = ("both_random_small", str(change.pop("init", "B_zero")))
     e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
     return saddles.film(saddles.saddles((run,), shown=starts[1]))
@@ -276,11 +277,6 @@ def adapter_film(**change: object) -> Film:
     return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
 
 
-def pair_film(**change: object) -> Film:
-    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
-    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
-
-
 def change_film(**change: object) -> Film:
     run = train(Sweep((replace(ODD, **change),)), records=2)  # type: ignore[arg-type]
     W, delta = run.task.base_weight, run.delta_weight()[-1]
@@ -347,15 +343,12 @@ def race_film(**change: object) -> Film:
 
 def conditioning_film(**change: object) -> Film:
     e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
-    runs = [
-        train(
-            Sweep.over(
-                replace(e, target_condition=k), optimizer=("sgd", "scaled_gd"), lr=(e.lr / 2, e.lr), init_seed=(0, 1)
-            ),
-            records=11,
-        )
+    rules = ("sgd", "adam" if INITS[e.init].moves_base else "scaled_gd")  # scaled GD is the packed stack's
+    sweeps = [
+        Sweep.over(replace(e, target_condition=k), optimizer=rules, lr=(e.lr / 2, e.lr), init_seed=(0, 1))
         for k in (1.0, 5.0)
     ]
+    runs = (train(sweep, records=11) for sweep in sweeps)
     return conditioning.film(conditioning.conditioning(runs))
 
 
@@ -380,8 +373,31 @@ def overlap_film(**change: object) -> Film:
     return overlap.film(overlap.overlap((run,)))
 
 
+def variant_film(**change: object) -> Film:
+    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
+    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
+    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
+    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
+    return variant_race.film(record)
+
+
+def allocation_film(**change: object) -> Film:
+    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
+    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
+
+
+def quantised_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
+
+
+def adapter_pair_film(**change: object) -> Film:
+    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
+    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
-    "adapter_pair": pair_film,
+    "adapter_pair": adapter_pair_film,
     "weight_change": change_film,
     "adapter_report": adapter_film,
     "autoencoder": autoencoder_film,

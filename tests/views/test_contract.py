@@ -24,9 +24,10 @@ from lora_viz.allocation import allocate
 from lora_viz.counting import count_layer
 from lora_viz.digits import DigitsExperiment, PairExperiment
 from lora_viz.evidence import minilm_evidence
-from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.first_step import first_updates
+from lora_viz.inits import INITS
 from lora_viz.merging import merge_report
 from lora_viz.networks import adapt_digits
 from lora_viz.reconstruction import reconstruction_task
@@ -36,6 +37,7 @@ from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.together import adapt_pair
 from lora_viz.training import autograd_check, train
+from lora_viz.ui.controls import CONTROLS
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     adapter_pair,
@@ -72,6 +74,7 @@ from lora_viz.views import (
     rank_allocation,
     rank_cost,
     rank_error,
+    row_parts,
     rank_over_time,
     saddles,
     shape_rank,
@@ -180,7 +183,7 @@ def rank_over_time_film(**change: object) -> Film:
 
 
 def saddles_film(**change: object) -> Film:
-    starts = ("both_tiny", str(change.pop("init", "B_zero")))
+    starts = ("both_random_small", str(change.pop("init", "B_zero")))
     e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
     return saddles.film(saddles.saddles((run,), shown=starts[1]))
@@ -274,11 +277,6 @@ def adapter_film(**change: object) -> Film:
     return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
 
 
-def pair_film(**change: object) -> Film:
-    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
-    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
-
-
 def change_film(**change: object) -> Film:
     run = train(Sweep((replace(ODD, **change),)), records=2)  # type: ignore[arg-type]
     W, delta = run.task.base_weight, run.delta_weight()[-1]
@@ -332,6 +330,9 @@ def quantised_film(**change: object) -> Film:
     return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
 
 
+def row_film(**change: object) -> Film:
+    run = train(row_parts.row_sweep(replace(ODD, **change)), records=17)  # type: ignore[arg-type]
+    return row_parts.film(row_parts.row_parts(run))
 def race_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
     full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")
@@ -342,15 +343,12 @@ def race_film(**change: object) -> Film:
 
 def conditioning_film(**change: object) -> Film:
     e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
-    runs = [
-        train(
-            Sweep.over(
-                replace(e, target_condition=k), optimizer=("sgd", "scaled_gd"), lr=(e.lr / 2, e.lr), init_seed=(0, 1)
-            ),
-            records=11,
-        )
+    rules = ("sgd", "adam" if INITS[e.init].moves_base else "scaled_gd")  # scaled GD is the packed stack's
+    sweeps = [
+        Sweep.over(replace(e, target_condition=k), optimizer=rules, lr=(e.lr / 2, e.lr), init_seed=(0, 1))
         for k in (1.0, 5.0)
     ]
+    runs = (train(sweep, records=11) for sweep in sweeps)
     return conditioning.film(conditioning.conditioning(runs))
 
 
@@ -375,8 +373,31 @@ def overlap_film(**change: object) -> Film:
     return overlap.film(overlap.overlap((run,)))
 
 
+def variant_film(**change: object) -> Film:
+    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
+    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
+    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
+    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
+    return variant_race.film(record)
+
+
+def allocation_film(**change: object) -> Film:
+    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
+    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
+
+
+def quantised_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
+
+
+def adapter_pair_film(**change: object) -> Film:
+    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
+    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
-    "adapter_pair": pair_film,
+    "adapter_pair": adapter_pair_film,
     "weight_change": change_film,
     "adapter_report": adapter_film,
     "autoencoder": autoencoder_film,
@@ -399,6 +420,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "adapters_together": together_film,
     "quantised_merge": requantised_film,
     "variant_race": variant_film,
+    "row_parts": row_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,
     "alpha_identity": alpha_film,
@@ -548,7 +570,7 @@ def header_of(film: Film) -> dict[str, object]:
     return dict(json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")], parse_constant=refuse))
 
 
-@pytest.mark.parametrize("init", CHOICES["init"])
+@pytest.mark.parametrize("init", CONTROLS["init"].options)
 @pytest.mark.parametrize("name", list(FILMS))
 def test_films_are_whole(name: str, init: str) -> None:
     film = FILMS[name](init=init)

@@ -19,31 +19,50 @@ from lora_viz.counting import count_layer
 from lora_viz.allocation import allocate
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
+from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
 from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Run
+from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
 from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_cost, rank_error
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
+    alpha_identity,
     autoencoder,
+    balance,
     bottleneck,
+    conditioning,
     denoise,
+    energy_rule,
     few_numbers,
+    first_update,
+    fixed_rate,
     gauge,
     gradient_flow,
+    init_ab,
+    init_alignment,
+    init_race,
+    init_variance,
     layer_flow,
+    learns_forgets,
     low_rank_set,
     merge_check,
+    overfit,
+    overlap,
     phase_map,
     quantised_base,
+    race,
     rank_allocation,
     rank_error,
+    rank_over_time,
+    saddles,
     shape_rank,
     storage,
     truncation,
     variant_race,
+    wake_up,
 )
 from lora_viz.worked import parse_matrix
 
@@ -138,6 +157,29 @@ def layer_film(**change: object) -> Film:
     return layer_flow.film(layer_flow.layer_flow(run))
 
 
+def rank_over_time_film(**change: object) -> Film:
+    runs = (train(Sweep.over(replace(ODD, samples=n, **change), init_seed=(0, 1)), records=11) for n in (1, 3, 53))  # type: ignore[arg-type]
+    return rank_over_time.film(rank_over_time.rank_over_time(runs, shown=1))
+
+
+def saddles_film(**change: object) -> Film:
+    starts = ("both_tiny", str(change.pop("init", "B_zero")))
+    e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
+    return saddles.film(saddles.saddles((run,), shown=starts[1]))
+
+
+def balance_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = (Sweep.over(replace(e, lr=e.lr / p, steps=p * e.steps), init_seed=(0, 1)) for p in (1, 2))
+    return balance.film(balance.balance(train(sweep, records=1000) for sweep in sweeps))
+
+
+def wake_up_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), alpha=(2.5, 5.0), init_seed=(0, 1)), records=1000)  # type: ignore[arg-type]
+    return wake_up.film(wake_up.wake_up((run,), shown=5.0))
+
+
 def cost_film(**_: object) -> Film:
     counted = tuple(count_layer(7, 11, rank, device="meta") for rank in (1, 2, 5))
     return rank_cost.film(rank_cost.rank_cost(counted))
@@ -149,6 +191,43 @@ def autoencoder_film(**change: object) -> Film:
 
 def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
     return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
+
+
+def alpha_film(**change: object) -> Film:
+    run = train(alpha_identity.identity_sweep(replace(ODD, **change), seeds=2), records=100)  # type: ignore[arg-type]
+    return alpha_identity.film(alpha_identity.alpha_identity(run))
+
+
+def first_update_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return first_update.film(first_update.first_update(first_updates(e, ranks=(1, 2, 7), inits=first_update.STARTS), e))
+
+
+def fixed_rate_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, **change)  # type: ignore[arg-type]
+    rules, rates = (train(make(e, seeds=2), records=9) for make in (fixed_rate.rule_sweep, fixed_rate.rate_sweep))
+    return fixed_rate.film(fixed_rate.fixed_rate(rules, rates))
+
+
+def init_race_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return init_race.film(init_race.init_race(train(init_race.race_sweep(e, seeds=2), records=20), e.init))
+
+
+def init_variance_film(**change: object) -> Film:
+    sizes = start_sizes(replace(ODD, **change), ranks=(1, 2, 7), inits=init_variance.STARTS, sigma=0.5)  # type: ignore[arg-type]
+    return init_variance.film(init_variance.init_variance(sizes, ODD.d_in))
+
+
+def init_alignment_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    run = train(init_alignment.alignment_sweep(e, (1, 2, 7), seeds=2), records=2)
+    return init_alignment.film(init_alignment.init_alignment(run, e.init))
+
+
+def init_ab_film(**change: object) -> Film:
+    sweeps = init_ab.ab_sweeps(replace(ODD, **change), (5, 7), seeds=2)  # type: ignore[arg-type]
+    return init_ab.film(init_ab.init_ab(tuple(train(sweep, records=7) for sweep in sweeps)))
 
 
 def map_film(**change: object) -> Film:
@@ -176,6 +255,49 @@ def quantised_film(**change: object) -> Film:
     return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
 
 
+def race_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
+    full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")
+    racers = [replace(x, lr=lr) for x in (full, replace(e, init="B_zero")) for lr in (e.lr / 2, e.lr)]
+    runs = (train(Sweep(tuple(replace(x, seed=s) for x in racers)), records=11) for s in (0, 1))
+    return race.film(race.race(runs))
+
+
+def conditioning_film(**change: object) -> Film:
+    e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
+    runs = [
+        train(
+            Sweep.over(
+                replace(e, target_condition=k), optimizer=("sgd", "scaled_gd"), lr=(e.lr / 2, e.lr), init_seed=(0, 1)
+            ),
+            records=11,
+        )
+        for k in (1.0, 5.0)
+    ]
+    return conditioning.film(conditioning.conditioning(runs))
+
+
+def overfit_film(**change: object) -> Film:
+    change.pop("init", None)
+    return overfit.film(overfit.overfit(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
+
+
+def learns_forgets_film(**change: object) -> Film:
+    change.pop("init", None)
+    return learns_forgets.film(learns_forgets.learns_forgets(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
+
+
+def energy_rule_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = (Sweep.over(e, rank=(1, 2, 4, 7)), Sweep((replace(e, steps=0, seed=9),)))
+    return energy_rule.film(energy_rule.energy_rule(train(sweep, records=2) for sweep in sweeps))
+
+
+def overlap_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(2, 5), init_seed=(0, 1)), records=7)  # type: ignore[arg-type]
+    return overlap.film(overlap.overlap((run,)))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
@@ -195,6 +317,23 @@ FILMS: dict[str, Callable[..., Film]] = {
     "variant_race": variant_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,
+    "alpha_identity": alpha_film,
+    "first_update": first_update_film,
+    "init_race": init_race_film,
+    "init_ab": init_ab_film,
+    "init_alignment": init_alignment_film,
+    "init_variance": init_variance_film,
+    "fixed_rate": fixed_rate_film,
+    "rank_over_time": rank_over_time_film,
+    "saddles": saddles_film,
+    "balance": balance_film,
+    "wake_up": wake_up_film,
+    "race": race_film,
+    "conditioning": conditioning_film,
+    "overfit": overfit_film,
+    "energy_rule": energy_rule_film,
+    "overlap": overlap_film,
+    "learns_forgets": learns_forgets_film,
 }
 
 
@@ -305,7 +444,7 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                 assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
-    if not isinstance(panel, Lines | Machine | Readout):
+    if not isinstance(panel, Curves | Lines | Machine | Readout):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])
 

@@ -15,8 +15,8 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
-from lora_viz.counting import count_layer
 from lora_viz.allocation import allocate
+from lora_viz.counting import count_layer
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.first_step import first_updates
@@ -26,7 +26,6 @@ from lora_viz.run import Run
 from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, phase_map, rank_cost, rank_error
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     alpha_identity,
@@ -55,6 +54,7 @@ from lora_viz.views import (
     quantised_base,
     race,
     rank_allocation,
+    rank_cost,
     rank_error,
     rank_over_time,
     saddles,
@@ -183,6 +183,8 @@ def wake_up_film(**change: object) -> Film:
 def cost_film(**_: object) -> Film:
     counted = tuple(count_layer(7, 11, rank, device="meta") for rank in (1, 2, 5))
     return rank_cost.film(rank_cost.rank_cost(counted))
+
+
 def autoencoder_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))

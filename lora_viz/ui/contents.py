@@ -54,6 +54,9 @@ PAGES: dict[str, dict[str, str]] = {
         "phase_map": "Phase map",
     },
     "Real": {
+        "inspector": "Adapter inspector",
+        "two_adapters": "Two adapters",
+        "extract": "Extract a LoRA",
         "budget": "Budget",
         "cost": "Cost",
     },
@@ -61,5 +64,9 @@ PAGES: dict[str, dict[str, str]] = {
         "config_card": "Key parameters",
         "transformer": "Transformer",
         "literature": "Literature",
+        "digits": "Digits",
+        "minilm": "A real transformer",
+        "many_adapters": "Many adapters",
+        "requantised": "Merge into few bits",
     },
 }

@@ -15,26 +15,42 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.adapters.compare import compare
+from lora_viz.adapters.extract import changes
+from lora_viz.adapters.opening import Opened, open_adapter, open_weights
+from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
+from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.allocation import allocate
 from lora_viz.counting import count_layer
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.first_step import first_updates
+from lora_viz.digits import DigitsExperiment, PairExperiment
+from lora_viz.evidence import minilm_evidence
+from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.merging import merge_report
+from lora_viz.networks import adapt_digits
 from lora_viz.reconstruction import reconstruction_task
+from lora_viz.requantise import merge_quantised
 from lora_viz.run import Run
 from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
+from lora_viz.together import adapt_pair
 from lora_viz.training import autograd_check, train
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
+    adapter_pair,
+    adapter_report,
     alpha_identity,
+    adapters_together,
     autoencoder,
     balance,
     bottleneck,
     conditioning,
     denoise,
     energy_rule,
+    digits_adapt,
     few_numbers,
     first_update,
     fixed_rate,
@@ -53,6 +69,10 @@ from lora_viz.views import (
     phase_map,
     quantised_base,
     race,
+    minilm_spectrum,
+    phase_map,
+    quantised_base,
+    quantised_merge,
     rank_allocation,
     rank_cost,
     rank_error,
@@ -63,6 +83,7 @@ from lora_viz.views import (
     truncation,
     variant_race,
     wake_up,
+    weight_change,
 )
 from lora_viz.worked import parse_matrix
 
@@ -239,6 +260,62 @@ def map_film(**change: object) -> Film:
     return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
 
 
+def adapter_file(run: Run) -> tuple[Opened, Report]:
+    """A run's last factors as an adapter file, one module an adapter, opened and measured."""
+    tensors = {
+        f"net.{i}.q.lora_{name}.weight": pack(factor[i][-1], "F32")
+        for i in range(len(run.sweep))
+        for name, factor in (("A", run.A), ("B", run.B))
+    }
+    opened = open_adapter("run", write_safetensors(tensors), b'{"lora_alpha": 5}')
+    return opened, inspect_adapter(opened)
+
+
+def adapter_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(1, 3, 5), init_seed=(0, 1)), records=2)  # type: ignore[arg-type]
+    opened, report = adapter_file(run)
+    noise = tuple(noise_floor(opened.weights, module) for module in report.modules)
+    return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
+
+
+def pair_film(**change: object) -> Film:
+    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
+    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
+
+
+def change_film(**change: object) -> Film:
+    run = train(Sweep((replace(ODD, **change),)), records=2)  # type: ignore[arg-type]
+    W, delta = run.task.base_weight, run.delta_weight()[-1]
+    delta = delta if delta.any() else delta + 1e-9  # a run that learnt nothing leaves no difference to look at
+    base, tuned = (
+        open_weights("w", write_safetensors({"a.weight": pack(m, "F64"), "b.weight": pack(2 * m[:3], "F64")}))
+        for m in (W, W + delta)
+    )
+    return weight_change.film(weight_change.weight_change(changes(("base", "tuned"), base, tuned)), rank=3)
+def changed_alone(change: dict[str, object]) -> dict[str, object]:
+    """Of a synthetic experiment's fields those that a network's experiment has too."""
+    return {"steps": 20} | {name: change[name] for name in ("steps", "lr") if name in change}
+
+
+def digits_film(**change: object) -> Film:
+    e = DigitsExperiment(members=2, **changed_alone(change))  # type: ignore[arg-type]
+    return digits_adapt.film(digits_adapt.digits_adapt(list(adapt_digits(e))[-1]))  # type: ignore[arg-type]
+
+
+def minilm_film(**change: object) -> Film:
+    return minilm_spectrum.film(minilm_spectrum.minilm_spectrum(minilm_evidence()))
+
+
+def pair_film(**change: object) -> Film:
+    e = PairExperiment(members=2, rank=2, **changed_alone(change))  # type: ignore[arg-type]
+    return adapters_together.film(adapters_together.adapters_together(list(adapt_pair(e))[-1]))  # type: ignore[arg-type]
+
+
+def requantised_film(**change: object) -> Film:
+    e = DigitsExperiment(members=2, **changed_alone(change))  # type: ignore[arg-type]
+    return quantised_merge.film(quantised_merge.quantised_merge(list(merge_quantised(e, 2))[-1]))  # type: ignore[arg-type]
+
+
 def variant_film(**change: object) -> Film:
     e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
     run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
@@ -301,6 +378,9 @@ def overlap_film(**change: object) -> Film:
 
 
 FILMS: dict[str, Callable[..., Film]] = {
+    "adapter_pair": pair_film,
+    "weight_change": change_film,
+    "adapter_report": adapter_film,
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
     "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),
@@ -316,6 +396,10 @@ FILMS: dict[str, Callable[..., Film]] = {
     "phase_map": map_film,
     "layer_flow": layer_film,
     "rank_cost": cost_film,
+    "digits_adapt": digits_film,
+    "minilm_spectrum": minilm_film,
+    "adapters_together": pair_film,
+    "quantised_merge": requantised_film,
     "variant_race": variant_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,
@@ -440,6 +524,13 @@ def _whole_panel(panel: Panel, frames: int) -> None:
             assert all(np.isfinite(limit) and limit > 0 for limit in panel.limits)
             assert len(panel.names) == 4 and all(panel.names)
             assert np.isfinite(panel.scaling)
+        case Pictures():
+            assert panel.images.ndim == 3 and panel.images.min() >= 0 and panel.images.max() <= 1
+            assert panel.rows
+            for told in panel.rows:
+                assert len(told.text) == len(told.right) and len(told.text) in (1, frames), told.name
+                assert {len(said) for said in (*told.text, *told.right)} == {len(panel.images)}
+            colours += [told.colour for told in panel.rows]
         case Readout():
             assert panel.rows
             for row in panel.rows:
@@ -447,6 +538,7 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
     if not isinstance(panel, Curves | Lines | Machine | Readout):
+    if isinstance(panel, Field | HeatMap | Bars | Cloud):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])
 

@@ -439,7 +439,7 @@ PAPERS = (
         "few numbers",
         "LoCon, LoHa and LoKr for diffusion models, compared.",
         "Text-to-image; its files are read by the inspector.",
-        "Its files are read.",
+        "Its LoHa and LoKr files are named for what they are; ranks are not read from them.",
         ("inspector",),
     ),
     Paper(

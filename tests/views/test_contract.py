@@ -22,13 +22,11 @@ from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
 from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.allocation import allocate
 from lora_viz.counting import count_layer
-from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
-from lora_viz.first_step import first_updates
 from lora_viz.digits import DigitsExperiment, PairExperiment
 from lora_viz.evidence import minilm_evidence
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
+from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
 from lora_viz.networks import adapt_digits
 from lora_viz.reconstruction import reconstruction_task
@@ -42,15 +40,15 @@ from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     adapter_pair,
     adapter_report,
-    alpha_identity,
     adapters_together,
+    alpha_identity,
     autoencoder,
     balance,
     bottleneck,
     conditioning,
     denoise,
-    energy_rule,
     digits_adapt,
+    energy_rule,
     few_numbers,
     first_update,
     fixed_rate,
@@ -64,15 +62,13 @@ from lora_viz.views import (
     learns_forgets,
     low_rank_set,
     merge_check,
+    minilm_spectrum,
     overfit,
     overlap,
     phase_map,
     quantised_base,
-    race,
-    minilm_spectrum,
-    phase_map,
-    quantised_base,
     quantised_merge,
+    race,
     rank_allocation,
     rank_cost,
     rank_error,
@@ -292,6 +288,8 @@ def change_film(**change: object) -> Film:
         for m in (W, W + delta)
     )
     return weight_change.film(weight_change.weight_change(changes(("base", "tuned"), base, tuned)), rank=3)
+
+
 def changed_alone(change: dict[str, object]) -> dict[str, object]:
     """Of a synthetic experiment's fields those that a network's experiment has too."""
     return {"steps": 20} | {name: change[name] for name in ("steps", "lr") if name in change}
@@ -537,7 +535,6 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                 assert len(row.text) in (1, frames), f"{panel.title}, {row.label}: {len(row.text)} texts"
                 assert not any("nan" in text for text in row.text)
             colours += [r.colour for r in panel.rows]
-    if not isinstance(panel, Curves | Lines | Machine | Readout):
     if isinstance(panel, Field | HeatMap | Bars | Cloud):
         assert len(panel.caption) in (0, 1, frames), f"{panel.title}: {len(panel.caption)} captions"
     assert set(colours) <= set(IDENTITY["light"])

@@ -166,12 +166,19 @@ def test_a_cut_adapter_is_offered() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["machine", "bottleneck", "rank", "gradient_flow", "merge"])
+LESSONS = ("machine", "bottleneck", "rank", "gradient_flow", "merge", "init_race", "alpha", "autoencoder")
+
+
+@pytest.mark.parametrize("name", LESSONS)
 def test_every_lesson_lets_its_adapter_be_taken_home(name: str) -> None:
     at = opened(name)
-    homes = [e for e in at.expander if e.label == "Take it home"]
-    assert len(homes) == 1
-    assert not [b for b in at.get("download_button")], "made when asked for, not before"
+    assert [e.label for e in at.expander].count("Take it home") == 1
+    assert not at.get("download_button"), "made when asked for, not before"
+    at.session_state[f"home_{name}"] = True
+    at.run()
+    assert not at.exception
+    assert len(at.get("download_button")) == 2
+    assert "LoRA layer trained in plain PyTorch" in at.code[0].value
 
 
 def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in() -> None:

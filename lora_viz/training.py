@@ -61,6 +61,10 @@ def _fits_the_stack(e: Experiment) -> bool:
 
 def _train_others(sweep: Sweep, others: list[int], device: str, records: int, task: Task) -> list[Member]:
     e = sweep[0]
+    for other in (sweep[i] for i in others):
+        if other.optimizer == "scaled_gd":
+            what = f"variant={other.variant}" if other.variant != "lora" else f"init={other.init}"
+            raise ExperimentError(f"optimizer=scaled_gd is not possible with {what}: it is a step of plain A and B.")
     like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
     return train_dense(
         [(sweep[i], VARIANTS[sweep[i].variant].form) for i in others],
@@ -152,6 +156,7 @@ def _train(sweep: Sweep, device: str, records: int, task: Task) -> Run:
             torch.linalg.vector_norm(gradient.Bt, dim=1, out=norms[1, slot[k]])
         if k == e.steps:
             break
+        gradient.precondition(now)
         if not longest * math.sqrt(float(torch.dot(gradient.flat, gradient.flat))) <= LONGEST_STEP:
             _freeze(k, now, gradient, sweep, stack, rules, frozen)
         after = history[slot[k + 1]] if k + 1 in slot else spare

@@ -170,6 +170,13 @@ _ALL = (
         default="bfloat16",
     ),
     Control(
+        name="change",
+        label="The digits are now",
+        options=("rotated", "relabelled", "permuted", "inverted"),
+        help="By 90°; called by their successor; pixels shuffled, always alike; white for black.",
+        default="rotated",
+    ),
+    Control(
         name="plane",
         label="Plane",
         options=("learning_rates", "rank_alpha"),
@@ -189,6 +196,20 @@ _ALL = (
         options=tuple(range(100)),
         help="A click on the map sets it.",
         default=45,
+    ),
+    Control(
+        name="weight_format",
+        label="Base stored as",
+        options=("int8", "int4", "NF4"),
+        help="int8: one scale a row. int4 and NF4: one scale for 64 weights, 15 even or 16 normal levels.",
+        default="NF4",
+    ),
+    Control(
+        name="second",
+        label="The second adapter learnt",
+        options=("permuted", "relabelled", "rotated"),
+        help="The first learnt rotated digits. The same again, from another start, is the friendly case.",
+        default="permuted",
     ),
     Control(
         name="error_axis",

@@ -769,6 +769,17 @@ def test_pictures_are_shown_with_what_each_way_says(open_page: Open) -> None:
     assert pictures.get_attribute("aria-label") != last, "what is said follows the playhead"
 
 
+def test_a_training_is_stopped_by_its_button(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}/digits?steps=500&seed=4711")
+    page.get_by_role("button", name="Stop training").click()
+    expect(page.get_by_text("stopped, nothing is kept")).to_be_visible()
+    assert player(page).count() == 0
+    page.get_by_role("button", name="Start again").click()
+    expect(player(page)).to_have_attribute("data-frame", _number, timeout=60_000)
+    page.close()
+
+
 @pytest.fixture(scope="module")
 def every_panel() -> Iterator[str]:
     with served(ROOT / "tests" / "every_panel.py") as url:

@@ -124,7 +124,7 @@ def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, i
 @pytest.mark.parametrize("path", LESSONS)
 def test_the_first_picture_is_a_finished_run_that_says_what_it_shows(open_page: Open, path: str) -> None:
     page = open_page(path)
-    assert last_frame(page) >= 10
+    assert last_frame(page) >= 8
     assert player(page).get_attribute("data-playing") == "false"
     expect(player(page).locator(".narration")).not_to_be_empty()
     labels = player(page).locator("canvas").evaluate_all("all => all.map((c) => c.getAttribute('aria-label'))")

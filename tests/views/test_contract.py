@@ -73,8 +73,8 @@ from lora_viz.views import (
     rank_allocation,
     rank_cost,
     rank_error,
-    row_parts,
     rank_over_time,
+    row_parts,
     saddles,
     shape_rank,
     storage,
@@ -337,6 +337,8 @@ def quantised_film(**change: object) -> Film:
 def row_film(**change: object) -> Film:
     run = train(row_parts.row_sweep(replace(ODD, **change)), records=17)  # type: ignore[arg-type]
     return row_parts.film(row_parts.row_parts(run))
+
+
 def race_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
     full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")

@@ -6,6 +6,7 @@ import base64
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,14 +15,17 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from lora_viz.film import Film, HeatMap
+from lora_viz.scenes import Question
 from lora_viz.style import number
+from lora_viz.ui.deck_file import deck_html
+from lora_viz.ui.presenting import DECKS, read_file
 from tests.browser import FLAGS, ROOT, chromium, served
 
-WORKED = ("follow", "mistake")  # numbers, no player
+WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
 HOME = "machine"
 LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in (*WORKED, HOME))
 PAGES = ("", *LESSONS)
-PLAYER = Path(ROOT / "lora_viz" / "ui" / "player")
+PLAYER = Path(ROOT / "lora_viz" / "player")
 Open = Callable[..., Page]
 _number = re.compile(r"^\d+$")
 
@@ -547,6 +551,23 @@ def test_the_browsers_layer_is_pythons(blank: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
 @pytest.mark.parametrize("path", WORKED)
+def test_a_page_of_numbers_fits_the_screen(
+    browser: Browser, address: str, path: str, size: tuple[int, int], scheme: Literal["light", "dark"]
+) -> None:
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{address}/{path}")
+    seen = page.get_by_text("What you saw.").first
+    expect(seen).to_be_visible(timeout=30_000)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert float(seen.evaluate("m => parseFloat(getComputedStyle(m).fontSize)")) >= 15
+    assert page.locator(".katex-error, [data-testid=stException]").count() == 0
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
+@pytest.mark.parametrize("path", ["follow", "mistake"])
 def test_a_worked_example_is_readable(
     browser: Browser, address: str, path: str, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
@@ -619,6 +640,123 @@ def test_an_embedded_lesson_has_no_menu(open_page: Open) -> None:
     bar = player(page).locator(".bar").bounding_box()
     assert bar is not None and bar["y"] + bar["height"] <= 720
     assert bar["width"] > 1100, "without controls the picture has the whole width"
+
+
+def test_the_five_minute_deck_is_presented_by_keyboard(open_page: Open, tmp_path: Path) -> None:
+    """End to end, as with a clicker: every scene with its picture; a question hides the picture until it is answered."""
+    deck = read_file(DECKS / "five_minutes.toml")
+    page = open_page("?deck=five_minutes&scene=1")
+    seen = set()
+    for number_of, scene in enumerate(deck.scenes, start=1):
+        heading = scene.question.text if scene.question else scene.caption
+        expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible(timeout=20_000)
+        expect(page).to_have_url(re.compile(f"scene={number_of}(&|$)"))
+        expect(page.get_by_test_id("stHeader")).to_be_hidden()
+        expect(player(page)).to_have_count(1)
+        font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))
+        assert font >= 20
+        bar = player(page).locator(".bar").bounding_box()
+        assert bar is not None and bar["y"] + bar["height"] <= 720
+        stage = player(page).locator(".stage")
+        if scene.question:
+            expect(stage).to_be_hidden()
+            for label in player(page).locator("canvas").evaluate_all("all => all.map((c) => c.ariaLabel)"):
+                assert "Hidden until" in label, "a screen reader must not be told the answer either"
+            answer = player(page).get_by_role("button", name="Reveal")
+            answer.focus()
+            page.keyboard.press("Enter")
+            expect(player(page).locator(".told")).to_contain_text("Measured: ")
+        expect(stage).to_be_visible()
+        page.screenshot(path=tmp_path / f"{number_of}.png")
+        seen.add((run(page), frame(page)) if scene.question is None else (number_of, -1))
+        page.keyboard.press("PageDown")
+    assert len(seen) == len(deck.scenes)
+    page.keyboard.press("PageUp")
+    expect(page.get_by_role("heading", name=deck.scenes[-2].caption, level=1)).to_be_visible(timeout=20_000)
+
+
+def test_a_scene_leaves_only_its_controls_and_forgets_what_was_set(open_page: Open) -> None:
+    page = open_page("gradient_flow?deck=five_minutes&scene=3")
+    expect(player(page).locator(".narration")).to_contain_text("Nothing can ever move")
+    expect(page.locator(".st-key-lr")).to_have_count(0)
+    page.locator(".st-key-init").get_by_text("A_zero", exact=True).click()
+    expect(player(page).locator(".narration")).not_to_contain_text("Nothing can ever move")
+    page.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Whatever goes in", timeout=20_000)
+    page.keyboard.press("PageUp")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("If both start at zero", timeout=20_000)
+    expect(player(page).locator(".narration")).to_contain_text("Nothing can ever move")
+
+
+def test_a_deck_as_a_file_needs_no_server(browser: Browser, tmp_path: Path) -> None:
+    deck = read_file(DECKS / "five_minutes.toml")
+    short = replace(deck, scenes=(deck.scenes[1], deck.scenes[4]))
+    (tmp_path / "deck.html").write_text(deck_html(short), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, offline=True)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda r: None if r.url.startswith(("file:", "blob:", "data:")) else complaints.append(r.url))
+    page.goto((tmp_path / "deck.html").as_uri())
+    expect(player(page)).to_have_attribute("data-frame", "0", timeout=15_000)
+    player(page).get_by_role("button", name="‖∇B‖", exact=True).click()
+    expect(player(page).locator(".told")).to_contain_text("That is what you said.")
+    page.keyboard.press("ArrowRight")
+    expect(player(page)).to_have_attribute("data-frame", "1")
+    page.keyboard.press("PageDown")
+    expect(page.locator("html")).to_have_attribute("data-leaf", "1")
+    expect(player(page)).to_have_attribute("data-frame", "2")
+    guess = player(page).get_by_role("textbox")
+    guess.fill("x")
+    guess.press("Enter")
+    expect(player(page).locator(".told")).to_contain_text('"x" is not a number')
+    guess.fill("0,5")
+    guess.press("Enter")
+    expect(player(page).locator(".told")).to_contain_text(
+        "Your guess: 0.5. Measured: trained (5 seeds) 0.707 at rank 2."
+    )
+    assert len(set(picture(page))) == len(picture(page))
+    context.close()
+    assert not complaints
+
+
+def test_a_curve_is_drawn_before_it_is_seen(open_page: Open, tmp_path: Path, browser: Browser) -> None:
+    deck = read_file(DECKS / "five_minutes.toml")
+    question = Question(kind="curve", text="Draw the gradient of A.", panel="Size of the gradients", series=("‖∇A‖",))
+    scene = replace(deck.scenes[1], question=question)
+    (tmp_path / "curve.html").write_text(deck_html(replace(deck, scenes=(scene,))), encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "curve.html").as_uri())
+    expect(player(page)).to_have_attribute("data-frame", "0", timeout=15_000)
+    asked, *others = player(page).locator("canvas").all()
+    expect(asked).to_be_visible()
+    assert all(other.is_hidden() for other in others)
+    box = asked.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 80, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 30, box["y"] + box["height"] * 0.55, steps=12)
+    page.mouse.up()
+    assert player(page).get_attribute("data-frame") == "0", "drawing does not scrub"
+    player(page).get_by_role("button", name="That is my curve").click()
+    expect(player(page).locator(".told")).to_contain_text("In the median you were off by a factor of")
+    assert all(other.is_visible() for other in others)
+    page.close()
+
+
+def test_the_run_before_stays_as_a_dotted_curve(open_page: Open) -> None:
+    page = open_page("gradient_flow")
+    before = run(page)
+    page.keyboard.press("End")
+    page.locator(".st-key-lr [role=slider], .st-key-lr input[type=range]").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(player(page)).not_to_have_attribute("data-run", before)
+    without = picture(page)[0]
+    player(page).get_by_role("button", name="Before").click()
+    expect(player(page).get_by_role("button", name="Before")).to_have_attribute("aria-pressed", "true")
+    assert picture(page)[0] != without
+    player(page).get_by_role("button", name="Before").click()
+    assert picture(page)[0] == without
 
 
 @pytest.fixture(scope="module")

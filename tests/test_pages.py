@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
-WORKED = ("follow", "mistake")  # numbers, no player
+WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
 PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in WORKED]
 FIRST = {
     "machine": ("rank", "init", "frozen", "optimizer", "lr"),

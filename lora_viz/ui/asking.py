@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lora_viz.experiment import Experiment, nearest_possible, parse_field
+from lora_viz.scenes import Scene
 from lora_viz.training import available_devices
 from lora_viz.ui.controls import Control
 
@@ -15,7 +16,7 @@ __all__ = ["Asked", "ask"]
 
 SEED_MOST = 9999
 # What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.
-BESIDE = ("seed", "device", "controls", "at", "embed", "embed_options")
+BESIDE = ("seed", "device", "controls", "at", "deck", "scene", "embed", "embed_options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,25 @@ class Asked:
 
 
 def ask(
-    lesson: str, default: Experiment, first: tuple[Control, ...], more: tuple[Control, ...], *, trains: bool = True
+    lesson: str,
+    default: Experiment,
+    first: tuple[Control, ...],
+    more: tuple[Control, ...],
+    scene: Scene | None = None,
+    *,
+    trains: bool = True,
 ) -> Asked:
     """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
 
-    A lesson that ``trains`` nothing is not asked on which device.
-    What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left.
+    What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left, a
+    scene that is returned to as its deck says. A lesson that ``trains`` nothing is not asked on which device.
     """
-    _leave_the_other_lesson(lesson, (*first, *more))
     notices: list[str] = []
-    shown = _shown((*first, *more), notices)
+    if scene is None:
+        _leave_the_other_lesson(lesson, (*first, *more))
+    else:
+        _set_the_scene(f"scene {lesson}", scene, default, (*first, *more), notices)
+    shown = _shown((*first, *more), notices, scene)
     values: dict[str, Any] = {}
     for control in first:
         values[control.name] = _answer(control, default, notices, shown)
@@ -58,12 +68,13 @@ def ask(
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
     experiment, reconciled = nearest_possible(default, fields)
-    _remember(lesson, values, default, (*first, *more))
+    if scene is None:
+        _remember(lesson, values, default, (*first, *more))
     options = {name: value for name, value in values.items() if name not in fields}
     return Asked(experiment, device, options, (*notices, *reconciled), _link(values))
 
 
-def _shown(controls: tuple[Control, ...], notices: list[str]) -> frozenset[str]:
+def _shown(controls: tuple[Control, ...], notices: list[str], scene: Scene | None) -> frozenset[str]:
     """Which controls does the link leave on the page? All, unless it lists some. What it says besides is said back."""
     names = {control.name for control in controls} | {"seed"}
     unknown = [name for name in st.query_params if name not in {*names, *BESIDE}]
@@ -73,6 +84,8 @@ def _shown(controls: tuple[Control, ...], notices: list[str]) -> frozenset[str]:
         notices.append(f"{first}{others} in the link is no setting of this lesson: it is left out.")
         for name in unknown:
             del st.query_params[name]
+    if scene is not None:
+        return frozenset(names.intersection(scene.controls))
     if "controls" not in st.query_params:
         return frozenset(names | {"more"})
     asked = {name for name in st.query_params["controls"].split(",") if name}
@@ -115,6 +128,30 @@ def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
     st.session_state["lesson"] = lesson
 
 
+def _set_the_scene(
+    lesson: str, scene: Scene, default: Experiment, controls: tuple[Control, ...], notices: list[str]
+) -> None:
+    """A scene that was just opened begins at its own settings, whatever was on the screen before."""
+    if st.session_state.get("lesson") == lesson:
+        return
+    settings = dict(scene.settings)
+    own: dict[str, tuple[str, Any]] = {}
+    for control in controls:
+        initial = _initial(control, default)
+        given = settings.pop(control.name, None)
+        accepted = None if given is None else _accepted(control, initial, given, notices)
+        if accepted is not None:
+            own[control.name] = accepted
+        st.session_state[control.name] = accepted[1] if accepted else initial
+    seed = settings.pop("seed", str(default.seed))
+    st.session_state["seed"] = int(seed) if seed.isascii() and seed.isdigit() else default.seed
+    for name in settings:
+        notices.append(f"{name} in the scene is no setting of this lesson: it is left out.")
+    st.session_state["lesson"] = lesson
+    st.session_state["from_the_link"] = own
+    st.session_state.setdefault("left_lessons", {})
+
+
 def _remember(lesson: str, values: dict[str, Any], default: Experiment, controls: tuple[Control, ...]) -> None:
     """Each value with its text for the URL, none where it is the default."""
     usual = {c.name: _initial(c, default) for c in controls} | {"seed": default.seed}
@@ -135,9 +172,11 @@ def _initial(control: Control, default: Experiment) -> Any:
 
 def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
     initial = _initial(control, default)
+    own = _from_the_link(control, initial, notices)
+    if control.name not in st.session_state:  # a link or scene may come while the widget of another one still stands
+        st.session_state[control.name] = own[1] if own else initial
     if not control.options:
         return st.text_input(control.label, initial, key=control.name, help=control.help, bind="query-params")
-    own = _from_the_link(control, initial, notices)
     options = control.options if initial in control.options else tuple(sorted((*control.options, initial)))
     if own is not None and own[1] not in options:
         options = tuple(sorted((*options, own[1])))
@@ -165,7 +204,14 @@ def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[
     own: dict[str, tuple[str, Any]] = st.session_state.setdefault("from_the_link", {})
     if control.name in st.session_state or control.name not in st.query_params:
         return own.get(control.name)
-    given = st.query_params[control.name]
+    accepted = _accepted(control, initial, st.query_params[control.name], notices)
+    if accepted is not None:
+        own[control.name] = accepted
+    return own.get(control.name)
+
+
+def _accepted(control: Control, initial: Any, given: str, notices: list[str]) -> tuple[str, Any] | None:
+    """The text with its value, if this lesson can show it; else it is said why not."""
     if not control.options:
         return given, given
     pick = isinstance(initial, str) or len(control.options) <= 3
@@ -175,13 +221,12 @@ def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[
     except ValueError:  # an ExperimentError is one
         possible = False
     if possible:
-        own[control.name] = (given, value)
-    else:
-        marks = control.options if pick else (control.options[0], control.options[-1])
-        allowed = (", " if pick else " to ").join(map(_text, marks))
-        said = f"{control.name}={given[:40]} is not possible in this lesson: allowed is {allowed}."
-        notices.append(f"{said} Shown is {_text(initial)}.")
-    return own.get(control.name)
+        return given, value
+    marks = control.options if pick else (control.options[0], control.options[-1])
+    allowed = (", " if pick else " to ").join(map(_text, marks))
+    said = f"{control.name}={given[:40]} is not possible in this lesson: allowed is {allowed}."
+    notices.append(f"{said} Shown is {_text(initial)}.")
+    return None
 
 
 def _between(control: Control, value: Any, given: str) -> bool:

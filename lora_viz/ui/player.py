@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from lora_viz.film import Film
-from lora_viz.style import DIVERGING, IDENTITY, SEQUENTIAL
+from lora_viz.player import COLOURS, CSS, HTML, SCRIPT
 
 __all__ = ["play"]
 
-_HERE = Path(__file__).parent
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_player = st.components.v2.component(
-    "lora_player",
-    html=_read("player.html"),
-    css=_read("player.css"),
-    js="\n".join(_read(name) for name in ("decode.js", "panels.js", "curves.js", "machine.js", "player.js")),
-)
+_player = st.components.v2.component("lora_player", html=HTML, css=CSS, js=SCRIPT)
 
 
 def play(
@@ -34,11 +22,14 @@ def play(
     at: int | None = None,
     on_pick: Callable[[int, int], None] | None = None,
     on_share: Callable[[float], None] | None = None,
+    question: dict[str, Any] | None = None,
+    present: dict[str, Any] | None = None,
 ) -> None:
     """Show a film: play, pause, step, scrub and speed happen in the browser from here on.
 
     ``at`` is the frame that is seen first, if not the film's own. ``on_pick(row, column)`` is called where a cell of a
     ``Field`` that picks was asked for, ``on_share(value)`` with the playhead's place where the picture is to be shared.
+    ``question`` (``scenes.asked_first``) hides the picture until it is answered; ``present`` makes it large.
     """
 
     def picked() -> None:
@@ -46,10 +37,9 @@ def play(
         if on_pick is not None and asked:
             on_pick(int(asked["row"]), int(asked["column"]))
 
-    colours = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}
     asked = _player(
         key=key,
-        data=film.to_bytes(colours=colours, at=at, shares=on_share is not None),
+        data=film.to_bytes(colours=COLOURS, at=at, shares=on_share is not None, question=question, present=present),
         on_picked_change=picked,
         on_shared_change=lambda: None,
     )

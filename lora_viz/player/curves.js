@@ -18,7 +18,8 @@ function curvesFrame(panel, box, theme, g) {
     if (low < 0) low -= 0.04 * (high - low);
     high += 0.04 * (high - low);
   }
-  const yTicks = log ? logTicks(low, high, 6) : niceTicks(low, high, 5);
+  const most = Math.max(2, Math.min(6, Math.floor((box.height - f * 7.5) / (f * 1.4))));
+  const yTicks = log ? logTicks(low, high, most) : niceTicks(low, high, Math.min(5, most));
   const tickText = (v) => (log ? `10${raised(Math.round(Math.log10(v)))}` : format(v));
   g.font = `${f}px ${theme.font}`;
   const left = Math.max(...yTicks.map((v) => g.measureText(tickText(v)).width), zero ? g.measureText("0").width : 0) + 14;
@@ -84,7 +85,7 @@ const curves = {
         known.reverse().forEach((i) => g.lineTo(frame.x(xs[i]), frame.y(low[i])));
         g.closePath(); g.fill(); g.globalAlpha = 1;
       }
-      g.lineWidth = 3.2; g.lineJoin = "round"; g.setLineDash(DASHES[s.dash]); g.beginPath();
+      g.lineWidth = 3.2 * box.thick; g.lineJoin = "round"; g.setLineDash(DASHES[s.dash]); g.beginPath();
       let begun = false;
       xs.forEach((v, i) => {
         if (!Number.isFinite(y[i])) { begun = false; return; }

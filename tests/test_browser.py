@@ -318,6 +318,26 @@ def test_the_still_figure_opens_on_demand(open_page: Open) -> None:
     assert page.get_by_text("Data as CSV").is_visible()
 
 
+def test_a_matrix_of_one_s_own_is_drawn_and_shared(open_page: Open) -> None:
+    page = open_page("matrix?matrix=own")
+    first = run(page)
+    field = page.get_by_role("textbox", name="Your own M, at most 3×3")
+    field.fill("3 0; 0 0")
+    field.press("Enter")
+    expect(player(page)).not_to_have_attribute("data-run", first)
+    expect(page).to_have_url(re.compile("own_matrix=3"))
+    own = run(page)
+    field.fill("3 0; 0")
+    field.press("Enter")
+    expect(page.get_by_text("The last matrix that fitted is shown.")).to_be_visible()
+    assert run(page) == own
+    field.fill("3 0; 0 0")
+    field.press("Enter")
+    expect(page.get_by_text("The last matrix that fitted is shown.")).not_to_be_visible()
+    page.reload()
+    expect(player(page)).to_have_attribute("data-run", own, timeout=30_000)
+
+
 def test_a_narrow_screen_gets_one_column(open_page: Open) -> None:
     page = open_page("rank", size=(400, 800))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

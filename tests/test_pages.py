@@ -46,6 +46,7 @@ FIRST = {
     "autoencoder": ("centred", "rank", "lr"),
     "variants": ("task", "variant"),
     "quantised": ("weight_kind",),
+    "dora": ("task", "rank", "steps"),
     "adalora": ("budget", "spectrum", "steps"),
     "init_race": ("init", "optimizer", "lr", "spectrum"),
     "init_variance": ("sigma", "d_in", "condition"),

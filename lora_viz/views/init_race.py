@@ -178,11 +178,12 @@ def takeaway(record: InitRace) -> str:
     else:
         said = f"{rival[0].upper()}{rival[1:]} left the loss as it was, {number(record.base_loss)}. "
     turn, last = _turn(record), record.behind[-1]
-    first = "behind" if record.lead[1, 1] > 0 else "ahead of"
-    if (record.lead == 0).all():
-        said += "It ran exactly as LoRA does. "
+    leads = record.lead[1][np.nan_to_num(record.lead[1]) != 0]
+    first = "behind" if len(leads) and leads[0] > 0 else "ahead of"
+    if not len(leads):
+        said += "It ran exactly as LoRA's own start does; "
     elif turn:
-        said += f"After step 1 it was {first} LoRA's own start and after step {turn} no more; "
+        said += f"It was {first} LoRA's own start until step {turn}; "
     else:
         said += f"It stayed {first} LoRA's own start all the way; "
     said += f"at step {record.steps[-1]} it was behind in {last} of {record.seeds} seeds "

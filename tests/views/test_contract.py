@@ -24,7 +24,7 @@ from lora_viz.allocation import allocate
 from lora_viz.counting import count_layer
 from lora_viz.digits import DigitsExperiment, PairExperiment
 from lora_viz.evidence import minilm_evidence
-from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.first_step import first_updates
 from lora_viz.inits import INITS
@@ -37,6 +37,7 @@ from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.together import adapt_pair
 from lora_viz.training import autograd_check, train
+from lora_viz.ui.controls import CONTROLS
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
     adapter_pair,
@@ -74,6 +75,7 @@ from lora_viz.views import (
     rank_cost,
     rank_error,
     rank_over_time,
+    row_parts,
     saddles,
     shape_rank,
     storage,
@@ -300,7 +302,7 @@ def minilm_film(**change: object) -> Film:
     return minilm_spectrum.film(minilm_spectrum.minilm_spectrum(minilm_evidence()))
 
 
-def pair_film(**change: object) -> Film:
+def together_film(**change: object) -> Film:
     e = PairExperiment(members=2, rank=2, **changed_alone(change))  # type: ignore[arg-type]
     return adapters_together.film(adapters_together.adapters_together(list(adapt_pair(e))[-1]))  # type: ignore[arg-type]
 
@@ -308,6 +310,29 @@ def pair_film(**change: object) -> Film:
 def requantised_film(**change: object) -> Film:
     e = DigitsExperiment(members=2, **changed_alone(change))  # type: ignore[arg-type]
     return quantised_merge.film(quantised_merge.quantised_merge(list(merge_quantised(e, 2))[-1]))  # type: ignore[arg-type]
+
+
+def variant_film(**change: object) -> Film:
+    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
+    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
+    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
+    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
+    return variant_race.film(record)
+
+
+def allocation_film(**change: object) -> Film:
+    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
+    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
+
+
+def quantised_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
+
+
+def row_film(**change: object) -> Film:
+    run = train(row_parts.row_sweep(replace(ODD, **change)), records=17)  # type: ignore[arg-type]
+    return row_parts.film(row_parts.row_parts(run))
 
 
 def race_film(**change: object) -> Film:
@@ -350,24 +375,6 @@ def overlap_film(**change: object) -> Film:
     return overlap.film(overlap.overlap((run,)))
 
 
-def variant_film(**change: object) -> Film:
-    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
-    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
-    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
-    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
-    return variant_race.film(record)
-
-
-def allocation_film(**change: object) -> Film:
-    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
-    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
-
-
-def quantised_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
-
-
 def adapter_pair_film(**change: object) -> Film:
     runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
     return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
@@ -394,9 +401,10 @@ FILMS: dict[str, Callable[..., Film]] = {
     "rank_cost": cost_film,
     "digits_adapt": digits_film,
     "minilm_spectrum": minilm_film,
-    "adapters_together": pair_film,
+    "adapters_together": together_film,
     "quantised_merge": requantised_film,
     "variant_race": variant_film,
+    "row_parts": row_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,
     "alpha_identity": alpha_film,
@@ -546,7 +554,7 @@ def header_of(film: Film) -> dict[str, object]:
     return dict(json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")], parse_constant=refuse))
 
 
-@pytest.mark.parametrize("init", CHOICES["init"])
+@pytest.mark.parametrize("init", CONTROLS["init"].options)
 @pytest.mark.parametrize("name", list(FILMS))
 def test_films_are_whole(name: str, init: str) -> None:
     film = FILMS[name](init=init)

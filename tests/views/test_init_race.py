@@ -62,7 +62,8 @@ def test_the_damage_of_a_random_start_is_real_and_short_with_sgd(race: InitRace)
     assert race.behind[:2].tolist() == [8, 8]
     assert race.behind[10] == 0
     assert "Both random changed the loss before the first step" in takeaway(race)
-    assert "After step 1 it was behind LoRA's own start" in takeaway(race)
+    assert "It was behind LoRA's own start until step " in takeaway(race)
+    assert "It stayed ahead of LoRA's own start all the way" in takeaway(record(init="lora_ga"))
 
 
 def test_with_adam_it_lasts() -> None:

@@ -74,8 +74,8 @@ from lora_viz.views import (
     rank_allocation,
     rank_cost,
     rank_error,
-    row_parts,
     rank_over_time,
+    row_parts,
     saddles,
     shape_rank,
     storage,
@@ -333,6 +333,8 @@ def quantised_film(**change: object) -> Film:
 def row_film(**change: object) -> Film:
     run = train(row_parts.row_sweep(replace(ODD, **change)), records=17)  # type: ignore[arg-type]
     return row_parts.film(row_parts.row_parts(run))
+
+
 def race_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
     full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")
@@ -371,24 +373,6 @@ def energy_rule_film(**change: object) -> Film:
 def overlap_film(**change: object) -> Film:
     run = train(Sweep.over(replace(ODD, **change), rank=(2, 5), init_seed=(0, 1)), records=7)  # type: ignore[arg-type]
     return overlap.film(overlap.overlap((run,)))
-
-
-def variant_film(**change: object) -> Film:
-    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
-    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
-    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
-    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
-    return variant_race.film(record)
-
-
-def allocation_film(**change: object) -> Film:
-    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
-    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
-
-
-def quantised_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
 
 
 def adapter_pair_film(**change: object) -> Film:

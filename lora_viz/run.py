@@ -39,7 +39,8 @@ class Run:
     ``A[i]`` is (T, rank_i, d_in), ``B[i]`` (T, d_out, rank_i): the state after ``steps[t]`` updates. ``loss``,
     ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter that
     diverges keeps its last finite state; ``diverged_at[i]`` is that step (−1: it never happened)
-    and its loss and gradient norms are NaN from there on.
+    and its loss and gradient norms are NaN from there on. ``engine`` is what trained them ("stack", "graph", "fused").
+    Trained without factors, ``A`` and ``B`` are empty.
     """
 
     sweep: Sweep
@@ -52,6 +53,7 @@ class Run:
     B: tuple[Float[np.ndarray, "T d_out _"], ...]
     diverged_at: Int[np.ndarray, "N"]
     device: str
+    engine: str = "stack"
 
     @property
     def experiment(self) -> Experiment:

@@ -11,36 +11,46 @@ from torch import Tensor
 
 from lora_viz.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.lora import initial_factors
+from lora_viz.kernels import ENGINES, choose, shares, width_for
+from lora_viz.kernels.fused import allows_tf32, run_fused
+from lora_viz.kernels.graph import run_graph
+from lora_viz.kernels.shares import train_shares
+from lora_viz.kernels.steps import LONGEST_STEP, History
 from lora_viz.optim import RULES, Rule, Segment, schedule_factor
+from lora_viz.readout import losses, read_out
 from lora_viz.run import GradientCheck, Run, Task, recorded_steps
-from lora_viz.spectra import covariance_root, factor_gradients, full_gradient, least_squares
-from lora_viz.stack import Stack, StackedGradient, family, pack
+from lora_viz.spectra import factor_gradients, full_gradient
+from lora_viz.stack import Stack, StackedGradient, Statistics, family, pack
 from lora_viz.tasks import batches, make_task
 
 __all__ = ["autograd_check", "available_devices", "losses", "train", "use_one_thread"]
-
-# A step longer than this is no step any more: a few more, each the cube of the last, and there are no numbers left.
-LONGEST_STEP = 1e8
-
 
 def available_devices() -> tuple[str, ...]:
     """Where can be trained here?"""
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
-def train(sweep: Sweep, device: str = "cpu", *, records: int = 161) -> Run:
+def train(
+    sweep: Sweep, device: str = "cpu", *, records: int = 161, factors: bool = True, engine: str = "auto"
+) -> Run:
     """Train every adapter of a sweep as one batch and record at most ``records`` steps of each.
 
     Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one whose next step is not a number,
-    or longer than LONGEST_STEP, is frozen where it is and marked, the rest go on. Raises ExperimentError for a device
-    that is not there.
+    or longer than LONGEST_STEP, is frozen where it is and marked, the rest go on. "cuda" takes every GPU it sees.
+    Without ``factors`` the Run has losses and norms but no A and B: what a map of thousands needs.
+    ``engine`` is one of ENGINES; "auto" chooses (see ``kernels.choose``). Raises ExperimentError for a device that is
+    not there.
     """
     if device not in available_devices():
         raise ExperimentError(f"device={device} is not here: allowed are {', '.join(available_devices())}.")
+    if engine not in ENGINES:
+        raise ExperimentError(f"engine={engine} is unknown: allowed are {', '.join(ENGINES)}.")
     if device == "cpu":
         use_one_thread()
-    with torch.inference_mode():
-        return _train(sweep, device, records)
+    parts = shares(sweep, device, records)
+    if len(parts) == 1:
+        return _train(sweep, parts[0].device, records, factors, engine)
+    return train_shares(sweep, parts, lambda few, where: _train(few, where, records, factors, engine))
 
 
 def use_one_thread() -> None:
@@ -49,28 +59,33 @@ def use_one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def _train(sweep: Sweep, device: str, records: int) -> Run:
+@torch.inference_mode()
+def _train(sweep: Sweep, device: str, records: int, factors: bool, engine: str) -> Run:
     e, task = sweep[0], make_task(sweep[0])
-    dtype = getattr(torch, e.dtype)
-    stack = pack(sweep, dtype, device)
-    total, split = stack.total, stack.total * e.d_in
-
+    chosen = choose(sweep, device, engine)
+    stack = pack(sweep, getattr(torch, e.dtype), device, width_for(sweep, chosen))
     kept = recorded_steps(e.steps, records)
+    start = _start(sweep, stack, device)
+    run = {"stack": _run_stack, "graph": run_graph, "fused": run_fused}[chosen]
+    history = run(sweep, stack, start, Statistics(task, e, start), kept)
+    return _record(sweep, task, device, chosen, kept, history, stack, factors)
+
+
+def _run_stack(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]) -> History:
+    e, total, split = sweep[0], stack.total, stack.total * sweep[0].d_in
     slot = {k: t for t, k in enumerate(kept)}
-    history = torch.empty(len(kept), total * (e.d_in + e.d_out), dtype=dtype, device=device)
-    norms = torch.empty(2, len(kept), total, dtype=dtype, device=device)
-    spare = torch.empty_like(history[0])  # where the steps happen that are not recorded
+    history = start.new_empty(len(kept), start.numel())
+    norms = start.new_empty(2, len(kept), total)
+    spare = torch.empty_like(start)  # where the steps happen that are not recorded
     gradient = StackedGradient(stack, history, e.d_in, e.d_out)
     rules: list[Rule] = [
         RULES[name](segment, gradient.flat[segment.start : segment.stop])
         for name, segment in _segments(sweep, stack, split, history)
     ]
-    statistics = _Statistics(task, e, history)
     longest = max(1.0, *(e.lr * max(1.0, e.lr_ratio) for e in sweep.experiments))
     frozen: dict[int, tuple[int, Tensor, Tensor]] = {}
 
-    now = history[0]
-    _fill(now, sweep, stack, split)
+    now = history[0].copy_(start)
     for k in range(e.steps + 1):
         gradient(now, *statistics.at(k))
         if k in slot:
@@ -90,7 +105,13 @@ def _train(sweep: Sweep, device: str, records: int) -> Run:
             here = now[part]
             rule.step(k, factor, here, gradient.flat[part], here if after is now else after[part])
         now = after
-    return _record(sweep, task, device, kept, history.cpu(), norms.cpu(), split, stack, frozen)
+    diverged_at = np.full(len(sweep), -1)
+    for i, (at, last_A, last_Bt) in frozen.items():
+        diverged_at[i] = at
+        later, own = slice(int(np.searchsorted(kept, at)), None), stack.rows[i]
+        history[later, :split].view(-1, total, e.d_in)[:, own] = last_A
+        history[later, split:].view(-1, total, e.d_out)[:, own] = last_Bt
+    return History(history, norms, diverged_at)
 
 
 def _segments(sweep: Sweep, stack: Stack, split: int, like: Tensor) -> list[tuple[str, Segment]]:
@@ -119,41 +140,24 @@ def _per_element(
 ) -> float | Tensor:
     if len({values[i] for i in members}) == 1:
         return float(values[members[0]])
-    by_row = torch.zeros(stop - start, dtype=like.dtype)
-    for i in members:
-        by_row[stack.rows[i].start - start : stack.rows[i].stop - start] = values[i]
+    by_row = torch.from_numpy(np.array([*values, 0.0])[stack.owner[start:stop]]).to(like.dtype)
     return by_row.repeat_interleave(width).to(like.device)
 
 
-def _fill(state: Tensor, sweep: Sweep, stack: Stack, split: int) -> None:
-    start = torch.zeros(state.shape, dtype=torch.float64)
-    A, Bt = start[:split].view(stack.total, -1), start[split:].view(stack.total, -1)
-    for own, e in zip(stack.rows, sweep.experiments, strict=True):
-        a, b = initial_factors(e)
-        A[own], Bt[own] = torch.from_numpy(a), torch.from_numpy(b.T)
-    state.copy_(start)
-
-
-class _Statistics:
-    """What does a step need to know of the data? Covariances of all samples, or of its batch."""
-
-    def __init__(self, task: Task, e: Experiment, like: Tensor) -> None:
-        def there(array: np.ndarray) -> Tensor:
-            return torch.tensor(array, dtype=like.dtype, device=like.device)
-
-        self.order = torch.from_numpy(batches(e)).to(like.device) if e.batch else None
-        if self.order is None:
-            identity = bool((task.input_covariance == np.eye(e.d_in)).all())
-            cross = there(task.cross_covariance)
-            self.all = (None if identity else there(task.input_covariance), cross, cross.T.contiguous())
-        else:
-            self.inputs, self.residuals = there(task.inputs), there(task.residuals)
-
-    def at(self, k: int) -> tuple[Tensor | None, Tensor, Tensor]:
-        if self.order is None:
-            return self.all
-        x, r = self.inputs[self.order[k]], self.residuals[self.order[k]]
-        return x.T @ x / len(x), r.T @ x / len(x), x.T @ r / len(x)
+def _start(sweep: Sweep, stack: Stack, device: str) -> Tensor:
+    """The flat state at step 0; equal starts are drawn once."""
+    e = sweep[0]
+    state = np.zeros(stack.total * (e.d_in + e.d_out))
+    A, Bt = np.split(state, [stack.total * e.d_in])
+    A, Bt = A.reshape(stack.total, -1), Bt.reshape(stack.total, -1)
+    drawn: dict[tuple[object, ...], tuple[np.ndarray, np.ndarray]] = {}
+    for own, x in zip(stack.rows, sweep.experiments, strict=True):
+        key = x.init, x.rank, x.init_seed
+        if key not in drawn:
+            a, b = initial_factors(x)
+            drawn[key] = a, np.ascontiguousarray(b.T)
+        A[own], Bt[own] = drawn[key]
+    return torch.from_numpy(state).to(getattr(torch, e.dtype)).to(device)
 
 
 def _freeze(
@@ -182,39 +186,22 @@ def _freeze(
 
 
 def _record(
-    sweep: Sweep,
-    task: Task,
-    device: str,
-    kept: list[int],
-    history: Tensor,
-    norms: Tensor,
-    split: int,
-    stack: Stack,
-    frozen: dict[int, tuple[int, Tensor, Tensor]],
+    sweep: Sweep, task: Task, device: str, engine: str, kept: list[int], history: History, stack: Stack, factors: bool
 ) -> Run:
-    steps = np.array(kept)
-    all_A = history[:, :split].view(len(kept), stack.total, -1).numpy()
-    all_Bt = history[:, split:].view(len(kept), stack.total, -1).numpy()
-    squares = norms.double().square().numpy()
-    loss, grad = np.empty((len(kept), len(sweep))), np.empty((2, len(kept), len(sweep)))
-    losses_of = _Losses(task)
+    e, steps, at = sweep[0], np.array(kept), history.diverged_at
+    loss, grad = read_out(history, stack, sweep, task)
+    later = (at >= 0) & (steps[:, None] > at)
+    loss[later] = np.nan
+    grad[:, later | ~np.isfinite(grad.sum(axis=0))] = np.nan
     A, B = [], []
-    for i, own in enumerate(stack.rows):
-        a, b = all_A[:, own].copy(), all_Bt[:, own].transpose(0, 2, 1).copy()
-        grad[:, :, i] = np.sqrt(squares[:, :, own].sum(axis=2))
-        loss[:, i] = np.nan
-        alive = slice(None)
-        if i in frozen:
-            at, last_A, last_Bt = frozen[i]
-            later = steps > at
-            a[steps >= at], b[steps >= at] = last_A.cpu().numpy(), last_Bt.cpu().numpy().T
-            grad[:, later | ~np.isfinite(grad[0, :, i] + grad[1, :, i]), i] = np.nan
-            alive = slice(0, int((~later).sum()))
-        loss[alive, i] = losses_of.of(a[alive], b[alive], sweep[i].scaling)
-        for array in (a, b):
-            array.flags.writeable = False
-        A.append(a)
-        B.append(b)
+    if factors:
+        states, split = history.states.cpu().numpy(), stack.total * e.d_in
+        all_A = states[:, :split].reshape(len(kept), stack.total, -1)
+        all_Bt = states[:, split:].reshape(len(kept), stack.total, -1)
+        for own in stack.rows:
+            A.append(all_A[:, own].copy())
+            B.append(all_Bt[:, own].transpose(0, 2, 1).copy())
+            A[-1].flags.writeable = B[-1].flags.writeable = False
     return Run(
         sweep=sweep,
         task=task,
@@ -224,36 +211,10 @@ def _record(
         grad_B_norm=grad[1],
         A=tuple(A),
         B=tuple(B),
-        diverged_at=np.array([frozen[i][0] if i in frozen else -1 for i in range(len(sweep))]),
-        device=device,
+        diverged_at=at,
+        device=device.split(":")[0],
+        engine=engine + (", TF32" if history.states.is_cuda and e.dtype == "float32" and allows_tf32() else ""),
     )
-
-
-def losses(
-    task: Task, *, A: Float[np.ndarray, "T r d_in"], B: Float[np.ndarray, "T d_out r"], scaling: float
-) -> Float[np.ndarray, "T"]:
-    """L = 1/(2n)Σ‖y − t‖² over all samples, read out in float64 and without cancellation.
-
-    L = L_least + ½‖(ΔW − M) C^½‖² with C = XᵀX/n and M the least-squares update: a sum of squares near the minimum too.
-    """
-    return _Losses(task).of(A, B, scaling)
-
-
-class _Losses:
-    """The part of the loss that all adapters of a task share, computed once."""
-
-    def __init__(self, task: Task) -> None:
-        best, self.least = least_squares(task)
-        self.root = covariance_root(task)
-        self.wanted = best @ self.root
-        self.round = bool((self.root == np.eye(len(self.root))).all())
-
-    def of(self, A: np.ndarray, B: np.ndarray, scaling: float) -> Float[np.ndarray, "T"]:
-        a = A.astype(float) if self.round else A.astype(float) @ self.root
-        missing = (scaling * B.astype(float)) @ a
-        missing -= self.wanted
-        flat = missing.reshape(len(missing), -1)
-        return self.least + 0.5 * np.einsum("ti,ti->t", flat, flat)
 
 
 def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:

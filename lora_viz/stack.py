@@ -171,10 +171,8 @@ def pack(sweep: Sweep, dtype: torch.dtype, device: str, width: int | None = None
     )
 
 
-def _fit(
-    ranks: np.ndarray, members: list[int], wide: int, narrow: int
-) -> list[tuple[int, int, list[tuple[int, int]]]]:
-    """For each width of bin: how many, how wide, and (adapter, its first row); bins with equal room wait in one heap."""
+def _fit(ranks: np.ndarray, members: list[int], wide: int, narrow: int) -> list[tuple[int, int, list[tuple[int, int]]]]:
+    """For each width of bin: how many, how wide, and (adapter, its first row). Bins of equal room wait in one heap."""
     sizes = (wide, narrow) if narrow < wide else (wide,)
     room: dict[int, list[list[int]]] = {size: [[] for _ in range(size + 1)] for size in sizes}
     count = dict.fromkeys(sizes, 0)

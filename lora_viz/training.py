@@ -6,16 +6,15 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from lora_viz.experiment import Experiment, ExperimentError, Sweep
-from lora_viz.lora import initial_factors
+from lora_viz.experiment import ExperimentError, Sweep
 from lora_viz.kernels import ENGINES, choose, shares, width_for
 from lora_viz.kernels.fused import allows_tf32, run_fused
 from lora_viz.kernels.graph import run_graph
-from lora_viz.kernels.shares import train_shares
+from lora_viz.kernels.several import train_shares
 from lora_viz.kernels.steps import LONGEST_STEP, History
+from lora_viz.lora import initial_factors
 from lora_viz.optim import RULES, Rule, Segment, schedule_factor
 from lora_viz.readout import losses, read_out
 from lora_viz.run import GradientCheck, Run, Task, recorded_steps
@@ -25,14 +24,13 @@ from lora_viz.tasks import batches, make_task
 
 __all__ = ["autograd_check", "available_devices", "losses", "train", "use_one_thread"]
 
+
 def available_devices() -> tuple[str, ...]:
     """Where can be trained here?"""
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
-def train(
-    sweep: Sweep, device: str = "cpu", *, records: int = 161, factors: bool = True, engine: str = "auto"
-) -> Run:
+def train(sweep: Sweep, device: str = "cpu", *, records: int = 161, factors: bool = True, engine: str = "auto") -> Run:
     """Train every adapter of a sweep as one batch and record at most ``records`` steps of each.
 
     Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one whose next step is not a number,

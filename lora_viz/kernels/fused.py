@@ -7,8 +7,8 @@ Its bins are the CPU stack's: small adapters share one, kept apart by the same m
 from __future__ import annotations
 
 import importlib.util
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,16 +56,18 @@ def why_not_fused(sweep: Sweep, device: str) -> str:
     return ""
 
 
-def run_fused(
+class Launch(NamedTuple):
+    """All that one launch of the kernel needs: how many programs, its arguments, and its compile-time constants."""
+
+    programs: int
+    arguments: tuple[Any, ...]
+    constants: dict[str, Any]
+
+
+def prepare(
     sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]
-) -> History:
-    """Train a stack whose bins are all ``bin_width`` wide in one launch.
-
-    Products are exact to float32 rounding, each as three TF32 products; plain TF32 where torch is told that it may
-    (``torch.set_float32_matmul_precision("high")``).
-    """
-    from lora_viz.kernels.fused_kernel import train_bin
-
+) -> tuple[Launch, Tensor, Tensor, Tensor]:
+    """The launch, and where it will write: states, row norms, and the step at which each row was frozen."""
     e = sweep[0]
     width, di, do = stack.blocks[0].width, _power(e.d_in), _power(e.d_out)
     values, kinds = row_values(sweep, stack)
@@ -74,18 +76,32 @@ def run_fused(
     norms = start.new_empty(2, len(kept), stack.total)
     stopped = torch.full((stack.total,), -1, dtype=torch.int32, device=start.device)
     covariance, cross, _ = statistics.all
-    train_bin[(stack.total // width,)](
+    arguments = (
         start, states, norms, stopped, cross, cross if covariance is None else covariance,
         on(values, start), on(kinds, start), on(step_table(sweep), start), on(slots(e.steps, kept), start),
         stack.total, len(kept), e.steps, e.d_in, e.d_out, LONGEST_STEP,
-        W=width, DI=di, DO=do, HAS_C=covariance is not None, DECAY=bool(values[3].any()),
-        ADAM=adam.pop() if len(adam) == 1 else 2, PRECISION=PRECISION[allows_tf32()], QUICK=start.is_cuda,
-        num_warps=warps(width, max(di, do)), num_stages=1,
     )  # fmt: skip
-    first = np.array([own.start for own in stack.rows])
-    return History(states, norms, stopped.cpu().numpy()[first])
+    constants = {
+        "W": width, "DI": di, "DO": do, "HAS_C": covariance is not None, "DECAY": bool(values[3].any()),
+        "ADAM": adam.pop() if len(adam) == 1 else 2, "PRECISION": PRECISION[allows_tf32()], "QUICK": start.is_cuda,
+        "num_warps": warps(width, max(di, do), tf32=allows_tf32()), "num_stages": 1,
+    }  # fmt: skip
+    return Launch(stack.total // width, arguments, constants), states, norms, stopped
 
 
-def warps(width: int, columns: int) -> int:
-    """How many warps share a bin? As many as leave a thread about 16 numbers of A and B together."""
-    return max(2, min(16, width * columns // 256))
+def run_fused(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]) -> History:
+    """Train a stack whose bins are all ``bin_width`` wide in one launch.
+
+    Products are exact to float32 rounding, each as three TF32 products; plain TF32 where torch is told that it may
+    (``torch.set_float32_matmul_precision("high")``).
+    """
+    from lora_viz.kernels.fused_kernel import train_bin
+
+    launch, states, norms, stopped = prepare(sweep, stack, start, statistics, kept)
+    train_bin[(launch.programs,)](*launch.arguments, **launch.constants)
+    return History(states, norms, stopped.cpu().numpy()[[own.start for own in stack.rows]])
+
+
+def warps(width: int, columns: int, *, tf32: bool) -> int:
+    """How many warps share a bin? Measured: fewer wait less for each other, until the registers run over."""
+    return max(1, min(8, width * columns // 512)) if tf32 else max(2, min(4, width * columns // 256))

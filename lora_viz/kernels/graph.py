@@ -5,6 +5,8 @@ Whatever changes from step to step, its number included, lies on the device; so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -98,7 +100,7 @@ def run_graph(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics,
     return History(states, norms, step.stopped[:-1].cpu().numpy())
 
 
-def _captured(step: DeviceSteps) -> object:
+def _captured(step: DeviceSteps) -> Callable[[], None]:
     side = torch.cuda.Stream(step.now.device)
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

@@ -20,7 +20,7 @@ LONGEST_STEP = 1e8
 
 
 class History(NamedTuple):
-    """What is left of a run: states (T, flat), row norms of the gradients (2, T, total), and when who was frozen (N)."""
+    """What is left of a run: states (T, flat), row norms of both gradients (2, T, total), who froze when (N)."""
 
     states: Tensor
     norms: Tensor
@@ -33,7 +33,7 @@ def step_table(sweep: Sweep) -> np.ndarray:
     With M = (1 − β₁)m and V = (1 − β₂)v, Adam's M̂/(√V̂ + ε) is rate·m/(√v + eps): one number each a step.
     """
     e = sweep[0]
-    table = np.zeros((e.steps + 1, 3))
+    table = np.tile([0.0, 1.0, 0.0], (e.steps + 1, 1))  # after the last step nothing moves
     for k in range(e.steps):
         factor = schedule_factor(k, schedule=e.schedule, warmup=e.warmup, steps=e.steps)
         root = math.sqrt((1 - BETA2 ** (k + 1)) / (1 - BETA2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ def train_shares(sweep: Sweep, parts: list[Share], train: Callable[[Sweep, str],
     runs: dict[int, Run] = {}
 
     def work(device: str) -> None:
-        with torch.cuda.device(device):
+        with torch.cuda.device(device) if device.startswith("cuda") else nullcontext():
             for j, part in enumerate(parts):
                 if part.device == device:
                     runs[j] = train(Sweep(tuple(sweep[i] for i in part.members)), device)
@@ -43,7 +44,7 @@ def _joined(sweep: Sweep, parts: list[Share], runs: list[Run]) -> Run:
         A=_in_order([a for run in runs for a in run.A], order),
         B=_in_order([b for run in runs for b in run.B], order),
         diverged_at=np.concatenate([run.diverged_at for run in runs])[order],
-        device="cuda",
+        device=runs[0].device,
         engine=runs[0].engine,
     )
 

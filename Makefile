@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: help run test check fix bench clean
+.PHONY: help run test test-gpu check fix bench clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -24,6 +24,9 @@ run: $(VENV)/app.done ## the app, in your browser
 test: $(VENV)/tests.done ## all tests, those in a real Chromium included
 	bash tests/chromium.sh
 	$(BIN)/pytest
+
+test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
+	$(BIN)/pytest tests_gpu
 
 check: $(VENV)/tests.done ## lint, types and floors
 	$(BIN)/ruff format --check .

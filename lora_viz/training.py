@@ -22,7 +22,7 @@ from lora_viz.spectra import factor_gradients, full_gradient
 from lora_viz.stack import Stack, StackedGradient, Statistics, family, pack
 from lora_viz.tasks import batches, make_task
 
-__all__ = ["autograd_check", "available_devices", "losses", "train", "use_one_thread"]
+__all__ = ["autograd_check", "available_devices", "initial_state", "losses", "train", "use_one_thread"]
 
 
 def available_devices() -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def _train(sweep: Sweep, device: str, records: int, factors: bool, engine: str) 
     chosen = choose(sweep, device, engine)
     stack = pack(sweep, getattr(torch, e.dtype), device, width_for(sweep, chosen))
     kept = recorded_steps(e.steps, records)
-    start = _start(sweep, stack, device)
+    start = initial_state(sweep, stack, device)
     run = {"stack": _run_stack, "graph": run_graph, "fused": run_fused}[chosen]
     history = run(sweep, stack, start, Statistics(task, e, start), kept)
     return _record(sweep, task, device, chosen, kept, history, stack, factors)
@@ -142,7 +142,7 @@ def _per_element(
     return by_row.repeat_interleave(width).to(like.device)
 
 
-def _start(sweep: Sweep, stack: Stack, device: str) -> Tensor:
+def initial_state(sweep: Sweep, stack: Stack, device: str) -> Tensor:
     """The flat state at step 0; equal starts are drawn once."""
     e = sweep[0]
     state = np.zeros(stack.total * (e.d_in + e.d_out))

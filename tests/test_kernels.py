@@ -11,7 +11,7 @@ import torch
 from lora_viz import kernels
 from lora_viz.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.kernels import Share, choose, shares
-from lora_viz.kernels.fused import bin_width, warps, why_not_fused
+from lora_viz.kernels.fused import PLANS, bin_width, plan, why_not_fused
 from lora_viz.kernels.several import train_shares
 from lora_viz.stack import pack
 from lora_viz.training import available_devices, train
@@ -89,13 +89,17 @@ def test_the_choice_is_made_and_logged(
         train(Sweep((small,)), engine="fast")
 
 
-def test_bins_and_warps(small: Experiment) -> None:
+def test_bins_and_plans(small: Experiment) -> None:
     ranks = {1: 16, 16: 16, 17: 32, 64: 64}
     assert {r: bin_width(Sweep((replace(small, d_in=64, d_out=64, rank=r),))) for r in ranks} == ranks
-    for tf32 in (False, True):
-        counts = [warps(w, d, tf32=tf32) for w, d in ((16, 32), (16, 64), (32, 64), (64, 64))]
-        assert counts == sorted(counts)
-        assert set(counts) <= {1, 2, 4, 8}
+    for known in PLANS.values():
+        assert {(width, columns) for width, columns in known if width > columns} == set()
+    assert plan(Sweep((replace(small, d_in=64, d_out=33, rank=16),))) == ("tf32x3", 4)
+    torch.set_float32_matmul_precision("high")
+    try:
+        assert plan(Sweep((replace(small, d_in=64, d_out=33, rank=16),))) == ("tf32", 2)
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 @pytest.mark.parametrize("gpus", [1, 2, 3])

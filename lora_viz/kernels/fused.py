@@ -16,11 +16,20 @@ from lora_viz.experiment import Sweep
 from lora_viz.kernels.steps import LONGEST_STEP, History, on, row_values, slots, step_table
 from lora_viz.stack import Stack, Statistics
 
-__all__ = ["allows_tf32", "bin_width", "run_fused", "why_not_fused"]
+__all__ = ["allows_tf32", "bin_width", "plan", "prepare", "run_fused", "why_not_fused"]
 
-WIDEST, LARGEST, AREA = 64, 128, 4096  # rows of a bin, columns, and rows × columns that still fit into the registers
-
-PRECISION = {False: "tf32x3", True: "tf32"}
+# (rows of a bin, columns) -> how products are formed and how many warps share a bin: the fastest that was measured.
+# Shapes that are missing do not fit into the registers, or are faster by graph.
+PLANS = {
+    "float32": {
+        (16, 16): ("tf32x3", 1), (16, 32): ("tf32x3", 1), (16, 64): ("tf32x3", 4), (16, 128): ("ieee", 4),
+        (32, 32): ("tf32x3", 2), (32, 64): ("tf32x3", 4),
+    },
+    "TF32": {
+        (16, 16): ("tf32", 1), (16, 32): ("tf32", 1), (16, 64): ("tf32", 2), (16, 128): ("tf32", 4),
+        (32, 32): ("tf32", 2), (32, 64): ("tf32", 4), (32, 128): ("tf32", 8), (64, 64): ("tf32", 8),
+    },
+}  # fmt: skip
 
 
 def allows_tf32() -> bool:
@@ -37,10 +46,15 @@ def bin_width(sweep: Sweep) -> int:
     return _power(max(e.rank for e in sweep.experiments))
 
 
+def plan(sweep: Sweep) -> tuple[str, int] | None:
+    """How are products formed, and by how many warps? All but "tf32" are exact to float32 rounding. None: no plan."""
+    columns = _power(max(sweep[0].d_in, sweep[0].d_out))
+    return PLANS["TF32" if allows_tf32() else "float32"].get((bin_width(sweep), columns))
+
+
 def why_not_fused(sweep: Sweep, device: str) -> str:
     """Why does the fused kernel not take this sweep? An empty text: it does."""
     e = sweep[0]
-    width, columns = bin_width(sweep), _power(max(e.d_in, e.d_out))
     if not device.startswith("cuda"):
         return f"device {device} is no GPU"
     if importlib.util.find_spec("triton") is None:
@@ -51,7 +65,7 @@ def why_not_fused(sweep: Sweep, device: str) -> str:
         return f"{e.dtype} is not float32"
     if e.batch:
         return "minibatches change the task at every step"
-    if width > WIDEST or columns > LARGEST or width * columns > AREA:
+    if plan(sweep) is None:
         return f"rank {max(e.rank for e in sweep.experiments)} at {e.d_out}×{e.d_in} does not fit on the chip"
     return ""
 
@@ -69,7 +83,7 @@ def prepare(
 ) -> tuple[Launch, Tensor, Tensor, Tensor]:
     """The launch, and where it will write: states, row norms, and the step at which each row was frozen."""
     e = sweep[0]
-    width, di, do = stack.blocks[0].width, _power(e.d_in), _power(e.d_out)
+    precision, warps = plan(sweep) or ("ieee", 4)
     values, kinds = row_values(sweep, stack)
     adam = set(kinds[1, kinds[0] >= 0].tolist())
     states = start.new_empty(len(kept), start.numel())
@@ -82,17 +96,18 @@ def prepare(
         stack.total, len(kept), e.steps, e.d_in, e.d_out, LONGEST_STEP,
     )  # fmt: skip
     constants = {
-        "W": width, "DI": di, "DO": do, "HAS_C": covariance is not None, "DECAY": bool(values[3].any()),
-        "ADAM": adam.pop() if len(adam) == 1 else 2, "PRECISION": PRECISION[allows_tf32()], "QUICK": start.is_cuda,
-        "num_warps": warps(width, max(di, do), tf32=allows_tf32()), "num_stages": 1,
+        "W": bin_width(sweep), "DI": _power(e.d_in), "DO": _power(e.d_out), "HAS_C": covariance is not None, 
+        "DECAY": bool(values[3].any()),
+        "ADAM": adam.pop() if len(adam) == 1 else 2, "PRECISION": precision, "QUICK": start.is_cuda,
+        "num_warps": warps, "num_stages": 1,
     }  # fmt: skip
-    return Launch(stack.total // width, arguments, constants), states, norms, stopped
+    return Launch(stack.total // bin_width(sweep), arguments, constants), states, norms, stopped
 
 
 def run_fused(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]) -> History:
     """Train a stack whose bins are all ``bin_width`` wide in one launch.
 
-    Products are exact to float32 rounding, each as three TF32 products; plain TF32 where torch is told that it may
+    Products are exact to float32 rounding (most as three TF32 products); plain TF32 where torch is told that it may
     (``torch.set_float32_matmul_precision("high")``).
     """
     from lora_viz.kernels.fused_kernel import train_bin
@@ -100,8 +115,3 @@ def run_fused(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics,
     launch, states, norms, stopped = prepare(sweep, stack, start, statistics, kept)
     train_bin[(launch.programs,)](*launch.arguments, **launch.constants)
     return History(states, norms, stopped.cpu().numpy()[[own.start for own in stack.rows]])
-
-
-def warps(width: int, columns: int, *, tf32: bool) -> int:
-    """How many warps share a bin? Measured: fewer wait less for each other, until the registers run over."""
-    return max(1, min(8, width * columns // 512)) if tf32 else max(2, min(4, width * columns // 256))

@@ -15,7 +15,7 @@ from lora_viz.kernels.steps import LONGEST_STEP, History, on, row_values, slots,
 from lora_viz.optim import BETA1, BETA2
 from lora_viz.stack import Stack, StackedGradient, Statistics
 
-__all__ = ["DeviceSteps", "run_graph"]
+__all__ = ["DeviceSteps", "captured", "run_graph"]
 
 
 class DeviceSteps:
@@ -85,7 +85,7 @@ class DeviceSteps:
 def run_graph(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]) -> History:
     """Train any stack: on a GPU by replaying a captured step, elsewhere by calling it."""
     step = DeviceSteps(sweep, stack, start, statistics)
-    go = _captured(step) if start.is_cuda and step.steps > 2 else step
+    go = captured(step) if start.is_cuda and step.steps > 2 else step
     states = start.new_empty(len(kept), start.numel())
     norms = start.new_empty(2, len(kept), stack.total)
     for k, slot in enumerate(slots(step.steps, kept).tolist()):
@@ -100,7 +100,8 @@ def run_graph(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics,
     return History(states, norms, step.stopped[:-1].cpu().numpy())
 
 
-def _captured(step: DeviceSteps) -> Callable[[], None]:
+def captured(step: DeviceSteps) -> Callable[[], None]:
+    """The step as a CUDA graph: calling it replays the whole step with one launch."""
     side = torch.cuda.Stream(step.now.device)
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

@@ -15,7 +15,7 @@ from lora_viz.optim import RULES
 from lora_viz.run import Task
 from lora_viz.tasks import batches
 
-__all__ = ["Block", "Stack", "StackedGradient", "Statistics", "family", "pack"]
+__all__ = ["Block", "Stack", "StackedGradient", "Statistics", "family", "pack", "rows_from"]
 
 
 @dataclass(slots=True)
@@ -142,27 +142,26 @@ def pack(sweep: Sweep, dtype: torch.dtype, device: str, width: int | None = None
     blocks: list[tuple[int, int, int]] = []
     families: list[tuple[str, int, int]] = []
     total = 0
-    kinds = [family(e) for e in sweep.experiments]
+    kinds = np.array([family(e) for e in sweep.experiments])
     for name in RULES:
-        members = [i for i, kind in enumerate(kinds) if kind == name]
-        if not members:
+        members = np.flatnonzero(kinds == name)
+        if not len(members):
             continue
         wide = width or int(ranks[members].max())
         narrow = wide if width or ranks[members].sum() <= 8 * wide else wide // 2
         first = total
-        for bins, size, placed in _fit(ranks, members, wide, narrow):
-            for i, place in placed:
-                starts[i] = total + place
+        for size, bins, placed in _fit(ranks, members, wide, narrow):
+            for those, places in placed:
+                starts[those] = total + np.array(places)
             if bins:
                 blocks.append((total, bins, size))
                 total += bins * size
         families.append((name, first, total))
     owner = np.full(total, -1)
-    for i, (start, rank) in enumerate(zip(starts.tolist(), ranks.tolist(), strict=True)):
-        owner[start : start + rank] = i
+    owner[rows_from(starts, ranks)] = np.repeat(np.arange(len(ranks)), ranks)
     scaling = np.array([*(e.scaling for e in sweep.experiments), 0.0])[owner]
     return Stack(
-        rows=[slice(start, start + rank) for start, rank in zip(starts.tolist(), ranks.tolist(), strict=True)],
+        rows=[slice(start, stop) for start, stop in zip(starts.tolist(), (starts + ranks).tolist(), strict=True)],
         total=total,
         blocks=[Block(*block, mask=_mask(owner, *block, dtype, device)) for block in blocks],
         families=families,
@@ -171,26 +170,46 @@ def pack(sweep: Sweep, dtype: torch.dtype, device: str, width: int | None = None
     )
 
 
-def _fit(ranks: np.ndarray, members: list[int], wide: int, narrow: int) -> list[tuple[int, int, list[tuple[int, int]]]]:
-    """For each width of bin: how many, how wide, and (adapter, its first row). Bins of equal room wait in one heap."""
+def rows_from(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The numbers start, start + 1, … of every run of rows, one run after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)
+
+
+Placed = list[tuple[np.ndarray, list[int] | np.ndarray]]
+
+
+def _fit(ranks: np.ndarray, members: np.ndarray, wide: int, narrow: int) -> list[tuple[int, int, Placed]]:
+    """For each width of bin: that width, how many, and which adapters begin at which row. First fit, rank by rank.
+
+    Bins with room for the same number of rows wait in one heap, the first one first; what finds no room opens bins.
+    """
     sizes = (wide, narrow) if narrow < wide else (wide,)
     room: dict[int, list[list[int]]] = {size: [[] for _ in range(size + 1)] for size in sizes}
     count = dict.fromkeys(sizes, 0)
-    placed: dict[int, list[tuple[int, int]]] = {size: [] for size in sizes}
-    for i in sorted(members, key=lambda i: -ranks[i]):
-        need = int(ranks[i])
-        size = next((size for size in sizes if any(room[size][need:])), None)
-        if size is None:
-            size = narrow if need <= narrow else wide
-            home, left = count[size], size
-            count[size] += 1
-        else:
-            home, left = min((heap[0], left) for left, heap in enumerate(room[size]) if heap and left >= need)
-            heappop(room[size][left])
-        placed[size].append((i, home * size + size - left))
-        if left > need:
-            heappush(room[size][left - need], home)
-    return [(count[size], size, placed[size]) for size in sizes]
+    placed: dict[int, Placed] = {size: [] for size in sizes}
+    for need in np.unique(ranks[members])[::-1].tolist():
+        waiting = members[ranks[members] == need]
+        for size in sizes:
+            places: list[int] = []
+            while len(places) < len(waiting) and any(room[size][need:]):
+                home, left = min((heap[0], left) for left, heap in enumerate(room[size]) if heap and left >= need)
+                heappop(room[size][left])
+                places.append(home * size + size - left)
+                if left > need:
+                    heappush(room[size][left - need], home)
+            placed[size].append((waiting[: len(places)], places))
+            waiting = waiting[len(places) :]
+        size = narrow if need <= narrow else wide
+        each, number = size // need, np.arange(len(waiting))
+        placed[size].append((waiting, (count[size] + number // each) * size + number % each * need))
+        opened = -(-len(waiting) // each)
+        homes = range(count[size], count[size] + opened)
+        if opened:  # the last one may have more room than the others
+            room[size][size - each * need].extend(homes[:-1])
+            heappush(room[size][size - (len(waiting) - (opened - 1) * each) * need], homes[-1])
+        count[size] += opened
+    return [(size, count[size], placed[size]) for size in sizes]
 
 
 def _mask(owner: np.ndarray, start: int, bins: int, width: int, dtype: torch.dtype, device: str) -> Tensor | None:

@@ -19,7 +19,7 @@ from lora_viz.optim import RULES, Rule, Segment, schedule_factor
 from lora_viz.readout import losses, read_out
 from lora_viz.run import GradientCheck, Run, Task, recorded_steps
 from lora_viz.spectra import factor_gradients, full_gradient
-from lora_viz.stack import Stack, StackedGradient, Statistics, family, pack
+from lora_viz.stack import Stack, StackedGradient, Statistics, family, pack, rows_from
 from lora_viz.tasks import batches, make_task
 
 __all__ = ["autograd_check", "available_devices", "initial_state", "losses", "train", "use_one_thread"]
@@ -145,17 +145,24 @@ def _per_element(
 def initial_state(sweep: Sweep, stack: Stack, device: str) -> Tensor:
     """The flat state at step 0; equal starts are drawn once."""
     e = sweep[0]
-    state = np.zeros(stack.total * (e.d_in + e.d_out))
-    A, Bt = np.split(state, [stack.total * e.d_in])
-    A, Bt = A.reshape(stack.total, -1), Bt.reshape(stack.total, -1)
-    drawn: dict[tuple[object, ...], tuple[np.ndarray, np.ndarray]] = {}
-    for own, x in zip(stack.rows, sweep.experiments, strict=True):
+    first: dict[tuple[object, ...], int] = {}
+    drawn: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros((1, e.d_in)), np.zeros((1, e.d_out)))]  # nobody's row
+    count, begins = 1, []
+    for x in sweep.experiments:
         key = x.init, x.rank, x.init_seed
-        if key not in drawn:
+        if key not in first:
+            first[key] = count
             a, b = initial_factors(x)
-            drawn[key] = a, np.ascontiguousarray(b.T)
-        A[own], Bt[own] = drawn[key]
-    return torch.from_numpy(state).to(getattr(torch, e.dtype)).to(device)
+            drawn.append((a, b.T))
+            count += x.rank
+        begins.append(first[key])
+    ranks = np.array([x.rank for x in sweep.experiments])
+    source = np.zeros(stack.total, dtype=int)
+    source[rows_from(np.array([own.start for own in stack.rows]), ranks)] = rows_from(np.array(begins), ranks)
+    at = torch.from_numpy(source).to(device)
+    A, Bt = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*drawn, strict=True))
+    dtype = getattr(torch, e.dtype)
+    return torch.cat([part.to(device, dtype)[at].flatten() for part in (A, Bt)])
 
 
 def _freeze(

@@ -11,6 +11,7 @@ from lora_viz.experiment import Experiment, Sweep
 from lora_viz.kernels import Share
 from lora_viz.kernels.several import train_shares
 from lora_viz.run import Run
+from lora_viz.spectra import factor_gradients, full_gradient
 from lora_viz.training import _train, train
 from tests.test_kernels import mixed
 
@@ -25,19 +26,30 @@ def single(sweep: Sweep) -> Sweep:
 
 
 def agree(run: Run, exact: Run, rtol: float = 1e-4) -> None:
-    """Loss curves to ``rtol``, the rest to what that leaves; a diverging adapter only up to where it explodes."""
+    """Loss curves to ``rtol`` all the way, factors and gradients at the first records: Adam amplifies rounding."""
     np.testing.assert_array_equal(run.diverged_at, exact.diverged_at)
     calm = exact.diverged_at < 0
     np.testing.assert_array_equal(np.isnan(run.loss), np.isnan(exact.loss))
     np.testing.assert_allclose(run.loss[:, calm], exact.loss[:, calm], rtol=rtol)
     for name in ("grad_A_norm", "grad_B_norm"):
-        got, expected = getattr(run, name)[:, calm], getattr(exact, name)[:, calm]
-        np.testing.assert_allclose(got, expected, rtol=1e-2, atol=1e-3 * expected.max())
+        got, expected = getattr(run, name)[:20, calm], getattr(exact, name)[:20, calm]
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4 * expected.max())
     for i in np.flatnonzero(calm):
-        np.testing.assert_allclose(run.A[i], exact.A[i], atol=2e-3)
-        np.testing.assert_allclose(run.B[i], exact.B[i], atol=2e-3)
+        np.testing.assert_allclose(run.A[i][:20], exact.A[i][:20], atol=1e-4)
+        np.testing.assert_allclose(run.B[i][:20], exact.B[i][:20], atol=1e-4)
     for a in run.A:
         assert np.isfinite(a).all()
+
+
+@pytest.mark.parametrize("change", [{}, {"condition": 1.0}], ids=str)
+def test_the_norms_are_those_of_the_recorded_state(small: Experiment, change: dict[str, object]) -> None:
+    run = train(single(mixed(replace(small, **change))), "cuda", engine="fused")  # type: ignore[arg-type]
+    for i in np.flatnonzero(run.diverged_at < 0):
+        G = full_gradient(run, i).astype(float)
+        exact = factor_gradients(G=G, A=run.A[i], B=run.B[i], scaling=run.sweep[i].scaling)
+        for got, grad in zip((run.grad_A_norm, run.grad_B_norm), exact, strict=True):
+            expected = np.sqrt((grad**2).sum(axis=(1, 2)))
+            np.testing.assert_allclose(got[:, i], expected, rtol=1e-3, atol=1e-5 * max(1.0, expected.max()))
 
 
 @pytest.mark.parametrize("engine", ["fused", "graph"])

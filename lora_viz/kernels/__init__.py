@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from lora_viz.experiment import Sweep
@@ -54,9 +55,10 @@ def shares(sweep: Sweep, device: str, records: int) -> list[Share]:
     used = max(1, min(gpus, len(sweep) // FEWEST))
     size = 8 if e.dtype == "float64" else 4
     states = min(records, e.steps + 1) + 8  # of A and B: recorded ones, gradient, moments and work space
-    needed = sum(x.rank for x in sweep.experiments) * (e.d_in + e.d_out) * size * states
+    ranks = np.array([x.rank for x in sweep.experiments])
+    needed = int(ranks.sum()) * (e.d_in + e.d_out) * size * states
     free = min(torch.cuda.mem_get_info(i)[0] for i in range(used))
     rounds = -(-needed // int(0.5 * free * used))
-    order = sorted(range(len(sweep)), key=lambda i: -sweep[i].rank)
+    order = np.argsort(-ranks, kind="stable")
     count = min(len(sweep), used * rounds)
-    return [Share(f"cuda:{j % used}", sorted(order[j::count])) for j in range(count)]
+    return [Share(f"cuda:{j % used}", np.sort(order[j::count]).tolist()) for j in range(count)]

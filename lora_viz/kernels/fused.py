@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lora_viz.experiment import Sweep
 from lora_viz.kernels.steps import LONGEST_STEP, History, on, row_values, slots, step_table
-from lora_viz.stack import Stack, Statistics
+from lora_viz.stack import Stack, Statistics, family
 
 __all__ = ["allows_tf32", "bin_width", "plan", "prepare", "run_fused", "why_not_fused"]
 
@@ -84,21 +84,21 @@ def prepare(
     """The launch, and where it will write: states, row norms, and the step at which each row was frozen."""
     e = sweep[0]
     precision, warps = plan(sweep) or ("ieee", 4)
-    values, kinds = row_values(sweep, stack)
-    adam = set(kinds[1, kinds[0] >= 0].tolist())
+    values, kinds = row_values(sweep, stack, start)
+    adam = {family(e) != "sgd" for e in sweep.experiments}
     states = start.new_empty(len(kept), start.numel())
     norms = start.new_empty(2, len(kept), stack.total)
     stopped = torch.full((stack.total,), -1, dtype=torch.int32, device=start.device)
     covariance, cross, _ = statistics.all
     arguments = (
         start, states, norms, stopped, cross, cross if covariance is None else covariance,
-        on(values, start), on(kinds, start), on(step_table(sweep), start), on(slots(e.steps, kept), start),
+        values, kinds, on(step_table(sweep), start), on(slots(e.steps, kept), start),
         stack.total, len(kept), e.steps, e.d_in, e.d_out, LONGEST_STEP,
     )  # fmt: skip
     constants = {
         "W": bin_width(sweep), "DI": _power(e.d_in), "DO": _power(e.d_out), "HAS_C": covariance is not None, 
-        "DECAY": bool(values[3].any()),
-        "ADAM": adam.pop() if len(adam) == 1 else 2, "PRECISION": precision, "QUICK": start.is_cuda,
+        "DECAY": any(e.optimizer == "adamw" and e.weight_decay for e in sweep.experiments),
+        "ADAM": int(adam.pop()) if len(adam) == 1 else 2, "PRECISION": precision, "QUICK": start.is_cuda,
         "num_warps": warps, "num_stages": 1,
     }  # fmt: skip
     return Launch(stack.total // bin_width(sweep), arguments, constants), states, norms, stopped

@@ -25,8 +25,8 @@ class DeviceSteps:
         e = sweep[0]
         self.steps, self.statistics, self.start = e.steps, statistics, start
         self.gradient = StackedGradient(stack, start, e.d_in, e.d_out)
-        values, kinds = row_values(sweep, stack)
-        (self.lr_A, self.lr_B, self.decay, self.scales), self.owner = on(values[1:], start), on(kinds[0], start).long()
+        values, kinds = row_values(sweep, stack, start)
+        (self.lr_A, self.lr_B, self.decay, self.scales), self.owner = values[1:], kinds[0].long()
         self.owner[self.owner < 0] = len(sweep)  # nobody's rows count for one adapter more
         self.decays = bool(values[3].any())
         self.table = on(step_table(sweep), start)

@@ -48,25 +48,27 @@ def slots(steps: int, kept: list[int]) -> np.ndarray:
     return slot
 
 
-def row_values(sweep: Sweep, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
-    """(5, total) numbers and (2, total) kinds of each row; zeros where nobody owns it.
+def row_values(sweep: Sweep, stack: Stack, like: Tensor) -> tuple[Tensor, Tensor]:
+    """(5, total) numbers and (2, total) whole numbers about each row; zeros where nobody owns it.
 
     Scaling, lr of A, lr of B, weight decay, and what a gradient's length is multiplied with before it counts as a step;
     owner (−1: nobody) and whether Adam's family moves it.
     """
-    of = [
-        (
-            e.scaling,
-            0.0 if e.frozen == "A" else e.lr,
-            0.0 if e.frozen == "B" else e.lr * e.lr_ratio,
-            e.weight_decay if e.optimizer == "adamw" else 0.0,
-            max(1.0, e.lr * max(1.0, e.lr_ratio)),
-            float(family(e) != "sgd"),
-        )
-        for e in sweep.experiments
-    ]
-    table = np.vstack([np.array(of), np.zeros(6)])[stack.owner]  # the last line is nobody's, whose number is −1
-    return np.ascontiguousarray(table[:, :5].T), np.stack([stack.owner, table[:, 5]]).astype(np.int32)
+    members = sweep.experiments
+    lr, ratio = np.array([e.lr for e in members]), np.array([e.lr_ratio for e in members])
+    still = np.array([e.frozen for e in members])
+    of = np.zeros((6, len(members) + 1))  # the last column is nobody's, whose number is −1
+    of[:, :-1] = (
+        [e.scaling for e in members],
+        np.where(still == "A", 0.0, lr),
+        np.where(still == "B", 0.0, lr * ratio),
+        [e.weight_decay if e.optimizer == "adamw" else 0.0 for e in members],
+        np.maximum(1.0, lr * np.maximum(1.0, ratio)),
+        [family(e) != "sgd" for e in members],
+    )
+    owner = on(stack.owner, like)
+    by_row = on(of, like)[:, owner]
+    return by_row[:5], torch.stack([owner, by_row[5].to(torch.int32)])
 
 
 def on(array: np.ndarray, like: Tensor) -> Tensor:

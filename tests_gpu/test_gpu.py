@@ -45,7 +45,7 @@ def agree(run: Run, exact: Run, rtol: float = 1e-4) -> None:
 def test_the_norms_are_those_of_the_recorded_state(small: Experiment, change: dict[str, object]) -> None:
     run = train(single(mixed(replace(small, **change))), "cuda", engine="fused")  # type: ignore[arg-type]
     for i in np.flatnonzero(run.diverged_at < 0):
-        G = full_gradient(run, i).astype(float)
+        G = full_gradient(run, int(i)).astype(float)
         exact = factor_gradients(G=G, A=run.A[i], B=run.B[i], scaling=run.sweep[i].scaling)
         for got, grad in zip((run.grad_A_norm, run.grad_B_norm), exact, strict=True):
             expected = np.sqrt((grad**2).sum(axis=(1, 2)))

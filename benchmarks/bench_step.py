@@ -42,7 +42,7 @@ def sides(sweep: Sweep) -> tuple[Callable[[int], object], Callable[[int], object
     """The bare products of a step, and the whole step: gradient, norm for divergence, Adam."""
     e = sweep[0]
     stack = pack(sweep, torch.float32, "cpu")
-    state = initial_state(sweep, stack, "cpu")
+    state = initial_state(sweep, stack, "cpu", make_task(e))
     gradient = StackedGradient(stack, state, e.d_in, e.d_out)
     statistics_ = Statistics(make_task(e), e, state).all
     _, cross, cross_transposed = statistics_

@@ -72,7 +72,7 @@ def fused_ms(sweep: Sweep) -> float:
 
     e = sweep[0]
     stack = pack(sweep, torch.float32, "cuda", bin_width(sweep))
-    start = initial_state(sweep, stack, "cuda")
+    start = initial_state(sweep, stack, "cuda", make_task(e))
     launch, *_ = prepare(sweep, stack, start, Statistics(make_task(e), e, start), [0, e.steps])
     return timed(lambda: train_bin[(launch.programs,)](*launch.arguments, **launch.constants))
 
@@ -82,7 +82,7 @@ def graph_ms(sweep: Sweep) -> float:
     """The captured step alone, 50 replays scaled to all steps."""
     e = sweep[0]
     stack = pack(sweep, torch.float32, "cuda")
-    start = initial_state(sweep, stack, "cuda")
+    start = initial_state(sweep, stack, "cuda", make_task(e))
     replay = captured(DeviceSteps(sweep, stack, start, Statistics(make_task(e), e, start)))
     return timed(lambda: [replay() for _ in range(50)]) * e.steps / 50
 
@@ -143,15 +143,16 @@ def phase_map() -> dict[str, float]:
 def several() -> dict[str, float]:
     """One large sweep on one GPU and on all that are visible: the whole of ``train``, and the same losses."""
     gpus = torch.cuda.device_count()
-    sweep = sweep_of(32768)
-    count, found, runs = torch.cuda.device_count, {}, []
-    for used in sorted({1, gpus}):
-        torch.cuda.device_count = lambda used=used: used
-        run = lambda: train(sweep, "cuda", records=2, factors=False)  # noqa: E731
-        runs.append(run())
-        found[f"adapters_32768_on_{used}_ms"] = whole(run, 3)
+    count, found = torch.cuda.device_count, {}
+    for steps in (1000, 4000):
+        sweep, runs = sweep_of(32768, replace(BASE, steps=steps)), []
+        for used in sorted({1, gpus}):
+            torch.cuda.device_count = lambda used=used: used
+            run = lambda sweep=sweep: train(sweep, "cuda", records=2, factors=False)  # noqa: E731
+            runs.append(run())
+            found[f"32768 adapters, {steps} steps, {used} GPU, ms"] = whole(run, 3)
+        found[f"largest difference, {steps} steps"] = float(np.abs(runs[-1].loss / runs[0].loss - 1).max())
     torch.cuda.device_count = count
-    found["largest_difference"] = float(np.abs(runs[-1].loss / runs[0].loss - 1).max())
     return found
 
 
@@ -191,10 +192,10 @@ def main() -> None:
             figures[f"d{d} r{r} {engine}"] = ms
             print(f"{f'd={d} r={r}: {engine}':28s}{4096:9d}{ms:9.2f}{4096e6 / ms:17.3g}")
     torch.set_float32_matmul_precision("highest")
-    for group in (accuracy(), phase_map(), several()):
-        figures |= group
-        for name, value in group.items():
-            print(f"{name:40s}{value:12.4g}")
+    for group in (accuracy, phase_map, several):
+        figures |= (found := group())
+        for name, value in found.items():
+            print(f"{name:44s}{value:12.4g}")
     if "--plot" in sys.argv:
         plot(rates, 1e6 / float(str(figures["peft_us_a_step"])), where, sys.argv[sys.argv.index("--plot") + 1])
     print(json.dumps({k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in figures.items()}))

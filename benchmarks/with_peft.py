@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lora_viz.experiment import Experiment
-from lora_viz.lora import initial_factors
+from lora_viz.inits import initial_factors
 from lora_viz.tasks import make_task
 from lora_viz.training import losses
 

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from lora_viz.experiment import ExperimentError, Sweep
-from lora_viz.lora import initial_factors
+from lora_viz.inits import INITS, initial_factors
 from lora_viz.readout import losses
 from lora_viz.run import Run, Task
 from lora_viz.spectra import covariance_root, least_squares
 from lora_viz.tasks import make_task
+from lora_viz.variants import is_plain, resolved
 
 __all__ = ["solve"]
 
@@ -23,13 +24,17 @@ def solve(sweep: Sweep, *, iterations: int = 40) -> Run:
     With whitened inputs that is orthogonal iteration (Golub & Van Loan 2013, §8.2.4) on MᵀM, M the least-squares
     update: the excess shrinks by (σ_{r+1}/σ_r)⁴ a step. A keeps orthonormal rows there, so that nothing is inverted.
     It starts from the adapter's own A, or from Bᵀ M where A is 0. Gradient norms are NaN: none was formed.
-    Raises ExperimentError for minibatches, a frozen factor, s = 0, or factors that are both 0.
+    Raises ExperimentError for minibatches, a frozen factor, s = 0, factors that are both 0, and whatever is not s·B A
+    over the base weight as it was.
     """
+    sweep = resolved(sweep)
     task = make_task(sweep[0])
     for e in sweep.experiments:
         for wrong, said in (
             (e.batch != 0, f"batch={e.batch} has no exact solution: allowed is 0, all samples."),
             (e.frozen != "none", f"frozen={e.frozen} has one factor left: allowed is none."),
+            (not is_plain(e), f"variant={e.variant} is no plain s·B A over the frozen weight: that alone is solved."),
+            (INITS[e.init].moves_base, f"init={e.init} moves the base weight: allowed are starts that leave it."),
             (e.scaling == 0, f"alpha={e.alpha:g} switches the adapter off: allowed is more than 0."),
             (e.init == "both_zero", "init=both_zero gives no direction to start from: one factor must not be 0."),
         ):

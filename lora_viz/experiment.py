@@ -23,10 +23,18 @@ __all__ = [
 ]
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "task": ("low_rank", "full_rank"),
+    "task": ("low_rank", "full_rank", "inside_top", "rotation", "row_rescale"),
     "spectrum": ("flat", "power", "exponential"),
     "scaling_rule": ("lora", "rslora", "constant"),
-    "init": ("B_zero", "A_zero", "both_zero", "both_random", "gaussian"),
+    "init": (
+        *("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "A_zero_small", "both_random_small"),
+        *("variance_1_over_r", "kaiming_variance", "orthogonal", "pissa", "milora", "olora", "lora_ga", "eva"),
+        "svd_of_answer",
+    ),
+    "variant": (
+        *("lora", "rslora", "lora_plus", "lora_fa", "dora", "pissa", "milora", "olora", "lora_ga", "adalora"),
+        *("vera", "lora_xs", "qlora", "loftq", "galore"),
+    ),
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "linear"),
     "frozen": ("none", "A", "B"),
@@ -52,6 +60,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "init_seed": (0, 2**31 - 1),
 }
 
+RANKED_TASKS = ("low_rank", "inside_top")  # whose target's rank is ``target_rank``
+
 # What every member of a sweep has in common: the task they all learn, and how long and how precisely.
 TASK_FIELDS = ("task", "d_in", "d_out", "target_rank", "spectrum", "noise", "condition", "samples", "seed")
 SHARED_FIELDS = (*TASK_FIELDS, "batch", "steps", "schedule", "warmup", "dtype")
@@ -65,8 +75,11 @@ class ExperimentError(ValueError):
 class Experiment:
     """What is to be trained, on what, and how? Every field may be a URL parameter of the same name.
 
-    ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in).
-    ``init`` says which factor starts at zero, the other being Kaiming-uniform; "gaussian" is PEFT's, with B = 0.
+    ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in), "inside_top"
+    one of rank ``target_rank`` within W's 2·target_rank leading singular directions; "rotation" turns W's outputs,
+    ΔW = (Q − I)W, and "row_rescale" stretches its rows: both have a rank as high as the layer allows.
+    ``init`` names a start of ``lora_viz.inits``: which factor is zero, and what the other is.
+    ``variant`` names an entry of ``lora_viz.variants``; the fields that it sets are its own, whatever was given.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
     usual schedulers), ``lr_ratio`` is lr_B / lr_A (LoRA+, Hayou et al. 2024), ``weight_decay`` is AdamW's alone,
@@ -87,6 +100,7 @@ class Experiment:
     alpha: float = 8.0
     scaling_rule: str = "lora"
     init: str = "B_zero"
+    variant: str = "lora"
     optimizer: str = "adam"
     lr: float = 0.02
     lr_ratio: float = 1.0
@@ -111,7 +125,7 @@ class Experiment:
             raise ExperimentError(
                 f"rank={self.rank} is not possible: a layer of {self.d_out}×{self.d_in} allows 1 to {most}."
             )
-        if self.task == "low_rank" and self.target_rank > most:
+        if self.task in RANKED_TASKS and self.target_rank > most:
             raise ExperimentError(
                 f"target_rank={self.target_rank} is not possible: "
                 f"a layer of {self.d_out}×{self.d_in} allows 0 to {most}."
@@ -135,7 +149,10 @@ class Experiment:
     @property
     def true_rank(self) -> int:
         """Which rank does the target update have?"""
-        return min(self.d_in, self.d_out) if self.task == "full_rank" else self.target_rank
+        if self.task in RANKED_TASKS:
+            return self.target_rank
+        even = 2 * (self.d_out // 2) if self.task == "rotation" else self.d_out  # planes turn: an odd axis stays
+        return min(self.d_in, even)
 
     @property
     def task_key(self) -> tuple[Any, ...]:
@@ -205,7 +222,7 @@ def nearest_possible(default: Experiment, values: Mapping[str, Any]) -> tuple[Ex
     fitted = dict(values)
     said = []
     for name, limit in (("rank", most), ("target_rank", most), ("batch", asked["samples"])):
-        if asked[name] > limit and not (name == "target_rank" and asked["task"] == "full_rank"):
+        if asked[name] > limit and not (name == "target_rank" and asked["task"] not in RANKED_TASKS):
             fitted[name] = limit
             if name in values:
                 where = "samples" if name == "batch" else f"a layer of {asked['d_out']}×{asked['d_in']}"

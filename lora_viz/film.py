@@ -17,6 +17,9 @@ from jaxtyping import Float
 __all__ = [
     "Bars",
     "Cloud",
+    "Curve",
+    "Curves",
+    "Field",
     "Film",
     "Group",
     "HeatMap",
@@ -72,6 +75,67 @@ class Lines:
     span: int = 6
     row: int = 0
     kind: str = "lines"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Curve:
+    """One curve over an axis of its own, (k,) or (T, k); ``low`` and ``high`` draw a band. NaN leaves a gap."""
+
+    name: str
+    colour: str
+    y: Array
+    low: Array | None = None
+    high: Array | None = None
+    dash: Literal["solid", "dash", "dot", "dashdot"] = "solid"
+    dots: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Curves:
+    """Curves over their own axis ``x`` (k,), redrawn at every frame where they move. Scales as in ``Lines``."""
+
+    title: str
+    x: Array
+    series: tuple[Curve, ...]
+    x_label: str
+    y_label: str
+    scale: Literal["linear", "log"] = "linear"
+    x_scale: Literal["linear", "log", "sqrt"] = "linear"
+    marks: tuple[Mark, ...] = ()
+    reach: float = 0.0
+    span: int = 6
+    row: int = 0
+    kind: str = "curves"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Field:
+    """A map of numbers, (m, n) or (T, m, n), over two labelled axes, row 0 at the bottom; NaN is hatched.
+
+    Colours run from the least to the largest value of the whole film, or between ``limits``, both printed; what lies
+    beyond a limit has its colour. ``regions`` names the region of
+    each cell by its place in ``region_names``; borders are drawn between them. ``chosen`` (row, column) is outlined.
+    Where it ``picks``, a click or Enter asks the page for that cell.
+    """
+
+    title: str
+    values: Array
+    x_labels: tuple[str, ...]
+    y_labels: tuple[str, ...]
+    x_title: str
+    y_title: str
+    colour: str = "ink"
+    scale: Literal["linear", "log"] = "linear"
+    limits: tuple[float, float] | None = None
+    regions: Array | None = None
+    region_names: tuple[str, ...] = ()
+    chosen: tuple[int, int] | None = None
+    picks: bool = False
+    caption: tuple[str, ...] = ()
+    span: int = 6
+    row: int = 0
+    tall: int = 1
+    kind: str = "field"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -205,7 +269,7 @@ class Readout:
     kind: str = "readout"
 
 
-Panel = Lines | HeatMap | Bars | Cloud | Machine | Readout
+Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Readout
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

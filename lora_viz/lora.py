@@ -1,9 +1,8 @@
-"""What is a LoRA layer? The module with PEFT's semantics, and the initial factors of every init we show."""
+"""What is a LoRA layer? The module with PEFT's semantics."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lora_viz.experiment import Experiment, ExperimentError
-from lora_viz.tasks import stream
+from lora_viz.inits import INITS, initial_factors
 
-__all__ = ["INITS", "LoRALinear", "initial_factors"]
+__all__ = ["LoRALinear"]
 
 
 class LoRALinear(nn.Module):
@@ -57,7 +56,7 @@ class LoRALinear(nn.Module):
 
     @classmethod
     def from_experiment(cls, experiment: Experiment, base_weight: Float[np.ndarray, "d_out d_in"]) -> LoRALinear:
-        """The layer that an experiment's adapter is at step 0, in the experiment's dtype."""
+        """The layer that an experiment's adapter is at step 0, in the experiment's dtype, its base moved if need be."""
         e = experiment
         dtype = getattr(torch, e.dtype)
         base = nn.Linear(e.d_in, e.d_out, bias=False, dtype=dtype)
@@ -65,7 +64,9 @@ class LoRALinear(nn.Module):
         layer.scaling = e.scaling
         a, b = initial_factors(e)
         with torch.no_grad():
-            base.weight.copy_(torch.tensor(base_weight))
+            base.weight.copy_(
+                torch.tensor(base_weight - e.scaling * (b @ a) if INITS[e.init].moves_base else base_weight)
+            )
             layer.lora_A.copy_(torch.from_numpy(a))
             layer.lora_B.copy_(torch.from_numpy(b))
         return layer
@@ -99,42 +100,3 @@ class LoRALinear(nn.Module):
         if self.merged:
             self.base.weight -= self.delta_weight().to(self.base.weight.dtype)
             self.merged = False
-
-
-Factors = tuple[np.ndarray, np.ndarray]
-
-
-def _uniform_a(e: Experiment) -> np.ndarray:
-    return stream("A", e.seed, e.init_seed).uniform(-1, 1, (e.rank, e.d_in)) / math.sqrt(e.d_in)
-
-
-def _uniform_b(e: Experiment) -> np.ndarray:
-    # Drawn column by column, so that a higher rank keeps the columns of the lower one up to the Kaiming factor.
-    return stream("B", e.seed, e.init_seed).uniform(-1, 1, (e.rank, e.d_out)).T / math.sqrt(e.rank)
-
-
-def _zero_a(e: Experiment) -> np.ndarray:
-    return np.zeros((e.rank, e.d_in))
-
-
-def _zero_b(e: Experiment) -> np.ndarray:
-    return np.zeros((e.d_out, e.rank))
-
-
-def _gaussian_a(e: Experiment) -> np.ndarray:
-    return stream("A gaussian", e.seed, e.init_seed).standard_normal((e.rank, e.d_in)) / e.rank
-
-
-# name -> the initial A (rank, d_in) and B (d_out, rank). Rows of A are drawn in order: rank r's A is a prefix of r+1's.
-INITS: dict[str, Callable[[Experiment], Factors]] = {
-    "B_zero": lambda e: (_uniform_a(e), _zero_b(e)),
-    "gaussian": lambda e: (_gaussian_a(e), _zero_b(e)),
-    "A_zero": lambda e: (_zero_a(e), _uniform_b(e)),
-    "both_zero": lambda e: (_zero_a(e), _zero_b(e)),
-    "both_random": lambda e: (_uniform_a(e), _uniform_b(e)),
-}
-
-
-def initial_factors(experiment: Experiment) -> tuple[Float[np.ndarray, "r d_in"], Float[np.ndarray, "d_out r"]]:
-    """With which A and B does this experiment start? float64, from streams that nothing else draws from."""
-    return INITS[experiment.init](experiment)

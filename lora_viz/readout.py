@@ -13,7 +13,7 @@ from lora_viz.run import Task
 from lora_viz.spectra import covariance_root, least_squares
 from lora_viz.stack import Stack
 
-__all__ = ["losses", "read_out"]
+__all__ = ["losses", "losses_of_update", "read_out"]
 
 CHUNK = 4_000_000  # entries of ΔW at a time: they stay in the cache of a CPU and fill a GPU
 
@@ -25,9 +25,13 @@ def losses(
 
     L = L_least + ½‖(ΔW − M) C^½‖² with C = XᵀX/n and M the least-squares update: a sum of squares near the minimum too.
     """
+    return losses_of_update(task, (scaling * B.astype(float)) @ A.astype(float))
+
+
+def losses_of_update(task: Task, delta: Float[np.ndarray, "T d_out d_in"]) -> Float[np.ndarray, "T"]:
+    """The same for any update ΔW."""
     best, least = least_squares(task)
-    root = covariance_root(task)
-    missing = (scaling * B.astype(float)) @ (A.astype(float) @ root) - best @ root
+    missing = (delta - best) @ covariance_root(task)
     return least + 0.5 * np.einsum("tij,tij->t", missing, missing)
 
 

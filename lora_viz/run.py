@@ -5,14 +5,16 @@ Convention of the whole house (PEFT's): y = W x + s·B(A x), A (rank, d_in), B (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 
-__all__ = ["GradientCheck", "MergeReport", "Run", "Task", "recorded_steps"]
+__all__ = ["Allocation", "GradientCheck", "MergeReport", "Run", "Task", "joined", "recorded_steps"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +41,12 @@ class Run:
     ``A[i]`` is (T, rank_i, d_in), ``B[i]`` (T, d_out, rank_i): the state after ``steps[t]`` updates. ``loss``,
     ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter that
     diverges keeps its last finite state; ``diverged_at[i]`` is that step (−1: it never happened)
-    and its loss and gradient norms are NaN from there on. ``engine`` is what trained them ("stack", "graph", "fused").
-    Trained without factors, ``A`` and ``B`` are empty.
+    and its loss and gradient norms are NaN from there on. ``engine`` trained them: "stack", "graph", "fused", "dense"
+    or "exact". A run without factors has no ``A`` and ``B``.
+
+    ``rest[i]``, (T or 1, d_out, d_in), is what ΔW has beyond s·B A: a start that moved the base weight, a quantised
+    base, a rescaled row. None, or no entry at all, means nothing. ``parameters[i]`` are trainable parameters other than
+    A and B, each (T, …); the gradient norms are those of all parameters on A's side and on B's, 0 where there are none.
     """
 
     sweep: Sweep
@@ -53,6 +59,8 @@ class Run:
     B: tuple[Float[np.ndarray, "T d_out _"], ...]
     diverged_at: Int[np.ndarray, "N"]
     device: str
+    rest: tuple[Float[np.ndarray, "_ d_out d_in"] | None, ...] = ()
+    parameters: tuple[dict[str, np.ndarray], ...] = ()
     engine: str = "stack"
 
     @property
@@ -66,8 +74,10 @@ class Run:
         return int(alive[-1]) if len(alive) else 0
 
     def delta_weight(self, adapter: int = 0) -> Float[np.ndarray, "T d_out d_in"]:
-        """ΔW = s·B A at every recorded step."""
-        return self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+        """ΔW, the layer's weight minus the original one, at every recorded step: s·B A and the ``rest``."""
+        low_rank = self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+        rest = self.rest[adapter] if self.rest else None
+        return low_rank if rest is None else low_rank + rest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +119,59 @@ class MergeReport:
     mistake_names: tuple[str, ...]
     mistakes: Float[np.ndarray, "S M"]
     trained_size: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Allocation:
+    """Which ranks does pruning keep, in S sets of L layers that share one budget each?
+
+    ``values`` λ (S, T, L, r) are 0 where a triplet was just pruned, and may grow again before the next pruning;
+    ``kept`` counts the triplets that the last pruning left. ``left`` (S, T, L) is each layer's ‖ΔW − M‖²/‖M‖² on its
+    inputs, NaN after it diverged. ``budget`` (T,) counts the triplets of a set that the schedule allows; ``sigma`` are
+    the target's singular values in the first set.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    true_ranks: tuple[int, ...]
+    budget: Int[np.ndarray, "T"]
+    prunes_from: int
+    prunes_to: int
+    values: Float[np.ndarray, "S T L r"]
+    kept: Int[np.ndarray, "S T L"]
+    left: Float[np.ndarray, "S T L"]
+    sigma: Float[np.ndarray, "L r"]
+    trained_numbers: int
+
+
+def joined(sweep: Sweep, parts: Sequence[tuple[Sequence[int], Run]]) -> Run:
+    """One run of a sweep whose members were trained apart: ``parts`` are (their numbers in the sweep, their run)."""
+    runs = [run for _, run in parts]
+    order = np.argsort(np.concatenate([members for members, _ in parts]))
+
+    def wide(name: str) -> np.ndarray:
+        return np.concatenate([getattr(run, name) for run in runs], axis=-1)[..., order]
+
+    def each(name: str, nothing: object) -> tuple[Any, ...]:
+        if not any(getattr(run, name) for run in runs):
+            return ()
+        found = [one for run in runs for one in (getattr(run, name) or [nothing] * len(run.sweep))]
+        return tuple(found[i] for i in order)
+
+    return Run(
+        sweep=sweep,
+        task=runs[0].task,
+        steps=runs[0].steps,
+        loss=wide("loss"),
+        grad_A_norm=wide("grad_A_norm"),
+        grad_B_norm=wide("grad_B_norm"),
+        A=each("A", None),
+        B=each("B", None),
+        diverged_at=wide("diverged_at"),
+        device=runs[0].device,
+        rest=each("rest", None),
+        parameters=each("parameters", {}),
+        engine=" and ".join(sorted({run.engine for run in runs})),
+    )
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:

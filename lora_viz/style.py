@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DIVERGING", "IDENTITY", "number", "plotly_layout", "tint"]
+__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "number", "plotly_layout", "tint"]
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
@@ -36,6 +36,10 @@ DIVERGING: dict[str, tuple[str, str, str]] = {
     "light": ("#7a4306", "#f7f7f5", "#015a52"),
     "dark": ("#f0b25a", "#1a1f28", "#55dccb"),
 }
+
+
+# Size without a sign, least to most: dark to bright on both themes, in the same order for the colour-blind.
+SEQUENTIAL: tuple[str, ...] = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
 
 
 def number(value: float) -> str:

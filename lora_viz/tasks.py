@@ -22,10 +22,43 @@ def stream(name: str, *keys: int) -> np.random.Generator:
 
 
 def target_spectrum(experiment: Experiment) -> Float[np.ndarray, "k"]:
-    """Singular values of the target update: flat, 1/i or 0.7^(i−1), the first always TARGET_NORM."""
-    i = np.arange(1, experiment.true_rank + 1, dtype=float)
-    shapes = {"flat": np.ones_like(i), "power": 1 / i, "exponential": 0.7 ** (i - 1)}
-    return TARGET_NORM * shapes[experiment.spectrum]
+    """Singular values of the target update: flat, 1/i or 0.7^(i−1), the first always TARGET_NORM.
+
+    A rotation's and a row rescaling's follow W: there the same shape is that of the angles and of the stretches.
+    """
+    return TARGET_NORM * _shape(experiment.spectrum, experiment.true_rank)
+
+
+def _shape(spectrum: str, k: int) -> Float[np.ndarray, "k"]:
+    i = np.arange(1, k + 1, dtype=float)
+    return {"flat": np.ones_like(i), "power": 1 / i, "exponential": 0.7 ** (i - 1)}[spectrum]
+
+
+def _target(e: Experiment, base_weight: np.ndarray) -> Float[np.ndarray, "d_out d_in"]:
+    most = min(e.d_in, e.d_out)
+    teacher = stream("target", e.seed)
+    # Drawn at full width and then cut: a higher target rank keeps the directions of the lower one.
+    left = np.linalg.qr(teacher.standard_normal((e.d_out, most)))[0]
+    right = np.linalg.qr(teacher.standard_normal((e.d_in, most)))[0]
+    if e.task == "rotation":  # planes of two axes each turn by 90°, and less in the shape of the spectrum
+        axes = np.linalg.qr(teacher.standard_normal((e.d_out, e.d_out)))[0]
+        turned = axes.copy()
+        for plane, angle in enumerate(np.pi / 2 * _shape(e.spectrum, e.d_out // 2)):
+            i, j = 2 * plane, 2 * plane + 1
+            turned[:, i] = np.cos(angle) * axes[:, i] + np.sin(angle) * axes[:, j]
+            turned[:, j] = np.cos(angle) * axes[:, j] - np.sin(angle) * axes[:, i]
+        return turned @ axes.T @ base_weight - base_weight
+    if e.task == "row_rescale":  # row by row, in no order: the first grows to three times its length
+        more = np.empty(e.d_out)
+        more[teacher.permutation(e.d_out)] = 2 * _shape(e.spectrum, e.d_out)
+        return more[:, None] * base_weight
+    sigma = target_spectrum(e)
+    if e.task == "inside_top":
+        width = min(2 * len(sigma), most)
+        u, _, vt = np.linalg.svd(base_weight, full_matrices=False)
+        left = u[:, :width] @ np.linalg.qr(teacher.standard_normal((width, width)))[0]
+        right = vt[:width].T @ np.linalg.qr(teacher.standard_normal((width, width)))[0]
+    return (left[:, : len(sigma)] * sigma) @ right[:, : len(sigma)].T
 
 
 def make_task(experiment: Experiment) -> Task:
@@ -40,13 +73,7 @@ def make_task(experiment: Experiment) -> Task:
 @lru_cache(maxsize=64)
 def _draw(e: Experiment) -> Task:
     base_weight = stream("base", e.seed).standard_normal((e.d_out, e.d_in)) / np.sqrt(e.d_in)
-    most = min(e.d_in, e.d_out)
-    teacher = stream("target", e.seed)
-    # Drawn at full width and then cut: a higher target rank keeps the directions of the lower one.
-    left = np.linalg.qr(teacher.standard_normal((e.d_out, most)))[0]
-    right = np.linalg.qr(teacher.standard_normal((e.d_in, most)))[0]
-    sigma = target_spectrum(e)
-    target = (left[:, : len(sigma)] * sigma) @ right[:, : len(sigma)].T
+    target = _target(e, base_weight)
 
     inputs = stream("inputs", e.seed).standard_normal((e.samples, e.d_in))
     variances = e.condition ** -np.linspace(0, 1, e.d_in)

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from lora_viz.ui.contents import PAGES
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -10,7 +12,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_every_page_is_named_with_its_picture() -> None:
     for page in ROOT.glob("pages/*.py"):
         assert f"(pages/{page.name})" in README
+        assert f"(docs/{page.stem}.png)" in README
         assert (ROOT / "docs" / f"{page.stem}.png").stat().st_size > 20_000
+
+
+def test_every_page_is_in_the_menu_once() -> None:
+    listed = [name for pages in PAGES.values() for name in pages]
+    assert sorted(listed) == sorted(page.stem for page in ROOT.glob("pages/*.py"))
+    titles = [title for pages in PAGES.values() for title in pages.values()]
+    assert len(set(titles)) == len(titles)
 
 
 def test_every_file_that_is_named_is_there() -> None:

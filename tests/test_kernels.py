@@ -13,6 +13,7 @@ from lora_viz.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.kernels import Share, choose, shares
 from lora_viz.kernels.fused import PLANS, bin_width, plan, why_not_fused
 from lora_viz.kernels.several import train_shares
+from lora_viz.run import joined
 from lora_viz.stack import pack
 from lora_viz.training import available_devices, train
 
@@ -123,14 +124,15 @@ def test_shares_together_are_the_whole(small: Experiment, factors: bool) -> None
     sweep = mixed(small)
     whole = train(sweep, factors=factors)
     parts = [Share("cpu", list(range(j, len(sweep), 3))) for j in range(3)]
-    joined = train_shares(sweep, parts, lambda few, device: train(few, device, factors=factors))
-    assert joined.sweep is sweep
-    np.testing.assert_array_equal(joined.diverged_at, whole.diverged_at)
-    np.testing.assert_allclose(joined.loss, whole.loss, rtol=1e-12)
-    np.testing.assert_allclose(joined.grad_B_norm, whole.grad_B_norm, rtol=1e-9, atol=1e-12)
-    assert len(joined.A) == len(joined.B) == (len(sweep) if factors else 0)
-    for a, b in zip(joined.A, whole.A, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-11)
+    trained = train_shares(sweep, parts, lambda few, device: train(few, device, factors=factors))
+    together = joined(sweep, trained)
+    assert together.sweep is sweep
+    np.testing.assert_array_equal(together.diverged_at, whole.diverged_at)
+    np.testing.assert_allclose(together.loss, whole.loss, rtol=1e-12)
+    np.testing.assert_allclose(together.grad_B_norm, whole.grad_B_norm, rtol=1e-9, atol=1e-12)
+    assert len(together.A) == len(together.B) == (len(sweep) if factors else 0)
+    for a, b in zip(together.A, whole.A, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11)
 
 
 def test_without_factors_the_numbers_are_the_same(small: Experiment) -> None:
@@ -146,3 +148,13 @@ def test_few_adapters_stay_on_one_gpu(small: Experiment, monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10**12, 10**12))
     few = Sweep.over(small, init_seed=range(kernels.FEWEST + 1))
     assert {part.device for part in shares(few, "cuda", 2)} == {"cuda:0"}
+
+
+@pytest.mark.parametrize("factors", [True, False])
+def test_beside_other_parametrisations(small: Experiment, factors: bool) -> None:
+    sweep = Sweep(tuple(replace(small, variant=v, init_seed=i) for i, v in enumerate(("lora", "dora", "lora", "vera"))))
+    run = train(sweep, factors=factors)
+    assert run.engine == "dense and stack"
+    assert len(run.A) == len(run.rest) == (4 if factors else 0)
+    for i in (0, 2):
+        np.testing.assert_allclose(run.loss[:, i], train(Sweep((sweep[i],))).loss[:, 0], rtol=1e-12)

@@ -9,7 +9,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from lora_viz.experiment import Experiment, ExperimentError
-from lora_viz.lora import INITS, LoRALinear, initial_factors
+from lora_viz.inits import initial_factors
+from lora_viz.lora import LoRALinear
 from lora_viz.tasks import make_task
 
 
@@ -102,24 +103,6 @@ def test_half_precision_product_is_formed_in_float32() -> None:
 def test_bad_rank(rank: int) -> None:
     with pytest.raises(ExperimentError, match=f"rank={rank} is not possible: a layer of 5×7 allows 1 to 5"):
         LoRALinear(nn.Linear(7, 5), rank=rank, alpha=1.0)
-
-
-@pytest.mark.parametrize("init", sorted(INITS))
-def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
-    (a3, b3), (a4, b4) = (initial_factors(replace(small, init=init, rank=r)) for r in (3, 4))
-    scale_a = 4 / 3 if init == "gaussian" else 1.0  # PEFT's Gaussian is N(0, 1/r²): the same draws, rescaled
-    scale_b = (4 / 3) ** 0.5  # Kaiming's fan-in of B is the rank
-    np.testing.assert_allclose(a3, a4[:3] * scale_a, rtol=1e-14)
-    np.testing.assert_allclose(b3, b4[:, :3] * scale_b, rtol=1e-14)
-    if init == "B_zero":
-        np.testing.assert_array_equal(a3, a4[:3])
-
-
-def test_zero_is_zero(small: Experiment) -> None:
-    zero = {"B_zero": "B", "gaussian": "B", "A_zero": "A", "both_zero": "AB", "both_random": ""}
-    for init, names in zero.items():
-        factors = dict(zip("AB", initial_factors(replace(small, init=init)), strict=True))
-        assert {name for name, factor in factors.items() if not factor.any()} == set(names)
 
 
 def test_from_experiment(small: Experiment) -> None:

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
-WORKED = ("follow", "mistake")  # numbers, no player
+WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
 PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in WORKED]
 FIRST = {
     "machine": ("rank", "init", "frozen", "optimizer", "lr"),
@@ -15,6 +15,18 @@ FIRST = {
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "matrix": ("matrix", "entry_noise"),
+    "truncation": ("shape_of_spectrum", "rivals"),
+    "storage": ("layer_shape", "shape_of_spectrum"),
+    "denoise": ("noise", "target_rank"),
+    "gauge": ("gauge_path", "rank", "lr"),
+    "subspace": ("rank",),
+    "few_numbers": ("filled",),
+    "autoencoder": ("centred", "rank", "lr"),
+    "variants": ("task", "variant"),
+    "quantised": ("weight_kind",),
+    "adalora": ("budget", "spectrum", "steps"),
+    "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 
 
@@ -80,6 +92,13 @@ def test_new_seed_is_its_own_button(path: Path) -> None:
         ("gradient_flow", {"seed": "-1"}, "seed=-1 is not possible: allowed is 0 to 9999. Shown is 0."),
         ("merge", {"weights_dtype": "int4"}, "weights_dtype=int4 is not possible in this lesson: allowed is float64,"),
         ("merge", {"rank": "<script>alert(1)</script>"}, "rank=<script>alert(1)</script> is not possible in this"),
+        ("matrix", {"matrix": "rank_9"}, "matrix=rank_9 is not possible in this lesson: allowed is rank_1, rank_2,"),
+        ("gauge", {"rank": "1"}, "rank=1 is not possible in this lesson: allowed is 2 to 6. Shown is 3."),
+        ("storage", {"layer_shape": "9×9"}, "layer_shape=9×9 is not possible in this lesson: allowed is 41×31, 64×64,"),
+        ("denoise", {"noise": "-1"}, "noise=-1 is not possible in this lesson: allowed is 0 to 2. Shown is 0.3."),
+        ("autoencoder", {"centred": "maybe"}, "centred=maybe is not possible in this lesson: allowed is centred, not"),
+        ("phase_map", {"map_row": "up"}, "map_row=up is not possible in this lesson: allowed is 0 to 99. Shown is 45."),
+        ("phase_map", {"map_row": "nan"}, "map_row=nan is not possible in this lesson: allowed is 0 to 99."),
         ("machine", {"rank": "8"}, "rank=8 is not possible in this lesson: allowed is 1 to 4. Shown is 2."),
     ],
 )
@@ -88,6 +107,38 @@ def test_a_bad_url_opens_with_one_sentence(name: str, query: dict[str, str], sen
     assert len(at.warning) == 1
     assert at.warning[0].value.startswith(sentence)
     assert "What you saw." in words(at)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_a_hostile_link_opens_with_defaults_and_a_sentence(path: Path) -> None:
+    usual = words(opened(path.stem))
+    query = {"<script>alert(1)</script>": "1", **{f"x{i}": "y" * 50 for i in range(200)}}
+    at = opened(path.stem, **query)
+    assert [w.value for w in at.warning] == [
+        "<script>alert(1)</script> and 200 more in the link is no setting of this lesson: it is left out."
+    ]
+    assert words(at) == usual
+
+
+def test_a_lesson_link_leaves_only_its_controls() -> None:
+    at = opened("rank", controls="noise,seed", target_rank="5", noise="0.3")
+    keys = {w.key for w in (*at.button_group, *at.select_slider, *at.number_input)}
+    assert keys == {"noise", "seed"}
+    assert not at.warning
+    assert words(at) == words(opened("rank", target_rank="5", noise="0.3")), "a hidden control still counts"
+    at.select_slider(key="noise").set_value(0.0).run()
+    assert words(at) == words(opened("rank", target_rank="5", noise="0"))
+    bare = opened("rank", controls="none", seed="3")
+    assert not (*bare.button_group, *bare.select_slider, *bare.number_input, *bare.expander[:-1])
+    assert words(bare) == words(opened("rank", seed="3")), "a read-out never goes with a control"
+    wrong = opened("rank", controls="noise,magic")
+    assert wrong.warning[0].value.startswith("controls=magic is no control of this lesson: allowed are none, alpha,")
+
+
+@pytest.mark.parametrize("given", ["x", "nan", "1e999", "<script>"])
+def test_a_playhead_that_is_no_number_is_said(given: str) -> None:
+    at = opened("gradient_flow", at=given)
+    assert [w.value for w in at.warning] == [f"at={given} is no place on the axis: allowed is 0 to 200."]
 
 
 def test_a_link_may_ask_for_a_number_between_the_marks() -> None:
@@ -122,6 +173,13 @@ def test_rank_fails_honestly() -> None:
     assert "SVD's cut is not the best" in words(opened("rank", condition="100"))
 
 
+def test_a_map_is_read_at_the_cell_that_a_link_names() -> None:
+    at = opened("phase_map", map_row="95", map_column="95")
+    assert "diverged after step" in words(at)
+    assert "is good" in words(opened("phase_map"))
+    assert "is dead" in words(opened("phase_map", init="both_zero"))
+
+
 def test_the_still_figure_is_drawn_on_demand() -> None:
     at = opened("rank")
     assert not at.get("plotly_chart")
@@ -153,6 +211,43 @@ def test_own_numbers_are_worked_through_and_bad_ones_keep_the_last_good() -> Non
         assert not at.exception
         assert at.error[0].value.startswith(sentence)
         assert words(at) == good
+
+
+def test_a_matrix_of_one_s_own_and_bad_ones_keep_the_last_good() -> None:
+    at = opened("matrix", matrix="own", own_matrix="2 0; 0 0")
+    good = words(at)
+    assert "Shape 2×2, rank 1" in good
+    for bad, sentence in (
+        ("1 2; x 4", "M holds 'x'"),
+        ("1 2 3; 4 5", "M has rows of 3, 2 numbers"),
+        ("1 2 3 4; 5 6 7 8", "M is 2×4: at most 3×3 can be drawn."),
+        ("", "M is empty"),
+    ):
+        at.text_input(key="own_matrix").set_value(bad).run()
+        assert not at.exception
+        assert at.error[0].value.startswith(sentence)
+        assert "The last matrix that fitted is shown." in at.error[0].value
+        assert words(at) == good
+
+
+def test_a_rank_depends_on_the_tolerance() -> None:
+    assert "Shape 2×3, rank 1" in words(opened("matrix"))
+    assert "2 above 10⁻¹² σ₁, 1 above 10⁻² σ₁" in words(opened("matrix", entry_noise="0.001"))
+
+
+def test_an_effect_that_does_not_appear_is_said() -> None:
+    assert "no slow tail" in words(opened("denoise", noise="0"))
+    assert "hides the weakest directions" in words(opened("denoise", noise="2"))
+    assert "Turning alone leaves the next gradient step as it is" in words(opened("gauge", gauge_path="turn"))
+    assert "The data are not centred, and the subspace is not PCA's" in words(
+        opened("autoencoder", centred="not centred")
+    )
+    assert "diverged: lower the learning rate" in words(opened("autoencoder", lr="0.5"))
+
+
+def test_counts_that_are_not_measured_are_called_arithmetic() -> None:
+    assert "(arithmetic)" in words(opened("storage", layer_shape="4096×11008"))
+    assert "(arithmetic)" not in words(opened("storage"))
 
 
 def test_mistakes_are_guessed_before_they_are_shown() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_viz.experiment import Experiment
+from lora_viz.experiment import Experiment, ExperimentError
 from lora_viz.tasks import TARGET_NORM, batches, make_task, target_spectrum
 
 
@@ -67,3 +67,39 @@ def test_batches_are_shuffled_epochs(small: Experiment) -> None:
     epoch = order[:2].ravel()
     assert len(set(epoch)) == 22
     assert set(epoch) <= set(range(29))
+
+
+def test_inside_top_lives_in_the_leading_directions_of_w(small: Experiment) -> None:
+    task = make_task(replace(small, task="inside_top"))
+    u, _, vt = np.linalg.svd(task.base_weight)
+    M = task.target_delta
+    np.testing.assert_allclose(u[:, :4] @ u[:, :4].T @ M @ vt[:4].T @ vt[:4], M, atol=1e-13)
+    sigma = np.linalg.svd(M, compute_uv=False)
+    np.testing.assert_allclose(sigma[:2], target_spectrum(small), rtol=1e-12)
+    assert sigma[2] < 1e-13
+
+
+@pytest.mark.parametrize("d_out", [5, 6])
+def test_a_rotation_keeps_every_length(small: Experiment, d_out: int) -> None:
+    e = replace(small, task="rotation", d_out=d_out)
+    task = make_task(e)
+    turned = task.base_weight + task.target_delta
+    np.testing.assert_allclose(turned.T @ turned, task.base_weight.T @ task.base_weight, atol=1e-13)
+    assert np.linalg.matrix_rank(task.target_delta) == e.true_rank == 2 * (d_out // 2)
+
+
+def test_row_rescaling_keeps_every_direction(small: Experiment) -> None:
+    e = replace(small, task="row_rescale")
+    task = make_task(e)
+    times = (task.base_weight + task.target_delta) / task.base_weight
+    np.testing.assert_allclose(times, np.broadcast_to(times[:, :1], times.shape), rtol=1e-12)
+    np.testing.assert_allclose(sorted(times[:, 0], reverse=True), 1 + 2 / np.arange(1, 6), rtol=1e-12)
+    assert np.linalg.matrix_rank(task.target_delta) == e.true_rank == 5
+
+
+def test_a_target_of_every_kind_is_bounded_where_it_has_a_rank(small: Experiment) -> None:
+    for task in ("low_rank", "inside_top"):
+        with pytest.raises(ExperimentError, match="target_rank=6 is not possible"):
+            replace(small, task=task, target_rank=6)
+    for task in ("full_rank", "rotation", "row_rescale"):
+        assert replace(small, task=task, target_rank=6).true_rank >= 4

@@ -10,7 +10,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from lora_viz.experiment import Experiment, ExperimentError, Sweep
-from lora_viz.lora import LoRALinear, initial_factors
+from lora_viz.inits import initial_factors
+from lora_viz.lora import LoRALinear
 from lora_viz.run import Run, recorded_steps
 from lora_viz.spectra import full_gradient, least_squares, reduced_rank_floor
 from lora_viz.tasks import batches, make_task

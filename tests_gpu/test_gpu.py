@@ -10,8 +10,9 @@ import torch
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.kernels import Share
 from lora_viz.kernels.several import train_shares
-from lora_viz.run import Run
+from lora_viz.run import Run, joined
 from lora_viz.spectra import factor_gradients, full_gradient
+from lora_viz.tasks import make_task
 from lora_viz.training import _train, train
 from tests.test_kernels import mixed
 
@@ -140,11 +141,12 @@ def test_without_factors_the_numbers_are_the_same(small: Experiment) -> None:
 def test_a_sweep_in_shares_is_the_sweep(engine: str, devices: list[str]) -> None:
     sweep = single(Sweep.over(WIDE, rank=(2, 5, 16), init_seed=range(64)))
     parts = [Share(d, list(range(j, len(sweep), len(devices)))) for j, d in enumerate(devices)]
-    joined = train_shares(sweep, parts, lambda few, device: _train(few, device, 9, True, engine))
-    whole = _train(sweep, GPUS[0], 9, True, engine)
-    assert joined.device == "cuda"
-    np.testing.assert_allclose(joined.loss, whole.loss, rtol=1e-5)
-    for a, b in zip(joined.A, whole.A, strict=True):
+    task = make_task(sweep[0])
+    trained = train_shares(sweep, parts, lambda few, device: _train(few, device, 9, task, True, engine))
+    together, whole = joined(sweep, trained), _train(sweep, GPUS[0], 9, task, True, engine)
+    assert together.device == "cuda"
+    np.testing.assert_allclose(together.loss, whole.loss, rtol=1e-5)
+    for a, b in zip(together.A, whole.A, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
 
 

@@ -7,55 +7,116 @@ from typing import Any
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment, ExperimentError, nearest_possible, parse_field
+from lora_viz.experiment import Experiment, nearest_possible, parse_field
+from lora_viz.scenes import Scene
 from lora_viz.training import available_devices
 from lora_viz.ui.controls import Control
 
 __all__ = ["Asked", "ask"]
 
 SEED_MOST = 9999
+# What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.
+BESIDE = ("seed", "device", "controls", "at", "deck", "scene", "embed", "embed_options")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: an experiment, where to train it, the page's own view options, and what could not be used."""
+    """What was asked for: an experiment, where to train it, the page's own view options, and what could not be used.
+
+    ``link`` is every setting as a link writes it, those at their defaults too.
+    """
 
     experiment: Experiment
     device: str
     options: dict[str, Any]
     notices: tuple[str, ...]
+    link: dict[str, str]
 
 
-def ask(lesson: str, default: Experiment, first: tuple[Control, ...], more: tuple[Control, ...]) -> Asked:
+def ask(
+    lesson: str,
+    default: Experiment,
+    first: tuple[Control, ...],
+    more: tuple[Control, ...],
+    scene: Scene | None = None,
+    *,
+    trains: bool = True,
+) -> Asked:
     """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
 
-    What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left.
+    What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left, a
+    scene that is returned to as its deck says. A lesson that ``trains`` nothing is not asked on which device.
     """
-    _leave_the_other_lesson(lesson, (*first, *more))
     notices: list[str] = []
+    if scene is None:
+        _leave_the_other_lesson(lesson, (*first, *more))
+    else:
+        _set_the_scene(f"scene {lesson}", scene, default, (*first, *more), notices)
+    shown = _shown((*first, *more), notices, scene)
     values: dict[str, Any] = {}
     for control in first:
-        values[control.name] = _widget(control, default, notices)
-    st.button("New seed", key="new_seed", on_click=_next_seed, width="stretch", help="Draws everything anew.")
-    with st.expander("More"):
+        values[control.name] = _answer(control, default, notices, shown)
+    if "seed" in shown:
+        st.button("New seed", key="new_seed", on_click=_next_seed, width="stretch", help="Draws everything anew.")
+    more_shown = shown >= {"more"} or shown & {control.name for control in more}
+    with st.expander("More") if more_shown else st.container():
         for control in more:
-            values[control.name] = _widget(control, default, notices)
-        values["seed"] = _seed(default, notices)
-        device = _device()
+            values[control.name] = _answer(control, default, notices, shown)
+        values["seed"] = _seed(default, notices, shown)
+        device = _device(shown) if trains else "cpu"
     fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
     experiment, reconciled = nearest_possible(default, fields)
-    _remember(lesson, values, default, (*first, *more))
+    if scene is None:
+        _remember(lesson, values, default, (*first, *more))
     options = {name: value for name, value in values.items() if name not in fields}
-    return Asked(experiment, device, options, (*notices, *reconciled))
+    return Asked(experiment, device, options, (*notices, *reconciled), _link(values))
+
+
+def _shown(controls: tuple[Control, ...], notices: list[str], scene: Scene | None) -> frozenset[str]:
+    """Which controls does the link leave on the page? All, unless it lists some. What it says besides is said back."""
+    names = {control.name for control in controls} | {"seed"}
+    unknown = [name for name in st.query_params if name not in {*names, *BESIDE}]
+    if unknown:
+        first = unknown[0] if len(unknown[0]) <= 40 else unknown[0][:37] + "…"
+        others = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        notices.append(f"{first}{others} in the link is no setting of this lesson: it is left out.")
+        for name in unknown:
+            del st.query_params[name]
+    if scene is not None:
+        return frozenset(names.intersection(scene.controls))
+    if "controls" not in st.query_params:
+        return frozenset(names | {"more"})
+    asked = {name for name in st.query_params["controls"].split(",") if name}
+    wrong = sorted(asked - names - {"none"})
+    if wrong:
+        allowed = ", ".join(sorted(names))
+        notices.append(f"controls={wrong[0][:40]} is no control of this lesson: allowed are none, {allowed}.")
+    return frozenset(asked & names)
+
+
+def _answer(control: Control, default: Experiment, notices: list[str], shown: frozenset[str]) -> Any:
+    """The widget's answer; of a control that the link hides, what the link or the lesson says."""
+    if control.name in shown:
+        return _widget(control, default, notices)
+    initial = _initial(control, default)
+    own = _from_the_link(control, initial, notices)
+    return st.session_state.get(control.name, own[1] if own else initial)
+
+
+def _link(values: dict[str, Any]) -> dict[str, str]:
+    own = st.session_state.get("from_the_link", {})
+    return {
+        name: own[name][0] if name in own and own[name][1] == value else _text(value) for name, value in values.items()
+    }
 
 
 def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
     memory: dict[str, dict[str, Any]] = st.session_state.setdefault("left_lessons", {})
     last = st.session_state.get("lesson")
     if last not in (None, lesson):
-        for name in {*(control.name for control in controls), "seed"}:
+        for name in {*(control.name for control in controls), *BESIDE}:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)
         left = memory.get(lesson, {})
@@ -65,6 +126,30 @@ def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
             if text is not None:
                 st.query_params[name] = text
     st.session_state["lesson"] = lesson
+
+
+def _set_the_scene(
+    lesson: str, scene: Scene, default: Experiment, controls: tuple[Control, ...], notices: list[str]
+) -> None:
+    """A scene that was just opened begins at its own settings, whatever was on the screen before."""
+    if st.session_state.get("lesson") == lesson:
+        return
+    settings = dict(scene.settings)
+    own: dict[str, tuple[str, Any]] = {}
+    for control in controls:
+        initial = _initial(control, default)
+        given = settings.pop(control.name, None)
+        accepted = None if given is None else _accepted(control, initial, given, notices)
+        if accepted is not None:
+            own[control.name] = accepted
+        st.session_state[control.name] = accepted[1] if accepted else initial
+    seed = settings.pop("seed", str(default.seed))
+    st.session_state["seed"] = int(seed) if seed.isascii() and seed.isdigit() else default.seed
+    for name in settings:
+        notices.append(f"{name} in the scene is no setting of this lesson: it is left out.")
+    st.session_state["lesson"] = lesson
+    st.session_state["from_the_link"] = own
+    st.session_state.setdefault("left_lessons", {})
 
 
 def _remember(lesson: str, values: dict[str, Any], default: Experiment, controls: tuple[Control, ...]) -> None:
@@ -87,7 +172,11 @@ def _initial(control: Control, default: Experiment) -> Any:
 
 def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
     initial = _initial(control, default)
+    if not control.options:
+        return st.text_input(control.label, initial, key=control.name, help=control.help, bind="query-params")
     own = _from_the_link(control, initial, notices)
+    if control.name not in st.session_state:  # a link or scene may come while the widget of another one still stands
+        st.session_state[control.name] = own[1] if own else initial
     options = control.options if initial in control.options else tuple(sorted((*control.options, initial)))
     if own is not None and own[1] not in options:
         options = tuple(sorted((*options, own[1])))
@@ -115,21 +204,29 @@ def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[
     own: dict[str, tuple[str, Any]] = st.session_state.setdefault("from_the_link", {})
     if control.name in st.session_state or control.name not in st.query_params:
         return own.get(control.name)
-    given = st.query_params[control.name]
+    accepted = _accepted(control, initial, st.query_params[control.name], notices)
+    if accepted is not None:
+        own[control.name] = accepted
+    return own.get(control.name)
+
+
+def _accepted(control: Control, initial: Any, given: str, notices: list[str]) -> tuple[str, Any] | None:
+    """The text with its value, if this lesson can show it; else it is said why not."""
+    if not control.options:
+        return given, given
     pick = isinstance(initial, str) or len(control.options) <= 3
     try:
-        value = parse_field(control.name, given) if control.is_field else given
+        value = parse_field(control.name, given) if control.is_field else type(control.options[0])(given)
         possible = value in control.options and given == _text(value) if pick else _between(control, value, given)
-    except ExperimentError:
+    except ValueError:  # an ExperimentError is one
         possible = False
     if possible:
-        own[control.name] = (given, value)
-    else:
-        marks = control.options if pick else (control.options[0], control.options[-1])
-        allowed = (", " if pick else " to ").join(map(_text, marks))
-        said = f"{control.name}={given[:40]} is not possible in this lesson: allowed is {allowed}."
-        notices.append(f"{said} Shown is {_text(initial)}.")
-    return own.get(control.name)
+        return given, value
+    marks = control.options if pick else (control.options[0], control.options[-1])
+    allowed = (", " if pick else " to ").join(map(_text, marks))
+    said = f"{control.name}={given[:40]} is not possible in this lesson: allowed is {allowed}."
+    notices.append(f"{said} Shown is {_text(initial)}.")
+    return None
 
 
 def _between(control: Control, value: Any, given: str) -> bool:
@@ -140,11 +237,16 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _seed(default: Experiment, notices: list[str]) -> int:
+def _seed(default: Experiment, notices: list[str], shown: frozenset[str]) -> int:
+    initial = default.seed
     if "seed" not in st.session_state and "seed" in st.query_params:
         text = st.query_params["seed"]
-        if not (text.isascii() and text.isdigit() and int(text[:9]) <= SEED_MOST and len(text) <= 9):
+        if text.isascii() and text.isdigit() and int(text[:9]) <= SEED_MOST and len(text) <= 9:
+            initial = int(text)
+        else:
             notices.append(f"seed={text[:40]} is not possible: allowed is 0 to {SEED_MOST}. Shown is {default.seed}.")
+    if "seed" not in shown:
+        return int(st.session_state.get("seed", initial))
     value = st.number_input(
         "Seed",
         0,
@@ -161,8 +263,10 @@ def _next_seed() -> None:
     st.session_state["seed"] = (int(st.session_state.get("seed", 0)) + 1) % (SEED_MOST + 1)
 
 
-def _device() -> str:
+def _device(shown: frozenset[str]) -> str:
     here = available_devices()
+    if "more" not in shown:
+        return here[0]
     if len(here) == 1:
         st.caption("Trained on the CPU, one thread a run.")
         return here[0]

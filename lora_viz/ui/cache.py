@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
+from collections.abc import Callable
 
 import streamlit as st
 
-from lora_viz.experiment import Sweep
+from lora_viz.allocation import allocate
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.merging import merge_report
-from lora_viz.run import GradientCheck, MergeReport, Run
+from lora_viz.reconstruction import reconstruction_task
+from lora_viz.run import Allocation, GradientCheck, MergeReport, Run
 from lora_viz.training import autograd_check, train
+from lora_viz.views.phase_map import plane
+from lora_viz.views.quantised_base import QuantisedBase, quantised_base
 
-__all__ = ["cached_check", "cached_merge", "cached_train"]
+__all__ = [
+    "cached_allocation",
+    "cached_autoencoder",
+    "cached_check",
+    "cached_merge",
+    "cached_quantised",
+    "cached_train",
+    "trained_plane",
+]
 
 _GATE = threading.BoundedSemaphore(1)  # on few cores trainings that share them all come late
 
@@ -37,3 +51,55 @@ def cached_merge(sweep: Sweep, device: str = "cpu", shown: str = "bfloat16") -> 
     run = cached_train(sweep, device, 2)
     with _GATE:
         return merge_report(run, shown=shown)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def cached_autoencoder(sweep: Sweep, device: str = "cpu", offset: float = 0.0, records: int = 121) -> Run:
+    """The same engine with samples that are their own labels, off centre by ``offset``."""
+    with _GATE:
+        return train(sweep, device, records=records, task=reconstruction_task(sweep[0], offset))
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_allocation(e: Experiment, budget: int) -> Allocation:
+    """Eight sets of four layers under this budget."""
+    with _GATE:
+        return allocate(e, budget)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def cached_quantised(e: Experiment, shown: str) -> QuantisedBase:
+    """Eight weights of each kind in 4 bits."""
+    with _GATE:
+        return quantised_base(e, shown=shown)
+
+
+_BANDS, _MAP_RECORDS = 6, 25
+_drawn: OrderedDict[tuple[Experiment, str, int, str], None] = OrderedDict()  # planes that were finished lately
+
+
+@st.cache_data(max_entries=72, show_spinner=False)
+def _cached_band(e: Experiment, kind: str, side: int, band: int, count: int, device: str) -> Run:
+    with _GATE:
+        return train(plane(e, kind, side, band=band, count=count), device, records=_MAP_RECORDS)
+
+
+def trained_plane(
+    e: Experiment, kind: str, side: int, device: str, coarse: Callable[[tuple[Run, ...]], None]
+) -> tuple[Run, ...]:
+    """Every adapter of a plane, in bands. A plane that is new is shown coarse first, and refined under a progress bar.
+
+    Other visitors' trainings come in between two bands; whoever changes a control or leaves stops after the band.
+    """
+    key = (e, kind, side, device)
+    if key not in _drawn:
+        coarse((_cached_band(e, kind, side // 3, 0, 1, device),))
+        bar = st.progress(0.0)
+        for band in range(_BANDS):
+            bar.progress(band / _BANDS, f"Refining: {band} of {_BANDS} bands of the map are trained")
+            _cached_band(e, kind, side, band, _BANDS, device)
+        _drawn[key] = None
+        while len(_drawn) > 10:
+            _drawn.popitem(last=False)
+        st.rerun()
+    return tuple(_cached_band(e, kind, side, band, _BANDS, device) for band in range(_BANDS))

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lora_viz.experiment import Experiment
+from lora_viz.experiment import CHOICES, Experiment
 
-__all__ = ["CONTROLS", "Control"]
+__all__ = ["CONTROLS", "TARGETS", "Control"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
     """One question to the visitor: the field (or view option) it sets, and its allowed answers.
 
-    Answers stand on the screen as they stand in the URL.
+    Answers stand on the screen as they stand in the URL. Without options the answer is a text, which the page reads.
     """
 
     name: str
@@ -79,6 +79,33 @@ _ALL = (
         help="LoRA's own choice is B_zero; the other factor is then Kaiming-uniform.",
     ),
     Control(
+        name="variant",
+        label="Variant",
+        options=CHOICES["variant"],
+        help="Which way to adapt the layer is looked at; a click in the map picks it too.",
+    ),
+    Control(
+        name="versus",
+        label="Beside it",
+        options=CHOICES["variant"],
+        help="Which other variant is drawn beside it.",
+        default="lora",
+    ),
+    Control(
+        name="weight_kind",
+        label="Weight in the maps",
+        options=("gaussian", "decaying"),
+        help="gaussian: singular values fall slowly. decaying: the i-th is 1/i of the first.",
+        default="gaussian",
+    ),
+    Control(
+        name="budget",
+        label="Ranks to keep, all layers",
+        options=(8, 12, 15, 20, 30),
+        help="The layers' targets have 15 ranks in all.",
+        default=15,
+    ),
+    Control(
         name="optimizer",
         label="Optimizer",
         options=("sgd", "adam", "adamw"),
@@ -136,6 +163,27 @@ _ALL = (
         default="bfloat16",
     ),
     Control(
+        name="plane",
+        label="Plane",
+        options=("learning_rates", "rank_alpha"),
+        help="What the map's axes are: the learning rates of A and of B, or the rank and α.",
+        default="learning_rates",
+    ),
+    Control(
+        name="map_row",
+        label="Chosen cell, percent of the height",
+        options=tuple(range(100)),
+        help="A click on the map sets it.",
+        default=45,
+    ),
+    Control(
+        name="map_column",
+        label="Chosen cell, percent of the width",
+        options=tuple(range(100)),
+        help="A click on the map sets it.",
+        default=45,
+    ),
+    Control(
         name="error_axis",
         label="Error axis",
         options=("linear", "log"),
@@ -144,3 +192,11 @@ _ALL = (
     ),
 )
 CONTROLS: dict[str, Control] = {control.name: control for control in _ALL}
+# The same field, with every kind of target.
+TARGETS = Control(
+    name="task",
+    label="What is to be learnt",
+    options=CHOICES["task"],
+    help="low_rank and full_rank: random directions. inside_top: within W's leading directions. rotation: W's outputs "
+    "turn. row_rescale: W's rows grow.",
+)

@@ -1,21 +1,19 @@
-"""Which pages are there, and in which order?"""
+"""The script that is served: page settings, the menu, and the page that was asked for."""
 
 from pathlib import Path
 
 import streamlit as st
 
-_PAGES = Path(__file__).parents[2] / "pages"
+from lora_viz.ui.contents import PAGES
+
+_FOLDER = Path(__file__).parents[2] / "pages"
+_HOME = next(iter(next(iter(PAGES.values()))))
 
 st.set_page_config(page_title="LoRA Playground", layout="wide")
 st.navigation(
-    [
-        st.Page(_PAGES / "machine.py", title="The machine", default=True),
-        st.Page(_PAGES / "follow.py", title="Follow one vector"),
-        st.Page(_PAGES / "mistake.py", title="Find the mistake"),
-        st.Page(_PAGES / "bottleneck.py", title="Bottleneck"),
-        st.Page(_PAGES / "rank.py", title="Rank"),
-        st.Page(_PAGES / "gradient_flow.py", title="Gradient flow"),
-        st.Page(_PAGES / "merge.py", title="Merge"),
-    ],
+    {
+        section: [st.Page(_FOLDER / f"{name}.py", title=title, default=name == _HOME) for name, title in pages.items()]
+        for section, pages in PAGES.items()
+    },
     position="top",
 ).run()

@@ -16,6 +16,8 @@ from lora_viz.film import Film
 from lora_viz.ui.asking import Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
+from lora_viz.ui.presenting import Presented, presented, toolbar
+from lora_viz.ui.sharing import frame_of, offer_link
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 
@@ -26,6 +28,28 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 @media (min-width: 1600px) { html { font-size: 22px; } }
 </style>"""
+# On a projector: large type, no menu, the picture as wide as the screen.
+_PRESENTED = """<style>
+html { font-size: 20px; }
+[data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding: 0.5rem 1.2rem; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; line-height: 1.25; padding-bottom: 1rem; }
+[data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.35rem; }
+.st-key-toolbar { flex-wrap: nowrap; }
+.st-key-toolbar button { min-height: 2rem; padding: 0.1rem 0.6rem; }
+@media (min-width: 1600px) { html { font-size: 28px; } }
+</style>"""
+_CONTRAST = """<style>
+[data-testid="stApp"], [data-testid="stApp"] * { --st-background-color: #000; --st-text-color: #fff; }
+[data-testid="stApp"] { background: #000; color: #fff; }
+[data-testid="stMainBlockContainer"] :is(h1, p, label, span) { color: #fff; }
+</style>"""
+# In somebody else's page there is one lesson and no menu.
+_EMBEDDED = """<style>
+[data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding-top: 0.6rem; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; }
+</style>"""
 
 
 def open_lesson(
@@ -35,34 +59,62 @@ def open_lesson(
     default: Experiment,
     first: tuple[Control, ...],
     more: tuple[Control, ...],
+    trains: bool = True,
 ) -> tuple[Asked, DeltaGenerator]:
     """Draw title, claim and controls; answer with what was asked for and the place for the picture."""
-    st.html(_STYLE)
-    st.title(title, anchor=False)
-    st.markdown(claim)
+    now = _open(title, claim)
     said = st.container()
-    left, right = st.columns([1, 4.4], gap="medium")
+    bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
+    left, right = st.columns([1, 4.4], gap="medium") if not bare else (st.container(), st.container())
     with left:
-        asked = ask(title, default, first, more)
+        lesson, scene = (title, None) if now is None else (str(now.place), now.scene)
+        asked = ask(lesson, default, first, more, scene, trains=trains)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
+    st.session_state["link"] = asked.link
     return asked, right
+
+
+def _open(title: str, claim: str) -> Presented | None:
+    st.html(_STYLE)
+    if st.context.is_embedded:
+        st.html(_EMBEDDED)
+    now = st.session_state["presented"] = presented()
+    if now is None:
+        st.title(title, anchor=False)
+        st.markdown(claim)
+        return None
+    st.html(_PRESENTED)
+    if st.session_state.get("contrast"):
+        st.html(_CONTRAST)
+    st.title(now.heading(), anchor=False)
+    toolbar(now)
+    return now
 
 
 def open_worked(title: str, claim: str) -> tuple[DeltaGenerator, DeltaGenerator]:
     """Draw title and claim of a worked example; answer with the places for the controls and for the numbers."""
-    st.html(_STYLE)
-    st.title(title, anchor=False)
-    st.markdown(claim)
+    _open(title, claim)
     left, right = st.columns([1, 4.4], gap="medium")
     return left, right
 
 
-def show_film(where: DeltaGenerator, film: Film, takeaway: str) -> None:
-    """The moving picture, and below it what was seen."""
+def show_film(
+    where: DeltaGenerator, film: Film, takeaway: str, *, on_pick: Callable[[int, int], None] | None = None
+) -> None:
+    """The moving picture, and below it what was seen; ``on_pick`` hears which cell of a map was asked for."""
+    now: Presented | None = st.session_state.get("presented")
     with where:
-        play(film)
-        st.markdown(f"**What you saw.** {takeaway}")
+        play(
+            film,
+            at=frame_of(film),
+            on_pick=on_pick,
+            on_share=lambda at: offer_link(at, st.session_state["link"]),
+            question=now.question(film) if now else None,
+            present=now.for_player() if now else None,
+        )
+        if now is None or now.scene.question is None:  # who is asked must not read the answer
+            st.markdown(f"**What you saw.** {takeaway}")
 
 
 def close_lesson(
@@ -73,7 +125,9 @@ def close_lesson(
     name: str,
     alt: str,
 ) -> None:
-    """The maths with the run's numbers, and on demand the still figure with its data."""
+    """The maths with the run's numbers, and on demand the still figure with its data. On a projector neither."""
+    if st.session_state.get("presented") is not None:
+        return
     st.subheader("The maths, with these numbers", anchor=False)
     st.markdown(maths)
     still = st.expander("Still figure and data, for slides", key=f"still_{name}", on_change="rerun")

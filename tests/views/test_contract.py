@@ -15,13 +15,35 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.allocation import allocate
 from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.film import Bars, Cloud, Film, HeatMap, Lines, Machine, Panel, Readout
+from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Readout
 from lora_viz.merging import merge_report
+from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY
 from lora_viz.training import autograd_check, train
-from lora_viz.views import bottleneck, gradient_flow, layer_flow, merge_check, rank_error
+from lora_viz.variants import VARIANTS
+from lora_viz.views import (
+    autoencoder,
+    bottleneck,
+    denoise,
+    few_numbers,
+    gauge,
+    gradient_flow,
+    layer_flow,
+    low_rank_set,
+    merge_check,
+    phase_map,
+    quantised_base,
+    rank_allocation,
+    rank_error,
+    shape_rank,
+    storage,
+    truncation,
+    variant_race,
+)
+from lora_viz.worked import parse_matrix
 
 TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
@@ -99,12 +121,59 @@ def layer_film(**change: object) -> Film:
     return layer_flow.film(layer_flow.layer_flow(run))
 
 
+def autoencoder_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))
+    return autoencoder.film(autoencoder.autoencoder(run))
+
+
+def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
+    return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
+
+
+def map_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    x, y = phase_map.axes(e, "learning_rates", 5)
+    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17),)
+    return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
+
+
+def variant_film(**change: object) -> Film:
+    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
+    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
+    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
+    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
+    return variant_race.film(record)
+
+
+def allocation_film(**change: object) -> Film:
+    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
+    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
+
+
+def quantised_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
+    "autoencoder": autoencoder_film,
+    "shape_rank": matrix_film,
+    "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),
+    "storage": lambda **_: storage.film(storage.storage((13, 7), "power", 0)),
+    "denoise": lambda **_: denoise.film(denoise.denoise(13, 7, 3, 0.3, range(3))),
+    "gauge": lambda **_: gauge.film(gauge.gauge("both", 2, 0.01, 0, (13, 7))),
+    "low_rank_set": lambda **_: low_rank_set.film(low_rank_set.low_rank_set(2, 0, (13, 7))),
+    "few_numbers": lambda **_: few_numbers.film(few_numbers.few_numbers(11, 0.1, 0)),
     "bottleneck": bottleneck_film,
     "gradient_flow": gradient_film,
     "rank_error": rank_film,
     "merge_check": merge_film,
+    "phase_map": map_film,
     "layer_flow": layer_film,
+    "variant_race": variant_film,
+    "quantised_base": quantised_film,
+    "rank_allocation": allocation_film,
 }
 
 
@@ -153,6 +222,28 @@ def _whole_panel(panel: Panel, frames: int) -> None:
                     known = np.isfinite(series.y)
                     assert (series.low <= series.y)[known].all() and (series.y <= series.high)[known].all()
             colours += [s.colour for s in panel.series] + [m.colour for m in panel.marks]
+        case Curves():
+            assert panel.series and panel.x_label and panel.y_label
+            assert panel.x.ndim == 1 and (np.diff(panel.x) > 0).all()
+            for curve in panel.series:
+                moves_or_stands(curve.y, 1, curve.name)
+                assert curve.y.shape[-1] == len(panel.x)
+                assert (curve.low is None) == (curve.high is None)
+                if curve.low is not None and curve.high is not None:
+                    assert curve.low.shape == curve.high.shape == curve.y.shape
+                    known = np.isfinite(curve.y)
+                    assert (curve.low <= curve.y)[known].all() and (curve.y <= curve.high)[known].all()
+            colours += [s.colour for s in panel.series] + [m.colour for m in panel.marks]
+        case Field():
+            moves_or_stands(panel.values, 2, "values")
+            m, n = panel.values.shape[-2:]
+            assert (len(panel.y_labels), len(panel.x_labels)) == (m, n)
+            assert panel.x_title and panel.y_title
+            assert panel.chosen is None or (0 <= panel.chosen[0] < m and 0 <= panel.chosen[1] < n)
+            if panel.regions is not None:
+                moves_or_stands(panel.regions, 2, "regions")
+                assert panel.regions.shape[-2:] == (m, n)
+                assert ((panel.regions >= 0) & (panel.regions < len(panel.region_names))).all()
         case HeatMap():
             moves_or_stands(panel.values, 2, "values")
             assert np.shape(panel.limit) in ((), (frames,))

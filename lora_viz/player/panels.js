@@ -88,7 +88,8 @@ function linesFrame(panel, film, box, theme, g) {
     high += 0.04 * (high - low);
   }
   g.font = `${f}px ${theme.font}`;
-  const yTicks = panel.scale === "log" ? logTicks(low, high, 6) : niceTicks(low, high, 5);
+  const most = Math.max(2, Math.min(6, Math.floor((box.height - f * 7.5) / (f * 1.4))));
+  const yTicks = panel.scale === "log" ? logTicks(low, high, most) : niceTicks(low, high, Math.min(5, most));
   const tickText = (v) => (panel.scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v));
   g.font = `${f}px ${theme.font}`;
   const left = Math.max(...yTicks.map((v) => g.measureText(tickText(v)).width), zero ? g.measureText("0").width : 0) + 14;
@@ -102,7 +103,7 @@ function linesFrame(panel, film, box, theme, g) {
   const sy = scaleOf(panel.scale, low, high);
   const x = (value) => area.left + sx(value) * (area.right - area.left);
   const y = (value) => (panel.scale === "log" && value <= 0 ? area.bottom + strip * 0.55 : area.bottom - sy(value) * (area.bottom - area.top));
-  return { ...area, strip, zero, yTicks, tickText, x, y, first, last, legend };
+  return { ...area, strip, zero, yTicks, tickText, x, y, first, last, legend, low, high };
 }
 
 // One row if the widest readings fit at full size, else two, smaller only if even those do not hold them.
@@ -150,7 +151,8 @@ const lines = {
       g.beginPath(); g.moveTo(frame.x(mark.at), frame.top); g.lineTo(frame.x(mark.at), frame.bottom + frame.strip); g.stroke(); g.setLineDash([]);
     }
     const values = film.values.data;
-    for (const s of panel.series) {
+    drawShadows(g, panel, frame, values, theme);
+    for (const s of panel.veiled ? [] : panel.series) {
       const colour = theme[s.colour];
       if (s.low && s.high) {
         g.fillStyle = colour; g.globalAlpha = 0.2; g.beginPath();
@@ -172,7 +174,7 @@ const lines = {
       };
       // over steps the future is faint; over ranks and sizes nothing is past
       if (film.axis === "step") stroke(t, values.length - 1, 0.5, 2.2);
-      stroke(0, film.axis === "step" ? t : values.length - 1, 1, 3.2);
+      stroke(0, film.axis === "step" ? t : values.length - 1, 1, 3.2 * box.thick);
       if (s.dots) {
         g.fillStyle = colour;
         values.forEach((v, i) => { if (Number.isFinite(s.y.data[i])) { g.beginPath(); g.arc(frame.x(v), frame.y(s.y.data[i]), 4.5, 0, 7); g.fill(); } });
@@ -190,7 +192,7 @@ const lines = {
     const px = frame.x(values[t]);
     g.strokeStyle = theme.ink; g.lineWidth = 2;
     g.beginPath(); g.moveTo(px, frame.top - 4); g.lineTo(px, frame.bottom + frame.strip + 4); g.stroke();
-    const entries = panel.series.map((s) => ({ s, text: `${s.name} ${format(s.y.data[t])}` }));
+    const entries = panel.series.map((s) => ({ s, text: panel.veiled ? s.name : `${s.name} ${format(s.y.data[t])}` }));
     const { size, rows } = frame.legend;
     g.textAlign = "left"; g.textBaseline = "middle"; g.font = `${size}px ${theme.font}`;
     let lx = 4, row = 0;
@@ -203,7 +205,7 @@ const lines = {
       g.fillText(text, lx + size * 1.8, ly);
       lx += width + size * 0.8;
       const yv = s.y.data[t];
-      if (Number.isFinite(yv)) { g.beginPath(); g.arc(px, frame.y(yv), 6, 0, 7); g.fill(); }
+      if (Number.isFinite(yv) && !panel.veiled) { g.beginPath(); g.arc(px, frame.y(yv), 6, 0, 7); g.fill(); }
     }
   },
   say(panel, t, film) {

@@ -15,6 +15,8 @@ function mount(host) {
   const act = {
     reset: () => { for (const p of s.panels) KINDS[p.panel.kind]?.forget?.(p.cache); seek(s, 0); },
     back: () => step(s, -1), play: () => toggle(s), forward: () => step(s, 1), end: () => seek(s, Infinity), slow: () => slowly(s),
+    compare: () => compare(s, !s.compare),
+    share: () => { pause(s); s.share(s.film.values.data[s.t]); },
   };
   for (const [name, action] of Object.entries(act)) s.find(name).addEventListener("click", action);
   s.find("scrub").addEventListener("input", (event) => seek(s, Number(event.target.value)));
@@ -51,12 +53,12 @@ function mount(host) {
 const paper = (s) => getComputedStyle(s.root).getPropertyValue("--st-background-color").trim();
 
 function readTheme(s) {
-  const text = paper(s) || "#ffffff";
+  const text = (s.present && s.present.contrast ? "#000000" : paper(s)) || "#ffffff";
   const [r, g, b] = text.startsWith("#") ? rgb(text) : (text.match(/\d+/g) || [255, 255, 255]).map(Number);
   const dark = 0.3 * r + 0.59 * g + 0.11 * b < 128;
   const name = dark ? "dark" : "light";
   s.theme = {
-    ...s.colours.identity[name], diverging: s.colours.diverging[name].map(rgb), paper: text, paperText: paper(s),
+    ...s.colours.identity[name], diverging: s.colours.diverging[name].map(rgb), sequential: s.colours.sequential.map(rgb), paper: text, paperText: paper(s),
     grid: dark ? "#2c3442" : "#e3e7ed", strip: dark ? "#202733" : "#eef1f5", font: getComputedStyle(s.root).fontFamily,
   };
   for (const p of s.panels) p.cache.frame = null;
@@ -64,27 +66,49 @@ function readTheme(s) {
 }
 
 function take(s, bytes) {
-  const { film, colours, run } = decode(bytes);
-  if (run === s.run) return;
+  const { film, colours, run, at, shares, question, present } = decode(bytes);
+  const scene = present ? present.scene : null, turned = Boolean(s.film) && scene !== (s.present ? s.present.scene : null);
+  s.present = present || null;
+  if (run === s.run && !turned) return;
   const before = s.film, atEnd = !before || s.t >= before.values.data.length - 1, sameAxis = before && before.axis === film.axis && before.start === film.start;
   const views = s.panels.map((p) => p.cache.view);
+  s.previous = before;
   s.film = film; s.run = run; s.colours = colours;
   const length = film.values.data.length;
   // A changed control keeps the moment that was being looked at; a first picture shows where the story is.
   const wasStart = before && s.t === before.start;
   s.t = sameAxis && !atEnd && !wasStart ? Math.min(s.t, length - 1) : film.start;
-  const opening = !before;
+  const opening = !before || turned;
+  if (turned) { pause(s); s.t = film.start; }
+  if (opening && Number.isInteger(at)) s.t = Math.max(0, Math.min(at, length - 1)); // a link names its moment
   if (!sameAxis) pause(s);
   build(s, views);
+  compare(s, s.compare && sameAxis);
+  askFirst(s, question);
   readTheme(s);
   s.find("scrub").max = length - 1;
   s.find("axis").textContent = film.axis;
+  s.find("share").hidden = !shares || Boolean(present);
+  s.root.dataset.present = present ? "true" : "";
   s.find("slow").hidden = !film.phases.length;
   film.phase = s.slow && film.phases.length ? 1 : 0;
   arrange(s);
   draw(s);
   label(s);
-  if (opening && film.autoplay && !s.calm.matches) play(s);
+  if (opening && film.autoplay && !s.calm.matches && !Number.isInteger(at)) play(s);
+}
+
+// The run before this one stays as dotted curves, panel by panel of the same name.
+function compare(s, on) {
+  s.compare = Boolean(on);
+  const before = on && s.previous ? s.previous : { panels: [], values: { data: [] } };
+  for (const { panel } of s.panels) {
+    const old = panel.kind === "lines" && before.panels.find((p) => p.kind === "lines" && p.title === panel.title);
+    panel.ghost = old ? { series: old.series, values: [...before.values.data] } : null;
+  }
+  s.find("compare").setAttribute("aria-pressed", s.compare);
+  s.find("compare").hidden = Boolean(s.present) || !s.film.panels.some((panel) => panel.kind === "lines");
+  if (s.theme) draw(s);
 }
 
 function build(s, views) {
@@ -128,11 +152,15 @@ function pointer(s, p) {
   p.canvas.addEventListener("pointerdown", (event) => {
     held = place(event);
     p.canvas.setPointerCapture(event.pointerId);
+    if (p.panel.veiled) return sketch(s, p, held, held);
     if (kind.press) { pause(s); if (kind.press(p.panel, held[0], held[1], s.t, p.cache, (...to) => ask(s, p, ...to))) draw(s); }
     if (kind.scrub) { pause(s); seek(s, kind.scrub(p.panel, held[0], s.film, p.cache) ?? s.t); }
+    const cell = p.panel.picks && kind.cell(p.panel, ...held, p.cache);
+    if (cell) { held = null; s.pick(...cell); }
   });
   p.canvas.addEventListener("pointermove", (event) => {
     const at = place(event);
+    if (held && p.panel.veiled) { sketch(s, p, held, at); held = at; return; }
     if (held && kind.scrub) seek(s, kind.scrub(p.panel, at[0], s.film, p.cache) ?? s.t);
     else if (held && kind.turn && kind.turn(p.panel, at[0] - held[0], at[1] - held[1], p.cache)) { held = at; drawOne(s, p); }
     const text = !held && kind.hover ? kind.hover(p.panel, at[0], at[1], s.t, p.box, p.cache) : null;
@@ -143,7 +171,7 @@ function pointer(s, p) {
   if (kind.key) {
     p.canvas.tabIndex = 0;
     p.canvas.addEventListener("keydown", (event) => {
-      const text = kind.key(p.panel, event, s.t, p.cache, (...to) => ask(s, p, ...to));
+      const text = kind.key(p.panel, event, s.t, p.cache, (...to) => (p.panel.picks ? s.pick(...to) : ask(s, p, ...to)));
       if (text === null) return;
       event.preventDefault();
       p.hover = [16, 16];
@@ -155,6 +183,7 @@ function pointer(s, p) {
   p.canvas.addEventListener("pointercancel", () => { held = null; });
   p.canvas.addEventListener("pointerleave", () => { p.hover = null; tip(s, p, null); if (kind.leave) { kind.leave(p.cache); drawOne(s, p); } });
   if (p.panel.kind === "lines") p.canvas.style.cursor = "ew-resize";
+  if (p.panel.picks) p.canvas.style.cursor = "pointer";
   if (p.panel.kind === "cloud" && p.panel.dimension === 3) p.canvas.style.cursor = "grab";
 }
 
@@ -203,10 +232,13 @@ function arrange(s) {
   if (!s.film) return;
   const width = s.root.clientWidth, narrow = width < 620;
   const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
-  const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
-  const total = Math.max(rows > 1 ? 430 : 320, Math.min(window.innerHeight - Math.min(above, 260) - 112, width * 0.78));
-  const font = Math.max(13, Math.min(24, width / 62));
+  const font = s.present ? Math.max(20, Math.min(34, width / 54)) : Math.max(13, Math.min(24, width / 62));
   s.root.style.setProperty("--font", `${font}px`);
+  const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
+  // Presented, the transport must stand on the screen whatever is asked above; else a page may be scrolled.
+  const extra = s.present ? s.find("question").offsetHeight + s.find("narration").offsetHeight - font : 0;
+  const room = window.innerHeight - Math.min(above, 260) - 112 - extra;
+  const total = Math.max(s.present ? 260 : rows > 1 ? 430 : 320, Math.min(room, width * 0.78));
   const height = narrow ? Math.min(340, width * 0.9) : total / rows;
   for (const p of s.panels) {
     p.cell.style.gridColumn = narrow ? "1 / -1" : "";
@@ -215,7 +247,7 @@ function arrange(s) {
     if (!p.canvas) continue;
     const w = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1);
     if (p.box && p.box.width === w && p.box.height === own && p.box.dpr === dpr && p.box.font === font) continue;
-    p.box = { width: w, height: own, dpr, font };
+    p.box = { width: w, height: own, dpr, font, thick: s.present ? 1.4 : 1 };
     p.canvas.width = Math.round(w * dpr);
     p.canvas.height = Math.round(own * dpr);
     p.canvas.style.width = `${w}px`;
@@ -255,7 +287,7 @@ function draw(s) {
   s.drawn += 1;
   const mark = s.root.dataset;
   mark.frame = s.t; mark.frames = s.film.values.data.length; mark.value = value; mark.run = s.run; mark.drawn = s.drawn; mark.phase = s.film.phase || 0;
-  if (!s.playing) for (const p of s.panels) if (p.canvas) p.canvas.setAttribute("aria-label", `${p.panel.title}. At ${s.film.axis} ${format(value)}: ${KINDS[p.panel.kind].say(p.panel, s.t, s.film, p.cache)}`);
+  if (!s.playing) for (const p of s.panels) if (p.canvas) p.canvas.setAttribute("aria-label", mark.asking ? `${p.panel.title}. Hidden until the question above is answered` : `${p.panel.title}. At ${s.film.axis} ${format(value)}: ${KINDS[p.panel.kind].say(p.panel, s.t, s.film, p.cache)}`);
 }
 
 function seek(s, t) {
@@ -354,7 +386,9 @@ function label(s) {
   s.root.dataset.playing = s.playing;
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const s = players.get(parentElement) || mount(parentElement);
+  s.share = (value) => setTriggerValue("shared", value);
+  s.pick = (row, column) => setTriggerValue("picked", { row, column });
   if (data && data.length) take(s, data);
 }

@@ -1,0 +1,26 @@
+"""What does the browser run? The player's parts: one canvas component that owns the playhead, its style and colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lora_viz.style import DIVERGING, IDENTITY, SEQUENTIAL
+
+__all__ = ["COLOURS", "CSS", "HTML", "LEAVES_CSS", "LEAVES_SCRIPT", "SCRIPT"]
+
+_HERE = Path(__file__).parent
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+# The order counts: each part uses what the ones before it define, the last one exports the component.
+_PARTS = ("decode.js", "panels.js", "curves.js", "machine.js", "guess.js", "player.js")
+
+HTML = _read("player.html")
+CSS = _read("player.css")
+SCRIPT = "\n".join(map(_read, _PARTS))
+LEAVES_CSS, LEAVES_SCRIPT = _read("leaves.css"), _read("leaves.js")  # for a file of its own
+COLOURS: dict[str, Any] = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}

@@ -1,0 +1,232 @@
+"""What is shown in which order? Decks of scenes, read from a small TOML file that a teacher can write.
+
+A scene opens a page at some settings and a moment, with a caption, maybe a question that is asked first, and only the
+controls it names. Nothing in a deck is executed.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from lora_viz.film import Curves, Film, Lines, Readout, Series
+from lora_viz.style import number
+
+__all__ = ["LONGEST_DECK", "Deck", "DeckError", "Question", "Scene", "asked_first", "read_deck"]
+
+LONGEST_DECK = 65_536  # bytes
+_MOST_SCENES = 200
+_KINDS = ("number", "choice", "curve")
+_TAKES = ("largest", "smallest")
+
+
+class DeckError(ValueError):
+    """One sentence: in which line of the deck, what was given, and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What is asked before the picture is shown? The answer is read from the film, never written in the deck.
+
+    "number": the value of ``series[0]`` of ``panel`` at ``at``. "choice": which of ``series`` is the ``take`` there.
+    "curve": the whole of ``series[0]``, to be drawn.
+    """
+
+    kind: str
+    text: str
+    panel: str
+    series: tuple[str, ...]
+    at: float = 0.0
+    take: str = "largest"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """One step of a presentation: a page, its settings, the playhead's place, what is said, and which controls stay."""
+
+    page: str
+    caption: str
+    settings: tuple[tuple[str, str], ...] = ()
+    at: float | None = None
+    notes: str = ""
+    controls: tuple[str, ...] = ()
+    question: Question | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deck:
+    """A presentation."""
+
+    title: str
+    about: str
+    scenes: tuple[Scene, ...]
+
+
+def read_deck(text: str, pages: Collection[str]) -> Deck:
+    """Which deck does this TOML text hold? Raises DeckError with the line and the reason."""
+    if len(text.encode()) > LONGEST_DECK:
+        raise DeckError(f"the deck is longer than {LONGEST_DECK} bytes: please split it.")
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DeckError(f"the deck is not TOML: {error}.") from None
+    except RecursionError:
+        raise DeckError("the deck is nested too deeply: scenes are flat tables.") from None
+    reader = _Reader(text, pages)
+    reader.only(given, ("title", "about", "scene"), None)
+    scenes = given.get("scene")
+    if not isinstance(scenes, list) or not 1 <= len(scenes) <= _MOST_SCENES:
+        raise DeckError(f"the deck has no [[scene]] or too many: allowed are 1 to {_MOST_SCENES}.")
+    return Deck(
+        title=reader.text(given, "title", None, most=120),
+        about=reader.text(given, "about", None, default=""),
+        scenes=tuple(reader.scene(scene, i) for i, scene in enumerate(scenes)),
+    )
+
+
+class _Reader:
+    """Checks values and knows where they stand in the text."""
+
+    def __init__(self, text: str, pages: Collection[str]) -> None:
+        self.lines = text.splitlines()
+        self.starts = [n for n, line in enumerate(self.lines) if re.match(r"\s*\[\[\s*scene\s*\]\]", line)]
+        self.pages = pages
+
+    def wrong(self, scene: int | None, key: str, said: str) -> DeckError:
+        first = 0 if scene is None or scene >= len(self.starts) else self.starts[scene]
+        rest = [n for n in self.starts if n > first]
+        stop = rest[0] if rest and scene is not None else len(self.lines)
+        pattern = re.compile(rf"(^\s*|[{{,]\s*)[\"']?{re.escape(key)}[\"']?\s*=|^\s*\[+\s*scene\.{re.escape(key)}\s*\]")
+        line = next((n for n in range(first, stop) if pattern.search(self.lines[n])), first)
+        return DeckError(f"line {line + 1}: {said}")
+
+    def only(self, table: dict[str, Any], allowed: tuple[str, ...], scene: int | None) -> None:
+        for key in table:
+            if key not in allowed:
+                raise self.wrong(scene, key, f"{key[:40]} is unknown: allowed are {', '.join(allowed)}.")
+
+    def text(
+        self, table: dict[str, Any], key: str, scene: int | None, *, default: str | None = None, most: int = 2000
+    ) -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str) or (default is None and not value.strip()):
+            raise self.wrong(scene, key, f"{key} is missing or no text.")
+        if len(value) > most:
+            raise self.wrong(scene, key, f"{key} has {len(value)} characters: allowed are {most}.")
+        return value
+
+    def number(self, table: dict[str, Any], key: str, scene: int) -> float:
+        value = table[key]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
+            raise self.wrong(scene, key, f"{key}={str(value)[:40]} is no number below 10⁹.")
+        return float(value)
+
+    def texts(self, table: dict[str, Any], key: str, scene: int) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or len(value) > 12 or not all(isinstance(v, str) for v in value):
+            raise self.wrong(scene, key, f"{key} is no list of at most 12 texts.")
+        return tuple(value)
+
+    def scene(self, table: dict[str, Any], i: int) -> Scene:
+        self.only(table, ("page", "caption", "settings", "at", "notes", "controls", "question"), i)
+        page = self.text(table, "page", i)
+        if page not in self.pages:
+            raise self.wrong(i, "page", f"page={page[:40]} is unknown: allowed are {', '.join(sorted(self.pages))}.")
+        settings = table.get("settings", {})
+        if not isinstance(settings, dict):
+            raise self.wrong(i, "settings", 'settings is no table like { rank = 4, init = "B_zero" }.')
+        for key, value in settings.items():
+            if not isinstance(value, (str, int, float)) or isinstance(value, bool) or len(str(value)) > 60:
+                raise self.wrong(i, key, f"{key[:40]}={str(value)[:40]} is no setting: allowed are a text or a number.")
+        return Scene(
+            page=page,
+            caption=self.text(table, "caption", i, most=300),
+            settings=tuple((key, _written(value)) for key, value in settings.items()),
+            at=self.number(table, "at", i) if "at" in table else None,
+            notes=self.text(table, "notes", i, default=""),
+            controls=self.texts(table, "controls", i),
+            question=self.question(table["question"], i) if "question" in table else None,
+        )
+
+    def question(self, table: Any, i: int) -> Question:
+        if not isinstance(table, dict):
+            raise self.wrong(i, "question", "question is no table.")
+        self.only(table, ("kind", "text", "panel", "series", "at", "take"), i)
+        kind = self.text(table, "kind", i)
+        if kind not in _KINDS:
+            raise self.wrong(i, "kind", f"kind={kind[:40]} is unknown: allowed are {', '.join(_KINDS)}.")
+        take = table.get("take", "largest")
+        if take not in _TAKES:
+            raise self.wrong(i, "take", f"take={str(take)[:40]} is unknown: allowed are {', '.join(_TAKES)}.")
+        series = self.texts(table, "series", i)
+        if not series or (kind == "choice") != (len(series) > 1):
+            raise self.wrong(i, "series", f"series has {len(series)} names: a choice needs at least 2, the others 1.")
+        return Question(
+            kind=kind,
+            text=self.text(table, "text", i, most=300),
+            panel=self.text(table, "panel", i),
+            series=series,
+            at=self.number(table, "at", i) if "at" in table else 0.0,
+            take=take,
+        )
+
+
+def _written(value: str | int | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def asked_first(film: Film, question: Question) -> dict[str, Any]:
+    """The question with its answer, read from the film: what the player needs. Raises DeckError: nothing to read."""
+    panel = next((p for p in film.panels if p.title == question.panel), None)
+    if panel is None:
+        titles = ", ".join(p.title for p in film.panels)
+        raise DeckError(f"panel={question.panel[:60]} is not in this picture: allowed are {titles}.")
+    if question.kind == "curve" and not isinstance(panel, Lines):
+        raise DeckError(f"panel={question.panel[:60]} has no curves over the playhead's axis: none can be drawn.")
+    frame = int(abs(film.values - question.at).argmin())
+    values = [_reading(panel, name, frame) for name in question.series]
+    if question.kind == "choice":
+        best = max(values) if question.take == "largest" else min(values)
+        told = ", ".join(f"{name} {number(v)}" for name, v in zip(question.series, values, strict=True))
+        return {
+            "kind": "choice",
+            "text": question.text,
+            "choices": list(question.series),
+            "answer": values.index(best),
+            "measured": f"{told}: the {question.take} is {question.series[values.index(best)]}",
+        }
+    axis = f"at {film.axis} {film.values[frame]:g}"
+    said = "the solid curve" if question.kind == "curve" else f"{question.series[0]} {number(values[0])} {axis}"
+    return {
+        "kind": question.kind,
+        "text": question.text,
+        "panel": question.panel,
+        "series": question.series[0],
+        "measured": said,
+    }
+
+
+def _reading(panel: Any, name: str, frame: int) -> float:
+    """The number that a panel shows under this name at a frame."""
+    if isinstance(panel, Lines):
+        found = next((s for s in panel.series if s.name == name), None)
+        if isinstance(found, Series):
+            return float(found.y[frame])
+        names = [s.name for s in panel.series]
+    elif isinstance(panel, Curves):
+        raise DeckError(f"panel={panel.title} has an axis of its own: ask of a panel over the playhead's axis.")
+    elif isinstance(panel, Readout):
+        raise DeckError(f"panel={panel.title} holds texts: ask of a panel with curves or bars.")
+    elif hasattr(panel, "groups"):
+        for group in panel.groups:
+            values = group.values if group.values.ndim == 1 else group.values[frame]
+            for label, value in zip(panel.labels, values, strict=True):
+                if name in (label, f"{group.name} {label}"):
+                    return float(value)
+        names = list(panel.labels)
+    else:
+        raise DeckError(f"panel={panel.title} shows a matrix or a map: ask of a panel with curves or bars.")
+    raise DeckError(f"series={name[:40]} is not in {panel.title}: allowed are {', '.join(names)}.")

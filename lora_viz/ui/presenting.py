@@ -1,0 +1,145 @@
+"""Which scene of which deck is presented? It stands in the link; the clicker turns the pages."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from lora_viz.film import Film
+from lora_viz.scenes import LONGEST_DECK, Deck, DeckError, Scene, asked_first, read_deck
+from lora_viz.ui.contents import PAGES
+from lora_viz.ui.controls import CONTROLS
+
+__all__ = [
+    "DECKS",
+    "Presented",
+    "begin",
+    "own_deck",
+    "page_file",
+    "presented",
+    "read_file",
+    "shipped_decks",
+    "toolbar",
+]
+
+DECKS = Path(__file__).parents[1] / "decks"
+_PAGES = {name: Path(__file__).parents[2] / "pages" / f"{name}.py" for pages in PAGES.values() for name in pages}
+_OWN = "own"
+
+
+class Presented(NamedTuple):
+    """A scene with its place in its deck."""
+
+    name: str
+    deck: Deck
+    place: int
+
+    @property
+    def scene(self) -> Scene:
+        return self.deck.scenes[self.place]
+
+    def heading(self) -> str:
+        """What stands above the picture: the question where one is asked first, else the caption."""
+        return self.scene.question.text if self.scene.question else self.scene.caption
+
+    def question(self, film: Film) -> dict[str, Any] | None:
+        """What is asked before this film is shown; a question that this picture cannot answer is said, not asked."""
+        if self.scene.question is None:
+            return None
+        try:
+            return asked_first(film, self.scene.question)
+        except DeckError as error:
+            st.warning(f"The scene's question is left out: {error}")
+            return None
+
+    def for_player(self) -> dict[str, Any]:
+        """What the player must know of the presentation."""
+        return {
+            "scene": f"{self.name}/{self.place}",
+            "contrast": bool(st.session_state.get("contrast")),
+            "began": st.session_state.get("deck_began", 0),
+        }
+
+
+def page_file(name: str) -> Path:
+    """Where does the script of this page lie?"""
+    return _PAGES[name]
+
+
+def read_file(path: Path) -> Deck:
+    """The deck in this file. Raises DeckError."""
+    return read_deck(path.read_text(encoding="utf-8"), _PAGES)
+
+
+@st.cache_data(show_spinner=False)
+def shipped_decks() -> dict[str, Deck]:
+    """The decks that come with the playground, by file name."""
+    return {path.stem: read_file(path) for path in sorted(DECKS.glob("*.toml"))}
+
+
+def own_deck(name: str, content: bytes) -> Deck:
+    """The visitor's own deck, kept for this session. Raises DeckError."""
+    if len(content) > LONGEST_DECK:
+        raise DeckError(f"{name[:60]} has {len(content)} bytes: allowed are {LONGEST_DECK}.")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise DeckError(f"{name[:60]} is no text: a deck is a TOML file in UTF-8.") from None
+    deck = read_deck(text, _PAGES)
+    st.session_state["own_deck"] = deck
+    return deck
+
+
+def presented() -> Presented | None:
+    """Which scene does the link ask for? None without a deck; a deck or scene that is not there is said."""
+    name = st.query_params.get("deck")
+    if name is None:
+        return None
+    decks = {**shipped_decks(), **({_OWN: st.session_state["own_deck"]} if "own_deck" in st.session_state else {})}
+    if name not in decks:
+        st.warning(f"deck={name[:40]} is not here: allowed are {', '.join(decks)}.")
+        return None
+    last, text = len(decks[name].scenes), st.query_params.get("scene", "1")[:6]
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last):
+        st.warning(f"scene={text} is not in this deck: allowed is 1 to {last}. Shown is 1.")
+        text = "1"
+    return Presented(name, decks[name], int(text) - 1)
+
+
+def begin(name: str, index: int = 0) -> None:
+    """Open a scene of a deck: leaves the running page."""
+    deck = st.session_state["own_deck"] if name == _OWN else shipped_decks()[name]
+    if index == 0 or "deck_began" not in st.session_state:
+        st.session_state["deck_began"] = time.time()
+    scene = deck.scenes[index]
+    # A lesson is set by its deck; only a page without the lessons' controls reads its settings from the link.
+    query = {key: value for key, value in scene.settings if key not in CONTROLS and key != "seed"}
+    query |= {"deck": name, "scene": str(index + 1)}
+    if scene.at is not None:
+        query["at"] = f"{scene.at:g}"
+    st.switch_page(_PAGES[scene.page], query_params=query)
+
+
+def toolbar(now: Presented) -> None:
+    """Back, list, next, notes, contrast, leave: also by PageUp, PageDown and the keys the buttons name."""
+    last = len(now.deck.scenes) - 1
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
+        back = st.button("◀", shortcut="PageUp", key="scene_back", disabled=now.place == 0, help="Page up")
+        forth = st.button("▶", shortcut="PageDown", key="scene_next", disabled=now.place == last, help="Page down")
+        titles = [f"{i + 1}. {scene.caption}" for i, scene in enumerate(now.deck.scenes)]
+        chosen = st.selectbox(
+            "Scene", range(last + 1), index=now.place, format_func=titles.__getitem__, label_visibility="collapsed",
+            key=f"scene_list_{now.name}_{now.place}", width="stretch",
+        )  # fmt: skip
+        notes = st.toggle("Notes", key="notes")
+        st.toggle("Contrast", key="contrast")
+        leave = st.button("Leave", key="scene_leave")
+    if leave:
+        st.switch_page(_PAGES[now.scene.page])
+    if back or forth or chosen != now.place:
+        begin(now.name, now.place - 1 if back else now.place + 1 if forth else int(chosen))
+    if notes and now.scene.notes:
+        st.info(now.scene.notes, icon=":material/speaker_notes:")

@@ -1,0 +1,54 @@
+"""How does a picture reach somebody else? A link with every setting and the playhead in it, and its QR code."""
+
+from __future__ import annotations
+
+import math
+from urllib.parse import urlencode
+
+import numpy as np
+import segno
+import streamlit as st
+
+from lora_viz.film import Film
+
+__all__ = ["frame_of", "offer_link"]
+
+
+def frame_of(film: Film) -> int | None:
+    """Which frame does the link ask for, by ``at``, a place on the film's axis? The nearest one; None: it does not."""
+    if "at" not in st.query_params:
+        return None
+    try:
+        at = float(st.query_params["at"][:20])
+    except ValueError:
+        at = math.nan
+    if not math.isfinite(at):
+        low, high = film.values[0], film.values[-1]
+        st.warning(f"at={st.query_params['at'][:40]} is no place on the axis: allowed is {low:g} to {high:g}.")
+        return None
+    return int(np.argmin(np.abs(film.values - at)))
+
+
+@st.dialog("Share this picture", width="large")
+def offer_link(at: float, link: dict[str, str]) -> None:
+    """Show a link to the picture at this place of the axis, and let the visitor choose which controls stay on it."""
+    left, right = st.columns([1, 1])
+    with left:
+        st.markdown("Opens the same picture with the same numbers on any machine that runs the playground.")
+        stay = st.pills(
+            "Controls that stay", tuple(link), default=tuple(link), selection_mode="multi", key="stay", wrap=True
+        )
+        embed = st.toggle("Without menu, for an iframe", key="embedded")
+        address = _address(at, link, tuple(stay), embed)
+        st.code(address, language=None, wrap_lines=True)
+        if embed:
+            st.code(f'<iframe src="{address}" width="1280" height="720"></iframe>', language="html", wrap_lines=True)
+    with right:
+        picture = segno.make(address, error="m").svg_data_uri(scale=10, border=4, dark="#000000", light="#ffffff")
+        st.html(f'<img src="{picture}" alt="QR code of the link" style="width: min(100%, 60vh)">')
+
+
+def _address(at: float, link: dict[str, str], stay: tuple[str, ...], embed: bool) -> str:
+    beside = {} if set(stay) == set(link) else {"controls": ",".join(stay) or "none"}
+    where = (st.context.url or "").partition("?")[0]
+    return f"{where}?{urlencode({**link, 'at': f'{at:.9g}', **beside, **({'embed': 'true'} if embed else {})})}"

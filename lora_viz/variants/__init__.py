@@ -1,0 +1,31 @@
+"""Which ways to adapt a layer are there? One file each; the registry finds them by itself."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import replace
+
+from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.parametrisation import LOW_RANK, Variant
+
+__all__ = ["VARIANTS", "is_plain", "resolved"]
+
+_FOUND = {m.name: importlib.import_module(f"{__name__}.{m.name}").VARIANT for m in pkgutil.iter_modules(__path__)}
+VARIANTS: dict[str, Variant] = {name: _FOUND[name] for name in CHOICES["variant"]}
+
+
+def resolved(sweep: Sweep) -> Sweep:
+    """The same sweep with every variant's own fields set: what PiSSA means for ``init``, rsLoRA for the scaling."""
+    if all(not VARIANTS[e.variant].sets for e in sweep.experiments):
+        return sweep
+    return Sweep(tuple(_resolve(e) for e in sweep.experiments))
+
+
+def _resolve(e: Experiment) -> Experiment:
+    return replace(e, **VARIANTS[e.variant].sets)
+
+
+def is_plain(e: Experiment) -> bool:
+    """Is the update s·B A and nothing else, so far as the variant goes?"""
+    return VARIANTS[e.variant].form is LOW_RANK

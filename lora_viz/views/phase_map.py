@@ -1,0 +1,276 @@
+"""Which settings learn, and which do not? A plane of them, every cell a trained adapter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.film import Field, Film, HeatMap, Lines, Series
+from lora_viz.run import Run
+from lora_viz.spectra import covariance_root, least_squares, reduced_rank_floor
+from lora_viz.style import IDENTITY, number, plotly_layout
+
+__all__ = [
+    "PLANES",
+    "REGIONS",
+    "PhaseMap",
+    "axes",
+    "film",
+    "nearest_cell",
+    "phase_map",
+    "plane",
+    "plot_phase_map",
+    "table",
+    "takeaway",
+]
+
+# What a cell is called: by the share of what training could take away that it did take away.
+REGIONS = ("dead", "slow", "good", "diverged")
+GOOD, DEAD = 0.01, 0.99  # of the excess over the floor is left: at most, at least
+PLANES = ("learning_rates", "rank_alpha")
+
+
+class PhaseMap(NamedTuple):
+    """What is left of the excess loss, (L − floor)/(L₀ − floor), at each recorded step, for every cell of a plane.
+
+    ``x`` and ``y`` are the plane's axes; ``left`` is NaN from where a cell diverged. ``region`` says which of REGIONS
+    a cell is in. ``loss``, ``grad_A_norm``, ``grad_B_norm`` and ``delta`` are those of the ``chosen`` cell.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    x_name: str
+    y_name: str
+    x: Float[np.ndarray, "n"]
+    y: Float[np.ndarray, "m"]
+    left: Float[np.ndarray, "T m n"]
+    region: Int[np.ndarray, "T m n"]
+    chosen: tuple[int, int]
+    loss: Float[np.ndarray, "T"]
+    floor: float
+    grad_A_norm: Float[np.ndarray, "T"]
+    grad_B_norm: Float[np.ndarray, "T"]
+    delta: Float[np.ndarray, "T d_out d_in"]
+    diverged_at: int
+    optimizer: str
+
+
+def axes(e: Experiment, kind: str, side: int) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "m"]]:
+    """Where do the cells of a plane lie? Its axes (x, y).
+
+    "learning_rates" has η of A over η of B, four decades each; "rank_alpha" has ranks over α.
+    """
+    if kind == "rank_alpha":
+        most = min(e.d_in, e.d_out)
+        return np.unique(np.linspace(1, most, min(side, most)).round()), np.geomspace(0.25, 512, side)
+    top = 10.0 if e.optimizer == "sgd" else 1.0
+    both = np.geomspace(top / 1e4, top, side)
+    return both, both
+
+
+def plane(e: Experiment, kind: str, side: int, *, band: int = 0, count: int = 1) -> Sweep:
+    """The adapters of a plane, row by row from the bottom; or one of ``count`` bands of its rows."""
+    x, y = axes(e, kind, side)
+    rows = np.array_split(y, count)[band]
+    if kind == "rank_alpha":
+        return Sweep(tuple(replace(e, rank=int(r), alpha=float(alpha)) for alpha in rows for r in x))
+    return Sweep(tuple(replace(e, lr=float(a), lr_ratio=float(b / a)) for b in rows for a in x))
+
+
+def nearest_cell(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], share: tuple[float, float]) -> tuple[int, int]:
+    """Row and column of the cell at these shares (0 to 1) of height and width, whatever the resolution."""
+    (row, column), (m, n) = share, (len(y), len(x))
+    return min(m - 1, int(row * m)), min(n - 1, int(column * n))
+
+
+def phase_map(
+    runs: tuple[Run, ...],
+    *,
+    kind: str,
+    x: Float[np.ndarray, "n"],
+    y: Float[np.ndarray, "m"],
+    chosen: tuple[int, int],
+) -> PhaseMap:
+    """Read a trained plane, given in bands, and one of its cells."""
+    first, (m, n) = runs[0], (len(y), len(x))
+    loss = np.concatenate([run.loss for run in runs], axis=1)
+    experiments = [e for run in runs for e in run.sweep.experiments]
+    fitted, least = least_squares(first.task)
+    root = covariance_root(first.task)
+    floors = {r: least + 0.5 * reduced_rank_floor(fitted, root, r)[1] ** 2 for r in {e.rank for e in experiments}}
+    floor = np.array([floors[e.rank] for e in experiments])
+    start = np.array([loss[0, i] for i in range(len(experiments))])
+    left = (loss - floor) / np.maximum(start - floor, np.finfo(float).tiny)
+    region = np.select([np.isnan(left) | (left > 2), left <= GOOD, left >= DEAD], [3, 2, 0], default=1)
+    at = chosen[0] * n + chosen[1]
+    run, own = _of(runs, at)
+    return PhaseMap(
+        steps=first.steps,
+        x_name="rank r" if kind == "rank_alpha" else "η of A",
+        y_name="α" if kind == "rank_alpha" else "η of B",
+        x=x.astype(float),
+        y=y,
+        left=left.reshape(-1, m, n),
+        region=region.reshape(-1, m, n),
+        chosen=chosen,
+        loss=loss[:, at],
+        floor=float(floor[at]),
+        grad_A_norm=run.grad_A_norm[:, own],
+        grad_B_norm=run.grad_B_norm[:, own],
+        delta=run.delta_weight(own).astype(float),
+        diverged_at=int(run.diverged_at[own]),
+        optimizer=first.experiment.optimizer,
+    )
+
+
+def _of(runs: tuple[Run, ...], cell: int) -> tuple[Run, int]:
+    for run in runs:
+        if cell < len(run.sweep):
+            return run, cell
+        cell -= len(run.sweep)
+    raise IndexError(cell)
+
+
+def _mark(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _cell(record: PhaseMap) -> str:
+    row, column = record.chosen
+    return f"{record.x_name} = {_mark(record.x[column])}, {record.y_name} = {_mark(record.y[row])}"
+
+
+def film(record: PhaseMap) -> Film:
+    """The map over the steps, and the run of the chosen cell."""
+    row, column = record.chosen
+    limit = float(np.abs(record.delta[record.loss <= 10 * record.loss[0]]).max(initial=0.0)) or 1.0
+    counts = [[int((frame == k).sum()) for k in range(4)] for frame in record.region]
+    told = tuple(
+        f"Step {step}: of {record.left[0].size} adapters {c[2]} are good, {c[1]} slow, {c[0]} dead, {c[3]} diverged."
+        for step, c in zip(record.steps, counts, strict=True)
+    )
+    states = (REGIONS[int(k)] for k in record.region[:, row, column])
+    return Film(
+        axis="step",
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=1 / 8,
+        narration=told,
+        panels=(
+            Field(
+                title="Excess loss left (click a cell)",
+                values=record.left,
+                limits=(1e-4, 1.0),
+                scale="log",
+                x_labels=tuple(_mark(v) for v in record.x),
+                y_labels=tuple(_mark(v) for v in record.y),
+                x_title=record.x_name,
+                y_title=record.y_name,
+                regions=record.region.astype(float),
+                region_names=REGIONS,
+                chosen=record.chosen,
+                picks=True,
+                caption=tuple(f"chosen: {_cell(record)}: {state}" for state in states),
+                span=7,
+                tall=2,
+            ),
+            Lines(
+                title=f"The chosen adapter: {_cell(record)}",
+                y_label="loss, log",
+                scale="log",
+                x_scale="sqrt",
+                series=(
+                    Series(name="loss", colour="delta", y=record.loss),
+                    Series(name="floor", colour="ink", y=np.full(len(record.steps), record.floor), dash="dash"),
+                ),
+                span=5,
+            ),
+            Lines(
+                title="Its gradients",
+                y_label="Frobenius norm, log",
+                scale="log",
+                x_scale="sqrt",
+                series=(
+                    Series(name="‖∇A‖", colour="A", y=record.grad_A_norm),
+                    Series(name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                ),
+                span=3,
+                row=1,
+            ),
+            HeatMap(title="Its ΔW", colour="delta", values=record.delta, limit=limit, span=2, row=1),
+        ),
+    )
+
+
+def takeaway(record: PhaseMap) -> str:
+    """What was seen, in the map's own numbers."""
+    last = record.region[-1]
+    good, diverged = last == 2, last == 3
+    said = (
+        f"In this experiment {_share(good)} of the plane ended within 1 % of its floor and {_share(diverged)} diverged."
+    )
+    row, column = record.chosen
+    if good.any():
+        on_line = [np.log10(record.x[j] * record.y[i]) for i, j in zip(*np.nonzero(good), strict=True)]
+        rows, columns = np.nonzero(good)
+        low, high = record.y[rows.min()], record.y[rows.max()]
+        said += f" Good cells have {record.y_name} from {_mark(low)} to {_mark(high)}"
+        said += f" and {record.x_name} from {_mark(record.x[columns.min()])} to {_mark(record.x[columns.max()])}"
+        if record.x_name != "rank r":
+            said += (
+                f"; along the valley the product of both rates stays within {max(on_line) - min(on_line):.2g} decades"
+            )
+        said += "."
+    state = REGIONS[int(last[row, column])]
+    now = f"diverged after step {record.diverged_at}" if record.diverged_at >= 0 else f"is {state}"
+    left = float(record.left[-1, row, column])
+    rest = "" if np.isnan(left) else f": {number(left)} of its excess loss is left"
+    return f"{said} The chosen adapter ({_cell(record)}) {now}{rest}."
+
+
+def _share(cells: np.ndarray) -> str:
+    return f"{100 * cells.mean():.0f} %"
+
+
+def table(record: PhaseMap) -> dict[str, np.ndarray]:
+    """The map at the last step, a cell a row."""
+    m, n = record.left.shape[1:]
+    return {
+        record.x_name: np.tile(record.x, m),
+        record.y_name: np.repeat(record.y, n),
+        "excess_left": record.left[-1].ravel(),
+        "region": np.array(REGIONS)[record.region[-1].ravel()],
+    }
+
+
+def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
+    """The map at the last step as a still figure."""
+    figure = go.Figure(
+        go.Heatmap(
+            x=[_mark(v) for v in record.x],
+            y=[_mark(v) for v in record.y],
+            z=np.log10(np.clip(record.left[-1], 1e-4, 1.0)),
+            colorscale="Cividis",
+            colorbar={"title": "log₁₀ of what is left"},
+        )
+    )
+    row, column = record.chosen
+    figure.add_scatter(
+        x=[_mark(record.x[column])],
+        y=[_mark(record.y[row])],
+        mode="markers",
+        name="chosen",
+        marker={"symbol": "square-open", "size": 16, "color": IDENTITY[theme]["alarm"], "line": {"width": 4}},
+    )
+    figure.update_layout(
+        **plotly_layout(
+            title=f"Excess loss left after {record.steps[-1]} steps of {record.optimizer.upper()} (empty: diverged)",
+            xaxis={"title": record.x_name, "type": "category"},
+            yaxis={"title": record.y_name, "type": "category"},
+        )
+    )
+    return figure

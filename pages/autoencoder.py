@@ -1,0 +1,55 @@
+"""Rank from the ground: does a linear autoencoder find PCA?"""
+
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.style import number, tint
+from lora_viz.ui.cache import cached_autoencoder
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.rank_controls import RANK_CONTROLS
+from lora_viz.views.autoencoder import autoencoder, film, plot_autoencoder, table, takeaway
+
+OFF_CENTRE = 2.0
+
+asked, picture = open_lesson(
+    "Does a linear autoencoder find PCA?",
+    "It finds PCA's subspace, not its axes; and only if the data are centred. Trained here from eight random starts.",
+    default=Experiment(
+        d_in=12,
+        d_out=12,
+        target_rank=2,
+        rank=2,
+        alpha=1.0,
+        scaling_rule="constant",
+        init="both_random",
+        optimizer="sgd",
+        lr=0.1,
+        steps=500,
+        samples=400,
+    ),
+    first=(RANK_CONTROLS["centred"], CONTROLS["rank"].only(1, 2, 3), CONTROLS["lr"].only(0.02, 0.05, 0.1, 0.2, 0.5)),
+    more=(CONTROLS["optimizer"], CONTROLS["steps"]),
+)
+e = asked.experiment
+offset = OFF_CENTRE if asked.options["centred"] == "not centred" else 0.0
+record = autoencoder(cached_autoencoder(Sweep.over(e, init_seed=range(8)), asked.device, offset))
+show_film(picture, film(record), takeaway(record))
+
+encoder, decoder = tint("A", "A"), tint("B", "B")
+close_lesson(
+    rf"""
+$$
+L = \tfrac1{{2n}}\sum_j \|{decoder}{encoder}\,x_j - x_j\|^2 \ \text{{is least at}}\
+{decoder}{encoder} = U_r U_r^\top, \qquad {decoder} = U_r Q,\quad {encoder} = Q^{{-1}}U_r^\top
+$$
+
+for every invertible $Q$ (Baldi & Hornik 1989): with samples as columns the encoder is ${encoder} \cong U_r^\top$
+({e.rank}×12) and the decoder ${decoder} \cong U_r$ (12×{e.rank}). $V_r$ has one row a sample
+({record.samples}×{e.rank}) and cannot encode a new one; $\Sigma_r V_r^\top$ is the *code* of PCA. This is LoRA's own
+problem: $W = 0$, target $\Delta W^* = I$, the same engine. $U_r$ are axes about the mean; the loss knows only second
+moments about 0, so a mean of size {number(record.mean) if record.mean > 1e-9 else "0"} counts as variance along its
+direction. Standard deviations along the first axes: {", ".join(number(float(s)) for s in record.deviations[:4])}.""",
+    lambda theme: plot_autoencoder(record, theme=theme),
+    table(record),
+    name="autoencoder",
+    alt=takeaway(record),
+)

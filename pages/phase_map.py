@@ -1,0 +1,64 @@
+"""Lab: which settings learn?"""
+
+import streamlit as st
+
+from lora_viz.experiment import Experiment
+from lora_viz.run import Run
+from lora_viz.style import number, tint
+from lora_viz.ui.cache import trained_plane
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.views.phase_map import PhaseMap, axes, film, nearest_cell, phase_map, plot_phase_map, table, takeaway
+
+asked, picture = open_lesson(
+    "Phase map: which settings learn?",
+    "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one learning "
+    "rate makes up for lowering the other. Click a cell to see its run.",
+    default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1),
+    first=(*(CONTROLS[name] for name in ("plane", "optimizer", "steps", "init", "condition")),),
+    more=(*(CONTROLS[name] for name in ("rank", "target_rank", "noise", "scaling_rule", "map_row", "map_column")),),
+)
+e, kind = asked.experiment, str(asked.options["plane"])
+share = (asked.options["map_row"] / 100, asked.options["map_column"] / 100)
+side = 24 if asked.device == "cpu" else 64
+
+
+def read(runs: tuple[Run, ...], cells: int) -> PhaseMap:
+    x, y = axes(e, kind, cells)
+    return phase_map(runs, kind=kind, x=x, y=y, chosen=nearest_cell(x, y, share))
+
+
+def pick(row: int, column: int) -> None:
+    x, y = axes(e, kind, side)
+    st.session_state["map_row"] = int(100 * (row + 0.5) / len(y))
+    st.session_state["map_column"] = int(100 * (column + 0.5) / len(x))
+
+
+def show(record: PhaseMap) -> None:
+    show_film(picture, film(record), takeaway(record), on_pick=pick)
+
+
+with picture:
+    record = read(trained_plane(e, kind, side, asked.device, lambda runs: show(read(runs, side // 3))), side)
+show(record)
+
+A, B = tint("A", "A"), tint("B", "B")
+row, column = record.chosen
+close_lesson(
+    rf"""
+$$
+{A} \leftarrow {A} - \eta_{{{A}}}\nabla_{{{A}}}, \qquad {B} \leftarrow {B} - \eta_{{{B}}}\nabla_{{{B}}}, \qquad
+q = \frac{{L - L_{{\text{{floor}}}}}}{{L_0 - L_{{\text{{floor}}}}}}
+$$
+
+The colour is $q$, what is left of the loss above the exact floor of its rank (reduced-rank regression). **Good**: at
+most 1 % is left. **Dead**: at least 99 % is left. **Diverged**: no finite number any more, or more than twice the
+start. **Slow**: the rest. From ${B} = 0$ the first step moves ${B}$ alone, by $\eta_B$; ${A}$ follows by $\eta_A$ times
+what ${B}$ has become, so that in the slow corner only the product of the two counts, as far as one still sees a valley.
+All {record.left[0].size} adapters share seed, target, data and start; the chosen one ends at loss
+{number(float(record.loss[-1]))}, its floor is {number(record.floor)}.""",
+    lambda theme: plot_phase_map(record, theme=theme),
+    table(record),
+    name="phase_map",
+    alt=takeaway(record),
+)

@@ -1,0 +1,38 @@
+"""For teachers: decks of scenes, one's own too."""
+
+import streamlit as st
+
+from lora_viz.scenes import DeckError
+from lora_viz.ui.page import open_worked
+from lora_viz.ui.presenting import DECKS, begin, own_deck, shipped_decks
+
+left, right = open_worked(
+    "Present: what shall the room see?",
+    "A deck opens each scene at its settings and moment, large, with only the controls it needs. Page up and page down "
+    "turn the scenes, so a clicker does; a scene may ask the room before it shows.",
+)
+with right:
+    for name, deck in shipped_decks().items():
+        with st.container(border=True):
+            st.markdown(f"**{deck.title}** · {len(deck.scenes)} scenes. {deck.about}")
+            with st.container(horizontal=True):
+                if st.button("Begin", key=f"start_{name}", type="primary"):
+                    begin(name)
+                st.download_button(
+                    "Deck as TOML", (DECKS / f"{name}.toml").read_text(encoding="utf-8"), f"{name}.toml", "text/plain",
+                    key=f"toml_{name}", on_click="ignore",
+                )  # fmt: skip
+    given = st.file_uploader(
+        "Your own deck: a TOML file like those above, at most 64 kB", type=["toml"], key="deck_file"
+    )
+    if given is not None:
+        try:
+            own = own_deck(given.name, given.getvalue())
+        except DeckError as error:
+            st.error(f"{error} Nothing was opened.")
+        else:
+            st.markdown(f"**{own.title}** · {len(own.scenes)} scenes. {own.about}")
+            if st.button("Begin my deck", key="start_own", type="primary"):
+                begin("own")
+    scenes = sum(len(deck.scenes) for deck in shipped_decks().values())
+    st.markdown(f"**What you saw.** {scenes} scenes in {len(shipped_decks())} decks; nothing in a deck is executed.")

@@ -1,0 +1,18 @@
+"""The start of milora is held against PEFT's, and its steps against PEFT's layer, in tests/test_inits.py."""
+
+from dataclasses import replace
+
+import numpy as np
+from oracle import fields_of, gradients_equal_autograd, trained
+
+from lora_viz.experiment import Experiment
+
+
+def test_the_variant_is_the_start(small: Experiment) -> None:
+    run, same = trained(replace(small, variant="milora")), trained(replace(small, init="milora"))
+    np.testing.assert_array_equal(run.delta_weight(), same.delta_weight())
+    assert fields_of(replace(small, variant="milora")).init == "milora"
+
+
+def test_gradients(small: Experiment) -> None:
+    gradients_equal_autograd(replace(small, variant="milora"))

@@ -42,7 +42,7 @@ fix: $(VENV)/tests.done ## what lint can mend by itself
 
 bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON each
 	bash tests/chromium.sh
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
+	@set -e; for file in benchmarks/bench_*.py benchmarks/gpu_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
 
 deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes OUT=deck.html
 	$(BIN)/python -m lora_viz.ui.deck_file $(DECK) $(OUT)

@@ -26,11 +26,13 @@ __all__ = [
     "Lines",
     "Machine",
     "Mark",
+    "Pictures",
     "Points",
     "Readout",
     "Row",
     "Series",
     "Span",
+    "Told",
 ]
 
 Array = Float[np.ndarray, "..."]
@@ -250,6 +252,29 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What somebody says of each of k pictures: one text each, or k a frame; ``right`` likewise says which are true."""
+
+    name: str
+    text: tuple[tuple[str, ...], ...]
+    right: tuple[tuple[bool, ...], ...]
+    colour: str = "ink"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Pictures:
+    """Small grey pictures, (k, h, w) from 0, the paper, to 1, the ink; below them what everybody says they show."""
+
+    title: str
+    images: Array
+    rows: tuple[Told, ...]
+    colour: str = "ink"
+    span: int = 6
+    row: int = 0
+    kind: str = "pictures"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """A label and its reading: one text, or one a frame."""
 
@@ -269,7 +294,7 @@ class Readout:
     kind: str = "readout"
 
 
-Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Readout
+Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

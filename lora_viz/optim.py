@@ -1,4 +1,4 @@
-"""How do gradients become updates? SGD, Adam and AdamW on a stack of factors, many adapters in one call.
+"""How do gradients become updates? SGD, Adam, AdamW and scaled GD on a stack of factors, many adapters in one call.
 
 A stack lies in one flat buffer; a ``Segment`` is a run of it that shares an update rule. The rules are torch.optim's
 to rounding: constant factors are folded together so that a step makes as few passes over memory as it can.
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["RULES", "Adam", "Rule", "Segment", "Sgd", "schedule_factor"]
+__all__ = ["DAMPING", "RULES", "Adam", "Rule", "ScaledGd", "Segment", "Sgd", "schedule_factor"]
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # torch.optim's defaults; no lesson needs others
+DAMPING = 1e-8  # δ of scaled GD
 
 
 @dataclass(slots=True)
@@ -44,6 +45,14 @@ class Sgd:
         """Clear what is remembered of the elements ``start`` to ``stop`` of the flat buffer: here nothing is."""
 
 
+class ScaledGd(Sgd):
+    """A ← A − η(BᵀB + δI)⁻¹∇A, B ← B − η∇B(AAᵀ + δI)⁻¹ (Tong, Ma & Chi 2021; LoRA: Zhang & Pilanci 2024).
+
+    The step itself is SGD's: the stack, which knows whose rows are whose, multiplies the gradients beforehand. For
+    whoever starts at B = 0 the first ∇A is 0, so δ decides nothing there.
+    """
+
+
 class Adam:
     """Adam (Kingma & Ba 2015), with AdamW's decoupled weight decay (Loshchilov & Hutter 2019) where it is not 0.
 
@@ -57,6 +66,9 @@ class Adam:
         self.second = torch.zeros_like(like)
         self.count = [torch.zeros((), dtype=torch.float32, device=like.device)]
         self.root = torch.empty_like(like)
+        self.scratch = torch.empty_like(like)
+        self.shrink = torch.as_tensor(segment.lr * segment.weight_decay, dtype=like.dtype, device=like.device)
+        self.decays = bool(self.shrink.any())
 
     def step(self, k: int, factor: float, now: Tensor, grad: Tensor, out: Tensor) -> None:
         lr, decay = self.segment.lr, self.segment.weight_decay
@@ -74,8 +86,10 @@ class Adam:
         self.second.mul_(BETA2).addcmul_(grad, grad, value=1 - BETA2)
         correction = math.sqrt(1 - BETA2 ** (k + 1))
         torch.sqrt(self.second, out=self.root).add_(EPS * correction)
-        torch.mul(now, 1 - factor * (lr * decay), out=out)
-        out.addcdiv_(self.first * lr, self.root, value=-factor * correction / (1 - BETA1 ** (k + 1)))
+        torch.mul(self.first, lr, out=self.scratch)
+        if self.decays:
+            now = torch.addcmul(now, now, self.shrink, value=-factor, out=out)
+        torch.addcdiv(now, self.scratch, self.root, value=-factor * correction / (1 - BETA1 ** (k + 1)), out=out)
 
     def forget(self, start: int, stop: int) -> None:
         inside = slice(max(start - self.segment.start, 0), max(stop - self.segment.start, 0))
@@ -84,7 +98,11 @@ class Adam:
 
 
 Rule = Sgd | Adam
-RULES: dict[str, type[Rule]] = {"sgd": Sgd, "adam": Adam}  # by family: AdamW is Adam with a decay
+RULES: dict[str, type[Rule]] = {
+    "sgd": Sgd,
+    "scaled_gd": ScaledGd,
+    "adam": Adam,
+}  # by family: AdamW is Adam with a decay
 
 
 def schedule_factor(k: int, *, schedule: str, warmup: int, steps: int) -> float:

@@ -39,6 +39,7 @@ def run_stack(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics,
             torch.linalg.vector_norm(gradient.Bt, dim=1, out=norms[1, slot[k]])
         if k == e.steps:
             break
+        gradient.precondition(now)
         if not longest * math.sqrt(float(torch.dot(gradient.flat, gradient.flat))) <= LONGEST_STEP:
             _freeze(k, now, gradient, sweep, stack, rules, frozen)
         after = history[slot[k + 1]] if k + 1 in slot else spare

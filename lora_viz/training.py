@@ -96,6 +96,10 @@ def _fits_the_stack(e: Experiment) -> bool:
 def _train_others(sweep: Sweep, device: str, records: int, task: Task, factors: bool) -> Run:
     """What the packed stack cannot take."""
     e, n = sweep[0], len(sweep)
+    for x in sweep.experiments:
+        if x.optimizer == "scaled_gd":
+            what = f"variant={x.variant}" if x.variant != "lora" else f"init={x.init}"
+            raise ExperimentError(f"optimizer=scaled_gd is not possible with {what}: it is a step of plain A and B.")
     like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
     steps = np.array(recorded_steps(e.steps, records))
     members = train_dense(

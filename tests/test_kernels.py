@@ -28,6 +28,7 @@ def mixed(small: Experiment) -> Sweep:
         {"optimizer": "adamw", "frozen": "A", "init": "both_random"},
         {"optimizer": "sgd", "lr": 0.003, "frozen": "B", "init": "A_zero"},
         {"optimizer": "sgd", "lr": 10.0},
+        {"optimizer": "scaled_gd", "lr": 0.01},
     )
     return Sweep(tuple(replace(small, rank=r, init_seed=i, **c) for r in (1, 2, 3, 5) for i, c in enumerate(changes)))
 
@@ -81,6 +82,7 @@ def test_the_choice_is_made_and_logged(
     assert "float64" in why_not_fused(Sweep((small,)), "cuda:0")
     assert "minibatches" in why_not_fused(Sweep((replace(single, batch=11),)), "cuda:0")
     assert "256×256" in why_not_fused(Sweep((large,)), "cuda:0")
+    assert "scaled GD" in why_not_fused(Sweep((replace(single, optimizer="scaled_gd"),)), "cuda:0")
     assert "no GPU" in why_not_fused(Sweep((single,)), "cpu")
     with caplog.at_level(logging.INFO, logger="lora_viz.kernels"):
         assert choose(Sweep((single,)), "cuda:0") == "fused"

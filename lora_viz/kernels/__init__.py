@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lora_viz.experiment import Sweep
+from lora_viz.experiment import ExperimentError, Sweep
 from lora_viz.kernels.fused import bin_width, why_not_fused
 
 __all__ = ["ENGINES", "Share", "choose", "shares"]
@@ -27,7 +27,12 @@ class Share(NamedTuple):
 
 
 def choose(sweep: Sweep, device: str, engine: str = "auto") -> str:
-    """Which engine trains this sweep there? "stack" on a CPU; on a GPU "fused", or "graph" where that does not fit."""
+    """Which engine trains this sweep there? "stack" on a CPU; on a GPU "fused", or "graph" where that does not fit.
+
+    Raises ExperimentError where "fused" is asked for and does not fit.
+    """
+    if engine == "fused" and (why := why_not_fused(sweep, device)):
+        raise ExperimentError(f"engine=fused is not possible: {why}.")
     if engine != "auto":
         return engine
     if not device.startswith("cuda"):

@@ -5,6 +5,7 @@ Whatever changes from step to step, its number included, lies on the device; so 
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 
 import torch
@@ -28,6 +29,8 @@ class DeviceSteps:
         values, kinds = row_values(sweep, stack, start)
         (self.lr_A, self.lr_B, self.decay, self.scales), self.owner = values[1:], kinds[0].long()
         self.owner[self.owner < 0] = len(sweep)  # nobody's rows count for one adapter more
+        self.adam = kinds[1].to(torch.int8)
+        self.in_one_pass = start.is_cuda and importlib.util.find_spec("triton") is not None
         self.decays = bool(values[3].any())
         self.table = on(step_table(sweep), start)
         self.now, self.first, self.second = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
@@ -67,6 +70,14 @@ class DeviceSteps:
         gone = self.alive & ~fit
         self.stopped.index_put_((torch.where(gone, self.owner, len(self.stopped) - 1),), self.k)
         self.alive &= fit
+        if self.in_one_pass:
+            self._move_in_one_pass()
+        else:
+            self._move()
+        self.k += 1
+
+    def _move(self) -> None:
+        g = self.gradient
         going = self.alive[:, None]
         rate, eps, factor = self.table.index_select(0, self.k)[0]
         for grad in (g.A, g.Bt):
@@ -83,7 +94,19 @@ class DeviceSteps:
                 now.mul_(1 - factor * own * self.decay[:, None])
             for plain, rows in self.moved:
                 now[rows].addcmul_(grad[rows] if plain else to[rows], own[rows] * (factor if plain else rate), value=-1)
-        self.k += 1
+
+    def _move_in_one_pass(self) -> None:
+        """The same by one kernel a factor, which reads and writes every number once."""
+        from lora_viz.kernels.move_kernel import move_rows
+
+        g, total = self.gradient, len(self.alive)
+        parts = (g.views(x)[:2] for x in (self.now, g.flat, self.first, self.second))
+        for four, lr in zip(zip(*parts, strict=True), (self.lr_A, self.lr_B), strict=True):
+            d = four[0].shape[1]
+            move_rows[(total,)](
+                *four, lr, self.decay, self.alive.view(torch.uint8), self.adam, self.table, self.k, d,
+                D=max(16, 1 << (d - 1).bit_length()), WITH_ADAM=not all(plain for plain, _ in self.moved), num_warps=1,
+            )  # fmt: skip
 
 
 def run_graph(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]) -> History:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
@@ -28,14 +28,14 @@ class ConfigCards(NamedTuple):
 
     config: AdapterConfig
     cards: tuple[tuple[Parameter, object, bool], ...]
-    pages: frozenset[str]
+    links: Mapping[str, str]
 
 
-def config_cards(config: AdapterConfig, pages: Collection[str]) -> ConfigCards:
-    """Put each parameter's value on its card; ``pages`` are those there are to link to."""
+def config_cards(config: AdapterConfig, links: Mapping[str, str]) -> ConfigCards:
+    """Put each parameter's value on its card; ``links`` are those (as HTML) to the pages there are."""
     given = config.fields()
     cards = tuple((p, given[p.peft], given[p.peft] == p.default) for p in PARAMETERS)
-    return ConfigCards(config, cards, frozenset(pages))
+    return ConfigCards(config, cards, links)
 
 
 def cards_html(record: ConfigCards) -> str:
@@ -45,11 +45,7 @@ def cards_html(record: ConfigCards) -> str:
 
 
 def _card(record: ConfigCards, parameter: Parameter, value: object, usual: bool) -> str:
-    links = ", ".join(
-        f'<a href="{page}" target="_self">{page.replace("_", " ")}</a>'
-        for page in parameter.pages
-        if page in record.pages
-    )
+    links = ", ".join(record.links[page] for page in parameter.pages if page in record.links)
     seen = f"{escape(parameter.seen)} See {links}." if links else "Not measured here."
     default = "looked up" if parameter.default is None else str(parameter.default)
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
@@ -21,18 +21,18 @@ _STYLE = """<style>
 
 
 class LiteratureCards(NamedTuple):
-    """The papers and the folklore of one topic, and the pages there are to link to."""
+    """The papers and the folklore of one topic, and the link (as HTML) to each page there is."""
 
     topic: str
     papers: tuple[Paper, ...]
     folklore: tuple[Folklore, ...]
-    pages: frozenset[str]
+    links: Mapping[str, str]
 
 
-def literature_cards(topic: str, pages: Collection[str]) -> LiteratureCards:
+def literature_cards(topic: str, links: Mapping[str, str]) -> LiteratureCards:
     """The cards of a topic (one of TOPICS, "all" or "folklore")."""
     papers = tuple(p for p in PAPERS if topic in ("all", p.topic))
-    return LiteratureCards(topic, papers, FOLKLORE if topic in ("all", "folklore") else (), frozenset(pages))
+    return LiteratureCards(topic, papers, FOLKLORE if topic in ("all", "folklore") else (), links)
 
 
 def papers_html(record: LiteratureCards) -> str:
@@ -70,12 +70,12 @@ def _rule(record: LiteratureCards, f: Folklore) -> str:
 
 
 def _links(record: LiteratureCards, pages: tuple[str, ...]) -> str:
-    return ", ".join(f'<a href="{p}" target="_self">{p.replace("_", " ")}</a>' for p in pages if p in record.pages)
+    return ", ".join(record.links[page] for page in pages if page in record.links)
 
 
 def takeaway(record: LiteratureCards) -> str:
     """How much of this topic is shown here, and how much is only told?"""
-    shown = sum(any(page in record.pages for page in p.pages) for p in record.papers)
+    shown = sum(any(page in record.links for page in p.pages) for p in record.papers)
     said = f"{len(record.papers)} papers, of {shown} something is shown here; the others are told, not measured."
     rules = f" {len(record.folklore)} rules of thumb have no measurement behind them that was found."
     return said + (rules if record.folklore else "") if record.papers else rules.strip()

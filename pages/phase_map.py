@@ -24,7 +24,7 @@ asked, picture = open_lesson(
     "Phase map: which settings learn?",
     "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one learning "
     "rate makes up for lowering the other. Click a cell to see its run.",
-    default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1),
+    default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1, dtype="float32"),
     first=(*(CONTROLS[name] for name in ("plane", "optimizer", "steps", "init", "condition")),),
     many=True,
     more=(*(CONTROLS[name] for name in ("rank", "target_rank", "noise", "scaling_rule", "map_row", "map_column")),),

@@ -29,7 +29,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "init": (
         *("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "A_zero_small", "both_random_small"),
         *("variance_1_over_r", "kaiming_variance", "orthogonal", "pissa", "milora", "olora", "lora_ga", "eva"),
-        *("svd_of_answer", "both_tiny", "identity"),
+        *("svd_of_answer", "identity"),
     ),
     "variant": (
         *("lora", "rslora", "lora_plus", "lora_fa", "dora", "pissa", "milora", "olora", "lora_ga", "adalora"),

@@ -98,7 +98,7 @@ def _train_others(sweep: Sweep, device: str, records: int, task: Task, factors: 
     e, n = sweep[0], len(sweep)
     for x in sweep.experiments:
         if x.optimizer == "scaled_gd":
-            what = f"variant={x.variant}" if x.variant != "lora" else f"init={x.init}"
+            what = f"init={x.init}" if is_plain(x) else f"variant={x.variant}"
             raise ExperimentError(f"optimizer=scaled_gd is not possible with {what}: it is a step of plain A and B.")
     like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
     steps = np.array(recorded_steps(e.steps, records))

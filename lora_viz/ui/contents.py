@@ -49,11 +49,16 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "Variants": {
         "variants": "Which variant?",
+        "dora": "DoRA",
         "adalora": "AdaLoRA",
         "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
     "Real": {
+        "digits": "Digits",
+        "minilm": "A real transformer",
+        "many_adapters": "Many adapters",
+        "requantised": "Merge into few bits",
         "inspector": "Adapter inspector",
         "two_adapters": "Two adapters",
         "extract": "Extract a LoRA",
@@ -64,9 +69,5 @@ PAGES: dict[str, dict[str, str]] = {
         "config_card": "Key parameters",
         "transformer": "Transformer",
         "literature": "Literature",
-        "digits": "Digits",
-        "minilm": "A real transformer",
-        "many_adapters": "Many adapters",
-        "requantised": "Merge into few bits",
     },
 }

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+FILES ?=
 DECK ?= five_minutes
 OUT ?= deck.html
 
@@ -21,7 +22,7 @@ $(VENV)/tests.done: tests/requirements.txt $(VENV)/app.done
 	touch $@
 
 run: $(VENV)/app.done ## the app, in your browser
-	$(BIN)/streamlit run app.py --server.port $(PORT)
+	LORA_PLAYGROUND_FILES=$(FILES) $(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/tests.done ## all tests, those in a real Chromium included
 	bash tests/chromium.sh

@@ -21,10 +21,15 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 
+def _load() -> None:
+    importlib.import_module("lora_viz.merging")
+    importlib.import_module("lora_viz.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
+
+
 @asynccontextmanager
 async def _warm(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Load torch while nobody waits: the first visitor would sit through it."""
-    threading.Thread(target=importlib.import_module, args=("lora_viz.merging",), daemon=True).start()
+    threading.Thread(target=_load, daemon=True).start()
     yield {}
 
 

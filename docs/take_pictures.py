@@ -42,6 +42,7 @@ def main() -> None:
                 page.goto(f"{address}/{'' if name == 'machine' else name}")
                 page.locator(READY).wait_for(state="attached", timeout=60_000)
                 page.get_by_text("What you saw.").first.wait_for(timeout=60_000)
+                page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
                 page.wait_for_timeout(1200)
                 stem = name.partition("?")[0]
                 target = asked.out / (f"{stem}_{size}_{theme}.png" if asked.all else f"{stem}.png")

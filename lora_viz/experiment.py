@@ -24,18 +24,18 @@ __all__ = [
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "task": ("low_rank", "full_rank", "inside_top", "rotation", "row_rescale"),
-    "spectrum": ("flat", "power", "exponential"),
+    "spectrum": ("flat", "power", "exponential", "geometric", "spike"),
     "scaling_rule": ("lora", "rslora", "constant"),
     "init": (
         *("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "A_zero_small", "both_random_small"),
         *("variance_1_over_r", "kaiming_variance", "orthogonal", "pissa", "milora", "olora", "lora_ga", "eva"),
-        "svd_of_answer",
+        *("svd_of_answer", "identity"),
     ),
     "variant": (
         *("lora", "rslora", "lora_plus", "lora_fa", "dora", "pissa", "milora", "olora", "lora_ga", "adalora"),
         *("vera", "lora_xs", "qlora", "loftq", "galore"),
     ),
-    "optimizer": ("sgd", "adam", "adamw"),
+    "optimizer": ("sgd", "adam", "adamw", "scaled_gd"),
     "schedule": ("constant", "linear"),
     "frozen": ("none", "A", "B"),
     "dtype": ("float64", "float32"),
@@ -45,11 +45,13 @@ LIMITS: dict[str, tuple[float, float]] = {
     "d_in": (1, 512),
     "d_out": (1, 512),
     "target_rank": (0, 512),
+    "target_condition": (1.0, 1e6),
     "noise": (0.0, 10.0),
     "condition": (1.0, 1e6),
     "samples": (1, 65_536),
     "rank": (1, 512),
     "alpha": (0.0, 1024.0),
+    "init_scale": (0.0, 1000.0),
     "lr": (0.0, 1e6),
     "lr_ratio": (0.0, 1e4),
     "weight_decay": (0.0, 10.0),
@@ -63,7 +65,9 @@ LIMITS: dict[str, tuple[float, float]] = {
 RANKED_TASKS = ("low_rank", "inside_top")  # whose target's rank is ``target_rank``
 
 # What every member of a sweep has in common: the task they all learn, and how long and how precisely.
-TASK_FIELDS = ("task", "d_in", "d_out", "target_rank", "spectrum", "noise", "condition", "samples", "seed")
+TASK_FIELDS = (
+    "task", "d_in", "d_out", "target_rank", "spectrum", "target_condition", "noise", "condition", "samples", "seed",
+)  # fmt: skip
 SHARED_FIELDS = (*TASK_FIELDS, "batch", "steps", "schedule", "warmup", "dtype")
 
 
@@ -78,7 +82,9 @@ class Experiment:
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in), "inside_top"
     one of rank ``target_rank`` within W's 2·target_rank leading singular directions; "rotation" turns W's outputs,
     ΔW = (Q − I)W, and "row_rescale" stretches its rows: both have a rank as high as the layer allows.
-    ``init`` names a start of ``lora_viz.inits``: which factor is zero, and what the other is.
+    ``target_condition`` is σ₁/σ_last of a target whose ``spectrum`` is "geometric".
+    ``init`` names a start of ``lora_viz.inits``: which factor is zero, and what the other is; ``init_scale`` multiplies
+    both.
     ``variant`` names an entry of ``lora_viz.variants``; the fields that it sets are its own, whatever was given.
     ``noise`` is the standard deviation of the label noise, ``condition`` the condition number of the inputs'
     covariance, ``batch`` 0 means full batch, ``warmup`` counts steps (the first of them has learning rate 0, as in the
@@ -93,6 +99,7 @@ class Experiment:
     d_out: int = 24
     target_rank: int = 4
     spectrum: str = "power"
+    target_condition: float = 8.0
     noise: float = 0.0
     condition: float = 1.0
     samples: int = 256
@@ -101,6 +108,7 @@ class Experiment:
     scaling_rule: str = "lora"
     init: str = "B_zero"
     variant: str = "lora"
+    init_scale: float = 1.0
     optimizer: str = "adam"
     lr: float = 0.02
     lr_ratio: float = 1.0

@@ -243,6 +243,27 @@ _ALL = (
         _svd_of_answer,
         cheats=True,
     ),
+    Init(
+        "identity",
+        "A = I, B = 0",
+        r"A = I, \quad B = 0",
+        "with A frozen, rank d_in ≤ d_out and s = 1 it is full fine-tuning, for then ΔW = B",
+        lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
+    ),
+    Init(
+        "identity",
+        "A = I, B = 0",
+        r"A = I, \quad B = 0",
+        "with A frozen, rank d_in ≤ d_out and s = 1 it is full fine-tuning, for then ΔW = B",
+        lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
+    ),
+    Init(
+        "identity",
+        "A = I, B = 0",
+        r"A = I, \quad B = 0",
+        "with A frozen, r = d_in and s = 1 it is full fine-tuning: ΔW = B",
+        lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
+    ),
 )  # fmt: skip
 INITS: dict[str, Init] = {init.name: init for init in _ALL}
 
@@ -254,7 +275,8 @@ def initial_factors(
 
     Raises ExperimentError where a start divides by s and s is 0.
     """
-    return INITS[experiment.init].factors(experiment, make_task(experiment) if task is None else task)
+    a, b = INITS[experiment.init].factors(experiment, make_task(experiment) if task is None else task)
+    return a * experiment.init_scale, b * experiment.init_scale
 
 
 def base_shift(experiment: Experiment, task: Task | None = None) -> Float[np.ndarray, "d_out d_in"] | None:

@@ -1,4 +1,4 @@
-"""How do gradients become updates? SGD, Adam and AdamW on a stack of factors, many adapters in one call.
+"""How do gradients become updates? SGD, Adam, AdamW and scaled GD on a stack of factors, many adapters in one call.
 
 A stack lies in one flat buffer; a ``Segment`` is a run of it that shares an update rule. The rules are torch.optim's
 to rounding: constant factors are folded together so that a step makes as few passes over memory as it can.
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["RULES", "Adam", "Rule", "Segment", "Sgd", "schedule_factor"]
+__all__ = ["DAMPING", "RULES", "Adam", "Rule", "ScaledGd", "Segment", "Sgd", "schedule_factor"]
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # torch.optim's defaults; no lesson needs others
+DAMPING = 1e-8  # δ of scaled GD
 
 
 @dataclass(slots=True)
@@ -42,6 +43,14 @@ class Sgd:
 
     def forget(self, start: int, stop: int) -> None:
         """Clear what is remembered of the elements ``start`` to ``stop`` of the flat buffer: here nothing is."""
+
+
+class ScaledGd(Sgd):
+    """A ← A − η(BᵀB + δI)⁻¹∇A, B ← B − η∇B(AAᵀ + δI)⁻¹ (Tong, Ma & Chi 2021; LoRA: Zhang & Pilanci 2024).
+
+    The step itself is SGD's: the stack, which knows whose rows are whose, multiplies the gradients beforehand. For
+    whoever starts at B = 0 the first ∇A is 0, so δ decides nothing there.
+    """
 
 
 class Adam:
@@ -84,7 +93,11 @@ class Adam:
 
 
 Rule = Sgd | Adam
-RULES: dict[str, type[Rule]] = {"sgd": Sgd, "adam": Adam}  # by family: AdamW is Adam with a decay
+RULES: dict[str, type[Rule]] = {
+    "sgd": Sgd,
+    "scaled_gd": ScaledGd,
+    "adam": Adam,
+}  # by family: AdamW is Adam with a decay
 
 
 def schedule_factor(k: int, *, schedule: str, warmup: int, steps: int) -> float:

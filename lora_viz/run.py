@@ -12,7 +12,16 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 
-__all__ = ["Allocation", "GradientCheck", "MergeReport", "Run", "Task", "recorded_steps"]
+__all__ = [
+    "Allocation",
+    "FirstUpdates",
+    "GradientCheck",
+    "MergeReport",
+    "Run",
+    "StartSizes",
+    "Task",
+    "recorded_steps",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +146,40 @@ class Allocation:
     left: Float[np.ndarray, "S T L"]
     sigma: Float[np.ndarray, "L r"]
     trained_numbers: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstUpdates:
+    """How large is the first update ΔW₁ of an adapter that starts at B = 0?
+
+    Axes: optimizers O, inits I, scaling rules S, ranks R, seeds N. ``progress`` is −⟨ΔW₁, G⟩/‖G‖, the part of the
+    update that lowers the loss, ``size`` ‖ΔW₁‖, ``grad_B`` ‖∇B‖ at step 0; all Frobenius.
+    """
+
+    optimizers: tuple[str, ...]
+    inits: tuple[str, ...]
+    rules: tuple[str, ...]
+    ranks: Int[np.ndarray, "R"]
+    progress: Float[np.ndarray, "O I S R N"]
+    size: Float[np.ndarray, "O I S R N"]
+    grad_B: Float[np.ndarray, "I S R N"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StartSizes:
+    """How large do the factors start, and their product? Axes: ranks R, starts of A I, seeds N.
+
+    ``entries`` are those of B A for the first seed, both factors with entries of standard deviation ``sigma``, and
+    ``rms`` their root mean square; ``variance`` is that of A's entries, ``output`` E‖Ax‖²/E‖x‖² over the samples.
+    """
+
+    ranks: Int[np.ndarray, "R"]
+    inits: tuple[str, ...]
+    sigma: float
+    entries: Float[np.ndarray, "R n"]
+    rms: Float[np.ndarray, "R N"]
+    variance: Float[np.ndarray, "I R N"]
+    output: Float[np.ndarray, "I R N"]
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lora_viz.experiment import Experiment, Sweep
-from lora_viz.optim import RULES
+from lora_viz.optim import DAMPING, RULES
 
 __all__ = ["Block", "Stack", "StackedGradient", "family", "pack"]
 
@@ -60,6 +60,8 @@ class StackedGradient:
         self.own = [[b.of(x) for x in (self.AC, self.Bs, self.A, self.Bt)] for b in stack.blocks]
         self.transposed = [bs.transpose(1, 2) for _, bs, _, _ in self.own]
         self.grams = [[like.new_empty(b.bins, b.width, b.width) for _ in range(2)] for b in stack.blocks]
+        scaled = [(start, stop) for name, start, stop in stack.families if name == "scaled_gd"]
+        self.scaled = [i for i, b in enumerate(stack.blocks) if any(start <= b.start < stop for start, stop in scaled)]
         self.seen: dict[int, tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]] = {}
 
     def views(self, state: Float[Tensor, "flat"]) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
@@ -98,6 +100,22 @@ class StackedGradient:
             grad_A.baddbmm_(gram_B, ac, beta=-1)
             grad_Bt.baddbmm_(gram_A, bs, beta=-1)
         self.Bt *= self.scaling
+
+    def precondition(self, state: Float[Tensor, "flat"]) -> None:
+        """∇A ← (BᵀB + δI)⁻¹∇A and ∇Bᵀ ← (AAᵀ + δI)⁻¹∇Bᵀ for the adapters that follow scaled GD, and for them alone.
+
+        A bin's masked Gram matrix is block-diagonal, hence so is its inverse: adapters do not touch each other.
+        """
+        A, Bt, _ = self.views(state)
+        for i in self.scaled:
+            block, (_, _, grad_A, grad_Bt) = self.blocks[i], self.own[i]
+            for factor, grad in ((Bt, grad_A), (A, grad_Bt)):
+                rows = block.of(factor)
+                gram = rows @ rows.transpose(1, 2)
+                if block.mask is not None:
+                    gram *= block.mask
+                gram.diagonal(dim1=1, dim2=2).add_(DAMPING)
+                grad.copy_(torch.linalg.solve_ex(gram, grad)[0])
 
 
 def pack(sweep: Sweep, dtype: torch.dtype, device: str) -> Stack:
@@ -162,4 +180,4 @@ def _mask(owner: Tensor, start: int, bins: int, width: int, dtype: torch.dtype, 
 
 def family(e: Experiment) -> str:
     """Which family of update rules does this experiment follow?"""
-    return "sgd" if e.optimizer == "sgd" else "adam"
+    return "adam" if e.optimizer == "adamw" else e.optimizer

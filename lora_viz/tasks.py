@@ -22,16 +22,25 @@ def stream(name: str, *keys: int) -> np.random.Generator:
 
 
 def target_spectrum(experiment: Experiment) -> Float[np.ndarray, "k"]:
-    """Singular values of the target update: flat, 1/i or 0.7^(i−1), the first always TARGET_NORM.
+    """Singular values of the target update, the first always TARGET_NORM.
 
-    A rotation's and a row rescaling's follow W: there the same shape is that of the angles and of the stretches.
+    flat; power: 1/i; exponential: 0.7^(i−1); geometric: evenly on a log axis down to 1/target_condition; spike: one
+    strong, all others a tenth of it. A rotation's and a row rescaling's follow W: there the same shape is that of the
+    angles and of the stretches.
     """
-    return TARGET_NORM * _shape(experiment.spectrum, experiment.true_rank)
+    return TARGET_NORM * _shape(experiment, experiment.true_rank)
 
 
-def _shape(spectrum: str, k: int) -> Float[np.ndarray, "k"]:
+def _shape(e: Experiment, k: int) -> Float[np.ndarray, "k"]:
     i = np.arange(1, k + 1, dtype=float)
-    return {"flat": np.ones_like(i), "power": 1 / i, "exponential": 0.7 ** (i - 1)}[spectrum]
+    shapes = {
+        "flat": np.ones_like(i),
+        "power": 1 / i,
+        "exponential": 0.7 ** (i - 1),
+        "geometric": e.target_condition ** -((i - 1) / max(k - 1, 1)),
+        "spike": np.where(i == 1, 1.0, 0.1),
+    }
+    return shapes[e.spectrum]
 
 
 def _target(e: Experiment, base_weight: np.ndarray) -> Float[np.ndarray, "d_out d_in"]:
@@ -43,14 +52,14 @@ def _target(e: Experiment, base_weight: np.ndarray) -> Float[np.ndarray, "d_out 
     if e.task == "rotation":  # planes of two axes each turn by 90°, and less in the shape of the spectrum
         axes = np.linalg.qr(teacher.standard_normal((e.d_out, e.d_out)))[0]
         turned = axes.copy()
-        for plane, angle in enumerate(np.pi / 2 * _shape(e.spectrum, e.d_out // 2)):
+        for plane, angle in enumerate(np.pi / 2 * _shape(e, e.d_out // 2)):
             i, j = 2 * plane, 2 * plane + 1
             turned[:, i] = np.cos(angle) * axes[:, i] + np.sin(angle) * axes[:, j]
             turned[:, j] = np.cos(angle) * axes[:, j] - np.sin(angle) * axes[:, i]
         return turned @ axes.T @ base_weight - base_weight
     if e.task == "row_rescale":  # row by row, in no order: the first grows to three times its length
         more = np.empty(e.d_out)
-        more[teacher.permutation(e.d_out)] = 2 * _shape(e.spectrum, e.d_out)
+        more[teacher.permutation(e.d_out)] = 2 * _shape(e, e.d_out)
         return more[:, None] * base_weight
     sigma = target_spectrum(e)
     if e.task == "inside_top":

@@ -61,6 +61,10 @@ def _fits_the_stack(e: Experiment) -> bool:
 
 def _train_others(sweep: Sweep, others: list[int], device: str, records: int, task: Task) -> list[Member]:
     e = sweep[0]
+    for other in (sweep[i] for i in others):
+        if other.optimizer == "scaled_gd":
+            what = f"init={other.init}" if is_plain(other) else f"variant={other.variant}"
+            raise ExperimentError(f"optimizer=scaled_gd is not possible with {what}: it is a step of plain A and B.")
     like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
     return train_dense(
         [(sweep[i], VARIANTS[sweep[i].variant].form) for i in others],
@@ -144,7 +148,7 @@ def _train(sweep: Sweep, device: str, records: int, task: Task) -> Run:
     frozen: dict[int, tuple[int, Tensor, Tensor]] = {}
 
     now = history[0]
-    _fill(now, sweep, stack, split)
+    _fill(now, sweep, stack, split, task)
     for k in range(e.steps + 1):
         gradient(now, *statistics.at(k))
         if k in slot:
@@ -152,6 +156,7 @@ def _train(sweep: Sweep, device: str, records: int, task: Task) -> Run:
             torch.linalg.vector_norm(gradient.Bt, dim=1, out=norms[1, slot[k]])
         if k == e.steps:
             break
+        gradient.precondition(now)
         if not longest * math.sqrt(float(torch.dot(gradient.flat, gradient.flat))) <= LONGEST_STEP:
             _freeze(k, now, gradient, sweep, stack, rules, frozen)
         after = history[slot[k + 1]] if k + 1 in slot else spare
@@ -199,11 +204,11 @@ def _per_element(
     return by_row.repeat_interleave(width).to(like.device)
 
 
-def _fill(state: Tensor, sweep: Sweep, stack: Stack, split: int) -> None:
+def _fill(state: Tensor, sweep: Sweep, stack: Stack, split: int, task: Task) -> None:
     start = torch.zeros(state.shape, dtype=torch.float64)
     A, Bt = start[:split].view(stack.total, -1), start[split:].view(stack.total, -1)
     for own, e in zip(stack.rows, sweep.experiments, strict=True):
-        a, b = initial_factors(e)
+        a, b = initial_factors(e, task)
         A[own], Bt[own] = torch.from_numpy(a), torch.from_numpy(b.T)
     state.copy_(start)
 

@@ -18,7 +18,8 @@ asked, picture = open_lesson(
     more=(CONTROLS["optimizer"], CONTROLS["lr"], CONTROLS["alpha"], CONTROLS["init"], CONTROLS["steps"]),
 )
 e = asked.experiment
-record = bottleneck(cached_train(Sweep((e,)), asked.device))
+run = cached_train(Sweep((e,)), asked.device)
+record = bottleneck(run)
 show_film(picture, film(record), takeaway(record))
 
 A, B, dW = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W")
@@ -39,4 +40,5 @@ update (reduced-rank regression on these samples).""",
     table(record),
     name="bottleneck",
     alt=takeaway(record),
+    run=run,
 )

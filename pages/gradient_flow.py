@@ -18,7 +18,8 @@ asked, picture = open_lesson(
 )
 e = asked.experiment
 sweep, every = Sweep((e,)), e.steps + 1
-record = gradient_flow(cached_train(sweep, asked.device, every), cached_check(sweep, asked.device, every))
+run = cached_train(sweep, asked.device, every)
+record = gradient_flow(run, cached_check(sweep, asked.device, every))
 show_film(picture, film(record), takeaway(record))
 
 A, B, G = tint("A", "A"), tint("B", "B"), tint("W", "G")
@@ -40,4 +41,5 @@ however small that is.""",
     table(record),
     name="gradient_flow",
     alt=takeaway(record),
+    run=run,
 )

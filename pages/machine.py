@@ -18,7 +18,8 @@ asked, picture = open_lesson(
     more=(*(CONTROLS[name] for name in ("convention", "alpha", "scaling_rule", "target_rank", "noise")),),
 )
 e = asked.experiment
-record = layer_flow(cached_train(Sweep((e,)), asked.device, e.steps + 1))
+run = cached_train(Sweep((e,)), asked.device, e.steps + 1)
+record = layer_flow(run)
 show_film(picture, film(record, convention=asked.options["convention"]), takeaway(record))
 
 W, A, B = tint("W", "W"), tint("A", "A"), tint("B", "B")
@@ -37,4 +38,5 @@ together {e.rank * (e.d_in + e.d_out)}. At the last step $\|g\|$ is
     table(record),
     name="machine",
     alt=takeaway(record),
+    run=run,
 )

@@ -31,7 +31,8 @@ asked, picture = open_lesson(
 )
 e = asked.experiment
 sweep = Sweep.over(replace(e, rank=1), rank=SWEPT, init_seed=range(5))
-record = rank_error(cached_train(sweep, asked.device, 2))
+run = cached_train(sweep, asked.device, 2)
+record = rank_error(run)
 log = asked.options["error_axis"] == "log"
 show_film(picture, film(record, log=log), takeaway(record))
 
@@ -56,4 +57,5 @@ $\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {number(float(record.weights_floor
     table(record),
     name="rank",
     alt=takeaway(record),
+    run=run,
 )

@@ -1,5 +1,6 @@
 """What every test may use: a small non-square experiment, whose prime sizes let no transpose hide."""
 
+import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas would take pages/bottleneck.py for a package
 import pytest
 
 from lora_viz.experiment import Experiment

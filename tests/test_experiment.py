@@ -29,7 +29,7 @@ def test_every_field_is_limited_or_a_choice() -> None:
         ({"rank": True}, "rank=True is not a whole number: allowed is 1 to 512."),
         ({"lr": float("nan")}, "lr=nan is out of range: allowed is 0 to 1e+06."),
         ({"lr": "0.1"}, "lr=0.1 is not a number: allowed is 0 to 1e+06."),
-        ({"optimizer": "lion"}, "optimizer=lion is unknown: allowed are sgd, adam, adamw."),
+        ({"optimizer": "lion"}, "optimizer=lion is unknown: allowed are sgd, adam, adamw, scaled_gd."),
         ({"batch": 257}, "batch=257 is not possible: there are 256 samples (0 means all of them)."),
     ],
 )

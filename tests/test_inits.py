@@ -68,13 +68,19 @@ def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
 
 
 @pytest.mark.parametrize("init", INITS)
+def test_the_scale_multiplies_both_factors(small: Experiment, init: str) -> None:
+    for one, three in zip(*(initial_factors(replace(small, init=init, init_scale=k)) for k in (1.0, 3.0)), strict=True):
+        np.testing.assert_array_equal(three, 3 * one)
+
+
+@pytest.mark.parametrize("init", INITS)
 @pytest.mark.parametrize("rank", [1, 2, 5])
 def test_shapes_zeros_and_what_is_computed_at_step_0(small: Experiment, init: str, rank: int) -> None:
     e = replace(small, init=init, rank=rank)
     a, b = initial_factors(e)
     assert (a.shape, b.shape, a.dtype, b.dtype) == ((rank, 7), (5, rank), float, float)
     zero = {"A_zero": "A", "A_zero_small": "A", "both_zero": "AB"}
-    starts_at_0 = {"B_zero", "gaussian", "variance_1_over_r", "kaiming_variance", "eva"}
+    starts_at_0 = {"B_zero", "gaussian", "variance_1_over_r", "kaiming_variance", "eva", "identity"}
     expected = zero.get(init, "B" if init in starts_at_0 else "")
     if init == "orthogonal" and rank == 1:
         expected = "B"
@@ -82,7 +88,7 @@ def test_shapes_zeros_and_what_is_computed_at_step_0(small: Experiment, init: st
     run = train(Sweep((replace(e, steps=0),)))
     pretrained = 0.5 * run.task.residual_energy
     if init in ("both_random", "both_random_small", "svd_of_answer"):
-        assert abs(run.loss[0, 0] - pretrained) > 1e-6
+        assert abs(run.loss[0, 0] - pretrained) > 1e-8
     else:
         assert run.loss[0, 0] == pytest.approx(pretrained, rel=1e-12)
         assert np.abs(run.delta_weight()[0]).max() < 1e-15

@@ -7,6 +7,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
+FILES = ("inspector", "two_adapters", "extract")  # files are shown, no experiment: tests/test_file_pages.py
+WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
+STILL = ("budget", "config_card", "cost", "literature", "transformer")  # computed from shapes or told: no run, no seed
+PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *STILL)]
+PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *FILES)]
 WORKED = ("follow", "mistake")  # numbers, no player
 MEASURED = ("minilm",)  # measured beforehand: nothing to ask, no seed to draw
 WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
@@ -18,6 +23,16 @@ FIRST = {
     "rank": ("target_rank", "noise", "spectrum", "condition", "task"),
     "gradient_flow": ("init", "optimizer", "warmup", "rank", "lr"),
     "merge": ("weights_dtype", "rank", "alpha"),
+    "rank_over_time": ("sees", "samples", "rank", "optimizer", "lr"),
+    "saddles": ("init", "spectrum", "target_rank", "rank", "lr"),
+    "balance": ("optimizer", "lr", "rank", "init"),
+    "wake_up": ("optimizer", "alpha", "lr", "rank", "warmup"),
+    "race": ("optimizer", "rank", "alpha", "target_rank", "condition"),
+    "conditioning": ("stretched", "target_rank", "rank"),
+    "overfit": ("noise", "spectrum"),
+    "energy_rule": ("noise", "spectrum", "condition", "target_rank", "task"),
+    "overlap": ("spectrum", "rank", "optimizer", "lr"),
+    "learns_forgets": ("noise", "samples"),
     "digits": ("change", "steps", "lr"),
     "many_adapters": ("second", "rank", "steps"),
     "requantised": ("weight_format", "rank", "steps"),
@@ -31,7 +46,15 @@ FIRST = {
     "autoencoder": ("centred", "rank", "lr"),
     "variants": ("task", "variant"),
     "quantised": ("weight_kind",),
+    "dora": ("task", "rank", "steps"),
     "adalora": ("budget", "spectrum", "steps"),
+    "init_race": ("init", "optimizer", "lr", "spectrum"),
+    "init_variance": ("sigma", "d_in", "condition"),
+    "init_alignment": ("init", "spectrum", "condition", "optimizer"),
+    "init_ab": ("optimizer", "condition", "spectrum", "steps"),
+    "scaling": ("optimizer", "init"),
+    "scaling_training": ("optimizer", "scaling_rule", "lr", "spectrum"),
+    "alpha": ("alpha", "optimizer", "rank", "lr"),
     "phase_map": ("plane", "optimizer", "steps", "init", "condition"),
 }
 
@@ -198,6 +221,22 @@ def test_a_map_is_read_at_the_cell_that_a_link_names() -> None:
     assert "is dead" in words(opened("phase_map", init="both_zero"))
 
 
+def test_starts_are_told_apart() -> None:
+    assert "Both random changed the loss before the first step" in words(opened("init_race"))
+    assert "LoRA-GA left the loss as it was" in words(opened("init_race", init="lora_ga"))
+    assert "not which factor is 0" in words(opened("init_ab", optimizer="sgd"))
+    assert "PiSSA has" in words(opened("init_alignment", init="pissa"))
+
+
+def test_scaling_depends_on_all_three() -> None:
+    assert "With SGD from Kaiming" in words(opened("scaling"))
+    assert "With Adam from N(0, 1/r)" in words(opened("scaling", optimizer="adam", init="variance_1_over_r"))
+    assert "worse" in words(opened("scaling_training"))
+    assert "does not appear here" in words(opened("scaling_training", optimizer="adam"))
+    assert "Adam's ε" in words(opened("alpha", optimizer="adam"))
+    assert "s is 1 already" in words(opened("alpha", alpha="4"))
+
+
 def test_the_still_figure_is_drawn_on_demand() -> None:
     at = opened("rank")
     assert not at.get("plotly_chart")
@@ -209,7 +248,7 @@ def test_the_entry_point_opens_the_machine() -> None:
     assert at.title[0].value == "What happens inside one LoRA layer?"
 
 
-@pytest.mark.parametrize("name", WORKED)
+@pytest.mark.parametrize("name", (*WORKED, *STILL))
 def test_a_worked_example_runs_alone(name: str) -> None:
     at = opened(name)
     assert at.title[0].value.endswith("?")

@@ -9,13 +9,19 @@ from lora_viz.experiment import Experiment, ExperimentError
 from lora_viz.tasks import TARGET_NORM, batches, make_task, target_spectrum
 
 
-@pytest.mark.parametrize("spectrum", ["flat", "power", "exponential"])
+@pytest.mark.parametrize("spectrum", ["flat", "power", "exponential", "geometric", "spike"])
 def test_target_has_the_spectrum_asked_for(small: Experiment, spectrum: str) -> None:
     e = replace(small, spectrum=spectrum, target_rank=4)
     sigma = np.linalg.svd(make_task(e).target_delta, compute_uv=False)
     np.testing.assert_allclose(sigma[:4], target_spectrum(e), rtol=1e-12)
     assert sigma[0] == pytest.approx(TARGET_NORM)
     assert sigma[4] < 1e-14
+
+
+def test_a_geometric_target_has_the_condition_asked_for(small: Experiment) -> None:
+    e = replace(small, spectrum="geometric", target_rank=4, target_condition=8.0)
+    np.testing.assert_allclose(target_spectrum(e), [4.0, 2.0, 1.0, 0.5], rtol=1e-14)
+    assert target_spectrum(replace(e, target_rank=1)).tolist() == [4.0]
 
 
 def test_full_rank_target(small: Experiment) -> None:

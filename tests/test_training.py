@@ -92,6 +92,68 @@ def test_step_for_step_with_peft_and_torch_optim(small: Experiment, change: dict
     assert loss[-1] < 0.9 * loss[0], "something was learnt"
 
 
+def scaled_gd(e: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Scaled GD in plain words: inverses of small matrices, on the samples."""
+    task, (a, b) = make_task(e), initial_factors(e)
+    delta, history = 1e-8 * np.eye(e.rank), [(a, b)]
+    for k in range(e.steps):
+        G = (e.scaling * b @ a @ task.inputs.T - task.residuals.T) @ task.inputs / e.samples
+        lr = e.lr * (min(1.0, k / e.warmup) if e.warmup else 1.0)
+        step_a = np.linalg.inv(b.T @ b + delta) @ (e.scaling * b.T @ G)
+        step_b = (e.scaling * G @ a.T) @ np.linalg.inv(a @ a.T + delta)
+        a, b = a - lr * step_a, b - lr * e.lr_ratio * step_b
+        history.append((a, b))
+    return np.stack([a for a, _ in history]), np.stack([b for _, b in history])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"condition": 1.0}, {"lr_ratio": 0.5, "warmup": 7}, {"init": "both_random"}, {"rank": 2}],
+    ids=lambda c: "-".join(map(str, c.values())) or "plain",
+)
+def test_scaled_gd_against_plain_inverses(small: Experiment, change: dict[str, object]) -> None:
+    e = replace(small, optimizer="scaled_gd", lr=0.1, alpha=float(small.rank), steps=40)
+    e = replace(e, **change)  # type: ignore[arg-type]
+    run, (a, b) = alone(e), scaled_gd(e)
+    np.testing.assert_allclose(run.A[0], a, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(run.B[0], b, rtol=1e-7, atol=1e-7)
+    assert run.loss[-1, 0] < 0.5 * run.loss[0, 0], "something was learnt"
+    check = autograd_check(run)
+    np.testing.assert_allclose(run.grad_A_norm[:, 0], check.autograd_A, atol=1e-12)  # the gradient, not the step
+
+
+def test_scaled_gd_in_a_stack_touches_nobody(small: Experiment) -> None:
+    scaled = [
+        replace(small, optimizer="scaled_gd", lr=lr, rank=r, alpha=float(r))
+        for r in (1, 2, 3, 2, 1)
+        for lr in (0.1, 0.3)
+    ]
+    others = [replace(small, rank=2), replace(small, rank=3, optimizer="sgd", lr=0.01)]
+    together = train(Sweep((*others, *scaled)), records=1000)
+    for i, e in enumerate((*others, *scaled)):
+        single = alone(e)
+        np.testing.assert_allclose(together.loss[:, i], single.loss[:, 0], rtol=1e-7)
+        np.testing.assert_allclose(together.A[i], single.A[0], atol=1e-7)
+    plain = train(Sweep(tuple(others)), records=1000)
+    np.testing.assert_allclose(together.loss[:, :2], plain.loss, rtol=1e-10)
+
+
+def test_the_identity_start_is_full_fine_tuning(small: Experiment) -> None:
+    e = replace(
+        small, d_in=5, d_out=7, rank=5, init="identity", frozen="A", alpha=1.0, scaling_rule="constant", steps=30
+    )
+    for optimizer, torchs in (("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)):
+        run, task = alone(replace(e, optimizer=optimizer)), make_task(e)
+        weight = torch.zeros(7, 5, dtype=torch.float64, requires_grad=True)
+        rule = torchs([weight], lr=e.lr)
+        for k in range(e.steps):
+            np.testing.assert_allclose(run.delta_weight()[k], weight.detach().numpy(), atol=1e-12)
+            rule.zero_grad()
+            wrong = torch.tensor(task.inputs) @ weight.T - torch.tensor(task.residuals)
+            (0.5 * (wrong**2).sum() / e.samples).backward()
+            rule.step()
+
+
 def mixed(small: Experiment) -> Sweep:
     """Every rule beside every other: ranks, seeds, inits, scalings, optimizers, learning rates."""
     return Sweep(
@@ -267,3 +329,9 @@ def test_every_device_gives_the_cpus_numbers(small: Experiment, device: str, bat
     np.testing.assert_allclose(there.loss, here.loss, rtol=1e-9)
     single = train(Sweep(tuple(replace(e, dtype="float32") for e in sweep.experiments)), device)
     np.testing.assert_allclose(single.loss, here.loss, rtol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"variant": "dora"}, {"init": "pissa"}])
+def test_a_preconditioned_step_is_for_plain_factors(small: Experiment, change: dict[str, str]) -> None:
+    with pytest.raises(ExperimentError, match="optimizer=scaled_gd is not possible with"):
+        train(Sweep((replace(small, optimizer="scaled_gd", **change),)))  # type: ignore[arg-type]

@@ -244,7 +244,8 @@ const field = {
 };
 
 function readCell(panel, values, i, j, regions) {
-  const n = panel.x_labels.length, region = regions ? `, ${panel.region_names[Math.round(regions[i * n + j])]}` : "";
+  const n = panel.x_labels.length, name = regions && panel.region_names[Math.round(regions[i * n + j])];
+  const region = name ? `, ${name}` : "";
   return `${panel.y_title} ${panel.y_labels[i]}, ${panel.x_title} ${panel.x_labels[j]}: ${format(values[i * n + j])}${region}`;
 }
 
@@ -268,7 +269,7 @@ function drawRegions(g, panel, regions, { m, n, left, top, width, height, cw, ch
       const deep = Math.min(run, 1 + 2 * Math.min(depth(of, region, i, j, 1, m), depth(of, region, i, j, -1, m)));
       if (run && (!best || deep > best.deep || (deep === best.deep && run > best.run))) best = { deep, run, i, j: j - (run - 1) / 2 };
     }
-    if (!best) return;
+    if (!best || !name) return; // a region without a name is an outline
     const [x, y] = at(best.i, best.j), wide = g.measureText(name).width;
     const cx = Math.max(left + wide / 2 + 5, Math.min(left + width - wide / 2 - 5, x + cw / 2));
     g.fillStyle = theme.paper; g.globalAlpha = 0.85; g.fillRect(cx - wide / 2 - 4, y + ch / 2 - f * 0.7, wide + 8, f * 1.4); g.globalAlpha = 1;

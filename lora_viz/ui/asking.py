@@ -172,11 +172,11 @@ def _initial(control: Control, default: Experiment) -> Any:
 
 def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
     initial = _initial(control, default)
-    if not control.options:
-        return st.text_input(control.label, initial, key=control.name, help=control.help, bind="query-params")
     own = _from_the_link(control, initial, notices)
     if control.name not in st.session_state:  # a link or scene may come while the widget of another one still stands
         st.session_state[control.name] = own[1] if own else initial
+    if not control.options:
+        return st.text_input(control.label, initial, key=control.name, help=control.help, bind="query-params")
     options = control.options if initial in control.options else tuple(sorted((*control.options, initial)))
     if own is not None and own[1] not in options:
         options = tuple(sorted((*options, own[1])))

@@ -10,9 +10,11 @@ import streamlit as st
 
 from lora_viz.allocation import allocate
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
 from lora_viz.reconstruction import reconstruction_task
-from lora_viz.run import Allocation, GradientCheck, MergeReport, Run
+from lora_viz.run import Allocation, FirstUpdates, GradientCheck, MergeReport, Run, StartSizes
+from lora_viz.start_sizes import start_sizes
 from lora_viz.training import autograd_check, train
 from lora_viz.views.phase_map import plane
 from lora_viz.views.quantised_base import QuantisedBase, quantised_base
@@ -21,8 +23,10 @@ __all__ = [
     "cached_allocation",
     "cached_autoencoder",
     "cached_check",
+    "cached_first_updates",
     "cached_merge",
     "cached_quantised",
+    "cached_start_sizes",
     "cached_train",
     "trained_plane",
 ]
@@ -72,6 +76,20 @@ def cached_quantised(e: Experiment, shown: str) -> QuantisedBase:
     """Eight weights of each kind in 4 bits."""
     with _GATE:
         return quantised_base(e, shown=shown)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def cached_first_updates(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...]) -> FirstUpdates:
+    """The first updates of this experiment at many ranks, from many starts."""
+    with _GATE:
+        return first_updates(e, ranks=ranks, inits=inits)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def cached_start_sizes(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, ...], sigma: float) -> StartSizes:
+    """The sizes of these starts at many ranks."""
+    with _GATE:
+        return start_sizes(e, ranks=ranks, inits=inits, sigma=sigma)
 
 
 _BANDS, _MAP_RECORDS = 6, 25

@@ -154,6 +154,13 @@ _ALL = (
         options=("lora", "rslora", "constant"),
         help="s is α/r for lora, α/√r for rslora (Kalajdzievski 2023), α for constant.",
     ),
+    Control(
+        name="sigma",
+        label="σ of both factors",
+        options=("0.02", "0.1", "0.5"),
+        help="Standard deviation of the entries of A and of B, where both are random.",
+        default="0.5",
+    ),
     Control(name="steps", label="Steps", options=(50, 100, 200, 300, 500, 1000), help="How long to train."),
     Control(
         name="weights_dtype",

@@ -13,11 +13,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
+from lora_viz.run import Run
 from lora_viz.ui.asking import Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
+from lora_viz.ui.take_home import offer_run
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 
@@ -124,8 +126,9 @@ def close_lesson(
     *,
     name: str,
     alt: str,
+    run: Run | None = None,
 ) -> None:
-    """The maths with the run's numbers, and on demand the still figure with its data. On a projector neither."""
+    """The maths with the run's numbers; on demand still figure, data, the run's adapters. On a projector none of it."""
     if st.session_state.get("presented") is not None:
         return
     st.subheader("The maths, with these numbers", anchor=False)
@@ -136,6 +139,8 @@ def close_lesson(
             theme = st.context.theme.type or "light"
             st.plotly_chart(figure(theme), key=f"plot_{name}", alt=alt, width="stretch", config={"scrollZoom": False})
             st.download_button("Data as CSV", _csv(table), f"{name}.csv", "text/csv", on_click="ignore")
+    if run is not None:
+        offer_run(run, name)
 
 
 def _csv(table: Mapping[str, np.ndarray]) -> str:

@@ -15,48 +15,87 @@ import plotly.graph_objects as go
 import pytest
 
 import lora_viz.views
+from lora_viz.adapters.compare import compare
+from lora_viz.adapters.extract import changes
+from lora_viz.adapters.opening import Opened, open_adapter, open_weights
+from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
+from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.allocation import allocate
+from lora_viz.counting import count_layer
 from lora_viz.digits import DigitsExperiment, PairExperiment
 from lora_viz.evidence import minilm_evidence
-from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
+from lora_viz.first_step import first_updates
+from lora_viz.inits import INITS
 from lora_viz.merging import merge_report
 from lora_viz.networks import adapt_digits
 from lora_viz.reconstruction import reconstruction_task
 from lora_viz.requantise import merge_quantised
 from lora_viz.run import Run
+from lora_viz.start_sizes import start_sizes
 from lora_viz.style import IDENTITY
 from lora_viz.together import adapt_pair
 from lora_viz.training import autograd_check, train
+from lora_viz.ui.controls import CONTROLS
 from lora_viz.variants import VARIANTS
 from lora_viz.views import (
+    adapter_pair,
+    adapter_report,
     adapters_together,
+    alpha_identity,
     autoencoder,
+    balance,
     bottleneck,
+    conditioning,
     denoise,
     digits_adapt,
+    energy_rule,
     few_numbers,
+    first_update,
+    fixed_rate,
     gauge,
     gradient_flow,
+    init_ab,
+    init_alignment,
+    init_race,
+    init_variance,
     layer_flow,
+    learns_forgets,
     low_rank_set,
     merge_check,
     minilm_spectrum,
+    overfit,
+    overlap,
     phase_map,
     quantised_base,
     quantised_merge,
+    race,
     rank_allocation,
+    rank_cost,
     rank_error,
+    rank_over_time,
+    row_parts,
+    saddles,
     shape_rank,
     storage,
     truncation,
     variant_race,
+    wake_up,
+    weight_change,
 )
 from lora_viz.worked import parse_matrix
 
-TABLES = ("find_mistake", "worked_steps")  # written out in numbers: nothing moves, nothing is plotted
+TABLES = (  # written out: nothing moves, nothing is plotted
+    "find_mistake",
+    "worked_steps",
+    "config_cards",
+    "transformer_block",
+    "literature_cards",
+)
+STILL = ("parameter_share", "memory_need")  # plotted, nothing moves
 NAMES = [module.name for module in pkgutil.iter_modules(lora_viz.views.__path__)]
-VIEWS = [importlib.import_module(f"lora_viz.views.{name}") for name in NAMES if name not in TABLES]
+VIEWS = [importlib.import_module(f"lora_viz.views.{name}") for name in NAMES if name not in (*TABLES, *STILL)]
 SHORT = {"ids": lambda module: module.__name__.rpartition(".")[2]}
 
 
@@ -77,6 +116,14 @@ def test_a_table_is_written_from_its_record(name: str) -> None:
     written = [found for found in vars(view) if found.endswith("_html") and found not in ("matrix_html", "start_html")]
     assert written
     for found in (*written, "takeaway"):
+        assert first_parameter(getattr(view, found)) is record
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_a_still_view_is_drawn_from_its_record(name: str) -> None:
+    view = importlib.import_module(f"lora_viz.views.{name}")
+    (record,) = records_of(view)
+    for found in (f"plot_{name}", "takeaway", "table"):
         assert first_parameter(getattr(view, found)) is record
 
 
@@ -130,6 +177,34 @@ def layer_film(**change: object) -> Film:
     return layer_flow.film(layer_flow.layer_flow(run))
 
 
+def rank_over_time_film(**change: object) -> Film:
+    runs = (train(Sweep.over(replace(ODD, samples=n, **change), init_seed=(0, 1)), records=11) for n in (1, 3, 53))  # type: ignore[arg-type]
+    return rank_over_time.film(rank_over_time.rank_over_time(runs, shown=1))
+
+
+def saddles_film(**change: object) -> Film:
+    starts = ("both_random_small", str(change.pop("init", "B_zero")))
+    e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
+    return saddles.film(saddles.saddles((run,), shown=starts[1]))
+
+
+def balance_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = (Sweep.over(replace(e, lr=e.lr / p, steps=p * e.steps), init_seed=(0, 1)) for p in (1, 2))
+    return balance.film(balance.balance(train(sweep, records=1000) for sweep in sweeps))
+
+
+def wake_up_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), alpha=(2.5, 5.0), init_seed=(0, 1)), records=1000)  # type: ignore[arg-type]
+    return wake_up.film(wake_up.wake_up((run,), shown=5.0))
+
+
+def cost_film(**_: object) -> Film:
+    counted = tuple(count_layer(7, 11, rank, device="meta") for rank in (1, 2, 5))
+    return rank_cost.film(rank_cost.rank_cost(counted))
+
+
 def autoencoder_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))
@@ -140,11 +215,77 @@ def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
     return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
 
 
+def alpha_film(**change: object) -> Film:
+    run = train(alpha_identity.identity_sweep(replace(ODD, **change), seeds=2), records=100)  # type: ignore[arg-type]
+    return alpha_identity.film(alpha_identity.alpha_identity(run))
+
+
+def first_update_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return first_update.film(first_update.first_update(first_updates(e, ranks=(1, 2, 7), inits=first_update.STARTS), e))
+
+
+def fixed_rate_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, **change)  # type: ignore[arg-type]
+    rules, rates = (train(make(e, seeds=2), records=9) for make in (fixed_rate.rule_sweep, fixed_rate.rate_sweep))
+    return fixed_rate.film(fixed_rate.fixed_rate(rules, rates))
+
+
+def init_race_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    return init_race.film(init_race.init_race(train(init_race.race_sweep(e, seeds=2), records=20), e.init))
+
+
+def init_variance_film(**change: object) -> Film:
+    sizes = start_sizes(replace(ODD, **change), ranks=(1, 2, 7), inits=init_variance.STARTS, sigma=0.5)  # type: ignore[arg-type]
+    return init_variance.film(init_variance.init_variance(sizes, ODD.d_in))
+
+
+def init_alignment_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    run = train(init_alignment.alignment_sweep(e, (1, 2, 7), seeds=2), records=2)
+    return init_alignment.film(init_alignment.init_alignment(run, e.init))
+
+
+def init_ab_film(**change: object) -> Film:
+    sweeps = init_ab.ab_sweeps(replace(ODD, **change), (5, 7), seeds=2)  # type: ignore[arg-type]
+    return init_ab.film(init_ab.init_ab(tuple(train(sweep, records=7) for sweep in sweeps)))
+
+
 def map_film(**change: object) -> Film:
     e = replace(ODD, **change)  # type: ignore[arg-type]
     x, y = phase_map.axes(e, "learning_rates", 5)
     runs = (train(phase_map.plane(e, "learning_rates", 5), records=17),)
     return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
+
+
+def adapter_file(run: Run) -> tuple[Opened, Report]:
+    """A run's last factors as an adapter file, one module an adapter, opened and measured."""
+    tensors = {
+        f"net.{i}.q.lora_{name}.weight": pack(factor[i][-1], "F32")
+        for i in range(len(run.sweep))
+        for name, factor in (("A", run.A), ("B", run.B))
+    }
+    opened = open_adapter("run", write_safetensors(tensors), b'{"lora_alpha": 5}')
+    return opened, inspect_adapter(opened)
+
+
+def adapter_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(1, 3, 5), init_seed=(0, 1)), records=2)  # type: ignore[arg-type]
+    opened, report = adapter_file(run)
+    noise = tuple(noise_floor(opened.weights, module) for module in report.modules)
+    return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
+
+
+def change_film(**change: object) -> Film:
+    run = train(Sweep((replace(ODD, **change),)), records=2)  # type: ignore[arg-type]
+    W, delta = run.task.base_weight, run.delta_weight()[-1]
+    delta = delta if delta.any() else delta + 1e-9  # a run that learnt nothing leaves no difference to look at
+    base, tuned = (
+        open_weights("w", write_safetensors({"a.weight": pack(m, "F64"), "b.weight": pack(2 * m[:3], "F64")}))
+        for m in (W, W + delta)
+    )
+    return weight_change.film(weight_change.weight_change(changes(("base", "tuned"), base, tuned)), rank=3)
 
 
 def changed_alone(change: dict[str, object]) -> dict[str, object]:
@@ -161,7 +302,7 @@ def minilm_film(**change: object) -> Film:
     return minilm_spectrum.film(minilm_spectrum.minilm_spectrum(minilm_evidence()))
 
 
-def pair_film(**change: object) -> Film:
+def together_film(**change: object) -> Film:
     e = PairExperiment(members=2, rank=2, **changed_alone(change))  # type: ignore[arg-type]
     return adapters_together.film(adapters_together.adapters_together(list(adapt_pair(e))[-1]))  # type: ignore[arg-type]
 
@@ -189,7 +330,60 @@ def quantised_film(**change: object) -> Film:
     return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
 
 
+def row_film(**change: object) -> Film:
+    run = train(row_parts.row_sweep(replace(ODD, **change)), records=17)  # type: ignore[arg-type]
+    return row_parts.film(row_parts.row_parts(run))
+
+
+def race_film(**change: object) -> Film:
+    e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
+    full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")
+    racers = [replace(x, lr=lr) for x in (full, replace(e, init="B_zero")) for lr in (e.lr / 2, e.lr)]
+    runs = (train(Sweep(tuple(replace(x, seed=s) for x in racers)), records=11) for s in (0, 1))
+    return race.film(race.race(runs))
+
+
+def conditioning_film(**change: object) -> Film:
+    e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
+    rules = ("sgd", "adam" if INITS[e.init].moves_base else "scaled_gd")  # scaled GD is the packed stack's
+    sweeps = [
+        Sweep.over(replace(e, target_condition=k), optimizer=rules, lr=(e.lr / 2, e.lr), init_seed=(0, 1))
+        for k in (1.0, 5.0)
+    ]
+    runs = (train(sweep, records=11) for sweep in sweeps)
+    return conditioning.film(conditioning.conditioning(runs))
+
+
+def overfit_film(**change: object) -> Film:
+    change.pop("init", None)
+    return overfit.film(overfit.overfit(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
+
+
+def learns_forgets_film(**change: object) -> Film:
+    change.pop("init", None)
+    return learns_forgets.film(learns_forgets.learns_forgets(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
+
+
+def energy_rule_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = (Sweep.over(e, rank=(1, 2, 4, 7)), Sweep((replace(e, steps=0, seed=9),)))
+    return energy_rule.film(energy_rule.energy_rule(train(sweep, records=2) for sweep in sweeps))
+
+
+def overlap_film(**change: object) -> Film:
+    run = train(Sweep.over(replace(ODD, **change), rank=(2, 5), init_seed=(0, 1)), records=7)  # type: ignore[arg-type]
+    return overlap.film(overlap.overlap((run,)))
+
+
+def adapter_pair_film(**change: object) -> Film:
+    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
+    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
+    "adapter_pair": adapter_pair_film,
+    "weight_change": change_film,
+    "adapter_report": adapter_film,
     "autoencoder": autoencoder_film,
     "shape_rank": matrix_film,
     "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),
@@ -204,13 +398,32 @@ FILMS: dict[str, Callable[..., Film]] = {
     "merge_check": merge_film,
     "phase_map": map_film,
     "layer_flow": layer_film,
+    "rank_cost": cost_film,
     "digits_adapt": digits_film,
     "minilm_spectrum": minilm_film,
-    "adapters_together": pair_film,
+    "adapters_together": together_film,
     "quantised_merge": requantised_film,
     "variant_race": variant_film,
+    "row_parts": row_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,
+    "alpha_identity": alpha_film,
+    "first_update": first_update_film,
+    "init_race": init_race_film,
+    "init_ab": init_ab_film,
+    "init_alignment": init_alignment_film,
+    "init_variance": init_variance_film,
+    "fixed_rate": fixed_rate_film,
+    "rank_over_time": rank_over_time_film,
+    "saddles": saddles_film,
+    "balance": balance_film,
+    "wake_up": wake_up_film,
+    "race": race_film,
+    "conditioning": conditioning_film,
+    "overfit": overfit_film,
+    "energy_rule": energy_rule_film,
+    "overlap": overlap_film,
+    "learns_forgets": learns_forgets_film,
 }
 
 
@@ -341,7 +554,7 @@ def header_of(film: Film) -> dict[str, object]:
     return dict(json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")], parse_constant=refuse))
 
 
-@pytest.mark.parametrize("init", CHOICES["init"])
+@pytest.mark.parametrize("init", CONTROLS["init"].options)
 @pytest.mark.parametrize("name", list(FILMS))
 def test_films_are_whole(name: str, init: str) -> None:
     film = FILMS[name](init=init)

@@ -1,0 +1,101 @@
+"""Where do the members of a zip archive lie? Only uncompressed ones are read, as torch.save and this app write them.
+
+Nothing is unpacked, so a small archive cannot become a large one.
+"""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+
+from lora_viz.adapters.stored import AdapterError, short
+
+__all__ = ["Members", "is_archive", "read_members"]
+
+Members = dict[str, tuple[int, int]]  # where each begins, and its size
+MEMBERS_MOST, DIRECTORY_MOST = 50_000, 8_000_000
+_END, _END64, _ENTRY, _LOCAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x01\x02", b"PK\x03\x04"
+
+
+def is_archive(buffer: memoryview) -> bool:
+    """Does it begin as a zip archive does?"""
+    return bytes(buffer[:4]) in (_LOCAL, _END)
+
+
+def read_members(buffer: memoryview) -> Members:
+    """Where each member's bytes lie, by name. Raises AdapterError for one that is cut, compressed or crooked."""
+    try:
+        count, size, offset = _directory(buffer)
+        if count > MEMBERS_MOST or size > DIRECTORY_MOST:
+            raise AdapterError(f"The archive lists {count:,} members: up to {MEMBERS_MOST:,} are read.")
+        if offset + size > len(buffer):
+            raise AdapterError("The archive is cut off: its directory is not all there.")
+        return _members(buffer, count, offset, offset + size)
+    except (struct.error, UnicodeDecodeError):
+        raise AdapterError("The archive is damaged: its directory cannot be read.") from None
+
+
+def _directory(buffer: memoryview) -> tuple[int, int, int]:
+    tail_start = max(0, len(buffer) - 22 - 65_535)
+    tail = bytes(buffer[tail_start:])
+    at = tail.rfind(_END)
+    if at < 0:
+        raise AdapterError("The archive is cut off: a zip archive or torch file ends with its directory.")
+    count, size, offset = struct.unpack_from("<HII", tail, at + 10)
+    if 0xFFFF in (count,) or 0xFFFFFFFF in (size, offset):
+        if at < 20:
+            raise AdapterError("The archive is damaged: its directory cannot be read.")
+        (at64,) = struct.unpack_from("<Q", tail, at - 12)
+        if bytes(buffer[at64 : at64 + 4]) != _END64:
+            raise AdapterError("The archive is damaged: its directory cannot be read.")
+        count, size, offset = struct.unpack_from("<QQQ", buffer, at64 + 32)
+    return count, size, offset
+
+
+def _members(buffer: memoryview, count: int, at: int, end: int) -> Members:
+    found: Members = {}
+    for _ in range(count):
+        if at + 46 > end or bytes(buffer[at : at + 4]) != _ENTRY:
+            raise AdapterError("The archive is damaged: its directory cannot be read.")
+        flags, method = struct.unpack_from("<HH", buffer, at + 8)
+        packed, size, name_length, extra_length, comment_length = struct.unpack_from("<IIHHH", buffer, at + 20)
+        (local,) = struct.unpack_from("<I", buffer, at + 42)
+        name = bytes(buffer[at + 46 : at + 46 + name_length]).decode()
+        extra = bytes(buffer[at + 46 + name_length : at + 46 + name_length + extra_length])
+        size, packed, local = _wide(extra, size, packed, local)
+        at += 46 + name_length + extra_length + comment_length
+        if name.endswith("/"):
+            continue
+        if method or flags & 1 or packed != size:
+            raise AdapterError(
+                f"The archive's member {short(name)} is compressed or encrypted: unpack the archive and give the "
+                "adapter file itself."
+            )
+        if bytes(buffer[local : local + 4]) != _LOCAL:
+            raise AdapterError(f"The archive is damaged: its member {short(name)} is not where it should be.")
+        local_name, local_extra = struct.unpack_from("<HH", buffer, local + 26)
+        start = local + 30 + local_name + local_extra
+        if start + size > len(buffer):
+            raise AdapterError(f"The archive is cut off: its member {short(name)} is not all there.")
+        if name in found:
+            raise AdapterError(f"The archive names {short(name)} twice.")
+        found[name] = start, size
+    taken = sorted((start, size, name) for name, (start, size) in found.items())
+    for (start, size, one), (after, _, other) in pairwise(taken):
+        if after < start + size:
+            raise AdapterError(f"The archive's members {short(one)} and {short(other)} overlap.")
+    return found
+
+
+def _wide(extra: bytes, size: int, packed: int, local: int) -> tuple[int, int, int]:
+    """Sizes of a member as zip64 writes them: those that do not fit stand in an extra field, in this order."""
+    at = 0
+    while at + 4 <= len(extra):
+        tag, length = struct.unpack_from("<HH", extra, at)
+        if tag == 1:
+            values = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
+            size, packed, local = (
+                next(values, value) if value == 0xFFFFFFFF else value for value in (size, packed, local)
+            )
+        at += 4 + length
+    return size, packed, local

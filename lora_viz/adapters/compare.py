@@ -1,0 +1,104 @@
+"""Do two adapters work in the same directions, and what would their sum be? From both pairs of factors alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from lora_viz.adapters.keys import Place
+from lora_viz.adapters.opening import Opened
+from lora_viz.adapters.report import Module, Report, read_factors
+from lora_viz.adapters.shrink import svd_of_product
+from lora_viz.adapters.stored import AdapterError
+from lora_viz.spectra import Ranks, ranks
+
+__all__ = ["Comparison", "Meeting", "compare"]
+
+
+class Meeting(NamedTuple):
+    """One module in both adapters.
+
+    ``overlap_in`` is the mean cos² of the principal angles between the input directions (top right singular vectors)
+    that carry 90 % of each update's energy, i of one and j of the other: φ of Hu et al. (2021), eq. 4; two subspaces
+    drawn at random give ``chance_in`` = max(i, j)/d_in. ``overlap_out`` is the same of the output directions.
+    ``cosine`` is ⟨ΔW₁, ΔW₂⟩/‖ΔW₁‖‖ΔW₂‖, ``sigma`` (3, k) the spectra of ΔW₁, ΔW₂ and ΔW₁ + ΔW₂.
+    """
+
+    path: str
+    place: Place
+    rank: tuple[int, int]
+    kept: tuple[int, int]
+    overlap_in: float
+    overlap_out: float
+    chance_in: float
+    chance_out: float
+    cosine: float
+    sigma: Float[np.ndarray, "3 k"]
+    kinds: tuple[Ranks, Ranks, Ranks]
+    norm: tuple[float, float, float]
+
+
+class Comparison(NamedTuple):
+    """Two adapters, module by module; ``only`` counts the modules that one of them has alone or in another shape."""
+
+    names: tuple[str, str]
+    modules: tuple[Meeting, ...]
+    only: tuple[int, int]
+
+
+def compare(first: tuple[Opened, Report], second: tuple[Opened, Report]) -> Comparison:
+    """Every module that both adapters have, at the scale each file gives. Raises AdapterError if there is none."""
+    others = {(m.path, m.d_out, m.d_in): m for m in second[1].modules}
+    both = [(m, others[m.path, m.d_out, m.d_in]) for m in first[1].modules if (m.path, m.d_out, m.d_in) in others]
+    whole = [(m, n) for m, n in both if not m.not_finite and not n.not_finite and " (part" not in m.path]
+    if not whole:
+        raise AdapterError(
+            f"{first[1].name} and {second[1].name} have no module in common: they are for different models."
+        )
+    return Comparison(
+        names=(first[1].name, second[1].name),
+        modules=tuple(_meet(first[0], m, second[0], n) for m, n in whole),
+        only=(len(first[1].modules) - len(whole), len(second[1].modules) - len(whole)),
+    )
+
+
+def _meet(one: Opened, m: Module, other: Opened, n: Module) -> Meeting:
+    factors = []
+    for opened, module in ((one, m), (other, n)):
+        ((_, A, B),) = read_factors(opened.weights, module.pair)
+        s = 1.0 if module.scaling is None else module.scaling
+        factors.append((A.astype(np.float64), s * B.astype(np.float64)))
+    (A1, B1), (A2, B2) = factors
+    (u1, s1, v1), (u2, s2, v2) = (svd_of_product(A, B) for A, B in factors)
+    i, j = m.needs[0], n.needs[0]
+    s3 = svd_of_product(np.vstack([A1, A2]), np.hstack([B1, B2]))[1]
+    spectra = np.zeros((3, max(len(s1), len(s2), len(s3))))
+    for row, found in zip(spectra, (s1, s2, s3), strict=True):
+        row[: len(found)] = found
+    sizes = float(np.linalg.norm(s1)), float(np.linalg.norm(s2)), float(np.linalg.norm(s3))
+    inner = float(np.sum((B1.T @ B2) * (A1 @ A2.T)))
+    return Meeting(
+        path=m.path,
+        place=m.place,
+        rank=(m.rank, n.rank),
+        kept=(i, j),
+        overlap_in=_phi(v1[:i].T, v2[:j].T),
+        overlap_out=_phi(u1[:, :i], u2[:, :j]),
+        chance_in=max(i, j) / m.d_in,
+        chance_out=max(i, j) / m.d_out,
+        cosine=inner / (sizes[0] * sizes[1]) if min(sizes[:2]) > 0 else float("nan"),
+        sigma=spectra,
+        kinds=(
+            ranks(spectra[0], bound=m.rank),
+            ranks(spectra[1], bound=n.rank),
+            ranks(spectra[2], bound=m.rank + n.rank),
+        ),
+        norm=sizes,
+    )
+
+
+def _phi(left: Float[np.ndarray, "d i"], right: Float[np.ndarray, "d j"]) -> float:
+    fewer = min(left.shape[1], right.shape[1])
+    return float(np.sum((left.T @ right) ** 2) / fewer) if fewer else float("nan")

@@ -1,0 +1,105 @@
+"""What was given? A safetensors file, a torch file, or a stored PEFT folder, told by its content."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import NamedTuple
+
+from lora_viz.adapters.archive import is_archive, read_members
+from lora_viz.adapters.config import Config, parse_config
+from lora_viz.adapters.safetensors_file import read_safetensors
+from lora_viz.adapters.stored import AdapterError, Weights, short
+from lora_viz.adapters.torch_file import is_torch_archive, read_torch
+
+__all__ = ["BYTES_MOST", "Opened", "map_file", "open_adapter", "open_weights"]
+
+BYTES_MOST = 2_000_000_000
+_STARTS = {
+    b"GGUF": "a GGUF file",
+    b"\x1f\x8b": "gzip-compressed",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"%PDF": "a PDF document",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy array",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"<": "a web page",
+    b"version https://git-lfs": "a Git LFS pointer, not the file it points to",
+}
+
+
+class Opened(NamedTuple):
+    """An adapter's tensors under the name it was given, and the configuration that came with it."""
+
+    name: str
+    weights: Weights
+    config: Config | None
+
+
+def open_adapter(name: str, data: bytes | memoryview, config: bytes | None = None) -> Opened:
+    """The tensors of an adapter file in memory, and its adapter_config.json where there is one. Raises AdapterError.
+
+    Nothing of the file is executed or unpacked, and no tensor is read yet.
+    """
+    buffer = memoryview(data)
+    own = parse_config(config) if config is not None else None
+    if len(buffer) > 8 and is_archive(buffer):
+        members = read_members(buffer)
+        if not is_torch_archive(members):
+            folder = next((m for m in sorted(members, key=len) if m.endswith("adapter_model.safetensors")), None)
+            if folder is None:
+                raise AdapterError(
+                    f"{short(name)} is a zip archive without an adapter: allowed are safetensors files, files of "
+                    "torch.save, and a PEFT folder stored uncompressed."
+                )
+            start, size = members[folder]
+            at = members.get(folder.replace("adapter_model.safetensors", "adapter_config.json"))
+            if own is None and at is not None:
+                own = parse_config(bytes(buffer[at[0] : at[0] + min(at[1], 2_000_000)]))
+            return Opened(name, read_safetensors(buffer[start : start + size]), own)
+    return Opened(name, open_weights(name, buffer), own)
+
+
+def open_weights(name: str, data: bytes | memoryview) -> Weights:
+    """The tensors of a safetensors file or a file of torch.save. Raises AdapterError."""
+    buffer = memoryview(data)
+    if not len(buffer):
+        raise AdapterError(f"{short(name)} is empty: 0 bytes.")
+    if len(buffer) > BYTES_MOST:
+        raise AdapterError(f"{short(name)} has {len(buffer):,} bytes: up to {BYTES_MOST:,} are read.")
+    start = bytes(buffer[:24])
+    if len(buffer) > 8 and is_archive(buffer):
+        members = read_members(buffer)
+        if not is_torch_archive(members):
+            raise AdapterError(f"{short(name)} is a zip archive: unpack it and give the weights file itself.")
+        return read_torch(buffer, members)
+    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and start[8:9] != b"{":
+        raise AdapterError(
+            f"{short(name)} is a bare pickle, which can run foreign code and is not opened: save it as safetensors."
+        )
+    for begins, what in _STARTS.items():
+        if start.startswith(begins) and start[8:9] != b"{":
+            raise AdapterError(
+                f"{short(name)} is {what}: allowed are safetensors files and files of torch.save (.bin, .pt)."
+            )
+    return read_safetensors(buffer)
+
+
+def map_file(path: str, folder: Path) -> memoryview:
+    """A file under ``folder``, mapped and not read: it costs no memory before a tensor is. Raises AdapterError."""
+    try:
+        found = (folder / path).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        raise AdapterError(f"{short(path)} is not a file under {folder}.") from None
+    if not found.is_file() or not found.is_relative_to(folder.resolve()):
+        raise AdapterError(f"{short(path)} is not a file under {folder}.")
+    size = found.stat().st_size
+    if not size:
+        raise AdapterError(f"{short(path)} is empty: 0 bytes.")
+    try:
+        with found.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError:
+        raise AdapterError(f"{short(path)} cannot be read.") from None

@@ -1,0 +1,99 @@
+"""What does a safetensors file hold? Its header is read with every claim checked; the numbers stay where they lie."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
+
+__all__ = ["HEADER_MOST", "parse_json", "read_safetensors"]
+
+HEADER_MOST = 8_000_000  # a large adapter with its training log has 1 MB
+
+
+def read_safetensors(buffer: memoryview) -> Weights:
+    """The tensors of a safetensors file: 8 bytes of header length, the header as JSON, then the numbers.
+
+    Raises AdapterError where the header is cut, too long, not JSON, or claims bytes that are not there or not its own.
+    """
+    if len(buffer) < 8:
+        raise AdapterError(f"The file has {len(buffer)} bytes: a safetensors file has at least 8.")
+    length = int.from_bytes(buffer[:8], "little")
+    if length > HEADER_MOST:
+        raise AdapterError(
+            f"As a safetensors file it would have a header of {length:,} bytes: up to {HEADER_MOST:,} are read."
+        )
+    if 8 + length > len(buffer):
+        raise AdapterError(f"The file is cut off: its header has {length:,} bytes, the whole file {len(buffer):,}.")
+    header = parse_json(bytes(buffer[8 : 8 + length]), "The file's header")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise AdapterError("The file's __metadata__ is not a table of texts.")
+    check_names(header)
+    entries = {name: _entry(name, given, 8 + length, len(buffer)) for name, given in header.items()}
+    _apart(entries)
+    return Weights("safetensors", buffer, entries, metadata)
+
+
+def _entry(name: str, given: Any, base: int, end: int) -> Stored:
+    if not isinstance(given, dict):
+        raise AdapterError(f"The header's entry {short(name)} is not a table.")
+    dtype: Any = given.get("dtype")
+    shape: Any = given.get("shape")
+    offsets: Any = given.get("data_offsets")
+    if not isinstance(dtype, str) or not _whole(shape) or not _whole(offsets) or len(offsets) != 2:
+        raise AdapterError(f"The header's entry {short(name)} lacks a dtype, a shape or two data_offsets.")
+    if len(shape) > 8:
+        raise AdapterError(f"{short(name)} has {len(shape)} dimensions: up to 8 are read.")
+    start, stop = offsets
+    if not start <= stop <= end - base:
+        raise AdapterError(
+            f"The file is cut off: {short(name)} should end at byte {_size(base + stop)}, the file ends at {end:,}."
+        )
+    if dtype not in SIZES:
+        return Stored(short(dtype, 12), (stop - start,), base + start)
+    if math.prod(shape) * SIZES[dtype] != stop - start:
+        raise AdapterError(
+            f"{short(name)} with shape {short(shape)} in {dtype} needs {_size(math.prod(shape) * SIZES[dtype])} bytes: "
+            f"the header gives it {stop - start:,}."
+        )
+    return Stored(dtype, tuple(shape), base + start)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**48 for n in value)
+
+
+def _size(count: int) -> str:
+    return f"{count:,}" if count < 1e15 else "more than 10¹⁵"
+
+
+def _apart(entries: dict[str, Stored]) -> None:
+    """Bytes that served two tensors would let a small file ask for the work of a large one."""
+    end, before = 0, ""
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
+        if entry.start < end:
+            raise AdapterError(f"{short(name)} overlaps {short(before)}: every tensor has bytes of its own.")
+        end, before = entry.start + entry.numel * SIZES.get(entry.dtype, 1), name
+
+
+def parse_json(text: bytes, what: str) -> dict[str, Any]:
+    """A JSON table in which no name comes twice. Raises AdapterError in the words of ``what``."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            raise AdapterError(f"{what} names something twice.")
+        return table
+
+    try:
+        found = json.loads(text, object_pairs_hook=once)
+    except AdapterError:
+        raise
+    except (ValueError, RecursionError):
+        raise AdapterError(f"{what} is not JSON: the file is damaged, or of another kind.") from None
+    if not isinstance(found, dict):
+        raise AdapterError(f"{what} is not a JSON table.")
+    return found

@@ -1,0 +1,189 @@
+"""Which rank would each module have needed? The smallest that keeps its energy, and the adapter cut to those ranks.
+
+Cutting the SVD of ΔW is the best that a rank can do for the weights (Eckart & Young 1936); whether the network's
+answers stay the same is another question, which only its data can answer.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lora_viz.adapters.keys import Pair
+from lora_viz.adapters.opening import Opened
+from lora_viz.adapters.report import LEVELS, Module, Report, difference_norm, read_factors
+from lora_viz.adapters.stored import SIZES, AdapterError, short
+from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder, unpack, write_safetensors
+
+__all__ = ["Plan", "Shrunk", "advised_ranks", "cut_name", "plan", "shrink", "svd_of_product"]
+
+
+class Shrunk(NamedTuple):
+    """A cut adapter, ready to be saved. ``error`` is ‖ΔW − ΔW′‖/‖ΔW‖ of each module, rounding included; ``whole`` is
+    the same over all modules together. Both are measured on the factors as they are written.
+    """
+
+    data: bytes
+    file_name: str
+    ranks: Int[np.ndarray, "M"]
+    error: Float[np.ndarray, "M"]
+    whole: float
+    size: tuple[int, int]
+
+
+class Plan(NamedTuple):
+    """What a cut would do, from the spectra alone: ranks, parameters before and after, ‖ΔW − ΔW′‖/‖ΔW‖ of each module
+    and of all together before rounding.
+    """
+
+    ranks: tuple[int, ...]
+    parameters: tuple[int, int]
+    error: Float[np.ndarray, "M"]
+    whole: float
+    note: str
+
+
+def advised_ranks(report: Report, level: float) -> tuple[int, ...]:
+    """The smallest rank of each module that keeps this share of Σσ²: 0.9, 0.95 or 0.99. At least 1, PEFT's least."""
+    at = LEVELS.index(level)
+    return tuple(
+        module.rank if module.not_finite or " (part" in module.path else max(1, module.needs[at])
+        for module in report.modules
+    )
+
+
+def plan(opened: Opened, report: Report, level: float) -> Plan:
+    """What cutting to the ranks advised at this level would do. Raises AdapterError where it is not possible."""
+    config = opened.config
+    if config is not None and config.moves_base:
+        raise AdapterError(
+            f"An adapter started as {short(config.init, 20)} cannot be cut: its base weight was moved by its own first "
+            "factors."
+        )
+    if any(" (part" in module.path for module in report.modules):
+        raise AdapterError("loralib's fused layers cannot be cut: their updates share one pair of tensors.")
+    ranks = advised_ranks(report, level)
+    lost = np.array(
+        [
+            0.0 if m.not_finite else float(np.sum(np.square(m.sigma[r:])))
+            for m, r in zip(report.modules, ranks, strict=True)
+        ]
+    )
+    kept = np.array([0.0 if m.not_finite else m.norm_delta**2 for m in report.modules])
+    unscaled = any(module.scaling is None for module in report.modules)
+    return Plan(
+        ranks=ranks,
+        parameters=(
+            sum(m.parameters for m in report.modules),
+            sum(r * (m.d_in + m.d_out) for m, r in zip(report.modules, ranks, strict=True)),
+        ),
+        error=np.sqrt(np.divide(lost, kept, out=np.zeros(len(kept)), where=kept > 0)),
+        whole=float(np.sqrt(lost.sum() / kept.sum())) if kept.any() else 0.0,
+        note="The scale is not in the file, so B·A is written as it is, with s = 1: multiply lora_alpha by your s."
+        if unscaled
+        else "",
+    )
+
+
+def shrink(opened: Opened, report: Report, level: float) -> Shrunk:
+    """Cut every module to the rank advised at this level and write the adapter again, in its own number formats.
+
+    PEFT and loralib files become a PEFT folder with s = 1 (the scale is folded into the factors); the others keep
+    their own names. Modules that are not finite stay as they are. Raises AdapterError as ``plan`` does: an adapter on a
+    moved base weight subtracts something that would change with its rank.
+    """
+    config = opened.config
+    planned = plan(opened, report, level)
+    ranks = planned.ranks
+    tensors: dict[str, Packed] = {}
+    error = np.zeros(len(report.modules))
+    lost = kept = 0.0
+    for i, (module, rank) in enumerate(zip(report.modules, ranks, strict=True)):
+        left, right, away = _cut(opened, module, rank)
+        error[i] = away / module.norm_delta if module.norm_delta > 0 else 0.0
+        if not module.not_finite:
+            lost, kept = lost + away**2, kept + module.norm_delta**2
+        tensors |= {_written(module.pair, "A"): right, _written(module.pair, "B"): left}
+        if module.pair.alpha is not None:
+            tensors[module.pair.alpha] = pack(np.array(float(rank)), opened.weights.entries[module.pair.alpha].dtype)
+        if module.pair.magnitude is not None:
+            tensors[module.pair.magnitude] = _copied(opened, module.pair.magnitude)
+    as_peft = all(_is_peft(module.pair) for module in report.modules)
+    for other in report.others:
+        if other.dtype in SIZES:
+            prefix = PREFIX if as_peft and not other.name.startswith(PREFIX) else ""
+            tensors[prefix + other.name] = _copied(opened, other.name)
+    if as_peft:
+        saved = {n.removeprefix(PREFIX).rpartition(".")[0] for n in tensors if ".lora_" not in n}
+        usual = {"modules_to_save": sorted(saved)} if saved and config is None else {}
+        given = {**usual, **({} if config is None else config.raw), "use_rslora": False, "inference_mode": True}
+        given.pop("init_lora_weights", None)
+        by_path = {module.path: rank for module, rank in zip(report.modules, ranks, strict=True)}
+        data = peft_folder(peft_config(by_path, given=given), tensors, {})
+    else:
+        data = write_safetensors(tensors, opened.weights.metadata)
+    return Shrunk(
+        data=data,
+        file_name=cut_name(report, level),
+        ranks=np.array(ranks),
+        error=error,
+        whole=float(np.sqrt(lost / kept)) if kept else 0.0,
+        size=(report.size, len(data)),
+    )
+
+
+def cut_name(report: Report, level: float) -> str:
+    """What the file of a cut adapter is called, and so of which kind it is."""
+    as_peft = all(_is_peft(module.pair) for module in report.modules)
+    return f"adapter_{100 * level:.0f}.{'zip' if as_peft else 'safetensors'}"
+
+
+def _is_peft(pair: Pair) -> bool:
+    return pair.scheme == "loralib" or (pair.scheme == "PEFT" and pair.A.startswith(PREFIX))
+
+
+def _written(pair: Pair, which: str) -> str:
+    name: str = getattr(pair, which)
+    return f"{PREFIX}{pair.path}.lora_{which}.weight" if pair.scheme == "loralib" else name
+
+
+def _copied(opened: Opened, name: str) -> Packed:
+    entry = opened.weights.entries[name]
+    return entry.dtype, entry.shape, opened.weights.raw_bytes(name)
+
+
+def svd_of_product(
+    A: Float[np.ndarray, "r d_in"], B: Float[np.ndarray, "d_out r"]
+) -> tuple[Float[np.ndarray, "d_out k"], Float[np.ndarray, "k"], Float[np.ndarray, "k d_in"]]:
+    """U, σ and Vᵀ of B·A, without forming it: QR of both factors, SVD of the small product of what is left."""
+    left, small_left = np.linalg.qr(B.astype(np.float64))
+    right, small_right = np.linalg.qr(A.T.astype(np.float64))
+    u, sigma, vt = np.linalg.svd(small_left @ small_right.T)
+    k = len(sigma)
+    return left @ u[:, :k], sigma, vt[:k] @ right.T
+
+
+def _cut(opened: Opened, module: Module, rank: int) -> tuple[Packed, Packed, float]:
+    """B′ and A′ of this rank as they are written, s folded in, and ‖s·B A − B′A′‖_F."""
+    pair = module.pair
+    shapes = [list(opened.weights.entries[name].shape) for name in (pair.B, pair.A)]
+    dtypes = [opened.weights.entries[name].dtype for name in (pair.B, pair.A)]
+    s = 1.0 if module.scaling is None else module.scaling
+    ((_, A, B),) = read_factors(opened.weights, pair)
+    if module.not_finite:
+        new_B, new_A = s * B.astype(np.float64), A
+    else:
+        u, sigma, vt = svd_of_product(A, B)
+        root = np.sqrt(sigma[:rank] * abs(s))
+        new_B, new_A = np.sign(s or 1.0) * u[:, :rank] * root, root[:, None] * vt[:rank]
+    shapes[0][1], shapes[1][0] = new_B.shape[1], len(new_A)
+    left, right = (
+        pack(np.asarray(m).reshape(shape), dtype)
+        for m, shape, dtype in zip((new_B, new_A), shapes, dtypes, strict=True)
+    )
+    if module.not_finite:
+        return left, right, 0.0
+    B2, A2 = unpack(left).reshape(len(B), -1), unpack(right).reshape(-1, A.shape[1])
+    return left, right, difference_norm(A, s * B.astype(np.float64), A2, B2)

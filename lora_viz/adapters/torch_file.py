@@ -1,0 +1,215 @@
+"""What does a file of torch.save hold? Its pickle is read as a list of words and never run.
+
+torch.load(weights_only=True) runs a restricted pickle machine, which is safe from foreign code but not from foreign
+sizes: 200 bytes may ask it for a bytearray of any length, or for 10¹² rows of one number. Here every size is held
+against the file's own, and nothing but tables, numbers and tensors is understood.
+"""
+
+from __future__ import annotations
+
+import math
+import pickletools
+from typing import Any, NamedTuple
+
+from lora_viz.adapters.archive import Members
+from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
+
+__all__ = ["is_torch_archive", "read_torch"]
+
+PICKLE_MOST, WORDS_MOST = 2_000_000, 250_000
+_STORAGES = {
+    "torch DoubleStorage": "F64", "torch FloatStorage": "F32", "torch HalfStorage": "F16",
+    "torch BFloat16Storage": "BF16", "torch LongStorage": "I64", "torch IntStorage": "I32",
+    "torch ShortStorage": "I16", "torch CharStorage": "I8", "torch ByteStorage": "U8", "torch BoolStorage": "BOOL",
+}  # fmt: skip
+_CUT = "The torch file is damaged: its list of tensors cannot be read."
+
+
+class _Global(NamedTuple):
+    """A name that the pickle asks for; it stays a name."""
+
+    name: str
+
+
+class _Storage(NamedTuple):
+    dtype: str
+    start: int
+    length: int
+
+
+class _Mark:
+    """Where a run of values begins on the pickle machine's stack."""
+
+
+def is_torch_archive(members: Members) -> bool:
+    """Does the archive have what torch.save writes?"""
+    return any(name.endswith("/data.pkl") for name in members)
+
+
+def read_torch(buffer: memoryview, members: Members) -> Weights:
+    """The tensors of a state dict saved by torch.save (torch ≥ 1.6). Raises AdapterError for whatever is more."""
+    name = next(name for name in members if name.endswith("/data.pkl"))
+    start, size = members[name]
+    if size > PICKLE_MOST:
+        raise AdapterError(f"The torch file's list of tensors has {size:,} bytes: up to {PICKLE_MOST:,} are read.")
+    at, length = members.get(name.removesuffix("data.pkl") + "byteorder", (0, 0))
+    if bytes(buffer[at : at + length]) not in (b"", b"little"):
+        raise AdapterError("The torch file has its bytes in big-endian order: save it on an ordinary machine.")
+    folder = name.removesuffix("data.pkl") + "data/"
+    places = {key.removeprefix(folder): place for key, place in members.items()}
+    try:
+        found = _understand(bytes(buffer[start : start + size]), places)
+    except AdapterError:
+        raise
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError):
+        raise AdapterError(_CUT) from None
+    entries = _named(found)
+    if sum(e.numel * SIZES[e.dtype] for e in entries.values()) > 4 * len(buffer):
+        raise AdapterError("The torch file's tensors share their bytes many times over: it is not read.")
+    return Weights("torch", buffer, entries, {})
+
+
+def _named(found: Any) -> dict[str, Stored]:
+    if not isinstance(found, dict):
+        raise AdapterError("The torch file does not hold names with tensors: save the adapter's state dict.")
+    for _ in range(2):  # {"state_dict": {…}} and the like
+        if any(isinstance(value, Stored) for value in found.values()):
+            break
+        found = next((value for value in found.values() if isinstance(value, dict) and value), {})
+    entries = {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Stored)}
+    check_names(entries)
+    if not entries:
+        raise AdapterError("The torch file holds no named tensors: save the adapter's state dict.")
+    return entries
+
+
+def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    for words, (op, arg, _) in enumerate(pickletools.genops(data)):
+        if words > WORDS_MOST:
+            raise AdapterError("The torch file's list of tensors is too long: it is not read.")
+        match op.name:
+            case "PROTO" | "FRAME":
+                pass
+            case "MARK":
+                stack.append(_Mark)
+            case "EMPTY_DICT":
+                stack.append({})
+            case "EMPTY_LIST":
+                stack.append([])
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[op.name])
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE" | "SHORT_BINUNICODE":
+                stack.append(arg)
+            case "GLOBAL":
+                stack.append(_Global(str(arg)))
+            case "BINPUT" | "LONG_BINPUT":
+                memo[int(arg)] = stack[-1]  # type: ignore[arg-type]
+            case "MEMOIZE":
+                memo[len(memo)] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[int(arg)])  # type: ignore[arg-type]
+            case "TUPLE":
+                stack.append(tuple(_since_mark(stack)))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                few = tuple(_pop(stack) for _ in range(int(op.name[-1])))
+                stack.append(few[::-1])
+            case "SETITEM":
+                value, key = _pop(stack), _pop(stack)
+                _set(_table(stack), (key, value))
+            case "SETITEMS":
+                values = _since_mark(stack)
+                _set(_table(stack), *zip(values[::2], values[1::2], strict=True))
+            case "APPEND":
+                value = _pop(stack)
+                _list(stack).append(value)
+            case "APPENDS":
+                values = _since_mark(stack)
+                _list(stack).extend(values)
+            case "BINPERSID":
+                stack.append(_storage(_pop(stack), places))
+            case "REDUCE":
+                given, wanted = _pop(stack), _pop(stack)
+                stack.append(_call(wanted, given))
+            case "BUILD":  # a state dict's own _metadata: versions of layers, not needed
+                _pop(stack)
+                _table(stack)
+            case "STOP":
+                return _pop(stack)
+            case _:
+                raise AdapterError(f"The torch file's pickle uses {op.name}, which a table of tensors does not need.")
+    raise AdapterError(_CUT)
+
+
+def _pop(stack: list[Any]) -> Any:
+    value = stack.pop()
+    if value is _Mark:
+        raise AdapterError(_CUT)
+    return value
+
+
+def _since_mark(stack: list[Any]) -> list[Any]:
+    values: list[Any] = []
+    while (value := stack.pop()) is not _Mark:
+        values.append(value)
+    return values[::-1]
+
+
+def _table(stack: list[Any]) -> dict[Any, Any]:
+    if not isinstance(stack[-1], dict):
+        raise AdapterError(_CUT)
+    return stack[-1]
+
+
+def _set(table: dict[Any, Any], *items: tuple[Any, Any]) -> None:
+    """Only texts and numbers are keys: hashing a tuple nested half a million deep breaks the interpreter's stack."""
+    if not all(type(key) in (str, int) for key, _ in items):
+        raise AdapterError(_CUT)
+    table.update(items)
+
+
+def _list(stack: list[Any]) -> list[Any]:
+    if not isinstance(stack[-1], list):
+        raise AdapterError(_CUT)
+    return stack[-1]
+
+
+def _storage(given: Any, places: dict[str, tuple[int, int]]) -> _Storage:
+    word, kind, key, _, count = given
+    dtype = _STORAGES.get(kind.name) if isinstance(kind, _Global) else None
+    if word != "storage" or dtype is None or type(key) is not str or type(count) is not int:
+        what = short(kind.name) if isinstance(kind, _Global) else "something else than a torch storage"
+        raise AdapterError(f"The torch file stores numbers as {what}: they are not read.")
+    start, size = places[key]
+    if not 0 <= count * SIZES[dtype] <= size:
+        raise AdapterError(f"The torch file says that storage {short(key)} has {short(count)} numbers: it has not.")
+    return _Storage(dtype, start, count)
+
+
+def _call(wanted: Any, given: Any) -> Any:
+    name = wanted.name if isinstance(wanted, _Global) else "something"
+    if name == "collections OrderedDict" and given == ():
+        return {}
+    if name == "torch._utils _rebuild_parameter" and isinstance(given[0], Stored):
+        return given[0]
+    if name == "torch._utils _rebuild_tensor_v2":
+        return _tensor(*given[:4])
+    raise AdapterError(
+        f"The torch file's pickle asks for {short(name.replace(' ', '.'))}, which weights do not need: "
+        "it is not opened."
+    )
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
+    whole = all(type(n) is int and 0 <= n < 2**48 for n in (offset, *shape, *strides))
+    if not isinstance(storage, _Storage) or not whole or len(shape) != len(strides) or len(shape) > 8:
+        raise AdapterError(_CUT)
+    reach = offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    if math.prod(shape) and (reach > storage.length or math.prod(shape) > storage.length):
+        raise AdapterError(f"A tensor of shape {short(shape)} does not fit into its {storage.length:,} stored numbers.")
+    dense = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+    start = storage.start + offset * SIZES[storage.dtype]
+    return Stored(storage.dtype, tuple(shape), start, None if strides == dense else tuple(strides))

@@ -1,0 +1,124 @@
+"""What does the inspector ask, and what does it hand out? Choices bound to the URL, the module table, a cut adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import streamlit as st
+
+from lora_viz.adapters.extract import extract
+from lora_viz.adapters.report import Report
+from lora_viz.adapters.shrink import cut_name, plan, shrink
+from lora_viz.adapters.stored import AdapterError
+from lora_viz.style import number
+from lora_viz.ui.adapter_files import Loaded, LoadedChanges
+
+__all__ = ["ask_alpha", "ask_choice", "offer_extracted", "offer_shrunk", "show_modules"]
+
+_MEASURED_MOST = 1_000_000  # parameters up to which a cut is made, and measured, before it is asked for
+
+
+def ask_choice(
+    label: str, options: Iterable[str], *, key: str, default: str | None = None, help: str | None = None
+) -> str:
+    """One of a few, on the screen as in the URL; an unknown name in a link is said, and the usual one shown."""
+    names = tuple(options)
+    wanted = st.query_params.get(key)
+    if key not in st.session_state and wanted is not None and wanted not in names:
+        st.warning(f"{key}={wanted[:40]} is not possible: allowed is {', '.join(names)}.", icon=":material/warning:")
+    return str(
+        st.pills(
+            label,
+            names,
+            default=default or names[0],
+            key=key,
+            bind="query-params",
+            required=True,
+            wrap=True,
+            help=help,
+        )
+    )
+
+
+def ask_alpha() -> float | None:
+    """α for files that do not say their own; None: sizes are then those of B·A."""
+    with st.expander("More"):
+        alpha = st.number_input(
+            "α, where the file has none",
+            0.0,
+            4096.0,
+            None,
+            key="alpha_given",
+            placeholder="not known",
+            help="loralib, diffusers and others do not keep α in the file. s = α/r.",
+        )
+    return None if alpha is None else float(alpha)
+
+
+def offer_shrunk(loaded: Loaded, level: float) -> None:
+    """The adapter cut to the advised ranks: how much smaller, how far from the original, and the file on demand."""
+    st.subheader("Take it home, smaller", anchor=False)
+    try:
+        found = plan(loaded.opened, loaded.report, level)
+    except AdapterError as error:
+        st.info(str(error))
+        return
+    before, after = found.parameters
+    st.markdown(
+        f"Every module cut to the smallest rank that keeps {100 * level:.0f} % of its energy: ranks "
+        f"{min(found.ranks)} to {max(found.ranks)}, {before:,} → {after:,} parameters. What is left out, "
+        f"‖ΔW − ΔW′‖/‖ΔW‖, is {number(found.whole)} over all updates together and at most "
+        f"{number(float(found.error.max()))} in one module. {found.note}"
+    )
+    if before <= _MEASURED_MOST:
+        cut = shrink(loaded.opened, loaded.report, level)
+        st.caption(
+            f"Measured on the factors as they are written, rounding included: {number(cut.whole)} and "
+            f"{number(float(cut.error.max()))}; {cut.size[0] / 1e6:.2f} → {cut.size[1] / 1e6:.2f} MB."
+        )
+    st.download_button(
+        f"Adapter for {100 * level:.0f} % of the energy",
+        lambda: shrink(loaded.opened, loaded.report, level).data,
+        cut_name(loaded.report, level),
+        on_click="ignore",
+        key="shrunk",
+    )
+
+
+def show_modules(columns: Mapping[str, np.ndarray], report: Report) -> None:
+    """Every module as a row, sortable, and the tensors that are no LoRA factors."""
+    st.subheader("Every module", anchor=False)
+    st.dataframe(dict(columns), hide_index=True, height=320, alt="One row a module: shapes, ranks, norms, scale")
+    kind = {"safetensors": "a safetensors file", "torch": "a file of torch.save"}[report.kind]
+    st.caption(
+        f"{report.name}: {kind}, {report.size / 1e6:.2f} MB of numbers, keys as in {', '.join(report.schemes)}, "
+        f"{len(report.modules)} modules, {len(report.others)} other tensors."
+    )
+    if report.others:
+        with st.expander(f"{len(report.others)} tensors that are no LoRA factors"):
+            st.dataframe(
+                {
+                    "name": [o.name for o in report.others],
+                    "shape": ["×".join(map(str, o.shape)) or "one number" for o in report.others],
+                    "stored as": [o.dtype for o in report.others],
+                },
+                hide_index=True,
+            )
+
+
+def offer_extracted(loaded: LoadedChanges, rank: int) -> None:
+    """The difference as a LoRA of this rank, made when it is asked for."""
+    st.subheader("Take it home", anchor=False)
+    size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in loaded.changes.modules)
+    st.markdown(
+        f"A PEFT folder of rank {rank} with {size:,} parameters, α = r. {loaded.changes.not_matrices} changed vectors "
+        "are not in it."
+    )
+    st.download_button(
+        f"Adapter of rank {rank}",
+        lambda: extract(loaded.base, loaded.tuned, loaded.changes, rank)[0],
+        f"extracted_r{rank}.zip",
+        on_click="ignore",
+        key="extracted",
+    )

@@ -1,0 +1,228 @@
+"""What does the start decide? Starts raced on one task: who has a gradient, what is disturbed, who is ahead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.film import Bars, Film, Group, Lines, Mark, Series
+from lora_viz.run import Run
+from lora_viz.seeds import spread
+from lora_viz.style import IDENTITY, number, plotly_layout
+
+__all__ = ["STARTS", "InitRace", "film", "init_race", "plot_init_race", "race_sweep", "table", "takeaway"]
+
+Dash = Literal["solid", "dash", "dot", "dashdot"]
+# start -> its name in the legend, under a bar, its colour and its dash
+STARTS: dict[str, tuple[str, str, str, Dash]] = {
+    "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid"),
+    "A_zero": ("A = 0", "A = 0", "delta", "dash"),
+    "both_zero": ("both 0", "both 0", "faint", "dot"),
+    "both_random": ("both random", "random", "alarm", "solid"),
+    "both_random_small": ("both random, a hundredth", "small", "alarm", "dash"),
+    "orthogonal": ("orthogonal", "orth.", "clean", "dash"),
+    "pissa": ("PiSSA", "PiSSA", "W", "solid"),
+    "lora_ga": ("LoRA-GA", "GA", "clean", "solid"),
+    "svd_of_answer": ("SVD of the answer (cheating)", "cheat", "ink", "dot"),
+}
+
+
+class InitRace(NamedTuple):
+    """(low, median, high) of the loss over the seeds, and medians of gradients and of ‖ΔW‖, one column a start.
+
+    ``lead`` is the loss of the ``rival`` minus LoRA's own at the same step and seed; ``behind`` counts the seeds with
+    a positive one. ``base_loss`` is the loss of the layer before any adapter.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    loss: Float[np.ndarray, "3 T I"]
+    grad_A: Float[np.ndarray, "T I"]
+    grad_B: Float[np.ndarray, "T I"]
+    size: Float[np.ndarray, "T I"]
+    lead: Float[np.ndarray, "3 T"]
+    behind: Int[np.ndarray, "T"]
+    inits: tuple[str, ...]
+    rival: str
+    base_loss: float
+    optimizer: str
+    seeds: int
+
+
+def race_sweep(e: Experiment, seeds: int = 8) -> Sweep:
+    """Every start with every seed on one task. Of the two random starts the large one, unless the small is asked."""
+    other = "both_random" if e.init == "both_random_small" else "both_random_small"
+    inits = tuple(name for name in STARTS if name != other)
+    return Sweep.over(replace(e, init="B_zero"), init=inits, init_seed=range(e.init_seed, e.init_seed + seeds))
+
+
+def init_race(run: Run, rival: str) -> InitRace:
+    """Read a ``race_sweep``; ``rival`` is compared with LoRA's own start (both random, if it is no other start)."""
+    inits = tuple(dict.fromkeys(e.init for e in run.sweep.experiments))
+    rival = rival if rival in inits and rival != "B_zero" else "both_random"
+    shape = (len(run.steps), len(inits), -1)
+    loss = run.loss.reshape(shape)
+    size = np.stack([np.linalg.norm(run.delta_weight(i), axis=(1, 2)) for i in range(len(run.sweep))], axis=1)
+    lead = loss[:, inits.index(rival)] - loss[:, inits.index("B_zero")]
+    return InitRace(
+        steps=run.steps,
+        loss=spread(loss),
+        grad_A=spread(run.grad_A_norm.reshape(shape))[1],
+        grad_B=spread(run.grad_B_norm.reshape(shape))[1],
+        size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan))[1],
+        lead=spread(lead),
+        behind=(lead > 0).sum(axis=-1),
+        inits=inits,
+        rival=rival,
+        base_loss=0.5 * run.task.residual_energy,
+        optimizer=run.experiment.optimizer,
+        seeds=loss.shape[-1],
+    )
+
+
+def film(record: InitRace) -> Film:
+    """Losses over the steps, who has a gradient, the rival against LoRA's own start, what is disturbed."""
+    labels = tuple(STARTS[name][1] for name in record.inits)
+    rival = STARTS[record.rival][0]
+    turn = _turn(record)
+    marks = (Mark(at=float(turn), label=f"step {turn}: the median turns"),) if turn else ()
+    return Film(
+        axis="step",
+        values=record.steps.astype(float),
+        start=0,
+        seconds_per_frame=1 / 8,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Lines(
+                title=f"Loss, median of {record.seeds} seeds",
+                y_label="loss, log",
+                scale="log",
+                x_scale="sqrt",
+                span=7,
+                series=tuple(
+                    Series(name=STARTS[name][1], colour=STARTS[name][2], dash=STARTS[name][3], y=record.loss[1, :, i])
+                    for i, name in enumerate(record.inits)
+                ),
+            ),
+            Bars(
+                title="Who has a gradient? No bar: exactly 0",
+                labels=labels,
+                y_label="norm, log",
+                scale="log",
+                span=5,
+                groups=(
+                    Group(name="‖∇A‖", colour="A", values=record.grad_A),
+                    Group(name="‖∇B‖", colour="B", values=record.grad_B, outline=True),
+                ),
+            ),
+            Lines(
+                title=f"{rival} against LoRA: who is behind?",
+                y_label="loss minus LoRA's, median and range",
+                x_scale="sqrt",
+                row=1,
+                span=7,
+                marks=marks,
+                series=(
+                    Series(name=rival, colour="alarm", y=record.lead[1], low=record.lead[0], high=record.lead[2]),
+                    Series(name="LoRA", colour="delta", y=np.zeros(len(record.steps)), dash="dash"),
+                ),
+            ),
+            Bars(
+                title="What is disturbed? ‖ΔW‖",
+                labels=labels,
+                y_label="Frobenius norm",
+                row=1,
+                span=5,
+                groups=(Group(name="‖ΔW‖, median", colour="delta", values=record.size),),
+            ),
+        ),
+    )
+
+
+def _turn(record: InitRace) -> int:
+    """The first step at which the rival's median lead has the other sign than at the start of the race; 0 if none."""
+    lead = record.lead[1]
+    signs = np.sign(np.nan_to_num(lead))
+    first = signs[np.flatnonzero(signs)[0]] if signs.any() else 0
+    turned = np.flatnonzero(signs * first < 0)
+    return int(record.steps[turned[0]]) if len(turned) else 0
+
+
+def _narrate(record: InitRace, t: int) -> str:
+    step, rival = int(record.steps[t]), STARTS[record.rival][0]
+    if step == 0:
+        jumped = [STARTS[n][0] for i, n in enumerate(record.inits) if record.size[0, i] > 1e-12]
+        dead = [STARTS[n][0] for i, n in enumerate(record.inits) if record.grad_A[0, i] == record.grad_B[0, i] == 0]
+        what = f"only {', '.join(jumped)} change the layer" if jumped else "no start changes the layer"
+        return f"Step 0: {what}; no gradient at all: {', '.join(dead) or 'none'}."
+    mine, theirs = record.loss[1, t, record.inits.index("B_zero")], record.loss[1, t, record.inits.index(record.rival)]
+    if not np.isfinite(mine) or not np.isfinite(theirs):
+        return f"Step {step}: most seeds have diverged; lower the learning rate."
+    return (
+        f"Step {step}: LoRA at {number(float(mine))}, {rival} at {number(float(theirs))}, "
+        f"behind in {record.behind[t]} of {record.seeds} seeds."
+    )
+
+
+def takeaway(record: InitRace) -> str:
+    """What was seen, in the run's own numbers."""
+    own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
+    rival = STARTS[record.rival][0]
+    if not np.isfinite(record.loss[1, -1, [own, at]]).all():
+        return "Most seeds diverged: lower the learning rate."
+    jump = float(record.loss[1, 0, at])
+    if record.size[0, at] > 1e-12 and abs(jump / record.base_loss - 1) > 0.005:
+        said = f"{rival[0].upper()}{rival[1:]} changed the loss before the first step, from "
+        said += f"{number(record.base_loss)} to {number(jump)}. "
+    else:
+        said = f"{rival[0].upper()}{rival[1:]} left the loss as it was, {number(record.base_loss)}. "
+    turn, last = _turn(record), record.behind[-1]
+    leads = record.lead[1][np.nan_to_num(record.lead[1]) != 0]
+    first = "behind" if len(leads) and leads[0] > 0 else "ahead of"
+    if not len(leads):
+        said += "It ran exactly as LoRA's own start does; "
+    elif turn:
+        said += f"It was {first} LoRA's own start until step {turn}; "
+    else:
+        said += f"It stayed {first} LoRA's own start all the way; "
+    said += f"at step {record.steps[-1]} it was behind in {last} of {record.seeds} seeds "
+    said += f"({number(float(record.loss[1, -1, at]))} against {number(float(record.loss[1, -1, own]))})."
+    if "both_zero" in record.inits:
+        still = record.inits.index("both_zero")
+        if not record.size[:, still].any():
+            said += " Both 0 never moved."
+    return said
+
+
+def table(record: InitRace) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns = {"step": record.steps}
+    for i, name in enumerate(record.inits):
+        columns |= {
+            f"loss_{name}": record.loss[1, :, i],
+            f"grad_A_{name}": record.grad_A[:, i],
+            f"grad_B_{name}": record.grad_B[:, i],
+            f"size_{name}": record.size[:, i],
+        }
+    return columns
+
+
+def plot_init_race(record: InitRace, *, theme: str = "light") -> go.Figure:
+    """Median losses over the steps, one curve a start."""
+    figure = go.Figure()
+    for i, name in enumerate(record.inits):
+        label, _, colour, dash = STARTS[name]
+        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
+        figure.add_scatter(x=record.steps, y=record.loss[1, :, i], name=label, mode="lines", line=line)
+    figure.update_layout(
+        **plotly_layout(
+            title=f"Loss, median of {record.seeds} seeds",
+            xaxis={"title": "step"},
+            yaxis={"title": "loss", "type": "log"},
+        )
+    )
+    return figure

@@ -1,0 +1,248 @@
+"""What does a higher rank learn, and what does it forget? Clean error and ‖ΔW‖² over r, from few noisy samples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.experiment import Experiment
+from lora_viz.film import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.regression import draw_samples, fit_all_ranks, stopped_early, teacher
+from lora_viz.still import Drawn, still_curves
+from lora_viz.style import number
+from lora_viz.trials import spread
+
+__all__ = ["LearnsForgets", "film", "learns_forgets", "plot_learns_forgets", "table", "takeaway"]
+
+HEAD, TAIL = (2.0, 1.5, 1.0, 0.7), 0.05
+
+
+class LearnsForgets(NamedTuple):
+    """Relative to ‖ΔW*‖², for each rank, (low, median, high) over the seeds: clean error on the new task, ``excess``,
+    and ‖ΔW‖², ``forgets``, which is the error that the update adds on a source task with inputs from N(0, I).
+
+    ``train`` is the squared error on the samples over that of no update. ``path`` is full fine-tuning stopped early,
+    medians of (excess, forgets) on the way, ``stopped`` the least excess there. ``matched`` is what full fine-tuning
+    forgets when stopped at each rank's excess, median over the seeds where it gets there, NaN where it never does;
+    ``less`` counts the seeds, of the ``reached``, in which the rank forgets less than that. ``best`` is the rank of
+    least excess in each seed.
+    """
+
+    rank: Int[np.ndarray, "R"]
+    excess: Float[np.ndarray, "3 R"]
+    forgets: Float[np.ndarray, "3 R"]
+    train: Float[np.ndarray, "3 R"]
+    path: Float[np.ndarray, "2 P"]
+    matched: Float[np.ndarray, "R"]
+    less: Int[np.ndarray, "R"]
+    reached: Int[np.ndarray, "R"]
+    best: Int[np.ndarray, "S"]
+    stopped: Float[np.ndarray, "3"]
+    samples: int
+    noise: float
+    seeds: int
+
+
+def learns_forgets(e: Experiment, seeds: int = 20) -> LearnsForgets:
+    """Fit every rank exactly to a teacher with four strong directions and a weak tail (one draw a seed)."""
+    most = min(e.d_in, e.d_out)
+    sigma = np.array([*HEAD, *[TAIL] * most])[:most]
+    target = teacher(sigma, e.d_out, e.d_in, seeds, e.seed)
+    samples = draw_samples(target, e.samples, e.noise, e.seed)
+    fits, energy = fit_all_ranks(samples, target), float(np.sum(sigma**2))
+    rank = np.array([r for r in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64) if r < fits.excess.shape[1]])
+    excess, size = fits.excess[:, rank] / energy, fits.size[:, rank] / energy
+    on_the_way, its_size = (x / energy for x in stopped_early(samples, target, np.geomspace(0.01, 300, 160)))
+    matched = np.full(excess.shape, np.nan)
+    for s in range(seeds):
+        turn = int(on_the_way[s].argmin())  # before it the error falls: stop there, not after it
+        there = (excess[s] >= on_the_way[s, turn]) & (excess[s] <= on_the_way[s, 0])
+        found = np.interp(excess[s], on_the_way[s, turn::-1], its_size[s, turn::-1])
+        matched[s] = np.where(there, found, np.nan)
+    return LearnsForgets(
+        rank=rank,
+        excess=spread(excess),
+        forgets=spread(size),
+        train=spread(fits.train[:, rank] / fits.train[:, :1]),
+        path=np.stack([np.median(on_the_way, axis=0), np.median(its_size, axis=0)]),
+        matched=spread(matched)[1],
+        less=(size < matched).sum(axis=0),
+        reached=np.isfinite(matched).sum(axis=0),
+        best=rank[excess.argmin(axis=1)],
+        stopped=spread(on_the_way.min(axis=1)),
+        samples=e.samples,
+        noise=e.noise,
+        seeds=seeds,
+    )
+
+
+def film(record: LearnsForgets) -> Film:
+    """The playhead runs over the ranks: both errors, and where the rank stands between learning and forgetting."""
+    x = np.unique(np.concatenate([record.forgets[1], record.path[1]]))
+    x = x[np.concatenate([[True], np.diff(x) > 1e-9 * x[-1]])]
+    near = np.abs(x[None] - record.forgets[1][:, None]).argmin(axis=1)
+    here = np.full((len(record.rank), len(x)), np.nan)
+    here[np.arange(len(record.rank)), near] = record.excess[1]
+    inside = (x >= record.forgets[1, 0]) & (x <= record.forgets[1, -1])
+    best = int(record.rank[record.excess[1].argmin()])
+    return Film(
+        axis="rank",
+        values=record.rank.astype(float),
+        start=int(record.excess[1].argmin()),
+        seconds_per_frame=0.7,
+        narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
+        panels=(
+            Lines(
+                title=f"Error over r, in units of ‖ΔW*‖² (band: {record.seeds} seeds)",
+                y_label="no update: target 1, source 0",
+                x_scale="log",
+                span=6,
+                series=(
+                    Series(
+                        name="on the new task:",
+                        colour="clean",
+                        y=record.excess[1],
+                        low=record.excess[0],
+                        high=record.excess[2],
+                        dots=True,
+                    ),
+                    Series(
+                        name="added on the source task:",
+                        colour="W",
+                        y=record.forgets[1],
+                        low=record.forgets[0],
+                        high=record.forgets[2],
+                        dots=True,
+                    ),
+                ),
+                marks=(Mark(at=float(best), label=f"r = {best}"),),
+            ),
+            Curves(
+                title="Learnt against forgotten: LoRA by rank, full fine-tuning by time",
+                x=x,
+                x_label="forgotten: ‖ΔW‖²",
+                y_label="error on the new task",
+                span=6,
+                series=(
+                    Curve(
+                        name="LoRA, r = 1 to full",
+                        colour="delta",
+                        y=np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
+                    ),
+                    Curve(
+                        name="full, stopped early",
+                        colour="faint",
+                        y=np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan),
+                        dash="dash",
+                    ),
+                    Curve(name="this rank", colour="ink", y=here, dots=True),
+                ),
+            ),
+            Lines(
+                title="On the samples themselves: it only falls",
+                y_label="squared error; no update: 1",
+                x_scale="log",
+                reach=1.0,
+                row=1,
+                span=5,
+                series=(
+                    Series(
+                        name="training error:",
+                        colour="ink",
+                        y=record.train[1],
+                        low=record.train[0],
+                        high=record.train[2],
+                        dots=True,
+                    ),
+                ),
+            ),
+            Readout(
+                title=f"At this rank, median of {record.seeds} seeds",
+                row=1,
+                span=7,
+                rows=(
+                    Row(label="error on the new task", text=_texts(record.excess[1]), colour="clean"),
+                    Row(label="error added on the source task, ‖ΔW‖²", text=_texts(record.forgets[1]), colour="W"),
+                    Row(
+                        label="full, stopped at the same error, forgets",
+                        text=tuple(
+                            f"{number(float(m))} (rank forgets less: {less} of {n})" if n else "never gets there"
+                            for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
+                        ),
+                        colour="ink",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _texts(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
+    return tuple(number(float(v)) for v in values)
+
+
+def _narrate(record: LearnsForgets, t: int) -> str:
+    return (
+        f"Rank {record.rank[t]}: error on the new task {number(float(record.excess[1, t]))}, "
+        f"error added on the source task {number(float(record.forgets[1, t]))}."
+    )
+
+
+def takeaway(record: LearnsForgets) -> str:
+    """What was seen, in the run's own numbers."""
+    at = int(record.excess[1].argmin())
+    best, last = record.rank[at], record.rank[-1]
+    hits = int((record.best == best).sum())
+    said = [
+        f"In this experiment ({record.samples} samples, noise {number(record.noise)}, {record.seeds} seeds) the error "
+        f"on the new task was least at r = {best}: {number(float(record.excess[1, at]))}, against "
+        f"{number(float(record.excess[1, 0]))} at r = 1 and {number(float(record.excess[1, -1]))} at r = {last}; "
+        f"r = {best} was the best in {hits} seeds."
+    ]
+    if at == len(record.rank) - 1:
+        said.append("There is no U here: the samples suffice for every rank.")
+    grew = "with every step in r" if (np.diff(record.forgets[1]) > 0).all() else "with r on the whole"
+    said.append(
+        f"What is forgotten grew {grew}, from {number(float(record.forgets[1, 0]))} to "
+        f"{number(float(record.forgets[1, -1]))}."
+    )
+    low, median, high = map(lambda x: number(float(x)), record.stopped)
+    said.append(f"Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).")
+    comparable = np.flatnonzero(record.reached > record.seeds / 2)
+    if len(comparable):
+        i = int(comparable[0])
+        said.append(
+            f"At the error of r = {record.rank[i]} it forgot {number(float(record.matched[i]))}, the rank "
+            f"{number(float(record.forgets[1, i]))}: the rank forgot less in {record.less[i]} of "
+            f"{record.reached[i]} seeds."
+        )
+    under = [str(r) for r, x in zip(record.rank, record.excess[1], strict=True) if x < record.stopped[1]]
+    if under and len(under) < len(record.rank):
+        said.append(f"r = {', '.join(under)} went below that: there is no equal error at which to compare.")
+    said.append("That a lower rank forgets less at the same skill is not a law.")
+    return " ".join(said)
+
+
+def table(record: LearnsForgets) -> dict[str, np.ndarray]:
+    """Both errors by rank, as columns."""
+    columns: dict[str, np.ndarray] = {"rank": record.rank}
+    for name, values in (("excess", record.excess), ("forgets", record.forgets), ("train", record.train)):
+        columns |= dict(zip((f"{name}_low", f"{name}_median", f"{name}_high"), values, strict=True))
+    return columns | {"full_stopped_early_forgets": record.matched, "seeds_rank_forgets_less": record.less}
+
+
+def plot_learns_forgets(record: LearnsForgets, *, theme: str = "light") -> go.Figure:
+    """Learnt against forgotten: LoRA by rank, full fine-tuning by time."""
+    return still_curves(
+        [
+            Drawn("LoRA, by rank", "delta", record.forgets[1], record.excess[1], dots=True),
+            Drawn("full, stopped early", "faint", record.path[1], record.path[0], "dash"),
+        ],
+        title="Learnt against forgotten",
+        x="forgotten: ‖ΔW‖²/‖ΔW*‖²",
+        y="error on the new task",
+        theme=theme,
+    )

@@ -1,0 +1,128 @@
+"""How much memory does a training step hold? Weights, gradients, optimiser and activations, one on top of the other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float
+
+from lora_viz.budget import GPU_SIZES, METHODS, Budget
+from lora_viz.style import IDENTITY, number, plotly_layout
+
+__all__ = ["MemoryNeed", "memory_need", "plot_memory_need", "table", "takeaway"]
+
+_LOOKS = {"weights": ("W", ""), "gradients": ("W", "/"), "optimiser": ("ink", ""), "activations": ("faint", "")}
+PARTS = tuple(_LOOKS)
+_NAMES = ("full fine-tuning", "LoRA", "QLoRA")
+
+
+class MemoryNeed(NamedTuple):
+    """Gigabytes (10⁹ bytes) a method and part, and how many times fewer numbers LoRA trains than full fine-tuning."""
+
+    title: str
+    need: Float[np.ndarray, "3 4"]
+    fewer: float
+    tokens: int
+    checkpointing: bool
+    modelled: bool
+
+
+def memory_need(budget: Budget) -> MemoryNeed:
+    """Put the three methods' bytes side by side."""
+    need = np.array([tuple(m) for m in budget.memory]) / 1e9
+    return MemoryNeed(
+        budget.shape.title, need, budget.fewer, budget.tokens, budget.checkpointing, bool(budget.shape.kept)
+    )
+
+
+def smallest(gigabytes: float) -> str:
+    """The smallest card that this fits on, if one does."""
+    fits = [size for size in GPU_SIZES if gigabytes <= size]
+    return (
+        f"{'an' if fits[0] in (8, 80) else 'a'} {fits[0]} GB card"
+        if fits
+        else f"{int(np.ceil(gigabytes / GPU_SIZES[-1]))} cards of {GPU_SIZES[-1]} GB"
+    )
+
+
+def takeaway(record: MemoryNeed) -> str:
+    """What was computed, in the record's own numbers."""
+    full, lora, qlora = record.need.sum(axis=1)
+    frozen = record.need[1, 0] / lora
+    less = number(full / lora)
+    said = (
+        f"{number(record.fewer)}× fewer trained numbers than full fine-tuning are {less}× less memory: {_gb(full)} in "
+        f"full, {_gb(lora)} with LoRA, {_gb(qlora)} with QLoRA. {100 * frozen:.0f} % of LoRA's are the weights. That "
+        f"would fit {smallest(full)}, {smallest(lora)} and {smallest(qlora)}, were it not for what is left out (listed "
+        "below). "
+    )
+    if not record.modelled:
+        return said + "Activations are not in it: this model's depend on the image size."
+    shrunk = 100 * (1 - record.need[1, 3] / record.need[0, 3]) if record.need[0, 3] else 0.0
+    change = "as many as" if abs(shrunk) < 0.5 else f"{abs(shrunk):.0f} % {'fewer' if shrunk > 0 else 'more'} than"
+    return said + f"The activations of {record.tokens} tokens are {change} full fine-tuning's."
+
+
+def _gb(value: float) -> str:
+    return f"{number(value)} GB"
+
+
+def table(record: MemoryNeed) -> dict[str, np.ndarray]:
+    """One row a method."""
+    columns = {part: record.need[:, i] for i, part in enumerate(PARTS)}
+    return {"method": np.array(METHODS), **columns, "total": record.need.sum(axis=1)}
+
+
+def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
+    """A waterfall a method: each part begins where the one before it ended; lines are the sizes of cards."""
+    colour, paper = IDENTITY[theme], "rgba(0,0,0,0)"
+    figure = go.Figure()
+    totals = record.need.sum(axis=1)
+    start = np.cumsum(record.need, axis=1) - record.need
+    for i, (part, (name, pattern)) in enumerate(_LOOKS.items()):
+        figure.add_bar(
+            x=[5 * k + i for k in range(len(METHODS))],
+            y=record.need[:, i],
+            base=start[:, i],
+            width=0.96,
+            name=part,
+            marker={"color": colour[name], "pattern": {"shape": pattern, "fgcolor": colour["ink"], "bgcolor": paper}},
+            hovertemplate=f"{part}: %{{y:.3g}} GB<extra></extra>",
+        )
+    for k, total in enumerate(totals):
+        figure.add_annotation(
+            x=5 * k + 3,
+            y=total,
+            text=f"<b>{number(total)} GB</b>",
+            showarrow=False,
+            yshift=16,
+            font={"size": 26, "color": colour["ink"]},
+        )
+    top = max(float(totals.max()), GPU_SIZES[0])
+    cards: list[int] = []
+    for size in GPU_SIZES:
+        if size <= 1.1 * top and size - max(cards, default=0) > 0.055 * top:
+            cards.append(size)
+    figure.update_yaxes(
+        tickvals=[0, *cards],
+        ticktext=["0", *(f"{size} GB" for size in cards)],
+        tickfont={"size": 19},
+        gridcolor=colour["faint"],
+        griddash="dot",
+        range=[0, 1.15 * top],
+    )
+    ticks = [5 * k + 1.5 for k in range(len(METHODS))]
+    figure.update_xaxes(tickvals=ticks, ticktext=_NAMES, tickfont={"size": 20}, range=[-0.7, 14.4], showgrid=False)
+    figure.update_layout(
+        **plotly_layout(
+            title="Memory of a training step; lines: sizes of cards",
+            margin={"l": 78, "r": 10, "t": 44, "b": 100},
+            legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 112},
+            barmode="overlay",
+            height=400,
+            font={"size": 19},
+        )
+    )
+    return figure

@@ -1,0 +1,259 @@
+"""Which rank does ΔW have at each step? Numerical and effective rank for 1, 2, 4 and 64 samples a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.film import Bars, Film, Group, Lines, Readout, Row, Series
+from lora_viz.run import Run
+from lora_viz.spectra import full_gradient, ranks, singular_values
+from lora_viz.still import DASHES, Drawn, still_curves
+from lora_viz.style import number
+from lora_viz.tasks import batches
+
+__all__ = ["RankOverTime", "film", "plot_rank_over_time", "rank_over_time", "table", "takeaway"]
+
+
+class RankOverTime(NamedTuple):
+    """Ranks of ΔW at each step for N sizes, ``sizes`` counting the samples that a step sees; NaN after divergence.
+
+    ``numerical`` counts σ > 10⁻⁶ σ₁, ``effective`` is exp of the entropy of σ/Σσ, ``stable`` is ‖ΔW‖²/σ₁². The first
+    seed's; ``agree`` counts the seeds, of ``seeds``, whose numerical ranks after one step and at the end are the same.
+    ``rank_G`` and ``rank_sign`` are numerical ranks of the first full gradient and of its signs.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    sizes: tuple[int, ...]
+    sigma: Float[np.ndarray, "N T r"]
+    numerical: Float[np.ndarray, "N T"]
+    effective: Float[np.ndarray, "N T"]
+    stable: Float[np.ndarray, "N T"]
+    rank_G: Float[np.ndarray, "N"]
+    rank_sign: Float[np.ndarray, "N"]
+    agree: int
+    seeds: int
+    bound: int
+    shown: int
+    fresh: bool
+    optimizer: str
+    diverged: int
+
+
+def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
+    """Read the ranks off a run for each size, every run the same experiment with several init_seeds."""
+    sizes, sigma, kinds, gradient, ends = [], [], [], [], []
+    diverged = 0
+    for run in runs:
+        e = run.experiment
+        sizes.append(e.batch or e.samples)
+        alive = run.last() + 1
+        found = np.full((len(run.steps), e.rank), np.nan)
+        found[:alive] = singular_values(A=run.A[0][:alive], B=run.B[0][:alive], scaling=e.scaling)
+        sigma.append(found)
+        kinds.append([_kinds(s, e.rank) for s in found])
+        G = _first_gradient(run)
+        gradient.append([_numerical(G), _numerical(np.sign(G))])
+        ends.append([_ends(run, i) for i in range(len(run.sweep))])
+        diverged += int((run.diverged_at >= 0).any())
+    by_size = np.array(kinds)
+    seeds = len(ends[0])
+    agree = sum(all(size[i] == size[0] for size in ends) for i in range(seeds))
+    return RankOverTime(
+        steps=run.steps,
+        sizes=tuple(sizes),
+        sigma=np.stack(sigma),
+        numerical=by_size[:, :, 0],
+        effective=by_size[:, :, 1],
+        stable=by_size[:, :, 2],
+        rank_G=np.array([g for g, _ in gradient]),
+        rank_sign=np.array([s for _, s in gradient]),
+        agree=agree,
+        seeds=seeds,
+        bound=e.rank,
+        shown=shown,
+        fresh=bool(e.batch),
+        optimizer=e.optimizer,
+        diverged=diverged,
+    )
+
+
+def _kinds(sigma: Float[np.ndarray, "r"], bound: int) -> tuple[float, float, float]:
+    if np.isnan(sigma).any():
+        return (np.nan, np.nan, np.nan)
+    found = ranks(sigma, bound=bound)
+    return float(found.numerical), found.effective, found.stable
+
+
+def _numerical(matrix: Float[np.ndarray, "m n"]) -> float:
+    return float(ranks(np.linalg.svd(matrix, compute_uv=False), bound=min(matrix.shape), tol=1e-9).numerical)
+
+
+def _first_gradient(run: Run) -> Float[np.ndarray, "d_out d_in"]:
+    e, task = run.experiment, run.task
+    if not e.batch:
+        return full_gradient(run)[0]
+    seen = batches(e)[0]
+    x, wrong = task.inputs[seen], task.residuals[seen]
+    return (run.delta_weight()[0] @ x.T - wrong.T) @ x / e.batch
+
+
+def _ends(run: Run, i: int) -> tuple[int, int]:
+    """Numerical rank after one step and at the end."""
+    at = [min(1, run.last(i)), run.last(i)]
+    found = singular_values(A=run.A[i][at], B=run.B[i][at], scaling=run.sweep[i].scaling)
+    return ranks(found[0], bound=run.sweep[i].rank).numerical, ranks(found[1], bound=run.sweep[i].rank).numerical
+
+
+def film(record: RankOverTime) -> Film:
+    """The playhead runs over the steps: ranks of ΔW by sample count, the spectrum of the one shown."""
+    s = record.shown
+    name = [f"{n} sample{'s' if n > 1 else ''}" for n in record.sizes]
+
+    def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
+        return tuple(
+            Series(name=f"{name[i]}:", colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
+            for i in range(len(record.sizes))
+        )
+
+    return Film(
+        axis="step",
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=1 / 15,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Lines(
+                title=f"Numerical rank of ΔW (bound r = {record.bound})",
+                y_label="count of σ > 10⁻⁶ σ₁",
+                x_scale="sqrt",
+                reach=float(record.bound),
+                series=series(record.numerical),
+                span=7,
+            ),
+            Bars(
+                title=f"Singular values over the largest, {name[s]}",
+                labels=tuple(str(i + 1) for i in range(record.bound)),
+                groups=(Group(name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
+                y_label="σ/σ₁",
+                span=5,
+            ),
+            Lines(
+                title="Effective rank of ΔW (none at ΔW = 0)",
+                y_label="exp(entropy of σ/Σσ)",
+                x_scale="sqrt",
+                reach=float(record.bound),
+                series=series(record.effective),
+                row=1,
+                span=5,
+            ),
+            Bars(
+                title="Rank of the first gradient G, and of its signs",
+                labels=tuple(f"n = {n}" for n in record.sizes),
+                groups=(
+                    Group(name="sign(G): Adam's first step on W", colour="faint", values=record.rank_sign),
+                    Group(name="G", colour="W", values=record.rank_G),
+                ),
+                y_label="numerical rank",
+                row=1,
+                span=4,
+            ),
+            Readout(
+                title=f"Kinds of rank of ΔW, {name[s]}",
+                row=1,
+                span=3,
+                rows=(
+                    Row(label="bound r", text=(str(record.bound),)),
+                    Row(label="numerical", text=_counts(record.numerical[s])),
+                    Row(label="effective (entropy)", text=tuple(number(x) for x in record.effective[s])),
+                    Row(label="stable (‖·‖²/σ₁²)", text=tuple(number(x) for x in record.stable[s])),
+                ),
+            ),
+        ),
+    )
+
+
+def _shares(sigma: Float[np.ndarray, "T r"]) -> Float[np.ndarray, "T r"]:
+    """σ over the largest; 0 where ΔW = 0."""
+    return sigma / np.where(sigma[:, :1] == 0, 1.0, sigma[:, :1])
+
+
+def _counts(values: Float[np.ndarray, "k"]) -> tuple[str, ...]:
+    return tuple("—" if np.isnan(v) else f"{v:.0f}" for v in values)
+
+
+def _list(values: Iterable[str]) -> str:
+    *first, last = values
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _narrate(record: RankOverTime, t: int) -> str:
+    found = _list(_counts(record.numerical[:, t]))
+    said = f"Step {record.steps[t]}: for {_list(map(str, record.sizes))} samples ΔW has numerical rank {found}"
+    return said + (" (—: diverged)." if "—" in found else ".")
+
+
+def takeaway(record: RankOverTime) -> str:
+    """What was seen, in the run's own numbers."""
+    sizes, r = np.array(record.sizes), record.bound
+    if record.diverged:
+        return f"{record.diverged} of {len(sizes)} runs diverged: lower the learning rate."
+    if len(record.steps) < 2:
+        return "No step was taken: ΔW has rank 0, whatever the shapes are."
+    most = np.minimum(sizes, r)
+    first, last = record.numerical[:, 1], record.numerical[:, -1]
+    counts = _list(map(str, record.sizes))
+    none = "0" if not record.numerical[:, 0].any() else _list(_counts(record.numerical[:, 0]))
+    said = [
+        f"In this experiment the shapes allow rank {r}, yet ΔW had numerical rank {none} at step 0 "
+        f"and {_list(_counts(first))} after one step on {counts} samples"
+    ]
+    said[0] += ": min(n, r)." if (first == most).all() else f", where min(n, r) is {_list(map(str, most))}."
+    end = f"At step {record.steps[-1]} it was {_list(_counts(last))}"
+    if not record.fresh and (last == most).all():
+        said.append(f"{end}: the same few samples never raise it.")
+    elif record.fresh and (last > first).any():
+        said.append(f"{end}: new samples at each step add directions until r is full.")
+    else:
+        said.append(f"{end}.")
+    if record.optimizer != "sgd" and not record.fresh and (last > most).any():
+        said.append("Adam divides entry by entry, and that is no longer a step inside the gradient's columns.")
+    said.append(f"The same counts in {record.agree} of {record.seeds} initialisations.")
+    few = (record.rank_sign > record.rank_G).nonzero()[0]
+    if len(few):
+        i = few[0]
+        said.append(
+            f"The first gradient of full fine-tuning had rank {record.rank_G[i]:.0f} on {sizes[i]} samples, "
+            f"its signs rank {record.rank_sign[i]:.0f}."
+        )
+    return " ".join(said)
+
+
+def table(record: RankOverTime) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns: dict[str, np.ndarray] = {"step": record.steps}
+    for i, n in enumerate(record.sizes):
+        columns |= {
+            f"numerical_rank_n{n}": record.numerical[i],
+            f"effective_rank_n{n}": record.effective[i],
+            f"stable_rank_n{n}": record.stable[i],
+        }
+    return columns
+
+
+def plot_rank_over_time(record: RankOverTime, *, theme: str = "light") -> go.Figure:
+    """Numerical rank of ΔW over the steps, one curve a sample count."""
+    return still_curves(
+        [
+            Drawn(f"{n} samples a step", "delta", record.steps, record.numerical[i], DASHES[-1 - i % 4])
+            for i, n in enumerate(record.sizes)
+        ],
+        title=f"Numerical rank of ΔW, bound r = {record.bound}",
+        x="step",
+        y="numerical rank",
+        theme=theme,
+    )

@@ -1,0 +1,74 @@
+"""Initialisation: which way does the first step point?"""
+
+from dataclasses import replace
+
+from lora_viz.experiment import Experiment
+from lora_viz.inits import INITS
+from lora_viz.style import number, tint
+from lora_viz.ui.cache import cached_train
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.views.init_alignment import (
+    STARTS,
+    alignment_sweep,
+    film,
+    init_alignment,
+    plot_init_alignment,
+    table,
+    takeaway,
+)
+
+RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
+
+asked, picture = open_lesson(
+    "Initialisation: which way does the first step point?",
+    "A random A sees a random part of the gradient; a start made from it points, with SGD, as far as rank allows.",
+    default=Experiment(
+        task="full_rank",
+        d_in=64,
+        d_out=48,
+        samples=256,
+        condition=10.0,
+        rank=1,
+        alpha=16.0,
+        optimizer="sgd",
+        lr=0.0001,
+        init="lora_ga",
+    ),
+    first=(
+        replace(
+            CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
+            label="Beside LoRA's own start",
+            help="Whose first update is drawn beside that of LoRA's own start.",
+        ),
+        CONTROLS["spectrum"],
+        CONTROLS["condition"],
+        CONTROLS["optimizer"].only("sgd", "adam"),
+    ),
+    more=(CONTROLS["noise"],),
+)
+e = asked.experiment
+record = init_alignment(cached_train(alignment_sweep(e, RANKS), asked.device, 2), e.init)
+show_film(picture, film(record), takeaway(record))
+
+A, G, dW = tint("A", "A"), tint("W", "G"), tint("delta", r"\Delta W")
+rival, t = INITS[record.rival], list(record.ranks).index(8)
+close_lesson(
+    rf"""
+$$
+\cos({dW}_1, -{G}) \le \sqrt{{\frac{{\sum_{{i \le k}} \sigma_i({G})^2}}{{\sum_i \sigma_i({G})^2}}}}, \qquad
+k = \mathrm{{rank}}\,A_0 + \mathrm{{rank}}\,B_0: \ r \text{{ if one is 0}}
+$$
+
+With SGD from ${A}$ random and $B = 0$ the first update is ${dW}_1 = -\eta s^2\,{G}{A}^\top{A}$: ${G}$ seen through the
+rows of ${A}$. For a ${G}$ without preferred directions its cosine is about $\sqrt{{r/(r+d+1)}}$, at rank 8 here
+{number(float(record.expected[t]))}. **{rival.label}**: ${rival.rule}$ ({rival.source}).
+
+LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $r$ for $B$, and with SGD reaches the
+bound of rank $2r$; EVA takes the inputs' main directions, which is good where the inputs have some (try a stretch of
+1).""",
+    lambda theme: plot_init_alignment(record, theme=theme),
+    table(record),
+    name="init_alignment",
+    alt=takeaway(record),
+)

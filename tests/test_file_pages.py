@@ -1,0 +1,204 @@
+"""The pages that open files: at once with the app's own, then with any file, good or bad; nothing good is lost."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load as load_torch
+from safetensors.torch import save as save_torch
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("inspector", "two_adapters", "extract")
+
+
+def opened(name: str, **query: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60)
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception, at.exception[0].value
+    return at
+
+
+def words(at: AppTest) -> str:
+    return " ".join(element.value for element in at.markdown)
+
+
+def give(at: AppTest, key: str, *files: tuple[str, bytes]) -> AppTest:
+    at.file_uploader(key=key).set_value([(name, data, "application/octet-stream") for name, data in files]).run()
+    assert not at.exception, at.exception[0].value
+    return at
+
+
+def adapter(rank: int = 3, seed: int = 0) -> bytes:
+    g = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for i in range(2):
+        tensors[f"base_model.model.net.{i}.q.lora_A.weight"] = torch.randn(rank, 13, generator=g)
+        tensors[f"base_model.model.net.{i}.q.lora_B.weight"] = torch.randn(7, rank, generator=g)
+    return save_torch(tensors)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_with_a_file_of_the_apps_own(name: str) -> None:
+    at = opened(name)
+    assert at.title[0].value.endswith("?")
+    assert "What you saw." in words(at)
+    assert "nan" not in words(at)
+    assert len(at.get("bidi_component")) == 1
+    assert not at.warning and not at.error and not at.info
+    controls = [w for w in (*at.button_group, *at.file_uploader) if not w.key.endswith("_given")]
+    assert len(controls) <= 5
+
+
+def test_the_shipped_adapter_is_measured() -> None:
+    said = words(opened("inspector"))
+    assert "36 modules given rank 8; 90 % of each update's energy lies in 1 to 5 directions" in said
+    assert words(opened("inspector", keep="99")) != said
+    assert words(opened("inspector", adapter="MiniLM-seed-1")) != said
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "sentence"),
+    [
+        ("inspector", {"keep": "50"}, "keep=50 is not possible: allowed is 90, 95, 99."),
+        ("inspector", {"adapter": "../secret"}, "adapter=../secret is not possible: allowed is MiniLM-seed-0,"),
+        ("two_adapters", {"first": "x"}, "first=x is not possible"),
+        ("extract", {"extract_rank": "3"}, "extract_rank=3 is not possible: allowed is 1, 2, 4, 8, 16, 32, 64."),
+        ("inspector", {"at": "nan"}, "at=nan is no place on the axis: allowed is 1 to 36."),
+    ],
+)
+def test_a_bad_link_opens_with_one_sentence(name: str, query: dict[str, str], sentence: str) -> None:
+    at = opened(name, **query)
+    assert len(at.warning) == 1
+    assert at.warning[0].value.startswith(sentence)
+    assert "What you saw." in words(at)
+
+
+def test_a_bad_file_is_said_and_the_good_one_before_it_stays() -> None:
+    at = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
+    good = words(at)
+    assert "2 modules given rank 3" in good
+    assert "The file does not say its scale s" in good
+    for name, data, sentence in (
+        ("bad.safetensors", adapter()[:-20], "The file is cut off"),
+        ("empty.bin", b"", "empty.bin is empty: 0 bytes."),
+        ("model.pkl", b"\x80\x04\x95" + bytes(40), "model.pkl is a bare pickle"),
+    ):
+        give(at, "adapter_file", (name, data))
+        assert at.error[0].value.startswith(sentence)
+        assert at.error[0].value.endswith("Shown is the file before it.")
+        assert words(at) == good
+    give(at, "adapter_file", ("other.safetensors", adapter(5)))
+    assert not at.error
+    assert "2 modules given rank 5" in words(at)
+
+
+def test_the_configuration_beside_it_gives_the_scale() -> None:
+    config = json.dumps({"peft_type": "LORA", "lora_alpha": 6, "r": 3}).encode()
+    at = give(opened("inspector"), "adapter_file", ("a.safetensors", adapter()), ("adapter_config.json", config))
+    assert "does not say its scale" not in words(at)
+    alone = give(opened("inspector"), "adapter_file", ("adapter_config.json", config))
+    assert alone.warning[0].value.startswith("adapter_config.json alone has no weights")
+    spoken = give(opened("inspector"), "adapter_file", ("a.safetensors", adapter()))
+    spoken.number_input(key="alpha_given").set_value(6.0).run()
+    assert "does not say its scale" not in words(spoken)
+
+
+def test_a_path_opens_only_what_the_server_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert not [w for w in opened("inspector").text_input if w.key.endswith("_path")]
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    (shown / "a.safetensors").write_bytes(adapter())
+    (shown / "adapter_config.json").write_text('{"lora_alpha": 6}')
+    (tmp_path / "secret").write_bytes(adapter(5))
+    monkeypatch.setenv("LORA_PLAYGROUND_FILES", str(shown))
+    at = opened("inspector")
+    at.text_input(key="adapter_file_path").set_value("a.safetensors").run()
+    assert "2 modules given rank 3" in words(at) and "does not say its scale" not in words(at)
+    at.text_input(key="adapter_file_path").set_value("../secret").run()
+    assert at.error[0].value.startswith("../secret is not a file under")
+    assert "given rank 3" in words(at)
+
+
+def test_two_adapters_of_different_models_end_in_one_sentence() -> None:
+    at = give(opened("two_adapters"), "second_file", ("a.safetensors", adapter()))
+    assert at.error[0].value.endswith("they are for different models.")
+    give(at, "first_file", ("b.safetensors", adapter(4, seed=1)))
+    assert not at.error
+    assert "Adding the two adds their ranks in 2 of them" in words(at)
+
+
+def test_two_weight_files_give_an_adapter() -> None:
+    at = opened("extract", extract_rank="2")
+    g = torch.Generator().manual_seed(0)
+    W = torch.randn(13, 7, generator=g)
+    u, v = torch.randn(13, 2, generator=g), torch.randn(2, 7, generator=g)
+    give(at, "base_file", ("base.safetensors", save_torch({"q.weight": W})))
+    assert at.info[0].value == "One file is there: give the other one too."
+    give(at, "tuned_file", ("tuned.safetensors", save_torch({"q.weight": W + u @ v})))
+    assert "In all, a LoRA of rank 2 keeps 100 %" in words(at)
+    give(at, "tuned_file", ("tuned.safetensors", save_torch({"v.weight": W})))
+    assert "have no tensor of one name and shape" in at.error[0].value
+
+
+def test_a_cut_adapter_is_offered() -> None:
+    at = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
+    (button,) = (b for b in at.get("download_button") if "for 90 % of the energy" in b.proto.label)
+    assert button.proto.label
+    from lora_viz.adapters.opening import open_adapter
+    from lora_viz.adapters.report import inspect_adapter
+    from lora_viz.adapters.shrink import shrink
+
+    mine = open_adapter("mine", adapter())
+    cut = shrink(mine, inspect_adapter(mine), 0.9)
+    with zipfile.ZipFile(io.BytesIO(cut.data)) as archive:
+        assert archive.testzip() is None
+        config = json.loads(archive.read("adapter/adapter_config.json"))
+        tensors = load_torch(archive.read("adapter/adapter_model.safetensors"))
+    ranks = {path: config["rank_pattern"].get(path, config["r"]) for path in config["target_modules"]}
+    assert {name: t.shape[0] for name, t in tensors.items() if "lora_A" in name} == {
+        f"base_model.model.{path}.lora_A.weight": r for path, r in ranks.items()
+    }
+
+
+LESSONS = ("machine", "bottleneck", "rank", "gradient_flow", "merge", "init_race", "alpha", "autoencoder")
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_lesson_lets_its_adapter_be_taken_home(name: str) -> None:
+    at = opened(name)
+    assert [e.label for e in at.expander].count("Take it home") == 1
+    assert not at.get("download_button"), "made when asked for, not before"
+    at.session_state[f"home_{name}"] = True
+    at.run()
+    assert not at.exception
+    assert len(at.get("download_button")) == 2
+    assert "LoRA layer trained in plain PyTorch" in at.code[0].value
+
+
+def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in() -> None:
+    at = AppTest.from_string(
+        """
+        from lora_viz.experiment import Experiment, Sweep
+        from lora_viz.training import train
+        import streamlit as st
+        st.session_state["home_x"] = True
+        from lora_viz.ui.take_home import offer_run
+        run = train(Sweep.over(Experiment(d_in=7, d_out=5, steps=3), rank=(1, 2), init_seed=(0, 1)), records=2)
+        offer_run(run, "x")
+        """,
+        default_timeout=60,
+    ).run()
+    assert not at.exception
+    (box,) = at.selectbox
+    assert box.options == ["rank=1, init_seed=0", "rank=1, init_seed=1", "rank=2, init_seed=0", "rank=2, init_seed=1"]
+    box.set_value("rank=2, init_seed=1").run()
+    assert not at.exception
+    assert len(at.get("download_button")) == 2
+    assert "LoRA layer trained in plain PyTorch" in at.code[0].value
+    assert "init_seed=1" in at.code[0].value

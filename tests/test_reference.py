@@ -1,0 +1,262 @@
+"""Budget, cost and reference pages: obeying their controls as scripts, and as a person sees them in Chromium."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from streamlit.testing.v1 import AppTest
+
+from lora_viz.models import MODELS
+from tests.browser import FLAGS, chromium, served
+from tests.test_pages import STILL, opened, words
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 96,
+    "vocab_size": 100,
+}
+
+
+def code(at: AppTest) -> str:
+    return " ".join(block.value for block in at.code)
+
+
+def html(at: AppTest) -> str:
+    return " ".join(element.proto.body for element in at.get("html"))
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_at_most_five_controls_before_more(name: str) -> None:
+    at = opened(name)
+    widgets = [w for group in (at.button_group, at.select_slider, at.selectbox, at.toggle, at.text_area) for w in group]
+    more = [w for box in at.expander for group in (box.button_group, box.select_slider, box.toggle) for w in group]
+    assert 1 <= len(widgets) - len(more) <= 5
+
+
+def test_the_budget_obeys_its_controls() -> None:
+    at = opened("budget")
+    assert "trains 16,777,216 numbers" in words(at)
+    assert 'target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]' in code(at)
+    at.select_slider(key="rank").set_value(8).run()
+    assert "trains 8,388,608 numbers" in words(at)
+    at.selectbox(key="model").set_value("GPT-2").run()
+    assert not at.exception
+    assert "c_attn" in code(at) and "fan_in_fan_out=True" in code(at)
+    assert "124,439,808" in words(at)
+
+
+def test_without_a_module_the_usual_ones_are_shown() -> None:
+    at = opened("transformer")
+    pills = next(w for w in at.button_group if str(w.key).startswith("targets_"))
+    pills.set_value([]).run()
+    assert not at.exception
+    assert "Rank 8 on q_proj, v_proj" in words(at)
+    assert any("None was chosen" in caption.value for caption in at.caption)
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "sentence"),
+    [
+        (
+            "budget",
+            {"model": "<script>"},
+            "model=<script> is not possible here: allowed is one of the menu's. Shown is",
+        ),
+        ("transformer", {"model": "SDXL UNet"}, "model=SDXL UNet is not possible here: allowed is one of the menu's."),
+        ("budget", {"rank": "7"}, "rank=7 is not possible here: allowed is one of 1, 2, 4, 8, 16, 32, 64, 128, 256."),
+        (
+            "budget",
+            {"precision": "fp8"},
+            "precision=fp8 is not possible here: allowed is one of bf16 mixed,",
+        ),
+        ("cost", {"layer": "1e999"}, "layer=1e999 is not possible here: allowed is one of 4096×4096, 768×768,"),
+        ("config_card", {"alpha": "nan"}, "alpha=nan is not possible here: allowed is one of 1, 2, 4, 8,"),
+        ("config_card", {"dropout": "2"}, "dropout=2 is not possible here: allowed is one of 0, 0.05, 0.1, 0.2."),
+        (
+            "literature",
+            {"topic": "x" * 99},
+            f"topic={'x' * 40} is not possible here: allowed is one of all,",
+        ),
+    ],
+)
+def test_a_bad_link_opens_with_one_sentence(name: str, query: dict[str, str], sentence: str) -> None:
+    at = opened(name, **query)
+    assert len(at.warning) == 1
+    assert at.warning[0].value.startswith(sentence)
+    assert "What you saw." in words(at)
+
+
+def test_a_link_with_modules_is_honoured_and_an_unknown_one_named() -> None:
+    at = opened("budget", targets_llama_8=["q_proj", "zzz"])  # type: ignore[arg-type]
+    assert at.warning[0].value == f"zzz is no module here: allowed are {', '.join(MODELS['Llama-2-7B'].names)}."
+    assert 'target_modules=["q_proj"]' in code(at)
+    assert not opened("transformer", targets_llama_8="k_proj").warning
+
+
+def test_a_good_link_is_honoured() -> None:
+    at = opened("config_card", rank="16", alpha="64", use_rslora="true", dropout="0.05", init="pissa")
+    assert not at.warning
+    assert "r=16," in code(at) and "lora_dropout=0.05" in code(at) and 'init_lora_weights="pissa"' in code(at)
+    assert "s = α/√r = 16" in words(at)
+
+
+def test_ones_own_config_is_read_and_a_bad_one_keeps_the_last() -> None:
+    at = opened("budget", model="my config.json")
+    assert "Llama-2-7B" in words(at)
+    at.text_area(key="own_config").set_value(json.dumps(CONFIG)).run()
+    assert not at.exception and not at.error
+    good = words(at)
+    assert "your llama" in good
+    for bad, sentence in (
+        ("{", "This is not JSON"),
+        (json.dumps(CONFIG | {"hidden_size": None}), "The config lacks hidden_size: a whole number is needed."),
+        (json.dumps(CONFIG | {"num_hidden_layers": 10**9}), "num_hidden_layers=1000000000 is not possible"),
+    ):
+        at.text_area(key="own_config").set_value(bad).run()
+        assert not at.exception
+        assert at.error[0].value.startswith(sentence)
+        assert "Shown is your llama." in at.error[0].value
+        assert words(at) == good
+
+
+def test_the_cost_follows_the_layer() -> None:
+    assert "holds below rank 20.5; at rank 2048" in words(opened("cost"))
+    small = words(opened("cost", layer="64×64"))
+    assert "holds at no rank" in small
+    assert "NOT" not in small
+
+
+def test_the_key_parameters_are_checked() -> None:
+    at = opened("config_card")
+    assert "The scale before B A is s = α/r = 1." in words(at)
+    at.toggle(key="use_rslora").set_value(True).run()
+    assert "use_rslora=True" in code(at)
+    before = code(at)
+    at.select_slider(key="rank").set_value(1).run()
+    next(w for w in at.button_group if w.key == "init").set_value("orthogonal").run()
+    assert at.error[0].value.startswith("rank=1 does not go with init=orthogonal: it needs an even rank.")
+    assert "r=1," in code(at) and code(at) != before
+
+
+@pytest.mark.parametrize("topic", ["all", "quantised", "folklore"])
+def test_the_literature_shows_its_topic(topic: str) -> None:
+    at = opened("literature", topic=topic)
+    shown = html(at)
+    assert ("QLoRA" in shown) == (topic != "folklore")
+    assert ("Folklore, not measured" in shown) == (topic != "quantised")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as p:
+        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield found
+        found.close()
+
+
+def visit(browser: Browser, address: str, path: str, **look: Any) -> tuple[Page, list[str]]:
+    page = browser.new_page(viewport=look.pop("viewport", {"width": 1280, "height": 720}), **look)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and "404" not in m.text else None)
+    page.goto(f"{address}/{path}")
+    expect(page.get_by_text("What you saw.").first).to_be_visible(timeout=30_000)
+    return page, complaints
+
+
+SEEN = {
+    "budget": "text=areas to scale",
+    "cost": ".player canvas",
+    "config_card": ".cards",
+    "transformer": "img.block",
+    "literature": ".papers",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
+@pytest.mark.parametrize("path", STILL)
+def test_a_page_is_readable(
+    browser: Browser, address: str, path: str, size: tuple[int, int], scheme: Literal["light", "dark"]
+) -> None:
+    viewport = {"width": size[0], "height": size[1]}
+    page, complaints = visit(browser, address, path, viewport=viewport, color_scheme=scheme)
+    picture = page.locator(SEEN[path]).first
+    expect(picture).to_be_visible(timeout=20_000)
+    box = picture.bounding_box()
+    assert box is not None and box["y"] < size[1] / 2, "the picture begins on the first screen"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".katex-error").count() == 0
+    if path == "cost":
+        bar = page.locator(".player .bar").bounding_box()
+        assert bar is not None and bar["y"] + bar["height"] <= size[1]
+    page.close()
+    assert not complaints
+
+
+def test_the_pictures_have_alt_text_with_the_reading(browser: Browser, address: str) -> None:
+    page, _ = visit(browser, address, "budget")
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=20_000)
+    said = page.content()
+    assert "trains 16,777,216 numbers" in said
+    assert page.get_by_label("less memory").count() + page.locator("[aria-label*='less memory']").count() >= 1
+    page.goto(f"{address}/transformer")
+    drawn = page.locator("img.block")
+    expect(drawn).to_be_visible(timeout=20_000)
+    assert "106,496 numbers a block" in (drawn.get_attribute("alt") or "")
+    assert drawn.evaluate("e => e.complete && e.naturalWidth > 500")
+    page.close()
+
+
+def test_a_tick_puts_a_and_b_beside_the_matrix(browser: Browser, address: str) -> None:
+    page, _ = visit(browser, address, "transformer")
+    drawn = page.locator("img.block")
+    before = drawn.get_attribute("src")
+    page.get_by_role("button", name="down_proj").click()
+    expect(drawn).not_to_have_attribute("src", str(before))
+    expect(page.get_by_text("Rank 8 on q_proj, v_proj, down_proj")).to_be_visible()
+    page.close()
+
+
+def test_the_ranks_are_gone_through_in_the_browser(browser: Browser, address: str) -> None:
+    page, complaints = visit(browser, address, "cost")
+    player = page.locator(".player")
+    expect(player.locator(".narration")).to_contain_text("Rank 16: 0.781 %, 128× fewer")
+    page.keyboard.press("ArrowRight")
+    expect(player.locator(".narration")).to_contain_text("Rank 20: 0.977 %, 102× fewer")
+    page.keyboard.press("End")
+    expect(player.locator(".narration")).to_contain_text("Rank 4096: 200 %, 2× as many")
+    page.close()
+    assert not complaints
+
+
+def test_the_cost_of_a_rank_can_be_shared(browser: Browser, address: str) -> None:
+    page, _ = visit(browser, address, "cost?layer=768×768")
+    page.keyboard.press("Home")
+    page.get_by_role("button", name="Share").click()
+    link = page.get_by_role("dialog").locator("code").first.inner_text()
+    page.close()
+    other, complaints = visit(browser, address, link.partition(f"{address}/")[2])
+    expect(other.locator(".player .narration")).to_contain_text("Rank 1: 0.26 %, 384× fewer")
+    other.close()
+    assert not complaints
+
+
+def test_a_card_leads_to_its_page(browser: Browser, address: str) -> None:
+    page, _ = visit(browser, address, "config_card")
+    page.locator(".cards").get_by_role("link", name="rank", exact=True).click()
+    expect(page.get_by_role("heading", name="Rank: how much error is left?")).to_be_visible(timeout=20_000)
+    page.close()

@@ -33,9 +33,8 @@ asked, picture = open_lesson(
         ),
         CONTROLS["optimizer"].only("sgd", "adam"),
         CONTROLS["lr"],
-        CONTROLS["spectrum"],
     ),
-    more=(*(CONTROLS[name] for name in ("rank", "target_rank", "alpha", "noise", "condition")),),
+    more=(*(CONTROLS[name] for name in ("spectrum", "rank", "target_rank", "alpha", "noise", "condition")),),
 )
 e = asked.experiment
 run = cached_train(race_sweep(e), asked.device, 61)

@@ -48,7 +48,7 @@ FIRST = {
     "quantised": ("weight_kind",),
     "dora": ("task", "rank", "steps"),
     "adalora": ("budget", "spectrum", "steps"),
-    "init_race": ("init", "optimizer", "lr", "spectrum"),
+    "init_race": ("init", "optimizer", "lr"),
     "init_variance": ("sigma", "d_in", "condition"),
     "init_alignment": ("init", "spectrum", "condition", "optimizer"),
     "init_ab": ("optimizer", "condition", "spectrum", "steps"),

@@ -10,6 +10,7 @@ import segno
 import streamlit as st
 
 from lora_viz.film import Film
+from lora_viz.ui.controls import CONTROLS
 
 __all__ = ["frame_of", "offer_link"]
 
@@ -36,7 +37,13 @@ def offer_link(at: float, link: dict[str, str]) -> None:
     with left:
         st.markdown("Opens the same picture with the same numbers on any machine that runs the playground.")
         stay = st.pills(
-            "Controls that stay", tuple(link), default=tuple(link), selection_mode="multi", key="stay", wrap=True
+            "Controls that stay",
+            tuple(link),
+            default=tuple(link),
+            format_func=lambda name: CONTROLS[name].label if name in CONTROLS else name.replace("_", " ").capitalize(),
+            selection_mode="multi",
+            key="stay",
+            wrap=True,
         )
         embed = st.toggle("Without menu, for an iframe", key="embedded")
         address = _address(at, link, tuple(stay), embed)

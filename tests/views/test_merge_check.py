@@ -81,9 +81,9 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
     np.testing.assert_array_equal(picture.panels[7].groups[0].values, m.mistakes)
     rows = {row.label: row.text for row in picture.panels[2].rows}
     assert rows["largest output difference"] == tuple(number(v) for v in m.max_difference[:, i])
-    assert rows["largest drift after unmerging"] == tuple(number(v) for v in m.unmerge_drift[:, i])
+    assert rows["drift after unmerging"] == tuple(number(v) for v in m.unmerge_drift[:, i])
     assert rows["ΔW that arrived is wrong by"] == tuple(f"{number(100 * v)} %" for v in m.lost[:, i])
-    assert rows["cost of a token, unmerged / merged"] == (f"+{100 * 66 / 121:.1f} % / +0 %",)
+    assert rows["token, apart / merged"] == (f"+{100 * 66 / 121:.1f} % / +0 %",)
 
 
 def test_figure(record: MergeCheck) -> None:
@@ -91,7 +91,7 @@ def test_figure(record: MergeCheck) -> None:
         figure = plot_merge_check(record, theme=theme)
         assert isinstance(figure, go.Figure)
         assert [trace.name for trace in figure.data] == list(DTYPES)
-        assert figure.layout.title.text == "Outputs, merged against unmerged"
+        assert figure.layout.title.text == "Difference of the outputs"
         assert [trace.line.width for trace in figure.data] == [2, 2, 2, 4]
         for i, trace in enumerate(figure.data):
             np.testing.assert_array_equal(trace.y, record.report.relative_difference[:, i])

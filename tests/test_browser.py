@@ -659,6 +659,17 @@ def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
     assert frame(other) == frame(page) == 7
     assert picture(other) == picture(page)
 
+    with page.expect_download() as given:
+        dialog.get_by_role("button", name="The picture as a file").click()
+    file = page.context.new_page()
+    file.goto(given.value.path().rename(given.value.path().with_suffix(".html")).as_uri())
+    expect(player(file)).to_have_attribute("data-run", run(page), timeout=15_000)
+    assert frame(file) == 7
+    file.keyboard.press("ArrowRight")
+    assert frame(file) == 8
+    assert link in file.inner_text("body"), "the file says where it came from"
+    file.close()
+
     dialog.get_by_role("button", name="lr", exact=True).click()
     expect(dialog.locator("code").first).to_contain_text("controls=")
     short = dialog.locator("code").first.inner_text()

@@ -83,6 +83,7 @@ def _open(title: str, claim: str) -> Presented | None:
     if st.context.is_embedded:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
+    st.session_state["title"] = title
     if now is None:
         st.title(title, anchor=False)
         st.markdown(claim)
@@ -112,7 +113,7 @@ def show_film(
             film,
             at=frame_of(film),
             on_pick=on_pick,
-            on_share=lambda at: offer_link(at, st.session_state["link"]),
+            on_share=lambda at: offer_link(at, st.session_state["link"], st.session_state["title"], film, takeaway),
             question=now.question(film) if now else None,
             present=now.for_player() if now else None,
         )

@@ -680,6 +680,17 @@ def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
     expect(third.locator(".st-key-lr")).to_have_count(0)
 
 
+def test_a_page_without_the_lessons_controls_shares_its_own_address(open_page: Open) -> None:
+    page = open_page("rank?noise=0.3")
+    go(page, "Real", "A real transformer")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("real transformer", timeout=20_000)
+    expect(player(page)).to_have_count(1)
+    page.get_by_role("button", name="Share").click()
+    link = page.get_by_role("dialog").locator("code").first
+    expect(link).to_contain_text("/minilm?at=")
+    expect(link).not_to_contain_text("noise")
+
+
 def test_an_embedded_lesson_has_no_menu(open_page: Open) -> None:
     page = open_page("rank?embed=true&controls=none")
     expect(page.get_by_test_id("stHeader")).to_be_hidden()

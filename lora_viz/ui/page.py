@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
 from lora_viz.run import Run
-from lora_viz.ui.asking import Asked, ask
+from lora_viz.ui.asking import BESIDE, Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, presented, toolbar
@@ -83,6 +83,9 @@ def _open(title: str, claim: str) -> Presented | None:
     if st.context.is_embedded:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
+    st.session_state["title"] = title
+    # What a page without the lessons' controls is set to stands in its address.
+    st.session_state["link"] = {k: v for k, v in st.query_params.items() if k not in BESIDE}
     if now is None:
         st.title(title, anchor=False)
         st.markdown(claim)
@@ -112,7 +115,7 @@ def show_film(
             film,
             at=frame_of(film),
             on_pick=on_pick,
-            on_share=lambda at: offer_link(at, st.session_state["link"]),
+            on_share=lambda at: offer_link(at, st.session_state["link"], st.session_state["title"], film, takeaway),
             question=now.question(film) if now else None,
             present=now.for_player() if now else None,
         )

@@ -28,7 +28,7 @@ LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in
 PAGES = ("", *LESSONS)
 PLAYER = Path(ROOT / "lora_viz" / "player")
 Open = Callable[..., Page]
-FEW = {"conditioning": 4, "overfit": 5, "race": 7}  # the last frame of lessons over a handful of settings
+FEW = {"conditioning": 4, "extract": 2, "overfit": 5, "race": 7}  # the last frame of lessons over a handful of settings
 _number = re.compile(r"^\d+$")
 
 

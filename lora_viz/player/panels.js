@@ -453,13 +453,21 @@ const cloud = {
   },
   say(panel, t) {
     const sets = panel.points.map((p) => `${p.name}: ${p.xyz.shape.slice(-2)[0]} points`).join(", ");
-    return `${panel.dimension}-dimensional picture, ${sets}${panel.caption.length ? ". " + panel.caption[Math.min(t, panel.caption.length - 1)] : ""}`;
+    const turns = panel.dimension === 3 ? ", the arrow keys turn it" : "";
+    return `${panel.dimension}-dimensional picture, ${sets}${turns}${panel.caption.length ? ". " + panel.caption[Math.min(t, panel.caption.length - 1)] : ""}`;
   },
   turn(panel, dx, dy, cache) {
     if (panel.dimension !== 3) return false;
     const [yaw, pitch] = cache.view || panel.view;
     cache.view = [yaw + dx * 0.01, Math.max(-1.5, Math.min(1.5, pitch + dy * 0.01))];
     return true;
+  },
+  keyed: (panel) => panel.dimension === 3,
+  key(panel, event, t, cache) {
+    const move = { ArrowLeft: [-15, 0], ArrowRight: [15, 0], ArrowUp: [0, -15], ArrowDown: [0, 15] }[event.key];
+    if (!move || !cloud.turn(panel, ...move, cache)) return null;
+    const [yaw, pitch] = cache.view.map((v) => Math.round((v * 180) / Math.PI));
+    return `seen from ${String(yaw).replace("-", "−")}°, ${String(pitch).replace("-", "−")}° up`;
   },
 };
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -19,6 +17,7 @@ from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
+from lora_viz.ui.still import csv_button, json_button, modebar, shown_theme
 from lora_viz.ui.take_home import offer_run
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
@@ -27,6 +26,7 @@ __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 3.6rem 2rem 2rem; max-width: 1900px; }
 [data-testid="stMainBlockContainer"] h1 { font-size: 2.1rem; padding: 0; }
+[data-testid="stMainBlockContainer"] h2 { font-size: 1.5rem; }
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 @media (min-width: 1600px) { html { font-size: 22px; } }
 </style>"""
@@ -131,21 +131,14 @@ def close_lesson(
     """The maths with the run's numbers; on demand still figure, data, the run's adapters. On a projector none of it."""
     if st.session_state.get("presented") is not None:
         return
-    st.subheader("The maths, with these numbers", anchor=False)
+    st.header("The maths, with these numbers", anchor=False)
     st.markdown(maths)
     still = st.expander("Still figure and data, for slides", key=f"still_{name}", on_change="rerun")
     if still.open:
         with still:
-            theme = st.context.theme.type or "light"
-            st.plotly_chart(figure(theme), key=f"plot_{name}", alt=alt, width="stretch", config={"scrollZoom": False})
-            st.download_button("Data as CSV", _csv(table), f"{name}.csv", "text/csv", on_click="ignore")
+            st.plotly_chart(figure(shown_theme()), key=f"plot_{name}", alt=alt, width="stretch", config=modebar(name))
+            with st.container(horizontal=True):
+                csv_button("Data as CSV", table, name=name)
+                json_button("Data as JSON", table, name=name)
     if run is not None:
         offer_run(run, name)
-
-
-def _csv(table: Mapping[str, np.ndarray]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(table)
-    writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
-    return out.getvalue()

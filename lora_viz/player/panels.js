@@ -173,7 +173,7 @@ const lines = {
         g.stroke(); g.setLineDash([]); g.globalAlpha = 1;
       };
       // over steps the future is faint; over ranks and sizes nothing is past
-      if (film.axis === "step") stroke(t, values.length - 1, 0.5, 2.2);
+      if (film.axis === "step") stroke(t, values.length - 1, theme.future, 2.2);
       stroke(0, film.axis === "step" ? t : values.length - 1, 1, 3.2 * box.thick);
       if (s.dots) {
         g.fillStyle = colour;

@@ -64,6 +64,9 @@ function readTheme(s) {
     ...s.colours.identity[name], diverging: s.colours.diverging[name].map(rgb), sequential: s.colours.sequential.map(rgb), paper: text, paperText: paper(s),
     grid: dark ? "#2c3442" : "#e3e7ed", strip: dark ? "#202733" : "#eef1f5", font: getComputedStyle(s.root).fontFamily,
   };
+  // On pure black, high contrast: what is yet to come is bright as well, and only thinner.
+  s.theme.future = text === "#000000" ? 0.95 : 0.5;
+  if (text === "#000000") Object.assign(s.theme, { faint: "#c3cad6", grid: "#3a4352", strip: "#14181f" });
   for (const p of s.panels) p.cache.frame = null;
   for (const [key, value] of Object.entries(s.theme)) if (typeof value === "string") s.root.style.setProperty(`--id-${key}`, value);
 }
@@ -244,6 +247,9 @@ function arrange(s) {
   const room = window.innerHeight - Math.min(above, 260) - 112 - extra;
   const total = Math.max(s.present ? 260 : rows > 1 ? 430 : 320, Math.min(room, width * 0.78));
   const height = narrow ? Math.min(340, width * 0.9) : total / rows;
+  // The transport takes one line where it can.
+  s.root.dataset.tight = "false";
+  s.root.dataset.tight = !narrow && s.find("bar").offsetHeight > 60;
   for (const p of s.panels) {
     p.cell.style.gridColumn = narrow ? "1 / -1" : "";
     const own = p.panel.tall && !narrow ? height * p.panel.tall + 8 * (p.panel.tall - 1) : height;

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
 from lora_viz.run import Run
+from lora_viz.style import letters_css
 from lora_viz.ui.asking import Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
@@ -29,7 +30,8 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] h2 { font-size: 1.5rem; }
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 @media (min-width: 1600px) { html { font-size: 22px; } }
-</style>"""
+"""
+_STYLE += f"{letters_css()}</style>"
 # On a projector: large type, no menu, the picture as wide as the screen.
 _PRESENTED = """<style>
 html { font-size: 20px; }
@@ -41,10 +43,20 @@ html { font-size: 20px; }
 .st-key-toolbar button { min-height: 2rem; padding: 0.1rem 0.6rem; }
 @media (min-width: 1600px) { html { font-size: 28px; } }
 </style>"""
+# White on black, 7:1 and more: the player by its variables, Streamlit's own widgets by what they are.
 _CONTRAST = """<style>
-[data-testid="stApp"], [data-testid="stApp"] * { --st-background-color: #000; --st-text-color: #fff; }
-[data-testid="stApp"] { background: #000; color: #fff; }
-[data-testid="stMainBlockContainer"] :is(h1, p, label, span) { color: #fff; }
+[data-testid="stApp"], [data-testid="stApp"] * { --st-background-color: #000000; --st-text-color: #ffffff;
+  --st-secondary-background-color: #1a1a1a; --st-border-color: #ffffff; --st-primary-color: #8fd0ff; }
+[data-testid="stApp"] { background: #000; color: #fff; color-scheme: dark !important; }
+[data-testid="stMainBlockContainer"] :is(h1, h2, p, li, label, span, kbd, input, button) { color: #fff; opacity: 1; }
+[data-testid="stMainBlockContainer"] :is(button, kbd, input, [role="group"], [data-testid="stAlertContainer"]) {
+  background: #000; border-color: #fff; }
+[data-testid="stMainBlockContainer"] :is(button, [data-testid="stAlertContainer"]) { border: 1px solid #fff; }
+[data-testid="stMainBlockContainer"] button:disabled { border-style: dotted; }
+[data-testid="stMainBlockContainer"] a { color: #8fd0ff; }
+[data-testid="stMainBlockContainer"] :focus-visible { outline: 3px solid #8fd0ff; }
+:is([role="listbox"], [role="option"]) { background: #000 !important; color: #fff !important; }
+[role="option"]:is([data-focused], [data-hovered], [aria-selected="true"]) { outline: 2px solid #8fd0ff; outline-offset: -2px; }
 </style>"""
 # In somebody else's page there is one lesson and no menu.
 _EMBEDDED = """<style>

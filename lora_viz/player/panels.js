@@ -106,16 +106,18 @@ function linesFrame(panel, film, box, theme, g) {
   return { ...area, strip, zero, yTicks, tickText, x, y, first, last, legend, low, high };
 }
 
-// One row if the widest readings fit at full size, else two, smaller only if even those do not hold them.
+// One row if the widest readings fit at full size, else two, then smaller; at 12 pixels as many rows as it takes.
 function legendOf(panel, box, theme, g) {
-  for (let size = box.font; size >= 9; size -= 0.5) {
+  let rows = 2;
+  for (let size = box.font; size >= 12; size -= 0.5) {
     g.font = `${size}px ${theme.font}`;
     const widths = panel.series.map((s) => size * 1.8 + g.measureText(`${s.name} 0.000·10⁻¹⁶`).width);
-    let rows = 1, x = 4;
+    let x = 4;
+    rows = 1;
     for (const w of widths) { if (x + w > box.width && x > 4) { rows += 1; x = 4; } x += w + size * 0.8; }
     if (rows <= 2 && Math.max(...widths) <= box.width) return { size, rows };
   }
-  return { size: 9, rows: 2 };
+  return { size: 12, rows };
 }
 
 const lines = {

@@ -239,7 +239,7 @@ function arrange(s) {
   if (!s.film) return;
   const width = s.root.clientWidth, narrow = width < 620;
   const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
-  const font = s.present ? Math.max(20, Math.min(34, width / 54)) : Math.max(13, Math.min(24, width / 62));
+  const font = s.present ? Math.max(20, Math.min(34, width / 54)) : Math.max(narrow ? 14.2 : 13, Math.min(24, width / 62));
   s.root.style.setProperty("--font", `${font}px`);
   const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
   // Presented, the transport must stand on the screen whatever is asked above; else a page may be scrolled.

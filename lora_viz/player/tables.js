@@ -66,7 +66,7 @@ const turned = (data, rows, cols) => Float64Array.from({ length: rows * cols }, 
 function capped(table) {
   const every = Math.ceil(table.rows.length / MOST_ROWS);
   if (every === 1) return table;
-  const left = `Left out: all but each ${every}th of ${table.rows.length} rows.`;
+  const left = `Left out: all but one in ${every} of ${table.rows.length} rows.`;
   return { ...table, rows: table.rows.filter((_, i) => i % every === 0), note: [table.note, left].filter(Boolean).join(" ") };
 }
 

@@ -56,7 +56,8 @@ _CONTRAST = """<style>
 [data-testid="stMainBlockContainer"] a { color: #8fd0ff; }
 [data-testid="stMainBlockContainer"] :focus-visible { outline: 3px solid #8fd0ff; }
 :is([role="listbox"], [role="option"]) { background: #000 !important; color: #fff !important; }
-[role="option"]:is([data-focused], [data-hovered], [aria-selected="true"]) { outline: 2px solid #8fd0ff; outline-offset: -2px; }
+[role="option"]:is([data-focused], [data-hovered], [aria-selected="true"]) {
+  outline: 2px solid #8fd0ff; outline-offset: -2px; }
 </style>"""
 # In somebody else's page there is one lesson and no menu.
 _EMBEDDED = """<style>

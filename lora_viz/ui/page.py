@@ -26,6 +26,7 @@ __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 # Streamlit leaves a hand's breadth above the title; a projector has no room for that. A large one wants large type.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 3.6rem 2rem 2rem; max-width: 1900px; }
+[data-testid="stMain"] { scroll-padding: 4.5rem 0 1rem; } /* what the keyboard reaches is not under the menu */
 [data-testid="stMainBlockContainer"] h1 { font-size: 2.1rem; padding: 0; }
 [data-testid="stMainBlockContainer"] h2 { font-size: 1.5rem; }
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }

@@ -659,6 +659,17 @@ def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
     assert frame(other) == frame(page) == 7
     assert picture(other) == picture(page)
 
+    with page.expect_download() as given:
+        dialog.get_by_role("button", name="The picture as a file").click()
+    file = page.context.new_page()
+    file.goto(given.value.path().rename(given.value.path().with_suffix(".html")).as_uri())
+    expect(player(file)).to_have_attribute("data-run", run(page), timeout=15_000)
+    assert frame(file) == 7
+    file.keyboard.press("ArrowRight")
+    assert frame(file) == 8
+    assert link in file.inner_text("body"), "the file says where it came from"
+    file.close()
+
     dialog.get_by_role("button", name="lr", exact=True).click()
     expect(dialog.locator("code").first).to_contain_text("controls=")
     short = dialog.locator("code").first.inner_text()
@@ -667,6 +678,17 @@ def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
     assert run(third) == run(page)
     expect(third.locator(".st-key-init")).to_be_visible()
     expect(third.locator(".st-key-lr")).to_have_count(0)
+
+
+def test_a_page_without_the_lessons_controls_shares_its_own_address(open_page: Open) -> None:
+    page = open_page("rank?noise=0.3")
+    go(page, "Real", "A real transformer")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("real transformer", timeout=20_000)
+    expect(player(page)).to_have_count(1)
+    page.get_by_role("button", name="Share").click()
+    link = page.get_by_role("dialog").locator("code").first
+    expect(link).to_contain_text("/minilm?at=")
+    expect(link).not_to_contain_text("noise")
 
 
 def test_an_embedded_lesson_has_no_menu(open_page: Open) -> None:

@@ -13,7 +13,7 @@ from lora_viz.experiment import Experiment
 from lora_viz.film import Film
 from lora_viz.run import Run
 from lora_viz.style import letters_css
-from lora_viz.ui.asking import Asked, ask
+from lora_viz.ui.asking import BESIDE, Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, presented, toolbar
@@ -76,6 +76,7 @@ def open_lesson(
     first: tuple[Control, ...],
     more: tuple[Control, ...],
     trains: bool = True,
+    many: bool = False,
 ) -> tuple[Asked, DeltaGenerator]:
     """Draw title, claim and controls; answer with what was asked for and the place for the picture."""
     now = _open(title, claim)
@@ -84,7 +85,7 @@ def open_lesson(
     left, right = st.columns([1, 4.4], gap="medium") if not bare else (st.container(), st.container())
     with left:
         lesson, scene = (title, None) if now is None else (str(now.place), now.scene)
-        asked = ask(lesson, default, first, more, scene, trains=trains)
+        asked = ask(lesson, default, first, more, scene, trains=trains, many=many)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
     st.session_state["link"] = asked.link
@@ -96,6 +97,9 @@ def _open(title: str, claim: str) -> Presented | None:
     if st.context.is_embedded:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
+    st.session_state["title"] = title
+    # What a page without the lessons' controls is set to stands in its address.
+    st.session_state["link"] = {k: v for k, v in st.query_params.items() if k not in BESIDE}
     if now is None:
         st.title(title, anchor=False)
         st.markdown(claim)
@@ -125,7 +129,7 @@ def show_film(
             film,
             at=frame_of(film),
             on_pick=on_pick,
-            on_share=lambda at: offer_link(at, st.session_state["link"]),
+            on_share=lambda at: offer_link(at, st.session_state["link"], st.session_state["title"], film, takeaway),
             question=now.question(film) if now else None,
             present=now.for_player() if now else None,
         )

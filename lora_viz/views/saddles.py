@@ -131,7 +131,7 @@ def film(record: Saddles) -> Film:
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
-                title=f"Loss, {_name(record.starts[s]).lower()}; dotted: the saddles",
+                title="Loss; dotted: so many are learnt",
                 y_label="loss, log",
                 scale="log",
                 x_scale="sqrt",
@@ -141,7 +141,7 @@ def film(record: Saddles) -> Film:
                     Series(name="loss", colour="ink", y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan)),
                     *(
                         Series(
-                            name=f"{i} learnt:",
+                            name=f"{i}:",
                             colour="faint",
                             y=np.full(len(record.steps), record.floors[i]),
                             dash="dot",
@@ -162,8 +162,8 @@ def film(record: Saddles) -> Film:
             Curves(
                 title="From (B, A) to (−B, −A)",
                 x=record.cut_at,
-                x_label="share of both factors",
-                y_label="loss; both ends: the same ΔW",
+                x_label="× both",
+                y_label="loss",
                 row=1,
                 span=3,
                 series=(

@@ -16,6 +16,7 @@ _STYLE = """<style>
 .cards { border-collapse: collapse; width: 100%; font-size: 0.95rem; line-height: 1.3; }
 .cards td { border-top: 1px solid rgba(128, 128, 128, 0.35); padding: 0.35rem 0.9rem 0.35rem 0.5rem; }
 .cards td { vertical-align: top; }
+.cards th { text-align: left; }
 .cards .value { font-size: 1.15rem; font-weight: 700; white-space: nowrap; }
 .cards .changed td:first-child { box-shadow: inset 4px 0 0 #9d62c4; }
 .cards code { font-size: 0.85rem; }
@@ -40,7 +41,7 @@ def config_cards(config: AdapterConfig, links: Mapping[str, str]) -> ConfigCards
 
 def cards_html(record: ConfigCards) -> str:
     """All cards, one a row; those that differ from PEFT's default are marked."""
-    head = "<tr><th></th><th>here</th><th>what it does</th><th>what is seen of it here</th></tr>"
+    head = "<tr><td></td><th>here</th><th>what it does</th><th>what is seen of it here</th></tr>"
     return f'{_STYLE}<table class="cards">{head}{"".join(_card(record, *card) for card in record.cards)}</table>'
 
 

@@ -14,7 +14,7 @@ _STYLE = """<style>
 .papers { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 0.8rem; }
 .papers > div { border: 1px solid rgba(128, 128, 128, 0.45); border-radius: 8px; padding: 0.6rem 0.9rem; }
 .papers .folklore { border-style: dashed; border-width: 2px; }
-.papers h4 { margin: 0; padding: 0; font-size: 1.2rem; }
+.papers h2 { margin: 0; padding: 0; font-size: 1.2rem; }
 .papers p { margin: 0.3rem 0; line-height: 1.35; }
 .papers a { color: inherit; text-decoration: underline; }
 </style>"""
@@ -49,7 +49,7 @@ def _paper(record: LiteratureCards, p: Paper) -> str:
     links = _links(record, p.pages)
     shown = f"{escape(p.seen)} See {links}.".strip() if links else "Told, not measured."
     return (
-        f"<div><h4>{escape(p.name)}</h4><p>{escape(p.authors)}, {p.year}, <i>{escape(p.title)}</i>, {source}</p>"
+        f"<div><h2>{escape(p.name)}</h2><p>{escape(p.authors)}, {p.year}, <i>{escape(p.title)}</i>, {source}</p>"
         f"<p><b>Claims:</b> {escape(p.claims)}</p><p><b>Condition:</b> {escape(p.condition)}</p>"
         f"<p><b>Here:</b> {shown}</p></div>"
     )
@@ -64,7 +64,7 @@ def folklore_html(record: LiteratureCards) -> str:
 def _rule(record: LiteratureCards, f: Folklore) -> str:
     links = _links(record, f.pages)
     return (
-        f'<div class="folklore"><h4>Folklore, not measured</h4><p>“{escape(f.says)}”</p><p>{escape(f.but)}'
+        f'<div class="folklore"><h2>Folklore, not measured</h2><p>“{escape(f.says)}”</p><p>{escape(f.but)}'
         f"{f' See {links}.' if links else ''}</p></div>"
     )
 

@@ -317,8 +317,8 @@ PAPERS = (
         "variants",
         "Training B with a random A beats training A with a random B.",
         "Only for stretched inputs: with white ones and a square layer both are the same.",
-        "",
-        (),
+        "Both solved exactly over 50 frozen factors, by the inputs' condition and the layer's shape.",
+        ("asymmetry",),
     ),
     Paper(
         "Riemannian preconditioning",

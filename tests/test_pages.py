@@ -33,6 +33,7 @@ FIRST = {
     "energy_rule": ("noise", "spectrum", "condition", "target_rank", "task"),
     "overlap": ("spectrum", "rank", "optimizer", "lr"),
     "learns_forgets": ("noise", "samples"),
+    "asymmetry": ("d_out", "spectrum"),
     "digits": ("change", "steps", "lr"),
     "many_adapters": ("second", "rank", "steps"),
     "requantised": ("weight_format", "rank", "steps"),

@@ -54,6 +54,9 @@ PAGES: dict[str, dict[str, str]] = {
         "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
+    "Papers": {
+        "asymmetry": "Freeze A or B",
+    },
     "Real": {
         "digits": "Digits",
         "minilm": "A real transformer",

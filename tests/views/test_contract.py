@@ -44,6 +44,7 @@ from lora_viz.views import (
     adapter_report,
     adapters_together,
     alpha_identity,
+    asymmetry,
     autoencoder,
     balance,
     bottleneck,
@@ -380,6 +381,10 @@ def adapter_pair_film(**change: object) -> Film:
     return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
 
 
+def asymmetry_film(**change: object) -> Film:
+    return asymmetry.film(asymmetry.asymmetry(replace(ODD, **change), targets=3, factors=2))  # type: ignore[arg-type]
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "adapter_pair": adapter_pair_film,
     "weight_change": change_film,
@@ -424,6 +429,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "energy_rule": energy_rule_film,
     "overlap": overlap_film,
     "learns_forgets": learns_forgets_film,
+    "asymmetry": asymmetry_film,
 }
 
 

@@ -488,8 +488,8 @@ PAPERS = (
         "forgetting",
         "LoRA puts new singular vectors into W that resemble none of the old ones.",
         "Unlike any single old direction, not outside their span; a random direction qualifies too in a wide layer.",
-        "",
-        (),
+        "A planted update of growing size, with the random direction drawn; no network is trained for it.",
+        ("intruders",),
     ),
 )
 

@@ -34,6 +34,7 @@ FIRST = {
     "overlap": ("spectrum", "rank", "optimizer", "lr"),
     "learns_forgets": ("noise", "samples"),
     "asymmetry": ("d_out", "spectrum"),
+    "intruders": ("weight_kind", "epsilon", "d_in"),
     "digits": ("change", "steps", "lr"),
     "many_adapters": ("second", "rank", "steps"),
     "requantised": ("weight_format", "rank", "steps"),

@@ -56,6 +56,7 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "Papers": {
         "asymmetry": "Freeze A or B",
+        "intruders": "Intruders",
     },
     "Real": {
         "digits": "Digits",

@@ -61,6 +61,7 @@ from lora_viz.views import (
     init_alignment,
     init_race,
     init_variance,
+    intruders,
     layer_flow,
     learns_forgets,
     low_rank_set,
@@ -430,6 +431,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "overlap": overlap_film,
     "learns_forgets": learns_forgets_film,
     "asymmetry": asymmetry_film,
+    "intruders": lambda **_: intruders.film(intruders.intruders(13, "gaussian", 0.5, 0, seeds=3)),
 }
 
 

@@ -162,8 +162,8 @@ PAPERS = (
         "scaling and rates",
         "With enough capacity LoRA learns as full fine-tuning does, at about ten times its learning rate for any rank.",
         "Language models, all layers adapted, α/r with Adam. At toy width the factor of ten does not appear.",
-        "With Adam and α/r one learning rate nearly does for every rank; its two identities.",
-        ("scaling_training", "alpha"),
+        "One learning rate nearly does for every rank; a bit a trained number; large batches; best rates by width.",
+        ("scaling_training", "alpha", "capacity", "large_batch", "width"),
     ),
     Paper(
         "Learning rates across ranks",

@@ -57,6 +57,9 @@ PAGES: dict[str, dict[str, str]] = {
     "Papers": {
         "asymmetry": "Freeze A or B",
         "intruders": "Intruders",
+        "capacity": "Capacity",
+        "large_batch": "Large batches",
+        "width": "Width and rate",
     },
     "Real": {
         "digits": "Digits",

@@ -250,20 +250,6 @@ _ALL = (
         "with A frozen, rank d_in ≤ d_out and s = 1 it is full fine-tuning, for then ΔW = B",
         lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
     ),
-    Init(
-        "identity",
-        "A = I, B = 0",
-        r"A = I, \quad B = 0",
-        "with A frozen, rank d_in ≤ d_out and s = 1 it is full fine-tuning, for then ΔW = B",
-        lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
-    ),
-    Init(
-        "identity",
-        "A = I, B = 0",
-        r"A = I, \quad B = 0",
-        "with A frozen, r = d_in and s = 1 it is full fine-tuning: ΔW = B",
-        lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
-    ),
 )  # fmt: skip
 INITS: dict[str, Init] = {init.name: init for init in _ALL}
 

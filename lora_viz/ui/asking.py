@@ -12,7 +12,7 @@ from lora_viz.scenes import Scene
 from lora_viz.training import available_devices
 from lora_viz.ui.controls import Control
 
-__all__ = ["Asked", "ask"]
+__all__ = ["BESIDE", "Asked", "ask"]
 
 SEED_MOST = 9999
 # What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.
@@ -41,11 +41,13 @@ def ask(
     scene: Scene | None = None,
     *,
     trains: bool = True,
+    many: bool = False,
 ) -> Asked:
     """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
 
     What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left, a
-    scene that is returned to as its deck says. A lesson that ``trains`` nothing is not asked on which device.
+    scene that is returned to as its deck says. A lesson that ``trains`` nothing is not asked on which device, one
+    that trains ``many`` takes the GPU unless it is told otherwise.
     """
     notices: list[str] = []
     if scene is None:
@@ -63,7 +65,7 @@ def ask(
         for control in more:
             values[control.name] = _answer(control, default, notices, shown)
         values["seed"] = _seed(default, notices, shown)
-        device = _device(shown) if trains else "cpu"
+        device = _device(shown, many) if trains else "cpu"
     fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
@@ -263,14 +265,13 @@ def _next_seed() -> None:
     st.session_state["seed"] = (int(st.session_state.get("seed", 0)) + 1) % (SEED_MOST + 1)
 
 
-def _device(shown: frozenset[str]) -> str:
+def _device(shown: frozenset[str], many: bool) -> str:
     here = available_devices()
+    usual = here[-1] if many else here[0]
     if "more" not in shown:
-        return here[0]
+        return usual
     if len(here) == 1:
         st.caption("Trained on the CPU, one thread a run.")
-        return here[0]
-    return (
-        st.segmented_control("Train on", here, default=here[0], key="device", bind="query-params", required=True)
-        or here[0]
-    )
+        return usual
+    asked = st.segmented_control("Train on", here, default=usual, key="device", bind="query-params", required=True)
+    return asked or usual

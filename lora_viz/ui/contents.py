@@ -1,6 +1,6 @@
 """Which pages are there, in which section and order?"""
 
-__all__ = ["PAGES"]
+__all__ = ["LINKS", "PAGES"]
 
 # Section -> page -> what the menu calls it. The first page of all is the one that opens.
 PAGES: dict[str, dict[str, str]] = {
@@ -77,4 +77,11 @@ PAGES: dict[str, dict[str, str]] = {
         "transformer": "Transformer",
         "literature": "Literature",
     },
+}
+_HOME = next(iter(PAGES["Start"]))
+# Page -> the link to it, as HTML, under the menu's name. The page that opens has no address of its own.
+LINKS: dict[str, str] = {
+    name: f'<a href="{"./" if name == _HOME else name}" target="_self">{title}</a>'
+    for pages in PAGES.values()
+    for name, title in pages.items()
 }

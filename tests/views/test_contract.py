@@ -262,8 +262,9 @@ def init_ab_film(**change: object) -> Film:
 def map_film(**change: object) -> Film:
     e = replace(ODD, **change)  # type: ignore[arg-type]
     x, y = phase_map.axes(e, "learning_rates", 5)
-    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17),)
-    return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
+    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17, factors=False),)
+    picked = train(Sweep((phase_map.cell(e, "learning_rates", x, y, (2, 3)),)), records=17)
+    return phase_map.film(phase_map.phase_map(runs, picked, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
 
 
 def adapter_file(run: Run) -> tuple[Opened, Report]:

@@ -28,7 +28,7 @@ class WidthRate(NamedTuple):
     ``by_lr`` (low, median, high; racer, width, lr) over the seeds, infinite where a run diverged; ``best`` the rate of
     least loss in each seed, ``ratio`` that over full fine-tuning's in the same seed, ``rank_ratio`` (low, median, high;
     width) the largest over the least best rate among the ranks. ``slope`` is that of each racer's median best rate
-    against width, both logarithmic.
+    against width, both logarithmic; ``grew`` counts the seeds whose ratio is larger at the widest.
     """
 
     racers: tuple[str, ...]
@@ -40,6 +40,7 @@ class WidthRate(NamedTuple):
     ratio: Float[np.ndarray, "3 R D"]
     rank_ratio: Float[np.ndarray, "3 D"]
     slope: Float[np.ndarray, "R"]
+    grew: Int[np.ndarray, "R"]
     at_edge: int
     rule: str
     alpha: float
@@ -95,6 +96,7 @@ def width_rate(runs: Iterable[Run]) -> WidthRate:
         ratio=spread(best / best[:, :1]),
         rank_ratio=spread(best[:, 1:].max(axis=1) / best[:, 1:].min(axis=1)),
         slope=np.array([log_slope(np.array(widths, dtype=float), b) for b in middle[1]]),
+        grew=(best[:, :, -1] * best[:, :1, 0] > best[:, :, 0] * best[:, :1, -1] * 1.01).sum(axis=0),
         at_edge=int(((at == 0) | (at == len(lrs) - 1)).sum()),
         rule=racers[-1].scaling_rule,
         alpha=racers[-1].alpha,
@@ -214,7 +216,11 @@ def takeaway(record: WidthRate) -> str:
         f"each at its best of {len(record.lr)} η) {record.racers[i]}'s best rate was {_span(ratio[:, 0])} times full "
         f"fine-tuning's at d = {record.widths[0]} and {_span(ratio[:, last])} times at d = {record.widths[last]}."
     ]
-    said.append("The ratio grows with the width." if ratio[0, last] > ratio[2, 0] else "It does not clearly grow here.")
+    grows = record.grew[i] > 0.75 * record.seeds
+    said.append(
+        f"It was larger in the widest layer in {record.grew[i]} seeds of {record.seeds}: the ratio "
+        f"{'grows with the width' if grows else 'does not clearly grow here'}."
+    )
     if ratio[2, last] < REPORTED / 2:
         said.append("Ten, as reported for language models, is not reached at these widths.")
     said.append(

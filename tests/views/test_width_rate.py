@@ -37,7 +37,8 @@ def test_the_ratio_grows_with_the_width_and_ten_is_not_reached(found: WidthRate)
     assert (found.ratio[1, 1:, 1] > 1.4 * found.ratio[1, 1:, 0]).all(), "four times as wide, both ranks"
     np.testing.assert_allclose(found.slope, [-1, -0.5, -0.5], atol=0.15)
     assert found.ratio.max() < 5
-    assert "is not reached" in takeaway(found)
+    assert (found.grew[1:] >= 7).all() and found.grew[0] == 0, "of 8 seeds"
+    assert "the ratio grows with the width." in takeaway(found) and "is not reached" in takeaway(found)
 
 
 def test_full_fine_tuning_is_the_unit(found: WidthRate) -> None:

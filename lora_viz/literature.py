@@ -162,8 +162,8 @@ PAPERS = (
         "scaling and rates",
         "With enough capacity LoRA learns as full fine-tuning does, at about ten times its learning rate for any rank.",
         "Language models, all layers adapted, α/r with Adam. At toy width the factor of ten does not appear.",
-        "With Adam and α/r one learning rate nearly does for every rank; its two identities.",
-        ("scaling_training", "alpha"),
+        "One learning rate nearly does for every rank; a bit a trained number; large batches; best rates by width.",
+        ("scaling_training", "alpha", "capacity", "large_batch", "width"),
     ),
     Paper(
         "Learning rates across ranks",
@@ -317,8 +317,8 @@ PAPERS = (
         "variants",
         "Training B with a random A beats training A with a random B.",
         "Only for stretched inputs: with white ones and a square layer both are the same.",
-        "",
-        (),
+        "Both solved exactly over 50 frozen factors, by the inputs' condition and the layer's shape.",
+        ("asymmetry",),
     ),
     Paper(
         "Riemannian preconditioning",
@@ -488,8 +488,8 @@ PAPERS = (
         "forgetting",
         "LoRA puts new singular vectors into W that resemble none of the old ones.",
         "Unlike any single old direction, not outside their span; a random direction qualifies too in a wide layer.",
-        "",
-        (),
+        "A planted update of growing size, with the random direction drawn; no network is trained for it.",
+        ("intruders",),
     ),
 )
 

@@ -28,7 +28,8 @@ LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in
 PAGES = ("", *LESSONS)
 PLAYER = Path(ROOT / "lora_viz" / "player")
 Open = Callable[..., Page]
-FEW = {"conditioning": 4, "extract": 2, "overfit": 5, "race": 7}  # the last frame of lessons over a handful of settings
+# The last frame of lessons over a handful of settings.
+FEW = {"asymmetry": 5, "conditioning": 4, "extract": 2, "large_batch": 3, "overfit": 5, "race": 7, "width": 3}
 _number = re.compile(r"^\d+$")
 
 

@@ -12,6 +12,8 @@ FLOORS = {
     "lora_viz.run": 1,
     "lora_viz.digits": 1,
     "lora_viz.evidence": 1,
+    "lora_viz.bits": 1,
+    "lora_viz.memorise": 3,
     "lora_viz.spectra": 1,
     "lora_viz.seeds": 1,
     "lora_viz.style": 1,

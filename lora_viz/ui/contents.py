@@ -54,6 +54,13 @@ PAGES: dict[str, dict[str, str]] = {
         "quantised": "4-bit base",
         "phase_map": "Phase map",
     },
+    "Papers": {
+        "asymmetry": "Asymmetry",
+        "intruders": "Intruders",
+        "capacity": "Capacity",
+        "large_batch": "Large batches",
+        "width": "Width",
+    },
     "Real": {
         "digits": "Digits",
         "minilm": "A real transformer",

@@ -21,6 +21,7 @@ from lora_viz.adapters.opening import Opened, open_adapter, open_weights
 from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
 from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.allocation import allocate
+from lora_viz.bits import BitsExperiment, bits_evidence
 from lora_viz.counting import count_layer
 from lora_viz.digits import DigitsExperiment, PairExperiment
 from lora_viz.evidence import minilm_evidence
@@ -28,6 +29,7 @@ from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.first_step import first_updates
 from lora_viz.inits import INITS
+from lora_viz.memorise import memorise_bits
 from lora_viz.merging import merge_report
 from lora_viz.networks import adapt_digits
 from lora_viz.reconstruction import reconstruction_task
@@ -44,9 +46,11 @@ from lora_viz.views import (
     adapter_report,
     adapters_together,
     alpha_identity,
+    asymmetry,
     autoencoder,
     balance,
     bottleneck,
+    capacity,
     conditioning,
     denoise,
     digits_adapt,
@@ -60,6 +64,8 @@ from lora_viz.views import (
     init_alignment,
     init_race,
     init_variance,
+    intruders,
+    large_batch,
     layer_flow,
     learns_forgets,
     low_rank_set,
@@ -83,6 +89,7 @@ from lora_viz.views import (
     variant_race,
     wake_up,
     weight_change,
+    width_rate,
 )
 from lora_viz.worked import parse_matrix
 
@@ -381,6 +388,27 @@ def adapter_pair_film(**change: object) -> Film:
     return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
 
 
+def asymmetry_film(**change: object) -> Film:
+    return asymmetry.film(asymmetry.asymmetry(replace(ODD, **change), targets=3, factors=2))  # type: ignore[arg-type]
+
+
+def capacity_film(**_: object) -> Film:
+    run = list(memorise_bits(BitsExperiment(steps=7, width=13, inputs=5, samples=(3, 11))))[-1]
+    return capacity.film(capacity.capacity(run, bits_evidence()))  # type: ignore[arg-type]
+
+
+def large_batch_film(**change: object) -> Film:
+    e = replace(ODD, d_out=13, **change)  # type: ignore[arg-type]
+    sweeps = large_batch.one_pass(e, (17, 26), (2, 5), (e.lr, 2 * e.lr), seeds=2)
+    return large_batch.film(large_batch.large_batch(train(sweep, records=2) for sweep in sweeps))
+
+
+def width_film(**change: object) -> Film:
+    e = replace(ODD, **change)  # type: ignore[arg-type]
+    sweeps = width_rate.width_sweeps(e, (5, 7), (2, 3), (e.lr, 2 * e.lr), seeds=2)
+    return width_rate.film(width_rate.width_rate(train(sweep, records=2) for sweep in sweeps))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
     "adapter_pair": adapter_pair_film,
     "weight_change": change_film,
@@ -425,6 +453,11 @@ FILMS: dict[str, Callable[..., Film]] = {
     "energy_rule": energy_rule_film,
     "overlap": overlap_film,
     "learns_forgets": learns_forgets_film,
+    "asymmetry": asymmetry_film,
+    "width_rate": width_film,
+    "large_batch": large_batch_film,
+    "capacity": capacity_film,
+    "intruders": lambda **_: intruders.film(intruders.intruders(13, "gaussian", 0.5, 0, seeds=3)),
 }
 
 

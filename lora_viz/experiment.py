@@ -29,7 +29,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "init": (
         *("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "A_zero_small", "both_random_small"),
         *("variance_1_over_r", "kaiming_variance", "orthogonal", "pissa", "milora", "olora", "lora_ga", "eva"),
-        *("svd_of_answer", "both_tiny", "identity"),
+        *("svd_of_answer", "identity"),
     ),
     "variant": (
         *("lora", "rslora", "lora_plus", "lora_fa", "dora", "pissa", "milora", "olora", "lora_ga", "adalora"),
@@ -125,6 +125,9 @@ class Experiment:
     def __post_init__(self) -> None:
         for field in fields(self):
             _check(field.name, getattr(self, field.name))
+        self._check_together()
+
+    def _check_together(self) -> None:
         most = min(self.d_in, self.d_out)
         if self.rank > most:
             raise ExperimentError(
@@ -193,9 +196,15 @@ class Sweep:
     @classmethod
     def over(cls, base: Experiment, **axes: Iterable[Any]) -> Sweep:
         """Every combination of the axes' values on top of ``base``, the last axis running fastest."""
-        names = tuple(axes)
-        combinations = itertools.product(*(tuple(axes[name]) for name in names))
-        return cls(tuple(replace(base, **dict(zip(names, values, strict=True))) for values in combinations))
+        known = {field.name: getattr(base, field.name) for field in fields(Experiment)}
+        unknown = [name for name in axes if name not in known]
+        if unknown:
+            raise TypeError(f"{unknown[0]} is no field of an Experiment.")
+        values = {name: tuple(axis) for name, axis in axes.items()}
+        for name, axis in values.items():  # each value is checked once, and only what depends on two for each member
+            for value in axis:
+                _check(name, value)
+        return cls(tuple(_made(known, values, chosen) for chosen in itertools.product(*values.values())))
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -242,6 +251,14 @@ def parse_field(name: str, text: str) -> Any:
             raise ExperimentError(f"{name}={_short(text)} is not {wanted}: {_allowed(name)}.") from None
     _check(name, value)
     return value
+
+
+def _made(known: dict[str, Any], axes: Iterable[str], chosen: tuple[Any, ...]) -> Experiment:
+    made = object.__new__(Experiment)
+    for name, value in (known | dict(zip(axes, chosen, strict=True))).items():
+        object.__setattr__(made, name, value)
+    made._check_together()
+    return made
 
 
 def _check(name: str, value: Any) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import textwrap
 from typing import NamedTuple
 
 import numpy as np
@@ -118,7 +119,7 @@ def plain_script(run: Run, adapter: int = 0) -> tuple[str, bytes] | None:
     last = np.flatnonzero(np.isfinite(run.loss[:, adapter]))
     shown = sorted({int(last[round(i)]) for i in np.linspace(0, len(last) - 1, 11).tolist()}) if len(last) else []
     text = _TRAIN.format(
-        what=", ".join(f"{k}={v}" for k, v in e.to_query().items()),
+        what=textwrap.fill(", ".join(f"{k}={v}" for k, v in e.to_query().items()), 110),
         dtype=e.dtype,
         s=repr(e.scaling),
         optimizer=_OPTIMIZERS[e.optimizer].format(groups=", ".join(groups), decay=repr(e.weight_decay)),

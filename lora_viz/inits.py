@@ -23,7 +23,6 @@ __all__ = ["INITS", "LORA_GA_GAMMA", "Factors", "Init", "base_shift", "initial_f
 Factors = tuple[np.ndarray, np.ndarray]
 
 SMALL = 0.01  # of LoRA's own scale for A: small enough that training starts at a saddle
-TINY = 1e-3  # of a unit entry, whatever the layer: as near the saddle as a picture needs
 LORA_GA_GAMMA = 16.0
 
 
@@ -67,12 +66,6 @@ def _zero_a(e: Experiment) -> np.ndarray:
 
 def _zero_b(e: Experiment) -> np.ndarray:
     return np.zeros((e.d_out, e.rank))
-
-
-def _tiny(e: Experiment, task: Task) -> Factors:
-    a = stream("A tiny", e.seed, e.init_seed).standard_normal((e.rank, e.d_in))
-    b = stream("B tiny", e.seed, e.init_seed).standard_normal((e.rank, e.d_out)).T
-    return TINY * a, TINY * b
 
 
 def _orthogonal(e: Experiment, task: Task) -> Factors:
@@ -251,17 +244,10 @@ _ALL = (
         cheats=True,
     ),
     Init(
-        "both_tiny",
-        "both 0.001",
-        r"A, B \sim \mathcal{N}(0, 10^{-6})",
-        "as near the saddle as a picture needs: a control",
-        _tiny,
-    ),
-    Init(
         "identity",
         "A = I, B = 0",
         r"A = I, \quad B = 0",
-        "with A frozen, r = d_in and s = 1 it is full fine-tuning: ΔW = B",
+        "with A frozen, rank d_in ≤ d_out and s = 1 it is full fine-tuning, for then ΔW = B",
         lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
     ),
 )  # fmt: skip

@@ -47,7 +47,7 @@ PAPERS = (
         "A frozen W with a trained BA of small rank does as well as fine-tuning; merged it costs nothing at inference.",
         "Shown for RoBERTa, DeBERTa, GPT-2 and GPT-3 on the tasks reported there; r from 1 to 64 hardly mattered.",
         "W frozen to the bit, B first and A after it, the exact floor of each rank, merging to rounding.",
-        ("machine", "gradient_flow", "rank", "merge"),
+        ("machine", "gradient_flow", "rank", "merge", "overlap"),
     ),
     Paper(
         "Intrinsic dimension",
@@ -105,7 +105,7 @@ PAPERS = (
         "exp of the entropy of σ/Σσ is a smooth rank.",
         "One of several effective ranks: they answer different questions and disagree.",
         "Bound, numerical, effective and stable rank side by side.",
-        ("rank",),
+        ("rank", "energy_rule"),
     ),
     Paper(
         "Reduced-rank regression",
@@ -162,8 +162,8 @@ PAPERS = (
         "scaling and rates",
         "With enough capacity LoRA learns as full fine-tuning does, at about ten times its learning rate for any rank.",
         "Language models, all layers adapted, α/r with Adam. At toy width the factor of ten does not appear.",
-        "With Adam and α/r the first steps hardly depend on r.",
-        ("scaling_training",),
+        "With Adam and α/r one learning rate nearly does for every rank; its two identities.",
+        ("scaling_training", "alpha"),
     ),
     Paper(
         "Learning rates across ranks",
@@ -186,7 +186,7 @@ PAPERS = (
         "starts",
         "Random A and B = 0 allows larger learning rates than the reverse.",
         "Kaiming starts, in which B's variance is 1/(3r) and A's 1/(3 d_in).",
-        "At equal scale of the random factor the difference is gone, for white inputs and square layers.",
+        "At equal size of the random factor the difference is gone, for round inputs and square layers.",
         ("init_ab",),
     ),
     Paper(
@@ -222,7 +222,7 @@ PAPERS = (
         "starts",
         "Starting from W's last singular triplets keeps what was learnt.",
         "As PiSSA's, with the other end of the spectrum.",
-        "",
+        "Beside the others on the same tasks.",
         ("variants",),
     ),
     Paper(
@@ -269,7 +269,7 @@ PAPERS = (
         "starts",
         "A from the principal directions of each layer's inputs, ranks shared out by explained variance.",
         "It needs samples of the inputs.",
-        "",
+        "The direction of its first step beside other starts.",
         ("init_alignment",),
     ),
     Paper(
@@ -293,8 +293,8 @@ PAPERS = (
         "variants",
         "Length and direction of each row trained apart come closer to fine-tuning.",
         "Exact where only lengths change; elsewhere as LoRA, for d_out numbers more.",
-        "Length against direction, on the same task.",
-        ("dora", "variants"),
+        "Exact where only rows are stretched, on the same tasks as the others.",
+        ("variants",),
     ),
     Paper(
         "LoRA-FA",
@@ -318,7 +318,7 @@ PAPERS = (
         "Training B with a random A beats training A with a random B.",
         "Only for stretched inputs: with white ones and a square layer both are the same.",
         "",
-        ("init_ab",),
+        (),
     ),
     Paper(
         "Riemannian preconditioning",
@@ -341,7 +341,7 @@ PAPERS = (
         "theory",
         "Preconditioned factor descent converges at a rate free of the condition number.",
         "Low-rank matrix estimation from a good start.",
-        "",
+        "Steps to a given loss against the condition number.",
         ("conditioning",),
     ),
     Paper(
@@ -439,7 +439,7 @@ PAPERS = (
         "few numbers",
         "LoCon, LoHa and LoKr for diffusion models, compared.",
         "Text-to-image; its files are read by the inspector.",
-        "",
+        "Its LoHa and LoKr files are named for what they are; ranks are not read from them.",
         ("inspector",),
     ),
     Paper(
@@ -451,7 +451,7 @@ PAPERS = (
         "quantised",
         "A 4-bit NF4 base with LoRA on top trains a 65B model on one 48 GB card.",
         "The base only: merged back into 4 bits a small update is lost.",
-        "The memory of it, computed.",
+        "The memory of it, computed; what 4 bits take from W.",
         ("budget", "quantised"),
     ),
     Paper(
@@ -489,7 +489,7 @@ PAPERS = (
         "LoRA puts new singular vectors into W that resemble none of the old ones.",
         "Unlike any single old direction, not outside their span; a random direction qualifies too in a wide layer.",
         "",
-        ("overlap",),
+        (),
     ),
 )
 

@@ -66,6 +66,9 @@ class Adam:
         self.second = torch.zeros_like(like)
         self.count = [torch.zeros((), dtype=torch.float32, device=like.device)]
         self.root = torch.empty_like(like)
+        self.scratch = torch.empty_like(like)
+        self.shrink = torch.as_tensor(segment.lr * segment.weight_decay, dtype=like.dtype, device=like.device)
+        self.decays = bool(self.shrink.any())
 
     def step(self, k: int, factor: float, now: Tensor, grad: Tensor, out: Tensor) -> None:
         lr, decay = self.segment.lr, self.segment.weight_decay
@@ -83,8 +86,10 @@ class Adam:
         self.second.mul_(BETA2).addcmul_(grad, grad, value=1 - BETA2)
         correction = math.sqrt(1 - BETA2 ** (k + 1))
         torch.sqrt(self.second, out=self.root).add_(EPS * correction)
-        torch.mul(now, 1 - factor * (lr * decay), out=out)
-        out.addcdiv_(self.first * lr, self.root, value=-factor * correction / (1 - BETA1 ** (k + 1)))
+        torch.mul(self.first, lr, out=self.scratch)
+        if self.decays:
+            now = torch.addcmul(now, now, self.shrink, value=-factor, out=out)
+        torch.addcdiv(now, self.scratch, self.root, value=-factor * correction / (1 - BETA1 ** (k + 1)), out=out)
 
     def forget(self, start: int, stop: int) -> None:
         inside = slice(max(start - self.segment.start, 0), max(stop - self.segment.start, 0))

@@ -5,7 +5,9 @@ Convention of the whole house (PEFT's): y = W x + s·B(A x), A (rank, d_in), B (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +22,7 @@ __all__ = [
     "Run",
     "StartSizes",
     "Task",
+    "joined",
     "recorded_steps",
 ]
 
@@ -48,7 +51,8 @@ class Run:
     ``A[i]`` is (T, rank_i, d_in), ``B[i]`` (T, d_out, rank_i): the state after ``steps[t]`` updates. ``loss``,
     ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter that
     diverges keeps its last finite state; ``diverged_at[i]`` is that step (−1: it never happened)
-    and its loss and gradient norms are NaN from there on.
+    and its loss and gradient norms are NaN from there on. ``engine`` trained them: "stack", "graph", "fused", "dense"
+    or "exact". A run without factors has no ``A`` and ``B``.
 
     ``rest[i]``, (T or 1, d_out, d_in), is what ΔW has beyond s·B A: a start that moved the base weight, a quantised
     base, a rescaled row. None, or no entry at all, means nothing. ``parameters[i]`` are trainable parameters other than
@@ -67,6 +71,7 @@ class Run:
     device: str
     rest: tuple[Float[np.ndarray, "_ d_out d_in"] | None, ...] = ()
     parameters: tuple[dict[str, np.ndarray], ...] = ()
+    engine: str = "stack"
 
     @property
     def experiment(self) -> Experiment:
@@ -180,6 +185,37 @@ class StartSizes:
     rms: Float[np.ndarray, "R N"]
     variance: Float[np.ndarray, "I R N"]
     output: Float[np.ndarray, "I R N"]
+
+
+def joined(sweep: Sweep, parts: Sequence[tuple[Sequence[int], Run]]) -> Run:
+    """One run of a sweep whose members were trained apart: ``parts`` are (their numbers in the sweep, their run)."""
+    runs = [run for _, run in parts]
+    order = np.argsort(np.concatenate([members for members, _ in parts]))
+
+    def wide(name: str) -> np.ndarray:
+        return np.concatenate([getattr(run, name) for run in runs], axis=-1)[..., order]
+
+    def each(name: str, nothing: object) -> tuple[Any, ...]:
+        if not any(getattr(run, name) for run in runs):
+            return ()
+        found = [one for run in runs for one in (getattr(run, name) or [nothing] * len(run.sweep))]
+        return tuple(found[i] for i in order)
+
+    return Run(
+        sweep=sweep,
+        task=runs[0].task,
+        steps=runs[0].steps,
+        loss=wide("loss"),
+        grad_A_norm=wide("grad_A_norm"),
+        grad_B_norm=wide("grad_B_norm"),
+        A=each("A", None),
+        B=each("B", None),
+        diverged_at=wide("diverged_at"),
+        device=runs[0].device,
+        rest=each("rest", None),
+        parameters=each("parameters", {}),
+        engine=" and ".join(sorted({run.engine for run in runs})),
+    )
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:

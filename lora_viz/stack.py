@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.optim import DAMPING, RULES
+from lora_viz.run import Task
+from lora_viz.tasks import batches
 
-__all__ = ["Block", "Stack", "StackedGradient", "family", "pack"]
+__all__ = ["Block", "Stack", "StackedGradient", "Statistics", "family", "pack", "rows_from"]
 
 
 @dataclass(slots=True)
@@ -33,7 +37,8 @@ class Stack:
     """Where in the stack does each adapter lie? Rows of A and of Bᵀ, small adapters sharing a bin of rows.
 
     Adapters of one bin meet only in (width × width) products, which a mask makes block-diagonal. Rows that nobody
-    owns are zero and stay zero. ``families`` says which rows follow which family of update rules.
+    owns are zero and stay zero. ``families`` says which rows follow which family of update rules, ``owner`` (total,)
+    whose row each is (−1: nobody's).
     """
 
     rows: list[slice]
@@ -41,6 +46,32 @@ class Stack:
     blocks: list[Block]
     families: list[tuple[str, int, int]]
     scaling: Tensor
+    owner: np.ndarray
+
+
+class Statistics:
+    """What does a step need to know of the data? Covariances of all samples, or of its batch."""
+
+    def __init__(self, task: Task, e: Experiment, like: Tensor) -> None:
+        def there(array: np.ndarray) -> Tensor:
+            return torch.tensor(array, dtype=like.dtype, device=like.device)
+
+        self.order = torch.from_numpy(batches(e)).to(like.device) if e.batch else None
+        if self.order is None:
+            identity = bool((task.input_covariance == np.eye(e.d_in)).all())
+            cross = there(task.cross_covariance)
+            self.all = (None if identity else there(task.input_covariance), cross, cross.T.contiguous())
+        else:
+            self.inputs, self.residuals = there(task.inputs), there(task.residuals)
+
+    def at(self, k: int) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Covariance (None: the identity), cross covariance and its transpose, as step ``k`` sees them."""
+        return self.all if self.order is None else self.of(self.order[k])
+
+    def of(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same for the samples with these numbers."""
+        x, r = self.inputs[seen], self.residuals[seen]
+        return x.T @ x / len(x), r.T @ x / len(x), x.T @ r / len(x)
 
 
 class StackedGradient:
@@ -118,62 +149,89 @@ class StackedGradient:
                 grad.copy_(torch.linalg.solve_ex(gram, grad)[0])
 
 
-def pack(sweep: Sweep, dtype: torch.dtype, device: str) -> Stack:
+def pack(sweep: Sweep, dtype: torch.dtype, device: str, width: int | None = None) -> Stack:
     """A place for every adapter of a sweep: first fit, the largest rank first, one family of rules after the other.
 
     What does not fit beside a large adapter goes to bins of half the width, where that is worth its extra calls: the
-    products inside a bin cost width² each, whoever owns the rows.
+    products inside a bin cost width² each, whoever owns the rows. With ``width`` every bin is that wide.
     """
-    starts = [0] * len(sweep)
+    ranks = np.array([e.rank for e in sweep.experiments])
+    starts = np.zeros(len(ranks), dtype=int)
     blocks: list[tuple[int, int, int]] = []
     families: list[tuple[str, int, int]] = []
     total = 0
+    kinds = np.array([family(e) for e in sweep.experiments])
     for name in RULES:
-        members = [i for i, e in enumerate(sweep.experiments) if family(e) == name]
-        if not members:
+        members = np.flatnonzero(kinds == name)
+        if not len(members):
             continue
-        wide = max(sweep[i].rank for i in members)
-        rows = sum(sweep[i].rank for i in members)
-        narrow = wide // 2 if rows > 8 * wide else wide
-        filled: dict[int, list[int]] = {wide: [], narrow: []}
-        place: dict[int, tuple[int, int, int]] = {}
-        for i in sorted(members, key=lambda i: -sweep[i].rank):
-            need = sweep[i].rank
-            fits = ((w, b) for w in (wide, narrow) for b, used in enumerate(filled[w]) if used + need <= w)
-            fitting = next(fits, None)
-            width, home = fitting or (narrow if need <= narrow else wide, -1)
-            if fitting is None:
-                home = len(filled[width])
-                filled[width].append(0)
-            place[i] = width, home, filled[width][home]
-            filled[width][home] += need
+        wide = width or int(ranks[members].max())
+        narrow = wide if width or ranks[members].sum() <= 8 * wide else wide // 2
         first = total
-        base = {}
-        for width, bins in filled.items():
-            base[width] = total
+        for size, bins, placed in _fit(ranks, members, wide, narrow):
+            for those, places in placed:
+                starts[those] = total + np.array(places)
             if bins:
-                blocks.append((total, len(bins), width))
-                total += len(bins) * width
-        for i, (width, home, offset) in place.items():
-            starts[i] = base[width] + home * width + offset
+                blocks.append((total, bins, size))
+                total += bins * size
         families.append((name, first, total))
-    rows_of = [slice(start, start + e.rank) for start, e in zip(starts, sweep.experiments, strict=True)]
-    scaling = torch.zeros(total, 1, dtype=dtype)
-    owner = torch.full((total,), -1)
-    for i, own in enumerate(rows_of):
-        scaling[own] = sweep[i].scaling
-        owner[own] = i
+    owner = np.full(total, -1)
+    owner[rows_from(starts, ranks)] = np.repeat(np.arange(len(ranks)), ranks)
+    scaling = np.array([*(e.scaling for e in sweep.experiments), 0.0])[owner]
     return Stack(
-        rows=rows_of,
+        rows=[slice(start, stop) for start, stop in zip(starts.tolist(), (starts + ranks).tolist(), strict=True)],
         total=total,
         blocks=[Block(*block, mask=_mask(owner, *block, dtype, device)) for block in blocks],
         families=families,
-        scaling=scaling.to(device),
+        scaling=torch.from_numpy(scaling[:, None]).to(device, dtype),
+        owner=owner,
     )
 
 
-def _mask(owner: Tensor, start: int, bins: int, width: int, dtype: torch.dtype, device: str) -> Tensor | None:
-    by_bin = owner[start : start + bins * width].view(bins, width)
+def rows_from(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The numbers start, start + 1, … of every run of rows, one run after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)
+
+
+Placed = list[tuple[np.ndarray, list[int] | np.ndarray]]
+
+
+def _fit(ranks: np.ndarray, members: np.ndarray, wide: int, narrow: int) -> list[tuple[int, int, Placed]]:
+    """For each width of bin: that width, how many, and which adapters begin at which row. First fit, rank by rank.
+
+    Bins with room for the same number of rows wait in one heap, the first one first; what finds no room opens bins.
+    """
+    sizes = (wide, narrow) if narrow < wide else (wide,)
+    room: dict[int, list[list[int]]] = {size: [[] for _ in range(size + 1)] for size in sizes}
+    count = dict.fromkeys(sizes, 0)
+    placed: dict[int, Placed] = {size: [] for size in sizes}
+    for need in np.unique(ranks[members])[::-1].tolist():
+        waiting = members[ranks[members] == need]
+        for size in sizes:
+            places: list[int] = []
+            while len(places) < len(waiting) and any(room[size][need:]):
+                home, left = min((heap[0], left) for left, heap in enumerate(room[size]) if heap and left >= need)
+                heappop(room[size][left])
+                places.append(home * size + size - left)
+                if left > need:
+                    heappush(room[size][left - need], home)
+            placed[size].append((waiting[: len(places)], places))
+            waiting = waiting[len(places) :]
+        size = narrow if need <= narrow else wide
+        each, number = size // need, np.arange(len(waiting))
+        placed[size].append((waiting, (count[size] + number // each) * size + number % each * need))
+        opened = -(-len(waiting) // each)
+        homes = range(count[size], count[size] + opened)
+        if opened:  # the last one may have more room than the others
+            room[size][size - each * need].extend(homes[:-1])
+            heappush(room[size][size - (len(waiting) - (opened - 1) * each) * need], homes[-1])
+        count[size] += opened
+    return [(size, count[size], placed[size]) for size in sizes]
+
+
+def _mask(owner: np.ndarray, start: int, bins: int, width: int, dtype: torch.dtype, device: str) -> Tensor | None:
+    by_bin = torch.from_numpy(owner[start : start + bins * width]).view(bins, width)
     mask = by_bin[:, :, None] == by_bin[:, None, :]
     return None if mask.all() else mask.to(device, dtype)
 

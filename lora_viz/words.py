@@ -28,6 +28,7 @@ __all__ = [
     "accuracy",
     "adapt_words",
     "fit_probe",
+    "probe_head",
     "read_lexicon",
     "split_words",
     "train_words",
@@ -162,20 +163,38 @@ def accuracy(head: nn.Linear, features: Float[Tensor, "n d"], labels: Int[Tensor
         return float((head(features).argmax(1) == labels).double().mean())
 
 
+PENALTIES = (1e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+
+
 def fit_probe(
     features: Float[Tensor, "n d"],
     labels: Int[Tensor, "n"],
     test: Float[Tensor, "m d"],
     test_labels: Int[Tensor, "m"],
-    *,
-    penalties: tuple[float, ...] = (1e-3, 1e-2, 3e-2, 1e-1, 3e-1),
 ) -> float:
     """How far do frozen features go? Test accuracy of a logistic regression whose penalty a held-out fifth chose."""
+    w, centre, spread = _probe(features, labels)
+    return _right(w, (test - centre).double() / spread, test_labels)
+
+
+def probe_head(features: Float[Tensor, "n d"], labels: Int[Tensor, "n"]) -> nn.Linear:
+    """The same regression as a head of two outputs: adapting then starts where frozen features end."""
+    w, centre, spread = _probe(features, labels)
+    direction = w[:-1] / spread
+    shift = w[-1] - centre.double() @ direction
+    head = nn.Linear(features.shape[1], 2)
+    with torch.no_grad():
+        head.weight.copy_(torch.stack([-direction / 2, direction / 2]))
+        head.bias.copy_(torch.stack([-shift / 2, shift / 2]))
+    return head
+
+
+def _probe(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     centre, spread = features.mean(0), features.std(0) + 1e-9
-    x, z = ((f - centre).double() / spread for f in (features, test))
+    x = (features - centre).double() / spread
     held = torch.arange(len(x)) % 5 == 0
-    scores = [_right(_logistic(x[~held], labels[~held], p), x[held], labels[held]) for p in penalties]
-    return _right(_logistic(x, labels, penalties[int(np.argmax(scores))]), z, test_labels)
+    scores = [_right(_logistic(x[~held], labels[~held], p), x[held], labels[held]) for p in PENALTIES]
+    return _logistic(x, labels, PENALTIES[int(np.argmax(scores))]), centre, spread
 
 
 def _logistic(x: Tensor, labels: Tensor, penalty: float) -> Tensor:
@@ -239,8 +258,7 @@ def adapt_words(
     probe = fit_probe(features[0], sides[0].labels, features[1], sides[1].labels)
     yield Progress(0.2, f"frozen features alone {100 * probe:.1f} %")
     adapters = attach_lora(encoder, rank=rank, alpha=2.0 * rank, seed=seed, first=first)
-    torch.manual_seed(seed)
-    head = nn.Linear(encoder.width, 2)
+    head = probe_head(features[0], sides[0].labels)
     groups: list[dict[str, object]] = [
         {"params": [p for a in adapters.values() for p in (a.lora_A, a.lora_B)], "lr": lr},
         {"params": list(head.parameters()), "lr": 1e-3},

@@ -22,7 +22,8 @@ asked, picture = open_lesson(
     more=(*(CONTROLS[name] for name in ("scaling_rule", "noise", "condition", "steps")),),
 )
 e = asked.experiment
-record = alpha_identity(cached_train(identity_sweep(e), asked.device))
+run = cached_train(identity_sweep(e), asked.device)
+record = alpha_identity(run)
 show_film(picture, film(record), takeaway(record))
 
 A, B, dW = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W")
@@ -47,4 +48,5 @@ ${dW}$ begins to grow, and $\|{A}_0\|/\eta_A$, how long until ${A}$ has moved.""
     table(record),
     name="alpha",
     alt=takeaway(record),
+    run=run,
 )

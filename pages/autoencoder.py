@@ -31,7 +31,8 @@ asked, picture = open_lesson(
 )
 e = asked.experiment
 offset = OFF_CENTRE if asked.options["centred"] == "not centred" else 0.0
-record = autoencoder(cached_autoencoder(Sweep.over(e, init_seed=range(8)), asked.device, offset))
+run = cached_autoencoder(Sweep.over(e, init_seed=range(8)), asked.device, offset)
+record = autoencoder(run)
 show_film(picture, film(record), takeaway(record))
 
 encoder, decoder = tint("A", "A"), tint("B", "B")
@@ -52,4 +53,5 @@ direction. Standard deviations along the first axes: {", ".join(number(float(s))
     table(record),
     name="autoencoder",
     alt=takeaway(record),
+    run=run,
 )

@@ -42,7 +42,9 @@ $$
 
 **Computed** are multiply–adds of one token, without bias. Forward: $d_{{out}}d_{{in}}$, unmerged
 $r(d_{{in}} + d_{{out}})$ more, merged none. Backward, full fine-tuning pays $d_{{out}}d_{{in}}$ for the gradient of
-$x$ and as much for that of $W$. LoRA leaves out only the last: the gradient of $x$ still goes through the frozen $W$.
+$x$ and as much for that of $W$. LoRA leaves out only the last: the gradient of $x$ still goes through the frozen $W$
+(which stands in neither $\nabla_A = s\,B^\top G$ nor $\nabla_B = s\,G A^\top$; but $G$ depends on it, unless the loss
+is linear in $y$).
 At $r = 16$ the factors' own gradients are {number(100 * deep.adapter_to_factors / backward)} % of its backward pass.
 Forming $BA$ anew for every token would cost {number(deep.formed / deep.unmerged)}× as much as $W x + B(A x)$.
 

@@ -16,7 +16,7 @@ from lora_viz.views.digits_adapt import digits_adapt, film, plot_digits_adapt, t
 asked, picture = open_lesson(
     "Digits: which rank does a real network need?",
     "A small network that reads upright digits needs a rank of about 8 to read rotated ones; on inverted ones "
-    "even rank 16 fails.",
+    "even rank 16 fails here.",
     default=Experiment(alpha=16.0, lr=0.01, steps=300),
     first=(CONTROLS["change"], CONTROLS["steps"].only(100, 300, 500), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),),
@@ -51,6 +51,9 @@ A perceptron of 64, 64, 64 and 10 units, pretrained on upright digits. LoRA on b
 $s = \alpha/r$, η = {wanted.lr:g} falling to 0; full fine-tuning with 0.3 η and all biases. Each rate is one choice,
 not the best of many: with another, the curves move by some points. 1,297 images train, 500 test: a standard error of
 about 1 point. Images: Alpaydin & Kaynak 1998, UCI.
+
+Over 8 seeds, 40 networks, with the settings that the page opens with, the least rank within a point of full was 8 seven
+times and 4 once for rotated digits, 4 every time for permuted ones, and none for inverted ones.
 
 **The other answer.** A [real transformer](minilm), asked for far less, ends at {error(far.lora[0])} errors with rank 1
 and at {error(far.full)} with all weights (medians of {len(far.full)} seeds): a rank of 1 or 2 is enough there.""",

@@ -22,7 +22,7 @@ RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 asked, picture = open_lesson(
     "Initialisation: which way does the first step point?",
-    "A random A sees a random part of the gradient; a start made from the gradient points as far along it as rank can.",
+    "A random A sees a random part of the gradient; a start made from it points, with SGD, as far as rank allows.",
     default=Experiment(
         task="full_rank",
         d_in=64,

@@ -33,12 +33,12 @@ asked, picture = open_lesson(
         ),
         CONTROLS["optimizer"].only("sgd", "adam"),
         CONTROLS["lr"],
-        CONTROLS["spectrum"],
     ),
-    more=(*(CONTROLS[name] for name in ("rank", "target_rank", "alpha", "noise", "condition")),),
+    more=(*(CONTROLS[name] for name in ("spectrum", "rank", "target_rank", "alpha", "noise", "condition")),),
 )
 e = asked.experiment
-record = init_race(cached_train(race_sweep(e), asked.device, 61), e.init)
+run = cached_train(race_sweep(e), asked.device, 61)
+record = init_race(run, e.init)
 show_film(picture, film(record), takeaway(record))
 
 A, B, W, dW = tint("A", "A"), tint("B", "B"), tint("W", "W"), tint("delta", r"\Delta W")
@@ -60,4 +60,5 @@ spectrum, its rank, the learning rate), which of them may move at step 0 is not.
     table(record),
     name="init_race",
     alt=takeaway(record),
+    run=run,
 )

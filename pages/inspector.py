@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lora_viz.style import number
-from lora_viz.ui.adapter_files import SHIPPED, ask_source, load_adapter, shipped_adapter
+from lora_viz.ui.adapter_files import SHIPPED, ask_source, load_adapter, shipped_adapter, shipped_words
 from lora_viz.ui.inspecting import ask_alpha, ask_choice, offer_shrunk, show_modules
 from lora_viz.ui.page import close_lesson, open_worked, show_film
 from lora_viz.views.adapter_report import MAPS, adapter_report, film, plot_adapter_report, table, takeaway
@@ -13,12 +13,14 @@ left, right = open_worked(
     "An adapter is given one rank for all its modules. Its singular values say how many directions each module used.",
 )
 with left:
-    shipped = ask_choice("Adapter", SHIPPED, key="adapter", help="Trained by this project: docs/make_adapters.py.")
+    shipped = ask_choice("Adapter", SHIPPED, key="adapter")
     given = ask_source("or your own file", "adapter_file", help="safetensors, or a file of torch.save; with "
                        "adapter_config.json beside it for the scale. It stays in this server's memory.")  # fmt: skip
     level = ask_choice("Energy to keep, %", ("90", "95", "99"), key="keep")
     shown = ask_choice("Map", MAPS, key="map")
     alpha = ask_alpha()
+    if given is None:
+        st.caption(shipped_words(shipped))
 st.session_state["link"] = {"adapter": shipped, "keep": level, "map": shown}
 default = shipped_adapter(shipped)
 with right:

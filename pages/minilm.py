@@ -13,7 +13,7 @@ from lora_viz.words import read_lexicon
 
 left, picture = open_worked(
     "Is the update of a real transformer low-rank?",
-    "No: it is steep with a long tail. But one or two of its 384 directions carry what was learnt.",
+    "No: it is steep with a long tail. But one or two of its 384 directions carry most of what was learnt.",
 )
 record = minilm_spectrum(minilm_evidence())
 with left:

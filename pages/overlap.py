@@ -32,7 +32,7 @@ asked, picture = open_lesson(
 )
 e = replace(asked.experiment, target_rank=TRUE_RANK[asked.experiment.spectrum])
 sweep = Sweep.over(e, rank=(e.rank, 32), init_seed=range(8))
-record = cached_view(overlap, (sweep,), asked.device, 25)
+record = cached_view(overlap, (sweep,), asked.device, 15)
 show_film(picture, film(record), takeaway(record))
 
 A = tint("A", "A")

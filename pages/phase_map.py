@@ -2,20 +2,31 @@
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.run import Run
 from lora_viz.style import number, tint
-from lora_viz.ui.cache import trained_plane
+from lora_viz.ui.cache import MAP_RECORDS, cached_train, trained_plane
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.phase_map import PhaseMap, axes, film, nearest_cell, phase_map, plot_phase_map, table, takeaway
+from lora_viz.views.phase_map import (
+    PhaseMap,
+    axes,
+    cell,
+    film,
+    nearest_cell,
+    phase_map,
+    plot_phase_map,
+    table,
+    takeaway,
+)
 
 asked, picture = open_lesson(
     "Phase map: which settings learn?",
     "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one learning "
     "rate makes up for lowering the other. Click a cell to see its run.",
-    default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1),
+    default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1, dtype="float32"),
     first=(*(CONTROLS[name] for name in ("plane", "optimizer", "steps", "init", "condition")),),
+    many=True,
     more=(*(CONTROLS[name] for name in ("rank", "target_rank", "noise", "scaling_rule", "map_row", "map_column")),),
 )
 e, kind = asked.experiment, str(asked.options["plane"])
@@ -25,7 +36,9 @@ side = 24 if asked.device == "cpu" else 64
 
 def read(runs: tuple[Run, ...], cells: int) -> PhaseMap:
     x, y = axes(e, kind, cells)
-    return phase_map(runs, kind=kind, x=x, y=y, chosen=nearest_cell(x, y, share))
+    at = nearest_cell(x, y, share)
+    picked = cached_train(Sweep((cell(e, kind, x, y, at),)), "cpu", MAP_RECORDS)
+    return phase_map(runs, picked, kind=kind, x=x, y=y, chosen=at)
 
 
 def pick(row: int, column: int) -> None:

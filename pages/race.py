@@ -62,9 +62,9 @@ $$
 Full fine-tuning trains ${dW}$ itself, here as the adapter whose ${A}$ is the identity and stays so. LoRA's step is the
 same gradient seen through ${A}^\top{A}$ and ${B}{B}^\top$: with $s = {e.scaling:.3g}$ it is short at first and, once
 the factors have grown, longer than full fine-tuning's at the same $\eta$. Full fine-tuning is stable up to $\eta <
-2/\lambda_\max(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {number(1 / (e.scaling * 4))} here. Adam
-sets its own step per entry, which takes most of this difference away. The learning rates tried are the dots: the best
-is the best of {len(record.lr)}. One linear layer is raced here; this says nothing about large networks.""",
+2/\lambda_{{\max}}(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {number(1 / (e.scaling * 4))} here.
+Adam sets its own step per entry, which takes most of this difference away. The learning rates tried are the dots: the
+best is the best of {len(record.lr)}. One linear layer is raced here; this says nothing about large networks.""",
     lambda theme: plot_race(record, theme=theme),
     table(record),
     name="race",

@@ -55,7 +55,9 @@ bound it by {e.rank}. With SGD on the same $n$ samples, every column of ${B}$ st
 because each new residual is an old one plus a column of ${B}$: the bound min(n, r) holds at every step. Adam does not
 keep to it; nor does full fine-tuning with Adam, whose first step is $-\eta\,\mathrm{{sign}}({G}_0)$. **Numerical** rank
 counts $\sigma > 10^{{-6}}\sigma_1$; **effective** rank weighs them, {number(float(record.effective[-1, -1]))} at the
-end for 64 samples, and does not exist at ${dW} = 0$ (0/0).""",
+end for 64 samples, and does not exist at ${dW} = 0$ (0/0). One
+logit behind a linear rest gives the layer a gradient of rank 1 from any number of samples, each the same vector times
+its input: there $r = 1$ is enough.""",
     lambda theme: plot_rank_over_time(record, theme=theme),
     table(record),
     name="rank_over_time",

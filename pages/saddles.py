@@ -20,7 +20,7 @@ asked, picture = open_lesson(
         rank=4,
         alpha=1.0,
         scaling_rule="constant",
-        init="both_tiny",
+        init="both_random_small",
         optimizer="sgd",
         lr=0.05,
         samples=64,
@@ -30,8 +30,8 @@ asked, picture = open_lesson(
         Control(
             name="init",
             label="Start, below",
-            options=("both_tiny", "B_zero"),
-            help="Whose loss and ΔW are shown below: both factors a thousandth, or LoRA's own.",
+            options=("both_random_small", "B_zero"),
+            help="Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own.",
         ),
         CONTROLS["spectrum"].only("geometric", "power", "flat"),
         CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
@@ -41,7 +41,7 @@ asked, picture = open_lesson(
     more=(CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["steps"]),
 )
 e = asked.experiment
-sweep = Sweep.over(replace(e, init="both_tiny"), init=("both_tiny", "B_zero"), init_seed=range(8))
+sweep = Sweep.over(replace(e, init="both_random_small"), init=("both_random_small", "B_zero"), init_seed=range(8))
 record = cached_view(saddles, (sweep,), asked.device, 201, shown=e.init)
 show_film(picture, film(record), takeaway(record))
 
@@ -60,8 +60,10 @@ their losses are $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only the $r$ stronges
 **strict saddle**: some direction leads down (Baldi & Hornik 1989). So no start gets stuck for ever but one that lies
 exactly on a saddle, ${A} = {B} = 0$ above all. The first 0, 1, … directions give {stairs}. This is for round inputs
 and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {number(1 / (e.scaling * float(record.sigma[0])))}.
-Waiting grows with the logarithm of how tiny the start is: LoRA's has ${B} = 0$ but an ${A}$ that is not small, so it
-waits less.""",
+Waiting grows with
+the logarithm of how tiny the start is: LoRA's has ${B} = 0 but an ${A}$ that is not small, so it waits less. In
+${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
+between them is {number(float(record.floors[0]))} high.""",
     lambda theme: plot_saddles(record, theme=theme),
     table(record),
     name="saddles",

@@ -24,7 +24,7 @@ from lora_viz.views.variant_race import (
 asked, picture = open_lesson(
     "Variants: which one for which change?",
     "None wins everywhere. DoRA finds a stretching of rows exactly, where LoRA cannot; LoRA-XS finds with 64 numbers "
-    "what lies inside W's leading directions, and nothing else. Same task, same seed, same data: click a cell.",
+    "what lies inside W's leading directions, and little else. Same task, same seed, same data: click a cell.",
     default=Experiment(
         variant="dora", task="row_rescale", rank=4, target_rank=4, alpha=8.0, steps=200, schedule="linear"
     ),

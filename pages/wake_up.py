@@ -43,7 +43,8 @@ s^2\,{G}_0{A}_0^\top{A}_0$: with Kaiming's ${A}$ that is on average full fine-tu
 $\eta s^2 r/(3 d_\mathrm{{in}})$ = {number(e.lr * e.scaling**2 * e.rank / (3 * e.d_in))}. Adam's first step is
 $-\eta\,\mathrm{{sign}}({G}_0{A}_0^\top)$ whatever $s$ is, and the law becomes $k\,\eta\,
 s\,\|\mathrm{{sign}}({A}_0{G}_0^\top)\,{G}_0\|$. A warm-up puts the sum of its learning rates in the place of
-$k\,\eta$: beginning at 0, it keeps A asleep for one step more.""",
+$k\,\eta$: beginning at 0, it keeps A asleep for one step more. No $W$ stands in these formulas, but
+${G}$ holds it: the residual is what $W$ leaves of the label.""",
     lambda theme: plot_wake_up(record, theme=theme),
     table(record),
     name="wake_up",

@@ -28,6 +28,7 @@ LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in
 PAGES = ("", *LESSONS)
 PLAYER = Path(ROOT / "lora_viz" / "player")
 Open = Callable[..., Page]
+FEW = {"conditioning": 4, "overfit": 5, "race": 7}  # the last frame of lessons over a handful of settings
 _number = re.compile(r"^\d+$")
 
 
@@ -125,7 +126,7 @@ def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, i
 @pytest.mark.parametrize("path", LESSONS)
 def test_the_first_picture_is_a_finished_run_that_says_what_it_shows(open_page: Open, path: str) -> None:
     page = open_page(path)
-    assert last_frame(page) >= 10
+    assert last_frame(page) >= FEW.get(path, 8)
     assert player(page).get_attribute("data-playing") == "false"
     expect(player(page).locator(".narration")).not_to_be_empty()
     labels = player(page).locator("canvas").evaluate_all("all => all.map((c) => c.getAttribute('aria-label'))")
@@ -315,6 +316,26 @@ def test_the_still_figure_opens_on_demand(open_page: Open) -> None:
     page.get_by_text("Still figure and data, for slides").click()
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=20_000)
     assert page.get_by_text("Data as CSV").is_visible()
+
+
+def test_a_matrix_of_one_s_own_is_drawn_and_shared(open_page: Open) -> None:
+    page = open_page("matrix?matrix=own")
+    first = run(page)
+    field = page.get_by_role("textbox", name="Your own M, at most 3×3")
+    field.fill("3 0; 0 0")
+    field.press("Enter")
+    expect(player(page)).not_to_have_attribute("data-run", first)
+    expect(page).to_have_url(re.compile("own_matrix=3"))
+    own = run(page)
+    field.fill("3 0; 0")
+    field.press("Enter")
+    expect(page.get_by_text("The last matrix that fitted is shown.")).to_be_visible()
+    assert run(page) == own
+    field.fill("3 0; 0 0")
+    field.press("Enter")
+    expect(page.get_by_text("The last matrix that fitted is shown.")).not_to_be_visible()
+    page.reload()
+    expect(player(page)).to_have_attribute("data-run", own, timeout=30_000)
 
 
 def test_a_narrow_screen_gets_one_column(open_page: Open) -> None:
@@ -607,6 +628,19 @@ def test_a_click_on_the_map_opens_that_run(open_page: Open) -> None:
     expect(page).to_have_url(re.compile("map_row=[89]"))
 
 
+def test_a_click_on_the_map_of_variants_picks_both(open_page: Open) -> None:
+    page = open_page("variants")
+    expect(page.get_by_text("on a stretching of W's rows, DoRA with").first).to_be_visible(timeout=30_000)
+    box = player(page).locator("canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] - 20, box["y"] + 50)  # the top row, LoRA's, rightmost column
+    expect(page.get_by_text("on a stretching of W's rows, LoRA with").first).to_be_visible(timeout=30_000)
+    expect(page).to_have_url(re.compile("variant=lora(&|$)"))
+    page.mouse.click(box["x"] + box["width"] * 0.35, box["y"] + 50)
+    expect(page.get_by_text("on a random target of rank 4, LoRA with").first).to_be_visible(timeout=30_000)
+    expect(page).to_have_url(re.compile("task=low_rank"))
+
+
 def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
     page = open_page("gradient_flow?lr=0.05&seed=3&init=A_zero")
     page.keyboard.press("Home")
@@ -759,6 +793,26 @@ def test_the_run_before_stays_as_a_dotted_curve(open_page: Open) -> None:
     assert picture(page)[0] != without
     player(page).get_by_role("button", name="Before").click()
     assert picture(page)[0] == without
+
+
+def test_pictures_are_shown_with_what_each_way_says(open_page: Open) -> None:
+    page = open_page("digits")
+    pictures = player(page).locator(".pictures canvas")
+    assert "full says" in (pictures.get_attribute("aria-label") or "")
+    last = pictures.get_attribute("aria-label")
+    page.keyboard.press("Home")
+    assert pictures.get_attribute("aria-label") != last, "what is said follows the playhead"
+
+
+def test_a_training_is_stopped_by_its_button(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}/digits?steps=500&seed=4711")
+    page.get_by_role("button", name="Stop training").click()
+    expect(page.get_by_text("stopped, nothing is kept")).to_be_visible()
+    assert player(page).count() == 0
+    page.get_by_role("button", name="Start again").click()
+    expect(player(page)).to_have_attribute("data-frame", _number, timeout=60_000)
+    page.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 
 from lora_viz.encoder import Encoder, WordPieces, attach_lora, linear_layers, load_encoder
 from lora_viz.experiment import ExperimentError
-from lora_viz.words import LowerHalf, fit_probe, read_lexicon, split_words, train_words, word_data
+from lora_viz.words import LowerHalf, fit_probe, probe_head, read_lexicon, split_words, train_words, word_data
 from tests.tiny_bert import LEXICON, PIECES, tiny_bert
 
 
@@ -117,6 +117,8 @@ def test_a_probe_reads_what_is_linear_and_guesses_noise() -> None:
     direction = torch.randn(11, generator=generator)
     y, t = ((f @ direction > 0).long() for f in (x, z))
     assert fit_probe(x, y, z, t) > 0.95
+    head = probe_head(x, y)
+    assert float((head(z).argmax(1) == t).double().mean()) == fit_probe(x, y, z, t), "as a head it reads the same"
     coin = torch.randint(0, 2, (300,), generator=generator)
     assert abs(fit_probe(x, y, z, coin) - 0.5) < 0.12
 

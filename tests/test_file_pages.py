@@ -57,7 +57,7 @@ def test_a_page_opens_with_a_file_of_the_apps_own(name: str) -> None:
 
 def test_the_shipped_adapter_is_measured() -> None:
     said = words(opened("inspector"))
-    assert "36 modules were given rank 8; 90 % of each update's energy lies in 1 to 5 directions" in said
+    assert "36 modules given rank 8; 90 % of each update's energy lies in 1 to 5 directions" in said
     assert words(opened("inspector", keep="99")) != said
     assert words(opened("inspector", adapter="MiniLM-seed-1")) != said
 
@@ -82,7 +82,7 @@ def test_a_bad_link_opens_with_one_sentence(name: str, query: dict[str, str], se
 def test_a_bad_file_is_said_and_the_good_one_before_it_stays() -> None:
     at = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
     good = words(at)
-    assert "2 modules were given rank 3" in good
+    assert "2 modules given rank 3" in good
     assert "The file does not say its scale s" in good
     for name, data, sentence in (
         ("bad.safetensors", adapter()[:-20], "The file is cut off"),
@@ -95,7 +95,7 @@ def test_a_bad_file_is_said_and_the_good_one_before_it_stays() -> None:
         assert words(at) == good
     give(at, "adapter_file", ("other.safetensors", adapter(5)))
     assert not at.error
-    assert "2 modules were given rank 5" in words(at)
+    assert "2 modules given rank 5" in words(at)
 
 
 def test_the_configuration_beside_it_gives_the_scale() -> None:
@@ -119,7 +119,7 @@ def test_a_path_opens_only_what_the_server_shows(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LORA_PLAYGROUND_FILES", str(shown))
     at = opened("inspector")
     at.text_input(key="adapter_file_path").set_value("a.safetensors").run()
-    assert "2 modules were given rank 3" in words(at) and "does not say its scale" not in words(at)
+    assert "2 modules given rank 3" in words(at) and "does not say its scale" not in words(at)
     at.text_input(key="adapter_file_path").set_value("../secret").run()
     assert at.error[0].value.startswith("../secret is not a file under")
     assert "given rank 3" in words(at)
@@ -141,7 +141,7 @@ def test_two_weight_files_give_an_adapter() -> None:
     give(at, "base_file", ("base.safetensors", save_torch({"q.weight": W})))
     assert at.info[0].value == "One file is there: give the other one too."
     give(at, "tuned_file", ("tuned.safetensors", save_torch({"q.weight": W + u @ v})))
-    assert "Over 1 matrices a LoRA of rank 2 keeps 100 %" in words(at)
+    assert "In all, a LoRA of rank 2 keeps 100 %" in words(at)
     give(at, "tuned_file", ("tuned.safetensors", save_torch({"v.weight": W})))
     assert "have no tensor of one name and shape" in at.error[0].value
 
@@ -166,12 +166,19 @@ def test_a_cut_adapter_is_offered() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["machine", "bottleneck", "rank", "gradient_flow", "merge"])
+LESSONS = ("machine", "bottleneck", "rank", "gradient_flow", "merge", "init_race", "alpha", "autoencoder")
+
+
+@pytest.mark.parametrize("name", LESSONS)
 def test_every_lesson_lets_its_adapter_be_taken_home(name: str) -> None:
     at = opened(name)
-    homes = [e for e in at.expander if e.label == "Take it home"]
-    assert len(homes) == 1
-    assert not [b for b in at.get("download_button")], "made when asked for, not before"
+    assert [e.label for e in at.expander].count("Take it home") == 1
+    assert not at.get("download_button"), "made when asked for, not before"
+    at.session_state[f"home_{name}"] = True
+    at.run()
+    assert not at.exception
+    assert len(at.get("download_button")) == 2
+    assert "LoRA layer trained in plain PyTorch" in at.code[0].value
 
 
 def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in() -> None:

@@ -10,12 +10,8 @@ ROOT = Path(__file__).parent.parent
 FILES = ("inspector", "two_adapters", "extract")  # files are shown, no experiment: tests/test_file_pages.py
 WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
 STILL = ("budget", "config_card", "cost", "literature", "transformer")  # computed from shapes or told: no run, no seed
-PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *STILL)]
-PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *FILES)]
-WORKED = ("follow", "mistake")  # numbers, no player
 MEASURED = ("minilm",)  # measured beforehand: nothing to ask, no seed to draw
-WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
-PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in WORKED]
+PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *STILL, *FILES)]
 ASKING = [page for page in PAGES if page.stem not in MEASURED]
 FIRST = {
     "machine": ("rank", "init", "frozen", "optimizer", "lr"),
@@ -46,8 +42,9 @@ FIRST = {
     "autoencoder": ("centred", "rank", "lr"),
     "variants": ("task", "variant"),
     "quantised": ("weight_kind",),
+    "dora": ("task", "rank", "steps"),
     "adalora": ("budget", "spectrum", "steps"),
-    "init_race": ("init", "optimizer", "lr", "spectrum"),
+    "init_race": ("init", "optimizer", "lr"),
     "init_variance": ("sigma", "d_in", "condition"),
     "init_alignment": ("init", "spectrum", "condition", "optimizer"),
     "init_ab": ("optimizer", "condition", "spectrum", "steps"),

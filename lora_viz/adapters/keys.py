@@ -106,7 +106,9 @@ def _own(words: list[str], common: set[str]) -> str:
 
 
 def _cut(path: str) -> tuple[str, str, str]:
-    body = re.sub(r"(?:[._](?:0|default))+$", "", path)  # to_out.0: the 0 numbers no layer
+    body = path
+    while body.endswith((".0", "_0", ".default")):  # to_out.0: the 0 numbers no layer
+        body = body[: max(body.rfind("."), body.rfind("_"))]
     numbers = [*re.finditer(r"(?<=[._:])\d+(?=[._:]|$)", body)]
     if not numbers:
         return "", "", body

@@ -6,12 +6,11 @@ import json
 import math
 from typing import Any
 
-from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, short
+from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
 
 __all__ = ["HEADER_MOST", "parse_json", "read_safetensors"]
 
 HEADER_MOST = 8_000_000  # a large adapter with its training log has 1 MB
-TENSORS_MOST = 50_000
 
 
 def read_safetensors(buffer: memoryview) -> Weights:
@@ -32,8 +31,7 @@ def read_safetensors(buffer: memoryview) -> Weights:
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise AdapterError("The file's __metadata__ is not a table of texts.")
-    if len(header) > TENSORS_MOST:
-        raise AdapterError(f"The file lists {len(header):,} tensors: up to {TENSORS_MOST:,} are read.")
+    check_names(header)
     entries = {name: _entry(name, given, 8 + length, len(buffer)) for name, given in header.items()}
     _apart(entries)
     return Weights("safetensors", buffer, entries, metadata)

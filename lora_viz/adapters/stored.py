@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["FLOATS", "SIZES", "AdapterError", "Stored", "Weights", "short"]
+__all__ = ["FLOATS", "SIZES", "AdapterError", "Stored", "Weights", "check_names", "short"]
+
+NAME_MOST, TENSORS_MOST = 500, 50_000
 
 SIZES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
@@ -70,6 +72,14 @@ class Weights(NamedTuple):
         flat = np.frombuffer(self.buffer, kind, reach, entry.start)
         steps = tuple(s * kind.itemsize for s in entry.strides)
         return np.lib.stride_tricks.as_strided(flat, entry.shape, steps, writeable=False)
+
+
+def check_names(names: Collection[str]) -> None:
+    """Names stand in sentences, tables and patterns: 50,000 of up to 500 letters are read. Raises AdapterError."""
+    if len(names) > TENSORS_MOST:
+        raise AdapterError(f"The file lists {len(names):,} tensors: up to {TENSORS_MOST:,} are read.")
+    if (longest := max(map(len, names), default=0)) > NAME_MOST:
+        raise AdapterError(f"A tensor's name has {longest:,} letters: up to {NAME_MOST} are read.")
 
 
 def short(text: object, most: int = 60) -> str:

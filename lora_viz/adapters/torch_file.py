@@ -12,11 +12,11 @@ import pickletools
 from typing import Any, NamedTuple
 
 from lora_viz.adapters.archive import Members
-from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, short
+from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
 
 __all__ = ["is_torch_archive", "read_torch"]
 
-PICKLE_MOST, WORDS_MOST = 4_000_000, 1_000_000
+PICKLE_MOST, WORDS_MOST = 2_000_000, 250_000
 _STORAGES = {
     "torch DoubleStorage": "F64", "torch FloatStorage": "F32", "torch HalfStorage": "F16",
     "torch BFloat16Storage": "BF16", "torch LongStorage": "I64", "torch IntStorage": "I32",
@@ -61,7 +61,7 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
         found = _understand(bytes(buffer[start : start + size]), places)
     except AdapterError:
         raise
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError):
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError):
         raise AdapterError(_CUT) from None
     entries = _named(found)
     if sum(e.numel * SIZES[e.dtype] for e in entries.values()) > 4 * len(buffer):
@@ -77,6 +77,7 @@ def _named(found: Any) -> dict[str, Stored]:
             break
         found = next((value for value in found.values() if isinstance(value, dict) and value), {})
     entries = {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Stored)}
+    check_names(entries)
     if not entries:
         raise AdapterError("The torch file holds no named tensors: save the adapter's state dict.")
     return entries
@@ -118,10 +119,10 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 stack.append(few[::-1])
             case "SETITEM":
                 value, key = _pop(stack), _pop(stack)
-                _table(stack)[key] = value
+                _set(_table(stack), (key, value))
             case "SETITEMS":
                 values = _since_mark(stack)
-                _table(stack).update(zip(values[::2], values[1::2], strict=True))
+                _set(_table(stack), *zip(values[::2], values[1::2], strict=True))
             case "APPEND":
                 value = _pop(stack)
                 _list(stack).append(value)
@@ -163,6 +164,13 @@ def _table(stack: list[Any]) -> dict[Any, Any]:
     return stack[-1]
 
 
+def _set(table: dict[Any, Any], *items: tuple[Any, Any]) -> None:
+    """Only texts and numbers are keys: hashing a tuple nested half a million deep breaks the interpreter's stack."""
+    if not all(type(key) in (str, int) for key, _ in items):
+        raise AdapterError(_CUT)
+    table.update(items)
+
+
 def _list(stack: list[Any]) -> list[Any]:
     if not isinstance(stack[-1], list):
         raise AdapterError(_CUT)
@@ -172,10 +180,11 @@ def _list(stack: list[Any]) -> list[Any]:
 def _storage(given: Any, places: dict[str, tuple[int, int]]) -> _Storage:
     word, kind, key, _, count = given
     dtype = _STORAGES.get(kind.name) if isinstance(kind, _Global) else None
-    if word != "storage" or dtype is None:
-        raise AdapterError(f"The torch file stores numbers as {short(getattr(kind, 'name', kind))}: they are not read.")
+    if word != "storage" or dtype is None or type(key) is not str or type(count) is not int:
+        what = short(kind.name) if isinstance(kind, _Global) else "something else than a torch storage"
+        raise AdapterError(f"The torch file stores numbers as {what}: they are not read.")
     start, size = places[key]
-    if type(count) is not int or not 0 <= count * SIZES[dtype] <= size:
+    if not 0 <= count * SIZES[dtype] <= size:
         raise AdapterError(f"The torch file says that storage {short(key)} has {short(count)} numbers: it has not.")
     return _Storage(dtype, start, count)
 

@@ -6,6 +6,7 @@ disk, and nothing is sent anywhere. A file that cannot be read is answered in on
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -33,6 +34,7 @@ __all__ = [
     "load_changes",
     "shipped_adapter",
     "shipped_weights",
+    "shipped_words",
 ]
 
 DATA = Path(__file__).parents[1] / "data"
@@ -79,6 +81,16 @@ def shipped_adapter(name: str) -> Source:
         )
 
     return Source(("shipped", name), read)
+
+
+def shipped_words(name: str) -> str:
+    """What one of the app's own adapters is, and how it did when it was trained."""
+    found = json.loads((DATA / "adapters_measured.json").read_text(encoding="utf-8"))["minilm"]
+    accuracy = next(row["test_accuracy"] for row in found if SHIPPED[name].endswith(str(row["seed"])))
+    return (
+        f"{name}: trained by this project. MiniLM's 36 linear layers learnt liked from disliked words, "
+        f"{100 * accuracy:.1f} % of 1,200 unseen words right. Stored in bfloat16."
+    )
 
 
 def ask_source(label: str, key: str, *, help: str) -> Source | None:

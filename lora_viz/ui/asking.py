@@ -41,11 +41,13 @@ def ask(
     scene: Scene | None = None,
     *,
     trains: bool = True,
+    many: bool = False,
 ) -> Asked:
     """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
 
     What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left, a
-    scene that is returned to as its deck says. A lesson that ``trains`` nothing is not asked on which device.
+    scene that is returned to as its deck says. A lesson that ``trains`` nothing is not asked on which device, one
+    that trains ``many`` takes the GPU unless it is told otherwise.
     """
     notices: list[str] = []
     if scene is None:
@@ -63,7 +65,7 @@ def ask(
         for control in more:
             values[control.name] = _answer(control, default, notices, shown)
         values["seed"] = _seed(default, notices, shown)
-        device = _device(shown) if trains else "cpu"
+        device = _device(shown, many) if trains else "cpu"
     fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
@@ -172,11 +174,11 @@ def _initial(control: Control, default: Experiment) -> Any:
 
 def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
     initial = _initial(control, default)
-    if not control.options:
-        return st.text_input(control.label, initial, key=control.name, help=control.help, bind="query-params")
     own = _from_the_link(control, initial, notices)
     if control.name not in st.session_state:  # a link or scene may come while the widget of another one still stands
         st.session_state[control.name] = own[1] if own else initial
+    if not control.options:
+        return st.text_input(control.label, initial, key=control.name, help=control.help, bind="query-params")
     options = control.options if initial in control.options else tuple(sorted((*control.options, initial)))
     if own is not None and own[1] not in options:
         options = tuple(sorted((*options, own[1])))
@@ -263,14 +265,13 @@ def _next_seed() -> None:
     st.session_state["seed"] = (int(st.session_state.get("seed", 0)) + 1) % (SEED_MOST + 1)
 
 
-def _device(shown: frozenset[str]) -> str:
+def _device(shown: frozenset[str], many: bool) -> str:
     here = available_devices()
+    usual = here[-1] if many else here[0]
     if "more" not in shown:
-        return here[0]
+        return usual
     if len(here) == 1:
         st.caption("Trained on the CPU, one thread a run.")
-        return here[0]
-    return (
-        st.segmented_control("Train on", here, default=here[0], key="device", bind="query-params", required=True)
-        or here[0]
-    )
+        return usual
+    asked = st.segmented_control("Train on", here, default=usual, key="device", bind="query-params", required=True)
+    return asked or usual

@@ -20,6 +20,7 @@ from lora_viz.views.phase_map import plane
 from lora_viz.views.quantised_base import QuantisedBase, quantised_base
 
 __all__ = [
+    "MAP_RECORDS",
     "cached_allocation",
     "cached_autoencoder",
     "cached_check",
@@ -92,14 +93,15 @@ def cached_start_sizes(e: Experiment, ranks: tuple[int, ...], inits: tuple[str, 
         return start_sizes(e, ranks=ranks, inits=inits, sigma=sigma)
 
 
-_BANDS, _MAP_RECORDS = 6, 25
+_BANDS = 6
+MAP_RECORDS = 25
 _drawn: OrderedDict[tuple[Experiment, str, int, str], None] = OrderedDict()  # planes that were finished lately
 
 
 @st.cache_data(max_entries=72, show_spinner=False)
 def _cached_band(e: Experiment, kind: str, side: int, band: int, count: int, device: str) -> Run:
     with _GATE:
-        return train(plane(e, kind, side, band=band, count=count), device, records=_MAP_RECORDS)
+        return train(plane(e, kind, side, band=band, count=count), device, records=MAP_RECORDS, factors=False)
 
 
 def trained_plane(
@@ -107,8 +109,11 @@ def trained_plane(
 ) -> tuple[Run, ...]:
     """Every adapter of a plane, in bands. A plane that is new is shown coarse first, and refined under a progress bar.
 
+    A GPU needs no bands: thousands of adapters take it less time than a redraw. Without factors, with losses and norms.
     Other visitors' trainings come in between two bands; whoever changes a control or leaves stops after the band.
     """
+    if device != "cpu":
+        return (_cached_band(e, kind, side, 0, 1, device),)
     key = (e, kind, side, device)
     if key not in _drawn:
         coarse((_cached_band(e, kind, side // 3, 0, 1, device),))

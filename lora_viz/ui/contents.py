@@ -49,6 +49,7 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "Variants": {
         "variants": "Which variant?",
+        "dora": "DoRA",
         "adalora": "AdaLoRA",
         "quantised": "4-bit base",
         "phase_map": "Phase map",

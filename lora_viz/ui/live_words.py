@@ -49,7 +49,7 @@ def told(run: WordsRun) -> str:
     """The run in one sentence and one line a ΔW."""
     error = np.sqrt(0.25 / run.test) * 100
     lines = [
-        f"Frozen features with a probe read {100 * run.probe:.1f} % of {run.test} test words, adapted ones "
+        f"Frozen features with a probe read {100 * run.probe:.1f} % of {run.test} test words; adapted from there "
         f"{100 * run.accuracy[-1]:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), "
         f"with {run.trainable:,} trained numbers.",
         "",

@@ -62,6 +62,7 @@ def open_lesson(
     first: tuple[Control, ...],
     more: tuple[Control, ...],
     trains: bool = True,
+    many: bool = False,
     tour: bool = False,
 ) -> tuple[Asked, DeltaGenerator]:
     """Draw title, claim and controls; answer with what was asked for and the place for the picture.
@@ -74,7 +75,7 @@ def open_lesson(
     left, right = st.columns([1, 4.4], gap="medium") if not bare else (st.container(), st.container())
     with left:
         lesson, scene = (title, None) if now is None else (f"{now.name} {now.place}", now.scene)
-        asked = ask(lesson, default, first, more, scene, trains=trains)
+        asked = ask(lesson, default, first, more, scene, trains=trains, many=many)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
     st.session_state["link"] = asked.link

@@ -43,7 +43,7 @@ def watch(
             st.button("Start again", key="start_again", on_click=_forget)
             return None
         bar = st.progress(0.0, text=f"{name} …")
-        st.button("Stop", key="stop", on_click=_stop, args=(key,))
+        st.button("Stop training", key="stop", on_click=_stop, args=(key,))
         chunks = work()
         try:
             while True:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.compare import Comparison
 from lora_viz.film import Bars, Film, Group, Lines, Readout, Row, Series
-from lora_viz.style import IDENTITY, number, plotly_layout
+from lora_viz.style import IDENTITY, counted, number, plotly_layout
 
 __all__ = ["AdapterPair", "adapter_pair", "film", "plot_adapter_pair", "table", "takeaway"]
 
@@ -133,15 +133,17 @@ def takeaway(record: AdapterPair) -> str:
     chance = tuple(number(float(np.median(row[known]))) for row in record.chance)
     full = int((record.numerical[2] == record.numerical[:2].sum(axis=0))[known].sum())
     said = [
-        f"Over {int(known.sum())} modules the directions that carry 90 % of the energy overlap by {inputs} for the "
-        f"inputs and {outputs} for the outputs (medians of mean cos²; by chance {chance[0]} and {chance[1]}). "
+        f"Over {counted(int(known.sum()), 'module')} the directions that carry 90 % of the energy overlap by {inputs} "
+        f"for the inputs and {outputs} for the outputs (medians of mean cos²; by chance {chance[0]} and {chance[1]}). "
         f"Adding the two adds their ranks in {full} of them, whatever they share; the effective rank goes from "
         f"{number(float(np.median(record.effective[0, known])))} and "
         f"{number(float(np.median(record.effective[1, known])))} to "
         f"{number(float(np.median(record.effective[2, known])))}."
     ]
     if sum(record.only):
-        said.append(f"{record.only[0]} modules of the first and {record.only[1]} of the second have no counterpart.")
+        said.append(
+            f"Without counterpart: {counted(record.only[0], 'module')} of the first, {record.only[1]} of the second."
+        )
     return " ".join(said)
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.report import LEVELS, Report
 from lora_viz.film import Bars, Curve, Curves, Field, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.style import IDENTITY, number, plotly_layout
+from lora_viz.style import IDENTITY, counted, number, plotly_layout
 
 __all__ = ["MAPS", "AdapterReport", "adapter_report", "film", "plot_adapter_report", "table", "takeaway"]
 
@@ -235,7 +235,7 @@ def _narrate(record: AdapterReport, t: int, level: float) -> str:
     if 0 < k < record.energy.shape[1] - 1:
         said += f", the next adds {number(100 * float(record.energy[t, k + 1] - record.energy[t, k]))} %"
     if record.dead[t]:
-        said += f"; {record.dead[t]} directions are dead"
+        said += f"; {counted(int(record.dead[t]), 'dead direction')}"
     return said + "."
 
 
@@ -248,17 +248,17 @@ def takeaway(record: AdapterReport, *, level: float = 0.9) -> str:
         after = int(np.sum(np.maximum(1, record.needs[:, LEVELS.index(level)]) * record.shape.sum(axis=1)))
         given, used = (f"{x.min()}" if x.min() == x.max() else f"{x.min()} to {x.max()}" for x in (r, k))
         said.append(
-            f"{record.name}: {int(fine.sum())} modules were given rank {given}; {_percent(level)} of each update's "
-            f"energy lies in {used} directions (median {number(float(np.median(k)))}), their effective rank is "
-            f"{number(float(np.median(record.effective[fine])))} in the median. Cut there, {record.parameters:,} "
+            f"{record.name}: {counted(int(fine.sum()), 'module')} given rank {given}; {_percent(level)} of each "
+            f"update's energy lies in {used} directions (median {number(float(np.median(k)))}), their effective rank "
+            f"is {number(float(np.median(record.effective[fine])))} in the median. Cut there, {record.parameters:,} "
             f"parameters become {after:,}. Energy is what the weights keep; what the network keeps, its data must tell."
         )
     if (idle := int(np.sum((record.norm_delta == 0) & (record.not_finite == 0)))) > 0:
-        said.append(f"{idle} modules have ΔW = 0.")
+        said.append(f"{counted(idle, 'module')} with ΔW = 0.")
     if (broken := int((record.not_finite > 0).sum())) > 0:
-        said.append(f"{broken} modules hold numbers that are not finite.")
+        said.append(f"{counted(broken, 'module')} with numbers that are not finite.")
     if record.dead.any() and fine.any():
-        said.append(f"{int(record.dead[fine].sum())} directions of trained modules are dead.")
+        said.append(f"{counted(int(record.dead[fine].sum()), 'dead direction')} in trained modules.")
     if not record.scaled:
         said.append("The file does not say its scale s: sizes are those of B·A; spectra keep their shape.")
     return " ".join(said)

@@ -294,7 +294,7 @@ def takeaway(record: DigitsAdapt) -> str:
     else:
         said.append(f"No rank up to {RANKS[-1]} comes within a point of it: LoRA's best is {percent(best)}.")
     if record.change == "inverted":
-        said.append("It fails for a reason: the exact answer is ΔW₁ = −2W₁ of full rank, and biases that LoRA leaves.")
+        said.append("The exact answer is ΔW₁ = −2W₁, of full rank, and biases that LoRA leaves alone.")
     if record.change == "relabelled":
         said.append("New names are the head's work: its rows change places, and no hidden weight need move.")
     said.append(

@@ -183,7 +183,7 @@ def takeaway(record: InitAB) -> str:
     name = {"sgd": "SGD", "adam": "Adam"}[record.optimizer]
     a, b, small = (record.inits.index(init) for init in ("B_zero", "A_zero", "A_zero_small"))
     first, last = (np.where(np.isfinite(x), x, np.inf) for x in (record.at_best[1, -1, 0], record.at_best[1, -1, -1]))
-    spread_b = ", ".join(number(float(record.at_best[i, -1, -1, b])) for i in (0, 2))
+    spread_b = " to ".join(number(float(record.at_best[i, -1, -1, b])) for i in (0, 2))
     said = (
         f"With {name}, {record.steps[-1]} steps and each start's best learning rate: A random left {_left(last[a])} of "
         f"the loss at d = {record.widths[-1]} ({_left(first[a])} at d = {record.widths[0]}), B random {_left(last[b])} "

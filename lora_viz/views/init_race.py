@@ -24,6 +24,7 @@ STARTS: dict[str, tuple[str, str, str, Dash]] = {
     "A_zero": ("A = 0", "A = 0", "delta", "dash"),
     "both_zero": ("both 0", "both 0", "faint", "dot"),
     "both_random": ("both random", "random", "alarm", "solid"),
+    "both_random_small": ("both random, a hundredth", "small", "alarm", "dash"),
     "orthogonal": ("orthogonal", "orth.", "clean", "dash"),
     "pissa": ("PiSSA", "PiSSA", "W", "solid"),
     "lora_ga": ("LoRA-GA", "GA", "clean", "solid"),
@@ -53,8 +54,10 @@ class InitRace(NamedTuple):
 
 
 def race_sweep(e: Experiment, seeds: int = 8) -> Sweep:
-    """Every start with every seed: the same task, the same data."""
-    return Sweep.over(replace(e, init="B_zero"), init=tuple(STARTS), init_seed=range(e.init_seed, e.init_seed + seeds))
+    """Every start with every seed on one task. Of the two random starts the large one, unless the small is asked."""
+    other = "both_random" if e.init == "both_random_small" else "both_random_small"
+    inits = tuple(name for name in STARTS if name != other)
+    return Sweep.over(replace(e, init="B_zero"), init=inits, init_seed=range(e.init_seed, e.init_seed + seeds))
 
 
 def init_race(run: Run, rival: str) -> InitRace:
@@ -178,11 +181,12 @@ def takeaway(record: InitRace) -> str:
     else:
         said = f"{rival[0].upper()}{rival[1:]} left the loss as it was, {number(record.base_loss)}. "
     turn, last = _turn(record), record.behind[-1]
-    first = "behind" if record.lead[1, 1] > 0 else "ahead of"
-    if (record.lead == 0).all():
-        said += "It ran exactly as LoRA does. "
+    leads = record.lead[1][np.nan_to_num(record.lead[1]) != 0]
+    first = "behind" if len(leads) and leads[0] > 0 else "ahead of"
+    if not len(leads):
+        said += "It ran exactly as LoRA's own start does; "
     elif turn:
-        said += f"After step 1 it was {first} LoRA's own start and after step {turn} no more; "
+        said += f"It was {first} LoRA's own start until step {turn}; "
     else:
         said += f"It stayed {first} LoRA's own start all the way; "
     said += f"at step {record.steps[-1]} it was behind in {last} of {record.seeds} seeds "

@@ -20,6 +20,7 @@ __all__ = [
     "REGIONS",
     "PhaseMap",
     "axes",
+    "cell",
     "film",
     "nearest_cell",
     "phase_map",
@@ -72,13 +73,21 @@ def axes(e: Experiment, kind: str, side: int) -> tuple[Float[np.ndarray, "n"], F
     return both, both
 
 
+def cell(
+    e: Experiment, kind: str, x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], at: tuple[int, int]
+) -> Experiment:
+    """Which experiment is the cell in this row and column?"""
+    row, column = at
+    if kind == "rank_alpha":
+        return replace(e, rank=int(x[column]), alpha=float(y[row]))
+    return replace(e, lr=float(x[column]), lr_ratio=float(y[row] / x[column]))
+
+
 def plane(e: Experiment, kind: str, side: int, *, band: int = 0, count: int = 1) -> Sweep:
     """The adapters of a plane, row by row from the bottom; or one of ``count`` bands of its rows."""
     x, y = axes(e, kind, side)
-    rows = np.array_split(y, count)[band]
-    if kind == "rank_alpha":
-        return Sweep(tuple(replace(e, rank=int(r), alpha=float(alpha)) for alpha in rows for r in x))
-    return Sweep(tuple(replace(e, lr=float(a), lr_ratio=float(b / a)) for b in rows for a in x))
+    rows = np.array_split(np.arange(len(y)), count)[band].tolist()
+    return Sweep(tuple(cell(e, kind, x, y, (row, column)) for row in rows for column in range(len(x))))
 
 
 def nearest_cell(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], share: tuple[float, float]) -> tuple[int, int]:
@@ -89,25 +98,23 @@ def nearest_cell(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], share: tu
 
 def phase_map(
     runs: tuple[Run, ...],
+    picked: Run,
     *,
     kind: str,
     x: Float[np.ndarray, "n"],
     y: Float[np.ndarray, "m"],
     chosen: tuple[int, int],
 ) -> PhaseMap:
-    """Read a trained plane, given in bands, and one of its cells."""
+    """Read a trained plane, given in bands that need no factors, and the run of one of its cells at the same steps."""
     first, (m, n) = runs[0], (len(y), len(x))
     loss = np.concatenate([run.loss for run in runs], axis=1)
-    experiments = [e for run in runs for e in run.sweep.experiments]
+    ranks = np.array([e.rank for run in runs for e in run.sweep.experiments])
     fitted, least = least_squares(first.task)
     root = covariance_root(first.task)
-    floors = {r: least + 0.5 * reduced_rank_floor(fitted, root, r)[1] ** 2 for r in {e.rank for e in experiments}}
-    floor = np.array([floors[e.rank] for e in experiments])
-    start = np.array([loss[0, i] for i in range(len(experiments))])
-    left = (loss - floor) / np.maximum(start - floor, np.finfo(float).tiny)
+    floors = {r: least + 0.5 * reduced_rank_floor(fitted, root, int(r))[1] ** 2 for r in np.unique(ranks)}
+    floor = np.array([floors[r] for r in ranks])
+    left = (loss - floor) / np.maximum(loss[0] - floor, np.finfo(float).tiny)
     region = np.select([np.isnan(left) | (left > 2), left <= GOOD, left >= DEAD], [3, 2, 0], default=1)
-    at = chosen[0] * n + chosen[1]
-    run, own = _of(runs, at)
     return PhaseMap(
         steps=first.steps,
         x_name="rank r" if kind == "rank_alpha" else "η of A",
@@ -117,22 +124,14 @@ def phase_map(
         left=left.reshape(-1, m, n),
         region=region.reshape(-1, m, n),
         chosen=chosen,
-        loss=loss[:, at],
-        floor=float(floor[at]),
-        grad_A_norm=run.grad_A_norm[:, own],
-        grad_B_norm=run.grad_B_norm[:, own],
-        delta=run.delta_weight(own).astype(float),
-        diverged_at=int(run.diverged_at[own]),
+        loss=picked.loss[:, 0],
+        floor=float(floors[picked.experiment.rank]),
+        grad_A_norm=picked.grad_A_norm[:, 0],
+        grad_B_norm=picked.grad_B_norm[:, 0],
+        delta=picked.delta_weight().astype(float),
+        diverged_at=int(picked.diverged_at[0]),
         optimizer=first.experiment.optimizer,
     )
-
-
-def _of(runs: tuple[Run, ...], cell: int) -> tuple[Run, int]:
-    for run in runs:
-        if cell < len(run.sweep):
-            return run, cell
-        cell -= len(run.sweep)
-    raise IndexError(cell)
 
 
 def _mark(value: float) -> str:

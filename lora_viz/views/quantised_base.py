@@ -28,7 +28,7 @@ __all__ = [
 
 KINDS = ("gaussian", "decaying")
 METHODS = ("NF4 alone", "LoftQ, 1 round", "LoftQ, 5 rounds", "PiSSA, then NF4")
-RANKS = (0, 2, 4, 8, 16, 32)
+RANKS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 SIDE, BINS = 64, 41
 ALONE, ONCE, OFTEN, PISSA = range(4)
 

@@ -94,7 +94,7 @@ def film(record: QuantisedMerge) -> Film:
                 title="Error of the update that arrived (drag)",
                 y_label="of ‖ΔW‖; 1: all lost",
                 x_scale="log",
-                reach=1.0,
+                reach=1.6,
                 span=5,
                 marks=marks,
                 series=lines(record.lost),

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
-from lora_viz.film import Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film import Curve, Curves, Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.run import Run
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
@@ -23,7 +23,8 @@ class Saddles(NamedTuple):
 
     ``half`` is the step at which c_i reaches σ_i/2, (start, low-median-high over the seeds, i); ``learnt`` and
     ``mixing``, ΔW in the target's directions, are the first seed's, (start, T, …). ``floors`` are the losses of the
-    critical points at which the first 0, 1, … directions are learnt and no other: saddles all but the last.
+    critical points at which the first 0, 1, … directions are learnt and no other: saddles all but the last. ``cut`` is
+    the loss on the straight line from (B, A), at 1, through (0, 0) to (−B, −A), at −1, whose update is the same.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -34,13 +35,15 @@ class Saddles(NamedTuple):
     loss: Float[np.ndarray, "S T"]
     floors: Float[np.ndarray, "k_and_1"]
     half: Float[np.ndarray, "S 3 k"]
+    cut_at: Float[np.ndarray, "P"]
+    cut: Float[np.ndarray, "S T P"]
     rank: int
     seeds: int
     shown: int
     diverged: int
 
 
-def saddles(runs: Iterable[Run], *, shown: str = "both_tiny") -> Saddles:
+def saddles(runs: Iterable[Run], *, shown: str = "both_random_small") -> Saddles:
     """Follow the target's directions through a sweep over init and init_seed, on round inputs without noise."""
     (run,) = runs
     e, task = run.experiment, run.task
@@ -48,7 +51,8 @@ def saddles(runs: Iterable[Run], *, shown: str = "both_tiny") -> Saddles:
     left, sigma, right = np.linalg.svd(task.target_delta)
     u, v, sigma = left[:, :k], right[:k].T, sigma[:k]
     starts = tuple(dict.fromkeys(x.init for x in run.sweep.experiments))
-    half, learnt, mixing, loss = [], [], [], []
+    half, learnt, mixing, loss, cut = [], [], [], [], []
+    cut_at = np.linspace(-1.2, 1.2, 49)
     for start in starts:
         members = [i for i, x in enumerate(run.sweep.experiments) if x.init == start]
         times = []
@@ -63,6 +67,11 @@ def saddles(runs: Iterable[Run], *, shown: str = "both_tiny") -> Saddles:
                 learnt.append(along)
                 mixing.append(inside)
                 loss.append(run.loss[:, i])
+                delta = run.delta_weight(i)
+                size, along_M = np.sum(delta**2, axis=(1, 2)), np.sum(delta * task.target_delta, axis=(1, 2))
+                line = cut_at**4 * size[:, None] - 2 * cut_at**2 * along_M[:, None] + np.sum(task.target_delta**2)
+                line[run.last(i) + 1 :] = np.nan
+                cut.append(line / 2)
         half.append(spread(np.stack(times)))
     energy = np.linalg.svd(task.target_delta, compute_uv=False) ** 2
     return Saddles(
@@ -74,6 +83,8 @@ def saddles(runs: Iterable[Run], *, shown: str = "both_tiny") -> Saddles:
         loss=np.stack(loss),
         floors=np.array([0.5 * energy[i:].sum() for i in range(k + 1)]),
         half=np.stack(half),
+        cut_at=cut_at,
+        cut=np.stack(cut),
         rank=e.rank,
         seeds=len(run.sweep) // len(starts),
         shown=starts.index(shown) if shown in starts else 0,
@@ -120,17 +131,17 @@ def film(record: Saddles) -> Film:
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
-                title=f"Loss, {_name(record.starts[s]).lower()}; dotted: the saddles",
+                title="Loss; dotted: so many are learnt",
                 y_label="loss, log",
                 scale="log",
                 x_scale="sqrt",
                 row=1,
-                span=5,
+                span=4,
                 series=(
                     Series(name="loss", colour="ink", y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan)),
                     *(
                         Series(
-                            name=f"{i} learnt:",
+                            name=f"{i}:",
                             colour="faint",
                             y=np.full(len(record.steps), record.floors[i]),
                             dash="dot",
@@ -140,18 +151,33 @@ def film(record: Saddles) -> Film:
                 ),
             ),
             HeatMap(
-                title="ΔW in the target's directions",
+                title="ΔW, from within",
                 colour="delta",
                 values=record.mixing[s],
                 limit=limit,
                 caption=("Uᵀ ΔW V",),
                 row=1,
+                span=2,
+            ),
+            Curves(
+                title="From (B, A) to (−B, −A)",
+                x=record.cut_at,
+                x_label="× both",
+                y_label="loss",
+                row=1,
                 span=3,
+                series=(
+                    Curve(
+                        name="loss",
+                        colour="ink",
+                        y=np.where(record.cut[s] < 9 * record.floors[0] + 1, record.cut[s], np.nan),
+                    ),
+                ),
             ),
             Readout(
-                title=f"Half learnt at step (median of {record.seeds})",
+                title=f"Half learnt, median of {record.seeds}",
                 row=1,
-                span=4,
+                span=3,
                 rows=tuple(
                     Row(
                         label=f"σ{_low(i + 1)} = {number(float(record.sigma[i]))}",
@@ -171,7 +197,7 @@ def film(record: Saddles) -> Film:
 
 
 def _name(start: str) -> str:
-    return {"both_tiny": "Tiny start", "B_zero": "LoRA's start"}.get(start, f"Start {start}")
+    return {"both_random_small": "Tiny start", "B_zero": "LoRA's start"}.get(start, f"Start {start}")
 
 
 def _low(i: int) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.extract import Changes
 from lora_viz.film import Bars, Curve, Curves, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.style import IDENTITY, number, plotly_layout
+from lora_viz.style import IDENTITY, counted, number, plotly_layout
 
 __all__ = ["WeightChange", "film", "plot_weight_change", "table", "takeaway", "weight_change"]
 
@@ -144,7 +144,7 @@ def takeaway(record: WeightChange, *, rank: int = 8) -> str:
     kept = float(record.kept[:, at] @ record.energy / record.energy.sum())
     most = record.needs[:, 0].max() if (record.needs[:, 0] > 0).all() else 0
     said = [
-        f"Over {len(record.energy)} matrices a LoRA of rank {at} keeps {number(100 * kept)} % of the energy of this "
+        f"In all, a LoRA of rank {at} keeps {number(100 * kept)} % of the energy of this "
         f"fine-tuning, between {number(100 * float(record.kept[:, at].min()))} and "
         f"{number(100 * float(record.kept[:, at].max()))} % in one matrix."
     ]
@@ -152,7 +152,7 @@ def takeaway(record: WeightChange, *, rank: int = 8) -> str:
         said.append(f"For 90 % everywhere it takes rank {most}.")
     said.append("Training a LoRA of that rank is another matter: it may find an update that full fine-tuning did not.")
     if record.not_matrices:
-        said.append(f"{record.not_matrices} vectors changed too, biases and norms: no LoRA holds them.")
+        said.append(f"{counted(record.not_matrices, 'vector')} changed too, biases and norms: no LoRA holds them.")
     return " ".join(said)
 
 

@@ -110,6 +110,13 @@ def with_pickle(what: object) -> bytes:
     return zipped({"a/data.pkl": pickle.dumps(what, protocol=2), "a/version": b"3"})
 
 
+def nested(depth: int, value: bytes | None) -> bytes:
+    """A torch file with a tuple in a tuple in a tuple …, as a key of its table or as a storage."""
+    deep = b")" + b"\x85" * depth
+    body = b"}" + deep + value + b"s." if value else b"(X\x07\x00\x00\x00storage" + b"K\x01" + deep + b"K\x01K\x01tQ."
+    return zipped({"a/data.pkl": b"\x80\x02" + body, "a/version": b"3"})
+
+
 A, B = "x.lora_A.weight", "x.lora_B.weight"
 GOOD = save_torch({A: torch.ones(3, 13), B: torch.ones(7, 3)})
 F32 = {"dtype": "F32", "shape": [3, 13], "data_offsets": [0, 156]}
@@ -161,6 +168,10 @@ BAD = {
     "pickle bomb": (pickle.dumps(Bomb()), "is a bare pickle"),
     "torch bomb": (with_pickle(Bomb()), "asks for posix.system, which weights do not need"),
     "torch of 10¹² bytes": (with_pickle(Swollen()), "asks for"),
+    "torch key": (nested(60_000, b"K\x01"), "its list of tensors cannot be read"),
+    "torch storage key": (nested(60_000, None), "stores numbers as something else"),
+    "torch pickle": (with_pickle([0] * 250_001), "is too long"),
+    "long name": (save_torch({"a" * 501: torch.ones(1)}), "A tensor's name has 501 letters"),
     "torch list": (torch_bytes([torch.ones(3, 3)]), "does not hold names with tensors"),
     "torch module": (with_pickle(OrderedDict(a=object())), "uses NEWOBJ, which"),
     "torch number": (torch_bytes({"a": 3}), "holds no named tensors"),

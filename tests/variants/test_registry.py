@@ -11,7 +11,7 @@ from oracle import fields_of, stack_of_three, trained
 
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.tasks import make_task
-from lora_viz.training import train
+from lora_viz.training import available_devices, train
 from lora_viz.variants import VARIANTS, is_plain, resolved
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +131,14 @@ def test_divergence_is_marked(small: Experiment, name: str) -> None:
     assert np.isnan(run.loss[at + 1 :, 0]).all()
     assert np.isfinite(run.delta_weight(0)).all()
     assert run.diverged_at[1] == -1 and np.isfinite(run.loss[:, 1]).all()
+
+
+@pytest.mark.parametrize("device", available_devices())
+def test_every_device_gives_the_cpus_numbers(small: Experiment, device: str) -> None:
+    sweep = Sweep.over(replace(small, batch=11), variant=tuple(VARIANTS), init_seed=(0, 1))
+    here, there = train(sweep), train(sweep, device)
+    assert there.device == device
+    np.testing.assert_allclose(there.loss, here.loss, rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -27,6 +27,7 @@ from lora_viz.evidence import minilm_evidence
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Cloud, Curves, Field, Film, HeatMap, Lines, Machine, Panel, Pictures, Readout
 from lora_viz.first_step import first_updates
+from lora_viz.inits import INITS
 from lora_viz.merging import merge_report
 from lora_viz.networks import adapt_digits
 from lora_viz.reconstruction import reconstruction_task
@@ -74,6 +75,7 @@ from lora_viz.views import (
     rank_cost,
     rank_error,
     rank_over_time,
+    row_parts,
     saddles,
     shape_rank,
     storage,
@@ -181,7 +183,7 @@ def rank_over_time_film(**change: object) -> Film:
 
 
 def saddles_film(**change: object) -> Film:
-    starts = ("both_tiny", str(change.pop("init", "B_zero")))
+    starts = ("both_random_small", str(change.pop("init", "B_zero")))
     e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
     run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
     return saddles.film(saddles.saddles((run,), shown=starts[1]))
@@ -253,8 +255,9 @@ def init_ab_film(**change: object) -> Film:
 def map_film(**change: object) -> Film:
     e = replace(ODD, **change)  # type: ignore[arg-type]
     x, y = phase_map.axes(e, "learning_rates", 5)
-    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17),)
-    return phase_map.film(phase_map.phase_map(runs, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
+    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17, factors=False),)
+    picked = train(Sweep((phase_map.cell(e, "learning_rates", x, y, (2, 3)),)), records=17)
+    return phase_map.film(phase_map.phase_map(runs, picked, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
 
 
 def adapter_file(run: Run) -> tuple[Opened, Report]:
@@ -273,11 +276,6 @@ def adapter_film(**change: object) -> Film:
     opened, report = adapter_file(run)
     noise = tuple(noise_floor(opened.weights, module) for module in report.modules)
     return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
-
-
-def pair_film(**change: object) -> Film:
-    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
-    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
 
 
 def change_film(**change: object) -> Film:
@@ -333,6 +331,11 @@ def quantised_film(**change: object) -> Film:
     return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
 
 
+def row_film(**change: object) -> Film:
+    run = train(row_parts.row_sweep(replace(ODD, **change)), records=17)  # type: ignore[arg-type]
+    return row_parts.film(row_parts.row_parts(run))
+
+
 def race_film(**change: object) -> Film:
     e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
     full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")
@@ -343,15 +346,12 @@ def race_film(**change: object) -> Film:
 
 def conditioning_film(**change: object) -> Film:
     e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
-    runs = [
-        train(
-            Sweep.over(
-                replace(e, target_condition=k), optimizer=("sgd", "scaled_gd"), lr=(e.lr / 2, e.lr), init_seed=(0, 1)
-            ),
-            records=11,
-        )
+    rules = ("sgd", "adam" if INITS[e.init].moves_base else "scaled_gd")  # scaled GD is the packed stack's
+    sweeps = [
+        Sweep.over(replace(e, target_condition=k), optimizer=rules, lr=(e.lr / 2, e.lr), init_seed=(0, 1))
         for k in (1.0, 5.0)
     ]
+    runs = (train(sweep, records=11) for sweep in sweeps)
     return conditioning.film(conditioning.conditioning(runs))
 
 
@@ -376,8 +376,13 @@ def overlap_film(**change: object) -> Film:
     return overlap.film(overlap.overlap((run,)))
 
 
+def adapter_pair_film(**change: object) -> Film:
+    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
+    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
+
+
 FILMS: dict[str, Callable[..., Film]] = {
-    "adapter_pair": pair_film,
+    "adapter_pair": adapter_pair_film,
     "weight_change": change_film,
     "adapter_report": adapter_film,
     "autoencoder": autoencoder_film,
@@ -400,6 +405,7 @@ FILMS: dict[str, Callable[..., Film]] = {
     "adapters_together": together_film,
     "quantised_merge": requantised_film,
     "variant_race": variant_film,
+    "row_parts": row_film,
     "quantised_base": quantised_film,
     "rank_allocation": allocation_film,
     "alpha_identity": alpha_film,

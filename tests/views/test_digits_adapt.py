@@ -55,7 +55,7 @@ def test_enough_is_the_least_rank_within_a_point_of_full() -> None:
     none = digits_adapt(made("inverted", (0.9, 0.1, 0.1, 0.1, 0.2, 0.3, 0.8)))
     assert none.enough == 0
     assert "No rank up to 16 comes within a point of it: LoRA's best is 30.0 %." in takeaway(none)
-    assert "ΔW₁ = −2W₁ of full rank" in takeaway(none)
+    assert "ΔW₁ = −2W₁, of full rank" in takeaway(none)
     assert "hidden weight need move" in takeaway(digits_adapt(made("relabelled")))
 
 

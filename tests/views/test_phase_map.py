@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_viz.experiment import CHOICES, LIMITS, Experiment
+from lora_viz.experiment import CHOICES, LIMITS, Experiment, Sweep
 from lora_viz.film import Field, HeatMap, Lines
 from lora_viz.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.training import train
@@ -14,6 +14,7 @@ from lora_viz.views.phase_map import (
     REGIONS,
     PhaseMap,
     axes,
+    cell,
     film,
     nearest_cell,
     phase_map,
@@ -30,8 +31,9 @@ ODD = Experiment(
 
 def mapped(e: Experiment, kind: str, side: int, chosen: tuple[int, int] = (1, 2), count: int = 3) -> PhaseMap:
     x, y = axes(e, kind, side)
-    runs = tuple(train(plane(e, kind, side, band=b, count=count), records=9) for b in range(count))
-    return phase_map(runs, kind=kind, x=x, y=y, chosen=chosen)
+    runs = tuple(train(plane(e, kind, side, band=b, count=count), records=9, factors=False) for b in range(count))
+    picked = train(Sweep((cell(e, kind, x, y, chosen),)), records=9)
+    return phase_map(runs, picked, kind=kind, x=x, y=y, chosen=chosen)
 
 
 @pytest.mark.parametrize("kind", PLANES)
@@ -65,7 +67,9 @@ def test_a_cell_is_the_adapter_trained_alone(kind: str) -> None:
         if kind == "rank_alpha"
         else replace(ODD, lr=float(x[1]), lr_ratio=float(y[3] / x[1]))
     )
-    alone = train(type(plane(ODD, kind, 5))((own,)), records=9)
+    assert cell(ODD, kind, x, y, (3, 1)) == own == plane(ODD, kind, 5)[3 * len(x) + 1]
+    alone = train(Sweep((own,)), records=9)
+    np.testing.assert_array_equal(record.steps, alone.steps)
     np.testing.assert_allclose(record.loss, alone.loss[:, 0], rtol=1e-9)
     np.testing.assert_allclose(record.delta, alone.delta_weight(), atol=1e-9)
     fitted, least = least_squares(alone.task)

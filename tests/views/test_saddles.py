@@ -19,10 +19,10 @@ def found() -> Saddles:
 def sweep(**change: object) -> Sweep:
     e = Experiment(
         d_in=11, d_out=7, target_rank=3, spectrum="geometric", target_condition=4.0, rank=3, alpha=1.0,
-        scaling_rule="constant", optimizer="sgd", lr=0.05, samples=37, steps=400, init="both_tiny",
+        scaling_rule="constant", optimizer="sgd", lr=0.05, samples=37, steps=400, init="both_random_small",
     )  # fmt: skip
     e = replace(e, **change)  # type: ignore[arg-type]
-    return Sweep.over(e, init=("both_tiny", "B_zero"), init_seed=range(8))
+    return Sweep.over(e, init=("both_random_small", "B_zero"), init_seed=range(8))
 
 
 def test_what_is_learnt_is_the_updates_diagonal(found: Saddles) -> None:
@@ -42,6 +42,18 @@ def test_the_stairs_are_the_losses_of_the_critical_points(found: Saddles) -> Non
         np.testing.assert_allclose(there, found.floors[i], atol=1e-12)
     plateau = [(np.abs(found.loss[0] / floor - 1) < 0.2).sum() for floor in found.floors[:3]]
     assert min(plateau) >= 5, "the loss rests at every stair"
+
+
+def test_between_two_equal_minima_lies_a_hump(found: Saddles) -> None:
+    run = train(sweep(), records=401)
+    for t in (0, 200, 400):
+        for at in (0, 24, 44):
+            k = found.cut_at[at]
+            there = losses(run.task, A=k * run.A[0][[t]], B=k * run.B[0][[t]], scaling=1.0)
+            np.testing.assert_allclose(found.cut[0, t, at], there, atol=1e-9)
+    middle, ends = found.cut[0, -1, 24], found.cut[0, -1, [4, 44]]
+    assert found.cut_at[[4, 24, 44]].tolist() == pytest.approx([-1, 0, 1])
+    assert (ends < 1e-3).all() and middle == pytest.approx(found.floors[0])
 
 
 def test_directions_switch_on_in_order_in_every_seed(found: Saddles) -> None:

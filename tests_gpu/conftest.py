@@ -1,0 +1,11 @@
+"""The same small experiment as the other tests have."""
+
+import pytest
+
+from lora_viz.experiment import Experiment
+from tests.conftest import SMALL
+
+
+@pytest.fixture
+def small() -> Experiment:
+    return SMALL

@@ -26,6 +26,7 @@ FLOORS = {
     "lora_viz.model_config": 1,
     "lora_viz.peft_config": 1,
     "lora_viz.literature": 1,
+    "lora_viz.glossary": 1,
     "lora_viz.parameters": 1,
     "lora_viz.adapters": 1,
     "lora_viz.quantise": 1,

@@ -1,5 +1,6 @@
 """Every page as a script: it runs, obeys its controls, survives any URL, and keeps the promises of its claim."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,14 @@ from streamlit.testing.v1 import AppTest
 ROOT = Path(__file__).parent.parent
 FILES = ("inspector", "two_adapters", "extract")  # files are shown, no experiment: tests/test_file_pages.py
 WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
-STILL = ("budget", "config_card", "cost", "literature", "transformer")  # computed from shapes or told: no run, no seed
+STILL = (
+    "budget",
+    "config_card",
+    "cost",
+    "glossary",
+    "literature",
+    "transformer",
+)  # computed from shapes or told: no run, no seed
 MEASURED = ("minilm",)  # measured beforehand: nothing to ask, no seed to draw
 PAGES = [page for page in sorted(ROOT.glob("pages/*.py")) if page.stem not in (*WORKED, *STILL, *FILES)]
 ASKING = [page for page in PAGES if page.stem not in MEASURED]
@@ -65,7 +73,8 @@ def opened(name: str, **query: str) -> AppTest:
 
 
 def words(at: AppTest) -> str:
-    return " ".join(element.value for element in at.markdown)
+    """All text, without the links into the glossary."""
+    return re.sub(r"\[([^]]*)\]\(glossary#[a-z0-9-]*\)", r"\1", " ".join(element.value for element in at.markdown))
 
 
 def widget(at: AppTest, key: str) -> Any:

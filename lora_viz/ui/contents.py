@@ -69,5 +69,6 @@ PAGES: dict[str, dict[str, str]] = {
         "config_card": "Key parameters",
         "transformer": "Transformer",
         "literature": "Literature",
+        "glossary": "Glossary",
     },
 }

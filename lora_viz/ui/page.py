@@ -16,6 +16,7 @@ from lora_viz.film import Film
 from lora_viz.run import Run
 from lora_viz.ui.asking import Asked, ask
 from lora_viz.ui.controls import Control
+from lora_viz.ui.explaining import explained, level, start_explaining
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, offer_tour, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
@@ -84,15 +85,18 @@ def open_lesson(
 
 def _open(title: str, claim: str, *, tour: bool = False) -> Presented | None:
     st.html(_STYLE)
+    start_explaining()
     if st.context.is_embedded:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
     if now is None:
-        st.title(title, anchor=False)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(claim)
-            if tour and not st.context.is_embedded:
+        offered = tour and not st.context.is_embedded
+        head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)
+        head.title(title, anchor=False)
+        if beside is not None:
+            with beside:
                 offer_tour()
+        st.markdown(explained(claim))
         return None
     st.html(_PRESENTED)
     if st.session_state.get("contrast"):
@@ -124,7 +128,7 @@ def show_film(
             present=now.for_player() if now else None,
         )
         if now is None or now.scene.question is None:  # who is asked must not read the answer
-            st.markdown(f"**What you saw.** {takeaway}")
+            st.markdown(f"**What you saw.** {takeaway if now else explained(takeaway)}")
 
 
 def close_lesson(
@@ -139,8 +143,13 @@ def close_lesson(
     """The maths with the run's numbers; on demand still figure, data, the run's adapters. On a projector none of it."""
     if st.session_state.get("presented") is not None:
         return
-    st.subheader("The maths, with these numbers", anchor=False)
-    st.markdown(maths)
+    heading = "The maths, with these numbers"
+    if level() == "newcomer":
+        with st.expander(heading):
+            st.markdown(explained(maths))
+    else:
+        st.subheader(heading, anchor=False)
+        st.markdown(explained(maths))
     still = st.expander("Still figure and data, for slides", key=f"still_{name}", on_change="rerun")
     if still.open:
         with still:

@@ -129,7 +129,8 @@ def begin(name: str, index: int = 0) -> None:
 
 def offer_tour() -> None:
     """A way into the tour, for whoever is alone. It stands in the link, so it can be left, kept and taken up again."""
-    if st.button("Start the tour", key="start_tour", icon=":material/signpost:", help=shipped_decks()["tour"].about):
+    about = shipped_decks()["tour"].about
+    if st.button("Start the tour", key="start_tour", icon=":material/signpost:", width="stretch", help=about):
         begin("tour")
 
 

@@ -57,6 +57,7 @@ FLOORS = {
     "lora_viz.merging": 3,
     "lora_viz.first_step": 3,
     "lora_viz.start_sizes": 3,
+    "lora_viz.quiz": 3,
     "lora_viz.views": 4,
     "lora_viz.export": 5,
     "lora_viz.player": 4,

@@ -12,6 +12,7 @@ from lora_viz.allocation import allocate
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
+from lora_viz.quiz import Answered, answer
 from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Allocation, FirstUpdates, GradientCheck, MergeReport, Run, StartSizes
 from lora_viz.start_sizes import start_sizes
@@ -22,6 +23,7 @@ from lora_viz.views.quantised_base import QuantisedBase, quantised_base
 __all__ = [
     "MAP_RECORDS",
     "cached_allocation",
+    "cached_answer",
     "cached_autoencoder",
     "cached_check",
     "cached_first_updates",
@@ -70,6 +72,13 @@ def cached_allocation(e: Experiment, budget: int) -> Allocation:
     """Eight sets of four layers under this budget."""
     with _GATE:
         return allocate(e, budget)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def cached_answer(key: str, seed: int) -> Answered:
+    """What the core says to this question of the quiz."""
+    with _GATE:
+        return answer(key, seed)
 
 
 @st.cache_data(max_entries=24, show_spinner=False)

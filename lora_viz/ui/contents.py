@@ -8,6 +8,7 @@ PAGES: dict[str, dict[str, str]] = {
         "machine": "The machine",
         "follow": "Follow one vector",
         "mistake": "Find the mistake",
+        "quiz": "Quiz",
         "present": "Present",
     },
     "Lessons": {

@@ -58,6 +58,7 @@ FLOORS = {
     "lora_viz.first_step": 3,
     "lora_viz.start_sizes": 3,
     "lora_viz.quiz": 3,
+    "lora_viz.challenges": 3,
     "lora_viz.views": 4,
     "lora_viz.export": 5,
     "lora_viz.player": 4,

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
 FILES = ("inspector", "two_adapters", "extract")  # files are shown, no experiment: tests/test_file_pages.py
-WORKED = ("follow", "mistake", "present", "quiz")  # numbers or a list, no player
+WORKED = ("follow", "mistake", "present", "quiz", "challenges")  # numbers or a list, no player
 STILL = (
     "budget",
     "config_card",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from lora_viz.allocation import allocate
+from lora_viz.challenges import Condition, check
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
@@ -26,6 +27,7 @@ __all__ = [
     "cached_answer",
     "cached_autoencoder",
     "cached_check",
+    "cached_conditions",
     "cached_first_updates",
     "cached_merge",
     "cached_quantised",
@@ -72,6 +74,13 @@ def cached_allocation(e: Experiment, budget: int) -> Allocation:
     """Eight sets of four layers under this budget."""
     with _GATE:
         return allocate(e, budget)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def cached_conditions(key: str, e: Experiment) -> tuple[Condition, ...]:
+    """Which conditions of the challenge does this experiment meet?"""
+    with _GATE:
+        return check(key, e)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

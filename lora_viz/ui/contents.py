@@ -9,6 +9,7 @@ PAGES: dict[str, dict[str, str]] = {
         "follow": "Follow one vector",
         "mistake": "Find the mistake",
         "quiz": "Quiz",
+        "challenges": "Challenges",
         "present": "Present",
     },
     "Lessons": {

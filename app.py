@@ -10,6 +10,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gc
 import importlib
 import threading
 from collections.abc import AsyncIterator
@@ -24,6 +25,8 @@ from starlette.middleware.gzip import GZipMiddleware
 def _load() -> None:
     importlib.import_module("lora_viz.merging")
     importlib.import_module("lora_viz.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
+    gc.collect()
+    gc.freeze()  # what was imported stays: a full collection need not walk through it while somebody waits
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ Run by hand where there is a GPU: `PYTHONPATH=. python benchmarks/gpu_phase_map.
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 from collections import defaultdict
@@ -40,6 +41,8 @@ def once(e: Experiment, kind: str, side: int, device: str) -> dict[str, float]:
 
 
 def main() -> None:
+    gc.collect()
+    gc.freeze()  # as the app does once it is warm
     found: dict[str, dict[str, float]] = {}
     sides = [(device, 64 if device == "cuda" else 24) for device in available_devices()]
     for kind in ("learning_rates", "rank_alpha"):

@@ -196,15 +196,14 @@ class Sweep:
     @classmethod
     def over(cls, base: Experiment, **axes: Iterable[Any]) -> Sweep:
         """Every combination of the axes' values on top of ``base``, the last axis running fastest."""
-        known = {field.name: getattr(base, field.name) for field in fields(Experiment)}
-        unknown = [name for name in axes if name not in known]
-        if unknown:
-            raise TypeError(f"{unknown[0]} is no field of an Experiment.")
         values = {name: tuple(axis) for name, axis in axes.items()}
-        for name, axis in values.items():  # each value is checked once, and only what depends on two for each member
-            for value in axis:
-                _check(name, value)
-        return cls(tuple(_made(known, values, chosen) for chosen in itertools.product(*values.values())))
+        return cls(_changed(base, values, itertools.product(*values.values())))
+
+    @classmethod
+    def each(cls, base: Experiment, **columns: Iterable[Any]) -> Sweep:
+        """One experiment for each place of the columns, all of one length, on top of ``base``."""
+        values = {name: tuple(column) for name, column in columns.items()}
+        return cls(_changed(base, values, zip(*values.values(), strict=True)))
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -251,6 +250,20 @@ def parse_field(name: str, text: str) -> Any:
             raise ExperimentError(f"{name}={_short(text)} is not {wanted}: {_allowed(name)}.") from None
     _check(name, value)
     return value
+
+
+def _changed(
+    base: Experiment, values: Mapping[str, tuple[Any, ...]], rows: Iterable[tuple[Any, ...]]
+) -> tuple[Experiment, ...]:
+    """Thousands at a time: each value is checked once, and only what depends on two fields for each experiment."""
+    known = {field.name: getattr(base, field.name) for field in fields(Experiment)}
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise TypeError(f"{unknown[0]} is no field of an Experiment.")
+    for name, column in values.items():
+        for value in {(type(value), value): value for value in column}.values():  # for True == 1
+            _check(name, value)
+    return tuple(_made(known, values, row) for row in rows)
 
 
 def _made(known: dict[str, Any], axes: Iterable[str], chosen: tuple[Any, ...]) -> Experiment:

@@ -294,7 +294,7 @@ PAPERS = (
         "Length and direction of each row trained apart come closer to fine-tuning.",
         "Exact where only lengths change; elsewhere as LoRA, for d_out numbers more.",
         "Exact where only rows are stretched, on the same tasks as the others.",
-        ("variants",),
+        ("dora", "variants"),
     ),
     Paper(
         "LoRA-FA",

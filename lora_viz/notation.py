@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from jaxtyping import Float, Int
 
-from lora_viz.style import number
+from lora_viz.style import letters_css, number
 
 __all__ = ["STYLE", "matrix_html", "plain"]
 
@@ -22,9 +22,8 @@ STYLE = """<style>
 .matrix span { text-align: right; padding: 0.08rem 0.1rem; white-space: nowrap; }
 .matrix .wrong { outline: 2px solid #c4314b; border-radius: 3px; }
 .matrix .found { background: rgba(0, 140, 100, 0.28); border-radius: 3px; }
-.identity-W { color: #7d8695; } .identity-A { color: #1f86c8; } .identity-B { color: #d0660b; }
-.identity-delta { color: #9d62c4; }
-</style>"""
+"""
+STYLE += f"{letters_css()}</style>"
 
 
 def matrix_html(

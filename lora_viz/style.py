@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "counted", "number", "plotly_layout", "tint"]
+__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "counted", "letters_css", "number", "plotly_layout", "tint"]
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
 IDENTITY: dict[str, dict[str, str]] = {
     "light": {
         "ink": "#14181f",
-        "faint": "#8a93a3",
+        "faint": "#6c7484",
         "W": "#5f6875",
         "A": "#0072b2",
         "B": "#b84e00",
@@ -69,10 +69,25 @@ def counted(count: int, thing: str) -> str:
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+# What LaTeX is told; `letters_css` gives it the theme's own tone, for no single one has 4.5:1 on white and on dark.
+_MIDDLE = {"W": "#7d8695", "A": "#1f86c8", "B": "#e0700f", "delta": "#9d62c4"}
+
+
 def tint(name: str, text: str) -> str:
-    """A LaTeX piece in its identity colour. A mid tone that reads on both themes."""
-    middle = {"W": "#7d8695", "A": "#1f86c8", "B": "#e0700f", "delta": "#9d62c4"}
-    return rf"\textcolor{{{middle[name]}}}{{{text}}}"
+    """A LaTeX piece in its identity colour."""
+    return rf"\textcolor{{{_MIDDLE[name]}}}{{{text}}}"
+
+
+def letters_css() -> str:
+    """Which colour has a letter in formulas and tables? The identity of the theme that the page is in."""
+
+    def rule(name: str, middle: str) -> str:
+        red, green, blue = (int(middle[i : i + 2], 16) for i in (1, 3, 5))
+        colour = f"light-dark({IDENTITY['light'][name]}, {IDENTITY['dark'][name]})"
+        in_formula = f'.katex [style*="rgb({red}, {green}, {blue})"]'
+        return f"{in_formula} {{ color: {colour} !important; }} .identity-{name} {{ color: {colour}; }}"
+
+    return "\n".join(rule(name, middle) for name, middle in _MIDDLE.items())
 
 
 def plotly_layout(**more: Any) -> dict[str, Any]:

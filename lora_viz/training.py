@@ -159,7 +159,7 @@ def initial_state(sweep: Sweep, stack: Stack, device: str, task: Task) -> Tensor
     drawn: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros((1, e.d_in)), np.zeros((1, e.d_out)))]  # nobody's row
     count, begins = 1, []
     for x in sweep.experiments:
-        key = x.init, x.rank, x.init_seed, INITS[x.init].cheats and x.scaling
+        key = x.init, x.rank, x.init_seed, x.init_scale, INITS[x.init].cheats and x.scaling
         if key not in first:
             first[key] = count
             a, b = initial_factors(x, task)

@@ -32,7 +32,7 @@ with right:
         )
     st.markdown(f"**What you saw.** {parameter_share.takeaway(share)} {memory_need.takeaway(need)}")
 
-st.subheader("To take away", anchor=False)
+st.header("To take away", anchor=False)
 script, beside = st.columns(2, gap="medium")
 with script:
     st.caption("For PEFT, in Python")
@@ -42,5 +42,5 @@ with beside:
     st.code(asked.config.as_json(), language="json")
 csv_button("Parameters as CSV", parameter_share.table(share), name="parameters")
 csv_button("Memory as CSV", memory_need.table(need), name="memory")
-st.subheader("What is assumed", anchor=False)
+st.header("What is assumed", anchor=False)
 st.markdown("\n".join(f"- {line}" for line in (*ASSUMPTIONS, asked.budget.shape.note) if line))

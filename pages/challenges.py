@@ -30,7 +30,7 @@ with left:
         label, told = (control.label, control.help) if control else (name.capitalize(), None)
         values[name] = choose(label, options, getattr(challenge.default, name), key=f"{name}_{place}", help=told)
 with right:
-    st.subheader(f"{place}. {challenge.goal}", anchor=False)
+    st.header(f"{place}. {challenge.goal}", anchor=False)
     conditions = cached_conditions(key, replace(challenge.default, **values))
     for condition in conditions:
         sign = ":material/check_circle:" if condition.holds else ":material/radio_button_unchecked:"

@@ -5,7 +5,7 @@ import streamlit as st
 from lora_viz.peft_config import BIASES, INITS, TASK_TYPES, AdapterConfig, AdapterConfigError
 from lora_viz.ui.budgeting import RANKS
 from lora_viz.ui.choices import choose, choose_some
-from lora_viz.ui.contents import PAGES
+from lora_viz.ui.contents import LINKS
 from lora_viz.ui.page import open_worked
 from lora_viz.views.config_cards import cards_html, config_cards, takeaway
 
@@ -45,7 +45,7 @@ with right:
     except AdapterConfigError as error:
         st.error(f"{error} The last configuration that fitted is shown.")
     config = kept.get("config", AdapterConfig())
-    record = config_cards(config, [page for section in PAGES.values() for page in section])
+    record = config_cards(config, LINKS)
     st.html(cards_html(record))
     st.markdown(f"**What you saw.** {takeaway(record)}")
     python, plain = st.columns(2, gap="medium")

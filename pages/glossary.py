@@ -8,7 +8,7 @@ from lora_viz.ui.explaining import ask_level
 from lora_viz.ui.page import open_worked
 
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] h3 { font-size: 1.15rem; padding: 0 0 0.6rem; }
+[data-testid="stMainBlockContainer"] h2 { font-size: 1.15rem; padding: 0 0 0.6rem; }
 </style>"""
 TITLES = {page: title for section in PAGES.values() for page, title in section.items()}
 
@@ -31,7 +31,7 @@ with right:
         half = (len(shown) + 1) // 2
         with column:
             for term in shown[place * half : (place + 1) * half]:
-                st.subheader(term.name, anchor=term.key)
+                st.header(term.name, anchor=term.key)
                 st.markdown(f"{term.says} [{TITLES[term.page]}]({term.page})")
     marked = sum(term.level in wanted for term in TERMS)
     st.markdown(f"**What you saw.** {len(TERMS)} words, {marked} of them underlined on the pages.")

@@ -13,7 +13,7 @@ RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
 asked, picture = open_lesson(
     "Initialisation: how large is the start?",
-    "With both factors random the entries of BA have variance r·σ⁴: √r undoes it, r more than undoes it.",
+    "With both factors random the entries of BA have variance r·σ⁴: over √r the growth is gone, over r they shrink.",
     default=Experiment(d_in=64, d_out=64, samples=128, rank=1),
     first=(
         CONTROLS["sigma"],

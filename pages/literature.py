@@ -4,7 +4,7 @@ import streamlit as st
 
 from lora_viz.literature import TOPICS
 from lora_viz.ui.choices import choose
-from lora_viz.ui.contents import PAGES
+from lora_viz.ui.contents import LINKS
 from lora_viz.ui.page import open_worked
 from lora_viz.views.literature_cards import folklore_html, literature_cards, papers_html, takeaway
 
@@ -14,7 +14,7 @@ left, right = open_worked(
 )
 with left:
     topic = str(choose("Topic", ("all", *TOPICS, "folklore"), "variants", key="topic"))
-record = literature_cards(topic, [page for section in PAGES.values() for page in section])
+record = literature_cards(topic, LINKS)
 with right:
     if record.papers:
         st.html(papers_html(record))

@@ -32,7 +32,7 @@ with right:
         st.markdown(f"**What you saw.** {takeaway(record)}")
     else:
         st.markdown("**What you saw.** So far only what was printed: no number here is vouched for.")
-    st.subheader("What the step starts from", anchor=False)
+    st.header("What the step starts from", anchor=False)
     st.html(start_html())
     st.markdown(
         "Change these numbers yourself: [Follow one vector](follow?example=printed_rows), in either convention."

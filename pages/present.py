@@ -23,7 +23,7 @@ with right:
                     key=f"toml_{name}", on_click="ignore",
                 )  # fmt: skip
     given = st.file_uploader(
-        "Your own deck: a TOML file like those above, at most 64 kB", type=["toml"], key="deck_file"
+        "Your own deck: a TOML file like those above, at most 64 kB", type=["toml"], key="deck_file", max_upload_size=1
     )
     if given is not None:
         try:
@@ -34,5 +34,4 @@ with right:
             st.markdown(f"**{own.title}** · {len(own.scenes)} scenes. {own.about}")
             if st.button("Begin my deck", key="start_own", type="primary"):
                 begin("own")
-    scenes = sum(len(deck.scenes) for deck in shipped_decks().values())
-    st.markdown(f"**What you saw.** {scenes} scenes in {len(shipped_decks())} decks; nothing in a deck is executed.")
+    st.markdown("**What you saw.** A deck is settings and sentences: nothing in it is executed.")

@@ -30,7 +30,7 @@ question = QUESTIONS[key]
 given = st.session_state.setdefault("answers", {})
 with right:
     asked = cached_answer(key, 0)
-    st.subheader(question.text, anchor=False)
+    st.header(question.text, anchor=False)
     choice = st.radio("Your answer", asked.choices, index=None, key=f"choice_{key}", horizontal=True)
     if choice is not None:
         good = choice == asked.choices[asked.right]

@@ -11,7 +11,7 @@ RECORDS = 12
 
 asked, picture = open_lesson(
     "Scaling: does more rank train better at one learning rate?",
-    "Under α/r with SGD a higher rank trains worse: its steps shrink, and the best learning rate grows with the rank.",
+    "Under α/r with SGD a high rank trains worse than a middle one: its steps shrink; its best rate is larger.",
     default=Experiment(
         task="full_rank", d_in=24, d_out=24, samples=96, rank=4, alpha=16.0, optimizer="sgd", lr=0.005, steps=100
     ),

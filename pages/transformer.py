@@ -25,12 +25,12 @@ with right:
     if record.outside:
         st.caption(f"Outside the blocks: {', '.join(record.outside)}.")
 
-st.subheader("What PEFT builds", anchor=False)
+st.header("What PEFT builds", anchor=False)
 st.markdown(
     "A network of two linear layers, both adapted. “LoRA adds no new layers” is true after merging only: while it "
     "trains, each adapted layer is a wrapper that holds the old one, A and B. Counted in PEFT 0.21, without the two "
     "wrappers around the network."
 )
 st.html(STYLE + tree_html(record))
-st.subheader("PEFT's own choice of modules", anchor=False)
+st.header("PEFT's own choice of modules", anchor=False)
 st.html(targets_html(record))

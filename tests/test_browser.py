@@ -28,7 +28,7 @@ LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in
 PAGES = ("", *LESSONS)
 PLAYER = Path(ROOT / "lora_viz" / "player")
 Open = Callable[..., Page]
-FEW = {"conditioning": 4, "overfit": 5, "race": 7}  # the last frame of lessons over a handful of settings
+FEW = {"conditioning": 4, "extract": 2, "overfit": 5, "race": 7}  # the last frame of lessons over a handful of settings
 _number = re.compile(r"^\d+$")
 
 
@@ -105,32 +105,37 @@ def picture(page: Page) -> list[str]:
     return player(page).locator("canvas").evaluate_all("all => all.map((c) => c.toDataURL())")
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+LOOKS = [(size, scheme) for size in ((1280, 720), (1920, 1080)) for scheme in ("light", "dark")]
+PAPER = {"light": "#ffffff", "dark": "#10141b"}
+
+
 @pytest.mark.parametrize("path", PAGES)
-def test_a_lesson_fits_the_screen(open_page: Open, path: str, size: tuple[int, int], scheme: str) -> None:
-    page = open_page(path, size=size, scheme=scheme)
-    expect(page.locator(".katex").nth(2)).to_be_attached(timeout=30_000)
-    bar = player(page).locator(".bar").bounding_box()
-    assert bar is not None
-    assert bar["y"] + bar["height"] <= size[1], "title, controls, picture and transport stand on one screen"
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    boxes = player(page).locator("canvas").evaluate_all("all => all.map((c) => [c.clientWidth, c.clientHeight])")
-    assert all(width > 120 and height > 120 for width, height in boxes)
-    font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))
-    assert font >= size[0] / 90, "readable from the back row"
-    assert len(set(picture(page))) == len(boxes), "no two pictures alike, so none empty"
-    assert page.locator(".katex-error").count() == 0
-
-
-@pytest.mark.parametrize("path", LESSONS)
-def test_the_first_picture_is_a_finished_run_that_says_what_it_shows(open_page: Open, path: str) -> None:
+def test_a_lesson_fits_the_screen_and_says_what_it_shows(open_page: Open, path: str) -> None:
+    """One visit a page: opening it costs more than looking at it in two sizes and two themes."""
     page = open_page(path)
-    assert last_frame(page) >= FEW.get(path, 8)
-    assert player(page).get_attribute("data-playing") == "false"
+    expect(page.locator(".katex").nth(2)).to_be_attached(timeout=30_000)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    if path:
+        assert last_frame(page) >= FEW.get(path, 8)
+        assert player(page).get_attribute("data-playing") == "false"
     expect(player(page).locator(".narration")).not_to_be_empty()
+    for size, scheme in LOOKS:
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(player(page)).to_have_css("--id-paper", PAPER[scheme])
+        what = f"{path} at {size}, {scheme}"
+        bar = player(page).locator(".bar").bounding_box()
+        assert bar is not None
+        assert bar["y"] + bar["height"] <= size[1], f"title, controls, picture and transport on one screen: {what}"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), what
+        boxes = player(page).locator("canvas").evaluate_all("all => all.map((c) => [c.clientWidth, c.clientHeight])")
+        assert all(width > 120 and height > 120 for width, height in boxes), what
+        font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))
+        assert font >= size[0] / 90, f"readable from the back row: {what}"
+        assert len(set(picture(page))) == len(boxes), f"no two pictures alike, so none empty: {what}"
+    assert page.locator(".katex-error").count() == 0
     labels = player(page).locator("canvas").evaluate_all("all => all.map((c) => c.getAttribute('aria-label'))")
-    assert all(" At " in label and len(label) > 40 for label in labels), "alt text with the current reading"
+    assert path == "" or all(" At " in label and len(label) > 40 for label in labels), "alt text with its reading"
 
 
 def test_play_pause_step_home_end_by_keyboard(open_page: Open) -> None:
@@ -659,6 +664,17 @@ def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
     assert frame(other) == frame(page) == 7
     assert picture(other) == picture(page)
 
+    with page.expect_download() as given:
+        dialog.get_by_role("button", name="The picture as a file").click()
+    file = page.context.new_page()
+    file.goto(given.value.path().rename(given.value.path().with_suffix(".html")).as_uri())
+    expect(player(file)).to_have_attribute("data-run", run(page), timeout=15_000)
+    assert frame(file) == 7
+    file.keyboard.press("ArrowRight")
+    assert frame(file) == 8
+    assert link in file.inner_text("body"), "the file says where it came from"
+    file.close()
+
     dialog.get_by_role("button", name="lr", exact=True).click()
     expect(dialog.locator("code").first).to_contain_text("controls=")
     short = dialog.locator("code").first.inner_text()
@@ -667,6 +683,17 @@ def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
     assert run(third) == run(page)
     expect(third.locator(".st-key-init")).to_be_visible()
     expect(third.locator(".st-key-lr")).to_have_count(0)
+
+
+def test_a_page_without_the_lessons_controls_shares_its_own_address(open_page: Open) -> None:
+    page = open_page("rank?noise=0.3")
+    go(page, "Real", "A real transformer")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("real transformer", timeout=20_000)
+    expect(player(page)).to_have_count(1)
+    page.get_by_role("button", name="Share").click()
+    link = page.get_by_role("dialog").locator("code").first
+    expect(link).to_contain_text("/minilm?at=")
+    expect(link).not_to_contain_text("noise")
 
 
 def test_an_embedded_lesson_has_no_menu(open_page: Open) -> None:

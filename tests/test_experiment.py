@@ -69,3 +69,16 @@ def test_sweep_refuses_two_tasks() -> None:
 def test_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         Experiment().rank = 3  # type: ignore[misc]
+
+
+def test_each_place_of_the_columns_is_one_experiment() -> None:
+    base = Experiment(d_in=7, d_out=5, rank=2)
+    sweep = Sweep.each(base, lr=(0.1, 0.2, 0.1), rank=[1, 2, 3])
+    assert sweep.experiments == tuple(replace(base, lr=lr, rank=rank) for lr, rank in ((0.1, 1), (0.2, 2), (0.1, 3)))
+    for bad in ({"lr": (0.1, -1.0)}, {"rank": (1, 6)}, {"rank": (1, True)}):
+        with pytest.raises(ExperimentError):
+            Sweep.each(base, **bad)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="zip"):
+        Sweep.each(base, lr=(0.1,), rank=(1, 2))
+    with pytest.raises(TypeError, match="speed is no field"):
+        Sweep.each(base, speed=(1,))

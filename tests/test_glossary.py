@@ -94,9 +94,9 @@ def test_a_scene_marks_nothing() -> None:
 
 def test_the_page_lists_all_and_finds() -> None:
     at = opened("glossary")
-    assert [header.value for header in at.subheader] == [term.name for term in TERMS]
+    assert [header.value for header in at.header] == [term.name for term in TERMS]
     at.text_input(key="find").set_value("ECKART").run()
-    assert {header.value for header in at.subheader} == {"Eckart–Young"}
+    assert {header.value for header in at.header} == {"Eckart–Young"}
     at.text_input(key="find").set_value("<b>zz").run()
     assert not at.exception
     assert at.warning[0].value.startswith("“<b>zz” is not in the glossary")

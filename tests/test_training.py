@@ -335,3 +335,10 @@ def test_every_device_gives_the_cpus_numbers(small: Experiment, device: str, bat
 def test_a_preconditioned_step_is_for_plain_factors(small: Experiment, change: dict[str, str]) -> None:
     with pytest.raises(ExperimentError, match="optimizer=scaled_gd is not possible with"):
         train(Sweep((replace(small, optimizer="scaled_gd", **change),)))  # type: ignore[arg-type]
+
+
+def test_starts_of_two_sizes_in_one_sweep_stay_two(small: Experiment) -> None:
+    """Equal starts are drawn once; the same draw at another size is another start."""
+    run = train(Sweep.over(replace(small, init="both_random"), init_scale=(1.0, 3.0)))
+    np.testing.assert_allclose(run.A[1][0], 3.0 * run.A[0][0], rtol=1e-12)
+    np.testing.assert_allclose(run.B[1][0], 3.0 * run.B[0][0], rtol=1e-12)

@@ -23,7 +23,7 @@ def read_safetensors(buffer: memoryview) -> Weights:
     length = int.from_bytes(buffer[:8], "little")
     if length > HEADER_MOST:
         raise AdapterError(
-            f"As a safetensors file it would have a header of {length:,} bytes: up to {HEADER_MOST:,} are read."
+            f"This is no safetensors file: it would have a header of {length:,} bytes: up to {HEADER_MOST:,} are read."
         )
     if 8 + length > len(buffer):
         raise AdapterError(f"The file is cut off: its header has {length:,} bytes, the whole file {len(buffer):,}.")

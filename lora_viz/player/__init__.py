@@ -17,7 +17,17 @@ def _read(name: str) -> str:
 
 
 # The order counts: each part uses what the ones before it define, the last one exports the component.
-_PARTS = ("decode.js", "panels.js", "curves.js", "pictures.js", "machine.js", "guess.js", "player.js")
+_PARTS = (
+    "decode.js",
+    "panels.js",
+    "curves.js",
+    "pictures.js",
+    "machine.js",
+    "guess.js",
+    "tables.js",
+    "slide.js",
+    "player.js",
+)
 
 HTML = _read("player.html")
 CSS = _read("player.css")

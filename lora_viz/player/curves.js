@@ -33,14 +33,16 @@ function curvesFrame(panel, box, theme, g) {
 }
 
 function curveLegend(panel, box, theme, g) {
-  for (let size = box.font; size > 9; size -= 0.5) {
+  let rows = 2;
+  for (let size = box.font; size >= 12; size -= 0.5) {
     g.font = `${size}px ${theme.font}`;
     const widths = panel.series.map((s) => size * 2.6 + g.measureText(s.name).width);
-    let rows = 1, x = 4;
+    let x = 4;
+    rows = 1;
     for (const w of widths) { if (x + w > box.width && x > 4) { rows += 1; x = 4; } x += w; }
     if (rows <= 2 && Math.max(...widths) <= box.width) return { size, rows };
   }
-  return { size: 9, rows: 2 };
+  return { size: 12, rows };
 }
 
 const curves = {

@@ -106,16 +106,18 @@ function linesFrame(panel, film, box, theme, g) {
   return { ...area, strip, zero, yTicks, tickText, x, y, first, last, legend, low, high };
 }
 
-// One row if the widest readings fit at full size, else two, smaller only if even those do not hold them.
+// One row if the widest readings fit at full size, else two, then smaller; at 12 pixels as many rows as it takes.
 function legendOf(panel, box, theme, g) {
-  for (let size = box.font; size >= 9; size -= 0.5) {
+  let rows = 2;
+  for (let size = box.font; size >= 12; size -= 0.5) {
     g.font = `${size}px ${theme.font}`;
     const widths = panel.series.map((s) => size * 1.8 + g.measureText(`${s.name} 0.000·10⁻¹⁶`).width);
-    let rows = 1, x = 4;
+    let x = 4;
+    rows = 1;
     for (const w of widths) { if (x + w > box.width && x > 4) { rows += 1; x = 4; } x += w + size * 0.8; }
     if (rows <= 2 && Math.max(...widths) <= box.width) return { size, rows };
   }
-  return { size: 9, rows: 2 };
+  return { size: 12, rows };
 }
 
 const lines = {
@@ -173,7 +175,7 @@ const lines = {
         g.stroke(); g.setLineDash([]); g.globalAlpha = 1;
       };
       // over steps the future is faint; over ranks and sizes nothing is past
-      if (film.axis === "step") stroke(t, values.length - 1, 0.5, 2.2);
+      if (film.axis === "step") stroke(t, values.length - 1, theme.future, 2.2);
       stroke(0, film.axis === "step" ? t : values.length - 1, 1, 3.2 * box.thick);
       if (s.dots) {
         g.fillStyle = colour;
@@ -453,13 +455,21 @@ const cloud = {
   },
   say(panel, t) {
     const sets = panel.points.map((p) => `${p.name}: ${p.xyz.shape.slice(-2)[0]} points`).join(", ");
-    return `${panel.dimension}-dimensional picture, ${sets}${panel.caption.length ? ". " + panel.caption[Math.min(t, panel.caption.length - 1)] : ""}`;
+    const turns = panel.dimension === 3 ? ", the arrow keys turn it" : "";
+    return `${panel.dimension}-dimensional picture, ${sets}${turns}${panel.caption.length ? ". " + panel.caption[Math.min(t, panel.caption.length - 1)] : ""}`;
   },
   turn(panel, dx, dy, cache) {
     if (panel.dimension !== 3) return false;
     const [yaw, pitch] = cache.view || panel.view;
     cache.view = [yaw + dx * 0.01, Math.max(-1.5, Math.min(1.5, pitch + dy * 0.01))];
     return true;
+  },
+  keyed: (panel) => panel.dimension === 3,
+  key(panel, event, t, cache) {
+    const move = { ArrowLeft: [-15, 0], ArrowRight: [15, 0], ArrowUp: [0, -15], ArrowDown: [0, 15] }[event.key];
+    if (!move || !cloud.turn(panel, ...move, cache)) return null;
+    const [yaw, pitch] = cache.view.map((v) => Math.round((v * 180) / Math.PI));
+    return `seen from ${String(yaw).replace("-", "−")}°, ${String(pitch).replace("-", "−")}° up`;
   },
 };
 

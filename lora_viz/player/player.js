@@ -15,6 +15,7 @@ function mount(host) {
   const act = {
     reset: () => { for (const p of s.panels) KINDS[p.panel.kind]?.forget?.(p.cache); seek(s, 0); },
     back: () => step(s, -1), play: () => toggle(s), forward: () => step(s, 1), end: () => seek(s, Infinity), slow: () => slowly(s),
+    numbers: () => openTables(s), png: () => saveSlide(s),
     compare: () => compare(s, !s.compare),
     share: () => { pause(s); s.share(s.film.values.data[s.t]); },
   };
@@ -22,6 +23,8 @@ function mount(host) {
   s.find("scrub").addEventListener("input", (event) => seek(s, Number(event.target.value)));
   s.find("speed").addEventListener("change", (event) => { s.speed = SPEEDS[event.target.selectedIndex]; });
   const keys = { " ": act.play, ArrowLeft: act.back, ArrowRight: act.forward, Home: act.reset, End: act.end, s: act.slow };
+  // In the tables the arrows scroll.
+  s.find("tables").addEventListener("keydown", (event) => { if (event.key in keys) event.stopPropagation(); });
   // Keys work wherever the focus is on nothing that wants them itself, so that a presenter need not click first.
   const onKey = (event) => {
     const action = keys[event.key], at = event.composedPath()[0];
@@ -61,6 +64,9 @@ function readTheme(s) {
     ...s.colours.identity[name], diverging: s.colours.diverging[name].map(rgb), sequential: s.colours.sequential.map(rgb), paper: text, paperText: paper(s),
     grid: dark ? "#2c3442" : "#e3e7ed", strip: dark ? "#202733" : "#eef1f5", font: getComputedStyle(s.root).fontFamily,
   };
+  // On pure black, high contrast: what is yet to come is bright as well, and only thinner.
+  s.theme.future = text === "#000000" ? 0.95 : 0.5;
+  if (text === "#000000") Object.assign(s.theme, { faint: "#c3cad6", grid: "#3a4352", strip: "#14181f" });
   for (const p of s.panels) p.cache.frame = null;
   for (const [key, value] of Object.entries(s.theme)) if (typeof value === "string") s.root.style.setProperty(`--id-${key}`, value);
 }
@@ -89,6 +95,7 @@ function take(s, bytes) {
   s.find("scrub").max = length - 1;
   s.find("axis").textContent = film.axis;
   s.find("share").hidden = !shares || Boolean(present);
+  s.find("png").hidden = Boolean(present);
   s.root.dataset.present = present ? "true" : "";
   s.find("slow").hidden = !film.phases.length;
   film.phase = s.slow && film.phases.length ? 1 : 0;
@@ -131,7 +138,7 @@ function build(s, views) {
 }
 
 function buildReadout(p) {
-  const title = document.createElement("h3");
+  const title = document.createElement("h2");
   title.textContent = p.panel.title;
   const list = document.createElement("dl");
   p.values = p.panel.rows.map((row) => {
@@ -168,7 +175,7 @@ function pointer(s, p) {
     tip(s, p, text);
     if (kind.redraws && !held) drawOne(s, p);
   });
-  if (kind.key) {
+  if (kind.key && kind.keyed?.(p.panel) !== false) {
     p.canvas.tabIndex = 0;
     p.canvas.addEventListener("keydown", (event) => {
       const text = kind.key(p.panel, event, s.t, p.cache, (...to) => (p.panel.picks ? s.pick(...to) : ask(s, p, ...to)));
@@ -232,7 +239,7 @@ function arrange(s) {
   if (!s.film) return;
   const width = s.root.clientWidth, narrow = width < 620;
   const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
-  const font = s.present ? Math.max(20, Math.min(34, width / 54)) : Math.max(13, Math.min(24, width / 62));
+  const font = s.present ? Math.max(20, Math.min(34, width / 54)) : Math.max(narrow ? 14.2 : 13, Math.min(24, width / 62));
   s.root.style.setProperty("--font", `${font}px`);
   const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
   // Presented, the transport must stand on the screen whatever is asked above; else a page may be scrolled.
@@ -240,6 +247,9 @@ function arrange(s) {
   const room = window.innerHeight - Math.min(above, 260) - 112 - extra;
   const total = Math.max(s.present ? 260 : rows > 1 ? 430 : 320, Math.min(room, width * 0.78));
   const height = narrow ? Math.min(340, width * 0.9) : total / rows;
+  // The transport takes one line where it can.
+  s.root.dataset.tight = "false";
+  s.root.dataset.tight = !narrow && s.find("bar").offsetHeight > 60;
   for (const p of s.panels) {
     p.cell.style.gridColumn = narrow ? "1 / -1" : "";
     const own = p.panel.tall && !narrow ? height * p.panel.tall + 8 * (p.panel.tall - 1) : height;
@@ -288,6 +298,7 @@ function draw(s) {
   const mark = s.root.dataset;
   mark.frame = s.t; mark.frames = s.film.values.data.length; mark.value = value; mark.run = s.run; mark.drawn = s.drawn; mark.phase = s.film.phase || 0;
   if (!s.playing) for (const p of s.panels) if (p.canvas) p.canvas.setAttribute("aria-label", mark.asking ? `${p.panel.title}. Hidden until the question above is answered` : `${p.panel.title}. At ${s.film.axis} ${format(value)}: ${KINDS[p.panel.kind].say(p.panel, s.t, s.film, p.cache)}`);
+  tabulate(s);
 }
 
 function seek(s, t) {
@@ -382,6 +393,7 @@ function label(s) {
   button.textContent = calm ? "Next" : s.playing ? "❚❚ Pause" : "▶ Play";
   button.setAttribute("aria-label", calm ? "Next frame (motion is reduced)" : s.playing ? "Pause" : "Play");
   s.find("speed").disabled = calm;
+  s.find("narration").setAttribute("aria-live", s.playing ? "off" : "polite"); // nobody can follow a sentence a frame
   s.film.share = s.playing ? s.film.share : 1;
   s.root.dataset.playing = s.playing;
 }

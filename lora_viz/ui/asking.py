@@ -13,7 +13,7 @@ from lora_viz.training import available_devices
 from lora_viz.ui.controls import Control
 from lora_viz.ui.explaining import ask_level, level
 
-__all__ = ["Asked", "ask"]
+__all__ = ["BESIDE", "Asked", "ask"]
 
 SEED_MOST = 9999
 # What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.

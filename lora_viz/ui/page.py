@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -14,12 +12,14 @@ from streamlit.delta_generator import DeltaGenerator
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
 from lora_viz.run import Run
-from lora_viz.ui.asking import Asked, ask
+from lora_viz.style import letters_css
+from lora_viz.ui.asking import BESIDE, Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.explaining import explained, level, start_explaining
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, offer_tour, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
+from lora_viz.ui.still import csv_button, json_button, modebar, shown_theme
 from lora_viz.ui.take_home import offer_run
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
@@ -27,10 +27,13 @@ __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 # Streamlit leaves a hand's breadth above the title; a projector has no room for that. A large one wants large type.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 3.6rem 2rem 2rem; max-width: 1900px; }
+[data-testid="stMain"] { scroll-padding: 4.5rem 0 1rem; } /* what the keyboard reaches is not under the menu */
 [data-testid="stMainBlockContainer"] h1 { font-size: 2.1rem; padding: 0; }
+[data-testid="stMainBlockContainer"] h2 { font-size: 1.5rem; }
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 @media (min-width: 1600px) { html { font-size: 22px; } }
-</style>"""
+"""
+_STYLE += f"{letters_css()}</style>"
 # On a projector: large type, no menu, the picture as wide as the screen.
 _PRESENTED = """<style>
 html { font-size: 20px; }
@@ -42,10 +45,21 @@ html { font-size: 20px; }
 .st-key-toolbar button { min-height: 2rem; padding: 0.1rem 0.6rem; }
 @media (min-width: 1600px) { html { font-size: 28px; } }
 </style>"""
+# White on black, 7:1 and more: the player by its variables, Streamlit's own widgets by what they are.
 _CONTRAST = """<style>
-[data-testid="stApp"], [data-testid="stApp"] * { --st-background-color: #000; --st-text-color: #fff; }
-[data-testid="stApp"] { background: #000; color: #fff; }
-[data-testid="stMainBlockContainer"] :is(h1, p, label, span) { color: #fff; }
+[data-testid="stApp"], [data-testid="stApp"] * { --st-background-color: #000000; --st-text-color: #ffffff;
+  --st-secondary-background-color: #1a1a1a; --st-border-color: #ffffff; --st-primary-color: #8fd0ff; }
+[data-testid="stApp"] { background: #000; color: #fff; color-scheme: dark !important; }
+[data-testid="stMainBlockContainer"] :is(h1, h2, p, li, label, span, kbd, input, button) { color: #fff; opacity: 1; }
+[data-testid="stMainBlockContainer"] :is(button, kbd, input, [role="group"], [data-testid="stAlertContainer"]) {
+  background: #000; border-color: #fff; }
+[data-testid="stMainBlockContainer"] :is(button, [data-testid="stAlertContainer"]) { border: 1px solid #fff; }
+[data-testid="stMainBlockContainer"] button:disabled { border-style: dotted; }
+[data-testid="stMainBlockContainer"] a { color: #8fd0ff; }
+[data-testid="stMainBlockContainer"] :focus-visible { outline: 3px solid #8fd0ff; }
+:is([role="listbox"], [role="option"]) { background: #000 !important; color: #fff !important; }
+[role="option"]:is([data-focused], [data-hovered], [aria-selected="true"]) {
+  outline: 2px solid #8fd0ff; outline-offset: -2px; }
 </style>"""
 # In somebody else's page there is one lesson and no menu.
 _EMBEDDED = """<style>
@@ -89,6 +103,9 @@ def _open(title: str, claim: str, *, tour: bool = False) -> Presented | None:
     if st.context.is_embedded:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
+    st.session_state["title"] = title
+    # What a page without the lessons' controls is set to stands in its address.
+    st.session_state["link"] = {k: v for k, v in st.query_params.items() if k not in BESIDE}
     if now is None:
         offered = tour and not st.context.is_embedded
         head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)
@@ -123,7 +140,7 @@ def show_film(
             film,
             at=frame_of(film),
             on_pick=on_pick,
-            on_share=lambda at: offer_link(at, st.session_state["link"]),
+            on_share=lambda at: offer_link(at, st.session_state["link"], st.session_state["title"], film, takeaway),
             question=now.question(film) if now else None,
             present=now.for_player() if now else None,
         )
@@ -148,21 +165,14 @@ def close_lesson(
         with st.expander(heading):
             st.markdown(explained(maths))
     else:
-        st.subheader(heading, anchor=False)
+        st.header(heading, anchor=False)
         st.markdown(explained(maths))
     still = st.expander("Still figure and data, for slides", key=f"still_{name}", on_change="rerun")
     if still.open:
         with still:
-            theme = st.context.theme.type or "light"
-            st.plotly_chart(figure(theme), key=f"plot_{name}", alt=alt, width="stretch", config={"scrollZoom": False})
-            st.download_button("Data as CSV", _csv(table), f"{name}.csv", "text/csv", on_click="ignore")
+            st.plotly_chart(figure(shown_theme()), key=f"plot_{name}", alt=alt, width="stretch", config=modebar(name))
+            with st.container(horizontal=True):
+                csv_button("Data as CSV", table, name=name)
+                json_button("Data as JSON", table, name=name)
     if run is not None:
         offer_run(run, name)
-
-
-def _csv(table: Mapping[str, np.ndarray]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(table)
-    writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
-    return out.getvalue()

@@ -138,8 +138,10 @@ def toolbar(now: Presented) -> None:
     """Back, list, next, notes, contrast, leave: also by PageUp, PageDown and the keys the buttons name."""
     last = len(now.deck.scenes) - 1
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
-        back = st.button("◀", shortcut="PageUp", key="scene_back", disabled=now.place == 0, help="Page up")
-        forth = st.button("▶", shortcut="PageDown", key="scene_next", disabled=now.place == last, help="Page down")
+        # Never disabled: the key of a disabled button would scroll the page, and the picture out of sight.
+        up, down = "Page up" if now.place else "The first scene", "Page down" if now.place < last else "The last scene"
+        back = st.button("◀", shortcut="PageUp", key="scene_back", help=up)
+        forth = st.button("▶", shortcut="PageDown", key="scene_next", help=down)
         titles = [f"{i + 1}. {scene.caption}" for i, scene in enumerate(now.deck.scenes)]
         chosen = st.selectbox(
             "Scene", range(last + 1), index=now.place, format_func=titles.__getitem__, label_visibility="collapsed",
@@ -150,7 +152,8 @@ def toolbar(now: Presented) -> None:
         leave = st.button("Leave", key="scene_leave")
     if leave:
         st.switch_page(_PAGES[now.scene.page])
-    if back or forth or chosen != now.place:
-        begin(now.name, now.place - 1 if back else now.place + 1 if forth else int(chosen))
+    to = now.place - 1 if back else now.place + 1 if forth else int(chosen)
+    if to != now.place and 0 <= to <= last:
+        begin(now.name, to)
     if notes and now.scene.notes:
         st.info(now.scene.notes, icon=":material/speaker_notes:")

@@ -10,6 +10,9 @@ import segno
 import streamlit as st
 
 from lora_viz.film import Film
+from lora_viz.player import COLOURS
+from lora_viz.standalone import Leaf, standalone_html
+from lora_viz.ui.controls import CONTROLS
 
 __all__ = ["frame_of", "offer_link"]
 
@@ -30,17 +33,33 @@ def frame_of(film: Film) -> int | None:
 
 
 @st.dialog("Share this picture", width="large")
-def offer_link(at: float, link: dict[str, str]) -> None:
-    """Show a link to the picture at this place of the axis, and let the visitor choose which controls stay on it."""
+def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway: str) -> None:
+    """Show a link to the picture at this place of the axis, and let the visitor choose which controls stay on it.
+
+    Or the picture itself, in a file that plays without a server.
+    """
     left, right = st.columns([1, 1])
     with left:
         st.markdown("Opens the same picture with the same numbers on any machine that runs the playground.")
         stay = st.pills(
-            "Controls that stay", tuple(link), default=tuple(link), selection_mode="multi", key="stay", wrap=True
+            "Controls that stay",
+            tuple(link),
+            default=tuple(link),
+            format_func=lambda name: CONTROLS[name].label if name in CONTROLS else name.replace("_", " ").capitalize(),
+            selection_mode="multi",
+            key="stay",
+            wrap=True,
         )
         embed = st.toggle("Without menu, for an iframe", key="embedded")
         address = _address(at, link, tuple(stay), embed)
         st.code(address, language=None, wrap_lines=True)
+        frame = int(np.argmin(np.abs(film.values - at)))
+        leaf = Leaf(page, "", film.to_bytes(colours=COLOURS, at=frame), takeaway, source=address)
+        name = "".join(c if c.isalnum() else "_" for c in page.lower())[:40]
+        st.download_button(
+            "The picture as a file: plays with no server", standalone_html(page, [leaf]), f"{name}.html", "text/html",
+            on_click="ignore", key="picture_file",
+        )  # fmt: skip
         if embed:
             st.code(f'<iframe src="{address}" width="1280" height="720"></iframe>', language="html", wrap_lines=True)
     with right:

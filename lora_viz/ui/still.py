@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-__all__ = ["csv_button", "show_figure", "shown_theme"]
+__all__ = ["csv_button", "json_button", "modebar", "show_figure", "shown_theme"]
 
 
 def shown_theme() -> str:
@@ -18,11 +21,21 @@ def shown_theme() -> str:
     return st.context.theme.type or "light"
 
 
+def modebar(name: str) -> dict[str, Any]:
+    """Plotly's own bar, always in sight: its camera saves an SVG of 1920×1080, drawn at half of that for large type."""
+    return {
+        "scrollZoom": False,
+        "displaylogo": False,
+        "displayModeBar": True,
+        "toImageButtonOptions": {"format": "svg", "filename": name, "width": 960, "height": 540, "scale": 2},
+    }
+
+
 def show_figure(figure: Callable[[str], go.Figure], *, name: str, alt: str) -> None:
     """The figure in the visitor's theme, with the current reading as its alt text."""
     st.plotly_chart(
         figure(shown_theme()), key=f"plot_{name}", alt=alt, width="stretch",
-        config={"scrollZoom": False, "displayModeBar": False},
+        config=modebar(name),
     )  # fmt: skip
 
 
@@ -33,3 +46,16 @@ def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> Non
     writer.writerow(table)
     writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
     st.download_button(label, out.getvalue(), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}")
+
+
+def json_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
+    """The same numbers as JSON, a list a column: null where there is none, "inf" and "-inf" as text."""
+    columns = {key: [_plain(value) for value in column.tolist()] for key, column in table.items()}
+    text = json.dumps(columns, ensure_ascii=False, allow_nan=False)
+    st.download_button(label, text, f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}")
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else f"{value:g}"

@@ -209,8 +209,8 @@ def _narrate(record: AdaptersTogether, t: int) -> str:
     w, now = float(record.weight[t]), record.mixed[1, t]
     what = "The first alone" if t == 0 else "The second alone" if w == 1 else f"w = {w:.2f}"
     return (
-        f"{what}: {_percent(now[0])} of the {FIRST}, {_percent(now[1])} of the {_second(record)} digits; "
-        f"averaged factors {_percent(record.averaged[1, t, 0])} and {_percent(record.averaged[1, t, 1])}."
+        f"{what}: {_percent(now[0])} of the {FIRST}, {_percent(now[1])} of the {_second(record)} digits read right; "
+        f"with averaged factors {_percent(record.averaged[1, t, 0])} and {_percent(record.averaged[1, t, 1])}."
     )
 
 

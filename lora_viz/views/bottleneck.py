@@ -268,7 +268,8 @@ def takeaway(record: Bottleneck) -> str:
         f"the farthest output is {number(record.outside[-1])} away from it, rounding."
     )
     second = (
-        f" {lost} of {d_in} input directions lie in ker A: moving along them moved Δy by {number(record.movement[-1])}."
+        f" {lost} of {d_in} input directions {'lies' if lost == 1 else 'lie'} in ker A: moving along "
+        f"{'it' if lost == 1 else 'them'} moved Δy by {number(record.movement[-1])}."
         if lost > 0
         else " Here A keeps all input directions: nothing is collapsed, and nothing is saved either."
     )

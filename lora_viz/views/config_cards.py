@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ _STYLE = """<style>
 .cards { border-collapse: collapse; width: 100%; font-size: 0.95rem; line-height: 1.3; }
 .cards td { border-top: 1px solid rgba(128, 128, 128, 0.35); padding: 0.35rem 0.9rem 0.35rem 0.5rem; }
 .cards td { vertical-align: top; }
+.cards th { text-align: left; }
 .cards .value { font-size: 1.15rem; font-weight: 700; white-space: nowrap; }
 .cards .changed td:first-child { box-shadow: inset 4px 0 0 #9d62c4; }
 .cards code { font-size: 0.85rem; }
@@ -28,28 +29,24 @@ class ConfigCards(NamedTuple):
 
     config: AdapterConfig
     cards: tuple[tuple[Parameter, object, bool], ...]
-    pages: frozenset[str]
+    links: Mapping[str, str]
 
 
-def config_cards(config: AdapterConfig, pages: Collection[str]) -> ConfigCards:
-    """Put each parameter's value on its card; ``pages`` are those there are to link to."""
+def config_cards(config: AdapterConfig, links: Mapping[str, str]) -> ConfigCards:
+    """Put each parameter's value on its card; ``links`` are those (as HTML) to the pages there are."""
     given = config.fields()
     cards = tuple((p, given[p.peft], given[p.peft] == p.default) for p in PARAMETERS)
-    return ConfigCards(config, cards, frozenset(pages))
+    return ConfigCards(config, cards, links)
 
 
 def cards_html(record: ConfigCards) -> str:
     """All cards, one a row; those that differ from PEFT's default are marked."""
-    head = "<tr><th></th><th>here</th><th>what it does</th><th>what is seen of it here</th></tr>"
+    head = "<tr><td></td><th>here</th><th>what it does</th><th>what is seen of it here</th></tr>"
     return f'{_STYLE}<table class="cards">{head}{"".join(_card(record, *card) for card in record.cards)}</table>'
 
 
 def _card(record: ConfigCards, parameter: Parameter, value: object, usual: bool) -> str:
-    links = ", ".join(
-        f'<a href="{page}" target="_self">{page.replace("_", " ")}</a>'
-        for page in parameter.pages
-        if page in record.pages
-    )
+    links = ", ".join(record.links[page] for page in parameter.pages if page in record.links)
     seen = f"{escape(parameter.seen)} See {links}." if links else "Not measured here."
     default = "looked up" if parameter.default is None else str(parameter.default)
     return (

@@ -214,8 +214,8 @@ def takeaway(record: Denoise) -> str:
     ]
     if least < whole:
         said.append(
-            f"There the cut is {number(100 * least)} % from the clean matrix, the uncut one {number(100 * whole)} % "
-            "(medians)."
+            f"At its least the cut is {number(100 * least)} % from the clean matrix, "
+            f"the uncut one {number(100 * whole)} % (medians)."
         )
     if hits < draws:
         said.append(

@@ -126,8 +126,8 @@ def _percent(value: float) -> str:
 
 
 def _narrate(record: FewNumbers, t: int) -> str:
-    missed = ", ".join(f"{name}: {_percent(float(e))}" for name, e in zip(NAMES, record.error[:, t], strict=True))
-    return f"Rank {int(record.kept[t])} at its best misses of {missed}."
+    missed = ", ".join(f"{_percent(float(e))} of {name}" for name, e in zip(NAMES, record.error[:, t], strict=True))
+    return f"Rank {int(record.kept[t])} at its best misses {missed}."
 
 
 def takeaway(record: FewNumbers) -> str:

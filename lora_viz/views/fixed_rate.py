@@ -210,8 +210,8 @@ def _narrate(record: FixedRate, t: int) -> str:
     parts = []
     for j in sorted({0, len(record.ranks) // 2 - 1, len(record.ranks) - 1}):
         value = float(record.loss[1, t, own, j])
-        parts.append(f"rank {record.ranks[j]} {'diverged' if np.isnan(value) else f'at {number(value)}'}")
-    return f"Step {record.steps[t]}, {RULES[record.rule]}: of the start's loss stands {', '.join(parts)}."
+        parts.append(f"rank {record.ranks[j]} {'diverged' if np.isnan(value) else number(value)}")
+    return f"Step {record.steps[t]}, {RULES[record.rule]}: share of the start's loss left: {', '.join(parts)}."
 
 
 def takeaway(record: FixedRate) -> str:

@@ -96,7 +96,7 @@ def film(record: GradientFlow) -> Film:
         panels=(
             Lines(
                 title="Size of the gradients",
-                y_label="Frobenius norm, log; strip: exactly 0",
+                y_label="norm, log; strip: exactly 0",
                 scale="log",
                 x_scale="sqrt",
                 marks=marks,

@@ -175,7 +175,7 @@ def _narrate(record: InitAB, t: int) -> str:
     parts = ", ".join(
         f"{STARTS[name][0]} {number(float(record.at_best[1, t, -1, s]))}" for s, name in enumerate(record.inits)
     )
-    return f"Step {record.steps[t]}, d = {record.widths[-1]}, best rates: of the start's loss is left {parts}."
+    return f"Step {record.steps[t]}, d = {record.widths[-1]}, best rates: share of the loss left: {parts}."
 
 
 def takeaway(record: InitAB) -> str:

@@ -200,8 +200,8 @@ def _narrate(record: InitAlignment, t: int) -> str:
     own = record.inits.index("B_zero")
     return (
         f"Rank {record.ranks[t]}: LoRA's first update has cosine {number(float(record.cosine[1, own, t]))} with −G, of "
-        f"{number(float(record.bound[own, t]))} possible; most has {STARTS[record.inits[best]][0]}, "
-        f"{number(float(record.cosine[1, best, t]))}."
+        f"{number(float(record.bound[own, t]))} that this rank allows; most has {STARTS[record.inits[best]][0]}, "
+        f"{number(float(record.cosine[1, best, t]))}, with an update of rank {record.rank[best, t]}."
     )
 
 

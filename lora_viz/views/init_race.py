@@ -157,7 +157,11 @@ def _narrate(record: InitRace, t: int) -> str:
     if step == 0:
         jumped = [STARTS[n][0] for i, n in enumerate(record.inits) if record.size[0, i] > 1e-12]
         dead = [STARTS[n][0] for i, n in enumerate(record.inits) if record.grad_A[0, i] == record.grad_B[0, i] == 0]
-        what = f"only {', '.join(jumped)} change the layer" if jumped else "no start changes the layer"
+        what = (
+            f"only {' and '.join(jumped)} change{'s' if len(jumped) == 1 else ''} the layer"
+            if jumped
+            else "no start changes the layer"
+        )
         return f"Step 0: {what}; no gradient at all: {', '.join(dead) or 'none'}."
     mine, theirs = record.loss[1, t, record.inits.index("B_zero")], record.loss[1, t, record.inits.index(record.rival)]
     if not np.isfinite(mine) or not np.isfinite(theirs):

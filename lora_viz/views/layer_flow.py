@@ -237,7 +237,7 @@ def takeaway(record: LayerFlow) -> str:
     if np.ptp(record.loss) == 0:
         return (
             f"Nothing was learnt: the loss stayed at {number(float(record.loss[0]))} for {record.steps[-1]} steps, "
-            "because the factor that may move has a gradient of exactly 0."
+            "because the gradient of every factor that may move is exactly 0."
         )
     b, a = (number(float(np.linalg.norm(x[0]))) for x in (record.grad_B, record.grad_A))
     return (

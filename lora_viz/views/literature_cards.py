@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
@@ -14,25 +14,25 @@ _STYLE = """<style>
 .papers { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 0.8rem; }
 .papers > div { border: 1px solid rgba(128, 128, 128, 0.45); border-radius: 8px; padding: 0.6rem 0.9rem; }
 .papers .folklore { border-style: dashed; border-width: 2px; }
-.papers h4 { margin: 0; padding: 0; font-size: 1.2rem; }
+.papers h2 { margin: 0; padding: 0; font-size: 1.2rem; }
 .papers p { margin: 0.3rem 0; line-height: 1.35; }
 .papers a { color: inherit; text-decoration: underline; }
 </style>"""
 
 
 class LiteratureCards(NamedTuple):
-    """The papers and the folklore of one topic, and the pages there are to link to."""
+    """The papers and the folklore of one topic, and the link (as HTML) to each page there is."""
 
     topic: str
     papers: tuple[Paper, ...]
     folklore: tuple[Folklore, ...]
-    pages: frozenset[str]
+    links: Mapping[str, str]
 
 
-def literature_cards(topic: str, pages: Collection[str]) -> LiteratureCards:
+def literature_cards(topic: str, links: Mapping[str, str]) -> LiteratureCards:
     """The cards of a topic (one of TOPICS, "all" or "folklore")."""
     papers = tuple(p for p in PAPERS if topic in ("all", p.topic))
-    return LiteratureCards(topic, papers, FOLKLORE if topic in ("all", "folklore") else (), frozenset(pages))
+    return LiteratureCards(topic, papers, FOLKLORE if topic in ("all", "folklore") else (), links)
 
 
 def papers_html(record: LiteratureCards) -> str:
@@ -49,7 +49,7 @@ def _paper(record: LiteratureCards, p: Paper) -> str:
     links = _links(record, p.pages)
     shown = f"{escape(p.seen)} See {links}.".strip() if links else "Told, not measured."
     return (
-        f"<div><h4>{escape(p.name)}</h4><p>{escape(p.authors)}, {p.year}, <i>{escape(p.title)}</i>, {source}</p>"
+        f"<div><h2>{escape(p.name)}</h2><p>{escape(p.authors)}, {p.year}, <i>{escape(p.title)}</i>, {source}</p>"
         f"<p><b>Claims:</b> {escape(p.claims)}</p><p><b>Condition:</b> {escape(p.condition)}</p>"
         f"<p><b>Here:</b> {shown}</p></div>"
     )
@@ -64,18 +64,18 @@ def folklore_html(record: LiteratureCards) -> str:
 def _rule(record: LiteratureCards, f: Folklore) -> str:
     links = _links(record, f.pages)
     return (
-        f'<div class="folklore"><h4>Folklore, not measured</h4><p>“{escape(f.says)}”</p><p>{escape(f.but)}'
+        f'<div class="folklore"><h2>Folklore, not measured</h2><p>“{escape(f.says)}”</p><p>{escape(f.but)}'
         f"{f' See {links}.' if links else ''}</p></div>"
     )
 
 
 def _links(record: LiteratureCards, pages: tuple[str, ...]) -> str:
-    return ", ".join(f'<a href="{p}" target="_self">{p.replace("_", " ")}</a>' for p in pages if p in record.pages)
+    return ", ".join(record.links[page] for page in pages if page in record.links)
 
 
 def takeaway(record: LiteratureCards) -> str:
     """How much of this topic is shown here, and how much is only told?"""
-    shown = sum(any(page in record.pages for page in p.pages) for p in record.papers)
+    shown = sum(any(page in record.links for page in p.pages) for p in record.papers)
     said = f"{len(record.papers)} papers, of {shown} something is shown here; the others are told, not measured."
     rules = f" {len(record.folklore)} rules of thumb have no measurement behind them that was found."
     return said + (rules if record.folklore else "") if record.papers else rules.strip()

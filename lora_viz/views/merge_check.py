@@ -59,7 +59,7 @@ def film(record: MergeCheck) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
         panels=(
             Lines(
-                title="Outputs, merged against unmerged",
+                title="Difference of the outputs",
                 y_label="relative",
                 scale="log",
                 x_scale="log",
@@ -78,14 +78,14 @@ def film(record: MergeCheck) -> Film:
                 span=4,
                 rows=(
                     Row(label="largest output difference", text=_texts(m.max_difference[:, m.shown])),
-                    Row(label="largest drift after unmerging", text=_texts(m.unmerge_drift[:, m.shown])),
+                    Row(label="drift after unmerging", text=_texts(m.unmerge_drift[:, m.shown])),
                     Row(
                         label="ΔW that arrived is wrong by",
                         text=tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]),
                         colour="delta",
                     ),
                     Row(
-                        label="cost of a token, unmerged / merged",
+                        label="token, apart / merged",
                         text=(f"+{extra:.1f} % / +0 %",),
                     ),
                 ),
@@ -169,7 +169,7 @@ def plot_merge_check(record: MergeCheck, *, theme: str = "light") -> go.Figure:
         )
     figure.update_layout(
         **plotly_layout(
-            title="Outputs, merged against unmerged",
+            title="Difference of the outputs",
             xaxis={"title": "‖ΔW‖ / ‖W‖", "type": "log", "exponentformat": "power"},
             yaxis={"title": "relative difference", "type": "log", "exponentformat": "power"},
         )

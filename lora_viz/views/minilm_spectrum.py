@@ -244,7 +244,7 @@ def _narrate(record: MinilmSpectrum, t: int) -> str:
         return f"All of every ΔW: {kept:.1f} % errors, full fine-tuning itself."
     said = f"Top {k} of 384 kept, {100 * share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors"
     gone = record.removed[1, t]
-    return said + ("." if np.isnan(gone) else f"; with them removed and all others kept {gone:.1f} %.")
+    return said + ("." if np.isnan(gone) else f"; with these removed and all others kept {gone:.1f} %.")
 
 
 def takeaway(record: MinilmSpectrum) -> str:

@@ -86,8 +86,10 @@ def cell(
 def plane(e: Experiment, kind: str, side: int, *, band: int = 0, count: int = 1) -> Sweep:
     """The adapters of a plane, row by row from the bottom; or one of ``count`` bands of its rows."""
     x, y = axes(e, kind, side)
-    rows = np.array_split(np.arange(len(y)), count)[band].tolist()
-    return Sweep(tuple(cell(e, kind, x, y, (row, column)) for row in rows for column in range(len(x))))
+    down, across = (g.ravel().tolist() for g in np.meshgrid(np.array_split(y, count)[band], x, indexing="ij"))
+    if kind == "rank_alpha":
+        return Sweep.each(e, rank=[int(r) for r in across], alpha=down)
+    return Sweep.each(e, lr=across, lr_ratio=[b / a for b, a in zip(down, across, strict=True)])
 
 
 def nearest_cell(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], share: tuple[float, float]) -> tuple[int, int]:

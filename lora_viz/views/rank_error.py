@@ -270,8 +270,9 @@ def takeaway(record: RankError) -> str:
     else:
         said.append(f"The elbow stands at {record.true_rank} because rank {record.true_rank} was put into the target.")
     if record.condition > 1:
-        times = float((record.truncated[1:-1] / np.maximum(record.floor[1:-1], 1e-12)).max())
-        if np.isfinite(times) and times < 1e6:
+        there = record.floor[1:-1] > 1e-6  # below that both are rounding, and so is their ratio
+        times = float(np.max(record.truncated[1:-1][there] / record.floor[1:-1][there], initial=0.0))
+        if 1.005 <= times < 1e6:
             said.append(
                 f"With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's error."
             )

@@ -271,7 +271,8 @@ def takeaway(record: ShapeRank) -> str:
     if null:
         most = number(float(record.moved.max()))
         said.append(
-            f"{null} of {n} input dimensions are lost: a walk of 3 along one of them moved the output by {most}."
+            f"{null} of {n} input dimensions {'is' if null == 1 else 'are'} lost: a walk of 3 along "
+            f"{'it' if null == 1 else 'one of them'} moved the output by {most}."
         )
     else:
         said.append(f"No input direction is lost: the weakest is still passed on {number(float(record.sigma[-1]))}×.")

@@ -67,7 +67,7 @@ def steps_html(record: WorkedTable) -> str:
         identity = f' class="identity-{colour}"' if colour else ""
         body.append(f'<tr class="row"><th{identity}>{label}</th>{cells}</tr>')
     body.append(f'<tr class="row"><th>rank of ΔW</th>{"".join(f"<td>{r}</td>" for r in record.rank)}</tr>')
-    return f'{STYLE}<table class="worked"><tbody><tr><th></th>{head}</tr>{"".join(body)}</tbody></table>'
+    return f'{STYLE}<table class="worked"><tbody><tr><td></td>{head}</tr>{"".join(body)}</tbody></table>'
 
 
 def _value(value: float | np.ndarray, colour: str) -> str:

@@ -41,8 +41,8 @@ def test_words_and_figure() -> None:
     record = few_numbers(64, 0.05, 0)
     assert "93.5 %" in takeaway(record) and "three things" in takeaway(record)
     picture = film(record)
-    assert picture.narration[7].startswith("Rank 8 at its best misses of c·I: 93.5 %")
-    assert picture.narration[7].endswith("rank 1: 0 %.")
+    assert picture.narration[7].startswith("Rank 8 at its best misses 93.5 % of c·I")
+    assert picture.narration[7].endswith("0 % of rank 1.")
     readout = picture.panels[-1]
     assert isinstance(readout, Readout) and readout.rows[0].text == ("1 · 64 · 64",)
     assert isinstance(plot_few_numbers(record), go.Figure)

@@ -47,7 +47,7 @@ def test_what_is_disturbed_at_step_0(race: InitRace) -> None:
     assert loss["pissa"] == pytest.approx(race.base_loss, rel=1e-12)
     told = film(race).narration[0]
     assert told == (
-        "Step 0: only both random, SVD of the answer (cheating) change the layer; no gradient at all: both 0."
+        "Step 0: only both random and SVD of the answer (cheating) change the layer; no gradient at all: both 0."
     )
 
 

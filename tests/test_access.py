@@ -1,0 +1,237 @@
+"""Can everybody use it? Every page in a real Chromium: axe, keyboard, numbers beside the pictures, narrow screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from lora_viz.style import IDENTITY
+from tests.browser import FLAGS, ROOT, chromium, served
+from tests.test_style import contrast
+
+NAMES = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")))
+HOME = "machine"
+DARK = ("machine", "follow", "rank", "transformer", "budget")
+SETTLED = """() => {
+    const app = document.querySelector('[data-testid="stApp"]'), title = document.querySelector('h1');
+    const count = document.querySelectorAll('*').length;
+    const rests = app?.dataset.testScriptState === 'notRunning' && title && count === window.lastCount;
+    window.lastCount = count;
+    window.rested = rests ? (window.rested || 0) + 1 : 0;
+    return window.rested > 4;
+}"""
+# Less than serious for axe, kept all the same.
+OURS = ("heading-order", "empty-table-header")
+
+TOO_SMALL = """() => {
+    const small = [];
+    const look = (root) => { for (const e of root.querySelectorAll('*')) {
+        const size = parseFloat(getComputedStyle(e).fontSize);
+        const words = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+        if (e.shadowRoot) look(e.shadowRoot);
+        // A formula's indices are as small as its letters make them; what only a screen reader hears has no size.
+        if (!words || size >= 12 || e.getBoundingClientRect().width <= 1 || e.closest('.katex, style')) continue;
+        small.push(`${size} ${e.textContent.slice(0, 40)}`);
+    } };
+    look(document.body);
+    return small;
+}"""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as p:
+        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield found
+        found.close()
+
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser, address: str) -> Iterator[Opened]:
+    """Open a page and wait until it rests; one browser tab a colour scheme for the whole file."""
+    tabs: dict[str, Page] = {}
+    contexts: list[BrowserContext] = []
+
+    def visited(path: str, scheme: str = "light") -> Page:
+        if scheme not in tabs:
+            context = browser.new_context(reduced_motion="reduce", color_scheme=scheme)  # type: ignore[arg-type]
+            contexts.append(context)
+            tabs[scheme] = context.new_page()
+        page = tabs[scheme]
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.goto(f"{address}/{'' if path == HOME else path}")
+        page.wait_for_function(SETTLED, polling=100, timeout=60_000)
+        return page
+
+    yield visited
+    for context in contexts:
+        context.close()
+
+
+def findings(page: Page, *rules: str) -> list[str]:
+    """What axe calls serious or critical on this page, nothing left out; with ``rules``, all that they find."""
+    page.evaluate(AXE_SCRIPT)
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
+    return [
+        f"{each['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+        for each in found
+        for node in each["nodes"]
+        if rules or each["impact"] in ("serious", "critical") or each["id"] in OURS
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_for_everyone_wide_and_narrow(visit: Opened, name: str) -> None:
+    page = visit(name)
+    assert not findings(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("innerWidth === 390")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not page.evaluate(TOO_SMALL)
+
+
+@pytest.mark.parametrize("name", DARK)
+def test_a_dark_page_has_no_serious_finding(visit: Opened, name: str) -> None:
+    assert not findings(visit(name, "dark"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_opens_has_no_serious_finding(visit: Opened, scheme: str) -> None:
+    page = visit("merge", scheme)
+    for text in ("More", "Still figure and data, for slides", "Take it home"):
+        page.get_by_text(text, exact=True).first.click()
+    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=20_000)
+    page.locator(".player").get_by_role("button", name="Numbers").click()
+    page.wait_for_function(SETTLED, polling=100, timeout=60_000)
+    assert not findings(page)
+    letters = page.locator('.katex-html [style*="color"]')
+    colours = set(letters.evaluate_all("all => all.map((e) => getComputedStyle(e).color)"))
+    assert colours and colours <= {f"rgb{rgb(IDENTITY[scheme][name])}" for name in ("W", "A", "B", "delta")}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_high_contrast_is_seven_to_one(visit: Opened, scheme: str) -> None:
+    page = visit("gradient_flow?deck=five_minutes&scene=2", scheme)
+    for text in ("Contrast", "Notes"):
+        page.get_by_text(text, exact=True).click()
+        page.wait_for_function(SETTLED, polling=100, timeout=60_000)
+    everywhere = ("color-contrast", "color-contrast-enhanced")
+    assert not findings(page, *everywhere)
+    player = page.locator(".player")
+    player.get_by_role("button", name="Reveal").click()
+    assert not findings(page, *everywhere)
+    assert page.locator(".player").evaluate("e => getComputedStyle(e).getPropertyValue('--id-paper')") == "#000000"
+    # At step 0 both curves are yet to come, thinner; their cores must stand out as well.
+    pixels = player.locator("canvas").first.evaluate(
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+    seen = np.array(pixels, float).reshape(-1, 4)
+    seen = seen[:, :3] * seen[:, 3:] / 255  # on black paper
+    for name in ("A", "B"):
+        wanted = np.array(rgb(IDENTITY["dark"][name])) * 0.95
+        near = seen[np.abs(seen - wanted).max(1) <= 3]
+        assert len(near) > 200
+        assert min(contrast(f"#{bytes(colour.astype(int).tolist()).hex()}", "#000000") for colour in near) >= 7
+    page.get_by_text("Contrast", exact=True).click()
+
+
+def rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+# ------------------------------------------------------------------------------------------------ the keyboard
+
+FOCUSED = """() => {
+    let e = document.activeElement;
+    while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
+    if (!e || e === document.body) return null;
+    const key = e.closest('[class*="st-key-"]'), keyed = key && /st-key-[\\w-]+/.exec(key.className)[0];
+    const name = e.dataset.part || keyed || e.className;
+    // A widget's own input may lie hidden behind what is drawn for it.
+    while (e.getBoundingClientRect().width < 12 || getComputedStyle(e).opacity === '0') e = e.parentElement;
+    const { x, y, width, height } = e.getBoundingClientRect();
+    return [name, { x: Math.max(0, x - 8), y: Math.max(0, y - 8), width: width + 16, height: height + 16 }];
+}"""
+
+
+def test_tab_reaches_everything_and_the_focus_is_seen(visit: Opened) -> None:
+    page = visit("bottleneck")
+    page.set_viewport_size({"width": 1280, "height": 2400})  # all on one screen: nothing scrolls
+    page.wait_for_function(SETTLED, polling=100)
+    player = page.locator(".player")
+    page.get_by_text("More", exact=True).first.click()
+    page.wait_for_function(SETTLED, polling=100)
+    parts = player.locator(".bar :is(button, input, select:enabled):not([hidden])")
+    wanted = set(parts.evaluate_all("all => all.map((e) => e.dataset.part)"))
+    assert {"reset", "play", "scrub", "numbers", "png", "share"} <= wanted
+    widgets = page.locator(
+        '[data-testid="stMainBlockContainer"] [class*="st-key-"]:has(input, button, summary):visible'
+    )
+    wanted |= set(widgets.evaluate_all("all => all.map((e) => /st-key-[\\w-]+/.exec(e.className)[0])"))
+    wanted -= {"st-key-player"}  # its parts are named one by one
+    assert {"st-key-rank", "st-key-new_seed", "st-key-lr"} <= wanted
+    named = "all => all.map((c, i) => c.dataset.part = `canvas ${i}`).filter((_, i) => all[i].style.cursor === 'grab')"
+    turned = player.locator("canvas").evaluate_all(named)
+    assert len(turned) == 2, "what is turned by dragging is turned by keys"
+    wanted |= set(turned)
+    looks: list[tuple[str, Any, bytes]] = []
+    ends = 0
+    while len(looks) < 120 and ends < 2:  # from the last click to the end, then all the way round
+        page.keyboard.press("Tab")
+        at = page.evaluate(FOCUSED)
+        if at is None:
+            ends += 1
+            continue
+        looks.append((*at, page.screenshot(clip=at[1], animations="disabled")))
+    assert wanted <= {name for name, _, _ in looks}
+    page.mouse.click(640, 2390)
+    page.evaluate("document.activeElement.blur()")
+    assert page.evaluate(FOCUSED) is None
+    unseen = [
+        (name, box)
+        for name, box, seen in looks
+        if name in wanted and page.screenshot(clip=box, animations="disabled") == seen
+    ]
+    assert not unseen
+
+
+def test_a_focused_cloud_turns_by_arrow_keys(visit: Opened) -> None:
+    page = visit("bottleneck")
+    cloud = page.locator(".player .cloud canvas").first
+    step = page.locator(".player").get_attribute("data-frame")
+    look = "c => c.toDataURL()"
+    cloud.focus()
+    seen = [cloud.evaluate(look)]
+    for key in ("ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+        seen.append(cloud.evaluate(look))
+    assert len(set(seen)) == 3
+    expect(page.locator(".player .tip")).to_contain_text("seen from")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    assert cloud.evaluate(look) == seen[0]
+    assert page.locator(".player").get_attribute("data-frame") == step, "the playhead stays"
+
+
+def test_nothing_moves_by_itself_where_motion_is_reduced(visit: Opened) -> None:
+    page = visit(HOME)
+    running = page.evaluate(
+        "document.getAnimations().filter((a) => a.playState === 'running' && a.effect.getTiming().duration > 50).length"
+    )
+    assert running == 0
+    assert page.locator(".player").get_attribute("data-playing") == "false"

@@ -8,11 +8,10 @@ import streamlit as st
 from lora_viz.challenges import CHALLENGES
 from lora_viz.ui.cache import cached_conditions
 from lora_viz.ui.choices import choose
-from lora_viz.ui.contents import PAGES
+from lora_viz.ui.contents import link_to
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import open_worked
 
-TITLES = {page: title for section in PAGES.values() for page, title in section.items()}
 KEYS = tuple(CHALLENGES)
 
 left, right = open_worked(
@@ -43,7 +42,7 @@ with right:
     else:
         st.info("Not yet.", icon=":material/hourglass_empty:")
         with st.expander("Hint"):
-            st.markdown(f"{challenge.hint} [{TITLES[challenge.page]}]({challenge.page})")
+            st.markdown(f"{challenge.hint} {link_to(challenge.page)}")
     met = sum(condition.holds for condition in conditions)
     st.markdown(
         f"**What you saw.** {met} of {len(conditions)} conditions hold, measured on this run. "

@@ -3,14 +3,13 @@
 import streamlit as st
 
 from lora_viz.glossary import LEVELS, TERMS
-from lora_viz.ui.contents import PAGES
+from lora_viz.ui.contents import link_to
 from lora_viz.ui.explaining import ask_level
 from lora_viz.ui.page import open_worked
 
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] h2 { font-size: 1.15rem; padding: 0 0 0.6rem; }
 </style>"""
-TITLES = {page: title for section in PAGES.values() for page, title in section.items()}
 
 left, right = open_worked(
     "Glossary: what does a word mean?",
@@ -32,6 +31,6 @@ with right:
         with column:
             for term in shown[place * half : (place + 1) * half]:
                 st.header(term.name, anchor=term.key)
-                st.markdown(f"{term.says} [{TITLES[term.page]}]({term.page})")
+                st.markdown(f"{term.says} {link_to(term.page)}")
     marked = sum(term.level in wanted for term in TERMS)
     st.markdown(f"**What you saw.** {len(TERMS)} words, {marked} of them underlined on the pages.")

@@ -5,10 +5,9 @@ import streamlit as st
 from lora_viz.quiz import QUESTIONS
 from lora_viz.ui.cache import cached_answer
 from lora_viz.ui.choices import choose
-from lora_viz.ui.contents import PAGES
+from lora_viz.ui.contents import link_to
 from lora_viz.ui.page import open_worked
 
-TITLES = {page: title for section in PAGES.values() for page, title in section.items()}
 KEYS = tuple(QUESTIONS)
 
 
@@ -35,8 +34,7 @@ with right:
     if choice is not None:
         good = choice == asked.choices[asked.right]
         given.setdefault(key, good)  # the first answer counts
-        page = question.page.partition("?")[0]
-        said = f"{asked.told} {question.why} See it: [{TITLES[page]}]({question.page})."
+        said = f"{asked.told} {question.why} See it: {link_to(question.page)}."
         if good:
             st.success(f"Yes, {choice}. {said}", icon=":material/check:")
         else:

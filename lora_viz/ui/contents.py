@@ -1,6 +1,6 @@
 """Which pages are there, in which section and order?"""
 
-__all__ = ["PAGES"]
+__all__ = ["LINKS", "PAGES", "link_to"]
 
 # Section -> page -> what the menu calls it. The first page of all is the one that opens.
 PAGES: dict[str, dict[str, str]] = {
@@ -74,3 +74,17 @@ PAGES: dict[str, dict[str, str]] = {
         "glossary": "Glossary",
     },
 }
+_HOME = next(iter(PAGES["Start"]))
+# Page -> the link to it, as HTML, under the menu's name. The page that opens has no address of its own.
+LINKS: dict[str, str] = {
+    name: f'<a href="{"./" if name == _HOME else name}" target="_self">{title}</a>'
+    for pages in PAGES.values()
+    for name, title in pages.items()
+}
+
+
+def link_to(place: str) -> str:
+    """The link to a page, maybe with settings as in "rank?noise=0", as markdown under the menu's name."""
+    name, mark, query = place.partition("?")
+    title = next(pages[name] for pages in PAGES.values() if name in pages)
+    return f"[{title}]({'./' if name == _HOME else name}{mark}{query})"

@@ -21,8 +21,8 @@ from lora_viz.ui.deck_file import deck_html
 from lora_viz.ui.presenting import DECKS, read_file
 from tests.browser import FLAGS, ROOT, chromium, served
 
-WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
-STILL = ("budget", "config_card", "cost", "literature", "transformer")  # no run and no seed: see test_reference.py
+WORKED = ("follow", "mistake", "present", "quiz", "challenges")  # numbers or a list, no player
+STILL = ("budget", "config_card", "cost", "glossary", "literature", "transformer")  # no run: test_reference.py
 HOME = "machine"
 LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in (*WORKED, *STILL, HOME))
 PAGES = ("", *LESSONS)

@@ -885,3 +885,18 @@ def test_curves_and_fields_are_drawn_read_and_picked(
     expect(player(page)).to_have_attribute("data-frame", "1")
     context.close()
     assert not complaints
+
+
+def test_a_word_is_explained_on_hover_and_on_focus(open_page: Open) -> None:
+    page = open_page("rank?level=newcomer")
+    word = page.locator('a[href="glossary#rank"]')
+    expect(word).to_have_count(1)
+    told = "e => getComputedStyle(e, '::after').content"
+    assert word.evaluate(told) == "none"
+    word.focus()
+    assert "non-zero singular values" in word.evaluate(told)
+    page.get_by_role("heading", level=1).click()
+    word.evaluate("e => e.blur()")
+    assert word.evaluate(told) == "none"
+    word.hover()
+    assert "non-zero singular values" in word.evaluate(told)

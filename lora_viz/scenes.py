@@ -190,16 +190,21 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
     values = [_reading(panel, name, frame) for name in question.series]
     if question.kind == "choice":
         best = max(values) if question.take == "largest" else min(values)
-        told = ", ".join(f"{name} {number(v)}" for name, v in zip(question.series, values, strict=True))
+        names = [name.rstrip(":") for name in question.series]  # a legend's colon announces the value at the playhead
+        told = ", ".join(f"{name} {number(v)}" for name, v in zip(names, values, strict=True))
         return {
             "kind": "choice",
             "text": question.text,
-            "choices": list(question.series),
+            "choices": names,
             "answer": values.index(best),
-            "measured": f"{told}: the {question.take} is {question.series[values.index(best)]}",
+            "measured": f"{told}: the {question.take} is {names[values.index(best)]}",
         }
     axis = f"at {film.axis} {film.values[frame]:g}"
-    said = "the solid curve" if question.kind == "curve" else f"{question.series[0]} {number(values[0])} {axis}"
+    said = (
+        "the solid curve"
+        if question.kind == "curve"
+        else f"{question.series[0].rstrip(':')} {number(values[0])} {axis}"
+    )
     return {
         "kind": question.kind,
         "text": question.text,

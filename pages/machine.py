@@ -16,6 +16,7 @@ asked, picture = open_lesson(
     ),
     first=(CONTROLS["rank"].only(1, 2, 3, 4), *(CONTROLS[name] for name in ("init", "frozen", "optimizer", "lr"))),
     more=(*(CONTROLS[name] for name in ("convention", "alpha", "scaling_rule", "target_rank", "noise")),),
+    tour=True,
 )
 e = asked.experiment
 run = cached_train(Sweep((e,)), asked.device, e.steps + 1)

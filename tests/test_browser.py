@@ -21,8 +21,8 @@ from lora_viz.ui.deck_file import deck_html
 from lora_viz.ui.presenting import DECKS, read_file
 from tests.browser import FLAGS, ROOT, chromium, served
 
-WORKED = ("follow", "mistake", "present")  # numbers or a list, no player
-STILL = ("budget", "config_card", "cost", "literature", "transformer")  # no run and no seed: see test_reference.py
+WORKED = ("follow", "mistake", "present", "quiz", "challenges")  # numbers or a list, no player
+STILL = ("budget", "config_card", "cost", "glossary", "literature", "transformer")  # no run: test_reference.py
 HOME = "machine"
 LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in (*WORKED, *STILL, HOME))
 PAGES = ("", *LESSONS)
@@ -886,3 +886,18 @@ def test_curves_and_fields_are_drawn_read_and_picked(
     expect(player(page)).to_have_attribute("data-frame", "1")
     context.close()
     assert not complaints
+
+
+def test_a_word_is_explained_on_hover_and_on_focus(open_page: Open) -> None:
+    page = open_page("rank?level=newcomer")
+    word = page.locator('a[href="glossary#rank"]')
+    expect(word).to_have_count(1)
+    told = "e => getComputedStyle(e, '::after').content"
+    assert word.evaluate(told) == "none"
+    word.focus()
+    assert "non-zero singular values" in word.evaluate(told)
+    page.get_by_role("heading", level=1).click()
+    word.evaluate("e => e.blur()")
+    assert word.evaluate(told) == "none"
+    word.hover()
+    assert "non-zero singular values" in word.evaluate(told)

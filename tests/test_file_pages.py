@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def opened(name: str, **query: str) -> AppTest:
 
 
 def words(at: AppTest) -> str:
-    return " ".join(element.value for element in at.markdown)
+    """All text, without the links into the glossary."""
+    return re.sub(r"\[([^]]*)\]\(glossary#[a-z0-9-]*\)", r"\1", " ".join(element.value for element in at.markdown))
 
 
 def give(at: AppTest, key: str, *files: tuple[str, bytes]) -> AppTest:

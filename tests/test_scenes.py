@@ -1,15 +1,17 @@
 """Decks: what is read, what is refused and in which line, and that every scene that ships can be shown."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from lora_viz.film import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.scenes import LONGEST_DECK, DeckError, Question, asked_first, read_deck
 from lora_viz.standalone import Leaf, standalone_html
 from lora_viz.ui.deck_file import leaf_of
-from lora_viz.ui.presenting import DECKS, read_file
+from lora_viz.ui.presenting import DECKS, page_file, read_file
 
 PAGES = ("rank", "merge")
 GOOD = """
@@ -141,6 +143,66 @@ def test_every_scene_that_ships_can_be_shown(name: str, index: int) -> None:
     assert '"present":{"scene":"own/' in header
     assert ('"question":{' in header) == (scene.question is not None)
     assert bool(leaf.takeaway) == (scene.question is None), "who is asked must not read the answer"
+
+
+def test_the_decks_ask_and_cover_what_they_promise() -> None:
+    decks = {path.stem: read_file(path) for path in DECKS.glob("*.toml")}
+    assert set(decks) == {"five_minutes", "mathematics", "wrong", "tour"}
+    assert len(decks["wrong"].scenes) == 12
+    assert all(scene.question and scene.notes for scene in decks["wrong"].scenes), "asked first, explained after"
+    assert len({scene.page for scene in decks["mathematics"].scenes}) >= 20
+    assert sum(scene.question is not None for scene in decks["mathematics"].scenes) >= 12
+    assert all(scene.question is None and scene.controls for scene in decks["tour"].scenes[:-1]), "nobody answers here"
+
+
+def test_two_decks_in_one_visit_keep_their_own_settings() -> None:
+    """The second scenes of two decks are two scenes, though both show the same page."""
+    page = AppTest.from_file(str(page_file("gradient_flow")), default_timeout=60)
+    for name, text in (("own", SECOND.format(init="both_zero")), ("five_minutes", "")):
+        if text:
+            page.session_state["own_deck"] = read_deck(text, ("gradient_flow",))
+        page.query_params["deck"], page.query_params["scene"] = name, "2"
+        page.run()
+        assert not page.exception
+        assert page.session_state["init"] == ("both_zero" if text else "B_zero")
+
+
+SECOND = """
+title = "t"
+[[scene]]
+page = "gradient_flow"
+caption = "one"
+[[scene]]
+page = "gradient_flow"
+settings = {{ init = "{init}" }}
+caption = "two"
+"""
+
+
+def test_the_tour_begins_at_home_and_leaves_no_trace() -> None:
+    home = Path(__file__).parent.parent / "lora_viz" / "ui" / "navigation.py"
+    page = AppTest.from_file(str(home), default_timeout=60).run()
+    assert not page.exception
+    before = [element.value for element in page.markdown]
+    page.button(key="start_tour").click().run()
+    assert not page.exception
+    assert page.query_params["deck"] in ("tour", ["tour"])
+    tour = read_file(DECKS / "tour.toml")
+    assert page.title[0].value == tour.scenes[0].caption
+    page.button(key="scene_next").click().run()
+    assert page.title[0].value == tour.scenes[1].caption
+    page.button(key="scene_back").click().run()
+    page.button(key="scene_leave").click().run()
+    assert not page.exception
+    assert "deck" not in page.query_params
+    assert [element.value for element in page.markdown] == before
+
+
+def test_a_lesson_link_offers_no_tour() -> None:
+    page = AppTest.from_file(str(page_file("machine")), default_timeout=60)
+    page.query_params["controls"] = "rank"
+    page.run()
+    assert not [button for button in page.button if button.key == "start_tour"]
 
 
 def test_a_file_holds_no_way_out_of_its_data() -> None:

@@ -11,12 +11,13 @@ from lora_viz.experiment import Experiment, nearest_possible, parse_field
 from lora_viz.scenes import Scene
 from lora_viz.training import available_devices
 from lora_viz.ui.controls import Control
+from lora_viz.ui.explaining import ask_level, level
 
 __all__ = ["BESIDE", "Asked", "ask"]
 
 SEED_MOST = 9999
 # What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.
-BESIDE = ("seed", "device", "controls", "at", "deck", "scene", "embed", "embed_options")
+BESIDE = ("seed", "device", "controls", "at", "deck", "scene", "embed", "embed_options", "level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,13 @@ def ask(
     if "seed" in shown:
         st.button("New seed", key="new_seed", on_click=_next_seed, width="stretch", help="Draws everything anew.")
     more_shown = shown >= {"more"} or shown & {control.name for control in more}
-    with st.expander("More") if more_shown else st.container():
+    with st.expander("More", expanded=level() == "expert") if more_shown else st.container():
         for control in more:
             values[control.name] = _answer(control, default, notices, shown)
         values["seed"] = _seed(default, notices, shown)
         device = _device(shown, many) if trains else "cpu"
+        if "more" in shown:
+            ask_level()
     fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
     if "d_in" in fields:
         fields["d_out"] = fields["d_in"]
@@ -118,7 +121,7 @@ def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
     memory: dict[str, dict[str, Any]] = st.session_state.setdefault("left_lessons", {})
     last = st.session_state.get("lesson")
     if last not in (None, lesson):
-        for name in {*(control.name for control in controls), *BESIDE}:
+        for name in {*(control.name for control in controls), *BESIDE} - {"level"}:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)
         left = memory.get(lesson, {})

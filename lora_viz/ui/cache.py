@@ -9,9 +9,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from lora_viz.allocation import allocate
+from lora_viz.challenges import Condition, check
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.first_step import first_updates
 from lora_viz.merging import merge_report
+from lora_viz.quiz import Answered, answer
 from lora_viz.reconstruction import reconstruction_task
 from lora_viz.run import Allocation, FirstUpdates, GradientCheck, MergeReport, Run, StartSizes
 from lora_viz.start_sizes import start_sizes
@@ -22,8 +24,10 @@ from lora_viz.views.quantised_base import QuantisedBase, quantised_base
 __all__ = [
     "MAP_RECORDS",
     "cached_allocation",
+    "cached_answer",
     "cached_autoencoder",
     "cached_check",
+    "cached_conditions",
     "cached_first_updates",
     "cached_merge",
     "cached_quantised",
@@ -70,6 +74,20 @@ def cached_allocation(e: Experiment, budget: int) -> Allocation:
     """Eight sets of four layers under this budget."""
     with _GATE:
         return allocate(e, budget)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def cached_conditions(key: str, e: Experiment) -> tuple[Condition, ...]:
+    """Which conditions of the challenge does this experiment meet?"""
+    with _GATE:
+        return check(key, e)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def cached_answer(key: str, seed: int) -> Answered:
+    """What the core says to this question of the quiz."""
+    with _GATE:
+        return answer(key, seed)
 
 
 @st.cache_data(max_entries=24, show_spinner=False)

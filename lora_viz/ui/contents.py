@@ -1,6 +1,6 @@
 """Which pages are there, in which section and order?"""
 
-__all__ = ["LINKS", "PAGES"]
+__all__ = ["LINKS", "PAGES", "link_to"]
 
 # Section -> page -> what the menu calls it. The first page of all is the one that opens.
 PAGES: dict[str, dict[str, str]] = {
@@ -8,6 +8,8 @@ PAGES: dict[str, dict[str, str]] = {
         "machine": "The machine",
         "follow": "Follow one vector",
         "mistake": "Find the mistake",
+        "quiz": "Quiz",
+        "challenges": "Challenges",
         "present": "Present",
     },
     "Lessons": {
@@ -76,9 +78,9 @@ PAGES: dict[str, dict[str, str]] = {
         "config_card": "Key parameters",
         "transformer": "Transformer",
         "literature": "Literature",
+        "glossary": "Glossary",
     },
 }
-
 _HOME = next(iter(PAGES["Start"]))
 # Page -> the link to it, as HTML, under the menu's name. The page that opens has no address of its own.
 LINKS: dict[str, str] = {
@@ -86,3 +88,10 @@ LINKS: dict[str, str] = {
     for pages in PAGES.values()
     for name, title in pages.items()
 }
+
+
+def link_to(place: str) -> str:
+    """The link to a page, maybe with settings as in "rank?noise=0", as markdown under the menu's name."""
+    name, mark, query = place.partition("?")
+    title = next(pages[name] for pages in PAGES.values() if name in pages)
+    return f"[{title}]({'./' if name == _HOME else name}{mark}{query})"

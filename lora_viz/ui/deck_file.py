@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from lora_viz.scenes import Deck, DeckError
 from lora_viz.standalone import Leaf, standalone_html
-from lora_viz.ui.presenting import DECKS, page_file, read_file
+from lora_viz.ui.presenting import DECKS, link_of, page_file, read_file
 
 __all__ = ["deck_html", "leaf_of"]
 
@@ -23,8 +23,8 @@ def leaf_of(deck: Deck, index: int) -> Leaf:
     page = AppTest.from_file(str(page_file(scene.page)), default_timeout=120)
     page.session_state["own_deck"] = deck
     page.query_params["deck"], page.query_params["scene"] = "own", str(index + 1)
-    if scene.at is not None:
-        page.query_params["at"] = f"{scene.at:g}"
+    for key, value in link_of(scene).items():
+        page.query_params[key] = value
     page.run()
     said = [element.value for element in (*page.exception, *page.warning, *page.error)]
     if said:

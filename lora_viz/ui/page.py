@@ -15,8 +15,9 @@ from lora_viz.run import Run
 from lora_viz.style import letters_css
 from lora_viz.ui.asking import BESIDE, Asked, ask
 from lora_viz.ui.controls import Control
+from lora_viz.ui.explaining import explained, level, start_explaining
 from lora_viz.ui.player import play
-from lora_viz.ui.presenting import Presented, presented, toolbar
+from lora_viz.ui.presenting import Presented, offer_tour, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
 from lora_viz.ui.still import csv_button, json_button, modebar, shown_theme
 from lora_viz.ui.take_home import offer_run
@@ -77,14 +78,18 @@ def open_lesson(
     more: tuple[Control, ...],
     trains: bool = True,
     many: bool = False,
+    tour: bool = False,
 ) -> tuple[Asked, DeltaGenerator]:
-    """Draw title, claim and controls; answer with what was asked for and the place for the picture."""
-    now = _open(title, claim)
+    """Draw title, claim and controls; answer with what was asked for and the place for the picture.
+
+    The home page offers the ``tour``, except in a lesson link.
+    """
+    now = _open(title, claim, tour=tour and "controls" not in st.query_params)
     said = st.container()
     bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
     left, right = st.columns([1, 4.4], gap="medium") if not bare else (st.container(), st.container())
     with left:
-        lesson, scene = (title, None) if now is None else (str(now.place), now.scene)
+        lesson, scene = (title, None) if now is None else (f"{now.name} {now.place}", now.scene)
         asked = ask(lesson, default, first, more, scene, trains=trains, many=many)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
@@ -92,8 +97,9 @@ def open_lesson(
     return asked, right
 
 
-def _open(title: str, claim: str) -> Presented | None:
+def _open(title: str, claim: str, *, tour: bool = False) -> Presented | None:
     st.html(_STYLE)
+    start_explaining()
     if st.context.is_embedded:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
@@ -101,8 +107,13 @@ def _open(title: str, claim: str) -> Presented | None:
     # What a page without the lessons' controls is set to stands in its address.
     st.session_state["link"] = {k: v for k, v in st.query_params.items() if k not in BESIDE}
     if now is None:
-        st.title(title, anchor=False)
-        st.markdown(claim)
+        offered = tour and not st.context.is_embedded
+        head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)
+        head.title(title, anchor=False)
+        if beside is not None:
+            with beside:
+                offer_tour()
+        st.markdown(explained(claim))
         return None
     st.html(_PRESENTED)
     if st.session_state.get("contrast"):
@@ -134,7 +145,7 @@ def show_film(
             present=now.for_player() if now else None,
         )
         if now is None or now.scene.question is None:  # who is asked must not read the answer
-            st.markdown(f"**What you saw.** {takeaway}")
+            st.markdown(f"**What you saw.** {takeaway if now else explained(takeaway)}")
 
 
 def close_lesson(
@@ -149,8 +160,13 @@ def close_lesson(
     """The maths with the run's numbers; on demand still figure, data, the run's adapters. On a projector none of it."""
     if st.session_state.get("presented") is not None:
         return
-    st.header("The maths, with these numbers", anchor=False)
-    st.markdown(maths)
+    heading = "The maths, with these numbers"
+    if level() == "newcomer":
+        with st.expander(heading):
+            st.markdown(explained(maths))
+    else:
+        st.header(heading, anchor=False)
+        st.markdown(explained(maths))
     still = st.expander("Still figure and data, for slides", key=f"still_{name}", on_change="rerun")
     if still.open:
         with still:

@@ -17,6 +17,8 @@ __all__ = [
     "DECKS",
     "Presented",
     "begin",
+    "link_of",
+    "offer_tour",
     "own_deck",
     "page_file",
     "presented",
@@ -109,18 +111,27 @@ def presented() -> Presented | None:
     return Presented(name, decks[name], int(text) - 1)
 
 
+def link_of(scene: Scene) -> dict[str, str]:
+    """What must stand in the link? A lesson is set by its deck; only a page without its controls reads the link."""
+    query = {key: value for key, value in scene.settings if key not in CONTROLS and key != "seed"}
+    return query if scene.at is None else query | {"at": f"{scene.at:g}"}
+
+
 def begin(name: str, index: int = 0) -> None:
     """Open a scene of a deck: leaves the running page."""
     deck = st.session_state["own_deck"] if name == _OWN else shipped_decks()[name]
     if index == 0 or "deck_began" not in st.session_state:
         st.session_state["deck_began"] = time.time()
     scene = deck.scenes[index]
-    # A lesson is set by its deck; only a page without the lessons' controls reads its settings from the link.
-    query = {key: value for key, value in scene.settings if key not in CONTROLS and key != "seed"}
-    query |= {"deck": name, "scene": str(index + 1)}
-    if scene.at is not None:
-        query["at"] = f"{scene.at:g}"
+    query = link_of(scene) | {"deck": name, "scene": str(index + 1)}
     st.switch_page(_PAGES[scene.page], query_params=query)
+
+
+def offer_tour() -> None:
+    """A way into the tour, for whoever is alone. It stands in the link, so it can be left, kept and taken up again."""
+    about = shipped_decks()["tour"].about
+    if st.button("Start the tour", key="start_tour", icon=":material/signpost:", width="stretch", help=about):
+        begin("tour")
 
 
 def toolbar(now: Presented) -> None:

@@ -1,0 +1,64 @@
+"""For whom is a page explained? The visitor's level, and the terms of a text, explained on hover and focus."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from lora_viz.glossary import LEVELS, Term, mark
+from lora_viz.ui.choices import heed
+
+__all__ = ["ask_level", "explained", "level", "start_explaining"]
+
+USUAL = "practitioner"
+_HELP = (
+    "How many words are explained and what stands open: the newcomer's maths is folded away, the expert's further "
+    "controls are not. The numbers stay the same."
+)
+# A box at the top of the window, over the menu, is never cut off by what the word stands in and hides no number.
+_STYLE = """
+a[href^="glossary#"] { color: inherit !important; text-decoration: underline dotted !important;
+  text-underline-offset: 0.2em; cursor: help; }
+a[href^="glossary#"]:is(:hover, :focus)::after { position: fixed; z-index: 1000000; left: 50%; top: 0.5rem;
+  transform: translateX(-50%); width: max-content; max-width: min(46rem, 92vw); padding: 0.6rem 0.9rem;
+  border-radius: 0.4rem; background: #14181f; color: #f2f4f8; font-size: 1rem; font-weight: 400; line-height: 1.4;
+  box-shadow: 0 2px 12px #0006; pointer-events: none; }
+"""
+
+
+def level() -> str:
+    """The level that the link or the visitor has chosen; it goes with the visitor from page to page."""
+    given = st.session_state.get("level") or st.query_params.get("level") or st.session_state.get("explained_for")
+    return given if given in LEVELS else USUAL
+
+
+def ask_level() -> str:
+    """The choice itself, which the link holds."""
+    heed("level", LEVELS, USUAL)
+    if "level" not in st.session_state and "level" not in st.query_params:
+        st.session_state["level"] = st.session_state.get("explained_for", USUAL)
+    chosen = st.pills("Explain for", LEVELS, default=USUAL, key="level", required=True, wrap=True, bind="query-params",
+                      help=_HELP)  # fmt: skip
+    st.session_state["explained_for"] = chosen
+    return str(chosen)
+
+
+def start_explaining() -> None:
+    """A new page: nothing is explained yet."""
+    st.session_state["explained"] = set()
+
+
+def explained(text: str) -> str:
+    """The markdown text with those terms marked that this page has not marked before."""
+    seen: set[str] = st.session_state.setdefault("explained", set())
+    marked, terms = mark(text, level(), seen)
+    if terms:
+        st.html(f"<style>{_STYLE if not seen else ''}{''.join(map(_rule, terms))}</style>")
+        seen.update(term.key for term in terms)
+    return marked
+
+
+def _rule(term: Term) -> str:
+    says = json.dumps(f"{term.name}: {term.says}", ensure_ascii=False)
+    return f'a[href="glossary#{term.key}"]:is(:hover, :focus)::after {{ content: {says}; }}\n'

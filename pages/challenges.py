@@ -1,0 +1,50 @@
+"""Start: can you make it happen?"""
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from lora_viz.challenges import CHALLENGES
+from lora_viz.ui.cache import cached_conditions
+from lora_viz.ui.choices import choose
+from lora_viz.ui.contents import link_to
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.page import open_worked
+
+KEYS = tuple(CHALLENGES)
+
+left, right = open_worked(
+    "Challenges: can you make it happen?",
+    "Eight goals. Each change of a control trains the small experiment anew, and every condition is checked against "
+    "what was measured.",
+)
+with left:
+    place = int(choose("Challenge", tuple(range(1, len(KEYS) + 1)), 1, key="challenge"))
+    key = KEYS[place - 1]
+    challenge = CHALLENGES[key]
+    values: dict[str, Any] = {}
+    for name, options in challenge.controls.items():
+        control = CONTROLS.get(name)
+        label, told = (control.label, control.help) if control else (name.capitalize(), None)
+        values[name] = choose(label, options, getattr(challenge.default, name), key=f"{name}_{place}", help=told)
+with right:
+    st.header(f"{place}. {challenge.goal}", anchor=False)
+    conditions = cached_conditions(key, replace(challenge.default, **values))
+    for condition in conditions:
+        sign = ":material/check_circle:" if condition.holds else ":material/radio_button_unchecked:"
+        st.markdown(f"{sign} {condition.text}: **{condition.measured}**")
+    passed = all(condition.holds for condition in conditions)
+    done: set[str] = st.session_state.setdefault("passed", set())
+    done.update({key} if passed else ())
+    if passed:
+        st.success(f"Passed. {challenge.hint}", icon=":material/check:")
+    else:
+        st.info("Not yet.", icon=":material/hourglass_empty:")
+        with st.expander("Hint"):
+            st.markdown(f"{challenge.hint} {link_to(challenge.page)}")
+    met = sum(condition.holds for condition in conditions)
+    st.markdown(
+        f"**What you saw.** {met} of {len(conditions)} conditions hold, measured on this run. "
+        f"{len(done)} of {len(KEYS)} challenges passed in this visit."
+    )

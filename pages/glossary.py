@@ -1,0 +1,36 @@
+"""Reference: what does each word mean, and where is it seen?"""
+
+import streamlit as st
+
+from lora_viz.glossary import LEVELS, TERMS
+from lora_viz.ui.contents import link_to
+from lora_viz.ui.explaining import ask_level
+from lora_viz.ui.page import open_worked
+
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] h2 { font-size: 1.15rem; padding: 0 0 0.6rem; }
+</style>"""
+
+left, right = open_worked(
+    "Glossary: what does a word mean?",
+    "Each word in a sentence, and the page where it is measured. On every page the words of your level are underlined: "
+    "hover or focus explains them. The level changes words, never numbers.",
+)
+with left:
+    level = ask_level()
+    sought = st.text_input("Find", key="find", bind="query-params", max_chars=40).strip().lower()
+wanted = LEVELS[LEVELS.index(level) :]
+shown = [term for term in TERMS if sought in f"{term.name} {term.says} {' '.join(term.forms)}".lower()]
+with right:
+    st.html(STYLE)
+    if not shown:
+        st.warning(f"“{sought}” is not in the glossary: it has {len(TERMS)} words.", icon=":material/warning:")
+    columns = st.columns(2, gap="large")
+    for place, column in enumerate(columns):
+        half = (len(shown) + 1) // 2
+        with column:
+            for term in shown[place * half : (place + 1) * half]:
+                st.header(term.name, anchor=term.key)
+                st.markdown(f"{term.says} {link_to(term.page)}")
+    marked = sum(term.level in wanted for term in TERMS)
+    st.markdown(f"**What you saw.** {len(TERMS)} words, {marked} of them underlined on the pages.")

@@ -1,0 +1,47 @@
+"""Start: what do you believe, and what is measured?"""
+
+import streamlit as st
+
+from lora_viz.quiz import QUESTIONS
+from lora_viz.ui.cache import cached_answer
+from lora_viz.ui.choices import choose
+from lora_viz.ui.contents import link_to
+from lora_viz.ui.page import open_worked
+
+KEYS = tuple(QUESTIONS)
+
+
+def forth() -> None:
+    """To the next question, after the last one to the first."""
+    st.session_state["question"] = st.session_state["question"] % len(KEYS) + 1
+
+
+left, right = open_worked(
+    "Quiz: what would you have said?",
+    "No answer is written down: each is computed when it is asked, on small layers and real numbers. Choose, and see "
+    "what was measured, why, and where to look.",
+)
+with left:
+    place = int(choose("Question", tuple(range(1, len(KEYS) + 1)), 1, key="question"))
+    score = st.empty()
+key = KEYS[place - 1]
+question = QUESTIONS[key]
+given = st.session_state.setdefault("answers", {})
+with right:
+    asked = cached_answer(key, 0)
+    st.header(question.text, anchor=False)
+    choice = st.radio("Your answer", asked.choices, index=None, key=f"choice_{key}", horizontal=True)
+    if choice is not None:
+        good = choice == asked.choices[asked.right]
+        given.setdefault(key, good)  # the first answer counts
+        said = f"{asked.told} {question.why} See it: {link_to(question.page)}."
+        if good:
+            st.success(f"Yes, {choice}. {said}", icon=":material/check:")
+        else:
+            st.info(f"You said {choice}; measured was {asked.choices[asked.right]}. {said}", icon=":material/search:")
+    st.button("Next question", key="next_question", on_click=forth, type="primary" if choice else "secondary")
+    right_ones = sum(given.values())
+    seen = f"{right_ones} of {len(given)} answered as measured, at once." if given else "Nothing yet: choose an answer."
+    st.markdown(f"**What you saw.** {seen} {len(QUESTIONS)} questions, none of them with a stored answer.")
+if given:
+    score.caption(f"{right_ones} of {len(given)} answered questions right at once")

@@ -1,0 +1,95 @@
+"""Challenges: none is passed as it stands, each can be, and the checks agree with another count."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lora_viz.challenges import CHALLENGES, check
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.training import train
+from lora_viz.ui.contents import PAGES
+from lora_viz.ui.presenting import page_file
+
+SOLUTIONS: dict[str, dict[str, object]] = {
+    "few": {"rank": 3, "optimizer": "adam", "lr": 0.02},
+    "bf16": {"optimizer": "sgd", "lr": 0.001, "alpha": 1.0, "steps": 50},
+    "still": {"init": "both_zero"},
+    "still_learning": {"frozen": "A", "rank": 24},
+    "diverge": {"lr": 0.05, "alpha": 32.0, "scaling_rule": "constant"},
+    "rank_one": {"samples": 1},
+    "clean": {"rank": 2},
+    "high_rank": {"scaling_rule": "rslora", "alpha": 16.0},
+}
+
+
+def solved(key: str) -> Experiment:
+    return replace(CHALLENGES[key].default, **SOLUTIONS[key])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", CHALLENGES)
+def test_none_is_passed_as_it_stands_and_each_can_be(key: str) -> None:
+    challenge = CHALLENGES[key]
+    assert not all(condition.holds for condition in check(key, challenge.default))
+    assert all(condition.holds for condition in check(key, solved(key)))
+    for name, value in SOLUTIONS[key].items():
+        assert value in challenge.controls[name], "a solution that nobody can set is none"
+    for name, options in challenge.controls.items():
+        assert getattr(challenge.default, name) in options
+    assert len(challenge.controls) <= 5
+    assert challenge.page in {page for section in PAGES.values() for page in section}
+
+
+@pytest.mark.parametrize("key", CHALLENGES)
+def test_every_setting_can_be_trained(key: str) -> None:
+    challenge = CHALLENGES[key]
+    for name, options in challenge.controls.items():
+        for value in (options[0], options[-1]):
+            for condition in check(key, replace(challenge.default, **{name: value})):
+                assert condition.measured
+                assert "nan" not in condition.measured
+
+
+def test_half_a_solution_is_none() -> None:
+    still = replace(CHALLENGES["still"].default, frozen="A")
+    assert [condition.holds for condition in check("still", still)] == [True, False], "kept still is no stillness"
+    dead = replace(CHALLENGES["still_learning"].default, init="both_zero")
+    assert [condition.holds for condition in check("still_learning", dead)] == [True, False], (
+        "still, but nothing learnt"
+    )
+    hot = replace(CHALLENGES["diverge"].default, lr=0.1, alpha=32.0, scaling_rule="constant")
+    assert [condition.holds for condition in check("diverge", hot)] == [True, False]
+
+
+def test_the_count_and_the_stillness_by_another_route() -> None:
+    e = solved("few")
+    run = train(Sweep((e,)))
+    assert check("few", e)[1].measured == str(run.A[0][0].size + run.B[0][0].size)
+    run = train(Sweep((solved("still"),)))
+    assert len({step.tobytes() for step in run.A[0]}) == 1
+    run = train(Sweep((solved("rank_one"),)))
+    last = run.delta_weight()[-1]
+    assert np.linalg.matrix_rank(last, rtol=1e-6) == 1
+
+
+def test_the_page_checks_what_is_set() -> None:
+    at = AppTest.from_file(str(page_file("challenges")), default_timeout=60)
+    at.query_params["challenge"] = "3"
+    at.run()
+    assert not at.exception and not at.success
+    assert at.info[0].value == "Not yet."
+    at.button_group(key="init_3").set_value("both_zero").run()
+    assert not at.exception
+    assert at.success[0].value.startswith("Passed.")
+    assert "1 of 8 challenges passed" in at.markdown[-1].value
+
+
+@pytest.mark.parametrize("query", [{"challenge": "9"}, {"challenge": "<b>"}, {"challenge": "1", "rank_1": "77"}])
+def test_a_bad_link_is_named(query: dict[str, str]) -> None:
+    at = AppTest.from_file(str(page_file("challenges")), default_timeout=60)
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    assert len(at.warning) == 1 and "is not possible here" in at.warning[0].value

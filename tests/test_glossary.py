@@ -1,0 +1,102 @@
+"""The glossary: every word is there, is found in running text only, and never changes a number."""
+
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lora_viz.glossary import LEVELS, TERMS, mark
+from lora_viz.ui.contents import PAGES
+from lora_viz.ui.presenting import page_file
+
+LINK = re.compile(r"\[([^]]*)\]\(glossary#([a-z0-9-]*)\)")
+DEMANDED = (
+    *("rank", "column space", "null space", "singular value", "Frobenius norm", "Eckart–Young", "outer product"),
+    *("frozen", "adapter", "down-projection", "up-projection", "scale s", "effective rank", "upstream gradient"),
+    *("merge", "quantisation", "isotropic", "gauge", "stable rank"),
+)
+
+
+def test_every_word_is_there_once_and_is_shown_somewhere() -> None:
+    names = [term.name for term in TERMS]
+    assert set(DEMANDED) <= set(names)
+    assert len({term.key for term in TERMS}) == len(TERMS)
+    forms = [form.lower() for term in TERMS for form in (term.name, *term.forms) if form not in ("A", "B")]
+    assert len(set(forms)) == len(forms), "a form means one thing"
+    pages = {page for section in PAGES.values() for page in section}
+    for term in TERMS:
+        assert term.page in pages
+        assert term.level in LEVELS
+        assert term.says.endswith(".") and len(term.says) < 140, term.name
+        assert '"' not in term.says and "<" not in term.says
+
+
+def test_the_first_use_in_running_text_is_marked() -> None:
+    text = "An effective rank and a rank, two ranks.\n\n$\\mathrm{rank}(M)$ `rank` [rank](matrix)\n# rank\n| rank | 1 |"
+    marked, terms = mark(text, "newcomer")
+    assert [term.name for term in terms] == ["effective rank", "rank"]
+    assert LINK.findall(marked) == [("effective rank", "effective-rank"), ("rank", "rank")]
+    assert LINK.sub(r"\1", marked) == text
+    again, none = mark(text, "newcomer", {"rank", "effective-rank"})
+    assert (again, none) == (text, ())
+
+
+@pytest.mark.parametrize(
+    "text", ["low-rank", "LoRAX", "ranking", "B and A, W, ΔW", "$$\nrank\n$$", "![rank](rank.png)"]
+)
+def test_what_is_no_term_is_left_alone(text: str) -> None:
+    assert mark(text, "newcomer") == (text, ())
+
+
+def test_who_knows_more_is_told_less() -> None:
+    text = " ".join(term.name for term in TERMS)
+    counts = [len(mark(text, level)[1]) for level in LEVELS]
+    assert counts == sorted(counts, reverse=True)
+    assert min(counts) > 0
+
+
+def opened(name: str, **query: str) -> AppTest:
+    at = AppTest.from_file(str(page_file(name)), default_timeout=60)
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+@pytest.mark.parametrize("name", ["machine", "rank", "gradient_flow", "merge", "storage", "overlap"])
+def test_a_level_changes_words_and_panels_never_numbers(name: str) -> None:
+    pages = {level: opened(name, level=level) for level in LEVELS}
+    films = {level: page.get("bidi_component")[0].proto.bytes for level, page in pages.items()}
+    assert len(set(films.values())) == 1
+    texts = {level: [element.value for element in page.markdown] for level, page in pages.items()}
+    plain = {level: [LINK.sub(r"\1", text) for text in said] for level, said in texts.items()}
+    assert len({tuple(sorted(said)) for said in plain.values()}) == 1, "the same sentences"
+    counts = [len(LINK.findall(" ".join(texts[level]))) for level in LEVELS]
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
+    more = {level: page.expander[0].proto.expanded for level, page in pages.items()}
+    assert more == {"newcomer": False, "practitioner": False, "expert": True}
+    folded = {level: any("maths" in e.label for e in page.expander) for level, page in pages.items()}
+    assert folded == {"newcomer": True, "practitioner": False, "expert": False}
+
+
+def test_a_level_that_is_none_is_named() -> None:
+    at = opened("rank", level="wizard")
+    assert [warning.value for warning in at.warning] == [
+        "level=wizard is not possible here: allowed is one of newcomer, practitioner, expert. Shown is practitioner."
+    ]
+
+
+def test_a_scene_marks_nothing() -> None:
+    at = opened("rank", deck="five_minutes", scene="3", level="newcomer")
+    assert not LINK.search(" ".join(element.value for element in at.markdown))
+
+
+def test_the_page_lists_all_and_finds() -> None:
+    at = opened("glossary")
+    assert [header.value for header in at.header] == [term.name for term in TERMS]
+    at.text_input(key="find").set_value("ECKART").run()
+    assert {header.value for header in at.header} == {"Eckart–Young"}
+    at.text_input(key="find").set_value("<b>zz").run()
+    assert not at.exception
+    assert at.warning[0].value.startswith("“<b>zz” is not in the glossary")

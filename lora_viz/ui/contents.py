@@ -8,9 +8,9 @@ PAGES: dict[str, dict[str, str]] = {
         "machine": "The machine",
         "follow": "Follow one vector",
         "mistake": "Find the mistake",
+        "present": "Present",
         "quiz": "Quiz",
         "challenges": "Challenges",
-        "present": "Present",
     },
     "Lessons": {
         "bottleneck": "Bottleneck",
@@ -81,6 +81,7 @@ PAGES: dict[str, dict[str, str]] = {
         "glossary": "Glossary",
     },
 }
+
 _HOME = next(iter(PAGES["Start"]))
 # Page -> the link to it, as HTML, under the menu's name. The page that opens has no address of its own.
 LINKS: dict[str, str] = {

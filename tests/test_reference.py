@@ -257,6 +257,6 @@ def test_the_cost_of_a_rank_can_be_shared(browser: Browser, address: str) -> Non
 
 def test_a_card_leads_to_its_page(browser: Browser, address: str) -> None:
     page, _ = visit(browser, address, "config_card")
-    page.locator(".cards").get_by_role("link", name="rank", exact=True).click()
+    page.locator(".cards").get_by_role("link", name="Rank", exact=True).first.click()
     expect(page.get_by_role("heading", name="Rank: how much error is left?")).to_be_visible(timeout=20_000)
     page.close()

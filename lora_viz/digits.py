@@ -70,7 +70,9 @@ class DigitsRun:
     hidden layers in the first member at every recorded step, ``last_sigma`` those of all members at the last.
     ``trainable`` counts parameters, ``base_weight`` is the first hidden layer's of the first member. ``shown`` are
     some changed test images of the first member with their ``truth``, as seen ``before`` and by every method
-    (``predicted``). A method whose outputs are no numbers has accuracy NaN.
+    (``predicted``). A method whose outputs are no numbers has accuracy NaN. ``network`` are weights and biases of
+    the first member before it was adapted, layer by layer, ``factors`` its A and B of both hidden layers at the end, a
+    rank a tuple (A₁, B₁, A₂, B₂), in the order of RANKS.
     """
 
     experiment: DigitsExperiment
@@ -88,6 +90,8 @@ class DigitsRun:
     truth: Int[np.ndarray, "K"]
     before: Int[np.ndarray, "K"]
     predicted: Int[np.ndarray, "T M K"]
+    network: tuple[Float[np.ndarray, "..."], ...]
+    factors: tuple[tuple[Float[np.ndarray, "..."], ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

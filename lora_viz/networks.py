@@ -196,6 +196,16 @@ def adapt_digits(e: DigitsExperiment) -> Iterator[Progress | DigitsRun]:
         truth=data.y_test[0, shown].numpy(),
         before=Dense(_member(base, 0)).logits(first).argmax(-1)[0].numpy(),
         predicted=np.stack(record.predicted),
+        network=tuple(part[0].numpy().copy() for part in base),
+        factors=tuple(
+            (
+                lora.A1[0, m, :r].numpy().copy(),
+                lora.B1[0, m, :, :r].numpy().copy(),
+                lora.A2[0, m, :r].numpy().copy(),
+                lora.B2[0, m, :, :r].numpy().copy(),
+            )
+            for m, r in enumerate(RANKS)
+        ),
     )
 
 

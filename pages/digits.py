@@ -1,11 +1,14 @@
 """Real digits: which rank does an adapted network need?"""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
-from lora_viz.digits import DigitsExperiment
+from lora_viz.digits import RANKS, DigitsExperiment
 from lora_viz.evidence import minilm_evidence
 from lora_viz.experiment import Experiment
+from lora_viz.network_files import network_home
 from lora_viz.networks import adapt_digits
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS
@@ -28,6 +31,13 @@ if run is None:
     st.stop()
 record = digits_adapt(run)
 show_film(picture, film(record), takeaway(record))
+
+with st.expander("Take it home"):
+    rank = st.pills("Adapter of rank", RANKS, default=8, required=True, key="home_rank")
+    st.download_button(
+        "The first network and its adapter for PEFT", partial(network_home, run, int(rank)), f"digits_r{rank}.zip",
+        "application/zip", on_click="ignore", key="home_digits",
+    )  # fmt: skip
 
 far = minilm_evidence()
 

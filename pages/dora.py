@@ -19,7 +19,8 @@ asked, picture = open_lesson(
     more=(*(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "noise", "condition")),),
 )
 e = asked.experiment
-record = row_parts(cached_train(row_sweep(e), asked.device, 61))
+run = cached_train(row_sweep(e), asked.device, 61)
+record = row_parts(run)
 show_film(picture, film(record), takeaway(record))
 
 A, B, v = tint("A", "A"), tint("B", "B"), VARIANTS["dora"]
@@ -43,4 +44,5 @@ column-wise, of a weight written the other way round: one for each output.""",
     table(record),
     name="dora",
     alt=takeaway(record),
+    run=run,
 )

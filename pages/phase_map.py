@@ -74,4 +74,5 @@ All {record.left[0].size} adapters share seed, target, data and start; the chose
     table(record),
     name="phase_map",
     alt=takeaway(record),
+    run=cached_train(Sweep((cell(e, kind, record.x, record.y, record.chosen),)), "cpu", MAP_RECORDS),
 )

@@ -63,6 +63,7 @@ FLOORS = {
     "lora_viz.challenges": 3,
     "lora_viz.views": 4,
     "lora_viz.export": 5,
+    "lora_viz.network_files": 5,
     "lora_viz.player": 4,
     "lora_viz.scenes": 5,
     "lora_viz.standalone": 5,

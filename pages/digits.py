@@ -32,12 +32,14 @@ if run is None:
 record = digits_adapt(run)
 show_film(picture, film(record), takeaway(record))
 
-with st.expander("Take it home"):
-    rank = st.pills("Adapter of rank", RANKS, default=8, required=True, key="home_rank")
-    st.download_button(
-        "The first network and its adapter for PEFT", partial(network_home, run, int(rank)), f"digits_r{rank}.zip",
-        "application/zip", on_click="ignore", key="home_digits",
-    )  # fmt: skip
+home = st.expander("Take it home", key="home_digits", on_change="rerun")
+if home.open:
+    with home:
+        rank = int(st.selectbox("Adapter of rank", RANKS, index=3, key="home_rank"))
+        st.download_button(
+            "The first network and its adapter for PEFT", partial(network_home, run, rank), f"digits_r{rank}.zip",
+            "application/zip", on_click="ignore", key="home_zip",
+        )  # fmt: skip
 
 far = minilm_evidence()
 

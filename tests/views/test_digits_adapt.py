@@ -39,6 +39,8 @@ def made(change: str = "rotated", last: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8,
         truth=np.arange(1, 7),
         before=np.array([1, 0, 0, 0, 0, 0]),
         predicted=np.tile(np.array([1, 2, 3, 4, 5, 0]), (T, M, 1)),
+        network=(),
+        factors=(),
     )
 
 

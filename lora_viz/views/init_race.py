@@ -183,7 +183,8 @@ def takeaway(record: InitRace) -> str:
         said = f"{rival[0].upper()}{rival[1:]} changed the loss before the first step, from "
         said += f"{number(record.base_loss)} to {number(jump)}. "
     else:
-        said = f"{rival[0].upper()}{rival[1:]} left the loss as it was, {number(record.base_loss)}. "
+        within = "to half a percent" if record.size[0, at] > 1e-12 else "to rounding"
+        said = f"{rival[0].upper()}{rival[1:]} left the loss as it was, {number(record.base_loss)}, {within}. "
     turn, last = _turn(record), record.behind[-1]
     leads = record.lead[1][np.nan_to_num(record.lead[1]) != 0]
     first = "behind" if len(leads) and leads[0] > 0 else "ahead of"

@@ -168,7 +168,7 @@ def film(record: Storage) -> Film:
 
 
 def _count(value: int) -> str:
-    return f"{value:,}".replace(",", "\u202f")
+    return f"{value:,}"
 
 
 def _percent(value: float) -> str:

@@ -26,7 +26,7 @@ run: $(VENV)/app.done ## the app, in your browser
 
 test: $(VENV)/tests.done ## all tests, those in a real Chromium included
 	bash tests/chromium.sh
-	$(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
 	$(BIN)/pytest tests_gpu

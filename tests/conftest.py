@@ -1,9 +1,13 @@
-"""What every test may use: a small non-square experiment, whose prime sizes let no transpose hide."""
+"""What every test may use: a small experiment whose prime sizes let no transpose hide, an app, a browser."""
+
+from collections.abc import Iterator
 
 import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas would take pages/bottleneck.py for a package
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from lora_viz.experiment import Experiment
+from tests.browser import FLAGS, chromium, served
 
 SMALL = Experiment(
     d_in=7, d_out=5, target_rank=2, rank=3, alpha=6.0, samples=29, noise=0.1, condition=5.0, steps=100, lr=0.02, seed=3
@@ -13,3 +17,17 @@ SMALL = Experiment(
 @pytest.fixture
 def small() -> Experiment:
     return SMALL
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    with served() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as p:
+        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield found
+        found.close()

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lora_viz.style import IDENTITY
-from tests.browser import FLAGS, ROOT, chromium, served
+from tests.browser import ROOT
 from tests.test_style import contrast
 
 NAMES = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")))
@@ -41,20 +41,6 @@ TOO_SMALL = """() => {
     look(document.body);
     return small;
 }"""
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as p:
-        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield found
-        found.close()
 
 
 Opened = Callable[..., Page]

@@ -12,14 +12,14 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from lora_viz.film import Film, HeatMap
 from lora_viz.scenes import Question
 from lora_viz.style import number
 from lora_viz.ui.deck_file import deck_html
 from lora_viz.ui.presenting import DECKS, read_file
-from tests.browser import FLAGS, ROOT, chromium, served
+from tests.browser import ROOT, served
 
 WORKED = ("follow", "mistake", "present", "quiz", "challenges")  # numbers or a list, no player
 STILL = ("budget", "config_card", "cost", "glossary", "literature", "transformer")  # no run: test_reference.py
@@ -31,20 +31,6 @@ Open = Callable[..., Page]
 # The last frame of lessons over a handful of settings.
 FEW = {"asymmetry": 5, "conditioning": 4, "extract": 2, "large_batch": 3, "overfit": 5, "race": 7, "width": 3}
 _number = re.compile(r"^\d+$")
-
-
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    with served() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as p:
-        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield found
-        found.close()
 
 
 @pytest.fixture
@@ -174,7 +160,7 @@ def test_playing_and_scrubbing_send_nothing(browser: Browser, address: str) -> N
     player(page).get_by_role("button", name="Play").click()
     page.wait_for_timeout(2000)
     assert frame(page) > 1
-    scrub = player(page).get_by_label("Playhead")
+    scrub = player(page).get_by_label("Playhead", exact=True)
     for at in range(last_frame(page)):
         scrub.evaluate("(e, at) => { e.value = at; e.dispatchEvent(new Event('input')); }", at)
         assert frame(page) == at
@@ -676,7 +662,7 @@ def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
     assert link in file.inner_text("body"), "the file says where it came from"
     file.close()
 
-    dialog.get_by_role("button", name="lr", exact=True).click()
+    dialog.get_by_role("button", name="Learning rate η", exact=True).click()
     expect(dialog.locator("code").first).to_contain_text("controls=")
     short = dialog.locator("code").first.inner_text()
     assert "lr" not in short.partition("controls=")[2].split("&")[0].split("%2C")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from lora_viz.film import (
     Bars,
@@ -37,7 +37,6 @@ from lora_viz.film import (
 from lora_viz.player import COLOURS
 from lora_viz.standalone import Leaf, standalone_html
 from lora_viz.style import number
-from tests.browser import FLAGS, chromium
 
 T, m, n, r = 4, 3, 5, 2
 draw = np.random.default_rng(17).normal
@@ -150,14 +149,6 @@ FILM = Film(
         ),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as p:
-        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.models import MODELS
-from tests.browser import FLAGS, chromium, served
 from tests.test_pages import STILL, opened, words
 
 CONFIG = {
@@ -153,20 +151,6 @@ def test_the_literature_shows_its_topic(topic: str) -> None:
     assert ("Folklore, not measured" in shown) == (topic != "quantised")
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as p:
-        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield found
-        found.close()
-
-
 def visit(browser: Browser, address: str, path: str, **look: Any) -> tuple[Page, list[str]]:
     page = browser.new_page(viewport=look.pop("viewport", {"width": 1280, "height": 720}), **look)
     complaints: list[str] = []
@@ -183,6 +167,7 @@ SEEN = {
     "config_card": ".cards",
     "transformer": "img.block",
     "literature": ".papers",
+    "glossary": "h1",
 }
 
 
@@ -245,7 +230,9 @@ def test_the_ranks_are_gone_through_in_the_browser(browser: Browser, address: st
 
 def test_the_cost_of_a_rank_can_be_shared(browser: Browser, address: str) -> None:
     page, _ = visit(browser, address, "cost?layer=768×768")
+    expect(page.locator(".player")).to_have_attribute("data-frames", re.compile(r"\d"), timeout=20_000)
     page.keyboard.press("Home")
+    expect(page.locator(".player")).to_have_attribute("data-frame", "0")
     page.get_by_role("button", name="Share").click()
     link = page.get_by_role("dialog").locator("code").first.inner_text()
     page.close()

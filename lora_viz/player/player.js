@@ -243,9 +243,10 @@ function arrange(s) {
   s.root.style.setProperty("--font", `${font}px`);
   const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
   // Presented, the transport must stand on the screen whatever is asked above; else a page may be scrolled.
-  const extra = s.present ? s.find("question").offsetHeight + s.find("narration").offsetHeight - font : 0;
+  const told = s.find("narration").offsetHeight;
+  const extra = s.present ? s.find("question").offsetHeight + told - font : Math.max(0, told - font * 2);
   const room = window.innerHeight - Math.min(above, 260) - 112 - extra;
-  const total = Math.max(s.present ? 260 : rows > 1 ? 430 : 320, Math.min(room, width * 0.78));
+  const total = Math.max(s.present ? 260 : rows > 1 ? 390 : 320, Math.min(room, width * 0.78));
   const height = narrow ? Math.min(340, width * 0.9) : total / rows;
   // The transport takes one line where it can.
   s.root.dataset.tight = "false";

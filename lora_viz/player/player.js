@@ -244,7 +244,7 @@ function arrange(s) {
   const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
   // Presented, the transport must stand on the screen whatever is asked above; else a page may be scrolled.
   const told = s.find("narration").offsetHeight;
-  const extra = s.present ? s.find("question").offsetHeight + told - font : Math.max(0, told - font * 2);
+  const extra = s.present ? s.find("question").offsetHeight + told - font : Math.max(0, told - font * 1.6);
   const room = window.innerHeight - Math.min(above, 260) - 112 - extra;
   const total = Math.max(s.present ? 260 : rows > 1 ? 390 : 320, Math.min(room, width * 0.78));
   const height = narrow ? Math.min(340, width * 0.9) : total / rows;

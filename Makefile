@@ -26,7 +26,9 @@ run: $(VENV)/app.done ## the app, in your browser
 
 test: $(VENV)/tests.done ## all tests, those in a real Chromium included
 	bash tests/chromium.sh
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	@# Two cores serve, compute and draw at once: what a browser test waited for in vain is waited for once more.
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile \
+		--reruns 1 --only-rerun "Locator expected" --only-rerun "Timeout"
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
 	$(BIN)/pytest tests_gpu

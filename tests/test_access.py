@@ -101,7 +101,9 @@ def test_what_opens_has_no_serious_finding(visit: Opened, scheme: str) -> None:
     page = visit("merge", scheme)
     for text in ("More", "Still figure and data, for slides", "Take it home"):
         page.get_by_text(text, exact=True).first.click()
-    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=20_000)
+        page.evaluate("window.rested = 0")
+        page.wait_for_function(SETTLED, polling=100, timeout=60_000)  # a click into a running rerun may be lost
+    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=30_000)
     page.locator(".player").get_by_role("button", name="Numbers").click()
     page.wait_for_function(SETTLED, polling=100, timeout=60_000)
     assert not findings(page)

@@ -5,6 +5,7 @@ Everything is batched: the first axis of every tensor runs over adapters of one 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -22,7 +23,7 @@ State = dict[str, Tensor]
 Arrays = dict[str, np.ndarray]
 
 
-class Parametrisation:
+class Parametrisation(ABC):
     """How do parameters p and fixed tensors make ΔW, and what is the loss's gradient in p, given G = ∂L/∂W?
 
     ΔW is always the layer's weight minus the *original* one, whatever was done to the base. ``sides`` says, for each
@@ -34,21 +35,21 @@ class Parametrisation:
     moving: ClassVar[tuple[str, ...]] = ()
     told: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def start(self, e: Experiment, task: Task) -> tuple[Arrays, Arrays]:
         """Parameters and fixed tensors of one adapter at step 0, float64, without the batch axis."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delta(self, p: State, fixed: State, s: Tensor) -> Tensor:
         """ΔW (N, d_out, d_in); s is (N, 1, 1)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gradients(self, p: State, fixed: State, s: Tensor, G: Tensor) -> State:
         """∂L/∂p for every parameter, L the loss plus ``penalty``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def factors(self, p: State, fixed: State, s: Tensor) -> tuple[Tensor, Tensor]:
         """A (N, r, d_in) and B (N, d_out, r) of the low-rank part s·B A of ΔW."""
-        raise NotImplementedError
 
     def rest(self, p: State, fixed: State, s: Tensor) -> Tensor | None:
         """What ΔW has beyond s·B A: (N or 1, d_out, d_in), or None for nothing."""
@@ -58,10 +59,10 @@ class Parametrisation:
         """What is added to the loss for the parameters' own sake, (N,)."""
         return 0.0
 
-    def refresh(self, k: int, G: Tensor, p: State, fixed: State) -> None:
+    def refresh(self, k: int, G: Tensor, p: State, fixed: State) -> None:  # noqa: B027  # most need none
         """Before the gradients of step k are taken: change coordinates, in place, without changing ΔW."""
 
-    def after_step(
+    def after_step(  # noqa: B027  # most need none
         self, k: int, members: Sequence[Experiment], p: State, grads: State, fixed: State, memory: State
     ) -> None:
         """After update k: change parameters in place. ``memory`` is kept from step to step, empty at first."""

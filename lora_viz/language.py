@@ -70,7 +70,7 @@ def follow(source: Callable[[], str | None]) -> None:
 
 
 def say(text: str, /, **values: Any) -> str:
-    """The text in the visitor's language, with its values put in as ``str.format`` does; English where none is known."""
+    """The text in the visitor's language, its values put in as by ``str.format``; else in English."""
     code = language()
     if code == "en":
         return text.format(**values) if values else text

@@ -9,6 +9,7 @@ import torch
 
 from lora_viz.dense import train_dense
 from lora_viz.experiment import Experiment, ExperimentError
+from lora_viz.language import say
 from lora_viz.run import Allocation, recorded_steps
 from lora_viz.tasks import make_task
 from lora_viz.training import LONGEST_STEP, use_one_thread
@@ -30,7 +31,14 @@ def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: i
     """
     layers, most = len(TRUE_RANKS), len(TRUE_RANKS) * INITIAL
     if not layers <= budget <= most:
-        raise ExperimentError(f"budget={budget} is out of range: allowed is {layers} to {most}.")
+        raise ExperimentError(
+            say(
+                "budget={budget} is out of range: allowed is {layers} to {most}.",
+                budget=budget,
+                layers=layers,
+                most=most,
+            )
+        )
     e = replace(experiment, variant="adalora")
     use_one_thread()
     own = [

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.experiment import ExperimentError
+from lora_viz.language import say
 
 __all__ = ["RANKS", "SAMPLES", "BitsEvidence", "BitsExperiment", "BitsRun", "bits_evidence", "stored_bits"]
 
@@ -39,7 +40,15 @@ class BitsExperiment:
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
             if not low <= getattr(self, name) <= high:
-                raise ExperimentError(f"{name}={getattr(self, name)} is not possible: allowed is {low} to {high}.")
+                raise ExperimentError(
+                    say(
+                        "{name}={value} is not possible: allowed is {low} to {high}.",
+                        name=name,
+                        value=getattr(self, name),
+                        low=low,
+                        high=high,
+                    )
+                )
 
     @property
     def parameters(self) -> int:

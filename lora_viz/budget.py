@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from lora_viz.language import say, to_say
 from lora_viz.shapes import ModelShape
 
 __all__ = [
@@ -60,16 +61,23 @@ PRECISIONS = {
 }
 
 ASSUMPTIONS = (
-    "AdamW: two moments a trained number. bf16 mixed keeps weight and gradient in 2 bytes, a master copy in 4, moments "
-    "in 8; bf16 pure keeps everything in 2 bytes each; fp32 everything in 4.",
+    to_say(
+        "AdamW: two moments a trained number. bf16 mixed keeps weight and gradient in 2 bytes, a master copy in 4, "
+        "moments in 8; bf16 pure keeps everything in 2 bytes each; fp32 everything in 4."
+    ),
     f"QLoRA: the linear layers but the output head in NF4 with double quantisation, {NF4_BITS:.3f} bits a weight; the "
     "rest as in LoRA.",
-    "Activations: batch size 1, so tokens are the sequence's length; attention in one fused kernel that keeps no table "
-    "of scores; no dropout; each vector that the backward pass needs is kept once. A few numbers a token (means, "
-    "log-sum-exps) are left out.",
-    "With checkpointing each layer keeps its input, and one layer at a time is recomputed in full.",
-    "Logits: one number a token and word of the vocabulary, in fp32.",
-    "Left out: the CUDA context, fragmentation, buffers of kernels, dequantised copies, the optimiser's temporaries.",
+    to_say(
+        "Activations: batch size 1, so tokens are the sequence's length; attention in one fused kernel that keeps no "
+        "table of scores; no dropout; each vector that the backward pass needs is kept once. A few numbers a token "
+        "(means, log-sum-exps) are left out."
+    ),
+    to_say("With checkpointing each layer keeps its input, and one layer at a time is recomputed in full."),
+    to_say("Logits: one number a token and word of the vocabulary, in fp32."),
+    to_say(
+        "Left out: the CUDA context, fragmentation, buffers of kernels, dequantised copies, the optimiser's "
+        "temporaries."
+    ),
 )
 
 
@@ -134,12 +142,18 @@ def budget(
     Raises ValueError for a rank below 1, no target, or an unknown target or precision.
     """
     if rank < 1:
-        raise ValueError(f"rank={rank} is not possible: allowed is 1 and more.")
+        raise ValueError(say("rank={rank} is not possible: allowed is 1 and more.", rank=rank))
     if precision not in PRECISIONS:
-        raise ValueError(f"precision={precision} is not known: allowed is {', '.join(PRECISIONS)}.")
+        raise ValueError(
+            say(
+                "precision={precision} is not known: allowed is {PRECISIONS}.",
+                precision=precision,
+                PRECISIONS=", ".join(PRECISIONS),
+            )
+        )
     chosen = shape.chosen(targets)
     if not chosen:
-        raise ValueError(f"No target module was given: allowed are {', '.join(shape.names)}.")
+        raise ValueError(say("No target module was given: allowed are {names}.", names=", ".join(shape.names)))
     linear = sum(m.weights for m in shape.matrices)
     trained = rank * sum(m.per_rank for m in chosen)
     names = tuple(name for name in shape.names if name in targets)

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.experiment import ExperimentError
+from lora_viz.language import say
 
 __all__ = [
     "CHANGES",
@@ -54,11 +55,25 @@ class DigitsExperiment:
 
     def __post_init__(self) -> None:
         if self.change not in CHANGES:
-            raise ExperimentError(f"change={self.change[:40]} is unknown: allowed are {', '.join(CHANGES)}.")
+            raise ExperimentError(
+                say(
+                    "change={change} is unknown: allowed are {CHANGES}.",
+                    change=self.change[:40],
+                    CHANGES=", ".join(CHANGES),
+                )
+            )
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             if not math.isfinite(value) or not low <= value <= high:
-                raise ExperimentError(f"{name}={value:g} is out of range: allowed is {low:g} to {high:g}.")
+                raise ExperimentError(
+                    say(
+                        "{name}={value:g} is out of range: allowed is {low:g} to {high:g}.",
+                        name=name,
+                        value=value,
+                        low=low,
+                        high=high,
+                    )
+                )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +128,7 @@ class PairExperiment:
     def __post_init__(self) -> None:
         DigitsExperiment(change=self.second, alpha=self.alpha, lr=self.lr, steps=self.steps, seed=self.seed)
         if not 1 <= self.rank <= 16:
-            raise ExperimentError(f"rank={self.rank} is out of range: allowed is 1 to 16.")
+            raise ExperimentError(say("rank={rank} is out of range: allowed is 1 to 16.", rank=self.rank))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lora_viz.experiment import ExperimentError
+from lora_viz.language import say
 from lora_viz.lora import LoRALinear
 
 __all__ = ["MINILM_SHA256", "Encoder", "WordPieces", "attach_lora", "find_minilm", "linear_layers", "load_encoder"]
@@ -157,7 +158,14 @@ def load_encoder(folder: Path, *, sha256: str = MINILM_SHA256) -> tuple[Encoder,
     with weights.open("rb") as file:
         given = hashlib.file_digest(file, "sha256").hexdigest()
     if given != sha256:
-        raise ExperimentError(f"{weights.name} has SHA-256 {given[:12]}…: allowed is {sha256[:12]}… alone.")
+        raise ExperimentError(
+            say(
+                "{name} has SHA-256 {given}…: allowed is {sha256}… alone.",
+                name=weights.name,
+                given=given[:12],
+                sha256=sha256[:12],
+            )
+        )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     encoder = Encoder(
         vocabulary=config["vocab_size"],

@@ -14,10 +14,19 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from lora_viz.language import to_say
+
 __all__ = ["KINDS", "MinilmEvidence", "minilm_evidence"]
 
 _DATA = Path(__file__).parent / "data"
-KINDS = ("query", "key", "value", "attention out", "ffn in", "ffn out")  # the six matrices of a layer, in file order
+KINDS = (
+    "query",
+    "key",
+    "value",
+    to_say("attention out"),
+    to_say("ffn in"),
+    to_say("ffn out"),
+)  # the six matrices of a layer, in file order
 
 
 class MinilmEvidence(NamedTuple):

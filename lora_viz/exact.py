@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lora_viz.experiment import ExperimentError, Sweep
 from lora_viz.inits import INITS, initial_factors
+from lora_viz.language import say
 from lora_viz.readout import losses
 from lora_viz.run import Run, Task
 from lora_viz.spectra import covariance_root, least_squares
@@ -31,12 +32,21 @@ def solve(sweep: Sweep, *, iterations: int = 40) -> Run:
     task = make_task(sweep[0])
     for e in sweep.experiments:
         for wrong, said in (
-            (e.batch != 0, f"batch={e.batch} has no exact solution: allowed is 0, all samples."),
-            (e.frozen != "none", f"frozen={e.frozen} has one factor left: allowed is none."),
-            (not is_plain(e), f"variant={e.variant} is no plain s·B A over the frozen weight: that alone is solved."),
-            (INITS[e.init].moves_base, f"init={e.init} moves the base weight: allowed are starts that leave it."),
-            (e.scaling == 0, f"alpha={e.alpha:g} switches the adapter off: allowed is more than 0."),
-            (e.init == "both_zero", "init=both_zero gives no direction to start from: one factor must not be 0."),
+            (e.batch != 0, say("batch={batch} has no exact solution: allowed is 0, all samples.", batch=e.batch)),
+            (e.frozen != "none", say("frozen={frozen} has one factor left: allowed is none.", frozen=e.frozen)),
+            (
+                not is_plain(e),
+                say(
+                    "variant={variant} is no plain s·B A over the frozen weight: that alone is solved.",
+                    variant=e.variant,
+                ),
+            ),
+            (
+                INITS[e.init].moves_base,
+                say("init={init} moves the base weight: allowed are starts that leave it.", init=e.init),
+            ),
+            (e.scaling == 0, say("alpha={alpha:g} switches the adapter off: allowed is more than 0.", alpha=e.alpha)),
+            (e.init == "both_zero", say("init=both_zero gives no direction to start from: one factor must not be 0.")),
         ):
             if wrong:
                 raise ExperimentError(said)

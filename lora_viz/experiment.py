@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from lora_viz.language import say
+
 __all__ = [
     "CHOICES",
     "LIMITS",
@@ -131,16 +133,31 @@ class Experiment:
         most = min(self.d_in, self.d_out)
         if self.rank > most:
             raise ExperimentError(
-                f"rank={self.rank} is not possible: a layer of {self.d_out}×{self.d_in} allows 1 to {most}."
+                say(
+                    "rank={rank} is not possible: a layer of {d_out}×{d_in} allows 1 to {most}.",
+                    rank=self.rank,
+                    d_out=self.d_out,
+                    d_in=self.d_in,
+                    most=most,
+                )
             )
         if self.task in RANKED_TASKS and self.target_rank > most:
             raise ExperimentError(
-                f"target_rank={self.target_rank} is not possible: "
-                f"a layer of {self.d_out}×{self.d_in} allows 0 to {most}."
+                say(
+                    "target_rank={target_rank} is not possible: a layer of {d_out}×{d_in} allows 0 to {most}.",
+                    target_rank=self.target_rank,
+                    d_out=self.d_out,
+                    d_in=self.d_in,
+                    most=most,
+                )
             )
         if self.batch > self.samples:
             raise ExperimentError(
-                f"batch={self.batch} is not possible: there are {self.samples} samples (0 means all of them)."
+                say(
+                    "batch={batch} is not possible: there are {samples} samples (0 means all of them).",
+                    batch=self.batch,
+                    samples=self.samples,
+                )
             )
 
     @property
@@ -187,11 +204,17 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if not self.experiments:
-            raise ExperimentError("a sweep of 0 experiments was given: at least 1 is needed.")
+            raise ExperimentError(say("a sweep of 0 experiments was given: at least 1 is needed."))
         for name in SHARED_FIELDS:
             given = {getattr(e, name) for e in self.experiments}
             if len(given) > 1:
-                raise ExperimentError(f"the sweep mixes {name}={sorted(given)!r}: all its experiments must share one.")
+                raise ExperimentError(
+                    say(
+                        "the sweep mixes {name}={given!r}: all its experiments must share one.",
+                        name=name,
+                        given=sorted(given),
+                    )
+                )
 
     @classmethod
     def over(cls, base: Experiment, **axes: Iterable[Any]) -> Sweep:
@@ -232,8 +255,20 @@ def nearest_possible(default: Experiment, values: Mapping[str, Any]) -> tuple[Ex
         if asked[name] > limit and not (name == "target_rank" and asked["task"] not in RANKED_TASKS):
             fitted[name] = limit
             if name in values:
-                where = "samples" if name == "batch" else f"a layer of {asked['d_out']}×{asked['d_in']}"
-                said.append(f"{name}={asked[name]} does not go with {where}: shown is {name}={limit}.")
+                where = (
+                    "samples"
+                    if name == "batch"
+                    else say("a layer of {asked}×{asked2}", asked=asked["d_out"], asked2=asked["d_in"])
+                )
+                said.append(
+                    say(
+                        "{name}={asked} does not go with {where}: shown is {name}={limit}.",
+                        name=name,
+                        asked=asked[name],
+                        where=where,
+                        limit=limit,
+                    )
+                )
     return replace(default, **fitted), tuple(said)
 
 
@@ -246,8 +281,16 @@ def parse_field(name: str, text: str) -> Any:
         try:
             value = kind(float(text)) if kind is float else int(text)
         except ValueError:
-            wanted = "a whole number" if kind is int else "a number"
-            raise ExperimentError(f"{name}={_short(text)} is not {wanted}: {_allowed(name)}.") from None
+            wanted = say("a whole number") if kind is int else say("a number")
+            raise ExperimentError(
+                say(
+                    "{name}={text} is not {wanted}: {name2}.",
+                    name=name,
+                    text=_short(text),
+                    wanted=wanted,
+                    name2=_allowed(name),
+                )
+            ) from None
     _check(name, value)
     return value
 
@@ -259,7 +302,7 @@ def _changed(
     known = {field.name: getattr(base, field.name) for field in fields(Experiment)}
     unknown = [name for name in values if name not in known]
     if unknown:
-        raise TypeError(f"{unknown[0]} is no field of an Experiment.")
+        raise TypeError(say("{unknown} is no field of an Experiment.", unknown=unknown[0]))
     for name, column in values.items():
         for value in {(type(value), value): value for value in column}.values():  # for True == 1
             _check(name, value)
@@ -277,22 +320,34 @@ def _made(known: dict[str, Any], axes: Iterable[str], chosen: tuple[Any, ...]) -
 def _check(name: str, value: Any) -> None:
     if name in CHOICES:
         if value not in CHOICES[name]:
-            raise ExperimentError(f"{name}={_short(value)} is unknown: {_allowed(name)}.")
+            raise ExperimentError(
+                say("{name}={value} is unknown: {name2}.", name=name, value=_short(value), name2=_allowed(name))
+            )
         return
     low, high = LIMITS[name]
     whole = isinstance(low, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        wanted = "a whole number" if whole else "a number"
-        raise ExperimentError(f"{name}={_short(value)} is not {wanted}: {_allowed(name)}.")
+        wanted = say("a whole number") if whole else say("a number")
+        raise ExperimentError(
+            say(
+                "{name}={value} is not {wanted}: {name2}.",
+                name=name,
+                value=_short(value),
+                wanted=wanted,
+                name2=_allowed(name),
+            )
+        )
     if not math.isfinite(value) or not low <= value <= high:
-        raise ExperimentError(f"{name}={_short(value)} is out of range: {_allowed(name)}.")
+        raise ExperimentError(
+            say("{name}={value} is out of range: {name2}.", name=name, value=_short(value), name2=_allowed(name))
+        )
 
 
 def _allowed(name: str) -> str:
     if name in CHOICES:
-        return f"allowed are {', '.join(CHOICES[name])}"
+        return say("allowed are {CHOICES}", CHOICES=", ".join(CHOICES[name]))
     low, high = LIMITS[name]
-    return f"allowed is {low:g} to {high:g}"
+    return say("allowed is {low:g} to {high:g}", low=low, high=high)
 
 
 def _short(value: object) -> str:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.language import say
+
 __all__ = [
     "Bars",
     "Cloud",
@@ -323,7 +325,8 @@ class Film:
         film = _describe(self, arrays)
         body = b"".join(a.tobytes() for a in arrays)
         run = f"{zlib.crc32(body, zlib.crc32(_json(film))):08x}"
-        header = _json({"film": film, "run": run, **beside})
+        # The axis is a word to the visitor and a name to the player.
+        header = _json({"film": film, "run": run, "axis": say(self.axis), **beside})
         header += b" " * (-(len(header) + 4) % 4)
         return len(header).to_bytes(4, "little") + header + body
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lora_viz.experiment import CHOICES, Experiment, ExperimentError
 from lora_viz.inits import initial_factors
+from lora_viz.language import say
 from lora_viz.run import FirstUpdates
 from lora_viz.tasks import make_task
 
@@ -36,7 +37,9 @@ def first_updates(e: Experiment, *, ranks: Iterable[int], inits: Iterable[str], 
             for k in range(seeds):
                 a, b = initial_factors(replace(own, init_seed=e.init_seed + k), task)
                 if b.any():
-                    raise ExperimentError(f"init={init} starts with B ≠ 0: needed is a start with B = 0.")
+                    raise ExperimentError(
+                        say("init={init} starts with B ≠ 0: needed is a start with B = 0.", init=init)
+                    )
                 shadow, gram = G @ a.T, a @ a.T  # ∇B = s·shadow
                 grad_B[i, :, j, k] = s * np.linalg.norm(shadow)
                 for o, (u, power) in enumerate(((shadow, s**2), (np.sign(shadow), s))):

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lora_viz.experiment import Experiment, ExperimentError
+from lora_viz.language import say, to_say
 from lora_viz.run import Task
 from lora_viz.tasks import make_task, stream
 
@@ -80,7 +81,13 @@ def _orthogonal(e: Experiment, task: Task) -> Factors:
 def _split(u: np.ndarray, sigma: np.ndarray, vt: np.ndarray, e: Experiment) -> Factors:
     """Factors of equal weight with s·B A = U Σ Vᵀ."""
     if e.scaling == 0:
-        raise ExperimentError(f"alpha={e.alpha:g} is not possible with init={e.init}: its factors are divided by s.")
+        raise ExperimentError(
+            say(
+                "alpha={alpha:g} is not possible with init={init}: its factors are divided by s.",
+                alpha=e.alpha,
+                init=e.init,
+            )
+        )
     root = np.sqrt(sigma / e.scaling)
     return root[:, None] * vt, u * root
 
@@ -128,84 +135,90 @@ _U = r"\mathcal{U}(\pm 1/\sqrt{d_\mathrm{in}})"
 _ALL = (
     Init(
         "B_zero",
-        "LoRA: A uniform, B = 0",
+        to_say("LoRA: A uniform, B = 0"),
         rf"A \sim {_U}, \quad B = 0",
-        "microsoft/LoRA and PEFT: kaiming_uniform(a=√5), of variance 1/(3 d_in); the paper says Gaussian "
-        "(Hu et al. 2021, §4.1)",
+        to_say(
+            "microsoft/LoRA and PEFT: kaiming_uniform(a=√5), of variance 1/(3 d_in); the paper says Gaussian "
+            "(Hu et al. 2021, §4.1)"
+        ),
         lambda e, task: (_uniform_a(e), _zero_b(e)),
     ),
     Init(
         "A_zero",
-        "A = 0, B uniform",
+        to_say("A = 0, B uniform"),
         r"A = 0, \quad B \sim \mathcal{U}(\pm 1/\sqrt{r})",
-        "Init[B] of Hayou, Ghosh & Yu 2024, arXiv:2406.08447",
+        to_say("Init[B] of Hayou, Ghosh & Yu 2024, arXiv:2406.08447"),
         lambda e, task: (_zero_a(e), _uniform_b(e)),
     ),
     Init(
-        "both_zero", "both 0", r"A = 0, \quad B = 0", "a saddle", lambda e, task: (_zero_a(e), _zero_b(e))
+        "both_zero",
+        to_say("both 0"),
+        r"A = 0, \quad B = 0",
+        to_say("a saddle"),
+        lambda e, task: (_zero_a(e), _zero_b(e)),
     ),
     Init(
         "both_random",
-        "both random",
+        to_say("both random"),
         rf"A \sim {_U}, \quad B \sim \mathcal{{U}}(\pm 1/\sqrt{{r}})",
-        "what nn.Linear's own start would give",
+        to_say("what nn.Linear's own start would give"),
         lambda e, task: (_uniform_a(e), _uniform_b(e)),
     ),
     Init(
         "gaussian",
-        "PEFT “gaussian”: std 1/r",
+        to_say("PEFT “gaussian”: std 1/r"),
         r"A \sim \mathcal{N}(0, 1/r^2), \quad B = 0",
-        "PEFT 0.21, init_lora_weights=“gaussian”",
+        to_say("PEFT 0.21, init_lora_weights=“gaussian”"),
         lambda e, task: (_gaussian_a(e, 1 / e.rank), _zero_b(e)),
     ),
     Init(
         "A_zero_small",
-        "A = 0, B at A's scale",
+        to_say("A = 0, B at A's scale"),
         r"A = 0, \quad B \sim \mathcal{U}(\pm 1/\sqrt{d_\mathrm{in}})",
-        "Init[B] without its scale: a control",
+        to_say("Init[B] without its scale: a control"),
         lambda e, task: (_zero_a(e), _uniform_b(e, 1 / math.sqrt(e.d_in))),
     ),
     Init(
         "both_random_small",
-        "both random, a hundredth",
+        to_say("both random, a hundredth"),
         r"A, B \sim \mathcal{U}(\pm 0.01/\sqrt{d_\mathrm{in}})",
-        "small symmetric start: training leaves the saddle direction by direction",
+        to_say("small symmetric start: training leaves the saddle direction by direction"),
         lambda e, task: (_uniform_a(e, SMALL), _uniform_b(e, SMALL / math.sqrt(e.d_in))),
     ),
     Init(
         "variance_1_over_r",
-        "variance 1/r",
+        to_say("variance 1/r"),
         r"A \sim \mathcal{N}(0, 1/r), \quad B = 0",
-        "keeps E‖Ax‖² = ‖x‖² whatever r; no library's default",
+        to_say("keeps E‖Ax‖² = ‖x‖² whatever r; no library's default"),
         lambda e, task: (_gaussian_a(e, 1 / math.sqrt(e.rank)), _zero_b(e)),
     ),
     Init(
         "kaiming_variance",
-        "variance 2/d_in",
+        to_say("variance 2/d_in"),
         r"A \sim \mathcal{N}(0, 2/d_\mathrm{in}), \quad B = 0",
-        "He et al. 2015, arXiv:1502.01852: the gain for ReLU",
+        to_say("He et al. 2015, arXiv:1502.01852: the gain for ReLU"),
         lambda e, task: (_gaussian_a(e, math.sqrt(2 / e.d_in)), _zero_b(e)),
     ),
     Init(
         "orthogonal",
-        "orthogonal: both move, BA = 0",
-        r"A = (N Q_\mathrm{odd})^\top/10, \quad B = N'^\top Q_\mathrm{even}/10",
-        "PEFT 0.21, init_lora_weights=“orthogonal”",
+        to_say("orthogonal: both move, BA = 0"),
+        to_say(r"A = (N Q_\mathrm{odd})^\top/10, \quad B = N'^\top Q_\mathrm{even}/10"),
+        to_say("PEFT 0.21, init_lora_weights=“orthogonal”"),
         _orthogonal,
     ),
     Init(
         "pissa",
-        "PiSSA: W's largest triplets",
+        to_say("PiSSA: W's largest triplets"),
         r"s\,BA = U_{1..r}\Sigma_{1..r}V_{1..r}^\top, \quad W \to W - s\,BA",
-        "Meng, Wang & Zhang 2024, arXiv:2404.02948",
+        to_say("Meng, Wang & Zhang 2024, arXiv:2404.02948"),
         _pissa,
         moves_base=True,
     ),
     Init(
         "milora",
-        "MiLoRA: W's smallest triplets",
+        to_say("MiLoRA: W's smallest triplets"),
         r"s\,BA = U_{-r..}\Sigma_{-r..}V_{-r..}^\top, \quad W \to W - s\,BA",
-        "Wang et al. 2024, arXiv:2406.09044",
+        to_say("Wang et al. 2024, arXiv:2406.09044"),
         _milora,
         moves_base=True,
     ),
@@ -213,33 +226,37 @@ _ALL = (
         "olora",
         "OLoRA: QR of W",
         r"W = QR, \quad B = Q_{:,1..r}, \; A = R_{1..r}, \quad W \to W - s\,BA",
-        "Büyükakyüz 2024, arXiv:2406.01775",
+        to_say("Büyükakyüz 2024, arXiv:2406.01775"),
         _olora,
         moves_base=True,
     ),
     Init(
         "lora_ga",
-        "LoRA-GA: the first gradient",
+        to_say("LoRA-GA: the first gradient"),
         r"G_0 = U\Sigma V^\top, \quad A = c\,V_{1..r}^\top, \; B = c\,U_{r+1..2r}, \quad "
         r"c = d_\mathrm{out}^{1/4}/\sqrt{16}, \quad W \to W - s\,BA",
-        "Wang, Yu & Li 2024, arXiv:2407.05000 (ArB2r, stable scale, as in the authors' code; PEFT 0.21 multiplies B by "
-        "Σ as well and scales B alone)",
+        to_say(
+            "Wang, Yu & Li 2024, arXiv:2407.05000 (ArB2r, stable scale, as in the authors' code; PEFT 0.21 multiplies "
+            "B by Σ as well and scales B alone)"
+        ),
         _lora_ga,
         moves_base=True,
     ),
     Init(
         "eva",
-        "EVA: the inputs' main directions",
+        to_say("EVA: the inputs' main directions"),
         r"A = V_{1..r}^\top \text{ of } X = U\Sigma V^\top, \quad B = 0",
-        "Paischer et al. 2024, arXiv:2410.07170 (without its redistribution of ranks); round inputs have no main "
-        "directions",
+        to_say(
+            "Paischer et al. 2024, arXiv:2410.07170 (without its redistribution of ranks); round inputs have no main "
+            "directions"
+        ),
         _eva,
     ),
     Init(
         "svd_of_answer",
-        "SVD of the answer (cheating)",
+        to_say("SVD of the answer (cheating)"),
         r"s\,BA = [\Delta W^*]_r",
-        "needs the update that training is to find",
+        to_say("needs the update that training is to find"),
         _svd_of_answer,
         cheats=True,
     ),
@@ -247,10 +264,10 @@ _ALL = (
         "identity",
         "A = I, B = 0",
         r"A = I, \quad B = 0",
-        "with A frozen, rank d_in ≤ d_out and s = 1 it is full fine-tuning, for then ΔW = B",
+        to_say("with A frozen, rank d_in ≤ d_out and s = 1 it is full fine-tuning, for then ΔW = B"),
         lambda e, task: (np.eye(e.rank, e.d_in), _zero_b(e)),
     ),
-)  # fmt: skip
+)
 INITS: dict[str, Init] = {init.name: init for init in _ALL}
 
 

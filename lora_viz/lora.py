@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lora_viz.experiment import Experiment, ExperimentError
 from lora_viz.inits import INITS, initial_factors
+from lora_viz.language import say
 
 __all__ = ["LoRALinear"]
 
@@ -37,10 +38,16 @@ class LoRALinear(nn.Module):
         most = min(base.in_features, base.out_features)
         if not 1 <= rank <= most:
             raise ExperimentError(
-                f"rank={rank} is not possible: a layer of {base.out_features}×{base.in_features} allows 1 to {most}."
+                say(
+                    "rank={rank} is not possible: a layer of {out_features}×{in_features} allows 1 to {most}.",
+                    rank=rank,
+                    out_features=base.out_features,
+                    in_features=base.in_features,
+                    most=most,
+                )
             )
         if init not in ("kaiming", "gaussian"):
-            raise ExperimentError(f"init={init} is unknown: allowed are kaiming, gaussian.")
+            raise ExperimentError(say("init={init} is unknown: allowed are kaiming, gaussian.", init=init))
         self.base = base.requires_grad_(False)
         self.rank = rank
         self.scaling = alpha / math.sqrt(rank) if use_rslora else alpha / rank
@@ -90,7 +97,7 @@ class LoRALinear(nn.Module):
             return
         merged = self.base.weight + self.delta_weight().to(self.base.weight.dtype)
         if not torch.isfinite(merged).all():
-            raise ExperimentError("the merged weight is not finite: the base weight was left as it is.")
+            raise ExperimentError(say("the merged weight is not finite: the base weight was left as it is."))
         self.base.weight.copy_(merged)
         self.merged = True
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lora_viz.bits import BitsExperiment, BitsRun
+from lora_viz.language import say
 from lora_viz.optim import RULES, Segment
 from lora_viz.progress import Progress
 from lora_viz.tasks import stream
@@ -77,6 +78,6 @@ def memorise_bits(e: BitsExperiment) -> Iterator[Progress | BitsRun]:
             for k in range(start, stop):
                 net.step(k, 0.5 * (1 + math.cos(math.pi * k / e.steps)))
             accuracy[row, column] = net.accuracy()
-            yield Progress((done + n * stop) / whole, f"{n} bits")
+            yield Progress((done + n * stop) / whole, say("{n} bits", n=n))
         done += n * e.steps
     yield BitsRun(e, np.array(kept), accuracy)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lora_viz.experiment import ExperimentError
+from lora_viz.language import say
 from lora_viz.lora import LoRALinear
 from lora_viz.run import MergeReport, Run
 from lora_viz.tasks import stream
@@ -29,9 +30,17 @@ def merge_report(run: Run, *, shown: str = "bfloat16", sizes: tuple[float, ...] 
     """
     e, task = run.experiment, run.task
     if shown not in DTYPES:
-        raise ExperimentError(f"dtype={shown} is unknown: allowed are {', '.join(DTYPES)}.")
+        raise ExperimentError(
+            say("dtype={shown} is unknown: allowed are {DTYPES}.", shown=shown, DTYPES=", ".join(DTYPES))
+        )
     if e.d_in != e.d_out:
-        raise ExperimentError(f"a layer of {e.d_out}×{e.d_in} is not square: the merge lesson needs d_in = d_out.")
+        raise ExperimentError(
+            say(
+                "a layer of {d_out}×{d_in} is not square: the merge lesson needs d_in = d_out.",
+                d_out=e.d_out,
+                d_in=e.d_in,
+            )
+        )
     last = run.last()
     A, B = run.A[0][last], run.B[0][last]
     trained = float(np.linalg.norm(e.scaling * B @ A) / np.linalg.norm(task.base_weight))

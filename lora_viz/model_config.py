@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from lora_viz.language import say
 from lora_viz.shapes import ModelShape, bert, gpt2, llama, vit
 
 __all__ = ["FAMILIES", "LONGEST", "ConfigError", "parse_config"]
@@ -23,24 +24,38 @@ class ConfigError(ValueError):
 def parse_config(text: str) -> ModelShape:
     """The shapes of a Hugging Face config.json, by its model_type. Raises ConfigError."""
     if len(text) > LONGEST:
-        raise ConfigError(f"The text has {len(text):,} characters: allowed are {LONGEST:,}.")
+        raise ConfigError(
+            say("The text has {text:,} characters: allowed are {LONGEST:,}.", text=len(text), LONGEST=LONGEST)
+        )
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise ConfigError(f"This is not JSON{where}: paste the whole config.json, braces included.") from None
+        where = (
+            say(" (line {lineno}, column {colno})", lineno=error.lineno, colno=error.colno)
+            if isinstance(error, json.JSONDecodeError)
+            else ""
+        )
+        raise ConfigError(
+            say("This is not JSON{where}: paste the whole config.json, braces included.", where=where)
+        ) from None
     if not isinstance(config, dict):
-        raise ConfigError("This is JSON but not an object: a config.json begins with a brace.")
+        raise ConfigError(say("This is JSON but not an object: a config.json begins with a brace."))
     kind = config.get("model_type")
     if isinstance(config.get("text_config"), dict) and kind not in FAMILIES:
-        raise ConfigError("This model has several parts: paste what stands under text_config.")
+        raise ConfigError(say("This model has several parts: paste what stands under text_config."))
     if kind not in FAMILIES:
-        said = "has no model_type" if kind is None else f"has model_type={_short(kind)}"
-        raise ConfigError(f"This config {said}: known are {', '.join(FAMILIES)}.")
+        said = say("has no model_type") if kind is None else say("has model_type={kind}", kind=_short(kind))
+        raise ConfigError(say("This config {said}: known are {FAMILIES}.", said=said, FAMILIES=", ".join(FAMILIES)))
     shape = _read(str(kind), _Fields(config), _title(config, str(kind)))
     if shape.total > _LARGEST:
-        raise ConfigError(f"This config makes {shape.total:.3g} parameters: allowed are up to {_LARGEST:.0e}.")
-    return shape._replace(note=" ".join(filter(None, (shape.note, "Read from your config.json."))))
+        raise ConfigError(
+            say(
+                "This config makes {total:.3g} parameters: allowed are up to {LARGEST:.0e}.",
+                total=shape.total,
+                LARGEST=_LARGEST,
+            )
+        )
+    return shape._replace(note=" ".join(filter(None, (shape.note, say("Read from your config.json.")))))
 
 
 class _Fields:
@@ -53,18 +68,26 @@ class _Fields:
         value = self._config.get(name)
         if value is None:
             if default is None:
-                raise ConfigError(f"The config lacks {name}: a whole number is needed.")
+                raise ConfigError(say("The config lacks {name}: a whole number is needed.", name=name))
             return default
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
             raise ConfigError(
-                f"{name}={_short(value)} is not possible: allowed are whole numbers {least} to {_MOST:,}."
+                say(
+                    "{name}={value} is not possible: allowed are whole numbers {least} to {MOST:,}.",
+                    name=name,
+                    value=_short(value),
+                    least=least,
+                    MOST=_MOST,
+                )
             )
         return value
 
     def flag(self, name: str, default: bool) -> bool:
         value = self._config.get(name, default)
         if not isinstance(value, bool):
-            raise ConfigError(f"{name}={_short(value)} is not possible: allowed is true or false.")
+            raise ConfigError(
+                say("{name}={value} is not possible: allowed is true or false.", name=name, value=_short(value))
+            )
         return value
 
     def entries(self, name: str) -> int:
@@ -79,12 +102,14 @@ def _llama(fields: _Fields, title: str, kind: str) -> ModelShape:
     for name in ("num_experts", "num_local_experts", "n_routed_experts"):
         if fields.has(name):
             raise ConfigError(
-                f"This is a mixture of experts ({name}): only models with one MLP a layer are known here."
+                say(
+                    "This is a mixture of experts ({name}): only models with one MLP a layer are known here.", name=name
+                )
             )
     hidden, heads = fields("hidden_size"), fields("num_attention_heads")
     size = fields("head_dim", hidden // heads or 1)
     if not fields.has("head_dim") and hidden % heads:
-        raise ConfigError(f"hidden_size={hidden} cannot be split into {heads} heads.")
+        raise ConfigError(say("hidden_size={hidden} cannot be split into {heads} heads.", hidden=hidden, heads=heads))
     return llama(
         title,
         hidden,
@@ -99,7 +124,7 @@ def _llama(fields: _Fields, title: str, kind: str) -> ModelShape:
         qkv_bias=kind == "qwen2",
         qk_norm=kind == "qwen3",
         norms=4 if kind == "gemma2" else 2,
-        note="Biases of attention, if switched on, are not counted." if fields.has("attention_bias") else "",
+        note=say("Biases of attention, if switched on, are not counted.") if fields.has("attention_bias") else "",
     )
 
 
@@ -150,7 +175,7 @@ def _title(config: dict[str, Any], kind: str) -> str:
     name = config.get("_name_or_path")
     if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._/-]{1,60}", name):
         return name
-    return f"your {kind}"
+    return say("your {kind}", kind=kind)
 
 
 def _short(value: object) -> str:

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from lora_viz.language import say
+
 __all__ = ["BIASES", "INITS", "TASK_TYPES", "AdapterConfig", "AdapterConfigError"]
 
 # The starts that need no more than the weights; "default" is PEFT's True: Kaiming-uniform A, B = 0.
@@ -36,22 +38,33 @@ class AdapterConfig:
 
     def __post_init__(self) -> None:
         if self.rank < 1:
-            raise AdapterConfigError(f"rank={self.rank} is not possible: allowed is 1 and more.")
+            raise AdapterConfigError(say("rank={rank} is not possible: allowed is 1 and more.", rank=self.rank))
         if not self.target_modules:
-            raise AdapterConfigError("target_modules is empty: name at least one module.")
+            raise AdapterConfigError(say("target_modules is empty: name at least one module."))
         if not 0 <= self.dropout < 1:
-            raise AdapterConfigError(f"dropout={self.dropout} is not possible: allowed is 0 to below 1.")
+            raise AdapterConfigError(
+                say("dropout={dropout} is not possible: allowed is 0 to below 1.", dropout=self.dropout)
+            )
         if not math.isfinite(self.alpha):
-            raise AdapterConfigError(f"alpha={self.alpha} is not a number.")
+            raise AdapterConfigError(say("alpha={alpha} is not a number.", alpha=self.alpha))
         if self.init == "orthogonal" and self.rank % 2:
-            raise AdapterConfigError(f"rank={self.rank} does not go with init=orthogonal: it needs an even rank.")
+            raise AdapterConfigError(
+                say("rank={rank} does not go with init=orthogonal: it needs an even rank.", rank=self.rank)
+            )
         for name, value, allowed in (
             ("init", self.init, INITS),
             ("bias", self.bias, BIASES),
             ("task_type", self.task_type, TASK_TYPES),
         ):
             if value not in allowed:
-                raise AdapterConfigError(f"{name}={value} is not known: allowed is {', '.join(allowed)}.")
+                raise AdapterConfigError(
+                    say(
+                        "{name}={value} is not known: allowed is {allowed}.",
+                        name=name,
+                        value=value,
+                        allowed=", ".join(allowed),
+                    )
+                )
 
     @property
     def scaling(self) -> float:
@@ -77,7 +90,7 @@ class AdapterConfig:
     def as_python(self) -> str:
         """A script's lines that make the LoraConfig."""
         lines = "".join(f"    {name}={_literal(value)},\n" for name, value in self.fields().items())
-        return f"from peft import LoraConfig\n\nconfig = LoraConfig(\n{lines})\n"
+        return say("from peft import LoraConfig\n\nconfig = LoraConfig(\n{lines})\n", lines=lines)
 
     def as_json(self) -> str:
         """The same as adapter_config.json, which PEFT reads beside the weights."""

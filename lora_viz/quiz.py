@@ -15,6 +15,7 @@ import numpy as np
 from lora_viz.budget import break_even_rank, layer_cost, share_of_layer
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.first_step import first_updates
+from lora_viz.language import say, to_say
 from lora_viz.matrices import low_rank_factors
 from lora_viz.merging import merge_report
 from lora_viz.spectra import full_gradient, ranks, reduced_rank_floor, singular_values, truncate
@@ -73,13 +74,20 @@ def _rank_after_a_step(seed: int) -> Measured:
     e = Experiment(d_in=32, d_out=24, rank=8, samples=1, optimizer="sgd", lr=0.02, steps=1, seed=seed)
     run = train(Sweep((e,)))
     rank = ranks(np.linalg.svd(run.delta_weight()[-1], compute_uv=False), bound=8).numerical
-    return Measured(rank, (0, 2, 8), f"ΔW of a 24×32 layer with r = 8 had numerical rank {rank} after step 1.")
+    return Measured(
+        rank, (0, 2, 8), say("ΔW of a 24×32 layer with r = 8 had numerical rank {rank} after step 1.", rank=rank)
+    )
 
 
 def _gradient_at_the_start(seed: int) -> Measured:
     run = train(Sweep((replace(_SMALL, seed=seed),)))
     a, b = float(run.grad_A_norm[0, 0]), float(run.grad_B_norm[0, 0])
-    told = f"At step 0 ‖∇A‖ was {number(a)} and ‖∇B‖ {number(b)}; at step 1 ‖∇A‖ was {number(run.grad_A_norm[1, 0])}."
+    told = say(
+        "At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}; at step 1 ‖∇A‖ was {grad_A_norm}.",
+        a=number(a),
+        b=number(b),
+        grad_A_norm=number(run.grad_A_norm[1, 0]),
+    )
     return Measured(a, (b, b / 2, float(run.grad_A_norm[1, 0])), told)
 
 
@@ -89,8 +97,13 @@ def _rule_free_of_rank(seed: int) -> Measured:
     progress = first_updates(e, ranks=at, inits=("B_zero",)).progress[0, 0]  # SGD: rules, ranks, seeds
     slopes = np.polyfit(np.log(at), np.log(np.median(progress, axis=-1)).T, 1)[0]
     names = ("α/r", "α/√r", "α")
-    told = ", ".join(f"under {name} it goes as r^{slope:.2f}" for name, slope in zip(names, slopes, strict=True))
-    return Measured(names[int(np.abs(slopes).argmin())], names, f"Over r = 1 to 16, median of 8 starts: {told}.")
+    told = ", ".join(
+        say("under {name} it goes as r^{slope:.2f}", name=name, slope=slope)
+        for name, slope in zip(names, slopes, strict=True)
+    )
+    return Measured(
+        names[int(np.abs(slopes).argmin())], names, say("Over r = 1 to 16, median of 8 starts: {told}.", told=told)
+    )
 
 
 def _parameters(seed: int) -> Measured:
@@ -104,14 +117,20 @@ def _parameters(seed: int) -> Measured:
 def _break_even(seed: int) -> Measured:
     rank = break_even_rank(4096, 4096)
     return Measured(
-        rank, (4096, rank / 2, 4096 / 200), f"d²/(2d) = {number(rank)}; at r = 4096 there are twice as many."
+        rank,
+        (4096, rank / 2, 4096 / 200),
+        say("d²/(2d) = {rank}; at r = 4096 there are twice as many.", rank=number(rank)),
     )
 
 
 def _one_knob(seed: int) -> Measured:
     knob = np.eye(64)
     miss = float(np.linalg.norm(knob - truncate(knob, 8)) / np.linalg.norm(knob))
-    return Measured(miss, (0.0, 8 / 64, (8 / 64) ** 0.5), f"64 equal singular values; the best 8 leave {number(miss)}.")
+    return Measured(
+        miss,
+        (0.0, 8 / 64, (8 / 64) ** 0.5),
+        say("64 equal singular values; the best 8 leave {miss}.", miss=number(miss)),
+    )
 
 
 def _sum_of_two(seed: int) -> Measured:
@@ -120,18 +139,22 @@ def _sum_of_two(seed: int) -> Measured:
         A, B = low_rank_factors(12, 10, 3, own)
         total += B @ A
     rank = ranks(np.linalg.svd(total, compute_uv=False), bound=10).numerical
-    return Measured(rank, (0, 3, 9), f"Two random 12×10 matrices of rank 3: their sum had numerical rank {rank}.")
+    return Measured(
+        rank, (0, 3, 9), say("Two random 12×10 matrices of rank 3: their sum had numerical rank {rank}.", rank=rank)
+    )
 
 
 def _effective_rank(seed: int) -> Measured:
     effective = ranks(np.ones(4), bound=4).effective
-    return Measured(effective, (0.25, 1, 2), f"exp of the entropy of four quarters is {number(effective)}.")
+    return Measured(
+        effective, (0.25, 1, 2), say("exp of the entropy of four quarters is {effective}.", effective=number(effective))
+    )
 
 
 def _gradient_of_the_base(seed: int) -> Measured:
     size = float(np.linalg.norm(full_gradient(train(Sweep((replace(_SMALL, seed=seed),))))[0]))
-    words = ("yes, but it is not computed", "no, it is 0", "only after a merge")
-    told = f"G = ∂L/∂W at step 0 has norm {number(size)}; only G Aᵀ and Bᵀ G are needed."
+    words = (say("yes, but it is not computed"), "no, it is 0", say("only after a merge"))
+    told = say("G = ∂L/∂W at step 0 has norm {size}; only G Aᵀ and Bᵀ G are needed.", size=number(size))
     return Measured(words[0] if size > 0 else words[1], words, told)
 
 
@@ -139,87 +162,123 @@ def _merged_in_bf16(seed: int) -> Measured:
     e = Experiment(d_in=48, d_out=48, rank=4, steps=60, seed=seed)
     report = merge_report(train(Sweep((e,)), records=2), sizes=(1e-3,))
     share = round(100 * float(report.unchanged[0, report.shown]))
-    return Measured(share, (0, 100 - share, 100), f"{share} % of 48×48 weights were the same bits after the merge.")
+    return Measured(
+        share, (0, 100 - share, 100), say("{share} % of 48×48 weights were the same bits after the merge.", share=share)
+    )
 
 
 def _lost_inputs(seed: int) -> Measured:
     A, B = low_rank_factors(3, 3, 2, seed)
     seen = ranks(singular_values(A=A, B=B, scaling=1.0), bound=2).numerical
     return Measured(
-        3 - seen, (0, 2, 3), f"B A had numerical rank {seen}: {3 - seen} of 3 input directions moved nothing."
+        3 - seen,
+        (0, 2, 3),
+        say("B A had numerical rank {seen}: {seen2} of 3 input directions moved nothing.", seen=seen, seen2=3 - seen),
     )
 
 
 def _floor(seed: int) -> Measured:
     target = make_task(Experiment(target_rank=4, spectrum="flat", seed=seed)).target_delta
     left = reduced_rank_floor(target, np.eye(target.shape[1]), 2)[1] / float(np.linalg.norm(target))
-    return Measured(left, (0.0, 0.25, 0.5), f"The best rank-2 update leaves {number(left)} of ‖ΔW*‖: √½, not ½.")
+    return Measured(
+        left, (0.0, 0.25, 0.5), say("The best rank-2 update leaves {left} of ‖ΔW*‖: √½, not ½.", left=number(left))
+    )
 
 
 def _both_zero(seed: int) -> Measured:
     run = train(Sweep((replace(_SMALL, seed=seed, init="both_zero"),)))
     moved = float(np.abs(run.delta_weight()).max())
     left = float(run.loss[-1, 0] / run.loss[0, 0])
-    told = f"The loss was {number(left)} of the first one, and no entry of ΔW had moved by more than {number(moved)}."
+    told = say(
+        "The loss was {left} of the first one, and no entry of ΔW had moved by more than {moved}.",
+        left=number(left),
+        moved=number(moved),
+    )
     return Measured(left, (0.0, 0.5, 0.9), told)
 
 
 QUESTIONS: dict[str, Question] = {
     "lost": Question(
-        "A layer has 3 inputs and an adapter of rank 2. How many input directions does the update not see at all?",
-        "A has 2 rows: whatever is at right angles to both is in its null space.", "bottleneck?rank=2", _lost_inputs,
+        to_say(
+            "A layer has 3 inputs and an adapter of rank 2. How many input directions does the update not see at all?"
+        ),
+        to_say("A has 2 rows: whatever is at right angles to both is in its null space."),
+        "bottleneck?rank=2",
+        _lost_inputs,
     ),
     "floor": Question(
-        "The hidden update has 4 equal singular values. Which share of its size is left at rank 2, at best?",
-        "Squared singular values add up: two of four hold half the energy, and the error is its root.",
-        "rank?noise=0&at=2", _floor,
+        to_say("The hidden update has 4 equal singular values. Which share of its size is left at rank 2, at best?"),
+        to_say("Squared singular values add up: two of four hold half the energy, and the error is its root."),
+        "rank?noise=0&at=2",
+        _floor,
     ),
     "start": Question(
-        "LoRA starts with B = 0. How large is ‖∇A‖ at step 0?",
-        "∇A = s·Bᵀ G, so it is exactly 0 while B is. ∇B = s·G Aᵀ is not.", "gradient_flow?at=0", _gradient_at_the_start,
+        to_say("LoRA starts with B = 0. How large is ‖∇A‖ at step 0?"),
+        to_say("∇A = s·Bᵀ G, so it is exactly 0 while B is. ∇B = s·G Aᵀ is not."),
+        "gradient_flow?at=0",
+        _gradient_at_the_start,
     ),
     "both_zero": Question(
-        "A and B both start at 0. Which share of the first loss is left after training?",
-        "Each gradient has the other factor in it: both are exactly 0, for ever.", "gradient_flow?init=both_zero",
+        to_say("A and B both start at 0. Which share of the first loss is left after training?"),
+        to_say("Each gradient has the other factor in it: both are exactly 0, for ever."),
+        "gradient_flow?init=both_zero",
         _both_zero,
     ),
     "bf16": Question(
-        "An update a thousandth the size of W is merged in bf16. How many percent of the weights stay the same bits?",
-        "bf16 keeps 8 bits: what is less than half its last one is rounded away.", "merge?at=0.001", _merged_in_bf16,
+        to_say(
+            "An update a thousandth the size of W is merged in bf16. How many percent of the weights stay the same "
+            "bits?"
+        ),
+        to_say("bf16 keeps 8 bits: what is less than half its last one is rounded away."),
+        "merge?at=0.001",
+        _merged_in_bf16,
     ),
     "sample": Question(
-        "r = 8. One step on one sample: which numerical rank has ΔW?",
-        "The gradient of one sample is an outer product. The shapes only bound the rank.", "rank_over_time?at=1",
+        to_say("r = 8. One step on one sample: which numerical rank has ΔW?"),
+        to_say("The gradient of one sample is an outer product. The shapes only bound the rank."),
+        "rank_over_time?at=1",
         _rank_after_a_step,
     ),
     "rule": Question(
-        "Under which scale s does SGD's first useful step not depend on the rank?",
-        "The step goes as s² times what a random A sees, which grows as r.", "scaling", _rule_free_of_rank,
+        to_say("Under which scale s does SGD's first useful step not depend on the rank?"),
+        to_say("The step goes as s² times what a random A sees, which grows as r."),
+        "scaling",
+        _rule_free_of_rank,
     ),
     "count": Question(
-        "A 4096×4096 layer, r = 16. How many numbers are trained?",
-        "A is 16×4096 and B 4096×16.", "cost?at=16", _parameters,
+        to_say("A 4096×4096 layer, r = 16. How many numbers are trained?"),
+        to_say("A is 16×4096 and B 4096×16."),
+        "cost?at=16",
+        _parameters,
     ),
     "even": Question(
-        "A 4096×4096 layer. At which rank do A and B hold as many numbers as W?",
-        "2·d·r = d² at r = d/2, not at full rank.", "cost?at=2048", _break_even,
+        to_say("A 4096×4096 layer. At which rank do A and B hold as many numbers as W?"),
+        to_say("2·d·r = d² at r = d/2, not at full rank."),
+        "cost?at=2048",
+        _break_even,
     ),
     "knob": Question(
-        "c·I, 64×64, is one free number. Which share of it does the best rank-8 matrix miss?",
-        "Few free numbers are not a low rank: all 64 directions are equally strong.", "few_numbers?at=8", _one_knob,
+        to_say("c·I, 64×64, is one free number. Which share of it does the best rank-8 matrix miss?"),
+        to_say("Few free numbers are not a low rank: all 64 directions are equally strong."),
+        "few_numbers?at=8",
+        _one_knob,
     ),
     "sum": Question(
-        "Two adapters of rank 3 are added. Which rank has the sum?",
-        "Matrices of rank at most r are no subspace: ranks add, unless directions are shared.", "subspace", _sum_of_two,
+        to_say("Two adapters of rank 3 are added. Which rank has the sum?"),
+        to_say("Matrices of rank at most r are no subspace: ranks add, unless directions are shared."),
+        "subspace",
+        _sum_of_two,
     ),
     "effective": Question(
-        "Four equal singular values. What is the effective rank?",
-        "exp(entropy) of equal shares counts them. With one strong one it goes to 1.", "rank_over_time",
+        to_say("Four equal singular values. What is the effective rank?"),
+        to_say("exp(entropy) of equal shares counts them. With one strong one it goes to 1."),
+        "rank_over_time",
         _effective_rank,
     ),
     "base": Question(
-        "W is frozen. Has the loss a gradient with respect to W?",
-        "Frozen says that nobody follows it. It also casts the shadows that A and B do follow.", "gradient_flow",
+        to_say("W is frozen. Has the loss a gradient with respect to W?"),
+        to_say("Frozen says that nobody follows it. It also casts the shadows that A and B do follow."),
+        "gradient_flow",
         _gradient_of_the_base,
     ),
-}  # fmt: skip
+}

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 
 from lora_viz.digits import DigitsExperiment
+from lora_viz.language import say
 from lora_viz.mlp import Adapted, Dense, Network
 from lora_viz.networks import Trainer, accuracies, batch_order, digits_data, first_factors, pretrained, train_together
 from lora_viz.progress import Progress
@@ -81,7 +82,7 @@ def merge_quantised(e: DigitsExperiment, rank: int) -> Iterator[Progress | Requa
     base: Network | None = None
     for item in pretrained(e):
         if isinstance(item, Progress):
-            yield Progress(0.4 * item.share, "reading upright digits")
+            yield Progress(0.4 * item.share, say("reading upright digits"))
         else:
             base = item
     assert base is not None
@@ -90,7 +91,7 @@ def merge_quantised(e: DigitsExperiment, rank: int) -> Iterator[Progress | Requa
     family = Adapted(base, first_factors(e, (rank,)), torch.tensor([scaling]))
     order = batch_order(e, "adapting", e.steps, data.x.shape[1])
     for done in train_together([Trainer(family, e.lr)], data, order, e.steps, [*range(25, e.steps, 25), e.steps]):
-        yield Progress(0.4 + 0.4 * done / max(1, e.steps), "the adapter")
+        yield Progress(0.4 + 0.4 * done / max(1, e.steps), say("the adapter"))
     factors = ((family.A1, family.B1), (family.A2, family.B2))
     deltas = [(scaling * B[:, 0] @ A[:, 0]).double().numpy() for A, B in factors]
     weights = [base[i].double().numpy() for i in (0, 2)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lora_viz.film import Curves, Film, Lines, Readout, Series
+from lora_viz.language import say
 from lora_viz.style import number
 
 __all__ = ["LONGEST_DECK", "Deck", "DeckError", "Question", "Scene", "asked_first", "read_deck"]
@@ -68,18 +69,22 @@ class Deck:
 def read_deck(text: str, pages: Collection[str]) -> Deck:
     """Which deck does this TOML text hold? Raises DeckError with the line and the reason."""
     if len(text.encode()) > LONGEST_DECK:
-        raise DeckError(f"the deck is longer than {LONGEST_DECK} bytes: please split it.")
+        raise DeckError(
+            say("the deck is longer than {LONGEST_DECK} bytes: please split it.", LONGEST_DECK=LONGEST_DECK)
+        )
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DeckError(f"the deck is not TOML: {error}.") from None
+        raise DeckError(say("the deck is not TOML: {error}.", error=error)) from None
     except RecursionError:
-        raise DeckError("the deck is nested too deeply: scenes are flat tables.") from None
+        raise DeckError(say("the deck is nested too deeply: scenes are flat tables.")) from None
     reader = _Reader(text, pages)
     reader.only(given, ("title", "about", "scene"), None)
     scenes = given.get("scene")
     if not isinstance(scenes, list) or not 1 <= len(scenes) <= _MOST_SCENES:
-        raise DeckError(f"the deck has no [[scene]] or too many: allowed are 1 to {_MOST_SCENES}.")
+        raise DeckError(
+            say("the deck has no [[scene]] or too many: allowed are 1 to {MOST_SCENES}.", MOST_SCENES=_MOST_SCENES)
+        )
     return Deck(
         title=reader.text(given, "title", None, most=120),
         about=reader.text(given, "about", None, default=""),
@@ -101,46 +106,68 @@ class _Reader:
         stop = rest[0] if rest and scene is not None else len(self.lines)
         pattern = re.compile(rf"(^\s*|[{{,]\s*)[\"']?{re.escape(key)}[\"']?\s*=|^\s*\[+\s*scene\.{re.escape(key)}\s*\]")
         line = next((n for n in range(first, stop) if pattern.search(self.lines[n])), first)
-        return DeckError(f"line {line + 1}: {said}")
+        return DeckError(say("line {line}: {said}", line=line + 1, said=said))
 
     def only(self, table: dict[str, Any], allowed: tuple[str, ...], scene: int | None) -> None:
         for key in table:
             if key not in allowed:
-                raise self.wrong(scene, key, f"{key[:40]} is unknown: allowed are {', '.join(allowed)}.")
+                raise self.wrong(
+                    scene,
+                    key,
+                    say("{key} is unknown: allowed are {allowed}.", key=key[:40], allowed=", ".join(allowed)),
+                )
 
     def text(
         self, table: dict[str, Any], key: str, scene: int | None, *, default: str | None = None, most: int = 2000
     ) -> str:
         value = table.get(key, default)
         if not isinstance(value, str) or (default is None and not value.strip()):
-            raise self.wrong(scene, key, f"{key} is missing or no text.")
+            raise self.wrong(scene, key, say("{key} is missing or no text.", key=key))
         if len(value) > most:
-            raise self.wrong(scene, key, f"{key} has {len(value)} characters: allowed are {most}.")
+            raise self.wrong(
+                scene,
+                key,
+                say("{key} has {value} characters: allowed are {most}.", key=key, value=len(value), most=most),
+            )
         return value
 
     def number(self, table: dict[str, Any], key: str, scene: int) -> float:
         value = table[key]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
-            raise self.wrong(scene, key, f"{key}={str(value)[:40]} is no number below 10⁹.")
+            raise self.wrong(scene, key, say("{key}={value} is no number below 10⁹.", key=key, value=str(value)[:40]))
         return float(value)
 
     def texts(self, table: dict[str, Any], key: str, scene: int) -> tuple[str, ...]:
         value = table.get(key, [])
         if not isinstance(value, list) or len(value) > 12 or not all(isinstance(v, str) for v in value):
-            raise self.wrong(scene, key, f"{key} is no list of at most 12 texts.")
+            raise self.wrong(scene, key, say("{key} is no list of at most 12 texts.", key=key))
         return tuple(value)
 
     def scene(self, table: dict[str, Any], i: int) -> Scene:
         self.only(table, ("page", "caption", "settings", "at", "notes", "controls", "question"), i)
         page = self.text(table, "page", i)
         if page not in self.pages:
-            raise self.wrong(i, "page", f"page={page[:40]} is unknown: allowed are {', '.join(sorted(self.pages))}.")
+            raise self.wrong(
+                i,
+                "page",
+                say(
+                    "page={page} is unknown: allowed are {pages}.", page=page[:40], pages=", ".join(sorted(self.pages))
+                ),
+            )
         settings = table.get("settings", {})
         if not isinstance(settings, dict):
-            raise self.wrong(i, "settings", 'settings is no table like { rank = 4, init = "B_zero" }.')
+            raise self.wrong(i, "settings", say('settings is no table like { rank = 4, init = "B_zero" }.'))
         for key, value in settings.items():
             if not isinstance(value, (str, int, float)) or isinstance(value, bool) or len(str(value)) > 60:
-                raise self.wrong(i, key, f"{key[:40]}={str(value)[:40]} is no setting: allowed are a text or a number.")
+                raise self.wrong(
+                    i,
+                    key,
+                    say(
+                        "{key}={value} is no setting: allowed are a text or a number.",
+                        key=key[:40],
+                        value=str(value)[:40],
+                    ),
+                )
         return Scene(
             page=page,
             caption=self.text(table, "caption", i, most=300),
@@ -153,17 +180,27 @@ class _Reader:
 
     def question(self, table: Any, i: int) -> Question:
         if not isinstance(table, dict):
-            raise self.wrong(i, "question", "question is no table.")
+            raise self.wrong(i, "question", say("question is no table."))
         self.only(table, ("kind", "text", "panel", "series", "at", "take"), i)
         kind = self.text(table, "kind", i)
         if kind not in _KINDS:
-            raise self.wrong(i, "kind", f"kind={kind[:40]} is unknown: allowed are {', '.join(_KINDS)}.")
+            raise self.wrong(
+                i, "kind", say("kind={kind} is unknown: allowed are {KINDS}.", kind=kind[:40], KINDS=", ".join(_KINDS))
+            )
         take = table.get("take", "largest")
         if take not in _TAKES:
-            raise self.wrong(i, "take", f"take={str(take)[:40]} is unknown: allowed are {', '.join(_TAKES)}.")
+            raise self.wrong(
+                i,
+                "take",
+                say("take={take} is unknown: allowed are {TAKES}.", take=str(take)[:40], TAKES=", ".join(_TAKES)),
+            )
         series = self.texts(table, "series", i)
         if not series or (kind == "choice") != (len(series) > 1):
-            raise self.wrong(i, "series", f"series has {len(series)} names: a choice needs at least 2, the others 1.")
+            raise self.wrong(
+                i,
+                "series",
+                say("series has {series} names: a choice needs at least 2, the others 1.", series=len(series)),
+            )
         return Question(
             kind=kind,
             text=self.text(table, "text", i, most=300),
@@ -183,9 +220,13 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
     panel = next((p for p in film.panels if p.title == question.panel), None)
     if panel is None:
         titles = ", ".join(p.title for p in film.panels)
-        raise DeckError(f"panel={question.panel[:60]} is not in this picture: allowed are {titles}.")
+        raise DeckError(
+            say("panel={panel} is not in this picture: allowed are {titles}.", panel=question.panel[:60], titles=titles)
+        )
     if question.kind == "curve" and not isinstance(panel, Lines):
-        raise DeckError(f"panel={question.panel[:60]} has no curves over the playhead's axis: none can be drawn.")
+        raise DeckError(
+            say("panel={panel} has no curves over the playhead's axis: none can be drawn.", panel=question.panel[:60])
+        )
     frame = int(abs(film.values - question.at).argmin())
     values = [_reading(panel, name, frame) for name in question.series]
     if question.kind == "choice":
@@ -197,11 +238,13 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
             "text": question.text,
             "choices": names,
             "answer": values.index(best),
-            "measured": f"{told}: the {question.take} is {names[values.index(best)]}",
+            "measured": say(
+                "{told}: the {take} is {names}", told=told, take=question.take, names=names[values.index(best)]
+            ),
         }
     axis = f"at {film.axis} {film.values[frame]:g}"
     said = (
-        "the solid curve"
+        say("the solid curve")
         if question.kind == "curve"
         else f"{question.series[0].rstrip(':')} {number(values[0])} {axis}"
     )
@@ -222,9 +265,11 @@ def _reading(panel: Any, name: str, frame: int) -> float:
             return float(found.y[frame])
         names = [s.name for s in panel.series]
     elif isinstance(panel, Curves):
-        raise DeckError(f"panel={panel.title} has an axis of its own: ask of a panel over the playhead's axis.")
+        raise DeckError(
+            say("panel={title} has an axis of its own: ask of a panel over the playhead's axis.", title=panel.title)
+        )
     elif isinstance(panel, Readout):
-        raise DeckError(f"panel={panel.title} holds texts: ask of a panel with curves or bars.")
+        raise DeckError(say("panel={title} holds texts: ask of a panel with curves or bars.", title=panel.title))
     elif hasattr(panel, "groups"):
         for group in panel.groups:
             values = group.values if group.values.ndim == 1 else group.values[frame]
@@ -233,5 +278,14 @@ def _reading(panel: Any, name: str, frame: int) -> float:
                     return float(value)
         names = list(panel.labels)
     else:
-        raise DeckError(f"panel={panel.title} shows a matrix or a map: ask of a panel with curves or bars.")
-    raise DeckError(f"series={name[:40]} is not in {panel.title}: allowed are {', '.join(names)}.")
+        raise DeckError(
+            say("panel={title} shows a matrix or a map: ask of a panel with curves or bars.", title=panel.title)
+        )
+    raise DeckError(
+        say(
+            "series={name} is not in {title}: allowed are {names}.",
+            name=name[:40],
+            title=panel.title,
+            names=", ".join(names),
+        )
+    )

@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from lora_viz.language import say
+
 __all__ = ["Kept", "Matrix", "ModelShape", "bert", "gpt2", "gpt_separate", "llama", "unet", "vit"]
 
 
@@ -84,7 +86,14 @@ class ModelShape(NamedTuple):
         """The matrices of these names; ValueError names the ones there are."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise ValueError(f"{self.title} has no {', '.join(unknown)}: it has {', '.join(self.names)}.")
+            raise ValueError(
+                say(
+                    "{title} has no {unknown}: it has {names}.",
+                    title=self.title,
+                    unknown=", ".join(unknown),
+                    names=", ".join(self.names),
+                )
+            )
         return tuple(m for m in self.matrices if m.name in names)
 
     def target_modules(self, names: Collection[str]) -> list[str] | str:
@@ -127,33 +136,33 @@ def llama(
     q, kv = heads * head, kv_heads * head
     at = "model.layers.{}."
     matrices = [
-        Matrix(at + "self_attn.q_proj", q, hidden, layers, "attention", "attention input"),
-        Matrix(at + "self_attn.k_proj", kv, hidden, layers, "attention", "attention input"),
-        Matrix(at + "self_attn.v_proj", kv, hidden, layers, "attention", "attention input"),
-        Matrix(at + "self_attn.o_proj", hidden, q, layers, "attention", "attention output"),
-        Matrix(at + "mlp.gate_proj", mlp, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "mlp.up_proj", mlp, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "mlp.down_proj", hidden, mlp, layers, "mlp", "gated product"),
+        Matrix(at + "self_attn.q_proj", q, hidden, layers, "attention", say("attention input")),
+        Matrix(at + "self_attn.k_proj", kv, hidden, layers, "attention", say("attention input")),
+        Matrix(at + "self_attn.v_proj", kv, hidden, layers, "attention", say("attention input")),
+        Matrix(at + "self_attn.o_proj", hidden, q, layers, "attention", say("attention output")),
+        Matrix(at + "mlp.gate_proj", mlp, hidden, layers, "mlp", say("MLP input")),
+        Matrix(at + "mlp.up_proj", mlp, hidden, layers, "mlp", say("MLP input")),
+        Matrix(at + "mlp.down_proj", hidden, mlp, layers, "mlp", say("gated product")),
     ]
     rest = {"embeddings": vocab * hidden, "norms": (norms * layers + 1) * hidden}
     if tied:
         note = f"{note} The output head is the embedding matrix, counted once.".strip()
     else:
-        matrices.append(Matrix("lm_head", vocab, hidden, 1, "head", "last hidden"))
+        matrices.append(Matrix("lm_head", vocab, hidden, 1, "head", say("last hidden")))
     if qkv_bias:
         rest["biases"] = layers * (q + 2 * kv)
     if qk_norm:
         rest["norms"] += layers * 2 * head
     kept = (
-        Kept("input of the first norm", hidden),
-        Kept("attention input", hidden, ("q_proj", "k_proj", "v_proj")),
+        Kept(say("input of the first norm"), hidden),
+        Kept(say("attention input"), hidden, ("q_proj", "k_proj", "v_proj")),
         Kept("queries", q),
-        Kept("keys and values", 2 * kv),
-        Kept("attention output", q),
-        Kept("input of the second norm", hidden),
-        Kept("MLP input", hidden, ("gate_proj", "up_proj")),
-        Kept("gate, its activation, and up", 3 * mlp),
-        Kept("gated product", mlp, ("down_proj",)),
+        Kept(say("keys and values"), 2 * kv),
+        Kept(say("attention output"), q),
+        Kept(say("input of the second norm"), hidden),
+        Kept(say("MLP input"), hidden, ("gate_proj", "up_proj")),
+        Kept(say("gate, its activation, and up"), 3 * mlp),
+        Kept(say("gated product"), mlp, ("down_proj",)),
     )
     return ModelShape(title, model_type, layers, hidden, tuple(matrices), rest, kept, vocab, note)
 
@@ -165,10 +174,10 @@ def gpt2(
     mlp = mlp or 4 * hidden
     at = "transformer.h.{}."
     matrices = (
-        Matrix(at + "attn.c_attn", 3 * hidden, hidden, layers, "attention", "attention input"),
-        Matrix(at + "attn.c_proj", hidden, hidden, layers, "attention", "attention output"),
-        Matrix(at + "mlp.c_fc", mlp, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "mlp.c_proj", hidden, mlp, layers, "mlp", "MLP activation"),
+        Matrix(at + "attn.c_attn", 3 * hidden, hidden, layers, "attention", say("attention input")),
+        Matrix(at + "attn.c_proj", hidden, hidden, layers, "attention", say("attention output")),
+        Matrix(at + "mlp.c_fc", mlp, hidden, layers, "mlp", say("MLP input")),
+        Matrix(at + "mlp.c_proj", hidden, mlp, layers, "mlp", say("MLP activation")),
     )
     rest = {
         "embeddings": (vocab + positions) * hidden,
@@ -196,13 +205,13 @@ def bert(
     at = "encoder.layer.{}."
     matrices = (
         *(
-            Matrix(f"{at}attention.self.{name}", hidden, hidden, layers, "attention", "attention input")
+            Matrix(f"{at}attention.self.{name}", hidden, hidden, layers, "attention", say("attention input"))
             for name in ("query", "key", "value")
         ),
-        Matrix(at + "attention.output.dense", hidden, hidden, layers, "attention", "attention output"),
-        Matrix(at + "intermediate.dense", mlp, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "output.dense", hidden, mlp, layers, "mlp", "MLP activation"),
-        Matrix("pooler.dense", hidden, hidden, 1, "pooler", "last hidden"),
+        Matrix(at + "attention.output.dense", hidden, hidden, layers, "attention", say("attention output")),
+        Matrix(at + "intermediate.dense", mlp, hidden, layers, "mlp", say("MLP input")),
+        Matrix(at + "output.dense", hidden, mlp, layers, "mlp", say("MLP activation")),
+        Matrix("pooler.dense", hidden, hidden, 1, "pooler", say("last hidden")),
     )
     rest = {
         "embeddings": (vocab + positions + types) * hidden,
@@ -218,13 +227,13 @@ def vit(title: str, hidden: int, layers: int, mlp: int, patches: int, pixels: in
     at = "vit.layers.{}."
     matrices = (
         *(
-            Matrix(f"{at}attention.{name}", hidden, hidden, layers, "attention", "attention input")
+            Matrix(f"{at}attention.{name}", hidden, hidden, layers, "attention", say("attention input"))
             for name in ("q_proj", "k_proj", "v_proj")
         ),
-        Matrix(at + "attention.o_proj", hidden, hidden, layers, "attention", "attention output"),
-        Matrix(at + "mlp.fc1", mlp, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "mlp.fc2", hidden, mlp, layers, "mlp", "MLP activation"),
-        Matrix("classifier", classes, hidden, 1, "classifier", "last hidden"),
+        Matrix(at + "attention.o_proj", hidden, hidden, layers, "attention", say("attention output")),
+        Matrix(at + "mlp.fc1", mlp, hidden, layers, "mlp", say("MLP input")),
+        Matrix(at + "mlp.fc2", hidden, mlp, layers, "mlp", say("MLP activation")),
+        Matrix("classifier", classes, hidden, 1, "classifier", say("last hidden")),
     )
     rest = {
         "embeddings": (pixels + 1) * hidden + (patches + 2) * hidden,
@@ -239,14 +248,14 @@ def _kept(
     hidden: int, mlp: int, attention: tuple[str, ...], up: tuple[str, ...], down: tuple[str, ...]
 ) -> tuple[Kept, ...]:
     return (
-        Kept("input of the first norm", hidden),
-        Kept("attention input", hidden, attention),
-        Kept("queries, keys and values", 3 * hidden),
-        Kept("attention output", hidden),
-        Kept("input of the second norm", hidden),
-        Kept("MLP input", hidden, up),
-        Kept("input of the activation", mlp),
-        Kept("MLP activation", mlp, down),
+        Kept(say("input of the first norm"), hidden),
+        Kept(say("attention input"), hidden, attention),
+        Kept(say("queries, keys and values"), 3 * hidden),
+        Kept(say("attention output"), hidden),
+        Kept(say("input of the second norm"), hidden),
+        Kept(say("MLP input"), hidden, up),
+        Kept(say("input of the activation"), mlp),
+        Kept(say("MLP activation"), mlp, down),
     )
 
 
@@ -255,12 +264,12 @@ def gpt_separate(title: str, hidden: int, layers: int, vocab: int, positions: in
     at = "h.{}."
     matrices = (
         *(
-            Matrix(f"{at}attn.{name}", hidden, hidden, layers, "attention", "attention input")
+            Matrix(f"{at}attn.{name}", hidden, hidden, layers, "attention", say("attention input"))
             for name in ("q_proj", "k_proj", "v_proj")
         ),
-        Matrix(at + "attn.o_proj", hidden, hidden, layers, "attention", "attention output"),
-        Matrix(at + "mlp.fc_in", 4 * hidden, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "mlp.fc_out", hidden, 4 * hidden, layers, "mlp", "MLP activation"),
+        Matrix(at + "attn.o_proj", hidden, hidden, layers, "attention", say("attention output")),
+        Matrix(at + "mlp.fc_in", 4 * hidden, hidden, layers, "mlp", say("MLP input")),
+        Matrix(at + "mlp.fc_out", hidden, 4 * hidden, layers, "mlp", say("MLP activation")),
     )
     rest = {
         "embeddings": (vocab + positions) * hidden,
@@ -281,8 +290,12 @@ def unet(title: str, total: int, blocks: Mapping[int, int], cross: int) -> Model
     for width, count in blocks.items():
         for name in ("to_q", "to_k", "to_v", "to_out.0"):
             wide = cross if name in ("to_k", "to_v") else width
-            matrices.append(Matrix(f"{width}.{at}attn1.{name}", width, width, count, "attention", "attention input"))
+            matrices.append(
+                Matrix(f"{width}.{at}attn1.{name}", width, width, count, "attention", say("attention input"))
+            )
             matrices.append(Matrix(f"{width}.{at}attn2.{name}", width, wide, count, "attention", "cross-attention"))
     rest = {"convolutions, feed-forward, embeddings": total - sum(m.weights for m in matrices)}
-    note = "Only the attention's linear layers are listed; activations depend on the image size and are not modelled."
+    note = say(
+        "Only the attention's linear layers are listed; activations depend on the image size and are not modelled."
+    )
     return ModelShape(title, "unet", sum(blocks.values()), max(blocks), tuple(matrices), rest, (), 0, note)

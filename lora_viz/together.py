@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lora_viz.digits import DigitsExperiment, PairExperiment, PairRun, digit_stream
+from lora_viz.language import say
 from lora_viz.mlp import Adapted, Dense, Network
 from lora_viz.networks import Data, Trainer, accuracies, batch_order, digits_data, pretrained, train_together
 from lora_viz.progress import Progress
@@ -39,7 +40,7 @@ def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
     base: Network | None = None
     for item in pretrained(d):
         if isinstance(item, Progress):
-            yield Progress(0.3 * item.share, "reading upright digits")
+            yield Progress(0.3 * item.share, say("reading upright digits"))
         else:
             base = item
     assert base is not None
@@ -52,7 +53,7 @@ def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
     order = batch_order(d, "adapting", e.steps, tasks[0].x.shape[1])
     chunks = [*range(25, e.steps, 25), e.steps]
     for done in train_together([Trainer(family, e.lr)], both, order, e.steps, chunks, groups=2):
-        yield Progress(0.3 + 0.5 * done / max(1, e.steps), "two adapters at once")
+        yield Progress(0.3 + 0.5 * done / max(1, e.steps), say("two adapters at once"))
 
     pairs = [part[:, 0].unflatten(0, (2, e.members)) for part in (family.A1, family.B1, family.A2, family.B2)]
     A1, B1, A2, B2 = pairs
@@ -95,7 +96,7 @@ def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
 
 def _first_A(e: PairExperiment, layer: int, width: int) -> Float[Tensor, "both 1 r d"]:
     drawn = [
-        digit_stream("A of two", e.seed, member, layer, task).uniform(-1, 1, (e.rank, width))
+        digit_stream(say("A of two"), e.seed, member, layer, task).uniform(-1, 1, (e.rank, width))
         for task in range(2)
         for member in range(e.members)
     ]

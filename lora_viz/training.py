@@ -14,6 +14,7 @@ from lora_viz.kernels.fused import allows_tf32, run_fused
 from lora_viz.kernels.graph import run_graph
 from lora_viz.kernels.several import train_shares
 from lora_viz.kernels.steps import LONGEST_STEP, History
+from lora_viz.language import say
 from lora_viz.readout import losses, losses_of_update, read_out
 from lora_viz.run import GradientCheck, Run, Task, joined, recorded_steps
 from lora_viz.spectra import factor_gradients, full_gradient
@@ -57,9 +58,17 @@ def train(
     Raises ExperimentError for a device that is not there.
     """
     if device not in available_devices():
-        raise ExperimentError(f"device={device} is not here: allowed are {', '.join(available_devices())}.")
+        raise ExperimentError(
+            say(
+                "device={device} is not here: allowed are {available_devices}.",
+                device=device,
+                available_devices=", ".join(available_devices()),
+            )
+        )
     if engine not in ENGINES:
-        raise ExperimentError(f"engine={engine} is unknown: allowed are {', '.join(ENGINES)}.")
+        raise ExperimentError(
+            say("engine={engine} is unknown: allowed are {ENGINES}.", engine=engine, ENGINES=", ".join(ENGINES))
+        )
     if device == "cpu":
         use_one_thread()
     sweep = resolved(sweep)
@@ -99,7 +108,9 @@ def _train_others(sweep: Sweep, device: str, records: int, task: Task, factors: 
     for x in sweep.experiments:
         if x.optimizer == "scaled_gd":
             what = f"init={x.init}" if is_plain(x) else f"variant={x.variant}"
-            raise ExperimentError(f"optimizer=scaled_gd is not possible with {what}: it is a step of plain A and B.")
+            raise ExperimentError(
+                say("optimizer=scaled_gd is not possible with {what}: it is a step of plain A and B.", what=what)
+            )
     like = torch.empty(0, dtype=getattr(torch, e.dtype), device=device)
     steps = np.array(recorded_steps(e.steps, records))
     members = train_dense(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lora_viz.encoder import MINILM_SHA256, Encoder, WordPieces, attach_lora, load_encoder, pooled
 from lora_viz.experiment import ExperimentError
+from lora_viz.language import say
 from lora_viz.progress import Progress
 from lora_viz.spectra import singular_values
 from lora_viz.tasks import stream
@@ -249,14 +250,18 @@ def adapt_words(
     encoder, tokens = load_encoder(folder, sha256=sha256)
     if not 1 <= last_layers <= len(encoder.layers):
         raise ExperimentError(
-            f"last_layers={last_layers} is not possible: this encoder allows 1 to {len(encoder.layers)}."
+            say(
+                "last_layers={last_layers} is not possible: this encoder allows 1 to {layers}.",
+                last_layers=last_layers,
+                layers=len(encoder.layers),
+            )
         )
     first = len(encoder.layers) - last_layers
     sides = [word_data(tokens, side) for side in split_words(lexicon, train=train, test=test, seed=seed)]
-    yield Progress(0.02, "words cut into tokens")
+    yield Progress(0.02, say("words cut into tokens"))
     features = [LowerHalf(encoder, side, 0).everything() for side in sides]
     probe = fit_probe(features[0], sides[0].labels, features[1], sides[1].labels)
-    yield Progress(0.2, f"frozen features alone {100 * probe:.1f} %")
+    yield Progress(0.2, say("frozen features alone {probe:.1f} %", probe=100 * probe))
     adapters = attach_lora(encoder, rank=rank, alpha=2.0 * rank, seed=seed, first=first)
     head = probe_head(features[0], sides[0].labels)
     groups: list[dict[str, object]] = [
@@ -269,7 +274,9 @@ def adapt_words(
     ):
         if report.accuracy is not None:
             reached.append(report.accuracy)
-        said = f"loss {report.loss:.3f}" + (f", test {100 * reached[-1]:.1f} %" if reached else "")
+        said = say("loss {loss:.3f}", loss=report.loss) + (
+            say(", test {reached:.1f} %", reached=100 * reached[-1]) if reached else ""
+        )
         yield Progress(0.2 + 0.8 * report.share, said)
     factors = [(a.lora_A.detach().double().numpy(), a.lora_B.detach().double().numpy()) for a in adapters.values()]
     scaling = next(iter(adapters.values())).scaling

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.language import say
+
 __all__ = [
     "PRINTED",
     "PRINTED_COLUMNS",
@@ -72,13 +74,27 @@ class Worked:
     def _fit(self, left: str, right: str, columns: int, rows: int, product: str) -> None:
         if columns != rows:
             raise WorkedError(
-                f"{product} cannot be formed: {self._shape(left)} and {self._shape(right)}, "
-                f"but {left} must have as many columns as {right} has rows."
+                say(
+                    "{product} cannot be formed: {left} and {right}, "
+                    "but {left2} must have as many columns as {right2} has rows.",
+                    product=product,
+                    left=self._shape(left),
+                    right=self._shape(right),
+                    left2=left,
+                    right2=right,
+                )
             )
 
     def _same(self, one: str, other: str, a: int, b: int, what: str) -> None:
         if a != b:
-            raise WorkedError(f"{self._shape(one)} and {self._shape(other)}: both must have the same number of {what}.")
+            raise WorkedError(
+                say(
+                    "{one} and {other}: both must have the same number of {what}.",
+                    one=self._shape(one),
+                    other=self._shape(other),
+                    what=what,
+                )
+            )
 
 
 class WorkedStep(NamedTuple):
@@ -134,19 +150,31 @@ def parse_matrix(text: str, name: str) -> Matrix:
     """
     shown = text.strip()
     if len(shown) > 2000:
-        raise WorkedError(f"{name} has {len(shown)} characters: at most 2000 are read.")
+        raise WorkedError(say("{name} has {shown} characters: at most 2000 are read.", name=name, shown=len(shown)))
     if not shown:
-        raise WorkedError(f"{name} is empty: write rows of numbers, such as 1 0 -1; 0.5 1 0.")
+        raise WorkedError(say("{name} is empty: write rows of numbers, such as 1 0 -1; 0.5 1 0.", name=name))
     inner = re.fullmatch(r"(?:[\w.]*\b(?:array|tensor|matrix)\s*\()?\s*(\[.*\])\s*(?:,[^\[\]]*)?\)?", shown, re.S)
     rows = (
         _literal(inner.group(1), name) if inner else [re.split(r"[,\s]+", line.strip(" ,")) for line in _lines(shown)]
     )
     if len({len(row) for row in rows}) != 1:
         raise WorkedError(
-            f"{name} has rows of {', '.join(str(len(row)) for row in rows)} numbers: all must be as long."
+            say(
+                "{name} has rows of {rows} numbers: all must be as long.",
+                name=name,
+                rows=", ".join(str(len(row)) for row in rows),
+            )
         )
     if len(rows) > MOST or not 1 <= len(rows[0]) <= MOST:
-        raise WorkedError(f"{name} is {len(rows)}×{len(rows[0])}: at most {MOST}×{MOST} can be worked through.")
+        raise WorkedError(
+            say(
+                "{name} is {rows}×{rows2}: at most {MOST}×{MOST} can be worked through.",
+                name=name,
+                rows=len(rows),
+                rows2=len(rows[0]),
+                MOST=MOST,
+            )
+        )
     return np.array([[_number(cell, name) for cell in row] for row in rows])
 
 
@@ -158,12 +186,14 @@ def _literal(text: str, name: str) -> list[list[object]]:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise WorkedError(f"{name} is no list of numbers: {text[:30]}… cannot be read.") from None
+        raise WorkedError(
+            say("{name} is no list of numbers: {text}… cannot be read.", name=name, text=text[:30])
+        ) from None
     rows = [list(row) if isinstance(row, list | tuple) else row for row in value]
     if rows and not any(isinstance(row, list) for row in rows):
         rows = [[cell] for cell in rows]  # a flat list is a column
     if not rows or not all(isinstance(row, list) for row in rows):
-        raise WorkedError(f"{name} is no matrix: a list of rows is expected, such as [[1, 0], [0, 1]].")
+        raise WorkedError(say("{name} is no matrix: a list of rows is expected, such as [[1, 0], [0, 1]].", name=name))
     return rows
 
 
@@ -173,7 +203,9 @@ def _number(cell: object, name: str) -> float:
     except (ValueError, OverflowError):
         value = float("nan")
     if not abs(value) <= LARGEST:
-        raise WorkedError(f"{name} holds {str(cell)[:20]!r}: allowed are numbers from −1000000 to 1000000.")
+        raise WorkedError(
+            say("{name} holds {cell!r}: allowed are numbers from −1000000 to 1000000.", name=name, cell=str(cell)[:20])
+        )
     return value
 
 

@@ -1,6 +1,7 @@
 """Rank from the ground: does a linear autoencoder find PCA?"""
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_autoencoder
 from lora_viz.ui.controls import CONTROLS
@@ -11,8 +12,11 @@ from lora_viz.views.autoencoder import autoencoder, film, plot_autoencoder, tabl
 OFF_CENTRE = 2.0
 
 asked, picture = open_lesson(
-    "Does a linear autoencoder find PCA?",
-    "It finds PCA's subspace, not its axes; and only if the data are centred. Trained here from eight random starts.",
+    say("Does a linear autoencoder find PCA?"),
+    say(
+        "It finds PCA's subspace, not its axes; and only if the data are centred. Trained here from eight random "
+        "starts."
+    ),
     default=Experiment(
         d_in=12,
         d_out=12,
@@ -37,18 +41,26 @@ show_film(picture, film(record), takeaway(record))
 
 encoder, decoder = tint("A", "A"), tint("B", "B")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 L = \tfrac1{{2n}}\sum_j \|{decoder}{encoder}\,x_j - x_j\|^2 \ \text{{is least at}}\
 {decoder}{encoder} = U_r U_r^\top, \qquad {decoder} = U_r Q,\quad {encoder} = Q^{{-1}}U_r^\top
 $$
 
 for every invertible $Q$ (Baldi & Hornik 1989): with samples as columns the encoder is ${encoder} \cong U_r^\top$
-({e.rank}×12) and the decoder ${decoder} \cong U_r$ (12×{e.rank}). $V_r$ has one row a sample
-({record.samples}×{e.rank}) and cannot encode a new one; $\Sigma_r V_r^\top$ is the *code* of PCA. This is LoRA's own
+({rank}×12) and the decoder ${decoder} \cong U_r$ (12×{rank}). $V_r$ has one row a sample
+({samples}×{rank}) and cannot encode a new one; $\Sigma_r V_r^\top$ is the *code* of PCA. This is LoRA's own
 problem: $W = 0$, target $\Delta W^* = I$, the same engine. $U_r$ are axes about the mean; the loss knows only second
-moments about 0, so a mean of size {number(record.mean) if record.mean > 1e-9 else "0"} counts as variance along its
-direction. Standard deviations along the first axes: {", ".join(number(float(s)) for s in record.deviations[:4])}.""",
+moments about 0, so a mean of size {mean} counts as variance along its
+direction. Standard deviations along the first axes: {deviations}.""",
+        decoder=decoder,
+        encoder=encoder,
+        rank=e.rank,
+        samples=record.samples,
+        mean=number(record.mean) if record.mean > 1e-9 else "0",
+        deviations=", ".join(number(float(s)) for s in record.deviations[:4]),
+    ),
     lambda theme: plot_autoencoder(record, theme=theme),
     table(record),
     name="autoencoder",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -12,9 +13,11 @@ from lora_viz.views.balance import balance, film, plot_balance, table, takeaway
 PARTS = (1, 2, 4, 8)
 
 asked, picture = open_lesson(
-    "Balance: what stays while both factors move?",
-    "A and B grow by the same amount: AAᵀ − BᵀB stays what it was at the start, up to a drift in proportion to the "
-    "learning rate.",
+    say("Balance: what stays while both factors move?"),
+    say(
+        "A and B grow by the same amount: AAᵀ − BᵀB stays what it was at the start, up to a drift in proportion to the "
+        "learning rate."
+    ),
     default=Experiment(
         d_in=19, d_out=13, target_rank=3, rank=4, alpha=4.0, optimizer="sgd", lr=0.05, samples=64, steps=100
     ),
@@ -33,7 +36,8 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, G = tint("A", "A"), tint("B", "B"), tint("W", "G")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \frac{{d}}{{dt}}{A}{A}^\top = \frac{{d}}{{dt}}{B}^\top{B} = -s\,({B}^\top {G} {A}^\top + {A} {G}^\top {B})
 \quad\Rightarrow\quad D = {A}{A}^\top - {B}^\top{B} \ \text{{is constant under gradient flow}}
@@ -42,9 +46,15 @@ $$
 A step of length η adds $\eta^2(\nabla_{{{A}}}\nabla_{{{A}}}^\top - \nabla_{{{B}}}^\top\nabla_{{{B}}})$ to $D$,
 exactly; over a fixed time there are $1/\eta$ steps, so the drift is of order η. From ${B}_0 = 0$ it follows that
 ${B}^\top{B} = {A}{A}^\top - {A}_0{A}_0^\top$: what ${B}$ has become can be read off ${A}$. Here $\|{A}\|^2 -
-\|{B}\|^2$ went from {number(float(record.norm_A[0] - record.norm_B[0]))} to
-{number(float(record.norm_A[-1] - record.norm_B[-1]))} at the largest η. Many pairs $({B}Q, Q^{{-1}}{A})$ give the
+\|{B}\|^2$ went from {norm_A} to
+{norm_A2} at the largest η. Many pairs $({B}Q, Q^{{-1}}{A})$ give the
 same update; $D$ is what tells them apart, and a start fixes it for the whole run.""",
+        A=A,
+        B=B,
+        G=G,
+        norm_A=number(float(record.norm_A[0] - record.norm_B[0])),
+        norm_A2=number(float(record.norm_A[-1] - record.norm_B[-1])),
+    ),
     lambda theme: plot_balance(record, theme=theme),
     table(record),
     name="balance",

@@ -1,6 +1,7 @@
 """Lesson 1: where can an update push?"""
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
@@ -8,9 +9,11 @@ from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.views.bottleneck import bottleneck, film, plot_bottleneck, table, takeaway
 
 asked, picture = open_lesson(
-    "Bottleneck: where can an update push?",
-    "Whatever the input, a rank-r update only pushes the output along the r columns of B, "
-    "and only sees the r rows of A.",
+    say("Bottleneck: where can an update push?"),
+    say(
+        "Whatever the input, a rank-r update only pushes the output along the r columns of B, "
+        "and only sees the r rows of A."
+    ),
     default=Experiment(
         task="full_rank", d_in=3, d_out=3, spectrum="exponential", rank=2, alpha=4.0, lr=0.02, steps=300, condition=3.0
     ),
@@ -24,18 +27,30 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, dW = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
-y = \underbrace{{{tint("W", "W")}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_{{\Delta y}},
-\qquad \Delta y = s\sum_{{i=1}}^{{{e.rank}}} h_i\,b_i \in \mathrm{{col}}({B}),
-\qquad s = {e.scaling:.3g}
+y = \underbrace{{{tint}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_{{\Delta y}},
+\qquad \Delta y = s\sum_{{i=1}}^{{{rank}}} h_i\,b_i \in \mathrm{{col}}({B}),
+\qquad s = {scaling:.3g}
 $$
 
-The columns $b_i$ of ${B}$ are the only directions available: $\dim \mathrm{{col}}({B}) \le r = {e.rank}$ of {e.d_out}
-dimensions. Every $z \in \ker {A}$ (dimension {e.d_in - e.rank}) is invisible: ${dW}(x+z) = {dW}x$, measured to
-{number(float(record.movement[-1]))}. At step 0 the largest entry of any $\Delta y$ was
-{number(float(abs(record.outputs[0]).max()))}. The faint axes $u_i$ are the output directions of the best rank-{e.rank}
+The columns $b_i$ of ${B}$ are the only directions available: $\dim \mathrm{{col}}({B}) \le r = {rank}$ of {d_out}
+dimensions. Every $z \in \ker {A}$ (dimension {d_in}) is invisible: ${dW}(x+z) = {dW}x$, measured to
+{movement}. At step 0 the largest entry of any $\Delta y$ was
+{outputs}. The faint axes $u_i$ are the output directions of the best rank-{rank}
 update (reduced-rank regression on these samples).""",
+        tint=tint("W", "W"),
+        B=B,
+        A=A,
+        rank=e.rank,
+        scaling=e.scaling,
+        d_out=e.d_out,
+        d_in=e.d_in - e.rank,
+        dW=dW,
+        movement=number(float(record.movement[-1])),
+        outputs=number(float(abs(record.outputs[0]).max())),
+    ),
     lambda theme: plot_bottleneck(record, theme=theme),
     table(record),
     name="bottleneck",

@@ -3,15 +3,18 @@
 import streamlit as st
 
 from lora_viz.budget import ASSUMPTIONS
+from lora_viz.language import say
 from lora_viz.ui.budgeting import ask_budget
 from lora_viz.ui.page import open_worked
 from lora_viz.ui.still import csv_button, show_figure
 from lora_viz.views import memory_need, parameter_share
 
 left, right = open_worked(
-    "Budget: what does an adapter cost on a real model?",
-    "128× fewer trained numbers (Llama-2-7B, attention, r = 16) are not 128× less memory: frozen weights and "
-    "activations stay. Computed from published shapes, not measured.",
+    say("Budget: what does an adapter cost on a real model?"),
+    say(
+        "128× fewer trained numbers (Llama-2-7B, attention, r = 16) are not 128× less memory: frozen weights and "
+        "activations stay. Computed from published shapes, not measured."
+    ),
 )
 with left:
     asked = ask_budget()
@@ -30,17 +33,21 @@ with right:
             name="memory_need",
             alt=memory_need.takeaway(need),
         )
-    st.markdown(f"**What you saw.** {parameter_share.takeaway(share)} {memory_need.takeaway(need)}")
+    st.markdown(
+        say("**What you saw.** {share} {need}", share=parameter_share.takeaway(share), need=memory_need.takeaway(need))
+    )
 
-st.header("To take away", anchor=False)
+st.header(say("To take away"), anchor=False)
 script, beside = st.columns(2, gap="medium")
 with script:
-    st.caption("For PEFT, in Python")
+    st.caption(say("For PEFT, in Python"))
     st.code(asked.config.as_python(), language="python")
 with beside:
-    st.caption(f"adapter_config.json; the adapter's file will hold {asked.budget.file / 1e6:,.1f} MB in bf16")
+    st.caption(
+        say("adapter_config.json; the adapter's file will hold {file:,.1f} MB in bf16", file=asked.budget.file / 1e6)
+    )
     st.code(asked.config.as_json(), language="json")
-csv_button("Parameters as CSV", parameter_share.table(share), name="parameters")
-csv_button("Memory as CSV", memory_need.table(need), name="memory")
-st.header("What is assumed", anchor=False)
+csv_button(say("Parameters as CSV"), parameter_share.table(share), name="parameters")
+csv_button(say("Memory as CSV"), memory_need.table(need), name="memory")
+st.header(say("What is assumed"), anchor=False)
 st.markdown("\n".join(f"- {line}" for line in (*ASSUMPTIONS, asked.budget.shape.note) if line))

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from lora_viz.challenges import CHALLENGES
+from lora_viz.language import say
 from lora_viz.ui.cache import cached_conditions
 from lora_viz.ui.choices import choose
 from lora_viz.ui.contents import link_to
@@ -15,12 +16,14 @@ from lora_viz.ui.page import open_worked
 KEYS = tuple(CHALLENGES)
 
 left, right = open_worked(
-    "Challenges: can you make it happen?",
-    "Eight goals. Each change of a control trains the small experiment anew, and every condition is checked against "
-    "what was measured.",
+    say("Challenges: can you make it happen?"),
+    say(
+        "Eight goals. Each change of a control trains the small experiment anew, and every condition is checked "
+        "against what was measured."
+    ),
 )
 with left:
-    place = int(choose("Challenge", tuple(range(1, len(KEYS) + 1)), 1, key="challenge"))
+    place = int(choose(say("Challenge"), tuple(range(1, len(KEYS) + 1)), 1, key="challenge"))
     key = KEYS[place - 1]
     challenge = CHALLENGES[key]
     values: dict[str, Any] = {}
@@ -38,13 +41,19 @@ with right:
     done: set[str] = st.session_state.setdefault("passed", set())
     done.update({key} if passed else ())
     if passed:
-        st.success(f"Passed. {challenge.hint}", icon=":material/check:")
+        st.success(say("Passed. {hint}", hint=challenge.hint), icon=":material/check:")
     else:
-        st.info("Not yet.", icon=":material/hourglass_empty:")
-        with st.expander("Hint"):
+        st.info(say("Not yet."), icon=":material/hourglass_empty:")
+        with st.expander(say("Hint")):
             st.markdown(f"{challenge.hint} {link_to(challenge.page)}")
     met = sum(condition.holds for condition in conditions)
     st.markdown(
-        f"**What you saw.** {met} of {len(conditions)} conditions hold, measured on this run. "
-        f"{len(done)} of {len(KEYS)} challenges passed in this visit."
+        say(
+            "**What you saw.** {met} of {conditions} conditions hold, measured on this run. "
+            "{done} of {KEYS} challenges passed in this visit.",
+            met=met,
+            conditions=len(conditions),
+            done=len(done),
+            KEYS=len(KEYS),
+        )
     )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -13,16 +14,18 @@ KAPPA = (1.0, 3.0, 10.0, 30.0, 100.0)
 RULES = {"sgd": (0.05, 0.2), "adam": (0.01, 0.03), "scaled_gd": (0.3, 0.7)}
 STRETCHED = Control(
     name="stretched",
-    label="What is stretched",
+    label=say("What is stretched"),
     options=("target", "inputs"),
-    help="κ is the target's σ₁/σ_r, or the condition number of the inputs' covariance.",
+    help=say("κ is the target's σ₁/σ_r, or the condition number of the inputs' covariance."),
     default="target",
 )
 
 asked, picture = open_lesson(
-    "Conditioning: who suffers from a stretched problem?",
-    "The more the target's singular values differ, the more steps gradient descent needs, and Adam; scaled GD does not "
-    "notice.",
+    say("Conditioning: who suffers from a stretched problem?"),
+    say(
+        "The more the target's singular values differ, the more steps gradient descent needs, and Adam; scaled GD "
+        "does not notice."
+    ),
     default=Experiment(
         d_in=19,
         d_out=13,
@@ -59,7 +62,8 @@ tried = "; ".join(
     f"{rule} {', '.join(number(x) for x in lrs)}" for rule, lrs in zip(record.rules, record.tried, strict=True)
 )
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 {A} \leftarrow {A} - \eta\,({B}^\top {B} + \delta I)^{{-1}} \nabla_{{{A}}}, \qquad
 {B} \leftarrow {B} - \eta\,\nabla_{{{B}}}\,({A}{A}^\top + \delta I)^{{-1}}
@@ -68,9 +72,14 @@ $$
 Near the end a direction of strength $\sigma_i$ shrinks its error by about $1 - 2\eta s\sigma_i$ a step, and
 $\eta < 1/(s\,\sigma_1)$ lest the strongest diverge: the weakest needs some $\kappa = \sigma_1/\sigma_r$ times more
 steps. Dividing by the Gram matrices takes $\sigma_i$ out of that factor (Tong, Ma & Chi 2021; for LoRA Zhang &
-Pilanci 2024); the matrices are {e.rank}×{e.rank}, and $\delta = 10^{{-8}}$ only guards the division. From ${B} = 0$
+Pilanci 2024); the matrices are {rank}×{rank}, and $\delta = 10^{{-8}}$ only guards the division. From ${B} = 0$
 it is safe: the first $\nabla_{{{A}}}$ is 0. Each rule is shown at the best of two learning rates ({tried}); a finer
 grid may shift the numbers. LoRA+ is not among them: at this size it did not converge faster.""",
+        A=A,
+        B=B,
+        rank=e.rank,
+        tried=tried,
+    ),
     lambda theme: plot_conditioning(record, theme=theme),
     table(record),
     name="conditioning",

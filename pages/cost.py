@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lora_viz.language import say
 from lora_viz.style import number
 from lora_viz.ui.choices import choose
 from lora_viz.ui.counted import cached_tallies
@@ -18,12 +19,14 @@ LAYERS = {
 }
 
 left, right = open_worked(
-    "Cost: what does a rank cost one layer?",
-    "“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute falls by a third "
-    "at most.",
+    say("Cost: what does a rank cost one layer?"),
+    say(
+        "“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute falls by a "
+        "third at most."
+    ),
 )
 with left:
-    layer = str(choose("Layer, d_out×d_in", tuple(LAYERS), "4096×4096", key="layer"))
+    layer = str(choose(say("Layer, d_out×d_in"), tuple(LAYERS), "4096×4096", key="layer"))
 d_out, d_in = LAYERS[layer]
 record = rank_cost(cached_tallies(d_out, d_in, ranks_for(d_out, d_in)))
 st.session_state["link"] = {"layer": layer}
@@ -33,7 +36,8 @@ at = record.rank.index(16)
 deep, tally = record.costs[at], record.counted[at]
 backward = deep.to_input + deep.adapter_to_input + deep.adapter_to_factors
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \frac{{r(d_{{in}} + d_{{out}})}}{{d_{{in}}\,d_{{out}}}} = r\Big(\frac1{{d_{{in}}}} + \frac1{{d_{{out}}}}\Big),
 \qquad \frac{{\text{{training with LoRA}}}}{{\text{{full}}}}
@@ -45,14 +49,24 @@ $r(d_{{in}} + d_{{out}})$ more, merged none. Backward, full fine-tuning pays $d_
 $x$ and as much for that of $W$. LoRA leaves out only the last: the gradient of $x$ still goes through the frozen $W$
 (which stands in neither $\nabla_A = s\,B^\top G$ nor $\nabla_B = s\,G A^\top$; but $G$ depends on it, unless the loss
 is linear in $y$).
-At $r = 16$ the factors' own gradients are {number(100 * deep.adapter_to_factors / backward)} % of its backward pass.
-Forming $BA$ anew for every token would cost {number(deep.formed / deep.unmerged)}× as much as $W x + B(A x)$.
+At $r = 16$ the factors' own gradients are {adapter_to_factors} % of its backward pass.
+Forming $BA$ anew for every token would cost {formed}× as much as $W x + B(A x)$.
 
 **Counted** are the same by torch's own counter (`FlopCounterMode`) while a step of AdamW ran on this layer's shapes,
-{tally.tokens} tokens, no numbers stored. At $r = 16$ autograd keeps {tally.saved[1]:,} numbers for the backward pass,
-{tally.saved[1] - tally.saved[0]:,} more than in full fine-tuning: x stays, h comes on top. Gradients are
-{tally.gradients[1]:,} in place of {tally.gradients[0]:,}, Adam's two moments {tally.states[1]:,} in place of
-{tally.states[0]:,}: there LoRA saves. A count says nothing about how well the adapter learns.""",
+{tokens} tokens, no numbers stored. At $r = 16$ autograd keeps {saved:,} numbers for the backward pass,
+{saved2:,} more than in full fine-tuning: x stays, h comes on top. Gradients are
+{gradients:,} in place of {gradients2:,}, Adam's two moments {states:,} in place of
+{states2:,}: there LoRA saves. A count says nothing about how well the adapter learns.""",
+        adapter_to_factors=number(100 * deep.adapter_to_factors / backward),
+        formed=number(deep.formed / deep.unmerged),
+        tokens=tally.tokens,
+        saved=tally.saved[1],
+        saved2=tally.saved[1] - tally.saved[0],
+        gradients=tally.gradients[1],
+        gradients2=tally.gradients[0],
+        states=tally.states[1],
+        states2=tally.states[0],
+    ),
     lambda theme: plot_rank_cost(record, theme=theme),
     table(record),
     name="cost",

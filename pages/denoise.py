@@ -1,6 +1,7 @@
 """Rank from the ground: does a cut remove noise?"""
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
@@ -9,9 +10,11 @@ from lora_viz.views.denoise import denoise, film, plot_denoise, table, takeaway
 D_OUT, D_IN, DRAWS = 31, 23, 9
 
 asked, picture = open_lesson(
-    "Does a cut remove noise?",
-    "If what lies under the noise has low rank: the error to the clean matrix falls up to the true rank and then "
-    "rises, while the error to the noisy one only falls.",
+    say("Does a cut remove noise?"),
+    say(
+        "If what lies under the noise has low rank: the error to the clean matrix falls up to the true rank and then "
+        "rises, while the error to the noisy one only falls."
+    ),
     default=Experiment(target_rank=4, noise=0.3),
     first=(RANK_CONTROLS["noise"], RANK_CONTROLS["target_rank"]),
     more=(),
@@ -23,18 +26,29 @@ show_film(picture, film(record), takeaway(record))
 
 r = e.target_rank
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \underbrace{{Y}}_{{\text{{seen}}}} = \underbrace{{M}}_{{\text{{rank }} {r}}} + \nu N, \qquad
 \|Y_k - Y\|_F^2 = \sum_{{i>k}} \sigma_i(Y)^2 \ \text{{falls in }} k, \qquad
-\|\nu N\|_2 \approx \nu\,(\sqrt m + \sqrt n) = {number(record.noise_edge)}
+\|\nu N\|_2 \approx \nu\,(\sqrt m + \sqrt n) = {noise_edge}
 $$
 
-At $k = {r}$ the cut is {number(100 * float(record.to_clean[1, r]))} % from the clean $M$ and
-{number(100 * float(record.to_noisy[1, r]))} % from $Y$ (medians of {len(record.best)} draws of $M$ and $N$,
-{D_OUT}×{D_IN}); uncut it is {number(100 * float(record.to_clean[1, -1]))} % from $M$. The weakest true $\sigma$ is
-{number(float(record.sigma_clean[r - 1]))}: a direction well above the noise's {number(record.noise_edge)} is worth
+At $k = {r}$ the cut is {to_clean} % from the clean $M$ and
+{to_noisy} % from $Y$ (medians of {best} draws of $M$ and $N$,
+{D_OUT}×{D_IN}); uncut it is {to_clean2} % from $M$. The weakest true $\sigma$ is
+{sigma_clean}: a direction well above the noise's {noise_edge} is worth
 keeping, one below it is not. Nothing here says that *small* $\sigma$ are noise: without noise they are signal.""",
+        r=r,
+        noise_edge=number(record.noise_edge),
+        to_clean=number(100 * float(record.to_clean[1, r])),
+        to_noisy=number(100 * float(record.to_noisy[1, r])),
+        best=len(record.best),
+        D_OUT=D_OUT,
+        D_IN=D_IN,
+        to_clean2=number(100 * float(record.to_clean[1, -1])),
+        sigma_clean=number(float(record.sigma_clean[r - 1])),
+    ),
     lambda theme: plot_denoise(record, theme=theme),
     table(record),
     name="denoise",

@@ -8,6 +8,7 @@ import streamlit as st
 from lora_viz.digits import RANKS, DigitsExperiment
 from lora_viz.evidence import minilm_evidence
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.network_files import network_home
 from lora_viz.networks import adapt_digits
 from lora_viz.style import number, tint
@@ -17,9 +18,11 @@ from lora_viz.ui.watching import watch
 from lora_viz.views.digits_adapt import digits_adapt, film, plot_digits_adapt, table, takeaway
 
 asked, picture = open_lesson(
-    "Digits: which rank does a real network need?",
-    "A small network that reads upright digits needs a rank of about 8 to read rotated ones; on inverted ones "
-    "even rank 16 fails here.",
+    say("Digits: which rank does a real network need?"),
+    say(
+        "A small network that reads upright digits needs a rank of about 8 to read rotated ones; on inverted ones "
+        "even rank 16 fails here."
+    ),
     default=Experiment(alpha=16.0, lr=0.01, steps=300),
     first=(CONTROLS["change"], CONTROLS["steps"].only(100, 300, 500), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),),
@@ -32,12 +35,12 @@ if run is None:
 record = digits_adapt(run)
 show_film(picture, film(record), takeaway(record))
 
-home = st.expander("Take it home", key="home_digits", on_change="rerun")
+home = st.expander(say("Take it home"), key="home_digits", on_change="rerun")
 if home.open:
     with home:
-        rank = int(st.selectbox("Adapter of rank", RANKS, index=3, key="home_rank"))
+        rank = int(st.selectbox(say("Adapter of rank"), RANKS, index=3, key="home_rank"))
         st.download_button(
-            "The first network and its adapter for PEFT", partial(network_home, run, rank), f"digits_r{rank}.zip",
+            say("The first network and its adapter for PEFT"), partial(network_home, run, rank), f"digits_r{rank}.zip",
             "application/zip", on_click="ignore", key="home_zip",
         )  # fmt: skip
 
@@ -51,24 +54,36 @@ def error(accuracy: np.ndarray) -> str:
 dW, W = tint("delta", r"\Delta W"), tint("W", "W")
 exact = int((record.exact > 1e-6 * max(1e-9, record.exact[0])).sum())
 close_lesson(
-    rf"""
+    say(
+        r"""
 Turning or shuffling an image moves its pixels: $x' = P x$ with a permutation $P$. So ${dW}_1 = {W}_1 (P^\top - I)$
 undoes it exactly and without training. Here that exact answer has numerical rank {exact} (dashed; for inverted
 pixels it is $-2{W}_1$ with a bias, for new names $0$). Training need not be exact: what it learnt at full freedom has
-effective rank {number(float(record.last_effective[0, -1]))} in the first and
-{number(float(record.last_effective[1, -1]))} in the second hidden layer (exp of the entropy of $\sigma/\sum\sigma$,
-median of {record.members} networks).
+effective rank {last_effective} in the first and
+{last_effective2} in the second hidden layer (exp of the entropy of $\sigma/\sum\sigma$,
+median of {members} networks).
 
 A perceptron of 64, 64, 64 and 10 units, pretrained on upright digits. LoRA on both hidden layers, head frozen,
-$s = \alpha/r$, η = {wanted.lr:g} falling to 0; full fine-tuning with 0.3 η and all biases. Each rate is one choice,
+$s = \alpha/r$, η = {lr:g} falling to 0; full fine-tuning with 0.3 η and all biases. Each rate is one choice,
 not the best of many: with another, the curves move by some points. 1,297 images train, 500 test: a standard error of
 about 1 point. Images: Alpaydin & Kaynak 1998, UCI.
 
 Over 8 seeds, 40 networks, with the settings that the page opens with, the least rank within a point of full was 8 seven
 times and 4 once for rotated digits, 4 every time for permuted ones, and none for inverted ones.
 
-**The other answer.** A [real transformer](minilm), asked for far less, ends at {error(far.lora[0])} errors with rank 1
-and at {error(far.full)} with all weights (medians of {len(far.full)} seeds): a rank of 1 or 2 is enough there.""",
+**The other answer.** A [real transformer](minilm), asked for far less, ends at {lora} errors with rank 1
+and at {full} with all weights (medians of {full2} seeds): a rank of 1 or 2 is enough there.""",
+        dW=dW,
+        W=W,
+        exact=exact,
+        last_effective=number(float(record.last_effective[0, -1])),
+        last_effective2=number(float(record.last_effective[1, -1])),
+        members=record.members,
+        lr=wanted.lr,
+        lora=error(far.lora[0]),
+        full=error(far.full),
+        full2=len(far.full),
+    ),
     lambda theme: plot_digits_adapt(record, theme=theme),
     table(record),
     name="digits",

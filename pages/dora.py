@@ -1,6 +1,7 @@
 """Lab: longer, or turned?"""
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS, TARGETS
@@ -9,9 +10,11 @@ from lora_viz.variants import VARIANTS
 from lora_viz.views.row_parts import film, plot_row_parts, row_parts, row_sweep, table, takeaway
 
 asked, picture = open_lesson(
-    "DoRA: should a row grow, or turn?",
-    "DoRA learns a length for every row of the weight beside a low-rank change of direction. Where only lengths are to "
-    "change, it turns no row; LoRA of the same rank must turn rows that should stay.",
+    say("DoRA: should a row grow, or turn?"),
+    say(
+        "DoRA learns a length for every row of the weight beside a low-rank change of direction. Where only lengths "
+        "are to change, it turns no row; LoRA of the same rank must turn rows that should stay."
+    ),
     default=Experiment(
         task="row_rescale", rank=4, target_rank=4, alpha=8.0, lr=0.12, steps=200, schedule="linear", noise=0.0
     ),
@@ -25,21 +28,35 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, v = tint("A", "A"), tint("B", "B"), VARIANTS["dora"]
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 W' = \operatorname{{diag}}\!\Big(\frac{{m}}{{\|V\|_\text{{row}}}}\Big)\,V, \qquad V = W + s\,{B}{A}, \qquad
 m_0 = \|W\|_\text{{row}}
 $$
 
-$m$ has one number for each of the {e.d_out} rows, so DoRA of rank {e.rank} trains {v.parameters(e)} numbers here, LoRA
-{VARIANTS["lora"].parameters(e)}. Its gradient is $\nabla m_i = \langle G_i, V_i/\|V_i\|\rangle$; that of $V$ is
+$m$ has one number for each of the {d_out} rows, so DoRA of rank {rank} trains {e} numbers here, LoRA
+{e2}. Its gradient is $\nabla m_i = \langle G_i, V_i/\|V_i\|\rangle$; that of $V$ is
 $(m_i/\|V_i\|)\,G_i$, because the norm is held out of the gradient, as the paper suggests (§4.3) and PEFT does; with it
 the part of $G_i$ along $V_i$ would be taken out. Row lengths of the whole weight are $|m|$ at every step: the longest
-row ended at {number(float(record.length[0, -1].max()))} times its length in $W$, the target's longest is at
-{number(float(record.target_length.max()))}. $\Delta W = W' - W$ may have full rank, whatever $r$ is.
+row ended at {length} times its length in $W$, the target's longest is at
+{target_length}. $\Delta W = W' - W$ may have full rank, whatever $r$ is.
 
-**{v.title}**: {v.authors} {v.year}, [arXiv:{v.arxiv}](https://arxiv.org/abs/{v.arxiv}). The paper calls the norms
+**{title}**: {authors} {year}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv}). The paper calls the norms
 column-wise, of a weight written the other way round: one for each output.""",
+        B=B,
+        A=A,
+        d_out=e.d_out,
+        rank=e.rank,
+        e=v.parameters(e),
+        e2=VARIANTS["lora"].parameters(e),
+        length=number(float(record.length[0, -1].max())),
+        target_length=number(float(record.target_length.max())),
+        title=v.title,
+        authors=v.authors,
+        year=v.year,
+        arxiv=v.arxiv,
+    ),
     lambda theme: plot_row_parts(record, theme=theme),
     table(record),
     name="dora",

@@ -2,17 +2,20 @@
 
 import streamlit as st
 
+from lora_viz.language import say
 from lora_viz.ui.page import open_worked
 from lora_viz.ui.worked import ask_worked
 from lora_viz.views.worked_steps import steps_html, takeaway, worked_table
 
 left, right = open_worked(
-    "Follow one vector: what does a step compute?",
-    "A 4×3 layer with r = 2 and α = 4, worked out in full: at step 0 every entry of ∇A is 0, so A stays as it was.",
+    say("Follow one vector: what does a step compute?"),
+    say(
+        "A 4×3 layer with r = 2 and α = 4, worked out in full: at step 0 every entry of ∇A is 0, so A stays as it was."
+    ),
 )
 with left:
     example = ask_worked()
 record = worked_table(example, 3)
 with right:
     st.html(steps_html(record))
-    st.markdown(f"**What you saw.** {takeaway(record)}")
+    st.markdown(say("**What you saw.** {record}", record=takeaway(record)))

@@ -1,6 +1,7 @@
 """Rank from the ground: are A and B unique?"""
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -8,8 +9,10 @@ from lora_viz.ui.rank_controls import RANK_CONTROLS
 from lora_viz.views.gauge import film, gauge, plot_gauge, table, takeaway
 
 asked, picture = open_lesson(
-    "Are A and B unique?",
-    "No: B Q and Q⁻¹A have the same product for every invertible Q. But a gradient step from them is not the same.",
+    say("Are A and B unique?"),
+    say(
+        "No: B Q and Q⁻¹A have the same product for every invertible Q. But a gradient step from them is not the same."
+    ),
     default=Experiment(rank=3, lr=0.01),
     first=(RANK_CONTROLS["gauge_path"], CONTROLS["rank"].only(2, 3, 4, 6), CONTROLS["lr"].only(0.001, 0.01, 0.1)),
     more=(),
@@ -22,18 +25,29 @@ show_film(picture, film(record), takeaway(record))
 A, B = tint("A", "A"), tint("B", "B")
 d_out, d_in = record.product.shape[1:]
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 {B}{A} = ({B}Q)(Q^{{-1}}{A}), \qquad
 \Delta({B}{A}) \approx -\eta\,\big(G\,{A}^\top (QQ^\top)^{{-1}}{A} + {B}\,QQ^\top {B}^\top G\big), \qquad
 \mathrm{{dof}} = r(d_\mathrm{{out}} + d_\mathrm{{in}}) - r^2
 $$
 
-$Q$ is any invertible {e.rank}×{e.rank} matrix, so $r^2 = {e.rank**2}$ of the {e.rank * (d_out + d_in)} numbers are
-spent on naming the same product. The product moved by at most {number(float(record.moved_product.max()))}. The step
+$Q$ is any invertible {rank}×{rank} matrix, so $r^2 = {rank2}$ of the {rank3} numbers are
+spent on naming the same product. The product moved by at most {moved_product}. The step
 sees $QQ^\top$: a rotation leaves it alone, a stretch does not. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved
-only as $\eta \to 0$: in the same training time it drifted by {number(record.drift[0])} at $\eta = {e.lr:g}$ and by
-{number(record.drift[1])} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
+only as $\eta \to 0$: in the same training time it drifted by {drift} at $\eta = {lr:g}$ and by
+{drift2} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
+        B=B,
+        A=A,
+        rank=e.rank,
+        rank2=e.rank**2,
+        rank3=e.rank * (d_out + d_in),
+        moved_product=number(float(record.moved_product.max())),
+        drift=number(record.drift[0]),
+        lr=e.lr,
+        drift2=number(record.drift[1]),
+    ),
     lambda theme: plot_gauge(record, theme=theme),
     table(record),
     name="gauge",

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from lora_viz.glossary import LEVELS, TERMS
+from lora_viz.language import say
 from lora_viz.ui.contents import link_to
 from lora_viz.ui.explaining import ask_level
 from lora_viz.ui.page import open_worked
@@ -12,19 +13,24 @@ STYLE = """<style>
 </style>"""
 
 left, right = open_worked(
-    "Glossary: what does a word mean?",
-    "Each word in a sentence, and the page where it is measured. On every page the words of your level are underlined: "
-    "hover or focus explains them. The level changes words, never numbers.",
+    say("Glossary: what does a word mean?"),
+    say(
+        "Each word in a sentence, and the page where it is measured. On every page the words of your level are "
+        "underlined: hover or focus explains them. The level changes words, never numbers."
+    ),
 )
 with left:
     level = ask_level()
-    sought = st.text_input("Find", key="find", bind="query-params", max_chars=40).strip().lower()
+    sought = st.text_input(say("Find"), key="find", bind="query-params", max_chars=40).strip().lower()
 wanted = LEVELS[LEVELS.index(level) :]
 shown = [term for term in TERMS if sought in f"{term.name} {term.says} {' '.join(term.forms)}".lower()]
 with right:
     st.html(STYLE)
     if not shown:
-        st.warning(f"“{sought}” is not in the glossary: it has {len(TERMS)} words.", icon=":material/warning:")
+        st.warning(
+            say("“{sought}” is not in the glossary: it has {TERMS} words.", sought=sought, TERMS=len(TERMS)),
+            icon=":material/warning:",
+        )
     columns = st.columns(2, gap="large")
     for place, column in enumerate(columns):
         half = (len(shown) + 1) // 2
@@ -33,4 +39,10 @@ with right:
                 st.header(term.name, anchor=term.key)
                 st.markdown(f"{term.says} {link_to(term.page)}")
     marked = sum(term.level in wanted for term in TERMS)
-    st.markdown(f"**What you saw.** {len(TERMS)} words, {marked} of them underlined on the pages.")
+    st.markdown(
+        say(
+            "**What you saw.** {TERMS} words, {marked} of them underlined on the pages.",
+            TERMS=len(TERMS),
+            marked=marked,
+        )
+    )

@@ -1,6 +1,7 @@
 """Lesson 3: who moves first?"""
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_check, cached_train
 from lora_viz.ui.controls import CONTROLS
@@ -8,8 +9,11 @@ from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.views.gradient_flow import film, gradient_flow, plot_gradient_flow, table, takeaway
 
 asked, picture = open_lesson(
-    "Gradient flow: who moves first?",
-    "Started as LoRA is, with B = 0, A has a gradient of exactly zero: B takes the first step alone, then A wakes up.",
+    say("Gradient flow: who moves first?"),
+    say(
+        "Started as LoRA is, with B = 0, A has a gradient of exactly zero: B takes the first step alone, then A wakes "
+        "up."
+    ),
     default=Experiment(
         d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, weight_decay=0.1
     ),
@@ -24,19 +28,28 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, G = tint("A", "A"), tint("B", "B"), tint("W", "G")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \nabla_{{{A}}} = s\,{B}^\top {G}, \qquad \nabla_{{{B}}} = s\,{G}\,{A}^\top, \qquad
-{G} = \frac{{\partial L}}{{\partial W}}, \qquad s = {e.scaling:.3g}
+{G} = \frac{{\partial L}}{{\partial W}}, \qquad s = {scaling:.3g}
 $$
 
 Both are shadows of the one gradient ${G}$ that full fine-tuning would follow: it exists, but LoRA never forms it. At
-step 0 $\|{G}\| = {number(float((record.G[0] ** 2).sum() ** 0.5))}$,
-$\|\nabla_{{{A}}}\| = {number(float(record.grad_A_norm[0]))}$ and
-$\|\nabla_{{{B}}}\| = {number(float(record.grad_B_norm[0]))}$. While ${B}$ is small,
+step 0 $\|{G}\| = {G2}$,
+$\|\nabla_{{{A}}}\| = {grad_A_norm}$ and
+$\|\nabla_{{{B}}}\| = {grad_B_norm}$. While ${B}$ is small,
 $\|\nabla_{{{A}}}\|$ grows in proportion to ${B}$: one more step of SGD, one more multiple. A warm-up that starts at
 learning rate 0 keeps ${A}$ still for two steps; Adam moves every entry by about η at its first non-zero gradient,
 however small that is.""",
+        A=A,
+        B=B,
+        G=G,
+        scaling=e.scaling,
+        G2=number(float((record.G[0] ** 2).sum() ** 0.5)),
+        grad_A_norm=number(float(record.grad_A_norm[0])),
+        grad_B_norm=number(float(record.grad_B_norm[0])),
+    ),
     lambda theme: plot_gradient_flow(record, theme=theme),
     table(record),
     name="gradient_flow",

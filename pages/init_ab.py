@@ -1,6 +1,7 @@
 """Initialisation: A random or B random?"""
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
@@ -8,8 +9,8 @@ from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.views.init_ab import ab_sweeps, film, init_ab, plot_init_ab, table, takeaway
 
 asked, picture = open_lesson(
-    "Initialisation: A random or B random?",
-    "B random at its usual size trains worse the wider the layer; at A's size it does not: the size matters.",
+    say("Initialisation: A random or B random?"),
+    say("B random at its usual size trains worse the wider the layer; at A's size it does not: the size matters."),
     default=Experiment(
         target_rank=4, spectrum="flat", rank=4, alpha=64.0, optimizer="adam", steps=30, d_in=128, d_out=128
     ),
@@ -28,7 +29,8 @@ show_film(picture, film(record), takeaway(record))
 A, B = tint("A", "A"), tint("B", "B")
 stable = [number(float(record.rates[k])) if k >= 0 else "none" for k in record.stable[-1]]
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \text{{A random: }} {A} \sim \mathcal U(\pm 1/\sqrt{{d}}),\ {B} = 0 \qquad
 \text{{B random: }} {A} = 0,\ {B} \sim \mathcal U(\pm 1/\sqrt{{r}}) \qquad
@@ -37,14 +39,24 @@ $$
 
 Hayou, Ghosh and Yu (2024, *The impact of initialization on LoRA finetuning dynamics*) found that A random allows
 larger learning rates and learns better than B random. The usual rule divides by the number of inputs of a matrix:
-${A}$ has $d$ of them, ${B}$ only $r$. So at $d = {record.widths[-1]}$, $r = {record.rank}$ the entries of a random
-${B}$ are {number(float(record.std[-1, 1] / record.std[-1, 0]))} times those of a random ${A}$, and the ratio grows as
+${A}$ has $d$ of them, ${B}$ only $r$. So at $d = {widths}$, $r = {rank}$ the entries of a random
+${B}$ are {std} times those of a random ${A}$, and the ratio grows as
 $\sqrt{{d/r}}$. For a square layer with round inputs the problem is its own transpose: there ${B}$ at ${A}$'s size must
 do as ${A}$ does. Stretched inputs break that symmetry. With SGD the difference is no smaller, so it is none of Adam's.
 Given more steps, B random catches up in narrow layers. The highest rate of the grid that lowered the loss in every seed
-at $d = {record.widths[-1]}$: A random {stable[0]}, B random {stable[1]}, B random at A's scale {stable[2]}.
+at $d = {widths}$: A random {stable}, B random {stable2}, B random at A's scale {stable3}.
 
-The best of {len(record.rates)} learning rates is taken for each start and width; loss is relative to the start's.""",
+The best of {rates} learning rates is taken for each start and width; loss is relative to the start's.""",
+        A=A,
+        B=B,
+        widths=record.widths[-1],
+        rank=record.rank,
+        std=number(float(record.std[-1, 1] / record.std[-1, 0])),
+        stable=stable[0],
+        stable2=stable[1],
+        stable3=stable[2],
+        rates=len(record.rates),
+    ),
     lambda theme: plot_init_ab(record, theme=theme),
     table(record),
     name="init_ab",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from lora_viz.experiment import Experiment
 from lora_viz.inits import INITS
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
@@ -21,8 +22,8 @@ from lora_viz.views.init_alignment import (
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 asked, picture = open_lesson(
-    "Initialisation: which way does the first step point?",
-    "A random A sees a random part of the gradient; a start made from it points, with SGD, as far as rank allows.",
+    say("Initialisation: which way does the first step point?"),
+    say("A random A sees a random part of the gradient; a start made from it points, with SGD, as far as rank allows."),
     default=Experiment(
         task="full_rank",
         d_in=64,
@@ -38,8 +39,8 @@ asked, picture = open_lesson(
     first=(
         replace(
             CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
-            label="Beside LoRA's own start",
-            help="Whose first update is drawn beside that of LoRA's own start.",
+            label=say("Beside LoRA's own start"),
+            help=say("Whose first update is drawn beside that of LoRA's own start."),
         ),
         CONTROLS["spectrum"],
         CONTROLS["condition"],
@@ -54,7 +55,8 @@ show_film(picture, film(record), takeaway(record))
 A, G, dW = tint("A", "A"), tint("W", "G"), tint("delta", r"\Delta W")
 rival, t = INITS[record.rival], list(record.ranks).index(8)
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \cos({dW}_1, -{G}) \le \sqrt{{\frac{{\sum_{{i \le k}} \sigma_i({G})^2}}{{\sum_i \sigma_i({G})^2}}}}, \qquad
 k = \mathrm{{rank}}\,A_0 + \mathrm{{rank}}\,B_0: \ r \text{{ if one is 0}}
@@ -62,11 +64,19 @@ $$
 
 With SGD from ${A}$ random and $B = 0$ the first update is ${dW}_1 = -\eta s^2\,{G}{A}^\top{A}$: ${G}$ seen through the
 rows of ${A}$. For a ${G}$ without preferred directions its cosine is about $\sqrt{{r/(r+d+1)}}$, at rank 8 here
-{number(float(record.expected[t]))}. **{rival.label}**: ${rival.rule}$ ({rival.source}).
+{expected}. **{label}**: ${rule}$ ({source}).
 
 LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $r$ for $B$, and with SGD reaches the
 bound of rank $2r$; EVA takes the inputs' main directions, which is good where the inputs have some (try a stretch of
 1).""",
+        dW=dW,
+        G=G,
+        A=A,
+        expected=number(float(record.expected[t])),
+        label=rival.label,
+        rule=rival.rule,
+        source=rival.source,
+    ),
     lambda theme: plot_init_alignment(record, theme=theme),
     table(record),
     name="init_alignment",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from lora_viz.experiment import Experiment
 from lora_viz.inits import INITS
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
@@ -11,8 +12,10 @@ from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.views.init_race import STARTS, film, init_race, plot_init_race, race_sweep, table, takeaway
 
 asked, picture = open_lesson(
-    "Initialisation: what does the start decide?",
-    "Who may move first, and what is disturbed. With SGD a random start's damage is real, but over in a few steps.",
+    say("Initialisation: what does the start decide?"),
+    say(
+        "Who may move first, and what is disturbed. With SGD a random start's damage is real, but over in a few steps."
+    ),
     default=Experiment(
         target_rank=4,
         spectrum="flat",
@@ -28,8 +31,10 @@ asked, picture = open_lesson(
     first=(
         replace(
             CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
-            label="Compare LoRA's start with",
-            help="LoRA's own start is B = 0 with A Kaiming-uniform. svd_of_answer needs the answer first: cheating.",
+            label=say("Compare LoRA's start with"),
+            help=say(
+                "LoRA's own start is B = 0 with A Kaiming-uniform. svd_of_answer needs the answer first: cheating."
+            ),
         ),
         CONTROLS["optimizer"].only("sgd", "adam"),
         CONTROLS["lr"],
@@ -44,18 +49,28 @@ show_film(picture, film(record), takeaway(record))
 A, B, W, dW = tint("A", "A"), tint("B", "B"), tint("W", "W"), tint("delta", r"\Delta W")
 rival = INITS[record.rival]
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \nabla_{{{A}}} = s\,{B}^\top G, \qquad \nabla_{{{B}}} = s\,G\,{A}^\top, \qquad {dW}_0 = s\,{B}_0{A}_0
 $$
 
 What is 0 gives the other no gradient; what is not 0 on both sides disturbs the layer, unless ${B}_0{A}_0 = 0$ all the
 same (orthogonal) or ${W}$ gives way to ${W} - s\,{B}_0{A}_0$ (PiSSA, LoRA-GA). Shown against LoRA's own:
-**{rival.label}**, ${rival.rule}$ ({rival.source}).
+**{label}**, ${rule}$ ({source}).
 
-The layer alone has loss {number(record.base_loss)}. Starting from the SVD of the answer is cheating: it needs the
+The layer alone has loss {base_loss}. Starting from the SVD of the answer is cheating: it needs the
 update that training is to find. These starts meet one small linear task here: who wins is the task's doing (its
 spectrum, its rank, the learning rate), which of them may move at step 0 is not.""",
+        A=A,
+        B=B,
+        dW=dW,
+        W=W,
+        label=rival.label,
+        rule=rival.rule,
+        source=rival.source,
+        base_loss=number(record.base_loss),
+    ),
     lambda theme: plot_init_race(record, theme=theme),
     table(record),
     name="init_race",

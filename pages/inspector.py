@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lora_viz.language import say
 from lora_viz.style import number
 from lora_viz.ui.adapter_files import SHIPPED, ask_source, load_adapter, shipped_adapter, shipped_words
 from lora_viz.ui.inspecting import ask_alpha, ask_choice, offer_shrunk, show_modules
@@ -9,14 +10,17 @@ from lora_viz.ui.page import close_lesson, open_worked, show_film
 from lora_viz.views.adapter_report import MAPS, adapter_report, film, plot_adapter_report, table, takeaway
 
 left, right = open_worked(
-    "Adapter inspector: which rank did it need?",
-    "An adapter is given one rank for all its modules. Its singular values say how many directions each module used.",
+    say("Adapter inspector: which rank did it need?"),
+    say(
+        "An adapter is given one rank for all its modules. Its singular values say how many directions each module "
+        "used."
+    ),
 )
 with left:
-    shipped = ask_choice("Adapter", SHIPPED, key="adapter")
-    given = ask_source("or your own file", "adapter_file", help="safetensors, or a file of torch.save; with "
-                       "adapter_config.json beside it for the scale. It stays in this server's memory.")  # fmt: skip
-    level = ask_choice("Energy to keep, %", ("90", "95", "99"), key="keep")
+    shipped = ask_choice(say("Adapter"), SHIPPED, key="adapter")
+    given = ask_source(say("or your own file"), "adapter_file", help=say("safetensors, or a file of torch.save; with "
+                       "adapter_config.json beside it for the scale. It stays in this server's memory."))  # fmt: skip
+    level = ask_choice(say("Energy to keep, %"), ("90", "95", "99"), key="keep")
     shown = ask_choice("Map", MAPS, key="map")
     alpha = ask_alpha()
     if given is None:
@@ -34,18 +38,22 @@ with right:
     show_modules(table(record), loaded.report)
 
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \sigma(s\,BA) = s\,\sigma(R_B R_A^\top), \qquad B = Q_B R_B, \quad A^\top = Q_A R_A, \qquad
 k(\tau) = \min\Big\{{k : \sum_{{i\le k}}\sigma_i^2 \ge \tau \sum_i \sigma_i^2\Big\}}
 $$
 
-The product is never formed: two thin QR decompositions and one SVD of $r\times r$. Of {record.name} the largest
-$\sigma_1$ is {number(float(record.sigma[:, 0].max()))}. The effective rank is $e^{{H(p)}}$ with
+The product is never formed: two thin QR decompositions and one SVD of $r\times r$. Of {name} the largest
+$\sigma_1$ is {sigma}. The effective rank is $e^{{H(p)}}$ with
 $p_i = \sigma_i/\sum\sigma$ (Roy & Vetterli 2007); the energy's rank uses $\sigma^2$: they answer different questions.
 Cutting the SVD is the best a rank can do for the weights (Eckart–Young). *Rounding alone* is
 $\|\Delta W' - \Delta W\|_2$ after every stored number was moved at random within its own rounding: no $\sigma$ is
 known better (Weyl).""",
+        name=record.name,
+        sigma=number(float(record.sigma[:, 0].max())),
+    ),
     lambda theme: plot_adapter_report(record, level=keep, theme=theme),
     table(record),
     name="inspector",

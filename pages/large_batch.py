@@ -1,6 +1,7 @@
 """Large batches: does LoRA bear them?"""
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -10,9 +11,11 @@ from lora_viz.views.large_batch import film, large_batch, one_pass, plot_large_b
 LR = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 
 asked, picture = open_lesson(
-    "Large batches: does LoRA bear them?",
-    "Worse than full fine-tuning while the rank is small, and the more so the larger the batch; at full width the "
-    "penalty is gone. Play through the batch size.",
+    say("Large batches: does LoRA bear them?"),
+    say(
+        "Worse than full fine-tuning while the rank is small, and the more so the larger the batch; at full width the "
+        "penalty is gone. Play through the batch size."
+    ),
     default=Experiment(
         d_in=32,
         d_out=32,
@@ -33,21 +36,36 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, dW, G = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W"), tint("W", "G")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
-\text{{steps}} = {e.samples} / \text{{batch}}: \quad {", ".join(map(str, record.steps))} \qquad
+\text{{steps}} = {samples} / \text{{batch}}: \quad {str} \qquad
 \text{{full:}}\ {dW}\ \text{{steps itself}} \qquad \text{{LoRA:}}\ \nabla_{{{B}}} = s\,{G}{A}^\top,\
 \nabla_{{{A}}} = s\,{B}^\top {G}
 $$
 
 *LoRA Without Regret* (Schulman, Thinking Machines 2025) reports that LoRA bears large batches less well than full
 fine-tuning, and that a higher rank does not mend it: a property of the product. Here: one linear layer of
-{e.d_out}×{e.d_in}, round inputs, a target of rank {record.true_rank}, Adam with η falling to 0, one pass over
-{e.samples} samples. A larger batch means fewer steps, and a product needs steps in turn: ${B}$ moves only along ${A}$'s
+{d_out}×{d_in}, round inputs, a target of rank {true_rank}, Adam with η falling to 0, one pass over
+{samples} samples. A larger batch means fewer steps, and a product needs steps in turn: ${B}$ moves only along ${A}$'s
 rows until ${A}$ has turned, which needs ${B}$. So the first half of the report is seen here, the second is not: at
-$r = {record.ranks[-1]}$, where ${A}$ spans every input from the start, the ratio is
-{number(float(record.ratio[1, -1, -1]))} at batch {record.batches[-1]}. Whether that holds in a deep network is not
-tested. Error is to the hidden update, relative; each racer has its best of {len(LR)} learning rates in each seed.""",
+$r = {ranks}$, where ${A}$ spans every input from the start, the ratio is
+{ratio} at batch {batches}. Whether that holds in a deep network is not
+tested. Error is to the hidden update, relative; each racer has its best of {LR} learning rates in each seed.""",
+        samples=e.samples,
+        str=", ".join(map(str, record.steps)),
+        dW=dW,
+        B=B,
+        G=G,
+        A=A,
+        d_out=e.d_out,
+        d_in=e.d_in,
+        true_rank=record.true_rank,
+        ranks=record.ranks[-1],
+        ratio=number(float(record.ratio[1, -1, -1])),
+        batches=record.batches[-1],
+        LR=len(LR),
+    ),
     lambda theme: plot_large_batch(record, theme=theme),
     table(record),
     name="large_batch",

@@ -1,6 +1,7 @@
 """Home: one LoRA layer to watch, slow down and take apart."""
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
@@ -8,9 +9,11 @@ from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.views.layer_flow import film, layer_flow, plot_layer_flow, table, takeaway
 
 asked, picture = open_lesson(
-    "What happens inside one LoRA layer?",
-    "W never changes. A small detour, down through A and up through B, learns what is missing. Hover any cell; click "
-    "a cell of A or B to change it; press S for slow motion.",
+    say("What happens inside one LoRA layer?"),
+    say(
+        "W never changes. A small detour, down through A and up through B, learns what is missing. Hover any cell; "
+        "click a cell of A or B to change it; press S for slow motion."
+    ),
     default=Experiment(
         d_in=8, d_out=6, target_rank=2, rank=2, alpha=2.0, optimizer="sgd", lr=0.02, batch=1, samples=64, steps=120
     ),
@@ -25,16 +28,25 @@ show_film(picture, film(record, convention=asked.options["convention"]), takeawa
 
 W, A, B = tint("W", "W"), tint("A", "A"), tint("B", "B")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 y = {W}x + s\,{B}({A}x), \qquad \nabla_{{{B}}} = s\,g\,({A}x)^\top, \qquad \nabla_{{{A}}} = s\,({B}^\top g)\,x^\top,
-\qquad g = y - t, \qquad s = {e.scaling:.3g}
+\qquad g = y - t, \qquad s = {scaling:.3g}
 $$
 
 Each step sees one sample $x$ with its target $t$ and takes the loss $\tfrac12\|y - t\|^2$ of that sample alone, so
-$\nabla_{{{A}}}$ and $\nabla_{{{B}}}$ have rank 1 at every step. ${W}$ has {e.d_out * e.d_in} numbers, ${A}$ and ${B}$
-together {e.rank * (e.d_in + e.d_out)}. At the last step $\|g\|$ is
-{number(float((record.g[-1] ** 2).sum() ** 0.5))}.""",
+$\nabla_{{{A}}}$ and $\nabla_{{{B}}}$ have rank 1 at every step. ${W}$ has {d_out} numbers, ${A}$ and ${B}$
+together {rank}. At the last step $\|g\|$ is
+{g}.""",
+        W=W,
+        B=B,
+        A=A,
+        scaling=e.scaling,
+        d_out=e.d_out * e.d_in,
+        rank=e.rank * (e.d_in + e.d_out),
+        g=number(float((record.g[-1] ** 2).sum() ** 0.5)),
+    ),
     lambda theme: plot_layer_flow(record, theme=theme),
     table(record),
     name="machine",

@@ -4,6 +4,7 @@ import streamlit as st
 
 from lora_viz.digits import PairExperiment
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.together import adapt_pair
 from lora_viz.ui.controls import CONTROLS
@@ -12,9 +13,11 @@ from lora_viz.ui.watching import watch
 from lora_viz.views.adapters_together import adapters_together, film, plot_adapters_together, table, takeaway
 
 asked, picture = open_lesson(
-    "Many adapters, one base: do they go together?",
-    "They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's and B's is not "
-    "averaging updates.",
+    say("Many adapters, one base: do they go together?"),
+    say(
+        "They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's and B's is "
+        "not averaging updates."
+    ),
     default=Experiment(d_in=64, d_out=64, rank=3, alpha=16.0, lr=0.01, steps=300),
     first=(CONTROLS["second"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300, 500)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
@@ -33,7 +36,8 @@ A, B, dW = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W")
 off = number(100 * float(record.off[1, len(record.weight) // 2]))
 chance, reach = number(record.chance), number(float(record.reach[0]))
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \tfrac12({B}_1 {A}_1 + {B}_2 {A}_2) = \begin{{pmatrix}} {B}_1 & {B}_2 \end{{pmatrix}} \cdot \tfrac12
 \begin{{pmatrix}} {A}_1 \\ {A}_2 \end{{pmatrix}}
@@ -42,15 +46,26 @@ $$
 {B}_2 {A}_1)
 $$
 
-The sum of two updates of rank {record.rank} has rank at most {2 * record.rank}, here {record.sum_rank}. Averaged
+The sum of two updates of rank {rank} has rank at most {rank2}, here {sum_rank}. Averaged
 factors halve what was learnt and add two cross terms that nobody trained: {off} % off at one half (Frobenius, first
-hidden layer, relative to the mixed ${dW}$; median of {record.members} networks). PEFT's `add_weighted_adapter` offers
+hidden layer, relative to the mixed ${dW}$; median of {members} networks). PEFT's `add_weighted_adapter` offers
 both: "cat" and "svd" mix the updates, "linear" the factors.
 
 Overlap is $\|U^\top V\|_F^2 / r$ of orthonormal bases (Hu et al. 2021, §7.2): 1 for the same subspace, {chance}
 expected of random ones. It sees the factors, not the data: what counts is how hard ${dW}_2$ pushes the first task's
 images, {reach} times as hard as ${dW}_1$ here. And both adapters change the same two layers of a network that is not
 linear.""",
+        B=B,
+        A=A,
+        rank=record.rank,
+        rank2=2 * record.rank,
+        sum_rank=record.sum_rank,
+        off=off,
+        dW=dW,
+        members=record.members,
+        chance=chance,
+        reach=reach,
+    ),
     lambda theme: plot_adapters_together(record, theme=theme),
     table(record),
     name="many_adapters",

@@ -5,6 +5,7 @@ import streamlit as st
 
 from lora_viz.encoder import find_minilm
 from lora_viz.evidence import minilm_evidence
+from lora_viz.language import say
 from lora_viz.style import number
 from lora_viz.ui.live_words import offer_live
 from lora_viz.ui.page import close_lesson, open_worked, show_film
@@ -12,15 +13,18 @@ from lora_viz.views.minilm_spectrum import film, minilm_spectrum, plot_minilm_sp
 from lora_viz.words import read_lexicon
 
 left, picture = open_worked(
-    "Is the update of a real transformer low-rank?",
-    "No: it is steep with a long tail. But one or two of its 384 directions carry most of what was learnt.",
+    say("Is the update of a real transformer low-rank?"),
+    say("No: it is steep with a long tail. But one or two of its 384 directions carry most of what was learnt."),
 )
 record = minilm_spectrum(minilm_evidence())
 with left:
     st.markdown(
-        "**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: 3,000 "
-        f"rated words, 3 epochs, {record.seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, on "
-        "the CPU, by `docs/make_minilm.py`."
+        say(
+            "**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: 3,000 "
+            "rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, on "
+            "the CPU, by `docs/make_minilm.py`.",
+            seeds=record.seeds,
+        )
     )
 show_film(picture, film(record), takeaway(record))
 
@@ -31,20 +35,31 @@ gains = ", ".join(
     for name, a, g, b in zip([f"r={r}" for r in record.rank] + ["full"], *record.gain, strict=True)
 )
 close_lesson(
-    rf"""
+    say(
+        r"""
 The 36 updates have effective rank {middle} ({low} to {high}; exp of the entropy of $\sigma/\sum\sigma$) and stable rank
-{number(float(record.stable[1]))} ($\|\Delta W\|_F^2/\sigma_1^2$; the weights themselves:
-{number(record.base_stable)}): two kinds of rank, two answers, and neither is the rank LoRA needs. They are small,
-$\|\Delta W\|/\|W\|$ = {100 * record.relative_change:.1f} % (median). LoRA's own updates use few of their ranks: median
+{stable} ($\|\Delta W\|_F^2/\sigma_1^2$; the weights themselves:
+{base_stable}): two kinds of rank, two answers, and neither is the rank LoRA needs. They are small,
+$\|\Delta W\|/\|W\|$ = {relative_change:.1f} % (median). LoRA's own updates use few of their ranks: median
 effective rank {used}. On [digits](digits) the same question has another answer: about 8.
 
-**Read with care.** Lead over the probe of the same seed, in points: {gains}. {record.test:,} test words, a standard
+**Read with care.** Lead over the probe of the same seed, in points: {gains}. {test:,} test words, a standard
 error of about 1 point: no ranking of ranks can be read from this. Frozen features nearly solve this task; on harder
 ones a higher rank may be needed. k = 0 is not the base model: head, biases and layer norms stay as trained for moved
 features, which is why the dotted curve, a probe fitted anew at each k, is nearly flat. Test and training words share no
 first four letters; which ones they are differs by seed, and so does the level of all curves.
 
 Weights: all-MiniLM-L6-v2, Apache-2.0, SHA-256 pinned. Words: VADER, Hutto & Gilbert 2014, MIT.""",
+        middle=middle,
+        low=low,
+        high=high,
+        stable=number(float(record.stable[1])),
+        base_stable=number(record.base_stable),
+        relative_change=100 * record.relative_change,
+        used=used,
+        gains=gains,
+        test=record.test,
+    ),
     lambda theme: plot_minilm_spectrum(record, theme=theme),
     table(record),
     name="minilm",

@@ -2,19 +2,28 @@
 
 import streamlit as st
 
+from lora_viz.language import say
 from lora_viz.notation import plain
 from lora_viz.ui.page import open_worked
 from lora_viz.views.find_mistake import comparison_html, mistakes, score, start_html, takeaway
 from lora_viz.worked import PRINTED_STEP
 
 left, right = open_worked(
-    "Find the mistake: which numbers are wrong?",
-    "A document prints one step of a 4×4 layer: y = x·(W + B A), x = (1, 0, 0, 0), targets 1, η = 0.1, L = ½Σ(y−t)². "
-    "Mark what you doubt, then reveal.",
+    say("Find the mistake: which numbers are wrong?"),
+    say(
+        "A document prints one step of a 4×4 layer: y = x·(W + B A), x = (1, 0, 0, 0), targets 1, η = 0.1, L = "
+        "½Σ(y−t)². Mark what you doubt, then reveal."
+    ),
 )
 with left:
     name = st.pills(
-        "Printed matrix", tuple(PRINTED_STEP), default="∇A", key="matrix", bind="query-params", required=True, wrap=True
+        say("Printed matrix"),
+        tuple(PRINTED_STEP),
+        default="∇A",
+        key="matrix",
+        bind="query-params",
+        required=True,
+        wrap=True,
     )
     record = mistakes(str(name))
     places = {
@@ -22,18 +31,18 @@ with left:
         for i in range(record.printed.shape[0])
         for j in range(record.printed.shape[1])
     }
-    doubts = st.pills("Wrong are, I think", tuple(places), selection_mode="multi", key=f"doubts_{name}", wrap=True)
-    revealed = st.toggle("Reveal", key="reveal", bind="query-params")
+    doubts = st.pills(say("Wrong are, I think"), tuple(places), selection_mode="multi", key=f"doubts_{name}", wrap=True)
+    revealed = st.toggle(say("Reveal"), key="reveal", bind="query-params")
 suspected = tuple(places[doubt] for doubt in doubts)
 with right:
     st.html(comparison_html(record, suspected=suspected, revealed=revealed))
     if revealed:
         st.markdown(f"**{score(record, suspected)}**")
-        st.markdown(f"**What you saw.** {takeaway(record)}")
+        st.markdown(say("**What you saw.** {record}", record=takeaway(record)))
     else:
-        st.markdown("**What you saw.** So far only what was printed: no number here is vouched for.")
-    st.header("What the step starts from", anchor=False)
+        st.markdown(say("**What you saw.** So far only what was printed: no number here is vouched for."))
+    st.header(say("What the step starts from"), anchor=False)
     st.html(start_html())
     st.markdown(
-        "Change these numbers yourself: [Follow one vector](follow?example=printed_rows), in either convention."
+        say("Change these numbers yourself: [Follow one vector](follow?example=printed_rows), in either convention.")
     )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -12,17 +13,20 @@ from lora_viz.views.overlap import film, overlap, plot_overlap, table, takeaway
 TRUE_RANK = {"spike": 21, "power": 48, "flat": 4}
 
 asked, picture = open_lesson(
-    "Overlap: do low and high rank find the same directions?",
-    "The target decides: a strong direction is found by both, equal ones in no order. Chance is not 0, and is drawn.",
+    say("Overlap: do low and high rank find the same directions?"),
+    say(
+        "The target decides: a strong direction is found by both, equal ones in no order. Chance is not 0, and is "
+        "drawn."
+    ),
     default=Experiment(
         d_in=64, d_out=48, target_rank=4, spectrum="spike", rank=8, alpha=16.0, optimizer="adam", lr=0.02, steps=200
     ),
     first=(
         Control(
             name="spectrum",
-            label="Target's singular values",
+            label=say("Target's singular values"),
             options=("spike", "power", "flat"),
-            help="spike: one strong, twenty a tenth of it. power: 1/i to the last. flat: four equal ones.",
+            help=say("spike: one strong, twenty a tenth of it. power: 1/i to the last. flat: four equal ones."),
         ),
         CONTROLS["rank"].only(4, 8, 16),
         CONTROLS["optimizer"].only("sgd", "adam"),
@@ -37,7 +41,8 @@ show_film(picture, film(record), takeaway(record))
 
 A = tint("A", "A")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \phi(i, j) = \frac{{\|V_i^\top V_j\|_F^2}}{{\min(i, j)}} = \frac1p \sum_{{k=1}}^{{p}} \cos^2\theta_k = 1 -
 \frac{{d^2}}{{p}}, \qquad p = \min(i, j), \quad \mathbb E\,\phi_{{\text{{random}}}} =
@@ -46,9 +51,13 @@ $$
 
 $V_i$ are the $i$ strongest right singular vectors of one ${A}$, $V_j$ those of the other, $\theta_k$ the angles between
 the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their appendix G prints $(1 - d^2)/p$, which can
-be negative). Chance is not 0: {number(e.rank / e.d_in)} for the {e.rank} strongest of each, more for larger $j$. No
+be negative). Chance is not 0: {rank} for the {rank2} strongest of each, more for larger $j$. No
 pair shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap
 before training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
+        A=A,
+        rank=number(e.rank / e.d_in),
+        rank2=e.rank,
+    ),
     lambda theme: plot_overlap(record, theme=theme),
     table(record),
     name="overlap",

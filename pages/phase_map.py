@@ -3,6 +3,7 @@
 import streamlit as st
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.run import Run
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import MAP_RECORDS, cached_train, trained_plane
@@ -21,9 +22,11 @@ from lora_viz.views.phase_map import (
 )
 
 asked, picture = open_lesson(
-    "Phase map: which settings learn?",
-    "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one learning "
-    "rate makes up for lowering the other. Click a cell to see its run.",
+    say("Phase map: which settings learn?"),
+    say(
+        "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one "
+        "learning rate makes up for lowering the other. Click a cell to see its run."
+    ),
     default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1, dtype="float32"),
     first=(*(CONTROLS[name] for name in ("plane", "optimizer", "steps", "init", "condition")),),
     many=True,
@@ -58,7 +61,8 @@ show(record)
 A, B = tint("A", "A"), tint("B", "B")
 row, column = record.chosen
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 {A} \leftarrow {A} - \eta_{{{A}}}\nabla_{{{A}}}, \qquad {B} \leftarrow {B} - \eta_{{{B}}}\nabla_{{{B}}}, \qquad
 q = \frac{{L - L_{{\text{{floor}}}}}}{{L_0 - L_{{\text{{floor}}}}}}
@@ -68,8 +72,14 @@ The colour is $q$, what is left of the loss above the exact floor of its rank (r
 most 1 % is left. **Dead**: at least 99 % is left. **Diverged**: no finite number any more, or more than twice the
 start. **Slow**: the rest. From ${B} = 0$ the first step moves ${B}$ alone, by $\eta_B$; ${A}$ follows by $\eta_A$ times
 what ${B}$ has become, so that in the slow corner only the product of the two counts, as far as one still sees a valley.
-All {record.left[0].size} adapters share seed, target, data and start; the chosen one ends at loss
-{number(float(record.loss[-1]))}, its floor is {number(record.floor)}.""",
+All {size} adapters share seed, target, data and start; the chosen one ends at loss
+{loss}, its floor is {floor}.""",
+        A=A,
+        B=B,
+        size=record.left[0].size,
+        loss=number(float(record.loss[-1])),
+        floor=number(record.floor),
+    ),
     lambda theme: plot_phase_map(record, theme=theme),
     table(record),
     name="phase_map",

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lora_viz.language import say
 from lora_viz.quiz import QUESTIONS
 from lora_viz.ui.cache import cached_answer
 from lora_viz.ui.choices import choose
@@ -17,12 +18,14 @@ def forth() -> None:
 
 
 left, right = open_worked(
-    "Quiz: what would you have said?",
-    "No answer is written down: each is computed when it is asked, on small layers and real numbers. Choose, and see "
-    "what was measured, why, and where to look.",
+    say("Quiz: what would you have said?"),
+    say(
+        "No answer is written down: each is computed when it is asked, on small layers and real numbers. Choose, and "
+        "see what was measured, why, and where to look."
+    ),
 )
 with left:
-    place = int(choose("Question", tuple(range(1, len(KEYS) + 1)), 1, key="question"))
+    place = int(choose(say("Question"), tuple(range(1, len(KEYS) + 1)), 1, key="question"))
     score = st.empty()
 key = KEYS[place - 1]
 question = QUESTIONS[key]
@@ -30,7 +33,7 @@ given = st.session_state.setdefault("answers", {})
 with right:
     asked = cached_answer(key, 0)
     st.header(question.text, anchor=False)
-    choice = st.radio("Your answer", asked.choices, index=None, key=f"choice_{key}", horizontal=True)
+    choice = st.radio(say("Your answer"), asked.choices, index=None, key=f"choice_{key}", horizontal=True)
     if choice is not None:
         good = choice == asked.choices[asked.right]
         given.setdefault(key, good)  # the first answer counts
@@ -38,10 +41,30 @@ with right:
         if good:
             st.success(f"Yes, {choice}. {said}", icon=":material/check:")
         else:
-            st.info(f"You said {choice}; measured was {asked.choices[asked.right]}. {said}", icon=":material/search:")
-    st.button("Next question", key="next_question", on_click=forth, type="primary" if choice else "secondary")
+            st.info(
+                say(
+                    "You said {choice}; measured was {choices}. {said}",
+                    choice=choice,
+                    choices=asked.choices[asked.right],
+                    said=said,
+                ),
+                icon=":material/search:",
+            )
+    st.button(say("Next question"), key="next_question", on_click=forth, type="primary" if choice else "secondary")
     right_ones = sum(given.values())
-    seen = f"{right_ones} of {len(given)} answered as measured, at once." if given else "Nothing yet: choose an answer."
-    st.markdown(f"**What you saw.** {seen} {len(QUESTIONS)} questions, none of them with a stored answer.")
+    seen = (
+        say("{right_ones} of {given} answered as measured, at once.", right_ones=right_ones, given=len(given))
+        if given
+        else say("Nothing yet: choose an answer.")
+    )
+    st.markdown(
+        say(
+            "**What you saw.** {seen} {QUESTIONS} questions, none of them with a stored answer.",
+            seen=seen,
+            QUESTIONS=len(QUESTIONS),
+        )
+    )
 if given:
-    score.caption(f"{right_ones} of {len(given)} answered questions right at once")
+    score.caption(
+        say("{right_ones} of {given} answered questions right at once", right_ones=right_ones, given=len(given))
+    )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -16,9 +17,11 @@ LR = {
 }
 
 asked, picture = open_lesson(
-    "Race: is LoRA faster than full fine-tuning?",
-    "It depends on what is held equal. At one small learning rate LoRA takes fewer steps; with SGD and each at its own "
-    "best, full fine-tuning does. Drag the learning rate.",
+    say("Race: is LoRA faster than full fine-tuning?"),
+    say(
+        "It depends on what is held equal. At one small learning rate LoRA takes fewer steps; with SGD and each at "
+        "its own best, full fine-tuning does. Drag the learning rate."
+    ),
     default=Experiment(
         d_in=16,
         d_out=20,
@@ -53,18 +56,27 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, dW, G = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W"), tint("W", "G")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \text{{full:}}\quad {dW} \leftarrow {dW} - \eta\,{G} \qquad\qquad
 \text{{LoRA:}}\quad {dW} \leftarrow {dW} - \eta s^2\,({G}{A}^\top{A} + {B}{B}^\top{G}) + O(\eta^2)
 $$
 
 Full fine-tuning trains ${dW}$ itself, here as the adapter whose ${A}$ is the identity and stays so. LoRA's step is the
-same gradient seen through ${A}^\top{A}$ and ${B}{B}^\top$: with $s = {e.scaling:.3g}$ it is short at first and, once
+same gradient seen through ${A}^\top{A}$ and ${B}{B}^\top$: with $s = {scaling:.3g}$ it is short at first and, once
 the factors have grown, longer than full fine-tuning's at the same $\eta$. Full fine-tuning is stable up to $\eta <
-2/\lambda_{{\max}}(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {number(1 / (e.scaling * 4))} here.
+2/\lambda_{{\max}}(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {scaling2} here.
 Adam sets its own step per entry, which takes most of this difference away. The learning rates tried are the dots: the
-best is the best of {len(record.lr)}. One linear layer is raced here; this says nothing about large networks.""",
+best is the best of {lr}. One linear layer is raced here; this says nothing about large networks.""",
+        dW=dW,
+        G=G,
+        A=A,
+        B=B,
+        scaling=e.scaling,
+        scaling2=number(1 / (e.scaling * 4)),
+        lr=len(record.lr),
+    ),
     lambda theme: plot_race(record, theme=theme),
     table(record),
     name="race",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
@@ -12,8 +13,11 @@ from lora_viz.views.rank_error import film, plot_rank_error, rank_error, table, 
 SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 
 asked, picture = open_lesson(
-    "Rank: how much error is left?",
-    "A rank that is too small fails by an exact amount, known before training; beyond the target's only noise is left.",
+    say("Rank: how much error is left?"),
+    say(
+        "A rank that is too small fails by an exact amount, known before training; beyond the target's only noise is "
+        "left."
+    ),
     default=Experiment(
         d_in=32,
         d_out=24,
@@ -40,19 +44,32 @@ M, dW = "M", tint("delta", r"\Delta W")
 r = int(min(e.true_rank, 4))
 at = list(record.rank).index(r)
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \min_{{\mathrm{{rank}}({dW}) \le r}} \|({dW} - {M})\,C^{{1/2}}\|_F^2
 = \sum_{{i>r}} \sigma_i({M}\,C^{{1/2}})^2 \qquad C = \tfrac1n X^\top X
 $$
 
-${M}$ is the update that fits the {e.samples} samples best, of any rank; $C$ is the inputs' covariance (condition number
-{e.condition:g}). This is **reduced-rank regression** (Izenman 1975); with round inputs, $C = I$, it is
-**Eckart–Young**: cut the SVD of ${M}$. At $r = {r}$ the floor is {number(float(record.floor[at]))} of the whole error
-and training reached {number(float(record.trained[1][at]))}, median of {record.seeds} initialisations; in weight space,
-$\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {number(float(record.weights_floor[at]))} (Eckart–Young) and
-{number(float(record.weights[at]))}. The target's singular values begin
-{", ".join(number(float(s)) for s in record.sigma_fitted[:6])}.""",
+${M}$ is the update that fits the {samples} samples best, of any rank; $C$ is the inputs' covariance (condition number
+{condition:g}). This is **reduced-rank regression** (Izenman 1975); with round inputs, $C = I$, it is
+**Eckart–Young**: cut the SVD of ${M}$. At $r = {r}$ the floor is {floor} of the whole error
+and training reached {trained}, median of {seeds} initialisations; in weight space,
+$\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {weights_floor} (Eckart–Young) and
+{weights}. The target's singular values begin
+{sigma_fitted}.""",
+        dW=dW,
+        M=M,
+        samples=e.samples,
+        condition=e.condition,
+        r=r,
+        floor=number(float(record.floor[at])),
+        trained=number(float(record.trained[1][at])),
+        seeds=record.seeds,
+        weights_floor=number(float(record.weights_floor[at])),
+        weights=number(float(record.weights[at])),
+        sigma_fitted=", ".join(number(float(s)) for s in record.sigma_fitted[:6]),
+    ),
     lambda theme: plot_rank_error(record, log=log, theme=theme),
     table(record),
     name="rank",

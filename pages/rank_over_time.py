@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -12,19 +13,24 @@ from lora_viz.views.rank_over_time import film, plot_rank_over_time, rank_over_t
 SIZES = (1, 2, 4, 64)
 SEES = Control(
     name="sees",
-    label="Each step sees",
-    options=("same samples", "new samples"),
-    help="The same n samples at every step, or n others of 256 each time.",
-    default="same samples",
+    label=say("Each step sees"),
+    options=(say("same samples"), say("new samples")),
+    help=say("The same n samples at every step, or n others of 256 each time."),
+    default=say("same samples"),
 )
 SHOWN = Control(
-    name="samples", label="Samples n, for the bars", options=SIZES, help="Whose singular values are shown beside."
+    name="samples",
+    label=say("Samples n, for the bars"),
+    options=SIZES,
+    help=say("Whose singular values are shown beside."),
 )
 
 asked, picture = open_lesson(
-    "Rank over time: is it fixed by the shapes?",
-    "The shapes set a bound, no more. ΔW has rank 0 before the first step, then at most one a sample: trained by SGD "
-    "on one sample, it has rank 1 for ever.",
+    say("Rank over time: is it fixed by the shapes?"),
+    say(
+        "The shapes set a bound, no more. ΔW has rank 0 before the first step, then at most one a sample: trained by "
+        "SGD on one sample, it has rank 1 for ever."
+    ),
     default=Experiment(
         target_rank=8, spectrum="flat", rank=8, alpha=8.0, optimizer="sgd", lr=0.005, samples=4, steps=200
     ),
@@ -43,21 +49,31 @@ show_film(picture, film(record), takeaway(record))
 
 A, B, dW, G = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W"), tint("W", "G")
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 {dW}_1 = -\eta s^2\, {G}_0 {A}_0^\top {A}_0 \ \text{{ from }}\ {B}_0 = 0, \qquad
 {G}_0 = \tfrac1n \sum_{{i=1}}^{{n}} g_i x_i^\top \quad\Rightarrow\quad
 \mathrm{{rank}}\,{dW}_1 \le \min(n, r)
 $$
 
-Rank is a property of the numbers, not of the shapes: ${B}$ ({e.d_out}×{e.rank}) and ${A}$ ({e.rank}×{e.d_in}) only
-bound it by {e.rank}. With SGD on the same $n$ samples, every column of ${B}$ stays in the span of the $n$ residuals,
+Rank is a property of the numbers, not of the shapes: ${B}$ ({d_out}×{rank}) and ${A}$ ({rank}×{d_in}) only
+bound it by {rank}. With SGD on the same $n$ samples, every column of ${B}$ stays in the span of the $n$ residuals,
 because each new residual is an old one plus a column of ${B}$: the bound min(n, r) holds at every step. Adam does not
 keep to it; nor does full fine-tuning with Adam, whose first step is $-\eta\,\mathrm{{sign}}({G}_0)$. **Numerical** rank
-counts $\sigma > 10^{{-6}}\sigma_1$; **effective** rank weighs them, {number(float(record.effective[-1, -1]))} at the
+counts $\sigma > 10^{{-6}}\sigma_1$; **effective** rank weighs them, {effective} at the
 end for 64 samples, and does not exist at ${dW} = 0$ (0/0). One
 logit behind a linear rest gives the layer a gradient of rank 1 from any number of samples, each the same vector times
 its input: there $r = 1$ is enough.""",
+        dW=dW,
+        G=G,
+        A=A,
+        B=B,
+        d_out=e.d_out,
+        rank=e.rank,
+        d_in=e.d_in,
+        effective=number(float(record.effective[-1, -1])),
+    ),
     lambda theme: plot_rank_over_time(record, theme=theme),
     table(record),
     name="rank_over_time",

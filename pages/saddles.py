@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -10,9 +11,11 @@ from lora_viz.ui.records import cached_view
 from lora_viz.views.saddles import film, plot_saddles, saddles, table, takeaway
 
 asked, picture = open_lesson(
-    "Saddle to saddle: what is learnt first?",
-    "From a tiny start the strongest direction of the target switches on first, then the next: between them the loss "
-    "rests near a saddle. LoRA's own start presses the stairs together.",
+    say("Saddle to saddle: what is learnt first?"),
+    say(
+        "From a tiny start the strongest direction of the target switches on first, then the next: between them the "
+        "loss rests near a saddle. LoRA's own start presses the stairs together."
+    ),
     default=Experiment(
         target_rank=4,
         spectrum="geometric",
@@ -29,9 +32,9 @@ asked, picture = open_lesson(
     first=(
         Control(
             name="init",
-            label="Start, below",
+            label=say("Start, below"),
             options=("both_random_small", "B_zero"),
-            help="Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own.",
+            help=say("Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own."),
         ),
         CONTROLS["spectrum"].only("geometric", "power", "flat"),
         CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
@@ -48,7 +51,8 @@ show_film(picture, film(record), takeaway(record))
 A, B, dW, M = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W"), "M"
 stairs = ", ".join(number(float(x)) for x in record.floors)
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 L = \tfrac12\|s{B}{A} - {M}\|_F^2: \quad
 \dot c_i \approx 2 s\,\sigma_i\,c_i \ \text{{ while }}\ c_i = u_i^\top {dW} v_i \ \text{{ is small}}
@@ -59,11 +63,19 @@ With distinct $\sigma$ the critical points are the sets of directions that are l
 their losses are $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only the $r$ strongest are a minimum; every other set is a
 **strict saddle**: some direction leads down (Baldi & Hornik 1989). So no start gets stuck for ever but one that lies
 exactly on a saddle, ${A} = {B} = 0$ above all. The first 0, 1, … directions give {stairs}. This is for round inputs
-and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {number(1 / (e.scaling * float(record.sigma[0])))}.
+and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {scaling}.
 Waiting grows with
 the logarithm of how tiny the start is: LoRA's has ${B} = 0 but an ${A}$ that is not small, so it waits less. In
 ${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
-between them is {number(float(record.floors[0]))} high.""",
+between them is {floors} high.""",
+        B=B,
+        A=A,
+        M=M,
+        dW=dW,
+        stairs=stairs,
+        scaling=number(1 / (e.scaling * float(record.sigma[0]))),
+        floors=number(float(record.floors[0])),
+    ),
     lambda theme: plot_saddles(record, theme=theme),
     table(record),
     name="saddles",

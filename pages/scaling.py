@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import tint
 from lora_viz.ui.cache import cached_first_updates
 from lora_viz.ui.controls import CONTROLS
@@ -12,8 +13,8 @@ from lora_viz.views.first_update import STARTS, film, first_update, plot_first_u
 RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 asked, picture = open_lesson(
-    "Scaling: does the first step depend on the rank?",
-    "Whether s frees the first step from the rank depends on the rule, the optimiser and how A starts: all three.",
+    say("Scaling: does the first step depend on the rank?"),
+    say("Whether s frees the first step from the rank depends on the rule, the optimiser and how A starts: all three."),
     default=Experiment(
         task="full_rank",
         spectrum="flat",
@@ -29,13 +30,15 @@ asked, picture = open_lesson(
         CONTROLS["optimizer"].only("sgd", "adam"),
         replace(
             CONTROLS["init"].only(*STARTS),
-            label="How A starts",
-            help="B_zero is PEFT's own, Kaiming-uniform ±1/√d_in; variance_1_over_r that of textbooks; gaussian PEFT's "
-            "option of that name, of standard deviation 1/r. B is 0 in all.",
+            label=say("How A starts"),
+            help=say(
+                "B_zero is PEFT's own, Kaiming-uniform ±1/√d_in; variance_1_over_r that of textbooks; gaussian PEFT's "
+                "option of that name, of standard deviation 1/r. B is 0 in all."
+            ),
         ),
     ),
     more=(
-        replace(CONTROLS["d_in"].only(64, 128, 256), help="Rank goes up to this."),
+        replace(CONTROLS["d_in"].only(64, 128, 256), help=say("Rank goes up to this.")),
         *(CONTROLS[name] for name in ("alpha", "spectrum", "noise")),
     ),
 )
@@ -47,7 +50,8 @@ show_film(picture, film(record), takeaway(record))
 A, B, G, dW = tint("A", "A"), tint("B", "B"), tint("W", "G"), tint("delta", r"\Delta W")
 lora = record.progress_slope[1, 0, 0, 0]
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 {B}_1 = -\eta\,s\,{G}{A}^\top \ \text{{(SGD)}}, \qquad
 {B}_1 = -\eta\,\mathrm{{sign}}({G}{A}^\top) \ \text{{(Adam)}}, \qquad {dW}_1 = s\,{B}_1{A}
@@ -59,11 +63,17 @@ $$
 $$
 
 The libraries draw $A$ with variance $1/(3d)$, whatever $r$: under $\alpha/r$ SGD's first step then falls as
-$r^{{-1}}$ (here {signed(float(lora))}), and $\alpha/\sqrt r$ makes it level (Kalajdzievski 2023, rsLoRA). For Adam the
+$r^{{-1}}$ (here {lora}), and $\alpha/\sqrt r$ makes it level (Kalajdzievski 2023, rsLoRA). For Adam the
 useful part is level under $\alpha/r$, though $\|{dW}_1\|$ is not. A textbook's $N(0, 1/r)$ *and* $\alpha/r$ count the
 same thing twice. With ${B} = 0$ the output at step 0 is that of $W$ for any $r$: there is nothing to normalise before
 the first step. SGD's $\|{dW}_1\|$ bends: $\mathbb E\|{G}{A}^\top{A}\|^2 = \mathrm{{Var}}({A})^2\,r\,(r+d+1)\,\|{G}\|^2$
 for Gaussian ${A}$, so its slope is half a power above the useful part's while $r \ll d$.""",
+        B=B,
+        G=G,
+        A=A,
+        dW=dW,
+        lora=signed(float(lora)),
+    ),
     lambda theme: plot_first_update(record, theme=theme),
     table(record),
     name="scaling",

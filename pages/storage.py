@@ -1,14 +1,18 @@
 """Rank from the ground: when does a factorisation save anything?"""
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
 from lora_viz.views.storage import SHAPES, film, plot_storage, storage, table, takeaway
 
 asked, picture = open_lesson(
-    "When does a factorisation save anything?",
-    "Only when it is cut: below rank mn/(m + n + 1) the SVD's pieces take fewer numbers than the matrix, above, more.",
+    say("When does a factorisation save anything?"),
+    say(
+        "Only when it is cut: below rank mn/(m + n + 1) the SVD's pieces take fewer numbers than the matrix, above, "
+        "more."
+    ),
     default=Experiment(),
     first=(RANK_CONTROLS["layer_shape"], RANK_CONTROLS["shape_of_spectrum"]),
     more=(),
@@ -20,18 +24,28 @@ show_film(picture, film(record), takeaway(record))
 
 last = int((record.truncated < record.whole).sum()) - 1
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \underbrace{{m n}}_{{W}} \quad\text{{against}}\quad \underbrace{{r(m + n + 1)}}_{{U_r,\,\sigma,\,V_r}} \quad
 \underbrace{{r(m + n)}}_{{B,\,A}} \quad \underbrace{{m^2 + \min(m, n) + n^2}}_{{\text{{full SVD}}}}
 $$
 
-With $m = {m}$, $n = {n}$: break-even at $r = {record.svd_breaks_even:.2f}$ for the cut SVD and at
-${record.factors_break_even:.2f}$ for the factors. The last rank shown that saves, $r = {record.rank[last]}$, leaves
-{number(100 * float(record.error[last]))} % of the matrix drawn (at its rank {record.cut_rank[last]}; its largest entry
-is {number(float(abs(record.matrix).max()))}) out. LU and QR save
+With $m = {m}$, $n = {n}$: break-even at $r = {svd_breaks_even:.2f}$ for the cut SVD and at
+${factors_break_even:.2f}$ for the factors. The last rank shown that saves, $r = {rank}$, leaves
+{error} % of the matrix drawn (at its rank {cut_rank}; its largest entry
+is {matrix}) out. LU and QR save
 nothing either. **LoRA does not store B and A instead of W**: W stays, and BA comes on top; what shrinks is what is
 *trained* and what an adapter file holds.""",
+        m=m,
+        n=n,
+        svd_breaks_even=record.svd_breaks_even,
+        factors_break_even=record.factors_break_even,
+        rank=record.rank[last],
+        error=number(100 * float(record.error[last])),
+        cut_rank=record.cut_rank[last],
+        matrix=number(float(abs(record.matrix).max())),
+    ),
     lambda theme: plot_storage(record, theme=theme),
     table(record),
     name="storage",

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lora_viz.language import say
 from lora_viz.notation import STYLE
 from lora_viz.ui.budgeting import RANKS, ask_shape, ask_targets
 from lora_viz.ui.choices import choose
@@ -10,27 +11,31 @@ from lora_viz.ui.still import shown_theme
 from lora_viz.views.transformer_block import block_html, takeaway, targets_html, transformer_block, tree_html
 
 left, right = open_worked(
-    "Transformer: where do A and B sit?",
-    "Beside any linear layer you name; PEFT's own choice is query and value. While training they are modules of their "
-    "own, merged they are gone.",
+    say("Transformer: where do A and B sit?"),
+    say(
+        "Beside any linear layer you name; PEFT's own choice is query and value. While training they are modules of "
+        "their own, merged they are gone."
+    ),
 )
 with left:
-    shape = ask_shape("Llama-3.1-8B", blocks_only=True)
+    shape = ask_shape(say("Llama-3.1-8B"), blocks_only=True)
     targets = ask_targets(shape)
-    rank = int(choose("Rank r", RANKS, 8, key="rank"))
+    rank = int(choose(say("Rank r"), RANKS, 8, key="rank"))
 record = transformer_block(shape, targets, rank)
 with right:
     st.html(block_html(record, theme=shown_theme()))
-    st.markdown(f"**What you saw.** {takeaway(record)}")
+    st.markdown(say("**What you saw.** {record}", record=takeaway(record)))
     if record.outside:
-        st.caption(f"Outside the blocks: {', '.join(record.outside)}.")
+        st.caption(say("Outside the blocks: {outside}.", outside=", ".join(record.outside)))
 
-st.header("What PEFT builds", anchor=False)
+st.header(say("What PEFT builds"), anchor=False)
 st.markdown(
-    "A network of two linear layers, both adapted. “LoRA adds no new layers” is true after merging only: while it "
-    "trains, each adapted layer is a wrapper that holds the old one, A and B. Counted in PEFT 0.21, without the two "
-    "wrappers around the network."
+    say(
+        "A network of two linear layers, both adapted. “LoRA adds no new layers” is true after merging only: while it "
+        "trains, each adapted layer is a wrapper that holds the old one, A and B. Counted in PEFT 0.21, without the "
+        "two wrappers around the network."
+    )
 )
 st.html(STYLE + tree_html(record))
-st.header("PEFT's own choice of modules", anchor=False)
+st.header(say("PEFT's own choice of modules"), anchor=False)
 st.html(targets_html(record))

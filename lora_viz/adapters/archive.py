@@ -9,6 +9,7 @@ import struct
 from itertools import pairwise
 
 from lora_viz.adapters.stored import AdapterError, short
+from lora_viz.language import say
 
 __all__ = ["Members", "is_archive", "read_members"]
 
@@ -27,12 +28,18 @@ def read_members(buffer: memoryview) -> Members:
     try:
         count, size, offset = _directory(buffer)
         if count > MEMBERS_MOST or size > DIRECTORY_MOST:
-            raise AdapterError(f"The archive lists {count:,} members: up to {MEMBERS_MOST:,} are read.")
+            raise AdapterError(
+                say(
+                    "The archive lists {count:,} members: up to {MEMBERS_MOST:,} are read.",
+                    count=count,
+                    MEMBERS_MOST=MEMBERS_MOST,
+                )
+            )
         if offset + size > len(buffer):
-            raise AdapterError("The archive is cut off: its directory is not all there.")
+            raise AdapterError(say("The archive is cut off: its directory is not all there."))
         return _members(buffer, count, offset, offset + size)
     except (struct.error, UnicodeDecodeError):
-        raise AdapterError("The archive is damaged: its directory cannot be read.") from None
+        raise AdapterError(say("The archive is damaged: its directory cannot be read.")) from None
 
 
 def _directory(buffer: memoryview) -> tuple[int, int, int]:
@@ -40,14 +47,14 @@ def _directory(buffer: memoryview) -> tuple[int, int, int]:
     tail = bytes(buffer[tail_start:])
     at = tail.rfind(_END)
     if at < 0:
-        raise AdapterError("The archive is cut off: a zip archive or torch file ends with its directory.")
+        raise AdapterError(say("The archive is cut off: a zip archive or torch file ends with its directory."))
     count, size, offset = struct.unpack_from("<HII", tail, at + 10)
     if 0xFFFF in (count,) or 0xFFFFFFFF in (size, offset):
         if at < 20:
-            raise AdapterError("The archive is damaged: its directory cannot be read.")
+            raise AdapterError(say("The archive is damaged: its directory cannot be read."))
         (at64,) = struct.unpack_from("<Q", tail, at - 12)
         if bytes(buffer[at64 : at64 + 4]) != _END64:
-            raise AdapterError("The archive is damaged: its directory cannot be read.")
+            raise AdapterError(say("The archive is damaged: its directory cannot be read."))
         count, size, offset = struct.unpack_from("<QQQ", buffer, at64 + 32)
     return count, size, offset
 
@@ -56,7 +63,7 @@ def _members(buffer: memoryview, count: int, at: int, end: int) -> Members:
     found: Members = {}
     for _ in range(count):
         if at + 46 > end or bytes(buffer[at : at + 4]) != _ENTRY:
-            raise AdapterError("The archive is damaged: its directory cannot be read.")
+            raise AdapterError(say("The archive is damaged: its directory cannot be read."))
         flags, method = struct.unpack_from("<HH", buffer, at + 8)
         packed, size, name_length, extra_length, comment_length = struct.unpack_from("<IIHHH", buffer, at + 20)
         (local,) = struct.unpack_from("<I", buffer, at + 42)
@@ -68,22 +75,29 @@ def _members(buffer: memoryview, count: int, at: int, end: int) -> Members:
             continue
         if method or flags & 1 or packed != size:
             raise AdapterError(
-                f"The archive's member {short(name)} is compressed or encrypted: unpack the archive and give the "
-                "adapter file itself."
+                say(
+                    "The archive's member {name} is compressed or encrypted: unpack the archive and give the "
+                    "adapter file itself.",
+                    name=short(name),
+                )
             )
         if bytes(buffer[local : local + 4]) != _LOCAL:
-            raise AdapterError(f"The archive is damaged: its member {short(name)} is not where it should be.")
+            raise AdapterError(
+                say("The archive is damaged: its member {name} is not where it should be.", name=short(name))
+            )
         local_name, local_extra = struct.unpack_from("<HH", buffer, local + 26)
         start = local + 30 + local_name + local_extra
         if start + size > len(buffer):
-            raise AdapterError(f"The archive is cut off: its member {short(name)} is not all there.")
+            raise AdapterError(say("The archive is cut off: its member {name} is not all there.", name=short(name)))
         if name in found:
-            raise AdapterError(f"The archive names {short(name)} twice.")
+            raise AdapterError(say("The archive names {name} twice.", name=short(name)))
         found[name] = start, size
     taken = sorted((start, size, name) for name, (start, size) in found.items())
     for (start, size, one), (after, _, other) in pairwise(taken):
         if after < start + size:
-            raise AdapterError(f"The archive's members {short(one)} and {short(other)} overlap.")
+            raise AdapterError(
+                say("The archive's members {one} and {other} overlap.", one=short(one), other=short(other))
+            )
     return found
 
 

@@ -12,6 +12,7 @@ from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.report import Module, Report, read_factors
 from lora_viz.adapters.shrink import svd_of_product
 from lora_viz.adapters.stored import AdapterError
+from lora_viz.language import say
 from lora_viz.spectra import Ranks, ranks
 
 __all__ = ["Comparison", "Meeting", "compare"]
@@ -55,7 +56,11 @@ def compare(first: tuple[Opened, Report], second: tuple[Opened, Report]) -> Comp
     whole = [(m, n) for m, n in both if not m.not_finite and not n.not_finite and " (part" not in m.path]
     if not whole:
         raise AdapterError(
-            f"{first[1].name} and {second[1].name} have no module in common: they are for different models."
+            say(
+                "{name} and {name2} have no module in common: they are for different models.",
+                name=first[1].name,
+                name2=second[1].name,
+            )
         )
     return Comparison(
         names=(first[1].name, second[1].name),

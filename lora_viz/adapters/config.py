@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from lora_viz.adapters.safetensors_file import parse_json
 from lora_viz.adapters.stored import AdapterError, short
+from lora_viz.language import say
 
 __all__ = ["CONFIG_MOST", "MOVES_BASE", "Config", "parse_config"]
 
@@ -47,25 +48,36 @@ def _names(key: str, path: str) -> bool:
 def parse_config(text: bytes) -> Config:
     """An adapter_config.json, checked. Raises AdapterError."""
     if len(text) > CONFIG_MOST:
-        raise AdapterError(f"adapter_config.json has {len(text):,} bytes: up to {CONFIG_MOST:,} are read.")
+        raise AdapterError(
+            say(
+                "adapter_config.json has {text:,} bytes: up to {CONFIG_MOST:,} are read.",
+                text=len(text),
+                CONFIG_MOST=CONFIG_MOST,
+            )
+        )
     raw = parse_json(text, "adapter_config.json")
     kind = raw.get("peft_type", "LORA")
     if kind != "LORA":
-        raise AdapterError(f"adapter_config.json describes a {short(kind)} adapter: only LORA is read.")
+        raise AdapterError(say("adapter_config.json describes a {kind} adapter: only LORA is read.", kind=short(kind)))
     patterns = raw.get("alpha_pattern") or {}
     if not isinstance(patterns, dict):
-        raise AdapterError("adapter_config.json: alpha_pattern is not a table.")
+        raise AdapterError(say("adapter_config.json: alpha_pattern is not a table."))
     for key in patterns:
         if not re.fullmatch(r"\^?(?:[\w\-]|\\?\.)+\$?", key):
             raise AdapterError(
-                f"adapter_config.json: the alpha_pattern {short(key)} is a regular expression: only names of modules "
-                "are read."
+                say(
+                    "adapter_config.json: the alpha_pattern {key} is a regular expression: only names of modules "
+                    "are read.",
+                    key=short(key),
+                )
             )
     return Config(
         alpha=_number(raw.get("lora_alpha", 8), "lora_alpha"),
         use_rslora=raw.get("use_rslora") is True,
         use_dora=raw.get("use_dora") is True,
-        alpha_pattern=tuple((key, _number(value, f"alpha_pattern {key}")) for key, value in patterns.items()),
+        alpha_pattern=tuple(
+            (key, _number(value, say("alpha_pattern {key}", key=key))) for key, value in patterns.items()
+        ),
         init=str(raw.get("init_lora_weights", "")),
         raw=raw,
     )
@@ -74,5 +86,7 @@ def parse_config(text: bytes) -> Config:
 def _number(value: Any, what: str) -> float:
     good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
     if not good:
-        raise AdapterError(f"adapter_config.json: {short(what)} is {short(value)}, not a number below 10⁹.")
+        raise AdapterError(
+            say("adapter_config.json: {what} is {value}, not a number below 10⁹.", what=short(what), value=short(value))
+        )
     return float(value)

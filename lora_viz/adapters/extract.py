@@ -12,6 +12,7 @@ from lora_viz.adapters.keys import Place, places
 from lora_viz.adapters.report import LEVELS, needs
 from lora_viz.adapters.stored import FLOATS, SIZES, AdapterError, Weights, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder
+from lora_viz.language import say
 from lora_viz.spectra import Ranks, ranks
 
 __all__ = ["EXACT_MOST", "Change", "Changes", "changes", "extract"]
@@ -57,7 +58,11 @@ def changes(
     both = [n for n in both if base.entries[n].dtype in FLOATS and tuned.entries[n].dtype in FLOATS]
     if not both:
         raise AdapterError(
-            f"{short(names[0])} and {short(names[1])} have no tensor of one name and shape: they are two models."
+            say(
+                "{names} and {names2} have no tensor of one name and shape: they are two models.",
+                names=short(names[0]),
+                names2=short(names[1]),
+            )
         )
     found, unchanged, not_matrices, too_large = [], 0, 0, 0
     stand = dict(zip(both, places(n.removesuffix(".weight") for n in both), strict=True))
@@ -74,7 +79,11 @@ def changes(
         progress((i + 1) / len(both))
     if not found:
         raise AdapterError(
-            f"{short(names[0])} and {short(names[1])} differ in no matrix: there is nothing for a LoRA to hold."
+            say(
+                "{names} and {names2} differ in no matrix: there is nothing for a LoRA to hold.",
+                names=short(names[0]),
+                names2=short(names[1]),
+            )
         )
     unmatched = len(base.entries) + len(tuned.entries) - 2 * len(both)
     return Changes(names, tuple(found), unchanged, not_matrices, unmatched, too_large)
@@ -85,7 +94,9 @@ def _difference(base: Weights, tuned: Weights, name: str) -> tuple[np.ndarray, n
     kind = np.float64 if W.size <= 4_000_000 else np.float32
     delta = (W2.astype(kind) - W.astype(kind)).reshape(len(W), -1)
     if not np.isfinite(delta).all():
-        raise AdapterError(f"{short(name)} holds numbers that are not finite: there is no difference to take.")
+        raise AdapterError(
+            say("{name} holds numbers that are not finite: there is no difference to take.", name=short(name))
+        )
     return W.reshape(len(W), -1), delta
 
 

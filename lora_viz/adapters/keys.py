@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from lora_viz.adapters.stored import AdapterError, short
+from lora_viz.language import say, to_say
 
 __all__ = ["SCHEMES", "Pair", "Place", "find_pairs", "places"]
 
@@ -28,12 +29,12 @@ _PATTERNS = tuple(
 SCHEMES = ("PEFT", "loralib", "kohya", "diffusers", "cloneofsimo")
 _ROLE = {"A": "A", "down": "A", "B": "B", "up": "B", "alpha": "alpha", "magnitude": "magnitude", "scale": "magnitude"}
 _OTHER_KINDS = (
-    ("hada_", "a LoHa file: its update is an entrywise product of two low-rank matrices"),
-    ("lokr_", "a LoKr file: its update is a Kronecker product"),
-    ("oft_", "an OFT file: its update rotates the weight"),
-    ("vera_lambda", "a VeRA file: its factors are shared and not in it"),
-    ("lora_E", "an AdaLoRA file: its update has a third factor"),
-    ("lora_mid", "a LoCon file with a third factor"),
+    ("hada_", to_say("a LoHa file: its update is an entrywise product of two low-rank matrices")),
+    ("lokr_", to_say("a LoKr file: its update is a Kronecker product")),
+    ("oft_", to_say("an OFT file: its update rotates the weight")),
+    ("vera_lambda", to_say("a VeRA file: its factors are shared and not in it")),
+    ("lora_E", to_say("an AdaLoRA file: its update has a third factor")),
+    ("lora_mid", to_say("a LoCon file with a third factor")),
 )
 
 
@@ -56,7 +57,7 @@ def find_pairs(names: Iterable[str]) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     names = tuple(names)
     for part, what in _OTHER_KINDS:
         if any(part in name for name in names):
-            raise AdapterError(f"This is {what}. Read are files whose update is B·A.")
+            raise AdapterError(say("This is {what}. Read are files whose update is B·A.", what=what))
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for name in names:
         for scheme, pattern in _PATTERNS:
@@ -71,14 +72,22 @@ def find_pairs(names: Iterable[str]) -> tuple[tuple[Pair, ...], tuple[str, ...]]
             continue  # something else's alpha
         for one, other in (("A", "B"), ("B", "A")):
             if other not in roles:
-                raise AdapterError(f"{short(roles[one])} has no partner: a LoRA module has an A and a B.")
+                raise AdapterError(
+                    say("{roles} has no partner: a LoRA module has an A and a B.", roles=short(roles[one]))
+                )
         path = path.removeprefix("base_model.model.") if scheme == "PEFT" else path
         path = path if len(adapters) == 1 else f"{path} ({adapter})"
         pairs.append(Pair(path, scheme, roles["A"], roles["B"], roles.get("alpha"), roles.get("magnitude")))
         used |= set(roles.values())
     if not pairs:
         listed = ", ".join(short(name, 40) for name in names[:2]) or "nothing"
-        raise AdapterError(f"The file holds no LoRA factors: it holds {listed}{' and more' if len(names) > 2 else ''}.")
+        raise AdapterError(
+            say(
+                "The file holds no LoRA factors: it holds {listed}{names}.",
+                listed=listed,
+                names=say(" and more") if len(names) > 2 else "",
+            )
+        )
     return tuple(pairs), tuple(name for name in names if name not in used)
 
 

@@ -11,22 +11,23 @@ from lora_viz.adapters.config import Config, parse_config
 from lora_viz.adapters.safetensors_file import read_safetensors
 from lora_viz.adapters.stored import AdapterError, Weights, short
 from lora_viz.adapters.torch_file import is_torch_archive, read_torch
+from lora_viz.language import say, to_say
 
 __all__ = ["BYTES_MOST", "Opened", "map_file", "open_adapter", "open_weights"]
 
 BYTES_MOST = 2_000_000_000
 _STARTS = {
-    b"GGUF": "a GGUF file",
+    b"GGUF": to_say("a GGUF file"),
     b"\x1f\x8b": "gzip-compressed",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"%PDF": "a PDF document",
-    b"\x89HDF": "an HDF5 file",
-    b"\x93NUMPY": "a NumPy array",
-    b"7z\xbc\xaf": "a 7z archive",
-    b"Rar!": "a RAR archive",
-    b"<": "a web page",
-    b"version https://git-lfs": "a Git LFS pointer, not the file it points to",
+    b"\x89PNG": to_say("a PNG picture"),
+    b"\xff\xd8\xff": to_say("a JPEG picture"),
+    b"%PDF": to_say("a PDF document"),
+    b"\x89HDF": to_say("an HDF5 file"),
+    b"\x93NUMPY": to_say("a NumPy array"),
+    b"7z\xbc\xaf": to_say("a 7z archive"),
+    b"Rar!": to_say("a RAR archive"),
+    b"<": to_say("a web page"),
+    b"version https://git-lfs": to_say("a Git LFS pointer, not the file it points to"),
 }
 
 
@@ -51,8 +52,11 @@ def open_adapter(name: str, data: bytes | memoryview, config: bytes | None = Non
             folder = next((m for m in sorted(members, key=len) if m.endswith("adapter_model.safetensors")), None)
             if folder is None:
                 raise AdapterError(
-                    f"{short(name)} is a zip archive without an adapter: allowed are safetensors files, files of "
-                    "torch.save, and a PEFT folder stored uncompressed."
+                    say(
+                        "{name} is a zip archive without an adapter: allowed are safetensors files, files of "
+                        "torch.save, and a PEFT folder stored uncompressed.",
+                        name=short(name),
+                    )
                 )
             start, size = members[folder]
             at = members.get(folder.replace("adapter_model.safetensors", "adapter_config.json"))
@@ -66,23 +70,39 @@ def open_weights(name: str, data: bytes | memoryview) -> Weights:
     """The tensors of a safetensors file or a file of torch.save. Raises AdapterError."""
     buffer = memoryview(data)
     if not len(buffer):
-        raise AdapterError(f"{short(name)} is empty: 0 bytes.")
+        raise AdapterError(say("{name} is empty: 0 bytes.", name=short(name)))
     if len(buffer) > BYTES_MOST:
-        raise AdapterError(f"{short(name)} has {len(buffer):,} bytes: up to {BYTES_MOST:,} are read.")
+        raise AdapterError(
+            say(
+                "{name} has {buffer:,} bytes: up to {BYTES_MOST:,} are read.",
+                name=short(name),
+                buffer=len(buffer),
+                BYTES_MOST=BYTES_MOST,
+            )
+        )
     start = bytes(buffer[:24])
     if len(buffer) > 8 and is_archive(buffer):
         members = read_members(buffer)
         if not is_torch_archive(members):
-            raise AdapterError(f"{short(name)} is a zip archive: unpack it and give the weights file itself.")
+            raise AdapterError(
+                say("{name} is a zip archive: unpack it and give the weights file itself.", name=short(name))
+            )
         return read_torch(buffer, members)
     if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and start[8:9] != b"{":
         raise AdapterError(
-            f"{short(name)} is a bare pickle, which can run foreign code and is not opened: save it as safetensors."
+            say(
+                "{name} is a bare pickle, which can run foreign code and is not opened: save it as safetensors.",
+                name=short(name),
+            )
         )
     for begins, what in _STARTS.items():
         if start.startswith(begins) and start[8:9] != b"{":
             raise AdapterError(
-                f"{short(name)} is {what}: allowed are safetensors files and files of torch.save (.bin, .pt)."
+                say(
+                    "{name} is {what}: allowed are safetensors files and files of torch.save (.bin, .pt).",
+                    name=short(name),
+                    what=what,
+                )
             )
     return read_safetensors(buffer)
 
@@ -92,14 +112,14 @@ def map_file(path: str, folder: Path) -> memoryview:
     try:
         found = (folder / path).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
-        raise AdapterError(f"{short(path)} is not a file under {folder}.") from None
+        raise AdapterError(say("{path} is not a file under {folder}.", path=short(path), folder=folder)) from None
     if not found.is_file() or not found.is_relative_to(folder.resolve()):
-        raise AdapterError(f"{short(path)} is not a file under {folder}.")
+        raise AdapterError(say("{path} is not a file under {folder}.", path=short(path), folder=folder))
     size = found.stat().st_size
     if not size:
-        raise AdapterError(f"{short(path)} is empty: 0 bytes.")
+        raise AdapterError(say("{path} is empty: 0 bytes.", path=short(path)))
     try:
         with found.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError:
-        raise AdapterError(f"{short(path)} cannot be read.") from None
+        raise AdapterError(say("{path} cannot be read.", path=short(path))) from None

@@ -13,6 +13,7 @@ from lora_viz.adapters.config import Config
 from lora_viz.adapters.keys import Pair, Place, find_pairs, places
 from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.stored import SIZES, AdapterError, Weights, short
+from lora_viz.language import say
 from lora_viz.spectra import Ranks, ranks
 
 __all__ = [
@@ -116,11 +117,16 @@ def _notes(config: Config | None, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
     notes = []
     if config is not None and config.moves_base:
         notes.append(
-            f"It was started as {short(config.init, 20)}, which moves the base weight: the numbers are those of s·BA, "
-            "and ΔW is s·(BA − B₀A₀)."
+            say(
+                "It was started as {init}, which moves the base weight: the numbers are those of s·BA, "
+                "and ΔW is s·(BA − B₀A₀).",
+                init=short(config.init, 20),
+            )
         )
     if any(pair.magnitude for pair in pairs):
-        notes.append("It is a DoRA adapter: the numbers are those of its low-rank part, before W + s·BA is rescaled.")
+        notes.append(
+            say("It is a DoRA adapter: the numbers are those of its low-rank part, before W + s·BA is rescaled.")
+        )
     return tuple(notes)
 
 
@@ -135,21 +141,36 @@ def read_factors(weights: Weights, pair: Pair) -> list[tuple[str, np.ndarray, np
         parts = len(A) // B.shape[1]
         if len(B) % parts == 0:
             split = zip(np.split(A, parts), np.split(B, parts), strict=True)
-            return [(f" (part {i + 1} of {parts})", a, b) for i, (a, b) in enumerate(split)]
+            return [(say(" (part {i} of {parts})", i=i + 1, parts=parts), a, b) for i, (a, b) in enumerate(split)]
     if len(A) != B.shape[1]:
         raise AdapterError(
-            f"{short(pair.path)}: A is {len(A)}×{A.shape[1]} and B is {len(B)}×{B.shape[1]}: B needs a "
-            "column for every row of A."
+            say(
+                "{path}: A is {A}×{shape} and B is {B}×{shape2}: B needs a column for every row of A.",
+                path=short(pair.path),
+                A=len(A),
+                shape=A.shape[1],
+                B=len(B),
+                shape2=B.shape[1],
+            )
         )
     if not 1 <= len(A) <= RANK_MOST or not len(B) or not A.shape[1]:
-        raise AdapterError(f"{short(pair.path)} has rank {len(A)}: read are 1 to {RANK_MOST} in a layer of some size.")
+        raise AdapterError(
+            say(
+                "{path} has rank {A}: read are 1 to {RANK_MOST} in a layer of some size.",
+                path=short(pair.path),
+                A=len(A),
+                RANK_MOST=RANK_MOST,
+            )
+        )
     return [("", A, B)]
 
 
 def _matrix(weights: Weights, name: str) -> np.ndarray:
     found = weights.read(name)
     if found.ndim < 2:
-        raise AdapterError(f"{short(name)} has shape {found.shape}: a LoRA factor is a matrix.")
+        raise AdapterError(
+            say("{name} has shape {shape}: a LoRA factor is a matrix.", name=short(name), shape=found.shape)
+        )
     return found.reshape(len(found), math.prod(found.shape[1:]))
 
 
@@ -167,7 +188,9 @@ def _measured(weights: Weights, pair: Pair, place: Place, config: Config | None,
         if not bad:
             sigma = abs(s) * _sigma(left, right)
         if not bad and not np.isfinite(_norm(sigma)):
-            raise AdapterError(f"{short(pair.path)} holds numbers too large to be multiplied in float64.")
+            raise AdapterError(
+                say("{path} holds numbers too large to be multiplied in float64.", path=short(pair.path))
+            )
         found.append(
             Module(
                 pair=pair._replace(path=pair.path + part),
@@ -197,15 +220,19 @@ def _scaling(
     if pair.alpha is not None:
         given = weights.read(pair.alpha)
         if given.size != 1 or not np.isfinite(given).all():
-            raise AdapterError(f"{short(pair.alpha)} has shape {given.shape}: an α is one finite number.")
-        return float(given.ravel()[0]) / rank, f"α/r = {float(given.ravel()[0]):g}/{rank}, in the file"
+            raise AdapterError(
+                say("{alpha} has shape {shape}: an α is one finite number.", alpha=short(pair.alpha), shape=given.shape)
+            )
+        return float(given.ravel()[0]) / rank, say(
+            "α/r = {ravel:g}/{rank}, in the file", ravel=float(given.ravel()[0]), rank=rank
+        )
     if config is not None:
         return config.scaling(pair.path, rank)
     if alpha is not None:
-        return alpha / rank, f"α/r = {alpha:g}/{rank}, as you said"
+        return alpha / rank, say("α/r = {alpha:g}/{rank}, as you said", alpha=alpha, rank=rank)
     if pair.scheme == "kohya":
-        return 1.0, "no α in the file: α = r by kohya's rule"
-    return None, "not in the file"
+        return 1.0, say("no α in the file: α = r by kohya's rule")
+    return None, say("not in the file")
 
 
 def triangle(matrix: Float[np.ndarray, "d r"]) -> Float[np.ndarray, "k r"]:

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
+from lora_viz.language import say
 
 __all__ = ["HEADER_MOST", "parse_json", "read_safetensors"]
 
@@ -19,18 +20,29 @@ def read_safetensors(buffer: memoryview) -> Weights:
     Raises AdapterError where the header is cut, too long, not JSON, or claims bytes that are not there or not its own.
     """
     if len(buffer) < 8:
-        raise AdapterError(f"The file has {len(buffer)} bytes: a safetensors file has at least 8.")
+        raise AdapterError(say("The file has {buffer} bytes: a safetensors file has at least 8.", buffer=len(buffer)))
     length = int.from_bytes(buffer[:8], "little")
     if length > HEADER_MOST:
         raise AdapterError(
-            f"This is no safetensors file: it would have a header of {length:,} bytes: up to {HEADER_MOST:,} are read."
+            say(
+                "This is no safetensors file: it would have a header of {length:,} bytes: up to {HEADER_MOST:,} are "
+                "read.",
+                length=length,
+                HEADER_MOST=HEADER_MOST,
+            )
         )
     if 8 + length > len(buffer):
-        raise AdapterError(f"The file is cut off: its header has {length:,} bytes, the whole file {len(buffer):,}.")
-    header = parse_json(bytes(buffer[8 : 8 + length]), "The file's header")
+        raise AdapterError(
+            say(
+                "The file is cut off: its header has {length:,} bytes, the whole file {buffer:,}.",
+                length=length,
+                buffer=len(buffer),
+            )
+        )
+    header = parse_json(bytes(buffer[8 : 8 + length]), say("The file's header"))
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise AdapterError("The file's __metadata__ is not a table of texts.")
+        raise AdapterError(say("The file's __metadata__ is not a table of texts."))
     check_names(header)
     entries = {name: _entry(name, given, 8 + length, len(buffer)) for name, given in header.items()}
     _apart(entries)
@@ -39,25 +51,38 @@ def read_safetensors(buffer: memoryview) -> Weights:
 
 def _entry(name: str, given: Any, base: int, end: int) -> Stored:
     if not isinstance(given, dict):
-        raise AdapterError(f"The header's entry {short(name)} is not a table.")
+        raise AdapterError(say("The header's entry {name} is not a table.", name=short(name)))
     dtype: Any = given.get("dtype")
     shape: Any = given.get("shape")
     offsets: Any = given.get("data_offsets")
     if not isinstance(dtype, str) or not _whole(shape) or not _whole(offsets) or len(offsets) != 2:
-        raise AdapterError(f"The header's entry {short(name)} lacks a dtype, a shape or two data_offsets.")
+        raise AdapterError(
+            say("The header's entry {name} lacks a dtype, a shape or two data_offsets.", name=short(name))
+        )
     if len(shape) > 8:
-        raise AdapterError(f"{short(name)} has {len(shape)} dimensions: up to 8 are read.")
+        raise AdapterError(say("{name} has {shape} dimensions: up to 8 are read.", name=short(name), shape=len(shape)))
     start, stop = offsets
     if not start <= stop <= end - base:
         raise AdapterError(
-            f"The file is cut off: {short(name)} should end at byte {_size(base + stop)}, the file ends at {end:,}."
+            say(
+                "The file is cut off: {name} should end at byte {base}, the file ends at {end:,}.",
+                name=short(name),
+                base=_size(base + stop),
+                end=end,
+            )
         )
     if dtype not in SIZES:
         return Stored(short(dtype, 12), (stop - start,), base + start)
     if math.prod(shape) * SIZES[dtype] != stop - start:
         raise AdapterError(
-            f"{short(name)} with shape {short(shape)} in {dtype} needs {_size(math.prod(shape) * SIZES[dtype])} bytes: "
-            f"the header gives it {stop - start:,}."
+            say(
+                "{name} with shape {shape} in {dtype} needs {shape2} bytes: the header gives it {stop:,}.",
+                name=short(name),
+                shape=short(shape),
+                dtype=dtype,
+                shape2=_size(math.prod(shape) * SIZES[dtype]),
+                stop=stop - start,
+            )
         )
     return Stored(dtype, tuple(shape), base + start)
 
@@ -67,7 +92,7 @@ def _whole(value: Any) -> bool:
 
 
 def _size(count: int) -> str:
-    return f"{count:,}" if count < 1e15 else "more than 10¹⁵"
+    return f"{count:,}" if count < 1e15 else say("more than 10¹⁵")
 
 
 def _apart(entries: dict[str, Stored]) -> None:
@@ -75,7 +100,13 @@ def _apart(entries: dict[str, Stored]) -> None:
     end, before = 0, ""
     for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
         if entry.start < end:
-            raise AdapterError(f"{short(name)} overlaps {short(before)}: every tensor has bytes of its own.")
+            raise AdapterError(
+                say(
+                    "{name} overlaps {before}: every tensor has bytes of its own.",
+                    name=short(name),
+                    before=short(before),
+                )
+            )
         end, before = entry.start + entry.numel * SIZES.get(entry.dtype, 1), name
 
 
@@ -85,7 +116,7 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            raise AdapterError(f"{what} names something twice.")
+            raise AdapterError(say("{what} names something twice.", what=what))
         return table
 
     try:
@@ -93,7 +124,7 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
     except AdapterError:
         raise
     except (ValueError, RecursionError):
-        raise AdapterError(f"{what} is not JSON: the file is damaged, or of another kind.") from None
+        raise AdapterError(say("{what} is not JSON: the file is damaged, or of another kind.", what=what)) from None
     if not isinstance(found, dict):
-        raise AdapterError(f"{what} is not a JSON table.")
+        raise AdapterError(say("{what} is not a JSON table.", what=what))
     return found

@@ -16,6 +16,7 @@ from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.report import LEVELS, Module, Report, difference_norm, read_factors
 from lora_viz.adapters.stored import SIZES, AdapterError, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder, unpack, write_safetensors
+from lora_viz.language import say
 
 __all__ = ["Plan", "Shrunk", "advised_ranks", "cut_name", "plan", "shrink", "svd_of_product"]
 
@@ -59,11 +60,13 @@ def plan(opened: Opened, report: Report, level: float) -> Plan:
     config = opened.config
     if config is not None and config.moves_base:
         raise AdapterError(
-            f"An adapter started as {short(config.init, 20)} cannot be cut: its base weight was moved by its own first "
-            "factors."
+            say(
+                "An adapter started as {init} cannot be cut: its base weight was moved by its own first factors.",
+                init=short(config.init, 20),
+            )
         )
     if any(" (part" in module.path for module in report.modules):
-        raise AdapterError("loralib's fused layers cannot be cut: their updates share one pair of tensors.")
+        raise AdapterError(say("loralib's fused layers cannot be cut: their updates share one pair of tensors."))
     ranks = advised_ranks(report, level)
     lost = np.array(
         [
@@ -81,7 +84,7 @@ def plan(opened: Opened, report: Report, level: float) -> Plan:
         ),
         error=np.sqrt(np.divide(lost, kept, out=np.zeros(len(kept)), where=kept > 0)),
         whole=float(np.sqrt(lost.sum() / kept.sum())) if kept.any() else 0.0,
-        note="The scale is not in the file, so B·A is written as it is, with s = 1: multiply lora_alpha by your s."
+        note=say("The scale is not in the file, so B·A is written as it is, with s = 1: multiply lora_alpha by your s.")
         if unscaled
         else "",
     )

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.language import say
+
 __all__ = ["FLOATS", "SIZES", "AdapterError", "Stored", "Weights", "check_names", "short"]
 
 NAME_MOST, TENSORS_MOST = 500, 50_000
@@ -50,7 +52,11 @@ class Weights(NamedTuple):
         entry = self.entries[name]
         if entry.dtype not in FLOATS:
             raise AdapterError(
-                f"{short(name)} is stored as {short(entry.dtype)}: read are F64, F32, F16 and BF16, nothing else."
+                say(
+                    "{name} is stored as {dtype}: read are F64, F32, F16 and BF16, nothing else.",
+                    name=short(name),
+                    dtype=short(entry.dtype),
+                )
             )
         raw = self._raw(entry)
         if entry.dtype == "BF16":
@@ -77,9 +83,21 @@ class Weights(NamedTuple):
 def check_names(names: Collection[str]) -> None:
     """Names stand in sentences, tables and patterns: 50,000 of up to 500 letters are read. Raises AdapterError."""
     if len(names) > TENSORS_MOST:
-        raise AdapterError(f"The file lists {len(names):,} tensors: up to {TENSORS_MOST:,} are read.")
+        raise AdapterError(
+            say(
+                "The file lists {names:,} tensors: up to {TENSORS_MOST:,} are read.",
+                names=len(names),
+                TENSORS_MOST=TENSORS_MOST,
+            )
+        )
     if (longest := max(map(len, names), default=0)) > NAME_MOST:
-        raise AdapterError(f"A tensor's name has {longest:,} letters: up to {NAME_MOST} are read.")
+        raise AdapterError(
+            say(
+                "A tensor's name has {longest:,} letters: up to {NAME_MOST} are read.",
+                longest=longest,
+                NAME_MOST=NAME_MOST,
+            )
+        )
 
 
 def short(text: object, most: int = 60) -> str:

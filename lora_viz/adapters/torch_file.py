@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lora_viz.adapters.archive import Members
 from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
+from lora_viz.language import say, to_say
 
 __all__ = ["is_torch_archive", "read_torch"]
 
@@ -22,7 +23,7 @@ _STORAGES = {
     "torch BFloat16Storage": "BF16", "torch LongStorage": "I64", "torch IntStorage": "I32",
     "torch ShortStorage": "I16", "torch CharStorage": "I8", "torch ByteStorage": "U8", "torch BoolStorage": "BOOL",
 }  # fmt: skip
-_CUT = "The torch file is damaged: its list of tensors cannot be read."
+_CUT = to_say("The torch file is damaged: its list of tensors cannot be read.")
 
 
 class _Global(NamedTuple):
@@ -51,10 +52,16 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
     name = next(name for name in members if name.endswith("/data.pkl"))
     start, size = members[name]
     if size > PICKLE_MOST:
-        raise AdapterError(f"The torch file's list of tensors has {size:,} bytes: up to {PICKLE_MOST:,} are read.")
+        raise AdapterError(
+            say(
+                "The torch file's list of tensors has {size:,} bytes: up to {PICKLE_MOST:,} are read.",
+                size=size,
+                PICKLE_MOST=PICKLE_MOST,
+            )
+        )
     at, length = members.get(name.removesuffix("data.pkl") + "byteorder", (0, 0))
     if bytes(buffer[at : at + length]) not in (b"", b"little"):
-        raise AdapterError("The torch file has its bytes in big-endian order: save it on an ordinary machine.")
+        raise AdapterError(say("The torch file has its bytes in big-endian order: save it on an ordinary machine."))
     folder = name.removesuffix("data.pkl") + "data/"
     places = {key.removeprefix(folder): place for key, place in members.items()}
     try:
@@ -65,13 +72,13 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
         raise AdapterError(_CUT) from None
     entries = _named(found)
     if sum(e.numel * SIZES[e.dtype] for e in entries.values()) > 4 * len(buffer):
-        raise AdapterError("The torch file's tensors share their bytes many times over: it is not read.")
+        raise AdapterError(say("The torch file's tensors share their bytes many times over: it is not read."))
     return Weights("torch", buffer, entries, {})
 
 
 def _named(found: Any) -> dict[str, Stored]:
     if not isinstance(found, dict):
-        raise AdapterError("The torch file does not hold names with tensors: save the adapter's state dict.")
+        raise AdapterError(say("The torch file does not hold names with tensors: save the adapter's state dict."))
     for _ in range(2):  # {"state_dict": {…}} and the like
         if any(isinstance(value, Stored) for value in found.values()):
             break
@@ -79,7 +86,7 @@ def _named(found: Any) -> dict[str, Stored]:
     entries = {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Stored)}
     check_names(entries)
     if not entries:
-        raise AdapterError("The torch file holds no named tensors: save the adapter's state dict.")
+        raise AdapterError(say("The torch file holds no named tensors: save the adapter's state dict."))
     return entries
 
 
@@ -88,7 +95,7 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
     memo: dict[int, Any] = {}
     for words, (op, arg, _) in enumerate(pickletools.genops(data)):
         if words > WORDS_MOST:
-            raise AdapterError("The torch file's list of tensors is too long: it is not read.")
+            raise AdapterError(say("The torch file's list of tensors is too long: it is not read."))
         match op.name:
             case "PROTO" | "FRAME":
                 pass
@@ -140,7 +147,9 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
             case "STOP":
                 return _pop(stack)
             case _:
-                raise AdapterError(f"The torch file's pickle uses {op.name}, which a table of tensors does not need.")
+                raise AdapterError(
+                    say("The torch file's pickle uses {name}, which a table of tensors does not need.", name=op.name)
+                )
     raise AdapterError(_CUT)
 
 
@@ -181,11 +190,17 @@ def _storage(given: Any, places: dict[str, tuple[int, int]]) -> _Storage:
     word, kind, key, _, count = given
     dtype = _STORAGES.get(kind.name) if isinstance(kind, _Global) else None
     if word != "storage" or dtype is None or type(key) is not str or type(count) is not int:
-        what = short(kind.name) if isinstance(kind, _Global) else "something else than a torch storage"
-        raise AdapterError(f"The torch file stores numbers as {what}: they are not read.")
+        what = short(kind.name) if isinstance(kind, _Global) else say("something else than a torch storage")
+        raise AdapterError(say("The torch file stores numbers as {what}: they are not read.", what=what))
     start, size = places[key]
     if not 0 <= count * SIZES[dtype] <= size:
-        raise AdapterError(f"The torch file says that storage {short(key)} has {short(count)} numbers: it has not.")
+        raise AdapterError(
+            say(
+                "The torch file says that storage {key} has {count} numbers: it has not.",
+                key=short(key),
+                count=short(count),
+            )
+        )
     return _Storage(dtype, start, count)
 
 
@@ -198,8 +213,10 @@ def _call(wanted: Any, given: Any) -> Any:
     if name == "torch._utils _rebuild_tensor_v2":
         return _tensor(*given[:4])
     raise AdapterError(
-        f"The torch file's pickle asks for {short(name.replace(' ', '.'))}, which weights do not need: "
-        "it is not opened."
+        say(
+            "The torch file's pickle asks for {name}, which weights do not need: it is not opened.",
+            name=short(name.replace(" ", ".")),
+        )
     )
 
 
@@ -209,7 +226,13 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
         raise AdapterError(_CUT)
     reach = offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if math.prod(shape) and (reach > storage.length or math.prod(shape) > storage.length):
-        raise AdapterError(f"A tensor of shape {short(shape)} does not fit into its {storage.length:,} stored numbers.")
+        raise AdapterError(
+            say(
+                "A tensor of shape {shape} does not fit into its {length:,} stored numbers.",
+                shape=short(shape),
+                length=storage.length,
+            )
+        )
     dense = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
     start = storage.start + offset * SIZES[storage.dtype]
     return Stored(storage.dtype, tuple(shape), start, None if strides == dense else tuple(strides))

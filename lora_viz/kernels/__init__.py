@@ -10,6 +10,7 @@ import torch
 
 from lora_viz.experiment import ExperimentError, Sweep
 from lora_viz.kernels.fused import bin_width, why_not_fused
+from lora_viz.language import say
 
 __all__ = ["ENGINES", "Share", "choose", "shares"]
 
@@ -32,14 +33,16 @@ def choose(sweep: Sweep, device: str, engine: str = "auto") -> str:
     Raises ExperimentError where "fused" is asked for and does not fit.
     """
     if engine == "fused" and (why := why_not_fused(sweep, device)):
-        raise ExperimentError(f"engine=fused is not possible: {why}.")
+        raise ExperimentError(say("engine=fused is not possible: {why}.", why=why))
     if engine != "auto":
         return engine
     if not device.startswith("cuda"):
         return "stack"
     why = why_not_fused(sweep, device)
     chosen = "graph" if why else "fused"
-    _log.info("%d adapters on %s: %s%s", len(sweep), device, chosen, f", because {why}" if why else "")
+    _log.info(
+        say("%d adapters on %s: %s%s"), len(sweep), device, chosen, say(", because {why}", why=why) if why else ""
+    )
     return chosen
 
 

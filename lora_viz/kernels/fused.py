@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lora_viz.experiment import Sweep
 from lora_viz.kernels.steps import LONGEST_STEP, History, on, row_values, slots, step_table
+from lora_viz.language import say
 from lora_viz.stack import Stack, Statistics, family
 
 __all__ = ["allows_tf32", "bin_width", "plan", "prepare", "run_fused", "why_not_fused"]
@@ -56,19 +57,24 @@ def why_not_fused(sweep: Sweep, device: str) -> str:
     """Why does the fused kernel not take this sweep? An empty text: it does."""
     e = sweep[0]
     if not device.startswith("cuda"):
-        return f"device {device} is no GPU"
+        return say("device {device} is no GPU", device=device)
     if importlib.util.find_spec("triton") is None:
-        return "Triton is not installed"
+        return say("Triton is not installed")
     if torch.cuda.get_device_capability(device) < (8, 0):
-        return "the GPU has no TF32 tensor cores"
+        return say("the GPU has no TF32 tensor cores")
     if e.dtype != "float32":
-        return f"{e.dtype} is not float32"
+        return say("{dtype} is not float32", dtype=e.dtype)
     if e.batch:
-        return "minibatches change the task at every step"
+        return say("minibatches change the task at every step")
     if any(x.optimizer == "scaled_gd" for x in sweep.experiments):
-        return "scaled GD solves an equation at every step"
+        return say("scaled GD solves an equation at every step")
     if plan(sweep) is None:
-        return f"rank {max(e.rank for e in sweep.experiments)} at {e.d_out}×{e.d_in} does not fit on the chip"
+        return say(
+            "rank {experiments} at {d_out}×{d_in} does not fit on the chip",
+            experiments=max(e.rank for e in sweep.experiments),
+            d_out=e.d_out,
+            d_in=e.d_in,
+        )
     return ""
 
 

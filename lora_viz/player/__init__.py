@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from lora_viz.language import language, say
 from lora_viz.style import DIVERGING, IDENTITY, SEQUENTIAL
 
-__all__ = ["COLOURS", "CSS", "HTML", "LEAVES_CSS", "LEAVES_SCRIPT", "SCRIPT"]
+__all__ = ["COLOURS", "CSS", "HTML", "LEAVES_CSS", "LEAVES_SCRIPT", "SCRIPT", "WORDS", "words"]
 
 _HERE = Path(__file__).parent
 
@@ -34,3 +36,9 @@ CSS = _read("player.css")
 SCRIPT = "\n".join(map(_read, _PARTS))
 LEAVES_CSS, LEAVES_SCRIPT = _read("leaves.css"), _read("leaves.js")  # for a file of its own
 COLOURS: dict[str, Any] = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}
+WORDS = tuple(dict.fromkeys(re.findall(r'\bsay\("((?:[^"\\]|\\.)+)"', SCRIPT + LEAVES_SCRIPT)))
+
+
+def words() -> dict[str, str]:
+    """What the player says, in the visitor's language, by its English; nothing where that is English itself."""
+    return {} if language() == "en" else {text: say(text) for text in WORDS}

@@ -1,3 +1,7 @@
+// What is said in the visitor's language: the film brings the words, English stands here.
+let words = {};
+const say = (text, values = {}) => (words[text] ?? text).replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
+
 // Bytes -> film: a header of JSON, then float32 arrays, viewed in place.
 function decode(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
@@ -13,7 +17,9 @@ function decode(bytes) {
     }
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, restore(item)]));
   };
-  return restore(JSON.parse(text));
+  const header = JSON.parse(text);
+  words = header.words || {};
+  return restore(header);
 }
 
 // An array with its shape. `at(t, rank)` is frame t where the array moves, all of it where it stands still.

@@ -21,6 +21,7 @@ from lora_viz.adapters.extract import Changes, changes
 from lora_viz.adapters.opening import Opened, map_file, open_adapter, open_weights
 from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
 from lora_viz.adapters.stored import AdapterError, Weights
+from lora_viz.language import say
 
 __all__ = [
     "SHIPPED",
@@ -87,9 +88,11 @@ def shipped_words(name: str) -> str:
     """What one of the app's own adapters is, and how it did when it was trained."""
     found = json.loads((DATA / "adapters_measured.json").read_text(encoding="utf-8"))["minilm"]
     accuracy = next(row["test_accuracy"] for row in found if SHIPPED[name].endswith(str(row["seed"])))
-    return (
-        f"{name}: trained by this project. MiniLM's 36 linear layers learnt liked from disliked words, "
-        f"{100 * accuracy:.1f} % of 1,200 unseen words right. Stored in bfloat16."
+    return say(
+        "{name}: trained by this project. MiniLM's 36 linear layers learnt liked from disliked words, "
+        "{accuracy:.1f} % of 1,200 unseen words right. Stored in bfloat16.",
+        name=name,
+        accuracy=100 * accuracy,
     )
 
 
@@ -102,16 +105,23 @@ def ask_source(label: str, key: str, *, help: str) -> Source | None:
     if weights:
         chosen, config = weights[-1], configs[-1] if configs else None
         if len(weights) > 1:
-            st.warning(f"{len(weights)} weight files were given: shown is {chosen.name}.", icon=":material/warning:")
+            st.warning(
+                say("{weights} weight files were given: shown is {name}.", weights=len(weights), name=chosen.name),
+                icon=":material/warning:",
+            )
         source = Source(
             ("upload", chosen.file_id, config.file_id if config else None),
             lambda: (chosen.name, chosen.getvalue(), config.getvalue() if config else None),
         )
     elif configs:
-        st.warning("adapter_config.json alone has no weights: give the adapter's file too.", icon=":material/warning:")
+        st.warning(
+            say("adapter_config.json alone has no weights: give the adapter's file too."), icon=":material/warning:"
+        )
     where = folder()
     if where is not None:
-        path = st.text_input(f"or a file under {where}", key=f"{key}_path", placeholder="adapter_model.safetensors")
+        path = st.text_input(
+            say("or a file under {where}", where=where), key=f"{key}_path", placeholder=say("adapter_model.safetensors")
+        )
         if path and source is None:
             source = Source(("path", path), lambda: _from_folder(path, where))
     return source
@@ -138,7 +148,7 @@ def _load(slot: str, source: Source, default: Source, read: Callable[[Source], T
     except AdapterError as error:
         if slot not in kept:
             kept[slot] = (default.key, read(default))
-        st.error(f"{error} Shown is the file before it.", icon=":material/error:")
+        st.error(say("{error} Shown is the file before it.", error=error), icon=":material/error:")
     return kept[slot][1]
 
 
@@ -147,7 +157,7 @@ def load_adapter(slot: str, source: Source, default: Source, alpha: float | None
 
     def read(wanted: Source) -> Loaded:
         name, data, config = wanted.read()
-        bar = st.progress(0.0, f"Reading {name[:60]}") if len(data) > 20_000_000 else None
+        bar = st.progress(0.0, say("Reading {name}", name=name[:60])) if len(data) > 20_000_000 else None
         told = [0.0]
 
         def progress(share: float) -> None:
@@ -184,13 +194,13 @@ class LoadedChanges(NamedTuple):
 def shipped_weights(name: str) -> Source:
     """One of the two states of the digits network."""
     path = DATA / "digits" / f"{name}.safetensors"
-    return Source(("shipped", name), lambda: (f"digits, {name}", path.read_bytes(), None))
+    return Source(("shipped", name), lambda: (say("digits, {name}", name=name), path.read_bytes(), None))
 
 
 def load_changes(base: Source | None, tuned: Source | None, default: tuple[Source, Source]) -> LoadedChanges:
     """The matrices that changed between two files; until both are given, the app's own two."""
     if (base is None) != (tuned is None):
-        st.info("One file is there: give the other one too.")
+        st.info(say("One file is there: give the other one too."))
 
     def both(pair: tuple[Source, Source]) -> Source:
         return Source((pair[0].key, pair[1].key), lambda: ("", b"", None))
@@ -199,7 +209,7 @@ def load_changes(base: Source | None, tuned: Source | None, default: tuple[Sourc
 
     def read(wanted: Source) -> LoadedChanges:
         (name, data, _), (name2, data2, _) = (s.read() for s in (pair if wanted.key == both(pair).key else default))
-        bar = st.progress(0.0, "Comparing the weights") if len(data) > 5_000_000 else None
+        bar = st.progress(0.0, say("Comparing the weights")) if len(data) > 5_000_000 else None
         one, two = open_weights(name, data), open_weights(name2, data2)
         found = changes((name, name2), one, two, progress=lambda share: None if bar is None else _show(bar, share))
         if bar is not None:
@@ -215,7 +225,7 @@ def comparing(one: Loaded, other: Loaded) -> Comparison:
     key = (one.key, other.key)
     try:
         if kept.get("compared", (None,))[0] != key:
-            with _GATE, st.spinner("Comparing the modules"):
+            with _GATE, st.spinner(say("Comparing the modules")):
                 kept["compared"] = key, compare((one.opened, one.report), (other.opened, other.report))
         return kept["compared"][1]
     except AdapterError as error:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from lora_viz.budget import PRECISIONS, Budget, budget
+from lora_viz.language import say, to_say
 from lora_viz.model_config import LONGEST, ConfigError, parse_config
 from lora_viz.models import DEFAULT_TARGETS, MODELS
 from lora_viz.peft_config import AdapterConfig
@@ -15,7 +16,7 @@ from lora_viz.ui.choices import choose, choose_some, heed
 
 __all__ = ["AskedBudget", "ask_budget", "ask_shape", "ask_targets"]
 
-OWN = "my config.json"
+OWN = to_say("my config.json")
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 
@@ -31,7 +32,9 @@ def ask_shape(default: str = "Llama-2-7B", *, blocks_only: bool = False) -> Mode
     """Which model? A known one, or a pasted config.json; what cannot be read keeps the last good one."""
     titles = [title for title, shape in MODELS.items() if shape.kept or not blocks_only]
     heed("model", (*titles, OWN), default)
-    title = str(st.selectbox("Model", (*titles, OWN), index=titles.index(default), key="model", bind="query-params"))
+    title = str(
+        st.selectbox(say("Model"), (*titles, OWN), index=titles.index(default), key="model", bind="query-params")
+    )
     if title != OWN:
         return MODELS[title]
     kept: dict[str, ModelShape] = st.session_state.setdefault("own_model", {})
@@ -40,14 +43,14 @@ def ask_shape(default: str = "Llama-2-7B", *, blocks_only: bool = False) -> Mode
         key="own_config",
         max_chars=LONGEST,
         height=120,
-        placeholder='{"model_type": "llama", "hidden_size": 4096, …}',
-        help="Read as text here, nothing of it is executed or kept on disk.",
+        placeholder=say('{"model_type": "llama", "hidden_size": 4096, …}'),
+        help=say("Read as text here, nothing of it is executed or kept on disk."),
     )
     if text.strip():
         try:
             kept["shape"] = parse_config(text)
         except ConfigError as error:
-            st.error(f"{error} Shown is {kept.get('shape', MODELS[default]).title}.")
+            st.error(say("{error} Shown is {title}.", error=error, title=kept.get("shape", MODELS[default]).title))
     return kept.get("shape", MODELS[default])
 
 
@@ -56,9 +59,9 @@ def ask_targets(shape: ModelShape, default: tuple[str, ...] | None = None) -> tu
     usual = default or DEFAULT_TARGETS.get(shape.model_type) or shape.names[:1]
     usual = tuple(name for name in usual if name in shape.names) or shape.names[:1]
     key = f"targets_{shape.model_type}_{len(shape.names)}"
-    chosen = choose_some("Modules with A and B", shape.names, usual, key=key)
+    chosen = choose_some(say("Modules with A and B"), shape.names, usual, key=key)
     if not chosen:
-        st.caption(f"None was chosen: shown are {', '.join(usual)}.")
+        st.caption(say("None was chosen: shown are {usual}.", usual=", ".join(usual)))
     return chosen or usual
 
 
@@ -67,11 +70,11 @@ def ask_budget() -> AskedBudget:
     shape = ask_shape()
     llama = set(shape.names) >= _ATTENTION
     targets = ask_targets(shape, tuple(n for n in shape.names if n in _ATTENTION) if llama else None)
-    rank = int(choose("Rank r", RANKS, 16, key="rank"))
-    precision = str(choose("Numbers in", tuple(PRECISIONS), "bf16 mixed", key="precision"))
-    with st.expander("More"):
-        tokens = int(choose("Tokens a step", (512, 1024, 2048, 4096, 8192), 2048, key="tokens"))
-        checkpointing = st.toggle("Gradient checkpointing", True, key="checkpointing", bind="query-params")
+    rank = int(choose(say("Rank r"), RANKS, 16, key="rank"))
+    precision = str(choose(say("Numbers in"), tuple(PRECISIONS), say("bf16 mixed"), key="precision"))
+    with st.expander(say("More")):
+        tokens = int(choose(say("Tokens a step"), (512, 1024, 2048, 4096, 8192), 2048, key="tokens"))
+        checkpointing = st.toggle(say("Gradient checkpointing"), True, key="checkpointing", bind="query-params")
         alpha = float(choose("α", (1, 2, 4, 8, 16, 32, 64, 128), 32, key="alpha"))
         use_rslora = st.toggle("α/√r (rsLoRA)", key="use_rslora", bind="query-params")
     asked = budget(shape, targets, rank, precision=precision, tokens=tokens, checkpointing=checkpointing)

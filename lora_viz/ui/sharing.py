@@ -10,7 +10,8 @@ import segno
 import streamlit as st
 
 from lora_viz.film import Film
-from lora_viz.player import COLOURS
+from lora_viz.language import say
+from lora_viz.player import COLOURS, words
 from lora_viz.standalone import Leaf, standalone_html
 from lora_viz.ui.controls import CONTROLS
 
@@ -27,7 +28,14 @@ def frame_of(film: Film) -> int | None:
         at = math.nan
     if not math.isfinite(at):
         low, high = film.values[0], film.values[-1]
-        st.warning(f"at={st.query_params['at'][:40]} is no place on the axis: allowed is {low:g} to {high:g}.")
+        st.warning(
+            say(
+                "at={query_params} is no place on the axis: allowed is {low:g} to {high:g}.",
+                query_params=st.query_params["at"][:40],
+                low=low,
+                high=high,
+            )
+        )
         return None
     return int(np.argmin(np.abs(film.values - at)))
 
@@ -40,9 +48,9 @@ def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway:
     """
     left, right = st.columns([1, 1])
     with left:
-        st.markdown("Opens the same picture with the same numbers on any machine that runs the playground.")
+        st.markdown(say("Opens the same picture with the same numbers on any machine that runs the playground."))
         stay = st.pills(
-            "Controls that stay",
+            say("Controls that stay"),
             tuple(link),
             default=tuple(link),
             format_func=lambda name: CONTROLS[name].label if name in CONTROLS else name.replace("_", " ").capitalize(),
@@ -50,16 +58,20 @@ def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway:
             key="stay",
             wrap=True,
         )
-        embed = st.toggle("Without menu, for an iframe", key="embedded")
+        embed = st.toggle(say("Without menu, for an iframe"), key="embedded")
         address = _address(at, link, tuple(stay), embed)
         st.code(address, language=None, wrap_lines=True)
         frame = int(np.argmin(np.abs(film.values - at)))
-        leaf = Leaf(page, "", film.to_bytes(colours=COLOURS, at=frame), takeaway, source=address)
+        leaf = Leaf(page, "", film.to_bytes(colours=COLOURS, words=words(), at=frame), takeaway, source=address)
         name = "".join(c if c.isalnum() else "_" for c in page.lower())[:40]
         st.download_button(
-            "The picture as a file: plays with no server", standalone_html(page, [leaf]), f"{name}.html", "text/html",
-            on_click="ignore", key="picture_file",
-        )  # fmt: skip
+            say("The picture as a file: plays with no server"),
+            standalone_html(page, [leaf]),
+            f"{name}.html",
+            "text/html",
+            on_click="ignore",
+            key="picture_file",
+        )
         if embed:
             st.code(f'<iframe src="{address}" width="1280" height="720"></iframe>', language="html", wrap_lines=True)
     with right:

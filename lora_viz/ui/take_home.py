@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from lora_viz.export import history_csv, plain_script, take_home
+from lora_viz.language import say
 from lora_viz.run import Run
 
 __all__ = ["offer_run"]
@@ -12,23 +13,26 @@ __all__ = ["offer_run"]
 
 def offer_run(run: Run, name: str) -> None:
     """An expander with a choice of adapter where the run has several, and its files, made when they are asked for."""
-    home = st.expander("Take it home", key=f"home_{name}", on_change="rerun")
+    home = st.expander(say("Take it home"), key=f"home_{name}", on_change="rerun")
     if not home.open:
         return
     with home:
         adapter = 0
         if len(run.sweep) > 1:
             labels = [_label(run, i) for i in range(len(run.sweep))]
-            adapter = labels.index(str(st.selectbox("Which adapter", labels, key=f"home_adapter_{name}")))
+            adapter = labels.index(str(st.selectbox(say("Which adapter"), labels, key=f"home_adapter_{name}")))
         script = plain_script(run, adapter)
-        told = "A PEFT folder that `PeftModel.from_pretrained` loads, base and merged weights, the history as CSV" + (
-            ", and a plain PyTorch script that prints the same losses." if script else "."
-        )
+        told = say(
+            "A PEFT folder that `PeftModel.from_pretrained` loads, base and merged weights, the history as CSV"
+        ) + (say(", and a plain PyTorch script that prints the same losses.") if script else ".")
         if run.diverged_at[adapter] >= 0:
-            told += f" This adapter diverged: its weights are those of step {run.diverged_at[adapter]}."
+            told += say(
+                " This adapter diverged: its weights are those of step {diverged_at}.",
+                diverged_at=run.diverged_at[adapter],
+            )
         st.markdown(told)
         st.download_button(
-            "Everything, as a zip archive",
+            say("Everything, as a zip archive"),
             lambda: take_home(run, adapter),
             f"lora_{name}.zip",
             "application/zip",
@@ -36,7 +40,7 @@ def offer_run(run: Run, name: str) -> None:
             key=f"home_zip_{name}",
         )
         st.download_button(
-            "History as CSV",
+            say("History as CSV"),
             lambda: history_csv(run, adapter),
             f"lora_{name}_history.csv",
             "text/csv",
@@ -50,4 +54,6 @@ def offer_run(run: Run, name: str) -> None:
 
 def _label(run: Run, adapter: int) -> str:
     e = run.sweep[adapter]
-    return ", ".join(f"{axis}={getattr(e, axis)}" for axis in run.sweep.axes) or f"adapter {adapter}"
+    return ", ".join(f"{axis}={getattr(e, axis)}" for axis in run.sweep.axes) or say(
+        "adapter {adapter}", adapter=adapter
+    )

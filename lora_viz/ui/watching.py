@@ -10,6 +10,7 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from lora_viz.language import say
 from lora_viz.progress import Progress
 from lora_viz.ui.cache import _GATE as GATE
 
@@ -39,11 +40,11 @@ def watch(
     place = where.empty()
     with place.container():
         if st.session_state.get("stopped") == key:
-            st.info(f"{name}: stopped, nothing is kept.", icon=":material/stop_circle:")
-            st.button("Start again", key="start_again", on_click=_forget)
+            st.info(say("{name}: stopped, nothing is kept.", name=name), icon=":material/stop_circle:")
+            st.button(say("Start again"), key="start_again", on_click=_forget)
             return None
         bar = st.progress(0.0, text=f"{name} …")
-        st.button("Stop training", key="stop", on_click=_stop, args=(key,))
+        st.button(say("Stop training"), key="stop", on_click=_stop, args=(key,))
         chunks = work()
         try:
             while True:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+from lora_viz.language import say
 from lora_viz.notation import plain
 from lora_viz.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, Worked, WorkedError, parse_matrix
 
@@ -25,7 +26,7 @@ def ask_worked() -> Worked:
     """Draw the choice of example and the fields for one's own numbers; answer with what can be worked through."""
     preset = str(
         st.pills(
-            "Samples",
+            say("Samples"),
             tuple(_PRESETS),
             default="one_sample",
             key="example",
@@ -35,8 +36,8 @@ def ask_worked() -> Worked:
         )
     )
     start = _PRESETS[preset]
-    with st.expander("Your own numbers"):
-        st.caption("Rows of numbers, split by lines or semicolons, or a Python or NumPy list. Up to 6×6.")
+    with st.expander(say("Your own numbers")):
+        st.caption(say("Rows of numbers, split by lines or semicolons, or a Python or NumPy list. Up to 6×6."))
         texts = {
             name: st.text_area(
                 name, _text(getattr(start, field)), key=f"{preset}_{name}", height=110, bind="query-params"
@@ -50,7 +51,7 @@ def ask_worked() -> Worked:
         W, A, B, X, T = (parse_matrix(texts[name], name) for name, _ in _FIELDS)
         kept[preset] = replace(start, W=W, A=A, B=B, X=X, T=T, scaling=scaling, lr=lr)
     except WorkedError as error:
-        st.error(f"{error} The last numbers that fitted are shown.")
+        st.error(say("{error} The last numbers that fitted are shown.", error=error))
     return kept.get(preset, start)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import to_say
 from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
 from lora_viz.run import Task
 from lora_viz.tasks import stream
@@ -129,12 +130,12 @@ class PrunedTriplets(Parametrisation):
 
 VARIANT = Variant(
     name="adalora",
-    title="AdaLoRA",
-    rule=r"\Delta W = \tfrac{\alpha}{r_0}\,P\Lambda Q, \quad \text{triplets pruned by } |w\,\partial L/\partial w|",
+    title=to_say("AdaLoRA"),
+    rule=(r"\Delta W = \tfrac{\alpha}{r_0}\,P\Lambda Q, \quad \text{triplets pruned by } |w\,\partial L/\partial w|"),
     authors="Q. Zhang et al.",
     year=2023,
     arxiv="2303.10512",
     parameters=lambda e: initial_rank(e) * (e.d_in + e.d_out + 1),
     form=PrunedTriplets(),
-    remark="Here the budget is one layer's own; the page on AdaLoRA shares one among several layers.",
+    remark=to_say("Here the budget is one layer's own; the page on AdaLoRA shares one among several layers."),
 )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lora_viz.experiment import Experiment
 from lora_viz.inits import base_shift, initial_factors
+from lora_viz.language import to_say
 from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
 from lora_viz.run import Task
 
@@ -57,5 +58,5 @@ VARIANT = Variant(
     arxiv="2402.09353",
     parameters=lambda e: e.rank * (e.d_in + e.d_out) + e.d_out,
     form=WeightDecomposed(),
-    remark="As in PEFT: norms by row of the stored weight, and no gradient through them.",
+    remark=to_say("As in PEFT: norms by row of the stored weight, and no gradient through them."),
 )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import to_say
 from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
 from lora_viz.run import Task
 
@@ -67,12 +68,12 @@ class ProjectedGradient(Parametrisation):
 
 VARIANT = Variant(
     name="galore",
-    title="GaLore (no adapter)",
+    title=to_say("GaLore (no adapter)"),
     rule=r"W \leftarrow W - \eta\,P\,\mathrm{Adam}(P^\top G), \quad P \leftarrow U_r(G) \text{ every 50 steps}",
     authors="Zhao et al.",
     year=2024,
     arxiv="2403.03507",
     parameters=lambda e: e.d_in * e.d_out,
     form=ProjectedGradient(),
-    remark="All of W trains; what is small is the optimiser's state. PEFT 0.21 has no GaLore.",
+    remark=to_say("All of W trains; what is small is the optimiser's state. PEFT 0.21 has no GaLore."),
 )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lora_viz.experiment import Experiment, ExperimentError
+from lora_viz.language import say, to_say
 from lora_viz.parametrisation import Arrays, LowRank, Variant
 from lora_viz.quantise import loftq
 from lora_viz.run import Task
@@ -19,7 +20,7 @@ class OverLoftQ(LowRank):
     def start(self, e: Experiment, task: Task) -> tuple[Arrays, Arrays]:
         if e.scaling == 0:
             raise ExperimentError(
-                f"alpha={e.alpha:g} is not possible with variant=loftq: its factors are divided by s."
+                say("alpha={alpha:g} is not possible with variant=loftq: its factors are divided by s.", alpha=e.alpha)
             )
         quantised, a, b = loftq(task.base_weight, e.rank, ROUNDS)
         return {"A": a / np.sqrt(e.scaling), "B": b / np.sqrt(e.scaling)}, {"shift": quantised - task.base_weight}
@@ -27,12 +28,14 @@ class OverLoftQ(LowRank):
 
 VARIANT = Variant(
     name="loftq",
-    title="LoftQ",
-    rule=r"W' = Q + s\,BA, \quad Q \leftarrow \mathrm{NF4}(W - s\,BA), \; s\,BA \leftarrow [W - Q]_r \text{ by turns}",
+    title=to_say("LoftQ"),
+    rule=(
+        r"W' = Q + s\,BA, \quad Q \leftarrow \mathrm{NF4}(W - s\,BA), \; s\,BA \leftarrow [W - Q]_r \text{ by turns}"
+    ),
     authors="Li et al.",
     year=2023,
     arxiv="2310.08659",
     parameters=lambda e: e.rank * (e.d_in + e.d_out),
     form=OverLoftQ(),
-    remark="PEFT's default is one round, and it leaves s out of the split.",
+    remark=to_say("PEFT's default is one round, and it leaves s out of the split."),
 )

@@ -1,5 +1,6 @@
 """LoRA-FA: A stays as it was drawn, only B learns."""
 
+from lora_viz.language import to_say
 from lora_viz.parametrisation import Variant
 
 VARIANT = Variant(
@@ -11,5 +12,7 @@ VARIANT = Variant(
     arxiv="2308.03303",
     parameters=lambda e: e.rank * e.d_out,
     sets={"frozen": "A"},
-    remark="PEFT's create_lorafa_optimizer also multiplies ∇B by (AAᵀ)⁻¹/s²; here B follows its plain gradient.",
+    remark=to_say(
+        "PEFT's create_lorafa_optimizer also multiplies ∇B by (AAᵀ)⁻¹/s²; here B follows its plain gradient."
+    ),
 )

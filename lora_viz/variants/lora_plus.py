@@ -1,5 +1,6 @@
 """LoRA+: B learns faster than A."""
 
+from lora_viz.language import to_say
 from lora_viz.parametrisation import Variant
 
 VARIANT = Variant(
@@ -11,5 +12,5 @@ VARIANT = Variant(
     arxiv="2402.12354",
     parameters=lambda e: e.rank * (e.d_in + e.d_out),
     sets={"lr_ratio": 16.0},
-    remark="The ratio is for wide layers; in layers as small as these it brings no speed by itself.",
+    remark=to_say("The ratio is for wide layers; in layers as small as these it brings no speed by itself."),
 )

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from lora_viz.experiment import Experiment
+from lora_viz.language import to_say
 from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
 from lora_viz.run import Task
 from lora_viz.tasks import stream
@@ -45,5 +46,5 @@ VARIANT = Variant(
     parameters=lambda e: e.rank**2,
     form=InnerSquare(),
     beside=lambda e: min(2 * e.rank, e.d_in, e.d_out),
-    remark="PEFT 0.21 has no LoRA-XS.",
+    remark=to_say("PEFT 0.21 has no LoRA-XS."),
 )

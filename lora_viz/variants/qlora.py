@@ -2,6 +2,7 @@
 
 from lora_viz.experiment import Experiment
 from lora_viz.inits import base_shift, initial_factors
+from lora_viz.language import to_say
 from lora_viz.parametrisation import Arrays, LowRank, Variant
 from lora_viz.quantise import nf4
 from lora_viz.run import Task
@@ -26,5 +27,5 @@ VARIANT = Variant(
     arxiv="2305.14314",
     parameters=lambda e: e.rank * (e.d_in + e.d_out),
     form=OverNF4(),
-    remark="Without the double quantisation of the blocks' scales.",
+    remark=to_say("Without the double quantisation of the blocks' scales."),
 )

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.compare import Comparison
 from lora_viz.film import Bars, Film, Group, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.style import IDENTITY, counted, number, plotly_layout
 
 __all__ = ["AdapterPair", "adapter_pair", "film", "plot_adapter_pair", "table", "takeaway"]
@@ -63,26 +64,26 @@ def film(record: AdapterPair) -> Film:
     M, K = record.sigma.shape[1:]
     finite = np.isfinite(record.overlap).all(axis=0)
     return Film(
-        axis="module",
+        axis=to_say("module"),
         values=np.arange(1.0, M + 1),
         start=int(np.argmax(np.where(finite, record.overlap[0], -1))),
         seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(M)),
         panels=(
             Lines(
-                title="Shared directions, module by module (drag here)",
-                y_label="mean cos²",
+                title=say("Shared directions, module by module (drag here)"),
+                y_label=say("mean cos²"),
                 reach=1.0,
                 series=(
-                    Series(name="inputs (rows of A)", colour="A", y=record.overlap[0], dots=True),
-                    Series(name="outputs (columns of B)", colour="B", y=record.overlap[1], dots=True),
-                    Series(name="inputs, by chance", colour="A", y=record.chance[0], dash="dot"),
-                    Series(name="outputs, by chance", colour="B", y=record.chance[1], dash="dot"),
+                    Series(name=say("inputs (rows of A)"), colour="A", y=record.overlap[0], dots=True),
+                    Series(name=say("outputs (columns of B)"), colour="B", y=record.overlap[1], dots=True),
+                    Series(name=say("inputs, by chance"), colour="A", y=record.chance[0], dash="dot"),
+                    Series(name=say("outputs, by chance"), colour="B", y=record.chance[1], dash="dot"),
                 ),
                 span=12,
             ),
             Bars(
-                title="Singular values: each alone, and their sum",
+                title=say("Singular values: each alone, and their sum"),
                 y_label="σ",
                 labels=tuple(str(i + 1) for i in range(K)),
                 groups=(
@@ -93,7 +94,7 @@ def film(record: AdapterPair) -> Film:
                 span=7,
                 row=1,
             ),
-            Readout(title="First + second = sum", rows=_rows(record), span=5, row=1),
+            Readout(title=say("First + second = sum"), rows=_rows(record), span=5, row=1),
         ),
     )
 
@@ -104,23 +105,29 @@ def _rows(record: AdapterPair) -> tuple[Row, ...]:
 
     bound = np.vstack([record.rank, record.rank.sum(axis=0)]).astype(float)
     return (
-        Row(label="bound r", text=sums(bound), colour="W"),
-        Row(label="numerical (σ > 10⁻⁶ σ₁)", text=sums(record.numerical.astype(float))),
-        Row(label="effective (entropy of σ)", text=sums(record.effective)),
+        Row(label=say("bound r"), text=sums(bound), colour="W"),
+        Row(label=say("numerical (σ > 10⁻⁶ σ₁)"), text=sums(record.numerical.astype(float))),
+        Row(label=say("effective (entropy of σ)"), text=sums(record.effective)),
         Row(label="‖ΔW‖", text=sums(record.norm), colour="delta"),
-        Row(label="cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖", text=tuple(number(float(c)) for c in record.cosine)),
+        Row(label=say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), text=tuple(number(float(c)) for c in record.cosine)),
     )
 
 
 def _narrate(record: AdapterPair, t: int) -> str:
     path = record.paths[t] if len(record.paths[t]) <= 60 else "…" + record.paths[t][-59:]
     if not np.isfinite(record.overlap[:, t]).all():
-        return f"{path}: one of the two updates is 0; there is nothing to share."
+        return say("{path}: one of the two updates is 0; there is nothing to share.", path=path)
     i, j = record.kept[:, t]
-    return (
-        f"{path}: {i} and {j} directions hold 90 % of the energy; inputs share "
-        f"{number(float(record.overlap[0, t]))} (chance {number(float(record.chance[0, t]))}), outputs "
-        f"{number(float(record.overlap[1, t]))}."
+    return say(
+        "{path}: {i} and {j} directions hold 90 % of the energy; inputs share "
+        "{overlap} (chance {chance}), outputs "
+        "{overlap2}.",
+        path=path,
+        i=i,
+        j=j,
+        overlap=number(float(record.overlap[0, t])),
+        chance=number(float(record.chance[0, t])),
+        overlap2=number(float(record.overlap[1, t])),
     )
 
 
@@ -128,21 +135,36 @@ def takeaway(record: AdapterPair) -> str:
     """What was seen, in the two files' own numbers."""
     known = np.isfinite(record.overlap).all(axis=0)
     if not known.any():
-        return "In every module one of the two updates is 0: there is nothing to compare."
+        return say("In every module one of the two updates is 0: there is nothing to compare.")
     inputs, outputs = (number(float(np.median(row[known]))) for row in record.overlap)
     chance = tuple(number(float(np.median(row[known]))) for row in record.chance)
     full = int((record.numerical[2] == record.numerical[:2].sum(axis=0))[known].sum())
     said = [
-        f"Over {counted(int(known.sum()), 'module')} the directions that carry 90 % of the energy overlap by {inputs} "
-        f"for the inputs and {outputs} for the outputs (medians of mean cos²; by chance {chance[0]} and {chance[1]}). "
-        f"Adding the two adds their ranks in {full} of them, whatever they share; the effective rank goes from "
-        f"{number(float(np.median(record.effective[0, known])))} and "
-        f"{number(float(np.median(record.effective[1, known])))} to "
-        f"{number(float(np.median(record.effective[2, known])))}."
+        say(
+            "Over {known} the directions that carry 90 % of the energy overlap by {inputs} "
+            "for the inputs and {outputs} for the outputs (medians of mean cos²; by chance {chance} and {chance2}). "
+            "Adding the two adds their ranks in {full} of them, whatever they share; the effective rank goes from "
+            "{effective} and "
+            "{effective2} to "
+            "{effective3}.",
+            known=counted(int(known.sum()), "module"),
+            inputs=inputs,
+            outputs=outputs,
+            chance=chance[0],
+            chance2=chance[1],
+            full=full,
+            effective=number(float(np.median(record.effective[0, known]))),
+            effective2=number(float(np.median(record.effective[1, known]))),
+            effective3=number(float(np.median(record.effective[2, known]))),
+        )
     ]
     if sum(record.only):
         said.append(
-            f"Without counterpart: {counted(record.only[0], 'module')} of the first, {record.only[1]} of the second."
+            say(
+                "Without counterpart: {only} of the first, {only2} of the second.",
+                only=counted(record.only[0], "module"),
+                only2=record.only[1],
+            )
         )
     return " ".join(said)
 
@@ -175,8 +197,8 @@ def plot_adapter_pair(record: AdapterPair, *, theme: str = "light") -> go.Figure
     curves = (
         (record.overlap[0], "inputs", colour["A"], "solid"),
         (record.overlap[1], "outputs", colour["B"], "solid"),
-        (record.chance[0], "inputs, by chance", colour["A"], "dot"),
-        (record.chance[1], "outputs, by chance", colour["B"], "dot"),
+        (record.chance[0], say("inputs, by chance"), colour["A"], "dot"),
+        (record.chance[1], say("outputs, by chance"), colour["B"], "dot"),
     )
     figure = go.Figure(
         [
@@ -186,7 +208,9 @@ def plot_adapter_pair(record: AdapterPair, *, theme: str = "light") -> go.Figure
     )
     figure.update_layout(
         **plotly_layout(
-            title="Shared directions", xaxis={"title": "module"}, yaxis={"title": "mean cos²", "range": [0, 1]}
+            title=say("Shared directions"),
+            xaxis={"title": "module"},
+            yaxis={"title": say("mean cos²"), "range": [0, 1]},
         )
     )
     return figure

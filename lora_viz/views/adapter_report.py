@@ -10,13 +10,14 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.report import LEVELS, Report
 from lora_viz.film import Bars, Curve, Curves, Field, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.style import IDENTITY, counted, number, plotly_layout
 
 __all__ = ["MAPS", "AdapterReport", "adapter_report", "film", "plot_adapter_report", "table", "takeaway"]
 
 MAPS = {
-    "needed": ("Rank needed for {level} of the energy", "linear"),
-    "effective": ("Effective rank of ΔW", "linear"),
+    "needed": (to_say("Rank needed for {level} of the energy"), "linear"),
+    "effective": (to_say("Effective rank of ΔW"), "linear"),
     "norm": ("‖ΔW‖", "log"),
     "balance": ("‖A‖/‖B‖", "log"),
 }
@@ -110,10 +111,10 @@ def film(record: AdapterReport, *, level: float = 0.9, shown: str = "needed") ->
     groups = [Group(name="σ of ΔW", colour="delta", values=record.sigma)]
     if known.any():
         level_line = np.repeat(np.where(known, record.noise, 0.0)[:, None], K, axis=1)
-        groups.append(Group(name="rounding alone", colour="faint", values=level_line, outline=True))
+        groups.append(Group(name=say("rounding alone"), colour="faint", values=level_line, outline=True))
     needed = record.needs[:, LEVELS.index(level)]
     return Film(
-        axis="module",
+        axis=to_say("module"),
         values=np.arange(1.0, M + 1),
         start=int(np.argmax(needed)),
         seconds_per_frame=0.5,
@@ -132,23 +133,23 @@ def film(record: AdapterReport, *, level: float = 0.9, shown: str = "needed") ->
                 span=5,
             ),
             Bars(
-                title="Singular values of this module",
+                title=say("Singular values of this module"),
                 y_label="σ",
                 scale="log",
                 labels=tuple(str(i + 1) for i in range(K)),
                 groups=tuple(groups),
                 span=4,
             ),
-            Readout(title="This module", rows=_rows(record), span=3),
+            Readout(title=say("This module"), rows=_rows(record), span=3),
             Lines(
-                title="Rank given and rank needed, module by module (drag here)",
-                y_label="rank",
+                title=say("Rank given and rank needed, module by module (drag here)"),
+                y_label=say("rank"),
                 reach=1.0,
                 series=(
-                    Series(name="rank given r", colour="W", y=record.rank.astype(float)),
+                    Series(name=say("rank given r"), colour="W", y=record.rank.astype(float)),
                     *(
                         Series(
-                            name=f"for {_percent(x)}",
+                            name=say("for {x}", x=_percent(x)),
                             colour="delta" if x == level else "faint",
                             y=record.needs[:, i].astype(float),
                             dash="solid" if x == level else ("dash" if x == max(LEVELS) else "dot"),
@@ -156,18 +157,18 @@ def film(record: AdapterReport, *, level: float = 0.9, shown: str = "needed") ->
                         )
                         for i, x in enumerate(LEVELS)
                     ),
-                    Series(name="effective rank", colour="ink", y=record.effective, dash="dashdot"),
+                    Series(name=say("effective rank"), colour="ink", y=record.effective, dash="dashdot"),
                 ),
                 span=8,
                 row=1,
             ),
             Curves(
-                title="Energy kept by the largest k",
+                title=say("Energy kept by the largest k"),
                 x=np.arange(K + 1.0),
                 x_label="k",
-                y_label="share of Σσ²",
+                y_label=say("share of Σσ²"),
                 series=(
-                    Curve(name="this module", colour="delta", y=record.energy, dots=K <= 32),
+                    Curve(name=say("this module"), colour="delta", y=record.energy, dots=K <= 32),
                     Curve(name=_percent(level), colour="faint", y=np.full(K + 1, level), dash="dash"),
                 ),
                 marks=() if M > 1 else (Mark(at=float(needed[0]), label=f"k = {needed[0]}"),),
@@ -205,12 +206,12 @@ def _rows(record: AdapterReport) -> tuple[Row, ...]:
     def texts(values: np.ndarray) -> tuple[str, ...]:
         return tuple(number(float(v)) for v in values)
 
-    delta = "‖ΔW‖ = ‖s·BA‖" if record.scaled else "‖BA‖, without s"
+    delta = "‖ΔW‖ = ‖s·BA‖" if record.scaled else say("‖BA‖, without s")
     return (
-        Row(label="bound r", text=tuple(str(r) for r in record.rank), colour="W"),
-        Row(label="numerical (σ > 10⁻⁶ σ₁)", text=tuple(str(r) for r in record.numerical)),
-        Row(label="effective (entropy of σ)", text=texts(record.effective)),
-        Row(label="stable (‖·‖²/σ₁²)", text=texts(record.stable)),
+        Row(label=say("bound r"), text=tuple(str(r) for r in record.rank), colour="W"),
+        Row(label=say("numerical (σ > 10⁻⁶ σ₁)"), text=tuple(str(r) for r in record.numerical)),
+        Row(label=say("effective (entropy of σ)"), text=texts(record.effective)),
+        Row(label=say("stable (‖·‖²/σ₁²)"), text=texts(record.stable)),
         Row(label=delta, text=texts(record.norm_delta), colour="delta"),
         Row(label="s", text=record.scales),
     )
@@ -227,13 +228,25 @@ def _percent(level: float) -> str:
 def _narrate(record: AdapterReport, t: int, level: float) -> str:
     path, r = _short(record.paths[t], 70), int(record.rank[t])
     if record.not_finite[t]:
-        return f"{path}: {record.not_finite[t]} of its numbers are not finite; there is no spectrum."
+        return say(
+            "{path}: {not_finite} of its numbers are not finite; there is no spectrum.",
+            path=path,
+            not_finite=record.not_finite[t],
+        )
     if record.norm_delta[t] == 0:
-        return f"{path}: ΔW = 0; it was never trained, or one of its factors is 0."
+        return say("{path}: ΔW = 0; it was never trained, or one of its factors is 0.", path=path)
     k = int(record.needs[t, LEVELS.index(level)])
-    said = f"{path}: {k} of {r} directions hold {_percent(float(record.energy[t, k]))} of the energy"
+    said = say(
+        "{path}: {k} of {r} directions hold {energy} of the energy",
+        path=path,
+        k=k,
+        r=r,
+        energy=_percent(float(record.energy[t, k])),
+    )
     if 0 < k < record.energy.shape[1] - 1:
-        said += f", the next adds {number(100 * float(record.energy[t, k + 1] - record.energy[t, k]))} %"
+        said += say(
+            ", the next adds {energy} %", energy=number(100 * float(record.energy[t, k + 1] - record.energy[t, k]))
+        )
     if record.dead[t]:
         said += f"; {counted(int(record.dead[t]), 'dead direction')}"
     return said + "."
@@ -248,19 +261,31 @@ def takeaway(record: AdapterReport, *, level: float = 0.9) -> str:
         after = int(np.sum(np.maximum(1, record.needs[:, LEVELS.index(level)]) * record.shape.sum(axis=1)))
         given, used = (f"{x.min()}" if x.min() == x.max() else f"{x.min()} to {x.max()}" for x in (r, k))
         said.append(
-            f"{record.name}: {counted(int(fine.sum()), 'module')} given rank {given}; {_percent(level)} of each "
-            f"update's energy lies in {used} directions (median {number(float(np.median(k)))}), their effective rank "
-            f"is {number(float(np.median(record.effective[fine])))} in the median. Cut there, {record.parameters:,} "
-            f"parameters become {after:,}. Energy is what the weights keep; what the network keeps, its data must tell."
+            say(
+                "{name}: {fine} given rank {given}; {level} of each update's energy lies in {used} directions (median "
+                "{k}), their effective rank is {effective} in the median. Cut there, {parameters:,} parameters become "
+                "{after:,}. Energy is what the weights keep; what the network keeps, its data must tell.",
+                name=record.name,
+                fine=counted(int(fine.sum()), "module"),
+                given=given,
+                level=_percent(level),
+                used=used,
+                k=number(float(np.median(k))),
+                effective=number(float(np.median(record.effective[fine]))),
+                parameters=record.parameters,
+                after=after,
+            )
         )
     if (idle := int(np.sum((record.norm_delta == 0) & (record.not_finite == 0)))) > 0:
-        said.append(f"{counted(idle, 'module')} with ΔW = 0.")
+        said.append(say("{idle} with ΔW = 0.", idle=counted(idle, "module")))
     if (broken := int((record.not_finite > 0).sum())) > 0:
-        said.append(f"{counted(broken, 'module')} with numbers that are not finite.")
+        said.append(say("{broken} with numbers that are not finite.", broken=counted(broken, "module")))
     if record.dead.any() and fine.any():
-        said.append(f"{counted(int(record.dead[fine].sum()), 'dead direction')} in trained modules.")
+        said.append(
+            say("{dead} in trained modules.", dead=counted(int(record.dead[fine].sum()), say("dead direction")))
+        )
     if not record.scaled:
-        said.append("The file does not say its scale s: sizes are those of B·A; spectra keep their shape.")
+        said.append(say("The file does not say its scale s: sizes are those of B·A; spectra keep their shape."))
     return " ".join(said)
 
 
@@ -293,9 +318,9 @@ def plot_adapter_report(record: AdapterReport, *, level: float = 0.9, theme: str
     colour = IDENTITY[theme]
     x = np.arange(1, len(record.rank) + 1)
     curves = (
-        (record.rank, "rank given", colour["W"]),
-        (record.needs[:, LEVELS.index(level)], f"needed for {_percent(level)}", colour["delta"]),
-        (record.effective, "effective rank", colour["ink"]),
+        (record.rank, say("rank given"), colour["W"]),
+        (record.needs[:, LEVELS.index(level)], say("needed for {level}", level=_percent(level)), colour["delta"]),
+        (record.effective, say("effective rank"), colour["ink"]),
     )
     figure = go.Figure(
         [
@@ -304,6 +329,6 @@ def plot_adapter_report(record: AdapterReport, *, level: float = 0.9, theme: str
         ]
     )
     figure.update_layout(
-        **plotly_layout(title="Rank given and rank needed", xaxis={"title": "module"}, yaxis={"title": "rank"})
+        **plotly_layout(title=say("Rank given and rank needed"), xaxis={"title": "module"}, yaxis={"title": "rank"})
     )
     return figure

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from lora_viz.digits import PairRun
 from lora_viz.film import Curve, Curves, Field, Film, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.spectra import ranks
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -86,21 +87,21 @@ def _spread(values: Float[np.ndarray, "*n S"]) -> Float[np.ndarray, "3 *n"]:
 def film(record: AdaptersTogether) -> Film:
     """The playhead runs over the weight of the second adapter: from the first alone to the second alone."""
     frames = len(record.weight)
-    names = (f"on {FIRST}", f"on {_second(record)}", "on upright")
+    names = (f"on {FIRST}", f"on {_second(record)}", say("on upright"))
     looks: tuple[tuple[str, Dash], ...] = (("delta", "solid"), ("delta", "dash"), ("clean", "dot"))
     kept = np.where(record.sigma > 1e-6 * record.sigma[:, :1], record.sigma, np.nan)
     labels = tuple(f"{v:g}" for v in record.grid_weight)
     one = int(np.argmin(np.abs(record.grid_weight - 1)))
     return Film(
-        axis="weight of the second",
+        axis=to_say("weight of the second"),
         values=record.weight,
         start=frames // 2,
         seconds_per_frame=0.3,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
-                title="Mixed: W + (1−w) ΔW₁ + w ΔW₂",
-                y_label=f"accuracy, {record.members} networks",
+                title=say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
+                y_label=say("accuracy, {members} networks", members=record.members),
                 reach=1.0,
                 span=5,
                 series=tuple(
@@ -116,8 +117,8 @@ def film(record: AdaptersTogether) -> Film:
                 ),
             ),
             Lines(
-                title="Wrong: A's and B's averaged",
-                y_label="share",
+                title=say("Wrong: A's and B's averaged"),
+                y_label=say("share"),
                 reach=1.0,
                 span=4,
                 series=(
@@ -133,7 +134,7 @@ def film(record: AdaptersTogether) -> Film:
                         for i, (name, (c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
                     ),
                     Series(
-                        name="ΔW off by",
+                        name=say("ΔW off by"),
                         colour="alarm",
                         dash="dash",
                         y=record.off[1],
@@ -143,47 +144,47 @@ def film(record: AdaptersTogether) -> Film:
                 ),
             ),
             Readout(
-                title="Do they share directions?",
+                title=say("Do they share directions?"),
                 span=3,
                 rows=(
-                    Row(label="inputs (rows of A)", colour="A", text=(number(record.inputs),)),
-                    Row(label="outputs (columns of B)", colour="B", text=(number(record.outputs),)),
-                    Row(label="random subspaces", text=(number(record.chance),)),
-                    Row(label="push by the other: 1st", text=(_times(record.reach[0]),)),
+                    Row(label=say("inputs (rows of A)"), colour="A", text=(number(record.inputs),)),
+                    Row(label=say("outputs (columns of B)"), colour="B", text=(number(record.outputs),)),
+                    Row(label=say("random subspaces"), text=(number(record.chance),)),
+                    Row(label=say("push by the other: 1st"), text=(_times(record.reach[0]),)),
                     Row(label="2nd", text=(_times(record.reach[1]),)),
                 ),
             ),
             Field(
-                title="The worse of both tasks, at any two weights",
+                title=say("The worse of both tasks, at any two weights"),
                 values=record.worse,
                 x_labels=labels,
                 y_labels=labels,
-                x_title=f"weight of the second ({_second(record)})",
-                y_title=f"weight of the first ({FIRST})",
+                x_title=say("weight of the second ({record})", record=_second(record)),
+                y_title=say("weight of the first ({FIRST})", FIRST=FIRST),
                 chosen=(one, one),
-                caption=("outlined: both added whole",),
+                caption=(say("outlined: both added whole"),),
                 span=5,
                 row=1,
             ),
             Curves(
-                title="Singular values of the mixed ΔW₁",
+                title=say("Singular values of the mixed ΔW₁"),
                 x=np.arange(1, record.sigma.shape[1] + 1, dtype=float),
                 x_label="i",
-                y_label="σᵢ, first network",
+                y_label=say("σᵢ, first network"),
                 span=4,
                 row=1,
-                series=(Curve(name="mixed", colour="delta", y=kept, dots=True),),
+                series=(Curve(name=say("mixed"), colour="delta", y=kept, dots=True),),
             ),
             Readout(
-                title="Ranks add up",
+                title=say("Ranks add up"),
                 span=3,
                 row=1,
                 rows=(
-                    Row(label="bound r of each", text=(str(record.rank),)),
-                    Row(label="numerical, mixed", colour="delta", text=tuple(str(n) for n in record.numerical)),
-                    Row(label="numerical, added", colour="delta", text=(str(record.sum_rank),)),
-                    Row(label="both added: 1st task", text=(_percent(record.added[1, 0]),)),
-                    Row(label="2nd task", text=(_percent(record.added[1, 1]),)),
+                    Row(label=say("bound r of each"), text=(str(record.rank),)),
+                    Row(label=say("numerical, mixed"), colour="delta", text=tuple(str(n) for n in record.numerical)),
+                    Row(label=say("numerical, added"), colour="delta", text=(str(record.sum_rank),)),
+                    Row(label=say("both added: 1st task"), text=(_percent(record.added[1, 0]),)),
+                    Row(label=say("2nd task"), text=(_percent(record.added[1, 1]),)),
                 ),
             ),
         ),
@@ -194,7 +195,7 @@ FIRST = "rotated"
 
 
 def _second(record: AdaptersTogether) -> str:
-    return record.second if record.second != "rotated" else "rotated (2)"
+    return record.second if record.second != "rotated" else say("rotated (2)")
 
 
 def _percent(share: float) -> str:
@@ -207,10 +208,17 @@ def _times(value: float) -> str:
 
 def _narrate(record: AdaptersTogether, t: int) -> str:
     w, now = float(record.weight[t]), record.mixed[1, t]
-    what = "The first alone" if t == 0 else "The second alone" if w == 1 else f"w = {w:.2f}"
-    return (
-        f"{what}: {_percent(now[0])} of the {FIRST}, {_percent(now[1])} of the {_second(record)} digits read right; "
-        f"with averaged factors {_percent(record.averaged[1, t, 0])} and {_percent(record.averaged[1, t, 1])}."
+    what = say("The first alone") if t == 0 else say("The second alone") if w == 1 else f"w = {w:.2f}"
+    return say(
+        "{what}: {now} of the {FIRST}, {now2} of the {record} digits read right; "
+        "with averaged factors {averaged} and {averaged2}.",
+        what=what,
+        now=_percent(now[0]),
+        FIRST=FIRST,
+        now2=_percent(now[1]),
+        record=_second(record),
+        averaged=_percent(record.averaged[1, t, 0]),
+        averaged2=_percent(record.averaged[1, t, 1]),
     )
 
 
@@ -219,27 +227,53 @@ def takeaway(record: AdaptersTogether) -> str:
     middle = len(record.weight) // 2
     alone = record.mixed[1, 0, 0], record.mixed[1, -1, 1]
     if not np.isfinite(record.mixed).all():
-        return "An adapter ended in outputs that are no numbers: lower the learning rate."
+        return say("An adapter ended in outputs that are no numbers: lower the learning rate.")
     best = np.unravel_index(int(np.argmax(record.worse)), record.worse.shape)
     v, w = (float(record.grid_weight[i]) for i in best)
     said = [
-        f"In this experiment switching works: alone, they read {_percent(alone[0])} and {_percent(alone[1])} of "
-        f"their own digits (medians of {record.members} networks), and with both off the base reads "
-        f"{_percent(record.base[1, 2])} of the upright ones, as before.",
-        f"Added, they read {_percent(record.added[1, 0])} and {_percent(record.added[1, 1])}; at the best two weights "
-        f"({v:g} and {w:g}) the worse of both is {_percent(float(record.worse[best]))}.",
+        say(
+            "In this experiment switching works: alone, they read {alone} and {alone2} of "
+            "their own digits (medians of {members} networks), and with both off the base reads "
+            "{base} of the upright ones, as before.",
+            alone=_percent(alone[0]),
+            alone2=_percent(alone[1]),
+            members=record.members,
+            base=_percent(record.base[1, 2]),
+        ),
+        say(
+            "Added, they read {added} and {added2}; at the best two weights "
+            "({v:g} and {w:g}) the worse of both is {worse}.",
+            added=_percent(record.added[1, 0]),
+            added2=_percent(record.added[1, 1]),
+            v=v,
+            w=w,
+            worse=_percent(float(record.worse[best])),
+        ),
     ]
     if record.sum_rank:
-        said.append(f"Ranks add up: {record.rank} + {record.rank} gives numerical rank {record.sum_rank}.")
         said.append(
-            "Averaging A's and B's is not averaging products: at one half ΔW is "
-            f"{100 * record.off[1, middle]:.0f} % off."
+            say(
+                "Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.",
+                rank=record.rank,
+                sum_rank=record.sum_rank,
+            )
+        )
+        said.append(
+            say(
+                "Averaging A's and B's is not averaging products: at one half ΔW is {off:.0f} % off.",
+                off=100 * record.off[1, middle],
+            )
         )
     if record.second != "rotated" and record.inputs < 3 * record.chance:
         said.append(
-            f"Overlap does not warn here: the input subspaces share {number(record.inputs)} (random ones "
-            f"{number(record.chance)}), yet the other adapter pushes the first's images {_times(record.reach[0])} as "
-            "hard as its own does, because the images lie in both."
+            say(
+                "Overlap does not warn here: the input subspaces share {inputs} (random ones "
+                "{chance}), yet the other adapter pushes the first's images {reach} as "
+                "hard as its own does, because the images lie in both.",
+                inputs=number(record.inputs),
+                chance=number(record.chance),
+                reach=_times(record.reach[0]),
+            )
         )
     return " ".join(said)
 
@@ -263,16 +297,19 @@ def plot_adapters_together(record: AdaptersTogether, *, theme: str = "light") ->
     colours = IDENTITY[theme]
     figure = go.Figure()
     for i, (task, dash) in enumerate(((FIRST, "solid"), (_second(record), "dash"))):
-        for name, values, colour in (("mixed", record.mixed, "delta"), ("factors averaged", record.averaged, "alarm")):
+        for name, values, colour in (
+            ("mixed", record.mixed, "delta"),
+            (say("factors averaged"), record.averaged, "alarm"),
+        ):
             figure.add_scatter(
                 x=record.weight, y=values[1, :, i], name=f"{task}, {name}", mode="lines",
                 line={"color": colours[colour], "dash": dash, "width": 3},
             )  # fmt: skip
     figure.update_layout(
         **plotly_layout(
-            title=f"Two adapters of rank {record.rank} on one base",
-            xaxis={"title": "weight of the second"},
-            yaxis={"title": "test accuracy", "range": [0, 1.02]},
+            title=say("Two adapters of rank {rank} on one base", rank=record.rank),
+            xaxis={"title": say("weight of the second")},
+            yaxis={"title": say("test accuracy"), "range": [0, 1.02]},
         )
     )
     return figure

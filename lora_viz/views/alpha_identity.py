@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -108,18 +109,18 @@ def film(record: AlphaIdentity) -> Film:
     marks: tuple[Mark, ...] = ()
     for i, name in enumerate(names):
         if record.diverged_at[i] >= 0:
-            marks += (Mark(at=float(record.diverged_at[i]), label=f"{name} diverged", colour="alarm"),)
+            marks += (Mark(at=float(record.diverged_at[i]), label=say("{name} diverged", name=name), colour="alarm"),)
     start = int(np.argmin(np.abs(record.steps - record.steps[-1] / 8)))
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=start,
         seconds_per_frame=1 / 40,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                title="Loss: the first two lie on each other",
-                y_label="loss",
+                title=say("Loss: the first two lie on each other"),
+                y_label=say("loss"),
                 scale="log",
                 x_scale="sqrt",
                 marks=marks[:1],
@@ -130,13 +131,13 @@ def film(record: AlphaIdentity) -> Film:
                 ),
             ),
             Lines(
-                title="How far is ΔW from the first run's?",
-                y_label="largest difference, log; strip: exactly 0",
+                title=say("How far is ΔW from the first run's?"),
+                y_label=say("largest difference, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name="η and A₀ rescaled", colour="ink", y=record.difference[:, 1], dash="dot"),
-                    Series(name="η alone", colour="alarm", y=record.difference[:, 2], dash="dash"),
+                    Series(name=say("η and A₀ rescaled"), colour="ink", y=record.difference[:, 1], dash="dot"),
+                    Series(name=say("η alone"), colour="alarm", y=record.difference[:, 2], dash="dash"),
                 ),
             ),
             HeatMap(
@@ -148,7 +149,7 @@ def film(record: AlphaIdentity) -> Film:
                 span=3,
             ),
             HeatMap(
-                title="η and A₀ rescaled: ΔW − ΔW",
+                title=say("η and A₀ rescaled: ΔW − ΔW"),
                 colour="ink",
                 values=twin,
                 limit=_limit(twin[calm]),
@@ -157,7 +158,7 @@ def film(record: AlphaIdentity) -> Film:
                 span=3,
             ),
             HeatMap(
-                title="η alone: ΔW − ΔW",
+                title=say("η alone: ΔW − ΔW"),
                 colour="alarm",
                 values=alone,
                 limit=_limit(alone[together]),
@@ -166,12 +167,12 @@ def film(record: AlphaIdentity) -> Film:
                 span=3,
             ),
             Readout(
-                title="Largest difference so far",
+                title=say("Largest difference so far"),
                 row=1,
                 span=3,
                 rows=(
-                    Row(label="η and A₀ rescaled", text=_so_far(record.difference[:, 1])),
-                    Row(label="η alone", text=_so_far(record.difference[:, 2]), colour="alarm"),
+                    Row(label=say("η and A₀ rescaled"), text=_so_far(record.difference[:, 1])),
+                    Row(label=say("η alone"), text=_so_far(record.difference[:, 2]), colour="alarm"),
                     Row(label=f"α/{P * Q:g}, A₀·{P:g}, η_A·{P:g}, η_B·{Q:g}", text=_so_far(record.difference[:, 3])),
                 ),
             ),
@@ -184,51 +185,68 @@ def _limit(x: Float[np.ndarray, "..."]) -> float:
 
 
 def _largest(x: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple("diverged" if np.isnan(v) else f"largest now: {number(float(v))}" for v in x)
+    return tuple("diverged" if np.isnan(v) else say("largest now: {v}", v=number(float(v))) for v in x)
 
 
 def _so_far(x: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple("0 exactly" if v == 0 else number(float(v)) for v in np.fmax.accumulate(x))
+    return tuple(say("0 exactly") if v == 0 else number(float(v)) for v in np.fmax.accumulate(x))
 
 
 def _narrate(record: AlphaIdentity, t: int) -> str:
     step, names = int(record.steps[t]), _names(record)
     gone = [name for name, at in zip(names, record.diverged_at, strict=False) if 0 <= at <= step]
     if gone:
-        return f"Step {step}: diverged: {'; '.join(gone)}. Lower the learning rate."
+        return say("Step {step}: diverged: {gone}. Lower the learning rate.", step=step, gone="; ".join(gone))
     losses = ", ".join(number(float(v)) for v in record.loss[t, :3])
     if record.scaling == 1:
-        return f"Step {step}: losses {losses}. s is 1 already: there is nothing to rescale."
-    return f"Step {step}: losses {losses}. Rescaling η and A₀ gives the same run; rescaling η alone another one."
+        return say(
+            "Step {step}: losses {losses}. s is 1 already: there is nothing to rescale.", step=step, losses=losses
+        )
+    return say(
+        "Step {step}: losses {losses}. Rescaling η and A₀ gives the same run; rescaling η alone another one.",
+        step=step,
+        losses=losses,
+    )
 
 
 def takeaway(record: AlphaIdentity) -> str:
     """What was seen, in the run's own numbers."""
     if (record.diverged_at[:2] >= 0).any():
-        return "The run diverged: lower the learning rate."
+        return say("The run diverged: lower the learning rate.")
     twin, alone, pair = record.worst[:, 1], record.worst[:, 2], record.worst[:, 3]
     if record.scaling == 1:
-        return "Here s is 1 already, so all three runs are the same. Choose another α."
+        return say("Here s is 1 already, so all three runs are the same. Choose another α.")
     k, root = number(record.factor), number(math.sqrt(record.scaling))
-    said = (
-        f"With η·{k} and A₀·{root} the run at s = 1 never left the run at s = {number(record.scaling)} by more than "
-        f"{_exactly(twin.max())}; with η·{k} alone the two came apart by "
-        f"{number(float(alone.min()))} to {number(float(alone.max()))} ({len(alone)} starts)."
+    said = say(
+        "With η·{k} and A₀·{root} the run at s = 1 never left the run at s = {scaling} by more than "
+        "{twin}; with η·{k} alone the two came apart by "
+        "{alone} to {alone2} ({alone3} starts).",
+        k=k,
+        root=root,
+        scaling=number(record.scaling),
+        twin=_exactly(twin.max()),
+        alone=number(float(alone.min())),
+        alone2=number(float(alone.max())),
+        alone3=len(alone),
     )
     if record.optimizer == "sgd":
-        said += f" Adam's own identity, α, A₀, η_A and η_B turned together, is none for SGD ({_exactly(pair.min())})."
+        said += say(
+            " Adam's own identity, α, A₀, η_A and η_B turned together, is none for SGD ({pair}).",
+            pair=_exactly(pair.min()),
+        )
     else:
-        said += (
-            f" That is not rounding but Adam's ε = 10⁻⁸, which was not rescaled. "
-            f"Turning α, A₀, η_A and η_B together changed ΔW by at most {_exactly(pair.max())}."
+        said += say(
+            " That is not rounding but Adam's ε = 10⁻⁸, which was not rescaled. "
+            "Turning α, A₀, η_A and η_B together changed ΔW by at most {pair}.",
+            pair=_exactly(pair.max()),
         )
     if record.diverged_at[2] >= 0:
-        said += f" With η alone it diverged after step {record.diverged_at[2]}."
+        said += say(" With η alone it diverged after step {diverged_at}.", diverged_at=record.diverged_at[2])
     return said
 
 
 def _exactly(value: float) -> str:
-    return "0 exactly" if value == 0 else number(float(value))
+    return say("0 exactly") if value == 0 else number(float(value))
 
 
 def table(record: AlphaIdentity) -> dict[str, np.ndarray]:
@@ -252,7 +270,7 @@ def plot_alpha_identity(record: AlphaIdentity, *, theme: str = "light") -> go.Fi
         figure.add_scatter(x=record.steps, y=record.loss[:, i], name=name, mode="lines", line=line)
     figure.update_layout(
         **plotly_layout(
-            title="Is α a second learning rate?", xaxis={"title": "step"}, yaxis={"title": "loss", "type": "log"}
+            title=say("Is α a second learning rate?"), xaxis={"title": "step"}, yaxis={"title": "loss", "type": "log"}
         )
     )
     return figure

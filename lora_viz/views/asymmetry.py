@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Curve, Curves, Film, Readout, Row
+from lora_viz.language import say, to_say
 from lora_viz.regression import teacher
 from lora_viz.still import Drawn, still_curves
 from lora_viz.style import number
@@ -20,7 +21,7 @@ __all__ = ["Asymmetry", "asymmetry", "film", "plot_asymmetry", "table", "takeawa
 
 CONDITIONS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 RANKS = (1, 2, 4, 8, 16, 32)
-NAMES = ("train B, A frozen", "train A, B frozen", "train both: the floor")
+NAMES = (to_say("train B, A frozen"), to_say("train A, B frozen"), to_say("train both: the floor"))
 COLOURS = ("B", "A", "ink")
 
 
@@ -87,17 +88,17 @@ def film(record: Asymmetry) -> Film:
     low, median, high = record.left
     law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
     return Film(
-        axis="rank",
+        axis=to_say("rank"),
         values=record.ranks.astype(float),
         start=record.start,
         seconds_per_frame=1.0,
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Curves(
-                title=f"Error left at the exact minimum, median of {record.draws} (band: all)",
+                title=say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
                 x=np.log10(record.conditions),
-                x_label="log₁₀ κ, κ: condition of the inputs",
-                y_label="share of the signal left",
+                x_label=say("log₁₀ κ, κ: condition of the inputs"),
+                y_label=say("share of the signal left"),
                 reach=1.0,
                 span=12,
                 series=(
@@ -105,24 +106,24 @@ def film(record: Asymmetry) -> Film:
                         Curve(name=name, colour=colour, y=median[w], low=low[w], high=high[w], dots=True)
                         for w, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True))
                     ),
-                    Curve(name="1 − r/d_out", colour="faint", y=law, dash="dash"),
+                    Curve(name=say("1 − r/d_out"), colour="faint", y=law, dash="dash"),
                 ),
             ),
             Curves(
-                title=f"In how many of {record.draws} draws training B left less",
+                title=say("In how many of {draws} draws training B left less", draws=record.draws),
                 x=np.log10(record.conditions),
-                x_label="log₁₀ κ, κ: condition of the inputs",
-                y_label="draws",
+                x_label=say("log₁₀ κ, κ: condition of the inputs"),
+                y_label=say("draws"),
                 reach=float(record.draws),
                 row=1,
                 span=6,
                 series=(
-                    Curve(name="training B left less", colour="B", y=record.wins.astype(float), dots=True),
-                    Curve(name="half", colour="faint", y=np.full(k, record.draws / 2), dash="dash"),
+                    Curve(name=say("training B left less"), colour="B", y=record.wins.astype(float), dots=True),
+                    Curve(name=say("half"), colour="faint", y=np.full(k, record.draws / 2), dash="dash"),
                 ),
             ),
             Readout(
-                title="Trained at a frozen other: median (range)",
+                title=say("Trained at a frozen other: median (range)"),
                 span=6,
                 row=1,
                 rows=tuple(
@@ -152,10 +153,17 @@ def _span(found: Float[np.ndarray, "3"]) -> str:
 
 def _narrate(record: Asymmetry, t: int) -> str:
     left = record.left[1, :, t]
-    return (
-        f"Rank {record.ranks[t]}. Round inputs: B trained leaves {number(float(left[0, 0]))}, A trained "
-        f"{number(float(left[1, 0]))}. Condition {_power(record.conditions[-1])}: {number(float(left[0, -1]))} against "
-        f"{number(float(left[1, -1]))}; both trained {number(float(left[2, -1]))}."
+    return say(
+        "Rank {ranks}. Round inputs: B trained leaves {left}, A trained "
+        "{left2}. Condition {conditions}: {left3} against "
+        "{left4}; both trained {left5}.",
+        ranks=record.ranks[t],
+        left=number(float(left[0, 0])),
+        left2=number(float(left[1, 0])),
+        conditions=_power(record.conditions[-1]),
+        left3=number(float(left[0, -1])),
+        left4=number(float(left[1, -1])),
+        left5=number(float(left[2, -1])),
     )
 
 
@@ -164,24 +172,45 @@ def takeaway(record: Asymmetry) -> str:
     t, n = record.start, record.draws
     left, wins = record.left[:, :, t], record.wins[t]
     said = [
-        f"In this experiment (rank {record.ranks[t]}, layer {record.d_out}×{record.d_in}, {n} random frozen factors on "
-        f"{record.targets} targets), with round inputs training B left {_span(left[:, 0, 0])} of the signal and "
-        f"training A {_span(left[:, 1, 0])}; at condition {_power(record.conditions[-1])} it was "
-        f"{_span(left[:, 0, -1])} against {_span(left[:, 1, -1])}. Training B left less in {wins[0]} draws of {n} with "
-        f"round inputs, in {wins[-1]} at the most stretched."
+        say(
+            "In this experiment (rank {ranks}, layer {d_out}×{d_in}, {n} random frozen factors on "
+            "{targets} targets), with round inputs training B left {left} of the signal and "
+            "training A {left2}; at condition {conditions} it was "
+            "{left3} against {left4}. Training B left less in {wins} draws of {n} with "
+            "round inputs, in {wins2} at the most stretched.",
+            ranks=record.ranks[t],
+            d_out=record.d_out,
+            d_in=record.d_in,
+            n=n,
+            targets=record.targets,
+            left=_span(left[:, 0, 0]),
+            left2=_span(left[:, 1, 0]),
+            conditions=_power(record.conditions[-1]),
+            left3=_span(left[:, 0, -1]),
+            left4=_span(left[:, 1, -1]),
+            wins=wins[0],
+            wins2=wins[-1],
+        )
     ]
     if record.d_out == record.d_in:
-        said.append("The layer is square: with round inputs the two differ by chance alone.")
+        said.append(say("The layer is square: with round inputs the two differ by chance alone."))
     elif record.d_out < record.d_in:
         said.append(
-            "The layer has fewer outputs than inputs: a frozen B covers more of its side, so with round inputs "
-            "training A, the larger factor, leaves less."
+            say(
+                "The layer has fewer outputs than inputs: a frozen B covers more of its side, so with round inputs "
+                "training A, the larger factor, leaves less."
+            )
         )
     else:
         said.append(
-            "The layer has more outputs than inputs: training B, the larger factor, leaves less even with round inputs."
+            say(
+                "The layer has more outputs than inputs: training B, the larger factor, leaves less even with round "
+                "inputs."
+            )
         )
-    said.append(f"Training both leaves {number(float(left[1, 2, -1]))} there: either freeze costs far more.")
+    said.append(
+        say("Training both leaves {left} there: either freeze costs far more.", left=number(float(left[1, 2, -1])))
+    )
     return " ".join(said)
 
 
@@ -211,9 +240,9 @@ def plot_asymmetry(record: Asymmetry, *, theme: str = "light") -> go.Figure:
             )
             for w, name in enumerate(NAMES)
         ],
-        title=f"Error left, rank {record.ranks[t]}",
+        title=say("Error left, rank {ranks}", ranks=record.ranks[t]),
         x="condition number of the inputs",
-        y="share of the signal left",
+        y=say("share of the signal left"),
         log="x",
         theme=theme,
     )

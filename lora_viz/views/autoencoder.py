@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span
+from lora_viz.language import say, to_say
 from lora_viz.reconstruction import principal_axes
 from lora_viz.run import Run
 from lora_viz.spectra import orthonormal_columns, principal_angles
@@ -121,16 +122,16 @@ def film(record: Autoencoder) -> Film:
     r, d, T = record.rank, record.d, len(record.steps)
     limit = float(np.quantile(np.abs(record.cloud), 0.96))
     one = float(max(np.abs(record.product).max(), 1.0)) if record.diverged else 1.0
-    bands = ((record.to_pca, "to PCA", "delta", "solid"), (record.to_moment, "to axes about 0", "ink", "dash"))
+    bands = ((record.to_pca, "to PCA", "delta", "solid"), (record.to_moment, say("to axes about 0"), "ink", "dash"))
     names = tuple(f"u{'₁₂₃'[i]}" for i in range(r))
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=T - 1,
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Cloud(
-                title="data x, and B A x, along u₁ u₂ u₃",
+                title=say("data x, and B A x, along u₁ u₂ u₃"),
                 colour="ink",
                 dimension=3,
                 limit=limit,
@@ -145,10 +146,10 @@ def film(record: Autoencoder) -> Film:
                     Points(name="x", colour="W", xyz=record.cloud, style="ring"),
                     Points(name="B A x", colour="delta", xyz=record.decoded),
                 ),
-                caption=(f"{d} numbers a sample, of which three coordinates are drawn",),
+                caption=(say("{d} numbers a sample, of which three coordinates are drawn", d=d),),
             ),
             Lines(
-                title=f"Distance to two projectors, {record.starts} starts",
+                title=say("Distance to two projectors, {starts} starts", starts=record.starts),
                 y_label="‖B A − P‖",
                 scale="log",
                 span=4,
@@ -158,15 +159,15 @@ def film(record: Autoencoder) -> Film:
                 ),
             ),
             Readout(
-                title="Measured",
+                title=say("Measured"),
                 span=3,
                 rows=(
-                    Row(label="angle to PCA's subspace", text=tuple(map(_degrees, record.angle[1])), colour="B"),
-                    Row(label="loss over least", text=tuple(_above(v) for v in record.loss_over_floor)),
-                    Row(label="encoder A · Uᵣᵀ", text=(f"{r}×{d} · {r}×{d}",), colour="A"),
-                    Row(label="decoder B · Uᵣ", text=(f"{d}×{r} · {d}×{r}",), colour="B"),
-                    Row(label="Vᵣ (no encoder)", text=(f"{record.samples}×{r}",)),
-                    Row(label="mean of the data", text=(number(record.mean) if record.mean > 1e-9 else "≈ 0",)),
+                    Row(label=say("angle to PCA's subspace"), text=tuple(map(_degrees, record.angle[1])), colour="B"),
+                    Row(label=say("loss over least"), text=tuple(_above(v) for v in record.loss_over_floor)),
+                    Row(label=say("encoder A · Uᵣᵀ"), text=(f"{r}×{d} · {r}×{d}",), colour="A"),
+                    Row(label=say("decoder B · Uᵣ"), text=(f"{d}×{r} · {d}×{r}",), colour="B"),
+                    Row(label=say("Vᵣ (no encoder)"), text=(f"{record.samples}×{r}",)),
+                    Row(label=say("mean of the data"), text=(number(record.mean) if record.mean > 1e-9 else "≈ 0",)),
                 ),
             ),
             HeatMap(
@@ -176,19 +177,19 @@ def film(record: Autoencoder) -> Film:
                 limit=one,
                 span=3,
                 row=1,
-                caption=("decoder times encoder",),
+                caption=(say("decoder times encoder"),),
             ),
             HeatMap(
-                title="PCA's projector Uᵣ Uᵣᵀ",
+                title=say("PCA's projector Uᵣ Uᵣᵀ"),
                 colour="ink",
                 values=record.projector,
                 limit=1.0,
                 span=3,
                 row=1,
-                caption=("onto the axes of most variance",),
+                caption=(say("onto the axes of most variance"),),
             ),
             HeatMap(
-                title=f"axes? cos of {', '.join(names)} with b",
+                title=say("axes? cos of {names} with b", names=", ".join(names)),
                 colour="B",
                 values=record.cosines,
                 limit=1.0,
@@ -197,7 +198,7 @@ def film(record: Autoencoder) -> Film:
                 caption=tuple(_largest(c) for c in record.cosines),
             ),
             HeatMap(
-                title="encoder A",
+                title=say("encoder A"),
                 colour="A",
                 values=record.encoder,
                 limit=float(np.abs(record.encoder).max()) or 1.0,
@@ -219,43 +220,62 @@ def _above(value: float) -> str:
 
 def _largest(cosines: Float[np.ndarray, "r r"]) -> str:
     """Axes would be ones and zeros: one 1 in every column."""
-    return "largest: " + ", ".join(number(float(c)) for c in np.abs(cosines).max(axis=0).round(3))
+    return say("largest: ") + ", ".join(number(float(c)) for c in np.abs(cosines).max(axis=0).round(3))
 
 
 def _narrate(record: Autoencoder, t: int) -> str:
     step = int(record.steps[t])
     if record.diverged and t + 1 == len(record.steps):
-        return f"Step {step}: training diverged after this one; lower the learning rate."
-    return (
-        f"Step {step}: the decoder's subspace is {_degrees(float(record.angle[1, t]))} from PCA's, "
-        f"B A {number(float(record.to_pca[1, t]))} from its projector (medians of {record.starts} starts)."
+        return say("Step {step}: training diverged after this one; lower the learning rate.", step=step)
+    return say(
+        "Step {step}: the decoder's subspace is {angle} from PCA's, "
+        "B A {to_pca} from its projector (medians of {starts} starts).",
+        step=step,
+        angle=_degrees(float(record.angle[1, t])),
+        to_pca=number(float(record.to_pca[1, t])),
+        starts=record.starts,
     )
 
 
 def takeaway(record: Autoencoder) -> str:
     """What was seen, over all starts."""
     if record.diverged:
-        return f"{record.diverged} of {record.starts} starts diverged: lower the learning rate."
+        return say(
+            "{diverged} of {starts} starts diverged: lower the learning rate.",
+            diverged=record.diverged,
+            starts=record.starts,
+        )
     low, middle, high = (number(float(v)) for v in record.to_pca[:, -1])
     near = float(record.to_pca[2, -1]) < NEAR
     least, most = (number(round(v, 3)) for v in record.spread)
     if record.mean > 1e-9 and not near and float(record.to_moment[2, -1]) < NEAR:
         moment = number(float(record.to_moment[1, -1]))
-        return (
-            f"The data are not centred, and the subspace is not PCA's: {_degrees(float(record.angle[1, -1]))} away "
-            f"(median of {record.starts} starts). What was found are the axes of most variance about 0, to "
-            f"{moment}: the mean took one of them."
+        return say(
+            "The data are not centred, and the subspace is not PCA's: {angle} away "
+            "(median of {starts} starts). What was found are the axes of most variance about 0, to "
+            "{moment}: the mean took one of them.",
+            angle=_degrees(float(record.angle[1, -1])),
+            starts=record.starts,
+            moment=moment,
         )
     if not near:
-        return (
-            f"After these steps B A is still {middle} from PCA's projector (range {low} to {high} over "
-            f"{record.starts} starts): not converged. More steps or another learning rate may get there."
+        return say(
+            "After these steps B A is still {middle} from PCA's projector (range {low} to {high} over "
+            "{starts} starts): not converged. More steps or another learning rate may get there.",
+            middle=middle,
+            low=low,
+            high=high,
+            starts=record.starts,
         )
-    said = (
-        f"In all {record.starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
-        f"The axes are not: |cos(b₁, u₁)| ends anywhere from {least} to {most}."
+    said = say(
+        "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
+        "The axes are not: |cos(b₁, u₁)| ends anywhere from {least} to {most}.",
+        starts=record.starts,
+        high=high,
+        least=least,
+        most=most,
     )
-    return said if record.rank > 1 else said.split(" The axes")[0] + " With r = 1 the subspace is the axis."
+    return said if record.rank > 1 else said.split(" The axes")[0] + say(" With r = 1 the subspace is the axis.")
 
 
 def table(record: Autoencoder) -> dict[str, np.ndarray]:
@@ -277,14 +297,14 @@ def plot_autoencoder(record: Autoencoder, *, theme: str = "light") -> go.Figure:
         [
             go.Scatter(x=record.steps, y=v[1], name=name, line={"color": c, "dash": dash, "width": 3})
             for v, name, c, dash in (
-                (record.to_pca, "to PCA's projector", colour["delta"], "solid"),
-                (record.to_moment, "to that of the axes about 0", colour["ink"], "dash"),
+                (record.to_pca, say("to PCA's projector"), colour["delta"], "solid"),
+                (record.to_moment, say("to that of the axes about 0"), colour["ink"], "dash"),
             )
         ]
     )
     figure.update_layout(
         **plotly_layout(
-            title=f"B A against PCA, median of {record.starts} starts",
+            title=say("B A against PCA, median of {starts} starts", starts=record.starts),
             xaxis={"title": "step"},
             yaxis={"title": "‖B A − P‖", "type": "log"},
         )

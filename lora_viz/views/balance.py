@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Curve, Curves, Film, HeatMap, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import factor_gradients, full_gradient
 from lora_viz.still import DASHES, Drawn, still_curves
@@ -59,7 +60,7 @@ def balance(runs: Iterable[Run]) -> Balance:
         drift.append(of_seeds[0])
         ends.append([x[-1] for x in of_seeds])
         diverged += int((run.diverged_at >= 0).sum())
-    assert first is not None, "at least one run"
+    assert first is not None, say("at least one run")
     e, alive = first.experiment, first.last() + 1
     D, A, B = _difference(first, 0), first.A[0], first.B[0]
     a, b = factor_gradients(G=full_gradient(first), A=A, B=B, scaling=e.scaling)
@@ -100,15 +101,15 @@ def film(record: Balance) -> Film:
     known = record.D[~np.isnan(record.D[:, 0, 0])]
     limit = float(np.minimum(np.abs(known).max(initial=0.0), 10 * np.abs(record.D[0]).max() + 1e-12)) or 1.0
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 40,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                title="How far AAᵀ − BᵀB has drifted, at equal times η·k",
-                y_label="‖D − D₀‖/‖D₀‖, log; strip: exactly 0",
+                title=say("How far AAᵀ − BᵀB has drifted, at equal times η·k"),
+                y_label=say("‖D − D₀‖/‖D₀‖, log; strip: exactly 0"),
                 scale="log",
                 span=7,
                 series=tuple(
@@ -117,16 +118,16 @@ def film(record: Balance) -> Film:
                 ),
             ),
             Curves(
-                title=f"Drift at the end against η: slope {number(record.slope)}",
+                title=say("Drift at the end against η: slope {slope}", slope=number(record.slope)),
                 x=record.lr[::-1].copy(),
-                x_label="learning rate η",
+                x_label=say("learning rate η"),
                 y_label="‖D − D₀‖/‖D₀‖",
                 scale="log",
                 x_scale="log",
                 span=5,
                 series=(
                     Curve(
-                        name=f"median of {record.seeds} seeds",
+                        name=say("median of {seeds} seeds", seeds=record.seeds),
                         colour="ink",
                         y=record.ends[1, ::-1].copy(),
                         low=record.ends[0, ::-1].copy(),
@@ -136,7 +137,7 @@ def film(record: Balance) -> Film:
                 ),
             ),
             HeatMap(
-                title="D = A Aᵀ − Bᵀ B, largest η",
+                title=say("D = A Aᵀ − Bᵀ B, largest η"),
                 colour="ink",
                 values=record.D,
                 limit=limit,
@@ -144,8 +145,8 @@ def film(record: Balance) -> Film:
                 span=3,
             ),
             Lines(
-                title="A and B grow together",
-                y_label="squared norm",
+                title=say("A and B grow together"),
+                y_label=say("squared norm"),
                 row=1,
                 span=5,
                 series=(
@@ -155,12 +156,12 @@ def film(record: Balance) -> Film:
                 ),
             ),
             Readout(
-                title=f"The step to here, η = {number(float(record.lr[0]))}",
+                title=say("The step to here, η = {lr}", lr=number(float(record.lr[0]))),
                 row=1,
                 span=4,
                 rows=(
                     Row(label="‖A‖² − ‖B‖²", text=_read(record.norm_A - record.norm_B)),
-                    Row(label="drift of D", text=_read(record.drift[0])),
+                    Row(label=say("drift of D"), text=_read(record.drift[0])),
                     Row(label="D − D₋ − η²(∇A∇Aᵀ − ∇Bᵀ∇B)", text=_read(record.identity)),
                 ),
             ),
@@ -173,40 +174,62 @@ def _calm(values: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
 
 
 def _read(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple("0 exactly" if v == 0 else number(float(v)) for v in values)
+    return tuple(say("0 exactly") if v == 0 else number(float(v)) for v in values)
 
 
 def _narrate(record: Balance, t: int) -> str:
     drift = record.drift[0, t]
     if np.isnan(drift):
-        return f"Step {record.steps[t]}: diverged; nothing is kept."
-    return (
-        f"Step {record.steps[t]} of the largest η: AAᵀ − BᵀB has drifted by {number(100 * float(drift))} % of its "
-        f"size; the smallest η, at the same time, by {number(100 * float(record.drift[-1, t]))} %."
+        return say("Step {steps}: diverged; nothing is kept.", steps=record.steps[t])
+    return say(
+        "Step {steps} of the largest η: AAᵀ − BᵀB has drifted by {drift} % of its "
+        "size; the smallest η, at the same time, by {drift2} %.",
+        steps=record.steps[t],
+        drift=number(100 * float(drift)),
+        drift2=number(100 * float(record.drift[-1, t])),
     )
 
 
 def takeaway(record: Balance) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return f"{record.diverged} of {record.seeds * len(record.lr)} adapters diverged: lower the learning rate."
+        return say(
+            "{diverged} of {seeds} adapters diverged: lower the learning rate.",
+            diverged=record.diverged,
+            seeds=record.seeds * len(record.lr),
+        )
     if len(record.steps) < 2:
-        return "No step was taken: nothing has drifted."
+        return say("No step was taken: nothing has drifted.")
     low, median, high = record.ends
     said = [
-        f"In this experiment, in the same time, AAᵀ − BᵀB drifted by {number(100 * float(median[0]))} % "
-        f"({number(100 * float(low[0]))} to {number(100 * float(high[0]))} over {record.seeds} seeds) at "
-        f"η = {number(float(record.lr[0]))} and by {number(100 * float(median[-1]))} % at "
-        f"η = {number(float(record.lr[-1]))}."
+        say(
+            "In this experiment, in the same time, AAᵀ − BᵀB drifted by {median} % "
+            "({low} to {high} over {seeds} seeds) at "
+            "η = {lr} and by {median2} % at "
+            "η = {lr2}.",
+            median=number(100 * float(median[0])),
+            low=number(100 * float(low[0])),
+            high=number(100 * float(high[0])),
+            seeds=record.seeds,
+            lr=number(float(record.lr[0])),
+            median2=number(100 * float(median[-1])),
+            lr2=number(float(record.lr[-1])),
+        )
     ]
     if record.optimizer == "sgd":
-        said.append(f"The drift goes as η to the power {number(record.slope)}: only its limit η → 0 keeps D.")
+        said.append(
+            say("The drift goes as η to the power {slope}: only its limit η → 0 keeps D.", slope=number(record.slope))
+        )
         worst = float(np.nanmax(record.identity)) if np.isfinite(record.identity).any() else 0.0
-        said.append(f"Each step moved D by exactly η²(∇A∇Aᵀ − ∇Bᵀ∇B), to {number(worst)} of its size.")
+        said.append(say("Each step moved D by exactly η²(∇A∇Aᵀ − ∇Bᵀ∇B), to {worst} of its size.", worst=number(worst)))
     else:
         said.append(
-            f"{record.optimizer.capitalize()} does not follow the gradient, so nothing holds D even at small η: "
-            f"the drift goes as η to the power {number(record.slope)}."
+            say(
+                "{optimizer} does not follow the gradient, so nothing holds D even at small η: "
+                "the drift goes as η to the power {slope}.",
+                optimizer=record.optimizer.capitalize(),
+                slope=number(record.slope),
+            )
         )
     return " ".join(said)
 
@@ -225,7 +248,7 @@ def plot_balance(record: Balance, *, theme: str = "light") -> go.Figure:
             Drawn(f"η = {number(float(lr))}", "ink", record.steps, record.drift[i], DASHES[i % 4])
             for i, lr in enumerate(record.lr)
         ],
-        title="Drift of AAᵀ − BᵀB at equal times",
+        title=say("Drift of AAᵀ − BᵀB at equal times"),
         x=f"time ηk, in steps of η = {number(float(record.lr[0]))}",
         y="‖D − D₀‖/‖D₀‖",
         log="y",

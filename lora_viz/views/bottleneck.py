@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Cloud, Film, Lines, Points, Readout, Row, Series, Span
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import covariance_root, least_squares, orthonormal_columns, principal_angles, reduced_rank_floor
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -16,7 +17,7 @@ from lora_viz.style import IDENTITY, number, plotly_layout
 __all__ = ["Bottleneck", "bottleneck", "film", "plot_bottleneck", "table", "takeaway"]
 
 SHOWN = 140  # samples drawn; all are trained on
-SHAPE = {1: "a line", 2: "a plane", 3: "a volume"}
+SHAPE = {1: to_say("a line"), 2: to_say("a plane"), 3: to_say("a volume")}
 
 
 class Bottleneck(NamedTuple):
@@ -115,9 +116,9 @@ def film(record: Bottleneck) -> Film:
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
     x_limit, y_limit, h_limit = _reach(record.inputs), _reach(record.wanted), _reach(record.code[-1])
     at = _probe(record.inputs)
-    shape = SHAPE[r] if r < d_out or d_out == 3 else "the whole plane"
+    shape = SHAPE[r] if r < d_out or d_out == 3 else say("the whole plane")
     outputs = Cloud(
-        title=f"out: Δy = s·B h, all on {shape}",
+        title=say("out: Δy = s·B h, all on {shape}", shape=shape),
         colour="delta",
         dimension=d_out,
         limit=y_limit,
@@ -128,20 +129,20 @@ def film(record: Bottleneck) -> Film:
             Span(name="col(B)", colour="B", basis=record.col_B * y_limit * 0.9),
         ),
         points=(
-            Points(name="asked for", colour="faint", xyz=record.wanted, style="ring"),
+            Points(name=say("asked for"), colour="faint", xyz=record.wanted, style="ring"),
             Points(name="Δy", colour="delta", xyz=record.outputs),
-            Points(name="probe", colour="ink", xyz=record.outputs[:, at : at + 1], style="probe"),
+            Points(name=say("probe"), colour="ink", xyz=record.outputs[:, at : at + 1], style="probe"),
         ),
-        caption=_directions("B", f"{d_out}×{r}", "to push along", record.col_B),
+        caption=_directions("B", f"{d_out}×{r}", say("to push along"), record.col_B),
     )
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Cloud(
-                title=f"in: x, {d_in} numbers",
+                title=say("in: x, {d_in} numbers", d_in=d_in),
                 colour="ink",
                 dimension=d_in,
                 limit=x_limit,
@@ -150,44 +151,46 @@ def film(record: Bottleneck) -> Film:
                 spans=(Span(name="row(A)", colour="A", basis=record.row_A * x_limit * 0.8),),
                 points=(
                     Points(name="x", colour="W", xyz=record.inputs),
-                    Points(name="x + ker A", colour="alarm", xyz=record.ghosts, style="ghost"),
-                    Points(name="probe", colour="ink", xyz=record.inputs[at : at + 1], style="probe"),
+                    Points(name=say("x + ker A"), colour="alarm", xyz=record.ghosts, style="ghost"),
+                    Points(name=say("probe"), colour="ink", xyz=record.inputs[at : at + 1], style="probe"),
                 ),
                 caption=_directions("A", f"{r}×{d_in}", "read", record.row_A),
             ),
             Cloud(
-                title=f"bottleneck: h = A x, {r} number{'s' * (r > 1)}",
+                title=say("bottleneck: h = A x, {r} number{r2}", r=r, r2="s" * (r > 1)),
                 colour="A",
                 dimension=r,
                 limit=h_limit,
                 axes="h",
                 points=(
                     Points(name="h", colour="A", xyz=record.code),
-                    Points(name="probe", colour="ink", xyz=record.code[:, at : at + 1], style="probe"),
+                    Points(name=say("probe"), colour="ink", xyz=record.code[:, at : at + 1], style="probe"),
                 ),
                 caption=(f"x ({d_in}) → A ({r}×{d_in}) → h ({r}) → B ({d_out}×{r}) → Δy ({d_out})",),
             ),
             outputs,
             Lines(
-                title="Largest angle to the best rank-r update",
-                y_label="degrees",
+                title=say("Largest angle to the best rank-r update"),
+                y_label=say("degrees"),
                 x_scale="sqrt",
                 reach=10.0,
                 span=7,
                 row=1,
                 series=(
-                    Series(name="row(A)", colour="A", y=record.angle_A),
-                    Series(name="col(B)", colour="B", y=record.angle_B),
+                    Series(name=say("row(A)"), colour="A", y=record.angle_A),
+                    Series(name=say("col(B)"), colour="B", y=record.angle_B),
                 ),
             ),
             Readout(
-                title="Measured",
+                title=say("Measured"),
                 span=5,
                 row=1,
                 rows=(
-                    Row(label="farthest Δy from col(B)", text=tuple(number(v) for v in record.outside), colour="B"),
-                    Row(label="Δy moves, for a step in ker A", text=_moves(record), colour="A"),
-                    Row(label="loss", text=tuple(number(v) for v in record.loss)),
+                    Row(
+                        label=say("farthest Δy from col(B)"), text=tuple(number(v) for v in record.outside), colour="B"
+                    ),
+                    Row(label=say("Δy moves, for a step in ker A"), text=_moves(record), colour="A"),
+                    Row(label=say("loss"), text=tuple(number(v) for v in record.loss)),
                 ),
             ),
         ),
@@ -218,12 +221,15 @@ def _view(basis: Float[np.ndarray, "k d"]) -> tuple[float, float]:
 
 def _directions(name: str, shape: str, use: str, basis: Float[np.ndarray, "T k d"]) -> tuple[str, ...]:
     counts = np.isfinite(basis).all(axis=2).sum(axis=1)
-    return tuple(f"{name} is {shape}: {c} direction{'s' * int(c != 1)} {use}" for c in counts)
+    return tuple(
+        say("{name} is {shape}: {c} direction{c2} {use}", name=name, shape=shape, c=c, c2="s" * int(c != 1), use=use)
+        for c in counts
+    )
 
 
 def _moves(record: Bottleneck) -> tuple[str, ...]:
     if not record.ghosts.shape[1]:
-        return ("ker A = {0}: nothing is lost",)
+        return (say("ker A = {0}: nothing is lost"),)
     return tuple(number(v) for v in record.movement)
 
 
@@ -231,47 +237,68 @@ def _narrate(record: Bottleneck, t: int) -> str:
     step = int(record.steps[t])
     if not np.isfinite(record.col_B[t]).any():
         never = not np.isfinite(record.col_B[-1]).any()
-        what = "nothing ever moves" if never else "nowhere to push yet"
-        return f"Step {step}: B is 0, so every Δy is exactly 0: {what}."
+        what = say("nothing ever moves") if never else say("nowhere to push yet")
+        return say("Step {step}: B is 0, so every Δy is exactly 0: {what}.", step=step, what=what)
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
-        return f"Step {step}: here training diverged; the picture shows the last finite state."
+        return say("Step {step}: here training diverged; the picture shows the last finite state.", step=step)
     if not np.isfinite(record.angle_B[t]):
-        return f"Step {step}: col(B) does not have {record.rank} dimensions yet."
+        return say("Step {step}: col(B) does not have {rank} dimensions yet.", step=step, rank=record.rank)
     if not np.isfinite(record.row_A[t]).any():
-        return f"Step {step}: A is 0, so it reads nothing and every Δy is exactly 0."
+        return say("Step {step}: A is 0, so it reads nothing and every Δy is exactly 0.", step=step)
     if not np.isfinite(record.angle_A[t]):
-        return f"Step {step}: row(A) does not have {record.rank} dimensions yet."
+        return say("Step {step}: row(A) does not have {rank} dimensions yet.", step=step, rank=record.rank)
     if record.rank == record.wanted.shape[1]:
-        return f"Step {step}: col(B) is the whole space: Δy can go anywhere. Loss {number(record.loss[t])}."
+        return say(
+            "Step {step}: col(B) is the whole space: Δy can go anywhere. Loss {loss}.",
+            step=step,
+            loss=number(record.loss[t]),
+        )
     if record.flatness[t] < 0.02:
-        return (
-            f"Step {step}: B's columns are almost parallel here, so the last direction of col(B) is hardly determined."
+        return say(
+            "Step {step}: B's columns are almost parallel here, so the last direction of col(B) is hardly determined.",
+            step=step,
         )
     a, b = _degrees(record.angle_A[t]), _degrees(record.angle_B[t])
-    return f"Step {step}: col(B) is {b} away from the best directions to push, row(A) {a} from the best to read."
+    return say(
+        "Step {step}: col(B) is {b} away from the best directions to push, row(A) {a} from the best to read.",
+        step=step,
+        b=b,
+        a=a,
+    )
 
 
 def _degrees(angle: float) -> str:
-    return "less than 0.001°" if angle < 1e-3 else f"{number(angle)}°"
+    return say("less than 0.001°") if angle < 1e-3 else f"{number(angle)}°"
 
 
 def takeaway(record: Bottleneck) -> str:
     """What was seen, in the run's own numbers."""
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
     if record.diverged_at >= 0:
-        return f"Training diverged after step {record.diverged_at}: lower the learning rate."
+        return say(
+            "Training diverged after step {diverged_at}: lower the learning rate.", diverged_at=record.diverged_at
+        )
     if not np.isfinite(record.col_B[-1]).any():
-        return "B never left 0, so every Δy stayed exactly 0: with nowhere to push, nothing was learnt."
+        return say("B never left 0, so every Δy stayed exactly 0: with nowhere to push, nothing was learnt.")
     lost = d_in - r
-    first = (
-        f"Whatever the input, Δy stayed on col(B), {min(r, d_out)} of {d_out} dimensions: "
-        f"the farthest output is {number(record.outside[-1])} away from it, rounding."
+    first = say(
+        "Whatever the input, Δy stayed on col(B), {r} of {d_out} dimensions: "
+        "the farthest output is {outside} away from it, rounding.",
+        r=min(r, d_out),
+        d_out=d_out,
+        outside=number(record.outside[-1]),
     )
     second = (
-        f" {lost} of {d_in} input directions {'lies' if lost == 1 else 'lie'} in ker A: moving along "
-        f"{'it' if lost == 1 else 'them'} moved Δy by {number(record.movement[-1])}."
+        say(
+            " {lost} of {d_in} input directions {lost2} in ker A: moving along {lost3} moved Δy by {movement}.",
+            lost=lost,
+            d_in=d_in,
+            lost2=say("lies") if lost == 1 else say("lie"),
+            lost3="it" if lost == 1 else say("them"),
+            movement=number(record.movement[-1]),
+        )
         if lost > 0
-        else " Here A keeps all input directions: nothing is collapsed, and nothing is saved either."
+        else say(" Here A keeps all input directions: nothing is collapsed, and nothing is saved either.")
     )
     a, b = record.angle_A[-1], record.angle_B[-1]
     if r == d_out or not (np.isfinite(a) and np.isfinite(b)):
@@ -279,7 +306,11 @@ def takeaway(record: Bottleneck) -> str:
     return (
         first
         + second
-        + f" Training ended {_degrees(b)} from the best directions to push and {_degrees(a)} from the best to read."
+        + say(
+            " Training ended {b} from the best directions to push and {a} from the best to read.",
+            b=_degrees(b),
+            a=_degrees(a),
+        )
     )
 
 
@@ -307,10 +338,10 @@ def plot_bottleneck(record: Bottleneck, *, theme: str = "light") -> go.Figure:
                 **dict(zip(names, points.T, strict=True)), mode="markers", name=name, marker={"size": size, "color": c}
             )
             for points, name, size, c in (
-                (wanted, "asked for", 3, colour["faint"]),
+                (wanted, say("asked for"), 3, colour["faint"]),
                 (y, "Δy = s·B A x", 5, colour["delta"]),
             )
         ]
     )
-    figure.update_layout(**plotly_layout(title=f"Outputs of a rank-{record.rank} update", height=560))
+    figure.update_layout(**plotly_layout(title=say("Outputs of a rank-{rank} update", rank=record.rank), height=560))
     return figure

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.bits import BitsEvidence, BitsRun, stored_bits
 from lora_viz.film import Curve, Curves, Field, Film, Mark, Readout, Row
+from lora_viz.language import say, to_say
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.trials import spread
@@ -64,49 +65,54 @@ def film(record: Capacity) -> Film:
     own = list(record.ranks).index(record.rank) if record.rank in record.ranks else None
     load = np.unique(np.concatenate([record.measured_samples / (record.per_rank * r) for r in record.ranks]))
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.12,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                title=f"Live, rank {record.rank}: labels read right, one training for each N",
+                title=say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
                 x=record.samples.astype(float),
-                x_label="random bits N, log",
-                y_label="share read right; guessing: 0.5",
+                x_label=say("random bits N, log"),
+                y_label=say("share read right; guessing: 0.5"),
                 x_scale="log",
                 reach=1.0,
                 span=6,
-                marks=(Mark(at=float(record.parameters), label=f"{record.parameters} trained numbers"),),
+                marks=(
+                    Mark(
+                        at=float(record.parameters),
+                        label=say("{parameters} trained numbers", parameters=record.parameters),
+                    ),
+                ),
                 series=(
-                    Curve(name="read right", colour="delta", y=record.live, dots=True),
-                    Curve(name="guessing", colour="faint", y=np.full(len(record.samples), 0.5), dash="dash"),
+                    Curve(name=say("read right"), colour="delta", y=record.live, dots=True),
+                    Curve(name=say("guessing"), colour="faint", y=np.full(len(record.samples), 0.5), dash="dash"),
                 ),
             ),
             Field(
-                title=f"Measured beforehand: read right after 800 steps, median of {record.seeds}",
+                title=say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
                 values=median,
                 x_labels=tuple(map(str, record.measured_samples)),
                 y_labels=tuple(f"{r} ({record.per_rank * r})" for r in record.ranks),
-                x_title="random bits N",
-                y_title="rank (trained numbers)",
+                x_title=say("random bits N"),
+                y_title=say("rank (trained numbers)"),
                 limits=(0.5, 1.0),
                 regions=(median >= LEARNT).astype(float),
-                region_names=("some lost", f"≥ {LEARNT}"),
+                region_names=(say("some lost"), f"≥ {LEARNT}"),
                 chosen=None if own is None else (own, _edge(record, own)),
                 span=6,
             ),
             Curves(
-                title="The same against bits a trained number (band: all seeds)",
+                title=say("The same against bits a trained number (band: all seeds)"),
                 x=load,
-                x_label="N/trained numbers, log",
-                y_label="share read right",
+                x_label=say("N/trained numbers, log"),
+                y_label=say("share read right"),
                 x_scale="log",
                 reach=1.0,
                 row=1,
                 span=7,
-                marks=(Mark(at=1.0, label="one bit a number"),),
+                marks=(Mark(at=1.0, label=say("one bit a number")),),
                 series=tuple(
                     Curve(
                         name=f"r = {rank}",
@@ -121,13 +127,15 @@ def film(record: Capacity) -> Film:
                 ),
             ),
             Readout(
-                title="Bits known of the labels, at the best N",
+                title=say("Bits known of the labels, at the best N"),
                 row=1,
                 span=5,
                 rows=(
                     Row(
-                        label=f"live, r = {record.rank}",
-                        text=tuple(f"{b:.0f}, {b / record.parameters:.2f} a number" for b in record.bits),
+                        label=say("live, r = {rank}", rank=record.rank),
+                        text=tuple(
+                            say("{b:.0f}, {b2:.2f} a number", b=b, b2=b / record.parameters) for b in record.bits
+                        ),
                         colour="delta",
                     ),
                     *(
@@ -157,15 +165,28 @@ def _edge(record: Capacity, i: int) -> int:
 
 def _bits(record: Capacity, i: int) -> str:
     low, median, high = record.measured_bits[:, i]
-    return f"{median:.0f} ({low:.0f} to {high:.0f}), {median / (record.per_rank * record.ranks[i]):.2f} a number"
+    return say(
+        "{median:.0f} ({low:.0f} to {high:.0f}), {median2:.2f} a number",
+        median=median,
+        low=low,
+        high=high,
+        median2=median / (record.per_rank * record.ranks[i]),
+    )
 
 
 def _narrate(record: Capacity, t: int) -> str:
     whole = np.flatnonzero(record.live[t] >= LEARNT)
-    held = f"up to {record.samples[whole.max()]} bits are learnt" if len(whole) else "none is learnt yet"
-    return (
-        f"Step {record.steps[t]}: {held}; of the {record.samples[-1]} bits "
-        f"{100 * record.live[t, -1]:.0f} % are read right, where guessing gives 50 %."
+    held = (
+        say("up to {samples} bits are learnt", samples=record.samples[whole.max()])
+        if len(whole)
+        else say("none is learnt yet")
+    )
+    return say(
+        "Step {steps}: {held}; of the {samples} bits {live:.0f} % are read right, where guessing gives 50 %.",
+        steps=record.steps[t],
+        held=held,
+        samples=record.samples[-1],
+        live=100 * record.live[t, -1],
     )
 
 
@@ -179,12 +200,23 @@ def takeaway(record: Capacity) -> str:
     numbers = ", ".join(str(record.per_rank * r) for r in record.ranks)
     per = record.measured_bits[1] / (record.per_rank * record.ranks)
     least, top = number(float(per.min())), number(float(per.max()))
-    return (
-        f"In this experiment rank {record.rank}, {record.parameters} trained numbers, learnt all of at most {held} "
-        f"random bits (of the N tried) and read {100 * record.live[-1, -1]:.1f} % of {record.samples[-1]} right. "
-        f"Measured with {record.seeds} seeds, ranks {', '.join(map(str, record.ranks))} "
-        f"with {numbers} numbers learnt {edges}; known of the labels was at best {least} to {top} bits a number. "
-        "Twice the rank holds twice the bits."
+    return say(
+        "In this experiment rank {rank}, {parameters} trained numbers, learnt all of at most {held} "
+        "random bits (of the N tried) and read {live:.1f} % of {samples} right. "
+        "Measured with {seeds} seeds, ranks {str} "
+        "with {numbers} numbers learnt {edges}; known of the labels was at best {least} to {top} bits a number. "
+        "Twice the rank holds twice the bits.",
+        rank=record.rank,
+        parameters=record.parameters,
+        held=held,
+        live=100 * record.live[-1, -1],
+        samples=record.samples[-1],
+        seeds=record.seeds,
+        str=", ".join(map(str, record.ranks)),
+        numbers=numbers,
+        edges=edges,
+        least=least,
+        top=top,
     )
 
 
@@ -200,7 +232,7 @@ def plot_capacity(record: Capacity, *, theme: str = "light") -> go.Figure:
     return still_curves(
         [
             Drawn(
-                f"r = {rank}, {rank * record.per_rank} numbers",
+                say("r = {rank}, {rank2} numbers", rank=rank, rank2=rank * record.per_rank),
                 "delta",
                 record.measured_samples,
                 record.measured[1, i],
@@ -211,9 +243,9 @@ def plot_capacity(record: Capacity, *, theme: str = "light") -> go.Figure:
             )
             for i, rank in enumerate(record.ranks)
         ],
-        title=f"Random bits learnt, median of {record.seeds} seeds",
+        title=say("Random bits learnt, median of {seeds} seeds", seeds=record.seeds),
         x="random bits N",
-        y="share read right",
+        y=say("share read right"),
         log="x",
         theme=theme,
     )

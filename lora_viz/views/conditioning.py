@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Curve, Curves, Film, Group, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
@@ -18,7 +19,7 @@ from lora_viz.trials import first_below, spread
 __all__ = ["Conditioning", "conditioning", "film", "plot_conditioning", "table", "takeaway"]
 
 GOAL = 1e-8
-NAMES = {"sgd": "GD", "adam": "Adam", "scaled_gd": "Scaled GD"}
+NAMES = {"sgd": "GD", "adam": to_say("Adam"), "scaled_gd": to_say("Scaled GD")}
 COLOURS = {"sgd": "ink", "adam": "faint", "scaled_gd": "ink"}
 
 
@@ -103,8 +104,8 @@ def film(record: Conditioning) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.kappa))),
         panels=(
             Lines(
-                title=f"Steps to 10⁻⁸ of the first loss, median of {record.seeds} seeds",
-                y_label="steps, log; ends where a seed fails",
+                title=say("Steps to 10⁻⁸ of the first loss, median of {seeds} seeds", seeds=record.seeds),
+                y_label=say("steps, log; ends where a seed fails"),
                 scale="log",
                 x_scale="log",
                 span=6,
@@ -122,10 +123,10 @@ def film(record: Conditioning) -> Film:
                 ),
             ),
             Curves(
-                title="Loss at this κ, each rule at its best η",
+                title=say("Loss at this κ, each rule at its best η"),
                 x=record.steps.astype(float),
-                x_label="step",
-                y_label="loss/first loss, log",
+                x_label=say("step"),
+                y_label=say("loss/first loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 span=6,
@@ -140,16 +141,18 @@ def film(record: Conditioning) -> Film:
                 ),
             ),
             Bars(
-                title="Target's singular values" if record.stretched == "target" else "Inputs' standard deviations",
+                title=say("Target's singular values")
+                if record.stretched == "target"
+                else say("Inputs' standard deviations"),
                 labels=tuple(str(i + 1) for i in range(record.shape.shape[1])),
                 groups=(Group(name="σ", colour="ink" if record.stretched == "target" else "W", values=record.shape),),
-                y_label="σ, log",
+                y_label=say("σ, log"),
                 scale="log",
                 row=1,
                 span=5,
             ),
             Readout(
-                title=f"Steps needed at this κ (range of {record.seeds} seeds), best η",
+                title=say("Steps needed at this κ (range of {seeds} seeds), best η", seeds=record.seeds),
                 row=1,
                 span=7,
                 rows=tuple(
@@ -182,37 +185,58 @@ def _span(needed: Float[np.ndarray, "3"]) -> str:
 
 def _narrate(record: Conditioning, t: int) -> str:
     said = ", ".join(f"{_name(rule)} {_steps(record.needed[1, i, t])}" for i, rule in enumerate(record.rules))
-    return f"κ = {number(float(record.kappa[t]))}. Steps needed, median: {said}."
+    return say("κ = {kappa}. Steps needed, median: {said}.", kappa=number(float(record.kappa[t])), said=said)
 
 
 def takeaway(record: Conditioning) -> str:
     """What was seen, in the run's own numbers."""
     last, most = int(record.steps[-1]), number(float(record.kappa[-1]))
-    said = [f"In this experiment, from κ = {number(float(record.kappa[0]))} to {most}, median of {record.seeds} seeds:"]
+    said = [
+        say(
+            "In this experiment, from κ = {kappa} to {most}, median of {seeds} seeds:",
+            kappa=number(float(record.kappa[0])),
+            most=most,
+            seeds=record.seeds,
+        )
+    ]
     grew = []
     for i, rule in enumerate(record.rules):
         first, end = record.needed[1, i, 0], record.needed[1, i, -1]
         arrived = np.flatnonzero(np.isfinite(record.needed[1, i]))
         if not len(arrived):
-            said.append(f"{_name(rule)} never arrived within {last} steps.")
+            said.append(say("{rule} never arrived within {last} steps.", rule=_name(rule), last=last))
         elif np.isfinite(end):
-            said.append(f"{_name(rule)} went from {_steps(first)} to {_steps(end)} steps.")
+            said.append(
+                say("{rule} went from {first} to {end} steps.", rule=_name(rule), first=_steps(first), end=_steps(end))
+            )
         else:
             upto = number(float(record.kappa[arrived[-1]]))
             said.append(
-                f"{_name(rule)} needed {_steps(first)} at first; beyond κ = {upto} it did not arrive in {last}."
+                say(
+                    "{rule} needed {first} at first; beyond κ = {upto} it did not arrive in {last}.",
+                    rule=_name(rule),
+                    first=_steps(first),
+                    upto=upto,
+                    last=last,
+                )
             )
         grew.append(end / first if len(arrived) else np.inf)
     if "scaled_gd" in record.rules:
         times = grew[record.rules.index("scaled_gd")]
         if np.isfinite(times) and times < 1.3:
-            said.append("Scaled GD does not notice the stretch.")
+            said.append(say("Scaled GD does not notice the stretch."))
         elif record.stretched != "target":
             said.append(
-                "Scaled GD divides by the factors' Gram matrices, not by the inputs' covariance: it suffers too."
+                say("Scaled GD divides by the factors' Gram matrices, not by the inputs' covariance: it suffers too.")
             )
     if record.rank < record.true_rank:
-        said.append(f"A rank of {record.rank} cannot reach a target of rank {record.true_rank}: nobody arrives.")
+        said.append(
+            say(
+                "A rank of {rank} cannot reach a target of rank {true_rank}: nobody arrives.",
+                rank=record.rank,
+                true_rank=record.true_rank,
+            )
+        )
     return " ".join(said)
 
 
@@ -242,7 +266,7 @@ def plot_conditioning(record: Conditioning, *, theme: str = "light") -> go.Figur
             )
             for i, rule in enumerate(record.rules)
         ],
-        title="Steps to 10⁻⁸ of the first loss",
+        title=say("Steps to 10⁻⁸ of the first loss"),
         x="condition number κ",
         y="steps",
         log="xy",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
+from lora_viz.language import say
 from lora_viz.parameters import PARAMETERS, Parameter
 from lora_viz.peft_config import AdapterConfig
 from lora_viz.style import number
@@ -41,14 +42,14 @@ def config_cards(config: AdapterConfig, links: Mapping[str, str]) -> ConfigCards
 
 def cards_html(record: ConfigCards) -> str:
     """All cards, one a row; those that differ from PEFT's default are marked."""
-    head = "<tr><td></td><th>here</th><th>what it does</th><th>what is seen of it here</th></tr>"
+    head = say("<tr><td></td><th>here</th><th>what it does</th><th>what is seen of it here</th></tr>")
     return f'{_STYLE}<table class="cards">{head}{"".join(_card(record, *card) for card in record.cards)}</table>'
 
 
 def _card(record: ConfigCards, parameter: Parameter, value: object, usual: bool) -> str:
     links = ", ".join(record.links[page] for page in parameter.pages if page in record.links)
-    seen = f"{escape(parameter.seen)} See {links}." if links else "Not measured here."
-    default = "looked up" if parameter.default is None else str(parameter.default)
+    seen = f"{escape(parameter.seen)} See {links}." if links else say("Not measured here.")
+    default = say("looked up") if parameter.default is None else str(parameter.default)
     return (
         f'<tr class="{"" if usual else "changed"}"><td><b>{escape(parameter.name)}</b><br>'
         f'<code>{parameter.peft}</code></td><td><span class="value">{escape(_text(value))}</span><br>'
@@ -58,7 +59,7 @@ def _card(record: ConfigCards, parameter: Parameter, value: object, usual: bool)
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(value) if len(value) <= 2 else f"{len(value)} modules"
+        return ", ".join(value) if len(value) <= 2 else say("{value} modules", value=len(value))
     return str(value)
 
 
@@ -66,6 +67,12 @@ def takeaway(record: ConfigCards) -> str:
     """What this configuration amounts to."""
     c = record.config
     changed = [p.name for p, _, usual in record.cards if not usual]
-    differ = f"It differs from PEFT's defaults in {', '.join(changed)}." if changed else "All of it is PEFT's default."
+    differ = (
+        say("It differs from PEFT's defaults in {changed}.", changed=", ".join(changed))
+        if changed
+        else say("All of it is PEFT's default.")
+    )
     rule = "α/√r" if c.use_rslora else "α/r"
-    return f"The scale before B A is s = {rule} = {number(c.scaling)}. {differ}"
+    return say(
+        "The scale before B A is s = {rule} = {scaling}. {differ}", rule=rule, scaling=number(c.scaling), differ=differ
+    )

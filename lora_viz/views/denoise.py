@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.matrices import noisy_low_rank
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -84,19 +85,19 @@ def film(record: Denoise) -> Film:
     k, draws = len(record.sigma_noisy), len(record.best)
     left = np.linalg.norm(record.cut - record.clean, axis=(1, 2)) / np.linalg.norm(record.clean)
     return Film(
-        axis="rank k kept",
+        axis=to_say("rank k kept"),
         values=record.rank.astype(float),
         start=record.true_rank,
         seconds_per_frame=0.4,
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
-                title=f"Error of the cut at rank k, {draws} draws (drag here)",
-                y_label="relative error",
+                title=say("Error of the cut at rank k, {draws} draws (drag here)", draws=draws),
+                y_label=say("relative error"),
                 span=7,
                 series=(
                     Series(
-                        name="to the clean matrix",
+                        name=say("to the clean matrix"),
                         colour="clean",
                         y=record.to_clean[1],
                         low=record.to_clean[0],
@@ -104,7 +105,7 @@ def film(record: Denoise) -> Film:
                         dots=True,
                     ),
                     Series(
-                        name="to the noisy one",
+                        name=say("to the noisy one"),
                         colour="W",
                         y=record.to_noisy[1],
                         low=record.to_noisy[0],
@@ -112,35 +113,37 @@ def film(record: Denoise) -> Film:
                         dash="dash",
                     ),
                 ),
-                marks=(Mark(at=float(record.true_rank), label=f"true rank {record.true_rank}"),),
+                marks=(
+                    Mark(at=float(record.true_rank), label=say("true rank {true_rank}", true_rank=record.true_rank)),
+                ),
             ),
             Bars(
-                title="Singular values",
+                title=say("Singular values"),
                 y_label="σ",
                 span=5,
                 labels=tuple(str(i + 1) for i in range(k)),
                 groups=(
                     Group(
-                        name="noisy, kept",
+                        name=say("noisy, kept"),
                         colour="delta",
                         values=np.where(np.arange(k) < record.rank[:, None], record.sigma_noisy, 0.0),
                     ),
-                    Group(name="clean", colour="clean", values=record.sigma_clean, outline=True),
+                    Group(name=say("clean"), colour="clean", values=record.sigma_clean, outline=True),
                 ),
-                caption=(f"noise alone reaches σ ≈ {number(record.noise_edge)}",),
+                caption=(say("noise alone reaches σ ≈ {noise_edge}", noise_edge=number(record.noise_edge)),),
             ),
             HeatMap(
-                title="clean",
+                title=say("clean"),
                 colour="clean",
                 values=record.clean,
                 limit=limit,
                 span=3,
                 row=1,
-                caption=(f"rank {record.true_rank}",),
+                caption=(say("rank {true_rank}", true_rank=record.true_rank),),
             ),
             HeatMap(
-                title=f"noisy: + {number(record.noise)}·noise",
-                caption=("what is seen",),
+                title=say("noisy: + {noise}·noise", noise=number(record.noise)),
+                caption=(say("what is seen"),),
                 colour="W",
                 values=record.noisy,
                 limit=limit,
@@ -148,31 +151,31 @@ def film(record: Denoise) -> Film:
                 row=1,
             ),
             HeatMap(
-                title="cut at rank k",
+                title=say("cut at rank k"),
                 colour="delta",
                 values=record.cut,
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(f"rank {r}" for r in record.rank),
+                caption=tuple(say("rank {r}", r=r) for r in record.rank),
             ),
             HeatMap(
-                title="cut − clean",
+                title=say("cut − clean"),
                 colour="ink",
                 values=record.cut - record.clean,
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(f"this draw: {_percent(float(e))}" for e in left),
+                caption=tuple(say("this draw: {e}", e=_percent(float(e))) for e in left),
             ),
             Readout(
-                title="Best k",
+                title=say("Best k"),
                 span=2,
                 row=1,
                 rows=(
-                    Row(label="true rank", text=(str(record.true_rank),), colour="clean"),
+                    Row(label=say("true rank"), text=(str(record.true_rank),), colour="clean"),
                     *(
-                        Row(label=f"best k = {k}", text=(f"{int((record.best == k).sum())} of {draws}",))
+                        Row(label=say("best k = {k}", k=k), text=(f"{int((record.best == k).sum())} of {draws}",))
                         for k in sorted({int(b) for b in record.best})[:4]
                     ),
                 ),
@@ -189,12 +192,18 @@ def _narrate(record: Denoise, t: int) -> str:
     k = int(record.rank[t])
     clean, noisy = _percent(float(record.to_clean[1, t])), _percent(float(record.to_noisy[1, t]))
     if not record.noise:
-        rest = "exact to rounding" if k >= record.true_rank else "the rest is still left out"
-        return f"Rank {k}, without noise: {clean} left, {rest}."
-    where = "signal is still missing" if k < record.true_rank else "nothing of the true rank is cut"
+        rest = say("exact to rounding") if k >= record.true_rank else say("the rest is still left out")
+        return say("Rank {k}, without noise: {clean} left, {rest}.", k=k, clean=clean, rest=rest)
+    where = say("signal is still missing") if k < record.true_rank else say("nothing of the true rank is cut")
     if k > record.true_rank:
-        where = "layers beyond the true rank are put back: noise"
-    return f"Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: {where}."
+        where = say("layers beyond the true rank are put back: noise")
+    return say(
+        "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: {where}.",
+        k=k,
+        noisy=noisy,
+        clean=clean,
+        where=where,
+    )
 
 
 def takeaway(record: Denoise) -> str:
@@ -203,24 +212,38 @@ def takeaway(record: Denoise) -> str:
     whole, least = float(record.to_clean[1, -1]), float(record.to_clean[1].min())
     if not record.noise:
         worst = float(record.to_clean[2, r:].max())
-        return (
-            f"Without noise there is nothing to remove: from rank {r} on the cut is the matrix itself, to "
-            f"{number(worst)} in all {draws} draws, and there is no slow tail."
+        return say(
+            "Without noise there is nothing to remove: from rank {r} on the cut is the matrix itself, to "
+            "{worst} in all {draws} draws, and there is no slow tail.",
+            r=r,
+            worst=number(worst),
+            draws=draws,
         )
     hits = int((record.best == r).sum())
     said = [
-        f"The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in "
-        f"{hits} of {draws} draws."
+        say(
+            "The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in "
+            "{hits} of {draws} draws.",
+            r=r,
+            hits=hits,
+            draws=draws,
+        )
     ]
     if least < whole:
         said.append(
-            f"At its least the cut is {number(100 * least)} % from the clean matrix, "
-            f"the uncut one {number(100 * whole)} % (medians)."
+            say(
+                "At its least the cut is {least} % from the clean matrix, the uncut one {whole} % (medians).",
+                least=number(100 * least),
+                whole=number(100 * whole),
+            )
         )
     if hits < draws:
         said.append(
-            f"Where noise as large as σ ≈ {number(record.noise_edge)} hides the weakest directions, keeping them does "
-            "more harm than good, and the best k is smaller."
+            say(
+                "Where noise as large as σ ≈ {noise_edge} hides the weakest directions, keeping them does "
+                "more harm than good, and the best k is smaller.",
+                noise_edge=number(record.noise_edge),
+            )
         )
     return " ".join(said)
 
@@ -244,17 +267,19 @@ def plot_denoise(record: Denoise, *, theme: str = "light") -> go.Figure:
                 x=record.rank, y=y[1], name=name, mode="lines+markers", line={"color": c, "dash": dash, "width": 3}
             )
             for y, name, c, dash in (
-                (record.to_clean, "to the clean matrix", colour["clean"], "solid"),
-                (record.to_noisy, "to the noisy matrix", colour["W"], "dash"),
+                (record.to_clean, say("to the clean matrix"), colour["clean"], "solid"),
+                (record.to_noisy, say("to the noisy matrix"), colour["W"], "dash"),
             )
         ]
     )
-    figure.add_vline(x=record.true_rank, line_dash="dot", annotation_text=f"true rank {record.true_rank}")
+    figure.add_vline(
+        x=record.true_rank, line_dash="dot", annotation_text=say("true rank {true_rank}", true_rank=record.true_rank)
+    )
     figure.update_layout(
         **plotly_layout(
-            title=f"Error of the cut, median of {len(record.best)} draws",
-            xaxis={"title": "rank k kept"},
-            yaxis={"title": "relative error", "rangemode": "tozero"},
+            title=say("Error of the cut, median of {best} draws", best=len(record.best)),
+            xaxis={"title": say("rank k kept")},
+            yaxis={"title": say("relative error"), "rangemode": "tozero"},
         )
     )
     return figure

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from lora_viz.digits import RANKS, DigitsRun, changed
 from lora_viz.film import Curve, Curves, Film, Lines, Pictures, Readout, Row, Series, Told
+from lora_viz.language import say, to_say
 from lora_viz.spectra import ranks
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -126,15 +127,15 @@ def film(record: DigitsAdapt) -> Film:
 
     spectra = np.where(record.sigma > 1e-6 * record.sigma.max(axis=2, keepdims=True), record.sigma, np.nan)
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=frames - 1,
         seconds_per_frame=0.3,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
-                title=f"Test accuracy on {record.change} digits",
-                y_label=f"median, range of {record.members}",
+                title=say("Test accuracy on {change} digits", change=record.change),
+                y_label=say("median, range of {members}", members=record.members),
                 x_scale="sqrt",
                 reach=1.0,
                 span=5,
@@ -151,10 +152,10 @@ def film(record: DigitsAdapt) -> Film:
                 ),
             ),
             Curves(
-                title="Accuracy against rank, now",
+                title=say("Accuracy against rank, now"),
                 x=np.array(RANKS, dtype=float),
-                x_label="rank r",
-                y_label="accuracy",
+                x_label=say("rank r"),
+                y_label=say("accuracy"),
                 x_scale="log",
                 reach=1.0,
                 span=4,
@@ -167,16 +168,16 @@ def film(record: DigitsAdapt) -> Film:
                         low=record.new[0, :, lora],
                         high=record.new[2, :, lora],
                     ),
-                    Curve(name="full", colour="W", y=level(record.new[1, :, -1])),
-                    Curve(name="head", colour="faint", y=level(record.new[1, :, 0]), dash="dashdot"),
-                    Curve(name="LoRA, upright", colour="clean", y=record.old[1, :, lora], dots=True, dash="dot"),
+                    Curve(name=say("full"), colour="W", y=level(record.new[1, :, -1])),
+                    Curve(name=say("head"), colour="faint", y=level(record.new[1, :, 0]), dash="dashdot"),
+                    Curve(name=say("LoRA, upright"), colour="clean", y=record.old[1, :, lora], dots=True, dash="dot"),
                 ),
             ),
             Curves(
-                title="Old kept at new learnt",
+                title=say("Old kept at new learnt"),
                 x=LEVELS,
-                x_label="new ≥",
-                y_label="upright",
+                x_label=say("new ≥"),
+                y_label=say("upright"),
                 reach=1.0,
                 span=3,
                 series=tuple(
@@ -185,10 +186,10 @@ def film(record: DigitsAdapt) -> Film:
                 ),
             ),
             Curves(
-                title="Singular values of ΔW₁, first network",
+                title=say("Singular values of ΔW₁, first network"),
                 x=np.arange(1, record.sigma.shape[2] + 1, dtype=float),
                 x_label="i",
-                y_label="σᵢ, log",
+                y_label=say("σᵢ, log"),
                 scale="log",
                 span=4,
                 row=1,
@@ -204,17 +205,22 @@ def film(record: DigitsAdapt) -> Film:
                         for name in ("r=1", "r=4", "r=16", "full")
                     ),
                     Curve(
-                        name="exact", colour="ink", y=np.where(record.exact > 1e-6, record.exact, np.nan), dash="dash"
+                        name=say("exact"),
+                        colour="ink",
+                        y=np.where(record.exact > 1e-6, record.exact, np.nan),
+                        dash="dash",
                     ),
                 ),
             ),
             Pictures(
-                title="Test images, and what each says",
+                title=say("Test images, and what each says"),
                 images=record.images,
                 span=5,
                 row=1,
                 rows=(
-                    Told(name="before", text=(_said(record.before),), right=(_true(record.before == record.truth),)),
+                    Told(
+                        name=say("before"), text=(_said(record.before),), right=(_true(record.before == record.truth),)
+                    ),
                     *(
                         Told(
                             name=name,
@@ -227,7 +233,7 @@ def film(record: DigitsAdapt) -> Film:
                 ),
             ),
             Readout(
-                title="Trains · bytes · eff. rank ΔW₁",
+                title=say("Trains · bytes · eff. rank ΔW₁"),
                 span=3,
                 row=1,
                 rows=tuple(
@@ -266,10 +272,17 @@ def percent(share: float) -> str:
 def _narrate(record: DigitsAdapt, t: int) -> str:
     now, old = record.new[1, t], record.old[1, t]
     if t == 0:
-        return f"Before the first step every way reads {percent(float(now[-1]))}: B = 0, nothing has changed."
+        return say(
+            "Before the first step every way reads {now}: B = 0, nothing has changed.", now=percent(float(now[-1]))
+        )
     said = [f"{name} {percent(float(now[record.methods.index(name)]))}" for name in ("head", "r=1", "r=8", "full")]
     kept = percent(float(old[record.methods.index("r=8")]))
-    return f"Step {record.steps[t]}: {', '.join(said)}. Upright digits with the adapter of rank 8: {kept}."
+    return say(
+        "Step {steps}: {said}. Upright digits with the adapter of rank 8: {kept}.",
+        steps=record.steps[t],
+        said=", ".join(said),
+        kept=kept,
+    )
 
 
 def takeaway(record: DigitsAdapt) -> str:
@@ -277,29 +290,55 @@ def takeaway(record: DigitsAdapt) -> str:
     last, old = record.new[:, -1], record.old[1, -1]
     if not np.isfinite(last[1]).all():
         gone = [name for name, v in zip(record.methods, last[1], strict=True) if not np.isfinite(v)]
-        return f"{', '.join(gone)} ended in outputs that are no numbers: lower the learning rate."
+        return say("{gone} ended in outputs that are no numbers: lower the learning rate.", gone=", ".join(gone))
     full, best = last[1, -1], float(last[1, 1:-1].max())
     rank8, size = record.methods.index("r=8"), record.trainable
     said = [
-        f"In this experiment full fine-tuning reads {percent(float(full))} of the {record.change} digits (median of "
-        f"{record.members} networks, {percent(float(last[0, -1]))} to {percent(float(last[2, -1]))}), the head alone "
-        f"{percent(float(last[1, 0]))}."
+        say(
+            "In this experiment full fine-tuning reads {full} of the {change} digits (median of "
+            "{members} networks, {last} to {last2}), the head alone "
+            "{last3}.",
+            full=percent(float(full)),
+            change=record.change,
+            members=record.members,
+            last=percent(float(last[0, -1])),
+            last2=percent(float(last[2, -1])),
+            last3=percent(float(last[1, 0])),
+        )
     ]
     if record.enough:
         m = record.methods.index(f"r={record.enough}")
         said.append(
-            f"LoRA comes within a point of full from rank {record.enough} on ({percent(float(last[1, m]))}), training "
-            f"{size[m]:,} of {size[-1]:,} numbers; rank 1 reads {percent(float(last[1, 1]))}."
+            say(
+                "LoRA comes within a point of full from rank {enough} on ({last}), training "
+                "{size:,} of {size2:,} numbers; rank 1 reads {last2}.",
+                enough=record.enough,
+                last=percent(float(last[1, m])),
+                size=size[m],
+                size2=size[-1],
+                last2=percent(float(last[1, 1])),
+            )
         )
     else:
-        said.append(f"No rank up to {RANKS[-1]} comes within a point of it: LoRA's best is {percent(best)}.")
+        said.append(
+            say(
+                "No rank up to {RANKS} comes within a point of it: LoRA's best is {best}.",
+                RANKS=RANKS[-1],
+                best=percent(best),
+            )
+        )
     if record.change == "inverted":
-        said.append("The exact answer is ΔW₁ = −2W₁, of full rank, and biases that LoRA leaves alone.")
+        said.append(say("The exact answer is ΔW₁ = −2W₁, of full rank, and biases that LoRA leaves alone."))
     if record.change == "relabelled":
-        said.append("New names are the head's work: its rows change places, and no hidden weight need move.")
+        said.append(say("New names are the head's work: its rows change places, and no hidden weight need move."))
     said.append(
-        f"Upright digits fall from {percent(record.base_old)} to {percent(float(old[rank8]))} (rank 8) and "
-        f"{percent(float(old[-1]))} (full); the adapter can be taken off again."
+        say(
+            "Upright digits fall from {base_old} to {old} (rank 8) and "
+            "{old2} (full); the adapter can be taken off again.",
+            base_old=percent(record.base_old),
+            old=percent(float(old[rank8])),
+            old2=percent(float(old[-1])),
+        )
     )
     return " ".join(said)
 
@@ -323,20 +362,29 @@ def plot_digits_adapt(record: DigitsAdapt, *, theme: str = "light") -> go.Figure
     """Accuracy against rank at the last step, over head and full, and what is left of the old digits."""
     colours = IDENTITY[theme]
     figure = go.Figure()
-    for name, values, colour in (("changed digits", record.new, "delta"), ("upright digits", record.old, "clean")):
+    for name, values, colour in (
+        (say("changed digits"), record.new, "delta"),
+        (say("upright digits"), record.old, "clean"),
+    ):
         low, middle, high = values[:, -1, 1:-1]
         figure.add_scatter(
             x=list(RANKS), y=middle, name=f"LoRA, {name}", mode="lines+markers",
             line={"color": colours[colour], "width": 3},
             error_y={"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low},
         )  # fmt: skip
-    for name, m, colour in (("full", -1, "W"), ("head only", 0, "faint")):
+    for name, m, colour in (("full", -1, "W"), (say("head only"), 0, "faint")):
         figure.add_hline(
             y=float(record.new[1, -1, m]), line={"color": colours[colour], "dash": "dash"}, annotation_text=name
         )
-    figure.update_xaxes(title="rank r", type="log", tickvals=list(RANKS))
-    figure.update_yaxes(title="test accuracy", range=[0, 1.02])
+    figure.update_xaxes(title=say("rank r"), type="log", tickvals=list(RANKS))
+    figure.update_yaxes(title=say("test accuracy"), range=[0, 1.02])
     figure.update_layout(
-        **plotly_layout(title=f"Adapted to {record.change} digits, median and range of {record.members}")
+        **plotly_layout(
+            title=say(
+                "Adapted to {change} digits, median and range of {members}",
+                change=record.change,
+                members=record.members,
+            )
+        )
     )
     return figure

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run, Task
 from lora_viz.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor
 from lora_viz.still import Drawn, still_curves
@@ -72,7 +73,7 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
         skills = np.array([_skill(run.task, root, m) for m in best])
         rule.append(energy_rank(np.linalg.svd(fitted, compute_uv=False)))
         needed.append([int(np.argmax(skills >= full - t - 1e-9)) + 1 for t in TOLERANCES])
-    assert first is not None, "at least one run"
+    assert first is not None, say("at least one run")
     e, task, root = first.experiment, first.task, covariance_root(first.task)
     fitted, _ = least_squares(task)
     sigma = np.linalg.svd(fitted, compute_uv=False)
@@ -127,27 +128,27 @@ def film(record: EnergyRule) -> Film:
     swept = record.rank
     t = int(np.argmin(np.abs(swept - record.own_rule)))
     return Film(
-        axis="rank",
+        axis=to_say("rank"),
         values=swept.astype(float),
         start=t,
         seconds_per_frame=0.6,
         narration=tuple(_narrate(record, t) for t in range(len(swept))),
         panels=(
             Lines(
-                title="What the rule looks at, and what LoRA achieves",
-                y_label="share; no update: 0",
+                title=say("What the rule looks at, and what LoRA achieves"),
+                y_label=say("share; no update: 0"),
                 reach=1.3,
                 span=7,
                 series=(
-                    Series(name="energy of full update:", colour="W", y=record.energy[swept], dots=True),
+                    Series(name=say("energy of full update:"), colour="W", y=record.energy[swept], dots=True),
                     Series(
-                        name="LoRA's skill:",
+                        name=say("LoRA's skill:"),
                         colour="delta",
                         y=np.where(record.skill > -1, record.skill, np.nan),
                         dots=True,
                     ),
                     Series(
-                        name="full update's skill:",
+                        name=say("full update's skill:"),
                         colour="ink",
                         y=np.full(len(swept), max(record.skill_full, -1.0)),
                         dash="dash",
@@ -155,7 +156,9 @@ def film(record: EnergyRule) -> Film:
                     Series(name="95 %:", colour="faint", y=np.full(len(swept), SHARE), dash="dot"),
                 ),
                 marks=(
-                    Mark(at=float(record.own_rule), label=f"rule: {record.own_rule}", colour="W"),
+                    Mark(
+                        at=float(record.own_rule), label=say("rule: {own_rule}", own_rule=record.own_rule), colour="W"
+                    ),
                     *(
                         (Mark(at=float(record.own_needed[1]), label=f"LoRA: {record.own_needed[1]}", colour="delta"),)
                         if record.own_needed[1] >= 0
@@ -164,40 +167,40 @@ def film(record: EnergyRule) -> Film:
                 ),
             ),
             Bars(
-                title="Singular values of the full update, and of LoRA's",
+                title=say("Singular values of the full update, and of LoRA's"),
                 labels=tuple(str(i + 1) for i in range(len(record.sigma))),
                 groups=(
                     Group(name="LoRA's ΔW", colour="delta", values=record.sigma_learnt),
-                    Group(name="full update", colour="W", values=record.sigma, outline=True),
+                    Group(name=say("full update"), colour="W", values=record.sigma, outline=True),
                 ),
                 y_label="σ",
                 span=5,
             ),
             Readout(
-                title="Five ranks of one spectrum, no two the same question",
+                title=say("Five ranks of one spectrum, no two the same question"),
                 row=1,
                 span=7,
                 rows=tuple(
-                    Row(label=label, text=tuple(f"full {whole} · LoRA {own}" for own in mine))
+                    Row(label=label, text=tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in mine))
                     for label, whole, mine in (
                         ("bound", str(record.kinds_full.bound), [str(k.bound) for k in record.kinds]),
                         (
-                            "numerical (σ > 10⁻⁶ σ₁)",
+                            say("numerical (σ > 10⁻⁶ σ₁)"),
                             str(record.kinds_full.numerical),
                             [str(k.numerical) for k in record.kinds],
                         ),
                         (
-                            "effective (entropy of σ/Σσ)",
+                            say("effective (entropy of σ/Σσ)"),
                             number(record.kinds_full.effective),
                             [number(k.effective) for k in record.kinds],
                         ),
                         (
-                            "stable (‖·‖²/σ₁²)",
+                            say("stable (‖·‖²/σ₁²)"),
                             number(record.kinds_full.stable),
                             [number(k.stable) for k in record.kinds],
                         ),
                         (
-                            "95 % of the energy",
+                            say("95 % of the energy"),
                             str(record.own_rule) if record.own_rule else "—",
                             [str(k) if k else "—" for k in record.energy_ranks],
                         ),
@@ -205,19 +208,19 @@ def film(record: EnergyRule) -> Film:
                 ),
             ),
             Readout(
-                title="Rank that LoRA needed, trained on this task",
+                title=say("Rank that LoRA needed, trained on this task"),
                 row=1,
                 span=5,
                 rows=(
                     *(
                         Row(
-                            label=f"within {100 * t:.0f} % of the full update's skill",
-                            text=(str(n) if n >= 0 else "more",),
+                            label=say("within {t:.0f} % of the full update's skill", t=100 * t),
+                            text=(str(n) if n >= 0 else say("more"),),
                             colour="delta",
                         )
                         for t, n in zip(TOLERANCES, record.own_needed, strict=True)
                     ),
-                    Row(label="the 95 % rule says", text=(str(record.own_rule),), colour="W"),
+                    Row(label=say("the 95 % rule says"), text=(str(record.own_rule),), colour="W"),
                 ),
             ),
         ),
@@ -227,38 +230,58 @@ def film(record: EnergyRule) -> Film:
 def _narrate(record: EnergyRule, t: int) -> str:
     r = int(record.rank[t])
     if r == 0:
-        return "Rank 0: ΔW = 0. Its effective and stable rank are 0/0 and do not exist."
+        return say("Rank 0: ΔW = 0. Its effective and stable rank are 0/0 and do not exist.")
     if np.isnan(record.skill[t]):
-        return f"Rank {r} diverged: lower the learning rate."
-    return (
-        f"Rank {r}: {100 * record.energy[r]:.0f} % of the full update's energy; LoRA of this rank has skill "
-        f"{number(float(record.skill[t]))}, the full update {number(record.skill_full)}."
+        return say("Rank {r} diverged: lower the learning rate.", r=r)
+    return say(
+        "Rank {r}: {energy:.0f} % of the full update's energy; LoRA of this rank has skill "
+        "{skill}, the full update {skill_full}.",
+        r=r,
+        energy=100 * record.energy[r],
+        skill=number(float(record.skill[t])),
+        skill_full=number(record.skill_full),
     )
 
 
 def takeaway(record: EnergyRule) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged == len(record.rank) - 1:
-        return "Every adapter diverged: lower the learning rate."
+        return say("Every adapter diverged: lower the learning rate.")
     low, median, high = record.rule
     needs = "; ".join(
         f"{100 * t:.0f} % {b:.0f} ({a:.0f} to {c:.0f})" for t, a, b, c in zip(TOLERANCES, *record.needed, strict=True)
     )
     said = [
-        f"In this experiment, median and range of {record.tasks} tasks, the 95 % rule says rank {median:.0f} "
-        f"({low:.0f} to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs "
-        f"rank, at {needs}.",
-        f"At 5 % the rule asked too much in {record.over} of {record.tasks} tasks, too little in {record.under}.",
+        say(
+            "In this experiment, median and range of {tasks} tasks, the 95 % rule says rank {median:.0f} ({low:.0f} "
+            "to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs rank, "
+            "at {needs}.",
+            tasks=record.tasks,
+            median=median,
+            low=low,
+            high=high,
+            needs=needs,
+        ),
+        say(
+            "At 5 % the rule asked too much in {over} of {tasks} tasks, too little in {under}.",
+            over=record.over,
+            tasks=record.tasks,
+            under=record.under,
+        ),
     ]
     if record.over > record.tasks / 2 and record.noise:
-        said.append("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")
+        said.append(
+            say("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")
+        )
     elif record.noise == 0 and record.condition == 1:
-        said.append("Without noise and with round inputs, energy left out is skill left out: rule and need agree.")
+        said.append(say("Without noise and with round inputs, energy left out is skill left out: rule and need agree."))
     elif record.over + record.under:
-        said.append("The energy is of weights, the skill of outputs: with stretched inputs these are not the same.")
+        said.append(
+            say("The energy is of weights, the skill of outputs: with stretched inputs these are not the same.")
+        )
     if max(record.skill) > record.skill_full + 0.01:
         at = int(record.rank[int(np.nanargmax(record.skill))])
-        said.append(f"LoRA of rank {at} was better on clean data than the full update.")
+        said.append(say("LoRA of rank {at} was better on clean data than the full update.", at=at))
     return " ".join(said)
 
 
@@ -279,11 +302,15 @@ def plot_energy_rule(record: EnergyRule, *, theme: str = "light") -> go.Figure:
     """Energy of the full update and skill of LoRA, against rank."""
     return still_curves(
         [
-            Drawn("energy of the full update", "W", record.rank, record.energy[record.rank], dots=True),
-            Drawn("skill of LoRA", "delta", record.rank, record.skill, dots=True),
+            Drawn(say("energy of the full update"), "W", record.rank, record.energy[record.rank], dots=True),
+            Drawn(say("skill of LoRA"), "delta", record.rank, record.skill, dots=True),
             Drawn("95 %", "faint", record.rank, np.full(len(record.rank), SHARE), "dot"),
         ],
-        title=f"The rule says {record.own_rule}; within 5 % LoRA needs {record.own_needed[1]}",
+        title=say(
+            "The rule says {own_rule}; within 5 % LoRA needs {own_needed}",
+            own_rule=record.own_rule,
+            own_needed=record.own_needed[1],
+        ),
         x="rank r",
         y="share",
         theme=theme,

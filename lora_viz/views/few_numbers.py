@@ -9,16 +9,17 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Film, HeatMap, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.matrices import low_rank_factors
 from lora_viz.style import IDENTITY, number, plotly_layout
 from lora_viz.tasks import stream
 
 __all__ = ["FewNumbers", "few_numbers", "film", "plot_few_numbers", "table", "takeaway"]
 
-NAMES = ("c·I", "10 knobs", "sparse", "rank 1")
+NAMES = ("c·I", to_say("10 knobs"), "sparse", to_say("rank 1"))
 COLOURS = ("ink", "W", "clean", "delta")
 DASHES = ("dash", "dot", "dashdot", "solid")
-TITLES = ("one knob: c·I", "10 knobs: Σ cⱼ Mⱼ", "{} % of the entries", "rank 1: b aᵀ")
+TITLES = (to_say("one knob: c·I"), to_say("10 knobs: Σ cⱼ Mⱼ"), to_say("{} % of the entries"), to_say("rank 1: b aᵀ"))
 KNOBS = 10
 COUNTED = 1e-10
 
@@ -80,20 +81,20 @@ def film(record: FewNumbers) -> Film:
     ]
     titles = [title.format(number(100 * record.share)) for title in TITLES]
     return Film(
-        axis="rank k",
+        axis=to_say("rank k"),
         values=record.kept.astype(float),
         start=7,
         seconds_per_frame=0.2,
         narration=tuple(_narrate(record, t) for t in range(record.d)),
         panels=(
             Lines(
-                title="Error of the best matrix of rank k (drag here)",
-                y_label="relative error",
+                title=say("Error of the best matrix of rank k (drag here)"),
+                y_label=say("relative error"),
                 span=6,
                 reach=1.0,
                 series=series[0],
             ),
-            Lines(title="Singular values σₖ", y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
+            Lines(title=say("Singular values σₖ"), y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
             *(
                 HeatMap(
                     title=title,
@@ -102,12 +103,12 @@ def film(record: FewNumbers) -> Film:
                     limit=float(np.abs(update).max()),
                     span=2,
                     row=1,
-                    caption=(f"{rank} of {record.d} directions",),
+                    caption=(say("{rank} of {d} directions", rank=rank, d=record.d),),
                 )
                 for title, colour, update, rank in zip(titles, COLOURS, record.updates, record.rank, strict=True)
             ),
             Readout(
-                title="Free numbers · non-zeros · numerical rank",
+                title=say("Free numbers · non-zeros · numerical rank"),
                 span=4,
                 row=1,
                 rows=tuple(
@@ -127,7 +128,7 @@ def _percent(value: float) -> str:
 
 def _narrate(record: FewNumbers, t: int) -> str:
     missed = ", ".join(f"{_percent(float(e))} of {name}" for name, e in zip(NAMES, record.error[:, t], strict=True))
-    return f"Rank {int(record.kept[t])} at its best misses {missed}."
+    return say("Rank {kept} at its best misses {missed}.", kept=int(record.kept[t]), missed=missed)
 
 
 def takeaway(record: FewNumbers) -> str:
@@ -135,11 +136,23 @@ def takeaway(record: FewNumbers) -> str:
     at = min(8, record.d) - 1
     k = int(record.kept[at])
     one, ten, sparse, low = (_percent(float(e)) for e in record.error[:, at])
-    return (
-        f"c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{record.d})); "
-        f"{KNOBS} knobs on fixed random directions: {ten}; {record.nonzeros[2]} non-zeros of {record.d**2}: {sparse}, "
-        f"rank {record.rank[2]}. The update of rank 1 has {record.knobs[3]} free numbers, {record.nonzeros[3]} "
-        f"non-zeros, and nothing is missed: {low}. Few degrees of freedom, few non-zeros and low rank are three things."
+    return say(
+        "c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{d})); "
+        "{KNOBS} knobs on fixed random directions: {ten}; {nonzeros} non-zeros of {d2}: {sparse}, "
+        "rank {rank}. The update of rank 1 has {knobs} free numbers, {nonzeros2} "
+        "non-zeros, and nothing is missed: {low}. Few degrees of freedom, few non-zeros and low rank are three things.",
+        k=k,
+        one=one,
+        d=record.d,
+        KNOBS=KNOBS,
+        ten=ten,
+        nonzeros=record.nonzeros[2],
+        d2=record.d**2,
+        sparse=sparse,
+        rank=record.rank[2],
+        knobs=record.knobs[3],
+        nonzeros2=record.nonzeros[3],
+        low=low,
     )
 
 
@@ -162,6 +175,10 @@ def plot_few_numbers(record: FewNumbers, *, theme: str = "light") -> go.Figure:
         ]
     )
     figure.update_layout(
-        **plotly_layout(title="What rank k cannot reach", xaxis={"title": "rank k"}, yaxis={"title": "relative error"})
+        **plotly_layout(
+            title=say("What rank k cannot reach"),
+            xaxis={"title": say("rank k")},
+            yaxis={"title": say("relative error")},
+        )
     )
     return figure

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from lora_viz.language import say, to_say
 from lora_viz.notation import STYLE, matrix_html, plain
 from lora_viz.worked import PRINTED, PRINTED_COLUMNS, PRINTED_STEP, work
 
@@ -16,12 +17,16 @@ _COLOURS = {"∇A": "A", "∇B": "B", "A new": "A", "B new": "B", "W_eff new": "
 # Half a unit of the last decimal that is printed: what rounding alone may explain.
 _ROUNDING = {"∇A": 5e-3, "∇B": 5e-3, "A new": 5e-3, "B new": 5e-4, "W_eff new": 5e-3}
 _REASONS = {
-    "∇A": "∇A = (x B)ᵀ e. The second entry keeps y₂ = 0.2 where e₂ = y₂ − t₂ = −0.8 belongs.",
-    "∇B": "∇B = xᵀ (e Aᵀ) in y = x W. Printed is the outer product of that same wrong e with A x: the formula of the "
-    "other convention, y = W x. With x = (1, 0, 0, 0) only the first row can differ from 0.",
-    "A new": "A − 0.1·∇A with the wrong second entry of ∇A.",
-    "B new": "B − 0.1·∇B with a ∇B that is wrong everywhere.",
-    "W_eff new": "W + B A with both wrong factors. Entry (4, 3) is mis-rounded as well: its own product gives 0.5253.",
+    "∇A": to_say("∇A = (x B)ᵀ e. The second entry keeps y₂ = 0.2 where e₂ = y₂ − t₂ = −0.8 belongs."),
+    "∇B": to_say(
+        "∇B = xᵀ (e Aᵀ) in y = x W. Printed is the outer product of that same wrong e with A x: the formula of the "
+        "other convention, y = W x. With x = (1, 0, 0, 0) only the first row can differ from 0."
+    ),
+    "A new": to_say("A − 0.1·∇A with the wrong second entry of ∇A."),
+    "B new": to_say("B − 0.1·∇B with a ∇B that is wrong everywhere."),
+    "W_eff new": to_say(
+        "W + B A with both wrong factors. Entry (4, 3) is mis-rounded as well: its own product gives 0.5253."
+    ),
 }
 
 
@@ -70,9 +75,16 @@ def comparison_html(record: Mistakes, *, suspected: tuple[tuple[int, int], ...] 
     for i, j in suspected:
         marks[i, j] = 2
     if not revealed:
-        return f"{STYLE}<table class='worked'><tr><th>{record.name}, as printed</th></tr>{_row(record, marks)}</table>"
+        return say(
+            "{STYLE}<table class='worked'><tr><th>{name}, as printed</th></tr>{record}</table>",
+            STYLE=STYLE,
+            name=record.name,
+            record=_row(record, marks),
+        )
     marks = np.where(record.wrong, np.where(marks == 2, 2, 1), 0)
-    head = f"<tr><th>{record.name}, as printed</th><th>right (y = x W)</th><th>right in y = W x</th></tr>"
+    head = say(
+        "<tr><th>{name}, as printed</th><th>right (y = x W)</th><th>right in y = W x</th></tr>", name=record.name
+    )
     return f"{STYLE}<table class='worked'>{head}{_row(record, marks, both=True)}</table>"
 
 
@@ -101,15 +113,30 @@ def score(record: Mistakes, suspected: tuple[tuple[int, int], ...]) -> str:
     """How good was the guess?"""
     hits = sum(bool(record.wrong[i, j]) for i, j in suspected)
     total = int(record.wrong.sum())
-    said = f"{total} of {record.wrong.size} entries are wrong; you marked {hits} of them"
+    said = say(
+        "{total} of {size} entries are wrong; you marked {hits} of them", total=total, size=record.wrong.size, hits=hits
+    )
     missed = len(suspected) - hits
-    return f"{said} and {missed} that {'is' if missed == 1 else 'are'} right." if missed else f"{said}."
+    return (
+        say(
+            "{said} and {missed} that {missed2} right.",
+            said=said,
+            missed=missed,
+            missed2="is" if missed == 1 else say("are"),
+        )
+        if missed
+        else f"{said}."
+    )
 
 
 def takeaway(record: Mistakes) -> str:
     """Why it went wrong, and what that costs."""
     before, right, printed = (plain(v, 8) for v in (record.loss_before, record.loss_right, record.loss_printed))
-    return (
-        f"{_REASONS[record.name]} The loss was {before}: the right step brings it to {right}, the printed one only to "
-        f"{printed}, and it moves y₂ away from its target."
+    return say(
+        "{REASONS} The loss was {before}: the right step brings it to {right}, the printed one only to "
+        "{printed}, and it moves y₂ away from its target.",
+        REASONS=_REASONS[record.name],
+        before=before,
+        right=right,
+        printed=printed,
     )

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Field, Film, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import FirstUpdates
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -17,8 +18,12 @@ __all__ = ["RULES", "STARTS", "FirstUpdate", "film", "first_update", "plot_first
 
 # What s, and what the standard deviation of A's entries, is proportional to: the power of r.
 RULES = {"lora": ("α/r", -1.0), "rslora": ("α/√r", -0.5), "constant": ("constant", 0.0)}
-STARTS = {"B_zero": ("Kaiming", 0.0), "variance_1_over_r": ("N(0, 1/r)", -0.5), "gaussian": ("std 1/r", -1.0)}
-OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
+STARTS = {
+    "B_zero": (to_say("Kaiming"), 0.0),
+    "variance_1_over_r": ("N(0, 1/r)", -0.5),
+    "gaussian": (to_say("std 1/r"), -1.0),
+}
+OPTIMIZERS = {"sgd": "SGD", "adam": to_say("Adam")}
 LOOKS: dict[str, tuple[str, Literal["solid", "dash", "dot"]]] = {
     "lora": ("delta", "solid"),
     "rslora": ("ink", "dash"),
@@ -111,7 +116,7 @@ def film(record: FirstUpdate) -> Film:
     def series(values: Float[np.ndarray, "3 S R"], slopes: Float[np.ndarray, "S"]) -> tuple[Series, ...]:
         return tuple(
             Series(
-                name=f"{RULES[rule][0]} (slope {signed(float(slopes[k]))})",
+                name=say("{RULES} (slope {slopes})", RULES=RULES[rule][0], slopes=signed(float(slopes[k]))),
                 colour=LOOKS[rule][0],
                 dash=LOOKS[rule][1],
                 y=values[1, k],
@@ -123,44 +128,44 @@ def film(record: FirstUpdate) -> Film:
 
     slopes = np.stack([record.progress_slope[1, a, b] for a, b in pairs])
     return Film(
-        axis="rank",
+        axis=to_say("rank"),
         values=record.ranks.astype(float),
         start=len(record.ranks) // 2,
         seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Lines(
-                title="Useful part of the first update (drag here)",
-                y_label="−⟨ΔW₁, G⟩/‖G‖, log",
+                title=say("Useful part of the first update (drag here)"),
+                y_label=say("−⟨ΔW₁, G⟩/‖G‖, log"),
                 scale="log",
                 x_scale="log",
                 series=series(record.progress, record.progress_slope[1, o, i]),
             ),
             Lines(
-                title="Size of the first update ‖ΔW₁‖",
-                y_label="Frobenius norm, log",
+                title=say("Size of the first update ‖ΔW₁‖"),
+                y_label=say("Frobenius norm, log"),
                 scale="log",
                 x_scale="log",
                 series=series(record.size, record.size_slope[1, o, i]),
             ),
             Field(
-                title="Measured slope of the useful part; 0: free of the rank",
+                title=say("Measured slope of the useful part; 0: free of the rank"),
                 values=np.abs(slopes),
                 x_labels=tuple(RULES[rule][0] for rule in record.rules),
                 y_labels=tuple(label(a, b) for a, b in pairs),
-                x_title="scaling rule",
-                y_title="optimiser, A's start; colour: |slope|",
+                x_title=say("scaling rule"),
+                y_title=say("optimiser, A's start; colour: |slope|"),
                 regions=np.arange(slopes.size, dtype=float).reshape(slopes.shape),
                 region_names=tuple(signed(float(x)) for x in slopes.ravel()),
                 row=1,
                 span=7,
             ),
             Readout(
-                title=f"Slopes for {OPTIMIZERS[record.optimizer]}: α/r, α/√r, constant",
+                title=say("Slopes for {OPTIMIZERS}: α/r, α/√r, constant", OPTIMIZERS=OPTIMIZERS[record.optimizer]),
                 row=1,
                 span=5,
                 rows=(
-                    *_rows("useful part", record.progress_slope[1, o, i], record.progress_theory[o, i]),
+                    *_rows(say("useful part"), record.progress_slope[1, o, i], record.progress_theory[o, i]),
                     *_rows("‖ΔW₁‖", record.size_slope[1, o, i], record.size_theory[o, i]),
                     *_rows("‖∇B‖", record.grad_slope[1, i], record.grad_theory[i]),
                 ),
@@ -173,15 +178,22 @@ def _rows(name: str, found: Float[np.ndarray, "S"], theory: Float[np.ndarray, "S
     def text(slopes: Float[np.ndarray, "S"]) -> tuple[str]:
         return ("  ".join(signed(float(x)).rjust(5, "\u2007") for x in slopes),)
 
-    return Row(label=name, text=text(found), colour="delta"), Row(label="theory", text=text(theory), colour="faint")
+    return Row(label=name, text=text(found), colour="delta"), Row(
+        label=say("theory"), text=text(theory), colour="faint"
+    )
 
 
 def _narrate(record: FirstUpdate, t: int) -> str:
     parts = ", ".join(
-        f"{number(float(record.progress[1, k, t] / record.progress[1, k, 0]))} {'times as far ' * (k == 0)}under {name}"
+        say(
+            "{progress} {k}under {name}",
+            progress=number(float(record.progress[1, k, t] / record.progress[1, k, 0])),
+            k=say("times as far ") * (k == 0),
+            name=name,
+        )
         for k, name in enumerate(RULES[rule][0] for rule in record.rules)
     )
-    return f"Rank {record.ranks[t]}: against rank 1 the first step gets {parts}."
+    return say("Rank {ranks}: against rank 1 the first step gets {parts}.", ranks=record.ranks[t], parts=parts)
 
 
 def takeaway(record: FirstUpdate) -> str:
@@ -190,20 +202,36 @@ def takeaway(record: FirstUpdate) -> str:
     told = []
     for k, rule in enumerate(record.rules):
         low, middle, high = (signed(float(x)) for x in record.progress_slope[:, o, i, k])
-        told.append(f"r^{middle} under {RULES[rule][0]} ({low} to {high})")
+        told.append(
+            say("r^{middle} under {RULES} ({low} to {high})", middle=middle, RULES=RULES[rule][0], low=low, high=high)
+        )
     flat = np.argwhere(np.abs(record.progress_slope[1]) < 0.1)
     named = [
-        f"{OPTIMIZERS[record.optimizers[a]]} from {STARTS[record.inits[b]][0]} under {RULES[record.rules[k]][0]}"
+        say(
+            "{OPTIMIZERS} from {STARTS} under {RULES}",
+            OPTIMIZERS=OPTIMIZERS[record.optimizers[a]],
+            STARTS=STARTS[record.inits[b]][0],
+            RULES=RULES[record.rules[k]][0],
+        )
         for a, b, k in flat
     ]
     off = float(np.abs(record.progress_slope[1] - record.progress_theory).max())
-    said = (
-        f"With {OPTIMIZERS[record.optimizer]} from {STARTS[record.init][0]} the useful part of the first update goes "
-        f"as {', '.join(told)}; medians and ranges of {record.seeds} starts. "
+    said = say(
+        "With {OPTIMIZERS} from {STARTS} the useful part of the first update goes "
+        "as {told}; medians and ranges of {seeds} starts. ",
+        OPTIMIZERS=OPTIMIZERS[record.optimizer],
+        STARTS=STARTS[record.init][0],
+        told=", ".join(told),
+        seeds=record.seeds,
     )
     if named:
-        said += f"Of {record.progress_theory.size} combinations {len(named)} are free of the rank: {'; '.join(named)}. "
-    return said + f"No median slope is further than {number(off)} from the theory's."
+        said += say(
+            "Of {size} combinations {named} are free of the rank: {named2}. ",
+            size=record.progress_theory.size,
+            named=len(named),
+            named2="; ".join(named),
+        )
+    return said + say("No median slope is further than {off} from the theory's.", off=number(off))
 
 
 def table(record: FirstUpdate) -> dict[str, np.ndarray]:
@@ -229,8 +257,12 @@ def plot_first_update(record: FirstUpdate, *, theme: str = "light") -> go.Figure
         )
     figure.update_layout(
         **plotly_layout(
-            title=f"Useful part of the first update, {OPTIMIZERS[record.optimizer]} from {STARTS[record.init][0]}",
-            xaxis={"title": "rank r", "type": "log"},
+            title=say(
+                "Useful part of the first update, {OPTIMIZERS} from {STARTS}",
+                OPTIMIZERS=OPTIMIZERS[record.optimizer],
+                STARTS=STARTS[record.init][0],
+            ),
+            xaxis={"title": say("rank r"), "type": "log"},
             yaxis={"title": "−⟨ΔW₁, G⟩/‖G‖", "type": "log"},
         )
     )

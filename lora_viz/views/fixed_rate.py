@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Curve, Curves, Field, Film, Lines, Mark, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.seeds import spread
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -136,17 +137,17 @@ def film(record: FixedRate) -> Film:
     rates = record.rates[record.best]
     calm = np.where(record.by_rate <= 10, record.by_rate, np.nan)
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.25,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                title=f"Loss against rank at η = {number(record.lr)}",
+                title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
                 x=record.ranks.astype(float),
-                x_label="rank r",
-                y_label=f"loss / start, median and range of {record.seeds}",
+                x_label=say("rank r"),
+                y_label=say("loss / start, median and range of {seeds}", seeds=record.seeds),
                 x_scale="log",
                 series=tuple(
                     Curve(
@@ -160,22 +161,22 @@ def film(record: FixedRate) -> Film:
                     )
                     for k, rule in enumerate(record.rules)
                 ),
-                marks=(Mark(at=float(EQUAL_AT), label=f"all s equal at {EQUAL_AT}"),),
+                marks=(Mark(at=float(EQUAL_AT), label=say("all s equal at {EQUAL_AT}", EQUAL_AT=EQUAL_AT)),),
             ),
             Field(
-                title=f"Loss by learning rate and rank under {name}",
+                title=say("Loss by learning rate and rank under {name}", name=name),
                 values=calm,
                 scale="log",
                 x_labels=tuple(str(r) for r in record.ranks),
                 y_labels=tuple(number(float(x)) for x in record.rates),
-                x_title="rank r",
-                y_title="learning rate η",
+                x_title=say("rank r"),
+                y_title=say("learning rate η"),
                 regions=regions,
-                region_names=("too slow", "best", "too fast"),
+                region_names=(say("too slow"), "best", say("too fast")),
             ),
             Lines(
-                title=f"Loss over the steps under {name}, η = {number(record.lr)}",
-                y_label="loss / start",
+                title=say("Loss over the steps under {name}, η = {lr}", name=name, lr=number(record.lr)),
+                y_label=say("loss / start"),
                 x_scale="sqrt",
                 row=1,
                 series=tuple(
@@ -189,16 +190,16 @@ def film(record: FixedRate) -> Film:
                 ),
             ),
             Curves(
-                title=f"Best learning rate under {name}",
+                title=say("Best learning rate under {name}", name=name),
                 x=record.ranks.astype(float),
-                x_label="rank r",
-                y_label="best η of the map, log",
+                x_label=say("rank r"),
+                y_label=say("best η of the map, log"),
                 x_scale="log",
                 scale="log",
                 row=1,
                 series=(
-                    Curve(name="best η", colour="delta", y=rates, dots=True),
-                    Curve(name="asked for", colour="faint", y=np.full(len(record.ranks), record.lr), dash="dash"),
+                    Curve(name=say("best η"), colour="delta", y=rates, dots=True),
+                    Curve(name=say("asked for"), colour="faint", y=np.full(len(record.ranks), record.lr), dash="dash"),
                 ),
             ),
         ),
@@ -210,36 +211,74 @@ def _narrate(record: FixedRate, t: int) -> str:
     parts = []
     for j in sorted({0, len(record.ranks) // 2 - 1, len(record.ranks) - 1}):
         value = float(record.loss[1, t, own, j])
-        parts.append(f"rank {record.ranks[j]} {'diverged' if np.isnan(value) else number(value)}")
-    return f"Step {record.steps[t]}, {RULES[record.rule]}: share of the start's loss left: {', '.join(parts)}."
+        parts.append(
+            say(
+                "rank {ranks} {value}",
+                ranks=record.ranks[j],
+                value=say("diverged") if np.isnan(value) else number(value),
+            )
+        )
+    return say(
+        "Step {steps}, {RULES}: share of the start's loss left: {parts}.",
+        steps=record.steps[t],
+        RULES=RULES[record.rule],
+        parts=", ".join(parts),
+    )
 
 
 def takeaway(record: FixedRate) -> str:
     """What was seen, in the run's own numbers."""
-    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[record.optimizer]
+    name = {"sgd": "SGD", "adam": say("Adam"), "adamw": say("AdamW")}[record.optimizer]
     said = []
     for k, rule in enumerate(record.rules):
         line = record.loss[1, -1, k]
         if not np.isfinite(line).any():
-            said.append(f"under {RULES[rule]} every rank diverged")
+            said.append(say("under {RULES} every rank diverged", RULES=RULES[rule]))
             continue
         j, end = int(np.nanargmin(line)), float(line[-1])
         if record.worse[k] * 2 > record.seeds:
             worst = "diverged" if np.isnan(end) else number(end)
             said.append(
-                f"under {RULES[rule]} rank {record.ranks[j]} did best ({number(float(line[j]))}) and rank "
-                f"{record.ranks[-1]} worse ({worst}), in {record.worse[k]} of {record.seeds} starts"
+                say(
+                    "under {RULES} rank {ranks} did best ({line}) and rank "
+                    "{ranks2} worse ({worst}), in {worse} of {seeds} starts",
+                    RULES=RULES[rule],
+                    ranks=record.ranks[j],
+                    line=number(float(line[j])),
+                    ranks2=record.ranks[-1],
+                    worst=worst,
+                    worse=record.worse[k],
+                    seeds=record.seeds,
+                )
             )
         elif j == len(line) - 1:
-            said.append(f"under {RULES[rule]} the highest rank did best ({number(end)})")
+            said.append(say("under {RULES} the highest rank did best ({end})", RULES=RULES[rule], end=number(end)))
         else:
-            close = f"the highest rank all but as well ({number(end)})"
-            said.append(f"under {RULES[rule]} rank {record.ranks[j]} did best ({number(float(line[j]))}), {close}")
-    text = f"With {name} at η = {number(record.lr)}, {record.steps[-1]} steps: {'; '.join(said)}. "
+            close = say("the highest rank all but as well ({end})", end=number(end))
+            said.append(
+                say(
+                    "under {RULES} rank {ranks} did best ({line}), {close}",
+                    RULES=RULES[rule],
+                    ranks=record.ranks[j],
+                    line=number(float(line[j])),
+                    close=close,
+                )
+            )
+    text = say(
+        "With {name} at η = {lr}, {steps} steps: {said}. ",
+        name=name,
+        lr=number(record.lr),
+        steps=record.steps[-1],
+        said="; ".join(said),
+    )
     if record.optimizer != "sgd" and record.worse[0] * 2 <= record.seeds:
-        text += f"With {name} the harm of α/r does not appear here. "
-    text += f"The best learning rate under {RULES[record.rule]} goes as r^{number(round(record.slope, 2))}"
-    return text + f" ({number(float(record.rates[record.best[-1, 0]]))} at rank 1)."
+        text += say("With {name} the harm of α/r does not appear here. ", name=name)
+    text += say(
+        "The best learning rate under {RULES} goes as r^{slope}",
+        RULES=RULES[record.rule],
+        slope=number(round(record.slope, 2)),
+    )
+    return text + say(" ({rates} at rank 1).", rates=number(float(record.rates[record.best[-1, 0]])))
 
 
 def table(record: FixedRate) -> dict[str, np.ndarray]:
@@ -259,9 +298,9 @@ def plot_fixed_rate(record: FixedRate, *, theme: str = "light") -> go.Figure:
         figure.add_scatter(x=record.ranks, y=record.loss[1, -1, k], name=RULES[rule], mode="lines+markers", line=line)
     figure.update_layout(
         **plotly_layout(
-            title=f"Loss against rank at η = {number(record.lr)}",
-            xaxis={"title": "rank r", "type": "log"},
-            yaxis={"title": "loss / loss at the start"},
+            title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
+            xaxis={"title": say("rank r"), "type": "log"},
+            yaxis={"title": say("loss / loss at the start")},
         )
     )
     return figure

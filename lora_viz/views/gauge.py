@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.matrices import drawn_matrix, low_rank_factors
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -138,7 +139,7 @@ def film(record: Gauge) -> Film:
     step_limit = np.maximum(np.abs(record.step).max(axis=(1, 2)), 1e-300)
     parameters = r * (d_out + d_in)
     return Film(
-        axis="angle of Q in degrees" if turn else "condition number of Q",
+        axis=to_say("angle of Q in degrees") if turn else "condition number of Q",
         values=record.value,
         start=T // 2,
         seconds_per_frame=0.12,
@@ -150,7 +151,7 @@ def film(record: Gauge) -> Film:
                 values=record.A,
                 limit=np.abs(record.A).max(axis=(1, 2)),
                 span=4,
-                caption=tuple(f"changed by {_times(v)}" for v in record.moved_A),
+                caption=tuple(say("changed by {v}", v=_times(v)) for v in record.moved_A),
             ),
             HeatMap(
                 title=f"B → B Q: {d_out}×{r}",
@@ -161,24 +162,24 @@ def film(record: Gauge) -> Film:
                 caption=tuple(f"by {_times(v)}" for v in record.moved_B),
             ),
             HeatMap(
-                title="product B A",
+                title=say("product B A"),
                 colour="delta",
                 values=record.product,
                 limit=float(np.abs(record.product[0]).max()),
                 span=3,
-                caption=tuple(f"changed by {_times(v)}" for v in record.moved_product),
+                caption=tuple(say("changed by {v}", v=_times(v)) for v in record.moved_product),
             ),
             HeatMap(
-                title="one step's change of it",
+                title=say("one step's change of it"),
                 colour="delta",
                 values=record.step,
                 limit=step_limit,
                 hatched=True,
                 span=3,
-                caption=tuple(f"changed by {_times(v)}" for v in record.moved_step),
+                caption=tuple(say("changed by {v}", v=_times(v)) for v in record.moved_step),
             ),
             Lines(
-                title="Change, relative to Q = I",
+                title=say("Change, relative to Q = I"),
                 y_label="‖X − X₀‖/‖X₀‖",
                 scale="log",
                 x_scale="linear" if turn else "log",
@@ -188,36 +189,43 @@ def film(record: Gauge) -> Film:
                     Series(name="A", colour="A", y=record.moved_A),
                     Series(name="B", colour="B", y=record.moved_B),
                     Series(name="B A", colour="delta", y=record.moved_product),
-                    Series(name="next step of B A", colour="ink", y=record.moved_step, dash="dash"),
+                    Series(name=say("next step of B A"), colour="ink", y=record.moved_step, dash="dash"),
                 ),
             ),
             Bars(
-                title="Ways to move B A: Jacobian's σ",
+                title=say("Ways to move B A: Jacobian's σ"),
                 y_label="σ",
                 span=4,
                 row=1,
                 labels=tuple(str(i + 1) for i in range(parameters)),
                 groups=(
-                    Group(name="at these factors", colour="delta", values=record.jacobian),
+                    Group(name=say("at these factors"), colour="delta", values=record.jacobian),
                     Group(name="at B = 0", colour="A", values=record.jacobian_at_0),
                 ),
-                caption=(f"{_free(record.jacobian)} and {_free(record.jacobian_at_0)} of {parameters} are not 0",),
+                caption=(
+                    say(
+                        "{jacobian} and {jacobian_at_0} of {parameters} are not 0",
+                        jacobian=_free(record.jacobian),
+                        jacobian_at_0=_free(record.jacobian_at_0),
+                        parameters=parameters,
+                    ),
+                ),
             ),
             Readout(
-                title="Counted and measured",
+                title=say("Counted and measured"),
                 span=3,
                 row=1,
                 rows=(
-                    Row(label="numbers in A and B", text=(str(parameters),)),
+                    Row(label=say("numbers in A and B"), text=(str(parameters),)),
                     Row(
-                        label="ways to move B A · less r²",
+                        label=say("ways to move B A · less r²"),
                         text=(f"{_free(record.jacobian)} · {parameters - r * r}",),
                         colour="delta",
                     ),
-                    Row(label="ways at B = 0", text=(str(_free(record.jacobian_at_0)),), colour="A"),
+                    Row(label=say("ways at B = 0"), text=(str(_free(record.jacobian_at_0)),), colour="A"),
                     Row(label="‖BᵀB − AAᵀ‖", text=tuple(number(float(v)) for v in record.balance)),
-                    Row(label=f"its drift in {STEPS} steps", text=(_drifted(record.drift[0]),)),
-                    Row(label="same time at η/10", text=(_drifted(record.drift[1]),)),
+                    Row(label=say("its drift in {STEPS} steps", STEPS=STEPS), text=(_drifted(record.drift[0]),)),
+                    Row(label=say("same time at η/10"), text=(_drifted(record.drift[1]),)),
                 ),
             ),
         ),
@@ -235,15 +243,19 @@ def _times(value: float) -> str:
 
 def _narrate(record: Gauge, t: int) -> str:
     if t == 0:
-        return "Q = I: the factors as drawn."
+        return say("Q = I: the factors as drawn.")
     q = (
-        f"Q turned by {number(float(record.value[t]))}°"
+        say("Q turned by {value}°", value=number(float(record.value[t])))
         if record.way == "turn"
-        else f"Q with condition number {number(float(record.value[t]))}"
+        else say("Q with condition number {value}", value=number(float(record.value[t])))
     )
-    return (
-        f"{q}: A has changed by {_times(record.moved_A[t])}, B by {_times(record.moved_B[t])}, "
-        f"B A by {_times(record.moved_product[t])}, its next step by {_times(record.moved_step[t])}."
+    return say(
+        "{q}: A has changed by {moved_A}, B by {moved_B}, B A by {moved_product}, its next step by {moved_step}.",
+        q=q,
+        moved_A=_times(record.moved_A[t]),
+        moved_B=_times(record.moved_B[t]),
+        moved_product=_times(record.moved_product[t]),
+        moved_step=_times(record.moved_step[t]),
     )
 
 
@@ -253,21 +265,36 @@ def takeaway(record: Gauge) -> str:
     parameters = record.rank * (d_out + d_in)
     product, step = float(record.moved_product.max()), float(record.moved_step.max())
     said = [
-        f"Not unique: A and B changed by up to {_times(record.moved_A.max())} and {_times(record.moved_B.max())}, "
-        f"their product by {number(product)}, rounding."
+        say(
+            "Not unique: A and B changed by up to {moved_A} and {moved_B}, their product by {product}, rounding.",
+            moved_A=_times(record.moved_A.max()),
+            moved_B=_times(record.moved_B.max()),
+            product=number(product),
+        )
     ]
     if step < 1e-9:
         said.append(
-            f"Turning alone leaves the next gradient step as it is, to {number(step)}: what a step sees of Q is Q Qᵀ."
+            say(
+                "Turning alone leaves the next gradient step as it is, to {step}: what a step sees of Q is Q Qᵀ.",
+                step=number(step),
+            )
         )
     else:
         said.append(
-            f"But the next gradient step of the product changed by up to {_times(step)}: plain gradient descent does "
-            "depend on which factors carry it."
+            say(
+                "But the next gradient step of the product changed by up to {step}: plain gradient descent does "
+                "depend on which factors carry it.",
+                step=_times(step),
+            )
         )
     said.append(
-        f"Of the {parameters} numbers {_free(record.jacobian)} are free, and {_free(record.jacobian_at_0)} at B = 0, "
-        "where every adapter starts."
+        say(
+            "Of the {parameters} numbers {jacobian} are free, and {jacobian_at_0} at B = 0, "
+            "where every adapter starts.",
+            parameters=parameters,
+            jacobian=_free(record.jacobian),
+            jacobian_at_0=_free(record.jacobian_at_0),
+        )
     )
     return " ".join(said)
 
@@ -291,7 +318,7 @@ def plot_gauge(record: Gauge, *, theme: str = "light") -> go.Figure:
         (record.moved_A, "A", colour["A"], "solid"),
         (record.moved_B, "B", colour["B"], "solid"),
         (record.moved_product, "B A", colour["delta"], "solid"),
-        (record.moved_step, "next step of B A", colour["ink"], "dash"),
+        (record.moved_step, say("next step of B A"), colour["ink"], "dash"),
     )
     figure = go.Figure(
         [
@@ -304,8 +331,10 @@ def plot_gauge(record: Gauge, *, theme: str = "light") -> go.Figure:
     turn = record.way == "turn"
     figure.update_layout(
         **plotly_layout(
-            title="Change relative to Q = I",
-            xaxis={"title": "angle of Q", "type": "linear"} if turn else {"title": "condition of Q", "type": "log"},
+            title=say("Change relative to Q = I"),
+            xaxis={"title": say("angle of Q"), "type": "linear"}
+            if turn
+            else {"title": say("condition of Q"), "type": "log"},
             yaxis={"title": "‖X − X₀‖/‖X₀‖", "type": "log"},
         )
     )

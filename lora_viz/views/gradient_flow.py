@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Int
 
 from lora_viz.film import Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import GradientCheck, Run
 from lora_viz.spectra import factor_gradients, full_gradient
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -80,23 +81,27 @@ def film(record: GradientFlow) -> Film:
     c = record.check
     calm = record.loss <= 10 * record.loss[0]
     hand_over = _hand_over(record)
-    marks: tuple[Mark, ...] = (Mark(at=float(hand_over), label=f"step {hand_over}: ‖∇A‖ ≥ ‖∇B‖"),) if hand_over else ()
+    marks: tuple[Mark, ...] = (
+        (Mark(at=float(hand_over), label=say("step {hand_over}: ‖∇A‖ ≥ ‖∇B‖", hand_over=hand_over)),)
+        if hand_over
+        else ()
+    )
     if record.diverged_at >= 0:
-        marks += (Mark(at=float(record.diverged_at), label="diverged", colour="alarm"),)
+        marks += (Mark(at=float(record.diverged_at), label=say("diverged"), colour="alarm"),)
 
     def reading(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-        return tuple("0 exactly" if v == 0 else number(v) for v in values[: len(record.steps)])
+        return tuple(say("0 exactly") if v == 0 else number(v) for v in values[: len(record.steps)])
 
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=0 if record.diverged_at < 0 else len(record.steps) - 1,
         seconds_per_frame=1 / 40,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                title="Size of the gradients",
-                y_label="norm, log; strip: exactly 0",
+                title=say("Size of the gradients"),
+                y_label=say("norm, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 marks=marks,
@@ -106,17 +111,17 @@ def film(record: GradientFlow) -> Film:
                 ),
             ),
             Lines(
-                title=f"Size of the updates ({record.optimizer.upper()})",
-                y_label="‖new − old‖, log; strip: exactly 0",
+                title=say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
+                y_label=say("‖new − old‖, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name="A moves by", colour="A", y=record.update_A),
-                    Series(name="B moves by", colour="B", y=record.update_B),
+                    Series(name=say("A moves by"), colour="A", y=record.update_A),
+                    Series(name=say("B moves by"), colour="B", y=record.update_B),
                 ),
             ),
             HeatMap(
-                title="full gradient G (never formed)",
+                title=say("full gradient G (never formed)"),
                 colour="W",
                 values=record.G,
                 limit=_limit(record.G, calm),
@@ -146,16 +151,16 @@ def film(record: GradientFlow) -> Film:
                 span=3,
             ),
             Readout(
-                title="Autograd beside the formula",
+                title=say("Autograd beside the formula"),
                 row=1,
                 span=3,
                 rows=(
-                    Row(label="‖∇A‖ autograd", text=reading(c.autograd_A), colour="A"),
+                    Row(label=say("‖∇A‖ autograd"), text=reading(c.autograd_A), colour="A"),
                     Row(label="‖∇A‖ = ‖s·BᵀG‖", text=reading(c.formula_A), colour="A"),
-                    Row(label="‖∇B‖ autograd", text=reading(c.autograd_B), colour="B"),
+                    Row(label=say("‖∇B‖ autograd"), text=reading(c.autograd_B), colour="B"),
                     Row(label="‖∇B‖ = ‖s·G Aᵀ‖", text=reading(c.formula_B), colour="B"),
                     Row(
-                        label="largest difference",
+                        label=say("largest difference"),
                         text=tuple(number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True))[
                             : len(record.steps)
                         ],
@@ -167,7 +172,7 @@ def film(record: GradientFlow) -> Film:
 
 
 def _largest(x: Float[np.ndarray, "T m n"]) -> tuple[str, ...]:
-    return tuple(f"largest now: {number(float(v))}" for v in np.abs(x).max(axis=(1, 2)))
+    return tuple(say("largest now: {v}", v=number(float(v))) for v in np.abs(x).max(axis=(1, 2)))
 
 
 def _limit(x: Float[np.ndarray, "T m n"], calm: Bool[np.ndarray, "T"]) -> float:
@@ -186,57 +191,86 @@ def _narrate(record: GradientFlow, t: int) -> str:
     step = int(record.steps[t])
     a, b = record.grad_A_norm[t] == 0, record.grad_B_norm[t] == 0
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
-        return f"Step {step}: training diverged after this step. The curves stop here; lower the learning rate."
+        return say(
+            "Step {step}: training diverged after this step. The curves stop here; lower the learning rate.", step=step
+        )
     if a and b:
-        return f"Step {step}: both gradients are exactly 0. Nothing can ever move."
+        return say("Step {step}: both gradients are exactly 0. Nothing can ever move.", step=step)
     still = record.travelled_A[t] == 0 and record.travelled_B[t] == 0
     if a:
-        why = "because B = 0" if step == 0 else "because B is still 0"
-        more = "; the warm-up starts at learning rate 0, so B waits too" if step == 0 and record.warmup else ""
-        return f"Step {step}: ∇A is exactly 0 {why}; ∇B is {number(record.grad_B_norm[t])}{more}."
+        why = say("because B = 0") if step == 0 else say("because B is still 0")
+        more = say("; the warm-up starts at learning rate 0, so B waits too") if step == 0 and record.warmup else ""
+        return say(
+            "Step {step}: ∇A is exactly 0 {why}; ∇B is {grad_B_norm}{more}.",
+            step=step,
+            why=why,
+            grad_B_norm=number(record.grad_B_norm[t]),
+            more=more,
+        )
     if b:
-        return f"Step {step}: ∇B is exactly 0 because A = 0; ∇A is {number(record.grad_A_norm[t])}."
+        return say(
+            "Step {step}: ∇B is exactly 0 because A = 0; ∇A is {grad_A_norm}.",
+            step=step,
+            grad_A_norm=number(record.grad_A_norm[t]),
+        )
     if still:
-        return f"Step {step}: both factors have a gradient at once: neither is 0."
+        return say("Step {step}: both factors have a gradient at once: neither is 0.", step=step)
     if t and record.grad_A_norm[t - 1] == 0 and record.travelled_A[t] > 0:
-        return (
-            f"Step {step}: A has moved by {number(record.travelled_A[t])} without any gradient: that is weight decay."
+        return say(
+            "Step {step}: A has moved by {travelled_A} without any gradient: that is weight decay.",
+            step=step,
+            travelled_A=number(record.travelled_A[t]),
         )
     if record.travelled_A[t] == 0:
-        return (
-            f"Step {step}: B has left 0, so ∇A wakes up: {number(record.grad_A_norm[t])}. A itself has not moved yet."
+        return say(
+            "Step {step}: B has left 0, so ∇A wakes up: {grad_A_norm}. A itself has not moved yet.",
+            step=step,
+            grad_A_norm=number(record.grad_A_norm[t]),
         )
     if record.travelled_B[t] == 0:
-        return (
-            f"Step {step}: A has left 0, so ∇B wakes up: {number(record.grad_B_norm[t])}. B itself has not moved yet."
+        return say(
+            "Step {step}: A has left 0, so ∇B wakes up: {grad_B_norm}. B itself has not moved yet.",
+            step=step,
+            grad_B_norm=number(record.grad_B_norm[t]),
         )
     sizes = f"‖∇A‖ {number(record.grad_A_norm[t])}, ‖∇B‖ {number(record.grad_B_norm[t])}"
-    return f"Step {step}: {sizes}, loss {number(record.loss[t])}."
+    return say("Step {step}: {sizes}, loss {loss}.", step=step, sizes=sizes, loss=number(record.loss[t]))
 
 
 def takeaway(record: GradientFlow) -> str:
     """What was seen, in the run's own numbers."""
     a, b = record.grad_A_norm, record.grad_B_norm
     if record.diverged_at >= 0:
-        return (
-            f"Training diverged after step {record.diverged_at}: the loss had grown from {number(record.loss[0])} to "
-            f"{number(record.loss[-1])}. Lower the learning rate."
+        return say(
+            "Training diverged after step {diverged_at}: the loss had grown from {loss} to "
+            "{loss2}. Lower the learning rate.",
+            diverged_at=record.diverged_at,
+            loss=number(record.loss[0]),
+            loss2=number(record.loss[-1]),
         )
     if not a.any() and not b.any():
-        return (
-            f"Both factors are 0, so both gradients are exactly 0 at all {len(record.steps)} recorded steps: "
-            f"the loss stayed at {number(record.loss[-1])}. This start can never learn."
+        return say(
+            "Both factors are 0, so both gradients are exactly 0 at all {steps} recorded steps: "
+            "the loss stayed at {loss}. This start can never learn.",
+            steps=len(record.steps),
+            loss=number(record.loss[-1]),
         )
     if a[0] == 0:
-        said = f"At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {number(b[0])}. {_first_moves(record)}"
+        said = say(
+            "At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}. {record}", b=number(b[0]), record=_first_moves(record)
+        )
     elif b[0] == 0:
-        said = f"At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {number(a[0])}. {_first_moves(record)}"
+        said = say(
+            "At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {a}. {record}", a=number(a[0]), record=_first_moves(record)
+        )
     else:
-        said = f"Neither factor was 0, so both had gradients at step 0 ({number(a[0])} and {number(b[0])}), "
-        said += "and the output was already disturbed before the first step."
+        said = say(
+            "Neither factor was 0, so both had gradients at step 0 ({a} and {b}), ", a=number(a[0]), b=number(b[0])
+        )
+        said += say("and the output was already disturbed before the first step.")
     if a.any():
         peak = int(record.steps[np.argmax(a)])
-        said += f" ‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than "
+        said += say(" ‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than ", peak=peak)
         said += f"{number(float(max(record.check.difference_A.max(), record.check.difference_B.max())))}."
     return said
 
@@ -247,10 +281,12 @@ def _first_moves(record: GradientFlow) -> str:
     for name, travelled in (("A", record.travelled_A), ("B", record.travelled_B)):
         moved = np.flatnonzero(travelled)
         told.append(
-            (int(record.steps[moved[0]]), f"{name} after step {record.steps[moved[0]]}") if len(moved) else None
+            (int(record.steps[moved[0]]), say("{name} after step {steps}", name=name, steps=record.steps[moved[0]]))
+            if len(moved)
+            else None
         )
     parts = [text for _, text in sorted(filter(None, told))]
-    return f"Who had moved: {', '.join(parts)}." if parts else "Nothing has moved."
+    return say("Who had moved: {parts}.", parts=", ".join(parts)) if parts else say("Nothing has moved.")
 
 
 def table(record: GradientFlow) -> dict[str, np.ndarray]:
@@ -285,7 +321,9 @@ def plot_gradient_flow(record: GradientFlow, *, theme: str = "light") -> go.Figu
             )  # fmt: skip
     figure.update_layout(
         **plotly_layout(
-            title="Size of the gradients", xaxis={"title": "step"}, yaxis={"title": "Frobenius norm", "type": "log"}
+            title=say("Size of the gradients"),
+            xaxis={"title": "step"},
+            yaxis={"title": say("Frobenius norm"), "type": "log"},
         )
     )
     return figure

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Curve, Curves, Film, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.seeds import spread
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -19,9 +20,9 @@ __all__ = ["STARTS", "WIDTHS", "InitAB", "ab_sweeps", "film", "init_ab", "plot_i
 
 WIDTHS = (16, 32, 64, 128)
 STARTS: dict[str, tuple[str, str, Literal["solid", "dash", "dot"]]] = {
-    "B_zero": ("A random", "A", "solid"),
-    "A_zero": ("B random", "B", "solid"),
-    "A_zero_small": ("B random, A's scale", "B", "dot"),
+    "B_zero": (to_say("A random"), "A", "solid"),
+    "A_zero": (to_say("B random"), "B", "solid"),
+    "A_zero_small": (to_say("B random, A's scale"), "B", "dot"),
 }
 
 
@@ -106,33 +107,33 @@ def film(record: InitAB) -> Film:
         return Curve(name=label, colour=colour, dash=dash, y=values[1], low=values[0], high=values[2], dots=True)
 
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.3,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                title="Loss at each start's best learning rate, by width",
+                title=say("Loss at each start's best learning rate, by width"),
                 x=record.widths.astype(float),
-                x_label="width d",
-                y_label=f"loss / start, log; median and range of {record.seeds}",
+                x_label=say("width d"),
+                y_label=say("loss / start, log; median and range of {seeds}", seeds=record.seeds),
                 scale="log",
                 x_scale="log",
                 series=tuple(curve(s, name, record.at_best[:, :, :, s]) for s, name in enumerate(record.inits)),
             ),
             Curves(
-                title=f"Loss by learning rate at d = {d}",
+                title=say("Loss by learning rate at d = {d}", d=d),
                 x=record.rates,
-                x_label="learning rate η",
-                y_label="loss / start, log",
+                x_label=say("learning rate η"),
+                y_label=say("loss / start, log"),
                 scale="log",
                 x_scale="log",
                 series=tuple(curve(s, name, _calm(record.loss[:, :, -1, s])) for s, name in enumerate(record.inits)),
             ),
             Lines(
-                title=f"Loss over the steps at d = {d}, best rate at the end",
-                y_label="loss / start, log",
+                title=say("Loss over the steps at d = {d}, best rate at the end", d=d),
+                y_label=say("loss / start, log"),
                 scale="log",
                 row=1,
                 span=7,
@@ -147,7 +148,7 @@ def film(record: InitAB) -> Film:
                 ),
             ),
             Readout(
-                title=f"At d = {d}: std of the start, best η",
+                title=say("At d = {d}: std of the start, best η", d=d),
                 row=1,
                 span=5,
                 rows=tuple(
@@ -175,32 +176,48 @@ def _narrate(record: InitAB, t: int) -> str:
     parts = ", ".join(
         f"{STARTS[name][0]} {number(float(record.at_best[1, t, -1, s]))}" for s, name in enumerate(record.inits)
     )
-    return f"Step {record.steps[t]}, d = {record.widths[-1]}, best rates: share of the loss left: {parts}."
+    return say(
+        "Step {steps}, d = {widths}, best rates: share of the loss left: {parts}.",
+        steps=record.steps[t],
+        widths=record.widths[-1],
+        parts=parts,
+    )
 
 
 def takeaway(record: InitAB) -> str:
     """What was seen, in the run's own numbers."""
-    name = {"sgd": "SGD", "adam": "Adam"}[record.optimizer]
+    name = {"sgd": "SGD", "adam": say("Adam")}[record.optimizer]
     a, b, small = (record.inits.index(init) for init in ("B_zero", "A_zero", "A_zero_small"))
     first, last = (np.where(np.isfinite(x), x, np.inf) for x in (record.at_best[1, -1, 0], record.at_best[1, -1, -1]))
     spread_b = " to ".join(number(float(record.at_best[i, -1, -1, b])) for i in (0, 2))
-    said = (
-        f"With {name}, {record.steps[-1]} steps and each start's best learning rate: A random left {_left(last[a])} of "
-        f"the loss at d = {record.widths[-1]} ({_left(first[a])} at d = {record.widths[0]}), B random {_left(last[b])} "
-        f"({record.seeds} seeds: {spread_b}; at d = {record.widths[0]} {_left(first[b])}), B random at A's scale "
-        f"{_left(last[small])}. "
+    said = say(
+        "With {name}, {steps} steps and each start's best learning rate: A random left {last} of "
+        "the loss at d = {widths} ({first} at d = {widths2}), B random {last2} "
+        "({seeds} seeds: {spread_b}; at d = {widths2} {first2}), B random at A's scale "
+        "{last3}. ",
+        name=name,
+        steps=record.steps[-1],
+        last=_left(last[a]),
+        widths=record.widths[-1],
+        first=_left(first[a]),
+        widths2=record.widths[0],
+        last2=_left(last[b]),
+        seeds=record.seeds,
+        spread_b=spread_b,
+        first2=_left(first[b]),
+        last3=_left(last[small]),
     )
     if last[b] > 2 * last[a] and last[small] < 2 * last[a]:
-        said += "So it is the size of the start that matters, not which factor is 0."
+        said += say("So it is the size of the start that matters, not which factor is 0.")
     elif last[b] > 2 * last[a]:
-        said += "Here which factor is 0 matters as well as its size."
+        said += say("Here which factor is 0 matters as well as its size.")
     else:
-        said += "Here the difference between the starts does not appear."
+        said += say("Here the difference between the starts does not appear.")
     return said
 
 
 def _left(share: float) -> str:
-    return number(float(share)) if np.isfinite(share) else "— (it diverged)"
+    return number(float(share)) if np.isfinite(share) else say("— (it diverged)")
 
 
 def table(record: InitAB) -> dict[str, np.ndarray]:
@@ -223,9 +240,9 @@ def plot_init_ab(record: InitAB, *, theme: str = "light") -> go.Figure:
         figure.add_scatter(x=record.widths, y=record.at_best[1, -1, :, s], name=label, mode="lines+markers", line=line)
     figure.update_layout(
         **plotly_layout(
-            title=f"Loss left after {record.steps[-1]} steps at each start's best learning rate",
-            xaxis={"title": "width d", "type": "log"},
-            yaxis={"title": "loss / loss at the start", "type": "log"},
+            title=say("Loss left after {steps} steps at each start's best learning rate", steps=record.steps[-1]),
+            xaxis={"title": say("width d"), "type": "log"},
+            yaxis={"title": say("loss / loss at the start"), "type": "log"},
         )
     )
     return figure

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.seeds import spread
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -121,28 +122,28 @@ def film(record: InitAlignment) -> Film:
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
 
     def alike(i: int) -> tuple[str, ...]:
-        return tuple(f"cosine {number(float(c))}" for c in record.cosine[1, i])
+        return tuple(say("cosine {c}", c=number(float(c))) for c in record.cosine[1, i])
 
     return Film(
-        axis="rank",
+        axis=to_say("rank"),
         values=record.ranks.astype(float),
         start=int(np.argmin(np.abs(record.ranks - 8))),
         seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Bars(
-                title="How far along −G does the first update point?",
+                title=say("How far along −G does the first update point?"),
                 labels=tuple(STARTS[name][1] for name in record.inits),
-                y_label="cosine with −G, median",
+                y_label=say("cosine with −G, median"),
                 span=7,
                 groups=(
-                    Group(name="measured", colour="delta", values=record.cosine[1].T),
-                    Group(name="most at this rank", colour="ink", values=record.bound.T, outline=True),
+                    Group(name=say("measured"), colour="delta", values=record.cosine[1].T),
+                    Group(name=say("most at this rank"), colour="ink", values=record.bound.T, outline=True),
                 ),
             ),
             Lines(
-                title="Against rank (drag here)",
-                y_label="cosine with −G",
+                title=say("Against rank (drag here)"),
+                y_label=say("cosine with −G"),
                 x_scale="log",
                 span=5,
                 series=(
@@ -159,12 +160,12 @@ def film(record: InitAlignment) -> Film:
                         if name in ("B_zero", "A_zero", record.rival)
                     ),
                     Series(name="√(r/(r+d+1))", colour="ink", dash="dot", y=record.expected),
-                    Series(name="most, rank r", colour="faint", dash="dash", y=record.bound[own]),
+                    Series(name=say("most, rank r"), colour="faint", dash="dash", y=record.bound[own]),
                 ),
             ),
             HeatMap(title="−G", colour="W", values=-record.G, limit=limit, hatched=True, row=1, span=3),
             HeatMap(
-                title="LoRA's first update",
+                title=say("LoRA's first update"),
                 colour="delta",
                 values=record.updates[0],
                 limit=limit,
@@ -173,7 +174,7 @@ def film(record: InitAlignment) -> Film:
                 span=3,
             ),
             HeatMap(
-                title=f"{rival}: first update",
+                title=say("{rival}: first update", rival=rival),
                 colour="delta",
                 values=record.updates[1],
                 limit=limit,
@@ -182,7 +183,7 @@ def film(record: InitAlignment) -> Film:
                 span=3,
             ),
             Readout(
-                title="Its numerical rank",
+                title=say("Its numerical rank"),
                 row=1,
                 span=3,
                 rows=tuple(
@@ -198,10 +199,16 @@ def film(record: InitAlignment) -> Film:
 def _narrate(record: InitAlignment, t: int) -> str:
     best = int(np.nanargmax(record.cosine[1, :, t])) if np.isfinite(record.cosine[1, :, t]).any() else 0
     own = record.inits.index("B_zero")
-    return (
-        f"Rank {record.ranks[t]}: LoRA's first update has cosine {number(float(record.cosine[1, own, t]))} with −G, of "
-        f"{number(float(record.bound[own, t]))} that this rank allows; most has {STARTS[record.inits[best]][0]}, "
-        f"{number(float(record.cosine[1, best, t]))}, with an update of rank {record.rank[best, t]}."
+    return say(
+        "Rank {ranks}: LoRA's first update has cosine {cosine} with −G, of "
+        "{bound} that this rank allows; most has {STARTS}, "
+        "{cosine2}, with an update of rank {rank}.",
+        ranks=record.ranks[t],
+        cosine=number(float(record.cosine[1, own, t])),
+        bound=number(float(record.bound[own, t])),
+        STARTS=STARTS[record.inits[best]][0],
+        cosine2=number(float(record.cosine[1, best, t])),
+        rank=record.rank[best, t],
     )
 
 
@@ -210,13 +217,23 @@ def takeaway(record: InitAlignment) -> str:
     t = int(np.argmin(np.abs(record.ranks - 8)))
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
     low, middle, high = (number(float(x)) for x in record.cosine[:, own, t])
-    said = (
-        f"At rank {record.ranks[t]} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, "
-        f"{record.seeds} seeds), of {number(float(record.bound[own, t]))} that its rank allows: a random A sees a "
-        f"random part of G. {STARTS[record.rival][0]} has {number(float(record.cosine[1, at, t]))} of "
-        f"{number(float(record.bound[at, t]))}, with an update of rank {record.rank[at, t]}."
+    said = say(
+        "At rank {ranks} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, "
+        "{seeds} seeds), of {bound} that its rank allows: a random A sees a "
+        "random part of G. {STARTS} has {cosine} of "
+        "{bound2}, with an update of rank {rank}.",
+        ranks=record.ranks[t],
+        middle=middle,
+        low=low,
+        high=high,
+        seeds=record.seeds,
+        bound=number(float(record.bound[own, t])),
+        STARTS=STARTS[record.rival][0],
+        cosine=number(float(record.cosine[1, at, t])),
+        bound2=number(float(record.bound[at, t])),
+        rank=record.rank[at, t],
     )
-    return said + " A direction says nothing of what comes after: the race does."
+    return said + say(" A direction says nothing of what comes after: the race does.")
 
 
 def table(record: InitAlignment) -> dict[str, np.ndarray]:
@@ -232,12 +249,16 @@ def plot_init_alignment(record: InitAlignment, *, theme: str = "light") -> go.Fi
     t = int(np.argmin(np.abs(record.ranks - 8)))
     colour = IDENTITY[theme]
     names = [STARTS[name][0] for name in record.inits]
-    figure = go.Figure(go.Bar(x=names, y=record.cosine[1, :, t], name="measured", marker={"color": colour["delta"]}))
+    figure = go.Figure(
+        go.Bar(x=names, y=record.cosine[1, :, t], name=say("measured"), marker={"color": colour["delta"]})
+    )
     ink = {"symbol": "line-ew", "size": 40, "line": {"width": 3, "color": colour["ink"]}}
     figure.add_scatter(x=names, y=record.bound[:, t], name="most at this rank", mode="markers", marker=ink)
     figure.update_layout(
         **plotly_layout(
-            title=f"First update against −G at rank {record.ranks[t]}", xaxis={}, yaxis={"title": "cosine with −G"}
+            title=say("First update against −G at rank {ranks}", ranks=record.ranks[t]),
+            xaxis={},
+            yaxis={"title": say("cosine with −G")},
         )
     )
     return figure

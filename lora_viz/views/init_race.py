@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Film, Group, Lines, Mark, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.seeds import spread
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -22,13 +23,13 @@ Dash = Literal["solid", "dash", "dot", "dashdot"]
 STARTS: dict[str, tuple[str, str, str, Dash]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid"),
     "A_zero": ("A = 0", "A = 0", "delta", "dash"),
-    "both_zero": ("both 0", "both 0", "faint", "dot"),
-    "both_random": ("both random", "random", "alarm", "solid"),
-    "both_random_small": ("both random, a hundredth", "small", "alarm", "dash"),
+    "both_zero": (to_say("both 0"), to_say("both 0"), "faint", "dot"),
+    "both_random": (to_say("both random"), "random", "alarm", "solid"),
+    "both_random_small": (to_say("both random, a hundredth"), "small", "alarm", "dash"),
     "orthogonal": ("orthogonal", "orth.", "clean", "dash"),
     "pissa": ("PiSSA", "PiSSA", "W", "solid"),
     "lora_ga": ("LoRA-GA", "GA", "clean", "solid"),
-    "svd_of_answer": ("SVD of the answer (cheating)", "cheat", "ink", "dot"),
+    "svd_of_answer": (to_say("SVD of the answer (cheating)"), "cheat", "ink", "dot"),
 }
 
 
@@ -89,17 +90,17 @@ def film(record: InitRace) -> Film:
     labels = tuple(STARTS[name][1] for name in record.inits)
     rival = STARTS[record.rival][0]
     turn = _turn(record)
-    marks = (Mark(at=float(turn), label=f"step {turn}: the median turns"),) if turn else ()
+    marks = (Mark(at=float(turn), label=say("step {turn}: the median turns", turn=turn)),) if turn else ()
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=0,
         seconds_per_frame=1 / 8,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                title=f"Loss, median of {record.seeds} seeds",
-                y_label="loss, log",
+                title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
+                y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 span=7,
@@ -109,9 +110,9 @@ def film(record: InitRace) -> Film:
                 ),
             ),
             Bars(
-                title="Who has a gradient? No bar: exactly 0",
+                title=say("Who has a gradient? No bar: exactly 0"),
                 labels=labels,
-                y_label="norm, log",
+                y_label=say("norm, log"),
                 scale="log",
                 span=5,
                 groups=(
@@ -120,8 +121,8 @@ def film(record: InitRace) -> Film:
                 ),
             ),
             Lines(
-                title=f"{rival} against LoRA: who is behind?",
-                y_label="loss minus LoRA's, median and range",
+                title=say("{rival} against LoRA: who is behind?", rival=rival),
+                y_label=say("loss minus LoRA's, median and range"),
                 x_scale="sqrt",
                 row=1,
                 span=7,
@@ -132,12 +133,12 @@ def film(record: InitRace) -> Film:
                 ),
             ),
             Bars(
-                title="What is disturbed? ‖ΔW‖",
+                title=say("What is disturbed? ‖ΔW‖"),
                 labels=labels,
-                y_label="Frobenius norm",
+                y_label=say("Frobenius norm"),
                 row=1,
                 span=5,
-                groups=(Group(name="‖ΔW‖, median", colour="delta", values=record.size),),
+                groups=(Group(name=say("‖ΔW‖, median"), colour="delta", values=record.size),),
             ),
         ),
     )
@@ -158,17 +159,26 @@ def _narrate(record: InitRace, t: int) -> str:
         jumped = [STARTS[n][0] for i, n in enumerate(record.inits) if record.size[0, i] > 1e-12]
         dead = [STARTS[n][0] for i, n in enumerate(record.inits) if record.grad_A[0, i] == record.grad_B[0, i] == 0]
         what = (
-            f"only {' and '.join(jumped)} change{'s' if len(jumped) == 1 else ''} the layer"
+            say(
+                "only {jumped} change{jumped2} the layer",
+                jumped=" and ".join(jumped),
+                jumped2="s" if len(jumped) == 1 else "",
+            )
             if jumped
-            else "no start changes the layer"
+            else say("no start changes the layer")
         )
-        return f"Step 0: {what}; no gradient at all: {', '.join(dead) or 'none'}."
+        return say("Step 0: {what}; no gradient at all: {dead}.", what=what, dead=", ".join(dead) or say("none"))
     mine, theirs = record.loss[1, t, record.inits.index("B_zero")], record.loss[1, t, record.inits.index(record.rival)]
     if not np.isfinite(mine) or not np.isfinite(theirs):
-        return f"Step {step}: most seeds have diverged; lower the learning rate."
-    return (
-        f"Step {step}: LoRA at {number(float(mine))}, {rival} at {number(float(theirs))}, "
-        f"behind in {record.behind[t]} of {record.seeds} seeds."
+        return say("Step {step}: most seeds have diverged; lower the learning rate.", step=step)
+    return say(
+        "Step {step}: LoRA at {mine}, {rival} at {theirs}, behind in {behind} of {seeds} seeds.",
+        step=step,
+        mine=number(float(mine)),
+        rival=rival,
+        theirs=number(float(theirs)),
+        behind=record.behind[t],
+        seeds=record.seeds,
     )
 
 
@@ -177,29 +187,46 @@ def takeaway(record: InitRace) -> str:
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
     rival = STARTS[record.rival][0]
     if not np.isfinite(record.loss[1, -1, [own, at]]).all():
-        return "Most seeds diverged: lower the learning rate."
+        return say("Most seeds diverged: lower the learning rate.")
     jump = float(record.loss[1, 0, at])
     if record.size[0, at] > 1e-12 and abs(jump / record.base_loss - 1) > 0.005:
-        said = f"{rival[0].upper()}{rival[1:]} changed the loss before the first step, from "
+        said = say(
+            "{rival}{rival2} changed the loss before the first step, from ", rival=rival[0].upper(), rival2=rival[1:]
+        )
         said += f"{number(record.base_loss)} to {number(jump)}. "
     else:
-        within = "to half a percent" if record.size[0, at] > 1e-12 else "to rounding"
-        said = f"{rival[0].upper()}{rival[1:]} left the loss as it was, {number(record.base_loss)}, {within}. "
+        within = say("to half a percent") if record.size[0, at] > 1e-12 else say("to rounding")
+        said = say(
+            "{rival}{rival2} left the loss as it was, {base_loss}, {within}. ",
+            rival=rival[0].upper(),
+            rival2=rival[1:],
+            base_loss=number(record.base_loss),
+            within=within,
+        )
     turn, last = _turn(record), record.behind[-1]
     leads = record.lead[1][np.nan_to_num(record.lead[1]) != 0]
-    first = "behind" if len(leads) and leads[0] > 0 else "ahead of"
+    first = "behind" if len(leads) and leads[0] > 0 else say("ahead of")
     if not len(leads):
-        said += "It ran exactly as LoRA's own start does; "
+        said += say("It ran exactly as LoRA's own start does; ")
     elif turn:
-        said += f"It was {first} LoRA's own start until step {turn}; "
+        said += say("It was {first} LoRA's own start until step {turn}; ", first=first, turn=turn)
     else:
-        said += f"It stayed {first} LoRA's own start all the way; "
-    said += f"at step {record.steps[-1]} it was behind in {last} of {record.seeds} seeds "
-    said += f"({number(float(record.loss[1, -1, at]))} against {number(float(record.loss[1, -1, own]))})."
+        said += say("It stayed {first} LoRA's own start all the way; ", first=first)
+    said += say(
+        "at step {steps} it was behind in {last} of {seeds} seeds ",
+        steps=record.steps[-1],
+        last=last,
+        seeds=record.seeds,
+    )
+    said += say(
+        "({loss} against {loss2}).",
+        loss=number(float(record.loss[1, -1, at])),
+        loss2=number(float(record.loss[1, -1, own])),
+    )
     if "both_zero" in record.inits:
         still = record.inits.index("both_zero")
         if not record.size[:, still].any():
-            said += " Both 0 never moved."
+            said += say(" Both 0 never moved.")
     return said
 
 
@@ -225,7 +252,7 @@ def plot_init_race(record: InitRace, *, theme: str = "light") -> go.Figure:
         figure.add_scatter(x=record.steps, y=record.loss[1, :, i], name=label, mode="lines", line=line)
     figure.update_layout(
         **plotly_layout(
-            title=f"Loss, median of {record.seeds} seeds",
+            title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
             xaxis={"title": "step"},
             yaxis={"title": "loss", "type": "log"},
         )

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Curve, Curves, Film, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import StartSizes
 from lora_viz.seeds import spread
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -18,10 +19,10 @@ __all__ = ["STARTS", "InitVariance", "film", "init_variance", "plot_init_varianc
 Dash = Literal["solid", "dash", "dot", "dashdot"]
 # start of A -> its name, who uses it, its dash
 STARTS: dict[str, tuple[str, str, Dash]] = {
-    "B_zero": ("Kaiming", "PEFT, loralib", "solid"),
-    "gaussian": ("std 1/r", "PEFT “gaussian”", "dash"),
-    "variance_1_over_r": ("N(0, 1/r)", "textbooks, no library", "dot"),
-    "kaiming_variance": ("N(0, 2/d)", "textbooks, for ReLU", "dashdot"),
+    "B_zero": (to_say("Kaiming"), to_say("PEFT, loralib"), "solid"),
+    "gaussian": (to_say("std 1/r"), to_say("PEFT “gaussian”"), "dash"),
+    "variance_1_over_r": ("N(0, 1/r)", to_say("textbooks, no library"), "dot"),
+    "kaiming_variance": ("N(0, 2/d)", to_say("textbooks, for ReLU"), "dashdot"),
 }
 RULES: tuple[tuple[str, float, str, Dash], ...] = (
     ("s = 1", 0.0, "delta", "solid"),
@@ -102,31 +103,35 @@ def film(record: InitVariance) -> Film:
         )
 
     return Film(
-        axis="rank",
+        axis=to_say("rank"),
         values=record.ranks.astype(float),
         start=len(record.ranks) // 2,
         seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Curves(
-                title="Entries of B A, both factors random",
+                title=say("Entries of B A, both factors random"),
                 x=record.bins,
-                x_label="value of an entry",
-                y_label="density, log",
+                x_label=say("value of an entry"),
+                y_label=say("density, log"),
                 scale="log",
                 series=(
-                    Curve(name="measured", colour="delta", y=record.density),
+                    Curve(name=say("measured"), colour="delta", y=record.density),
                     Curve(name="N(0, r·σ⁴)", colour="ink", y=record.normal, dash="dash"),
                 ),
             ),
             Lines(
-                title="Root mean square of s·BA (drag here)",
-                y_label="rms, log",
+                title=say("Root mean square of s·BA (drag here)"),
+                y_label=say("rms, log"),
                 scale="log",
                 x_scale="log",
                 series=tuple(
                     Series(
-                        name=f"{name} (slope {number(round(float(record.rms_slope[k]), 2))})",
+                        name=say(
+                            "{name} (slope {rms_slope})",
+                            name=name,
+                            rms_slope=number(round(float(record.rms_slope[k]), 2)),
+                        ),
                         colour=colour,
                         dash=dash,
                         y=record.rms[1, k],
@@ -137,8 +142,8 @@ def film(record: InitVariance) -> Film:
                 ),
             ),
             Lines(
-                title="Variance of A's entries",
-                y_label="Var(A), log",
+                title=say("Variance of A's entries"),
+                y_label=say("Var(A), log"),
                 scale="log",
                 x_scale="log",
                 series=starts(record.variance),
@@ -146,8 +151,8 @@ def film(record: InitVariance) -> Film:
                 span=4,
             ),
             Lines(
-                title="What h = A x keeps of ‖x‖²",
-                y_label="E‖Ax‖²/E‖x‖², log",
+                title=say("What h = A x keeps of ‖x‖²"),
+                y_label=say("E‖Ax‖²/E‖x‖², log"),
                 scale="log",
                 x_scale="log",
                 series=starts(record.output),
@@ -155,7 +160,7 @@ def film(record: InitVariance) -> Film:
                 span=4,
             ),
             Readout(
-                title="Var(A): measured, by rule",
+                title=say("Var(A): measured, by rule"),
                 row=1,
                 span=4,
                 rows=tuple(
@@ -177,21 +182,36 @@ def film(record: InitVariance) -> Film:
 def _narrate(record: InitVariance, t: int) -> str:
     r = int(record.ranks[t])
     found, law = float(record.rms[1, 0, t]) ** 2, r * record.sigma**4
-    return f"Rank {r}: the entries of BA have variance {number(found)}; r·σ⁴ is {number(law)}."
+    return say(
+        "Rank {r}: the entries of BA have variance {found}; r·σ⁴ is {law}.", r=r, found=number(found), law=number(law)
+    )
 
 
 def takeaway(record: InitVariance) -> str:
     """What was seen, in the run's own numbers."""
     low, middle, high = (float(x) for x in record.rms[:, 0, -1] ** 2 / (record.ranks[-1] * record.sigma**4))
-    slopes = ", ".join(f"r^{number(round(float(x), 2))} for {RULES[k][0]}" for k, x in enumerate(record.rms_slope))
+    slopes = ", ".join(
+        say("r^{x} for {RULES}", x=number(round(float(x), 2)), RULES=RULES[k][0])
+        for k, x in enumerate(record.rms_slope)
+    )
     used = record.inits.index("B_zero")
     change = float(record.output[1, used, -1] / record.output[1, used, 0])
-    return (
-        f"With both factors random at σ = {number(record.sigma)} the variance of BA's entries at rank "
-        f"{record.ranks[-1]} was {number(middle)} times r·σ⁴ ({number(low)} to {number(high)}, {record.seeds} seeds); "
-        f"rms(s·BA) goes as {slopes}: 1/r does more than is needed, and with B = 0 there is nothing to do. "
-        f"The libraries' own start keeps Var(A) at {number(float(record.variance[1, used, -1]))}, so ‖Ax‖² grows "
-        f"{number(change)}-fold from rank {record.ranks[0]} to {record.ranks[-1]}."
+    return say(
+        "With both factors random at σ = {sigma} the variance of BA's entries at rank "
+        "{ranks} was {middle} times r·σ⁴ ({low} to {high}, {seeds} seeds); "
+        "rms(s·BA) goes as {slopes}: 1/r does more than is needed, and with B = 0 there is nothing to do. "
+        "The libraries' own start keeps Var(A) at {variance}, so ‖Ax‖² grows "
+        "{change}-fold from rank {ranks2} to {ranks}.",
+        sigma=number(record.sigma),
+        ranks=record.ranks[-1],
+        middle=number(middle),
+        low=number(low),
+        high=number(high),
+        seeds=record.seeds,
+        slopes=slopes,
+        variance=number(float(record.variance[1, used, -1])),
+        change=number(change),
+        ranks2=record.ranks[0],
     )
 
 
@@ -211,8 +231,8 @@ def plot_init_variance(record: InitVariance, *, theme: str = "light") -> go.Figu
         figure.add_scatter(x=record.ranks, y=record.rms[1, k], name=name, mode="lines+markers", line=line)
     figure.update_layout(
         **plotly_layout(
-            title="Root mean square of s·BA at the start",
-            xaxis={"title": "rank r", "type": "log"},
+            title=say("Root mean square of s·BA at the start"),
+            xaxis={"title": say("rank r"), "type": "log"},
             yaxis={"title": "rms", "type": "log"},
         )
     )

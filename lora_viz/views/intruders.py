@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.film import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say
 from lora_viz.still import Drawn, still_curves
 from lora_viz.style import counted, number
 from lora_viz.tasks import stream
@@ -99,8 +100,8 @@ def film(record: Intruders) -> Film:
     """The playhead runs over θ/σ₁: the spectrum, old against new directions, the least similar one, how many."""
     x = np.arange(1, len(record.before) + 1, dtype=float)
     flat = np.ones_like(record.sizes)
-    marks = (Mark(at=0.5, label="½ σ₁: the law's threshold"),) if record.kind == "gaussian" else ()
-    law = (Series(name="law of |cos(y, u)|:", colour="faint", y=record.law, dash="dashdot"),) if marks else ()
+    marks = (Mark(at=0.5, label=say("½ σ₁: the law's threshold")),) if record.kind == "gaussian" else ()
+    law = (Series(name=say("law of |cos(y, u)|:"), colour="faint", y=record.law, dash="dashdot"),) if marks else ()
     return Film(
         axis="θ/σ₁(W₀)",
         values=record.sizes,
@@ -109,21 +110,25 @@ def film(record: Intruders) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
             Lines(
-                title=f"Least similar of the top {TOP}: max over all old directions, median of {record.seeds}",
-                y_label="|cos|",
+                title=say(
+                    "Least similar of the top {TOP}: max over all old directions, median of {seeds}",
+                    TOP=TOP,
+                    seeds=record.seeds,
+                ),
+                y_label=say("|cos|"),
                 reach=1.0,
                 span=7,
                 marks=marks,
                 series=(
                     Series(
-                        name="least similar y:",
+                        name=say("least similar y:"),
                         colour="delta",
                         y=record.closest[1],
                         low=record.closest[0],
                         high=record.closest[2],
                     ),
                     Series(
-                        name="|cos(y, u)|:",
+                        name=say("|cos(y, u)|:"),
                         colour="clean",
                         y=record.along[1],
                         low=record.along[0],
@@ -131,23 +136,23 @@ def film(record: Intruders) -> Film:
                     ),
                     *law,
                     Series(name="ε:", colour="alarm", y=record.epsilon * flat, dash="dash"),
-                    Series(name="random, √(2 ln d/d):", colour="W", y=record.baseline * flat, dash="dot"),
+                    Series(name=say("random, √(2 ln d/d):"), colour="W", y=record.baseline * flat, dash="dot"),
                 ),
             ),
             Field(
-                title="|cos| of new and old directions, first seed",
+                title=say("|cos| of new and old directions, first seed"),
                 values=record.cosines,
                 x_labels=tuple(str(i) for i in range(1, record.cosines.shape[2] + 1)),
                 y_labels=tuple(str(j) for j in range(1, record.cosines.shape[1] + 1)),
-                x_title="old direction i of W₀",
-                y_title="new direction j",
+                x_title=say("old direction i of W₀"),
+                y_title=say("new direction j"),
                 limits=(0.0, 1.0),
                 span=5,
             ),
             Curves(
-                title="Singular values, first seed",
+                title=say("Singular values, first seed"),
                 x=x,
-                x_label="index",
+                x_label=say("index"),
                 y_label="σ",
                 row=1,
                 span=5,
@@ -157,22 +162,22 @@ def film(record: Intruders) -> Film:
                 ),
             ),
             Readout(
-                title=f"Counted over {record.seeds} seeds: median (range)",
+                title=say("Counted over {seeds} seeds: median (range)", seeds=record.seeds),
                 row=1,
                 span=7,
                 rows=(
                     Row(
-                        label=f"intruders of {TOP}, ε = {number(record.epsilon)}",
+                        label=say("intruders of {TOP}, ε = {epsilon}", TOP=TOP, epsilon=number(record.epsilon)),
                         text=tuple(_whole(record.intruding[:, t]) for t in range(len(flat))),
                         colour="delta",
                     ),
                     Row(
-                        label="a random direction's largest |cos|",
+                        label=say("a random direction's largest |cos|"),
                         text=(f"{_span(record.random)}; √(2 ln d/d) = {number(record.baseline)}",),
                         colour="W",
                     ),
                     Row(
-                        label="length of y nearest u inside the span of all x_i",
+                        label=say("length of y nearest u inside the span of all x_i"),
                         text=tuple(_span(record.inside[:, t]) for t in range(len(flat))),
                     ),
                 ),
@@ -197,44 +202,75 @@ def _first(record: Intruders) -> int | None:
 
 
 def _narrate(record: Intruders, t: int) -> str:
-    return (
-        f"θ = {number(float(record.sizes[t]))} σ₁: the least similar of the top {TOP} has |cos| "
-        f"{record.closest[1, t]:.2f} to its nearest old direction, {record.along[1, t]:.2f} to the spike; "
-        f"{counted(round(record.intruding[1, t]), 'intruder')}."
+    return say(
+        "θ = {sizes} σ₁: the least similar of the top {TOP} has |cos| "
+        "{closest:.2f} to its nearest old direction, {along:.2f} to the spike; "
+        "{intruding}.",
+        sizes=number(float(record.sizes[t])),
+        TOP=TOP,
+        closest=record.closest[1, t],
+        along=record.along[1, t],
+        intruding=counted(round(record.intruding[1, t]), "intruder"),
     )
 
 
 def takeaway(record: Intruders) -> str:
     """What was seen, in the run's own numbers."""
     first, last = _first(record), len(record.sizes) - 1
-    what = f"d = {record.d}, {record.seeds} seeds, W₀ {record.kind}, ε = {number(record.epsilon)}"
+    what = say(
+        "d = {d}, {seeds} seeds, W₀ {kind}, ε = {epsilon}",
+        d=record.d,
+        seeds=record.seeds,
+        kind=record.kind,
+        epsilon=number(record.epsilon),
+    )
     if record.baseline > record.epsilon:
-        return (
-            f"In this experiment ({what}) even a random direction has |cos| {number(record.baseline)} to its nearest "
-            "old one, above ε: at this size the test finds next to nothing. Take a wider layer or a larger ε."
+        return say(
+            "In this experiment ({what}) even a random direction has |cos| {baseline} to its nearest "
+            "old one, above ε: at this size the test finds next to nothing. Take a wider layer or a larger ε.",
+            what=what,
+            baseline=number(record.baseline),
         )
     if first is None:
         said = [
-            f"In this experiment ({what}) no size up to {number(float(record.sizes[-1]))} σ₁ left a lasting intruder."
+            say(
+                "In this experiment ({what}) no size up to {sizes} σ₁ left a lasting intruder.",
+                what=what,
+                sizes=number(float(record.sizes[-1])),
+            )
         ]
     elif first == 0:
-        said = [f"In this experiment ({what}) W₀ itself counts as intruded: ε is above every |cos|."]
+        said = [say("In this experiment ({what}) W₀ itself counts as intruded: ε is above every |cos|.", what=what)]
     else:
         said = [
-            f"In this experiment ({what}) the median seed had no lasting intruder up to θ = "
-            f"{number(float(record.sizes[first - 1]))} σ₁ and had one from {number(float(record.sizes[first]))} σ₁ on; "
-            f"at {number(float(record.sizes[-1]))} σ₁ it was {_whole(record.intruding[:, last])}."
+            say(
+                "In this experiment ({what}) the median seed had no lasting intruder up to θ = "
+                "{sizes} σ₁ and had one from {sizes2} σ₁ on; "
+                "at {sizes3} σ₁ it was {intruding}.",
+                what=what,
+                sizes=number(float(record.sizes[first - 1])),
+                sizes2=number(float(record.sizes[first])),
+                sizes3=number(float(record.sizes[-1])),
+                intruding=_whole(record.intruding[:, last]),
+            )
         ]
         early = int(np.flatnonzero(record.intruding[1])[0])
         if early < first:
             said.append(
-                f"It came and went before, first at {number(float(record.sizes[early]))} σ₁: where θ meets one of W₀'s "
-                "own σ, the two mix."
+                say(
+                    "It came and went before, first at {sizes} σ₁: where θ meets one of W₀'s own σ, the two mix.",
+                    sizes=number(float(record.sizes[early])),
+                )
             )
     said.append(
-        f"It is like no single old direction: |cos| {_span(record.closest[:, last])}, and a random one reaches "
-        f"{_span(record.random)}. An intruder is not outside the old span: W₀ has full rank, and "
-        f"{number(float(record.inside[1, last]))} of its length lies inside."
+        say(
+            "It is like no single old direction: |cos| {closest}, and a random one reaches "
+            "{random}. An intruder is not outside the old span: W₀ has full rank, and "
+            "{inside} of its length lies inside.",
+            closest=_span(record.closest[:, last]),
+            random=_span(record.random),
+            inside=number(float(record.inside[1, last])),
+        )
     )
     return " ".join(said)
 
@@ -255,18 +291,18 @@ def plot_intruders(record: Intruders, *, theme: str = "light") -> go.Figure:
     return still_curves(
         [
             Drawn(
-                f"least similar of the top {TOP}",
+                say("least similar of the top {TOP}", TOP=TOP),
                 "delta",
                 record.sizes,
                 record.closest[1],
                 low=record.closest[0],
                 high=record.closest[2],
             ),
-            Drawn("|cos(y, u)|", "clean", record.sizes, record.along[1]),
+            Drawn(say("|cos(y, u)|"), "clean", record.sizes, record.along[1]),
             Drawn("ε", "alarm", record.sizes, record.epsilon * flat, "dash"),
-            Drawn("random direction, √(2 ln d/d)", "W", record.sizes, record.baseline * flat, "dot"),
+            Drawn(say("random direction, √(2 ln d/d)"), "W", record.sizes, record.baseline * flat, "dot"),
         ],
-        title=f"New against old directions, d = {record.d}",
+        title=say("New against old directions, d = {d}", d=record.d),
         x="θ/σ₁(W₀)",
         y="|cos|",
         theme=theme,

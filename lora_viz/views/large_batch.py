@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Curve, Curves, Film, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
@@ -99,25 +100,25 @@ def film(record: LargeBatch) -> Film:
     low, median, high = np.where(np.isfinite(record.by_lr) & (record.by_lr < 100), record.by_lr, np.nan)
     names = [f"{name}:" for name in record.racers]
     return Film(
-        axis="batch",
+        axis=to_say("batch"),
         values=record.batches.astype(float),
         start=len(record.batches) - 1,
         seconds_per_frame=1.0,
         narration=tuple(_narrate(record, t) for t in range(len(record.batches))),
         panels=(
             Lines(
-                title="Error over full fine-tuning's, each at its best η",
-                y_label=f"ratio; median of {record.seeds}, band: all",
+                title=say("Error over full fine-tuning's, each at its best η"),
+                y_label=say("ratio; median of {seeds}, band: all", seeds=record.seeds),
                 reach=2.0,
                 x_scale="log",
                 span=7,
                 series=(
                     *(_series(record, names, i, record.ratio) for i in range(1, len(names))),
-                    Series(name="full:", colour="W", y=np.ones(len(record.batches)), dash="dash"),
+                    Series(name=say("full:"), colour="W", y=np.ones(len(record.batches)), dash="dash"),
                 ),
             ),
             Readout(
-                title="At this batch: error left, median (range)",
+                title=say("At this batch: error left, median (range)"),
                 span=5,
                 rows=tuple(
                     Row(
@@ -129,8 +130,8 @@ def film(record: LargeBatch) -> Film:
                 ),
             ),
             Lines(
-                title="Error left after one pass, each at its best η",
-                y_label="‖ΔW − ΔW*‖²/‖ΔW*‖², log",
+                title=say("Error left after one pass, each at its best η"),
+                y_label=say("‖ΔW − ΔW*‖²/‖ΔW*‖², log"),
                 scale="log",
                 x_scale="log",
                 row=1,
@@ -138,10 +139,10 @@ def film(record: LargeBatch) -> Film:
                 series=tuple(_series(record, names, i, record.left) for i in range(len(names))),
             ),
             Curves(
-                title="At this batch, by learning rate (median)",
+                title=say("At this batch, by learning rate (median)"),
                 x=record.lr,
-                x_label="learning rate η, log",
-                y_label="error left, log",
+                x_label=say("learning rate η, log"),
+                y_label=say("error left, log"),
                 scale="log",
                 x_scale="log",
                 row=1,
@@ -179,7 +180,12 @@ def _span(found: Float[np.ndarray, "3"]) -> str:
 
 def _narrate(record: LargeBatch, t: int) -> str:
     said = ", ".join(f"{name} {number(float(record.ratio[1, i, t]))}" for i, name in enumerate(record.racers) if i)
-    return f"Batch {record.batches[t]}, {record.steps[t]} steps: error over full fine-tuning's, median: {said} times."
+    return say(
+        "Batch {batches}, {steps} steps: error over full fine-tuning's, median: {said} times.",
+        batches=record.batches[t],
+        steps=record.steps[t],
+        said=said,
+    )
 
 
 def takeaway(record: LargeBatch) -> str:
@@ -187,19 +193,40 @@ def takeaway(record: LargeBatch) -> str:
     small, whole = 1, len(record.racers) - 1
     first, last = record.ratio[:, :, 0], record.ratio[:, :, -1]
     said = [
-        f"In this experiment (one pass over {record.samples} samples, {record.seeds} seeds, each at its best of "
-        f"{len(record.lr)} η) {record.racers[small]} left {_span(first[:, small])} times full fine-tuning's error with "
-        f"batch {record.batches[0]} and {_span(last[:, small])} times with batch {record.batches[-1]}."
+        say(
+            "In this experiment (one pass over {samples} samples, {seeds} seeds, each at its best of "
+            "{lr} η) {racers} left {first} times full fine-tuning's error with "
+            "batch {batches} and {last} times with batch {batches2}.",
+            samples=record.samples,
+            seeds=record.seeds,
+            lr=len(record.lr),
+            racers=record.racers[small],
+            first=_span(first[:, small]),
+            batches=record.batches[0],
+            last=_span(last[:, small]),
+            batches2=record.batches[-1],
+        )
     ]
     if last[1, small] > 1.2 * first[1, small]:
-        said.append("The gap grows with the batch.")
+        said.append(say("The gap grows with the batch."))
     else:
-        said.append("Here the gap does not grow with the batch.")
-    said.append(f"{record.racers[whole]}, full width: {_span(first[:, whole])} and {_span(last[:, whole])} times.")
+        said.append(say("Here the gap does not grow with the batch."))
+    said.append(
+        say(
+            "{racers}, full width: {first} and {last} times.",
+            racers=record.racers[whole],
+            first=_span(first[:, whole]),
+            last=_span(last[:, whole]),
+        )
+    )
     if last[1, whole] < 1.2:
-        said.append("At full width the penalty is gone: here the rank does mend it, unlike what the paper reports.")
+        said.append(
+            say("At full width the penalty is gone: here the rank does mend it, unlike what the paper reports.")
+        )
     if record.at_edge:
-        said.append(f"{record.at_edge} bests lie at an end of the grid: a wider one may shift the numbers.")
+        said.append(
+            say("{at_edge} bests lie at an end of the grid: a wider one may shift the numbers.", at_edge=record.at_edge)
+        )
     return " ".join(said)
 
 
@@ -230,9 +257,9 @@ def plot_large_batch(record: LargeBatch, *, theme: str = "light") -> go.Figure:
             )
             for i, name in enumerate(record.racers)
         ],
-        title="Error over full fine-tuning's after one pass",
+        title=say("Error over full fine-tuning's after one pass"),
         x="batch size",
-        y="ratio of errors",
+        y=say("ratio of errors"),
         log="xy",
         theme=theme,
     )

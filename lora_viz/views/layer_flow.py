@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import ExperimentError
 from lora_viz.film import Bars, Film, Group, Lines, Machine, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import factor_gradients, singular_values
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -20,9 +21,9 @@ __all__ = ["CONVENTIONS", "LayerFlow", "film", "layer_flow", "plot_layer_flow", 
 # What the documents of the field call the frozen weight, the factors and the update.
 CONVENTIONS: dict[str, tuple[str, str, str, str]] = {
     "paper": ("W₀", "A", "B", "ΔW = s·B A"),
-    "peft": ("base weight", "lora_A", "lora_B", "delta weight = s·lora_B lora_A"),
-    "down_up": ("W", "down", "up", "ΔW = s·up down"),
-    "row_vectors": ("W₀ᵀ", "Aᵀ (down)", "Bᵀ (up)", "ΔWᵀ = s·Aᵀ Bᵀ"),
+    "peft": (to_say("base weight"), "lora_A", "lora_B", to_say("delta weight = s·lora_B lora_A")),
+    "down_up": ("W", "down", "up", to_say("ΔW = s·up down")),
+    "row_vectors": ("W₀ᵀ", to_say("Aᵀ (down)"), "Bᵀ (up)", "ΔWᵀ = s·Aᵀ Bᵀ"),
 }
 
 
@@ -62,7 +63,7 @@ def layer_flow(run: Run) -> LayerFlow:
     """
     e, task = run.experiment, run.task
     if e.batch != 1:
-        raise ExperimentError(f"batch={e.batch} cannot be followed through the layer: allowed is 1.")
+        raise ExperimentError(say("batch={batch} cannot be followed through the layer: allowed is 1.", batch=e.batch))
     alive = run.last() + 1
     A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
     seen = batches(e)[steps, 0]
@@ -119,7 +120,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
     learnt = np.zeros((len(record.steps), k))
     learnt[:, :r] = record.sigma
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.1,
@@ -128,7 +129,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
         phases=tuple(_phases(record, t) for t in range(len(record.steps))),
         panels=(
             Machine(
-                title="One LoRA layer, one sample a step",
+                title=say("One LoRA layer, one sample a step"),
                 colour="ink",
                 W=record.W,
                 A=record.A,
@@ -142,21 +143,21 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
                 rows=convention == "row_vectors",
             ),
             Lines(
-                title="Loss over all samples",
-                y_label="loss",
+                title=say("Loss over all samples"),
+                y_label=say("loss"),
                 x_scale="sqrt",
                 span=3,
-                series=(Series(name="loss", colour="ink", y=record.loss),),
+                series=(Series(name=say("loss"), colour="ink", y=record.loss),),
             ),
             Bars(
-                title="Singular values of ΔW",
+                title=say("Singular values of ΔW"),
                 y_label="σ",
                 span=3,
                 row=1,
                 labels=tuple(str(i + 1) for i in range(k)),
                 groups=(
-                    Group(name="learnt", colour="delta", values=learnt),
-                    Group(name="wanted", colour="ink", values=record.target_sigma[:k], outline=True),
+                    Group(name=say("learnt"), colour="delta", values=learnt),
+                    Group(name=say("wanted"), colour="ink", values=record.target_sigma[:k], outline=True),
                 ),
             ),
         ),
@@ -166,17 +167,21 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
 def _narrate(record: LayerFlow, t: int) -> str:
     step = int(record.steps[t])
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
-        return f"Step {step}: training diverged after this step; lower the learning rate."
+        return say("Step {step}: training diverged after this step; lower the learning rate.", step=step)
     a, b = np.linalg.norm(record.grad_A[t]), np.linalg.norm(record.grad_B[t])
     if not record.g[t].any():
-        return f"Step {step}: this sample's error is exactly 0: there is nothing to learn from it."
+        return say("Step {step}: this sample's error is exactly 0: there is nothing to learn from it.", step=step)
     if a == 0 and b == 0:
-        return f"Step {step}: both gradients are exactly 0: this layer cannot learn."
+        return say("Step {step}: both gradients are exactly 0: this layer cannot learn.", step=step)
     if a == 0:
         moves = _moves(record.A, t, "A")
-        return f"Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: {moves}."
+        return say(
+            "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: {moves}.",
+            step=step,
+            moves=moves,
+        )
     if b == 0:
-        return f"Step {step}: A is 0, so ∇B is exactly 0: {_moves(record.B, t, 'B')}."
+        return say("Step {step}: A is 0, so ∇B is exactly 0: {B}.", step=step, B=_moves(record.B, t, "B"))
     if (
         record.frozen != "A"
         and t
@@ -184,15 +189,20 @@ def _narrate(record: LayerFlow, t: int) -> str:
         and record.B[t].any()
         and not record.B[t - 1].any()
     ):
-        return f"Step {step}: B has left 0; A has not moved yet, but now ∇A is {number(float(a))}."
+        return say("Step {step}: B has left 0; A has not moved yet, but now ∇A is {a}.", step=step, a=number(float(a)))
     size = number(float(record.scaling * np.linalg.norm(record.B[t] @ record.A[t])))
-    return f"Step {step}: ‖ΔW‖ is {size}, the loss over all samples {number(float(record.loss[t]))}."
+    return say(
+        "Step {step}: ‖ΔW‖ is {size}, the loss over all samples {loss}.",
+        step=step,
+        size=size,
+        loss=number(float(record.loss[t])),
+    )
 
 
 def _moves(factor: Float[np.ndarray, "T m n"], t: int, name: str) -> str:
     if t + 1 < len(factor) and not np.array_equal(factor[t], factor[t + 1]):
-        return f"only weight decay moves {name}"
-    return f"{name} stands still"
+        return say("only weight decay moves {name}", name=name)
+    return say("{name} stands still", name=name)
 
 
 def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
@@ -207,20 +217,32 @@ def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
     if t + 1 < len(record.steps):
         moved = record.A[t + 1] - A, record.B[t + 1] - B
         a, b = (number(float(np.linalg.norm(m))) for m in moved)
-        update = f"update ({record.optimizer.upper()}): A moves by {a}, B by {b}"
+        update = say("update ({optimizer}): A moves by {a}, B by {b}", optimizer=record.optimizer.upper(), a=a, b=b)
     elif record.diverged_at >= 0:
-        update = "no update: its next step would not be a number"
+        update = say("no update: its next step would not be a number")
     else:
-        update = "no update: this is the last step"
+        update = say("no update: this is the last step")
     y1 = f"{_short(record.W[0] @ x)} + {s:g}·{_short(record.u[t, 0])} = {_short(record.y[t, 0])}"
     return (
         f"1/8  h = A x:  h₁ = {dot(A[0], x)} = {_short(h[0])}",
         f"2/8  u = B h:  u₁ = {dot(B[0], h)} = {_short(record.u[t, 0])}",
         f"3/8  y = W x + s·u:  y₁ = {y1}",
-        f"4/8  loss = ½‖y − t‖² = {number(float(record.sample_loss[t]))} for this sample",
+        say("4/8  loss = ½‖y − t‖² = {sample_loss} for this sample", sample_loss=number(float(record.sample_loss[t]))),
         f"5/8  g = y − t:  g₁ = {_short(record.y[t, 0])} − {_short(record.target[t, 0])} = {_short(g[0])}",
-        f"6/8  ∇B = s·g hᵀ:  first entry {s:g}·{_short(g[0])}·{_short(h[0])} = {_short(record.grad_B[t, 0, 0])}",
-        f"7/8  ∇A = s·(Bᵀg) xᵀ:  first entry {s:g}·{_short(back[0])}·{_short(x[0])} = {_short(record.grad_A[t, 0, 0])}",
+        say(
+            "6/8  ∇B = s·g hᵀ:  first entry {s:g}·{g}·{h} = {grad_B}",
+            s=s,
+            g=_short(g[0]),
+            h=_short(h[0]),
+            grad_B=_short(record.grad_B[t, 0, 0]),
+        ),
+        say(
+            "7/8  ∇A = s·(Bᵀg) xᵀ:  first entry {s:g}·{back}·{x} = {grad_A}",
+            s=s,
+            back=_short(back[0]),
+            x=_short(x[0]),
+            grad_A=_short(record.grad_A[t, 0, 0]),
+        ),
         f"8/8  {update}",
     )
 
@@ -233,16 +255,25 @@ def _short(value: float) -> str:
 def takeaway(record: LayerFlow) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged_at >= 0:
-        return f"Training diverged after step {record.diverged_at}: lower the learning rate."
+        return say(
+            "Training diverged after step {diverged_at}: lower the learning rate.", diverged_at=record.diverged_at
+        )
     if np.ptp(record.loss) == 0:
-        return (
-            f"Nothing was learnt: the loss stayed at {number(float(record.loss[0]))} for {record.steps[-1]} steps, "
-            "because the gradient of every factor that may move is exactly 0."
+        return say(
+            "Nothing was learnt: the loss stayed at {loss} for {steps} steps, "
+            "because the gradient of every factor that may move is exactly 0.",
+            loss=number(float(record.loss[0])),
+            steps=record.steps[-1],
         )
     b, a = (number(float(np.linalg.norm(x[0]))) for x in (record.grad_B, record.grad_A))
-    return (
-        f"At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}. In {record.steps[-1]} steps of one sample each, W untouched, "
-        f"the loss went from {number(float(record.loss[0]))} to {number(float(record.loss[-1]))}."
+    return say(
+        "At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}. In {steps} steps of one sample each, W untouched, "
+        "the loss went from {loss} to {loss2}.",
+        a=a,
+        b=b,
+        steps=record.steps[-1],
+        loss=number(float(record.loss[0])),
+        loss2=number(float(record.loss[-1])),
     )
 
 
@@ -262,6 +293,6 @@ def plot_layer_flow(record: LayerFlow, *, theme: str = "light") -> go.Figure:
     """Loss over the steps, as a still figure."""
     figure = go.Figure(go.Scatter(x=record.steps, y=record.loss, line={"color": IDENTITY[theme]["ink"], "width": 3}))
     figure.update_layout(
-        **plotly_layout(title="Loss over all samples", xaxis={"title": "step"}, yaxis={"title": "loss"})
+        **plotly_layout(title=say("Loss over all samples"), xaxis={"title": "step"}, yaxis={"title": "loss"})
     )
     return figure

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.regression import draw_samples, fit_all_ranks, stopped_early, teacher
 from lora_viz.still import Drawn, still_curves
 from lora_viz.style import number
@@ -89,20 +90,20 @@ def film(record: LearnsForgets) -> Film:
     inside = (x >= record.forgets[1, 0]) & (x <= record.forgets[1, -1])
     best = int(record.rank[record.excess[1].argmin()])
     return Film(
-        axis="rank",
+        axis=to_say("rank"),
         values=record.rank.astype(float),
         start=int(record.excess[1].argmin()),
         seconds_per_frame=0.7,
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                title=f"Error over r, in units of ‖ΔW*‖² (band: {record.seeds} seeds)",
-                y_label="no update: target 1, source 0",
+                title=say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
+                y_label=say("no update: target 1, source 0"),
                 x_scale="log",
                 span=6,
                 series=(
                     Series(
-                        name="on the new task:",
+                        name=say("on the new task:"),
                         colour="clean",
                         y=record.excess[1],
                         low=record.excess[0],
@@ -110,7 +111,7 @@ def film(record: LearnsForgets) -> Film:
                         dots=True,
                     ),
                     Series(
-                        name="added on the source task:",
+                        name=say("added on the source task:"),
                         colour="W",
                         y=record.forgets[1],
                         low=record.forgets[0],
@@ -121,36 +122,36 @@ def film(record: LearnsForgets) -> Film:
                 marks=(Mark(at=float(best), label=f"r = {best}"),),
             ),
             Curves(
-                title="Learnt against forgotten: LoRA by rank, full fine-tuning by time",
+                title=say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"),
                 x=x,
-                x_label="forgotten: ‖ΔW‖²",
-                y_label="error on the new task",
+                x_label=say("forgotten: ‖ΔW‖²"),
+                y_label=say("error on the new task"),
                 span=6,
                 series=(
                     Curve(
-                        name="LoRA, r = 1 to full",
+                        name=say("LoRA, r = 1 to full"),
                         colour="delta",
                         y=np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
                     ),
                     Curve(
-                        name="full, stopped early",
+                        name=say("full, stopped early"),
                         colour="faint",
                         y=np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan),
                         dash="dash",
                     ),
-                    Curve(name="this rank", colour="ink", y=here, dots=True),
+                    Curve(name=say("this rank"), colour="ink", y=here, dots=True),
                 ),
             ),
             Lines(
-                title="On the samples themselves: it only falls",
-                y_label="squared error; no update: 1",
+                title=say("On the samples themselves: it only falls"),
+                y_label=say("squared error; no update: 1"),
                 x_scale="log",
                 reach=1.0,
                 row=1,
                 span=5,
                 series=(
                     Series(
-                        name="training error:",
+                        name=say("training error:"),
                         colour="ink",
                         y=record.train[1],
                         low=record.train[0],
@@ -160,16 +161,18 @@ def film(record: LearnsForgets) -> Film:
                 ),
             ),
             Readout(
-                title=f"At this rank, median of {record.seeds} seeds",
+                title=say("At this rank, median of {seeds} seeds", seeds=record.seeds),
                 row=1,
                 span=7,
                 rows=(
-                    Row(label="error on the new task", text=_texts(record.excess[1]), colour="clean"),
-                    Row(label="error added on the source task, ‖ΔW‖²", text=_texts(record.forgets[1]), colour="W"),
+                    Row(label=say("error on the new task"), text=_texts(record.excess[1]), colour="clean"),
+                    Row(label=say("error added on the source task, ‖ΔW‖²"), text=_texts(record.forgets[1]), colour="W"),
                     Row(
-                        label="full, stopped at the same error, forgets",
+                        label=say("full, stopped at the same error, forgets"),
                         text=tuple(
-                            f"{number(float(m))} (rank forgets less: {less} of {n})" if n else "never gets there"
+                            say("{m} (rank forgets less: {less} of {n})", m=number(float(m)), less=less, n=n)
+                            if n
+                            else say("never gets there")
                             for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
                         ),
                         colour="ink",
@@ -185,9 +188,11 @@ def _texts(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
 
 
 def _narrate(record: LearnsForgets, t: int) -> str:
-    return (
-        f"Rank {record.rank[t]}: error on the new task {number(float(record.excess[1, t]))}, "
-        f"error added on the source task {number(float(record.forgets[1, t]))}."
+    return say(
+        "Rank {rank}: error on the new task {excess}, error added on the source task {forgets}.",
+        rank=record.rank[t],
+        excess=number(float(record.excess[1, t])),
+        forgets=number(float(record.forgets[1, t])),
     )
 
 
@@ -197,32 +202,63 @@ def takeaway(record: LearnsForgets) -> str:
     best, last = record.rank[at], record.rank[-1]
     hits = int((record.best == best).sum())
     said = [
-        f"In this experiment ({record.samples} samples, noise {number(record.noise)}, {record.seeds} seeds) the error "
-        f"on the new task was least at r = {best}: {number(float(record.excess[1, at]))}, against "
-        f"{number(float(record.excess[1, 0]))} at r = 1 and {number(float(record.excess[1, -1]))} at r = {last}; "
-        f"r = {best} was the best in {hits} seeds."
+        say(
+            "In this experiment ({samples} samples, noise {noise}, {seeds} seeds) the error "
+            "on the new task was least at r = {best}: {excess}, against "
+            "{excess2} at r = 1 and {excess3} at r = {last}; "
+            "r = {best} was the best in {hits} seeds.",
+            samples=record.samples,
+            noise=number(record.noise),
+            seeds=record.seeds,
+            best=best,
+            excess=number(float(record.excess[1, at])),
+            excess2=number(float(record.excess[1, 0])),
+            excess3=number(float(record.excess[1, -1])),
+            last=last,
+            hits=hits,
+        )
     ]
     if at == len(record.rank) - 1:
-        said.append("There is no U here: the samples suffice for every rank.")
-    grew = "with every step in r" if (np.diff(record.forgets[1]) > 0).all() else "with r on the whole"
+        said.append(say("There is no U here: the samples suffice for every rank."))
+    grew = say("with every step in r") if (np.diff(record.forgets[1]) > 0).all() else say("with r on the whole")
     said.append(
-        f"What is forgotten grew {grew}, from {number(float(record.forgets[1, 0]))} to "
-        f"{number(float(record.forgets[1, -1]))}."
+        say(
+            "What is forgotten grew {grew}, from {forgets} to {forgets2}.",
+            grew=grew,
+            forgets=number(float(record.forgets[1, 0])),
+            forgets2=number(float(record.forgets[1, -1])),
+        )
     )
     low, median, high = map(lambda x: number(float(x)), record.stopped)
-    said.append(f"Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).")
+    said.append(
+        say(
+            "Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).",
+            median=median,
+            low=low,
+            high=high,
+        )
+    )
     comparable = np.flatnonzero(record.reached > record.seeds / 2)
     if len(comparable):
         i = int(comparable[0])
         said.append(
-            f"At the error of r = {record.rank[i]} it forgot {number(float(record.matched[i]))}, the rank "
-            f"{number(float(record.forgets[1, i]))}: the rank forgot less in {record.less[i]} of "
-            f"{record.reached[i]} seeds."
+            say(
+                "At the error of r = {rank} it forgot {matched}, the rank "
+                "{forgets}: the rank forgot less in {less} of "
+                "{reached} seeds.",
+                rank=record.rank[i],
+                matched=number(float(record.matched[i])),
+                forgets=number(float(record.forgets[1, i])),
+                less=record.less[i],
+                reached=record.reached[i],
+            )
         )
     under = [str(r) for r, x in zip(record.rank, record.excess[1], strict=True) if x < record.stopped[1]]
     if under and len(under) < len(record.rank):
-        said.append(f"r = {', '.join(under)} went below that: there is no equal error at which to compare.")
-    said.append("That a lower rank forgets less at the same skill is not a law.")
+        said.append(
+            say("r = {under} went below that: there is no equal error at which to compare.", under=", ".join(under))
+        )
+    said.append(say("That a lower rank forgets less at the same skill is not a law."))
     return " ".join(said)
 
 
@@ -238,11 +274,11 @@ def plot_learns_forgets(record: LearnsForgets, *, theme: str = "light") -> go.Fi
     """Learnt against forgotten: LoRA by rank, full fine-tuning by time."""
     return still_curves(
         [
-            Drawn("LoRA, by rank", "delta", record.forgets[1], record.excess[1], dots=True),
-            Drawn("full, stopped early", "faint", record.path[1], record.path[0], "dash"),
+            Drawn(say("LoRA, by rank"), "delta", record.forgets[1], record.excess[1], dots=True),
+            Drawn(say("full, stopped early"), "faint", record.path[1], record.path[0], "dash"),
         ],
-        title="Learnt against forgotten",
+        title=say("Learnt against forgotten"),
         x="forgotten: ‖ΔW‖²/‖ΔW*‖²",
-        y="error on the new task",
+        y=say("error on the new task"),
         theme=theme,
     )

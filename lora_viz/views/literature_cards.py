@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
+from lora_viz.language import say
 from lora_viz.literature import FOLKLORE, PAPERS, Folklore, Paper
 
 __all__ = ["LiteratureCards", "folklore_html", "literature_cards", "papers_html", "takeaway"]
@@ -44,14 +45,22 @@ def _paper(record: LiteratureCards, p: Paper) -> str:
     source = (
         f'<a href="https://arxiv.org/abs/{p.arxiv}" target="_blank" rel="noopener">arXiv {p.arxiv}</a>'
         if p.arxiv
-        else "not on arXiv"
+        else say("not on arXiv")
     )
     links = _links(record, p.pages)
-    shown = f"{escape(p.seen)} See {links}.".strip() if links else "Told, not measured."
-    return (
-        f"<div><h2>{escape(p.name)}</h2><p>{escape(p.authors)}, {p.year}, <i>{escape(p.title)}</i>, {source}</p>"
-        f"<p><b>Claims:</b> {escape(p.claims)}</p><p><b>Condition:</b> {escape(p.condition)}</p>"
-        f"<p><b>Here:</b> {shown}</p></div>"
+    shown = f"{escape(p.seen)} See {links}.".strip() if links else say("Told, not measured.")
+    return say(
+        "<div><h2>{name}</h2><p>{authors}, {year}, <i>{title}</i>, {source}</p>"
+        "<p><b>Claims:</b> {claims}</p><p><b>Condition:</b> {condition}</p>"
+        "<p><b>Here:</b> {shown}</p></div>",
+        name=escape(p.name),
+        authors=escape(p.authors),
+        year=p.year,
+        title=escape(p.title),
+        source=source,
+        claims=escape(p.claims),
+        condition=escape(p.condition),
+        shown=shown,
     )
 
 
@@ -63,9 +72,11 @@ def folklore_html(record: LiteratureCards) -> str:
 
 def _rule(record: LiteratureCards, f: Folklore) -> str:
     links = _links(record, f.pages)
-    return (
-        f'<div class="folklore"><h2>Folklore, not measured</h2><p>“{escape(f.says)}”</p><p>{escape(f.but)}'
-        f"{f' See {links}.' if links else ''}</p></div>"
+    return say(
+        '<div class="folklore"><h2>Folklore, not measured</h2><p>“{says}”</p><p>{but}{links}</p></div>',
+        says=escape(f.says),
+        but=escape(f.but),
+        links=say(" See {links}.", links=links) if links else "",
     )
 
 
@@ -76,6 +87,12 @@ def _links(record: LiteratureCards, pages: tuple[str, ...]) -> str:
 def takeaway(record: LiteratureCards) -> str:
     """How much of this topic is shown here, and how much is only told?"""
     shown = sum(any(page in record.links for page in p.pages) for p in record.papers)
-    said = f"{len(record.papers)} papers, of {shown} something is shown here; the others are told, not measured."
-    rules = f" {len(record.folklore)} rules of thumb have no measurement behind them that was found."
+    said = say(
+        "{papers} papers, of {shown} something is shown here; the others are told, not measured.",
+        papers=len(record.papers),
+        shown=shown,
+    )
+    rules = say(
+        " {folklore} rules of thumb have no measurement behind them that was found.", folklore=len(record.folklore)
+    )
     return said + (rules if record.folklore else "") if record.papers else rules.strip()

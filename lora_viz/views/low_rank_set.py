@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.language import say
 from lora_viz.matrices import low_rank_factors
 from lora_viz.spectra import truncate
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -82,34 +83,34 @@ def film(record: LowRankSet) -> Film:
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Lines(
-                title="Numerical rank of the mix",
+                title=say("Numerical rank of the mix"),
                 y_label="σ > 10⁻¹⁰ σ₁",
                 span=4,
                 reach=2.0 * r + 1,
                 series=(
-                    Series(name="the mix", colour="delta", y=record.rank.astype(float), dots=True),
+                    Series(name=say("the mix"), colour="delta", y=record.rank.astype(float), dots=True),
                     Series(name="r", colour="faint", y=np.full(T, float(r)), dash="dash"),
                 ),
             ),
             Bars(
-                title=f"First {shown} singular values of the mix",
+                title=say("First {shown} singular values of the mix", shown=shown),
                 y_label="σ",
                 span=4,
                 labels=tuple(str(i + 1) for i in range(shown)),
                 groups=(Group(name="σ", colour="delta", values=record.sigma[:, :shown]),),
             ),
             Lines(
-                title="How far off?",
-                y_label="relative",
+                title=say("How far off?"),
+                y_label=say("relative"),
                 span=4,
                 series=(
-                    Series(name=f"nearest rank {r}", colour="delta", y=record.away),
-                    Series(name="mixed factors", colour="B", y=record.averaged, dash="dash"),
-                    Series(name="loss to −(B, A)", colour="ink", y=record.loss, dash="dot"),
+                    Series(name=say("nearest rank {r}", r=r), colour="delta", y=record.away),
+                    Series(name=say("mixed factors"), colour="B", y=record.averaged, dash="dash"),
+                    Series(name=say("loss to −(B, A)"), colour="ink", y=record.loss, dash="dot"),
                 ),
             ),
             HeatMap(
-                title=f"M₁, rank {r}",
+                title=say("M₁, rank {r}", r=r),
                 colour="delta",
                 values=record.first,
                 limit=limit,
@@ -118,7 +119,7 @@ def film(record: LowRankSet) -> Film:
                 caption=("t = 0",),
             ),
             HeatMap(
-                title=f"M₂, rank {r}",
+                title=say("M₂, rank {r}", r=r),
                 colour="delta",
                 values=record.second,
                 limit=limit,
@@ -127,37 +128,39 @@ def film(record: LowRankSet) -> Film:
                 caption=("t = 1",),
             ),
             HeatMap(
-                title="the mix",
+                title=say("the mix"),
                 colour="delta",
                 values=record.mix,
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(f"rank {k}" for k in record.rank),
+                caption=tuple(say("rank {k}", k=k) for k in record.rank),
             ),
             HeatMap(
-                title=f"nearest rank {r}",
+                title=say("nearest rank {r}", r=r),
                 colour="ink",
                 values=record.nearest,
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(f"misses {_percent(float(a))}" for a in record.away),
+                caption=tuple(say("misses {a}", a=_percent(float(a))) for a in record.away),
             ),
             Readout(
-                title="Is the set closed under mixing?",
+                title=say("Is the set closed under mixing?"),
                 span=4,
                 row=1,
                 rows=(
-                    Row(label="bound: rank M₁ + rank M₂", text=(str(min(2 * r, *record.first.shape)),)),
-                    Row(label="numerical rank of the mix", text=tuple(str(k) for k in record.rank), colour="delta"),
+                    Row(label=say("bound: rank M₁ + rank M₂"), text=(str(min(2 * r, *record.first.shape)),)),
                     Row(
-                        label="mixing A's and B's instead is off by",
+                        label=say("numerical rank of the mix"), text=tuple(str(k) for k in record.rank), colour="delta"
+                    ),
+                    Row(
+                        label=say("mixing A's and B's instead is off by"),
                         text=tuple(_percent(float(a)) for a in record.averaged),
                         colour="B",
                     ),
                     Row(
-                        label="½‖·‖² from (B, A) to (−B, −A)",
+                        label=say("½‖·‖² from (B, A) to (−B, −A)"),
                         text=tuple(f"{number(float(v))}·‖M₁‖²" for v in record.loss),
                     ),
                 ),
@@ -173,23 +176,33 @@ def _percent(value: float) -> str:
 def _narrate(record: LowRankSet, t: int) -> str:
     at, k = number(round(float(record.t[t]), 6)), int(record.rank[t])
     if t in (0, len(record.t) - 1):
-        return f"t = {at}: M{'₂' if t else '₁'} itself, rank {k}."
-    return (
-        f"t = {at}: the mix has rank {k}; the nearest matrix of rank {record.r} misses "
-        f"{_percent(float(record.away[t]))} of it, the mixed factors miss it by {_percent(float(record.averaged[t]))}."
+        return say("t = {at}: M{t} itself, rank {k}.", at=at, t="₂" if t else "₁", k=k)
+    return say(
+        "t = {at}: the mix has rank {k}; the nearest matrix of rank {r} misses "
+        "{away} of it, the mixed factors miss it by {averaged}.",
+        at=at,
+        k=k,
+        r=record.r,
+        away=_percent(float(record.away[t])),
+        averaged=_percent(float(record.averaged[t])),
     )
 
 
 def takeaway(record: LowRankSet) -> str:
     """What was seen, in these updates' own numbers."""
     half = len(record.t) // 2
-    return (
-        f"Between two updates of rank {record.r} the rank is {int(record.rank[half])}: sums of "
-        f"rank-{record.r} matrices leave the set, so it is no subspace, and it is not convex. Half-way the nearest "
-        f"rank-{record.r} matrix misses {_percent(float(record.away[half]))}, and averaging the factors of two "
-        f"adapters instead of their products is off by {_percent(float(record.averaged[half]))}. "
-        f"(B, A) and (−B, −A) give the same update, with a wall of loss "
-        f"{number(float(record.loss[half]))}·‖M₁‖² between them."
+    return say(
+        "Between two updates of rank {r} the rank is {rank}: sums of "
+        "rank-{r} matrices leave the set, so it is no subspace, and it is not convex. Half-way the nearest "
+        "rank-{r} matrix misses {away}, and averaging the factors of two "
+        "adapters instead of their products is off by {averaged}. "
+        "(B, A) and (−B, −A) give the same update, with a wall of loss "
+        "{loss}·‖M₁‖² between them.",
+        r=record.r,
+        rank=int(record.rank[half]),
+        away=_percent(float(record.away[half])),
+        averaged=_percent(float(record.averaged[half])),
+        loss=number(float(record.loss[half])),
     )
 
 
@@ -220,7 +233,9 @@ def plot_low_rank_set(record: LowRankSet, *, theme: str = "light") -> go.Figure:
     )
     figure.update_layout(
         **plotly_layout(
-            title=f"Singular values between two rank-{record.r} matrices", xaxis={"title": "t"}, yaxis={"title": "σ"}
+            title=say("Singular values between two rank-{r} matrices", r=record.r),
+            xaxis={"title": "t"},
+            yaxis={"title": "σ"},
         )
     )
     return figure

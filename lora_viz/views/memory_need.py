@@ -9,13 +9,14 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.budget import GPU_SIZES, METHODS, Budget
+from lora_viz.language import say, to_say
 from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = ["MemoryNeed", "memory_need", "plot_memory_need", "table", "takeaway"]
 
 _LOOKS = {"weights": ("W", ""), "gradients": ("W", "/"), "optimiser": ("ink", ""), "activations": ("faint", "")}
 PARTS = tuple(_LOOKS)
-_NAMES = ("full fine-tuning", "LoRA", "QLoRA")
+_NAMES = (to_say("full fine-tuning"), "LoRA", "QLoRA")
 
 
 class MemoryNeed(NamedTuple):
@@ -41,9 +42,13 @@ def smallest(gigabytes: float) -> str:
     """The smallest card that this fits on, if one does."""
     fits = [size for size in GPU_SIZES if gigabytes <= size]
     return (
-        f"{'an' if fits[0] in (8, 80) else 'a'} {fits[0]} GB card"
+        say("{fits} {fits2} GB card", fits="an" if fits[0] in (8, 80) else "a", fits2=fits[0])
         if fits
-        else f"{int(np.ceil(gigabytes / GPU_SIZES[-1]))} cards of {GPU_SIZES[-1]} GB"
+        else say(
+            "{gigabytes} cards of {GPU_SIZES} GB",
+            gigabytes=int(np.ceil(gigabytes / GPU_SIZES[-1])),
+            GPU_SIZES=GPU_SIZES[-1],
+        )
     )
 
 
@@ -52,17 +57,34 @@ def takeaway(record: MemoryNeed) -> str:
     full, lora, qlora = record.need.sum(axis=1)
     frozen = record.need[1, 0] / lora
     less = number(full / lora)
-    said = (
-        f"{number(record.fewer)}× fewer trained numbers than full fine-tuning are {less}× less memory: {_gb(full)} in "
-        f"full, {_gb(lora)} with LoRA, {_gb(qlora)} with QLoRA. {100 * frozen:.0f} % of LoRA's are the weights. That "
-        f"would fit {smallest(full)}, {smallest(lora)} and {smallest(qlora)}, were it not for what is left out (listed "
-        "below). "
+    said = say(
+        "{fewer}× fewer trained numbers than full fine-tuning are {less}× less memory: {full} in "
+        "full, {lora} with LoRA, {qlora} with QLoRA. {frozen:.0f} % of LoRA's are the weights. That "
+        "would fit {full2}, {lora2} and {qlora2}, were it not for what is left out (listed "
+        "below). ",
+        fewer=number(record.fewer),
+        less=less,
+        full=_gb(full),
+        lora=_gb(lora),
+        qlora=_gb(qlora),
+        frozen=100 * frozen,
+        full2=smallest(full),
+        lora2=smallest(lora),
+        qlora2=smallest(qlora),
     )
     if not record.modelled:
-        return said + "Activations are not in it: this model's depend on the image size."
+        return said + say("Activations are not in it: this model's depend on the image size.")
     shrunk = 100 * (1 - record.need[1, 3] / record.need[0, 3]) if record.need[0, 3] else 0.0
-    change = "as many as" if abs(shrunk) < 0.5 else f"{abs(shrunk):.0f} % {'fewer' if shrunk > 0 else 'more'} than"
-    return said + f"The activations of {record.tokens} tokens are {change} full fine-tuning's."
+    change = (
+        say("as many as")
+        if abs(shrunk) < 0.5
+        else say(
+            "{shrunk:.0f} % {shrunk2} than", shrunk=abs(shrunk), shrunk2=say("fewer") if shrunk > 0 else say("more")
+        )
+    )
+    return said + say(
+        "The activations of {tokens} tokens are {change} full fine-tuning's.", tokens=record.tokens, change=change
+    )
 
 
 def _gb(value: float) -> str:
@@ -117,9 +139,16 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     figure.update_xaxes(tickvals=ticks, ticktext=_NAMES, tickfont={"size": 20}, range=[-0.7, 14.4], showgrid=False)
     figure.update_layout(
         **plotly_layout(
-            title="Memory of a training step; lines: sizes of cards",
+            title=say("Memory of a training step; lines: sizes of cards"),
             margin={"l": 78, "r": 10, "t": 44, "b": 100},
-            legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 112},
+            legend={
+                "orientation": "h",
+                "y": -0.17,
+                "yanchor": say("top"),
+                "x": 0,
+                "font": {"size": 18},
+                "entrywidth": 112,
+            },
             barmode="overlay",
             height=400,
             font={"size": 19},

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.language import say
 from lora_viz.run import MergeReport
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -59,47 +60,47 @@ def film(record: MergeCheck) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
         panels=(
             Lines(
-                title="Difference of the outputs",
-                y_label="relative",
+                title=say("Difference of the outputs"),
+                y_label=say("relative"),
                 scale="log",
                 x_scale="log",
                 span=4,
                 series=by_dtype(m.relative_difference),
             ),
             Lines(
-                title="Weights that did not change at all",
-                y_label="share",
+                title=say("Weights that did not change at all"),
+                y_label=say("share"),
                 x_scale="log",
                 span=4,
                 series=by_dtype(m.unchanged),
             ),
             Readout(
-                title=f"In {name}, at this size",
+                title=say("In {name}, at this size", name=name),
                 span=4,
                 rows=(
-                    Row(label="largest output difference", text=_texts(m.max_difference[:, m.shown])),
-                    Row(label="drift after unmerging", text=_texts(m.unmerge_drift[:, m.shown])),
+                    Row(label=say("largest output difference"), text=_texts(m.max_difference[:, m.shown])),
+                    Row(label=say("drift after unmerging"), text=_texts(m.unmerge_drift[:, m.shown])),
                     Row(
-                        label="ΔW that arrived is wrong by",
+                        label=say("ΔW that arrived is wrong by"),
                         text=tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]),
                         colour="delta",
                     ),
                     Row(
-                        label="token, apart / merged",
+                        label=say("token, apart / merged"),
                         text=(f"+{extra:.1f} % / +0 %",),
                     ),
                 ),
             ),
             HeatMap(title="W", colour="W", values=m.base, limit=base_limit, row=1, span=2),
-            HeatMap(title="+ s·BA, asked", colour="delta", values=m.delta, limit=delta_limit, row=1, span=2),
+            HeatMap(title=say("+ s·BA, asked"), colour="delta", values=m.delta, limit=delta_limit, row=1, span=2),
             HeatMap(title="= W′", colour="W", values=m.merged, limit=base_limit, row=1, span=2),
-            HeatMap(title="W′ − W, arrived", colour="delta", values=m.arrived, limit=delta_limit, row=1, span=2),
+            HeatMap(title=say("W′ − W, arrived"), colour="delta", values=m.arrived, limit=delta_limit, row=1, span=2),
             Bars(
-                title="Merged rightly and wrongly (fp32)",
-                y_label="relative",
+                title=say("Merged rightly and wrongly (fp32)"),
+                y_label=say("relative"),
                 scale="log",
                 labels=m.mistake_names,
-                groups=(Group(name="relative error of the outputs", colour="alarm", values=m.mistakes),),
+                groups=(Group(name=say("relative error of the outputs"), colour="alarm", values=m.mistakes),),
                 row=1,
                 span=4,
             ),
@@ -115,9 +116,13 @@ def _narrate(record: MergeCheck, t: int) -> str:
     m = record.report
     name, i = SHORT[m.dtypes[m.shown]], m.shown
     differ, still = number(m.relative_difference[t, i]), f"{number(100 * float(m.unchanged[t, i]))} %"
-    return (
-        f"‖ΔW‖ = {number(m.sizes[t])}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; "
-        f"{still} of the weights did not change."
+    return say(
+        "‖ΔW‖ = {sizes}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; "
+        "{still} of the weights did not change.",
+        sizes=number(m.sizes[t]),
+        name=name,
+        differ=differ,
+        still=still,
     )
 
 
@@ -129,20 +134,31 @@ def takeaway(record: MergeCheck) -> str:
     told = dict.fromkeys(("float64", m.dtypes[m.shown], "bfloat16"))
     outputs = ", ".join(f"{number(float(m.relative_difference[t, by_name[d]]))} in {SHORT[d]}" for d in told)
     said = [
-        f"In this experiment, at ‖ΔW‖ = {number(float(m.sizes[t]))}·‖W‖, merged and unmerged outputs agree to each "
-        f"format's rounding (relative difference {outputs})."
+        say(
+            "In this experiment, at ‖ΔW‖ = {sizes}·‖W‖, merged and unmerged outputs agree to each "
+            "format's rounding (relative difference {outputs}).",
+            sizes=number(float(m.sizes[t])),
+            outputs=outputs,
+        )
     ]
     for d in told:
         share, wrong = m.unchanged[t, by_name[d]], m.lost[t, by_name[d]]
         if wrong > 0.01:
             said.append(
-                f"But in {SHORT[d]} {100 * share:.0f} % of the weights did not change at all, and the ΔW that arrived "
-                f"is {100 * wrong:.0f} % wrong: rounding has eaten most of it."
+                say(
+                    "But in {SHORT} {share:.0f} % of the weights did not change at all, and the ΔW that arrived "
+                    "is {wrong:.0f} % wrong: rounding has eaten most of it.",
+                    SHORT=SHORT[d],
+                    share=100 * share,
+                    wrong=100 * wrong,
+                )
                 if wrong > 0.5
-                else f"In {SHORT[d]} the ΔW that arrived is {100 * wrong:.0f} % wrong."
+                else say("In {SHORT} the ΔW that arrived is {wrong:.0f} % wrong.", SHORT=SHORT[d], wrong=100 * wrong)
             )
     drift = number(float(m.unmerge_drift[:, by_name["float32"]].max()))
-    said.append(f"Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.")
+    said.append(
+        say("Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.", drift=drift)
+    )
     return " ".join(said)
 
 
@@ -169,9 +185,9 @@ def plot_merge_check(record: MergeCheck, *, theme: str = "light") -> go.Figure:
         )
     figure.update_layout(
         **plotly_layout(
-            title="Difference of the outputs",
+            title=say("Difference of the outputs"),
             xaxis={"title": "‖ΔW‖ / ‖W‖", "type": "log", "exponentformat": "power"},
-            yaxis={"title": "relative difference", "type": "log", "exponentformat": "power"},
+            yaxis={"title": say("relative difference"), "type": "log", "exponentformat": "power"},
         )
     )
     return figure

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.evidence import KINDS, MinilmEvidence
 from lora_viz.film import Curve, Curves, Field, Film, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.spectra import ranks
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -128,20 +129,20 @@ def film(record: MinilmSpectrum) -> Film:
         return np.full(len(at), value)
 
     return Film(
-        axis="directions kept",
+        axis=to_say("directions kept"),
         values=record.k.astype(float),
         start=1,
         seconds_per_frame=0.9,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
-                title="Test error when each ΔW is cut (drag)",
-                y_label=f"%, {record.seeds} seeds",
+                title=say("Test error when each ΔW is cut (drag)"),
+                y_label=say("%, {seeds} seeds", seeds=record.seeds),
                 x_scale="sqrt",
                 span=5,
                 series=(
                     Series(
-                        name="top k kept",
+                        name=say("top k kept"),
                         colour="delta",
                         y=record.kept[1],
                         low=record.kept[0],
@@ -149,7 +150,7 @@ def film(record: MinilmSpectrum) -> Film:
                         dots=True,
                     ),
                     Series(
-                        name="top k removed",
+                        name=say("top k removed"),
                         colour="alarm",
                         dash="dash",
                         dots=True,
@@ -157,14 +158,14 @@ def film(record: MinilmSpectrum) -> Film:
                         low=record.removed[0],
                         high=record.removed[2],
                     ),
-                    Series(name="kept, new probe", colour="clean", dash="dot", y=record.refitted[1]),
+                    Series(name=say("kept, new probe"), colour="clean", dash="dot", y=record.refitted[1]),
                 ),
             ),
             Curves(
-                title="Share of energy in the top i",
+                title=say("Share of energy in the top i"),
                 x=x,
                 x_label="i",
-                y_label="Σσ² of all",
+                y_label=say("Σσ² of all"),
                 x_scale="log",
                 reach=1.0,
                 span=4,
@@ -177,12 +178,12 @@ def film(record: MinilmSpectrum) -> Film:
                         low=record.base_curve[0],
                         high=record.base_curve[2],
                     ),
-                    Curve(name="noise", colour="faint", y=record.noise_curve, dash="dash"),
+                    Curve(name=say("noise"), colour="faint", y=record.noise_curve, dash="dash"),
                 ),
             ),
-            Readout(title="With the top k of every ΔW", span=3, rows=_readings(record)),
+            Readout(title=say("With the top k of every ΔW"), span=3, rows=_readings(record)),
             Field(
-                title="Share of ‖ΔW‖² that is kept",
+                title=say("Share of ‖ΔW‖² that is kept"),
                 values=record.share,
                 x_labels=KINDS,
                 y_labels=tuple(str(i) for i in range(record.share.shape[1])),
@@ -192,9 +193,9 @@ def film(record: MinilmSpectrum) -> Film:
                 row=1,
             ),
             Curves(
-                title="Test error of LoRA on query and value",
+                title=say("Test error of LoRA on query and value"),
                 x=at,
-                x_label="rank r",
+                x_label=say("rank r"),
                 y_label="%",
                 x_scale="log",
                 span=5,
@@ -208,9 +209,9 @@ def film(record: MinilmSpectrum) -> Film:
                         high=record.lora[2],
                         dots=True,
                     ),
-                    Curve(name="full", colour="W", y=level(float(record.full[1]))),
-                    Curve(name="probe", colour="clean", y=level(float(record.probe[1])), dash="dot"),
-                    Curve(name="head", colour="faint", y=level(float(record.head[1])), dash="dashdot"),
+                    Curve(name=say("full"), colour="W", y=level(float(record.full[1]))),
+                    Curve(name=say("probe"), colour="clean", y=level(float(record.probe[1])), dash="dot"),
+                    Curve(name=say("head"), colour="faint", y=level(float(record.head[1])), dash="dashdot"),
                 ),
             ),
         ),
@@ -225,13 +226,13 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
             colour="delta",
             text=tuple(f"{100 * np.median(s):.0f} % ({100 * s.min():.0f} to {100 * s.max():.0f})" for s in shares),
         ),
-        Row(label="error, kept", colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
+        Row(label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
         Row(
-            label="error, removed",
+            label=say("error, removed"),
             colour="alarm",
-            text=tuple("not measured" if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
+            text=tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
         ),
-        Row(label="numbers", text=tuple(f"{n:,}" for n in record.numbers)),
+        Row(label=say("numbers"), text=tuple(f"{n:,}" for n in record.numbers)),
         Row(label="of", text=(f"{record.all_numbers:,}",)),
     )
 
@@ -239,12 +240,14 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
 def _narrate(record: MinilmSpectrum, t: int) -> str:
     k, share, kept = int(record.k[t]), float(np.median(record.share[t])), record.kept[1, t]
     if k == 0:
-        return f"Nothing kept of any ΔW: {kept:.1f} % errors by a head that was trained for moved features."
+        return say(
+            "Nothing kept of any ΔW: {kept:.1f} % errors by a head that was trained for moved features.", kept=kept
+        )
     if t == len(record.k) - 1:
-        return f"All of every ΔW: {kept:.1f} % errors, full fine-tuning itself."
-    said = f"Top {k} of 384 kept, {100 * share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors"
+        return say("All of every ΔW: {kept:.1f} % errors, full fine-tuning itself.", kept=kept)
+    said = say("Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors", k=k, share=100 * share, kept=kept)
     gone = record.removed[1, t]
-    return said + ("." if np.isnan(gone) else f"; with these removed and all others kept {gone:.1f} %.")
+    return said + ("." if np.isnan(gone) else say("; with these removed and all others kept {gone:.1f} %.", gone=gone))
 
 
 def takeaway(record: MinilmSpectrum) -> str:
@@ -253,14 +256,24 @@ def takeaway(record: MinilmSpectrum) -> str:
     one, eight = place[1], place[8]
     low, high = float(record.lora[1].min()), float(record.lora[1].max())
     first, whole = 100 * np.median(record.share[one]), 100 * record.base_curve[1, 0]
-    return (
+    return say(
         "In this experiment the update is not of low rank, it is steep with a long tail: the first of 384 directions "
-        f"holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {whole:.0f} %), 90 % takes "
-        f"{record.rank_90[1]:.0f}. But the function sits at the top: with one direction kept "
-        f"{record.kept[1, one]:.1f} % errors, with all {record.full[1]:.1f} %, with the top 8 removed "
-        f"{record.removed[1, eight]:.1f} %. LoRA of rank 1 to {record.rank[-1]} ends between {low:.1f} and "
-        f"{high:.1f} %: rank makes no visible difference here, where frozen features alone give "
-        f"{record.probe[1]:.1f} %."
+        "holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {whole:.0f} %), 90 % takes "
+        "{rank_90:.0f}. But the function sits at the top: with one direction kept "
+        "{kept:.1f} % errors, with all {full:.1f} %, with the top 8 removed "
+        "{removed:.1f} %. LoRA of rank 1 to {rank} ends between {low:.1f} and "
+        "{high:.1f} %: rank makes no visible difference here, where frozen features alone give "
+        "{probe:.1f} %.",
+        first=first,
+        whole=whole,
+        rank_90=record.rank_90[1],
+        kept=record.kept[1, one],
+        full=record.full[1],
+        removed=record.removed[1, eight],
+        rank=record.rank[-1],
+        low=low,
+        high=high,
+        probe=record.probe[1],
     )
 
 
@@ -284,17 +297,17 @@ def plot_minilm_spectrum(record: MinilmSpectrum, *, theme: str = "light") -> go.
     x = np.arange(1, record.curve.shape[1] + 1)
     figure = go.Figure()
     for name, y, colour, dash in (
-        ("36 updates ΔW", record.curve[1], "delta", "solid"),
-        ("36 weights W", record.base_curve[1], "W", "solid"),
-        ("Gaussian noise", record.noise_curve, "faint", "dash"),
+        (say("36 updates ΔW"), record.curve[1], "delta", "solid"),
+        (say("36 weights W"), record.base_curve[1], "W", "solid"),
+        (say("Gaussian noise"), record.noise_curve, "faint", "dash"),
     ):
         figure.add_scatter(x=x, y=y, name=name, mode="lines", line={"color": colours[colour], "dash": dash, "width": 3})
-    title = f"MiniLM: {number(float(record.stable[1]))} is the median stable rank of ΔW"
+    title = say("MiniLM: {stable} is the median stable rank of ΔW", stable=number(float(record.stable[1])))
     figure.update_layout(
         **plotly_layout(
             title=title,
             xaxis={"title": "i", "type": "log"},
-            yaxis={"title": "share of Σσ² in the top i", "range": [0, 1.02]},
+            yaxis={"title": say("share of Σσ² in the top i"), "range": [0, 1.02]},
         )
     )
     return figure

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Curve, Curves, Field, Film, Readout, Row
+from lora_viz.language import say, to_say
 from lora_viz.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
@@ -80,19 +81,19 @@ def film(record: Overfit) -> Film:
     low, high = record.error[0], record.error[2]
     columns = range(len(record.samples))
     return Film(
-        axis="true rank",
+        axis=to_say("true rank"),
         values=record.truths.astype(float),
         start=record.start,
         seconds_per_frame=1.0,
         narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
         panels=(
             Field(
-                title=f"Clean test error, median of {record.seeds} seeds; best r for n outlined",
+                title=say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
                 values=median,
                 x_labels=tuple(map(str, record.samples)),
                 y_labels=tuple(map(str, record.ranks)),
-                x_title="samples n",
-                y_title="rank r",
+                x_title=say("samples n"),
+                y_title=say("rank r"),
                 scale="log",
                 regions=least,
                 region_names=("worse", "best"),
@@ -100,10 +101,10 @@ def film(record: Overfit) -> Film:
                 row=0,
             ),
             Curves(
-                title="The same along r, for three n (band: all seeds)",
+                title=say("The same along r, for three n (band: all seeds)"),
                 x=record.ranks.astype(float),
-                x_label="rank r",
-                y_label="error, log; no update: 1",
+                x_label=say("rank r"),
+                y_label=say("error, log; no update: 1"),
                 scale="log",
                 x_scale="log",
                 span=6,
@@ -122,17 +123,17 @@ def film(record: Overfit) -> Film:
                 ),
             ),
             Curves(
-                title="Best rank for each n",
+                title=say("Best rank for each n"),
                 x=record.samples.astype(float),
-                x_label="samples n",
-                y_label="rank of least clean error, log",
+                x_label=say("samples n"),
+                y_label=say("rank of least clean error, log"),
                 scale="log",
                 x_scale="log",
                 span=6,
                 row=1,
                 series=(
                     Curve(
-                        name=f"best r, median of {record.seeds}",
+                        name=say("best r, median of {seeds}", seeds=record.seeds),
                         colour="clean",
                         y=record.best[1],
                         low=record.best[0],
@@ -140,7 +141,7 @@ def film(record: Overfit) -> Film:
                         dots=True,
                     ),
                     Curve(
-                        name="true rank",
+                        name=say("true rank"),
                         colour="faint",
                         y=np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1),
                         dash="dash",
@@ -148,15 +149,19 @@ def film(record: Overfit) -> Film:
                 ),
             ),
             Readout(
-                title="Error at the best r, and at full rank",
+                title=say("Error at the best r, and at full rank"),
                 span=6,
                 row=1,
                 rows=tuple(
                     Row(
                         label=f"n = {record.samples[i]}",
                         text=tuple(
-                            f"{number(float(median[t, :, i].min()))} at r = {record.ranks[median[t, :, i].argmin()]}; "
-                            f"full {number(float(median[t, -1, i]))}"
+                            say(
+                                "{median} at r = {ranks}; full {median2}",
+                                median=number(float(median[t, :, i].min())),
+                                ranks=record.ranks[median[t, :, i].argmin()],
+                                median2=number(float(median[t, -1, i])),
+                            )
                             for t in range(len(record.truths))
                         ),
                     )
@@ -170,8 +175,10 @@ def film(record: Overfit) -> Film:
 
 def _narrate(record: Overfit, t: int) -> str:
     best = record.error[1, t].argmin(axis=0)
-    said = ", ".join(f"{record.ranks[best[i]]} for n = {n}" for i, n in enumerate(record.samples) if n in SHOWN)
-    return f"True rank {record.truths[t]}: the rank of least clean error is {said}."
+    said = ", ".join(
+        say("{ranks} for n = {n}", ranks=record.ranks[best[i]], n=n) for i, n in enumerate(record.samples) if n in SHOWN
+    )
+    return say("True rank {truths}: the rank of least clean error is {said}.", truths=record.truths[t], said=said)
 
 
 def takeaway(record: Overfit) -> str:
@@ -182,25 +189,41 @@ def takeaway(record: Overfit) -> str:
     error = record.error[1]
     n, m = record.samples[few], record.samples[many]
     said = [
-        f"In this experiment (noise {number(record.noise)}, {record.seeds} seeds) a truth of rank {record.truths[low]} "
-        f"with {n} samples had clean error {number(float(error[low, own, few]))} at r = {record.ranks[own]} and "
-        f"{number(float(error[low, -1, few]))} at full rank; the low rank won in {record.wins[low, few]} seeds of "
-        f"{record.seeds}."
+        say(
+            "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truths} "
+            "with {n} samples had clean error {error} at r = {ranks} and "
+            "{error2} at full rank; the low rank won in {wins} seeds of "
+            "{seeds}.",
+            noise=number(record.noise),
+            seeds=record.seeds,
+            truths=record.truths[low],
+            n=n,
+            error=number(float(error[low, own, few])),
+            ranks=record.ranks[own],
+            error2=number(float(error[low, -1, few])),
+            wins=record.wins[low, few],
+        )
     ]
     if error[full, own, many] > error[full, -1, many]:
         said.append(
-            f"A truth of full rank with {m} samples had {number(float(error[full, own, many]))} at "
-            f"r = {record.ranks[own]} and {number(float(error[full, -1, many]))} at full rank: there the low rank lost."
+            say(
+                "A truth of full rank with {m} samples had {error} at "
+                "r = {ranks} and {error2} at full rank: there the low rank lost.",
+                m=m,
+                error=number(float(error[full, own, many])),
+                ranks=record.ranks[own],
+                error2=number(float(error[full, -1, many])),
+            )
         )
     scarce = record.ranks[error[full, :, list(record.samples).index(24)].argmin()]
     if scarce < 24:
-        said.append(f"With 24 samples even that truth was fitted best at r = {scarce}.")
+        said.append(say("With 24 samples even that truth was fitted best at r = {scarce}.", scarce=scarce))
     if record.noise == 0:
         said.append(
-            "Without noise nothing is gained by a rank below the truth's; fewer samples than inputs still hurt."
+            say("Without noise nothing is gained by a rank below the truth's; fewer samples than inputs still hurt.")
         )
     else:
-        said.append("A low rank helps if the truth is of low rank or the data are few, not otherwise.")
+        said.append(say("A low rank helps if the truth is of low rank or the data are few, not otherwise."))
     return " ".join(said)
 
 
@@ -228,7 +251,7 @@ def plot_overfit(record: Overfit, *, theme: str = "light") -> go.Figure:
             )
             for k, n in enumerate(SHOWN)
         ],
-        title=f"Clean error against rank, true rank {record.truths[t]}",
+        title=say("Clean error against rank, true rank {truths}", truths=record.truths[t]),
         x="rank r",
         y="‖ΔW − ΔW*‖²/‖ΔW*‖²",
         log="xy",

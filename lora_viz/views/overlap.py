@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Curve, Curves, Field, Film, Readout, Row
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.still import Drawn, still_curves
 from lora_viz.style import number
@@ -88,43 +89,50 @@ def film(record: Overlap) -> Film:
     i = np.arange(1, record.low + 1)
     chance = i / record.d
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 8,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Field(
-                title=f"φ(i, j): A of rank {record.low} (i) against A of rank {record.high} (j)",
+                title=say(
+                    "φ(i, j): A of rank {low} (i) against A of rank {high} (j)", low=record.low, high=record.high
+                ),
                 values=record.phi,
                 x_labels=tuple(str(j + 1) for j in range(record.high)),
                 y_labels=tuple(map(str, i)),
-                x_title=f"j strongest of rank {record.high}",
-                y_title=f"i strongest of rank {record.low}",
+                x_title=say("j strongest of rank {high}", high=record.high),
+                y_title=say("i strongest of rank {low}", low=record.low),
                 span=7,
             ),
             Curves(
-                title=f"φ(i, i), median and range of {record.pairs} pairs",
+                title=say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs),
                 x=i.astype(float),
-                x_label="i strongest directions",
-                y_label="overlap, 1: the same subspace",
+                x_label=say("i strongest directions"),
+                y_label=say("overlap, 1: the same subspace"),
                 reach=1.0,
                 span=5,
                 series=(
                     Curve(
-                        name=f"rank {record.low} against {record.high}",
+                        name=say("rank {low} against {high}", low=record.low, high=record.high),
                         colour="A",
                         y=record.across[1],
                         low=record.across[0],
                         high=record.across[2],
                         dots=True,
                     ),
-                    Curve(name=f"rank {record.high}, two seeds", colour="ink", y=record.seeds[1], dash="dash"),
-                    Curve(name=f"chance, i/{record.d}", colour="faint", y=chance, dash="dot"),
+                    Curve(
+                        name=say("rank {high}, two seeds", high=record.high),
+                        colour="ink",
+                        y=record.seeds[1],
+                        dash="dash",
+                    ),
+                    Curve(name=say("chance, i/{d}", d=record.d), colour="faint", y=chance, dash="dot"),
                 ),
             ),
             Curves(
-                title="The target's singular values",
+                title=say("The target's singular values"),
                 x=np.arange(1.0, len(record.sigma) + 1),
                 x_label="i",
                 y_label="σ",
@@ -134,12 +142,12 @@ def film(record: Overlap) -> Film:
                 series=(Curve(name="σ of ΔW*", colour="ink", y=record.sigma, dots=True),),
             ),
             Readout(
-                title=f"φ at this step: rank {record.low} against {record.high}, another seed",
+                title=say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
                 row=1,
                 span=7,
                 rows=tuple(
                     Row(
-                        label=f"φ({k}, {k}); chance {number(k / record.d)}",
+                        label=say("φ({k}, {k}); chance {k2}", k=k, k2=number(k / record.d)),
                         text=tuple(_span(record.across[:, t, k - 1]) for t in range(len(record.steps))),
                         colour="A",
                     )
@@ -158,40 +166,65 @@ def _span(values: Float[np.ndarray, "3"]) -> str:
 
 def _narrate(record: Overlap, t: int) -> str:
     if np.isnan(record.across[1, t]).any():
-        return f"Step {record.steps[t]}: an A is 0 or has diverged, and has no directions."
-    return (
-        f"Step {record.steps[t]}: the strongest directions overlap by {number(float(record.across[1, t, 0]))}, the "
-        f"{record.low} strongest by {number(float(record.across[1, t, -1]))}; chance is {number(1 / record.d)} and "
-        f"{number(record.low / record.d)}."
+        return say("Step {steps}: an A is 0 or has diverged, and has no directions.", steps=record.steps[t])
+    return say(
+        "Step {steps}: the strongest directions overlap by {across}, the "
+        "{low} strongest by {across2}; chance is {d} and "
+        "{low2}.",
+        steps=record.steps[t],
+        across=number(float(record.across[1, t, 0])),
+        low=record.low,
+        across2=number(float(record.across[1, t, -1])),
+        d=number(1 / record.d),
+        low2=number(record.low / record.d),
     )
 
 
 def takeaway(record: Overlap) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return f"{record.diverged} of {2 * record.pairs} adapters diverged: lower the learning rate."
+        return say(
+            "{diverged} of {pairs} adapters diverged: lower the learning rate.",
+            diverged=record.diverged,
+            pairs=2 * record.pairs,
+        )
     end = record.across[:, -1]
     if np.isnan(end[1]).any():
-        return "An A was 0 to the end: it has no directions to compare."
+        return say("An A was 0 to the end: it has no directions to compare.")
     said = [
-        f"In this experiment, median and range of {record.pairs} pairs with different starts, φ(1, 1) came to "
-        f"{_span(end[:, 0])} and φ({record.low}, {record.low}) to {_span(end[:, -1])}; chance is "
-        f"{number(1 / record.d)} and {number(record.low / record.d)}."
+        say(
+            "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to "
+            "{end} and φ({low}, {low}) to {end2}; chance is "
+            "{d} and {low2}.",
+            pairs=record.pairs,
+            end=_span(end[:, 0]),
+            low=record.low,
+            end2=_span(end[:, -1]),
+            d=number(1 / record.d),
+            low2=number(record.low / record.d),
+        )
     ]
     tied = 1 + int(np.sum(np.abs(np.diff(record.sigma)) < 1e-9 * record.sigma[0]))
     strong = float(record.sigma[0] / record.sigma[1]) if len(record.sigma) > 1 else np.inf
     if tied == len(record.sigma) and 1 < tied <= record.low:
         said.append(
-            f"The target's {tied} singular values are equal: which direction comes first is arbitrary, and only "
-            f"φ({tied}, {tied}) = {_span(end[:, tied - 1])} means anything."
+            say(
+                "The target's {tied} singular values are equal: which direction comes first is arbitrary, and only "
+                "φ({tied}, {tied}) = {end} means anything.",
+                tied=tied,
+                end=_span(end[:, tied - 1]),
+            )
         )
     elif end[1, 0] > 0.8 and end[1, -1] < 0.6:
         said.append(
-            f"The strongest direction is the same, the others are shared much less: the target has one that is "
-            f"{number(strong)} times as strong as the next."
+            say(
+                "The strongest direction is the same, the others are shared much less: the target has one that is "
+                "{strong} times as strong as the next.",
+                strong=number(strong),
+            )
         )
     elif end[1].min() > 0.7:
-        said.append("All of the directions are shared: the target has them in a clear order.")
+        said.append(say("All of the directions are shared: the target has them in a clear order."))
     return " ".join(said)
 
 
@@ -211,11 +244,19 @@ def plot_overlap(record: Overlap, *, theme: str = "light") -> go.Figure:
     low, median, high = record.across[:, -1]
     return still_curves(
         [
-            Drawn(f"rank {record.low} against {record.high}", "A", i, median, dots=True, low=low, high=high),
-            Drawn(f"rank {record.high}, two seeds", "ink", i, record.seeds[1, -1], "dash"),
+            Drawn(
+                say("rank {low} against {high}", low=record.low, high=record.high),
+                "A",
+                i,
+                median,
+                dots=True,
+                low=low,
+                high=high,
+            ),
+            Drawn(say("rank {high}, two seeds", high=record.high), "ink", i, record.seeds[1, -1], "dash"),
             Drawn("chance", "faint", i, i / record.d, "dot"),
         ],
-        title=f"Overlap of the i strongest directions after {record.steps[-1]} steps",
+        title=say("Overlap of the i strongest directions after {steps} steps", steps=record.steps[-1]),
         x="i",
         y="φ(i, i)",
         theme=theme,

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lora_viz.budget import Budget
+from lora_viz.language import say
 from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = ["ParameterShare", "parameter_share", "plot_parameter_share", "table", "takeaway"]
@@ -65,18 +66,36 @@ def parameter_share(budget: Budget) -> ParameterShare:
 def takeaway(record: ParameterShare) -> str:
     """What was counted, in the record's own numbers."""
     touched = record.touched / record.trained
-    said = (
-        f"Rank {record.rank} on {', '.join(record.targets)}, {record.modules} matrices, trains {record.trained:,} "
-        f"numbers, {number(100 * record.trained / record.total)} % of {record.title}'s {record.total:,}; "
+    said = say(
+        "Rank {rank} on {targets}, {modules} matrices, trains {trained:,} "
+        "numbers, {trained2} % of {title}'s {total:,}; ",
+        rank=record.rank,
+        targets=", ".join(record.targets),
+        modules=record.modules,
+        trained=record.trained,
+        trained2=number(100 * record.trained / record.total),
+        title=record.title,
+        total=record.total,
     )
     said += (
-        f"the matrices it touches hold {number(touched)} times as many ({record.touched:,}). "
+        say(
+            "the matrices it touches hold {touched} times as many ({touched2:,}). ",
+            touched=number(touched),
+            touched2=record.touched,
+        )
         if touched >= 1
-        else f"more than the {record.touched:,} of the matrices it touches: the rank is past break-even. "
+        else say(
+            "more than the {touched:,} of the matrices it touches: the rank is past break-even. ",
+            touched=record.touched,
+        )
     )
     return said + (
-        f"Unmerged, a token's multiply–adds are {number(100 * (record.unmerged - 1))} % more, merged none; in training "
-        f"{number(100 * record.training)} % of full fine-tuning's."
+        say(
+            "Unmerged, a token's multiply–adds are {unmerged} % more, merged none; in training "
+            "{training} % of full fine-tuning's.",
+            unmerged=number(100 * (record.unmerged - 1)),
+            training=number(100 * record.training),
+        )
     )
 
 
@@ -125,8 +144,14 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
     a, b = (100 * record.sizes[record.kinds.index(kind)] / record.total for kind in ("A", "B"))
     figure.add_annotation(
         text=(
-            f"<b>trained: <span style='color:{colour['A']}'>A {number(a)} %</span>, "
-            f"<span style='color:{colour['B']}'>B {number(b)} %</span></b>"
+            say(
+                "<b>trained: <span style='color:{colour}'>A {a} %</span>, "
+                "<span style='color:{colour2}'>B {b} %</span></b>",
+                colour=colour["A"],
+                a=number(a),
+                colour2=colour["B"],
+                b=number(b),
+            )
         ),
         x=1,
         y=0,
@@ -139,7 +164,7 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
     )
     figure.update_layout(
         **plotly_layout(
-            title=f"{record.title}'s parameters, areas to scale",
+            title=say("{title}'s parameters, areas to scale", title=record.title),
             margin={"l": 4, "r": 4, "t": 44, "b": 50},
             height=400,
             font={"size": 19},

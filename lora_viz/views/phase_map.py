@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Field, Film, HeatMap, Lines, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -119,7 +120,7 @@ def phase_map(
     region = np.select([np.isnan(left) | (left > 2), left <= GOOD, left >= DEAD], [3, 2, 0], default=1)
     return PhaseMap(
         steps=first.steps,
-        x_name="rank r" if kind == "rank_alpha" else "η of A",
+        x_name=say("rank r") if kind == "rank_alpha" else "η of A",
         y_name="α" if kind == "rank_alpha" else "η of B",
         x=x.astype(float),
         y=y,
@@ -151,19 +152,27 @@ def film(record: PhaseMap) -> Film:
     limit = float(np.abs(record.delta[record.loss <= 10 * record.loss[0]]).max(initial=0.0)) or 1.0
     counts = [[int((frame == k).sum()) for k in range(4)] for frame in record.region]
     told = tuple(
-        f"Step {step}: of {record.left[0].size} adapters {c[2]} are good, {c[1]} slow, {c[0]} dead, {c[3]} diverged."
+        say(
+            "Step {step}: of {size} adapters {c} are good, {c2} slow, {c3} dead, {c4} diverged.",
+            step=step,
+            size=record.left[0].size,
+            c=c[2],
+            c2=c[1],
+            c3=c[0],
+            c4=c[3],
+        )
         for step, c in zip(record.steps, counts, strict=True)
     )
     states = (REGIONS[int(k)] for k in record.region[:, row, column])
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 8,
         narration=told,
         panels=(
             Field(
-                title="Excess loss left (click a cell)",
+                title=say("Excess loss left (click a cell)"),
                 values=record.left,
                 limits=(1e-4, 1.0),
                 scale="log",
@@ -175,24 +184,24 @@ def film(record: PhaseMap) -> Film:
                 region_names=REGIONS,
                 chosen=record.chosen,
                 picks=True,
-                caption=tuple(f"chosen: {_cell(record)}: {state}" for state in states),
+                caption=tuple(say("chosen: {record}: {state}", record=_cell(record), state=state) for state in states),
                 span=7,
                 tall=2,
             ),
             Lines(
-                title=f"The chosen adapter: {_cell(record)}",
-                y_label="loss, log",
+                title=say("The chosen adapter: {record}", record=_cell(record)),
+                y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name="loss", colour="delta", y=record.loss),
-                    Series(name="floor", colour="ink", y=np.full(len(record.steps), record.floor), dash="dash"),
+                    Series(name=say("loss"), colour="delta", y=record.loss),
+                    Series(name=say("floor"), colour="ink", y=np.full(len(record.steps), record.floor), dash="dash"),
                 ),
                 span=5,
             ),
             Lines(
-                title="Its gradients",
-                y_label="Frobenius norm, log",
+                title=say("Its gradients"),
+                y_label=say("Frobenius norm, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
@@ -202,7 +211,7 @@ def film(record: PhaseMap) -> Film:
                 span=3,
                 row=1,
             ),
-            HeatMap(title="Its ΔW", colour="delta", values=record.delta, limit=limit, span=2, row=1),
+            HeatMap(title=say("Its ΔW"), colour="delta", values=record.delta, limit=limit, span=2, row=1),
         ),
     )
 
@@ -211,26 +220,40 @@ def takeaway(record: PhaseMap) -> str:
     """What was seen, in the map's own numbers."""
     last = record.region[-1]
     good, diverged = last == 2, last == 3
-    said = (
-        f"In this experiment {_share(good)} of the plane ended within 1 % of its floor and {_share(diverged)} diverged."
+    said = say(
+        "In this experiment {good} of the plane ended within 1 % of its floor and {diverged} diverged.",
+        good=_share(good),
+        diverged=_share(diverged),
     )
     row, column = record.chosen
     if good.any():
         on_line = [np.log10(record.x[j] * record.y[i]) for i, j in zip(*np.nonzero(good), strict=True)]
         rows, columns = np.nonzero(good)
         low, high = record.y[rows.min()], record.y[rows.max()]
-        said += f" Good cells have {record.y_name} from {_mark(low)} to {_mark(high)}"
-        said += f" and {record.x_name} from {_mark(record.x[columns.min()])} to {_mark(record.x[columns.max()])}"
+        said += say(
+            " Good cells have {y_name} from {low} to {high}", y_name=record.y_name, low=_mark(low), high=_mark(high)
+        )
+        said += say(
+            " and {x_name} from {x} to {x2}",
+            x_name=record.x_name,
+            x=_mark(record.x[columns.min()]),
+            x2=_mark(record.x[columns.max()]),
+        )
         if record.x_name != "rank r":
-            said += (
-                f"; along the valley the product of both rates stays within {max(on_line) - min(on_line):.2g} decades"
+            said += say(
+                "; along the valley the product of both rates stays within {on_line:.2g} decades",
+                on_line=max(on_line) - min(on_line),
             )
         said += "."
     state = REGIONS[int(last[row, column])]
-    now = f"diverged after step {record.diverged_at}" if record.diverged_at >= 0 else f"is {state}"
+    now = (
+        say("diverged after step {diverged_at}", diverged_at=record.diverged_at)
+        if record.diverged_at >= 0
+        else f"is {state}"
+    )
     left = float(record.left[-1, row, column])
-    rest = "" if np.isnan(left) else f": {number(left)} of its excess loss is left"
-    return f"{said} The chosen adapter ({_cell(record)}) {now}{rest}."
+    rest = "" if np.isnan(left) else say(": {left} of its excess loss is left", left=number(left))
+    return say("{said} The chosen adapter ({record}) {now}{rest}.", said=said, record=_cell(record), now=now, rest=rest)
 
 
 def _share(cells: np.ndarray) -> str:
@@ -255,8 +278,8 @@ def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
             x=[_mark(v) for v in record.x],
             y=[_mark(v) for v in record.y],
             z=np.log10(np.clip(record.left[-1], 1e-4, 1.0)),
-            colorscale="Cividis",
-            colorbar={"title": "log₁₀ of what is left"},
+            colorscale=say("Cividis"),
+            colorbar={"title": say("log₁₀ of what is left")},
         )
     )
     row, column = record.chosen
@@ -269,7 +292,11 @@ def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
     )
     figure.update_layout(
         **plotly_layout(
-            title=f"Excess loss left after {record.steps[-1]} steps of {record.optimizer.upper()} (empty: diverged)",
+            title=say(
+                "Excess loss left after {steps} steps of {optimizer} (empty: diverged)",
+                steps=record.steps[-1],
+                optimizer=record.optimizer.upper(),
+            ),
             xaxis={"title": record.x_name, "type": "category"},
             yaxis={"title": record.y_name, "type": "category"},
         )

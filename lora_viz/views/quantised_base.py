@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Series
+from lora_viz.language import say, to_say
 from lora_viz.quantise import BLOCK, NF4, loftq, nf4
 from lora_viz.style import IDENTITY, number, plotly_layout
 from lora_viz.tasks import stream
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 KINDS = ("gaussian", "decaying")
-METHODS = ("NF4 alone", "LoftQ, 1 round", "LoftQ, 5 rounds", "PiSSA, then NF4")
+METHODS = (to_say("NF4 alone"), to_say("LoftQ, 1 round"), to_say("LoftQ, 5 rounds"), to_say("PiSSA, then NF4"))
 RANKS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 SIDE, BINS = 64, 41
 ALONE, ONCE, OFTEN, PISSA = range(4)
@@ -111,11 +112,11 @@ def film(record: QuantisedBase) -> Film:
     """The playhead runs over the ranks of B A."""
     limit = float(np.abs(record.wrong[ALONE, 0]).max()) or 1.0
     look = (("faint", "solid"), ("A", "dash"), ("A", "solid"), ("delta", "solid"))
-    kinds = ("Gaussian W: σ fall slowly", "Decaying W: σ fall as 1/i")
+    kinds = (say("Gaussian W: σ fall slowly"), say("Decaying W: σ fall as 1/i"))
     errors = tuple(
         Lines(
-            title=f"{title} (drag here)",
-            y_label=f"‖W − Q − BA‖/‖W‖, {record.seeds} weights",
+            title=say("{title} (drag here)", title=title),
+            y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds),
             x_scale="sqrt",
             series=tuple(
                 Series(
@@ -134,12 +135,12 @@ def film(record: QuantisedBase) -> Film:
         for k, title in enumerate(kinds)
     )
     maps = (
-        ("W − Q, NF4 alone", "ink", ALONE),
-        ("left by LoftQ", "ink", OFTEN),
-        ("left after PiSSA", "delta", PISSA),
+        (say("W − Q, NF4 alone"), "ink", ALONE),
+        (say("left by LoftQ"), "ink", OFTEN),
+        (say("left after PiSSA"), "delta", PISSA),
     )
     return Film(
-        axis="rank",
+        axis=to_say("rank"),
         values=record.ranks.astype(float),
         start=RANKS.index(8),
         seconds_per_frame=0.7,
@@ -147,11 +148,11 @@ def film(record: QuantisedBase) -> Film:
         panels=(
             *errors,
             Bars(
-                title=f"Weights before and after: {record.levels} levels a block",
-                y_label="share",
+                title=say("Weights before and after: {levels} levels a block", levels=record.levels),
+                y_label=say("share"),
                 labels=tuple(f"{x:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)),
                 groups=(
-                    Group(name="stored in NF4", colour="W", values=record.after),
+                    Group(name=say("stored in NF4"), colour="W", values=record.after),
                     Group(name="W", colour="ink", values=record.before, outline=True),
                 ),
                 span=6,
@@ -183,12 +184,20 @@ def _percent(value: float) -> str:
 
 def _narrate(record: QuantisedBase, t: int) -> str:
     if record.ranks[t] == 0:
-        return f"Rank 0: 4 bits alone move the weight by {_percent(float(record.error[0, 1, ALONE, 0]))} of its size."
+        return say(
+            "Rank 0: 4 bits alone move the weight by {error} of its size.",
+            error=_percent(float(record.error[0, 1, ALONE, 0])),
+        )
     gaussian, decaying = record.error[0, 1, :, t], record.error[1, 1, :, t]
-    return (
-        f"Rank {record.ranks[t]}: LoftQ and PiSSA leave {_percent(float(gaussian[OFTEN]))} and "
-        f"{_percent(float(gaussian[PISSA]))} of a Gaussian weight, {_percent(float(decaying[OFTEN]))} and "
-        f"{_percent(float(decaying[PISSA]))} of a decaying one."
+    return say(
+        "Rank {ranks}: LoftQ and PiSSA leave {gaussian} and "
+        "{gaussian2} of a Gaussian weight, {decaying} and "
+        "{decaying2} of a decaying one.",
+        ranks=record.ranks[t],
+        gaussian=_percent(float(gaussian[OFTEN])),
+        gaussian2=_percent(float(gaussian[PISSA])),
+        decaying=_percent(float(decaying[OFTEN])),
+        decaying2=_percent(float(decaying[PISSA])),
     )
 
 
@@ -201,12 +210,22 @@ def takeaway(record: QuantisedBase) -> str:
         low, middle, high = (100 * float(x) for x in record.error[kind, :, method, t])
         return f"{number(middle)} % ({number(low)} to {number(high)} %)"
 
-    return (
-        f"In this experiment, at rank {rank}, NF4 moves a Gaussian weight by {spread(0, ALONE)}, with LoftQ by "
-        f"{spread(0, OFTEN)}, with PiSSA first by {spread(0, PISSA)}: its spectrum falls slowly, low ranks hold "
-        f"little of it, and PiSSA beat LoftQ in {record.wins[0, t]} of {record.seeds} weights. A decaying weight moves "
-        f"by {spread(1, ALONE)}, {spread(1, OFTEN)} and {spread(1, PISSA)}: what is large in it is kept exactly, "
-        f"and PiSSA beat LoftQ in {record.wins[1, t]} of {record.seeds}."
+    return say(
+        "In this experiment, at rank {rank}, NF4 moves a Gaussian weight by {ALONE}, with LoftQ by "
+        "{OFTEN}, with PiSSA first by {PISSA}: its spectrum falls slowly, low ranks hold "
+        "little of it, and PiSSA beat LoftQ in {wins} of {seeds} weights. A decaying weight moves "
+        "by {ALONE2}, {OFTEN2} and {PISSA2}: what is large in it is kept exactly, "
+        "and PiSSA beat LoftQ in {wins2} of {seeds}.",
+        rank=rank,
+        ALONE=spread(0, ALONE),
+        OFTEN=spread(0, OFTEN),
+        PISSA=spread(0, PISSA),
+        wins=record.wins[0, t],
+        seeds=record.seeds,
+        ALONE2=spread(1, ALONE),
+        OFTEN2=spread(1, OFTEN),
+        PISSA2=spread(1, PISSA),
+        wins2=record.wins[1, t],
     )
 
 
@@ -235,8 +254,13 @@ def plot_quantised_base(record: QuantisedBase, *, theme: str = "light") -> go.Fi
     )
     figure.update_layout(
         **plotly_layout(
-            title=f"Error of W ≈ Q + B A ({SIDE}×{SIDE}, blocks of {BLOCK}, {len(NF4)} levels)",
-            xaxis={"title": "rank of B A"},
+            title=say(
+                "Error of W ≈ Q + B A ({SIDE}×{SIDE}, blocks of {BLOCK}, {NF4} levels)",
+                SIDE=SIDE,
+                BLOCK=BLOCK,
+                NF4=len(NF4),
+            ),
+            xaxis={"title": say("rank of B A")},
             yaxis={"title": "‖W − Q − B A‖/‖W‖"},
         )
     )

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from lora_viz.evidence import minilm_evidence
 from lora_viz.film import Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.requantise import FORMATS, RequantiseRun
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -74,7 +75,7 @@ def film(record: QuantisedMerge) -> Film:
     """The playhead runs over the size of the update."""
     f = record.formats.index(record.shown)
     limits = np.maximum(np.abs(record.asked).max(axis=(1, 2)), np.abs(record.arrived).max(axis=(1, 2)))
-    named = ((record.natural, "as trained"), (record.minilm, "MiniLM"))
+    named = ((record.natural, say("as trained")), (record.minilm, say("MiniLM")))
     marks = tuple(Mark(at=at, label=name) for at, name in named if record.sizes[0] <= at <= record.sizes[-1])
 
     def lines(values: Float[np.ndarray, "3 T F"]) -> tuple[Series, ...]:
@@ -84,15 +85,15 @@ def film(record: QuantisedMerge) -> Film:
         )
 
     return Film(
-        axis="size ρ",
+        axis=to_say("size ρ"),
         values=record.sizes,
         start=int(np.argmin(np.abs(np.log(record.sizes / 0.01)))),
         seconds_per_frame=0.25,
         narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
             Lines(
-                title="Error of the update that arrived (drag)",
-                y_label="of ‖ΔW‖; 1: all lost",
+                title=say("Error of the update that arrived (drag)"),
+                y_label=say("of ‖ΔW‖; 1: all lost"),
                 x_scale="log",
                 reach=1.6,
                 span=5,
@@ -100,29 +101,32 @@ def film(record: QuantisedMerge) -> Film:
                 series=lines(record.lost),
             ),
             Lines(
-                title="Weights that kept their level",
-                y_label="share",
+                title=say("Weights that kept their level"),
+                y_label=say("share"),
                 x_scale="log",
                 reach=1.0,
                 span=4,
                 series=lines(record.kept_level),
             ),
             Readout(
-                title=f"{record.shown}, at this size",
+                title=say("{shown}, at this size", shown=record.shown),
                 span=3,
                 rows=(
                     Row(label="ρ = ‖ΔW‖/‖W‖", text=tuple(number(float(s)) for s in record.sizes)),
                     Row(
-                        label="error of ΔW",
+                        label=say("error of ΔW"),
                         colour="delta",
                         text=tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
                     ),
-                    Row(label="kept their level", text=tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f])),
-                    Row(label="error of Q(W)", colour="W", text=(f"{100 * record.base_error[f]:.1f} %",)),
+                    Row(
+                        label=say("kept their level"),
+                        text=tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f]),
+                    ),
+                    Row(label=say("error of Q(W)"), colour="W", text=(f"{100 * record.base_error[f]:.1f} %",)),
                 ),
             ),
             HeatMap(
-                title="asked: ΔW",
+                title=say("asked: ΔW"),
                 colour="delta",
                 values=record.asked,
                 limit=limits,
@@ -131,23 +135,25 @@ def film(record: QuantisedMerge) -> Film:
                 row=1,
             ),
             HeatMap(
-                title=f"arrived in {record.shown}",
+                title=say("arrived in {shown}", shown=record.shown),
                 colour="delta",
                 values=record.arrived,
                 limit=limits,
-                caption=tuple(f"{100 * v:.0f} % off" for v in record.lost[1, :, f]),
+                caption=tuple(say("{v:.0f} % off", v=100 * v) for v in record.lost[1, :, f]),
                 span=3,
                 row=1,
             ),
             Readout(
-                title=f"Rotated digits read right, adapter as trained (ρ = {number(record.natural)})",
+                title=say(
+                    "Rotated digits read right, adapter as trained (ρ = {natural})", natural=number(record.natural)
+                ),
                 span=6,
                 row=1,
                 rows=(
-                    Row(label="float32 base, adapter on", colour="W", text=(_percent(record.plain),)),
+                    Row(label=say("float32 base, adapter on"), colour="W", text=(_percent(record.plain),)),
                     *(
                         Row(
-                            label=f"{name}: base, adapter apart, merged",
+                            label=say("{name}: base, adapter apart, merged", name=name),
                             colour=COLOURS[name],
                             text=(" · ".join(_percent(float(v)) for v in record.accuracy[:, i]),),
                         )
@@ -163,9 +169,13 @@ def _narrate(record: QuantisedMerge, t: int) -> str:
     f = record.formats.index(record.shown)
     lost, still = 100 * record.lost[1, t, f], 100 * record.kept_level[1, t, f]
     size = number(100 * float(record.sizes[t]))
-    return (
-        f"An update of {size} % of W, merged and stored in {record.shown} again: what arrives is {lost:.0f} % off, "
-        f"{still:.0f} % of the weights kept their level."
+    return say(
+        "An update of {size} % of W, merged and stored in {shown} again: what arrives is {lost:.0f} % off, "
+        "{still:.0f} % of the weights kept their level.",
+        size=size,
+        shown=record.shown,
+        lost=lost,
+        still=still,
     )
 
 
@@ -174,15 +184,21 @@ def takeaway(record: QuantisedMerge) -> str:
     at = int(np.argmin(np.abs(np.log(record.sizes / 0.01))))
     small = ", ".join(f"{name} {100 * v:.0f} %" for name, v in zip(record.formats, record.lost[1, at], strict=True))
     ways = ", ".join(
-        f"{name} {_percent(apart)} and {_percent(merged)}"
+        say("{name} {apart} and {merged}", name=name, apart=_percent(apart), merged=_percent(merged))
         for name, apart, merged in zip(record.formats, record.accuracy[1], record.accuracy[2], strict=True)
     )
-    return (
-        f"In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a "
-        f"level is rounded away (fine-tuning moved MiniLM by {100 * record.minilm:.1f} %). This adapter is "
-        f"large, {100 * record.natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 "
-        f"{_percent(record.plain)}; medians of {record.members} networks). Apart, or merged into dequantised float32 "
-        "weights, the update stays whole."
+    return say(
+        "In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a "
+        "level is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is "
+        "large, {natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 "
+        "{plain}; medians of {members} networks). Apart, or merged into dequantised float32 "
+        "weights, the update stays whole.",
+        small=small,
+        minilm=100 * record.minilm,
+        natural=100 * record.natural,
+        ways=ways,
+        plain=_percent(record.plain),
+        members=record.members,
     )
 
 
@@ -212,9 +228,9 @@ def plot_quantised_merge(record: QuantisedMerge, *, theme: str = "light") -> go.
     )
     figure.update_layout(
         **plotly_layout(
-            title="Merged into a quantised base, quantised again",
+            title=say("Merged into a quantised base, quantised again"),
             xaxis={"title": "‖ΔW‖/‖W‖", "type": "log"},
-            yaxis={"title": "relative error of the update that arrived"},
+            yaxis={"title": say("relative error of the update that arrived")},
         )
     )
     return figure

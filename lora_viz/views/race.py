@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
@@ -53,7 +54,7 @@ def race(runs: Iterable[Run]) -> Race:
         order = np.array([[place[name, lr] for lr in lrs] for name in who])
         needed.append(arrived[order])
         shown = relative.T[order] if shown is None else shown
-    assert shown is not None, "at least one run"
+    assert shown is not None, say("at least one run")
     steps = np.stack(needed)
     best = steps.argmin(axis=2)
     return Race(
@@ -89,15 +90,15 @@ def film(record: Race) -> Film:
         return np.where((loss < 9) & (loss > 1e-9), loss, np.nan)
 
     return Film(
-        axis="learning rate",
+        axis=to_say("learning rate"),
         values=record.lr,
         start=_start(record),
         seconds_per_frame=0.6,
         narration=tuple(_narrate(record, t) for t in range(len(record.lr))),
         panels=(
             Lines(
-                title=f"Steps to 1 % of the first loss, median of {record.tasks} tasks",
-                y_label="steps, log; a line ends where not every task is done",
+                title=say("Steps to 1 % of the first loss, median of {tasks} tasks", tasks=record.tasks),
+                y_label=say("steps, log; a line ends where not every task is done"),
                 scale="log",
                 x_scale="log",
                 span=7,
@@ -113,10 +114,10 @@ def film(record: Race) -> Film:
                     )
                     for i in range(len(names))
                 ),
-                marks=(Mark(at=float(record.lr[at[0]]), label="full: best η", colour="W"),),
+                marks=(Mark(at=float(record.lr[at[0]]), label=say("full: best η"), colour="W"),),
             ),
             Readout(
-                title=f"Each at its best η: steps (range of {record.tasks})",
+                title=say("Each at its best η: steps (range of {tasks})", tasks=record.tasks),
                 span=5,
                 rows=tuple(
                     Row(
@@ -128,10 +129,10 @@ def film(record: Race) -> Film:
                 ),
             ),
             Curves(
-                title="Loss at the same η, the playhead's",
+                title=say("Loss at the same η, the playhead's"),
                 x=x,
-                x_label="step",
-                y_label="loss/first loss, log",
+                x_label=say("step"),
+                y_label=say("loss/first loss, log"),
                 scale="log",
                 row=1,
                 span=6,
@@ -141,10 +142,10 @@ def film(record: Race) -> Film:
                 ),
             ),
             Curves(
-                title="Loss, each at its own best η",
+                title=say("Loss, each at its own best η"),
                 x=x,
-                x_label="step",
-                y_label="loss/first loss, log",
+                x_label=say("step"),
+                y_label=say("loss/first loss, log"),
                 scale="log",
                 row=1,
                 span=6,
@@ -178,19 +179,27 @@ def _lr(values: Float[np.ndarray, "S"]) -> str:
 
 def _narrate(record: Race, t: int) -> str:
     said = ", ".join(f"{name}: {_steps(record.needed[1, i, t])}" for i, name in enumerate(record.racers))
-    return f"All at η = {number(float(record.lr[t]))}. Steps to 1 % of the loss, median: {said}."
+    return say("All at η = {lr}. Steps to 1 % of the loss, median: {said}.", lr=number(float(record.lr[t])), said=said)
 
 
 def takeaway(record: Race) -> str:
     """What was seen, in the run's own numbers."""
     t = _start(record)
     if not np.isfinite(record.needed[1, 0]).any():
-        return f"Full fine-tuning never reached 1 % of the loss in {record.steps[-1]} steps: train longer."
+        return say(
+            "Full fine-tuning never reached 1 % of the loss in {steps} steps: train longer.", steps=record.steps[-1]
+        )
     same = "; ".join(f"{name}: {_span(record.needed[:, i, t])}" for i, name in enumerate(record.racers))
     best = "; ".join(f"{name}: {_span(record.best_needed[:, i])}" for i, name in enumerate(record.racers))
     said = [
-        f"In this experiment, steps to 1 % of the loss over {record.tasks} tasks, median and range. "
-        f"All at η = {number(float(record.lr[t]))}: {same}. Each at its best η: {best}."
+        say(
+            "In this experiment, steps to 1 % of the loss over {tasks} tasks, median and range. "
+            "All at η = {lr}: {same}. Each at its best η: {best}.",
+            tasks=record.tasks,
+            lr=number(float(record.lr[t])),
+            same=same,
+            best=best,
+        )
     ]
     lora = int(np.argmin(record.best_needed[1, 1:])) + 1
     with np.errstate(invalid="ignore"):
@@ -198,18 +207,28 @@ def takeaway(record: Race) -> str:
     each = record.best_needed[1, lora] / record.best_needed[1, 0]
     if np.isfinite(small) and np.isfinite(each):
         said.append(
-            f"At the same η the best LoRA took {number(float(small))} times full fine-tuning's steps, at each one's "
-            f"best {number(float(each))} times."
+            say(
+                "At the same η the best LoRA took {small} times full fine-tuning's steps, at each one's "
+                "best {each} times.",
+                small=number(float(small)),
+                each=number(float(each)),
+            )
         )
     if small < 0.9 and each > 1.1:
-        said.append("So the same learning rate is not the same speed: s and A's size scale LoRA's step.")
+        said.append(say("So the same learning rate is not the same speed: s and A's size scale LoRA's step."))
     elif each < 0.9:
-        said.append("Here LoRA was faster even at each one's best.")
+        said.append(say("Here LoRA was faster even at each one's best."))
     elif 0.9 <= each <= 1.1:
-        said.append("At each one's best they are level.")
+        said.append(say("At each one's best they are level."))
     never = [name for i, name in enumerate(record.racers) if not np.isfinite(record.best_needed[1, i])]
     if never:
-        said.append(f"{', '.join(never)} never arrives: the target has rank {record.true_rank}.")
+        said.append(
+            say(
+                "{never} never arrives: the target has rank {true_rank}.",
+                never=", ".join(never),
+                true_rank=record.true_rank,
+            )
+        )
     return " ".join(said)
 
 
@@ -238,7 +257,7 @@ def plot_race(record: Race, *, theme: str = "light") -> go.Figure:
             )
             for i, name in enumerate(record.racers)
         ],
-        title="Steps to 1 % of the first loss",
+        title=say("Steps to 1 % of the first loss"),
         x="learning rate η",
         y="steps",
         log="xy",

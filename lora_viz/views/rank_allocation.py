@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Allocation
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -73,7 +74,7 @@ def rank_allocation(run: Allocation) -> RankAllocation:
 
 
 def _layers(record: RankAllocation) -> tuple[str, ...]:
-    return tuple(f"layer {i + 1}" for i in range(len(record.true_ranks)))
+    return tuple(say("layer {i}", i=i + 1) for i in range(len(record.true_ranks)))
 
 
 def film(record: RankAllocation) -> Film:
@@ -81,28 +82,28 @@ def film(record: RankAllocation) -> Film:
     total = record.kept.sum(axis=1)
     limit = float(np.abs(record.values[np.isfinite(record.values)]).max(initial=0.0)) or 1.0
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 12,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Bars(
-                title="Ranks kept in each layer",
-                y_label="triplets",
+                title=say("Ranks kept in each layer"),
+                y_label=say("triplets"),
                 labels=_layers(record),
                 groups=(
-                    Group(name="kept", colour="delta", values=record.kept.astype(float)),
-                    Group(name="true rank", colour="ink", values=record.true_ranks.astype(float), outline=True),
+                    Group(name=say("kept"), colour="delta", values=record.kept.astype(float)),
+                    Group(name=say("true rank"), colour="ink", values=record.true_ranks.astype(float), outline=True),
                 ),
                 span=5,
             ),
             Lines(
-                title="Triplets of all layers together",
-                y_label="triplets left by the last pruning",
+                title=say("Triplets of all layers together"),
+                y_label=say("triplets left by the last pruning"),
                 series=(
-                    Series(name="kept", colour="delta", y=total.astype(float)),
-                    Series(name="budget", colour="ink", y=record.budget.astype(float), dash="dash"),
+                    Series(name=say("kept"), colour="delta", y=total.astype(float)),
+                    Series(name=say("budget"), colour="ink", y=record.budget.astype(float), dash="dash"),
                 ),
                 marks=tuple(
                     Mark(at=float(at), label=label)
@@ -112,7 +113,7 @@ def film(record: RankAllocation) -> Film:
                 span=7,
             ),
             HeatMap(
-                title="λ: a row a layer, a column a triplet",
+                title=say("λ: a row a layer, a column a triplet"),
                 colour="delta",
                 values=record.values,
                 limit=limit,
@@ -120,26 +121,34 @@ def film(record: RankAllocation) -> Film:
                 row=1,
             ),
             Lines(
-                title="Error left in each layer",
-                y_label="share of ‖M‖², log",
+                title=say("Error left in each layer"),
+                y_label=say("share of ‖M‖², log"),
                 scale="log",
                 series=tuple(
-                    Series(name=f"{name} (rank {r})", colour="delta", y=np.where(y > 10, np.nan, y), dash=dash)
+                    Series(
+                        name=say("{name} (rank {r})", name=name, r=r),
+                        colour="delta",
+                        y=np.where(y > 10, np.nan, y),
+                        dash=dash,
+                    )
                     for name, r, y, dash in zip(_layers(record), record.true_ranks, record.left.T, DASHES, strict=True)
                 ),
                 span=4,
                 row=1,
             ),
             Readout(
-                title=f"At the end, {record.sets} sets of layers",
+                title=say("At the end, {sets} sets of layers", sets=record.sets),
                 rows=(
-                    Row(label="true ranks kept", text=tuple(f"{n} of {record.sets}" for n in record.found)),
+                    Row(label=say("true ranks kept"), text=tuple(f"{n} of {record.sets}" for n in record.found)),
                     *(
-                        Row(label=f"{name}: AdaLoRA", text=(number(float(a)),), colour="delta")
+                        Row(label=say("{name}: AdaLoRA", name=name), text=(number(float(a)),), colour="delta")
                         for name, a in zip(_layers(record), record.left_ends[1], strict=True)
                     ),
                     *(
-                        Row(label=f"{name}: equal r = {record.equal_rank}", text=(number(float(b)),))
+                        Row(
+                            label=say("{name}: equal r = {equal_rank}", name=name, equal_rank=record.equal_rank),
+                            text=(number(float(b)),),
+                        )
                         for name, b in zip(_layers(record), record.equal_floor, strict=True)
                         if b > NOTHING
                     ),
@@ -154,9 +163,15 @@ def film(record: RankAllocation) -> Film:
 def _narrate(record: RankAllocation, t: int) -> str:
     k, kept = int(record.steps[t]), ", ".join(str(n) for n in record.kept[t])
     if k == 0:
-        return "Step 0: every λ is 0, and nothing is pruned yet."
-    phase = "all train" if k <= record.prunes_from else "pruning" if k <= record.prunes_to else "settling"
-    return f"Step {k}, {phase}: {kept} triplets kept in the four layers; their targets have rank {_truth(record)}."
+        return say("Step 0: every λ is 0, and nothing is pruned yet.")
+    phase = say("all train") if k <= record.prunes_from else "pruning" if k <= record.prunes_to else "settling"
+    return say(
+        "Step {k}, {phase}: {kept} triplets kept in the four layers; their targets have rank {record}.",
+        k=k,
+        phase=phase,
+        kept=kept,
+        record=_truth(record),
+    )
 
 
 def _truth(record: RankAllocation) -> str:
@@ -167,23 +182,35 @@ def takeaway(record: RankAllocation) -> str:
     """What was kept, over all sets, and what equal ranks would leave."""
     budget, needed = int(record.budget[-1]), int(record.true_ranks.sum())
     kept = ", ".join(str(n) for n in record.ends[0])
-    said = f"In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {_truth(record)}"
+    said = say(
+        "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {record}",
+        budget=budget,
+        kept=kept,
+        record=_truth(record),
+    )
     if budget == needed:
-        said += f": the true ranks were kept in {record.found[-1]} of {record.sets} sets."
+        said += say(": the true ranks were kept in {found} of {sets} sets.", found=record.found[-1], sets=record.sets)
     elif budget < needed:
-        said += f": {needed - budget} too few, and what is missing is missing for good."
+        said += say(": {needed} too few, and what is missing is missing for good.", needed=needed - budget)
     else:
-        said += f": {budget - needed} more than there is to learn, and pruning cannot know."
+        said += say(": {budget} more than there is to learn, and pruning cannot know.", budget=budget - needed)
     worst = int(record.equal_floor.argmax())
     if record.equal_floor[worst] > NOTHING:
         low, middle, high = record.left_ends[:, worst]
-        said += (
-            f" {record.equal_rank} ranks in every layer, {record.equal_rank * len(record.true_ranks)} in all, leave "
-            f"at least {100 * record.equal_floor[worst]:.0f} % of layer {worst + 1}'s error; AdaLoRA left "
-            f"{number(100 * float(middle))} % (median; {number(100 * float(low))} to {number(100 * float(high))} %)."
+        said += say(
+            " {equal_rank} ranks in every layer, {equal_rank2} in all, leave "
+            "at least {equal_floor:.0f} % of layer {worst}'s error; AdaLoRA left "
+            "{middle} % (median; {low} to {high} %).",
+            equal_rank=record.equal_rank,
+            equal_rank2=record.equal_rank * len(record.true_ranks),
+            equal_floor=100 * record.equal_floor[worst],
+            worst=worst + 1,
+            middle=number(100 * float(middle)),
+            low=number(100 * float(low)),
+            high=number(100 * float(high)),
         )
     if record.diverged:
-        said += f" {record.diverged} sets diverged."
+        said += say(" {diverged} sets diverged.", diverged=record.diverged)
     return said
 
 
@@ -200,11 +227,16 @@ def plot_rank_allocation(record: RankAllocation, *, theme: str = "light") -> go.
     colour = IDENTITY[theme]["delta"]
     figure = go.Figure(
         [
-            go.Scatter(x=record.steps, y=y, name=f"{name} (rank {r})", line={"color": colour, "dash": dash, "width": 3})
+            go.Scatter(
+                x=record.steps,
+                y=y,
+                name=say("{name} (rank {r})", name=name, r=r),
+                line={"color": colour, "dash": dash, "width": 3},
+            )
             for name, r, y, dash in zip(_layers(record), record.true_ranks, record.kept.T, DASHES, strict=True)
         ]
     )
     figure.update_layout(
-        **plotly_layout(title="Ranks kept in each layer", xaxis={"title": "step"}, yaxis={"title": "triplets"})
+        **plotly_layout(title=say("Ranks kept in each layer"), xaxis={"title": "step"}, yaxis={"title": "triplets"})
     )
     return figure

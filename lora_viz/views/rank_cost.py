@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from lora_viz.budget import LayerCost, LayerTally, break_even_rank, layer_cost, rank_for_share, share_of_layer
 from lora_viz.film import Bars, Field, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = ["RankCost", "film", "plot_rank_cost", "rank_cost", "ranks_for", "table", "takeaway"]
@@ -17,7 +18,12 @@ __all__ = ["RankCost", "film", "plot_rank_cost", "rank_cost", "ranks_for", "tabl
 _STEPS = (1, 2, 4, 8, 16, 20, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 _SIZES = (64, 128, 256, 512, 768, 1024, 2048, 4096, 8192, 16384)
 _MAPPED = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-_REGIONS = ("below 1 %: more than 100× fewer", "1 % to 100 %", "more than the layer holds", "no such rank")
+_REGIONS = (
+    to_say("below 1 %: more than 100× fewer"),
+    "1 % to 100 %",
+    to_say("more than the layer holds"),
+    to_say("no such rank"),
+)
 
 
 class RankCost(NamedTuple):
@@ -84,28 +90,28 @@ def film(record: RankCost) -> Film:
     )
     start = record.rank.index(16) if 16 in record.rank else 0
     return Film(
-        axis="rank r",
+        axis=to_say("rank r"),
         values=np.array(record.rank, dtype=float),
         start=start,
         seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                title=f"Share of a {record.d_out}×{record.d_in} layer's parameters, in %",
+                title=say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
                 y_label="%",
                 scale="log",
                 x_scale="log",
                 marks=tuple(marks),
-                series=(Series(name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),),
+                series=(Series(name=say("r(1/d_in + 1/d_out)"), colour="delta", y=100 * record.share, dots=True),),
                 span=5,
             ),
             Field(
-                title="The same for square layers, in %",
+                title=say("The same for square layers, in %"),
                 values=100 * record.map_share,
                 x_labels=tuple(map(str, _SIZES)),
                 y_labels=tuple(map(str, _MAPPED)),
-                x_title="width d",
-                y_title="rank r",
+                x_title=say("width d"),
+                y_title=say("rank r"),
                 colour="delta",
                 scale="log",
                 regions=regions,
@@ -113,25 +119,25 @@ def film(record: RankCost) -> Film:
                 span=7,
             ),
             Bars(
-                title="A token forward",
-                labels=("base", "unmerged", "merged"),
-                groups=(Group(name="multiply–adds", colour="delta", values=forward),),
-                y_label="of base",
+                title=say("A token forward"),
+                labels=(say("base"), say("unmerged"), say("merged")),
+                groups=(Group(name=say("multiply–adds"), colour="delta", values=forward),),
+                y_label=say("of base"),
                 row=1,
                 span=4,
             ),
             Bars(
-                title="A token in training",
-                labels=("full", "LoRA"),
+                title=say("A token in training"),
+                labels=(say("full"), "LoRA"),
                 groups=(
-                    Group(name="all", colour="delta", values=training),
-                    Group(name="of it through W", colour="W", values=through_w),
+                    Group(name=say("all"), colour="delta", values=training),
+                    Group(name=say("of it through W"), colour="W", values=through_w),
                 ),
-                y_label="of base",
+                y_label=say("of base"),
                 row=1,
                 span=3,
             ),
-            Readout(title="Computed; ✓ torch counted the same", row=1, span=5, rows=_rows(record)),
+            Readout(title=say("Computed; ✓ torch counted the same"), row=1, span=5, rows=_rows(record)),
         ),
     )
 
@@ -140,20 +146,24 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
     pairs = tuple(zip(record.costs, record.counted, strict=True))
 
     def both(computed: int, counted: int) -> str:
-        return f"{computed:,} ✓" if computed == counted else f"{computed:,}, counted {counted:,}"
+        return (
+            f"{computed:,} ✓"
+            if computed == counted
+            else say("{computed:,}, counted {counted:,}", computed=computed, counted=counted)
+        )
 
     return (
         Row(
-            label="parameters",
+            label=say("parameters"),
             text=tuple(
                 both(r * (record.d_in + record.d_out), t.gradients[1])
                 for r, (_, t) in zip(record.rank, pairs, strict=True)
             ),
             colour="delta",
         ),
-        Row(label="forward, unmerged", text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
-        Row(label="training, LoRA", text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
-        Row(label="training, full", text=tuple(both(c.full_training, t.training[0]) for c, t in pairs)),
+        Row(label=say("forward, unmerged"), text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
+        Row(label=say("training, LoRA"), text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
+        Row(label=say("training, full"), text=tuple(both(c.full_training, t.training[0]) for c, t in pairs)),
     )
 
 
@@ -163,11 +173,22 @@ def _thresholds(record: RankCost) -> tuple[float, float]:
 
 def _narrate(record: RankCost, t: int) -> str:
     cost, share = record.costs[t], record.share[t]
-    than = f"{number(1 / share)}× fewer" if share < 1 else "as many" if share == 1 else f"{number(share)}× as many"
-    return (
-        f"Rank {record.rank[t]}: {number(100 * share)} %, {than} parameters; a token unmerged "
-        f"+{number(100 * (cost.unmerged / cost.base - 1))} %, merged +0; training "
-        f"{number(100 * cost.lora_training / cost.full_training)} % of full."
+    than = (
+        say("{share}× fewer", share=number(1 / share))
+        if share < 1
+        else say("as many")
+        if share == 1
+        else say("{share}× as many", share=number(share))
+    )
+    return say(
+        "Rank {rank}: {share} %, {than} parameters; a token unmerged "
+        "+{unmerged} %, merged +0; training "
+        "{lora_training} % of full.",
+        rank=record.rank[t],
+        share=number(100 * share),
+        than=than,
+        unmerged=number(100 * (cost.unmerged / cost.base - 1)),
+        lora_training=number(100 * cost.lora_training / cost.full_training),
     )
 
 
@@ -175,14 +196,24 @@ def takeaway(record: RankCost) -> str:
     """What was computed and counted, in the record's own numbers."""
     one, even = _thresholds(record)
     least = record.costs[0]
-    agree = "all of them equal to the formulas" if record.agrees else "NOT all of them equal to the formulas"
-    below = f"below rank {number(one)}" if one > 1 else "at no rank"
-    return (
-        f"In this {record.d_out}×{record.d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at "
-        f"rank {number(even)} the factors hold as much as the layer, at full rank, {record.rank[-1]}, "
-        f"{number(float(record.share[-1]))} times as much. Training with LoRA never does less than two thirds of full "
-        f"fine-tuning's work ({number(100 * least.lora_training / least.full_training)} % at rank {record.rank[0]}), "
-        f"and an unmerged adapter makes inference dearer. Torch counted {len(record.counted)} ranks: {agree}."
+    agree = say("all of them equal to the formulas") if record.agrees else say("NOT all of them equal to the formulas")
+    below = say("below rank {one}", one=number(one)) if one > 1 else say("at no rank")
+    return say(
+        "In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at "
+        "rank {even} the factors hold as much as the layer, at full rank, {rank}, "
+        "{share} times as much. Training with LoRA never does less than two thirds of full "
+        "fine-tuning's work ({lora_training} % at rank {rank2}), "
+        "and an unmerged adapter makes inference dearer. Torch counted {counted} ranks: {agree}.",
+        d_out=record.d_out,
+        d_in=record.d_in,
+        below=below,
+        even=number(even),
+        rank=record.rank[-1],
+        share=number(float(record.share[-1])),
+        lora_training=number(100 * least.lora_training / least.full_training),
+        rank2=record.rank[0],
+        counted=len(record.counted),
+        agree=agree,
     )
 
 
@@ -204,12 +235,12 @@ def plot_rank_cost(record: RankCost, *, theme: str = "light") -> go.Figure:
     line = {"color": colour["delta"], "width": 4}
     figure.add_scatter(x=record.rank, y=100 * record.share, mode="lines+markers", line=line, name="LoRA")
     one, even = _thresholds(record)
-    for at, label in ((one, "1 %"), (even, "1×"), (float(record.rank[-1]), "full rank")):
+    for at, label in ((one, "1 %"), (even, "1×"), (float(record.rank[-1]), say("full rank"))):
         figure.add_vline(x=at, line={"color": colour["faint"], "dash": "dot"}, annotation={"text": label})
     figure.update_layout(
         **plotly_layout(
-            title=f"Share of a {record.d_out}×{record.d_in} layer that rank r trains",
-            xaxis={"title": "rank r", "type": "log"},
+            title=say("Share of a {d_out}×{d_in} layer that rank r trains", d_out=record.d_out, d_in=record.d_in),
+            xaxis={"title": say("rank r"), "type": "log"},
             yaxis={"title": "%", "type": "log"},
         )
     )

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import (
     Ranks,
@@ -120,7 +121,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
     k = len(record.sigma_fitted)
     series = [
         Series(
-            name=f"trained ({record.seeds} seeds)",
+            name=say("trained ({seeds} seeds)", seeds=record.seeds),
             colour="delta",
             y=record.trained[1],
             low=record.trained[0],
@@ -128,56 +129,60 @@ def film(record: RankError, *, log: bool = False) -> Film:
             dots=True,
         ),
         Series(
-            name="floor (Eckart–Young)" if isotropic else "floor (reduced-rank regr.)",
+            name=say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)"),
             colour="ink",
             y=record.floor,
             dash="dash",
         ),
     ]
     if not isotropic:
-        series.append(Series(name="SVD cut (Eckart–Young)", colour="W", y=record.truncated, dash="dot"))
+        series.append(Series(name=say("SVD cut (Eckart–Young)"), colour="W", y=record.truncated, dash="dot"))
     if record.noise:
         series.append(
-            Series(name="clean target", colour="clean", y=record.clean[1], low=record.clean[0], high=record.clean[2])
+            Series(
+                name=say("clean target"), colour="clean", y=record.clean[1], low=record.clean[0], high=record.clean[2]
+            )
         )
     diverged = np.isnan(record.delta).any(axis=(1, 2))
     captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
     return Film(
-        axis="rank",
+        axis=to_say("rank"),
         values=record.rank.astype(float),
         start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1),
         seconds_per_frame=0.55,
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                title="Error left against rank (drag here)",
-                y_label="relative error of the outputs",
+                title=say("Error left against rank (drag here)"),
+                y_label=say("relative error of the outputs"),
                 scale="log" if log else "linear",
                 span=7,
                 series=tuple(series),
-                marks=(Mark(at=float(record.true_rank), label=f"target rank {record.true_rank}"),),
+                marks=(
+                    Mark(at=float(record.true_rank), label=say("target rank {true_rank}", true_rank=record.true_rank)),
+                ),
             ),
             Bars(
-                title="Singular values: target, and what this rank learnt",
+                title=say("Singular values: target, and what this rank learnt"),
                 y_label="σ",
                 span=5,
                 labels=tuple(str(i + 1) for i in range(k)),
                 groups=(
-                    Group(name="learnt ΔW", colour="delta", values=record.sigma),
-                    Group(name="target M", colour="ink", values=record.sigma_fitted, outline=True),
+                    Group(name=say("learnt ΔW"), colour="delta", values=record.sigma),
+                    Group(name=say("target M"), colour="ink", values=record.sigma_fitted, outline=True),
                 ),
             ),
             HeatMap(
-                title="target M",
+                title=say("target M"),
                 colour="ink",
                 values=record.fitted,
                 limit=limit,
                 span=3,
                 row=1,
-                caption=("what fits the samples best",),
+                caption=(say("what fits the samples best"),),
             ),
             HeatMap(
-                title="learnt ΔW = s·B A",
+                title=say("learnt ΔW = s·B A"),
                 colour="delta",
                 values=record.delta,
                 limit=limit,
@@ -186,7 +191,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 caption=_shares(captured),
             ),
             HeatMap(
-                title="left out: M − ΔW",
+                title=say("left out: M − ΔW"),
                 colour="ink",
                 values=record.fitted - record.delta,
                 limit=limit,
@@ -195,17 +200,17 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 caption=_shares(1 - captured),
             ),
             Readout(
-                title="Four kinds of rank of ΔW",
+                title=say("Four kinds of rank of ΔW"),
                 span=3,
                 row=1,
                 rows=(
-                    Row(label="bound r", text=tuple(str(x.bound) for x in record.kinds)),
+                    Row(label=say("bound r"), text=tuple(str(x.bound) for x in record.kinds)),
                     Row(
-                        label="numerical (σ > 10⁻⁶ σ₁)",
+                        label=say("numerical (σ > 10⁻⁶ σ₁)"),
                         text=tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
                     ),
-                    Row(label="effective (entropy of σ)", text=tuple(number(x.effective) for x in record.kinds)),
-                    Row(label="stable (‖·‖²/σ₁²)", text=tuple(number(x.stable) for x in record.kinds)),
+                    Row(label=say("effective (entropy of σ)"), text=tuple(number(x.effective) for x in record.kinds)),
+                    Row(label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x.stable) for x in record.kinds)),
                 ),
             ),
         ),
@@ -227,13 +232,18 @@ def _place(record: RankError, rank: int) -> int:
 def _narrate(record: RankError, t: int) -> str:
     r, left, floor = int(record.rank[t]), record.trained[1, t], record.floor[t]
     if r == 0:
-        return "Rank 0: no update, all of the error is left."
+        return say("Rank 0: no update, all of the error is left.")
     if not np.isfinite(left):
-        return f"Rank {r}: every seed diverged; lower the learning rate."
+        return say("Rank {r}: every seed diverged; lower the learning rate.", r=r)
     got, least = _percent(float(left)), _percent(float(floor))
-    said = f"Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}."
+    said = say(
+        "Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}.",
+        r=r,
+        got=got,
+        least=least,
+    )
     if record.noise:
-        said += f" Against the clean target: {_percent(float(record.clean[1, t]))}."
+        said += say(" Against the clean target: {clean}.", clean=_percent(float(record.clean[1, t])))
     return said
 
 
@@ -241,43 +251,67 @@ def takeaway(record: RankError) -> str:
     """What was seen, in the run's own numbers."""
     trained = np.isfinite(record.trained[1]) & (record.rank > 0)
     if not trained.any():
-        return "Every adapter diverged: lower the learning rate."
+        return say("Every adapter diverged: lower the learning rate.")
     gap = np.where(trained, record.trained[1] - record.floor, 0.0)
     worst = int(np.argmax(gap))
-    points = f"{number(100 * float(gap[worst]))} percentage points"
+    points = say("{gap} percentage points", gap=number(100 * float(gap[worst])))
     if gap[worst] < 0.02:
         said = [
-            f"In this experiment training ended within {points} of the exact floor at every rank: "
-            "all else that is missing at a rank is missing by necessity."
+            say(
+                "In this experiment training ended within {points} of the exact floor at every rank: "
+                "all else that is missing at a rank is missing by necessity.",
+                points=points,
+            )
         ]
         if record.diverged:
             said[0] = said[0].replace("at every rank", "at the ranks that did not diverge")
     else:
         said = [
-            f"In this experiment training stayed up to {points} above the exact floor (at rank {record.rank[worst]}): "
-            "that part is the optimiser's, not the rank's; more steps or another learning rate would take it."
+            say(
+                "In this experiment training stayed up to {points} above the exact floor (at rank {rank}): "
+                "that part is the optimiser's, not the rank's; more steps or another learning rate would take it.",
+                points=points,
+                rank=record.rank[worst],
+            )
         ]
     full = record.true_rank >= len(record.sigma_fitted)
     if full:
         half = len(record.rank) // 2
         left = f"{100 * record.floor[half]:.0f} %"
-        said.append(f"The target has full rank: rank {record.rank[half]} still leaves {left} of the error.")
+        said.append(
+            say(
+                "The target has full rank: rank {rank} still leaves {left} of the error.",
+                rank=record.rank[half],
+                left=left,
+            )
+        )
     elif record.noise:
         best = int(np.nanargmin(record.clean[1]))
         if gap[worst] < 0.02 and np.nanmax(record.clean[1, best:]) > 1.02 * record.clean[1, best]:
             at = int(record.rank[best])
-            said.append(f"The error to the clean target is least at rank {at}; beyond it the adapter fits the noise.")
+            said.append(
+                say("The error to the clean target is least at rank {at}; beyond it the adapter fits the noise.", at=at)
+            )
     else:
-        said.append(f"The elbow stands at {record.true_rank} because rank {record.true_rank} was put into the target.")
+        said.append(
+            say(
+                "The elbow stands at {true_rank} because rank {true_rank} was put into the target.",
+                true_rank=record.true_rank,
+            )
+        )
     if record.condition > 1:
         there = record.floor[1:-1] > 1e-6  # below that both are rounding, and so is their ratio
         times = float(np.max(record.truncated[1:-1][there] / record.floor[1:-1][there], initial=0.0))
         if 1.005 <= times < 1e6:
             said.append(
-                f"With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's error."
+                say(
+                    "With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's "
+                    "error.",
+                    times=times,
+                )
             )
     if record.diverged:
-        said.append(f"{record.diverged} adapters diverged and are left out.")
+        said.append(say("{diverged} adapters diverged and are left out.", diverged=record.diverged))
     return " ".join(said)
 
 
@@ -301,25 +335,33 @@ def plot_rank_error(record: RankError, *, log: bool = False, theme: str = "light
     colour = IDENTITY[theme]
     x = record.rank
     curves = [
-        (record.trained[1], f"trained, outputs (median of {record.seeds})", colour["delta"], "lines+markers", "solid"),
-        (record.floor, "floor: reduced-rank regression (outputs)", colour["ink"], "lines", "dash"),
-        (record.weights, "trained, weights", colour["W"], "lines+markers", "solid"),
-        (record.weights_floor, "floor: Eckart–Young (weights)", colour["faint"], "lines", "dot"),
+        (
+            record.trained[1],
+            say("trained, outputs (median of {seeds})", seeds=record.seeds),
+            colour["delta"],
+            "lines+markers",
+            "solid",
+        ),
+        (record.floor, say("floor: reduced-rank regression (outputs)"), colour["ink"], "lines", "dash"),
+        (record.weights, say("trained, weights"), colour["W"], "lines+markers", "solid"),
+        (record.weights_floor, say("floor: Eckart–Young (weights)"), colour["faint"], "lines", "dot"),
     ]
     if record.noise:
-        curves.append((record.clean[1], "trained, to the clean target", colour["clean"], "lines+markers", "solid"))
+        curves.append((record.clean[1], say("trained, to the clean target"), colour["clean"], "lines+markers", "solid"))
     figure = go.Figure(
         [
             go.Scatter(x=x, y=y, name=name, mode=mode, line={"color": c, "dash": dash, "width": 3})
             for y, name, c, mode, dash in curves
         ]
     )
-    figure.add_vline(x=record.true_rank, line_dash="dot", annotation_text=f"target rank {record.true_rank}")
+    figure.add_vline(
+        x=record.true_rank, line_dash="dot", annotation_text=say("target rank {true_rank}", true_rank=record.true_rank)
+    )
     figure.update_layout(
         **plotly_layout(
-            title="Error left against rank",
-            xaxis={"title": "rank r"},
-            yaxis={"title": "relative error", "type": "log" if log else "linear"},
+            title=say("Error left against rank"),
+            xaxis={"title": say("rank r")},
+            yaxis={"title": say("relative error"), "type": "log" if log else "linear"},
         )
     )
     return figure

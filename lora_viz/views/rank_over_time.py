@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Film, Group, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import full_gradient, ranks, singular_values
 from lora_viz.still import DASHES, Drawn, still_curves
@@ -112,7 +113,7 @@ def _ends(run: Run, i: int) -> tuple[int, int]:
 def film(record: RankOverTime) -> Film:
     """The playhead runs over the steps: ranks of ΔW by sample count, the spectrum of the one shown."""
     s = record.shown
-    name = [f"{n} sample{'s' if n > 1 else ''}" for n in record.sizes]
+    name = [say("{n} sample{n2}", n=n, n2="s" if n > 1 else "") for n in record.sizes]
 
     def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
         return tuple(
@@ -121,30 +122,30 @@ def film(record: RankOverTime) -> Film:
         )
 
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 15,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                title=f"Numerical rank of ΔW (bound r = {record.bound})",
-                y_label="count of σ > 10⁻⁶ σ₁",
+                title=say("Numerical rank of ΔW (bound r = {bound})", bound=record.bound),
+                y_label=say("count of σ > 10⁻⁶ σ₁"),
                 x_scale="sqrt",
                 reach=float(record.bound),
                 series=series(record.numerical),
                 span=7,
             ),
             Bars(
-                title=f"Singular values over the largest, {name[s]}",
+                title=say("Singular values over the largest, {name}", name=name[s]),
                 labels=tuple(str(i + 1) for i in range(record.bound)),
                 groups=(Group(name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
                 y_label="σ/σ₁",
                 span=5,
             ),
             Lines(
-                title="Effective rank of ΔW (none at ΔW = 0)",
-                y_label="exp(entropy of σ/Σσ)",
+                title=say("Effective rank of ΔW (none at ΔW = 0)"),
+                y_label=say("exp(entropy of σ/Σσ)"),
                 x_scale="sqrt",
                 reach=float(record.bound),
                 series=series(record.effective),
@@ -152,25 +153,25 @@ def film(record: RankOverTime) -> Film:
                 span=5,
             ),
             Bars(
-                title="Rank of the first gradient G, and of its signs",
+                title=say("Rank of the first gradient G, and of its signs"),
                 labels=tuple(f"n = {n}" for n in record.sizes),
                 groups=(
-                    Group(name="sign(G): Adam's first step on W", colour="faint", values=record.rank_sign),
+                    Group(name=say("sign(G): Adam's first step on W"), colour="faint", values=record.rank_sign),
                     Group(name="G", colour="W", values=record.rank_G),
                 ),
-                y_label="numerical rank",
+                y_label=say("numerical rank"),
                 row=1,
                 span=4,
             ),
             Readout(
-                title=f"Kinds of rank of ΔW, {name[s]}",
+                title=say("Kinds of rank of ΔW, {name}", name=name[s]),
                 row=1,
                 span=3,
                 rows=(
-                    Row(label="bound r", text=(str(record.bound),)),
-                    Row(label="numerical", text=_counts(record.numerical[s])),
-                    Row(label="effective (entropy)", text=tuple(number(x) for x in record.effective[s])),
-                    Row(label="stable (‖·‖²/σ₁²)", text=tuple(number(x) for x in record.stable[s])),
+                    Row(label=say("bound r"), text=(str(record.bound),)),
+                    Row(label=say("numerical"), text=_counts(record.numerical[s])),
+                    Row(label=say("effective (entropy)"), text=tuple(number(x) for x in record.effective[s])),
+                    Row(label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x) for x in record.stable[s])),
                 ),
             ),
         ),
@@ -188,47 +189,67 @@ def _counts(values: Float[np.ndarray, "k"]) -> tuple[str, ...]:
 
 def _list(values: Iterable[str]) -> str:
     *first, last = values
-    return f"{', '.join(first)} and {last}" if first else last
+    return say("{first} and {last}", first=", ".join(first), last=last) if first else last
 
 
 def _narrate(record: RankOverTime, t: int) -> str:
     found = _list(_counts(record.numerical[:, t]))
-    said = f"Step {record.steps[t]}: for {_list(map(str, record.sizes))} samples ΔW has numerical rank {found}"
-    return said + (" (—: diverged)." if "—" in found else ".")
+    said = say(
+        "Step {steps}: for {str} samples ΔW has numerical rank {found}",
+        steps=record.steps[t],
+        str=_list(map(str, record.sizes)),
+        found=found,
+    )
+    return said + (say(" (—: diverged).") if "—" in found else ".")
 
 
 def takeaway(record: RankOverTime) -> str:
     """What was seen, in the run's own numbers."""
     sizes, r = np.array(record.sizes), record.bound
     if record.diverged:
-        return f"{record.diverged} of {len(sizes)} runs diverged: lower the learning rate."
+        return say(
+            "{diverged} of {sizes} runs diverged: lower the learning rate.", diverged=record.diverged, sizes=len(sizes)
+        )
     if len(record.steps) < 2:
-        return "No step was taken: ΔW has rank 0, whatever the shapes are."
+        return say("No step was taken: ΔW has rank 0, whatever the shapes are.")
     most = np.minimum(sizes, r)
     first, last = record.numerical[:, 1], record.numerical[:, -1]
     counts = _list(map(str, record.sizes))
     none = "0" if not record.numerical[:, 0].any() else _list(_counts(record.numerical[:, 0]))
     said = [
-        f"In this experiment the shapes allow rank {r}, yet ΔW had numerical rank {none} at step 0 "
-        f"and {_list(_counts(first))} after one step on {counts} samples"
+        say(
+            "In this experiment the shapes allow rank {r}, yet ΔW had numerical rank {none} at step 0 "
+            "and {first} after one step on {counts} samples",
+            r=r,
+            none=none,
+            first=_list(_counts(first)),
+            counts=counts,
+        )
     ]
-    said[0] += ": min(n, r)." if (first == most).all() else f", where min(n, r) is {_list(map(str, most))}."
-    end = f"At step {record.steps[-1]} it was {_list(_counts(last))}"
+    said[0] += (
+        say(": min(n, r).") if (first == most).all() else say(", where min(n, r) is {str}.", str=_list(map(str, most)))
+    )
+    end = say("At step {steps} it was {last}", steps=record.steps[-1], last=_list(_counts(last)))
     if not record.fresh and (last == most).all():
-        said.append(f"{end}: the same few samples never raise it.")
+        said.append(say("{end}: the same few samples never raise it.", end=end))
     elif record.fresh and (last > first).any():
-        said.append(f"{end}: new samples at each step add directions until r is full.")
+        said.append(say("{end}: new samples at each step add directions until r is full.", end=end))
     else:
         said.append(f"{end}.")
     if record.optimizer != "sgd" and not record.fresh and (last > most).any():
-        said.append("Adam divides entry by entry, and that is no longer a step inside the gradient's columns.")
-    said.append(f"The same counts in {record.agree} of {record.seeds} initialisations.")
+        said.append(say("Adam divides entry by entry, and that is no longer a step inside the gradient's columns."))
+    said.append(say("The same counts in {agree} of {seeds} initialisations.", agree=record.agree, seeds=record.seeds))
     few = (record.rank_sign > record.rank_G).nonzero()[0]
     if len(few):
         i = few[0]
         said.append(
-            f"The first gradient of full fine-tuning had rank {record.rank_G[i]:.0f} on {sizes[i]} samples, "
-            f"its signs rank {record.rank_sign[i]:.0f}."
+            say(
+                "The first gradient of full fine-tuning had rank {rank_G:.0f} on {sizes} samples, "
+                "its signs rank {rank_sign:.0f}.",
+                rank_G=record.rank_G[i],
+                sizes=sizes[i],
+                rank_sign=record.rank_sign[i],
+            )
         )
     return " ".join(said)
 
@@ -249,11 +270,11 @@ def plot_rank_over_time(record: RankOverTime, *, theme: str = "light") -> go.Fig
     """Numerical rank of ΔW over the steps, one curve a sample count."""
     return still_curves(
         [
-            Drawn(f"{n} samples a step", "delta", record.steps, record.numerical[i], DASHES[-1 - i % 4])
+            Drawn(say("{n} samples a step", n=n), "delta", record.steps, record.numerical[i], DASHES[-1 - i % 4])
             for i, n in enumerate(record.sizes)
         ],
-        title=f"Numerical rank of ΔW, bound r = {record.bound}",
+        title=say("Numerical rank of ΔW, bound r = {bound}", bound=record.bound),
         x="step",
-        y="numerical rank",
+        y=say("numerical rank"),
         theme=theme,
     )

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import least_squares
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -114,44 +115,44 @@ def film(record: RowParts) -> Film:
         )
 
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 12,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Bars(
-                title="Length of each row, over its length in W",
+                title=say("Length of each row, over its length in W"),
                 y_label="‖w′‖/‖w‖",
                 labels=rows,
                 groups=(
                     Group(name="LoRA", colour="W", values=record.length[1].clip(max=1e6)),
                     Group(name="DoRA", colour="delta", values=record.length[0].clip(max=1e6)),
-                    Group(name="target", colour="ink", values=record.target_length, outline=True),
+                    Group(name=say("target"), colour="ink", values=record.target_length, outline=True),
                 ),
                 span=6,
             ),
             Bars(
-                title="How far each row has turned",
-                y_label="degrees",
+                title=say("How far each row has turned"),
+                y_label=say("degrees"),
                 labels=rows,
                 groups=(
                     Group(name="LoRA", colour="W", values=record.turn[1]),
                     Group(name="DoRA", colour="delta", values=record.turn[0]),
-                    Group(name="target", colour="ink", values=record.target_turn, outline=True),
+                    Group(name=say("target"), colour="ink", values=record.target_turn, outline=True),
                 ),
                 span=6,
             ),
             Lines(
-                title="Turned wrongly, mean over the rows",
-                y_label=f"degrees, {record.starts} starts",
+                title=say("Turned wrongly, mean over the rows"),
+                y_label=say("degrees, {starts} starts", starts=record.starts),
                 series=curves(record.turn_error),
                 span=4,
                 row=1,
             ),
             Lines(
-                title="Loss left",
-                y_label=f"share, {record.starts} starts",
+                title=say("Loss left"),
+                y_label=say("share, {starts} starts", starts=record.starts),
                 scale="log",
                 series=curves(record.left),
                 span=4,
@@ -173,16 +174,20 @@ def film(record: RowParts) -> Film:
 
 
 def _degrees(value: float) -> str:
-    return "less than 0.05°" if value < STILL else f"{value:.1f}°"
+    return say("less than 0.05°") if value < STILL else f"{value:.1f}°"
 
 
 def _narrate(record: RowParts, t: int) -> str:
     if record.steps[t] == 0:
-        return "Step 0: every row has the length and the direction that it has in W."
+        return say("Step 0: every row has the length and the direction that it has in W.")
     turned = [_degrees(float(record.turn[k, t].mean())) for k in range(2)]
     goal = _degrees(float(record.target_turn.mean()))
-    return (
-        f"Step {record.steps[t]}: DoRA has turned the rows by {turned[0]}, LoRA by {turned[1]}; the target by {goal}."
+    return say(
+        "Step {steps}: DoRA has turned the rows by {turned}, LoRA by {turned2}; the target by {goal}.",
+        steps=record.steps[t],
+        turned=turned[0],
+        turned2=turned[1],
+        goal=goal,
     )
 
 
@@ -190,35 +195,46 @@ def takeaway(record: RowParts) -> str:
     """Who turned what need not turn, and what was left."""
 
     if np.isnan(record.left[1, :, -1]).all():
-        return "Most adapters of both kinds diverged: lower the learning rate."
+        return say("Most adapters of both kinds diverged: lower the learning rate.")
 
     def told(k: int) -> str:
         low, middle, high = (float(x) for x in record.turn_error[:, k, -1])
         if np.isnan(middle):
-            return "nothing finite"
+            return say("nothing finite")
         spread = f" ({_degrees(low)} to {_degrees(high)})" if high - low > STILL else ""
         return f"{_degrees(middle)}{spread}"
 
     def left(k: int) -> str:
         share = float(record.left[1, k, -1])
         return (
-            "nothing finite" if np.isnan(share) else "less than 0.01 %" if share < 1e-4 else f"{number(100 * share)} %"
+            say("nothing finite")
+            if np.isnan(share)
+            else say("less than 0.01 %")
+            if share < 1e-4
+            else f"{number(100 * share)} %"
         )
 
     goal = float(record.target_turn.mean())
-    task = "turns no row" if goal < STILL else f"turns its rows by {_degrees(goal)} on average"
-    said = (
-        f"In this experiment the target {task} and changes their lengths by up to "
-        f"{number(float(np.abs(record.target_length - 1).max()))} of what they were. DoRA of rank {record.rank} ended "
-        f"{told(0)} off in direction and left {left(0)} of the loss; LoRA ended {told(1)} off and left {left(1)}."
+    task = say("turns no row") if goal < STILL else say("turns its rows by {goal} on average", goal=_degrees(goal))
+    said = say(
+        "In this experiment the target {task} and changes their lengths by up to "
+        "{target_length} of what they were. DoRA of rank {rank} ended "
+        "{told} off in direction and left {left} of the loss; LoRA ended {told2} off and left {left2}.",
+        task=task,
+        target_length=number(float(np.abs(record.target_length - 1).max())),
+        rank=record.rank,
+        told=told(0),
+        left=left(0),
+        told2=told(1),
+        left2=left(1),
     )
     dora, lora = record.left[1, :, -1]
     if dora < 0.97 * lora and lora > 1e-4:
-        said += " Lengths of their own help here."
+        said += say(" Lengths of their own help here.")
     elif not dora < lora and dora > 1e-4:
-        said += " Here LoRA's one product is enough, and lengths of their own bring nothing."
+        said += say(" Here LoRA's one product is enough, and lengths of their own bring nothing.")
     if record.diverged:
-        said += f" {record.diverged} adapters diverged."
+        said += say(" {diverged} adapters diverged.", diverged=record.diverged)
     return said
 
 
@@ -250,9 +266,9 @@ def plot_row_parts(record: RowParts, *, theme: str = "light") -> go.Figure:
     )
     figure.update_layout(
         **plotly_layout(
-            title="Each row at the end: how much longer, how far turned",
+            title=say("Each row at the end: how much longer, how far turned"),
             xaxis={"title": "‖w′‖/‖w‖"},
-            yaxis={"title": "turned by, degrees"},
+            yaxis={"title": say("turned by, degrees")},
         )
     )
     return figure

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Curve, Curves, Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
@@ -100,14 +101,14 @@ def film(record: Saddles) -> Film:
 
     def directions(at: int) -> Lines:
         return Lines(
-            title=f"{_name(record.starts[at])}: how much of each direction",
+            title=say("{starts}: how much of each direction", starts=_name(record.starts[at])),
             y_label="uᵢᵀ ΔW vᵢ",
             x_scale="sqrt",
             reach=limit,
             span=12 // len(record.starts),
             series=tuple(
                 Series(
-                    name=f"direction {i + 1}:",
+                    name=say("direction {i}:", i=i + 1),
                     colour="delta",
                     y=np.clip(record.learnt[at, :, i], -9 * limit, 9 * limit),
                     dash=DASHES[i % 4],
@@ -123,7 +124,7 @@ def film(record: Saddles) -> Film:
 
     loss = record.loss[s]
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 25,
@@ -131,14 +132,14 @@ def film(record: Saddles) -> Film:
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
-                title="Loss; dotted: so many are learnt",
-                y_label="loss, log",
+                title=say("Loss; dotted: so many are learnt"),
+                y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 row=1,
                 span=4,
                 series=(
-                    Series(name="loss", colour="ink", y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan)),
+                    Series(name=say("loss"), colour="ink", y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan)),
                     *(
                         Series(
                             name=f"{i}:",
@@ -151,7 +152,7 @@ def film(record: Saddles) -> Film:
                 ),
             ),
             HeatMap(
-                title="ΔW, from within",
+                title=say("ΔW, from within"),
                 colour="delta",
                 values=record.mixing[s],
                 limit=limit,
@@ -160,22 +161,22 @@ def film(record: Saddles) -> Film:
                 span=2,
             ),
             Curves(
-                title="From (B, A) to (−B, −A)",
+                title=say("From (B, A) to (−B, −A)"),
                 x=record.cut_at,
-                x_label="× both",
-                y_label="loss",
+                x_label=say("× both"),
+                y_label=say("loss"),
                 row=1,
                 span=3,
                 series=(
                     Curve(
-                        name="loss",
+                        name=say("loss"),
                         colour="ink",
                         y=np.where(record.cut[s] < 9 * record.floors[0] + 1, record.cut[s], np.nan),
                     ),
                 ),
             ),
             Readout(
-                title=f"Half learnt, median of {record.seeds}",
+                title=say("Half learnt, median of {seeds}", seeds=record.seeds),
                 row=1,
                 span=3,
                 rows=tuple(
@@ -197,7 +198,7 @@ def film(record: Saddles) -> Film:
 
 
 def _name(start: str) -> str:
-    return {"both_random_small": "Tiny start", "B_zero": "LoRA's start"}.get(start, f"Start {start}")
+    return {"both_random_small": say("Tiny start"), "B_zero": say("LoRA's start")}.get(start, f"Start {start}")
 
 
 def _low(i: int) -> str:
@@ -213,43 +214,65 @@ def _narrate(record: Saddles, t: int) -> str:
     for at, start in enumerate(record.starts):
         learnt = record.learnt[at, t]
         if np.isnan(learnt).any():
-            said.append(f"{_name(start)}: diverged")
+            said.append(say("{start}: diverged", start=_name(start)))
             continue
         done = int((learnt >= record.sigma / 2).sum())
-        said.append(f"{_name(start)}: {done} of {len(record.sigma)} directions at least half learnt")
-    return f"Step {record.steps[t]}. " + "; ".join(said) + "."
+        said.append(
+            say(
+                "{start}: {done} of {sigma} directions at least half learnt",
+                start=_name(start),
+                done=done,
+                sigma=len(record.sigma),
+            )
+        )
+    return say("Step {steps}. ", steps=record.steps[t]) + "; ".join(said) + "."
 
 
 def takeaway(record: Saddles) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return f"{record.diverged} of {record.seeds * len(record.starts)} adapters diverged: lower the learning rate."
+        return say(
+            "{diverged} of {seeds} adapters diverged: lower the learning rate.",
+            diverged=record.diverged,
+            seeds=record.seeds * len(record.starts),
+        )
     can = min(record.rank, len(record.sigma))
     sigma, half = record.sigma[:can], record.half[:, :, :can]
     said = []
     for at, start in enumerate(record.starts):
         low, median, high = half[at]
         spans = ", ".join(f"{_when(m)} ({_when(a)} to {_when(b)})" for a, m, b in zip(low, median, high, strict=True))
-        said.append(f"{_name(start)}: half learnt at step {spans}.")
-    first = ["In this experiment, median and range of", f"{record.seeds} seeds:"]
+        said.append(say("{start}: half learnt at step {spans}.", start=_name(start), spans=spans))
+    first = [say("In this experiment, median and range of"), say("{seeds} seeds:", seeds=record.seeds)]
     median = half[0, 1]
     distinct = bool((np.diff(sigma) < -1e-9).all())
     if not distinct:
-        said.append("Equal singular values switch on together: no order, and the directions among them are arbitrary.")
+        said.append(
+            say("Equal singular values switch on together: no order, and the directions among them are arbitrary.")
+        )
     elif np.isfinite(median).all() and len(sigma) > 1:
         products = sigma * median
         said.append(
-            f"From the tiny start σ·t stays between {number(float(products.min()))} and "
-            f"{number(float(products.max()))}: a direction half as strong waits about twice as long."
+            say(
+                "From the tiny start σ·t stays between {products} and "
+                "{products2}: a direction half as strong waits about twice as long.",
+                products=number(float(products.min())),
+                products2=number(float(products.max())),
+            )
         )
         other = half[-1, 1]
         if len(half) > 1 and np.isfinite(other).all():
             gaps = (median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)
-            said.append(f"LoRA's start passes the same stairs in {number(float(1 / gaps))} of the time between them.")
+            said.append(
+                say(
+                    "LoRA's start passes the same stairs in {gaps} of the time between them.",
+                    gaps=number(float(1 / gaps)),
+                )
+            )
     elif not np.isfinite(median).all():
-        said.append("More steps would show the directions that are still missing.")
+        said.append(say("More steps would show the directions that are still missing."))
     if record.rank < len(record.sigma):
-        said.append(f"Rank {record.rank} ends on the {record.rank} strongest; the others are never learnt.")
+        said.append(say("Rank {rank} ends on the {rank} strongest; the others are never learnt.", rank=record.rank))
     return " ".join((*first, *said))
 
 
@@ -271,7 +294,7 @@ def plot_saddles(record: Saddles, *, theme: str = "light") -> go.Figure:
             for at, start in enumerate(record.starts)
             for i in range(len(record.sigma))
         ],
-        title="Directions switch on one after another",
+        title=say("Directions switch on one after another"),
         x="step",
         y="uᵢᵀ ΔW vᵢ",
         theme=theme,

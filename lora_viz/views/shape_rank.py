@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.film import Bars, Cloud, Film, Group, HeatMap, Lines, Points, Readout, Row, Series, Span
+from lora_viz.language import say
 from lora_viz.spectra import Ranks, ranks
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -60,7 +61,14 @@ class ShapeRank(NamedTuple):
 def shape_rank(matrix: Float[np.ndarray, "m n"], *, noise: float = 0.0, seed: int = 0) -> ShapeRank:
     """Take a matrix of at most 3×3, with normal noise of this size on every entry, apart. Raises ValueError."""
     if max(matrix.shape) > MOST:
-        raise ValueError(f"M is {matrix.shape[0]}×{matrix.shape[1]}: at most {MOST}×{MOST} can be drawn.")
+        raise ValueError(
+            say(
+                "M is {shape}×{shape2}: at most {MOST}×{MOST} can be drawn.",
+                shape=matrix.shape[0],
+                shape2=matrix.shape[1],
+                MOST=MOST,
+            )
+        )
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((matrix.shape[1],))
     x *= 0.7 / np.linalg.norm(x)
@@ -126,13 +134,13 @@ def film(record: ShapeRank) -> Film:
     r, k = record.fine.numerical, len(record.sigma)
     reach = max(1.0, float(record.sigma[0]))
     null = _nullity(record)
-    image = {0: "a point", 1: "a line", 2: "a plane", 3: "a volume"}[r]
+    image = {0: say("a point"), 1: say("a line"), 2: say("a plane"), 3: say("a volume")}[r]
     ker = record.right[r:] * 1.5 if null else np.full((1, n), np.nan)
     axes = np.where(record.sigma[:, None] > ROUNDING * record.sigma[0], record.sigma[:, None] * record.left, np.nan)
     row_space = record.right[:r] if 0 < r < n else np.full((1, n), np.nan)  # the whole space needs no picture
     start = int(np.argmin(np.abs(record.walk)))
     path = np.stack([np.broadcast_to(record.walked[start], record.walked.shape), record.walked], axis=1)
-    name = "ker M" if null else "v" + "₁₂₃"[n - 1]
+    name = say("ker M") if null else "v" + "₁₂₃"[n - 1]
     return Film(
         axis=f"t: x + t·z, z in {'ker M' if null else name}",
         values=record.walk,
@@ -141,7 +149,7 @@ def film(record: ShapeRank) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.walk))),
         panels=(
             Cloud(
-                title=f"in: all unit vectors x, {n} number{'s' * (n > 1)}",
+                title=say("in: all unit vectors x, {n} number{n2}", n=n, n2="s" * (n > 1)),
                 colour="ink",
                 dimension=n,
                 limit=1.5,
@@ -152,13 +160,13 @@ def film(record: ShapeRank) -> Film:
                 ),
                 points=(
                     Points(name="x, ‖x‖ = 1", colour="W", xyz=record.inputs),
-                    Points(name="the walk", colour="ink", xyz=path, style="ghost"),
+                    Points(name=say("the walk"), colour="ink", xyz=path, style="ghost"),
                     Points(name="x + t z", colour="ink", xyz=record.walked[:, None], style="probe"),
                 ),
-                caption=(f"null space: {null} of {n} dimensions",),
+                caption=(say("null space: {null} of {n} dimensions", null=null, n=n),),
             ),
             HeatMap(
-                title=f"M: shape {m}×{n}, rank {r}",
+                title=say("M: shape {m}×{n}, rank {r}", m=m, n=n, r=r),
                 colour="W",
                 values=record.matrix,
                 limit=float(np.abs(record.matrix).max()),
@@ -166,7 +174,7 @@ def film(record: ShapeRank) -> Film:
                 caption=("; ".join(" ".join(number(v) for v in row) for row in record.matrix),),
             ),
             Cloud(
-                title=f"out: M x, all on {image}",
+                title=say("out: M x, all on {image}", image=image),
                 colour="delta",
                 dimension=m,
                 limit=reach * 1.05,
@@ -177,10 +185,10 @@ def film(record: ShapeRank) -> Film:
                     Points(name="M x", colour="delta", xyz=record.outputs),
                     Points(name="M(x + t z)", colour="ink", xyz=record.arrived[:, None], style="probe"),
                 ),
-                caption=(f"column space: {r} of {m} dimensions; the semi-axes are σᵢ uᵢ",),
+                caption=(say("column space: {r} of {m} dimensions; the semi-axes are σᵢ uᵢ", r=r, m=m),),
             ),
             Bars(
-                title="Singular values",
+                title=say("Singular values"),
                 y_label="σ",
                 span=3,
                 row=1,
@@ -189,8 +197,8 @@ def film(record: ShapeRank) -> Film:
                 caption=(", ".join(_sigma(record, i) for i in range(k)),),
             ),
             Lines(
-                title="How far has x moved, and M x?",
-                y_label="distance",
+                title=say("How far has x moved, and M x?"),
+                y_label=say("distance"),
                 span=4,
                 row=1,
                 reach=1.0,
@@ -200,23 +208,25 @@ def film(record: ShapeRank) -> Film:
                 ),
             ),
             Readout(
-                title="Which rank?",
+                title=say("Which rank?"),
                 span=5,
                 row=1,
                 rows=(
-                    Row(label="bound min(m, n), from the shape", text=(str(record.fine.bound),)),
+                    Row(label=say("bound min(m, n), from the shape"), text=(str(record.fine.bound),)),
                     Row(
-                        label="numerical, σ > 10⁻¹² σ₁ · σ > 10⁻² σ₁",
+                        label=say("numerical, σ > 10⁻¹² σ₁ · σ > 10⁻² σ₁"),
                         text=(f"{record.fine.numerical} · {record.coarse.numerical}",),
                         colour="delta",
                     ),
                     Row(
-                        label="effective (entropy) · stable (‖·‖²/σ₁²)",
+                        label=say("effective (entropy) · stable (‖·‖²/σ₁²)"),
                         text=(f"{number(record.fine.effective)} · {number(record.fine.stable)}",),
                     ),
-                    Row(label="largest ‖M x‖ drawn · σ₁", text=(f"{number(record.stretch)} · {_sigma(record, 0)}",)),
-                    Row(label="angle between v₁ and M v₁", text=(_turned(record),)),
-                    Row(label="real λ in M v = λ v · ‖M M − M‖/‖M‖", text=(_square(record),)),
+                    Row(
+                        label=say("largest ‖M x‖ drawn · σ₁"), text=(f"{number(record.stretch)} · {_sigma(record, 0)}",)
+                    ),
+                    Row(label=say("angle between v₁ and M v₁"), text=(_turned(record),)),
+                    Row(label=say("real λ in M v = λ v · ‖M M − M‖/‖M‖"), text=(_square(record),)),
                 ),
             ),
         ),
@@ -232,14 +242,14 @@ def _sigma(record: ShapeRank, i: int) -> str:
 def _turned(record: ShapeRank) -> str:
     m, n = record.matrix.shape
     if m != n:
-        return f"none: {n} and {m} numbers"
-    return "none: M v₁ = 0" if np.isnan(record.turned) else f"{number(round(record.turned, 6))}°"
+        return say("none: {n} and {m} numbers", n=n, m=m)
+    return say("none: M v₁ = 0") if np.isnan(record.turned) else f"{number(round(record.turned, 6))}°"
 
 
 def _square(record: ShapeRank) -> str:
     m, n = record.matrix.shape
     if m != n:
-        return "M is not square"
+        return say("M is not square")
     eigen = ", ".join(number(round(float(v), 6) + 0.0) for v in record.eigen) or "none"
     return f"{eigen} · {'0, a projection' if record.twice < ROUNDING else number(record.twice)}"
 
@@ -251,13 +261,23 @@ def _still(record: ShapeRank) -> bool:
 def _narrate(record: ShapeRank, t: int) -> str:
     way, moved = number(abs(float(record.walk[t]))), number(float(record.moved[t]))
     if _still(record):
-        return f"x has moved by {way} inside the null space; M x has moved by {moved}{_rounding(record.moved[t])}."
+        return say(
+            "x has moved by {way} inside the null space; M x has moved by {moved}{moved2}.",
+            way=way,
+            moved=moved,
+            moved2=_rounding(record.moved[t]),
+        )
     factor = number(float(record.sigma[-1]))
-    return f"x has moved by {way} along its weakest direction; M x by {moved}, {factor} times as far: nothing is lost."
+    return say(
+        "x has moved by {way} along its weakest direction; M x by {moved}, {factor} times as far: nothing is lost.",
+        way=way,
+        moved=moved,
+        factor=factor,
+    )
 
 
 def _rounding(value: float) -> str:
-    return ", rounding" if value > 0 else ""
+    return say(", rounding") if value > 0 else ""
 
 
 def takeaway(record: ShapeRank) -> str:
@@ -265,24 +285,48 @@ def takeaway(record: ShapeRank) -> str:
     m, n = record.matrix.shape
     r, null = record.fine.numerical, _nullity(record)
     said = [
-        f"Shape {m}×{n}, rank {r}: the output has {m} coordinate{'s' * (m > 1)}, but all outputs together have "
-        f"{r} dimension{'s' * (r != 1)}."
+        say(
+            "Shape {m}×{n}, rank {r}: the output has {m} coordinate{m2}, but all outputs together have "
+            "{r} dimension{r2}.",
+            m=m,
+            n=n,
+            r=r,
+            m2="s" * (m > 1),
+            r2="s" * (r != 1),
+        )
     ]
     if null:
         most = number(float(record.moved.max()))
         said.append(
-            f"{null} of {n} input dimensions {'is' if null == 1 else 'are'} lost: a walk of 3 along "
-            f"{'it' if null == 1 else 'one of them'} moved the output by {most}."
+            say(
+                "{null} of {n} input dimensions {null2} lost: a walk of 3 along {null3} moved the output by {most}.",
+                null=null,
+                n=n,
+                null2="is" if null == 1 else say("are"),
+                null3="it" if null == 1 else say("one of them"),
+                most=most,
+            )
         )
     else:
-        said.append(f"No input direction is lost: the weakest is still passed on {number(float(record.sigma[-1]))}×.")
+        said.append(
+            say(
+                "No input direction is lost: the weakest is still passed on {sigma}×.",
+                sigma=number(float(record.sigma[-1])),
+            )
+        )
     if record.coarse.numerical != r:
         said.append(
-            f"How many σ count depends on the tolerance: {r} above 10⁻¹² σ₁, {record.coarse.numerical} above 10⁻² σ₁."
+            say(
+                "How many σ count depends on the tolerance: {r} above 10⁻¹² σ₁, {numerical} above 10⁻² σ₁.",
+                r=r,
+                numerical=record.coarse.numerical,
+            )
         )
     alone = len(record.sigma) > 1 and record.sigma[0] > record.sigma[1] * (1 + 1e-9)
     if alone and np.isfinite(record.turned) and record.turned > 1e-6:
-        said.append(f"v₁ is the most stretched direction, yet M turns it by {number(record.turned)}°.")
+        said.append(
+            say("v₁ is the most stretched direction, yet M turns it by {turned}°.", turned=number(record.turned))
+        )
     return " ".join(said)
 
 
@@ -312,5 +356,7 @@ def plot_shape_rank(record: ShapeRank, *, theme: str = "light") -> go.Figure:
             for points, name, mode, c in traces
         ]
     )
-    figure.update_layout(**plotly_layout(title=f"Image of the unit vectors: rank {record.fine.numerical}"))
+    figure.update_layout(
+        **plotly_layout(title=say("Image of the unit vectors: rank {numerical}", numerical=record.fine.numerical))
+    )
     return figure

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.matrices import drawn_matrix
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -99,50 +100,59 @@ def film(record: Storage) -> Film:
         "B A": record.factors.astype(float),
         "W + B A": record.factors + float(mn),
     }
-    shown = f"M: {stand_in}" + ("" if record.measured else " in its stead")
-    errors = tuple(f"rank {r}: error {_percent(float(e))}" for r, e in zip(record.cut_rank, record.error, strict=True))
+    shown = f"M: {stand_in}" + ("" if record.measured else say(" in its stead"))
+    errors = tuple(
+        say("rank {r}: error {e}", r=r, e=_percent(float(e)))
+        for r, e in zip(record.cut_rank, record.error, strict=True)
+    )
     return Film(
-        axis="rank r",
+        axis=to_say("rank r"),
         values=record.rank.astype(float),
         start=max(0, min(last_saving, T - 1)),
         seconds_per_frame=0.25,
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Lines(
-                title=f"Numbers stored, in multiples of {name}" + ("" if record.measured else " (arithmetic)"),
+                title=say("Numbers stored, in multiples of {name}", name=name)
+                + ("" if record.measured else say(" (arithmetic)")),
                 y_label="× m·n",
                 span=8,
                 series=(
-                    Series(name="W whole", colour="W", y=ones),
+                    Series(name=say("W whole"), colour="W", y=ones),
                     Series(name="Uᵣ σ Vᵣ", colour="delta", y=record.truncated / mn),
                     Series(name="B A", colour="B", y=record.factors / mn, dash="dash"),
                     Series(name="W + B A (LoRA)", colour="ink", y=1 + record.factors / mn, dash="dot"),
-                    Series(name="full SVD", colour="faint", y=ones * record.full / mn, dash="dashdot"),
+                    Series(name=say("full SVD"), colour="faint", y=ones * record.full / mn, dash="dashdot"),
                 ),
-                marks=(Mark(at=record.svd_breaks_even, label=f"breaks even at {number(record.svd_breaks_even)}"),),
+                marks=(
+                    Mark(
+                        at=record.svd_breaks_even,
+                        label=say("breaks even at {svd_breaks_even}", svd_breaks_even=number(record.svd_breaks_even)),
+                    ),
+                ),
             ),
             Readout(
-                title=f"Counted for {name}",
+                title=say("Counted for {name}", name=name),
                 span=4,
                 rows=(
-                    Row(label="W whole, m·n", text=(_count(mn),), colour="W"),
+                    Row(label=say("W whole, m·n"), text=(_count(mn),), colour="W"),
                     Row(label="Uᵣ, σ, Vᵣ", text=tuple(_count(int(v)) for v in record.truncated), colour="delta"),
-                    Row(label="factors B, A", text=tuple(_count(int(v)) for v in record.factors), colour="B"),
-                    Row(label="thin SVD, nothing lost", text=(_count(record.thin),)),
-                    Row(label="full SVD, nothing lost", text=(_count(record.full),)),
+                    Row(label=say("factors B, A"), text=tuple(_count(int(v)) for v in record.factors), colour="B"),
+                    Row(label=say("thin SVD, nothing lost"), text=(_count(record.thin),)),
+                    Row(label=say("full SVD, nothing lost"), text=(_count(record.full),)),
                     Row(
-                        label=f"entries of the arrays made ({stand_in})",
+                        label=say("entries of the arrays made ({stand_in})", stand_in=stand_in),
                         text=tuple(_count(int(v)) for v in record.counted),
                     ),
                 ),
             ),
             Bars(
-                title=f"Numbers stored for {name}",
-                y_label="numbers",
+                title=say("Numbers stored for {name}", name=name),
+                y_label=say("numbers"),
                 span=5,
                 row=1,
                 labels=tuple(by_name),
-                groups=(Group(name="stored", colour="ink", values=np.stack(list(by_name.values()), axis=1)),),
+                groups=(Group(name=say("stored"), colour="ink", values=np.stack(list(by_name.values()), axis=1)),),
             ),
             HeatMap(
                 title=shown,
@@ -151,17 +161,17 @@ def film(record: Storage) -> Film:
                 limit=limit,
                 span=3,
                 row=1,
-                caption=(f"rank {min(record.matrix.shape)}",),
+                caption=(say("rank {shape}", shape=min(record.matrix.shape)),),
             ),
-            HeatMap(title="cut", colour="delta", values=record.cut, limit=limit, span=2, row=1, caption=errors),
+            HeatMap(title=say("cut"), colour="delta", values=record.cut, limit=limit, span=2, row=1, caption=errors),
             HeatMap(
-                title="lost",
+                title=say("lost"),
                 colour="ink",
                 values=record.matrix - record.cut,
                 limit=limit,
                 span=2,
                 row=1,
-                caption=("M − cut",),
+                caption=(say("M − cut"),),
             ),
         ),
     )
@@ -177,12 +187,19 @@ def _percent(value: float) -> str:
 
 def _narrate(record: Storage, t: int) -> str:
     more = int(record.truncated[t]) - record.whole
-    said = (
-        f"Rank {int(record.rank[t])}: Uᵣ, σ and Vᵣ take {_count(abs(more))} numbers {'fewer' if more < 0 else 'more'}"
+    said = say(
+        "Rank {rank}: Uᵣ, σ and Vᵣ take {more} numbers {more2}",
+        rank=int(record.rank[t]),
+        more=_count(abs(more)),
+        more2=say("fewer") if more < 0 else say("more"),
     )
     if more < 0:
-        return f"{said} than W: a saving, and {_percent(float(record.error[t]))} of the matrix shown is lost."
-    return f"{said} than W: no saving any more."
+        return say(
+            "{said} than W: a saving, and {error} of the matrix shown is lost.",
+            said=said,
+            error=_percent(float(record.error[t])),
+        )
+    return say("{said} than W: no saving any more.", said=said)
 
 
 def takeaway(record: Storage) -> str:
@@ -191,15 +208,26 @@ def takeaway(record: Storage) -> str:
     name, r = f"{m}×{n}", record.svd_breaks_even
     lora = 16 if min(m, n) > 64 else 4
     added = lora * (m + n)
-    first = (
-        f"The full SVD of {name} takes {record.full / record.whole:.4f} times the numbers of the matrix, the thin one "
-        f"{record.thin / record.whole:.4f}: a decomposition by itself saves nothing. A cut one saves for r < {r:.2f}, "
-        f"factors B and A for r < {record.factors_break_even:.2f}"
+    first = say(
+        "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one "
+        "{thin:.4f}: a decomposition by itself saves nothing. A cut one saves for r < {r:.2f}, "
+        "factors B and A for r < {factors_break_even:.2f}",
+        name=name,
+        full=record.full / record.whole,
+        thin=record.thin / record.whole,
+        r=r,
+        factors_break_even=record.factors_break_even,
     )
-    return (
-        f"{first}{'' if record.measured else ' (arithmetic)'}. LoRA stores W as well: at r = {lora} it is "
-        f"{_count(record.whole)} numbers and {_count(added)} more; only those {number(100 * added / record.whole)} % "
-        "are trained."
+    return say(
+        "{first}{measured}. LoRA stores W as well: at r = {lora} it is "
+        "{whole} numbers and {added} more; only those {added2} % "
+        "are trained.",
+        first=first,
+        measured="" if record.measured else say(" (arithmetic)"),
+        lora=lora,
+        whole=_count(record.whole),
+        added=_count(added),
+        added2=number(100 * added / record.whole),
     )
 
 
@@ -222,11 +250,11 @@ def plot_storage(record: Storage, *, theme: str = "light") -> go.Figure:
     colour = IDENTITY[theme]
     ones = np.ones(len(record.rank))
     curves = (
-        (ones, "W whole", colour["W"], "solid"),
+        (ones, say("W whole"), colour["W"], "solid"),
         (record.truncated / record.whole, "Uᵣ, σ, Vᵣ", colour["delta"], "solid"),
         (record.factors / record.whole, "B, A", colour["B"], "dash"),
-        (1 + record.factors / record.whole, "W and B, A (LoRA)", colour["ink"], "dot"),
-        (ones * record.full / record.whole, "full SVD", colour["faint"], "dashdot"),
+        (1 + record.factors / record.whole, say("W and B, A (LoRA)"), colour["ink"], "dot"),
+        (ones * record.full / record.whole, say("full SVD"), colour["faint"], "dashdot"),
     )
     figure = go.Figure(
         [
@@ -238,7 +266,7 @@ def plot_storage(record: Storage, *, theme: str = "light") -> go.Figure:
     figure.update_layout(
         **plotly_layout(
             title="Numbers stored, in multiples of m·n".replace("m·n", "{}×{}".format(*record.shape)),
-            xaxis={"title": "rank r"},
+            xaxis={"title": say("rank r")},
             yaxis={"title": "× m·n", "rangemode": "tozero"},
         )
     )

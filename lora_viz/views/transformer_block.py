@@ -7,6 +7,7 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
+from lora_viz.language import say, to_say
 from lora_viz.models import DEFAULT_TARGETS
 from lora_viz.shapes import Matrix, ModelShape
 from lora_viz.style import IDENTITY, number
@@ -33,10 +34,10 @@ AUTOGRAD_NODES = (9, 18, 9)  # behind that network's output (fc2 after relu afte
 
 _WIDTH, _CELL, _BOX = 1180, 128, 164
 _COLUMNS = (
-    (("attention input",), 90),
-    (("attention output", "cross-attention"), 470),
-    (("MLP input",), 700),
-    (("gated product", "MLP activation"), 1000),
+    ((to_say("attention input"),), 90),
+    ((to_say("attention output"), "cross-attention"), 470),
+    ((to_say("MLP input"),), 700),
+    ((to_say("gated product"), to_say("MLP activation")), 1000),
 )
 
 
@@ -78,14 +79,21 @@ def with_peft(net: tuple[str, ...] = NET) -> tuple[str, ...]:
 def takeaway(record: TransformerBlock) -> str:
     """What was chosen, in numbers, and how it compares with PEFT's own choice."""
     names = ", ".join(record.targets)
-    said = (
-        f"Rank {record.rank} on {names} adds {record.block:,} numbers a block and {record.trained:,} to "
-        f"{record.shape.title}, {number(100 * record.trained / record.shape.total)} % of its {record.shape.total:,}."
+    said = say(
+        "Rank {rank} on {names} adds {block:,} numbers a block and {trained:,} to "
+        "{title}, {trained2} % of its {total:,}.",
+        rank=record.rank,
+        names=names,
+        block=record.block,
+        trained=record.trained,
+        title=record.shape.title,
+        trained2=number(100 * record.trained / record.shape.total),
+        total=record.shape.total,
     )
     if not record.usual:
-        return said + " PEFT has no choice of its own for this architecture."
+        return said + say(" PEFT has no choice of its own for this architecture.")
     same = set(record.usual) == set(record.targets)
-    return said + f" PEFT's own choice is {'the same' if same else ' and '.join(record.usual)}."
+    return said + say(" PEFT's own choice is {same}.", same=say("the same") if same else " and ".join(record.usual))
 
 
 def block_html(record: TransformerBlock, *, theme: str = "light") -> str:
@@ -109,12 +117,16 @@ def block_html(record: TransformerBlock, *, theme: str = "light") -> str:
     parts += [_line(right[2], y, 892, middle, colour) for y in ends[2]]
     gated = len(ends[2]) > 1
     parts += [
-        _operation(892, middle, 84, "gate ⊙" if gated else "act.", colour),
+        _operation(892, middle, 84, say("gate ⊙") if gated else "act.", colour),
         _line(976, middle, 1000, middle, colour),
     ]
     parts.append(_line(right[3], middle, _WIDTH - 2, middle, colour))
-    label = f"A transformer block with its {len(record.matrices)} matrices. {takeaway(record)}"
-    note = "residual sums and norms are left out of the drawing; boxes are not to scale"
+    label = say(
+        "A transformer block with its {matrices} matrices. {record}",
+        matrices=len(record.matrices),
+        record=takeaway(record),
+    )
+    note = say("residual sums and norms are left out of the drawing; boxes are not to scale")
     parts.append(_words(_WIDTH / 2, height - 4, note, colour, size=15, anchor="middle", fill="faint"))
     drawing = (
         f'<svg viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
@@ -157,7 +169,7 @@ def _words(
     x: _Number, y: _Number, text: str, colour: dict[str, str], *, size: int, bold: bool = False, anchor: str = "start",
     fill: str = "ink",
 ) -> str:  # fmt: skip
-    weight = ' font-weight="700"' if bold else ""
+    weight = say(' font-weight="700"') if bold else ""
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{colour[fill]}"{weight}>'
         f"{escape(text)}</text>"
@@ -178,12 +190,20 @@ def _operation(x: _Number, y: _Number, width: _Number, text: str, colour: dict[s
 
 def tree_html(record: TransformerBlock) -> str:
     """The module tree of a small network before, with LoRA, and after merging: what PEFT 0.21 builds."""
-    trees = (("before", NET), ("with LoRA", with_peft()), ("after merge_and_unload", NET))
+    trees = (("before", NET), (say("with LoRA"), with_peft()), (say("after merge_and_unload"), NET))
     cells = "".join(
-        f"<td><b>{title}: {len(names)} modules, {nodes} autograd nodes</b><br>{_tree(names)}</td>"
+        say(
+            "<td><b>{title}: {names} modules, {nodes} autograd nodes</b><br>{names2}</td>",
+            title=title,
+            names=len(names),
+            nodes=nodes,
+            names2=_tree(names),
+        )
         for (title, names), nodes in zip(trees, AUTOGRAD_NODES, strict=True)
     )
-    style = "<style>.trees td { vertical-align: top; padding: 0 2rem 0 0; } .trees code { white-space: pre; }</style>"
+    style = say(
+        "<style>.trees td { vertical-align: top; padding: 0 2rem 0 0; } .trees code { white-space: pre; }</style>"
+    )
     return f'{style}<table class="trees"><tr>{cells}</tr></table>'
 
 
@@ -204,5 +224,5 @@ def targets_html(record: TransformerBlock) -> str:
         f"<td>{', '.join(DEFAULT_TARGETS[kind])}</td></tr>"
         for kind in kinds
     )
-    style = "<style>.targets td { padding: 0.1rem 2rem 0.1rem 0; }</style>"
+    style = say("<style>.targets td { padding: 0.1rem 2rem 0.1rem 0; }</style>")
     return f'{style}<table class="targets">{rows}</table>'

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.matrices import drawn_matrix
 from lora_viz.style import IDENTITY, number, plotly_layout
 from lora_viz.tasks import stream
@@ -103,46 +104,48 @@ def film(record: Truncation) -> Film:
     kept = np.where(np.arange(k) < record.rank[:, None], record.sigma, 0.0)
     share = 1 - record.svd**2
     return Film(
-        axis="rank k kept",
+        axis=to_say("rank k kept"),
         values=record.rank.astype(float),
         start=min(4, k),
         seconds_per_frame=0.45,
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
-                title="Error left at rank k (drag here)",
+                title=say("Error left at rank k (drag here)"),
                 y_label="‖M − X‖/‖M‖",
                 span=5,
                 series=(
-                    Series(name="SVD cut", colour="delta", y=record.svd, dots=True),
-                    Series(name="one random space", colour="faint", y=record.own, dash="dot"),
-                    Series(name=f"best of {SPACES}", colour="ink", y=record.searched, dash="dash"),
-                    Series(name="best sketch", colour="clean", y=record.sketched, dash="dashdot"),
+                    Series(name=say("SVD cut"), colour="delta", y=record.svd, dots=True),
+                    Series(name=say("one random space"), colour="faint", y=record.own, dash="dot"),
+                    Series(name=say("best of {SPACES}", SPACES=SPACES), colour="ink", y=record.searched, dash="dash"),
+                    Series(name=say("best sketch"), colour="clean", y=record.sketched, dash="dashdot"),
                 ),
             ),
             Bars(
-                title="Singular values: kept, and all",
+                title=say("Singular values: kept, and all"),
                 y_label="σ",
                 span=4,
                 labels=tuple(str(i + 1) for i in range(k)),
                 groups=(
-                    Group(name="kept", colour="delta", values=kept),
-                    Group(name="all", colour="ink", values=record.sigma, outline=True),
+                    Group(name=say("kept"), colour="delta", values=kept),
+                    Group(name=say("all"), colour="ink", values=record.sigma, outline=True),
                 ),
             ),
             Readout(
-                title="The error is the tail",
+                title=say("The error is the tail"),
                 span=3,
                 rows=(
                     Row(label="‖M − Mₖ‖²/‖M‖²", text=_told(record.svd**2), colour="delta"),
-                    Row(label="share of σᵢ², i > k", text=_told(record.tail**2)),
-                    Row(label="‖M − Mₖ‖₂, its largest σ", text=_told(record.spectral), colour="delta"),
-                    Row(label="σ at place k + 1", text=_told(np.append(record.sigma, 0.0))),
+                    Row(label=say("share of σᵢ², i > k"), text=_told(record.tail**2)),
+                    Row(label=say("‖M − Mₖ‖₂, its largest σ"), text=_told(record.spectral), colour="delta"),
+                    Row(label=say("σ at place k + 1"), text=_told(np.append(record.sigma, 0.0))),
                 ),
             ),
-            HeatMap(title="M", colour="ink", values=record.matrix, limit=limit, span=3, row=1, caption=("all layers",)),
             HeatMap(
-                title="kept: Mₖ",
+                title="M", colour="ink", values=record.matrix, limit=limit, span=3, row=1, caption=(say("all layers"),)
+            ),
+            HeatMap(
+                title=say("kept: Mₖ"),
                 colour="delta",
                 values=record.kept,
                 limit=limit,
@@ -151,16 +154,16 @@ def film(record: Truncation) -> Film:
                 caption=tuple(f"{100 * s:.1f} % of ‖M‖²" for s in share),
             ),
             HeatMap(
-                title="layer k: σₖ uₖ vₖᵀ",
+                title=say("layer k: σₖ uₖ vₖᵀ"),
                 colour="delta",
                 values=record.layer,
                 limit=limit,
                 span=3,
                 row=1,
-                caption=("none", *(f"rank 1, size σ = {number(float(s))}" for s in record.sigma)),
+                caption=(say("none"), *(say("rank 1, size σ = {s}", s=number(float(s))) for s in record.sigma)),
             ),
             HeatMap(
-                title="left out: M − Mₖ",
+                title=say("left out: M − Mₖ"),
                 colour="ink",
                 values=record.matrix - record.kept,
                 limit=limit,
@@ -183,12 +186,19 @@ def _percent(value: float) -> str:
 def _narrate(record: Truncation, t: int) -> str:
     k = int(record.rank[t])
     if k == 0:
-        return "Rank 0: nothing is kept, all of M is left out."
+        return say("Rank 0: nothing is kept, all of M is left out.")
     if k == len(record.sigma):
-        return f"Rank {k}: the layers add up to M itself, to rounding. Every column space of full dimension does, too."
-    return (
-        f"Rank {k}: the SVD leaves {_percent(float(record.svd[t]))}; the best of {SPACES} random column spaces leaves "
-        f"{_percent(float(record.searched[t]))}, the best sketch {_percent(float(record.sketched[t]))}."
+        return say(
+            "Rank {k}: the layers add up to M itself, to rounding. Every column space of full dimension does, too.", k=k
+        )
+    return say(
+        "Rank {k}: the SVD leaves {svd}; the best of {SPACES} random column spaces leaves "
+        "{searched}, the best sketch {sketched}.",
+        k=k,
+        svd=_percent(float(record.svd[t])),
+        SPACES=SPACES,
+        searched=_percent(float(record.searched[t])),
+        sketched=_percent(float(record.sketched[t])),
     )
 
 
@@ -199,19 +209,37 @@ def takeaway(record: Truncation) -> str:
     margin = _margin(record)
     if abs(margin) < ROUNDING:
         said = [
-            f"None of {tried} column spaces beat the SVD; those inside col(M) are as good, to {number(abs(margin))}: "
-            "where all σ are equal, no direction is better than another."
+            say(
+                "None of {tried} column spaces beat the SVD; those inside col(M) are as good, to {margin}: "
+                "where all σ are equal, no direction is better than another.",
+                tried=tried,
+                margin=number(abs(margin)),
+            )
         ]
     elif margin < 0:
-        said = [f"A column space beat the SVD by {number(-margin)}: that must not be, and is a fault of this page."]
+        said = [
+            say(
+                "A column space beat the SVD by {margin}: that must not be, and is a fault of this page.",
+                margin=number(-margin),
+            )
+        ]
     else:
-        said = [f"None of {tried} column spaces beat the SVD; the nearest stayed {number(margin)} above it."]
+        said = [
+            say(
+                "None of {tried} column spaces beat the SVD; the nearest stayed {margin} above it.",
+                tried=tried,
+                margin=number(margin),
+            )
+        ]
     half = next(i for i in range(k + 1) if record.svd[i] <= 0.1 + ROUNDING)
-    said.append(f"Rank {half} of {k} is the first that leaves at most 10 %.")
+    said.append(say("Rank {half} of {k} is the first that leaves at most 10 %.", half=half, k=k))
     if record.name == "random":
         said.append(
-            f"A matrix of pure noise has no short summary: at 64×64 the best rank-8 matrix misses "
-            f"{100 * record.gaussian:.0f} % of it."
+            say(
+                "A matrix of pure noise has no short summary: at 64×64 the best rank-8 matrix misses "
+                "{gaussian:.0f} % of it.",
+                gaussian=100 * record.gaussian,
+            )
         )
     return " ".join(said)
 
@@ -233,10 +261,10 @@ def plot_truncation(record: Truncation, *, theme: str = "light") -> go.Figure:
     """The errors against the rank, as a still figure."""
     colour = IDENTITY[theme]
     curves = (
-        (record.svd, "SVD cut", colour["delta"], "solid"),
-        (record.own, "one random column space", colour["faint"], "dot"),
-        (record.searched, f"best of {SPACES} random column spaces", colour["ink"], "dash"),
-        (record.sketched, f"best of {SKETCHES} sketches M·G", colour["clean"], "dashdot"),
+        (record.svd, say("SVD cut"), colour["delta"], "solid"),
+        (record.own, say("one random column space"), colour["faint"], "dot"),
+        (record.searched, say("best of {SPACES} random column spaces", SPACES=SPACES), colour["ink"], "dash"),
+        (record.sketched, say("best of {SKETCHES} sketches M·G", SKETCHES=SKETCHES), colour["clean"], "dashdot"),
     )
     figure = go.Figure(
         [
@@ -246,8 +274,8 @@ def plot_truncation(record: Truncation, *, theme: str = "light") -> go.Figure:
     )
     figure.update_layout(
         **plotly_layout(
-            title="Error left at each rank",
-            xaxis={"title": "rank k"},
+            title=say("Error left at each rank"),
+            xaxis={"title": say("rank k")},
             yaxis={"title": "‖M − X‖/‖M‖", "rangemode": "tozero"},
         )
     )

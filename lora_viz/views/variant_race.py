@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Field, Film, Group, HeatMap, Lines, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import covariance_root, least_squares
 from lora_viz.style import IDENTITY, number, plotly_layout
@@ -36,11 +37,11 @@ __all__ = [
 STARTS = 8
 # Kind of target: how it is called in a sentence, and above a column.
 KINDS = {
-    "low_rank": ("a random target of rank 4", "rank 4"),
-    "full_rank": ("a random target of full rank, σ ∝ 1/i", "power"),
-    "inside_top": ("a target of rank 4 inside W's 8 leading directions", "top 8"),
-    "rotation": ("a rotation of W's outputs", "turn"),
-    "row_rescale": ("a stretching of W's rows", "rows"),
+    "low_rank": (to_say("a random target of rank 4"), to_say("rank 4")),
+    "full_rank": (to_say("a random target of full rank, σ ∝ 1/i"), "power"),
+    "inside_top": (to_say("a target of rank 4 inside W's 8 leading directions"), to_say("top 8")),
+    "rotation": (to_say("a rotation of W's outputs"), "turn"),
+    "row_rescale": (to_say("a stretching of W's rows"), "rows"),
 }
 NOTHING = 1e-4  # of the loss: below it, training has found it all
 
@@ -163,7 +164,7 @@ def film(record: VariantRace) -> Film:
     if record.floor[c] > NOTHING:
         series.append(
             Series(
-                name=f"floor of {record.titles[c]}",
+                name=say("floor of {titles}", titles=record.titles[c]),
                 colour="faint",
                 y=np.full(len(record.steps), record.floor[c]),
                 dash="dash",
@@ -171,14 +172,14 @@ def film(record: VariantRace) -> Film:
         )
     limit = float(np.abs(record.target).max()) or 1.0
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 10,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Field(
-                title="Loss left at the end, 8 tasks (click a cell)",
+                title=say("Loss left at the end, 8 tasks (click a cell)"),
                 values=np.median(record.field, axis=2)[::-1],
                 limits=(NOTHING, 1.0),
                 scale="log",
@@ -187,21 +188,21 @@ def film(record: VariantRace) -> Film:
                     f"{title.removesuffix(' (no adapter)')} {n}"
                     for title, n in zip(record.titles, record.field_parameters, strict=True)
                 )[::-1],
-                x_title="kind of target",
-                y_title="variant and what it trains",
+                x_title=say("kind of target"),
+                y_title=say("variant and what it trains"),
                 chosen=(len(record.names) - 1 - c, list(KINDS).index(record.kind)),
                 picks=True,
                 span=5,
                 tall=2,
             ),
             Lines(
-                title=f"Loss left on {KINDS[record.kind][0]}",
-                y_label=f"share, log; median, range of {record.starts} starts",
+                title=say("Loss left on {KINDS}", KINDS=KINDS[record.kind][0]),
+                y_label=say("share, log; median, range of {starts} starts", starts=record.starts),
                 scale="log",
                 series=tuple(series),
                 span=7,
             ),
-            HeatMap(title="target M", colour="ink", values=record.target, limit=limit, span=2, row=1),
+            HeatMap(title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
             HeatMap(
                 title=f"ΔW of {record.titles[c]}",
                 colour="delta",
@@ -211,13 +212,13 @@ def film(record: VariantRace) -> Film:
                 row=1,
             ),
             Bars(
-                title="Singular values",
+                title=say("Singular values"),
                 y_label="σ",
                 labels=tuple(str(i + 1) for i in range(k)),
                 groups=(
                     Group(name="ΔW", colour="delta", values=record.sigma[:, :k].clip(max=1e6)),
                     Group(
-                        name="target",
+                        name=say("target"),
                         colour="ink",
                         values=np.linalg.svd(record.target, compute_uv=False)[:k],
                         outline=True,
@@ -241,13 +242,16 @@ def _title(record: VariantRace, i: int) -> str:
 
 def _percent(value: float) -> str:
     if np.isnan(value):
-        return "nothing finite"
-    return "less than 0.01 %" if value < NOTHING else f"{number(100 * value)} %"
+        return say("nothing finite")
+    return say("less than 0.01 %") if value < NOTHING else f"{number(100 * value)} %"
 
 
 def _narrate(record: VariantRace, t: int) -> str:
-    said = [f"{_title(record, i)} leaves {_percent(float(record.left[1, i, t]))}" for i in _two(record)]
-    return f"Step {record.steps[t]}: {' and '.join(said)} of the loss."
+    said = [
+        say("{record} leaves {left}", record=_title(record, i), left=_percent(float(record.left[1, i, t])))
+        for i in _two(record)
+    ]
+    return say("Step {steps}: {said} of the loss.", steps=record.steps[t], said=" and ".join(said))
 
 
 def _two(record: VariantRace) -> tuple[int, ...]:
@@ -260,13 +264,29 @@ def takeaway(record: VariantRace) -> str:
     for i in _two(record):
         low, middle, high = (float(x) for x in record.left[:, i, -1])
         spread = f" ({_percent(low)} to {_percent(high)})" if high - low > 0.002 else ""
-        said.append(f"{record.titles[i]} with {record.parameters[i]} trained numbers left {_percent(middle)}{spread}")
-    text = f"In this experiment, on {KINDS[record.kind][0]}, {', '.join(said)} of the loss."
+        said.append(
+            say(
+                "{titles} with {parameters} trained numbers left {middle}{spread}",
+                titles=record.titles[i],
+                parameters=record.parameters[i],
+                middle=_percent(middle),
+                spread=spread,
+            )
+        )
+    text = say("In this experiment, on {KINDS}, {said} of the loss.", KINDS=KINDS[record.kind][0], said=", ".join(said))
     if record.floor[c] > NOTHING:
-        text += f" No training can take {record.titles[c]} below {_percent(float(record.floor[c]))} here."
+        text += say(
+            " No training can take {titles} below {floor} here.",
+            titles=record.titles[c],
+            floor=_percent(float(record.floor[c])),
+        )
     text += f" {_where(record)}"
     if record.diverged:
-        text += f" {record.diverged} of {len(record.names) * record.starts} adapters diverged."
+        text += say(
+            " {diverged} of {names} adapters diverged.",
+            diverged=record.diverged,
+            names=len(record.names) * record.starts,
+        )
     return text
 
 
@@ -278,9 +298,14 @@ def _where(record: VariantRace) -> str:
     if record.names[record.chosen] == record.names[record.names.index("lora")]:
         middle = np.median(own, axis=1)
         best, worst = int(middle.argmin()), int(middle.argmax())
-        return (
-            f"Over 8 tasks of each kind {title} leaves least on {KINDS[kinds[best]][0]} ({_percent(middle[best])}) and "
-            f"most on {KINDS[kinds[worst]][0]} ({_percent(middle[worst])}): its floor is the tail of the target."
+        return say(
+            "Over 8 tasks of each kind {title} leaves least on {KINDS} ({middle}) and "
+            "most on {KINDS2} ({middle2}): its floor is the tail of the target.",
+            title=title,
+            KINDS=KINDS[kinds[best]][0],
+            middle=_percent(middle[best]),
+            KINDS2=KINDS[kinds[worst]][0],
+            middle2=_percent(middle[worst]),
         )
     ratio = np.median(np.maximum(own, NOTHING), axis=1) / np.median(np.maximum(plain, NOTHING), axis=1)
     best, worst = int(ratio.argmin()), int(ratio.argmax())
@@ -290,9 +315,21 @@ def _where(record: VariantRace) -> str:
         spread = f", {_percent(float(a.min()))} to {_percent(float(a.max()))}" if np.ptp(a) > 0.002 else ""
         return f"{KINDS[kinds[k]][0]} ({_percent(float(np.median(a)))}{spread}; LoRA {_percent(float(np.median(b)))})"
 
-    better = "wins on" if ratio[best] < 0.97 else "does as well on" if ratio[best] < 1.03 else "comes nearest on"
-    worse = "loses on" if ratio[worst] > 1.03 else "gains least on"
-    return f"Against LoRA, over 8 tasks of each kind, it {better} {one(best)} and {worse} {one(worst)}."
+    better = (
+        say("wins on")
+        if ratio[best] < 0.97
+        else say("does as well on")
+        if ratio[best] < 1.03
+        else say("comes nearest on")
+    )
+    worse = say("loses on") if ratio[worst] > 1.03 else say("gains least on")
+    return say(
+        "Against LoRA, over 8 tasks of each kind, it {better} {best} and {worse} {worst}.",
+        better=better,
+        best=one(best),
+        worse=worse,
+        worst=one(worst),
+    )
 
 
 def table(record: VariantRace) -> dict[str, np.ndarray]:
@@ -332,9 +369,9 @@ def plot_variant_race(record: VariantRace, *, theme: str = "light") -> go.Figure
     )
     figure.update_layout(
         **plotly_layout(
-            title=f"Loss left on {KINDS[record.kind][0]} (10⁻⁵: that or less)",
-            xaxis={"title": "trained numbers", "type": "log"},
-            yaxis={"title": "share of the loss", "type": "log"},
+            title=say("Loss left on {KINDS} (10⁻⁵: that or less)", KINDS=KINDS[record.kind][0]),
+            xaxis={"title": say("trained numbers"), "type": "log"},
+            yaxis={"title": say("share of the loss"), "type": "log"},
         )
     )
     return figure

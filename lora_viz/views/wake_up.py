@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.film import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.spectra import full_gradient
 from lora_viz.still import DASHES, Drawn, still_curves
@@ -105,15 +106,15 @@ def film(record: WakeUp) -> Film:
     holds = float(record.holds[1])
     order = np.argsort(record.s)
     return Film(
-        axis="step",
+        axis=to_say("step"),
         values=record.steps.astype(float),
         start=min(record.wakes, len(record.steps) - 1),
         seconds_per_frame=1 / 15,
         narration=tuple(_narrate(record, t, float(ratio[t])) for t in range(len(record.steps))),
         panels=(
             Lines(
-                title=f"‖∇A‖ from B = 0, measured, and its law for s = {number(float(record.s[k]))}",
-                y_label="‖∇A‖, log; strip: exactly 0",
+                title=say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(float(record.s[k]))),
+                y_label=say("‖∇A‖, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 span=7,
@@ -122,14 +123,18 @@ def film(record: WakeUp) -> Film:
                         Series(name=f"s = {number(float(s))}:", colour="A", y=record.grad_A[i], dash=STROKES[i])
                         for i, s in enumerate(record.s)
                     ),
-                    Series(name="law:", colour="faint", y=record.law[k], dash="dash"),
+                    Series(name=say("law:"), colour="faint", y=record.law[k], dash="dash"),
                 ),
             ),
             Curves(
-                title=f"Against s: ‖∇A‖ at its first step, slope {number(slope_A)}; ‖∇B‖, {number(slope_B)}",
+                title=say(
+                    "Against s: ‖∇A‖ at its first step, slope {slope_A}; ‖∇B‖, {slope_B}",
+                    slope_A=number(slope_A),
+                    slope_B=number(slope_B),
+                ),
                 x=record.s[order],
-                x_label="scaling s",
-                y_label="Frobenius norm",
+                x_label=say("scaling s"),
+                y_label=say("Frobenius norm"),
                 scale="log",
                 x_scale="log",
                 span=5,
@@ -143,32 +148,32 @@ def film(record: WakeUp) -> Film:
                         dots=True,
                     )
                     for name, colour, values in (
-                        (f"‖∇A‖ at step {record.wakes}", "A", record.first),
-                        ("‖∇B‖ at step 0", "B", record.first_B),
+                        (say("‖∇A‖ at step {wakes}", wakes=record.wakes), "A", record.first),
+                        (say("‖∇B‖ at step 0"), "B", record.first_B),
                     )
                 ),
             ),
             Lines(
-                title=f"Measured over law, s = {number(float(record.s[k]))}",
-                y_label="ratio",
+                title=say("Measured over law, s = {s}", s=number(float(record.s[k]))),
+                y_label=say("ratio"),
                 x_scale="sqrt",
                 reach=1.2,
                 row=1,
                 span=7,
                 series=(
-                    Series(name="‖∇A‖ / law", colour="A", y=np.where(ratio < 9, ratio, np.nan)),
-                    Series(name="law", colour="faint", y=np.ones(len(ratio)), dash="dash"),
+                    Series(name=say("‖∇A‖ / law"), colour="A", y=np.where(ratio < 9, ratio, np.nan)),
+                    Series(name=say("law"), colour="faint", y=np.ones(len(ratio)), dash="dash"),
                 ),
-                marks=(Mark(at=holds, label=f"1 % right until {holds:.0f}"),) if holds > 0 else (),
+                marks=(Mark(at=holds, label=say("1 % right until {holds:.0f}", holds=holds)),) if holds > 0 else (),
             ),
             Readout(
-                title=f"At this step, s = {number(float(record.s[k]))}",
+                title=say("At this step, s = {s}", s=number(float(record.s[k]))),
                 row=1,
                 span=5,
                 rows=(
-                    Row(label="‖∇A‖ measured", text=_read(record.grad_A[k]), colour="A"),
-                    Row(label="‖∇A‖ by the law", text=_read(record.law[k])),
-                    Row(label="‖∇B‖ measured", text=_read(record.grad_B[k]), colour="B"),
+                    Row(label=say("‖∇A‖ measured"), text=_read(record.grad_A[k]), colour="A"),
+                    Row(label=say("‖∇A‖ by the law"), text=_read(record.law[k])),
+                    Row(label=say("‖∇B‖ measured"), text=_read(record.grad_B[k]), colour="B"),
                 ),
             ),
         ),
@@ -176,38 +181,58 @@ def film(record: WakeUp) -> Film:
 
 
 def _read(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple("0 exactly" if v == 0 else number(float(v)) for v in values)
+    return tuple(say("0 exactly") if v == 0 else number(float(v)) for v in values)
 
 
 def _narrate(record: WakeUp, t: int, ratio: float) -> str:
     found = record.grad_A[record.shown, t]
     if np.isnan(found):
-        return f"Step {record.steps[t]}: diverged."
+        return say("Step {steps}: diverged.", steps=record.steps[t])
     if found == 0:
-        return f"Step {record.steps[t]}: ∇A is exactly 0, for B still is."
-    return f"Step {record.steps[t]}: ‖∇A‖ = {number(float(found))}, {number(ratio)} times what the law says."
+        return say("Step {steps}: ∇A is exactly 0, for B still is.", steps=record.steps[t])
+    return say(
+        "Step {steps}: ‖∇A‖ = {found}, {ratio} times what the law says.",
+        steps=record.steps[t],
+        found=number(float(found)),
+        ratio=number(ratio),
+    )
 
 
 def takeaway(record: WakeUp) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return f"{record.diverged} of {record.seeds * len(record.s)} adapters diverged: lower the learning rate."
+        return say(
+            "{diverged} of {seeds} adapters diverged: lower the learning rate.",
+            diverged=record.diverged,
+            seeds=record.seeds * len(record.s),
+        )
     if not record.grad_A.any():
-        return "A never woke up: B did not move."
+        return say("A never woke up: B did not move.")
     low, median, high = record.holds
     slope_A, slope_B = (log_slope(record.s, x[1]) for x in (record.first, record.first_B))
-    asleep = "step 0" if record.wakes == 1 else f"steps 0 to {record.wakes - 1}"
+    asleep = say("step 0") if record.wakes == 1 else say("steps 0 to {wakes}", wakes=record.wakes - 1)
     said = [
-        f"In this experiment ‖∇A‖ was exactly 0 at {asleep}, then grew with the distance that B had been given to go: "
-        f"the law was right to 1 % until step {median:.0f} ({low:.0f} to {high:.0f} over {record.seeds} seeds).",
-        f"‖∇B‖ at step 0 goes as s to the power {number(slope_B)}, the first ‖∇A‖ as s to the power {number(slope_A)}.",
+        say(
+            "In this experiment ‖∇A‖ was exactly 0 at {asleep}, then grew with the distance that B had been given to "
+            "go: the law was right to 1 % until step {median:.0f} ({low:.0f} to {high:.0f} over {seeds} seeds).",
+            asleep=asleep,
+            median=median,
+            low=low,
+            high=high,
+            seeds=record.seeds,
+        ),
+        say(
+            "‖∇B‖ at step 0 goes as s to the power {slope_B}, the first ‖∇A‖ as s to the power {slope_A}.",
+            slope_B=number(slope_B),
+            slope_A=number(slope_A),
+        ),
     ]
     if record.optimizer == "sgd":
-        said.append("Twice the s gives SGD twice the first ∇B, but four times the first ∇A.")
+        said.append(say("Twice the s gives SGD twice the first ∇B, but four times the first ∇A."))
     else:
-        said.append("Adam's first step on B has the same length whatever s is, so ∇A is linear in s.")
+        said.append(say("Adam's first step on B has the same length whatever s is, so ∇A is linear in s."))
     if median < record.wakes:
-        said.append("Here the law does not hold even for one step: the step is too long for it; lower η or s.")
+        said.append(say("Here the law does not hold even for one step: the step is too long for it; lower η or s."))
     return " ".join(said)
 
 
@@ -231,7 +256,7 @@ def plot_wake_up(record: WakeUp, *, theme: str = "light") -> go.Figure:
         for i, s in enumerate(record.s)
     ]
     laws = [
-        Drawn(f"law, s = {number(float(s))}", "faint", record.steps[late], record.law[i][late], "dash")
+        Drawn(say("law, s = {s}", s=number(float(s))), "faint", record.steps[late], record.law[i][late], "dash")
         for i, s in enumerate(record.s)
     ]
-    return still_curves([*found, *laws], title="How A wakes up", x="step", y="‖∇A‖", log="xy", theme=theme)
+    return still_curves([*found, *laws], title=say("How A wakes up"), x="step", y="‖∇A‖", log="xy", theme=theme)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.extract import Changes
 from lora_viz.film import Bars, Curve, Curves, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.style import IDENTITY, counted, number, plotly_layout
 
 __all__ = ["WeightChange", "film", "plot_weight_change", "table", "takeaway", "weight_change"]
@@ -74,20 +75,20 @@ def film(record: WeightChange, *, rank: int = 8) -> Film:
     M, K = record.sigma.shape
     at = min(rank, K)
     return Film(
-        axis="matrix",
+        axis=to_say("matrix"),
         values=np.arange(1.0, M + 1),
         start=int(np.argmax(record.energy)),
         seconds_per_frame=0.8,
         narration=tuple(_narrate(record, t, at) for t in range(M)),
         panels=(
             Curves(
-                title="Energy of ΔW that the best rank k keeps",
+                title=say("Energy of ΔW that the best rank k keeps"),
                 x=np.arange(K + 1.0),
                 x_label="k",
-                y_label="share of ‖ΔW‖²",
+                y_label=say("share of ‖ΔW‖²"),
                 series=(
-                    Curve(name="this matrix", colour="delta", y=record.kept),
-                    Curve(name="a flat spectrum", colour="faint", y=record.flat, dash="dot"),
+                    Curve(name=say("this matrix"), colour="delta", y=record.kept),
+                    Curve(name=say("a flat spectrum"), colour="faint", y=record.flat, dash="dot"),
                 ),
                 marks=(Mark(at=float(at), label=f"r = {at}"),),
                 span=7,
@@ -95,33 +96,33 @@ def film(record: WeightChange, *, rank: int = 8) -> Film:
             Readout(
                 title="W′ − W",
                 rows=(
-                    Row(label="shape", text=tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
+                    Row(label=say("shape"), text=tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
                     Row(label="‖ΔW‖/‖W‖", text=_texts(record.relative), colour="delta"),
-                    Row(label="effective (entropy of σ)", text=_texts(record.effective)),
-                    Row(label="stable (‖·‖²/σ₁²)", text=_texts(record.stable)),
+                    Row(label=say("effective (entropy of σ)"), text=_texts(record.effective)),
+                    Row(label=say("stable (‖·‖²/σ₁²)"), text=_texts(record.stable)),
                     Row(
-                        label="rank for 90 / 95 / 99 %",
+                        label=say("rank for 90 / 95 / 99 %"),
                         text=tuple(" / ".join(str(k) if k else "?" for k in row) for row in record.needs),
                     ),
                 ),
                 span=5,
             ),
             Lines(
-                title=f"Energy that rank {at} keeps, matrix by matrix (drag here)",
-                y_label="share of ‖ΔW‖²",
+                title=say("Energy that rank {at} keeps, matrix by matrix (drag here)", at=at),
+                y_label=say("share of ‖ΔW‖²"),
                 reach=1.0,
                 series=(
-                    Series(name=f"rank {at}", colour="delta", y=record.kept[:, at], dots=True),
-                    Series(name="of a flat spectrum", colour="faint", y=record.flat[:, at], dash="dot"),
+                    Series(name=say("rank {at}", at=at), colour="delta", y=record.kept[:, at], dots=True),
+                    Series(name=say("of a flat spectrum"), colour="faint", y=record.flat[:, at], dash="dot"),
                 ),
                 span=5,
                 row=1,
             ),
             Bars(
-                title="Singular values of ΔW",
+                title=say("Singular values of ΔW"),
                 y_label="σ",
                 labels=tuple(str(i + 1) for i in range(min(K, _BARS))),
-                groups=(Group(name="σ, largest first", colour="delta", values=record.sigma[:, :_BARS]),),
+                groups=(Group(name=say("σ, largest first"), colour="delta", values=record.sigma[:, :_BARS]),),
                 span=7,
                 row=1,
             ),
@@ -135,7 +136,12 @@ def _texts(values: np.ndarray) -> tuple[str, ...]:
 
 def _narrate(record: WeightChange, t: int, rank: int) -> str:
     kept = f"{number(100 * float(record.kept[t, rank]))} %"
-    return f"{record.matrices[t][-60:]}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it."
+    return say(
+        "{matrices}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
+        matrices=record.matrices[t][-60:],
+        rank=rank,
+        kept=kept,
+    )
 
 
 def takeaway(record: WeightChange, *, rank: int = 8) -> str:
@@ -144,15 +150,28 @@ def takeaway(record: WeightChange, *, rank: int = 8) -> str:
     kept = float(record.kept[:, at] @ record.energy / record.energy.sum())
     most = record.needs[:, 0].max() if (record.needs[:, 0] > 0).all() else 0
     said = [
-        f"In all, a LoRA of rank {at} keeps {number(100 * kept)} % of the energy of this "
-        f"fine-tuning, between {number(100 * float(record.kept[:, at].min()))} and "
-        f"{number(100 * float(record.kept[:, at].max()))} % in one matrix."
+        say(
+            "In all, a LoRA of rank {at} keeps {kept} % of the energy of this "
+            "fine-tuning, between {kept2} and "
+            "{kept3} % in one matrix.",
+            at=at,
+            kept=number(100 * kept),
+            kept2=number(100 * float(record.kept[:, at].min())),
+            kept3=number(100 * float(record.kept[:, at].max())),
+        )
     ]
     if most:
-        said.append(f"For 90 % everywhere it takes rank {most}.")
-    said.append("Training a LoRA of that rank is another matter: it may find an update that full fine-tuning did not.")
+        said.append(say("For 90 % everywhere it takes rank {most}.", most=most))
+    said.append(
+        say("Training a LoRA of that rank is another matter: it may find an update that full fine-tuning did not.")
+    )
     if record.not_matrices:
-        said.append(f"{counted(record.not_matrices, 'vector')} changed too, biases and norms: no LoRA holds them.")
+        said.append(
+            say(
+                "{not_matrices} changed too, biases and norms: no LoRA holds them.",
+                not_matrices=counted(record.not_matrices, "vector"),
+            )
+        )
     return " ".join(said)
 
 
@@ -184,7 +203,9 @@ def plot_weight_change(record: WeightChange, *, theme: str = "light") -> go.Figu
     )
     figure.update_layout(
         **plotly_layout(
-            title="Energy of W′ − W that the best rank k keeps", xaxis={"title": "k"}, yaxis={"title": "share of ‖ΔW‖²"}
+            title=say("Energy of W′ − W that the best rank k keeps"),
+            xaxis={"title": "k"},
+            yaxis={"title": say("share of ‖ΔW‖²")},
         ),
         showlegend=len(record.matrices) <= 12,
     )

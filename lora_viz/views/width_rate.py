@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Curve, Curves, Film, Lines, Readout, Row, Series
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
@@ -123,26 +124,26 @@ def film(record: WidthRate) -> Film:
         )
 
     return Film(
-        axis="width d",
+        axis=to_say("width d"),
         values=record.widths.astype(float),
         start=len(record.widths) - 1,
         seconds_per_frame=1.0,
         narration=tuple(_narrate(record, t) for t in range(len(record.widths))),
         panels=(
             Lines(
-                title=f"LoRA's best η over full fine-tuning's, median of {record.seeds} (band: all)",
-                y_label="ratio, log",
+                title=say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=record.seeds),
+                y_label=say("ratio, log"),
                 scale="log",
                 x_scale="log",
                 span=7,
                 series=(
                     *(series(i, record.ratio) for i in range(1, len(names))),
-                    Series(name="equal:", colour="W", y=flat, dash="dash"),
-                    Series(name="reported for language models:", colour="faint", y=REPORTED * flat, dash="dot"),
+                    Series(name=say("equal:"), colour="W", y=flat, dash="dash"),
+                    Series(name=say("reported for language models:"), colour="faint", y=REPORTED * flat, dash="dot"),
                 ),
             ),
             Readout(
-                title="Best η at this width: median (range)",
+                title=say("Best η at this width: median (range)"),
                 span=5,
                 rows=(
                     *(
@@ -154,14 +155,14 @@ def film(record: WidthRate) -> Film:
                         for i, name in enumerate(record.racers)
                     ),
                     Row(
-                        label="largest over least among the ranks",
+                        label=say("largest over least among the ranks"),
                         text=tuple(_span(record.rank_ratio[:, t]) for t in range(len(record.widths))),
                     ),
                 ),
             ),
             Lines(
-                title="Best η of each",
-                y_label="learning rate, log",
+                title=say("Best η of each"),
+                y_label=say("learning rate, log"),
                 scale="log",
                 x_scale="log",
                 row=1,
@@ -169,10 +170,10 @@ def film(record: WidthRate) -> Film:
                 series=tuple(series(i, record.best) for i in range(len(names))),
             ),
             Curves(
-                title="At this width, by learning rate (median)",
+                title=say("At this width, by learning rate (median)"),
                 x=record.lr,
-                x_label="learning rate η, log",
-                y_label="loss/first loss, log",
+                x_label=say("learning rate η, log"),
+                y_label=say("loss/first loss, log"),
                 scale="log",
                 x_scale="log",
                 row=1,
@@ -203,8 +204,14 @@ def _span(found: Float[np.ndarray, "3"]) -> str:
 
 
 def _narrate(record: WidthRate, t: int) -> str:
-    said = ", ".join(f"{number(float(record.ratio[1, i, t]))} for {n}" for i, n in enumerate(record.racers) if i)
-    return f"d = {record.widths[t]}: best learning rate over full fine-tuning's, median: {said}."
+    said = ", ".join(
+        say("{ratio} for {n}", ratio=number(float(record.ratio[1, i, t])), n=n)
+        for i, n in enumerate(record.racers)
+        if i
+    )
+    return say(
+        "d = {widths}: best learning rate over full fine-tuning's, median: {said}.", widths=record.widths[t], said=said
+    )
 
 
 def takeaway(record: WidthRate) -> str:
@@ -212,23 +219,45 @@ def takeaway(record: WidthRate) -> str:
     i, last = min(2, len(record.racers) - 1), len(record.widths) - 1
     ratio, rule = record.ratio[:, i], {"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[record.rule]
     said = [
-        f"In this experiment ({record.seeds} seeds, {record.steps} steps of Adam, {rule}, α = {number(record.alpha)}, "
-        f"each at its best of {len(record.lr)} η) {record.racers[i]}'s best rate was {_span(ratio[:, 0])} times full "
-        f"fine-tuning's at d = {record.widths[0]} and {_span(ratio[:, last])} times at d = {record.widths[last]}."
+        say(
+            "In this experiment ({seeds} seeds, {steps} steps of Adam, {rule}, α = {alpha}, "
+            "each at its best of {lr} η) {racers}'s best rate was {ratio} times full "
+            "fine-tuning's at d = {widths} and {ratio2} times at d = {widths2}.",
+            seeds=record.seeds,
+            steps=record.steps,
+            rule=rule,
+            alpha=number(record.alpha),
+            lr=len(record.lr),
+            racers=record.racers[i],
+            ratio=_span(ratio[:, 0]),
+            widths=record.widths[0],
+            ratio2=_span(ratio[:, last]),
+            widths2=record.widths[last],
+        )
     ]
     grows = record.grew[i] > 0.75 * record.seeds
     said.append(
-        f"It was larger in the widest layer in {record.grew[i]} seeds of {record.seeds}: the ratio "
-        f"{'grows with the width' if grows else 'does not clearly grow here'}."
+        say(
+            "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio {grows}.",
+            grew=record.grew[i],
+            seeds=record.seeds,
+            grows=say("grows with the width") if grows else say("does not clearly grow here"),
+        )
     )
     if ratio[2, last] < REPORTED / 2:
-        said.append("Ten, as reported for language models, is not reached at these widths.")
+        said.append(say("Ten, as reported for language models, is not reached at these widths."))
     said.append(
-        f"Among ranks {', '.join(map(str, record.ranks[1:]))} the best rates at d = {record.widths[last]} lie within a "
-        f"factor of {_span(record.rank_ratio[:, last])}."
+        say(
+            "Among ranks {str} the best rates at d = {widths} lie within a factor of {rank_ratio}.",
+            str=", ".join(map(str, record.ranks[1:])),
+            widths=record.widths[last],
+            rank_ratio=_span(record.rank_ratio[:, last]),
+        )
     )
     if record.at_edge:
-        said.append(f"{record.at_edge} bests lie at an end of the grid: a wider one may shift the numbers.")
+        said.append(
+            say("{at_edge} bests lie at an end of the grid: a wider one may shift the numbers.", at_edge=record.at_edge)
+        )
     return " ".join(said)
 
 
@@ -259,7 +288,7 @@ def plot_width_rate(record: WidthRate, *, theme: str = "light") -> go.Figure:
             )
             for i, name in enumerate(record.racers)
         ],
-        title="Best learning rate over full fine-tuning's",
+        title=say("Best learning rate over full fine-tuning's"),
         x="width d",
         y="ratio",
         log="xy",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lora_viz.language import say
 from lora_viz.notation import STYLE, matrix_html, plain
 from lora_viz.spectra import ranks
 from lora_viz.style import number
@@ -59,14 +60,16 @@ def worked_table(example: Worked, steps: int) -> WorkedTable:
 
 def steps_html(record: WorkedTable) -> str:
     """One column a step, one row a quantity."""
-    head = "".join(f"<th>step {k}</th>" for k in range(len(record.steps)))
+    head = "".join(say("<th>step {k}</th>", k=k) for k in range(len(record.steps)))
     body = []
     for name, field, colour in _ROWS:
         label = _IN_ROWS.get(name, name) if record.rows else name
         cells = "".join(f"<td>{_value(getattr(step, field), colour)}</td>" for step in record.steps)
-        identity = f' class="identity-{colour}"' if colour else ""
+        identity = say(' class="identity-{colour}"', colour=colour) if colour else ""
         body.append(f'<tr class="row"><th{identity}>{label}</th>{cells}</tr>')
-    body.append(f'<tr class="row"><th>rank of ΔW</th>{"".join(f"<td>{r}</td>" for r in record.rank)}</tr>')
+    body.append(
+        say('<tr class="row"><th>rank of ΔW</th>{rank}</tr>', rank="".join(f"<td>{r}</td>" for r in record.rank))
+    )
     return f'{STYLE}<table class="worked"><tbody><tr><td></td>{head}</tr>{"".join(body)}</tbody></table>'
 
 
@@ -83,11 +86,25 @@ def takeaway(record: WorkedTable) -> str:
     first, last = record.steps[0], record.steps[-1]
     said = []
     if not first.grad_A.any() and first.grad_B.any():
-        said.append("At step 0 every entry of ∇A is 0, because B is: the first update leaves A as it was.")
+        said.append(say("At step 0 every entry of ∇A is 0, because B is: the first update leaves A as it was."))
     if len(record.steps) == 1:
-        return " ".join([*said, "The first step already leaves the numbers that can be written: η is too large."])
-    said.append(f"The loss went from {number(first.loss)} to {number(last.loss)} in {len(record.steps) - 1} steps.")
+        return " ".join([*said, say("The first step already leaves the numbers that can be written: η is too large.")])
+    said.append(
+        say(
+            "The loss went from {loss} to {loss2} in {steps} steps.",
+            loss=number(first.loss),
+            loss2=number(last.loss),
+            steps=len(record.steps) - 1,
+        )
+    )
     most = max(record.rank)
-    samples = "one sample" if record.samples == 1 else f"{record.samples} samples"
-    said.append(f"ΔW never had a higher rank than {most}: {samples}, {last.A.shape[0]} directions available.")
+    samples = say("one sample") if record.samples == 1 else say("{samples} samples", samples=record.samples)
+    said.append(
+        say(
+            "ΔW never had a higher rank than {most}: {samples}, {shape} directions available.",
+            most=most,
+            samples=samples,
+            shape=last.A.shape[0],
+        )
+    )
     return " ".join(said)

@@ -593,7 +593,7 @@ def header_of(film: Film) -> dict[str, object]:
 def test_films_are_whole(name: str, init: str) -> None:
     film = FILMS[name](init=init)
     whole(film)
-    assert set(header_of(film)) == {"film", "run"}
+    assert set(header_of(film)) == {"film", "run", "axis"}
     assert film.to_bytes() == FILMS[name](init=init).to_bytes(), "same experiment, same film"
 
 

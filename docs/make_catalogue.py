@@ -1,0 +1,92 @@
+"""Which words has the playground? Gathers them all, and brings every catalogue up to them.
+
+`python docs/make_catalogue.py` keeps each translation that still has its English, adds what is new with nothing
+beside it, and drops what nobody says any more. A new language begins as `python docs/make_catalogue.py fr`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from lora_viz.language import CATALOGUES  # noqa: E402
+
+SAYING = ("say", "to_say")
+
+
+def in_python(path: Path) -> list[tuple[str, int]]:
+    """The texts that this module says: first arguments of the two functions, whole ones only."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SAYING and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                found.append((first.value, node.lineno))
+    return found
+
+
+def in_javascript(path: Path) -> list[tuple[str, int]]:
+    """The texts that the player says."""
+    text = path.read_text(encoding="utf-8")
+    return [
+        (ast.literal_eval(match[0].removeprefix("say(")), text.count("\n", 0, match.start()) + 1)
+        for match in re.finditer(r'\bsay\("(?:[^"\\]|\\.)+"', text)
+    ]
+
+
+def in_deck(path: Path) -> list[tuple[str, int]]:
+    """The texts of a deck that comes with the playground."""
+    deck = tomllib.loads(path.read_text(encoding="utf-8"))
+    scenes = deck["scene"]
+    texts = [deck["title"], deck["about"]]
+    texts += [scene[key] for scene in scenes for key in ("caption", "notes") if scene.get(key)]
+    texts += [scene["question"]["text"] for scene in scenes if "question" in scene]
+    return [(text, 1) for text in texts]
+
+
+def gathered() -> dict[str, list[tuple[str, int]]]:
+    """Every text that is said, with the places that say it."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for pattern, read in (
+        ("lora_viz/**/*.py", in_python),
+        ("pages/*.py", in_python),
+        ("lora_viz/player/*.js", in_javascript),
+        ("lora_viz/decks/*.toml", in_deck),
+    ):
+        for path in sorted(ROOT.glob(pattern)):
+            for text, line in read(path):
+                found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
+    return found
+
+
+def update(path: Path) -> tuple[int, int]:
+    """Bring one catalogue up to what is said; answer with how many texts it has and how many wait for a translator."""
+    old: dict[str, str] = {}
+    if path.exists():
+        with path.open("rb") as file:
+            old = {str(m.id): str(m.string) for m in read_po(file) if m.id}
+    new = Catalog(locale=path.stem, project="LoRA Playground", version="", header_comment="# LoRA Playground")
+    for text, places in gathered().items():
+        new.add(
+            text, old.get(text, ""), locations=[(place, 0) for place in dict.fromkeys(place for place, _ in places)]
+        )
+    with path.open("wb") as out:
+        write_po(out, new, width=100, omit_header=False, include_lineno=False)
+    return len(new), sum(1 for m in new if m.id and not m.string)
+
+
+if __name__ == "__main__":
+    CATALOGUES.mkdir(exist_ok=True)
+    codes = sys.argv[1:] or [path.stem for path in CATALOGUES.glob("*.po")]
+    for code in codes:
+        total, waiting = update(CATALOGUES / f"{code}.po")
+        print(f"{code}: {total} texts, {waiting} without a translation")  # noqa: T201

@@ -24,14 +24,19 @@ SAYING = ("say", "to_say")
 
 
 def in_python(path: Path) -> list[tuple[str, int]]:
-    """The texts that this module says: first arguments of the two functions, whole ones only."""
+    """The texts that this module says: first arguments of the two functions."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SAYING and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                found.append((first.value, node.lineno))
+            found += [(text, node.lineno) for text in _texts(node.args[0])]
     return found
+
+
+def _texts(node: ast.expr) -> list[str]:
+    """The text itself, or both of ``a if this else b``; a variable holds what was marked where it was written."""
+    if isinstance(node, ast.IfExp):
+        return _texts(node.body) + _texts(node.orelse)
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
 
 
 def in_javascript(path: Path) -> list[tuple[str, int]]:

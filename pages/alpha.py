@@ -42,7 +42,7 @@ $$
 
 Put ${B}' = \sqrt s\,{B}$ and ${A}' = \sqrt s\,{A}$: SGD's step on ${B}$ is $-\eta\,s\,G{A}^\top$, so that of
 ${B}'$ is $-\eta\,s\cdot G{A}'^\top$; Adam's has no size of its own, so $\sqrt s$ is left. Here
-$s = {scaling}$, and η goes from {lr} to {lr2}. A library
+$s = {scaling}$, and η goes from {lr} to {new}. A library
 draws $A_0$ at a fixed size and takes no such factor: there, another α with another η is another run.
 
 For Adam with $\varepsilon = 0$ there are two identities: ${dW}$ stays as it is under
@@ -54,7 +54,7 @@ ${dW}$ begins to grow, and $\|{A}_0\|/\eta_A$, how long until ${A}$ has moved.""
         A=A,
         scaling=number(record.scaling),
         lr=number(record.lr),
-        lr2=number(record.lr * record.factor),
+        new=number(record.lr * record.factor),
     ),
     lambda theme: plot_alpha_identity(record, theme=theme),
     table(record),

@@ -46,14 +46,14 @@ $$
 A step of length η adds $\eta^2(\nabla_{{{A}}}\nabla_{{{A}}}^\top - \nabla_{{{B}}}^\top\nabla_{{{B}}})$ to $D$,
 exactly; over a fixed time there are $1/\eta$ steps, so the drift is of order η. From ${B}_0 = 0$ it follows that
 ${B}^\top{B} = {A}{A}^\top - {A}_0{A}_0^\top$: what ${B}$ has become can be read off ${A}$. Here $\|{A}\|^2 -
-\|{B}\|^2$ went from {norm_A} to
-{norm_A2} at the largest η. Many pairs $({B}Q, Q^{{-1}}{A})$ give the
+\|{B}\|^2$ went from {first} to
+{last} at the largest η. Many pairs $({B}Q, Q^{{-1}}{A})$ give the
 same update; $D$ is what tells them apart, and a start fixes it for the whole run.""",
         A=A,
         B=B,
         G=G,
-        norm_A=number(float(record.norm_A[0] - record.norm_B[0])),
-        norm_A2=number(float(record.norm_A[-1] - record.norm_B[-1])),
+        first=number(float(record.norm_A[0] - record.norm_B[0])),
+        last=number(float(record.norm_A[-1] - record.norm_B[-1])),
     ),
     lambda theme: plot_balance(record, theme=theme),
     table(record),

@@ -27,7 +27,7 @@ record = init_ab(tuple(cached_train(sweep, asked.device, 11) for sweep in ab_swe
 show_film(picture, film(record), takeaway(record))
 
 A, B = tint("A", "A"), tint("B", "B")
-stable = [number(float(record.rates[k])) if k >= 0 else "none" for k in record.stable[-1]]
+stable = [number(float(record.rates[k])) if k >= 0 else say("none") for k in record.stable[-1]]
 close_lesson(
     say(
         r"""
@@ -39,22 +39,22 @@ $$
 
 Hayou, Ghosh and Yu (2024, *The impact of initialization on LoRA finetuning dynamics*) found that A random allows
 larger learning rates and learns better than B random. The usual rule divides by the number of inputs of a matrix:
-${A}$ has $d$ of them, ${B}$ only $r$. So at $d = {widths}$, $r = {rank}$ the entries of a random
-${B}$ are {std} times those of a random ${A}$, and the ratio grows as
+${A}$ has $d$ of them, ${B}$ only $r$. So at $d = {d}$, $r = {rank}$ the entries of a random
+${B}$ are {ratio} times those of a random ${A}$, and the ratio grows as
 $\sqrt{{d/r}}$. For a square layer with round inputs the problem is its own transpose: there ${B}$ at ${A}$'s size must
 do as ${A}$ does. Stretched inputs break that symmetry. With SGD the difference is no smaller, so it is none of Adam's.
 Given more steps, B random catches up in narrow layers. The highest rate of the grid that lowered the loss in every seed
-at $d = {widths}$: A random {stable}, B random {stable2}, B random at A's scale {stable3}.
+at $d = {d}$: A random {stable_A}, B random {stable_B}, B random at A's scale {stable_small}.
 
 The best of {rates} learning rates is taken for each start and width; loss is relative to the start's.""",
         A=A,
         B=B,
-        widths=record.widths[-1],
+        d=record.widths[-1],
         rank=record.rank,
-        std=number(float(record.std[-1, 1] / record.std[-1, 0])),
-        stable=stable[0],
-        stable2=stable[1],
-        stable3=stable[2],
+        ratio=number(float(record.std[-1, 1] / record.std[-1, 0])),
+        stable_A=stable[0],
+        stable_B=stable[1],
+        stable_small=stable[2],
         rates=len(record.rates),
     ),
     lambda theme: plot_init_ab(record, theme=theme),

@@ -42,17 +42,17 @@ $$
 
 $\mathrm{{Var}}({A}) = 1/r$ would keep $\|{A}x\|^2$ at $\|x\|^2$ whatever the rank; textbooks call it the standard
 start, and no library draws it. PEFT and loralib draw kaiming_uniform(a=√5), which is $\mathcal U(\pm 1/\sqrt{{d}})$ of
-variance $1/(3d)$ (here {variance}, $1/(3d) = {d_in}$): a row
-keeps {d_in2} of the mean square, not 1, at any rank. PEFT's "gaussian"
+variance $1/(3d)$ (here {variance}, $1/(3d) = {law}$): a row
+keeps {kept} of the mean square, not 1, at any rank. PEFT's "gaussian"
 has standard deviation $1/r$, so variance $1/r^2$. A gain of 2, $\mathcal N(0, 2/d)$, is what He et al. (2015) derived
-for ReLU: {d_in3} here. The standard LoRA start has ${B} = 0$: the product
+for ReLU: {relu} here. The standard LoRA start has ${B} = 0$: the product
 is 0 for any variance, and what the variance decides is the first gradient.""",
         B=B,
         A=A,
         variance=number(float(record.variance[1, used, -1])),
-        d_in=number(1 / (3 * e.d_in)),
-        d_in2=number(e.d_in * float(record.variance[1, used, -1])),
-        d_in3=number(e.d_in * float(record.variance[1, -1, -1])),
+        law=number(1 / (3 * e.d_in)),
+        kept=number(e.d_in * float(record.variance[1, used, -1])),
+        relu=number(e.d_in * float(record.variance[1, -1, -1])),
     ),
     lambda theme: plot_init_variance(record, theme=theme),
     table(record),

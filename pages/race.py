@@ -66,16 +66,16 @@ $$
 Full fine-tuning trains ${dW}$ itself, here as the adapter whose ${A}$ is the identity and stays so. LoRA's step is the
 same gradient seen through ${A}^\top{A}$ and ${B}{B}^\top$: with $s = {scaling:.3g}$ it is short at first and, once
 the factors have grown, longer than full fine-tuning's at the same $\eta$. Full fine-tuning is stable up to $\eta <
-2/\lambda_{{\max}}(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {scaling2} here.
+2/\lambda_{{\max}}(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {limit} here.
 Adam sets its own step per entry, which takes most of this difference away. The learning rates tried are the dots: the
-best is the best of {lr}. One linear layer is raced here; this says nothing about large networks.""",
+best is the best of {rates}. One linear layer is raced here; this says nothing about large networks.""",
         dW=dW,
         G=G,
         A=A,
         B=B,
         scaling=e.scaling,
-        scaling2=number(1 / (e.scaling * 4)),
-        lr=len(record.lr),
+        limit=number(1 / (e.scaling * 4)),
+        rates=len(record.lr),
     ),
     lambda theme: plot_race(record, theme=theme),
     table(record),

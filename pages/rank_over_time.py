@@ -14,9 +14,9 @@ SIZES = (1, 2, 4, 64)
 SEES = Control(
     name="sees",
     label=say("Each step sees"),
-    options=(say("same samples"), say("new samples")),
+    options=("same samples", "new samples"),
     help=say("The same n samples at every step, or n others of 256 each time."),
-    default=say("same samples"),
+    default="same samples",
 )
 SHOWN = Control(
     name="samples",

@@ -63,18 +63,18 @@ With distinct $\sigma$ the critical points are the sets of directions that are l
 their losses are $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only the $r$ strongest are a minimum; every other set is a
 **strict saddle**: some direction leads down (Baldi & Hornik 1989). So no start gets stuck for ever but one that lies
 exactly on a saddle, ${A} = {B} = 0$ above all. The first 0, 1, … directions give {stairs}. This is for round inputs
-and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {scaling}.
+and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {limit}.
 Waiting grows with
 the logarithm of how tiny the start is: LoRA's has ${B} = 0 but an ${A}$ that is not small, so it waits less. In
 ${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
-between them is {floors} high.""",
+between them is {hump} high.""",
         B=B,
         A=A,
         M=M,
         dW=dW,
         stairs=stairs,
-        scaling=number(1 / (e.scaling * float(record.sigma[0]))),
-        floors=number(float(record.floors[0])),
+        limit=number(1 / (e.scaling * float(record.sigma[0]))),
+        hump=number(float(record.floors[0])),
     ),
     lambda theme: plot_saddles(record, theme=theme),
     table(record),

@@ -47,13 +47,13 @@ That is SGD's first step from the libraries' start (${A}$ of variance $1/(3d)$, 
 higher rank could learn it does not reach in the same number of steps; its best learning rate grows as about $r$ (here
 $r^{{{slope}}}$ under the rule shown). So "the same learning rate for every rank" holds for
 $\alpha/\sqrt r$ with SGD (Kalajdzievski 2023), and nearly for $\alpha/r$ with Adam, whose steps have no size of their
-own. $\alpha$ is set so that $s = {alpha}$ at rank 4 under all three rules; the map's best rate is the
+own. $\alpha$ is set so that $s = {s}$ at rank 4 under all three rules; the map's best rate is the
 best of {rates} on a logarithmic grid, so its exponent is no finer than that.""",
         dW=dW,
         A=A,
         B=B,
         slope=number(round(record.slope, 2)),
-        alpha=number(e.alpha / 4),
+        s=number(e.alpha / 4),
         rates=len(record.rates),
     ),
     lambda theme: plot_fixed_rate(record, theme=theme),

@@ -185,7 +185,9 @@ def _limit(x: Float[np.ndarray, "..."]) -> float:
 
 
 def _largest(x: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple("diverged" if np.isnan(v) else say("largest now: {v}", v=number(float(v))) for v in x)
+    return tuple(
+        say("diverged") if np.isnan(v) else say("largest now: {difference}", difference=number(float(v))) for v in x
+    )
 
 
 def _so_far(x: Float[np.ndarray, "T"]) -> tuple[str, ...]:
@@ -218,16 +220,16 @@ def takeaway(record: AlphaIdentity) -> str:
         return say("Here s is 1 already, so all three runs are the same. Choose another α.")
     k, root = number(record.factor), number(math.sqrt(record.scaling))
     said = say(
-        "With η·{k} and A₀·{root} the run at s = 1 never left the run at s = {scaling} by more than "
-        "{twin}; with η·{k} alone the two came apart by "
-        "{alone} to {alone2} ({alone3} starts).",
-        k=k,
+        "With η·{factor} and A₀·{root} the run at s = 1 never left the run at s = {scaling} by more than "
+        "{twin}; with η·{factor} alone the two came apart by "
+        "{least} to {most} ({starts} starts).",
+        factor=k,
         root=root,
         scaling=number(record.scaling),
         twin=_exactly(twin.max()),
-        alone=number(float(alone.min())),
-        alone2=number(float(alone.max())),
-        alone3=len(alone),
+        least=number(float(alone.min())),
+        most=number(float(alone.max())),
+        starts=len(alone),
     )
     if record.optimizer == "sgd":
         said += say(
@@ -241,7 +243,7 @@ def takeaway(record: AlphaIdentity) -> str:
             pair=_exactly(pair.max()),
         )
     if record.diverged_at[2] >= 0:
-        said += say(" With η alone it diverged after step {diverged_at}.", diverged_at=record.diverged_at[2])
+        said += say(" With η alone it diverged after step {step}.", step=record.diverged_at[2])
     return said
 
 
@@ -270,7 +272,9 @@ def plot_alpha_identity(record: AlphaIdentity, *, theme: str = "light") -> go.Fi
         figure.add_scatter(x=record.steps, y=record.loss[:, i], name=name, mode="lines", line=line)
     figure.update_layout(
         **plotly_layout(
-            title=say("Is α a second learning rate?"), xaxis={"title": "step"}, yaxis={"title": "loss", "type": "log"}
+            title=say("Is α a second learning rate?"),
+            xaxis={"title": say("step")},
+            yaxis={"title": say("loss"), "type": "log"},
         )
     )
     return figure

@@ -60,7 +60,7 @@ def balance(runs: Iterable[Run]) -> Balance:
         drift.append(of_seeds[0])
         ends.append([x[-1] for x in of_seeds])
         diverged += int((run.diverged_at >= 0).sum())
-    assert first is not None, say("at least one run")
+    assert first is not None, "at least one run"
     e, alive = first.experiment, first.last() + 1
     D, A, B = _difference(first, 0), first.A[0], first.B[0]
     a, b = factor_gradients(G=full_gradient(first), A=A, B=B, scaling=e.scaling)
@@ -180,13 +180,13 @@ def _read(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
 def _narrate(record: Balance, t: int) -> str:
     drift = record.drift[0, t]
     if np.isnan(drift):
-        return say("Step {steps}: diverged; nothing is kept.", steps=record.steps[t])
+        return say("Step {step}: diverged; nothing is kept.", step=record.steps[t])
     return say(
-        "Step {steps} of the largest η: AAᵀ − BᵀB has drifted by {drift} % of its "
-        "size; the smallest η, at the same time, by {drift2} %.",
-        steps=record.steps[t],
+        "Step {step} of the largest η: AAᵀ − BᵀB has drifted by {drift} % of its "
+        "size; the smallest η, at the same time, by {least} %.",
+        step=record.steps[t],
         drift=number(100 * float(drift)),
-        drift2=number(100 * float(record.drift[-1, t])),
+        least=number(100 * float(record.drift[-1, t])),
     )
 
 
@@ -194,9 +194,9 @@ def takeaway(record: Balance) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
         return say(
-            "{diverged} of {seeds} adapters diverged: lower the learning rate.",
+            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
             diverged=record.diverged,
-            seeds=record.seeds * len(record.lr),
+            adapters=record.seeds * len(record.lr),
         )
     if len(record.steps) < 2:
         return say("No step was taken: nothing has drifted.")
@@ -205,15 +205,14 @@ def takeaway(record: Balance) -> str:
         say(
             "In this experiment, in the same time, AAᵀ − BᵀB drifted by {median} % "
             "({low} to {high} over {seeds} seeds) at "
-            "η = {lr} and by {median2} % at "
-            "η = {lr2}.",
+            "η = {lr} and by {least} % at η = {least_lr}.",
             median=number(100 * float(median[0])),
             low=number(100 * float(low[0])),
             high=number(100 * float(high[0])),
             seeds=record.seeds,
             lr=number(float(record.lr[0])),
-            median2=number(100 * float(median[-1])),
-            lr2=number(float(record.lr[-1])),
+            least=number(100 * float(median[-1])),
+            least_lr=number(float(record.lr[-1])),
         )
     ]
     if record.optimizer == "sgd":
@@ -249,7 +248,7 @@ def plot_balance(record: Balance, *, theme: str = "light") -> go.Figure:
             for i, lr in enumerate(record.lr)
         ],
         title=say("Drift of AAᵀ − BᵀB at equal times"),
-        x=f"time ηk, in steps of η = {number(float(record.lr[0]))}",
+        x=say("time ηk, in steps of η = {lr}", lr=number(float(record.lr[0]))),
         y="‖D − D₀‖/‖D₀‖",
         log="y",
         theme=theme,

@@ -19,7 +19,7 @@ from lora_viz.trials import first_below, spread
 __all__ = ["Conditioning", "conditioning", "film", "plot_conditioning", "table", "takeaway"]
 
 GOAL = 1e-8
-NAMES = {"sgd": "GD", "adam": to_say("Adam"), "scaled_gd": to_say("Scaled GD")}
+NAMES = {"sgd": "GD", "adam": "Adam", "scaled_gd": to_say("Scaled GD")}
 COLOURS = {"sgd": "ink", "adam": "faint", "scaled_gd": "ink"}
 
 
@@ -171,16 +171,16 @@ def film(record: Conditioning) -> Film:
 
 
 def _name(rule: str) -> str:
-    return NAMES.get(rule, rule)
+    return say(NAMES.get(rule, rule))
 
 
 def _steps(value: float) -> str:
-    return f"{value:.0f}" if np.isfinite(value) else "never"
+    return f"{value:.0f}" if np.isfinite(value) else say("never")
 
 
 def _span(needed: Float[np.ndarray, "3"]) -> str:
     low, median, high = map(_steps, needed)
-    return median if low == high else f"{median} ({low} to {high})"
+    return median if low == high else say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _narrate(record: Conditioning, t: int) -> str:
@@ -193,8 +193,8 @@ def takeaway(record: Conditioning) -> str:
     last, most = int(record.steps[-1]), number(float(record.kappa[-1]))
     said = [
         say(
-            "In this experiment, from κ = {kappa} to {most}, median of {seeds} seeds:",
-            kappa=number(float(record.kappa[0])),
+            "In this experiment, from κ = {least} to {most}, median of {seeds} seeds:",
+            least=number(float(record.kappa[0])),
             most=most,
             seeds=record.seeds,
         )
@@ -267,8 +267,8 @@ def plot_conditioning(record: Conditioning, *, theme: str = "light") -> go.Figur
             for i, rule in enumerate(record.rules)
         ],
         title=say("Steps to 10⁻⁸ of the first loss"),
-        x="condition number κ",
-        y="steps",
+        x=say("condition number κ"),
+        y=say("steps"),
         log="xy",
         theme=theme,
     )

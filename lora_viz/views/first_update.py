@@ -17,7 +17,7 @@ from lora_viz.style import IDENTITY, number, plotly_layout
 __all__ = ["RULES", "STARTS", "FirstUpdate", "film", "first_update", "plot_first_update", "table", "takeaway"]
 
 # What s, and what the standard deviation of A's entries, is proportional to: the power of r.
-RULES = {"lora": ("α/r", -1.0), "rslora": ("α/√r", -0.5), "constant": ("constant", 0.0)}
+RULES = {"lora": ("α/r", -1.0), "rslora": ("α/√r", -0.5), "constant": (to_say("constant"), 0.0)}
 STARTS = {
     "B_zero": (to_say("Kaiming"), 0.0),
     "variance_1_over_r": ("N(0, 1/r)", -0.5),
@@ -111,12 +111,13 @@ def film(record: FirstUpdate) -> Film:
     pairs = [(a, b) for a in range(len(record.optimizers)) for b in range(len(record.inits))][::-1]
 
     def label(a: int, b: int) -> str:
-        return f"{'▸ ' if (a, b) == (o, i) else ''}{OPTIMIZERS[record.optimizers[a]]}, {STARTS[record.inits[b]][0]}"
+        mark = "▸ " if (a, b) == (o, i) else ""
+        return f"{mark}{OPTIMIZERS[record.optimizers[a]]}, {say(STARTS[record.inits[b]][0])}"
 
     def series(values: Float[np.ndarray, "3 S R"], slopes: Float[np.ndarray, "S"]) -> tuple[Series, ...]:
         return tuple(
             Series(
-                name=say("{RULES} (slope {slopes})", RULES=RULES[rule][0], slopes=signed(float(slopes[k]))),
+                name=say("{rule} (slope {slope})", rule=say(RULES[rule][0]), slope=signed(float(slopes[k]))),
                 colour=LOOKS[rule][0],
                 dash=LOOKS[rule][1],
                 y=values[1, k],
@@ -151,7 +152,7 @@ def film(record: FirstUpdate) -> Film:
             Field(
                 title=say("Measured slope of the useful part; 0: free of the rank"),
                 values=np.abs(slopes),
-                x_labels=tuple(RULES[rule][0] for rule in record.rules),
+                x_labels=tuple(say(RULES[rule][0]) for rule in record.rules),
                 y_labels=tuple(label(a, b) for a, b in pairs),
                 x_title=say("scaling rule"),
                 y_title=say("optimiser, A's start; colour: |slope|"),
@@ -161,7 +162,7 @@ def film(record: FirstUpdate) -> Film:
                 span=7,
             ),
             Readout(
-                title=say("Slopes for {OPTIMIZERS}: α/r, α/√r, constant", OPTIMIZERS=OPTIMIZERS[record.optimizer]),
+                title=say("Slopes for {optimizer}: α/r, α/√r, constant", optimizer=OPTIMIZERS[record.optimizer]),
                 row=1,
                 span=5,
                 rows=(
@@ -184,16 +185,15 @@ def _rows(name: str, found: Float[np.ndarray, "S"], theory: Float[np.ndarray, "S
 
 
 def _narrate(record: FirstUpdate, t: int) -> str:
-    parts = ", ".join(
+    parts = [
         say(
-            "{progress} {k}under {name}",
-            progress=number(float(record.progress[1, k, t] / record.progress[1, k, 0])),
-            k=say("times as far ") * (k == 0),
-            name=name,
+            "{times} times as far under {rule}" if k == 0 else "{times} under {rule}",
+            times=number(float(record.progress[1, k, t] / record.progress[1, k, 0])),
+            rule=say(RULES[rule][0]),
         )
-        for k, name in enumerate(RULES[rule][0] for rule in record.rules)
-    )
-    return say("Rank {ranks}: against rank 1 the first step gets {parts}.", ranks=record.ranks[t], parts=parts)
+        for k, rule in enumerate(record.rules)
+    ]
+    return say("Rank {rank}: against rank 1 the first step gets {parts}.", rank=record.ranks[t], parts=", ".join(parts))
 
 
 def takeaway(record: FirstUpdate) -> str:
@@ -203,33 +203,39 @@ def takeaway(record: FirstUpdate) -> str:
     for k, rule in enumerate(record.rules):
         low, middle, high = (signed(float(x)) for x in record.progress_slope[:, o, i, k])
         told.append(
-            say("r^{middle} under {RULES} ({low} to {high})", middle=middle, RULES=RULES[rule][0], low=low, high=high)
+            say(
+                "r^{middle} under {rule} ({low} to {high})",
+                middle=middle,
+                rule=say(RULES[rule][0]),
+                low=low,
+                high=high,
+            )
         )
     flat = np.argwhere(np.abs(record.progress_slope[1]) < 0.1)
     named = [
         say(
-            "{OPTIMIZERS} from {STARTS} under {RULES}",
-            OPTIMIZERS=OPTIMIZERS[record.optimizers[a]],
-            STARTS=STARTS[record.inits[b]][0],
-            RULES=RULES[record.rules[k]][0],
+            "{optimizer} from {start} under {rule}",
+            optimizer=OPTIMIZERS[record.optimizers[a]],
+            start=say(STARTS[record.inits[b]][0]),
+            rule=say(RULES[record.rules[k]][0]),
         )
         for a, b, k in flat
     ]
     off = float(np.abs(record.progress_slope[1] - record.progress_theory).max())
     said = say(
-        "With {OPTIMIZERS} from {STARTS} the useful part of the first update goes "
+        "With {optimizer} from {start} the useful part of the first update goes "
         "as {told}; medians and ranges of {seeds} starts. ",
-        OPTIMIZERS=OPTIMIZERS[record.optimizer],
-        STARTS=STARTS[record.init][0],
+        optimizer=OPTIMIZERS[record.optimizer],
+        start=say(STARTS[record.init][0]),
         told=", ".join(told),
         seeds=record.seeds,
     )
     if named:
         said += say(
-            "Of {size} combinations {named} are free of the rank: {named2}. ",
-            size=record.progress_theory.size,
-            named=len(named),
-            named2="; ".join(named),
+            "Of {all} combinations {count} are free of the rank: {named}. ",
+            all=record.progress_theory.size,
+            count=len(named),
+            named="; ".join(named),
         )
     return said + say("No median slope is further than {off} from the theory's.", off=number(off))
 
@@ -253,14 +259,14 @@ def plot_first_update(record: FirstUpdate, *, theme: str = "light") -> go.Figure
         colour, dash = LOOKS[rule]
         line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
         figure.add_scatter(
-            x=record.ranks, y=record.progress[1, k], name=RULES[rule][0], mode="lines+markers", line=line
+            x=record.ranks, y=record.progress[1, k], name=say(RULES[rule][0]), mode="lines+markers", line=line
         )
     figure.update_layout(
         **plotly_layout(
             title=say(
-                "Useful part of the first update, {OPTIMIZERS} from {STARTS}",
-                OPTIMIZERS=OPTIMIZERS[record.optimizer],
-                STARTS=STARTS[record.init][0],
+                "Useful part of the first update, {optimizer} from {start}",
+                optimizer=OPTIMIZERS[record.optimizer],
+                start=say(STARTS[record.init][0]),
             ),
             xaxis={"title": say("rank r"), "type": "log"},
             yaxis={"title": "−⟨ΔW₁, G⟩/‖G‖", "type": "log"},

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 EQUAL_AT = 4  # the rank at which all three rules have the same s
-RULES = {"lora": "α/r", "rslora": "α/√r", "constant": "constant"}
+RULES = {"lora": "α/r", "rslora": "α/√r", "constant": to_say("constant")}
 LOOKS: dict[str, tuple[str, Literal["solid", "dash", "dot"]]] = {
     "lora": ("delta", "solid"),
     "rslora": ("ink", "dash"),
@@ -128,7 +128,7 @@ def _start(run: Run) -> float:
 
 def film(record: FixedRate) -> Film:
     """The playhead runs over the steps: loss against rank, the map of rates, the curves, the best rate."""
-    name = RULES[record.rule]
+    name = say(RULES[record.rule])
     own = record.rules.index(record.rule)
     shown = sorted({0, record.ranks.tolist().index(EQUAL_AT) if EQUAL_AT in record.ranks else 0, len(record.ranks) - 1})
     rows = np.arange(len(record.rates))[None, :, None]
@@ -151,7 +151,7 @@ def film(record: FixedRate) -> Film:
                 x_scale="log",
                 series=tuple(
                     Curve(
-                        name=RULES[rule],
+                        name=say(RULES[rule]),
                         colour=LOOKS[rule][0],
                         dash=LOOKS[rule][1],
                         y=record.loss[1, :, k],
@@ -161,10 +161,10 @@ def film(record: FixedRate) -> Film:
                     )
                     for k, rule in enumerate(record.rules)
                 ),
-                marks=(Mark(at=float(EQUAL_AT), label=say("all s equal at {EQUAL_AT}", EQUAL_AT=EQUAL_AT)),),
+                marks=(Mark(at=float(EQUAL_AT), label=say("all s equal at {rank}", rank=EQUAL_AT)),),
             ),
             Field(
-                title=say("Loss by learning rate and rank under {name}", name=name),
+                title=say("Loss by learning rate and rank under {rule}", rule=name),
                 values=calm,
                 scale="log",
                 x_labels=tuple(str(r) for r in record.ranks),
@@ -172,10 +172,10 @@ def film(record: FixedRate) -> Film:
                 x_title=say("rank r"),
                 y_title=say("learning rate η"),
                 regions=regions,
-                region_names=(say("too slow"), "best", say("too fast")),
+                region_names=(say("too slow"), say("best"), say("too fast")),
             ),
             Lines(
-                title=say("Loss over the steps under {name}, η = {lr}", name=name, lr=number(record.lr)),
+                title=say("Loss over the steps under {rule}, η = {lr}", rule=name, lr=number(record.lr)),
                 y_label=say("loss / start"),
                 x_scale="sqrt",
                 row=1,
@@ -190,7 +190,7 @@ def film(record: FixedRate) -> Film:
                 ),
             ),
             Curves(
-                title=say("Best learning rate under {name}", name=name),
+                title=say("Best learning rate under {rule}", rule=name),
                 x=record.ranks.astype(float),
                 x_label=say("rank r"),
                 y_label=say("best η of the map, log"),
@@ -213,72 +213,71 @@ def _narrate(record: FixedRate, t: int) -> str:
         value = float(record.loss[1, t, own, j])
         parts.append(
             say(
-                "rank {ranks} {value}",
-                ranks=record.ranks[j],
-                value=say("diverged") if np.isnan(value) else number(value),
+                "rank {rank} {loss}",
+                rank=record.ranks[j],
+                loss=say("diverged") if np.isnan(value) else number(value),
             )
         )
     return say(
-        "Step {steps}, {RULES}: share of the start's loss left: {parts}.",
-        steps=record.steps[t],
-        RULES=RULES[record.rule],
+        "Step {step}, {rule}: share of the start's loss left: {parts}.",
+        step=record.steps[t],
+        rule=say(RULES[record.rule]),
         parts=", ".join(parts),
     )
 
 
 def takeaway(record: FixedRate) -> str:
     """What was seen, in the run's own numbers."""
-    name = {"sgd": "SGD", "adam": say("Adam"), "adamw": say("AdamW")}[record.optimizer]
+    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[record.optimizer]
     said = []
     for k, rule in enumerate(record.rules):
         line = record.loss[1, -1, k]
         if not np.isfinite(line).any():
-            said.append(say("under {RULES} every rank diverged", RULES=RULES[rule]))
+            said.append(say("under {rule} every rank diverged", rule=say(RULES[rule])))
             continue
         j, end = int(np.nanargmin(line)), float(line[-1])
         if record.worse[k] * 2 > record.seeds:
-            worst = "diverged" if np.isnan(end) else number(end)
+            worst = say("diverged") if np.isnan(end) else number(end)
             said.append(
                 say(
-                    "under {RULES} rank {ranks} did best ({line}) and rank "
-                    "{ranks2} worse ({worst}), in {worse} of {seeds} starts",
-                    RULES=RULES[rule],
-                    ranks=record.ranks[j],
-                    line=number(float(line[j])),
-                    ranks2=record.ranks[-1],
+                    "under {rule} rank {rank} did best ({loss}) and rank "
+                    "{highest} worse ({worst}), in {worse} of {seeds} starts",
+                    rule=say(RULES[rule]),
+                    rank=record.ranks[j],
+                    loss=number(float(line[j])),
+                    highest=record.ranks[-1],
                     worst=worst,
                     worse=record.worse[k],
                     seeds=record.seeds,
                 )
             )
         elif j == len(line) - 1:
-            said.append(say("under {RULES} the highest rank did best ({end})", RULES=RULES[rule], end=number(end)))
+            said.append(say("under {rule} the highest rank did best ({loss})", rule=say(RULES[rule]), loss=number(end)))
         else:
-            close = say("the highest rank all but as well ({end})", end=number(end))
             said.append(
                 say(
-                    "under {RULES} rank {ranks} did best ({line}), {close}",
-                    RULES=RULES[rule],
-                    ranks=record.ranks[j],
-                    line=number(float(line[j])),
-                    close=close,
+                    "under {rule} rank {rank} did best ({loss}), the highest rank all but as well ({end})",
+                    rule=say(RULES[rule]),
+                    rank=record.ranks[j],
+                    loss=number(float(line[j])),
+                    end=number(end),
                 )
             )
     text = say(
-        "With {name} at η = {lr}, {steps} steps: {said}. ",
-        name=name,
+        "With {optimizer} at η = {lr}, {steps} steps: {said}. ",
+        optimizer=name,
         lr=number(record.lr),
         steps=record.steps[-1],
         said="; ".join(said),
     )
     if record.optimizer != "sgd" and record.worse[0] * 2 <= record.seeds:
-        text += say("With {name} the harm of α/r does not appear here. ", name=name)
-    text += say(
-        "The best learning rate under {RULES} goes as r^{slope}",
-        RULES=RULES[record.rule],
+        text += say("With {optimizer} the harm of α/r does not appear here. ", optimizer=name)
+    return text + say(
+        "The best learning rate under {rule} goes as r^{slope} ({lr} at rank 1).",
+        rule=say(RULES[record.rule]),
         slope=number(round(record.slope, 2)),
+        lr=number(float(record.rates[record.best[-1, 0]])),
     )
-    return text + say(" ({rates} at rank 1).", rates=number(float(record.rates[record.best[-1, 0]])))
 
 
 def table(record: FixedRate) -> dict[str, np.ndarray]:
@@ -295,7 +294,9 @@ def plot_fixed_rate(record: FixedRate, *, theme: str = "light") -> go.Figure:
     for k, rule in enumerate(record.rules):
         colour, dash = LOOKS[rule]
         line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
-        figure.add_scatter(x=record.ranks, y=record.loss[1, -1, k], name=RULES[rule], mode="lines+markers", line=line)
+        figure.add_scatter(
+            x=record.ranks, y=record.loss[1, -1, k], name=say(RULES[rule]), mode="lines+markers", line=line
+        )
     figure.update_layout(
         **plotly_layout(
             title=say("Loss against rank at η = {lr}", lr=number(record.lr)),

@@ -104,7 +104,7 @@ def film(record: InitAB) -> Film:
 
     def curve(s: int, name: str, values: Float[np.ndarray, "3 T k"]) -> Curve:
         label, colour, dash = STARTS[name]
-        return Curve(name=label, colour=colour, dash=dash, y=values[1], low=values[0], high=values[2], dots=True)
+        return Curve(name=say(label), colour=colour, dash=dash, y=values[1], low=values[0], high=values[2], dots=True)
 
     return Film(
         axis=to_say("step"),
@@ -139,7 +139,7 @@ def film(record: InitAB) -> Film:
                 span=7,
                 series=tuple(
                     Series(
-                        name=STARTS[name][0],
+                        name=say(STARTS[name][0]),
                         colour=STARTS[name][1],
                         dash=STARTS[name][2],
                         y=record.loss[1, :, -1, s, record.best[-1, -1, s]],
@@ -153,7 +153,7 @@ def film(record: InitAB) -> Film:
                 span=5,
                 rows=tuple(
                     Row(
-                        label=STARTS[name][0],
+                        label=say(STARTS[name][0]),
                         text=tuple(
                             f"±{number(float(record.std[-1, s]))}, {number(float(record.rates[b]))}"
                             for b in record.best[:, -1, s]
@@ -174,38 +174,38 @@ def _calm(loss: Float[np.ndarray, "3 T K"]) -> Float[np.ndarray, "3 T K"]:
 
 def _narrate(record: InitAB, t: int) -> str:
     parts = ", ".join(
-        f"{STARTS[name][0]} {number(float(record.at_best[1, t, -1, s]))}" for s, name in enumerate(record.inits)
+        f"{say(STARTS[name][0])} {number(float(record.at_best[1, t, -1, s]))}" for s, name in enumerate(record.inits)
     )
     return say(
-        "Step {steps}, d = {widths}, best rates: share of the loss left: {parts}.",
-        steps=record.steps[t],
-        widths=record.widths[-1],
+        "Step {step}, d = {width}, best rates: share of the loss left: {parts}.",
+        step=record.steps[t],
+        width=record.widths[-1],
         parts=parts,
     )
 
 
 def takeaway(record: InitAB) -> str:
     """What was seen, in the run's own numbers."""
-    name = {"sgd": "SGD", "adam": say("Adam")}[record.optimizer]
+    name = {"sgd": "SGD", "adam": "Adam"}[record.optimizer]
     a, b, small = (record.inits.index(init) for init in ("B_zero", "A_zero", "A_zero_small"))
     first, last = (np.where(np.isfinite(x), x, np.inf) for x in (record.at_best[1, -1, 0], record.at_best[1, -1, -1]))
-    spread_b = " to ".join(number(float(record.at_best[i, -1, -1, b])) for i in (0, 2))
     said = say(
-        "With {name}, {steps} steps and each start's best learning rate: A random left {last} of "
-        "the loss at d = {widths} ({first} at d = {widths2}), B random {last2} "
-        "({seeds} seeds: {spread_b}; at d = {widths2} {first2}), B random at A's scale "
-        "{last3}. ",
-        name=name,
+        "With {rule}, {steps} steps and each start's best learning rate: A random left {a_wide} of "
+        "the loss at d = {wide} ({a_narrow} at d = {narrow}), B random {b_wide} "
+        "({seeds} seeds: {least} to {most}; at d = {narrow} {b_narrow}), B random at A's scale "
+        "{small}. ",
+        rule=name,
         steps=record.steps[-1],
-        last=_left(last[a]),
-        widths=record.widths[-1],
-        first=_left(first[a]),
-        widths2=record.widths[0],
-        last2=_left(last[b]),
+        a_wide=_left(last[a]),
+        wide=record.widths[-1],
+        a_narrow=_left(first[a]),
+        narrow=record.widths[0],
+        b_wide=_left(last[b]),
         seeds=record.seeds,
-        spread_b=spread_b,
-        first2=_left(first[b]),
-        last3=_left(last[small]),
+        least=number(float(record.at_best[0, -1, -1, b])),
+        most=number(float(record.at_best[2, -1, -1, b])),
+        b_narrow=_left(first[b]),
+        small=_left(last[small]),
     )
     if last[b] > 2 * last[a] and last[small] < 2 * last[a]:
         said += say("So it is the size of the start that matters, not which factor is 0.")
@@ -237,7 +237,9 @@ def plot_init_ab(record: InitAB, *, theme: str = "light") -> go.Figure:
     for s, name in enumerate(record.inits):
         label, colour, dash = STARTS[name]
         line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
-        figure.add_scatter(x=record.widths, y=record.at_best[1, -1, :, s], name=label, mode="lines+markers", line=line)
+        figure.add_scatter(
+            x=record.widths, y=record.at_best[1, -1, :, s], name=say(label), mode="lines+markers", line=line
+        )
     figure.update_layout(
         **plotly_layout(
             title=say("Loss left after {steps} steps at each start's best learning rate", steps=record.steps[-1]),

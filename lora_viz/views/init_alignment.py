@@ -32,7 +32,7 @@ Dash = Literal["solid", "dash", "dot", "dashdot"]
 STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid", True),
     "A_zero": ("A = 0", "A = 0", "delta", "dash", True),
-    "orthogonal": ("orthogonal", "orth.", "clean", "dash", True),
+    "orthogonal": (to_say("orthogonal"), to_say("orth."), "clean", "dash", True),
     "milora": ("MiLoRA", "MiLoRA", "W", "dash", False),
     "pissa": ("PiSSA", "PiSSA", "W", "solid", False),
     "olora": ("OLoRA", "OLoRA", "W", "dot", False),
@@ -117,12 +117,12 @@ def init_alignment(run: Run, rival: str) -> InitAlignment:
 
 def film(record: InitAlignment) -> Film:
     """The playhead runs over the ranks: bars under their bounds, the curves, −G and two first updates."""
-    rival = STARTS[record.rival][0]
+    rival = say(STARTS[record.rival][0])
     limit = float(np.abs(record.G).max()) or 1.0
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
 
     def alike(i: int) -> tuple[str, ...]:
-        return tuple(say("cosine {c}", c=number(float(c))) for c in record.cosine[1, i])
+        return tuple(say("cosine {cosine}", cosine=number(float(c))) for c in record.cosine[1, i])
 
     return Film(
         axis=to_say("rank"),
@@ -133,7 +133,7 @@ def film(record: InitAlignment) -> Film:
         panels=(
             Bars(
                 title=say("How far along −G does the first update point?"),
-                labels=tuple(STARTS[name][1] for name in record.inits),
+                labels=tuple(say(STARTS[name][1]) for name in record.inits),
                 y_label=say("cosine with −G, median"),
                 span=7,
                 groups=(
@@ -149,7 +149,7 @@ def film(record: InitAlignment) -> Film:
                 series=(
                     *(
                         Series(
-                            name=STARTS[name][1],
+                            name=say(STARTS[name][1]),
                             colour=STARTS[name][2],
                             dash=STARTS[name][3],
                             y=record.cosine[1, i],
@@ -187,7 +187,7 @@ def film(record: InitAlignment) -> Film:
                 row=1,
                 span=3,
                 rows=tuple(
-                    Row(label=STARTS[name][0], text=tuple(str(r) for r in record.rank[i]))
+                    Row(label=say(STARTS[name][0]), text=tuple(str(r) for r in record.rank[i]))
                     for i, name in enumerate(record.inits)
                     if name in ("B_zero", "A_zero", "orthogonal", "pissa", "eva", "lora_ga")
                 ),
@@ -200,15 +200,15 @@ def _narrate(record: InitAlignment, t: int) -> str:
     best = int(np.nanargmax(record.cosine[1, :, t])) if np.isfinite(record.cosine[1, :, t]).any() else 0
     own = record.inits.index("B_zero")
     return say(
-        "Rank {ranks}: LoRA's first update has cosine {cosine} with −G, of "
-        "{bound} that this rank allows; most has {STARTS}, "
-        "{cosine2}, with an update of rank {rank}.",
-        ranks=record.ranks[t],
+        "Rank {rank}: LoRA's first update has cosine {cosine} with −G, of "
+        "{bound} that this rank allows; most has {start}, "
+        "{most}, with an update of rank {own_rank}.",
+        rank=record.ranks[t],
         cosine=number(float(record.cosine[1, own, t])),
         bound=number(float(record.bound[own, t])),
-        STARTS=STARTS[record.inits[best]][0],
-        cosine2=number(float(record.cosine[1, best, t])),
-        rank=record.rank[best, t],
+        start=say(STARTS[record.inits[best]][0]),
+        most=number(float(record.cosine[1, best, t])),
+        own_rank=record.rank[best, t],
     )
 
 
@@ -218,20 +218,20 @@ def takeaway(record: InitAlignment) -> str:
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
     low, middle, high = (number(float(x)) for x in record.cosine[:, own, t])
     said = say(
-        "At rank {ranks} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, "
+        "At rank {rank} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, "
         "{seeds} seeds), of {bound} that its rank allows: a random A sees a "
-        "random part of G. {STARTS} has {cosine} of "
-        "{bound2}, with an update of rank {rank}.",
-        ranks=record.ranks[t],
+        "random part of G. {start} has {cosine} of "
+        "{allowed}, with an update of rank {own_rank}.",
+        rank=record.ranks[t],
         middle=middle,
         low=low,
         high=high,
         seeds=record.seeds,
         bound=number(float(record.bound[own, t])),
-        STARTS=STARTS[record.rival][0],
+        start=say(STARTS[record.rival][0]),
         cosine=number(float(record.cosine[1, at, t])),
-        bound2=number(float(record.bound[at, t])),
-        rank=record.rank[at, t],
+        allowed=number(float(record.bound[at, t])),
+        own_rank=record.rank[at, t],
     )
     return said + say(" A direction says nothing of what comes after: the race does.")
 
@@ -248,15 +248,15 @@ def plot_init_alignment(record: InitAlignment, *, theme: str = "light") -> go.Fi
     """Cosines at rank 8 (or the nearest), as bars with their bounds."""
     t = int(np.argmin(np.abs(record.ranks - 8)))
     colour = IDENTITY[theme]
-    names = [STARTS[name][0] for name in record.inits]
+    names = [say(STARTS[name][0]) for name in record.inits]
     figure = go.Figure(
         go.Bar(x=names, y=record.cosine[1, :, t], name=say("measured"), marker={"color": colour["delta"]})
     )
     ink = {"symbol": "line-ew", "size": 40, "line": {"width": 3, "color": colour["ink"]}}
-    figure.add_scatter(x=names, y=record.bound[:, t], name="most at this rank", mode="markers", marker=ink)
+    figure.add_scatter(x=names, y=record.bound[:, t], name=say("most at this rank"), mode="markers", marker=ink)
     figure.update_layout(
         **plotly_layout(
-            title=say("First update against −G at rank {ranks}", ranks=record.ranks[t]),
+            title=say("First update against −G at rank {rank}", rank=record.ranks[t]),
             xaxis={},
             yaxis={"title": say("cosine with −G")},
         )

@@ -24,12 +24,12 @@ STARTS: dict[str, tuple[str, str, str, Dash]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid"),
     "A_zero": ("A = 0", "A = 0", "delta", "dash"),
     "both_zero": (to_say("both 0"), to_say("both 0"), "faint", "dot"),
-    "both_random": (to_say("both random"), "random", "alarm", "solid"),
-    "both_random_small": (to_say("both random, a hundredth"), "small", "alarm", "dash"),
-    "orthogonal": ("orthogonal", "orth.", "clean", "dash"),
+    "both_random": (to_say("both random"), to_say("random"), "alarm", "solid"),
+    "both_random_small": (to_say("both random, a hundredth"), to_say("small"), "alarm", "dash"),
+    "orthogonal": (to_say("orthogonal"), to_say("orth."), "clean", "dash"),
     "pissa": ("PiSSA", "PiSSA", "W", "solid"),
     "lora_ga": ("LoRA-GA", "GA", "clean", "solid"),
-    "svd_of_answer": (to_say("SVD of the answer (cheating)"), "cheat", "ink", "dot"),
+    "svd_of_answer": (to_say("SVD of the answer (cheating)"), to_say("cheat"), "ink", "dot"),
 }
 
 
@@ -87,8 +87,8 @@ def init_race(run: Run, rival: str) -> InitRace:
 
 def film(record: InitRace) -> Film:
     """Losses over the steps, who has a gradient, the rival against LoRA's own start, what is disturbed."""
-    labels = tuple(STARTS[name][1] for name in record.inits)
-    rival = STARTS[record.rival][0]
+    labels = tuple(say(STARTS[name][1]) for name in record.inits)
+    rival = say(STARTS[record.rival][0])
     turn = _turn(record)
     marks = (Mark(at=float(turn), label=say("step {turn}: the median turns", turn=turn)),) if turn else ()
     return Film(
@@ -105,7 +105,9 @@ def film(record: InitRace) -> Film:
                 x_scale="sqrt",
                 span=7,
                 series=tuple(
-                    Series(name=STARTS[name][1], colour=STARTS[name][2], dash=STARTS[name][3], y=record.loss[1, :, i])
+                    Series(
+                        name=say(STARTS[name][1]), colour=STARTS[name][2], dash=STARTS[name][3], y=record.loss[1, :, i]
+                    )
                     for i, name in enumerate(record.inits)
                 ),
             ),
@@ -154,20 +156,21 @@ def _turn(record: InitRace) -> int:
 
 
 def _narrate(record: InitRace, t: int) -> str:
-    step, rival = int(record.steps[t]), STARTS[record.rival][0]
+    step, rival = int(record.steps[t]), say(STARTS[record.rival][0])
     if step == 0:
-        jumped = [STARTS[n][0] for i, n in enumerate(record.inits) if record.size[0, i] > 1e-12]
-        dead = [STARTS[n][0] for i, n in enumerate(record.inits) if record.grad_A[0, i] == record.grad_B[0, i] == 0]
-        what = (
-            say(
-                "only {jumped} change{jumped2} the layer",
-                jumped=" and ".join(jumped),
-                jumped2="s" if len(jumped) == 1 else "",
+        jumped = [say(STARTS[n][0]) for i, n in enumerate(record.inits) if record.size[0, i] > 1e-12]
+        dead = [
+            say(STARTS[n][0]) for i, n in enumerate(record.inits) if record.grad_A[0, i] == record.grad_B[0, i] == 0
+        ]
+        still = ", ".join(dead) or say("none")
+        if not jumped:
+            return say("Step 0: no start changes the layer; no gradient at all: {dead}.", dead=still)
+        if len(jumped) == 1:
+            return say(
+                "Step 0: only {start} changes the layer; no gradient at all: {dead}.", start=jumped[0], dead=still
             )
-            if jumped
-            else say("no start changes the layer")
-        )
-        return say("Step 0: {what}; no gradient at all: {dead}.", what=what, dead=", ".join(dead) or say("none"))
+        both = say("{first} and {last}", first=", ".join(jumped[:-1]), last=jumped[-1])
+        return say("Step 0: only {starts} change the layer; no gradient at all: {dead}.", starts=both, dead=still)
     mine, theirs = record.loss[1, t, record.inits.index("B_zero")], record.loss[1, t, record.inits.index(record.rival)]
     if not np.isfinite(mine) or not np.isfinite(theirs):
         return say("Step {step}: most seeds have diverged; lower the learning rate.", step=step)
@@ -185,49 +188,59 @@ def _narrate(record: InitRace, t: int) -> str:
 def takeaway(record: InitRace) -> str:
     """What was seen, in the run's own numbers."""
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
-    rival = STARTS[record.rival][0]
+    rival = say(STARTS[record.rival][0])
+    rival = rival[0].upper() + rival[1:]
     if not np.isfinite(record.loss[1, -1, [own, at]]).all():
         return say("Most seeds diverged: lower the learning rate.")
     jump = float(record.loss[1, 0, at])
     if record.size[0, at] > 1e-12 and abs(jump / record.base_loss - 1) > 0.005:
-        said = say(
-            "{rival}{rival2} changed the loss before the first step, from ", rival=rival[0].upper(), rival2=rival[1:]
-        )
-        said += f"{number(record.base_loss)} to {number(jump)}. "
+        said = [
+            say(
+                "{rival} changed the loss before the first step, from {before} to {after}.",
+                rival=rival,
+                before=number(record.base_loss),
+                after=number(jump),
+            )
+        ]
+    elif record.size[0, at] > 1e-12:
+        said = [
+            say(
+                "{rival} left the loss as it was, {before}, to half a percent.",
+                rival=rival,
+                before=number(record.base_loss),
+            )
+        ]
     else:
-        within = say("to half a percent") if record.size[0, at] > 1e-12 else say("to rounding")
-        said = say(
-            "{rival}{rival2} left the loss as it was, {base_loss}, {within}. ",
-            rival=rival[0].upper(),
-            rival2=rival[1:],
-            base_loss=number(record.base_loss),
-            within=within,
-        )
+        said = [
+            say("{rival} left the loss as it was, {before}, to rounding.", rival=rival, before=number(record.base_loss))
+        ]
     turn, last = _turn(record), record.behind[-1]
     leads = record.lead[1][np.nan_to_num(record.lead[1]) != 0]
-    first = "behind" if len(leads) and leads[0] > 0 else say("ahead of")
     if not len(leads):
-        said += say("It ran exactly as LoRA's own start does; ")
+        way = say("It ran exactly as LoRA's own start does")
     elif turn:
-        said += say("It was {first} LoRA's own start until step {turn}; ", first=first, turn=turn)
+        behind = say("It was behind LoRA's own start until step {turn}", turn=turn)
+        way = behind if leads[0] > 0 else say("It was ahead of LoRA's own start until step {turn}", turn=turn)
+    elif leads[0] > 0:
+        way = say("It stayed behind LoRA's own start all the way")
     else:
-        said += say("It stayed {first} LoRA's own start all the way; ", first=first)
-    said += say(
-        "at step {steps} it was behind in {last} of {seeds} seeds ",
-        steps=record.steps[-1],
-        last=last,
-        seeds=record.seeds,
-    )
-    said += say(
-        "({loss} against {loss2}).",
-        loss=number(float(record.loss[1, -1, at])),
-        loss2=number(float(record.loss[1, -1, own])),
+        way = say("It stayed ahead of LoRA's own start all the way")
+    said.append(
+        say(
+            "{way}; at step {step} it was behind in {last} of {seeds} seeds ({loss} against {own}).",
+            way=way,
+            step=record.steps[-1],
+            last=last,
+            seeds=record.seeds,
+            loss=number(float(record.loss[1, -1, at])),
+            own=number(float(record.loss[1, -1, own])),
+        )
     )
     if "both_zero" in record.inits:
         still = record.inits.index("both_zero")
         if not record.size[:, still].any():
-            said += say(" Both 0 never moved.")
-    return said
+            said.append(say("Both 0 never moved."))
+    return " ".join(said)
 
 
 def table(record: InitRace) -> dict[str, np.ndarray]:
@@ -249,12 +262,12 @@ def plot_init_race(record: InitRace, *, theme: str = "light") -> go.Figure:
     for i, name in enumerate(record.inits):
         label, _, colour, dash = STARTS[name]
         line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
-        figure.add_scatter(x=record.steps, y=record.loss[1, :, i], name=label, mode="lines", line=line)
+        figure.add_scatter(x=record.steps, y=record.loss[1, :, i], name=say(label), mode="lines", line=line)
     figure.update_layout(
         **plotly_layout(
             title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
-            xaxis={"title": "step"},
-            yaxis={"title": "loss", "type": "log"},
+            xaxis={"title": say("step")},
+            yaxis={"title": say("loss"), "type": "log"},
         )
     )
     return figure

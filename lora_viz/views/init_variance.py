@@ -97,7 +97,12 @@ def film(record: InitVariance) -> Film:
     def starts(values: Float[np.ndarray, "3 I R"]) -> tuple[Series, ...]:
         return tuple(
             Series(
-                name=STARTS[n][0], colour="A", dash=STARTS[n][2], y=values[1, i], low=values[0, i], high=values[2, i]
+                name=say(STARTS[n][0]),
+                colour="A",
+                dash=STARTS[n][2],
+                y=values[1, i],
+                low=values[0, i],
+                high=values[2, i],
             )
             for i, n in enumerate(own)
         )
@@ -128,9 +133,9 @@ def film(record: InitVariance) -> Film:
                 series=tuple(
                     Series(
                         name=say(
-                            "{name} (slope {rms_slope})",
-                            name=name,
-                            rms_slope=number(round(float(record.rms_slope[k]), 2)),
+                            "{rule} (slope {slope})",
+                            rule=name,
+                            slope=number(round(float(record.rms_slope[k]), 2)),
                         ),
                         colour=colour,
                         dash=dash,
@@ -165,7 +170,7 @@ def film(record: InitVariance) -> Film:
                 span=4,
                 rows=tuple(
                     Row(
-                        label=f"{STARTS[name][0]}: {STARTS[name][1]}",
+                        label=f"{say(STARTS[name][0])}: {say(STARTS[name][1])}",
                         text=tuple(
                             f"{number(float(v))}, {number(float(x))}"
                             for v, x in zip(record.variance[1, i], record.expected[i], strict=True)
@@ -183,7 +188,10 @@ def _narrate(record: InitVariance, t: int) -> str:
     r = int(record.ranks[t])
     found, law = float(record.rms[1, 0, t]) ** 2, r * record.sigma**4
     return say(
-        "Rank {r}: the entries of BA have variance {found}; r·σ⁴ is {law}.", r=r, found=number(found), law=number(law)
+        "Rank {rank}: the entries of BA have variance {found}; r·σ⁴ is {law}.",
+        rank=r,
+        found=number(found),
+        law=number(law),
     )
 
 
@@ -191,19 +199,19 @@ def takeaway(record: InitVariance) -> str:
     """What was seen, in the run's own numbers."""
     low, middle, high = (float(x) for x in record.rms[:, 0, -1] ** 2 / (record.ranks[-1] * record.sigma**4))
     slopes = ", ".join(
-        say("r^{x} for {RULES}", x=number(round(float(x), 2)), RULES=RULES[k][0])
+        say("r^{power} for {rule}", power=number(round(float(x), 2)), rule=RULES[k][0])
         for k, x in enumerate(record.rms_slope)
     )
     used = record.inits.index("B_zero")
     change = float(record.output[1, used, -1] / record.output[1, used, 0])
     return say(
         "With both factors random at σ = {sigma} the variance of BA's entries at rank "
-        "{ranks} was {middle} times r·σ⁴ ({low} to {high}, {seeds} seeds); "
+        "{rank} was {middle} times r·σ⁴ ({low} to {high}, {seeds} seeds); "
         "rms(s·BA) goes as {slopes}: 1/r does more than is needed, and with B = 0 there is nothing to do. "
         "The libraries' own start keeps Var(A) at {variance}, so ‖Ax‖² grows "
-        "{change}-fold from rank {ranks2} to {ranks}.",
+        "{change}-fold from rank {first} to {rank}.",
         sigma=number(record.sigma),
-        ranks=record.ranks[-1],
+        rank=record.ranks[-1],
         middle=number(middle),
         low=number(low),
         high=number(high),
@@ -211,7 +219,7 @@ def takeaway(record: InitVariance) -> str:
         slopes=slopes,
         variance=number(float(record.variance[1, used, -1])),
         change=number(change),
-        ranks2=record.ranks[0],
+        first=record.ranks[0],
     )
 
 

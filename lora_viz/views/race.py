@@ -72,7 +72,7 @@ def race(runs: Iterable[Run]) -> Race:
 
 
 def _racer(rank: int, init: str) -> str:
-    return "full" if init == "identity" else f"LoRA r = {rank}"
+    return to_say("full") if init == "identity" else f"LoRA r = {rank}"
 
 
 def _colour(i: int) -> str:
@@ -84,7 +84,7 @@ def film(record: Race) -> Film:
     whole = np.isfinite(record.needed).all(axis=0)
     x = record.steps.astype(float)
     at = [int(np.argmin(np.where(np.isfinite(n), n, 1e12))) for n in record.needed[1]]
-    names = [f"{name}:" for name in record.racers]
+    names = [f"{say(name)}:" for name in record.racers]
 
     def shown(loss: Float[np.ndarray, "*T k"]) -> Float[np.ndarray, "*T k"]:
         return np.where((loss < 9) & (loss > 1e-9), loss, np.nan)
@@ -121,7 +121,7 @@ def film(record: Race) -> Film:
                 span=5,
                 rows=tuple(
                     Row(
-                        label=name,
+                        label=say(name),
                         text=(f"{_span(record.best_needed[:, i])}, η = {_lr(record.best[i])}",),
                         colour=_colour(i),
                     )
@@ -137,7 +137,7 @@ def film(record: Race) -> Film:
                 row=1,
                 span=6,
                 series=tuple(
-                    Curve(name=name, colour=_colour(i), y=shown(record.loss[i]), dash=DASHES[max(i - 1, 0) % 4])
+                    Curve(name=say(name), colour=_colour(i), y=shown(record.loss[i]), dash=DASHES[max(i - 1, 0) % 4])
                     for i, name in enumerate(record.racers)
                 ),
             ),
@@ -150,7 +150,12 @@ def film(record: Race) -> Film:
                 row=1,
                 span=6,
                 series=tuple(
-                    Curve(name=name, colour=_colour(i), y=shown(record.loss[i, at[i]]), dash=DASHES[max(i - 1, 0) % 4])
+                    Curve(
+                        name=say(name),
+                        colour=_colour(i),
+                        y=shown(record.loss[i, at[i]]),
+                        dash=DASHES[max(i - 1, 0) % 4],
+                    )
                     for i, name in enumerate(record.racers)
                 ),
             ),
@@ -165,20 +170,21 @@ def _start(record: Race) -> int:
 
 
 def _steps(value: float) -> str:
-    return f"{value:.0f}" if np.isfinite(value) else "never"
+    return f"{value:.0f}" if np.isfinite(value) else say("never")
 
 
 def _span(needed: Float[np.ndarray, "3"]) -> str:
-    return f"{_steps(needed[1])} ({_steps(needed[0])} to {_steps(needed[2])})"
+    low, median, high = map(_steps, needed)
+    return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _lr(values: Float[np.ndarray, "S"]) -> str:
     low, high = number(float(values.min())), number(float(values.max()))
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else say("{low} to {high}", low=low, high=high)
 
 
 def _narrate(record: Race, t: int) -> str:
-    said = ", ".join(f"{name}: {_steps(record.needed[1, i, t])}" for i, name in enumerate(record.racers))
+    said = ", ".join(f"{say(name)}: {_steps(record.needed[1, i, t])}" for i, name in enumerate(record.racers))
     return say("All at η = {lr}. Steps to 1 % of the loss, median: {said}.", lr=number(float(record.lr[t])), said=said)
 
 
@@ -189,8 +195,8 @@ def takeaway(record: Race) -> str:
         return say(
             "Full fine-tuning never reached 1 % of the loss in {steps} steps: train longer.", steps=record.steps[-1]
         )
-    same = "; ".join(f"{name}: {_span(record.needed[:, i, t])}" for i, name in enumerate(record.racers))
-    best = "; ".join(f"{name}: {_span(record.best_needed[:, i])}" for i, name in enumerate(record.racers))
+    same = "; ".join(f"{say(name)}: {_span(record.needed[:, i, t])}" for i, name in enumerate(record.racers))
+    best = "; ".join(f"{say(name)}: {_span(record.best_needed[:, i])}" for i, name in enumerate(record.racers))
     said = [
         say(
             "In this experiment, steps to 1 % of the loss over {tasks} tasks, median and range. "
@@ -220,13 +226,13 @@ def takeaway(record: Race) -> str:
         said.append(say("Here LoRA was faster even at each one's best."))
     elif 0.9 <= each <= 1.1:
         said.append(say("At each one's best they are level."))
-    never = [name for i, name in enumerate(record.racers) if not np.isfinite(record.best_needed[1, i])]
+    never = [say(name) for i, name in enumerate(record.racers) if not np.isfinite(record.best_needed[1, i])]
     if never:
         said.append(
             say(
-                "{never} never arrives: the target has rank {true_rank}.",
-                never=", ".join(never),
-                true_rank=record.true_rank,
+                "{racers} never arrives: the target has rank {rank}.",
+                racers=", ".join(never),
+                rank=record.true_rank,
             )
         )
     return " ".join(said)
@@ -246,7 +252,7 @@ def plot_race(record: Race, *, theme: str = "light") -> go.Figure:
     return still_curves(
         [
             Drawn(
-                name,
+                say(name),
                 _colour(i),
                 record.lr,
                 record.needed[1, i],
@@ -258,8 +264,8 @@ def plot_race(record: Race, *, theme: str = "light") -> go.Figure:
             for i, name in enumerate(record.racers)
         ],
         title=say("Steps to 1 % of the first loss"),
-        x="learning rate η",
-        y="steps",
+        x=say("learning rate η"),
+        y=say("steps"),
         log="xy",
         theme=theme,
     )

@@ -113,7 +113,7 @@ def _ends(run: Run, i: int) -> tuple[int, int]:
 def film(record: RankOverTime) -> Film:
     """The playhead runs over the steps: ranks of ΔW by sample count, the spectrum of the one shown."""
     s = record.shown
-    name = [say("{n} sample{n2}", n=n, n2="s" if n > 1 else "") for n in record.sizes]
+    name = [say("1 sample") if n == 1 else say("{n} samples", n=n) for n in record.sizes]
 
     def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
         return tuple(
@@ -137,7 +137,7 @@ def film(record: RankOverTime) -> Film:
                 span=7,
             ),
             Bars(
-                title=say("Singular values over the largest, {name}", name=name[s]),
+                title=say("Singular values over the largest, {samples}", samples=name[s]),
                 labels=tuple(str(i + 1) for i in range(record.bound)),
                 groups=(Group(name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
                 y_label="σ/σ₁",
@@ -164,7 +164,7 @@ def film(record: RankOverTime) -> Film:
                 span=4,
             ),
             Readout(
-                title=say("Kinds of rank of ΔW, {name}", name=name[s]),
+                title=say("Kinds of rank of ΔW, {samples}", samples=name[s]),
                 row=1,
                 span=3,
                 rows=(
@@ -195,12 +195,12 @@ def _list(values: Iterable[str]) -> str:
 def _narrate(record: RankOverTime, t: int) -> str:
     found = _list(_counts(record.numerical[:, t]))
     said = say(
-        "Step {steps}: for {str} samples ΔW has numerical rank {found}",
-        steps=record.steps[t],
-        str=_list(map(str, record.sizes)),
-        found=found,
+        "Step {step}: for {sizes} samples ΔW has numerical rank {found}.",
+        step=record.steps[t],
+        sizes=_list(map(str, record.sizes)),
+        found=say("{found} (—: diverged)", found=found) if "—" in found else found,
     )
-    return said + (say(" (—: diverged).") if "—" in found else ".")
+    return said
 
 
 def takeaway(record: RankOverTime) -> str:
@@ -208,7 +208,7 @@ def takeaway(record: RankOverTime) -> str:
     sizes, r = np.array(record.sizes), record.bound
     if record.diverged:
         return say(
-            "{diverged} of {sizes} runs diverged: lower the learning rate.", diverged=record.diverged, sizes=len(sizes)
+            "{diverged} of {runs} runs diverged: lower the learning rate.", diverged=record.diverged, runs=len(sizes)
         )
     if len(record.steps) < 2:
         return say("No step was taken: ΔW has rank 0, whatever the shapes are.")
@@ -216,20 +216,22 @@ def takeaway(record: RankOverTime) -> str:
     first, last = record.numerical[:, 1], record.numerical[:, -1]
     counts = _list(map(str, record.sizes))
     none = "0" if not record.numerical[:, 0].any() else _list(_counts(record.numerical[:, 0]))
+    law = (first == most).all()
     said = [
         say(
-            "In this experiment the shapes allow rank {r}, yet ΔW had numerical rank {none} at step 0 "
-            "and {first} after one step on {counts} samples",
-            r=r,
+            "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
+            "and {first} after one step on {counts} samples: min(n, r)."
+            if law
+            else "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
+            "and {first} after one step on {counts} samples, where min(n, r) is {least}.",
+            bound=r,
             none=none,
             first=_list(_counts(first)),
             counts=counts,
+            least=_list(map(str, most)),
         )
     ]
-    said[0] += (
-        say(": min(n, r).") if (first == most).all() else say(", where min(n, r) is {str}.", str=_list(map(str, most)))
-    )
-    end = say("At step {steps} it was {last}", steps=record.steps[-1], last=_list(_counts(last)))
+    end = say("At step {step} it was {last}", step=record.steps[-1], last=_list(_counts(last)))
     if not record.fresh and (last == most).all():
         said.append(say("{end}: the same few samples never raise it.", end=end))
     elif record.fresh and (last > first).any():
@@ -244,11 +246,11 @@ def takeaway(record: RankOverTime) -> str:
         i = few[0]
         said.append(
             say(
-                "The first gradient of full fine-tuning had rank {rank_G:.0f} on {sizes} samples, "
-                "its signs rank {rank_sign:.0f}.",
-                rank_G=record.rank_G[i],
-                sizes=sizes[i],
-                rank_sign=record.rank_sign[i],
+                "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, "
+                "its signs rank {signs:.0f}.",
+                rank=record.rank_G[i],
+                n=sizes[i],
+                signs=record.rank_sign[i],
             )
         )
     return " ".join(said)
@@ -274,7 +276,7 @@ def plot_rank_over_time(record: RankOverTime, *, theme: str = "light") -> go.Fig
             for i, n in enumerate(record.sizes)
         ],
         title=say("Numerical rank of ΔW, bound r = {bound}", bound=record.bound),
-        x="step",
+        x=say("step"),
         y=say("numerical rank"),
         theme=theme,
     )

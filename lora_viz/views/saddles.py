@@ -101,7 +101,7 @@ def film(record: Saddles) -> Film:
 
     def directions(at: int) -> Lines:
         return Lines(
-            title=say("{starts}: how much of each direction", starts=_name(record.starts[at])),
+            title=say("{start}: how much of each direction", start=_name(record.starts[at])),
             y_label="uᵢᵀ ΔW vᵢ",
             x_scale="sqrt",
             reach=limit,
@@ -184,7 +184,7 @@ def film(record: Saddles) -> Film:
                         label=f"σ{_low(i + 1)} = {number(float(record.sigma[i]))}",
                         text=(
                             "  ·  ".join(
-                                f"{_name(start).split(chr(39))[0].split()[0]} {_when(record.half[at, 1, i])}"
+                                f"{_short(start)} {_when(record.half[at, 1, i])}"
                                 for at, start in enumerate(record.starts)
                             ),
                         ),
@@ -198,7 +198,12 @@ def film(record: Saddles) -> Film:
 
 
 def _name(start: str) -> str:
-    return {"both_random_small": say("Tiny start"), "B_zero": say("LoRA's start")}.get(start, f"Start {start}")
+    named = {"both_random_small": say("Tiny start"), "B_zero": say("LoRA's start")}
+    return named.get(start) or say("Start {name}", name=start)
+
+
+def _short(start: str) -> str:
+    return {"both_random_small": say("Tiny"), "B_zero": "LoRA"}.get(start, start)
 
 
 def _low(i: int) -> str:
@@ -206,7 +211,7 @@ def _low(i: int) -> str:
 
 
 def _when(step: float) -> str:
-    return f"{step:.0f}" if np.isfinite(step) else "never"
+    return f"{step:.0f}" if np.isfinite(step) else say("never")
 
 
 def _narrate(record: Saddles, t: int) -> str:
@@ -219,31 +224,34 @@ def _narrate(record: Saddles, t: int) -> str:
         done = int((learnt >= record.sigma / 2).sum())
         said.append(
             say(
-                "{start}: {done} of {sigma} directions at least half learnt",
+                "{start}: {done} of {all} directions at least half learnt",
                 start=_name(start),
                 done=done,
-                sigma=len(record.sigma),
+                all=len(record.sigma),
             )
         )
-    return say("Step {steps}. ", steps=record.steps[t]) + "; ".join(said) + "."
+    return say("Step {step}. {starts}.", step=record.steps[t], starts="; ".join(said))
 
 
 def takeaway(record: Saddles) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
         return say(
-            "{diverged} of {seeds} adapters diverged: lower the learning rate.",
+            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
             diverged=record.diverged,
-            seeds=record.seeds * len(record.starts),
+            adapters=record.seeds * len(record.starts),
         )
     can = min(record.rank, len(record.sigma))
     sigma, half = record.sigma[:can], record.half[:, :, :can]
     said = []
     for at, start in enumerate(record.starts):
         low, median, high = half[at]
-        spans = ", ".join(f"{_when(m)} ({_when(a)} to {_when(b)})" for a, m, b in zip(low, median, high, strict=True))
+        spans = ", ".join(
+            say("{median} ({low} to {high})", median=_when(m), low=_when(a), high=_when(b))
+            for a, m, b in zip(low, median, high, strict=True)
+        )
         said.append(say("{start}: half learnt at step {spans}.", start=_name(start), spans=spans))
-    first = [say("In this experiment, median and range of"), say("{seeds} seeds:", seeds=record.seeds)]
+    first = [say("In this experiment, median and range of {seeds} seeds:", seeds=record.seeds)]
     median = half[0, 1]
     distinct = bool((np.diff(sigma) < -1e-9).all())
     if not distinct:
@@ -254,10 +262,10 @@ def takeaway(record: Saddles) -> str:
         products = sigma * median
         said.append(
             say(
-                "From the tiny start σ·t stays between {products} and "
-                "{products2}: a direction half as strong waits about twice as long.",
-                products=number(float(products.min())),
-                products2=number(float(products.max())),
+                "From the tiny start σ·t stays between {least} and "
+                "{most}: a direction half as strong waits about twice as long.",
+                least=number(float(products.min())),
+                most=number(float(products.max())),
             )
         )
         other = half[-1, 1]
@@ -265,8 +273,8 @@ def takeaway(record: Saddles) -> str:
             gaps = (median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)
             said.append(
                 say(
-                    "LoRA's start passes the same stairs in {gaps} of the time between them.",
-                    gaps=number(float(1 / gaps)),
+                    "LoRA's start passes the same stairs in {share} of the time between them.",
+                    share=number(float(1 / gaps)),
                 )
             )
     elif not np.isfinite(median).all():
@@ -295,7 +303,7 @@ def plot_saddles(record: Saddles, *, theme: str = "light") -> go.Figure:
             for i in range(len(record.sigma))
         ],
         title=say("Directions switch on one after another"),
-        x="step",
+        x=say("step"),
         y="uᵢᵀ ΔW vᵢ",
         theme=theme,
     )

@@ -148,7 +148,7 @@ def film(record: WakeUp) -> Film:
                         dots=True,
                     )
                     for name, colour, values in (
-                        (say("‖∇A‖ at step {wakes}", wakes=record.wakes), "A", record.first),
+                        (say("‖∇A‖ at step {step}", step=record.wakes), "A", record.first),
                         (say("‖∇B‖ at step 0"), "B", record.first_B),
                     )
                 ),
@@ -164,7 +164,7 @@ def film(record: WakeUp) -> Film:
                     Series(name=say("‖∇A‖ / law"), colour="A", y=np.where(ratio < 9, ratio, np.nan)),
                     Series(name=say("law"), colour="faint", y=np.ones(len(ratio)), dash="dash"),
                 ),
-                marks=(Mark(at=holds, label=say("1 % right until {holds:.0f}", holds=holds)),) if holds > 0 else (),
+                marks=(Mark(at=holds, label=say("1 % right until {step:.0f}", step=holds)),) if holds > 0 else (),
             ),
             Readout(
                 title=say("At this step, s = {s}", s=number(float(record.s[k]))),
@@ -187,12 +187,12 @@ def _read(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
 def _narrate(record: WakeUp, t: int, ratio: float) -> str:
     found = record.grad_A[record.shown, t]
     if np.isnan(found):
-        return say("Step {steps}: diverged.", steps=record.steps[t])
+        return say("Step {step}: diverged.", step=record.steps[t])
     if found == 0:
-        return say("Step {steps}: ∇A is exactly 0, for B still is.", steps=record.steps[t])
+        return say("Step {step}: ∇A is exactly 0, for B still is.", step=record.steps[t])
     return say(
-        "Step {steps}: ‖∇A‖ = {found}, {ratio} times what the law says.",
-        steps=record.steps[t],
+        "Step {step}: ‖∇A‖ = {found}, {ratio} times what the law says.",
+        step=record.steps[t],
         found=number(float(found)),
         ratio=number(ratio),
     )
@@ -202,15 +202,15 @@ def takeaway(record: WakeUp) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
         return say(
-            "{diverged} of {seeds} adapters diverged: lower the learning rate.",
+            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
             diverged=record.diverged,
-            seeds=record.seeds * len(record.s),
+            adapters=record.seeds * len(record.s),
         )
     if not record.grad_A.any():
         return say("A never woke up: B did not move.")
     low, median, high = record.holds
     slope_A, slope_B = (log_slope(record.s, x[1]) for x in (record.first, record.first_B))
-    asleep = say("step 0") if record.wakes == 1 else say("steps 0 to {wakes}", wakes=record.wakes - 1)
+    asleep = say("step 0") if record.wakes == 1 else say("steps 0 to {last}", last=record.wakes - 1)
     said = [
         say(
             "In this experiment ‖∇A‖ was exactly 0 at {asleep}, then grew with the distance that B had been given to "
@@ -259,4 +259,4 @@ def plot_wake_up(record: WakeUp, *, theme: str = "light") -> go.Figure:
         Drawn(say("law, s = {s}", s=number(float(s))), "faint", record.steps[late], record.law[i][late], "dash")
         for i, s in enumerate(record.s)
     ]
-    return still_curves([*found, *laws], title=say("How A wakes up"), x="step", y="‖∇A‖", log="xy", theme=theme)
+    return still_curves([*found, *laws], title=say("How A wakes up"), x=say("step"), y="‖∇A‖", log="xy", theme=theme)

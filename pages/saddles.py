@@ -65,7 +65,7 @@ their losses are $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only the $r$ stronges
 exactly on a saddle, ${A} = {B} = 0$ above all. The first 0, 1, … directions give {stairs}. This is for round inputs
 and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {limit}.
 Waiting grows with
-the logarithm of how tiny the start is: LoRA's has ${B} = 0 but an ${A}$ that is not small, so it waits less. In
+the logarithm of how tiny the start is: LoRA's has ${B} = 0$ but an ${A}$ that is not small, so it waits less. In
 ${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
 between them is {hump} high.""",
         B=B,

@@ -23,7 +23,7 @@ STARTS = {
     "variance_1_over_r": ("N(0, 1/r)", -0.5),
     "gaussian": (to_say("std 1/r"), -1.0),
 }
-OPTIMIZERS = {"sgd": "SGD", "adam": to_say("Adam")}
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 LOOKS: dict[str, tuple[str, Literal["solid", "dash", "dot"]]] = {
     "lora": ("delta", "solid"),
     "rslora": ("ink", "dash"),

@@ -255,21 +255,23 @@ def nearest_possible(default: Experiment, values: Mapping[str, Any]) -> tuple[Ex
         if asked[name] > limit and not (name == "target_rank" and asked["task"] not in RANKED_TASKS):
             fitted[name] = limit
             if name in values:
-                where = (
-                    "samples"
-                    if name == "batch"
-                    else say("a layer of {asked}×{asked2}", asked=asked["d_out"], asked2=asked["d_in"])
-                )
-                said.append(
-                    say(
-                        "{name}={asked} does not go with {where}: shown is {name}={limit}.",
-                        name=name,
-                        asked=asked[name],
-                        where=where,
-                        limit=limit,
-                    )
-                )
+                said.append(_gave_way(name, asked, limit))
     return replace(default, **fitted), tuple(said)
+
+
+def _gave_way(name: str, asked: Mapping[str, Any], limit: int) -> str:
+    if name == "batch":
+        return say(
+            "batch={asked} does not go with samples={limit}: shown is batch={limit}.", asked=asked[name], limit=limit
+        )
+    return say(
+        "{name}={asked} does not go with a layer of {d_out}×{d_in}: shown is {name}={limit}.",
+        name=name,
+        asked=asked[name],
+        d_out=asked["d_out"],
+        d_in=asked["d_in"],
+        limit=limit,
+    )
 
 
 def parse_field(name: str, text: str) -> Any:
@@ -281,16 +283,7 @@ def parse_field(name: str, text: str) -> Any:
         try:
             value = kind(float(text)) if kind is float else int(text)
         except ValueError:
-            wanted = say("a whole number") if kind is int else say("a number")
-            raise ExperimentError(
-                say(
-                    "{name}={text} is not {wanted}: {name2}.",
-                    name=name,
-                    text=_short(text),
-                    wanted=wanted,
-                    name2=_allowed(name),
-                )
-            ) from None
+            raise ExperimentError(_no_number(name, text)) from None
     _check(name, value)
     return value
 
@@ -302,7 +295,7 @@ def _changed(
     known = {field.name: getattr(base, field.name) for field in fields(Experiment)}
     unknown = [name for name in values if name not in known]
     if unknown:
-        raise TypeError(say("{unknown} is no field of an Experiment.", unknown=unknown[0]))
+        raise TypeError(f"{unknown[0]} is no field of an Experiment.")
     for name, column in values.items():
         for value in {(type(value), value): value for value in column}.values():  # for True == 1
             _check(name, value)
@@ -321,33 +314,47 @@ def _check(name: str, value: Any) -> None:
     if name in CHOICES:
         if value not in CHOICES[name]:
             raise ExperimentError(
-                say("{name}={value} is unknown: {name2}.", name=name, value=_short(value), name2=_allowed(name))
+                say(
+                    "{name}={value} is unknown: allowed are {choices}.",
+                    name=name,
+                    value=_short(value),
+                    choices=", ".join(CHOICES[name]),
+                )
             )
         return
     low, high = LIMITS[name]
     whole = isinstance(low, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        wanted = say("a whole number") if whole else say("a number")
-        raise ExperimentError(
-            say(
-                "{name}={value} is not {wanted}: {name2}.",
-                name=name,
-                value=_short(value),
-                wanted=wanted,
-                name2=_allowed(name),
-            )
-        )
+        raise ExperimentError(_no_number(name, value))
     if not math.isfinite(value) or not low <= value <= high:
         raise ExperimentError(
-            say("{name}={value} is out of range: {name2}.", name=name, value=_short(value), name2=_allowed(name))
+            say(
+                "{name}={value} is out of range: allowed is {low:g} to {high:g}.",
+                name=name,
+                value=_short(value),
+                low=low,
+                high=high,
+            )
         )
 
 
-def _allowed(name: str) -> str:
-    if name in CHOICES:
-        return say("allowed are {CHOICES}", CHOICES=", ".join(CHOICES[name]))
+def _no_number(name: str, value: object) -> str:
     low, high = LIMITS[name]
-    return say("allowed is {low:g} to {high:g}", low=low, high=high)
+    if isinstance(low, int):
+        return say(
+            "{name}={value} is not a whole number: allowed is {low:g} to {high:g}.",
+            name=name,
+            value=_short(value),
+            low=low,
+            high=high,
+        )
+    return say(
+        "{name}={value} is not a number: allowed is {low:g} to {high:g}.",
+        name=name,
+        value=_short(value),
+        low=low,
+        high=high,
+    )
 
 
 def _short(value: object) -> str:

@@ -60,14 +60,14 @@ def train(
     if device not in available_devices():
         raise ExperimentError(
             say(
-                "device={device} is not here: allowed are {available_devices}.",
+                "device={device} is not here: allowed are {devices}.",
                 device=device,
-                available_devices=", ".join(available_devices()),
+                devices=", ".join(available_devices()),
             )
         )
     if engine not in ENGINES:
         raise ExperimentError(
-            say("engine={engine} is unknown: allowed are {ENGINES}.", engine=engine, ENGINES=", ".join(ENGINES))
+            say("engine={engine} is unknown: allowed are {engines}.", engine=engine, engines=", ".join(ENGINES))
         )
     if device == "cpu":
         use_one_thread()

@@ -35,19 +35,19 @@ $$
 $$
 
 At $k = {r}$ the cut is {to_clean} % from the clean $M$ and
-{to_noisy} % from $Y$ (medians of {best} draws of $M$ and $N$,
-{D_OUT}×{D_IN}); uncut it is {to_clean2} % from $M$. The weakest true $\sigma$ is
-{sigma_clean}: a direction well above the noise's {noise_edge} is worth
+{to_noisy} % from $Y$ (medians of {draws} draws of $M$ and $N$,
+{m}×{n}); uncut it is {uncut} % from $M$. The weakest true $\sigma$ is
+{weakest}: a direction well above the noise's {noise_edge} is worth
 keeping, one below it is not. Nothing here says that *small* $\sigma$ are noise: without noise they are signal.""",
         r=r,
         noise_edge=number(record.noise_edge),
         to_clean=number(100 * float(record.to_clean[1, r])),
         to_noisy=number(100 * float(record.to_noisy[1, r])),
-        best=len(record.best),
-        D_OUT=D_OUT,
-        D_IN=D_IN,
-        to_clean2=number(100 * float(record.to_clean[1, -1])),
-        sigma_clean=number(float(record.sigma_clean[r - 1])),
+        draws=len(record.best),
+        m=D_OUT,
+        n=D_IN,
+        uncut=number(100 * float(record.to_clean[1, -1])),
+        weakest=number(float(record.sigma_clean[r - 1])),
     ),
     lambda theme: plot_denoise(record, theme=theme),
     table(record),

@@ -26,19 +26,19 @@ close_lesson(
         r"""
 $$
 \min_{{\mathrm{{rank}}\,X \le k}} \frac{{\|c\,I - X\|_F}}{{\|c\,I\|_F}} = \sqrt{{1 - k/d}}, \qquad
-k = 8,\ d = {D}:\ {error}
+k = 8,\ d = {d}:\ {one}
 $$
 
 *Low-dimensional* (few knobs in weight space: intrinsic dimension, Li et al. 2018), *sparse* (few non-zeros: lottery
 tickets, Frankle & Carbin 2019) and *low rank* (few directions of input and output: LoRA) are different kinds of small.
 That a task needs few knobs does not make its update low-rank: $\sum_j c_j M_j$ has low rank only if the columns of
 the $M_j$ together span few dimensions, or the rows do. At $k = 8$ the {knobs}-knob update is missed by
-{error2} %, the sparse one by {error3} %.""",
-        D=D,
-        error=number(float(record.error[0, 7])),
+{ten} %, the sparse one by {sparse} %.""",
+        d=D,
+        one=number(float(record.error[0, 7])),
         knobs=record.knobs[1],
-        error2=number(100 * float(record.error[1, 7])),
-        error3=number(100 * float(record.error[2, 7])),
+        ten=number(100 * float(record.error[1, 7])),
+        sparse=number(100 * float(record.error[2, 7])),
     ),
     lambda theme: plot_few_numbers(record, theme=theme),
     table(record),

@@ -33,20 +33,20 @@ $$
 \mathrm{{dof}} = r(d_\mathrm{{out}} + d_\mathrm{{in}}) - r^2
 $$
 
-$Q$ is any invertible {rank}×{rank} matrix, so $r^2 = {rank2}$ of the {rank3} numbers are
-spent on naming the same product. The product moved by at most {moved_product}. The step
+$Q$ is any invertible {rank}×{rank} matrix, so $r^2 = {squared}$ of the {parameters} numbers are
+spent on naming the same product. The product moved by at most {moved}. The step
 sees $QQ^\top$: a rotation leaves it alone, a stretch does not. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved
 only as $\eta \to 0$: in the same training time it drifted by {drift} at $\eta = {lr:g}$ and by
-{drift2} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
+{slow_drift} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
         B=B,
         A=A,
         rank=e.rank,
-        rank2=e.rank**2,
-        rank3=e.rank * (d_out + d_in),
-        moved_product=number(float(record.moved_product.max())),
+        squared=e.rank**2,
+        parameters=e.rank * (d_out + d_in),
+        moved=number(float(record.moved_product.max())),
         drift=number(record.drift[0]),
         lr=e.lr,
-        drift2=number(record.drift[1]),
+        slow_drift=number(record.drift[1]),
     ),
     lambda theme: plot_gauge(record, theme=theme),
     table(record),

@@ -44,18 +44,18 @@ M = U\,\Sigma\,V^\top = \sum_i \sigma_i\,u_i v_i^\top, \qquad
 \dim \ker M = n - \mathrm{{rank}}\,M
 $$
 
-Here $\sigma = ({lengths})$, rank {r} of at most {m}, null space of dimension ${n} - {r} = {n2}$. The walk
+Here $\sigma = ({lengths})$, rank {r} of at most {most}, null space of dimension ${n} - {r} = {null}$. The walk
 starts at $x = ({point})$. Rank is the number of directions in the *column space*, not the number of coordinates,
-$m = {m2}$. With noise no $\sigma$ is exactly 0 any more: a rank read off numbers needs a tolerance. $M$ sends $v_i$ to
+$m = {m}$. With noise no $\sigma$ is exactly 0 any more: a rank read off numbers needs a tolerance. $M$ sends $v_i$ to
 $\sigma_i u_i$; only an eigenvector, $M v = \lambda v$, keeps its line. A matrix of low rank is no projection
 either: that would need $M M = M$.""",
         lengths=lengths,
         r=r,
-        m=min(m, n),
+        most=min(m, n),
         n=n,
-        n2=n - r,
+        null=n - r,
         point=point,
-        m2=m,
+        m=m,
     ),
     lambda theme: plot_shape_rank(record, theme=theme),
     table(record),

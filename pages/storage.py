@@ -31,20 +31,20 @@ $$
 \underbrace{{r(m + n)}}_{{B,\,A}} \quad \underbrace{{m^2 + \min(m, n) + n^2}}_{{\text{{full SVD}}}}
 $$
 
-With $m = {m}$, $n = {n}$: break-even at $r = {svd_breaks_even:.2f}$ for the cut SVD and at
-${factors_break_even:.2f}$ for the factors. The last rank shown that saves, $r = {rank}$, leaves
+With $m = {m}$, $n = {n}$: break-even at $r = {cut:.2f}$ for the cut SVD and at
+${factors:.2f}$ for the factors. The last rank shown that saves, $r = {rank}$, leaves
 {error} % of the matrix drawn (at its rank {cut_rank}; its largest entry
-is {matrix}) out. LU and QR save
+is {largest}) out. LU and QR save
 nothing either. **LoRA does not store B and A instead of W**: W stays, and BA comes on top; what shrinks is what is
 *trained* and what an adapter file holds.""",
         m=m,
         n=n,
-        svd_breaks_even=record.svd_breaks_even,
-        factors_break_even=record.factors_break_even,
+        cut=record.svd_breaks_even,
+        factors=record.factors_break_even,
         rank=record.rank[last],
         error=number(100 * float(record.error[last])),
         cut_rank=record.cut_rank[last],
-        matrix=number(float(abs(record.matrix).max())),
+        largest=number(float(abs(record.matrix).max())),
     ),
     lambda theme: plot_storage(record, theme=theme),
     table(record),

@@ -28,20 +28,20 @@ close_lesson(
         r"""
 $$
 \mathrm{{rank}}(M_1 + M_2) \le \mathrm{{rank}}\,M_1 + \mathrm{{rank}}\,M_2, \qquad
-\dim\{{X : \mathrm{{rank}}\,X = r\}} = r(d_\mathrm{{out}} + d_\mathrm{{in}}) - r^2 = {r}
-\ \text{{of}}\ {d_out}
+\dim\{{X : \mathrm{{rank}}\,X = r\}} = r(d_\mathrm{{out}} + d_\mathrm{{in}}) - r^2 = {free}
+\ \text{{of}}\ {entries}
 $$
 
 The updates of one *fixed* column space form a subspace; those of rank at most $r$ are a curved set that holds many such
 subspaces: each point is on its own. The loss as a function of $(B, A)$ is not convex: $(B, A)$ and $(-B, -A)$ are
 equally good, and half-way, at 0, the loss is {loss}·$\|M_1\|^2$. Two adapters are added as
 *products*: averaging their factors is off by {averaged} % here. Stacking,
-$[B_1\ B_2]\,[A_1; A_2]$, is exact, with rank {r2}.""",
-        r=r * (d_out + d_in) - r * r,
-        d_out=d_out * d_in,
+$[B_1\ B_2]\,[A_1; A_2]$, is exact, with rank {sum_rank}.""",
+        free=r * (d_out + d_in) - r * r,
+        entries=d_out * d_in,
         loss=number(float(record.loss[half])),
         averaged=number(100 * float(record.averaged[half])),
-        r2=2 * r,
+        sum_rank=2 * r,
     ),
     lambda theme: plot_low_rank_set(record, theme=theme),
     table(record),

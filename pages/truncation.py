@@ -35,13 +35,13 @@ $$
 Eckart & Young 1936; Mirsky 1960 for every norm that depends on the $\sigma$ alone. Measured and computed error differ
 by at most {gap} here. A rival is a column space $Q$ of dimension $k$ with the best $X$ in it, $Q Q^\top M$; a
 sketch takes $Q$ from $M G$ with a random $G$ (Halko, Martinsson & Tropp 2011) and comes near where the $\sigma$ fall
-fast. At $k = 8$ this matrix keeps {svd} % error, a 64×64 matrix of independent normal
-entries {gaussian} %. At $k = {sigma}$, the rank of $M$, the cut is exact:
+fast. At $k = 8$ this matrix keeps {error} % error, a 64×64 matrix of independent normal
+entries {gaussian} %. At $k = {whole}$, the rank of $M$, the cut is exact:
 truncation is an approximation only below the rank.""",
         gap=number(gap),
-        svd=number(100 * float(record.svd[8])),
+        error=number(100 * float(record.svd[8])),
         gaussian=number(100 * record.gaussian),
-        sigma=len(record.sigma),
+        whole=len(record.sigma),
     ),
     lambda theme: plot_truncation(record, theme=theme),
     table(record),

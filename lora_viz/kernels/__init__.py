@@ -10,7 +10,7 @@ import torch
 
 from lora_viz.experiment import ExperimentError, Sweep
 from lora_viz.kernels.fused import bin_width, why_not_fused
-from lora_viz.language import say
+from lora_viz.language import english, say
 
 __all__ = ["ENGINES", "Share", "choose", "shares"]
 
@@ -40,9 +40,8 @@ def choose(sweep: Sweep, device: str, engine: str = "auto") -> str:
         return "stack"
     why = why_not_fused(sweep, device)
     chosen = "graph" if why else "fused"
-    _log.info(
-        say("%d adapters on %s: %s%s"), len(sweep), device, chosen, say(", because {why}", why=why) if why else ""
-    )
+    because = f", because {english(why)}" if why else ""
+    _log.info("%d adapters on %s: %s%s", len(sweep), device, chosen, because)
     return chosen
 
 

@@ -70,8 +70,8 @@ def why_not_fused(sweep: Sweep, device: str) -> str:
         return say("scaled GD solves an equation at every step")
     if plan(sweep) is None:
         return say(
-            "rank {experiments} at {d_out}×{d_in} does not fit on the chip",
-            experiments=max(e.rank for e in sweep.experiments),
+            "rank {rank} at {d_out}×{d_in} does not fit on the chip",
+            rank=max(e.rank for e in sweep.experiments),
             d_out=e.d_out,
             d_in=e.d_in,
         )

@@ -122,7 +122,10 @@ def film(record: Autoencoder) -> Film:
     r, d, T = record.rank, record.d, len(record.steps)
     limit = float(np.quantile(np.abs(record.cloud), 0.96))
     one = float(max(np.abs(record.product).max(), 1.0)) if record.diverged else 1.0
-    bands = ((record.to_pca, "to PCA", "delta", "solid"), (record.to_moment, say("to axes about 0"), "ink", "dash"))
+    bands = (
+        (record.to_pca, say("to PCA"), "delta", "solid"),
+        (record.to_moment, say("to axes about 0"), "ink", "dash"),
+    )
     names = tuple(f"u{'₁₂₃'[i]}" for i in range(r))
     return Film(
         axis=to_say("step"),
@@ -204,7 +207,7 @@ def film(record: Autoencoder) -> Film:
                 limit=float(np.abs(record.encoder).max()) or 1.0,
                 span=3,
                 row=1,
-                caption=(f"{r}×{d}, as Uᵣᵀ is",),
+                caption=(say("{r}×{d}, as Uᵣᵀ is", r=r, d=d),),
             ),
         ),
     )
@@ -220,7 +223,8 @@ def _above(value: float) -> str:
 
 def _largest(cosines: Float[np.ndarray, "r r"]) -> str:
     """Axes would be ones and zeros: one 1 in every column."""
-    return say("largest: ") + ", ".join(number(float(c)) for c in np.abs(cosines).max(axis=0).round(3))
+    found = ", ".join(number(float(c)) for c in np.abs(cosines).max(axis=0).round(3))
+    return say("largest: {cosines}", cosines=found)
 
 
 def _narrate(record: Autoencoder, t: int) -> str:
@@ -229,10 +233,10 @@ def _narrate(record: Autoencoder, t: int) -> str:
         return say("Step {step}: training diverged after this one; lower the learning rate.", step=step)
     return say(
         "Step {step}: the decoder's subspace is {angle} from PCA's, "
-        "B A {to_pca} from its projector (medians of {starts} starts).",
+        "B A {distance} from its projector (medians of {starts} starts).",
         step=step,
         angle=_degrees(float(record.angle[1, t])),
-        to_pca=number(float(record.to_pca[1, t])),
+        distance=number(float(record.to_pca[1, t])),
         starts=record.starts,
     )
 
@@ -267,7 +271,14 @@ def takeaway(record: Autoencoder) -> str:
             high=high,
             starts=record.starts,
         )
-    said = say(
+    if record.rank == 1:
+        return say(
+            "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
+            "With r = 1 the subspace is the axis.",
+            starts=record.starts,
+            high=high,
+        )
+    return say(
         "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
         "The axes are not: |cos(b₁, u₁)| ends anywhere from {least} to {most}.",
         starts=record.starts,
@@ -275,7 +286,6 @@ def takeaway(record: Autoencoder) -> str:
         least=least,
         most=most,
     )
-    return said if record.rank > 1 else said.split(" The axes")[0] + say(" With r = 1 the subspace is the axis.")
 
 
 def table(record: Autoencoder) -> dict[str, np.ndarray]:
@@ -305,7 +315,7 @@ def plot_autoencoder(record: Autoencoder, *, theme: str = "light") -> go.Figure:
     figure.update_layout(
         **plotly_layout(
             title=say("B A against PCA, median of {starts} starts", starts=record.starts),
-            xaxis={"title": "step"},
+            xaxis={"title": say("step")},
             yaxis={"title": "‖B A − P‖", "type": "log"},
         )
     )

@@ -113,9 +113,7 @@ def film(record: Denoise) -> Film:
                         dash="dash",
                     ),
                 ),
-                marks=(
-                    Mark(at=float(record.true_rank), label=say("true rank {true_rank}", true_rank=record.true_rank)),
-                ),
+                marks=(Mark(at=float(record.true_rank), label=say("true rank {rank}", rank=record.true_rank)),),
             ),
             Bars(
                 title=say("Singular values"),
@@ -139,7 +137,7 @@ def film(record: Denoise) -> Film:
                 limit=limit,
                 span=3,
                 row=1,
-                caption=(say("rank {true_rank}", true_rank=record.true_rank),),
+                caption=(say("rank {rank}", rank=record.true_rank),),
             ),
             HeatMap(
                 title=say("noisy: + {noise}·noise", noise=number(record.noise)),
@@ -157,7 +155,7 @@ def film(record: Denoise) -> Film:
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(say("rank {r}", r=r) for r in record.rank),
+                caption=tuple(say("rank {rank}", rank=r) for r in record.rank),
             ),
             HeatMap(
                 title=say("cut − clean"),
@@ -166,7 +164,7 @@ def film(record: Denoise) -> Film:
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(say("this draw: {e}", e=_percent(float(e))) for e in left),
+                caption=tuple(say("this draw: {error}", error=_percent(float(e))) for e in left),
             ),
             Readout(
                 title=say("Best k"),
@@ -175,7 +173,10 @@ def film(record: Denoise) -> Film:
                 rows=(
                     Row(label=say("true rank"), text=(str(record.true_rank),), colour="clean"),
                     *(
-                        Row(label=say("best k = {k}", k=k), text=(f"{int((record.best == k).sum())} of {draws}",))
+                        Row(
+                            label=say("best k = {k}", k=k),
+                            text=(say("{hits} of {draws}", hits=int((record.best == k).sum()), draws=draws),),
+                        )
                         for k in sorted({int(b) for b in record.best})[:4]
                     ),
                 ),
@@ -192,17 +193,30 @@ def _narrate(record: Denoise, t: int) -> str:
     k = int(record.rank[t])
     clean, noisy = _percent(float(record.to_clean[1, t])), _percent(float(record.to_noisy[1, t]))
     if not record.noise:
-        rest = say("exact to rounding") if k >= record.true_rank else say("the rest is still left out")
-        return say("Rank {k}, without noise: {clean} left, {rest}.", k=k, clean=clean, rest=rest)
-    where = say("signal is still missing") if k < record.true_rank else say("nothing of the true rank is cut")
-    if k > record.true_rank:
-        where = say("layers beyond the true rank are put back: noise")
+        if k >= record.true_rank:
+            return say("Rank {k}, without noise: {clean} left, exact to rounding.", k=k, clean=clean)
+        return say("Rank {k}, without noise: {clean} left, the rest is still left out.", k=k, clean=clean)
+    if k < record.true_rank:
+        return say(
+            "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: signal is still missing.",
+            k=k,
+            noisy=noisy,
+            clean=clean,
+        )
+    if k == record.true_rank:
+        return say(
+            "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: nothing of the true rank is "
+            "cut.",
+            k=k,
+            noisy=noisy,
+            clean=clean,
+        )
     return say(
-        "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: {where}.",
+        "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: layers beyond the true rank are put "
+        "back: noise.",
         k=k,
         noisy=noisy,
         clean=clean,
-        where=where,
     )
 
 
@@ -273,11 +287,11 @@ def plot_denoise(record: Denoise, *, theme: str = "light") -> go.Figure:
         ]
     )
     figure.add_vline(
-        x=record.true_rank, line_dash="dot", annotation_text=say("true rank {true_rank}", true_rank=record.true_rank)
+        x=record.true_rank, line_dash="dot", annotation_text=say("true rank {rank}", rank=record.true_rank)
     )
     figure.update_layout(
         **plotly_layout(
-            title=say("Error of the cut, median of {best} draws", best=len(record.best)),
+            title=say("Error of the cut, median of {draws} draws", draws=len(record.best)),
             xaxis={"title": say("rank k kept")},
             yaxis={"title": say("relative error"), "rangemode": "tozero"},
         )

@@ -16,10 +16,15 @@ from lora_viz.tasks import stream
 
 __all__ = ["FewNumbers", "few_numbers", "film", "plot_few_numbers", "table", "takeaway"]
 
-NAMES = ("c·I", to_say("10 knobs"), "sparse", to_say("rank 1"))
+NAMES = ("c·I", to_say("10 knobs"), to_say("sparse"), to_say("rank 1"))
 COLOURS = ("ink", "W", "clean", "delta")
 DASHES = ("dash", "dot", "dashdot", "solid")
-TITLES = (to_say("one knob: c·I"), to_say("10 knobs: Σ cⱼ Mⱼ"), to_say("{} % of the entries"), to_say("rank 1: b aᵀ"))
+TITLES = (
+    to_say("one knob: c·I"),
+    to_say("10 knobs: Σ cⱼ Mⱼ"),
+    to_say("{share} % of the entries"),
+    to_say("rank 1: b aᵀ"),
+)
 KNOBS = 10
 COUNTED = 1e-10
 
@@ -74,12 +79,12 @@ def film(record: FewNumbers) -> Film:
     """The playhead is the rank that is allowed: what of each update remains out of reach, and its spectrum."""
     series = [
         tuple(
-            Series(name=name, colour=colour, y=y, dash=dash)  # type: ignore[arg-type]
+            Series(name=say(name), colour=colour, y=y, dash=dash)  # type: ignore[arg-type]
             for name, colour, dash, y in zip(NAMES, COLOURS, DASHES, curves, strict=True)
         )
         for curves in (record.error, record.sigma)
     ]
-    titles = [title.format(number(100 * record.share)) for title in TITLES]
+    titles = [say(title, share=number(100 * record.share)) for title in TITLES]
     return Film(
         axis=to_say("rank k"),
         values=record.kept.astype(float),
@@ -112,7 +117,7 @@ def film(record: FewNumbers) -> Film:
                 span=4,
                 row=1,
                 rows=tuple(
-                    Row(label=name, text=(f"{knobs} · {nonzeros} · {rank}",), colour=colour)
+                    Row(label=say(name), text=(f"{knobs} · {nonzeros} · {rank}",), colour=colour)
                     for name, colour, knobs, nonzeros, rank in zip(
                         NAMES, COLOURS, record.knobs, record.nonzeros, record.rank, strict=True
                     )
@@ -127,8 +132,16 @@ def _percent(value: float) -> str:
 
 
 def _narrate(record: FewNumbers, t: int) -> str:
-    missed = ", ".join(f"{_percent(float(e))} of {name}" for name, e in zip(NAMES, record.error[:, t], strict=True))
-    return say("Rank {kept} at its best misses {missed}.", kept=int(record.kept[t]), missed=missed)
+    one, ten, sparse, low = (_percent(float(e)) for e in record.error[:, t])
+    return say(
+        "Rank {k} at its best misses {one} of c·I, {ten} of {knobs} knobs, {sparse} of sparse, {low} of rank 1.",
+        k=int(record.kept[t]),
+        one=one,
+        ten=ten,
+        knobs=KNOBS,
+        sparse=sparse,
+        low=low,
+    )
 
 
 def takeaway(record: FewNumbers) -> str:
@@ -138,20 +151,20 @@ def takeaway(record: FewNumbers) -> str:
     one, ten, sparse, low = (_percent(float(e)) for e in record.error[:, at])
     return say(
         "c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{d})); "
-        "{KNOBS} knobs on fixed random directions: {ten}; {nonzeros} non-zeros of {d2}: {sparse}, "
-        "rank {rank}. The update of rank 1 has {knobs} free numbers, {nonzeros2} "
+        "{knobs} knobs on fixed random directions: {ten}; {filled} non-zeros of {entries}: {sparse}, "
+        "rank {rank}. The update of rank 1 has {free} free numbers, {nonzeros} "
         "non-zeros, and nothing is missed: {low}. Few degrees of freedom, few non-zeros and low rank are three things.",
         k=k,
         one=one,
         d=record.d,
-        KNOBS=KNOBS,
+        knobs=KNOBS,
         ten=ten,
-        nonzeros=record.nonzeros[2],
-        d2=record.d**2,
+        filled=record.nonzeros[2],
+        entries=record.d**2,
         sparse=sparse,
         rank=record.rank[2],
-        knobs=record.knobs[3],
-        nonzeros2=record.nonzeros[3],
+        free=record.knobs[3],
+        nonzeros=record.nonzeros[3],
         low=low,
     )
 
@@ -170,7 +183,7 @@ def plot_few_numbers(record: FewNumbers, *, theme: str = "light") -> go.Figure:
     """Error of the best matrix of rank k for each, as a still figure."""
     figure = go.Figure(
         [
-            go.Scatter(x=record.kept, y=e, name=name, line={"color": IDENTITY[theme][c], "dash": dash, "width": 3})
+            go.Scatter(x=record.kept, y=e, name=say(name), line={"color": IDENTITY[theme][c], "dash": dash, "width": 3})
             for name, c, dash, e in zip(NAMES, COLOURS, DASHES, record.error, strict=True)
         ]
     )

@@ -139,7 +139,7 @@ def film(record: Gauge) -> Film:
     step_limit = np.maximum(np.abs(record.step).max(axis=(1, 2)), 1e-300)
     parameters = r * (d_out + d_in)
     return Film(
-        axis=to_say("angle of Q in degrees") if turn else "condition number of Q",
+        axis=to_say("angle of Q in degrees") if turn else to_say("condition number of Q"),
         values=record.value,
         start=T // 2,
         seconds_per_frame=0.12,
@@ -151,7 +151,7 @@ def film(record: Gauge) -> Film:
                 values=record.A,
                 limit=np.abs(record.A).max(axis=(1, 2)),
                 span=4,
-                caption=tuple(say("changed by {v}", v=_times(v)) for v in record.moved_A),
+                caption=tuple(say("changed by {change}", change=_times(v)) for v in record.moved_A),
             ),
             HeatMap(
                 title=f"B → B Q: {d_out}×{r}",
@@ -159,7 +159,7 @@ def film(record: Gauge) -> Film:
                 values=record.B,
                 limit=np.abs(record.B).max(axis=(1, 2)),
                 span=2,
-                caption=tuple(f"by {_times(v)}" for v in record.moved_B),
+                caption=tuple(say("by {change}", change=_times(v)) for v in record.moved_B),
             ),
             HeatMap(
                 title=say("product B A"),
@@ -167,7 +167,7 @@ def film(record: Gauge) -> Film:
                 values=record.product,
                 limit=float(np.abs(record.product[0]).max()),
                 span=3,
-                caption=tuple(say("changed by {v}", v=_times(v)) for v in record.moved_product),
+                caption=tuple(say("changed by {change}", change=_times(v)) for v in record.moved_product),
             ),
             HeatMap(
                 title=say("one step's change of it"),
@@ -176,7 +176,7 @@ def film(record: Gauge) -> Film:
                 limit=step_limit,
                 hatched=True,
                 span=3,
-                caption=tuple(say("changed by {v}", v=_times(v)) for v in record.moved_step),
+                caption=tuple(say("changed by {change}", change=_times(v)) for v in record.moved_step),
             ),
             Lines(
                 title=say("Change, relative to Q = I"),
@@ -200,13 +200,13 @@ def film(record: Gauge) -> Film:
                 labels=tuple(str(i + 1) for i in range(parameters)),
                 groups=(
                     Group(name=say("at these factors"), colour="delta", values=record.jacobian),
-                    Group(name="at B = 0", colour="A", values=record.jacobian_at_0),
+                    Group(name=say("at B = 0"), colour="A", values=record.jacobian_at_0),
                 ),
                 caption=(
                     say(
-                        "{jacobian} and {jacobian_at_0} of {parameters} are not 0",
-                        jacobian=_free(record.jacobian),
-                        jacobian_at_0=_free(record.jacobian_at_0),
+                        "{here} and {at_0} of {parameters} are not 0",
+                        here=_free(record.jacobian),
+                        at_0=_free(record.jacobian_at_0),
                         parameters=parameters,
                     ),
                 ),
@@ -224,7 +224,7 @@ def film(record: Gauge) -> Film:
                     ),
                     Row(label=say("ways at B = 0"), text=(str(_free(record.jacobian_at_0)),), colour="A"),
                     Row(label="‖BᵀB − AAᵀ‖", text=tuple(number(float(v)) for v in record.balance)),
-                    Row(label=say("its drift in {STEPS} steps", STEPS=STEPS), text=(_drifted(record.drift[0]),)),
+                    Row(label=say("its drift in {steps} steps", steps=STEPS), text=(_drifted(record.drift[0]),)),
                     Row(label=say("same time at η/10"), text=(_drifted(record.drift[1]),)),
                 ),
             ),
@@ -233,7 +233,7 @@ def film(record: Gauge) -> Film:
 
 
 def _drifted(value: float) -> str:
-    return "diverges" if np.isnan(value) else number(value)
+    return say("diverges") if np.isnan(value) else number(value)
 
 
 def _times(value: float) -> str:
@@ -244,18 +244,27 @@ def _times(value: float) -> str:
 def _narrate(record: Gauge, t: int) -> str:
     if t == 0:
         return say("Q = I: the factors as drawn.")
-    q = (
-        say("Q turned by {value}°", value=number(float(record.value[t])))
-        if record.way == "turn"
-        else say("Q with condition number {value}", value=number(float(record.value[t])))
+    value = number(float(record.value[t]))
+    A, B, product, step = (
+        _times(moved[t]) for moved in (record.moved_A, record.moved_B, record.moved_product, record.moved_step)
     )
+    if record.way == "turn":
+        return say(
+            "Q turned by {angle}°: A has changed by {A}, B by {B}, B A by {product}, its next step by {step}.",
+            angle=value,
+            A=A,
+            B=B,
+            product=product,
+            step=step,
+        )
     return say(
-        "{q}: A has changed by {moved_A}, B by {moved_B}, B A by {moved_product}, its next step by {moved_step}.",
-        q=q,
-        moved_A=_times(record.moved_A[t]),
-        moved_B=_times(record.moved_B[t]),
-        moved_product=_times(record.moved_product[t]),
-        moved_step=_times(record.moved_step[t]),
+        "Q with condition number {condition}: A has changed by {A}, B by {B}, B A by {product}, its next step by "
+        "{step}.",
+        condition=value,
+        A=A,
+        B=B,
+        product=product,
+        step=step,
     )
 
 
@@ -266,9 +275,9 @@ def takeaway(record: Gauge) -> str:
     product, step = float(record.moved_product.max()), float(record.moved_step.max())
     said = [
         say(
-            "Not unique: A and B changed by up to {moved_A} and {moved_B}, their product by {product}, rounding.",
-            moved_A=_times(record.moved_A.max()),
-            moved_B=_times(record.moved_B.max()),
+            "Not unique: A and B changed by up to {A} and {B}, their product by {product}, rounding.",
+            A=_times(record.moved_A.max()),
+            B=_times(record.moved_B.max()),
             product=number(product),
         )
     ]
@@ -289,11 +298,10 @@ def takeaway(record: Gauge) -> str:
         )
     said.append(
         say(
-            "Of the {parameters} numbers {jacobian} are free, and {jacobian_at_0} at B = 0, "
-            "where every adapter starts.",
+            "Of the {parameters} numbers {free} are free, and {at_0} at B = 0, where every adapter starts.",
             parameters=parameters,
-            jacobian=_free(record.jacobian),
-            jacobian_at_0=_free(record.jacobian_at_0),
+            free=_free(record.jacobian),
+            at_0=_free(record.jacobian_at_0),
         )
     )
     return " ".join(said)

@@ -134,7 +134,7 @@ def film(record: LowRankSet) -> Film:
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(say("rank {k}", k=k) for k in record.rank),
+                caption=tuple(say("rank {rank}", rank=k) for k in record.rank),
             ),
             HeatMap(
                 title=say("nearest rank {r}", r=r),
@@ -143,7 +143,7 @@ def film(record: LowRankSet) -> Film:
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(say("misses {a}", a=_percent(float(a))) for a in record.away),
+                caption=tuple(say("misses {share}", share=_percent(float(a))) for a in record.away),
             ),
             Readout(
                 title=say("Is the set closed under mixing?"),
@@ -176,7 +176,7 @@ def _percent(value: float) -> str:
 def _narrate(record: LowRankSet, t: int) -> str:
     at, k = number(round(float(record.t[t]), 6)), int(record.rank[t])
     if t in (0, len(record.t) - 1):
-        return say("t = {at}: M{t} itself, rank {k}.", at=at, t="₂" if t else "₁", k=k)
+        return say("t = {at}: {name} itself, rank {k}.", at=at, name="M₂" if t else "M₁", k=k)
     return say(
         "t = {at}: the mix has rank {k}; the nearest matrix of rank {r} misses "
         "{away} of it, the mixed factors miss it by {averaged}.",

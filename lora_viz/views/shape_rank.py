@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.film import Bars, Cloud, Film, Group, HeatMap, Lines, Points, Readout, Row, Series, Span
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.spectra import Ranks, ranks
 from lora_viz.style import IDENTITY, number, plotly_layout
 
@@ -27,6 +27,12 @@ MOST = 3
 FINE, COARSE = 1e-12, 1e-2
 WALK = np.linspace(-1.5, 1.5, 31)
 ROUNDING = 1e-12  # relative to σ₁
+OUT = (  # by the rank
+    to_say("out: M x, all on a point"),
+    to_say("out: M x, all on a line"),
+    to_say("out: M x, all on a plane"),
+    to_say("out: M x, all on a volume"),
+)
 
 
 class ShapeRank(NamedTuple):
@@ -63,10 +69,10 @@ def shape_rank(matrix: Float[np.ndarray, "m n"], *, noise: float = 0.0, seed: in
     if max(matrix.shape) > MOST:
         raise ValueError(
             say(
-                "M is {shape}×{shape2}: at most {MOST}×{MOST} can be drawn.",
-                shape=matrix.shape[0],
-                shape2=matrix.shape[1],
-                MOST=MOST,
+                "M is {rows}×{columns}: at most {most}×{most} can be drawn.",
+                rows=matrix.shape[0],
+                columns=matrix.shape[1],
+                most=MOST,
             )
         )
     rng = np.random.default_rng(seed)
@@ -134,28 +140,28 @@ def film(record: ShapeRank) -> Film:
     r, k = record.fine.numerical, len(record.sigma)
     reach = max(1.0, float(record.sigma[0]))
     null = _nullity(record)
-    image = {0: say("a point"), 1: say("a line"), 2: say("a plane"), 3: say("a volume")}[r]
     ker = record.right[r:] * 1.5 if null else np.full((1, n), np.nan)
     axes = np.where(record.sigma[:, None] > ROUNDING * record.sigma[0], record.sigma[:, None] * record.left, np.nan)
     row_space = record.right[:r] if 0 < r < n else np.full((1, n), np.nan)  # the whole space needs no picture
     start = int(np.argmin(np.abs(record.walk)))
     path = np.stack([np.broadcast_to(record.walked[start], record.walked.shape), record.walked], axis=1)
-    name = say("ker M") if null else "v" + "₁₂₃"[n - 1]
     return Film(
-        axis=f"t: x + t·z, z in {'ker M' if null else name}",
+        axis="t: x + t·z, z ∈ ker M" if null else f"t: x + t·z, z = v{'₁₂₃'[n - 1]}",
         values=record.walk,
         start=len(record.walk) - 1,
         seconds_per_frame=0.08,
         narration=tuple(_narrate(record, t) for t in range(len(record.walk))),
         panels=(
             Cloud(
-                title=say("in: all unit vectors x, {n} number{n2}", n=n, n2="s" * (n > 1)),
+                title=say("in: all unit vectors x, 1 number")
+                if n == 1
+                else say("in: all unit vectors x, {n} numbers", n=n),
                 colour="ink",
                 dimension=n,
                 limit=1.5,
                 axes="x",
                 spans=(
-                    Span(name="row space", colour="A", basis=row_space * 1.4),
+                    Span(name=say("row space"), colour="A", basis=row_space * 1.4),
                     Span(name="ker M", colour="alarm", basis=ker),
                 ),
                 points=(
@@ -174,7 +180,7 @@ def film(record: ShapeRank) -> Film:
                 caption=("; ".join(" ".join(number(v) for v in row) for row in record.matrix),),
             ),
             Cloud(
-                title=say("out: M x, all on {image}", image=image),
+                title=say(OUT[r]),
                 colour="delta",
                 dimension=m,
                 limit=reach * 1.05,
@@ -250,8 +256,9 @@ def _square(record: ShapeRank) -> str:
     m, n = record.matrix.shape
     if m != n:
         return say("M is not square")
-    eigen = ", ".join(number(round(float(v), 6) + 0.0) for v in record.eigen) or "none"
-    return f"{eigen} · {'0, a projection' if record.twice < ROUNDING else number(record.twice)}"
+    eigen = ", ".join(number(round(float(v), 6) + 0.0) for v in record.eigen) or say("no real λ")
+    twice = say("0, a projection") if record.twice < ROUNDING else number(record.twice)
+    return f"{eigen} · {twice}"
 
 
 def _still(record: ShapeRank) -> bool:
@@ -261,12 +268,11 @@ def _still(record: ShapeRank) -> bool:
 def _narrate(record: ShapeRank, t: int) -> str:
     way, moved = number(abs(float(record.walk[t]))), number(float(record.moved[t]))
     if _still(record):
-        return say(
-            "x has moved by {way} inside the null space; M x has moved by {moved}{moved2}.",
-            way=way,
-            moved=moved,
-            moved2=_rounding(record.moved[t]),
-        )
+        if record.moved[t] > 0:
+            return say(
+                "x has moved by {way} inside the null space; M x has moved by {moved}, rounding.", way=way, moved=moved
+            )
+        return say("x has moved by {way} inside the null space; M x has moved by {moved}.", way=way, moved=moved)
     factor = number(float(record.sigma[-1]))
     return say(
         "x has moved by {way} along its weakest direction; M x by {moved}, {factor} times as far: nothing is lost.",
@@ -276,50 +282,38 @@ def _narrate(record: ShapeRank, t: int) -> str:
     )
 
 
-def _rounding(value: float) -> str:
-    return say(", rounding") if value > 0 else ""
-
-
 def takeaway(record: ShapeRank) -> str:
     """What was seen, in the matrix's own numbers."""
     m, n = record.matrix.shape
     r, null = record.fine.numerical, _nullity(record)
-    said = [
-        say(
-            "Shape {m}×{n}, rank {r}: the output has {m} coordinate{m2}, but all outputs together have "
-            "{r} dimension{r2}.",
-            m=m,
-            n=n,
-            r=r,
-            m2="s" * (m > 1),
-            r2="s" * (r != 1),
+    said = [_counted(m, n, r)]
+    most = number(float(record.moved.max()))
+    if null == 1:
+        said.append(
+            say("1 of {n} input dimensions is lost: a walk of 3 along it moved the output by {most}.", n=n, most=most)
         )
-    ]
-    if null:
-        most = number(float(record.moved.max()))
+    elif null:
         said.append(
             say(
-                "{null} of {n} input dimensions {null2} lost: a walk of 3 along {null3} moved the output by {most}.",
+                "{null} of {n} input dimensions are lost: a walk of 3 along one of them moved the output by {most}.",
                 null=null,
                 n=n,
-                null2="is" if null == 1 else say("are"),
-                null3="it" if null == 1 else say("one of them"),
                 most=most,
             )
         )
     else:
         said.append(
             say(
-                "No input direction is lost: the weakest is still passed on {sigma}×.",
-                sigma=number(float(record.sigma[-1])),
+                "No input direction is lost: the weakest is still passed on {weakest}×.",
+                weakest=number(float(record.sigma[-1])),
             )
         )
     if record.coarse.numerical != r:
         said.append(
             say(
-                "How many σ count depends on the tolerance: {r} above 10⁻¹² σ₁, {numerical} above 10⁻² σ₁.",
-                r=r,
-                numerical=record.coarse.numerical,
+                "How many σ count depends on the tolerance: {fine} above 10⁻¹² σ₁, {coarse} above 10⁻² σ₁.",
+                fine=r,
+                coarse=record.coarse.numerical,
             )
         )
     alone = len(record.sigma) > 1 and record.sigma[0] > record.sigma[1] * (1 + 1e-9)
@@ -328,6 +322,29 @@ def takeaway(record: ShapeRank) -> str:
             say("v₁ is the most stretched direction, yet M turns it by {turned}°.", turned=number(record.turned))
         )
     return " ".join(said)
+
+
+def _counted(m: int, n: int, r: int) -> str:
+    if m == 1 and r == 1:
+        return say("Shape 1×{n}, rank 1: the output has 1 coordinate, but all outputs together have 1 dimension.", n=n)
+    if m == 1:
+        return say(
+            "Shape 1×{n}, rank {r}: the output has 1 coordinate, but all outputs together have {r} dimensions.",
+            n=n,
+            r=r,
+        )
+    if r == 1:
+        return say(
+            "Shape {m}×{n}, rank 1: the output has {m} coordinates, but all outputs together have 1 dimension.",
+            m=m,
+            n=n,
+        )
+    return say(
+        "Shape {m}×{n}, rank {r}: the output has {m} coordinates, but all outputs together have {r} dimensions.",
+        m=m,
+        n=n,
+        r=r,
+    )
 
 
 def table(record: ShapeRank) -> dict[str, np.ndarray]:
@@ -357,6 +374,6 @@ def plot_shape_rank(record: ShapeRank, *, theme: str = "light") -> go.Figure:
         ]
     )
     figure.update_layout(
-        **plotly_layout(title=say("Image of the unit vectors: rank {numerical}", numerical=record.fine.numerical))
+        **plotly_layout(title=say("Image of the unit vectors: rank {rank}", rank=record.fine.numerical))
     )
     return figure

@@ -93,16 +93,15 @@ def film(record: Storage) -> Film:
     limit = float(np.abs(record.matrix).max())
     last_saving = int(np.searchsorted(record.rank, record.factors_break_even, side="right")) - 1
     ones = np.ones(T)
-    by_name = {
+    stored = {
         "W": np.full(T, float(mn)),
-        "full SVD": np.full(T, float(record.full)),
+        say("full SVD"): np.full(T, float(record.full)),
         "Uᵣ σ Vᵣ": record.truncated.astype(float),
         "B A": record.factors.astype(float),
         "W + B A": record.factors + float(mn),
     }
-    shown = f"M: {stand_in}" + ("" if record.measured else say(" in its stead"))
     errors = tuple(
-        say("rank {r}: error {e}", r=r, e=_percent(float(e)))
+        say("rank {r}: error {error}", r=r, error=_percent(float(e)))
         for r, e in zip(record.cut_rank, record.error, strict=True)
     )
     return Film(
@@ -114,7 +113,8 @@ def film(record: Storage) -> Film:
         panels=(
             Lines(
                 title=say("Numbers stored, in multiples of {name}", name=name)
-                + ("" if record.measured else say(" (arithmetic)")),
+                if record.measured
+                else say("Numbers stored, in multiples of {name} (arithmetic)", name=name),
                 y_label="× m·n",
                 span=8,
                 series=(
@@ -127,7 +127,7 @@ def film(record: Storage) -> Film:
                 marks=(
                     Mark(
                         at=record.svd_breaks_even,
-                        label=say("breaks even at {svd_breaks_even}", svd_breaks_even=number(record.svd_breaks_even)),
+                        label=say("breaks even at {rank}", rank=number(record.svd_breaks_even)),
                     ),
                 ),
             ),
@@ -151,17 +151,17 @@ def film(record: Storage) -> Film:
                 y_label=say("numbers"),
                 span=5,
                 row=1,
-                labels=tuple(by_name),
-                groups=(Group(name=say("stored"), colour="ink", values=np.stack(list(by_name.values()), axis=1)),),
+                labels=tuple(stored),
+                groups=(Group(name=say("stored"), colour="ink", values=np.stack(list(stored.values()), axis=1)),),
             ),
             HeatMap(
-                title=shown,
+                title=f"M: {stand_in}" if record.measured else say("M: {stand_in} in its stead", stand_in=stand_in),
                 colour="ink",
                 values=record.matrix,
                 limit=limit,
                 span=3,
                 row=1,
-                caption=(say("rank {shape}", shape=min(record.matrix.shape)),),
+                caption=(say("rank {rank}", rank=min(record.matrix.shape)),),
             ),
             HeatMap(title=say("cut"), colour="delta", values=record.cut, limit=limit, span=2, row=1, caption=errors),
             HeatMap(
@@ -187,48 +187,58 @@ def _percent(value: float) -> str:
 
 def _narrate(record: Storage, t: int) -> str:
     more = int(record.truncated[t]) - record.whole
-    said = say(
-        "Rank {rank}: Uᵣ, σ and Vᵣ take {more} numbers {more2}",
-        rank=int(record.rank[t]),
-        more=_count(abs(more)),
-        more2=say("fewer") if more < 0 else say("more"),
-    )
+    rank, numbers = int(record.rank[t]), _count(abs(more))
     if more < 0:
         return say(
-            "{said} than W: a saving, and {error} of the matrix shown is lost.",
-            said=said,
+            "Rank {rank}: Uᵣ, σ and Vᵣ take {numbers} numbers fewer than W: a saving, and {error} of the matrix shown "
+            "is lost.",
+            rank=rank,
+            numbers=numbers,
             error=_percent(float(record.error[t])),
         )
-    return say("{said} than W: no saving any more.", said=said)
+    return say(
+        "Rank {rank}: Uᵣ, σ and Vᵣ take {numbers} numbers more than W: no saving any more.", rank=rank, numbers=numbers
+    )
 
 
 def takeaway(record: Storage) -> str:
     """What was counted."""
     m, n = record.shape
-    name, r = f"{m}×{n}", record.svd_breaks_even
     lora = 16 if min(m, n) > 64 else 4
     added = lora * (m + n)
-    first = say(
-        "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one "
-        "{thin:.4f}: a decomposition by itself saves nothing. A cut one saves for r < {r:.2f}, "
-        "factors B and A for r < {factors_break_even:.2f}",
-        name=name,
-        full=record.full / record.whole,
-        thin=record.thin / record.whole,
-        r=r,
-        factors_break_even=record.factors_break_even,
+    said = [
+        say(
+            "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one {thin:.4f}: a "
+            "decomposition by itself saves nothing.",
+            name=f"{m}×{n}",
+            full=record.full / record.whole,
+            thin=record.thin / record.whole,
+        )
+    ]
+    cut, factors = record.svd_breaks_even, record.factors_break_even
+    if record.measured:
+        said.append(
+            say("A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f}.", cut=cut, factors=factors)
+        )
+    else:
+        said.append(
+            say(
+                "A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f} (arithmetic).",
+                cut=cut,
+                factors=factors,
+            )
+        )
+    said.append(
+        say(
+            "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more; only those {share} % are "
+            "trained.",
+            r=lora,
+            whole=_count(record.whole),
+            added=_count(added),
+            share=number(100 * added / record.whole),
+        )
     )
-    return say(
-        "{first}{measured}. LoRA stores W as well: at r = {lora} it is "
-        "{whole} numbers and {added} more; only those {added2} % "
-        "are trained.",
-        first=first,
-        measured="" if record.measured else say(" (arithmetic)"),
-        lora=lora,
-        whole=_count(record.whole),
-        added=_count(added),
-        added2=number(100 * added / record.whole),
-    )
+    return " ".join(said)
 
 
 def table(record: Storage) -> dict[str, np.ndarray]:
@@ -265,7 +275,7 @@ def plot_storage(record: Storage, *, theme: str = "light") -> go.Figure:
     figure.add_vline(x=record.svd_breaks_even, line_dash="dot")
     figure.update_layout(
         **plotly_layout(
-            title="Numbers stored, in multiples of m·n".replace("m·n", "{}×{}".format(*record.shape)),
+            title=say("Numbers stored, in multiples of {name}", name="{}×{}".format(*record.shape)),
             xaxis={"title": say("rank r")},
             yaxis={"title": "× m·n", "rangemode": "tozero"},
         )

@@ -117,7 +117,7 @@ def film(record: Truncation) -> Film:
                 series=(
                     Series(name=say("SVD cut"), colour="delta", y=record.svd, dots=True),
                     Series(name=say("one random space"), colour="faint", y=record.own, dash="dot"),
-                    Series(name=say("best of {SPACES}", SPACES=SPACES), colour="ink", y=record.searched, dash="dash"),
+                    Series(name=say("best of {spaces}", spaces=SPACES), colour="ink", y=record.searched, dash="dash"),
                     Series(name=say("best sketch"), colour="clean", y=record.sketched, dash="dashdot"),
                 ),
             ),
@@ -151,7 +151,7 @@ def film(record: Truncation) -> Film:
                 limit=limit,
                 span=3,
                 row=1,
-                caption=tuple(f"{100 * s:.1f} % of ‖M‖²" for s in share),
+                caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * s) for s in share),
             ),
             HeatMap(
                 title=say("layer k: σₖ uₖ vₖᵀ"),
@@ -160,7 +160,10 @@ def film(record: Truncation) -> Film:
                 limit=limit,
                 span=3,
                 row=1,
-                caption=(say("none"), *(say("rank 1, size σ = {s}", s=number(float(s))) for s in record.sigma)),
+                caption=(
+                    say("no layer"),
+                    *(say("rank 1, size σ = {sigma}", sigma=number(float(s))) for s in record.sigma),
+                ),
             ),
             HeatMap(
                 title=say("left out: M − Mₖ"),
@@ -169,7 +172,7 @@ def film(record: Truncation) -> Film:
                 limit=limit,
                 span=3,
                 row=1,
-                caption=tuple(f"{100 * (1 - s):.1f} % of ‖M‖²" for s in share),
+                caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * (1 - s)) for s in share),
             ),
         ),
     )
@@ -192,11 +195,11 @@ def _narrate(record: Truncation, t: int) -> str:
             "Rank {k}: the layers add up to M itself, to rounding. Every column space of full dimension does, too.", k=k
         )
     return say(
-        "Rank {k}: the SVD leaves {svd}; the best of {SPACES} random column spaces leaves "
+        "Rank {k}: the SVD leaves {svd}; the best of {spaces} random column spaces leaves "
         "{searched}, the best sketch {sketched}.",
         k=k,
         svd=_percent(float(record.svd[t])),
-        SPACES=SPACES,
+        spaces=SPACES,
         searched=_percent(float(record.searched[t])),
         sketched=_percent(float(record.sketched[t])),
     )
@@ -263,8 +266,8 @@ def plot_truncation(record: Truncation, *, theme: str = "light") -> go.Figure:
     curves = (
         (record.svd, say("SVD cut"), colour["delta"], "solid"),
         (record.own, say("one random column space"), colour["faint"], "dot"),
-        (record.searched, say("best of {SPACES} random column spaces", SPACES=SPACES), colour["ink"], "dash"),
-        (record.sketched, say("best of {SKETCHES} sketches M·G", SKETCHES=SKETCHES), colour["clean"], "dashdot"),
+        (record.searched, say("best of {spaces} random column spaces", spaces=SPACES), colour["ink"], "dash"),
+        (record.sketched, say("best of {sketches} sketches M·G", sketches=SKETCHES), colour["clean"], "dashdot"),
     )
     figure = go.Figure(
         [

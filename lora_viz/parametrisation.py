@@ -99,8 +99,8 @@ class Variant:
     """One way to adapt a layer: a parametrisation, and which fields of an experiment it decides.
 
     ``rule`` is LaTeX; ``parameters`` counts what trains in one layer; ``remark`` says where a library does otherwise.
-    ``beside`` is the rank at which it is shown beside a LoRA of the experiment's rank: its own, unless more rank is the
-    point.
+    ``title`` and ``remark`` are still to say. ``beside`` is the rank at which it is shown beside a LoRA of the
+    experiment's rank: its own, unless more rank is the point.
     """
 
     name: str

@@ -39,22 +39,22 @@ $$
 $\bar I$ is the smoothed sensitivity and $\bar U$ the smoothed $|I - \bar I|$, both with factor 0.85. Every fifth step
 from step {prunes_from} to {prunes_to} the triplets of all layers are ranked by $S_k$ together, those
 beyond the budget get $\lambda = 0$ (they may come back until the end of that time), and the budget falls from
-{budget} to {budget2} along a cubic. A penalty
+{first_budget} to {last_budget} along a cubic. A penalty
 $0.1(\|P^\top P - I\|^2 + \|QQ^\top - I\|^2)$ keeps the triplets apart; PEFT and the authors' code take norms that are
 not squared. Importance is not the size of $\lambda$ alone: it asks what the loss would feel.
 
 **{title}**: {authors} {year}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv}), not by the authors of LoRA. The
 four layers stand side by side, each with its own $W$, target and data: what they share is the budget. What was kept,
-set by set: {tolist}.""",
+set by set: {kept}.""",
         prunes_from=record.prunes_from,
         prunes_to=record.prunes_to,
-        budget=record.budget[0],
-        budget2=record.budget[-1],
+        first_budget=record.budget[0],
+        last_budget=record.budget[-1],
         title=v.title,
         authors=v.authors,
         year=v.year,
         arxiv=v.arxiv,
-        tolist="; ".join(", ".join(map(str, row)) for row in record.ends.tolist()),
+        kept="; ".join(", ".join(map(str, row)) for row in record.ends.tolist()),
     ),
     lambda theme: plot_rank_allocation(record, theme=theme),
     table(record),

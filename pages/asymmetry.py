@@ -49,8 +49,8 @@ log axis; no training, no step size, no noise. $P_{{{B}}}$ projects onto ${B}$'s
 
 A random ${A}$ passes on $r$ mixtures of the inputs. Where a few directions carry the variance, every mixture holds
 them, and a trained ${B}$ can read them. A random ${B}$ can only write into $r$ of {d_out} output directions, however
-the inputs lie: it leaves $1 - r/d_\mathrm{{out}}$ of the signal on average, {ranks} for
-$r = {ranks2}$. So the asymmetry is the inputs' and the shape's, not the factors': A and B change places when
+the inputs lie: it leaves $1 - r/d_\mathrm{{out}}$ of the signal on average, {left} for
+$r = {rank}$. So the asymmetry is the inputs' and the shape's, not the factors': A and B change places when
 the layer is transposed and the inputs are round. Training ${B}$ fits $r\,d_\mathrm{{out}}$ numbers, training ${A}$
 $r\,d_\mathrm{{in}}$. The paper's second argument, that fewer trained numbers generalise better, is not measured here.
 The floor is the best update of rank $r$ (Izenman 1975), which training both reaches.""",
@@ -58,8 +58,8 @@ The floor is the best update of rank $r$ (Izenman 1975), which training both rea
         A=A,
         B=B,
         d_out=e.d_out,
-        ranks=number(1 - record.ranks[t] / e.d_out),
-        ranks2=record.ranks[t],
+        left=number(1 - record.ranks[t] / e.d_out),
+        rank=record.ranks[t],
     ),
     lambda theme: plot_asymmetry(record, theme=theme),
     table(record),

@@ -24,7 +24,7 @@ asked, picture = open_lesson(
     trains=False,
 )
 wanted = BitsExperiment(rank=asked.experiment.rank, seed=asked.experiment.seed)
-run = watch(wanted, lambda: memorise_bits(wanted), picture, name="Six trainings of one adapter")
+run = watch(wanted, lambda: memorise_bits(wanted), picture, name=say("Six trainings of one adapter"))
 if run is None:
     st.stop()
 record = capacity(run, bits_evidence())
@@ -50,7 +50,7 @@ falling to 0; more steps, or another η, move the edge a little. $H_2$ is the en
 nothing known.
 
 The live row is trained while you wait, from the page's seed. The map comes from {seeds} seeds on the same
-network, by `python docs/make_capacity.py`: {measured_samples} bits in {per_rank} numbers leave an
+network, by `python docs/make_capacity.py`: {bits} bits in {numbers} numbers leave an
 accuracy of {lost}. One width and one depth were measured; that the count does not depend on them is not shown
 here.""",
         B=B,
@@ -61,8 +61,8 @@ here.""",
         steps=wanted.steps,
         lr=wanted.lr,
         seeds=record.seeds,
-        measured_samples=record.measured_samples[-1],
-        per_rank=record.per_rank,
+        bits=record.measured_samples[-1],
+        numbers=record.per_rank,
         lost=number(lost),
     ),
     lambda theme: plot_capacity(record, theme=theme),

@@ -35,8 +35,8 @@ W' = \operatorname{{diag}}\!\Big(\frac{{m}}{{\|V\|_\text{{row}}}}\Big)\,V, \qqua
 m_0 = \|W\|_\text{{row}}
 $$
 
-$m$ has one number for each of the {d_out} rows, so DoRA of rank {rank} trains {e} numbers here, LoRA
-{e2}. Its gradient is $\nabla m_i = \langle G_i, V_i/\|V_i\|\rangle$; that of $V$ is
+$m$ has one number for each of the {d_out} rows, so DoRA of rank {rank} trains {dora} numbers here, LoRA
+{lora}. Its gradient is $\nabla m_i = \langle G_i, V_i/\|V_i\|\rangle$; that of $V$ is
 $(m_i/\|V_i\|)\,G_i$, because the norm is held out of the gradient, as the paper suggests (§4.3) and PEFT does; with it
 the part of $G_i$ along $V_i$ would be taken out. Row lengths of the whole weight are $|m|$ at every step: the longest
 row ended at {length} times its length in $W$, the target's longest is at
@@ -48,8 +48,8 @@ column-wise, of a weight written the other way round: one for each output.""",
         A=A,
         d_out=e.d_out,
         rank=e.rank,
-        e=v.parameters(e),
-        e2=VARIANTS["lora"].parameters(e),
+        dora=v.parameters(e),
+        lora=VARIANTS["lora"].parameters(e),
         length=number(float(record.length[0, -1].max())),
         target_length=number(float(record.target_length.max())),
         title=v.title,

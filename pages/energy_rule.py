@@ -52,7 +52,7 @@ $$
 
 ${M}$ is the full update, the least-squares fit of {samples} samples. Its kinds of rank: bound {bound},
 numerical {numerical}, effective {effective} (Roy & Vetterli 2007: σ, not σ²), stable
-{stable}, 95 %-energy {own_rule}. At ${dW} = 0$ the last three do not exist (0/0): "—". **Skill**
+{stable}, 95 %-energy {energy}. At ${dW} = 0$ the last three do not exist (0/0): "—". **Skill**
 is 1 − (clean squared error)/(that of no update), on outputs. With round inputs and no noise, the best rank-$r$ fit
 leaves just the energy that rank $r$ leaves out, so $r_{{95}}$ is the rank needed at a tolerance of 5 %; each of the
 two conditions can break that. What a task needs is capacity of at least its rank; a spectrum that was measured with
@@ -63,7 +63,7 @@ noise is not the task's.""",
         numerical=kinds.numerical,
         effective=number(kinds.effective),
         stable=number(kinds.stable),
-        own_rule=record.own_rule,
+        energy=record.own_rule,
         dW=dW,
     ),
     lambda theme: plot_energy_rule(record, theme=theme),

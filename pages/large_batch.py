@@ -39,7 +39,7 @@ close_lesson(
     say(
         r"""
 $$
-\text{{steps}} = {samples} / \text{{batch}}: \quad {str} \qquad
+\text{{steps}} = {samples} / \text{{batch}}: \quad {steps} \qquad
 \text{{full:}}\ {dW}\ \text{{steps itself}} \qquad \text{{LoRA:}}\ \nabla_{{{B}}} = s\,{G}{A}^\top,\
 \nabla_{{{A}}} = s\,{B}^\top {G}
 $$
@@ -49,11 +49,11 @@ fine-tuning, and that a higher rank does not mend it: a property of the product.
 {d_out}×{d_in}, round inputs, a target of rank {true_rank}, Adam with η falling to 0, one pass over
 {samples} samples. A larger batch means fewer steps, and a product needs steps in turn: ${B}$ moves only along ${A}$'s
 rows until ${A}$ has turned, which needs ${B}$. So the first half of the report is seen here, the second is not: at
-$r = {ranks}$, where ${A}$ spans every input from the start, the ratio is
-{ratio} at batch {batches}. Whether that holds in a deep network is not
-tested. Error is to the hidden update, relative; each racer has its best of {LR} learning rates in each seed.""",
+$r = {rank}$, where ${A}$ spans every input from the start, the ratio is
+{ratio} at batch {batch}. Whether that holds in a deep network is not
+tested. Error is to the hidden update, relative; each racer has its best of {rates} learning rates in each seed.""",
         samples=e.samples,
-        str=", ".join(map(str, record.steps)),
+        steps=", ".join(map(str, record.steps)),
         dW=dW,
         B=B,
         G=G,
@@ -61,10 +61,10 @@ tested. Error is to the hidden update, relative; each racer has its best of {LR}
         d_out=e.d_out,
         d_in=e.d_in,
         true_rank=record.true_rank,
-        ranks=record.ranks[-1],
+        rank=record.ranks[-1],
         ratio=number(float(record.ratio[1, -1, -1])),
-        batches=record.batches[-1],
-        LR=len(LR),
+        batch=record.batches[-1],
+        rates=len(LR),
     ),
     lambda theme: plot_large_batch(record, theme=theme),
     table(record),

@@ -45,15 +45,15 @@ $$
 $$
 
 The source task was fitted by $W$; on inputs from $N(0, I)$ any update adds $\|{dW}\|_F^2$ to its error. The new task's
-${dW}^*$ has singular values {number} and a tail of {TAIL}. Each rank is fitted to the end
+${dW}^*$ has singular values {head} and a tail of {tail}. Each rank is fitted to the end
 and exactly (reduced-rank regression), {samples} samples a seed. Biderman et al. (2024) found on code and
 mathematics that LoRA learns less and forgets less than full fine-tuning; here that is the way along $r$. Compared
 **at the same error on the new task** it is another question. Without noise and with round inputs the answer is exact:
 to leave the share $\ell$ of ${dW}^*$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ and a rank that cuts
 the truth off forgets $1-\ell$, which is more.""",
         dW=dW,
-        number=", ".join(map(number, HEAD)),
-        TAIL=number(TAIL),
+        head=", ".join(map(number, HEAD)),
+        tail=number(TAIL),
         samples=record.samples,
     ),
     lambda theme: plot_learns_forgets(record, theme=theme),

@@ -51,12 +51,12 @@ $$
 
 $V_i$ are the $i$ strongest right singular vectors of one ${A}$, $V_j$ those of the other, $\theta_k$ the angles between
 the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their appendix G prints $(1 - d^2)/p$, which can
-be negative). Chance is not 0: {rank} for the {rank2} strongest of each, more for larger $j$. No
+be negative). Chance is not 0: {chance} for the {rank} strongest of each, more for larger $j$. No
 pair shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap
 before training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
         A=A,
-        rank=number(e.rank / e.d_in),
-        rank2=e.rank,
+        chance=number(e.rank / e.d_in),
+        rank=e.rank,
     ),
     lambda theme: plot_overlap(record, theme=theme),
     table(record),

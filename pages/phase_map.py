@@ -72,11 +72,11 @@ The colour is $q$, what is left of the loss above the exact floor of its rank (r
 most 1 % is left. **Dead**: at least 99 % is left. **Diverged**: no finite number any more, or more than twice the
 start. **Slow**: the rest. From ${B} = 0$ the first step moves ${B}$ alone, by $\eta_B$; ${A}$ follows by $\eta_A$ times
 what ${B}$ has become, so that in the slow corner only the product of the two counts, as far as one still sees a valley.
-All {size} adapters share seed, target, data and start; the chosen one ends at loss
+All {adapters} adapters share seed, target, data and start; the chosen one ends at loss
 {loss}, its floor is {floor}.""",
         A=A,
         B=B,
-        size=record.left[0].size,
+        adapters=record.left[0].size,
         loss=number(float(record.loss[-1])),
         floor=number(record.floor),
     ),

@@ -35,7 +35,7 @@ c = \max_\text{{block of 64}}|w|, \qquad
 $$
 
 The sixteen levels $\ell$ are quantiles of a normal distribution, scaled to ±1, with an exact zero, eight above it and
-seven below: {NF4}. With one scale in 32 bits for 64 weights
+seven below: {levels}. With one scale in 32 bits for 64 weights
 that makes 4.5 bits a weight; QLoRA's double quantisation of the scales, 4.127, is left out here.
 
 Plain **QLoRA** (Dettmers et al. 2023, [arXiv:2305.14314](https://arxiv.org/abs/2305.14314)) starts with $BA = 0$ and
@@ -43,12 +43,12 @@ so with all of the error. **LoftQ** (Li et al. 2023, [arXiv:2310.08659](https://
 make up for it: always a little. **PiSSA** (Meng, Wang & Zhang 2024,
 [arXiv:2404.02948](https://arxiv.org/abs/2404.02948)) puts $W$'s largest triplets into $BA$ and quantises the rest: what
 is rounded is then smaller, if the rest is. The first eight singular values hold
-{sigma} % of the Gaussian weight's energy
-and {sigma2} % of the decaying one's. What
+{gaussian} % of the Gaussian weight's energy
+and {decaying} % of the decaying one's. What
 training makes of these starts is on the page of all variants.""",
-        NF4=", ".join(f"{level:.3f}".replace("-", "−") for level in NF4),
-        sigma=number(float(100 * (record.sigma[0, :8] ** 2).sum() / (record.sigma[0] ** 2).sum())),
-        sigma2=number(float(100 * (record.sigma[1, :8] ** 2).sum() / (record.sigma[1] ** 2).sum())),
+        levels=", ".join(f"{level:.3f}".replace("-", "−") for level in NF4),
+        gaussian=number(float(100 * (record.sigma[0, :8] ** 2).sum() / (record.sigma[0] ** 2).sum())),
+        decaying=number(float(100 * (record.sigma[1, :8] ** 2).sum() / (record.sigma[1] ** 2).sum())),
     ),
     lambda theme: plot_quantised_base(record, theme=theme),
     table(record),

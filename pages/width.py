@@ -27,7 +27,7 @@ record = cached_view(width_rate, width_sweeps(e, (16, 32, 64, 128), (4, 8, 16), 
 show_film(picture, film(record), takeaway(record))
 
 A, B, dW = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W")
-slopes = ", ".join(f"{name} {number(float(s))}" for name, s in zip(record.racers, record.slope, strict=True))
+slopes = ", ".join(f"{say(name)} {number(float(s))}" for name, s in zip(record.racers, record.slope, strict=True))
 close_lesson(
     say(
         r"""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from lora_viz.experiment import CHOICES, Experiment, Sweep
 from lora_viz.parametrisation import LOW_RANK, Variant
 
-__all__ = ["VARIANTS", "is_plain", "resolved"]
+__all__ = ["VARIANTS", "is_plain", "resolved", "trained_beside"]
 
 _FOUND = {m.name: importlib.import_module(f"{__name__}.{m.name}").VARIANT for m in pkgutil.iter_modules(__path__)}
 VARIANTS: dict[str, Variant] = {name: _FOUND[name] for name in CHOICES["variant"]}
@@ -24,6 +24,12 @@ def resolved(sweep: Sweep) -> Sweep:
 
 def _resolve(e: Experiment) -> Experiment:
     return replace(e, **VARIANTS[e.variant].sets)
+
+
+def trained_beside(name: str, e: Experiment) -> int:
+    """How many numbers does this variant train where it is shown beside a LoRA of this experiment?"""
+    variant = VARIANTS[name]
+    return variant.parameters(replace(e, rank=variant.beside(e)))
 
 
 def is_plain(e: Experiment) -> bool:

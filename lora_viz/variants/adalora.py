@@ -130,7 +130,7 @@ class PrunedTriplets(Parametrisation):
 
 VARIANT = Variant(
     name="adalora",
-    title=to_say("AdaLoRA"),
+    title="AdaLoRA",
     rule=(r"\Delta W = \tfrac{\alpha}{r_0}\,P\Lambda Q, \quad \text{triplets pruned by } |w\,\partial L/\partial w|"),
     authors="Q. Zhang et al.",
     year=2023,

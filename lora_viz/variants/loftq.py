@@ -28,7 +28,7 @@ class OverLoftQ(LowRank):
 
 VARIANT = Variant(
     name="loftq",
-    title=to_say("LoftQ"),
+    title="LoftQ",
     rule=(
         r"W' = Q + s\,BA, \quad Q \leftarrow \mathrm{NF4}(W - s\,BA), \; s\,BA \leftarrow [W - Q]_r \text{ by turns}"
     ),

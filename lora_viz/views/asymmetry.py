@@ -104,9 +104,9 @@ def film(record: Asymmetry) -> Film:
                 series=(
                     *(
                         Curve(name=name, colour=colour, y=median[w], low=low[w], high=high[w], dots=True)
-                        for w, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True))
+                        for w, (name, colour) in enumerate(zip(map(say, NAMES), COLOURS, strict=True))
                     ),
-                    Curve(name=say("1 − r/d_out"), colour="faint", y=law, dash="dash"),
+                    Curve(name="1 − r/d_out", colour="faint", y=law, dash="dash"),
                 ),
             ),
             Curves(
@@ -148,22 +148,22 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _span(found: Float[np.ndarray, "3"]) -> str:
-    return f"{found[1]:.3f} ({found[0]:.3f} to {found[2]:.3f})"
+    low, median, high = (f"{x:.3f}" for x in found)
+    return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _narrate(record: Asymmetry, t: int) -> str:
     left = record.left[1, :, t]
     return say(
-        "Rank {ranks}. Round inputs: B trained leaves {left}, A trained "
-        "{left2}. Condition {conditions}: {left3} against "
-        "{left4}; both trained {left5}.",
-        ranks=record.ranks[t],
-        left=number(float(left[0, 0])),
-        left2=number(float(left[1, 0])),
-        conditions=_power(record.conditions[-1]),
-        left3=number(float(left[0, -1])),
-        left4=number(float(left[1, -1])),
-        left5=number(float(left[2, -1])),
+        "Rank {rank}. Round inputs: B trained leaves {b_round}, A trained {a_round}. Condition {condition}: {b} "
+        "against {a}; both trained {both}.",
+        rank=record.ranks[t],
+        b_round=number(float(left[0, 0])),
+        a_round=number(float(left[1, 0])),
+        condition=_power(record.conditions[-1]),
+        b=number(float(left[0, -1])),
+        a=number(float(left[1, -1])),
+        both=number(float(left[2, -1])),
     )
 
 
@@ -173,23 +173,22 @@ def takeaway(record: Asymmetry) -> str:
     left, wins = record.left[:, :, t], record.wins[t]
     said = [
         say(
-            "In this experiment (rank {ranks}, layer {d_out}×{d_in}, {n} random frozen factors on "
-            "{targets} targets), with round inputs training B left {left} of the signal and "
-            "training A {left2}; at condition {conditions} it was "
-            "{left3} against {left4}. Training B left less in {wins} draws of {n} with "
-            "round inputs, in {wins2} at the most stretched.",
-            ranks=record.ranks[t],
+            "In this experiment (rank {rank}, layer {d_out}×{d_in}, {n} random frozen factors on {targets} targets), "
+            "with round inputs training B left {b_round} of the signal and training A {a_round}; at condition "
+            "{condition} it was {b} against {a}. Training B left less in {wins_round} draws of {n} with round inputs, "
+            "in {wins} at the most stretched.",
+            rank=record.ranks[t],
             d_out=record.d_out,
             d_in=record.d_in,
             n=n,
             targets=record.targets,
-            left=_span(left[:, 0, 0]),
-            left2=_span(left[:, 1, 0]),
-            conditions=_power(record.conditions[-1]),
-            left3=_span(left[:, 0, -1]),
-            left4=_span(left[:, 1, -1]),
-            wins=wins[0],
-            wins2=wins[-1],
+            b_round=_span(left[:, 0, 0]),
+            a_round=_span(left[:, 1, 0]),
+            condition=_power(record.conditions[-1]),
+            b=_span(left[:, 0, -1]),
+            a=_span(left[:, 1, -1]),
+            wins_round=wins[0],
+            wins=wins[-1],
         )
     ]
     if record.d_out == record.d_in:
@@ -230,7 +229,7 @@ def plot_asymmetry(record: Asymmetry, *, theme: str = "light") -> go.Figure:
     return still_curves(
         [
             Drawn(
-                name,
+                say(name),
                 COLOURS[w],
                 record.conditions,
                 record.left[1, w, t],
@@ -240,8 +239,8 @@ def plot_asymmetry(record: Asymmetry, *, theme: str = "light") -> go.Figure:
             )
             for w, name in enumerate(NAMES)
         ],
-        title=say("Error left, rank {ranks}", ranks=record.ranks[t]),
-        x="condition number of the inputs",
+        title=say("Error left, rank {rank}", rank=record.ranks[t]),
+        x=say("condition number of the inputs"),
         y=say("share of the signal left"),
         log="x",
         theme=theme,

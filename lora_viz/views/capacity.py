@@ -134,7 +134,8 @@ def film(record: Capacity) -> Film:
                     Row(
                         label=say("live, r = {rank}", rank=record.rank),
                         text=tuple(
-                            say("{b:.0f}, {b2:.2f} a number", b=b, b2=b / record.parameters) for b in record.bits
+                            say("{bits:.0f}, {share:.2f} a number", bits=b, share=b / record.parameters)
+                            for b in record.bits
                         ),
                         colour="delta",
                     ),
@@ -166,53 +167,68 @@ def _edge(record: Capacity, i: int) -> int:
 def _bits(record: Capacity, i: int) -> str:
     low, median, high = record.measured_bits[:, i]
     return say(
-        "{median:.0f} ({low:.0f} to {high:.0f}), {median2:.2f} a number",
+        "{median:.0f} ({low:.0f} to {high:.0f}), {share:.2f} a number",
         median=median,
         low=low,
         high=high,
-        median2=median / (record.per_rank * record.ranks[i]),
+        share=median / (record.per_rank * record.ranks[i]),
     )
 
 
 def _narrate(record: Capacity, t: int) -> str:
     whole = np.flatnonzero(record.live[t] >= LEARNT)
-    held = (
-        say("up to {samples} bits are learnt", samples=record.samples[whole.max()])
-        if len(whole)
-        else say("none is learnt yet")
-    )
+    step, bits, share = record.steps[t], record.samples[-1], 100 * record.live[t, -1]
+    if not len(whole):
+        return say(
+            "Step {step}: none is learnt yet; of the {bits} bits {share:.0f} % are read right, where guessing gives "
+            "50 %.",
+            step=step,
+            bits=bits,
+            share=share,
+        )
     return say(
-        "Step {steps}: {held}; of the {samples} bits {live:.0f} % are read right, where guessing gives 50 %.",
-        steps=record.steps[t],
-        held=held,
-        samples=record.samples[-1],
-        live=100 * record.live[t, -1],
+        "Step {step}: up to {held} bits are learnt; of the {bits} bits {share:.0f} % are read right, where guessing "
+        "gives 50 %.",
+        step=step,
+        held=record.samples[whole.max()],
+        bits=bits,
+        share=share,
     )
 
 
 def takeaway(record: Capacity) -> str:
     """What was seen, in the run's own numbers."""
     whole = np.flatnonzero(record.live[-1] >= LEARNT)
-    held = str(record.samples[whole.max()]) if len(whole) else "none"
     most = len(record.measured_samples) - 1
     reached = [(record.measured_samples[_edge(record, i)], _edge(record, i) == most) for i in range(len(record.ranks))]
-    edges = ", ".join(f"{n}{' (the most tried)' if last else ''}" for n, last in reached)
+    edges = ", ".join(say("{bits} (the most tried)", bits=n) if last else str(n) for n, last in reached)
     numbers = ", ".join(str(record.per_rank * r) for r in record.ranks)
     per = record.measured_bits[1] / (record.per_rank * record.ranks)
     least, top = number(float(per.min())), number(float(per.max()))
-    return say(
-        "In this experiment rank {rank}, {parameters} trained numbers, learnt all of at most {held} "
-        "random bits (of the N tried) and read {live:.1f} % of {samples} right. "
-        "Measured with {seeds} seeds, ranks {str} "
-        "with {numbers} numbers learnt {edges}; known of the labels was at best {least} to {top} bits a number. "
-        "Twice the rank holds twice the bits.",
-        rank=record.rank,
-        parameters=record.parameters,
-        held=held,
-        live=100 * record.live[-1, -1],
-        samples=record.samples[-1],
+    here = {
+        "rank": record.rank,
+        "parameters": record.parameters,
+        "share": 100 * record.live[-1, -1],
+        "bits": record.samples[-1],
+    }
+    if len(whole):
+        said = say(
+            "In this experiment rank {rank}, {parameters} trained numbers, learnt all of at most {held} random bits "
+            "(of the N tried) and read {share:.1f} % of {bits} right.",
+            held=record.samples[whole.max()],
+            **here,
+        )
+    else:
+        said = say(
+            "In this experiment rank {rank}, {parameters} trained numbers, learnt none of the tried N in full and read "
+            "{share:.1f} % of {bits} random bits right.",
+            **here,
+        )
+    return said + say(
+        " Measured with {seeds} seeds, ranks {ranks} with {numbers} numbers learnt {edges}; known of the labels was at "
+        "best {least} to {top} bits a number. Twice the rank holds twice the bits.",
         seeds=record.seeds,
-        str=", ".join(map(str, record.ranks)),
+        ranks=", ".join(map(str, record.ranks)),
         numbers=numbers,
         edges=edges,
         least=least,
@@ -232,7 +248,7 @@ def plot_capacity(record: Capacity, *, theme: str = "light") -> go.Figure:
     return still_curves(
         [
             Drawn(
-                say("r = {rank}, {rank2} numbers", rank=rank, rank2=rank * record.per_rank),
+                say("r = {rank}, {numbers} numbers", rank=rank, numbers=rank * record.per_rank),
                 "delta",
                 record.measured_samples,
                 record.measured[1, i],
@@ -244,7 +260,7 @@ def plot_capacity(record: Capacity, *, theme: str = "light") -> go.Figure:
             for i, rank in enumerate(record.ranks)
         ],
         title=say("Random bits learnt, median of {seeds} seeds", seeds=record.seeds),
-        x="random bits N",
+        x=say("random bits N"),
         y=say("share read right"),
         log="x",
         theme=theme,

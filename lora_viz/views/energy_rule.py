@@ -73,7 +73,7 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
         skills = np.array([_skill(run.task, root, m) for m in best])
         rule.append(energy_rank(np.linalg.svd(fitted, compute_uv=False)))
         needed.append([int(np.argmax(skills >= full - t - 1e-9)) + 1 for t in TOLERANCES])
-    assert first is not None, say("at least one run")
+    assert first is not None, "at least one run"
     e, task, root = first.experiment, first.task, covariance_root(first.task)
     fitted, _ = least_squares(task)
     sigma = np.linalg.svd(fitted, compute_uv=False)
@@ -156,9 +156,7 @@ def film(record: EnergyRule) -> Film:
                     Series(name="95 %:", colour="faint", y=np.full(len(swept), SHARE), dash="dot"),
                 ),
                 marks=(
-                    Mark(
-                        at=float(record.own_rule), label=say("rule: {own_rule}", own_rule=record.own_rule), colour="W"
-                    ),
+                    Mark(at=float(record.own_rule), label=say("rule: {rank}", rank=record.own_rule), colour="W"),
                     *(
                         (Mark(at=float(record.own_needed[1]), label=f"LoRA: {record.own_needed[1]}", colour="delta"),)
                         if record.own_needed[1] >= 0
@@ -170,7 +168,7 @@ def film(record: EnergyRule) -> Film:
                 title=say("Singular values of the full update, and of LoRA's"),
                 labels=tuple(str(i + 1) for i in range(len(record.sigma))),
                 groups=(
-                    Group(name="LoRA's ΔW", colour="delta", values=record.sigma_learnt),
+                    Group(name=say("LoRA's ΔW"), colour="delta", values=record.sigma_learnt),
                     Group(name=say("full update"), colour="W", values=record.sigma, outline=True),
                 ),
                 y_label="σ",
@@ -183,7 +181,7 @@ def film(record: EnergyRule) -> Film:
                 rows=tuple(
                     Row(label=label, text=tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in mine))
                     for label, whole, mine in (
-                        ("bound", str(record.kinds_full.bound), [str(k.bound) for k in record.kinds]),
+                        (say("bound"), str(record.kinds_full.bound), [str(k.bound) for k in record.kinds]),
                         (
                             say("numerical (σ > 10⁻⁶ σ₁)"),
                             str(record.kinds_full.numerical),
@@ -214,8 +212,8 @@ def film(record: EnergyRule) -> Film:
                 rows=(
                     *(
                         Row(
-                            label=say("within {t:.0f} % of the full update's skill", t=100 * t),
-                            text=(str(n) if n >= 0 else say("more"),),
+                            label=say("within {tolerance:.0f} % of the full update's skill", tolerance=100 * t),
+                            text=(_or_more(n),),
                             colour="delta",
                         )
                         for t, n in zip(TOLERANCES, record.own_needed, strict=True)
@@ -227,6 +225,10 @@ def film(record: EnergyRule) -> Film:
     )
 
 
+def _or_more(needed: int) -> str:
+    return str(needed) if needed >= 0 else say("more")
+
+
 def _narrate(record: EnergyRule, t: int) -> str:
     r = int(record.rank[t])
     if r == 0:
@@ -235,11 +237,11 @@ def _narrate(record: EnergyRule, t: int) -> str:
         return say("Rank {r} diverged: lower the learning rate.", r=r)
     return say(
         "Rank {r}: {energy:.0f} % of the full update's energy; LoRA of this rank has skill "
-        "{skill}, the full update {skill_full}.",
+        "{skill}, the full update {full}.",
         r=r,
         energy=100 * record.energy[r],
         skill=number(float(record.skill[t])),
-        skill_full=number(record.skill_full),
+        full=number(record.skill_full),
     )
 
 
@@ -249,7 +251,8 @@ def takeaway(record: EnergyRule) -> str:
         return say("Every adapter diverged: lower the learning rate.")
     low, median, high = record.rule
     needs = "; ".join(
-        f"{100 * t:.0f} % {b:.0f} ({a:.0f} to {c:.0f})" for t, a, b, c in zip(TOLERANCES, *record.needed, strict=True)
+        say("{tolerance:.0f} % {median:.0f} ({low:.0f} to {high:.0f})", tolerance=100 * t, median=b, low=a, high=c)
+        for t, a, b, c in zip(TOLERANCES, *record.needed, strict=True)
     )
     said = [
         say(
@@ -281,7 +284,7 @@ def takeaway(record: EnergyRule) -> str:
         )
     if max(record.skill) > record.skill_full + 0.01:
         at = int(record.rank[int(np.nanargmax(record.skill))])
-        said.append(say("LoRA of rank {at} was better on clean data than the full update.", at=at))
+        said.append(say("LoRA of rank {rank} was better on clean data than the full update.", rank=at))
     return " ".join(said)
 
 
@@ -307,11 +310,11 @@ def plot_energy_rule(record: EnergyRule, *, theme: str = "light") -> go.Figure:
             Drawn("95 %", "faint", record.rank, np.full(len(record.rank), SHARE), "dot"),
         ],
         title=say(
-            "The rule says {own_rule}; within 5 % LoRA needs {own_needed}",
-            own_rule=record.own_rule,
-            own_needed=record.own_needed[1],
+            "The rule says {rule}; within 5 % LoRA needs {needed}",
+            rule=record.own_rule,
+            needed=_or_more(record.own_needed[1]),
         ),
-        x="rank r",
-        y="share",
+        x=say("rank r"),
+        y=say("share"),
         theme=theme,
     )

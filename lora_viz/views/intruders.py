@@ -9,15 +9,16 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.film import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.still import Drawn, still_curves
-from lora_viz.style import counted, number
+from lora_viz.style import number
 from lora_viz.tasks import stream
 from lora_viz.trials import spread
 
 __all__ = ["Intruders", "film", "intruders", "plot_intruders", "table", "takeaway"]
 
 TOP, SHOWN = 10, 16
+CALLED = {"gaussian": to_say("Gaussian"), "decaying": to_say("decaying")}
 SIZES = np.linspace(0.0, 2.0, 33)
 
 
@@ -111,11 +112,11 @@ def film(record: Intruders) -> Film:
         panels=(
             Lines(
                 title=say(
-                    "Least similar of the top {TOP}: max over all old directions, median of {seeds}",
-                    TOP=TOP,
+                    "Least similar of the top {top}: max over all old directions, median of {seeds}",
+                    top=TOP,
                     seeds=record.seeds,
                 ),
-                y_label=say("|cos|"),
+                y_label="|cos|",
                 reach=1.0,
                 span=7,
                 marks=marks,
@@ -128,7 +129,7 @@ def film(record: Intruders) -> Film:
                         high=record.closest[2],
                     ),
                     Series(
-                        name=say("|cos(y, u)|:"),
+                        name="|cos(y, u)|:",
                         colour="clean",
                         y=record.along[1],
                         low=record.along[0],
@@ -167,7 +168,7 @@ def film(record: Intruders) -> Film:
                 span=7,
                 rows=(
                     Row(
-                        label=say("intruders of {TOP}, ε = {epsilon}", TOP=TOP, epsilon=number(record.epsilon)),
+                        label=say("intruders of {top}, ε = {epsilon}", top=TOP, epsilon=number(record.epsilon)),
                         text=tuple(_whole(record.intruding[:, t]) for t in range(len(flat))),
                         colour="delta",
                     ),
@@ -187,11 +188,15 @@ def film(record: Intruders) -> Film:
 
 
 def _span(found: Float[np.ndarray, "3"]) -> str:
-    return f"{found[1]:.2f} ({found[0]:.2f} to {found[2]:.2f})"
+    return _ranged(*(f"{x:.2f}" for x in found))
 
 
 def _whole(found: Float[np.ndarray, "3"]) -> str:
-    return f"{found[1]:.0f} ({found[0]:.0f} to {found[2]:.0f})"
+    return _ranged(*(f"{x:.0f}" for x in found))
+
+
+def _ranged(low: str, median: str, high: str) -> str:
+    return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _first(record: Intruders) -> int | None:
@@ -202,15 +207,15 @@ def _first(record: Intruders) -> int | None:
 
 
 def _narrate(record: Intruders, t: int) -> str:
+    count = round(record.intruding[1, t])
     return say(
-        "θ = {sizes} σ₁: the least similar of the top {TOP} has |cos| "
-        "{closest:.2f} to its nearest old direction, {along:.2f} to the spike; "
-        "{intruding}.",
-        sizes=number(float(record.sizes[t])),
-        TOP=TOP,
+        "θ = {size} σ₁: the least similar of the top {top} has |cos| {closest:.2f} to its nearest old direction, "
+        "{along:.2f} to the spike; {intruders}.",
+        size=number(float(record.sizes[t])),
+        top=TOP,
         closest=record.closest[1, t],
         along=record.along[1, t],
-        intruding=counted(round(record.intruding[1, t]), "intruder"),
+        intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=count),
     )
 
 
@@ -221,7 +226,7 @@ def takeaway(record: Intruders) -> str:
         "d = {d}, {seeds} seeds, W₀ {kind}, ε = {epsilon}",
         d=record.d,
         seeds=record.seeds,
-        kind=record.kind,
+        kind=say(CALLED[record.kind]),
         epsilon=number(record.epsilon),
     )
     if record.baseline > record.epsilon:
@@ -234,9 +239,9 @@ def takeaway(record: Intruders) -> str:
     if first is None:
         said = [
             say(
-                "In this experiment ({what}) no size up to {sizes} σ₁ left a lasting intruder.",
+                "In this experiment ({what}) no size up to {size} σ₁ left a lasting intruder.",
                 what=what,
-                sizes=number(float(record.sizes[-1])),
+                size=number(float(record.sizes[-1])),
             )
         ]
     elif first == 0:
@@ -244,13 +249,12 @@ def takeaway(record: Intruders) -> str:
     else:
         said = [
             say(
-                "In this experiment ({what}) the median seed had no lasting intruder up to θ = "
-                "{sizes} σ₁ and had one from {sizes2} σ₁ on; "
-                "at {sizes3} σ₁ it was {intruding}.",
+                "In this experiment ({what}) the median seed had no lasting intruder up to θ = {before} σ₁ and had one "
+                "from {first} σ₁ on; at {last} σ₁ it was {intruding}.",
                 what=what,
-                sizes=number(float(record.sizes[first - 1])),
-                sizes2=number(float(record.sizes[first])),
-                sizes3=number(float(record.sizes[-1])),
+                before=number(float(record.sizes[first - 1])),
+                first=number(float(record.sizes[first])),
+                last=number(float(record.sizes[-1])),
                 intruding=_whole(record.intruding[:, last]),
             )
         ]
@@ -258,8 +262,8 @@ def takeaway(record: Intruders) -> str:
         if early < first:
             said.append(
                 say(
-                    "It came and went before, first at {sizes} σ₁: where θ meets one of W₀'s own σ, the two mix.",
-                    sizes=number(float(record.sizes[early])),
+                    "It came and went before, first at {size} σ₁: where θ meets one of W₀'s own σ, the two mix.",
+                    size=number(float(record.sizes[early])),
                 )
             )
     said.append(
@@ -291,14 +295,14 @@ def plot_intruders(record: Intruders, *, theme: str = "light") -> go.Figure:
     return still_curves(
         [
             Drawn(
-                say("least similar of the top {TOP}", TOP=TOP),
+                say("least similar of the top {top}", top=TOP),
                 "delta",
                 record.sizes,
                 record.closest[1],
                 low=record.closest[0],
                 high=record.closest[2],
             ),
-            Drawn(say("|cos(y, u)|"), "clean", record.sizes, record.along[1]),
+            Drawn("|cos(y, u)|", "clean", record.sizes, record.along[1]),
             Drawn("ε", "alarm", record.sizes, record.epsilon * flat, "dash"),
             Drawn(say("random direction, √(2 ln d/d)"), "W", record.sizes, record.baseline * flat, "dot"),
         ],

@@ -80,7 +80,7 @@ def large_batch(runs: Iterable[Run]) -> LargeBatch:
     with np.errstate(invalid="ignore"):
         ratio = best / best[:, :1]
     return LargeBatch(
-        racers=tuple("full" if x.init == "identity" else f"LoRA r = {x.rank}" for x in racers),
+        racers=tuple(to_say("full") if x.init == "identity" else f"LoRA r = {x.rank}" for x in racers),
         ranks=np.array([x.rank for x in racers]),
         batches=np.array(batches),
         steps=shown.experiment.samples // np.array(batches),
@@ -98,7 +98,7 @@ def large_batch(runs: Iterable[Run]) -> LargeBatch:
 def film(record: LargeBatch) -> Film:
     """The playhead runs over the batch size: errors by learning rate, at the best one, and over full fine-tuning's."""
     low, median, high = np.where(np.isfinite(record.by_lr) & (record.by_lr < 100), record.by_lr, np.nan)
-    names = [f"{name}:" for name in record.racers]
+    names = [say("full:"), *(f"{name}:" for name in record.racers[1:])]
     return Film(
         axis=to_say("batch"),
         values=record.batches.astype(float),
@@ -122,7 +122,7 @@ def film(record: LargeBatch) -> Film:
                 span=5,
                 rows=tuple(
                     Row(
-                        label=name,
+                        label=say(name),
                         text=tuple(_span(record.left[:, i, t]) for t in range(len(record.batches))),
                         colour=_colour(i),
                     )
@@ -149,7 +149,7 @@ def film(record: LargeBatch) -> Film:
                 span=6,
                 series=tuple(
                     Curve(
-                        name=name,
+                        name=say(name),
                         colour=_colour(i),
                         y=median[i],
                         low=low[i],
@@ -175,16 +175,16 @@ def _series(record: LargeBatch, names: list[str], i: int, y: Float[np.ndarray, "
 
 def _span(found: Float[np.ndarray, "3"]) -> str:
     low, median, high = (number(float(x)) for x in found)
-    return f"{median} ({low} to {high})"
+    return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _narrate(record: LargeBatch, t: int) -> str:
-    said = ", ".join(f"{name} {number(float(record.ratio[1, i, t]))}" for i, name in enumerate(record.racers) if i)
+    ratios = ", ".join(f"{name} {number(float(record.ratio[1, i, t]))}" for i, name in enumerate(record.racers) if i)
     return say(
-        "Batch {batches}, {steps} steps: error over full fine-tuning's, median: {said} times.",
-        batches=record.batches[t],
+        "Batch {batch}, {steps} steps: error over full fine-tuning's, median: {ratios} times.",
+        batch=record.batches[t],
         steps=record.steps[t],
-        said=said,
+        ratios=ratios,
     )
 
 
@@ -194,17 +194,17 @@ def takeaway(record: LargeBatch) -> str:
     first, last = record.ratio[:, :, 0], record.ratio[:, :, -1]
     said = [
         say(
-            "In this experiment (one pass over {samples} samples, {seeds} seeds, each at its best of "
-            "{lr} η) {racers} left {first} times full fine-tuning's error with "
-            "batch {batches} and {last} times with batch {batches2}.",
+            "In this experiment (one pass over {samples} samples, {seeds} seeds, each at its best of {rates} η) "
+            "{racer} left {first} times full fine-tuning's error with batch {least} and {last} times with batch "
+            "{most}.",
             samples=record.samples,
             seeds=record.seeds,
-            lr=len(record.lr),
-            racers=record.racers[small],
+            rates=len(record.lr),
+            racer=record.racers[small],
             first=_span(first[:, small]),
-            batches=record.batches[0],
+            least=record.batches[0],
             last=_span(last[:, small]),
-            batches2=record.batches[-1],
+            most=record.batches[-1],
         )
     ]
     if last[1, small] > 1.2 * first[1, small]:
@@ -213,8 +213,8 @@ def takeaway(record: LargeBatch) -> str:
         said.append(say("Here the gap does not grow with the batch."))
     said.append(
         say(
-            "{racers}, full width: {first} and {last} times.",
-            racers=record.racers[whole],
+            "{racer}, full width: {first} and {last} times.",
+            racer=record.racers[whole],
             first=_span(first[:, whole]),
             last=_span(last[:, whole]),
         )
@@ -225,7 +225,7 @@ def takeaway(record: LargeBatch) -> str:
         )
     if record.at_edge:
         said.append(
-            say("{at_edge} bests lie at an end of the grid: a wider one may shift the numbers.", at_edge=record.at_edge)
+            say("{count} bests lie at an end of the grid: a wider one may shift the numbers.", count=record.at_edge)
         )
     return " ".join(said)
 
@@ -246,7 +246,7 @@ def plot_large_batch(record: LargeBatch, *, theme: str = "light") -> go.Figure:
     return still_curves(
         [
             Drawn(
-                name,
+                say(name),
                 _colour(i),
                 record.batches,
                 record.ratio[1, i],
@@ -258,7 +258,7 @@ def plot_large_batch(record: LargeBatch, *, theme: str = "light") -> go.Figure:
             for i, name in enumerate(record.racers)
         ],
         title=say("Error over full fine-tuning's after one pass"),
-        x="batch size",
+        x=say("batch size"),
         y=say("ratio of errors"),
         log="xy",
         theme=theme,

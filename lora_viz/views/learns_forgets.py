@@ -170,7 +170,9 @@ def film(record: LearnsForgets) -> Film:
                     Row(
                         label=say("full, stopped at the same error, forgets"),
                         text=tuple(
-                            say("{m} (rank forgets less: {less} of {n})", m=number(float(m)), less=less, n=n)
+                            say(
+                                "{forgets} (rank forgets less: {less} of {n})", forgets=number(float(m)), less=less, n=n
+                            )
                             if n
                             else say("never gets there")
                             for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
@@ -203,33 +205,28 @@ def takeaway(record: LearnsForgets) -> str:
     hits = int((record.best == best).sum())
     said = [
         say(
-            "In this experiment ({samples} samples, noise {noise}, {seeds} seeds) the error "
-            "on the new task was least at r = {best}: {excess}, against "
-            "{excess2} at r = 1 and {excess3} at r = {last}; "
-            "r = {best} was the best in {hits} seeds.",
+            "In this experiment ({samples} samples, noise {noise}, {seeds} seeds) the error on the new task was least "
+            "at r = {best}: {least}, against {at_one} at r = 1 and {at_last} at r = {last}; r = {best} was the best "
+            "in {hits} seeds.",
             samples=record.samples,
             noise=number(record.noise),
             seeds=record.seeds,
             best=best,
-            excess=number(float(record.excess[1, at])),
-            excess2=number(float(record.excess[1, 0])),
-            excess3=number(float(record.excess[1, -1])),
+            least=number(float(record.excess[1, at])),
+            at_one=number(float(record.excess[1, 0])),
+            at_last=number(float(record.excess[1, -1])),
             last=last,
             hits=hits,
         )
     ]
     if at == len(record.rank) - 1:
         said.append(say("There is no U here: the samples suffice for every rank."))
-    grew = say("with every step in r") if (np.diff(record.forgets[1]) > 0).all() else say("with r on the whole")
-    said.append(
-        say(
-            "What is forgotten grew {grew}, from {forgets} to {forgets2}.",
-            grew=grew,
-            forgets=number(float(record.forgets[1, 0])),
-            forgets2=number(float(record.forgets[1, -1])),
-        )
-    )
-    low, median, high = map(lambda x: number(float(x)), record.stopped)
+    first, end = number(float(record.forgets[1, 0])), number(float(record.forgets[1, -1]))
+    if (np.diff(record.forgets[1]) > 0).all():
+        said.append(say("What is forgotten grew with every step in r, from {first} to {end}.", first=first, end=end))
+    else:
+        said.append(say("What is forgotten grew with r on the whole, from {first} to {end}.", first=first, end=end))
+    low, median, high = (number(float(x)) for x in record.stopped)
     said.append(
         say(
             "Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).",
@@ -243,12 +240,11 @@ def takeaway(record: LearnsForgets) -> str:
         i = int(comparable[0])
         said.append(
             say(
-                "At the error of r = {rank} it forgot {matched}, the rank "
-                "{forgets}: the rank forgot less in {less} of "
+                "At the error of r = {rank} it forgot {full}, the rank {own}: the rank forgot less in {less} of "
                 "{reached} seeds.",
                 rank=record.rank[i],
-                matched=number(float(record.matched[i])),
-                forgets=number(float(record.forgets[1, i])),
+                full=number(float(record.matched[i])),
+                own=number(float(record.forgets[1, i])),
                 less=record.less[i],
                 reached=record.reached[i],
             )
@@ -256,7 +252,7 @@ def takeaway(record: LearnsForgets) -> str:
     under = [str(r) for r, x in zip(record.rank, record.excess[1], strict=True) if x < record.stopped[1]]
     if under and len(under) < len(record.rank):
         said.append(
-            say("r = {under} went below that: there is no equal error at which to compare.", under=", ".join(under))
+            say("r = {ranks} went below that: there is no equal error at which to compare.", ranks=", ".join(under))
         )
     said.append(say("That a lower rank forgets less at the same skill is not a law."))
     return " ".join(said)
@@ -278,7 +274,7 @@ def plot_learns_forgets(record: LearnsForgets, *, theme: str = "light") -> go.Fi
             Drawn(say("full, stopped early"), "faint", record.path[1], record.path[0], "dash"),
         ],
         title=say("Learnt against forgotten"),
-        x="forgotten: ‖ΔW‖²/‖ΔW*‖²",
+        x=say("forgotten: ‖ΔW‖²/‖ΔW*‖²"),
         y=say("error on the new task"),
         theme=theme,
     )

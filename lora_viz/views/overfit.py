@@ -96,7 +96,7 @@ def film(record: Overfit) -> Film:
                 y_title=say("rank r"),
                 scale="log",
                 regions=least,
-                region_names=("worse", "best"),
+                region_names=(say("worse"), say("best")),
                 span=6,
                 row=0,
             ),
@@ -157,10 +157,10 @@ def film(record: Overfit) -> Film:
                         label=f"n = {record.samples[i]}",
                         text=tuple(
                             say(
-                                "{median} at r = {ranks}; full {median2}",
-                                median=number(float(median[t, :, i].min())),
-                                ranks=record.ranks[median[t, :, i].argmin()],
-                                median2=number(float(median[t, -1, i])),
+                                "{least} at r = {rank}; full {full}",
+                                least=number(float(median[t, :, i].min())),
+                                rank=record.ranks[median[t, :, i].argmin()],
+                                full=number(float(median[t, -1, i])),
                             )
                             for t in range(len(record.truths))
                         ),
@@ -175,10 +175,10 @@ def film(record: Overfit) -> Film:
 
 def _narrate(record: Overfit, t: int) -> str:
     best = record.error[1, t].argmin(axis=0)
-    said = ", ".join(
-        say("{ranks} for n = {n}", ranks=record.ranks[best[i]], n=n) for i, n in enumerate(record.samples) if n in SHOWN
+    found = ", ".join(
+        say("{rank} for n = {n}", rank=record.ranks[best[i]], n=n) for i, n in enumerate(record.samples) if n in SHOWN
     )
-    return say("True rank {truths}: the rank of least clean error is {said}.", truths=record.truths[t], said=said)
+    return say("True rank {truth}: the rank of least clean error is {found}.", truth=record.truths[t], found=found)
 
 
 def takeaway(record: Overfit) -> str:
@@ -190,34 +190,32 @@ def takeaway(record: Overfit) -> str:
     n, m = record.samples[few], record.samples[many]
     said = [
         say(
-            "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truths} "
-            "with {n} samples had clean error {error} at r = {ranks} and "
-            "{error2} at full rank; the low rank won in {wins} seeds of "
-            "{seeds}.",
+            "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truth} with {n} samples had clean "
+            "error {own} at r = {rank} and {full} at full rank; the low rank won in {wins} seeds of {seeds}.",
             noise=number(record.noise),
             seeds=record.seeds,
-            truths=record.truths[low],
+            truth=record.truths[low],
             n=n,
-            error=number(float(error[low, own, few])),
-            ranks=record.ranks[own],
-            error2=number(float(error[low, -1, few])),
+            own=number(float(error[low, own, few])),
+            rank=record.ranks[own],
+            full=number(float(error[low, -1, few])),
             wins=record.wins[low, few],
         )
     ]
     if error[full, own, many] > error[full, -1, many]:
         said.append(
             say(
-                "A truth of full rank with {m} samples had {error} at "
-                "r = {ranks} and {error2} at full rank: there the low rank lost.",
+                "A truth of full rank with {m} samples had {low} at r = {rank} and {full} at full rank: there the low "
+                "rank lost.",
                 m=m,
-                error=number(float(error[full, own, many])),
-                ranks=record.ranks[own],
-                error2=number(float(error[full, -1, many])),
+                low=number(float(error[full, own, many])),
+                rank=record.ranks[own],
+                full=number(float(error[full, -1, many])),
             )
         )
     scarce = record.ranks[error[full, :, list(record.samples).index(24)].argmin()]
     if scarce < 24:
-        said.append(say("With 24 samples even that truth was fitted best at r = {scarce}.", scarce=scarce))
+        said.append(say("With 24 samples even that truth was fitted best at r = {rank}.", rank=scarce))
     if record.noise == 0:
         said.append(
             say("Without noise nothing is gained by a rank below the truth's; fewer samples than inputs still hurt.")
@@ -251,8 +249,8 @@ def plot_overfit(record: Overfit, *, theme: str = "light") -> go.Figure:
             )
             for k, n in enumerate(SHOWN)
         ],
-        title=say("Clean error against rank, true rank {truths}", truths=record.truths[t]),
-        x="rank r",
+        title=say("Clean error against rank, true rank {truth}", truth=record.truths[t]),
+        x=say("rank r"),
         y="‖ΔW − ΔW*‖²/‖ΔW*‖²",
         log="xy",
         theme=theme,

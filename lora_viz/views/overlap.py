@@ -147,7 +147,7 @@ def film(record: Overlap) -> Film:
                 span=7,
                 rows=tuple(
                     Row(
-                        label=say("φ({k}, {k}); chance {k2}", k=k, k2=number(k / record.d)),
+                        label=say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
                         text=tuple(_span(record.across[:, t, k - 1]) for t in range(len(record.steps))),
                         colour="A",
                     )
@@ -161,22 +161,21 @@ def film(record: Overlap) -> Film:
 
 def _span(values: Float[np.ndarray, "3"]) -> str:
     low, median, high = (number(float(v)) for v in values)
-    return f"{median} ({low} to {high})"
+    return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _narrate(record: Overlap, t: int) -> str:
     if np.isnan(record.across[1, t]).any():
-        return say("Step {steps}: an A is 0 or has diverged, and has no directions.", steps=record.steps[t])
+        return say("Step {step}: an A is 0 or has diverged, and has no directions.", step=record.steps[t])
     return say(
-        "Step {steps}: the strongest directions overlap by {across}, the "
-        "{low} strongest by {across2}; chance is {d} and "
-        "{low2}.",
-        steps=record.steps[t],
-        across=number(float(record.across[1, t, 0])),
+        "Step {step}: the strongest directions overlap by {first}, the {low} strongest by {all}; chance is "
+        "{chance_first} and {chance_all}.",
+        step=record.steps[t],
+        first=number(float(record.across[1, t, 0])),
         low=record.low,
-        across2=number(float(record.across[1, t, -1])),
-        d=number(1 / record.d),
-        low2=number(record.low / record.d),
+        all=number(float(record.across[1, t, -1])),
+        chance_first=number(1 / record.d),
+        chance_all=number(record.low / record.d),
     )
 
 
@@ -193,15 +192,14 @@ def takeaway(record: Overlap) -> str:
         return say("An A was 0 to the end: it has no directions to compare.")
     said = [
         say(
-            "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to "
-            "{end} and φ({low}, {low}) to {end2}; chance is "
-            "{d} and {low2}.",
+            "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to {first} "
+            "and φ({low}, {low}) to {all}; chance is {chance_first} and {chance_all}.",
             pairs=record.pairs,
-            end=_span(end[:, 0]),
+            first=_span(end[:, 0]),
             low=record.low,
-            end2=_span(end[:, -1]),
-            d=number(1 / record.d),
-            low2=number(record.low / record.d),
+            all=_span(end[:, -1]),
+            chance_first=number(1 / record.d),
+            chance_all=number(record.low / record.d),
         )
     ]
     tied = 1 + int(np.sum(np.abs(np.diff(record.sigma)) < 1e-9 * record.sigma[0]))
@@ -210,9 +208,9 @@ def takeaway(record: Overlap) -> str:
         said.append(
             say(
                 "The target's {tied} singular values are equal: which direction comes first is arbitrary, and only "
-                "φ({tied}, {tied}) = {end} means anything.",
+                "φ({tied}, {tied}) = {overlap} means anything.",
                 tied=tied,
-                end=_span(end[:, tied - 1]),
+                overlap=_span(end[:, tied - 1]),
             )
         )
     elif end[1, 0] > 0.8 and end[1, -1] < 0.6:
@@ -254,7 +252,7 @@ def plot_overlap(record: Overlap, *, theme: str = "light") -> go.Figure:
                 high=high,
             ),
             Drawn(say("rank {high}, two seeds", high=record.high), "ink", i, record.seeds[1, -1], "dash"),
-            Drawn("chance", "faint", i, i / record.d, "dot"),
+            Drawn(say("chance"), "faint", i, i / record.d, "dot"),
         ],
         title=say("Overlap of the i strongest directions after {steps} steps", steps=record.steps[-1]),
         x="i",

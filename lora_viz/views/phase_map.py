@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # What a cell is called: by the share of what training could take away that it did take away.
-REGIONS = ("dead", "slow", "good", "diverged")
+REGIONS = (to_say("dead"), to_say("slow"), to_say("good"), to_say("diverged"))
 GOOD, DEAD = 0.01, 0.99  # of the excess over the floor is left: at most, at least
 PLANES = ("learning_rates", "rank_alpha")
 
@@ -40,8 +40,9 @@ PLANES = ("learning_rates", "rank_alpha")
 class PhaseMap(NamedTuple):
     """What is left of the excess loss, (L − floor)/(L₀ − floor), at each recorded step, for every cell of a plane.
 
-    ``x`` and ``y`` are the plane's axes; ``left`` is NaN from where a cell diverged. ``region`` says which of REGIONS
-    a cell is in. ``loss``, ``grad_A_norm``, ``grad_B_norm`` and ``delta`` are those of the ``chosen`` cell.
+    ``x`` and ``y`` are the plane's axes, ``x_name`` and ``y_name`` still to say; ``left`` is NaN from where a
+    cell diverged. ``region`` says which of REGIONS a cell is in. ``loss``, ``grad_A_norm``, ``grad_B_norm`` and
+    ``delta`` are those of the ``chosen`` cell.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -120,8 +121,8 @@ def phase_map(
     region = np.select([np.isnan(left) | (left > 2), left <= GOOD, left >= DEAD], [3, 2, 0], default=1)
     return PhaseMap(
         steps=first.steps,
-        x_name=say("rank r") if kind == "rank_alpha" else "η of A",
-        y_name="α" if kind == "rank_alpha" else "η of B",
+        x_name=to_say("rank r") if kind == "rank_alpha" else to_say("η of A"),
+        y_name="α" if kind == "rank_alpha" else to_say("η of B"),
         x=x.astype(float),
         y=y,
         left=left.reshape(-1, m, n),
@@ -143,7 +144,7 @@ def _mark(value: float) -> str:
 
 def _cell(record: PhaseMap) -> str:
     row, column = record.chosen
-    return f"{record.x_name} = {_mark(record.x[column])}, {record.y_name} = {_mark(record.y[row])}"
+    return f"{say(record.x_name)} = {_mark(record.x[column])}, {say(record.y_name)} = {_mark(record.y[row])}"
 
 
 def film(record: PhaseMap) -> Film:
@@ -153,17 +154,17 @@ def film(record: PhaseMap) -> Film:
     counts = [[int((frame == k).sum()) for k in range(4)] for frame in record.region]
     told = tuple(
         say(
-            "Step {step}: of {size} adapters {c} are good, {c2} slow, {c3} dead, {c4} diverged.",
+            "Step {step}: of {adapters} adapters {good} are good, {slow} slow, {dead} dead, {diverged} diverged.",
             step=step,
-            size=record.left[0].size,
-            c=c[2],
-            c2=c[1],
-            c3=c[0],
-            c4=c[3],
+            adapters=record.left[0].size,
+            good=good,
+            slow=slow,
+            dead=dead,
+            diverged=diverged,
         )
-        for step, c in zip(record.steps, counts, strict=True)
+        for step, (dead, slow, good, diverged) in zip(record.steps, counts, strict=True)
     )
-    states = (REGIONS[int(k)] for k in record.region[:, row, column])
+    states = (say(REGIONS[int(k)]) for k in record.region[:, row, column])
     return Film(
         axis=to_say("step"),
         values=record.steps.astype(float),
@@ -178,18 +179,18 @@ def film(record: PhaseMap) -> Film:
                 scale="log",
                 x_labels=tuple(_mark(v) for v in record.x),
                 y_labels=tuple(_mark(v) for v in record.y),
-                x_title=record.x_name,
-                y_title=record.y_name,
+                x_title=say(record.x_name),
+                y_title=say(record.y_name),
                 regions=record.region.astype(float),
-                region_names=REGIONS,
+                region_names=tuple(say(name) for name in REGIONS),
                 chosen=record.chosen,
                 picks=True,
-                caption=tuple(say("chosen: {record}: {state}", record=_cell(record), state=state) for state in states),
+                caption=tuple(say("chosen: {cell}: {state}", cell=_cell(record), state=state) for state in states),
                 span=7,
                 tall=2,
             ),
             Lines(
-                title=say("The chosen adapter: {record}", record=_cell(record)),
+                title=say("The chosen adapter: {cell}", cell=_cell(record)),
                 y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
@@ -225,35 +226,50 @@ def takeaway(record: PhaseMap) -> str:
         good=_share(good),
         diverged=_share(diverged),
     )
-    row, column = record.chosen
     if good.any():
         on_line = [np.log10(record.x[j] * record.y[i]) for i, j in zip(*np.nonzero(good), strict=True)]
         rows, columns = np.nonzero(good)
         low, high = record.y[rows.min()], record.y[rows.max()]
-        said += say(
-            " Good cells have {y_name} from {low} to {high}", y_name=record.y_name, low=_mark(low), high=_mark(high)
-        )
-        said += say(
-            " and {x_name} from {x} to {x2}",
-            x_name=record.x_name,
-            x=_mark(record.x[columns.min()]),
-            x2=_mark(record.x[columns.max()]),
-        )
-        if record.x_name != "rank r":
+        ends = {
+            "low": _mark(low),
+            "high": _mark(high),
+            "left": _mark(record.x[columns.min()]),
+            "right": _mark(record.x[columns.max()]),
+        }
+        if record.x_name == "rank r":
+            said += say(" Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
+        else:
             said += say(
-                "; along the valley the product of both rates stays within {on_line:.2g} decades",
-                on_line=max(on_line) - min(on_line),
+                " Good cells have η of B from {low} to {high} and η of A from {left} to {right}; along the valley the "
+                "product of both rates stays within {decades:.2g} decades.",
+                decades=max(on_line) - min(on_line),
+                **ends,
             )
-        said += "."
-    state = REGIONS[int(last[row, column])]
-    now = (
-        say("diverged after step {diverged_at}", diverged_at=record.diverged_at)
-        if record.diverged_at >= 0
-        else f"is {state}"
+    return f"{said} {_chosen_ended(record)}"
+
+
+def _chosen_ended(record: PhaseMap) -> str:
+    row, column = record.chosen
+    left, named = float(record.left[-1, row, column]), _cell(record)
+    if record.diverged_at >= 0:
+        step = record.diverged_at
+        if np.isnan(left):
+            return say("The chosen adapter ({cell}) diverged after step {step}.", cell=named, step=step)
+        return say(
+            "The chosen adapter ({cell}) diverged after step {step}: {left} of its excess loss is left.",
+            cell=named,
+            step=step,
+            left=number(left),
+        )
+    state = say(REGIONS[int(record.region[-1, row, column])])
+    if np.isnan(left):
+        return say("The chosen adapter ({cell}) is {state}.", cell=named, state=state)
+    return say(
+        "The chosen adapter ({cell}) is {state}: {left} of its excess loss is left.",
+        cell=named,
+        state=state,
+        left=number(left),
     )
-    left = float(record.left[-1, row, column])
-    rest = "" if np.isnan(left) else say(": {left} of its excess loss is left", left=number(left))
-    return say("{said} The chosen adapter ({record}) {now}{rest}.", said=said, record=_cell(record), now=now, rest=rest)
 
 
 def _share(cells: np.ndarray) -> str:
@@ -278,7 +294,7 @@ def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
             x=[_mark(v) for v in record.x],
             y=[_mark(v) for v in record.y],
             z=np.log10(np.clip(record.left[-1], 1e-4, 1.0)),
-            colorscale=say("Cividis"),
+            colorscale="Cividis",
             colorbar={"title": say("log₁₀ of what is left")},
         )
     )
@@ -287,7 +303,7 @@ def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
         x=[_mark(record.x[column])],
         y=[_mark(record.y[row])],
         mode="markers",
-        name="chosen",
+        name=say("chosen"),
         marker={"symbol": "square-open", "size": 16, "color": IDENTITY[theme]["alarm"], "line": {"width": 4}},
     )
     figure.update_layout(
@@ -297,8 +313,8 @@ def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
                 steps=record.steps[-1],
                 optimizer=record.optimizer.upper(),
             ),
-            xaxis={"title": record.x_name, "type": "category"},
-            yaxis={"title": record.y_name, "type": "category"},
+            xaxis={"title": say(record.x_name), "type": "category"},
+            yaxis={"title": say(record.y_name), "type": "category"},
         )
     )
     return figure

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 KINDS = ("gaussian", "decaying")
+CALLED = (to_say("Gaussian"), to_say("decaying"))
 METHODS = (to_say("NF4 alone"), to_say("LoftQ, 1 round"), to_say("LoftQ, 5 rounds"), to_say("PiSSA, then NF4"))
 RANKS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 SIDE, BINS = 64, 41
@@ -112,15 +113,15 @@ def film(record: QuantisedBase) -> Film:
     """The playhead runs over the ranks of B A."""
     limit = float(np.abs(record.wrong[ALONE, 0]).max()) or 1.0
     look = (("faint", "solid"), ("A", "dash"), ("A", "solid"), ("delta", "solid"))
-    kinds = (say("Gaussian W: σ fall slowly"), say("Decaying W: σ fall as 1/i"))
+    titles = (say("Gaussian W: σ fall slowly (drag here)"), say("Decaying W: σ fall as 1/i (drag here)"))
     errors = tuple(
         Lines(
-            title=say("{title} (drag here)", title=title),
+            title=title,
             y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds),
             x_scale="sqrt",
             series=tuple(
                 Series(
-                    name=name,
+                    name=say(name),
                     colour=colour if colour != "A" else "ink",
                     y=record.error[k, 1, m],
                     low=record.error[k, 0, m],
@@ -132,7 +133,7 @@ def film(record: QuantisedBase) -> Film:
             ),
             span=6,
         )
-        for k, title in enumerate(kinds)
+        for k, title in enumerate(titles)
     )
     maps = (
         (say("W − Q, NF4 alone"), "ink", ALONE),
@@ -166,7 +167,7 @@ def film(record: QuantisedBase) -> Film:
                     limit=limit,
                     span=2,
                     row=1,
-                    caption=tuple(f"{100 * x:.2g} % of ‖W‖" for x in _of_the_first(record, m)),
+                    caption=tuple(say("{share:.2g} % of ‖W‖", share=100 * x) for x in _of_the_first(record, m)),
                 )
                 for title, colour, m in maps
             ),
@@ -185,19 +186,18 @@ def _percent(value: float) -> str:
 def _narrate(record: QuantisedBase, t: int) -> str:
     if record.ranks[t] == 0:
         return say(
-            "Rank 0: 4 bits alone move the weight by {error} of its size.",
-            error=_percent(float(record.error[0, 1, ALONE, 0])),
+            "Rank 0: 4 bits alone move the weight by {share} of its size.",
+            share=_percent(float(record.error[0, 1, ALONE, 0])),
         )
     gaussian, decaying = record.error[0, 1, :, t], record.error[1, 1, :, t]
     return say(
-        "Rank {ranks}: LoftQ and PiSSA leave {gaussian} and "
-        "{gaussian2} of a Gaussian weight, {decaying} and "
-        "{decaying2} of a decaying one.",
-        ranks=record.ranks[t],
-        gaussian=_percent(float(gaussian[OFTEN])),
-        gaussian2=_percent(float(gaussian[PISSA])),
-        decaying=_percent(float(decaying[OFTEN])),
-        decaying2=_percent(float(decaying[PISSA])),
+        "Rank {rank}: LoftQ and PiSSA leave {loftq} and {pissa} of a Gaussian weight, {loftq_decaying} and "
+        "{pissa_decaying} of a decaying one.",
+        rank=record.ranks[t],
+        loftq=_percent(float(gaussian[OFTEN])),
+        pissa=_percent(float(gaussian[PISSA])),
+        loftq_decaying=_percent(float(decaying[OFTEN])),
+        pissa_decaying=_percent(float(decaying[PISSA])),
     )
 
 
@@ -208,24 +208,23 @@ def takeaway(record: QuantisedBase) -> str:
 
     def spread(kind: int, method: int) -> str:
         low, middle, high = (100 * float(x) for x in record.error[kind, :, method, t])
-        return f"{number(middle)} % ({number(low)} to {number(high)} %)"
+        return say("{median} % ({low} to {high} %)", median=number(middle), low=number(low), high=number(high))
 
     return say(
-        "In this experiment, at rank {rank}, NF4 moves a Gaussian weight by {ALONE}, with LoftQ by "
-        "{OFTEN}, with PiSSA first by {PISSA}: its spectrum falls slowly, low ranks hold "
-        "little of it, and PiSSA beat LoftQ in {wins} of {seeds} weights. A decaying weight moves "
-        "by {ALONE2}, {OFTEN2} and {PISSA2}: what is large in it is kept exactly, "
-        "and PiSSA beat LoftQ in {wins2} of {seeds}.",
+        "In this experiment, at rank {rank}, NF4 moves a Gaussian weight by {alone}, with LoftQ by {loftq}, with PiSSA "
+        "first by {pissa}: its spectrum falls slowly, low ranks hold little of it, and PiSSA beat LoftQ in {wins} of "
+        "{seeds} weights. A decaying weight moves by {alone_decaying}, {loftq_decaying} and {pissa_decaying}: what is "
+        "large in it is kept exactly, and PiSSA beat LoftQ in {wins_decaying} of {seeds}.",
         rank=rank,
-        ALONE=spread(0, ALONE),
-        OFTEN=spread(0, OFTEN),
-        PISSA=spread(0, PISSA),
+        alone=spread(0, ALONE),
+        loftq=spread(0, OFTEN),
+        pissa=spread(0, PISSA),
         wins=record.wins[0, t],
         seeds=record.seeds,
-        ALONE2=spread(1, ALONE),
-        OFTEN2=spread(1, OFTEN),
-        PISSA2=spread(1, PISSA),
-        wins2=record.wins[1, t],
+        alone_decaying=spread(1, ALONE),
+        loftq_decaying=spread(1, OFTEN),
+        pissa_decaying=spread(1, PISSA),
+        wins_decaying=record.wins[1, t],
     )
 
 
@@ -245,20 +244,20 @@ def plot_quantised_base(record: QuantisedBase, *, theme: str = "light") -> go.Fi
             go.Scatter(
                 x=record.ranks,
                 y=record.error[k, 1, m],
-                name=f"{method}, {kind}",
+                name=f"{say(method)}, {say(kind)}",
                 line={"color": tints[m], "dash": "solid" if k else "dot", "width": 3},
             )
-            for k, kind in enumerate(KINDS)
+            for k, kind in enumerate(CALLED)
             for m, method in enumerate(METHODS)
         ]
     )
     figure.update_layout(
         **plotly_layout(
             title=say(
-                "Error of W ≈ Q + B A ({SIDE}×{SIDE}, blocks of {BLOCK}, {NF4} levels)",
-                SIDE=SIDE,
-                BLOCK=BLOCK,
-                NF4=len(NF4),
+                "Error of W ≈ Q + B A ({side}×{side}, blocks of {block}, {levels} levels)",
+                side=SIDE,
+                block=BLOCK,
+                levels=len(NF4),
             ),
             xaxis={"title": say("rank of B A")},
             yaxis={"title": "‖W − Q − B A‖/‖W‖"},

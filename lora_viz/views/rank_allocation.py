@@ -74,7 +74,7 @@ def rank_allocation(run: Allocation) -> RankAllocation:
 
 
 def _layers(record: RankAllocation) -> tuple[str, ...]:
-    return tuple(say("layer {i}", i=i + 1) for i in range(len(record.true_ranks)))
+    return tuple(say("layer {number}", number=i + 1) for i in range(len(record.true_ranks)))
 
 
 def film(record: RankAllocation) -> Film:
@@ -107,7 +107,7 @@ def film(record: RankAllocation) -> Film:
                 ),
                 marks=tuple(
                     Mark(at=float(at), label=label)
-                    for at, label in ((record.prunes_from, "pruning"), (record.prunes_to, "settling"))
+                    for at, label in ((record.prunes_from, say("pruning")), (record.prunes_to, say("settling")))
                     if 0 < at < record.steps[-1]
                 ),
                 span=7,
@@ -126,7 +126,7 @@ def film(record: RankAllocation) -> Film:
                 scale="log",
                 series=tuple(
                     Series(
-                        name=say("{name} (rank {r})", name=name, r=r),
+                        name=say("{layer} (rank {rank})", layer=name, rank=r),
                         colour="delta",
                         y=np.where(y > 10, np.nan, y),
                         dash=dash,
@@ -139,14 +139,17 @@ def film(record: RankAllocation) -> Film:
             Readout(
                 title=say("At the end, {sets} sets of layers", sets=record.sets),
                 rows=(
-                    Row(label=say("true ranks kept"), text=tuple(f"{n} of {record.sets}" for n in record.found)),
+                    Row(
+                        label=say("true ranks kept"),
+                        text=tuple(say("{found} of {sets}", found=n, sets=record.sets) for n in record.found),
+                    ),
                     *(
-                        Row(label=say("{name}: AdaLoRA", name=name), text=(number(float(a)),), colour="delta")
+                        Row(label=say("{layer}: AdaLoRA", layer=name), text=(number(float(a)),), colour="delta")
                         for name, a in zip(_layers(record), record.left_ends[1], strict=True)
                     ),
                     *(
                         Row(
-                            label=say("{name}: equal r = {equal_rank}", name=name, equal_rank=record.equal_rank),
+                            label=say("{layer}: equal r = {rank}", layer=name, rank=record.equal_rank),
                             text=(number(float(b)),),
                         )
                         for name, b in zip(_layers(record), record.equal_floor, strict=True)
@@ -164,13 +167,16 @@ def _narrate(record: RankAllocation, t: int) -> str:
     k, kept = int(record.steps[t]), ", ".join(str(n) for n in record.kept[t])
     if k == 0:
         return say("Step 0: every λ is 0, and nothing is pruned yet.")
-    phase = say("all train") if k <= record.prunes_from else "pruning" if k <= record.prunes_to else "settling"
+    if k <= record.prunes_from:
+        phase = say("all train")
+    else:
+        phase = say("pruning") if k <= record.prunes_to else say("settling")
     return say(
-        "Step {k}, {phase}: {kept} triplets kept in the four layers; their targets have rank {record}.",
-        k=k,
+        "Step {step}, {phase}: {kept} triplets kept in the four layers; their targets have rank {ranks}.",
+        step=k,
         phase=phase,
         kept=kept,
-        record=_truth(record),
+        ranks=_truth(record),
     )
 
 
@@ -182,29 +188,44 @@ def takeaway(record: RankAllocation) -> str:
     """What was kept, over all sets, and what equal ranks would leave."""
     budget, needed = int(record.budget[-1]), int(record.true_ranks.sum())
     kept = ", ".join(str(n) for n in record.ends[0])
-    said = say(
-        "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {record}",
-        budget=budget,
-        kept=kept,
-        record=_truth(record),
-    )
     if budget == needed:
-        said += say(": the true ranks were kept in {found} of {sets} sets.", found=record.found[-1], sets=record.sets)
+        said = say(
+            "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: the true "
+            "ranks were kept in {found} of {sets} sets.",
+            budget=budget,
+            kept=kept,
+            ranks=_truth(record),
+            found=record.found[-1],
+            sets=record.sets,
+        )
     elif budget < needed:
-        said += say(": {needed} too few, and what is missing is missing for good.", needed=needed - budget)
+        said = say(
+            "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: {few} too "
+            "few, and what is missing is missing for good.",
+            budget=budget,
+            kept=kept,
+            ranks=_truth(record),
+            few=needed - budget,
+        )
     else:
-        said += say(": {budget} more than there is to learn, and pruning cannot know.", budget=budget - needed)
+        said = say(
+            "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: {more} "
+            "more than there is to learn, and pruning cannot know.",
+            budget=budget,
+            kept=kept,
+            ranks=_truth(record),
+            more=budget - needed,
+        )
     worst = int(record.equal_floor.argmax())
     if record.equal_floor[worst] > NOTHING:
         low, middle, high = record.left_ends[:, worst]
         said += say(
-            " {equal_rank} ranks in every layer, {equal_rank2} in all, leave "
-            "at least {equal_floor:.0f} % of layer {worst}'s error; AdaLoRA left "
-            "{middle} % (median; {low} to {high} %).",
-            equal_rank=record.equal_rank,
-            equal_rank2=record.equal_rank * len(record.true_ranks),
-            equal_floor=100 * record.equal_floor[worst],
-            worst=worst + 1,
+            " {ranks} ranks in every layer, {all} in all, leave at least {floor:.0f} % of layer {layer}'s error; "
+            "AdaLoRA left {middle} % (median; {low} to {high} %).",
+            ranks=record.equal_rank,
+            all=record.equal_rank * len(record.true_ranks),
+            floor=100 * record.equal_floor[worst],
+            layer=worst + 1,
             middle=number(100 * float(middle)),
             low=number(100 * float(low)),
             high=number(100 * float(high)),
@@ -230,13 +251,15 @@ def plot_rank_allocation(record: RankAllocation, *, theme: str = "light") -> go.
             go.Scatter(
                 x=record.steps,
                 y=y,
-                name=say("{name} (rank {r})", name=name, r=r),
+                name=say("{layer} (rank {rank})", layer=name, rank=r),
                 line={"color": colour, "dash": dash, "width": 3},
             )
             for name, r, y, dash in zip(_layers(record), record.true_ranks, record.kept.T, DASHES, strict=True)
         ]
     )
     figure.update_layout(
-        **plotly_layout(title=say("Ranks kept in each layer"), xaxis={"title": "step"}, yaxis={"title": "triplets"})
+        **plotly_layout(
+            title=say("Ranks kept in each layer"), xaxis={"title": say("step")}, yaxis={"title": say("triplets")}
+        )
     )
     return figure

@@ -160,7 +160,7 @@ def film(record: RowParts) -> Film:
             ),
             *(
                 HeatMap(
-                    title=f"ΔW of {NAMES[k]}",
+                    title=say("ΔW of {name}", name=NAMES[k]),
                     colour=colour,
                     values=np.where(np.abs(record.delta[k]) > 1e6, np.nan, record.delta[k]),
                     limit=record.limit,
@@ -180,20 +180,19 @@ def _degrees(value: float) -> str:
 def _narrate(record: RowParts, t: int) -> str:
     if record.steps[t] == 0:
         return say("Step 0: every row has the length and the direction that it has in W.")
-    turned = [_degrees(float(record.turn[k, t].mean())) for k in range(2)]
+    dora, lora = (_degrees(float(record.turn[k, t].mean())) for k in range(2))
     goal = _degrees(float(record.target_turn.mean()))
     return say(
-        "Step {steps}: DoRA has turned the rows by {turned}, LoRA by {turned2}; the target by {goal}.",
-        steps=record.steps[t],
-        turned=turned[0],
-        turned2=turned[1],
+        "Step {step}: DoRA has turned the rows by {dora}, LoRA by {lora}; the target by {goal}.",
+        step=record.steps[t],
+        dora=dora,
+        lora=lora,
         goal=goal,
     )
 
 
 def takeaway(record: RowParts) -> str:
     """Who turned what need not turn, and what was left."""
-
     if np.isnan(record.left[1, :, -1]).all():
         return say("Most adapters of both kinds diverged: lower the learning rate.")
 
@@ -201,32 +200,38 @@ def takeaway(record: RowParts) -> str:
         low, middle, high = (float(x) for x in record.turn_error[:, k, -1])
         if np.isnan(middle):
             return say("nothing finite")
-        spread = f" ({_degrees(low)} to {_degrees(high)})" if high - low > STILL else ""
-        return f"{_degrees(middle)}{spread}"
+        if high - low <= STILL:
+            return _degrees(middle)
+        return say("{median} ({low} to {high})", median=_degrees(middle), low=_degrees(low), high=_degrees(high))
 
     def left(k: int) -> str:
         share = float(record.left[1, k, -1])
-        return (
-            say("nothing finite")
-            if np.isnan(share)
-            else say("less than 0.01 %")
-            if share < 1e-4
-            else f"{number(100 * share)} %"
-        )
+        if np.isnan(share):
+            return say("nothing finite")
+        return say("less than 0.01 %") if share < 1e-4 else f"{number(100 * share)} %"
 
     goal = float(record.target_turn.mean())
-    task = say("turns no row") if goal < STILL else say("turns its rows by {goal} on average", goal=_degrees(goal))
-    said = say(
-        "In this experiment the target {task} and changes their lengths by up to "
-        "{target_length} of what they were. DoRA of rank {rank} ended "
-        "{told} off in direction and left {left} of the loss; LoRA ended {told2} off and left {left2}.",
-        task=task,
-        target_length=number(float(np.abs(record.target_length - 1).max())),
+    longer = number(float(np.abs(record.target_length - 1).max()))
+    if goal < STILL:
+        said = say(
+            "In this experiment the target turns no row and changes their lengths by up to {longer} of what they were.",
+            longer=longer,
+        )
+    else:
+        said = say(
+            "In this experiment the target turns its rows by {goal} on average and changes their lengths by up to "
+            "{longer} of what they were.",
+            goal=_degrees(goal),
+            longer=longer,
+        )
+    said += say(
+        " DoRA of rank {rank} ended {off} off in direction and left {left} of the loss; LoRA ended {off_lora} off and "
+        "left {left_lora}.",
         rank=record.rank,
-        told=told(0),
+        off=told(0),
         left=left(0),
-        told2=told(1),
-        left2=left(1),
+        off_lora=told(1),
+        left_lora=left(1),
     )
     dora, lora = record.left[1, :, -1]
     if dora < 0.97 * lora and lora > 1e-4:
@@ -258,7 +263,7 @@ def plot_row_parts(record: RowParts, *, theme: str = "light") -> go.Figure:
         [
             go.Scatter(x=x, y=y, name=name, mode="markers", marker={"size": 12, "color": tint, "symbol": symbol})
             for x, y, name, tint, symbol in (
-                (record.target_length, record.target_turn, "target", colour["ink"], "circle-open"),
+                (record.target_length, record.target_turn, say("target"), colour["ink"], "circle-open"),
                 (record.length[0, -1], record.turn[0, -1], "DoRA", colour["delta"], "circle"),
                 (record.length[1, -1], record.turn[1, -1], "LoRA", colour["W"], "diamond"),
             )

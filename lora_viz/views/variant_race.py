@@ -26,6 +26,7 @@ __all__ = [
     "VariantRace",
     "cell_of",
     "film",
+    "floor_told",
     "measured",
     "plot_variant_race",
     "table",
@@ -35,13 +36,13 @@ __all__ = [
 ]
 
 STARTS = 8
-# Kind of target: how it is called in a sentence, and above a column.
+# Kind of target: how it is called after "on", and above a column.
 KINDS = {
     "low_rank": (to_say("a random target of rank 4"), to_say("rank 4")),
-    "full_rank": (to_say("a random target of full rank, σ ∝ 1/i"), "power"),
+    "full_rank": (to_say("a random target of full rank, σ ∝ 1/i"), to_say("power")),
     "inside_top": (to_say("a target of rank 4 inside W's 8 leading directions"), to_say("top 8")),
-    "rotation": (to_say("a rotation of W's outputs"), "turn"),
-    "row_rescale": (to_say("a stretching of W's rows"), "rows"),
+    "rotation": (to_say("a rotation of W's outputs"), to_say("turn")),
+    "row_rescale": (to_say("a stretching of W's rows"), to_say("rows")),
 }
 NOTHING = 1e-4  # of the loss: below it, training has found it all
 
@@ -164,7 +165,7 @@ def film(record: VariantRace) -> Film:
     if record.floor[c] > NOTHING:
         series.append(
             Series(
-                name=say("floor of {titles}", titles=record.titles[c]),
+                name=say("floor of {name}", name=say(record.titles[c])),
                 colour="faint",
                 y=np.full(len(record.steps), record.floor[c]),
                 dash="dash",
@@ -183,9 +184,9 @@ def film(record: VariantRace) -> Film:
                 values=np.median(record.field, axis=2)[::-1],
                 limits=(NOTHING, 1.0),
                 scale="log",
-                x_labels=tuple(KINDS[name][1] for name in measured()["kinds"]),
+                x_labels=tuple(say(KINDS[name][1]) for name in measured()["kinds"]),
                 y_labels=tuple(
-                    f"{title.removesuffix(' (no adapter)')} {n}"
+                    f"{title.split(' (')[0]} {n}"  # the name alone
                     for title, n in zip(record.titles, record.field_parameters, strict=True)
                 )[::-1],
                 x_title=say("kind of target"),
@@ -196,7 +197,7 @@ def film(record: VariantRace) -> Film:
                 tall=2,
             ),
             Lines(
-                title=say("Loss left on {KINDS}", KINDS=KINDS[record.kind][0]),
+                title=say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
                 y_label=say("share, log; median, range of {starts} starts", starts=record.starts),
                 scale="log",
                 series=tuple(series),
@@ -204,7 +205,7 @@ def film(record: VariantRace) -> Film:
             ),
             HeatMap(title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
             HeatMap(
-                title=f"ΔW of {record.titles[c]}",
+                title=say("ΔW of {name}", name=say(record.titles[c])),
                 colour="delta",
                 values=np.where(np.abs(record.delta) > 1e6, np.nan, record.delta),
                 limit=limit,
@@ -237,7 +238,7 @@ def _band(high: np.ndarray, middle: np.ndarray) -> np.ndarray:
 
 
 def _title(record: VariantRace, i: int) -> str:
-    return f"{record.titles[i]} ({record.parameters[i]})"
+    return f"{say(record.titles[i])} ({record.parameters[i]})"
 
 
 def _percent(value: float) -> str:
@@ -247,45 +248,72 @@ def _percent(value: float) -> str:
 
 
 def _narrate(record: VariantRace, t: int) -> str:
-    said = [
-        say("{record} leaves {left}", record=_title(record, i), left=_percent(float(record.left[1, i, t])))
-        for i in _two(record)
-    ]
-    return say("Step {steps}: {said} of the loss.", steps=record.steps[t], said=" and ".join(said))
+    step, (name, beside) = record.steps[t], (_title(record, i) for i in (record.chosen, record.beside))
+    left, left_beside = (_percent(float(record.left[1, i, t])) for i in (record.chosen, record.beside))
+    if record.chosen == record.beside:
+        return say("Step {step}: {name} leaves {left} of the loss.", step=step, name=name, left=left)
+    return say(
+        "Step {step}: {name} leaves {left} and {beside} leaves {left_beside} of the loss.",
+        step=step,
+        name=name,
+        left=left,
+        beside=beside,
+        left_beside=left_beside,
+    )
 
 
-def _two(record: VariantRace) -> tuple[int, ...]:
-    return (record.chosen,) if record.chosen == record.beside else (record.chosen, record.beside)
+def _ended(record: VariantRace, i: int) -> str:
+    low, middle, high = (float(x) for x in record.left[:, i, -1])
+    return _ranged(middle, low, high) if high - low > 0.002 else _percent(middle)
+
+
+def _ranged(middle: float, low: float, high: float) -> str:
+    return say("{median} ({low} to {high})", median=_percent(middle), low=_percent(low), high=_percent(high))
+
+
+def floor_told(record: VariantRace) -> str:
+    """Below which share can no training take the chosen variant, if a formula for it is known?"""
+    floor = float(record.floor[record.chosen])
+    if np.isnan(floor):
+        return say("Its floor here is not known in closed form.")
+    return say("Its floor here is {floor}.", floor=number(floor))
 
 
 def takeaway(record: VariantRace) -> str:
     """What was seen: the two at the end, and where the chosen one does best and worst against LoRA."""
-    c, said = record.chosen, []
-    for i in _two(record):
-        low, middle, high = (float(x) for x in record.left[:, i, -1])
-        spread = f" ({_percent(low)} to {_percent(high)})" if high - low > 0.002 else ""
-        said.append(
-            say(
-                "{titles} with {parameters} trained numbers left {middle}{spread}",
-                titles=record.titles[i],
-                parameters=record.parameters[i],
-                middle=_percent(middle),
-                spread=spread,
-            )
+    c, b, kind = record.chosen, record.beside, say(KINDS[record.kind][0])
+    if c == b:
+        text = say(
+            "In this experiment, on {kind}, {name} with {parameters} trained numbers left {left} of the loss.",
+            kind=kind,
+            name=say(record.titles[c]),
+            parameters=record.parameters[c],
+            left=_ended(record, c),
         )
-    text = say("In this experiment, on {KINDS}, {said} of the loss.", KINDS=KINDS[record.kind][0], said=", ".join(said))
+    else:
+        text = say(
+            "In this experiment, on {kind}, {name} with {parameters} trained numbers left {left}, {beside} with "
+            "{parameters_beside} trained numbers left {left_beside} of the loss.",
+            kind=kind,
+            name=say(record.titles[c]),
+            parameters=record.parameters[c],
+            left=_ended(record, c),
+            beside=say(record.titles[b]),
+            parameters_beside=record.parameters[b],
+            left_beside=_ended(record, b),
+        )
     if record.floor[c] > NOTHING:
         text += say(
-            " No training can take {titles} below {floor} here.",
-            titles=record.titles[c],
+            " No training can take {name} below {floor} here.",
+            name=say(record.titles[c]),
             floor=_percent(float(record.floor[c])),
         )
     text += f" {_where(record)}"
     if record.diverged:
         text += say(
-            " {diverged} of {names} adapters diverged.",
+            " {diverged} of {adapters} adapters diverged.",
             diverged=record.diverged,
-            names=len(record.names) * record.starts,
+            adapters=len(record.names) * record.starts,
         )
     return text
 
@@ -294,42 +322,42 @@ def _where(record: VariantRace) -> str:
     """Best and worst kind of target, by the ratio of its median to LoRA's over the eight tasks."""
     own, plain = record.field[record.chosen], record.field[record.names.index("lora")]
     kinds = list(KINDS)
-    title = record.titles[record.chosen]
-    if record.names[record.chosen] == record.names[record.names.index("lora")]:
+    called = [say(KINDS[kind][0]) for kind in kinds]
+    if record.names[record.chosen] == "lora":
         middle = np.median(own, axis=1)
         best, worst = int(middle.argmin()), int(middle.argmax())
         return say(
-            "Over 8 tasks of each kind {title} leaves least on {KINDS} ({middle}) and "
-            "most on {KINDS2} ({middle2}): its floor is the tail of the target.",
-            title=title,
-            KINDS=KINDS[kinds[best]][0],
-            middle=_percent(middle[best]),
-            KINDS2=KINDS[kinds[worst]][0],
-            middle2=_percent(middle[worst]),
+            "Over 8 tasks of each kind LoRA leaves least on {best} ({least}) and most on {worst} ({most}): its floor "
+            "is the tail of the target.",
+            best=called[best],
+            least=_percent(middle[best]),
+            worst=called[worst],
+            most=_percent(middle[worst]),
         )
     ratio = np.median(np.maximum(own, NOTHING), axis=1) / np.median(np.maximum(plain, NOTHING), axis=1)
     best, worst = int(ratio.argmin()), int(ratio.argmax())
 
     def one(k: int) -> str:
-        a, b = own[k], plain[k]
-        spread = f", {_percent(float(a.min()))} to {_percent(float(a.max()))}" if np.ptp(a) > 0.002 else ""
-        return f"{KINDS[kinds[k]][0]} ({_percent(float(np.median(a)))}{spread}; LoRA {_percent(float(np.median(b)))})"
+        a, lora = own[k], _percent(float(np.median(plain[k])))
+        left = _percent(float(np.median(a)))
+        if np.ptp(a) <= 0.002:
+            return say("{kind} ({left}; LoRA {lora})", kind=called[k], left=left, lora=lora)
+        low, high = _percent(float(a.min())), _percent(float(a.max()))
+        return say(
+            "{kind} ({left}, {low} to {high}; LoRA {lora})", kind=called[k], left=left, low=low, high=high, lora=lora
+        )
 
-    better = (
-        say("wins on")
-        if ratio[best] < 0.97
-        else say("does as well on")
-        if ratio[best] < 1.03
-        else say("comes nearest on")
-    )
-    worse = say("loses on") if ratio[worst] > 1.03 else say("gains least on")
-    return say(
-        "Against LoRA, over 8 tasks of each kind, it {better} {best} and {worse} {worst}.",
-        better=better,
-        best=one(best),
-        worse=worse,
-        worst=one(worst),
-    )
+    if ratio[best] < 0.97:
+        better = say("wins on {kind}", kind=one(best))
+    elif ratio[best] < 1.03:
+        better = say("does as well on {kind}", kind=one(best))
+    else:
+        better = say("comes nearest on {kind}", kind=one(best))
+    if ratio[worst] > 1.03:
+        worse = say("loses on {kind}", kind=one(worst))
+    else:
+        worse = say("gains least on {kind}", kind=one(worst))
+    return say("Against LoRA, over 8 tasks of each kind, it {better} and {worse}.", better=better, worse=worse)
 
 
 def table(record: VariantRace) -> dict[str, np.ndarray]:
@@ -357,7 +385,7 @@ def plot_variant_race(record: VariantRace, *, theme: str = "light") -> go.Figure
             x=record.parameters,
             y=middle,
             error_y={"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low},
-            text=record.titles,
+            text=[say(title) for title in record.titles],
             mode="markers+text",
             textposition="top center",
             marker={
@@ -369,7 +397,7 @@ def plot_variant_race(record: VariantRace, *, theme: str = "light") -> go.Figure
     )
     figure.update_layout(
         **plotly_layout(
-            title=say("Loss left on {KINDS} (10⁻⁵: that or less)", KINDS=KINDS[record.kind][0]),
+            title=say("Loss left on {kind} (10⁻⁵: that or less)", kind=say(KINDS[record.kind][0])),
             xaxis={"title": say("trained numbers"), "type": "log"},
             yaxis={"title": say("share of the loss"), "type": "log"},
         )

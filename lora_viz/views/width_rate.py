@@ -88,7 +88,7 @@ def width_rate(runs: Iterable[Run]) -> WidthRate:
     racers = [x for x in shown.sweep.experiments if x.lr == lrs[0]]
     middle = spread(best)
     return WidthRate(
-        racers=tuple("full" if x.init == "identity" else f"LoRA r = {x.rank}" for x in racers),
+        racers=tuple(to_say("full") if x.init == "identity" else f"LoRA r = {x.rank}" for x in racers),
         ranks=np.array([x.rank for x in racers]),
         widths=np.array(widths),
         lr=np.array(lrs),
@@ -109,7 +109,7 @@ def width_rate(runs: Iterable[Run]) -> WidthRate:
 def film(record: WidthRate) -> Film:
     """The playhead runs over the width: the ratio, both best rates, and the losses by rate at this width."""
     low, median, high = np.where(np.isfinite(record.by_lr) & (record.by_lr < 100), record.by_lr, np.nan)
-    names = [f"{name}:" for name in record.racers]
+    names = [say("full:"), *(f"{name}:" for name in record.racers[1:])]
     flat = np.ones(len(record.widths))
 
     def series(i: int, y: Float[np.ndarray, "3 R D"]) -> Series:
@@ -148,7 +148,7 @@ def film(record: WidthRate) -> Film:
                 rows=(
                     *(
                         Row(
-                            label=name,
+                            label=say(name),
                             text=tuple(_span(record.best[:, i, t]) for t in range(len(record.widths))),
                             colour=_colour(i),
                         )
@@ -180,7 +180,7 @@ def film(record: WidthRate) -> Film:
                 span=6,
                 series=tuple(
                     Curve(
-                        name=name,
+                        name=say(name),
                         colour=_colour(i),
                         y=median[i],
                         low=low[i],
@@ -200,17 +200,19 @@ def _colour(i: int) -> str:
 
 def _span(found: Float[np.ndarray, "3"]) -> str:
     low, median, high = (number(float(x)) for x in found)
-    return median if low == high else f"{median} ({low} to {high})"
+    return median if low == high else say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _narrate(record: WidthRate, t: int) -> str:
-    said = ", ".join(
-        say("{ratio} for {n}", ratio=number(float(record.ratio[1, i, t])), n=n)
-        for i, n in enumerate(record.racers)
+    ratios = ", ".join(
+        say("{ratio} for {racer}", ratio=number(float(record.ratio[1, i, t])), racer=name)
+        for i, name in enumerate(record.racers)
         if i
     )
     return say(
-        "d = {widths}: best learning rate over full fine-tuning's, median: {said}.", widths=record.widths[t], said=said
+        "d = {width}: best learning rate over full fine-tuning's, median: {ratios}.",
+        width=record.widths[t],
+        ratios=ratios,
     )
 
 
@@ -220,43 +222,51 @@ def takeaway(record: WidthRate) -> str:
     ratio, rule = record.ratio[:, i], {"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[record.rule]
     said = [
         say(
-            "In this experiment ({seeds} seeds, {steps} steps of Adam, {rule}, α = {alpha}, "
-            "each at its best of {lr} η) {racers}'s best rate was {ratio} times full "
-            "fine-tuning's at d = {widths} and {ratio2} times at d = {widths2}.",
+            "In this experiment ({seeds} seeds, {steps} steps of Adam, {rule}, α = {alpha}, each at its best of "
+            "{rates} η) {racer}'s best rate was {first} times full fine-tuning's at d = {narrow} and {last} times at "
+            "d = {wide}.",
             seeds=record.seeds,
             steps=record.steps,
             rule=rule,
             alpha=number(record.alpha),
-            lr=len(record.lr),
-            racers=record.racers[i],
-            ratio=_span(ratio[:, 0]),
-            widths=record.widths[0],
-            ratio2=_span(ratio[:, last]),
-            widths2=record.widths[last],
+            rates=len(record.lr),
+            racer=record.racers[i],
+            first=_span(ratio[:, 0]),
+            narrow=record.widths[0],
+            last=_span(ratio[:, last]),
+            wide=record.widths[last],
         )
     ]
-    grows = record.grew[i] > 0.75 * record.seeds
-    said.append(
-        say(
-            "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio {grows}.",
-            grew=record.grew[i],
-            seeds=record.seeds,
-            grows=say("grows with the width") if grows else say("does not clearly grow here"),
+    grew, seeds = record.grew[i], record.seeds
+    if grew > 0.75 * seeds:
+        said.append(
+            say(
+                "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio grows with the width.",
+                grew=grew,
+                seeds=seeds,
+            )
         )
-    )
+    else:
+        said.append(
+            say(
+                "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio does not clearly grow here.",
+                grew=grew,
+                seeds=seeds,
+            )
+        )
     if ratio[2, last] < REPORTED / 2:
         said.append(say("Ten, as reported for language models, is not reached at these widths."))
     said.append(
         say(
-            "Among ranks {str} the best rates at d = {widths} lie within a factor of {rank_ratio}.",
-            str=", ".join(map(str, record.ranks[1:])),
-            widths=record.widths[last],
-            rank_ratio=_span(record.rank_ratio[:, last]),
+            "Among ranks {ranks} the best rates at d = {width} lie within a factor of {factor}.",
+            ranks=", ".join(map(str, record.ranks[1:])),
+            width=record.widths[last],
+            factor=_span(record.rank_ratio[:, last]),
         )
     )
     if record.at_edge:
         said.append(
-            say("{at_edge} bests lie at an end of the grid: a wider one may shift the numbers.", at_edge=record.at_edge)
+            say("{count} bests lie at an end of the grid: a wider one may shift the numbers.", count=record.at_edge)
         )
     return " ".join(said)
 
@@ -277,7 +287,7 @@ def plot_width_rate(record: WidthRate, *, theme: str = "light") -> go.Figure:
     return still_curves(
         [
             Drawn(
-                name,
+                say(name),
                 _colour(i),
                 record.widths,
                 record.ratio[1, i],
@@ -289,8 +299,8 @@ def plot_width_rate(record: WidthRate, *, theme: str = "light") -> go.Figure:
             for i, name in enumerate(record.racers)
         ],
         title=say("Best learning rate over full fine-tuning's"),
-        x="width d",
-        y="ratio",
+        x=say("width d"),
+        y=say("ratio"),
         log="xy",
         theme=theme,
     )

@@ -245,7 +245,7 @@ _ALL = (
     Init(
         "eva",
         to_say("EVA: the inputs' main directions"),
-        r"A = V_{1..r}^\top \text{ of } X = U\Sigma V^\top, \quad B = 0",
+        r"X = U\Sigma V^\top, \quad A = V_{1..r}^\top, \quad B = 0",
         to_say(
             "Paischer et al. 2024, arXiv:2410.07170 (without its redistribution of ranks); round inputs have no main "
             "directions"

@@ -147,7 +147,7 @@ def trained_plane(
         bar = st.progress(0.0)
         for band in range(_BANDS):
             bar.progress(
-                band / _BANDS, say("Refining: {band} of {BANDS} bands of the map are trained", band=band, BANDS=_BANDS)
+                band / _BANDS, say("Refining: {done} of {all} bands of the map are trained", done=band, all=_BANDS)
             )
             _cached_band(e, kind, side, band, _BANDS, device)
         _drawn[key] = None

@@ -58,7 +58,7 @@ def _trained(sweeps: tuple[Sweep, ...], device: str, records: int) -> Iterator[R
     began, place = time.monotonic(), st.empty()
     for i, sweep in enumerate(sweeps):
         if time.monotonic() - began > _PATIENCE:
-            place.progress(i / len(sweeps), say("{i} of {sweeps} trainings are done", i=i, sweeps=len(sweeps)))
+            place.progress(i / len(sweeps), say("{done} of {all} trainings are done", done=i, all=len(sweeps)))
         with _GATE:
             run = train(sweep, device, records=records)
         yield run

@@ -131,7 +131,9 @@ class PrunedTriplets(Parametrisation):
 VARIANT = Variant(
     name="adalora",
     title="AdaLoRA",
-    rule=(r"\Delta W = \tfrac{\alpha}{r_0}\,P\Lambda Q, \quad \text{triplets pruned by } |w\,\partial L/\partial w|"),
+    rule=(
+        r"\Delta W = \tfrac{\alpha}{r_0}\,P\Lambda Q, \quad \lambda_k \leftarrow \lambda_k\,[S_k > \tau], \; S_k \sim |w\,\partial L/\partial w|"
+    ),
     authors="Q. Zhang et al.",
     year=2023,
     arxiv="2303.10512",

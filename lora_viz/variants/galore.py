@@ -69,7 +69,7 @@ class ProjectedGradient(Parametrisation):
 VARIANT = Variant(
     name="galore",
     title=to_say("GaLore (no adapter)"),
-    rule=r"W \leftarrow W - \eta\,P\,\mathrm{Adam}(P^\top G), \quad P \leftarrow U_r(G) \text{ every 50 steps}",
+    rule=r"W \leftarrow W - \eta\,P\,\mathrm{Adam}(P^\top G), \quad P \leftarrow U_r(G_k), \; k = 0, 50, 100, \ldots",
     authors="Zhao et al.",
     year=2024,
     arxiv="2403.03507",

@@ -29,9 +29,7 @@ class OverLoftQ(LowRank):
 VARIANT = Variant(
     name="loftq",
     title="LoftQ",
-    rule=(
-        r"W' = Q + s\,BA, \quad Q \leftarrow \mathrm{NF4}(W - s\,BA), \; s\,BA \leftarrow [W - Q]_r \text{ by turns}"
-    ),
+    rule=(r"W' = Q + s\,BA, \quad Q \leftarrow \mathrm{NF4}(W - s\,BA), \; s\,BA \leftarrow [W - Q]_r \; (5 \times)"),
     authors="Li et al.",
     year=2023,
     arxiv="2310.08659",

@@ -6,7 +6,7 @@ from lora_viz.parametrisation import Variant
 VARIANT = Variant(
     name="lora_fa",
     title="LoRA-FA",
-    rule=r"\Delta W = s\,BA, \quad A \text{ frozen}",
+    rule=r"\Delta W = s\,BA, \quad A = A_0",
     authors="L. Zhang et al.",
     year=2023,
     arxiv="2308.03303",

@@ -5,7 +5,7 @@ from lora_viz.parametrisation import Variant
 VARIANT = Variant(
     name="pissa",
     title="PiSSA",
-    rule=r"W = \underbrace{W - s B_0 A_0}_{\text{frozen}} + s\,BA, \quad s B_0 A_0 = U_r \Sigma_r V_r^\top",
+    rule=r"W = (W - s B_0 A_0) + s\,BA, \quad s B_0 A_0 = U_r \Sigma_r V_r^\top",
     authors="Meng, Wang & Zhang",
     year=2024,
     arxiv="2404.02948",

@@ -41,7 +41,7 @@ class ScaledRandom(Parametrisation):
 VARIANT = Variant(
     name="vera",
     title="VeRA",
-    rule=(r"\Delta W = \operatorname{diag}(b)\,B\operatorname{diag}(d)\,A, \quad A, B \text{ frozen}, \; b_0 = 0"),
+    rule=(r"\Delta W = \operatorname{diag}(b)\,B\operatorname{diag}(d)\,A, \quad A = A_0, \; B = B_0, \; b_0 = 0"),
     authors="Kopiczko, Blankevoort & Asano",
     year=2023,
     arxiv="2310.11454",

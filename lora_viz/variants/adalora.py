@@ -132,7 +132,8 @@ VARIANT = Variant(
     name="adalora",
     title="AdaLoRA",
     rule=(
-        r"\Delta W = \tfrac{\alpha}{r_0}\,P\Lambda Q, \quad \lambda_k \leftarrow \lambda_k\,[S_k > \tau], \; S_k \sim |w\,\partial L/\partial w|"
+        r"\Delta W = \tfrac{\alpha}{r_0}\,P\Lambda Q, \quad \lambda_k \leftarrow \lambda_k\,[S_k > \tau], \; "
+        r"S_k \sim |w\,\partial L/\partial w|"
     ),
     authors="Q. Zhang et al.",
     year=2023,

@@ -179,9 +179,13 @@ def _span(found: Float[np.ndarray, "3"]) -> str:
 
 
 def _narrate(record: LargeBatch, t: int) -> str:
-    ratios = ", ".join(f"{name} {number(float(record.ratio[1, i, t]))}" for i, name in enumerate(record.racers) if i)
+    ratios = ", ".join(
+        say("{ratio} for {racer}", ratio=number(float(record.ratio[1, i, t])), racer=name)
+        for i, name in enumerate(record.racers)
+        if i
+    )
     return say(
-        "Batch {batch}, {steps} steps: error over full fine-tuning's, median: {ratios} times.",
+        "Batch {batch}, {steps} steps: error over full fine-tuning's, median: {ratios}.",
         batch=record.batches[t],
         steps=record.steps[t],
         ratios=ratios,

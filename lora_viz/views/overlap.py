@@ -139,7 +139,7 @@ def film(record: Overlap) -> Film:
                 reach=1.0,
                 row=1,
                 span=5,
-                series=(Curve(name="σ of ΔW*", colour="ink", y=record.sigma, dots=True),),
+                series=(Curve(name=say("σ of ΔW*"), colour="ink", y=record.sigma, dots=True),),
             ),
             Readout(
                 title=say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),

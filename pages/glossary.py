@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from lora_viz.glossary import LEVELS, TERMS
+from lora_viz.glossary import LEVELS, TERMS, by_letters
 from lora_viz.language import say
 from lora_viz.ui.contents import link_to
 from lora_viz.ui.explaining import ask_level
@@ -23,12 +23,13 @@ with left:
     level = ask_level()
     sought = st.text_input(say("Find"), key="find", bind="query-params", max_chars=40).strip().lower()
 wanted = LEVELS[LEVELS.index(level) :]
-shown = [term for term in TERMS if sought in f"{term.name} {term.says} {' '.join(term.forms)}".lower()]
+found = [term for term in TERMS if sought in " ".join((say(term.name), say(term.says), *term.forms())).lower()]
+shown = sorted(found, key=lambda term: by_letters(say(term.name)))
 with right:
     st.html(STYLE)
     if not shown:
         st.warning(
-            say("“{sought}” is not in the glossary: it has {TERMS} words.", sought=sought, TERMS=len(TERMS)),
+            say("“{sought}” is not in the glossary: it has {words} words.", sought=sought, words=len(TERMS)),
             icon=":material/warning:",
         )
     columns = st.columns(2, gap="large")
@@ -36,13 +37,13 @@ with right:
         half = (len(shown) + 1) // 2
         with column:
             for term in shown[place * half : (place + 1) * half]:
-                st.header(term.name, anchor=term.key)
-                st.markdown(f"{term.says} {link_to(term.page)}")
+                st.header(say(term.name), anchor=term.key)
+                st.markdown(f"{say(term.says)} {link_to(term.page)}")
     marked = sum(term.level in wanted for term in TERMS)
     st.markdown(
         say(
-            "**What you saw.** {TERMS} words, {marked} of them underlined on the pages.",
-            TERMS=len(TERMS),
+            "**What you saw.** {words} words, {marked} of them underlined on the pages.",
+            words=len(TERMS),
             marked=marked,
         )
     )

@@ -21,7 +21,7 @@ def test_every_word_is_there_once_and_is_shown_somewhere() -> None:
     names = [term.name for term in TERMS]
     assert set(DEMANDED) <= set(names)
     assert len({term.key for term in TERMS}) == len(TERMS)
-    forms = [form.lower() for term in TERMS for form in (term.name, *term.forms) if form not in ("A", "B")]
+    forms = [form.lower() for term in TERMS for form in term.forms() if form not in ("A", "B")]
     assert len(set(forms)) == len(forms), "a form means one thing"
     pages = {page for section in PAGES.values() for page in section}
     for term in TERMS:
@@ -29,6 +29,7 @@ def test_every_word_is_there_once_and_is_shown_somewhere() -> None:
         assert term.level in LEVELS
         assert term.says.endswith(".") and len(term.says) < 140, term.name
         assert '"' not in term.says and "<" not in term.says
+        assert term.forms()[0] == term.name, "its own name is the first of its forms"
 
 
 def test_the_first_use_in_running_text_is_marked() -> None:

@@ -11,7 +11,7 @@ from lora_viz.views.literature_cards import folklore_html, literature_cards, pap
 
 left, right = open_worked(
     say("Literature: who claims what, and when does it hold?"),
-    "Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al.",
+    say("Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al."),
 )
 with left:
     topic = str(choose(say("Topic"), ("all", *TOPICS, "folklore"), "variants", key="topic"))
@@ -21,4 +21,4 @@ with right:
         st.html(papers_html(record))
     if record.folklore:
         st.html(folklore_html(record))
-    st.markdown(say("**What you saw.** {record}", record=takeaway(record)))
+    st.markdown(say("**What you saw.** {seen}", seen=takeaway(record)))

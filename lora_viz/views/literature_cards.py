@@ -48,19 +48,12 @@ def _paper(record: LiteratureCards, p: Paper) -> str:
         else say("not on arXiv")
     )
     links = _links(record, p.pages)
-    shown = f"{escape(p.seen)} See {links}.".strip() if links else say("Told, not measured.")
-    return say(
-        "<div><h2>{name}</h2><p>{authors}, {year}, <i>{title}</i>, {source}</p>"
-        "<p><b>Claims:</b> {claims}</p><p><b>Condition:</b> {condition}</p>"
-        "<p><b>Here:</b> {shown}</p></div>",
-        name=escape(p.name),
-        authors=escape(p.authors),
-        year=p.year,
-        title=escape(p.title),
-        source=source,
-        claims=escape(p.claims),
-        condition=escape(p.condition),
-        shown=shown,
+    shown = say("{seen} See {links}.", seen=escape(say(p.seen)), links=links) if links else say("Told, not measured.")
+    return (
+        f"<div><h2>{escape(say(p.name))}</h2><p>{escape(p.authors)}, {p.year}, <i>{escape(p.title)}</i>, {source}</p>"
+        f"<p><b>{say('Claims:')}</b> {escape(say(p.claims))}</p>"
+        f"<p><b>{say('Condition:')}</b> {escape(say(p.condition))}</p>"
+        f"<p><b>{say('Here:')}</b> {shown}</p></div>"
     )
 
 
@@ -72,11 +65,11 @@ def folklore_html(record: LiteratureCards) -> str:
 
 def _rule(record: LiteratureCards, f: Folklore) -> str:
     links = _links(record, f.pages)
-    return say(
-        '<div class="folklore"><h2>Folklore, not measured</h2><p>“{says}”</p><p>{but}{links}</p></div>',
-        says=escape(f.says),
-        but=escape(f.but),
-        links=say(" See {links}.", links=links) if links else "",
+    but = escape(say(f.but))
+    answer = say("{but} See {links}.", but=but, links=links) if links else but
+    return (
+        f'<div class="folklore"><h2>{say("Folklore, not measured")}</h2>'
+        f"<p>{say('“{rule}”', rule=escape(say(f.says)))}</p><p>{answer}</p></div>"
     )
 
 
@@ -87,12 +80,10 @@ def _links(record: LiteratureCards, pages: tuple[str, ...]) -> str:
 def takeaway(record: LiteratureCards) -> str:
     """How much of this topic is shown here, and how much is only told?"""
     shown = sum(any(page in record.links for page in p.pages) for p in record.papers)
-    said = say(
+    papers = say(
         "{papers} papers, of {shown} something is shown here; the others are told, not measured.",
         papers=len(record.papers),
         shown=shown,
     )
-    rules = say(
-        " {folklore} rules of thumb have no measurement behind them that was found.", folklore=len(record.folklore)
-    )
-    return said + (rules if record.folklore else "") if record.papers else rules.strip()
+    rules = say("{rules} rules of thumb have no measurement behind them that was found.", rules=len(record.folklore))
+    return " ".join([papers] * bool(record.papers) + [rules] * bool(record.folklore))

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from lora_viz.language import say, to_say
+from lora_viz.language import say
 from lora_viz.shapes import ModelShape
 
 __all__ = [
-    "ASSUMPTIONS",
     "GPU_SIZES",
     "METHODS",
     "NF4_BITS",
@@ -23,6 +22,7 @@ __all__ = [
     "LayerTally",
     "Memory",
     "Precision",
+    "assumptions",
     "break_even_rank",
     "budget",
     "layer_cost",
@@ -60,25 +60,33 @@ PRECISIONS = {
     "fp32": Precision(4, 4, 0, 8, 4),
 }
 
-ASSUMPTIONS = (
-    to_say(
-        "AdamW: two moments a trained number. bf16 mixed keeps weight and gradient in 2 bytes, a master copy in 4, "
-        "moments in 8; bf16 pure keeps everything in 2 bytes each; fp32 everything in 4."
-    ),
-    f"QLoRA: the linear layers but the output head in NF4 with double quantisation, {NF4_BITS:.3f} bits a weight; the "
-    "rest as in LoRA.",
-    to_say(
-        "Activations: batch size 1, so tokens are the sequence's length; attention in one fused kernel that keeps no "
-        "table of scores; no dropout; each vector that the backward pass needs is kept once. A few numbers a token "
-        "(means, log-sum-exps) are left out."
-    ),
-    to_say("With checkpointing each layer keeps its input, and one layer at a time is recomputed in full."),
-    to_say("Logits: one number a token and word of the vocabulary, in fp32."),
-    to_say(
-        "Left out: the CUDA context, fragmentation, buffers of kernels, dequantised copies, the optimiser's "
-        "temporaries."
-    ),
-)
+
+def assumptions() -> tuple[str, ...]:
+    """What do these numbers take for granted? One sentence each."""
+    return (
+        say(
+            "AdamW: two moments a trained number. bf16 mixed keeps weight and gradient in 2 bytes, a master copy in 4, "
+            "moments in 8; bf16 pure keeps everything in 2 bytes each; fp32 everything in 4."
+        ),
+        say(
+            "QLoRA: the linear layers but the output head in NF4 with double quantisation, {bits:.3f} bits a weight; "
+            "the "
+            "rest as in LoRA.",
+            bits=NF4_BITS,
+        ),
+        say(
+            "Activations: batch size 1, so tokens are the sequence's length; attention in one fused kernel that "
+            "keeps no "
+            "table of scores; no dropout; each vector that the backward pass needs is kept once. A few numbers a token "
+            "(means, log-sum-exps) are left out."
+        ),
+        say("With checkpointing each layer keeps its input, and one layer at a time is recomputed in full."),
+        say("Logits: one number a token and word of the vocabulary, in fp32."),
+        say(
+            "Left out: the CUDA context, fragmentation, buffers of kernels, dequantised copies, the optimiser's "
+            "temporaries."
+        ),
+    )
 
 
 class Memory(NamedTuple):
@@ -146,9 +154,9 @@ def budget(
     if precision not in PRECISIONS:
         raise ValueError(
             say(
-                "precision={precision} is not known: allowed is {PRECISIONS}.",
+                "precision={precision} is not known: allowed is {allowed}.",
                 precision=precision,
-                PRECISIONS=", ".join(PRECISIONS),
+                allowed=", ".join(PRECISIONS),
             )
         )
     chosen = shape.chosen(targets)
@@ -183,7 +191,7 @@ def memory(
     tokens: int = 0,
     checkpointing: bool = True,
 ) -> Memory:
-    """How many bytes does a training step hold? ``method`` "full", "LoRA" or "QLoRA"; see ASSUMPTIONS."""
+    """How many bytes does a training step hold? ``method`` "full", "LoRA" or "QLoRA"; see ``assumptions``."""
     p = PRECISIONS[precision]
     rank = trained // sum(m.per_rank for m in shape.chosen(targets))
     active = _activations(shape, targets, 0 if method == "full" else rank, p, tokens, checkpointing)

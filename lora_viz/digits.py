@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.experiment import ExperimentError
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 
 __all__ = [
+    "CHANGED",
     "CHANGES",
     "RANKS",
     "TEST",
@@ -32,7 +33,14 @@ __all__ = [
     "split",
 ]
 
-CHANGES = ("rotated", "relabelled", "permuted", "inverted")
+CHANGES = (to_say("rotated"), to_say("relabelled"), to_say("permuted"), to_say("inverted"))
+# After "of the" and "on": a language that inflects says them otherwise than alone.
+CHANGED = {
+    "rotated": to_say("rotated digits"),
+    "relabelled": to_say("relabelled digits"),
+    "permuted": to_say("permuted digits"),
+    "inverted": to_say("inverted digits"),
+}
 RANKS = (1, 2, 4, 8, 16)
 TEST = 500
 _LIMITS = {"alpha": (1.0, 256.0), "lr": (1e-5, 100.0), "steps": (0, 2000), "seed": (0, 2**31 - 1)}
@@ -57,9 +65,9 @@ class DigitsExperiment:
         if self.change not in CHANGES:
             raise ExperimentError(
                 say(
-                    "change={change} is unknown: allowed are {CHANGES}.",
+                    "change={change} is unknown: allowed are {allowed}.",
                     change=self.change[:40],
-                    CHANGES=", ".join(CHANGES),
+                    allowed=", ".join(CHANGES),
                 )
             )
         for name, (low, high) in _LIMITS.items():

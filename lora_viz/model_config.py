@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.shapes import ModelShape, bert, gpt2, llama, vit
 
 __all__ = ["FAMILIES", "LONGEST", "ConfigError", "parse_config"]
@@ -14,6 +14,7 @@ __all__ = ["FAMILIES", "LONGEST", "ConfigError", "parse_config"]
 LONGEST = 65_536  # characters; the longest real ones are a tenth of it
 _MOST = 10_000_000
 _LARGEST = 10**15
+_BIASES = to_say("Biases of attention, if switched on, are not counted.")
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gpt2", "bert", "roberta", "vit")
 
 
@@ -25,18 +26,19 @@ def parse_config(text: str) -> ModelShape:
     """The shapes of a Hugging Face config.json, by its model_type. Raises ConfigError."""
     if len(text) > LONGEST:
         raise ConfigError(
-            say("The text has {text:,} characters: allowed are {LONGEST:,}.", text=len(text), LONGEST=LONGEST)
+            say("The text has {given:,} characters: allowed are {most:,}.", given=len(text), most=LONGEST)
         )
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
-        where = (
-            say(" (line {lineno}, column {colno})", lineno=error.lineno, colno=error.colno)
-            if isinstance(error, json.JSONDecodeError)
-            else ""
-        )
         raise ConfigError(
-            say("This is not JSON{where}: paste the whole config.json, braces included.", where=where)
+            say(
+                "This is not JSON (line {line}, column {column}): paste the whole config.json, braces included.",
+                line=error.lineno,
+                column=error.colno,
+            )
+            if isinstance(error, json.JSONDecodeError)
+            else say("This is not JSON: paste the whole config.json, braces included.")
         ) from None
     if not isinstance(config, dict):
         raise ConfigError(say("This is JSON but not an object: a config.json begins with a brace."))
@@ -44,18 +46,22 @@ def parse_config(text: str) -> ModelShape:
     if isinstance(config.get("text_config"), dict) and kind not in FAMILIES:
         raise ConfigError(say("This model has several parts: paste what stands under text_config."))
     if kind not in FAMILIES:
-        said = say("has no model_type") if kind is None else say("has model_type={kind}", kind=_short(kind))
-        raise ConfigError(say("This config {said}: known are {FAMILIES}.", said=said, FAMILIES=", ".join(FAMILIES)))
+        known = ", ".join(FAMILIES)
+        raise ConfigError(
+            say("This config has no model_type: known are {known}.", known=known)
+            if kind is None
+            else say("This config has model_type={kind}: known are {known}.", kind=_short(kind), known=known)
+        )
     shape = _read(str(kind), _Fields(config), _title(config, str(kind)))
     if shape.total > _LARGEST:
         raise ConfigError(
             say(
-                "This config makes {total:.3g} parameters: allowed are up to {LARGEST:.0e}.",
+                "This config makes {total:.3g} parameters: allowed are up to {most:.0e}.",
                 total=shape.total,
-                LARGEST=_LARGEST,
+                most=_LARGEST,
             )
         )
-    return shape._replace(note=" ".join(filter(None, (shape.note, say("Read from your config.json.")))))
+    return shape._replace(notes=(*shape.notes, to_say("Read from your config.json.")))
 
 
 class _Fields:
@@ -73,11 +79,11 @@ class _Fields:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
             raise ConfigError(
                 say(
-                    "{name}={value} is not possible: allowed are whole numbers {least} to {MOST:,}.",
+                    "{name}={value} is not possible: allowed are whole numbers {least} to {most:,}.",
                     name=name,
                     value=_short(value),
                     least=least,
-                    MOST=_MOST,
+                    most=_MOST,
                 )
             )
         return value
@@ -124,7 +130,7 @@ def _llama(fields: _Fields, title: str, kind: str) -> ModelShape:
         qkv_bias=kind == "qwen2",
         qk_norm=kind == "qwen3",
         norms=4 if kind == "gemma2" else 2,
-        note=say("Biases of attention, if switched on, are not counted.") if fields.has("attention_bias") else "",
+        notes=(_BIASES,) if fields.has("attention_bias") else (),
     )
 
 

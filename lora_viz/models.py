@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lora_viz.language import to_say
 from lora_viz.shapes import ModelShape, bert, gpt2, gpt_separate, llama, unet, vit
 
 __all__ = ["DEFAULT_TARGETS", "MODELS"]
@@ -37,7 +38,9 @@ MODELS: dict[str, ModelShape] = {
             50257,
             2048,
             175_255_800_000,
-            "The weights are not public: shapes from Brown et al. 2020, the total from Hu et al. 2021, Table 4.",
+            to_say(
+                "The weights are not public: shapes from Brown et al. 2020, the total from Hu et al. 2021, Table 4."
+            ),
         ),
         bert("BERT-base", 768, 12, 30522, 512, 2),
         bert("RoBERTa-base", 768, 12, 50265, 514, 1, model_type="roberta"),

@@ -55,7 +55,7 @@ PARAMETERS = (
         ("transformer", "budget"),
     ),
     Parameter(
-        "start",
+        to_say("start"),
         "init_lora_weights",
         True,
         to_say(
@@ -66,7 +66,7 @@ PARAMETERS = (
         ("gradient_flow", "init_race", "init_variance"),
     ),
     Parameter(
-        "dropout",
+        to_say("dropout"),
         "lora_dropout",
         0.0,
         to_say("Drops entries of A's input while training; off in evaluation. The frozen path sees all of x."),
@@ -93,7 +93,7 @@ PARAMETERS = (
         ("variants",),
     ),
     Parameter(
-        "bias",
+        to_say("bias"),
         "bias",
         "none",
         to_say(

@@ -90,7 +90,7 @@ class AdapterConfig:
     def as_python(self) -> str:
         """A script's lines that make the LoraConfig."""
         lines = "".join(f"    {name}={_literal(value)},\n" for name, value in self.fields().items())
-        return say("from peft import LoraConfig\n\nconfig = LoraConfig(\n{lines})\n", lines=lines)
+        return f"from peft import LoraConfig\n\nconfig = LoraConfig(\n{lines})\n"
 
     def as_json(self) -> str:
         """The same as adapter_config.json, which PEFT reads beside the weights."""

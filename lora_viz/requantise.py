@@ -124,7 +124,7 @@ def merge_quantised(e: DigitsExperiment, rank: int) -> Iterator[Progress | Requa
         lost.append(_relative(came - rho * unit, rho * unit))
         kept_level.append(levels)
         arrived.append(came[:, 0])
-        yield Progress(0.8 + 0.2 * (t + 1) / len(SIZES), "merging")
+        yield Progress(0.8 + 0.2 * (t + 1) / len(SIZES), say("merging"))
     yield RequantiseRun(
         rank=rank,
         sizes=SIZES,

@@ -10,9 +10,26 @@ import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 
-__all__ = ["Kept", "Matrix", "ModelShape", "bert", "gpt2", "gpt_separate", "llama", "unet", "vit"]
+__all__ = [
+    "BIASES",
+    "EMBEDDINGS",
+    "NORMS",
+    "Kept",
+    "Matrix",
+    "ModelShape",
+    "bert",
+    "gpt2",
+    "gpt_separate",
+    "llama",
+    "unet",
+    "vit",
+]
+
+EMBEDDINGS, NORMS, BIASES = to_say("embeddings"), to_say("norms"), to_say("biases")
+_UNLISTED = to_say("in the published total, not in the published shapes")
+_TIED = to_say("The output head is the embedding matrix, counted once.")
 
 
 class Matrix(NamedTuple):
@@ -56,7 +73,10 @@ class Kept(NamedTuple):
 
 
 class ModelShape(NamedTuple):
-    """One model: its linear layers, everything else, and what each layer keeps a token (empty: not modelled)."""
+    """One model: its linear layers, everything else, and what each layer keeps a token (empty: not modelled).
+
+    The names in ``rest`` and the ``notes`` are said where they are shown.
+    """
 
     title: str
     model_type: str
@@ -66,7 +86,7 @@ class ModelShape(NamedTuple):
     rest: Mapping[str, int]
     kept: tuple[Kept, ...] = ()
     logits: int = 0
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -129,64 +149,61 @@ def llama(
     qkv_bias: bool = False,
     qk_norm: bool = False,
     norms: int = 2,
-    note: str = "",
+    notes: tuple[str, ...] = (),
 ) -> ModelShape:
     """The Llama family (Llama, Mistral, Qwen, Gemma): gated MLP, grouped key and value heads, RMS norms."""
     head = head or hidden // heads
     q, kv = heads * head, kv_heads * head
     at = "model.layers.{}."
     matrices = [
-        Matrix(at + "self_attn.q_proj", q, hidden, layers, "attention", say("attention input")),
-        Matrix(at + "self_attn.k_proj", kv, hidden, layers, "attention", say("attention input")),
-        Matrix(at + "self_attn.v_proj", kv, hidden, layers, "attention", say("attention input")),
-        Matrix(at + "self_attn.o_proj", hidden, q, layers, "attention", say("attention output")),
-        Matrix(at + "mlp.gate_proj", mlp, hidden, layers, "mlp", say("MLP input")),
-        Matrix(at + "mlp.up_proj", mlp, hidden, layers, "mlp", say("MLP input")),
-        Matrix(at + "mlp.down_proj", hidden, mlp, layers, "mlp", say("gated product")),
+        Matrix(at + "self_attn.q_proj", q, hidden, layers, "attention", "attention input"),
+        Matrix(at + "self_attn.k_proj", kv, hidden, layers, "attention", "attention input"),
+        Matrix(at + "self_attn.v_proj", kv, hidden, layers, "attention", "attention input"),
+        Matrix(at + "self_attn.o_proj", hidden, q, layers, "attention", "attention output"),
+        Matrix(at + "mlp.gate_proj", mlp, hidden, layers, "mlp", "MLP input"),
+        Matrix(at + "mlp.up_proj", mlp, hidden, layers, "mlp", "MLP input"),
+        Matrix(at + "mlp.down_proj", hidden, mlp, layers, "mlp", "gated product"),
     ]
-    rest = {"embeddings": vocab * hidden, "norms": (norms * layers + 1) * hidden}
+    rest = {EMBEDDINGS: vocab * hidden, NORMS: (norms * layers + 1) * hidden}
     if tied:
-        note = f"{note} The output head is the embedding matrix, counted once.".strip()
+        notes += (_TIED,)
     else:
-        matrices.append(Matrix("lm_head", vocab, hidden, 1, "head", say("last hidden")))
+        matrices.append(Matrix("lm_head", vocab, hidden, 1, "head", "last hidden"))
     if qkv_bias:
-        rest["biases"] = layers * (q + 2 * kv)
+        rest[BIASES] = layers * (q + 2 * kv)
     if qk_norm:
-        rest["norms"] += layers * 2 * head
+        rest[NORMS] += layers * 2 * head
     kept = (
-        Kept(say("input of the first norm"), hidden),
-        Kept(say("attention input"), hidden, ("q_proj", "k_proj", "v_proj")),
+        Kept("input of the first norm", hidden),
+        Kept("attention input", hidden, ("q_proj", "k_proj", "v_proj")),
         Kept("queries", q),
-        Kept(say("keys and values"), 2 * kv),
-        Kept(say("attention output"), q),
-        Kept(say("input of the second norm"), hidden),
-        Kept(say("MLP input"), hidden, ("gate_proj", "up_proj")),
-        Kept(say("gate, its activation, and up"), 3 * mlp),
-        Kept(say("gated product"), mlp, ("down_proj",)),
+        Kept("keys and values", 2 * kv),
+        Kept("attention output", q),
+        Kept("input of the second norm", hidden),
+        Kept("MLP input", hidden, ("gate_proj", "up_proj")),
+        Kept("gate, its activation, and up", 3 * mlp),
+        Kept("gated product", mlp, ("down_proj",)),
     )
-    return ModelShape(title, model_type, layers, hidden, tuple(matrices), rest, kept, vocab, note)
+    return ModelShape(title, model_type, layers, hidden, tuple(matrices), rest, kept, vocab, notes)
 
 
-def gpt2(
-    title: str, hidden: int, layers: int, vocab: int = 50257, positions: int = 1024, mlp: int = 0, note: str = ""
-) -> ModelShape:
+def gpt2(title: str, hidden: int, layers: int, vocab: int = 50257, positions: int = 1024, mlp: int = 0) -> ModelShape:
     """GPT-2: query, key and value fused in c_attn (stored transposed), the output head tied to the embeddings."""
     mlp = mlp or 4 * hidden
     at = "transformer.h.{}."
     matrices = (
-        Matrix(at + "attn.c_attn", 3 * hidden, hidden, layers, "attention", say("attention input")),
-        Matrix(at + "attn.c_proj", hidden, hidden, layers, "attention", say("attention output")),
-        Matrix(at + "mlp.c_fc", mlp, hidden, layers, "mlp", say("MLP input")),
-        Matrix(at + "mlp.c_proj", hidden, mlp, layers, "mlp", say("MLP activation")),
+        Matrix(at + "attn.c_attn", 3 * hidden, hidden, layers, "attention", "attention input"),
+        Matrix(at + "attn.c_proj", hidden, hidden, layers, "attention", "attention output"),
+        Matrix(at + "mlp.c_fc", mlp, hidden, layers, "mlp", "MLP input"),
+        Matrix(at + "mlp.c_proj", hidden, mlp, layers, "mlp", "MLP activation"),
     )
     rest = {
-        "embeddings": (vocab + positions) * hidden,
-        "norms": (2 * layers + 1) * 2 * hidden,
-        "biases": layers * (5 * hidden + mlp),
+        EMBEDDINGS: (vocab + positions) * hidden,
+        NORMS: (2 * layers + 1) * 2 * hidden,
+        BIASES: layers * (5 * hidden + mlp),
     }
     kept = _kept(hidden, mlp, ("c_attn",), ("c_fc",), ("mlp.c_proj",))
-    note = f"{note} The output head is the embedding matrix, counted once.".strip()
-    return ModelShape(title, "gpt2", layers, hidden, matrices, rest, kept, vocab, note)
+    return ModelShape(title, "gpt2", layers, hidden, matrices, rest, kept, vocab, (_TIED,))
 
 
 def bert(
@@ -205,18 +222,18 @@ def bert(
     at = "encoder.layer.{}."
     matrices = (
         *(
-            Matrix(f"{at}attention.self.{name}", hidden, hidden, layers, "attention", say("attention input"))
+            Matrix(f"{at}attention.self.{name}", hidden, hidden, layers, "attention", "attention input")
             for name in ("query", "key", "value")
         ),
-        Matrix(at + "attention.output.dense", hidden, hidden, layers, "attention", say("attention output")),
-        Matrix(at + "intermediate.dense", mlp, hidden, layers, "mlp", say("MLP input")),
-        Matrix(at + "output.dense", hidden, mlp, layers, "mlp", say("MLP activation")),
-        Matrix("pooler.dense", hidden, hidden, 1, "pooler", say("last hidden")),
+        Matrix(at + "attention.output.dense", hidden, hidden, layers, "attention", "attention output"),
+        Matrix(at + "intermediate.dense", mlp, hidden, layers, "mlp", "MLP input"),
+        Matrix(at + "output.dense", hidden, mlp, layers, "mlp", "MLP activation"),
+        Matrix("pooler.dense", hidden, hidden, 1, "pooler", "last hidden"),
     )
     rest = {
-        "embeddings": (vocab + positions + types) * hidden,
-        "norms": (2 * layers + 1) * 2 * hidden,
-        "biases": layers * (5 * hidden + mlp) + hidden,
+        EMBEDDINGS: (vocab + positions + types) * hidden,
+        NORMS: (2 * layers + 1) * 2 * hidden,
+        BIASES: layers * (5 * hidden + mlp) + hidden,
     }
     kept = _kept(hidden, mlp, ("query", "key", "value"), ("intermediate.dense",), ("output.dense",))
     return ModelShape(title, model_type, layers, hidden, matrices, rest, kept)
@@ -227,18 +244,18 @@ def vit(title: str, hidden: int, layers: int, mlp: int, patches: int, pixels: in
     at = "vit.layers.{}."
     matrices = (
         *(
-            Matrix(f"{at}attention.{name}", hidden, hidden, layers, "attention", say("attention input"))
+            Matrix(f"{at}attention.{name}", hidden, hidden, layers, "attention", "attention input")
             for name in ("q_proj", "k_proj", "v_proj")
         ),
-        Matrix(at + "attention.o_proj", hidden, hidden, layers, "attention", say("attention output")),
-        Matrix(at + "mlp.fc1", mlp, hidden, layers, "mlp", say("MLP input")),
-        Matrix(at + "mlp.fc2", hidden, mlp, layers, "mlp", say("MLP activation")),
-        Matrix("classifier", classes, hidden, 1, "classifier", say("last hidden")),
+        Matrix(at + "attention.o_proj", hidden, hidden, layers, "attention", "attention output"),
+        Matrix(at + "mlp.fc1", mlp, hidden, layers, "mlp", "MLP input"),
+        Matrix(at + "mlp.fc2", hidden, mlp, layers, "mlp", "MLP activation"),
+        Matrix("classifier", classes, hidden, 1, "classifier", "last hidden"),
     )
     rest = {
-        "embeddings": (pixels + 1) * hidden + (patches + 2) * hidden,
-        "norms": (2 * layers + 1) * 2 * hidden,
-        "biases": layers * (5 * hidden + mlp) + classes,
+        EMBEDDINGS: (pixels + 1) * hidden + (patches + 2) * hidden,
+        NORMS: (2 * layers + 1) * 2 * hidden,
+        BIASES: layers * (5 * hidden + mlp) + classes,
     }
     kept = _kept(hidden, mlp, ("q_proj", "k_proj", "v_proj"), ("fc1",), ("fc2",))
     return ModelShape(title, "vit", layers, hidden, matrices, rest, kept)
@@ -248,14 +265,14 @@ def _kept(
     hidden: int, mlp: int, attention: tuple[str, ...], up: tuple[str, ...], down: tuple[str, ...]
 ) -> tuple[Kept, ...]:
     return (
-        Kept(say("input of the first norm"), hidden),
-        Kept(say("attention input"), hidden, attention),
-        Kept(say("queries, keys and values"), 3 * hidden),
-        Kept(say("attention output"), hidden),
-        Kept(say("input of the second norm"), hidden),
-        Kept(say("MLP input"), hidden, up),
-        Kept(say("input of the activation"), mlp),
-        Kept(say("MLP activation"), mlp, down),
+        Kept("input of the first norm", hidden),
+        Kept("attention input", hidden, attention),
+        Kept("queries, keys and values", 3 * hidden),
+        Kept("attention output", hidden),
+        Kept("input of the second norm", hidden),
+        Kept("MLP input", hidden, up),
+        Kept("input of the activation", mlp),
+        Kept("MLP activation", mlp, down),
     )
 
 
@@ -264,23 +281,21 @@ def gpt_separate(title: str, hidden: int, layers: int, vocab: int, positions: in
     at = "h.{}."
     matrices = (
         *(
-            Matrix(f"{at}attn.{name}", hidden, hidden, layers, "attention", say("attention input"))
+            Matrix(f"{at}attn.{name}", hidden, hidden, layers, "attention", "attention input")
             for name in ("q_proj", "k_proj", "v_proj")
         ),
-        Matrix(at + "attn.o_proj", hidden, hidden, layers, "attention", say("attention output")),
-        Matrix(at + "mlp.fc_in", 4 * hidden, hidden, layers, "mlp", say("MLP input")),
-        Matrix(at + "mlp.fc_out", hidden, 4 * hidden, layers, "mlp", say("MLP activation")),
+        Matrix(at + "attn.o_proj", hidden, hidden, layers, "attention", "attention output"),
+        Matrix(at + "mlp.fc_in", 4 * hidden, hidden, layers, "mlp", "MLP input"),
+        Matrix(at + "mlp.fc_out", hidden, 4 * hidden, layers, "mlp", "MLP activation"),
     )
     rest = {
-        "embeddings": (vocab + positions) * hidden,
-        "norms": (2 * layers + 1) * 2 * hidden,
-        "biases": layers * 9 * hidden,
+        EMBEDDINGS: (vocab + positions) * hidden,
+        NORMS: (2 * layers + 1) * 2 * hidden,
+        BIASES: layers * 9 * hidden,
     }
-    rest["in the published total, not in the published shapes"] = (
-        total - sum(m.weights for m in matrices) - sum(rest.values())
-    )
+    rest[_UNLISTED] = total - sum(m.weights for m in matrices) - sum(rest.values())
     kept = _kept(hidden, 4 * hidden, ("q_proj", "k_proj", "v_proj"), ("fc_in",), ("fc_out",))
-    return ModelShape(title, "gpt3", layers, hidden, matrices, rest, kept, vocab, note)
+    return ModelShape(title, "gpt3", layers, hidden, matrices, rest, kept, vocab, (note,))
 
 
 def unet(title: str, total: int, blocks: Mapping[int, int], cross: int) -> ModelShape:
@@ -290,12 +305,10 @@ def unet(title: str, total: int, blocks: Mapping[int, int], cross: int) -> Model
     for width, count in blocks.items():
         for name in ("to_q", "to_k", "to_v", "to_out.0"):
             wide = cross if name in ("to_k", "to_v") else width
-            matrices.append(
-                Matrix(f"{width}.{at}attn1.{name}", width, width, count, "attention", say("attention input"))
-            )
+            matrices.append(Matrix(f"{width}.{at}attn1.{name}", width, width, count, "attention", "attention input"))
             matrices.append(Matrix(f"{width}.{at}attn2.{name}", width, wide, count, "attention", "cross-attention"))
-    rest = {"convolutions, feed-forward, embeddings": total - sum(m.weights for m in matrices)}
-    note = say(
+    rest = {to_say("convolutions, feed-forward, embeddings"): total - sum(m.weights for m in matrices)}
+    note = to_say(
         "Only the attention's linear layers are listed; activations depend on the image size and are not modelled."
     )
-    return ModelShape(title, "unet", sum(blocks.values()), max(blocks), tuple(matrices), rest, (), 0, note)
+    return ModelShape(title, "unet", sum(blocks.values()), max(blocks), tuple(matrices), rest, (), 0, (note,))

@@ -71,11 +71,11 @@ def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
         mixed.append(tried(v, float(w)))
         averaged.append(_tried(with_deltas(base, *wrong), tasks))
         difference.append(((wrong[0] - right).flatten(1).norm(dim=1) / right.flatten(1).norm(dim=1)).numpy())
-        yield Progress(0.8 + 0.1 * float(w), "mixtures")
+        yield Progress(0.8 + 0.1 * float(w), say("mixtures"))
     grid = []
     for i, v in enumerate(GRID):
         grid.append([tried(float(v), float(w)) for w in GRID])
-        yield Progress(0.9 + 0.1 * (i + 1) / len(GRID), "weights")
+        yield Progress(0.9 + 0.1 * (i + 1) / len(GRID), say("weights"))
     yield PairRun(
         experiment=e,
         weight=WEIGHTS,
@@ -96,7 +96,7 @@ def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
 
 def _first_A(e: PairExperiment, layer: int, width: int) -> Float[Tensor, "both 1 r d"]:
     drawn = [
-        digit_stream(say("A of two"), e.seed, member, layer, task).uniform(-1, 1, (e.rank, width))
+        digit_stream("A of two", e.seed, member, layer, task).uniform(-1, 1, (e.rank, width))
         for task in range(2)
         for member in range(e.members)
     ]

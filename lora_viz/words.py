@@ -251,9 +251,9 @@ def adapt_words(
     if not 1 <= last_layers <= len(encoder.layers):
         raise ExperimentError(
             say(
-                "last_layers={last_layers} is not possible: this encoder allows 1 to {layers}.",
-                last_layers=last_layers,
-                layers=len(encoder.layers),
+                "last_layers={given} is not possible: this encoder allows 1 to {most}.",
+                given=last_layers,
+                most=len(encoder.layers),
             )
         )
     first = len(encoder.layers) - last_layers
@@ -274,8 +274,10 @@ def adapt_words(
     ):
         if report.accuracy is not None:
             reached.append(report.accuracy)
-        said = say("loss {loss:.3f}", loss=report.loss) + (
-            say(", test {reached:.1f} %", reached=100 * reached[-1]) if reached else ""
+        said = (
+            say("loss {loss:.3f}, test {reached:.1f} %", loss=report.loss, reached=100 * reached[-1])
+            if reached
+            else say("loss {loss:.3f}", loss=report.loss)
         )
         yield Progress(0.2 + 0.8 * report.share, said)
     factors = [(a.lora_A.detach().double().numpy(), a.lora_B.detach().double().numpy()) for a in adapters.values()]

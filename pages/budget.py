@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from lora_viz.budget import ASSUMPTIONS
+from lora_viz.budget import assumptions
 from lora_viz.language import say
 from lora_viz.ui.budgeting import ask_budget
 from lora_viz.ui.page import open_worked
@@ -33,9 +33,7 @@ with right:
             name="memory_need",
             alt=memory_need.takeaway(need),
         )
-    st.markdown(
-        say("**What you saw.** {share} {need}", share=parameter_share.takeaway(share), need=memory_need.takeaway(need))
-    )
+    st.markdown(say("**What you saw.** {seen}", seen=f"{parameter_share.takeaway(share)} {memory_need.takeaway(need)}"))
 
 st.header(say("To take away"), anchor=False)
 script, beside = st.columns(2, gap="medium")
@@ -44,10 +42,10 @@ with script:
     st.code(asked.config.as_python(), language="python")
 with beside:
     st.caption(
-        say("adapter_config.json; the adapter's file will hold {file:,.1f} MB in bf16", file=asked.budget.file / 1e6)
+        say("adapter_config.json; the adapter's file will hold {size:,.1f} MB in bf16", size=asked.budget.file / 1e6)
     )
     st.code(asked.config.as_json(), language="json")
 csv_button(say("Parameters as CSV"), parameter_share.table(share), name="parameters")
 csv_button(say("Memory as CSV"), memory_need.table(need), name="memory")
 st.header(say("What is assumed"), anchor=False)
-st.markdown("\n".join(f"- {line}" for line in (*ASSUMPTIONS, asked.budget.shape.note) if line))
+st.markdown("\n".join(f"- {line}" for line in (*assumptions(), *map(say, asked.budget.shape.notes))))

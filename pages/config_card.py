@@ -48,7 +48,7 @@ with right:
     config = kept.get("config", AdapterConfig())
     record = config_cards(config, LINKS)
     st.html(cards_html(record))
-    st.markdown(say("**What you saw.** {record}", record=takeaway(record)))
+    st.markdown(say("**What you saw.** {seen}", seen=takeaway(record)))
     python, plain = st.columns(2, gap="medium")
     python.caption(say("For PEFT, in Python"))
     python.code(config.as_python(), language="python")

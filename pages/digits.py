@@ -29,7 +29,7 @@ asked, picture = open_lesson(
 )
 e = asked.experiment
 wanted = DigitsExperiment(change=asked.options["change"], alpha=float(e.alpha), lr=e.lr, steps=e.steps, seed=e.seed)
-run = watch(wanted, lambda: adapt_digits(wanted), picture, name="Five networks, seven ways of adapting each")
+run = watch(wanted, lambda: adapt_digits(wanted), picture, name=say("Five networks, seven ways of adapting each"))
 if run is None:
     st.stop()
 record = digits_adapt(run)
@@ -59,8 +59,8 @@ close_lesson(
 Turning or shuffling an image moves its pixels: $x' = P x$ with a permutation $P$. So ${dW}_1 = {W}_1 (P^\top - I)$
 undoes it exactly and without training. Here that exact answer has numerical rank {exact} (dashed; for inverted
 pixels it is $-2{W}_1$ with a bias, for new names $0$). Training need not be exact: what it learnt at full freedom has
-effective rank {last_effective} in the first and
-{last_effective2} in the second hidden layer (exp of the entropy of $\sigma/\sum\sigma$,
+effective rank {first} in the first and
+{second} in the second hidden layer (exp of the entropy of $\sigma/\sum\sigma$,
 median of {members} networks).
 
 A perceptron of 64, 64, 64 and 10 units, pretrained on upright digits. LoRA on both hidden layers, head frozen,
@@ -72,17 +72,17 @@ Over 8 seeds, 40 networks, with the settings that the page opens with, the least
 times and 4 once for rotated digits, 4 every time for permuted ones, and none for inverted ones.
 
 **The other answer.** A [real transformer](minilm), asked for far less, ends at {lora} errors with rank 1
-and at {full} with all weights (medians of {full2} seeds): a rank of 1 or 2 is enough there.""",
+and at {full} with all weights (medians of {seeds} seeds): a rank of 1 or 2 is enough there.""",
         dW=dW,
         W=W,
         exact=exact,
-        last_effective=number(float(record.last_effective[0, -1])),
-        last_effective2=number(float(record.last_effective[1, -1])),
+        first=number(float(record.last_effective[0, -1])),
+        second=number(float(record.last_effective[1, -1])),
         members=record.members,
         lr=wanted.lr,
         lora=error(far.lora[0]),
         full=error(far.full),
-        full2=len(far.full),
+        seeds=len(far.full),
     ),
     lambda theme: plot_digits_adapt(record, theme=theme),
     table(record),

@@ -26,7 +26,7 @@ e = asked.experiment
 wanted = PairExperiment(
     second=asked.options["second"], rank=e.rank, alpha=float(e.alpha), lr=e.lr, steps=e.steps, seed=e.seed
 )
-run = watch(wanted, lambda: adapt_pair(wanted), picture, name="Two adapters on each of five networks")
+run = watch(wanted, lambda: adapt_pair(wanted), picture, name=say("Two adapters on each of five networks"))
 if run is None:
     st.stop()
 record = adapters_together(run)
@@ -46,7 +46,7 @@ $$
 {B}_2 {A}_1)
 $$
 
-The sum of two updates of rank {rank} has rank at most {rank2}, here {sum_rank}. Averaged
+The sum of two updates of rank {rank} has rank at most {bound}, here {sum_rank}. Averaged
 factors halve what was learnt and add two cross terms that nobody trained: {off} % off at one half (Frobenius, first
 hidden layer, relative to the mixed ${dW}$; median of {members} networks). PEFT's `add_weighted_adapter` offers
 both: "cat" and "svd" mix the updates, "linear" the factors.
@@ -58,7 +58,7 @@ linear.""",
         B=B,
         A=A,
         rank=record.rank,
-        rank2=2 * record.rank,
+        bound=2 * record.rank,
         sum_rank=record.sum_rank,
         off=off,
         dW=dW,

@@ -29,10 +29,12 @@ with left:
 show_film(picture, film(record), takeaway(record))
 
 low, middle, high = (number(float(x)) for x in record.effective)
-used = ", ".join(f"{number(float(x))} at r={r}" for r, x in zip(record.rank, record.lora_effective, strict=True))
+used = ", ".join(
+    say("{rank} at r={r}", rank=number(float(x)), r=r) for r, x in zip(record.rank, record.lora_effective, strict=True)
+)
 gains = ", ".join(
-    f"{name} {np.round(g, 1):+.1f} ({a:+.1f} to {b:+.1f})"
-    for name, a, g, b in zip([f"r={r}" for r in record.rank] + ["full"], *record.gain, strict=True)
+    say("{way} {gain:+.1f} ({low:+.1f} to {high:+.1f})", way=way, gain=np.round(g, 1), low=a, high=b)
+    for way, a, g, b in zip([f"r={r}" for r in record.rank] + [say("full")], *record.gain, strict=True)
 )
 close_lesson(
     say(

@@ -21,7 +21,7 @@ asked, picture = open_lesson(
 )
 e = asked.experiment
 wanted = DigitsExperiment(alpha=float(e.alpha), lr=e.lr, steps=e.steps, seed=e.seed)
-run = watch(("quantised", wanted, e.rank), lambda: merge_quantised(wanted, e.rank), picture, name="Five networks")
+run = watch(("quantised", wanted, e.rank), lambda: merge_quantised(wanted, e.rank), picture, name=say("Five networks"))
 if run is None:
     st.stop()
 record = quantised_merge(run, shown=asked.options["weight_format"])

@@ -18,13 +18,13 @@ left, right = open_worked(
     ),
 )
 with left:
-    shape = ask_shape(say("Llama-3.1-8B"), blocks_only=True)
+    shape = ask_shape("Llama-3.1-8B", blocks_only=True)
     targets = ask_targets(shape)
     rank = int(choose(say("Rank r"), RANKS, 8, key="rank"))
 record = transformer_block(shape, targets, rank)
 with right:
     st.html(block_html(record, theme=shown_theme()))
-    st.markdown(say("**What you saw.** {record}", record=takeaway(record)))
+    st.markdown(say("**What you saw.** {seen}", seen=takeaway(record)))
     if record.outside:
         st.caption(say("Outside the blocks: {outside}.", outside=", ".join(record.outside)))
 

@@ -30,9 +30,9 @@ def read_members(buffer: memoryview) -> Members:
         if count > MEMBERS_MOST or size > DIRECTORY_MOST:
             raise AdapterError(
                 say(
-                    "The archive lists {count:,} members: up to {MEMBERS_MOST:,} are read.",
+                    "The archive lists {count:,} members: up to {most:,} are read.",
                     count=count,
-                    MEMBERS_MOST=MEMBERS_MOST,
+                    most=MEMBERS_MOST,
                 )
             )
         if offset + size > len(buffer):

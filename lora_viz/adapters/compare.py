@@ -57,9 +57,9 @@ def compare(first: tuple[Opened, Report], second: tuple[Opened, Report]) -> Comp
     if not whole:
         raise AdapterError(
             say(
-                "{name} and {name2} have no module in common: they are for different models.",
-                name=first[1].name,
-                name2=second[1].name,
+                "{first} and {second} have no module in common: they are for different models.",
+                first=first[1].name,
+                second=second[1].name,
             )
         )
     return Comparison(

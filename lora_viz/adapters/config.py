@@ -50,9 +50,9 @@ def parse_config(text: bytes) -> Config:
     if len(text) > CONFIG_MOST:
         raise AdapterError(
             say(
-                "adapter_config.json has {text:,} bytes: up to {CONFIG_MOST:,} are read.",
-                text=len(text),
-                CONFIG_MOST=CONFIG_MOST,
+                "adapter_config.json has {size:,} bytes: up to {most:,} are read.",
+                size=len(text),
+                most=CONFIG_MOST,
             )
         )
     raw = parse_json(text, "adapter_config.json")
@@ -75,9 +75,7 @@ def parse_config(text: bytes) -> Config:
         alpha=_number(raw.get("lora_alpha", 8), "lora_alpha"),
         use_rslora=raw.get("use_rslora") is True,
         use_dora=raw.get("use_dora") is True,
-        alpha_pattern=tuple(
-            (key, _number(value, say("alpha_pattern {key}", key=key))) for key, value in patterns.items()
-        ),
+        alpha_pattern=tuple((key, _number(value, f"alpha_pattern {key}")) for key, value in patterns.items()),
         init=str(raw.get("init_lora_weights", "")),
         raw=raw,
     )

@@ -59,9 +59,9 @@ def changes(
     if not both:
         raise AdapterError(
             say(
-                "{names} and {names2} have no tensor of one name and shape: they are two models.",
-                names=short(names[0]),
-                names2=short(names[1]),
+                "{base} and {tuned} have no tensor of one name and shape: they are two models.",
+                base=short(names[0]),
+                tuned=short(names[1]),
             )
         )
     found, unchanged, not_matrices, too_large = [], 0, 0, 0
@@ -80,9 +80,9 @@ def changes(
     if not found:
         raise AdapterError(
             say(
-                "{names} and {names2} differ in no matrix: there is nothing for a LoRA to hold.",
-                names=short(names[0]),
-                names2=short(names[1]),
+                "{base} and {tuned} differ in no matrix: there is nothing for a LoRA to hold.",
+                base=short(names[0]),
+                tuned=short(names[1]),
             )
         )
     unmatched = len(base.entries) + len(tuned.entries) - 2 * len(both)

@@ -57,7 +57,7 @@ def find_pairs(names: Iterable[str]) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     names = tuple(names)
     for part, what in _OTHER_KINDS:
         if any(part in name for name in names):
-            raise AdapterError(say("This is {what}. Read are files whose update is B·A.", what=what))
+            raise AdapterError(say("This is {what}. Read are files whose update is B·A.", what=say(what)))
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for name in names:
         for scheme, pattern in _PATTERNS:
@@ -73,20 +73,18 @@ def find_pairs(names: Iterable[str]) -> tuple[tuple[Pair, ...], tuple[str, ...]]
         for one, other in (("A", "B"), ("B", "A")):
             if other not in roles:
                 raise AdapterError(
-                    say("{roles} has no partner: a LoRA module has an A and a B.", roles=short(roles[one]))
+                    say("{name} has no partner: a LoRA module has an A and a B.", name=short(roles[one]))
                 )
         path = path.removeprefix("base_model.model.") if scheme == "PEFT" else path
         path = path if len(adapters) == 1 else f"{path} ({adapter})"
         pairs.append(Pair(path, scheme, roles["A"], roles["B"], roles.get("alpha"), roles.get("magnitude")))
         used |= set(roles.values())
     if not pairs:
-        listed = ", ".join(short(name, 40) for name in names[:2]) or "nothing"
+        listed = ", ".join(short(name, 40) for name in names[:2])
         raise AdapterError(
-            say(
-                "The file holds no LoRA factors: it holds {listed}{names}.",
-                listed=listed,
-                names=say(" and more") if len(names) > 2 else "",
-            )
+            say("The file holds no LoRA factors: it holds {listed} and more.", listed=listed)
+            if len(names) > 2
+            else say("The file holds no LoRA factors: it holds {listed}.", listed=listed or say("nothing"))
         )
     return tuple(pairs), tuple(name for name in names if name not in used)
 

@@ -18,7 +18,7 @@ __all__ = ["BYTES_MOST", "Opened", "map_file", "open_adapter", "open_weights"]
 BYTES_MOST = 2_000_000_000
 _STARTS = {
     b"GGUF": to_say("a GGUF file"),
-    b"\x1f\x8b": "gzip-compressed",
+    b"\x1f\x8b": to_say("gzip-compressed"),
     b"\x89PNG": to_say("a PNG picture"),
     b"\xff\xd8\xff": to_say("a JPEG picture"),
     b"%PDF": to_say("a PDF document"),
@@ -74,10 +74,10 @@ def open_weights(name: str, data: bytes | memoryview) -> Weights:
     if len(buffer) > BYTES_MOST:
         raise AdapterError(
             say(
-                "{name} has {buffer:,} bytes: up to {BYTES_MOST:,} are read.",
+                "{name} has {size:,} bytes: up to {most:,} are read.",
                 name=short(name),
-                buffer=len(buffer),
-                BYTES_MOST=BYTES_MOST,
+                size=len(buffer),
+                most=BYTES_MOST,
             )
         )
     start = bytes(buffer[:24])
@@ -101,7 +101,7 @@ def open_weights(name: str, data: bytes | memoryview) -> Weights:
                 say(
                     "{name} is {what}: allowed are safetensors files and files of torch.save (.bin, .pt).",
                     name=short(name),
-                    what=what,
+                    what=say(what),
                 )
             )
     return read_safetensors(buffer)

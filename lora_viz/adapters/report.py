@@ -141,25 +141,23 @@ def read_factors(weights: Weights, pair: Pair) -> list[tuple[str, np.ndarray, np
         parts = len(A) // B.shape[1]
         if len(B) % parts == 0:
             split = zip(np.split(A, parts), np.split(B, parts), strict=True)
-            return [(say(" (part {i} of {parts})", i=i + 1, parts=parts), a, b) for i, (a, b) in enumerate(split)]
+            return [(f" (part {i + 1} of {parts})", a, b) for i, (a, b) in enumerate(split)]
     if len(A) != B.shape[1]:
         raise AdapterError(
             say(
-                "{path}: A is {A}×{shape} and B is {B}×{shape2}: B needs a column for every row of A.",
+                "{path}: A is {A} and B is {B}: B needs a column for every row of A.",
                 path=short(pair.path),
-                A=len(A),
-                shape=A.shape[1],
-                B=len(B),
-                shape2=B.shape[1],
+                A=f"{len(A)}×{A.shape[1]}",
+                B=f"{len(B)}×{B.shape[1]}",
             )
         )
     if not 1 <= len(A) <= RANK_MOST or not len(B) or not A.shape[1]:
         raise AdapterError(
             say(
-                "{path} has rank {A}: read are 1 to {RANK_MOST} in a layer of some size.",
+                "{path} has rank {rank}: read are 1 to {most} in a layer of some size.",
                 path=short(pair.path),
-                A=len(A),
-                RANK_MOST=RANK_MOST,
+                rank=len(A),
+                most=RANK_MOST,
             )
         )
     return [("", A, B)]
@@ -221,11 +219,10 @@ def _scaling(
         given = weights.read(pair.alpha)
         if given.size != 1 or not np.isfinite(given).all():
             raise AdapterError(
-                say("{alpha} has shape {shape}: an α is one finite number.", alpha=short(pair.alpha), shape=given.shape)
+                say("{name} has shape {shape}: an α is one finite number.", name=short(pair.alpha), shape=given.shape)
             )
-        return float(given.ravel()[0]) / rank, say(
-            "α/r = {ravel:g}/{rank}, in the file", ravel=float(given.ravel()[0]), rank=rank
-        )
+        own = float(given.ravel()[0])
+        return own / rank, say("α/r = {alpha:g}/{rank}, in the file", alpha=own, rank=rank)
     if config is not None:
         return config.scaling(pair.path, rank)
     if alpha is not None:

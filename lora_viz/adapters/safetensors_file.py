@@ -20,23 +20,22 @@ def read_safetensors(buffer: memoryview) -> Weights:
     Raises AdapterError where the header is cut, too long, not JSON, or claims bytes that are not there or not its own.
     """
     if len(buffer) < 8:
-        raise AdapterError(say("The file has {buffer} bytes: a safetensors file has at least 8.", buffer=len(buffer)))
+        raise AdapterError(say("The file has {size} bytes: a safetensors file has at least 8.", size=len(buffer)))
     length = int.from_bytes(buffer[:8], "little")
     if length > HEADER_MOST:
         raise AdapterError(
             say(
-                "This is no safetensors file: it would have a header of {length:,} bytes: up to {HEADER_MOST:,} are "
-                "read.",
+                "This is no safetensors file: it would have a header of {length:,} bytes: up to {most:,} are read.",
                 length=length,
-                HEADER_MOST=HEADER_MOST,
+                most=HEADER_MOST,
             )
         )
     if 8 + length > len(buffer):
         raise AdapterError(
             say(
-                "The file is cut off: its header has {length:,} bytes, the whole file {buffer:,}.",
+                "The file is cut off: its header has {length:,} bytes, the whole file {size:,}.",
                 length=length,
-                buffer=len(buffer),
+                size=len(buffer),
             )
         )
     header = parse_json(bytes(buffer[8 : 8 + length]), say("The file's header"))
@@ -60,14 +59,14 @@ def _entry(name: str, given: Any, base: int, end: int) -> Stored:
             say("The header's entry {name} lacks a dtype, a shape or two data_offsets.", name=short(name))
         )
     if len(shape) > 8:
-        raise AdapterError(say("{name} has {shape} dimensions: up to 8 are read.", name=short(name), shape=len(shape)))
+        raise AdapterError(say("{name} has {count} dimensions: up to 8 are read.", name=short(name), count=len(shape)))
     start, stop = offsets
     if not start <= stop <= end - base:
         raise AdapterError(
             say(
-                "The file is cut off: {name} should end at byte {base}, the file ends at {end:,}.",
+                "The file is cut off: {name} should end at byte {byte}, the file ends at {end:,}.",
                 name=short(name),
-                base=_size(base + stop),
+                byte=_size(base + stop),
                 end=end,
             )
         )
@@ -76,12 +75,12 @@ def _entry(name: str, given: Any, base: int, end: int) -> Stored:
     if math.prod(shape) * SIZES[dtype] != stop - start:
         raise AdapterError(
             say(
-                "{name} with shape {shape} in {dtype} needs {shape2} bytes: the header gives it {stop:,}.",
+                "{name} with shape {shape} in {dtype} needs {needed} bytes: the header gives it {given:,}.",
                 name=short(name),
                 shape=short(shape),
                 dtype=dtype,
-                shape2=_size(math.prod(shape) * SIZES[dtype]),
-                stop=stop - start,
+                needed=_size(math.prod(shape) * SIZES[dtype]),
+                given=stop - start,
             )
         )
     return Stored(dtype, tuple(shape), base + start)
@@ -102,9 +101,9 @@ def _apart(entries: dict[str, Stored]) -> None:
         if entry.start < end:
             raise AdapterError(
                 say(
-                    "{name} overlaps {before}: every tensor has bytes of its own.",
+                    "{name} overlaps {other}: every tensor has bytes of its own.",
                     name=short(name),
-                    before=short(before),
+                    other=short(before),
                 )
             )
         end, before = entry.start + entry.numel * SIZES.get(entry.dtype, 1), name

@@ -85,17 +85,17 @@ def check_names(names: Collection[str]) -> None:
     if len(names) > TENSORS_MOST:
         raise AdapterError(
             say(
-                "The file lists {names:,} tensors: up to {TENSORS_MOST:,} are read.",
-                names=len(names),
-                TENSORS_MOST=TENSORS_MOST,
+                "The file lists {count:,} tensors: up to {most:,} are read.",
+                count=len(names),
+                most=TENSORS_MOST,
             )
         )
     if (longest := max(map(len, names), default=0)) > NAME_MOST:
         raise AdapterError(
             say(
-                "A tensor's name has {longest:,} letters: up to {NAME_MOST} are read.",
+                "A tensor's name has {longest:,} letters: up to {most} are read.",
                 longest=longest,
-                NAME_MOST=NAME_MOST,
+                most=NAME_MOST,
             )
         )
 

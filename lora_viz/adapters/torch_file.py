@@ -54,9 +54,9 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
     if size > PICKLE_MOST:
         raise AdapterError(
             say(
-                "The torch file's list of tensors has {size:,} bytes: up to {PICKLE_MOST:,} are read.",
+                "The torch file's list of tensors has {size:,} bytes: up to {most:,} are read.",
                 size=size,
-                PICKLE_MOST=PICKLE_MOST,
+                most=PICKLE_MOST,
             )
         )
     at, length = members.get(name.removesuffix("data.pkl") + "byteorder", (0, 0))
@@ -69,7 +69,7 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
     except AdapterError:
         raise
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError):
-        raise AdapterError(_CUT) from None
+        raise AdapterError(say(_CUT)) from None
     entries = _named(found)
     if sum(e.numel * SIZES[e.dtype] for e in entries.values()) > 4 * len(buffer):
         raise AdapterError(say("The torch file's tensors share their bytes many times over: it is not read."))
@@ -150,13 +150,13 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 raise AdapterError(
                     say("The torch file's pickle uses {name}, which a table of tensors does not need.", name=op.name)
                 )
-    raise AdapterError(_CUT)
+    raise AdapterError(say(_CUT))
 
 
 def _pop(stack: list[Any]) -> Any:
     value = stack.pop()
     if value is _Mark:
-        raise AdapterError(_CUT)
+        raise AdapterError(say(_CUT))
     return value
 
 
@@ -169,20 +169,20 @@ def _since_mark(stack: list[Any]) -> list[Any]:
 
 def _table(stack: list[Any]) -> dict[Any, Any]:
     if not isinstance(stack[-1], dict):
-        raise AdapterError(_CUT)
+        raise AdapterError(say(_CUT))
     return stack[-1]
 
 
 def _set(table: dict[Any, Any], *items: tuple[Any, Any]) -> None:
     """Only texts and numbers are keys: hashing a tuple nested half a million deep breaks the interpreter's stack."""
     if not all(type(key) in (str, int) for key, _ in items):
-        raise AdapterError(_CUT)
+        raise AdapterError(say(_CUT))
     table.update(items)
 
 
 def _list(stack: list[Any]) -> list[Any]:
     if not isinstance(stack[-1], list):
-        raise AdapterError(_CUT)
+        raise AdapterError(say(_CUT))
     return stack[-1]
 
 
@@ -205,7 +205,7 @@ def _storage(given: Any, places: dict[str, tuple[int, int]]) -> _Storage:
 
 
 def _call(wanted: Any, given: Any) -> Any:
-    name = wanted.name if isinstance(wanted, _Global) else "something"
+    name = wanted.name if isinstance(wanted, _Global) else say("something")
     if name == "collections OrderedDict" and given == ():
         return {}
     if name == "torch._utils _rebuild_parameter" and isinstance(given[0], Stored):
@@ -223,7 +223,7 @@ def _call(wanted: Any, given: Any) -> Any:
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
     whole = all(type(n) is int and 0 <= n < 2**48 for n in (offset, *shape, *strides))
     if not isinstance(storage, _Storage) or not whole or len(shape) != len(strides) or len(shape) > 8:
-        raise AdapterError(_CUT)
+        raise AdapterError(say(_CUT))
     reach = offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if math.prod(shape) and (reach > storage.length or math.prod(shape) > storage.length):
         raise AdapterError(

@@ -21,7 +21,7 @@ from lora_viz.adapters.extract import Changes, changes
 from lora_viz.adapters.opening import Opened, map_file, open_adapter, open_weights
 from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
 from lora_viz.adapters.stored import AdapterError, Weights
-from lora_viz.language import say
+from lora_viz.language import language, say
 
 __all__ = [
     "SHIPPED",
@@ -106,7 +106,7 @@ def ask_source(label: str, key: str, *, help: str) -> Source | None:
         chosen, config = weights[-1], configs[-1] if configs else None
         if len(weights) > 1:
             st.warning(
-                say("{weights} weight files were given: shown is {name}.", weights=len(weights), name=chosen.name),
+                say("{count} weight files were given: shown is {name}.", count=len(weights), name=chosen.name),
                 icon=":material/warning:",
             )
         source = Source(
@@ -120,7 +120,7 @@ def ask_source(label: str, key: str, *, help: str) -> Source | None:
     where = folder()
     if where is not None:
         path = st.text_input(
-            say("or a file under {where}", where=where), key=f"{key}_path", placeholder=say("adapter_model.safetensors")
+            say("or a file under {folder}", folder=where), key=f"{key}_path", placeholder="adapter_model.safetensors"
         )
         if path and source is None:
             source = Source(("path", path), lambda: _from_folder(path, where))
@@ -140,14 +140,15 @@ def _from_folder(path: str, where: Path) -> tuple[str, memoryview, bytes | None]
 def _load(slot: str, source: Source, default: Source, read: Callable[[Source], T]) -> T:
     """What ``read`` makes of the source, kept until another comes. A bad one is said, the last good one stays."""
     kept: dict[str, tuple[tuple[Any, ...], Any]] = st.session_state.setdefault("files_read", {})
-    if slot in kept and kept[slot][0] == source.key:
+    key = (language(), source.key)  # what a report says is in the language it was made in
+    if slot in kept and kept[slot][0] == key:
         return kept[slot][1]
     try:
         with _GATE:
-            kept[slot] = (source.key, read(source))
+            kept[slot] = (key, read(source))
     except AdapterError as error:
         if slot not in kept:
-            kept[slot] = (default.key, read(default))
+            kept[slot] = ((language(), default.key), read(default))
         st.error(say("{error} Shown is the file before it.", error=error), icon=":material/error:")
     return kept[slot][1]
 
@@ -194,7 +195,7 @@ class LoadedChanges(NamedTuple):
 def shipped_weights(name: str) -> Source:
     """One of the two states of the digits network."""
     path = DATA / "digits" / f"{name}.safetensors"
-    return Source(("shipped", name), lambda: (say("digits, {name}", name=name), path.read_bytes(), None))
+    return Source(("shipped", name), lambda: (f"digits, {name}", path.read_bytes(), None))
 
 
 def load_changes(base: Source | None, tuned: Source | None, default: tuple[Source, Source]) -> LoadedChanges:

@@ -43,7 +43,7 @@ def ask_shape(default: str = "Llama-2-7B", *, blocks_only: bool = False) -> Mode
         key="own_config",
         max_chars=LONGEST,
         height=120,
-        placeholder=say('{"model_type": "llama", "hidden_size": 4096, …}'),
+        placeholder='{"model_type": "llama", "hidden_size": 4096, …}',
         help=say("Read as text here, nothing of it is executed or kept on disk."),
     )
     if text.strip():
@@ -61,7 +61,7 @@ def ask_targets(shape: ModelShape, default: tuple[str, ...] | None = None) -> tu
     key = f"targets_{shape.model_type}_{len(shape.names)}"
     chosen = choose_some(say("Modules with A and B"), shape.names, usual, key=key)
     if not chosen:
-        st.caption(say("None was chosen: shown are {usual}.", usual=", ".join(usual)))
+        st.caption(say("None was chosen: shown are {names}.", names=", ".join(usual)))
     return chosen or usual
 
 

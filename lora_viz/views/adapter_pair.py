@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from lora_viz.adapters.compare import Comparison
 from lora_viz.film import Bars, Film, Group, Lines, Readout, Row, Series
 from lora_viz.language import say, to_say
-from lora_viz.style import IDENTITY, counted, number, plotly_layout
+from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = ["AdapterPair", "adapter_pair", "film", "plot_adapter_pair", "table", "takeaway"]
 
@@ -119,16 +119,19 @@ def _narrate(record: AdapterPair, t: int) -> str:
         return say("{path}: one of the two updates is 0; there is nothing to share.", path=path)
     i, j = record.kept[:, t]
     return say(
-        "{path}: {i} and {j} directions hold 90 % of the energy; inputs share "
-        "{overlap} (chance {chance}), outputs "
-        "{overlap2}.",
+        "{path}: {i} and {j} directions hold 90 % of the energy; inputs share {inputs} (chance {chance}), outputs "
+        "{outputs}.",
         path=path,
         i=i,
         j=j,
-        overlap=number(float(record.overlap[0, t])),
+        inputs=number(float(record.overlap[0, t])),
         chance=number(float(record.chance[0, t])),
-        overlap2=number(float(record.overlap[1, t])),
+        outputs=number(float(record.overlap[1, t])),
     )
+
+
+def _modules(count: int) -> str:
+    return say("1 module") if count == 1 else say("{count:,} modules", count=count)
 
 
 def takeaway(record: AdapterPair) -> str:
@@ -141,29 +144,29 @@ def takeaway(record: AdapterPair) -> str:
     full = int((record.numerical[2] == record.numerical[:2].sum(axis=0))[known].sum())
     said = [
         say(
-            "Over {known} the directions that carry 90 % of the energy overlap by {inputs} "
-            "for the inputs and {outputs} for the outputs (medians of mean cos²; by chance {chance} and {chance2}). "
-            "Adding the two adds their ranks in {full} of them, whatever they share; the effective rank goes from "
-            "{effective} and "
-            "{effective2} to "
-            "{effective3}.",
-            known=counted(int(known.sum()), "module"),
+            "Over {modules} the directions that carry 90 % of the energy overlap by {inputs} for the inputs and "
+            "{outputs} "
+            "for the outputs (medians of mean cos²; by chance {chance_inputs} and {chance_outputs}). Adding the two "
+            "adds "
+            "their ranks in {full} of them, whatever they share; the effective rank goes from {first} and {second} to "
+            "{both}.",
+            modules=_modules(int(known.sum())),
             inputs=inputs,
             outputs=outputs,
-            chance=chance[0],
-            chance2=chance[1],
+            chance_inputs=chance[0],
+            chance_outputs=chance[1],
             full=full,
-            effective=number(float(np.median(record.effective[0, known]))),
-            effective2=number(float(np.median(record.effective[1, known]))),
-            effective3=number(float(np.median(record.effective[2, known]))),
+            first=number(float(np.median(record.effective[0, known]))),
+            second=number(float(np.median(record.effective[1, known]))),
+            both=number(float(np.median(record.effective[2, known]))),
         )
     ]
     if sum(record.only):
         said.append(
             say(
-                "Without counterpart: {only} of the first, {only2} of the second.",
-                only=counted(record.only[0], "module"),
-                only2=record.only[1],
+                "Without counterpart: {first} of the first, {second} of the second.",
+                first=_modules(record.only[0]),
+                second=record.only[1],
             )
         )
     return " ".join(said)
@@ -195,8 +198,8 @@ def plot_adapter_pair(record: AdapterPair, *, theme: str = "light") -> go.Figure
     colour = IDENTITY[theme]
     x = np.arange(1, len(record.paths) + 1)
     curves = (
-        (record.overlap[0], "inputs", colour["A"], "solid"),
-        (record.overlap[1], "outputs", colour["B"], "solid"),
+        (record.overlap[0], say("inputs"), colour["A"], "solid"),
+        (record.overlap[1], say("outputs"), colour["B"], "solid"),
         (record.chance[0], say("inputs, by chance"), colour["A"], "dot"),
         (record.chance[1], say("outputs, by chance"), colour["B"], "dot"),
     )
@@ -209,7 +212,7 @@ def plot_adapter_pair(record: AdapterPair, *, theme: str = "light") -> go.Figure
     figure.update_layout(
         **plotly_layout(
             title=say("Shared directions"),
-            xaxis={"title": "module"},
+            xaxis={"title": say("module")},
             yaxis={"title": say("mean cos²"), "range": [0, 1]},
         )
     )

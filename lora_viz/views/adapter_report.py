@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.report import LEVELS, Report
 from lora_viz.film import Bars, Curve, Curves, Field, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.language import say, to_say
-from lora_viz.style import IDENTITY, counted, number, plotly_layout
+from lora_viz.language import english, say, to_say
+from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = ["MAPS", "AdapterReport", "adapter_report", "film", "plot_adapter_report", "table", "takeaway"]
 
@@ -121,12 +121,12 @@ def film(record: AdapterReport, *, level: float = 0.9, shown: str = "needed") ->
         narration=tuple(_narrate(record, t, level) for t in range(M)),
         panels=(
             Field(
-                title=title.format(level=_percent(level)),
+                title=say(title, level=_percent(level)),
                 values=_map(record, level, shown),
                 x_labels=record.layers,
                 y_labels=tuple(_short(kind) for kind in record.kinds),
-                x_title="layer",
-                y_title="module",
+                x_title=say("layer"),
+                y_title=say("module"),
                 scale="log" if scale == "log" else "linear",
                 regions=_outline(record),
                 region_names=("", ""),
@@ -236,20 +236,29 @@ def _narrate(record: AdapterReport, t: int, level: float) -> str:
     if record.norm_delta[t] == 0:
         return say("{path}: ΔW = 0; it was never trained, or one of its factors is 0.", path=path)
     k = int(record.needs[t, LEVELS.index(level)])
-    said = say(
-        "{path}: {k} of {r} directions hold {energy} of the energy",
-        path=path,
-        k=k,
-        r=r,
-        energy=_percent(float(record.energy[t, k])),
-    )
+    held = _percent(float(record.energy[t, k]))
     if 0 < k < record.energy.shape[1] - 1:
-        said += say(
-            ", the next adds {energy} %", energy=number(100 * float(record.energy[t, k + 1] - record.energy[t, k]))
+        told = say(
+            "{path}: {k} of {r} directions hold {energy} of the energy, the next adds {more} %.",
+            path=path,
+            k=k,
+            r=r,
+            energy=held,
+            more=number(100 * float(record.energy[t, k + 1] - record.energy[t, k])),
         )
-    if record.dead[t]:
-        said += f"; {counted(int(record.dead[t]), 'dead direction')}"
-    return said + "."
+    else:
+        told = say("{path}: {k} of {r} directions hold {energy} of the energy.", path=path, k=k, r=r, energy=held)
+    if not record.dead[t]:
+        return told
+    return say("{told} It has {dead}.", told=told, dead=_dead(int(record.dead[t])))
+
+
+def _modules(count: int) -> str:
+    return say("1 module") if count == 1 else say("{count:,} modules", count=count)
+
+
+def _dead(count: int) -> str:
+    return say("1 dead direction") if count == 1 else say("{count:,} dead directions", count=count)
 
 
 def takeaway(record: AdapterReport, *, level: float = 0.9) -> str:
@@ -259,14 +268,17 @@ def takeaway(record: AdapterReport, *, level: float = 0.9) -> str:
     if fine.any():
         k, r = record.needs[fine, LEVELS.index(level)], record.rank[fine]
         after = int(np.sum(np.maximum(1, record.needs[:, LEVELS.index(level)]) * record.shape.sum(axis=1)))
-        given, used = (f"{x.min()}" if x.min() == x.max() else f"{x.min()} to {x.max()}" for x in (r, k))
+        given, used = (
+            f"{x.min()}" if x.min() == x.max() else say("{low} to {high}", low=x.min(), high=x.max()) for x in (r, k)
+        )
         said.append(
             say(
-                "{name}: {fine} given rank {given}; {level} of each update's energy lies in {used} directions (median "
+                "{name}: {modules} given rank {given}; {level} of each update's energy lies in {used} directions "
+                "(median "
                 "{k}), their effective rank is {effective} in the median. Cut there, {parameters:,} parameters become "
                 "{after:,}. Energy is what the weights keep; what the network keeps, its data must tell.",
                 name=record.name,
-                fine=counted(int(fine.sum()), "module"),
+                modules=_modules(int(fine.sum())),
                 given=given,
                 level=_percent(level),
                 used=used,
@@ -277,13 +289,11 @@ def takeaway(record: AdapterReport, *, level: float = 0.9) -> str:
             )
         )
     if (idle := int(np.sum((record.norm_delta == 0) & (record.not_finite == 0)))) > 0:
-        said.append(say("{idle} with ΔW = 0.", idle=counted(idle, "module")))
+        said.append(say("{modules} with ΔW = 0.", modules=_modules(idle)))
     if (broken := int((record.not_finite > 0).sum())) > 0:
-        said.append(say("{broken} with numbers that are not finite.", broken=counted(broken, "module")))
+        said.append(say("{modules} with numbers that are not finite.", modules=_modules(broken)))
     if record.dead.any() and fine.any():
-        said.append(
-            say("{dead} in trained modules.", dead=counted(int(record.dead[fine].sum()), say("dead direction")))
-        )
+        said.append(say("{dead} in trained modules.", dead=_dead(int(record.dead[fine].sum()))))
     if not record.scaled:
         said.append(say("The file does not say its scale s: sizes are those of B·A; spectra keep their shape."))
     return " ".join(said)
@@ -309,7 +319,7 @@ def table(record: AdapterReport) -> dict[str, np.ndarray]:
         "not_finite": record.not_finite,
         "rounding_noise": record.noise,
         "stored_as": np.array(record.dtypes),
-        "scale": np.array(record.scales),
+        "scale": np.array([english(scale) for scale in record.scales]),
     }
 
 
@@ -329,6 +339,8 @@ def plot_adapter_report(record: AdapterReport, *, level: float = 0.9, theme: str
         ]
     )
     figure.update_layout(
-        **plotly_layout(title=say("Rank given and rank needed"), xaxis={"title": "module"}, yaxis={"title": "rank"})
+        **plotly_layout(
+            title=say("Rank given and rank needed"), xaxis={"title": say("module")}, yaxis={"title": say("rank")}
+        )
     )
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
-from lora_viz.digits import PairRun
+from lora_viz.digits import CHANGED, PairRun
 from lora_viz.film import Curve, Curves, Field, Film, Lines, Readout, Row, Series
 from lora_viz.language import say, to_say
 from lora_viz.spectra import ranks
@@ -87,7 +87,7 @@ def _spread(values: Float[np.ndarray, "*n S"]) -> Float[np.ndarray, "3 *n"]:
 def film(record: AdaptersTogether) -> Film:
     """The playhead runs over the weight of the second adapter: from the first alone to the second alone."""
     frames = len(record.weight)
-    names = (f"on {FIRST}", f"on {_second(record)}", say("on upright"))
+    names = (say(ON[FIRST]), _on_second(record), say("on upright"))
     looks: tuple[tuple[str, Dash], ...] = (("delta", "solid"), ("delta", "dash"), ("clean", "dot"))
     kept = np.where(record.sigma > 1e-6 * record.sigma[:, :1], record.sigma, np.nan)
     labels = tuple(f"{v:g}" for v in record.grid_weight)
@@ -151,7 +151,7 @@ def film(record: AdaptersTogether) -> Film:
                     Row(label=say("outputs (columns of B)"), colour="B", text=(number(record.outputs),)),
                     Row(label=say("random subspaces"), text=(number(record.chance),)),
                     Row(label=say("push by the other: 1st"), text=(_times(record.reach[0]),)),
-                    Row(label="2nd", text=(_times(record.reach[1]),)),
+                    Row(label=say("2nd"), text=(_times(record.reach[1]),)),
                 ),
             ),
             Field(
@@ -159,8 +159,8 @@ def film(record: AdaptersTogether) -> Film:
                 values=record.worse,
                 x_labels=labels,
                 y_labels=labels,
-                x_title=say("weight of the second ({record})", record=_second(record)),
-                y_title=say("weight of the first ({FIRST})", FIRST=FIRST),
+                x_title=say("weight of the second ({change})", change=_second(record)),
+                y_title=say("weight of the first ({change})", change=say(FIRST)),
                 chosen=(one, one),
                 caption=(say("outlined: both added whole"),),
                 span=5,
@@ -192,10 +192,20 @@ def film(record: AdaptersTogether) -> Film:
 
 
 FIRST = "rotated"
+ON = {
+    "rotated": to_say("on rotated"),
+    "relabelled": to_say("on relabelled"),
+    "permuted": to_say("on permuted"),
+    "inverted": to_say("on inverted"),
+}
 
 
 def _second(record: AdaptersTogether) -> str:
-    return record.second if record.second != "rotated" else say("rotated (2)")
+    return say(record.second) if record.second != FIRST else say("rotated (2)")
+
+
+def _on_second(record: AdaptersTogether) -> str:
+    return say(ON[record.second]) if record.second != FIRST else say("on rotated (2)")
 
 
 def _percent(share: float) -> str:
@@ -210,15 +220,15 @@ def _narrate(record: AdaptersTogether, t: int) -> str:
     w, now = float(record.weight[t]), record.mixed[1, t]
     what = say("The first alone") if t == 0 else say("The second alone") if w == 1 else f"w = {w:.2f}"
     return say(
-        "{what}: {now} of the {FIRST}, {now2} of the {record} digits read right; "
-        "with averaged factors {averaged} and {averaged2}.",
+        "{what}: {first} of the {digits}, {second} of the {others} read right; with averaged factors {wrong_first} and "
+        "{wrong_second}.",
         what=what,
-        now=_percent(now[0]),
-        FIRST=FIRST,
-        now2=_percent(now[1]),
-        record=_second(record),
-        averaged=_percent(record.averaged[1, t, 0]),
-        averaged2=_percent(record.averaged[1, t, 1]),
+        first=_percent(now[0]),
+        digits=say(CHANGED[FIRST]),
+        second=_percent(now[1]),
+        others=say(CHANGED[record.second]) if record.second != FIRST else say("rotated digits (2)"),
+        wrong_first=_percent(record.averaged[1, t, 0]),
+        wrong_second=_percent(record.averaged[1, t, 1]),
     )
 
 
@@ -232,19 +242,18 @@ def takeaway(record: AdaptersTogether) -> str:
     v, w = (float(record.grid_weight[i]) for i in best)
     said = [
         say(
-            "In this experiment switching works: alone, they read {alone} and {alone2} of "
-            "their own digits (medians of {members} networks), and with both off the base reads "
-            "{base} of the upright ones, as before.",
-            alone=_percent(alone[0]),
-            alone2=_percent(alone[1]),
+            "In this experiment switching works: alone, they read {first} and {second} of their own digits (medians of "
+            "{members} networks), and with both off the base reads {base} of the upright ones, as before.",
+            first=_percent(alone[0]),
+            second=_percent(alone[1]),
             members=record.members,
             base=_percent(record.base[1, 2]),
         ),
         say(
-            "Added, they read {added} and {added2}; at the best two weights "
-            "({v:g} and {w:g}) the worse of both is {worse}.",
-            added=_percent(record.added[1, 0]),
-            added2=_percent(record.added[1, 1]),
+            "Added, they read {first} and {second}; at the best two weights ({v:g} and {w:g}) the worse of both is "
+            "{worse}.",
+            first=_percent(record.added[1, 0]),
+            second=_percent(record.added[1, 1]),
             v=v,
             w=w,
             worse=_percent(float(record.worse[best])),
@@ -264,12 +273,11 @@ def takeaway(record: AdaptersTogether) -> str:
                 off=100 * record.off[1, middle],
             )
         )
-    if record.second != "rotated" and record.inputs < 3 * record.chance:
+    if record.second != FIRST and record.inputs < 3 * record.chance:
         said.append(
             say(
-                "Overlap does not warn here: the input subspaces share {inputs} (random ones "
-                "{chance}), yet the other adapter pushes the first's images {reach} as "
-                "hard as its own does, because the images lie in both.",
+                "Overlap does not warn here: the input subspaces share {inputs} (random ones {chance}), yet the other "
+                "adapter pushes the first's images {reach} as hard as its own does, because the images lie in both.",
                 inputs=number(record.inputs),
                 chance=number(record.chance),
                 reach=_times(record.reach[0]),
@@ -296,13 +304,13 @@ def plot_adapters_together(record: AdaptersTogether, *, theme: str = "light") ->
     """Both tasks over the weight, mixed and with averaged factors."""
     colours = IDENTITY[theme]
     figure = go.Figure()
-    for i, (task, dash) in enumerate(((FIRST, "solid"), (_second(record), "dash"))):
+    for i, (task, dash) in enumerate(((say(FIRST), "solid"), (_second(record), "dash"))):
         for name, values, colour in (
-            ("mixed", record.mixed, "delta"),
-            (say("factors averaged"), record.averaged, "alarm"),
+            (say("{digits}, mixed", digits=task), record.mixed, "delta"),
+            (say("{digits}, factors averaged", digits=task), record.averaged, "alarm"),
         ):
             figure.add_scatter(
-                x=record.weight, y=values[1, :, i], name=f"{task}, {name}", mode="lines",
+                x=record.weight, y=values[1, :, i], name=name, mode="lines",
                 line={"color": colours[colour], "dash": dash, "width": 3},
             )  # fmt: skip
     figure.update_layout(

@@ -42,31 +42,36 @@ def config_cards(config: AdapterConfig, links: Mapping[str, str]) -> ConfigCards
 
 def cards_html(record: ConfigCards) -> str:
     """All cards, one a row; those that differ from PEFT's default are marked."""
-    head = say("<tr><td></td><th>here</th><th>what it does</th><th>what is seen of it here</th></tr>")
+    titles = (say("here"), say("what it does"), say("what is seen of it here"))
+    head = f"<tr><td></td>{''.join(f'<th>{title}</th>' for title in titles)}</tr>"
     return f'{_STYLE}<table class="cards">{head}{"".join(_card(record, *card) for card in record.cards)}</table>'
 
 
 def _card(record: ConfigCards, parameter: Parameter, value: object, usual: bool) -> str:
     links = ", ".join(record.links[page] for page in parameter.pages if page in record.links)
-    seen = f"{escape(parameter.seen)} See {links}." if links else say("Not measured here.")
+    seen = (
+        say("{seen} See {links}.", seen=escape(say(parameter.seen)), links=links)
+        if links
+        else say("Not measured here.")
+    )
     default = say("looked up") if parameter.default is None else str(parameter.default)
     return (
-        f'<tr class="{"" if usual else "changed"}"><td><b>{escape(parameter.name)}</b><br>'
+        f'<tr class="{"" if usual else "changed"}"><td><b>{escape(say(parameter.name))}</b><br>'
         f'<code>{parameter.peft}</code></td><td><span class="value">{escape(_text(value))}</span><br>'
-        f"PEFT: {escape(default)}</td><td>{escape(parameter.means)}</td><td>{seen}</td></tr>"
+        f"PEFT: {escape(default)}</td><td>{escape(say(parameter.means))}</td><td>{seen}</td></tr>"
     )
 
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(value) if len(value) <= 2 else say("{value} modules", value=len(value))
+        return ", ".join(value) if len(value) <= 2 else say("{count:,} modules", count=len(value))
     return str(value)
 
 
 def takeaway(record: ConfigCards) -> str:
     """What this configuration amounts to."""
     c = record.config
-    changed = [p.name for p, _, usual in record.cards if not usual]
+    changed = [say(p.name) for p, _, usual in record.cards if not usual]
     differ = (
         say("It differs from PEFT's defaults in {changed}.", changed=", ".join(changed))
         if changed

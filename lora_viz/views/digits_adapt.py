@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Int
 
-from lora_viz.digits import RANKS, DigitsRun, changed
+from lora_viz.digits import CHANGED, RANKS, DigitsRun, changed
 from lora_viz.film import Curve, Curves, Film, Lines, Pictures, Readout, Row, Series, Told
 from lora_viz.language import say, to_say
 from lora_viz.spectra import ranks
@@ -134,14 +134,14 @@ def film(record: DigitsAdapt) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
-                title=say("Test accuracy on {change} digits", change=record.change),
+                title=say("Test accuracy on {digits}", digits=say(CHANGED[record.change])),
                 y_label=say("median, range of {members}", members=record.members),
                 x_scale="sqrt",
                 reach=1.0,
                 span=5,
                 series=tuple(
                     Series(
-                        name=name,
+                        name=_way(name),
                         colour=colour,
                         dash=dash,
                         y=record.new[1, :, place[name]],
@@ -181,7 +181,7 @@ def film(record: DigitsAdapt) -> Film:
                 reach=1.0,
                 span=3,
                 series=tuple(
-                    Curve(name=name, colour=looks[name][0], dash=looks[name][1], y=record.kept[:, place[name]])
+                    Curve(name=_way(name), colour=looks[name][0], dash=looks[name][1], y=record.kept[:, place[name]])
                     for name in ("r=1", "r=16", "full")
                 ),
             ),
@@ -196,7 +196,7 @@ def film(record: DigitsAdapt) -> Film:
                 series=(
                     *(
                         Curve(
-                            name=name,
+                            name=_way(name),
                             colour=looks[name][0],
                             dash=looks[name][1],
                             y=spectra[:, place[name]],
@@ -223,7 +223,7 @@ def film(record: DigitsAdapt) -> Film:
                     ),
                     *(
                         Told(
-                            name=name,
+                            name=_way(name),
                             colour=looks[name][0] if name != "head" else "ink",
                             text=tuple(_said(record.predicted[t, place[name]]) for t in range(frames)),
                             right=tuple(_true(record.right[t, place[name]]) for t in range(frames)),
@@ -237,13 +237,22 @@ def film(record: DigitsAdapt) -> Film:
                 span=3,
                 row=1,
                 rows=tuple(
-                    Row(label=name, colour=_colour(name), text=tuple(_reading(record, t, m) for t in range(frames)))
+                    Row(
+                        label=_way(name),
+                        colour=_colour(name),
+                        text=tuple(_reading(record, t, m) for t in range(frames)),
+                    )
                     for name, m in place.items()
                     if name != "r=2"
                 ),
             ),
         ),
     )
+
+
+def _way(name: str) -> str:
+    """What a way of adapting is called: a rank as it is, the two others in words."""
+    return {"head": say("head"), "full": say("full")}.get(name, name)
 
 
 def _said(digits: Int[np.ndarray, "K"]) -> tuple[str, ...]:
@@ -260,7 +269,7 @@ def _colour(name: str) -> str:
 
 def _reading(record: DigitsAdapt, t: int, m: int) -> str:
     size = int(record.trainable[m])
-    rank = "none" if record.methods[m] == "head" else number(float(record.effective[t, m]))
+    rank = say("none") if record.methods[m] == "head" else number(float(record.effective[t, m]))
     return f"{size:,} · {4 * size / 1000:.1f} kB · {rank}"
 
 
@@ -275,12 +284,13 @@ def _narrate(record: DigitsAdapt, t: int) -> str:
         return say(
             "Before the first step every way reads {now}: B = 0, nothing has changed.", now=percent(float(now[-1]))
         )
-    said = [f"{name} {percent(float(now[record.methods.index(name)]))}" for name in ("head", "r=1", "r=8", "full")]
+    ways = ("head", "r=1", "r=8", "full")
+    reached = [f"{_way(name)} {percent(float(now[record.methods.index(name)]))}" for name in ways]
     kept = percent(float(old[record.methods.index("r=8")]))
     return say(
-        "Step {steps}: {said}. Upright digits with the adapter of rank 8: {kept}.",
-        steps=record.steps[t],
-        said=", ".join(said),
+        "Step {step}: {reached}. Upright digits with the adapter of rank 8: {kept}.",
+        step=record.steps[t],
+        reached=", ".join(reached),
         kept=kept,
     )
 
@@ -289,41 +299,40 @@ def takeaway(record: DigitsAdapt) -> str:
     """What was seen, in the run's own numbers."""
     last, old = record.new[:, -1], record.old[1, -1]
     if not np.isfinite(last[1]).all():
-        gone = [name for name, v in zip(record.methods, last[1], strict=True) if not np.isfinite(v)]
+        gone = [_way(name) for name, v in zip(record.methods, last[1], strict=True) if not np.isfinite(v)]
         return say("{gone} ended in outputs that are no numbers: lower the learning rate.", gone=", ".join(gone))
     full, best = last[1, -1], float(last[1, 1:-1].max())
     rank8, size = record.methods.index("r=8"), record.trainable
     said = [
         say(
-            "In this experiment full fine-tuning reads {full} of the {change} digits (median of "
-            "{members} networks, {last} to {last2}), the head alone "
-            "{last3}.",
+            "In this experiment full fine-tuning reads {full} of the {digits} (median of {members} networks, {low} to "
+            "{high}), the head alone {head}.",
             full=percent(float(full)),
-            change=record.change,
+            digits=say(CHANGED[record.change]),
             members=record.members,
-            last=percent(float(last[0, -1])),
-            last2=percent(float(last[2, -1])),
-            last3=percent(float(last[1, 0])),
+            low=percent(float(last[0, -1])),
+            high=percent(float(last[2, -1])),
+            head=percent(float(last[1, 0])),
         )
     ]
     if record.enough:
         m = record.methods.index(f"r={record.enough}")
         said.append(
             say(
-                "LoRA comes within a point of full from rank {enough} on ({last}), training "
-                "{size:,} of {size2:,} numbers; rank 1 reads {last2}.",
+                "LoRA comes within a point of full from rank {enough} on ({reached}), training {trained:,} of {all:,} "
+                "numbers; rank 1 reads {least}.",
                 enough=record.enough,
-                last=percent(float(last[1, m])),
-                size=size[m],
-                size2=size[-1],
-                last2=percent(float(last[1, 1])),
+                reached=percent(float(last[1, m])),
+                trained=size[m],
+                all=size[-1],
+                least=percent(float(last[1, 1])),
             )
         )
     else:
         said.append(
             say(
-                "No rank up to {RANKS} comes within a point of it: LoRA's best is {best}.",
-                RANKS=RANKS[-1],
+                "No rank up to {most} comes within a point of it: LoRA's best is {best}.",
+                most=RANKS[-1],
                 best=percent(best),
             )
         )
@@ -333,11 +342,11 @@ def takeaway(record: DigitsAdapt) -> str:
         said.append(say("New names are the head's work: its rows change places, and no hidden weight need move."))
     said.append(
         say(
-            "Upright digits fall from {base_old} to {old} (rank 8) and "
-            "{old2} (full); the adapter can be taken off again.",
-            base_old=percent(record.base_old),
-            old=percent(float(old[rank8])),
-            old2=percent(float(old[-1])),
+            "Upright digits fall from {before} to {adapted} (rank 8) and {full} (full); the adapter can be taken off "
+            "again.",
+            before=percent(record.base_old),
+            adapted=percent(float(old[rank8])),
+            full=percent(float(old[-1])),
         )
     )
     return " ".join(said)
@@ -363,16 +372,16 @@ def plot_digits_adapt(record: DigitsAdapt, *, theme: str = "light") -> go.Figure
     colours = IDENTITY[theme]
     figure = go.Figure()
     for name, values, colour in (
-        (say("changed digits"), record.new, "delta"),
-        (say("upright digits"), record.old, "clean"),
+        (say("LoRA, changed digits"), record.new, "delta"),
+        (say("LoRA, upright digits"), record.old, "clean"),
     ):
         low, middle, high = values[:, -1, 1:-1]
         figure.add_scatter(
-            x=list(RANKS), y=middle, name=f"LoRA, {name}", mode="lines+markers",
+            x=list(RANKS), y=middle, name=name, mode="lines+markers",
             line={"color": colours[colour], "width": 3},
             error_y={"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low},
         )  # fmt: skip
-    for name, m, colour in (("full", -1, "W"), (say("head only"), 0, "faint")):
+    for name, m, colour in ((say("full"), -1, "W"), (say("head only"), 0, "faint")):
         figure.add_hline(
             y=float(record.new[1, -1, m]), line={"color": colours[colour], "dash": "dash"}, annotation_text=name
         )
@@ -381,8 +390,8 @@ def plot_digits_adapt(record: DigitsAdapt, *, theme: str = "light") -> go.Figure
     figure.update_layout(
         **plotly_layout(
             title=say(
-                "Adapted to {change} digits, median and range of {members}",
-                change=record.change,
+                "Adapted to {digits}, median and range of {members}",
+                digits=say(CHANGED[record.change]),
                 members=record.members,
             )
         )

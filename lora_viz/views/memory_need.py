@@ -15,6 +15,12 @@ from lora_viz.style import IDENTITY, number, plotly_layout
 __all__ = ["MemoryNeed", "memory_need", "plot_memory_need", "table", "takeaway"]
 
 _LOOKS = {"weights": ("W", ""), "gradients": ("W", "/"), "optimiser": ("ink", ""), "activations": ("faint", "")}
+_PARTS = {
+    "weights": to_say("weights"),
+    "gradients": to_say("gradients"),
+    "optimiser": to_say("optimiser"),
+    "activations": to_say("activations"),
+}
 PARTS = tuple(_LOOKS)
 _NAMES = (to_say("full fine-tuning"), "LoRA", "QLoRA")
 
@@ -41,15 +47,11 @@ def memory_need(budget: Budget) -> MemoryNeed:
 def smallest(gigabytes: float) -> str:
     """The smallest card that this fits on, if one does."""
     fits = [size for size in GPU_SIZES if gigabytes <= size]
-    return (
-        say("{fits} {fits2} GB card", fits="an" if fits[0] in (8, 80) else "a", fits2=fits[0])
-        if fits
-        else say(
-            "{gigabytes} cards of {GPU_SIZES} GB",
-            gigabytes=int(np.ceil(gigabytes / GPU_SIZES[-1])),
-            GPU_SIZES=GPU_SIZES[-1],
-        )
-    )
+    if not fits:
+        return say("{cards} cards of {size} GB", cards=int(np.ceil(gigabytes / GPU_SIZES[-1])), size=GPU_SIZES[-1])
+    if fits[0] in (8, 80):
+        return say("an {size} GB card", size=fits[0])
+    return say("a {size} GB card", size=fits[0])
 
 
 def takeaway(record: MemoryNeed) -> str:
@@ -58,32 +60,39 @@ def takeaway(record: MemoryNeed) -> str:
     frozen = record.need[1, 0] / lora
     less = number(full / lora)
     said = say(
-        "{fewer}× fewer trained numbers than full fine-tuning are {less}× less memory: {full} in "
-        "full, {lora} with LoRA, {qlora} with QLoRA. {frozen:.0f} % of LoRA's are the weights. That "
-        "would fit {full2}, {lora2} and {qlora2}, were it not for what is left out (listed "
-        "below). ",
+        "{fewer}× fewer trained numbers than full fine-tuning are {less}× less memory: {full} in full, {lora} with "
+        "LoRA, {qlora} with QLoRA. {frozen:.0f} % of LoRA's are the weights. That would fit {full_card}, {lora_card} "
+        "and {qlora_card}, were it not for what is left out (listed below).",
         fewer=number(record.fewer),
         less=less,
         full=_gb(full),
         lora=_gb(lora),
         qlora=_gb(qlora),
         frozen=100 * frozen,
-        full2=smallest(full),
-        lora2=smallest(lora),
-        qlora2=smallest(qlora),
+        full_card=smallest(full),
+        lora_card=smallest(lora),
+        qlora_card=smallest(qlora),
     )
+    return f"{said} {_activations(record)}"
+
+
+def _activations(record: MemoryNeed) -> str:
+    """What the activations do, or that nothing is known of them."""
     if not record.modelled:
-        return said + say("Activations are not in it: this model's depend on the image size.")
+        return say("Activations are not in it: this model's depend on the image size.")
     shrunk = 100 * (1 - record.need[1, 3] / record.need[0, 3]) if record.need[0, 3] else 0.0
-    change = (
-        say("as many as")
-        if abs(shrunk) < 0.5
-        else say(
-            "{shrunk:.0f} % {shrunk2} than", shrunk=abs(shrunk), shrunk2=say("fewer") if shrunk > 0 else say("more")
+    if abs(shrunk) < 0.5:
+        return say("The activations of {tokens} tokens are as many as full fine-tuning's.", tokens=record.tokens)
+    if shrunk > 0:
+        return say(
+            "The activations of {tokens} tokens are {share:.0f} % fewer than full fine-tuning's.",
+            tokens=record.tokens,
+            share=shrunk,
         )
-    )
-    return said + say(
-        "The activations of {tokens} tokens are {change} full fine-tuning's.", tokens=record.tokens, change=change
+    return say(
+        "The activations of {tokens} tokens are {share:.0f} % more than full fine-tuning's.",
+        tokens=record.tokens,
+        share=-shrunk,
     )
 
 
@@ -109,9 +118,9 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
             y=record.need[:, i],
             base=start[:, i],
             width=0.96,
-            name=part,
+            name=say(_PARTS[part]),
             marker={"color": colour[name], "pattern": {"shape": pattern, "fgcolor": colour["ink"], "bgcolor": paper}},
-            hovertemplate=f"{part}: %{{y:.3g}} GB<extra></extra>",
+            hovertemplate=f"{say(_PARTS[part])}: %{{y:.3g}} GB<extra></extra>",
         )
     for k, total in enumerate(totals):
         figure.add_annotation(
@@ -136,7 +145,13 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
         range=[0, 1.15 * top],
     )
     ticks = [5 * k + 1.5 for k in range(len(METHODS))]
-    figure.update_xaxes(tickvals=ticks, ticktext=_NAMES, tickfont={"size": 20}, range=[-0.7, 14.4], showgrid=False)
+    figure.update_xaxes(
+        tickvals=ticks,
+        ticktext=[say(name) for name in _NAMES],
+        tickfont={"size": 20},
+        range=[-0.7, 14.4],
+        showgrid=False,
+    )
     figure.update_layout(
         **plotly_layout(
             title=say("Memory of a training step; lines: sizes of cards"),
@@ -144,7 +159,7 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
             legend={
                 "orientation": "h",
                 "y": -0.17,
-                "yanchor": say("top"),
+                "yanchor": "top",
                 "x": 0,
                 "font": {"size": 18},
                 "entrywidth": 112,

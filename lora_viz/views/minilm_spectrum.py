@@ -185,10 +185,10 @@ def film(record: MinilmSpectrum) -> Film:
             Field(
                 title=say("Share of ‖ΔW‖² that is kept"),
                 values=record.share,
-                x_labels=KINDS,
+                x_labels=tuple(say(kind) for kind in KINDS),
                 y_labels=tuple(str(i) for i in range(record.share.shape[1])),
-                x_title="matrix",
-                y_title="layer",
+                x_title=say("matrix"),
+                y_title=say("layer"),
                 span=7,
                 row=1,
             ),
@@ -222,9 +222,17 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
     shares = record.share.reshape(len(record.k), -1)
     return (
         Row(
-            label="of ‖ΔW‖²",
+            label=say("of ‖ΔW‖²"),
             colour="delta",
-            text=tuple(f"{100 * np.median(s):.0f} % ({100 * s.min():.0f} to {100 * s.max():.0f})" for s in shares),
+            text=tuple(
+                say(
+                    "{middle:.0f} % ({low:.0f} to {high:.0f})",
+                    middle=100 * np.median(s),
+                    low=100 * s.min(),
+                    high=100 * s.max(),
+                )
+                for s in shares
+            ),
         ),
         Row(label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
         Row(
@@ -233,7 +241,7 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
             text=tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
         ),
         Row(label=say("numbers"), text=tuple(f"{n:,}" for n in record.numbers)),
-        Row(label="of", text=(f"{record.all_numbers:,}",)),
+        Row(label=say("of"), text=(f"{record.all_numbers:,}",)),
     )
 
 
@@ -245,9 +253,19 @@ def _narrate(record: MinilmSpectrum, t: int) -> str:
         )
     if t == len(record.k) - 1:
         return say("All of every ΔW: {kept:.1f} % errors, full fine-tuning itself.", kept=kept)
-    said = say("Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors", k=k, share=100 * share, kept=kept)
     gone = record.removed[1, t]
-    return said + ("." if np.isnan(gone) else say("; with these removed and all others kept {gone:.1f} %.", gone=gone))
+    if np.isnan(gone):
+        return say(
+            "Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors.", k=k, share=100 * share, kept=kept
+        )
+    return say(
+        "Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors; with these removed and all others kept "
+        "{gone:.1f} %.",
+        k=k,
+        share=100 * share,
+        kept=kept,
+        gone=gone,
+    )
 
 
 def takeaway(record: MinilmSpectrum) -> str:
@@ -255,18 +273,17 @@ def takeaway(record: MinilmSpectrum) -> str:
     place = {int(k): t for t, k in enumerate(record.k)}
     one, eight = place[1], place[8]
     low, high = float(record.lora[1].min()), float(record.lora[1].max())
-    first, whole = 100 * np.median(record.share[one]), 100 * record.base_curve[1, 0]
+    first, base = 100 * np.median(record.share[one]), 100 * record.base_curve[1, 0]
     return say(
         "In this experiment the update is not of low rank, it is steep with a long tail: the first of 384 directions "
-        "holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {whole:.0f} %), 90 % takes "
-        "{rank_90:.0f}. But the function sits at the top: with one direction kept "
-        "{kept:.1f} % errors, with all {full:.1f} %, with the top 8 removed "
-        "{removed:.1f} %. LoRA of rank 1 to {rank} ends between {low:.1f} and "
-        "{high:.1f} %: rank makes no visible difference here, where frozen features alone give "
-        "{probe:.1f} %.",
+        "holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {base:.0f} %), 90 % takes "
+        "{most:.0f}. But the function sits at the top: with one direction kept "
+        "{kept:.1f} % errors, with all {full:.1f} %, with the top 8 removed {removed:.1f} %. LoRA of rank 1 to {rank} "
+        "ends between {low:.1f} and {high:.1f} %: rank makes no visible difference here, where frozen features alone "
+        "give {probe:.1f} %.",
         first=first,
-        whole=whole,
-        rank_90=record.rank_90[1],
+        base=base,
+        most=record.rank_90[1],
         kept=record.kept[1, one],
         full=record.full[1],
         removed=record.removed[1, eight],

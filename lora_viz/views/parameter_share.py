@@ -66,37 +66,38 @@ def parameter_share(budget: Budget) -> ParameterShare:
 def takeaway(record: ParameterShare) -> str:
     """What was counted, in the record's own numbers."""
     touched = record.touched / record.trained
-    said = say(
-        "Rank {rank} on {targets}, {modules} matrices, trains {trained:,} "
-        "numbers, {trained2} % of {title}'s {total:,}; ",
-        rank=record.rank,
-        targets=", ".join(record.targets),
-        modules=record.modules,
-        trained=record.trained,
-        trained2=number(100 * record.trained / record.total),
-        title=record.title,
-        total=record.total,
-    )
-    said += (
-        say(
-            "the matrices it touches hold {touched} times as many ({touched2:,}). ",
-            touched=number(touched),
-            touched2=record.touched,
+    values = {
+        "rank": record.rank,
+        "targets": ", ".join(record.targets),
+        "modules": record.modules,
+        "trained": record.trained,
+        "share": number(100 * record.trained / record.total),
+        "title": record.title,
+        "total": record.total,
+        "touched": record.touched,
+    }
+    if touched >= 1:
+        counted = say(
+            "Rank {rank} on {targets}, {modules} matrices, trains {trained:,} numbers, {share} % of {title}'s "
+            "{total:,}; "
+            "the matrices it touches hold {times} times as many ({touched:,}).",
+            times=number(touched),
+            **values,
         )
-        if touched >= 1
-        else say(
-            "more than the {touched:,} of the matrices it touches: the rank is past break-even. ",
-            touched=record.touched,
+    else:
+        counted = say(
+            "Rank {rank} on {targets}, {modules} matrices, trains {trained:,} numbers, {share} % of {title}'s "
+            "{total:,}; "
+            "more than the {touched:,} of the matrices it touches: the rank is past break-even.",
+            **values,
         )
+    work = say(
+        "Unmerged, a token's multiply–adds are {unmerged} % more, merged none; in training {training} % of full "
+        "fine-tuning's.",
+        unmerged=number(100 * (record.unmerged - 1)),
+        training=number(100 * record.training),
     )
-    return said + (
-        say(
-            "Unmerged, a token's multiply–adds are {unmerged} % more, merged none; in training "
-            "{training} % of full fine-tuning's.",
-            unmerged=number(100 * (record.unmerged - 1)),
-            training=number(100 * record.training),
-        )
-    )
+    return f"{counted} {work}"
 
 
 def table(record: ParameterShare) -> dict[str, np.ndarray]:
@@ -119,18 +120,19 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
         "B": colour["B"],
     }
     order = sorted(range(len(record.sizes)), key=lambda i: (record.kinds[i] in "AB", -record.sizes[i]))
-    labels = [record.labels[i] for i in order]
+    ids = [record.labels[i] for i in order]
+    labels = [say(record.labels[i]) if record.kinds[i] == "rest" else record.labels[i] for i in order]
     share = [f"{number(100 * record.sizes[i] / record.total)} %" for i in order]
     figure = go.Figure(
         go.Treemap(
             labels=["", *labels],
-            ids=["model", *labels],
+            ids=["model", *ids],
             parents=["", *["model"] * len(order)],
             values=[sum(record.sizes), *(record.sizes[i] for i in order)],
             text=["", *share],
             branchvalues="total",
             textinfo="label+text",
-            hovertemplate="%{label}: %{value:,} numbers, %{text} of the model<extra></extra>",
+            hovertemplate=say("%{label}: %{value:,} numbers, %{text} of the model") + "<extra></extra>",
             marker={
                 "colors": ["rgba(0,0,0,0)", *(fill[record.kinds[i]] for i in order)],
                 "pad": {"t": 0, "l": 0, "r": 0, "b": 0},
@@ -144,14 +146,8 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
     a, b = (100 * record.sizes[record.kinds.index(kind)] / record.total for kind in ("A", "B"))
     figure.add_annotation(
         text=(
-            say(
-                "<b>trained: <span style='color:{colour}'>A {a} %</span>, "
-                "<span style='color:{colour2}'>B {b} %</span></b>",
-                colour=colour["A"],
-                a=number(a),
-                colour2=colour["B"],
-                b=number(b),
-            )
+            f"<b>{say('trained:')} <span style='color:{colour['A']}'>A {number(a)} %</span>, "
+            f"<span style='color:{colour['B']}'>B {number(b)} %</span></b>"
         ),
         x=1,
         y=0,

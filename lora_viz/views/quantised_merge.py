@@ -75,7 +75,7 @@ def film(record: QuantisedMerge) -> Film:
     """The playhead runs over the size of the update."""
     f = record.formats.index(record.shown)
     limits = np.maximum(np.abs(record.asked).max(axis=(1, 2)), np.abs(record.arrived).max(axis=(1, 2)))
-    named = ((record.natural, say("as trained")), (record.minilm, say("MiniLM")))
+    named = ((record.natural, say("as trained")), (record.minilm, "MiniLM"))
     marks = tuple(Mark(at=at, label=name) for at, name in named if record.sizes[0] <= at <= record.sizes[-1])
 
     def lines(values: Float[np.ndarray, "3 T F"]) -> tuple[Series, ...]:
@@ -130,7 +130,7 @@ def film(record: QuantisedMerge) -> Film:
                 colour="delta",
                 values=record.asked,
                 limit=limits,
-                caption=(f"{record.asked.shape[1]}×{record.asked.shape[2]} of 64×64",),
+                caption=(say("{shown} of 64×64", shown=f"{record.asked.shape[1]}×{record.asked.shape[2]}"),),
                 span=3,
                 row=1,
             ),
@@ -139,7 +139,7 @@ def film(record: QuantisedMerge) -> Film:
                 colour="delta",
                 values=record.arrived,
                 limit=limits,
-                caption=tuple(say("{v:.0f} % off", v=100 * v) for v in record.lost[1, :, f]),
+                caption=tuple(say("{lost:.0f} % off", lost=100 * v) for v in record.lost[1, :, f]),
                 span=3,
                 row=1,
             ),
@@ -188,11 +188,10 @@ def takeaway(record: QuantisedMerge) -> str:
         for name, apart, merged in zip(record.formats, record.accuracy[1], record.accuracy[2], strict=True)
     )
     return say(
-        "In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a "
-        "level is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is "
-        "large, {natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 "
-        "{plain}; medians of {members} networks). Apart, or merged into dequantised float32 "
-        "weights, the update stays whole.",
+        "In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a level "
+        "is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is large, {natural:.0f} % of W: "
+        "apart and merged the digits read right are {ways} (float32 {plain}; medians of {members} networks). Apart, or "
+        "merged into dequantised float32 weights, the update stays whole.",
         small=small,
         minilm=100 * record.minilm,
         natural=100 * record.natural,

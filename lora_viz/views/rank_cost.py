@@ -20,7 +20,7 @@ _SIZES = (64, 128, 256, 512, 768, 1024, 2048, 4096, 8192, 16384)
 _MAPPED = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _REGIONS = (
     to_say("below 1 %: more than 100× fewer"),
-    "1 % to 100 %",
+    to_say("1 % to 100 %"),
     to_say("more than the layer holds"),
     to_say("no such rank"),
 )
@@ -102,7 +102,7 @@ def film(record: RankCost) -> Film:
                 scale="log",
                 x_scale="log",
                 marks=tuple(marks),
-                series=(Series(name=say("r(1/d_in + 1/d_out)"), colour="delta", y=100 * record.share, dots=True),),
+                series=(Series(name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),),
                 span=5,
             ),
             Field(
@@ -115,7 +115,7 @@ def film(record: RankCost) -> Film:
                 colour="delta",
                 scale="log",
                 regions=regions,
-                region_names=_REGIONS,
+                region_names=tuple(say(name) for name in _REGIONS),
                 span=7,
             ),
             Bars(
@@ -173,22 +173,21 @@ def _thresholds(record: RankCost) -> tuple[float, float]:
 
 def _narrate(record: RankCost, t: int) -> str:
     cost, share = record.costs[t], record.share[t]
-    than = (
-        say("{share}× fewer", share=number(1 / share))
+    parameters = (
+        say("{times}× fewer parameters", times=number(1 / share))
         if share < 1
-        else say("as many")
+        else say("as many parameters")
         if share == 1
-        else say("{share}× as many", share=number(share))
+        else say("{times}× as many parameters", times=number(share))
     )
     return say(
-        "Rank {rank}: {share} %, {than} parameters; a token unmerged "
-        "+{unmerged} %, merged +0; training "
-        "{lora_training} % of full.",
+        "Rank {rank}: {share} %, {parameters}; a token unmerged +{unmerged} %, merged +0; training {training} % of "
+        "full.",
         rank=record.rank[t],
         share=number(100 * share),
-        than=than,
+        parameters=parameters,
         unmerged=number(100 * (cost.unmerged / cost.base - 1)),
-        lora_training=number(100 * cost.lora_training / cost.full_training),
+        training=number(100 * cost.lora_training / cost.full_training),
     )
 
 
@@ -197,21 +196,20 @@ def takeaway(record: RankCost) -> str:
     one, even = _thresholds(record)
     least = record.costs[0]
     agree = say("all of them equal to the formulas") if record.agrees else say("NOT all of them equal to the formulas")
-    below = say("below rank {one}", one=number(one)) if one > 1 else say("at no rank")
+    below = say("below rank {rank}", rank=number(one)) if one > 1 else say("at no rank")
     return say(
-        "In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at "
-        "rank {even} the factors hold as much as the layer, at full rank, {rank}, "
-        "{share} times as much. Training with LoRA never does less than two thirds of full "
-        "fine-tuning's work ({lora_training} % at rank {rank2}), "
-        "and an unmerged adapter makes inference dearer. Torch counted {counted} ranks: {agree}.",
+        "In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at rank {even} the "
+        "factors hold as much as the layer, at full rank, {most}, {share} times as much. Training with LoRA never does "
+        "less than two thirds of full fine-tuning's work ({training} % at rank {least}), and an unmerged adapter makes "
+        "inference dearer. Torch counted {counted} ranks: {agree}.",
         d_out=record.d_out,
         d_in=record.d_in,
         below=below,
         even=number(even),
-        rank=record.rank[-1],
+        most=record.rank[-1],
         share=number(float(record.share[-1])),
-        lora_training=number(100 * least.lora_training / least.full_training),
-        rank2=record.rank[0],
+        training=number(100 * least.lora_training / least.full_training),
+        least=record.rank[0],
         counted=len(record.counted),
         agree=agree,
     )

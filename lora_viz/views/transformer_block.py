@@ -7,7 +7,7 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
-from lora_viz.language import say, to_say
+from lora_viz.language import say
 from lora_viz.models import DEFAULT_TARGETS
 from lora_viz.shapes import Matrix, ModelShape
 from lora_viz.style import IDENTITY, number
@@ -34,10 +34,10 @@ AUTOGRAD_NODES = (9, 18, 9)  # behind that network's output (fc2 after relu afte
 
 _WIDTH, _CELL, _BOX = 1180, 128, 164
 _COLUMNS = (
-    ((to_say("attention input"),), 90),
-    ((to_say("attention output"), "cross-attention"), 470),
-    ((to_say("MLP input"),), 700),
-    ((to_say("gated product"), to_say("MLP activation")), 1000),
+    (("attention input",), 90),
+    (("attention output", "cross-attention"), 470),
+    (("MLP input",), 700),
+    (("gated product", "MLP activation"), 1000),
 )
 
 
@@ -79,21 +79,29 @@ def with_peft(net: tuple[str, ...] = NET) -> tuple[str, ...]:
 def takeaway(record: TransformerBlock) -> str:
     """What was chosen, in numbers, and how it compares with PEFT's own choice."""
     names = ", ".join(record.targets)
-    said = say(
-        "Rank {rank} on {names} adds {block:,} numbers a block and {trained:,} to "
-        "{title}, {trained2} % of its {total:,}.",
+    adds = say(
+        "Rank {rank} on {names} adds {block:,} numbers a block and {trained:,} to {title}, {share} % of its {total:,}.",
         rank=record.rank,
         names=names,
         block=record.block,
         trained=record.trained,
         title=record.shape.title,
-        trained2=number(100 * record.trained / record.shape.total),
+        share=number(100 * record.trained / record.shape.total),
         total=record.shape.total,
     )
+    return f"{adds} {_usual(record)}"
+
+
+def _usual(record: TransformerBlock) -> str:
+    """What would PEFT adapt?"""
     if not record.usual:
-        return said + say(" PEFT has no choice of its own for this architecture.")
-    same = set(record.usual) == set(record.targets)
-    return said + say(" PEFT's own choice is {same}.", same=say("the same") if same else " and ".join(record.usual))
+        return say("PEFT has no choice of its own for this architecture.")
+    if set(record.usual) == set(record.targets):
+        return say("PEFT's own choice is the same.")
+    if len(record.usual) == 1:
+        return say("PEFT's own choice is {name}.", name=record.usual[0])
+    *most, last = record.usual
+    return say("PEFT's own choice is {names} and {last}.", names=", ".join(most), last=last)
 
 
 def block_html(record: TransformerBlock, *, theme: str = "light") -> str:
@@ -112,20 +120,17 @@ def block_html(record: TransformerBlock, *, theme: str = "light") -> str:
     right = [x + _BOX for _, x in columns]
     parts += [_line(60, middle, 90, y, colour) for y in ends[0]]
     parts += [_line(right[0], y, 300, middle, colour) for y in ends[0]]
-    parts += [_operation(300, middle, 130, "attention", colour), _line(430, middle, 470, middle, colour)]
+    parts += [_operation(300, middle, 130, say("attention"), colour), _line(430, middle, 470, middle, colour)]
     parts += [_line(right[1], middle, 700, y, colour) for y in ends[2]]
     parts += [_line(right[2], y, 892, middle, colour) for y in ends[2]]
     gated = len(ends[2]) > 1
     parts += [
-        _operation(892, middle, 84, say("gate ⊙") if gated else "act.", colour),
+        _operation(892, middle, 84, say("gate ⊙") if gated else say("act."), colour),
         _line(976, middle, 1000, middle, colour),
     ]
     parts.append(_line(right[3], middle, _WIDTH - 2, middle, colour))
-    label = say(
-        "A transformer block with its {matrices} matrices. {record}",
-        matrices=len(record.matrices),
-        record=takeaway(record),
-    )
+    count = say("A transformer block with its {matrices} matrices.", matrices=len(record.matrices))
+    label = f"{count} {takeaway(record)}"
     note = say("residual sums and norms are left out of the drawing; boxes are not to scale")
     parts.append(_words(_WIDTH / 2, height - 4, note, colour, size=15, anchor="middle", fill="faint"))
     drawing = (
@@ -169,7 +174,7 @@ def _words(
     x: _Number, y: _Number, text: str, colour: dict[str, str], *, size: int, bold: bool = False, anchor: str = "start",
     fill: str = "ink",
 ) -> str:  # fmt: skip
-    weight = say(' font-weight="700"') if bold else ""
+    weight = ' font-weight="700"' if bold else ""
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{colour[fill]}"{weight}>'
         f"{escape(text)}</text>"
@@ -190,27 +195,23 @@ def _operation(x: _Number, y: _Number, width: _Number, text: str, colour: dict[s
 
 def tree_html(record: TransformerBlock) -> str:
     """The module tree of a small network before, with LoRA, and after merging: what PEFT 0.21 builds."""
-    trees = (("before", NET), (say("with LoRA"), with_peft()), (say("after merge_and_unload"), NET))
+    trees = ((say("before"), NET), (say("with LoRA"), with_peft()), (say("after merge_and_unload"), NET))
     cells = "".join(
-        say(
-            "<td><b>{title}: {names} modules, {nodes} autograd nodes</b><br>{names2}</td>",
-            title=title,
-            names=len(names),
-            nodes=nodes,
-            names2=_tree(names),
-        )
+        f"<td><b>{_counts(title, len(names), nodes)}</b><br>{_tree(names)}</td>"
         for (title, names), nodes in zip(trees, AUTOGRAD_NODES, strict=True)
     )
-    style = say(
-        "<style>.trees td { vertical-align: top; padding: 0 2rem 0 0; } .trees code { white-space: pre; }</style>"
-    )
+    style = "<style>.trees td { vertical-align: top; padding: 0 2rem 0 0; } .trees code { white-space: pre; }</style>"
     return f'{style}<table class="trees"><tr>{cells}</tr></table>'
+
+
+def _counts(title: str, modules: int, nodes: int) -> str:
+    return say("{title}: {modules} modules, {nodes} autograd nodes", title=title, modules=modules, nodes=nodes)
 
 
 def _tree(names: tuple[str, ...]) -> str:
     lines = []
     for name in names:
-        depth, leaf = name.count(".") + 1 if name else 0, name.rpartition(".")[2] or "network"
+        depth, leaf = name.count(".") + 1 if name else 0, name.rpartition(".")[2] or say("network")
         kind = next((f"identity-{c}" for c in "AB" if f"lora_{c}" in name), "")
         lines.append(f'<code class="{kind}">{"  " * depth}{leaf}</code>')
     return "<br>".join(lines)
@@ -224,5 +225,5 @@ def targets_html(record: TransformerBlock) -> str:
         f"<td>{', '.join(DEFAULT_TARGETS[kind])}</td></tr>"
         for kind in kinds
     )
-    style = say("<style>.targets td { padding: 0.1rem 2rem 0.1rem 0; }</style>")
+    style = "<style>.targets td { padding: 0.1rem 2rem 0.1rem 0; }</style>"
     return f'{style}<table class="targets">{rows}</table>'

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from lora_viz.adapters.extract import Changes
 from lora_viz.film import Bars, Curve, Curves, Film, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.language import say, to_say
-from lora_viz.style import IDENTITY, counted, number, plotly_layout
+from lora_viz.style import IDENTITY, number, plotly_layout
 
 __all__ = ["WeightChange", "film", "plot_weight_change", "table", "takeaway", "weight_change"]
 
@@ -108,11 +108,11 @@ def film(record: WeightChange, *, rank: int = 8) -> Film:
                 span=5,
             ),
             Lines(
-                title=say("Energy that rank {at} keeps, matrix by matrix (drag here)", at=at),
+                title=say("Energy that rank {rank} keeps, matrix by matrix (drag here)", rank=at),
                 y_label=say("share of ‖ΔW‖²"),
                 reach=1.0,
                 series=(
-                    Series(name=say("rank {at}", at=at), colour="delta", y=record.kept[:, at], dots=True),
+                    Series(name=say("rank {rank}", rank=at), colour="delta", y=record.kept[:, at], dots=True),
                     Series(name=say("of a flat spectrum"), colour="faint", y=record.flat[:, at], dash="dot"),
                 ),
                 span=5,
@@ -137,8 +137,8 @@ def _texts(values: np.ndarray) -> tuple[str, ...]:
 def _narrate(record: WeightChange, t: int, rank: int) -> str:
     kept = f"{number(100 * float(record.kept[t, rank]))} %"
     return say(
-        "{matrices}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
-        matrices=record.matrices[t][-60:],
+        "{matrix}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
+        matrix=record.matrices[t][-60:],
         rank=rank,
         kept=kept,
     )
@@ -151,26 +151,25 @@ def takeaway(record: WeightChange, *, rank: int = 8) -> str:
     most = record.needs[:, 0].max() if (record.needs[:, 0] > 0).all() else 0
     said = [
         say(
-            "In all, a LoRA of rank {at} keeps {kept} % of the energy of this "
-            "fine-tuning, between {kept2} and "
-            "{kept3} % in one matrix.",
-            at=at,
+            "In all, a LoRA of rank {rank} keeps {kept} % of the energy of this fine-tuning, between {least} and "
+            "{most} % "
+            "in one matrix.",
+            rank=at,
             kept=number(100 * kept),
-            kept2=number(100 * float(record.kept[:, at].min())),
-            kept3=number(100 * float(record.kept[:, at].max())),
+            least=number(100 * float(record.kept[:, at].min())),
+            most=number(100 * float(record.kept[:, at].max())),
         )
     ]
     if most:
-        said.append(say("For 90 % everywhere it takes rank {most}.", most=most))
+        said.append(say("For 90 % everywhere it takes rank {rank}.", rank=most))
     said.append(
         say("Training a LoRA of that rank is another matter: it may find an update that full fine-tuning did not.")
     )
     if record.not_matrices:
         said.append(
-            say(
-                "{not_matrices} changed too, biases and norms: no LoRA holds them.",
-                not_matrices=counted(record.not_matrices, "vector"),
-            )
+            say("1 vector changed too, biases and norms: no LoRA holds them.")
+            if record.not_matrices == 1
+            else say("{count:,} vectors changed too, biases and norms: no LoRA holds them.", count=record.not_matrices)
         )
     return " ".join(said)
 

@@ -59,7 +59,7 @@ def test_the_pairs_words_follow_the_numbers() -> None:
     assert "Overlap does not warn" not in pair.takeaway(pair.adapters_together(pair_run(inputs=0.95)))
     assert "Overlap does not warn" not in pair.takeaway(pair.adapters_together(pair_run("rotated")))
     moving = pair.film(pair.adapters_together(pair_run("rotated")))
-    assert moving.narration[1].startswith("w = 0.50: 40.0 % of the rotated, 50.0 % of the rotated (2) digits")
+    assert moving.narration[1].startswith("w = 0.50: 40.0 % of the rotated digits, 50.0 % of the rotated digits (2)")
     (field,) = [p for p in moving.panels if isinstance(p, Field)]
     assert field.chosen == (2, 2)
     assert pair.table(pair.adapters_together(pair_run()))["numerical_rank_mixed"].tolist() == [3, 6, 3]

@@ -49,23 +49,23 @@ $r(d_{{in}} + d_{{out}})$ more, merged none. Backward, full fine-tuning pays $d_
 $x$ and as much for that of $W$. LoRA leaves out only the last: the gradient of $x$ still goes through the frozen $W$
 (which stands in neither $\nabla_A = s\,B^\top G$ nor $\nabla_B = s\,G A^\top$; but $G$ depends on it, unless the loss
 is linear in $y$).
-At $r = 16$ the factors' own gradients are {adapter_to_factors} % of its backward pass.
+At $r = 16$ the factors' own gradients are {factors} % of its backward pass.
 Forming $BA$ anew for every token would cost {formed}× as much as $W x + B(A x)$.
 
 **Counted** are the same by torch's own counter (`FlopCounterMode`) while a step of AdamW ran on this layer's shapes,
 {tokens} tokens, no numbers stored. At $r = 16$ autograd keeps {saved:,} numbers for the backward pass,
-{saved2:,} more than in full fine-tuning: x stays, h comes on top. Gradients are
-{gradients:,} in place of {gradients2:,}, Adam's two moments {states:,} in place of
-{states2:,}: there LoRA saves. A count says nothing about how well the adapter learns.""",
-        adapter_to_factors=number(100 * deep.adapter_to_factors / backward),
+{more:,} more than in full fine-tuning: x stays, h comes on top. Gradients are
+{gradients:,} in place of {gradients_full:,}, Adam's two moments {states:,} in place of
+{states_full:,}: there LoRA saves. A count says nothing about how well the adapter learns.""",
+        factors=number(100 * deep.adapter_to_factors / backward),
         formed=number(deep.formed / deep.unmerged),
         tokens=tally.tokens,
         saved=tally.saved[1],
-        saved2=tally.saved[1] - tally.saved[0],
+        more=tally.saved[1] - tally.saved[0],
         gradients=tally.gradients[1],
-        gradients2=tally.gradients[0],
+        gradients_full=tally.gradients[0],
         states=tally.states[1],
-        states2=tally.states[0],
+        states_full=tally.states[0],
     ),
     lambda theme: plot_rank_cost(record, theme=theme),
     table(record),

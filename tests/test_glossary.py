@@ -5,7 +5,9 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.glossary import LEVELS, TERMS, mark
+from lora_viz import language
+from lora_viz.glossary import LEVELS, TERMS, by_letters, mark
+from lora_viz.language import languages, speak
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.presenting import page_file
 
@@ -54,6 +56,51 @@ def test_who_knows_more_is_told_less() -> None:
     counts = [len(mark(text, level)[1]) for level in LEVELS]
     assert counts == sorted(counts, reverse=True)
     assert min(counts) > 0
+
+
+GERMAN = {
+    "rank|ranks": "Rang|Ränge|Rangs|Rängen",
+    "effective rank|": "effektiver Rang|effektive Rang|effektiven Rang",
+    "gradient|gradients": "Gradient|Gradienten",
+    "step|steps": "Schritt|Schritte",
+    "merge|merged|merging": "verschmelzen|verschmolzen",
+}
+
+
+def test_a_text_is_marked_by_the_forms_of_its_own_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "catalogue", lambda code: GERMAN if code == "de" else {})
+    text = (
+        "Die Ränge zweier Updates: Zielrang, Rangschranke und Rang-1-Schicht sind keine Wörter, die Gradienten schon. "
+        "Der effektive Rang wächst mit jedem Schritt; [Verschmelzen](merge), verschmolzen, `Rang`, step and ranks."
+    )
+    with speak("de"):
+        marked, terms = mark(text, "newcomer")
+    assert LINK.findall(marked) == [
+        ("Ränge", "rank"),
+        ("Gradienten", "gradient"),
+        ("effektive Rang", "effective-rank"),
+        ("Schritt", "step"),
+        ("verschmolzen", "merge"),
+    ]
+    assert LINK.sub(r"\1", marked) == text
+    assert [term.key for term in terms] == [key for _, key in LINK.findall(marked)]
+    assert mark(text, "newcomer")[1] != terms, "English is asked anew"
+
+
+@pytest.mark.parametrize("code", languages())
+def test_a_form_means_one_thing_in_every_language(code: str) -> None:
+    with speak(code):
+        forms = [form.lower() for term in TERMS for form in term.forms() if form not in ("A", "B")]
+        assert len(set(forms)) == len(forms), sorted(form for form in forms if forms.count(form) > 1)
+        for term in TERMS:
+            assert term.forms(), term.name
+            assert all(form == form.strip() for form in term.forms()), term.name
+
+
+def test_words_stand_as_in_a_dictionary() -> None:
+    assert sorted(["Übergang", "Zahl", "Ziel", "unten", "Änderung", "Anteil"], key=by_letters) == [
+        *("Änderung", "Anteil", "Übergang", "unten", "Zahl", "Ziel")
+    ]
 
 
 def opened(name: str, **query: str) -> AppTest:

@@ -55,7 +55,7 @@ def _terms(level: str, *given: tuple[str, ...]) -> tuple[Term, ...]:
 _NEWCOMER = _terms(
     "newcomer",
     ("LoRA", "machine",
-     to_say("Low-rank adaptation: the weight W stays as it is, and s·B A, trained, is added to it.")),
+     to_say("Low-rank adaptation: the weight W stays as it is, and s·B A, trained, is added to it."), to_say("LoRA|")),
     ("W", "machine",
      to_say("The base weight, a d_out × d_in matrix. It came from pretraining and does not train here.")),
     ("ΔW", "machine", to_say("The change of the weight: W′ − W. In LoRA it is s·B A.")),
@@ -87,7 +87,7 @@ _NEWCOMER = _terms(
     ("SGD", "race", to_say("Gradient descent: a step is the gradient times −η.")),
     ("Adam", "race",
      to_say("An optimizer that divides each entry of a step by its usual size, so all entries move alike."),
-     "Adam|AdamW"),
+     to_say("Adam|AdamW")),
     (to_say("overfitting"), "overfit",
      to_say("Learning the noise of the samples too: the error on them falls, the true one rises."),
      to_say("overfitting|overfits")),

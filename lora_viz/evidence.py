@@ -20,9 +20,9 @@ __all__ = ["KINDS", "MinilmEvidence", "minilm_evidence"]
 
 _DATA = Path(__file__).parent / "data"
 KINDS = (
-    to_say("query"),
-    to_say("key"),
-    to_say("value"),
+    "query",
+    "key",
+    "value",
     to_say("attention out"),
     to_say("ffn in"),
     to_say("ffn out"),

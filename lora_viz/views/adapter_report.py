@@ -108,7 +108,7 @@ def film(record: AdapterReport, *, level: float = 0.9, shown: str = "needed") ->
     M, K = record.sigma.shape
     title, scale = MAPS[shown]
     known = np.isfinite(record.noise) & (record.noise > 0)
-    groups = [Group(name="σ of ΔW", colour="delta", values=record.sigma)]
+    groups = [Group(name=say("σ of ΔW"), colour="delta", values=record.sigma)]
     if known.any():
         level_line = np.repeat(np.where(known, record.noise, 0.0)[:, None], K, axis=1)
         groups.append(Group(name=say("rounding alone"), colour="faint", values=level_line, outline=True))

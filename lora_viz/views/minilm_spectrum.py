@@ -185,7 +185,7 @@ def film(record: MinilmSpectrum) -> Film:
             Field(
                 title=say("Share of ‖ΔW‖² that is kept"),
                 values=record.share,
-                x_labels=tuple(say(kind) for kind in KINDS),
+                x_labels=(*KINDS[:3], *map(say, KINDS[3:])),  # the first three are called so in every language
                 y_labels=tuple(str(i) for i in range(record.share.shape[1])),
                 x_title=say("matrix"),
                 y_title=say("layer"),

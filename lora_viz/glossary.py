@@ -12,7 +12,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
-from lora_viz.language import say, to_say
+from lora_viz.language import english, say, to_say
 
 __all__ = ["LEVELS", "TERMS", "Term", "by_letters", "mark"]
 
@@ -22,8 +22,8 @@ LEVELS = ("newcomer", "practitioner", "expert")
 class Term(NamedTuple):
     """One word: what it means, for whom it is still marked, on which page it is seen, and its forms in a text.
 
-    ``name`` and ``says`` are said where they are shown. ``words`` are its name and all other forms with "|" between
-    them, one text, because every language inflects in its own way.
+    ``words`` are its name and all other forms with "|" between them, one text, because every language inflects in its
+    own way.
     """
 
     name: str
@@ -35,7 +35,12 @@ class Term(NamedTuple):
     @property
     def key(self) -> str:
         """Its name in a link: the English one in every language."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower().replace("δ", "delta ").replace("+", " plus")).strip("-")
+        name = str(english(self.name)).lower().replace("δ", "delta ").replace("+", " plus")
+        return re.sub(r"[^a-z0-9]+", "-", name).strip("-")
+
+    def said(self) -> Term:
+        """The same in the visitor's language."""
+        return self._replace(name=say(self.name), says=say(self.says))
 
     def forms(self) -> tuple[str, ...]:
         """As what does it stand in a text of the visitor's language?"""
@@ -228,8 +233,8 @@ def _pieces(words: tuple[str, ...]) -> re.Pattern[str]:
 def mark(text: str, level: str, seen: Collection[str] = ()) -> tuple[str, tuple[Term, ...]]:
     """The markdown text with each term's first use as a link to the glossary, and the terms that were marked.
 
-    Marked are the terms of this level and of those above it, if their keys are not among ``seen``. The text is in the
-    language that is spoken here.
+    Marked are the terms of this level and of those above it, if their keys are not among ``seen``. Text and terms are
+    in the language that is spoken here.
     """
     wanted = LEVELS[LEVELS.index(level) :]
     known = {form: term for term in TERMS for form in term.forms() if form not in _LETTERS}
@@ -246,4 +251,4 @@ def mark(text: str, level: str, seen: Collection[str] = ()) -> tuple[str, tuple[
         found[term.key] = term
         return f"[{word}](glossary#{term.key})"
 
-    return _pieces(tuple(known)).sub(put, text), tuple(found.values())
+    return _pieces(tuple(known)).sub(put, text), tuple(term.said() for term in found.values())

@@ -6,7 +6,7 @@ import json
 
 from lora_viz.adapters.writing import PREFIX, archive, pack, peft_config, write_safetensors
 from lora_viz.digits import RANKS, DigitsRun
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 
 __all__ = ["network_home"]
 
@@ -18,7 +18,7 @@ def network_home(run: DigitsRun, rank: int) -> bytes:
     """
     if rank not in RANKS:
         raise ValueError(
-            say("rank={rank} was not trained: allowed are {allowed}.", rank=rank, allowed=", ".join(map(str, RANKS)))
+            say("rank={rank} was not trained: allowed are {str}.", rank=rank, str=", ".join(map(str, RANKS)))
         )
     A1, B1, A2, B2 = run.factors[RANKS.index(rank)]
     scaling = run.experiment.alpha / rank
@@ -43,7 +43,7 @@ def network_home(run: DigitsRun, rank: int) -> bytes:
     )
 
 
-_LOAD = '''"""The adapted network of digits, loaded by PEFT: python load_with_peft.py, unpacked."""
+_LOAD = to_say('''"""The adapted network of digits, loaded by PEFT: python load_with_peft.py, unpacked."""
 
 from collections import OrderedDict
 
@@ -70,4 +70,4 @@ merged.load_state_dict(load_file("merged.safetensors"))
 model = PeftModel.from_pretrained(base, "adapter").eval()
 x = torch.rand(5, 64, generator=torch.Generator().manual_seed(0))
 print("largest difference to the merged network:", float((model(x) - merged(x)).abs().max().detach()))
-'''
+''')

@@ -23,8 +23,8 @@ with left:
     level = ask_level()
     sought = st.text_input(say("Find"), key="find", bind="query-params", max_chars=40).strip().lower()
 wanted = LEVELS[LEVELS.index(level) :]
-found = [term for term in TERMS if sought in " ".join((say(term.name), say(term.says), *term.forms())).lower()]
-shown = sorted(found, key=lambda term: by_letters(say(term.name)))
+terms = sorted((term.said() for term in TERMS), key=lambda term: by_letters(term.name))
+shown = [term for term in terms if sought in " ".join((term.name, term.says, *term.forms())).lower()]
 with right:
     st.html(STYLE)
     if not shown:
@@ -37,8 +37,8 @@ with right:
         half = (len(shown) + 1) // 2
         with column:
             for term in shown[place * half : (place + 1) * half]:
-                st.header(say(term.name), anchor=term.key)
-                st.markdown(f"{say(term.says)} {link_to(term.page)}")
+                st.header(term.name, anchor=term.key)
+                st.markdown(f"{term.says} {link_to(term.page)}")
     marked = sum(term.level in wanted for term in TERMS)
     st.markdown(
         say(

@@ -21,7 +21,7 @@ with left:
     given = ask_source(say("or your own file"), "adapter_file", help=say("safetensors, or a file of torch.save; with "
                        "adapter_config.json beside it for the scale. It stays in this server's memory."))  # fmt: skip
     level = ask_choice(say("Energy to keep, %"), ("90", "95", "99"), key="keep")
-    shown = ask_choice(say("Map"), MAPS, key="map")
+    shown = ask_choice("Map", MAPS, key="map")
     alpha = ask_alpha()
     if given is None:
         st.caption(shipped_words(shipped))

@@ -59,6 +59,7 @@ def test_who_knows_more_is_told_less() -> None:
 
 
 GERMAN = {
+    "rank": "Rang",
     "rank|ranks": "Rang|Ränge|Rangs|Rängen",
     "effective rank|": "effektiver Rang|effektive Rang|effektiven Rang",
     "gradient|gradients": "Gradient|Gradienten",
@@ -84,6 +85,7 @@ def test_a_text_is_marked_by_the_forms_of_its_own_language(monkeypatch: pytest.M
     ]
     assert LINK.sub(r"\1", marked) == text
     assert [term.key for term in terms] == [key for _, key in LINK.findall(marked)]
+    assert [term.name for term in terms][:2] == ["Rang", "gradient"], "said where it is translated"
     assert mark(text, "newcomer")[1] != terms, "English is asked anew"
 
 

@@ -7,7 +7,6 @@ import json
 import streamlit as st
 
 from lora_viz.glossary import LEVELS, Term, mark
-from lora_viz.language import say
 from lora_viz.ui.choices import heed
 
 __all__ = ["ask_level", "explained", "level", "start_explaining"]
@@ -61,5 +60,5 @@ def explained(text: str) -> str:
 
 
 def _rule(term: Term) -> str:
-    says = json.dumps(f"{say(term.name)}: {say(term.says)}", ensure_ascii=False)
+    says = json.dumps(f"{term.name}: {term.says}", ensure_ascii=False)
     return f'a[href="glossary#{term.key}"]:is(:hover, :focus)::after {{ content: {says}; }}\n'

@@ -38,9 +38,11 @@ class Bracketed(Mapping[str, str]):
         return self[text]
 
 
-# What is the same in every language: names of methods, models, packages, formats and people, symbols, addresses.
+# What is the same in every language: names of methods, models, packages, formats and people, symbols, addresses,
+# and what code is called: q_proj, adapter_config.json, attention.self.query.
 NAMES = re.compile(
     r"""\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|https?:\S+|\]\([^)]*\)|<style>.*?</style>|<[^>]*>|
+    …?\b\w+(?:[_.]\w+)+|\b(?:BERT|RoBERTa|MiniLM|Qwen2.5)-[\w.-]+|\b(?:query|key|value|UNet|SDXL)\b|
     \b(?:LoRA|LoRA-\w+|rsLoRA|QLoRA|AdaLoRA|DoRA|VeRA|PiSSA|MiLoRA|OLoRA|LoftQ|GaLore|EVA|PEFT|PyTorch|MiniLM|Adam|
     AdamW|Kaiming|Frobenius|Eckart–Young|Python|NumPy|float(?:16|32|64)|bfloat16|Hugging\ Face|safetensors|arXiv|TOML|
     JSON|HTML|Playground|Markdown|Streamlit|MNLI|BERT|RoBERTa|Llama|Mistral|Qwen|Gemma|Phi|DistilBERT|GPT-\w+)\b""",

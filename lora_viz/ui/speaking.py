@@ -1,0 +1,89 @@
+"""In which language does this visitor read? As chosen on the page, else as the link asks, else as the browser does."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from lora_viz.language import follow, language, languages, say
+from lora_viz.ui.linking import hold
+
+__all__ = ["ask_language", "language_of_links", "spoken"]
+
+# Beside Streamlit's menu, in the header bar; paper has neither.
+_STYLE = """<style>
+[data-testid="stLayoutWrapper"]:has(> .st-key-languages), .st-key-languages { position: fixed; z-index: 999991;
+  top: 0.65rem; right: 3.6rem; width: auto; }
+.st-key-languages button { min-height: 1.9rem; padding: 0.1rem 0.55rem; }
+@media print { .st-key-languages { display: none; } }
+</style>"""
+# A page read aloud needs its language; and as long as only settings change, a page is one step of the browser's history
+# and not one for each setting. A scene of a deck is a step of its own.
+_SCRIPT = """<script>
+document.documentElement.lang = "LANGUAGE";
+if (!history.stepsByPage) {
+  const push = history.pushState.bind(history);
+  const step = (url) => [url.pathname, url.searchParams.get("deck"), url.searchParams.get("scene")].join(" ");
+  history.pushState = (state, title, to) => {
+    const here = new URL(location.href), there = new URL(to ?? "", location.href);
+    if (step(here) === step(there)) history.replaceState(state, title, to); else push(state, title, to);
+  };
+  history.stepsByPage = true;
+}
+</script>"""
+
+
+def spoken() -> str | None:
+    """The visitor's language; None where there is no visitor: in a thread of its own, in a script."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return None
+    chosen = st.session_state.get("lang") or st.session_state.get("spoken")
+    if chosen in languages():
+        return str(chosen)
+    asked = st.query_params.get("lang")
+    if asked is not None:
+        return asked if asked in languages() else "en"
+    own = (st.context.locale or "").partition("-")[0].lower()
+    return own if own in languages() else "en"
+
+
+follow(spoken)
+
+
+def language_of_links() -> str | None:
+    """What must a link to another page say, so that it is read in the same language? None: nothing."""
+    asked = st.session_state.get("asked_for_language") or st.query_params.get("lang") in languages()
+    return language() if language() != "en" or asked else None
+
+
+def ask_language() -> None:
+    """The choice, on every page but on a projector and in somebody else's page; nothing where there is none."""
+    given = st.query_params.get("lang")
+    if len(languages()) > 1:
+        st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)
+    if given in languages():
+        st.session_state["asked_for_language"] = True
+    elif given is not None:
+        st.warning(
+            say(
+                "{given} is no language here: allowed are {allowed}. Shown is English.",
+                given=f"lang={given[:40]}",
+                allowed=", ".join(languages()),
+            ),
+            icon=":material/warning:",
+        )
+    st.session_state["spoken"] = language()
+    if len(languages()) > 1 and "deck" not in st.query_params and not st.context.is_embedded:
+        if "lang" not in st.session_state:
+            st.session_state["lang"] = language()
+        with st.container(key="languages"):
+            st.html(_STYLE)
+            st.segmented_control(
+                say("Language"), tuple(languages()), format_func=str.upper, key="lang", required=True,
+                label_visibility="collapsed", on_change=_asked_for,
+            )  # fmt: skip
+    hold("lang", language_of_links() if len(languages()) > 1 or given is None else None)
+
+
+def _asked_for() -> None:
+    st.session_state["asked_for_language"] = True

@@ -13,22 +13,31 @@ __all__ = ["ask_language", "language_of_links", "spoken"]
 # Beside Streamlit's menu, in the header bar; paper has neither.
 _STYLE = """<style>
 [data-testid="stLayoutWrapper"]:has(> .st-key-languages), .st-key-languages { position: fixed; z-index: 999991;
-  top: 0.65rem; right: 3.6rem; width: auto; }
+  top: 0.65rem; right: 3.6rem; width: auto; gap: 0 !important; }
 .st-key-languages button { min-height: 1.9rem; padding: 0.1rem 0.55rem; }
 @media print { .st-key-languages { display: none; } }
 </style>"""
 # A page read aloud needs its language; and as long as only settings change, a page is one step of the browser's history
-# and not one for each setting. A scene of a deck is a step of its own.
+# and not one for each setting. A scene of a deck is a step of its own. It waits a moment: the settings of a page that
+# was just asked for may be told before its address is.
 _SCRIPT = """<script>
 document.documentElement.lang = "LANGUAGE";
 if (!history.stepsByPage) {
-  const push = history.pushState.bind(history);
-  const step = (url) => [url.pathname, url.searchParams.get("deck"), url.searchParams.get("scene")].join(" ");
-  history.pushState = (state, title, to) => {
-    const here = new URL(location.href), there = new URL(to ?? "", location.href);
-    if (step(here) === step(there)) history.replaceState(state, title, to); else push(state, title, to);
-  };
   history.stepsByPage = true;
+  const push = history.pushState.bind(history);
+  const scene = (url) => url.searchParams.get("deck") + " " + url.searchParams.get("scene");
+  let waiting = 0;
+  history.pushState = (state, title, to) => {
+    const there = new URL(to ?? "", location.href), path = location.pathname;
+    clearTimeout(waiting);
+    if (there.pathname !== path) return push(state, title, to);
+    waiting = setTimeout(() => {
+      if (location.pathname !== path) return;
+      if (scene(new URL(location.href)) === scene(there)) history.replaceState(state, title, to);
+      else push(state, title, to);
+    }, 100);
+  };
+  addEventListener("popstate", () => clearTimeout(waiting));
 }
 </script>"""
 
@@ -59,8 +68,6 @@ def language_of_links() -> str | None:
 def ask_language() -> None:
     """The choice, on every page but on a projector and in somebody else's page; nothing where there is none."""
     given = st.query_params.get("lang")
-    if len(languages()) > 1:
-        st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)
     if given in languages():
         st.session_state["asked_for_language"] = True
     elif given is not None:
@@ -73,16 +80,17 @@ def ask_language() -> None:
             icon=":material/warning:",
         )
     st.session_state["spoken"] = language()
-    if len(languages()) > 1 and "deck" not in st.query_params and not st.context.is_embedded:
-        if "lang" not in st.session_state:
-            st.session_state["lang"] = language()
-        with st.container(key="languages"):
-            st.html(_STYLE)
+    with st.container(key="languages"):
+        st.html(_STYLE)
+        st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)
+        if len(languages()) > 1 and "deck" not in st.query_params and not st.context.is_embedded:
+            if "lang" not in st.session_state:
+                st.session_state["lang"] = language()
             st.segmented_control(
                 say("Language"), tuple(languages()), format_func=str.upper, key="lang", required=True,
                 label_visibility="collapsed", on_change=_asked_for,
             )  # fmt: skip
-    hold("lang", language_of_links() if len(languages()) > 1 or given is None else None)
+    hold("lang", language_of_links())
 
 
 def _asked_for() -> None:

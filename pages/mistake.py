@@ -5,7 +5,7 @@ import streamlit as st
 from lora_viz.language import say, to_say
 from lora_viz.notation import plain
 from lora_viz.ui.choices import choose, switch
-from lora_viz.ui.contents import link_to
+from lora_viz.ui.contents import linked
 from lora_viz.ui.page import open_worked
 from lora_viz.views.find_mistake import comparison_html, mistakes, score, start_html, takeaway
 from lora_viz.worked import PRINTED_STEP
@@ -39,6 +39,7 @@ with right:
         st.markdown(say("**What you saw.** So far only what was printed: no number here is vouched for."))
     st.header(say("What the step starts from"), anchor=False)
     st.html(start_html())
-    st.markdown(
-        say("Change these numbers yourself: {page}, in either convention.", page=link_to("follow?example=printed_rows"))
+    change = say(
+        "Change these numbers yourself: [Follow one vector](follow?example=printed_rows), in either convention."
     )
+    st.markdown(linked(change))

@@ -1,11 +1,12 @@
 """Which pages are there, in which section and order?"""
 
+import re
 from urllib.parse import urlencode
 
 from lora_viz.language import say, to_say
 from lora_viz.ui.speaking import language_of_links
 
-__all__ = ["PAGES", "address", "link_to", "links"]
+__all__ = ["PAGES", "address", "link_to", "linked", "links"]
 
 # Section -> page -> what the menu calls it. The first page of all is the one that opens.
 PAGES: dict[str, dict[str, str]] = {
@@ -110,3 +111,13 @@ def links() -> dict[str, str]:
 def link_to(place: str) -> str:
     """The link to a page, maybe with settings as in "rank?noise=0", as markdown under the menu's name."""
     return f"[{say(_TITLES[place.partition('?')[0]])}]({address(place)})"
+
+
+def linked(text: str) -> str:
+    """The markdown text, its links to pages and into the glossary read in the same language."""
+
+    def put(match: re.Match[str]) -> str:
+        place, part = match[1], match[2] or ""
+        return f"]({address(place)}{part})" if place.partition("?")[0] in _TITLES else match[0]
+
+    return re.sub(r"\]\(([a-z_]+(?:\?[^)#]*)?)(#[^)]*)?\)", put, text) if language_of_links() else text

@@ -8,7 +8,7 @@ import streamlit as st
 
 from lora_viz.glossary import LEVELS, Term, mark
 from lora_viz.language import say, to_say
-from lora_viz.ui.contents import address
+from lora_viz.ui.contents import linked
 from lora_viz.ui.linking import hold
 
 __all__ = ["ask_level", "explained", "level", "start_explaining"]
@@ -72,7 +72,7 @@ def explained(text: str) -> str:
     if terms:
         st.html(f"<style>{_STYLE if not seen else ''}{''.join(map(_rule, terms))}</style>")
         seen.update(term.key for term in terms)
-    return marked.replace("](glossary#", f"]({address('glossary')}#")
+    return linked(marked)
 
 
 def _rule(term: Term) -> str:

@@ -6,12 +6,13 @@ import streamlit as st
 
 from lora_viz.language import say
 from lora_viz.ui.contents import PAGES
-from lora_viz.ui.speaking import ask_language
+from lora_viz.ui.speaking import ask_language, find_language
 
 _FOLDER = Path(__file__).parents[2] / "pages"
 _HOME = next(iter(next(iter(PAGES.values()))))
 
 st.set_page_config(page_title="LoRA Playground", layout="wide")
+find_language()
 page = st.navigation(
     {
         say(section): [

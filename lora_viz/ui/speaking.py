@@ -8,7 +8,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from lora_viz.language import follow, language, languages, say
 from lora_viz.ui.linking import hold
 
-__all__ = ["ask_language", "language_of_links", "spoken"]
+__all__ = ["ask_language", "find_language", "language_of_links", "spoken"]
 
 # Beside Streamlit's menu, in the header bar; paper has neither.
 _STYLE = """<style>
@@ -17,25 +17,28 @@ _STYLE = """<style>
 .st-key-languages button { min-height: 1.9rem; padding: 0.1rem 0.55rem; }
 @media print { .st-key-languages { display: none; } }
 </style>"""
-# A page read aloud needs its language; and as long as only settings change, a page is one step of the browser's history
-# and not one for each setting. A scene of a deck is a step of its own. It waits a moment: the settings of a page that
-# was just asked for may be told before its address is.
+# A page read aloud needs its language. And as long as only settings change, a page is one step of the browser's
+# history, not one for each setting; a scene of a deck is a step of its own. What a page is set to may be told just
+# before its address is: then the step before gets back what it said, and a scene waits for its address.
 _SCRIPT = """<script>
 document.documentElement.lang = "LANGUAGE";
 if (!history.stepsByPage) {
   history.stepsByPage = true;
-  const push = history.pushState.bind(history);
+  const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
   const scene = (url) => url.searchParams.get("deck") + " " + url.searchParams.get("scene");
-  let waiting = 0;
+  let before = { url: location.href, at: -1000 }, waiting = 0;
   history.pushState = (state, title, to) => {
-    const there = new URL(to ?? "", location.href), path = location.pathname;
+    const here = new URL(location.href), there = new URL(to ?? "", here), now = performance.now();
     clearTimeout(waiting);
-    if (there.pathname !== path) return push(state, title, to);
-    waiting = setTimeout(() => {
-      if (location.pathname !== path) return;
-      if (scene(new URL(location.href)) === scene(there)) history.replaceState(state, title, to);
-      else push(state, title, to);
-    }, 100);
+    if (there.pathname !== here.pathname) {
+      if (now - before.at < 500 && new URL(before.url).pathname === here.pathname) replace(state, title, before.url);
+      push(state, title, to);
+    } else if (scene(there) === scene(here)) {
+      if (now - before.at >= 500) before = { url: here.href, at: now };
+      replace(state, title, to);
+    } else {
+      waiting = setTimeout(() => location.pathname === here.pathname && push(state, title, to), 100);
+    }
   };
   addEventListener("popstate", () => clearTimeout(waiting));
 }
@@ -46,6 +49,11 @@ def spoken() -> str | None:
     """The visitor's language; None where there is no visitor: in a thread of its own, in a script."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
+    known = st.session_state.get("spoken")  # asked hundreds of times a run, found out once
+    return _found() if known is None else str(known)
+
+
+def _found() -> str:
     chosen = st.session_state.get("lang") or st.session_state.get("spoken")
     if chosen in languages():
         return str(chosen)
@@ -65,6 +73,11 @@ def language_of_links() -> str | None:
     return language() if language() != "en" or asked else None
 
 
+def find_language() -> None:
+    """At the start of every run, before anything is said: in which language?"""
+    st.session_state["spoken"] = _found()
+
+
 def ask_language() -> None:
     """The choice, on every page but on a projector and in somebody else's page; nothing where there is none."""
     given = st.query_params.get("lang")
@@ -79,7 +92,6 @@ def ask_language() -> None:
             ),
             icon=":material/warning:",
         )
-    st.session_state["spoken"] = language()
     with st.container(key="languages"):
         st.html(_STYLE)
         st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)

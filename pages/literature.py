@@ -24,7 +24,7 @@ NAMES = {
 
 left, right = open_worked(
     say("Literature: who claims what, and when does it hold?"),
-    "Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al.",
+    say("Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al."),
 )
 with left:
     topic = str(choose(say("Topic"), ("all", *TOPICS, "folklore"), "variants", key="topic", names=NAMES))

@@ -10,7 +10,7 @@ from lora_viz.language import say
 from lora_viz.ui.cache import cached_conditions
 from lora_viz.ui.choices import choose
 from lora_viz.ui.contents import link_to
-from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.controls import CONTROLS, NAMES
 from lora_viz.ui.page import open_worked
 
 KEYS = tuple(CHALLENGES)
@@ -30,7 +30,9 @@ with left:
     for name, options in challenge.controls.items():
         control = CONTROLS.get(name)
         label, told = (control.label, control.help) if control else (name.capitalize(), None)
-        values[name] = choose(label, options, getattr(challenge.default, name), key=f"{name}_{place}", help=told)
+        values[name] = choose(
+            label, options, getattr(challenge.default, name), key=f"{name}_{place}", help=told, names=NAMES.get(name)
+        )
 with right:
     st.header(f"{place}. {challenge.goal}", anchor=False)
     conditions = cached_conditions(key, replace(challenge.default, **values))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -18,6 +18,7 @@ STRETCHED = Control(
     options=("target", "inputs"),
     help=say("κ is the target's σ₁/σ_r, or the condition number of the inputs' covariance."),
     default="target",
+    names={"target": to_say("target"), "inputs": to_say("inputs")},
 )
 
 asked, picture = open_lesson(

@@ -4,6 +4,7 @@ import streamlit as st
 
 from lora_viz.glossary import LEVELS, TERMS, by_letters
 from lora_viz.language import say
+from lora_viz.ui.choices import type_text
 from lora_viz.ui.contents import link_to
 from lora_viz.ui.explaining import ask_level
 from lora_viz.ui.page import open_worked
@@ -21,7 +22,7 @@ left, right = open_worked(
 )
 with left:
     level = ask_level()
-    sought = st.text_input(say("Find"), key="find", bind="query-params", max_chars=40).strip().lower()
+    sought = type_text(say("Find"), key="find", most=40).strip().lower()
 wanted = LEVELS[LEVELS.index(level) :]
 terms = sorted((term.said() for term in TERMS), key=lambda term: by_letters(term.name))
 shown = [term for term in terms if sought in " ".join((term.name, term.says, *term.forms())).lower()]

@@ -33,7 +33,8 @@ asked, picture = open_lesson(
             CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
             label=say("Compare LoRA's start with"),
             help=say(
-                "LoRA's own start is B = 0 with A Kaiming-uniform. svd_of_answer needs the answer first: cheating."
+                "LoRA's own start is B = 0 with A Kaiming-uniform. The SVD of the answer needs the answer first: "
+                "cheating."
             ),
         ),
         CONTROLS["optimizer"].only("sgd", "adam"),

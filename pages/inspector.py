@@ -2,12 +2,19 @@
 
 import streamlit as st
 
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.style import number
 from lora_viz.ui.adapter_files import SHIPPED, ask_source, load_adapter, shipped_adapter, shipped_words
 from lora_viz.ui.inspecting import ask_alpha, ask_choice, offer_shrunk, show_modules
 from lora_viz.ui.page import close_lesson, open_worked, show_film
 from lora_viz.views.adapter_report import MAPS, adapter_report, film, plot_adapter_report, table, takeaway
+
+NAMES = {
+    "needed": to_say("rank needed"),
+    "effective": to_say("effective rank"),
+    "norm": to_say("size of ΔW"),
+    "balance": to_say("A against B"),
+}
 
 left, right = open_worked(
     say("Adapter inspector: which rank did it need?"),
@@ -21,7 +28,7 @@ with left:
     given = ask_source(say("or your own file"), "adapter_file", help=say("safetensors, or a file of torch.save; with "
                        "adapter_config.json beside it for the scale. It stays in this server's memory."))  # fmt: skip
     level = ask_choice(say("Energy to keep, %"), ("90", "95", "99"), key="keep")
-    shown = ask_choice("Map", MAPS, key="map")
+    shown = ask_choice(say("Map"), MAPS, key="map", names=NAMES)
     alpha = ask_alpha()
     if given is None:
         st.caption(shipped_words(shipped))

@@ -20,7 +20,7 @@ asked, picture = open_lesson(
             name="weight_kind",
             label=say("Singular values of W₀"),
             options=("gaussian", "decaying"),
-            help=say("gaussian: of normal entries, they fall slowly. decaying: the i-th is 1/i of the first."),
+            help=say("Gaussian: of normal entries, they fall slowly. Decaying: the i-th is 1/i of the first."),
             default="gaussian",
         ),
         Control(

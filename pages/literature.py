@@ -2,20 +2,33 @@
 
 import streamlit as st
 
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.literature import TOPICS
 from lora_viz.ui.choices import choose
-from lora_viz.ui.contents import LINKS
+from lora_viz.ui.contents import links
 from lora_viz.ui.page import open_worked
 from lora_viz.views.literature_cards import folklore_html, literature_cards, papers_html, takeaway
+
+NAMES = {
+    "all": to_say("all"),
+    "the method": to_say("the method"),
+    "scaling and rates": to_say("scaling and rates"),
+    "starts": to_say("starts"),
+    "variants": to_say("variants"),
+    "few numbers": to_say("few numbers"),
+    "quantised": to_say("quantised"),
+    "theory": to_say("theory"),
+    "forgetting": to_say("forgetting"),
+    "folklore": to_say("folklore"),
+}
 
 left, right = open_worked(
     say("Literature: who claims what, and when does it hold?"),
     say("Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al."),
 )
 with left:
-    topic = str(choose(say("Topic"), ("all", *TOPICS, "folklore"), "variants", key="topic"))
-record = literature_cards(topic, LINKS)
+    topic = str(choose(say("Topic"), ("all", *TOPICS, "folklore"), "variants", key="topic", names=NAMES))
+record = literature_cards(topic, links())
 with right:
     if record.papers:
         st.html(papers_html(record))

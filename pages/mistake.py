@@ -2,11 +2,15 @@
 
 import streamlit as st
 
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.notation import plain
+from lora_viz.ui.choices import choose, switch
+from lora_viz.ui.contents import linked
 from lora_viz.ui.page import open_worked
 from lora_viz.views.find_mistake import comparison_html, mistakes, score, start_html, takeaway
 from lora_viz.worked import PRINTED_STEP
+
+NAMES = {"A new": to_say("A new"), "B new": to_say("B new"), "W_eff new": to_say("W + BA new")}
 
 left, right = open_worked(
     say("Find the mistake: which numbers are wrong?"),
@@ -16,23 +20,15 @@ left, right = open_worked(
     ),
 )
 with left:
-    name = st.pills(
-        say("Printed matrix"),
-        tuple(PRINTED_STEP),
-        default="∇A",
-        key="matrix",
-        bind="query-params",
-        required=True,
-        wrap=True,
-    )
-    record = mistakes(str(name))
+    name = str(choose(say("Printed matrix"), tuple(PRINTED_STEP), "∇A", key="matrix", names=NAMES))
+    record = mistakes(name)
     places = {
         f"({i + 1}, {j + 1}): {plain(record.printed[i, j])}": (i, j)
         for i in range(record.printed.shape[0])
         for j in range(record.printed.shape[1])
     }
     doubts = st.pills(say("Wrong are, I think"), tuple(places), selection_mode="multi", key=f"doubts_{name}", wrap=True)
-    revealed = st.toggle(say("Reveal"), key="reveal", bind="query-params")
+    revealed = switch(say("Reveal"), key="reveal")
 suspected = tuple(places[doubt] for doubt in doubts)
 with right:
     st.html(comparison_html(record, suspected=suspected, revealed=revealed))
@@ -43,6 +39,7 @@ with right:
         st.markdown(say("**What you saw.** So far only what was printed: no number here is vouched for."))
     st.header(say("What the step starts from"), anchor=False)
     st.html(start_html())
-    st.markdown(
-        say("Change these numbers yourself: [Follow one vector](follow?example=printed_rows), in either convention.")
+    change = say(
+        "Change these numbers yourself: [Follow one vector](follow?example=printed_rows), in either convention."
     )
+    st.markdown(linked(change))

@@ -26,7 +26,7 @@ asked, picture = open_lesson(
             name="spectrum",
             label=say("Target's singular values"),
             options=("spike", "power", "flat"),
-            help=say("spike: one strong, twenty a tenth of it. power: 1/i to the last. flat: four equal ones."),
+            help=say("Spike: one strong, twenty a tenth of it. Power law: 1/i to the last. Flat: four equal ones."),
         ),
         CONTROLS["rank"].only(4, 8, 16),
         CONTROLS["optimizer"].only("sgd", "adam"),

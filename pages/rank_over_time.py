@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -17,6 +17,7 @@ SEES = Control(
     options=("same samples", "new samples"),
     help=say("The same n samples at every step, or n others of 256 each time."),
     default="same samples",
+    names={"same samples": to_say("same samples"), "new samples": to_say("new samples")},
 )
 SHOWN = Control(
     name="samples",

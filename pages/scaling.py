@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lora_viz.experiment import Experiment
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.style import tint
 from lora_viz.ui.cache import cached_first_updates
 from lora_viz.ui.controls import CONTROLS
@@ -32,9 +32,10 @@ asked, picture = open_lesson(
             CONTROLS["init"].only(*STARTS),
             label=say("How A starts"),
             help=say(
-                "B_zero is PEFT's own, Kaiming-uniform ±1/√d_in; variance_1_over_r that of textbooks; gaussian PEFT's "
+                "Kaiming is PEFT's own, uniform within ±1/√d_in; variance 1/r that of textbooks; Gaussian PEFT's "
                 "option of that name, of standard deviation 1/r. B is 0 in all."
             ),
+            names={"B_zero": to_say("Kaiming"), "gaussian": to_say("Gaussian")},
         ),
     ),
     more=(

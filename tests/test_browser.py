@@ -729,7 +729,7 @@ def test_a_scene_leaves_only_its_controls_and_forgets_what_was_set(open_page: Op
     page = open_page("gradient_flow?deck=five_minutes&scene=3")
     expect(player(page).locator(".narration")).to_contain_text("Nothing can ever move")
     expect(page.locator(".st-key-lr")).to_have_count(0)
-    page.locator(".st-key-init").get_by_text("A_zero", exact=True).click()
+    page.locator(".st-key-init").get_by_text("A = 0", exact=True).click()
     expect(player(page).locator(".narration")).not_to_contain_text("Nothing can ever move")
     page.keyboard.press("PageDown")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Whatever goes in", timeout=20_000)

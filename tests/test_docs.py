@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from lora_viz.ui.contents import LINKS, PAGES, link_to
+from lora_viz.ui.contents import PAGES, link_to, links
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_the_first_command_stands_on_the_first_screen() -> None:
 
 def test_the_page_that_opens_is_linked_without_a_name() -> None:
     """Streamlit gives the first page no address of its own: a link to /machine ends in "Page not found"."""
-    assert LINKS["machine"] == '<a href="./" target="_self">The machine</a>'
-    assert all(f'href="{name}"' in link for name, link in LINKS.items() if name != "machine")
+    assert links()["machine"] == '<a href="./" target="_self">The machine</a>'
+    assert all(f'href="{name}"' in link for name, link in links().items() if name != "machine")
     assert link_to("machine?rank=1") == "[The machine](./?rank=1)"
     assert link_to("rank") == "[Rank](rank)"

@@ -67,10 +67,18 @@ def test_the_shipped_adapter_is_measured() -> None:
 @pytest.mark.parametrize(
     ("name", "query", "sentence"),
     [
-        ("inspector", {"keep": "50"}, "keep=50 is not possible: allowed is 90, 95, 99."),
-        ("inspector", {"adapter": "../secret"}, "adapter=../secret is not possible: allowed is MiniLM-seed-0,"),
+        ("inspector", {"keep": "50"}, "keep=50 is not possible here: allowed is one of 90, 95, 99."),
+        (
+            "inspector",
+            {"adapter": "../secret"},
+            "adapter=../secret is not possible here: allowed is one of MiniLM-seed-0,",
+        ),
         ("two_adapters", {"first": "x"}, "first=x is not possible"),
-        ("extract", {"extract_rank": "3"}, "extract_rank=3 is not possible: allowed is 1, 2, 4, 8, 16, 32, 64."),
+        (
+            "extract",
+            {"extract_rank": "3"},
+            "extract_rank=3 is not possible here: allowed is one of 1, 2, 4, 8, 16, 32, 64.",
+        ),
         ("inspector", {"at": "nan"}, "at=nan is no place on the axis: allowed is 1 to 36."),
     ],
 )

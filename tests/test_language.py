@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import lora_viz.ui.speaking  # noqa: F401  # asks the visitor from now on, so that a test may ask somebody else
 from docs.make_catalogue import gathered
 from lora_viz import language
 from lora_viz.language import Said, catalogue, english, languages, say, speak

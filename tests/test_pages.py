@@ -72,7 +72,9 @@ def opened(name: str, **query: str) -> AppTest:
 
 def words(at: AppTest) -> str:
     """All text, without the links into the glossary."""
-    return re.sub(r"\[([^]]*)\]\(glossary#[a-z0-9-]*\)", r"\1", " ".join(element.value for element in at.markdown))
+    return re.sub(
+        r"\[([^]]*)\]\(glossary[^)#]*#[a-z0-9-]*\)", r"\1", " ".join(element.value for element in at.markdown)
+    )
 
 
 def widget(at: AppTest, key: str) -> Any:
@@ -87,6 +89,9 @@ def test_every_page_runs_alone(path: Path) -> None:
     assert "nan" not in words(at)
     assert len(at.get("bidi_component")) == 1, "one player, one playhead"
     assert not at.warning
+    for pills in at.button_group:
+        assert not any("_" in option for option in pills.options), "names, no ids"
+        assert len(set(pills.options)) == len(pills.options)
 
 
 @pytest.mark.parametrize("path", ASKING, ids=lambda p: p.stem)

@@ -1,4 +1,4 @@
-"""Which model, which modules, which rank? Widgets bound to the URL; a pasted config.json is read, never executed."""
+"""Which model, which modules, which rank? Kept in the link; a pasted config.json is read, never executed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from lora_viz.model_config import LONGEST, ConfigError, parse_config
 from lora_viz.models import DEFAULT_TARGETS, MODELS
 from lora_viz.peft_config import AdapterConfig
 from lora_viz.shapes import ModelShape
-from lora_viz.ui.choices import choose, choose_some, heed
+from lora_viz.ui.choices import choose, choose_some, heed, keep, switch
 
 __all__ = ["AskedBudget", "ask_budget", "ask_shape", "ask_targets"]
 
-OWN = to_say("my config.json")
+OWN = "my config.json"
+NAMES = {OWN: to_say("my config.json")}
+NUMBERS = {"bf16 mixed": to_say("bf16 mixed"), "bf16 pure": to_say("bf16 pure"), "fp32": "fp32"}
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 
@@ -32,9 +34,15 @@ def ask_shape(default: str = "Llama-2-7B", *, blocks_only: bool = False) -> Mode
     """Which model? A known one, or a pasted config.json; what cannot be read keeps the last good one."""
     titles = [title for title, shape in MODELS.items() if shape.kept or not blocks_only]
     heed("model", (*titles, OWN), default)
-    title = str(
-        st.selectbox(say("Model"), (*titles, OWN), index=titles.index(default), key="model", bind="query-params")
+    label = say("Model")
+    asked = st.selectbox(
+        label,
+        (*titles, OWN),
+        index=titles.index(default),
+        key="model",
+        format_func=lambda t: say(NAMES[t]) if t in NAMES else str(t),
     )
+    title = str(keep("model", asked, default, label))
     if title != OWN:
         return MODELS[title]
     kept: dict[str, ModelShape] = st.session_state.setdefault("own_model", {})
@@ -71,12 +79,12 @@ def ask_budget() -> AskedBudget:
     llama = set(shape.names) >= _ATTENTION
     targets = ask_targets(shape, tuple(n for n in shape.names if n in _ATTENTION) if llama else None)
     rank = int(choose(say("Rank r"), RANKS, 16, key="rank"))
-    precision = str(choose(say("Numbers in"), tuple(PRECISIONS), say("bf16 mixed"), key="precision"))
+    precision = str(choose(say("Numbers in"), tuple(PRECISIONS), "bf16 mixed", key="precision", names=NUMBERS))
     with st.expander(say("More")):
         tokens = int(choose(say("Tokens a step"), (512, 1024, 2048, 4096, 8192), 2048, key="tokens"))
-        checkpointing = st.toggle(say("Gradient checkpointing"), True, key="checkpointing", bind="query-params")
+        checkpointing = switch(say("Gradient checkpointing"), True, key="checkpointing")
         alpha = float(choose("α", (1, 2, 4, 8, 16, 32, 64, 128), 32, key="alpha"))
-        use_rslora = st.toggle("α/√r (rsLoRA)", key="use_rslora", bind="query-params")
+        use_rslora = switch("α/√r (rsLoRA)", key="use_rslora")
     asked = budget(shape, targets, rank, precision=precision, tokens=tokens, checkpointing=checkpointing)
     return AskedBudget(asked, _config(shape, targets, rank, alpha, use_rslora))
 

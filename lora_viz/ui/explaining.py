@@ -7,20 +7,23 @@ import json
 import streamlit as st
 
 from lora_viz.glossary import LEVELS, Term, mark
-from lora_viz.ui.choices import heed
+from lora_viz.language import say, to_say
+from lora_viz.ui.contents import linked
+from lora_viz.ui.linking import hold
 
 __all__ = ["ask_level", "explained", "level", "start_explaining"]
 
 USUAL = "practitioner"
-_HELP = (
+NAMES = {"newcomer": to_say("newcomer"), "practitioner": to_say("practitioner"), "expert": to_say("expert")}
+_HELP = to_say(
     "How many words are explained and what stands open: the newcomer's maths is folded away, the expert's further "
     "controls are not. The numbers stay the same."
 )
 # A box at the top of the window, over the menu, is never cut off by what the word stands in and hides no number.
 _STYLE = """
-a[href^="glossary#"] { color: inherit !important; text-decoration: underline dotted !important;
+a[href^="glossary"][href*="#"] { color: inherit !important; text-decoration: underline dotted !important;
   text-underline-offset: 0.2em; cursor: help; }
-a[href^="glossary#"]:is(:hover, :focus)::after { position: fixed; z-index: 1000000; left: 50%; top: 0.5rem;
+a[href^="glossary"][href*="#"]:is(:hover, :focus)::after { position: fixed; z-index: 1000000; left: 50%; top: 0.5rem;
   transform: translateX(-50%); width: max-content; max-width: min(46rem, 92vw); padding: 0.6rem 0.9rem;
   border-radius: 0.4rem; background: #14181f; color: #f2f4f8; font-size: 1rem; font-weight: 400; line-height: 1.4;
   box-shadow: 0 2px 12px #0006; pointer-events: none; }
@@ -35,12 +38,25 @@ def level() -> str:
 
 def ask_level() -> str:
     """The choice itself, which the link holds."""
-    heed("level", LEVELS, USUAL)
-    if "level" not in st.session_state and "level" not in st.query_params:
-        st.session_state["level"] = st.session_state.get("explained_for", USUAL)
-    chosen = st.pills("Explain for", LEVELS, default=USUAL, key="level", required=True, wrap=True, bind="query-params",
-                      help=_HELP)  # fmt: skip
+    given = st.query_params.get("level")
+    if "level" not in st.session_state:
+        if given is not None and given not in LEVELS:
+            st.warning(
+                say(
+                    "{given} is not possible here: allowed is one of {allowed}. Shown is {shown}.",
+                    given=f"level={given[:40]}",
+                    allowed=", ".join(LEVELS),
+                    shown=USUAL,
+                ),
+                icon=":material/warning:",
+            )
+        st.session_state["level"] = level()
+    chosen = st.pills(
+        say("Explain for"), LEVELS, default=USUAL, key="level", required=True, wrap=True, help=say(_HELP),
+        format_func=lambda name: say(NAMES[name]),
+    )  # fmt: skip
     st.session_state["explained_for"] = chosen
+    hold("level", None if chosen == USUAL else chosen)
     return str(chosen)
 
 
@@ -56,9 +72,9 @@ def explained(text: str) -> str:
     if terms:
         st.html(f"<style>{_STYLE if not seen else ''}{''.join(map(_rule, terms))}</style>")
         seen.update(term.key for term in terms)
-    return marked
+    return linked(marked)
 
 
 def _rule(term: Term) -> str:
     says = json.dumps(f"{term.name}: {term.says}", ensure_ascii=False)
-    return f'a[href="glossary#{term.key}"]:is(:hover, :focus)::after {{ content: {says}; }}\n'
+    return f'a[href^="glossary"][href$="#{term.key}"]:is(:hover, :focus)::after {{ content: {says}; }}\n'

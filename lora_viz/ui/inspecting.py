@@ -1,4 +1,4 @@
-"""What does the inspector ask, and what does it hand out? Choices bound to the URL, the module table, a cut adapter."""
+"""What does the inspector ask, and what does it hand out? Choices kept in the link, the module table, a cut adapter."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lora_viz.adapters.stored import AdapterError
 from lora_viz.language import say
 from lora_viz.style import number
 from lora_viz.ui.adapter_files import Loaded, LoadedChanges
+from lora_viz.ui.choices import choose
 
 __all__ = ["ask_alpha", "ask_choice", "offer_extracted", "offer_shrunk", "show_modules"]
 
@@ -21,33 +22,17 @@ _MEASURED_MOST = 1_000_000  # parameters up to which a cut is made, and measured
 
 
 def ask_choice(
-    label: str, options: Iterable[str], *, key: str, default: str | None = None, help: str | None = None
+    label: str,
+    options: Iterable[str],
+    *,
+    key: str,
+    default: str | None = None,
+    help: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> str:
-    """One of a few, on the screen as in the URL; an unknown name in a link is said, and the usual one shown."""
-    names = tuple(options)
-    wanted = st.query_params.get(key)
-    if key not in st.session_state and wanted is not None and wanted not in names:
-        st.warning(
-            say(
-                "{key}={wanted} is not possible: allowed is {names}.",
-                key=key,
-                wanted=wanted[:40],
-                names=", ".join(names),
-            ),
-            icon=":material/warning:",
-        )
-    return str(
-        st.pills(
-            label,
-            names,
-            default=default or names[0],
-            key=key,
-            bind="query-params",
-            required=True,
-            wrap=True,
-            help=help,
-        )
-    )
+    """One of a few; an unknown name in a link is said, and the usual one shown."""
+    known = tuple(options)
+    return str(choose(label, known, default or known[0], key=key, help=help, names=names))
 
 
 def ask_alpha() -> float | None:

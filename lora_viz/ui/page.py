@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
-from lora_viz.language import say
+from lora_viz.language import english, say
 from lora_viz.run import Run
 from lora_viz.style import letters_css
 from lora_viz.ui.asking import BESIDE, Asked, ask
@@ -90,11 +90,11 @@ def open_lesson(
     bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
     left, right = st.columns([1, 4.4], gap="medium") if not bare else (st.container(), st.container())
     with left:
-        lesson, scene = (title, None) if now is None else (f"{now.name} {now.place}", now.scene)
+        lesson, scene = (english(title), None) if now is None else (f"{now.name} {now.place}", now.scene)
         asked = ask(lesson, default, first, more, scene, trains=trains, many=many)
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
-    st.session_state["link"] = asked.link
+    st.session_state["link"], st.session_state["labels"] = asked.link, asked.labels
     return asked, right
 
 
@@ -105,8 +105,8 @@ def _open(title: str, claim: str, *, tour: bool = False) -> Presented | None:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
     st.session_state["title"] = title
-    # What a page without the lessons' controls is set to stands in its address.
-    st.session_state["link"] = {k: v for k, v in st.query_params.items() if k not in BESIDE}
+    st.session_state["link"] = None
+    st.session_state["labels"] = {}
     if now is None:
         offered = tour and not st.context.is_embedded
         head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)
@@ -141,12 +141,18 @@ def show_film(
             film,
             at=frame_of(film),
             on_pick=on_pick,
-            on_share=lambda at: offer_link(at, st.session_state["link"], st.session_state["title"], film, takeaway),
+            on_share=lambda at: offer_link(at, _link(), st.session_state["title"], film, takeaway),
             question=now.question(film) if now else None,
             present=now.for_player() if now else None,
         )
         if now is None or now.scene.question is None:  # who is asked must not read the answer
             st.markdown(say("**What you saw.** {now}", now=takeaway if now else explained(takeaway)))
+
+
+def _link() -> dict[str, str]:
+    """What a page without the lessons' controls is set to stands in its address."""
+    link: dict[str, str] | None = st.session_state["link"]
+    return {k: v for k, v in st.query_params.items() if k not in BESIDE} if link is None else link
 
 
 def close_lesson(

@@ -13,6 +13,7 @@ from lora_viz.language import say
 from lora_viz.scenes import LONGEST_DECK, Deck, DeckError, Scene, asked_first, read_deck
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.speaking import language_of_links
 
 __all__ = [
     "DECKS",
@@ -132,6 +133,8 @@ def begin(name: str, index: int = 0) -> None:
         st.session_state["deck_began"] = time.time()
     scene = deck.scenes[index]
     query = link_of(scene) | {"deck": name, "scene": str(index + 1)}
+    if language := language_of_links():
+        query["lang"] = language
     st.switch_page(_PAGES[scene.page], query_params=query)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lora_viz.language import to_say
 from lora_viz.matrices import SPECTRA
 from lora_viz.ui.controls import Control
 from lora_viz.views.gauge import WAYS
@@ -13,78 +14,94 @@ __all__ = ["RANK_CONTROLS"]
 _ALL = (
     Control(
         name="matrix",
-        label="Matrix M",
+        label=to_say("Matrix M"),
         options=(*PRESETS, "own"),
-        help="rank_1 is [[1, 2, 3], [2, 4, 6]]. own: type your numbers below.",
+        help=to_say("Rank 1 is [[1, 2, 3], [2, 4, 6]]. My own: type your numbers below."),
         default="rank_1",
+        names={
+            "rank_1": to_say("rank 1"),
+            "rank_2": to_say("rank 2"),
+            "rank_3": to_say("rank 3"),
+            "shear": to_say("shear"),
+            "turn": to_say("quarter turn"),
+            "projection": to_say("projection"),
+            "own": to_say("my own"),
+        },
     ),
     Control(
         name="own_matrix",
-        label="Your own M, at most 3×3",
+        label=to_say("Your own M, at most 3×3"),
         options=(),
-        help="Rows of numbers split by semicolons, or a Python or NumPy list. Drawn when own is chosen.",
+        help=to_say("Rows of numbers split by semicolons, or a Python or NumPy list. Drawn when “my own” is chosen."),
         default="2 1; 1 2",
     ),
     Control(
         name="entry_noise",
-        label="Noise on every entry",
+        label=to_say("Noise on every entry"),
         options=("0", "0.001", "0.1"),
-        help="Standard deviation of what is added to each entry.",
+        help=to_say("Standard deviation of what is added to each entry."),
         default="0",
     ),
     Control(
         name="shape_of_spectrum",
-        label="Singular values of M",
+        label=to_say("Singular values of M"),
         options=SPECTRA,
-        help="flat: all equal. power: 1/i. exponential: 0.7 to the power i. random: independent normal entries.",
+        help=to_say(
+            "Flat: all equal. Power law: the i-th is 1/i. Exponential: 0.7 to the power i. "
+            "Random: independent normal entries."
+        ),
         default="power",
     ),
     Control(
         name="rivals",
-        label="Draw of the rivals",
+        label=to_say("Draw of the rivals"),
         options=tuple(range(10)),
-        help="Other random column spaces against the same matrix.",
+        help=to_say("Other random column spaces against the same matrix."),
         default=0,
     ),
     Control(
         name="layer_shape",
-        label="Shape of W",
+        label=to_say("Shape of W"),
         options=tuple(SHAPES),
-        help="41×31 is really decomposed; for the others the numbers are counted.",
+        help=to_say("41×31 is really decomposed; for the others the numbers are counted."),
         default="41×31",
     ),
     Control(
         name="noise",
-        label="Noise on every entry",
+        label=to_say("Noise on every entry"),
         options=(0.0, 0.1, 0.3, 1.0, 2.0),
-        help="Standard deviation; the clean entries have variance about 1.",
+        help=to_say("Standard deviation; the clean entries have variance about 1."),
     ),
     Control(
         name="target_rank",
-        label="Rank of the clean matrix",
+        label=to_say("Rank of the clean matrix"),
         options=(1, 2, 3, 4, 6, 8),
-        help="How many layers are signal.",
+        help=to_say("How many layers are signal."),
     ),
     Control(
         name="gauge_path",
-        label="What Q does",
+        label=to_say("What Q does"),
         options=WAYS,
-        help="turn: a rotation. stretch: longer in one direction, shorter in another. both: one after the other.",
+        help=to_say(
+            "Turn: a rotation. Stretch: longer in one direction, shorter in another. Both: one after the other."
+        ),
         default="both",
+        names={"both": to_say("both"), "turn": to_say("turn"), "stretch": to_say("stretch")},
     ),
     Control(
         name="filled",
-        label="Non-zeros of the sparse one",
+        label=to_say("Non-zeros of the sparse one"),
         options=("1 %", "5 %", "20 %"),
-        help="The share of its entries that are not 0.",
+        help=to_say("The share of its entries that are not 0."),
         default="5 %",
     ),
     Control(
         name="centred",
-        label="Data",
+        label=to_say("Data"),
         options=("centred", "not centred"),
-        help="Is the mean taken away before training?",
+        help=to_say("Is the mean taken away before training?"),
         default="centred",
+        names={"centred": to_say("centred"), "not centred": to_say("not centred")},
     ),
 )
 RANK_CONTROLS: dict[str, Control] = {control.name: control for control in _ALL}

@@ -13,7 +13,7 @@ from lora_viz.film import Film
 from lora_viz.language import say
 from lora_viz.player import COLOURS, words
 from lora_viz.standalone import Leaf, standalone_html
-from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.speaking import language_of_links
 
 __all__ = ["frame_of", "offer_link"]
 
@@ -46,6 +46,7 @@ def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway:
 
     Or the picture itself, in a file that plays without a server.
     """
+    labels: dict[str, str] = st.session_state.get("labels", {})
     left, right = st.columns([1, 1])
     with left:
         st.markdown(say("Opens the same picture with the same numbers on any machine that runs the playground."))
@@ -53,7 +54,7 @@ def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway:
             say("Controls that stay"),
             tuple(link),
             default=tuple(link),
-            format_func=lambda name: CONTROLS[name].label if name in CONTROLS else name.replace("_", " ").capitalize(),
+            format_func=lambda name: say(labels.get(name, name.replace("_", " ").capitalize())),
             selection_mode="multi",
             key="stay",
             wrap=True,
@@ -80,6 +81,8 @@ def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway:
 
 
 def _address(at: float, link: dict[str, str], stay: tuple[str, ...], embed: bool) -> str:
-    beside = {} if set(stay) == set(link) else {"controls": ",".join(stay) or "none"}
+    beside: dict[str, str] = {} if set(stay) == set(link) else {"controls": ",".join(stay) or "none"}
+    language = language_of_links()
+    beside |= {"lang": language} if language else {}
     where = (st.context.url or "").partition("?")[0]
     return f"{where}?{urlencode({**link, 'at': f'{at:.9g}', **beside, **({'embed': 'true'} if embed else {})})}"

@@ -1,0 +1,109 @@
+"""In which language does this visitor read? As chosen on the page, else as the link asks, else as the browser does."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from lora_viz.language import follow, language, languages, say
+from lora_viz.ui.linking import hold
+
+__all__ = ["ask_language", "find_language", "language_of_links", "spoken"]
+
+# Beside Streamlit's menu, in the header bar; paper has neither.
+_STYLE = """<style>
+[data-testid="stLayoutWrapper"]:has(> .st-key-languages), .st-key-languages { position: fixed; z-index: 999991;
+  top: 0.65rem; right: 3.6rem; width: auto; gap: 0 !important; }
+.st-key-languages button { min-height: 1.9rem; padding: 0.1rem 0.55rem; }
+@media print { .st-key-languages { display: none; } }
+</style>"""
+# A page read aloud needs its language. And as long as only settings change, a page is one step of the browser's
+# history, not one for each setting; a scene of a deck is a step of its own. What a page is set to may be told just
+# before its address is: then the step before gets back what it said, and a scene waits for its address.
+_SCRIPT = """<script>
+document.documentElement.lang = "LANGUAGE";
+if (!history.stepsByPage) {
+  history.stepsByPage = true;
+  const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
+  const scene = (url) => url.searchParams.get("deck") + " " + url.searchParams.get("scene");
+  let before = { url: location.href, at: -1000 }, waiting = 0;
+  history.pushState = (state, title, to) => {
+    const here = new URL(location.href), there = new URL(to ?? "", here), now = performance.now();
+    clearTimeout(waiting);
+    if (there.pathname !== here.pathname) {
+      if (now - before.at < 500 && new URL(before.url).pathname === here.pathname) replace(state, title, before.url);
+      push(state, title, to);
+    } else if (scene(there) === scene(here)) {
+      if (now - before.at >= 500) before = { url: here.href, at: now };
+      replace(state, title, to);
+    } else {
+      waiting = setTimeout(() => location.pathname === here.pathname && push(state, title, to), 100);
+    }
+  };
+  addEventListener("popstate", () => clearTimeout(waiting));
+}
+</script>"""
+
+
+def spoken() -> str | None:
+    """The visitor's language; None where there is no visitor: in a thread of its own, in a script."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return None
+    known = st.session_state.get("spoken")  # asked hundreds of times a run, found out once
+    return _found() if known is None else str(known)
+
+
+def _found() -> str:
+    chosen = st.session_state.get("lang") or st.session_state.get("spoken")
+    if chosen in languages():
+        return str(chosen)
+    asked = st.query_params.get("lang")
+    if asked is not None:
+        return asked if asked in languages() else "en"
+    own = (st.context.locale or "").partition("-")[0].lower()
+    return own if own in languages() else "en"
+
+
+follow(spoken)
+
+
+def language_of_links() -> str | None:
+    """What must a link to another page say, so that it is read in the same language? None: nothing."""
+    asked = st.session_state.get("asked_for_language") or st.query_params.get("lang") in languages()
+    return language() if language() != "en" or asked else None
+
+
+def find_language() -> None:
+    """At the start of every run, before anything is said: in which language?"""
+    st.session_state["spoken"] = _found()
+
+
+def ask_language() -> None:
+    """The choice, on every page but on a projector and in somebody else's page; nothing where there is none."""
+    given = st.query_params.get("lang")
+    if given in languages():
+        st.session_state["asked_for_language"] = True
+    elif given is not None:
+        st.warning(
+            say(
+                "{given} is no language here: allowed are {allowed}. Shown is English.",
+                given=f"lang={given[:40]}",
+                allowed=", ".join(languages()),
+            ),
+            icon=":material/warning:",
+        )
+    with st.container(key="languages"):
+        st.html(_STYLE)
+        st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)
+        if len(languages()) > 1 and "deck" not in st.query_params and not st.context.is_embedded:
+            if "lang" not in st.session_state:
+                st.session_state["lang"] = language()
+            st.segmented_control(
+                say("Language"), tuple(languages()), format_func=str.upper, key="lang", required=True,
+                label_visibility="collapsed", on_change=_asked_for,
+            )  # fmt: skip
+    hold("lang", language_of_links())
+
+
+def _asked_for() -> None:
+    st.session_state["asked_for_language"] = True

@@ -44,7 +44,8 @@ def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
 <nav aria-label="Pictures">
 <button id="back" title="Page up">◀ Back</button><select id="list" aria-label="Which picture"></select>
 <button id="forth" title="Page down">Next ▶</button><button id="theme" title="Light, dark, high contrast">light</button>
-<button id="tell">Notes</button><button id="speak">Notes window</button><span id="count" class="count"></span><span id="timer" role="timer"></span>
+<button id="tell">Notes</button><button id="speak">Notes window</button>
+<span id="count" class="count"></span><span id="timer" role="timer"></span>
 <p id="blocked" role="alert" hidden></p></nav>
 <main><h1 id="title"></h1><p id="caption" class="caption"></p>
 <div id="host">{HTML}</div>

@@ -41,7 +41,7 @@ speaker.scene = () => sceneForSpeaker({
   place: now + 1, count: leaves.length, caption: leaves[now].about || leaves[now].title, asked: leaves[now].about ? leaves[now].title : "",
   notes: leaves[now].notes, next: leaves[now + 1]?.about || leaves[now + 1]?.title,
 }, began, themes[looks]);
-speaker.turn = (by) => { turn(now + by); };
+speaker.turn = (by) => { turn(now + by); return true; };
 speaker.reset = () => { began = Date.now(); keep("lora-began", { deck: `${location.pathname} ${document.title}`, at: began }); };
 part("speak").textContent = say("Notes window");
 part("timer").setAttribute("aria-label", say("Since the beginning"));

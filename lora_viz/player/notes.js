@@ -30,10 +30,10 @@ function beganAt(deck, beginning) {
 const secret = () => keep("lora-notes") || keep("lora-notes", `lora-notes-${Math.random().toString(36).slice(2)}`);
 
 // One speaker a page, whichever scene's script was loaded last: what is shown, the second window, how a scene is turned.
-const speaker = (globalThis.loraSpeaker ||= { scene: () => null, turn: () => {}, reset: () => {}, window: null, heard: null });
+const speaker = (globalThis.loraSpeaker ||= { scene: () => null, turn: () => false, reset: () => {}, window: null, heard: null, turned: new Set() });
 
-function answer(to) {
-  to.postMessage({ lora: secret(), scene: speaker.scene() }, "*"); // to a window that knows the secret
+function answer(to, done) {
+  to.postMessage({ lora: secret(), scene: speaker.scene(), done }, "*"); // to a window that knows the secret
 }
 
 function tellSpeaker() {
@@ -44,9 +44,10 @@ if (speaker.heard) removeEventListener("message", speaker.heard);
 addEventListener("message", speaker.heard = ({ data, source }) => {
   if (!data || !source || data.lora !== secret() || !data.ask) return;
   speaker.window = source;
-  if (data.ask === "turn" && (data.by === 1 || data.by === -1)) speaker.turn(data.by);
+  // A page that is just being loaded turns nothing yet: what was not done is asked again, what was done is done once.
+  if (data.ask === "turn" && Math.abs(data.by) === 1 && !speaker.turned.has(data.id) && speaker.turn(data.by)) speaker.turned.add(data.id);
   if (data.ask === "reset") speaker.reset();
-  answer(source);
+  answer(source, speaker.turned.has(data.id) ? data.id : undefined);
 });
 
 // Open the notes window, or find it again. False: the browser did not let it open.
@@ -103,12 +104,13 @@ button { font: inherit; min-height: 44px; padding: 2px 18px; border-radius: 8px;
 // The script of the second window. It stands alone: it is copied into that window as text.
 function speakersWindow(secret, minutes) {
   const part = (id) => document.getElementById(id), write = (id, text) => { if (part(id).textContent !== text) part(id).textContent = text; };
-  const ask = (what, by) => { if (opener && !opener.closed) opener.postMessage({ lora: secret, ask: what, by }, "*"); };
-  let scene = null, heard = Date.now(), said = "", words = {};
+  const ask = (what, more = {}) => { if (opener && !opener.closed) opener.postMessage({ lora: secret, ask: what, ...more }, "*"); };
+  let turns = [], scene = null, heard = Date.now(), said = "", words = {};
   addEventListener("message", ({ data, source }) => {
     if (source !== opener || !data || data.lora !== secret) return;
     heard = Date.now();
     scene = data.scene;
+    turns = turns.filter((turn) => turn.id !== data.done);
     if (scene && JSON.stringify(scene) !== said) show();
     tick();
   });
@@ -131,16 +133,21 @@ function speakersWindow(secret, minutes) {
     const lost = !opener || opener.closed, silent = Date.now() - heard > 5000;
     write("status", lost ? words.closed : silent ? words.silent : scene ? "" : words.left || "");
   }
+  const turn = (by) => { turns.push({ by, id: `${Date.now()} ${Math.random()}` }); ask("turn", turns[turns.length - 1]); };
+  const again = () => { // after half a minute nobody waits for it any more
+    turns = turns.filter(({ id }) => Date.now() - parseInt(id, 10) < 30000);
+    for (const one of turns) ask("turn", one);
+  };
   addEventListener("keydown", (event) => {
     const by = { PageDown: 1, PageUp: -1 }[event.key];
     if (!by || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    ask("turn", by);
+    turn(by);
   });
-  part("back").addEventListener("click", () => ask("turn", -1));
-  part("forth").addEventListener("click", () => ask("turn", 1));
+  part("back").addEventListener("click", () => turn(-1));
+  part("forth").addEventListener("click", () => turn(1));
   part("reset").addEventListener("click", () => ask("reset"));
-  setInterval(() => { ask("now"); tick(); }, 1000); // a main window that was reloaded hears of us again
+  setInterval(() => { ask("now"); again(); tick(); }, 1000); // a main window that was reloaded hears of us again
   setInterval(tick, 250);
   ask("now");
 }

@@ -41,10 +41,14 @@ function hang(host) {
     const [r, g, blue] = /^#[\da-f]{6}$/i.test(paper) ? [1, 3, 5].map((i) => parseInt(paper.slice(i, i + 2), 16)) : (paper.match(/\d+/g) || [255, 255, 255]).map(Number);
     return paper === "#000000" ? "contrast" : 0.3 * r + 0.59 * g + 0.11 * blue < 128 ? "dark" : "light";
   };
-  const press = (by) => document.querySelector(by > 0 ? ".st-key-scene_next button" : ".st-key-scene_back button")?.click();
+  const press = (by) => {
+    const button = document.querySelector(by > 0 ? ".st-key-scene_next button" : ".st-key-scene_back button");
+    button?.click();
+    return Boolean(button);
+  };
   b.speak = () => {
     speaker.scene = () => (root.isConnected ? sceneForSpeaker(b.data, b.began, theme()) : null);
-    speaker.turn = (by) => { if (root.isConnected) press(by); };
+    speaker.turn = (by) => root.isConnected && press(by);
     speaker.reset = () => { b.began = Date.now(); keep("lora-began", { deck: b.data.deck, beginning: b.data.beginning, at: b.began }); tick(); };
     tellSpeaker();
   };

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from urllib.parse import urlencode
 
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.language import say
 from lora_viz.scenes import Deck, DeckError
 from lora_viz.standalone import Leaf, standalone_html
-from lora_viz.ui.presenting import DECKS, link_of, page_file, read_file
+from lora_viz.ui.presenting import DECKS, WITHOUT_FILM, link_of, page_file, read_file
 
 __all__ = ["deck_html", "leaf_of"]
 
@@ -35,11 +34,11 @@ def leaf_of(deck: Deck, index: int) -> Leaf:
     if said:
         raise DeckError(f"scene {index + 1} ({scene.page}): {said[0]}")
     films = [each.proto.bytes for each in page.get("bidi_component") if each.proto.component_name == "lora_player"]
-    if not films:
-        address = scene.page + (f"?{urlencode(link_of(scene))}" if link_of(scene) else "")
+    if scene.page in WITHOUT_FILM:
+        settings = "&".join(f"{key}={value}" for key, value in link_of(scene).items())  # to be read, not clicked
         where = say(
-            "This page has no moving picture, so the file cannot hold it: see {address} in the playground.",
-            address=address,
+            "This page has no moving picture, so the file cannot hold it. In the playground its address is {address}",
+            address=f"{scene.page}?{settings}".removesuffix("?"),
         )
         return Leaf(title=scene.caption, caption="", film=b"", notes=scene.notes, source=where)
     seen = [element.value for element in page.markdown if element.value.startswith("**What you saw.**")]

@@ -37,8 +37,8 @@ _PAGES = {name: Path(__file__).parents[2] / "pages" / f"{name}.py" for pages in 
 _OWN = "own"
 # Pages that nothing moves on: tables, cards, questions. A scene shows them as they are, and cannot ask about a picture.
 WITHOUT_FILM = frozenset(
-    ("budget", "challenges", "config_card", "follow", "glossary", "literature", "mistake", "present", "quiz")
-    + ("transformer",)
+    {"budget", "challenges", "config_card", "follow", "glossary", "literature", "mistake", "present", "quiz"}
+    | {"transformer"}
 )
 # Pages without the lessons' controls: what their own are set to stands in the address, so a scene's settings do too.
 WORKED = WITHOUT_FILM | {"cost", "extract", "inspector", "minilm", "two_adapters"}
@@ -163,6 +163,11 @@ def begin(name: str) -> None:
 def _open(name: str, index: int) -> None:
     deck = st.session_state["own_deck"] if name == _OWN else shipped_decks()[name]
     scene = deck.scenes[index]
+    if scene.page in WORKED:  # it begins at its own settings, whatever this page or another one was set to
+        kept = st.session_state.pop("kept", {})
+        for key in {*kept, *CONTROLS} - {"level", "lang"}:
+            st.session_state.pop(key, None)
+        st.session_state["lesson"] = f"scene {name} {index}"
     query = link_of(scene) | {"deck": name, "scene": str(index + 1)}
     if language := language_of_links():
         query["lang"] = language
@@ -177,7 +182,7 @@ def offer_tour() -> None:
 
 
 def toolbar(now: Presented) -> None:
-    """Back, list, next, notes, contrast, time, notes window, leave: also by PageUp, PageDown and the keys the buttons name."""
+    """Back, list, next, notes, contrast, time, notes window, leave: turned also by PageUp and PageDown."""
     last = len(now.deck.scenes) - 1
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
         # Never disabled: the key of a disabled button would scroll the page, and the picture out of sight.

@@ -66,8 +66,11 @@ class Deck:
     scenes: tuple[Scene, ...]
 
 
-def read_deck(text: str, pages: Collection[str]) -> Deck:
-    """Which deck does this TOML text hold? Raises DeckError with the line and the reason."""
+def read_deck(text: str, pages: Collection[str], *, still: Collection[str] = ()) -> Deck:
+    """Which deck does this TOML text hold? Raises DeckError with the line and the reason.
+
+    On pages that stand ``still`` there is no playhead to place and no picture to ask about.
+    """
     if len(text.encode()) > LONGEST_DECK:
         raise DeckError(
             say("the deck is longer than {LONGEST_DECK} bytes: please split it.", LONGEST_DECK=LONGEST_DECK)
@@ -78,7 +81,7 @@ def read_deck(text: str, pages: Collection[str]) -> Deck:
         raise DeckError(say("the deck is not TOML: {error}.", error=error)) from None
     except RecursionError:
         raise DeckError(say("the deck is nested too deeply: scenes are flat tables.")) from None
-    reader = _Reader(text, pages)
+    reader = _Reader(text, pages, still)
     reader.only(given, ("title", "about", "scene"), None)
     scenes = given.get("scene")
     if not isinstance(scenes, list) or not 1 <= len(scenes) <= _MOST_SCENES:
@@ -95,10 +98,11 @@ def read_deck(text: str, pages: Collection[str]) -> Deck:
 class _Reader:
     """Checks values and knows where they stand in the text."""
 
-    def __init__(self, text: str, pages: Collection[str]) -> None:
+    def __init__(self, text: str, pages: Collection[str], still: Collection[str]) -> None:
         self.lines = text.splitlines()
         self.starts = [n for n, line in enumerate(self.lines) if re.match(r"\s*\[\[\s*scene\s*\]\]", line)]
         self.pages = pages
+        self.still = still
 
     def wrong(self, scene: int | None, key: str, said: str) -> DeckError:
         first = 0 if scene is None or scene >= len(self.starts) else self.starts[scene]
@@ -154,6 +158,10 @@ class _Reader:
                     "page={page} is unknown: allowed are {pages}.", page=page[:40], pages=", ".join(sorted(self.pages))
                 ),
             )
+        for key in ("at", "question"):
+            if page in self.still and key in table:
+                said = say("{key} needs a picture that moves, and the page {page} has none.", key=key, page=page)
+                raise self.wrong(i, key, said)
         settings = table.get("settings", {})
         if not isinstance(settings, dict):
             raise self.wrong(i, "settings", say('settings is no table like { rank = 4, init = "B_zero" }.'))

@@ -9,13 +9,16 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lora_viz.player import CSS, HTML, LEAVES_CSS, LEAVES_SCRIPT, SCRIPT
+from lora_viz.player import CSS, HTML, LEAVES_CSS, LEAVES_SCRIPT, NOTES_SCRIPT, SCRIPT, words
 
 __all__ = ["Leaf", "standalone_html"]
 
 
 class Leaf(NamedTuple):
-    """One picture of the file: what stands above and below it, and the packed film (``Film.to_bytes``)."""
+    """One picture of the file: what stands above and below it, and the packed film (``Film.to_bytes``), maybe none.
+
+    ``about`` is for the speaker alone: what the picture shows, where the title only asks.
+    """
 
     title: str
     caption: str
@@ -23,14 +26,16 @@ class Leaf(NamedTuple):
     takeaway: str = ""
     notes: str = ""
     source: str = ""
+    about: str = ""
 
 
 def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
     """One file that opens from a disk with no network: every picture plays, steps and scrubs as in the app."""
     packed = [
-        {**leaf._asdict(), "film": base64.b64encode(zlib.compress(leaf.film, 9)).decode("ascii")} for leaf in leaves
+        {**leaf._asdict(), "film": base64.b64encode(zlib.compress(leaf.film, 9)).decode("ascii") if leaf.film else ""}
+        for leaf in leaves
     ]
-    data = json.dumps(packed, ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps({"leaves": packed, "words": words()}, ensure_ascii=False).replace("<", "\\u003c")
     script = SCRIPT.replace("export default function (", "function show(", 1)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -39,14 +44,16 @@ def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
 <nav aria-label="Pictures">
 <button id="back" title="Page up">◀ Back</button><select id="list" aria-label="Which picture"></select>
 <button id="forth" title="Page down">Next ▶</button><button id="theme" title="Light, dark, high contrast">light</button>
-<button id="tell">Notes</button><span id="count" class="count"></span><span id="timer" role="timer"></span>
-</nav>
+<button id="tell">Notes</button><button id="speak">Notes window</button>
+<span id="count" class="count"></span><span id="timer" role="timer"></span>
+<p id="blocked" role="alert" hidden></p></nav>
 <main><h1 id="title"></h1><p id="caption" class="caption"></p>
 <div id="host">{HTML}</div>
 <p id="notes" class="notes" hidden></p><p id="takeaway" class="takeaway"></p><p id="source"></p></main>
 <script type="application/json" id="leaves">{data}</script>
 <script type="module">
 {script}
+{NOTES_SCRIPT}
 {LEAVES_SCRIPT}
 </script></body></html>
 """

@@ -11,7 +11,7 @@ from lora_viz.film import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Read
 from lora_viz.scenes import LONGEST_DECK, DeckError, Question, asked_first, read_deck
 from lora_viz.standalone import Leaf, standalone_html
 from lora_viz.ui.deck_file import leaf_of
-from lora_viz.ui.presenting import DECKS, page_file, read_file
+from lora_viz.ui.presenting import DECKS, WITHOUT_FILM, page_file, read_file
 
 PAGES = ("rank", "merge")
 GOOD = """
@@ -70,6 +70,20 @@ def test_a_bad_deck_is_refused_with_the_line(old: str, new: str, sentence: str) 
     with pytest.raises(DeckError) as refused:
         read_deck(GOOD.replace(old, new, 1), PAGES)
     assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("at = 2", "at = 2", "line 8: at needs a picture that moves, and the page rank has none."),
+        ("at = 2", "", "line 15: question needs a picture that moves, and the page merge has none."),
+    ],
+)
+def test_a_page_that_stands_still_has_no_playhead_and_asks_nothing(old: str, new: str, sentence: str) -> None:
+    with pytest.raises(DeckError) as refused:
+        read_deck(GOOD.replace(old, new, 1), PAGES, still=PAGES)
+    assert str(refused.value) == sentence
+    assert read_deck(GOOD, PAGES, still=("follow",)) == read_deck(GOOD, PAGES)
 
 
 def test_too_much_is_refused() -> None:
@@ -138,6 +152,9 @@ def test_every_scene_that_ships_can_be_shown(name: str, index: int) -> None:
     leaf = leaf_of(deck, index)
     scene = deck.scenes[index]
     assert leaf.title == (scene.question.text if scene.question else scene.caption)
+    if scene.page in WITHOUT_FILM:
+        assert not leaf.film and scene.page in leaf.source and leaf.notes == scene.notes
+        return
     length = int.from_bytes(leaf.film[:4], "little")
     header = leaf.film[4 : 4 + length].decode()
     assert '"present":{"scene":"own/' in header
@@ -148,8 +165,11 @@ def test_every_scene_that_ships_can_be_shown(name: str, index: int) -> None:
 def test_the_decks_ask_and_cover_what_they_promise() -> None:
     decks = {path.stem: read_file(path) for path in DECKS.glob("*.toml")}
     assert set(decks) == {"five_minutes", "mathematics", "wrong", "tour"}
-    assert len(decks["wrong"].scenes) == 12
-    assert all(scene.question and scene.notes for scene in decks["wrong"].scenes), "asked first, explained after"
+    *things, last = decks["wrong"].scenes
+    assert len(things) == 12
+    assert all(scene.question and scene.notes for scene in things), "asked first, explained after"
+    assert last.page == "mistake"
+    assert {"follow", "transformer"} <= {scene.page for scene in decks["mathematics"].scenes}
     assert len({scene.page for scene in decks["mathematics"].scenes}) >= 20
     assert sum(scene.question is not None for scene in decks["mathematics"].scenes) >= 12
     assert all(scene.question is None and scene.controls for scene in decks["tour"].scenes[:-1]), "nobody answers here"

@@ -9,7 +9,20 @@ from typing import Any
 from lora_viz.language import language, say
 from lora_viz.style import DIVERGING, IDENTITY, SEQUENTIAL
 
-__all__ = ["COLOURS", "CSS", "HTML", "LEAVES_CSS", "LEAVES_SCRIPT", "SCRIPT", "WORDS", "words"]
+__all__ = [
+    "COLOURS",
+    "CSS",
+    "HTML",
+    "LEAVES_CSS",
+    "LEAVES_SCRIPT",
+    "NOTES_SCRIPT",
+    "SCRIPT",
+    "SPEAKER_CSS",
+    "SPEAKER_HTML",
+    "SPEAKER_SCRIPT",
+    "WORDS",
+    "words",
+]
 
 _HERE = Path(__file__).parent
 
@@ -35,8 +48,13 @@ HTML = _read("player.html")
 CSS = _read("player.css")
 SCRIPT = "\n".join(map(_read, _PARTS))
 LEAVES_CSS, LEAVES_SCRIPT = _read("leaves.css"), _read("leaves.js")  # for a file of its own
+NOTES_SCRIPT = _read("notes.js")
+# The presenter's toolbar is on pages without a picture too, so it is a component of its own.
+SPEAKER_HTML, SPEAKER_CSS = _read("speaker.html"), _read("speaker.css")
+SPEAKER_SCRIPT = "\n".join(map(_read, ("decode.js", "notes.js", "speaker.js")))
 COLOURS: dict[str, Any] = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}
-WORDS = tuple(dict.fromkeys(re.findall(r'\bsay\("((?:[^"\\]|\\.)+)"', SCRIPT + LEAVES_SCRIPT)))
+_SPOKEN = SCRIPT + LEAVES_SCRIPT + SPEAKER_SCRIPT
+WORDS = tuple(dict.fromkeys(re.findall(r'\bsay\("((?:[^"\\]|\\.)+)"', _SPOKEN)))
 
 
 def words() -> dict[str, str]:

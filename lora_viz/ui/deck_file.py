@@ -10,15 +10,19 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from lora_viz.language import say
 from lora_viz.scenes import Deck, DeckError
 from lora_viz.standalone import Leaf, standalone_html
-from lora_viz.ui.presenting import DECKS, link_of, page_file, read_file
+from lora_viz.ui.presenting import DECKS, WITHOUT_FILM, link_of, page_file, read_file
 
 __all__ = ["deck_html", "leaf_of"]
 
 
 def leaf_of(deck: Deck, index: int) -> Leaf:
-    """The picture of one scene, run as in the app. Raises DeckError with what the page said against the scene."""
+    """The picture of one scene, run as in the app. Raises DeckError with what the page said against the scene.
+
+    A page without a moving picture leaves its caption and the address where it is seen.
+    """
     scene = deck.scenes[index]
     page = AppTest.from_file(str(page_file(scene.page)), default_timeout=120)
     page.session_state["own_deck"] = deck
@@ -29,13 +33,19 @@ def leaf_of(deck: Deck, index: int) -> Leaf:
     said = [element.value for element in (*page.exception, *page.warning, *page.error)]
     if said:
         raise DeckError(f"scene {index + 1} ({scene.page}): {said[0]}")
-    films = page.get("bidi_component")
-    if not films:
-        raise DeckError(f"scene {index + 1}: the page {scene.page} has nothing that moves, so a file cannot hold it.")
+    films = [each.proto.bytes for each in page.get("bidi_component") if each.proto.component_name == "lora_player"]
+    if scene.page in WITHOUT_FILM:
+        settings = "&".join(f"{key}={value}" for key, value in link_of(scene).items())  # to be read, not clicked
+        where = say(
+            "This page has no moving picture, so the file cannot hold it. In the playground its address is {address}",
+            address=f"{scene.page}?{settings}".removesuffix("?"),
+        )
+        return Leaf(title=scene.caption, caption="", film=b"", notes=scene.notes, source=where)
     seen = [element.value for element in page.markdown if element.value.startswith("**What you saw.**")]
     takeaway = seen[0].removeprefix("**What you saw.** ") if seen else ""
     title = scene.question.text if scene.question else scene.caption
-    return Leaf(title=title, caption="", film=films[0].proto.bytes, takeaway=takeaway, notes=scene.notes)
+    about = scene.caption if scene.question else ""
+    return Leaf(title=title, caption="", film=films[0], takeaway=takeaway, notes=scene.notes, about=about)
 
 
 def deck_html(deck: Deck) -> str:

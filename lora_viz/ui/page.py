@@ -43,7 +43,9 @@ html { font-size: 20px; }
 [data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; line-height: 1.25; padding-bottom: 1rem; }
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.35rem; }
 .st-key-toolbar { flex-wrap: nowrap; }
+.st-key-beside:not(:has([data-testid="stAlert"])) { display: none; } /* what a link got wrong is said all the same */
 .st-key-toolbar button { min-height: 2rem; padding: 0.1rem 0.6rem; }
+@media (max-width: 900px) { .st-key-toolbar { flex-wrap: wrap; } }
 @media (min-width: 1600px) { html { font-size: 28px; } }
 </style>"""
 # White on black, 7:1 and more: the player by its variables, Streamlit's own widgets by what they are.
@@ -125,8 +127,13 @@ def _open(title: str, claim: str, *, tour: bool = False) -> Presented | None:
 
 
 def open_worked(title: str, claim: str) -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Draw title and claim of a worked example; answer with the places for the controls and for the numbers."""
-    _open(title, claim)
+    """Draw title and claim of a worked example; answer with the places for the controls and for the numbers.
+
+    A scene that names no control shows none of them: they are there, so the link is read, but take no room.
+    """
+    now = _open(title, claim)
+    if now is not None and not now.scene.controls:
+        return st.container(key="beside"), st.container()
     left, right = st.columns([1, 4.4], gap="medium")
     return left, right
 

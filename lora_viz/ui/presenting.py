@@ -13,10 +13,13 @@ from lora_viz.language import say
 from lora_viz.scenes import LONGEST_DECK, Deck, DeckError, Scene, asked_first, read_deck
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.speaking import language_of_links
 
 __all__ = [
     "DECKS",
+    "WITHOUT_FILM",
+    "WORKED",
     "Presented",
     "begin",
     "link_of",
@@ -32,6 +35,13 @@ __all__ = [
 DECKS = Path(__file__).parents[1] / "decks"
 _PAGES = {name: Path(__file__).parents[2] / "pages" / f"{name}.py" for pages in PAGES.values() for name in pages}
 _OWN = "own"
+# Pages that nothing moves on: tables, cards, questions. A scene shows them as they are, and cannot ask about a picture.
+WITHOUT_FILM = frozenset(
+    {"budget", "challenges", "config_card", "follow", "glossary", "literature", "mistake", "present", "quiz"}
+    | {"transformer"}
+)
+# Pages without the lessons' controls: what their own are set to stands in the address, so a scene's settings do too.
+WORKED = WITHOUT_FILM | {"cost", "extract", "inspector", "minilm", "two_adapters"}
 
 
 class Presented(NamedTuple):
@@ -47,7 +57,7 @@ class Presented(NamedTuple):
 
     def heading(self) -> str:
         """What stands above the picture: the question where one is asked first, else the caption."""
-        return self.scene.question.text if self.scene.question else self.scene.caption
+        return _heading(self.scene)
 
     def question(self, film: Film) -> dict[str, Any] | None:
         """What is asked before this film is shown; a question that this picture cannot answer is said, not asked."""
@@ -64,8 +74,25 @@ class Presented(NamedTuple):
         return {
             "scene": f"{self.name}/{self.place}",
             "contrast": bool(st.session_state.get("contrast")),
-            "began": st.session_state.get("deck_began", 0),
         }
+
+    def for_speaker(self) -> dict[str, Any]:
+        """What the speaker's own window shows of this scene, and which beginning of the deck its time counts from."""
+        following = self.deck.scenes[self.place + 1 : self.place + 2]
+        return {
+            "deck": f"{self.name} {self.deck.title}",
+            "beginning": st.session_state.get("deck_began"),
+            "place": self.place + 1,
+            "count": len(self.deck.scenes),
+            "caption": self.scene.caption,
+            "asked": self.scene.question.text if self.scene.question else "",
+            "notes": self.scene.notes,
+            "next": following[0].caption if following else "",
+        }
+
+
+def _heading(scene: Scene) -> str:
+    return scene.question.text if scene.question else scene.caption
 
 
 def page_file(name: str) -> Path:
@@ -75,7 +102,7 @@ def page_file(name: str) -> Path:
 
 def read_file(path: Path) -> Deck:
     """The deck in this file. Raises DeckError."""
-    return read_deck(path.read_text(encoding="utf-8"), _PAGES)
+    return read_deck(path.read_text(encoding="utf-8"), _PAGES, still=WITHOUT_FILM)
 
 
 @st.cache_data(show_spinner=False)
@@ -99,7 +126,7 @@ def own_deck(name: str, content: bytes) -> Deck:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise DeckError(say("{name} is no text: a deck is a TOML file in UTF-8.", name=name[:60])) from None
-    deck = read_deck(text, _PAGES)
+    deck = read_deck(text, _PAGES, still=WITHOUT_FILM)
     st.session_state["own_deck"] = deck
     return deck
 
@@ -122,16 +149,25 @@ def presented() -> Presented | None:
 
 def link_of(scene: Scene) -> dict[str, str]:
     """What must stand in the link? A lesson is set by its deck; only a page without its controls reads the link."""
-    query = {key: value for key, value in scene.settings if key not in CONTROLS and key != "seed"}
+    own = scene.page in WORKED
+    query = {key: value for key, value in scene.settings if own or (key not in CONTROLS and key != "seed")}
     return query if scene.at is None else query | {"at": f"{scene.at:g}"}
 
 
-def begin(name: str, index: int = 0) -> None:
-    """Open a scene of a deck: leaves the running page."""
+def begin(name: str) -> None:
+    """Open a deck at its first scene, and its time at zero: leaves the running page."""
+    st.session_state["deck_began"] = time.time()
+    _open(name, 0)
+
+
+def _open(name: str, index: int) -> None:
     deck = st.session_state["own_deck"] if name == _OWN else shipped_decks()[name]
-    if index == 0 or "deck_began" not in st.session_state:
-        st.session_state["deck_began"] = time.time()
     scene = deck.scenes[index]
+    if scene.page in WORKED:  # it begins at its own settings, whatever this page or another one was set to
+        kept = st.session_state.pop("kept", {})
+        for key in {*kept, *CONTROLS} - {"level", "lang"}:
+            st.session_state.pop(key, None)
+        st.session_state["lesson"] = f"scene {name} {index}"
     query = link_of(scene) | {"deck": name, "scene": str(index + 1)}
     if language := language_of_links():
         query["lang"] = language
@@ -146,7 +182,7 @@ def offer_tour() -> None:
 
 
 def toolbar(now: Presented) -> None:
-    """Back, list, next, notes, contrast, leave: also by PageUp, PageDown and the keys the buttons name."""
+    """Back, list, next, notes, contrast, time, notes window, leave: turned also by PageUp and PageDown."""
     last = len(now.deck.scenes) - 1
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
         # Never disabled: the key of a disabled button would scroll the page, and the picture out of sight.
@@ -156,7 +192,8 @@ def toolbar(now: Presented) -> None:
         )
         back = st.button("◀", shortcut="PageUp", key="scene_back", help=up)
         forth = st.button("▶", shortcut="PageDown", key="scene_next", help=down)
-        titles = [f"{i + 1}. {scene.caption}" for i, scene in enumerate(now.deck.scenes)]
+        # The room reads along: where something is asked first, the list must not tell the answer.
+        titles = [f"{i + 1}. {_heading(scene)}" for i, scene in enumerate(now.deck.scenes)]
         chosen = st.selectbox(
             say("Scene"),
             range(last + 1),
@@ -168,11 +205,12 @@ def toolbar(now: Presented) -> None:
         )
         notes = st.toggle(say("Notes"), key="notes")
         st.toggle(say("Contrast"), key="contrast")
+        speaker_bar(now.for_speaker())
         leave = st.button(say("Leave"), key="scene_leave")
     if leave:
         st.switch_page(_PAGES[now.scene.page])
     to = now.place - 1 if back else now.place + 1 if forth else int(chosen)
     if to != now.place and 0 <= to <= last:
-        begin(now.name, to)
+        _open(now.name, to)
     if notes and now.scene.notes:
         st.info(now.scene.notes, icon=":material/speaker_notes:")

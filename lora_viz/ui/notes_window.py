@@ -1,0 +1,22 @@
+"""What does the speaker see that the room does not? A window of notes, and the time since the deck began."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from lora_viz.player import SPEAKER_CSS, SPEAKER_HTML, SPEAKER_SCRIPT, words
+
+__all__ = ["speaker_bar"]
+
+_bar = st.components.v2.component("lora_speaker", html=SPEAKER_HTML, css=SPEAKER_CSS, js=SPEAKER_SCRIPT)
+
+
+def speaker_bar(scene: dict[str, Any]) -> None:
+    """Draw the time and the button of the notes window; ``scene`` is ``Presented.for_speaker``.
+
+    The window is filled, and the time kept, by the browser alone. Time is this browser's, so a server's clock is not
+    asked; ``beginning`` only says whether the deck was begun anew.
+    """
+    _bar(key="speaker", data={**scene, "words": words()}, width="content")

@@ -54,7 +54,7 @@ def race(runs: Iterable[Run]) -> Race:
         order = np.array([[place[name, lr] for lr in lrs] for name in who])
         needed.append(arrived[order])
         shown = relative.T[order] if shown is None else shown
-    assert shown is not None, say("at least one run")
+    assert shown is not None, "at least one run"
     steps = np.stack(needed)
     best = steps.argmin(axis=2)
     return Race(

@@ -7,6 +7,7 @@ beside it, and drops what nobody says any more. A new language begins as `python
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
 import tomllib
@@ -73,20 +74,28 @@ def gathered() -> dict[str, list[tuple[str, int]]]:
     return found
 
 
+def write(path: Path, told: dict[str, str]) -> tuple[int, int]:
+    """Write the catalogue of all that is said; answer with how many texts it has and how many wait for a translator."""
+    new = Catalog(
+        locale=path.stem, project="LoRA Playground", version="", fuzzy=False, header_comment="# LoRA Playground"
+    )
+    for text, places in gathered().items():
+        new.add(text, told.get(text, ""), locations=[(place, 0) for place in dict.fromkeys(at for at, _ in places)])
+    out = io.BytesIO()
+    write_po(out, new, width=100, include_lineno=False)
+    # Only what tells something: no names, no dates that change with every run.
+    header = re.compile(rb'^"(?:Report-Msgid|POT-Cr|PO-Rev|Last-Tr|Language-Team|Project-Id|Generated).*\n', re.M)
+    path.write_bytes(header.sub(b"", out.getvalue()))
+    return len(new), sum(1 for m in new if m.id and not m.string)
+
+
 def update(path: Path) -> tuple[int, int]:
-    """Bring one catalogue up to what is said; answer with how many texts it has and how many wait for a translator."""
+    """Bring one catalogue up to what is said."""
     old: dict[str, str] = {}
     if path.exists():
         with path.open("rb") as file:
             old = {str(m.id): str(m.string) for m in read_po(file) if m.id}
-    new = Catalog(locale=path.stem, project="LoRA Playground", version="", header_comment="# LoRA Playground")
-    for text, places in gathered().items():
-        new.add(
-            text, old.get(text, ""), locations=[(place, 0) for place in dict.fromkeys(place for place, _ in places)]
-        )
-    with path.open("wb") as out:
-        write_po(out, new, width=100, omit_header=False, include_lineno=False)
-    return len(new), sum(1 for m in new if m.id and not m.string)
+    return write(path, old)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from playwright.sync_api import sync_playwright
 
+from lora_viz.language import say, speak
 from tests.browser import FLAGS, ROOT, chromium, served
 
 SIZES = {"1280": (1280, 720), "1920": (1920, 1080)}
@@ -25,23 +26,28 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", help="names of files in pages/, each maybe with ?a=b behind it")
     parser.add_argument("--all", action="store_true", help="two sizes, two themes")
     parser.add_argument("--whole", action="store_true", help="the whole page, not just the first screen")
+    parser.add_argument("--language", default="en", help="as a visitor whose browser speaks it sees them")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     asked = parser.parse_args()
     pages = asked.pages or sorted(path.stem for path in ROOT.glob("pages/*.py"))
     looks = [(size, theme) for size in SIZES for theme in ("light", "dark")] if asked.all else [("1280", "light")]
+    with speak(asked.language):
+        seen = say("**What you saw.** {takeaway}", takeaway="").strip(" *")
     asked.out.mkdir(parents=True, exist_ok=True)
     with served() as address, sync_playwright() as p:
         browser = p.chromium.launch(executable_path=chromium(), args=FLAGS)
         for size, theme in looks:
             width, height = SIZES[size]
             context = browser.new_context(
-                viewport={"width": width, "height": height}, color_scheme="light" if theme == "light" else "dark"
+                viewport={"width": width, "height": height},
+                color_scheme="light" if theme == "light" else "dark",
+                locale=asked.language,
             )
             for name in pages:
                 page = context.new_page()
                 page.goto(f"{address}/{'' if name == 'machine' else name}")
                 page.locator(READY).wait_for(state="attached", timeout=60_000)
-                page.get_by_text("What you saw.").first.wait_for(timeout=60_000)
+                page.get_by_text(seen).first.wait_for(timeout=60_000)
                 page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
                 page.wait_for_timeout(1200)
                 stem = name.partition("?")[0]

@@ -17,6 +17,8 @@ from lora_viz.variants import VARIANTS
 __all__ = ["layer_script"]
 
 PRINTED = 11  # losses, at most
+ROUNDING = 1e-12  # a loss below this share of the first is 0 but for rounding: two ways to sum it up agree no more
+_LOW = f"# Below {ROUNDING:g} of the first loss, what is printed is rounding, here as there."
 
 
 def layer_script(run: Run, adapter: int = 0) -> Script:
@@ -53,7 +55,10 @@ def layer_script(run: Run, adapter: int = 0) -> Script:
         scaled=_SCALED * (e.optimizer == "scaled_gd"),
         after=lines.after,
     )
-    measured = {"steps": run.steps[shown], "loss": run.loss[shown, adapter]}
+    losses = run.loss[shown, adapter]
+    if len(losses) and losses.min() < ROUNDING * losses.max():
+        text = text.replace('print("step ', f'{_LOW}\nprint("step ')
+    measured = {"steps": run.steps[shown], "loss": losses}
     return Script(text, {**tensors, **order, **measured})
 
 

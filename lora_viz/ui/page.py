@@ -12,7 +12,6 @@ from streamlit.delta_generator import DeltaGenerator
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
 from lora_viz.language import english, say
-from lora_viz.run import Run
 from lora_viz.style import letters_css
 from lora_viz.ui.asking import BESIDE, Asked, ask
 from lora_viz.ui.controls import Control
@@ -21,7 +20,7 @@ from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, offer_tour, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
 from lora_viz.ui.still import csv_button, json_button, modebar, shown_theme
-from lora_viz.ui.take_home import offer_run
+from lora_viz.ui.take_home import Home, offer_home
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 
@@ -169,9 +168,9 @@ def close_lesson(
     *,
     name: str,
     alt: str,
-    run: Run | None = None,
+    home: Home | None = None,
 ) -> None:
-    """The maths with the run's numbers; on demand still figure, data, the run's adapters. On a projector none of it."""
+    """The maths with the run's numbers; on demand still figure, data, what can be taken home. On a projector none of it."""
     if st.session_state.get("presented") is not None:
         return
     heading = say("The maths, with these numbers")
@@ -188,5 +187,5 @@ def close_lesson(
             with st.container(horizontal=True):
                 csv_button(say("Data as CSV"), table, name=name)
                 json_button(say("Data as JSON"), table, name=name)
-    if run is not None:
-        offer_run(run, name)
+    if home is not None:
+        offer_home(home, name)

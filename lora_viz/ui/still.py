@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-__all__ = ["csv_button", "json_button", "modebar", "show_figure", "shown_theme"]
+__all__ = ["csv_button", "json_button", "modebar", "plain_json", "show_figure", "shown_theme"]
 
 
 def shown_theme() -> str:
@@ -49,10 +49,15 @@ def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> Non
 
 
 def json_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
-    """The same numbers as JSON, a list a column: null where there is none, "inf" and "-inf" as text."""
-    columns = {key: [_plain(value) for value in column.tolist()] for key, column in table.items()}
-    text = json.dumps(columns, ensure_ascii=False, allow_nan=False)
+    """The same numbers as JSON."""
+    text = plain_json(table)
     st.download_button(label, text, f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}")
+
+
+def plain_json(table: Mapping[str, np.ndarray]) -> str:
+    """A list a column: null where there is no number, "inf" and "-inf" as text."""
+    columns = {key: [_plain(value) for value in column.tolist()] for key, column in table.items()}
+    return json.dumps(columns, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

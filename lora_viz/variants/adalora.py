@@ -114,8 +114,8 @@ with torch.no_grad():
         spread[w] = {BETA} * spread[w] + {1 - BETA:g} * (felt - mean[w]).abs()
     pruning = {plan.first} < k < {plan.last} and k % {EVERY} == 0
     if pruning or k == {plan.last}:  # from {plan.initial} triplets to {plan.target}, along a cubic
-        left = max(0.0, 1 - (k - {plan.first}) / {max(1, plan.last - plan.first)})
-        mask = important(int({plan.initial - plan.target} * left**3 + {plan.target}))
+        share = max(0.0, 1 - (k - {plan.first}) / {max(1, plan.last - plan.first)})
+        mask = important(int({plan.initial - plan.target} * share**3 + {plan.target}))
     if pruning or k >= {plan.last}:
         E *= mask
 """,

@@ -27,8 +27,8 @@ class PlainTorch(NamedTuple):
     """How does plain PyTorch say the same? Lines for a script in which the parameters and fixed tensors have our names.
 
     ``layer`` is the body of layer(x), beside the original base weight W and the scale s; ``penalty`` is added to the
-    loss. ``before`` stands above the training, ``refresh`` where step k has drawn its samples x and targets t, ``after``
-    behind its update. The lines stay English, as code does.
+    loss. ``before`` stands above the training, ``refresh`` where step k has drawn its samples x and targets t,
+    ``after`` behind its update. The lines stay English, as code does.
     """
 
     layer: str

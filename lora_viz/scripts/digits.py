@@ -1,4 +1,4 @@
-"""Which scripts adapt the network of digits again? One way of adapting, or two adapters on one base, in plain PyTorch."""
+"""Which scripts adapt the network of digits again? One way of adapting, or two on one base, in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from lora_viz.digits import RANKS, DigitsExperiment, DigitsRun, PairExperiment, PairRun
 from lora_viz.networks import FULL_LR, HEAD_LR, batch_order, digits_data, first_factors, pretrained
+from lora_viz.progress import Progress
 from lora_viz.requantise import RequantiseRun
 from lora_viz.scripts.script import Script, filled
 from lora_viz.together import as_digits, first_factors_of_two
@@ -20,7 +21,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def digits_script(run: DigitsRun, method: str) -> Script:
-    """The first network, adapted by this method: what it reads right of both kinds of digits, at every recorded step."""
+    """The first network, adapted by this method: what it reads right of both kinds of digits, step by step."""
     e, m = run.experiment, run.methods.index(method)
     own = {"steps": run.steps, "new": run.new[:, m, 0], "old": run.old[:, m, 0]}
     network = dict(zip(NETWORK, run.network, strict=True))
@@ -69,7 +70,7 @@ def _script(
         what=_stated(e, method),
         names=", ".join(network),
         quoted=", ".join(f'"{name}"' for name in network),
-        zeros="B1, B2 = torch.zeros(len(w1), {0}), torch.zeros(len(w2), {0})".format(rank) * bool(rank),
+        zeros=f"B1, B2 = torch.zeros(len(w1), {rank}), torch.zeros(len(w2), {rank})" * bool(rank),
         trained=", ".join(trained),
         lr=repr(lr),
         steps=str(e.steps),
@@ -125,7 +126,7 @@ def _network(e: DigitsExperiment) -> Arrays:
 def _pretrained(e: DigitsExperiment) -> tuple[np.ndarray, ...]:
     """The first member's network, trained among all the others: alone its last digits would be others."""
     with torch.inference_mode():
-        *_, network = pretrained(e)
+        network = [item for item in pretrained(e) if not isinstance(item, Progress)][-1]
     return tuple(part[0].numpy().copy() for part in network)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
 from lora_viz.experiment import Experiment
 from lora_viz.optim import DAMPING
-from lora_viz.parametrisation import PlainTorch
 from lora_viz.run import Run
 from lora_viz.scripts.script import Script, filled, stated
 from lora_viz.tasks import batches
@@ -68,7 +68,7 @@ def _factor(e: Experiment) -> str:
     return f"k / {e.warmup} if k < {e.warmup} else {then}" if e.warmup else then
 
 
-def _optimizer(e: Experiment, sides: dict[str, str]) -> str:
+def _optimizer(e: Experiment, sides: Mapping[str, str]) -> str:
     """One group where all parameters have one learning rate, else one each; what is frozen has the rate 0."""
     rates = {"A": e.lr, "B": e.lr * e.lr_ratio} | ({e.frozen: 0.0} if e.frozen != "none" else {})
     own = {name: rates[side] for name, side in sides.items()}

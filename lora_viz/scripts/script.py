@@ -34,10 +34,14 @@ class Script(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
-    """Which scripts does a page offer? One for every answer to ``choices``; ``make`` takes an answer to each."""
+    """Which scripts does a page offer? One for every answer to ``choices``; ``make`` takes an answer to each.
+
+    ``archive`` packs more than script and data, from the same answers.
+    """
 
     make: Callable[..., Script]
     choices: Mapping[str, tuple[Any, ...]]
+    archive: Callable[..., bytes] | None = None
 
 
 def filled(template: str, **parts: str) -> str:

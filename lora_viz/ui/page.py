@@ -170,7 +170,7 @@ def close_lesson(
     alt: str,
     home: Home | None = None,
 ) -> None:
-    """The maths with the run's numbers; on demand still figure, data, what can be taken home. On a projector none of it."""
+    """The maths with the run's numbers; on demand still figure, data, what to take home. On a projector none of it."""
     if st.session_state.get("presented") is not None:
         return
     heading = say("The maths, with these numbers")

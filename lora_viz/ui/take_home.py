@@ -1,4 +1,4 @@
-"""What may the visitor take along? Every trained adapter of the page, or a script of what it computes, with the data."""
+"""What may the visitor take along? Every trained adapter of the page, or a script of what it computes."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def offer_home(home: Home, name: str) -> None:
         return
     with place:
         if isinstance(home, Scripts):
-            answers = [_chosen(said, values, f"home_{i}_{name}") for i, (said, values) in enumerate(home.choices.items())]
-            _offer_script(home.make(*answers), name)
+            choices = enumerate(home.choices.items())
+            answers = [_chosen(said, values, f"home_{i}_{name}") for i, (said, values) in choices]
+            _offer_script(home, answers, name)
         elif isinstance(home, Run):
             _offer_adapter(home, _which(home.sweep.experiments, name), name)
         else:
@@ -66,14 +67,16 @@ def _offer_adapter(run: Run, adapter: int, name: str) -> None:
     _show(script)
 
 
-def _offer_script(script: Script, name: str) -> None:
+def _offer_script(home: Scripts, answers: list[Any], name: str) -> None:
+    script = home.make(*answers)
     st.markdown(say("A script that computes the same and prints its numbers beside those of this page, and its data."))
-    _download(
-        say("Script and data, as a zip archive"),
-        lambda: archive({"train.py": script.text, "data.npz": script.npz()}),
-        name,
-        ".zip",
-    )
+
+    def packed() -> bytes:
+        if home.archive is not None:
+            return home.archive(*answers)
+        return archive({"train.py": script.text, "data.npz": script.npz()})
+
+    _download(say("Everything, as a zip archive"), packed, name, ".zip")
     _show(script)
 
 

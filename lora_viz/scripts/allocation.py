@@ -55,7 +55,8 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 W, M, X, residual, A, E, B = (  # the first axis of each runs over the layers
     torch.tensor(data[name]) for name in ("W", "M", "X", "residual", "A", "E", "B")
 )

@@ -39,7 +39,8 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 first, middle, last, x, y, A = (torch.tensor(data[name]) for name in ("first", "middle", "last", "x", "y", "A"))
 B = torch.zeros(len(middle), «rank»)
 hidden = (first @ x.T).relu()  # a column for every sample

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import lru_cache
 
 import numpy as np
@@ -115,7 +116,7 @@ def pair_script(e: PairExperiment, run: PairRun) -> Script:
 
 def _stated(e: DigitsExperiment | PairExperiment, method: str) -> str:
     names = [name for name in e.__slots__ if name != "members"]
-    return f"{method}; " + ", ".join(f"{name}={getattr(e, name)}" for name in names)
+    return textwrap.fill(f"{method}; " + ", ".join(f"{name}={getattr(e, name)}" for name in names), 110)
 
 
 def _network(e: DigitsExperiment) -> Arrays:
@@ -139,7 +140,8 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-data = {name: torch.tensor(x) for name, x in np.load("data.npz").items()}
+with np.load("data.npz") as file:
+    data = {name: torch.tensor(x) for name, x in file.items()}
 «names» = (data[name] for name in («quoted»))
 «zeros»
 trained = [«trained»]
@@ -183,7 +185,8 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-data = {name: torch.tensor(x) for name, x in np.load("data.npz").items()}
+with np.load("data.npz") as file:
+    data = {name: torch.tensor(x) for name, x in file.items()}
 w1, b1, w2, b2, w3, b3 = (data[name] for name in ("w1", "b1", "w2", "b2", "w3", "b3"))
 s = «s»
 

@@ -77,8 +77,10 @@ _RANKS = '''"""The best update of every rank to few noisy samples, fitted exactl
 
 import numpy as np
 
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 found = {rank: [] for rank in data["ranks"].tolist()}
+unit = «unit»  # what no update leaves
 for x, y, truth in zip(data["X"], data["Y"], data["M"]):  # seed by seed
     full = np.linalg.lstsq(x, y, rcond=None)[0].T  # full fine-tuning: least squares, the shortest of its answers
     outputs = np.linalg.svd(x @ full.T, full_matrices=False)[2]  # directions of the fitted outputs, strongest first
@@ -87,18 +89,19 @@ for x, y, truth in zip(data["X"], data["Y"], data["M"]):  # seed by seed
         own.append({"excess": np.sum((update - truth) ** 2), "size": np.sum(update**2)})  # on inputs from N(0, I)
 print("rank   error, then size where it was measured: medians over the seeds, each here and in the playground")
 for i, (rank, own) in enumerate(found.items()):
-    here = {name: np.quantile([seed[name] for seed in own], 0.5, method="lower") / «unit» for name in («names»)}
-    print(f"{rank:<6d}", *(f"{value:<12.8g} {data[name][i]:<14.8g}" for name, value in here.items()))
+    medians = {name: np.quantile([seed[name] for seed in own], 0.5, method="lower") for name in («names»)}
+    print(f"{rank:<6d}", *(f"{here / unit:<12.8g} {data[name][i]:<14.8g}" for name, here in medians.items()))
 '''
 
-_FROZEN = '''"""What is left at best: B trained at a frozen A, A at a frozen B, or both. python train.py, beside data.npz.
+_FROZEN = '''"""What is left at best with A frozen, B frozen, neither. python train.py, beside its data.npz.
 
 «what»
 """
 
 import numpy as np
 
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 root, draws = data["root"], len(data["A"])  # the inputs have covariance diag(root²)
 signals = np.repeat(data["M"] * root, draws // len(data["M"]), axis=0)
 print("rank   B trained, A trained, both: median share left, each here and in the playground")
@@ -121,7 +124,8 @@ _FOUR_BITS = '''"""What four bits lose of a weight, and what BA gives back. pyth
 
 import numpy as np
 
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 levels, rank = data["levels"], «rank»
 
 
@@ -164,7 +168,8 @@ _SPIKE = '''"""A weight with a spike: when is a leading direction a new one? pyt
 
 import numpy as np
 
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 print("size   least |cos| to the nearest old, how many below «epsilon»: medians, each here and in the playground")
 for i, size in enumerate(data["sizes"]):
     least, below = [], []

@@ -95,7 +95,8 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 «names» = (
     torch.tensor(data[name], dtype=torch.«dtype») for name in («quoted»)
 )

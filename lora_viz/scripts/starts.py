@@ -60,7 +60,8 @@ _FIRST = '''"""The first update of a LoRA layer that starts at B = 0, by rank. p
 
 import numpy as np
 
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 X, residual = data["X"], data["residual"]
 G = -residual.T @ X / len(X)  # the gradient of the weight where ΔW = 0
 starts = np.split(data["A"], np.cumsum(data["ranks"])[:-1])  # each rank's A
@@ -82,7 +83,8 @@ A as «init» draws it, and the product of two random factors with entries of st
 
 import numpy as np
 
-data = np.load("data.npz")
+with np.load("data.npz") as file:
+    data = dict(file)
 X, cuts = data["X"], np.cumsum(data["ranks"])[:-1]
 print("rank   Var(A)   E|Ax|²/E|x|²   root mean square of (BA)_ij, each here and in the playground")
 for i, (A, C, D) in enumerate(zip(*(np.split(data[name], cuts) for name in ("A", "both_A", "both_B")))):

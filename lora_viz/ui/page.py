@@ -19,7 +19,7 @@ from lora_viz.ui.explaining import explained, level, start_explaining
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, offer_tour, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
-from lora_viz.ui.still import csv_button, json_button, modebar, shown_theme
+from lora_viz.ui.still import ask_format, csv_button, json_button, modebar, shown_theme
 from lora_viz.ui.take_home import Home, offer_home
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
@@ -183,7 +183,8 @@ def close_lesson(
     still = st.expander(say("Still figure and data, for slides"), key=f"still_{name}", on_change="rerun")
     if still.open:
         with still:
-            st.plotly_chart(figure(shown_theme()), key=f"plot_{name}", alt=alt, width="stretch", config=modebar(name))
+            bar = modebar(name, ask_format(name))
+            st.plotly_chart(figure(shown_theme()), key=f"plot_{name}", alt=alt, width="stretch", config=bar)
             with st.container(horizontal=True):
                 csv_button(say("Data as CSV"), table, name=name)
                 json_button(say("Data as JSON"), table, name=name)

@@ -240,7 +240,7 @@ def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in(train_again: bool
         at.selectbox(key="home_variant_x").set_value("lora").run()
     assert [(box.label, box.options) for box in at.selectbox[-2:]] == [
         ("Rank r", ["1", "2"]),
-        ("init_seed", ["0", "1"]),
+        ("Seed of the start", ["0", "1"]),
     ]
     at.selectbox(key="home_rank_x").set_value("2")
     at.selectbox(key="home_init_seed_x").set_value("1").run()

@@ -11,7 +11,7 @@ import streamlit as st
 from lora_viz.adapters.writing import archive
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.export import history, history_csv, take_home
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
 from lora_viz.scripts.layer import layer_script
 from lora_viz.scripts.script import Script, Scripts
@@ -25,6 +25,16 @@ __all__ = ["Home", "offer_home"]
 # scripts of another kind.
 Home = Run | tuple[Sweep, ...] | Scripts
 RECORDS = 41
+LABELS = {
+    "init": to_say("Start"),
+    "seed": to_say("Seed of the task"),
+    "init_seed": to_say("Seed of the start"),
+    "d_in": to_say("Inputs of the layer"),
+    "d_out": to_say("Outputs of the layer"),
+    "samples": to_say("Samples"),
+    "batch": to_say("Samples a step"),
+    "target_condition": to_say("σ₁/σ_r of the target"),
+}  # what a lesson's controls ask for otherwise, or not at all
 FIRST = ("variant", "init", "optimizer")  # what an adapter is comes before how much of it
 
 
@@ -34,23 +44,29 @@ def offer_home(home: Home, name: str) -> None:
     if not place.open:
         return
     with place:
+        asking = st.container(horizontal=True)
         if isinstance(home, Scripts):
             choices = enumerate(home.choices.items())
-            answers = [_chosen(said, values, f"home_{i}_{name}") for i, (said, values) in choices]
+            with asking:
+                answers = [_chosen(said, values, f"home_{i}_{name}") for i, (said, values) in choices]
             _offer_script(home, answers, name)
         elif isinstance(home, Run):
-            _offer_adapter(home, _which(home.sweep.experiments, name), name)
+            with asking:
+                adapter = _which(home.sweep.experiments, name)
+            _offer_adapter(home, adapter, name)
         else:
             every = [e for sweep in home for e in sweep.experiments]
-            _offer_adapter(cached_train(Sweep((every[_which(every, name)],)), "cpu", RECORDS), 0, name)
+            with asking:
+                chosen = every[_which(every, name)]
+            _offer_adapter(cached_train(Sweep((chosen,)), "cpu", RECORDS), 0, name)
 
 
 def _offer_adapter(run: Run, adapter: int, name: str) -> None:
     script = layer_script(run, adapter)
     st.markdown(
         say(
-            "A PEFT folder that `PeftModel.from_pretrained` loads, base and merged weights, the history as CSV, and a "
-            "plain PyTorch script that prints the same losses."
+            "A PEFT folder that `PeftModel.from_pretrained` loads, base and merged weights, the history, and a plain "
+            "PyTorch script that prints the same losses."
         )
     )
     if run.diverged_at[adapter] >= 0:
@@ -97,8 +113,8 @@ def _which(experiments: Sequence[Experiment], name: str) -> int:
     for axis in (*FIRST, *(axis for axis in names if axis not in FIRST)):
         values = tuple(dict.fromkeys(getattr(experiments[i], axis) for i in left))
         if len(values) > 1:
-            label = CONTROLS[axis].label if axis in CONTROLS else axis
-            chosen = _chosen(say(label), values, f"home_{axis}_{name}")
+            label = say(LABELS[axis]) if axis in LABELS else CONTROLS[axis].label if axis in CONTROLS else axis
+            chosen = _chosen(label, values, f"home_{axis}_{name}")
             left = [i for i in left if getattr(experiments[i], axis) == chosen]
     return left[0]
 

@@ -15,11 +15,20 @@ from lora_viz.tasks import make_task
 from lora_viz.training import LONGEST_STEP, use_one_thread
 from lora_viz.variants.adalora import PrunedTriplets
 
-__all__ = ["INITIAL", "TRUE_RANKS", "allocate"]
+__all__ = ["INITIAL", "TRUE_RANKS", "allocate", "members_of"]
 
 TRUE_RANKS = (1, 2, 4, 8)  # of what the four layers are to learn
 INITIAL = 10  # triplets that each of them begins with
 APART = 1000  # seeds between one set of layers and the next
+
+
+def members_of(experiment: Experiment, model: int) -> list[Experiment]:
+    """What the four layers of one set are to learn."""
+    first = (experiment.seed + APART * model) * len(TRUE_RANKS)
+    return [
+        replace(experiment, variant="adalora", target_rank=rank, seed=first + layer)
+        for layer, rank in enumerate(TRUE_RANKS)
+    ]
 
 
 def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: int = 81) -> Allocation:
@@ -41,11 +50,7 @@ def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: i
         )
     e = replace(experiment, variant="adalora")
     use_one_thread()
-    own = [
-        replace(e, target_rank=rank, seed=(e.seed + APART * model) * layers + layer)
-        for model in range(models)
-        for layer, rank in enumerate(TRUE_RANKS)
-    ]
+    own = [x for model in range(models) for x in members_of(experiment, model)]
     tasks = [make_task(x) for x in own]
     covariance = np.stack([task.input_covariance for task in tasks])
     cross = np.stack([task.cross_covariance for task in tasks])

@@ -116,6 +116,11 @@ class DigitsRun:
     network: tuple[Float[np.ndarray, "..."], ...]
     factors: tuple[tuple[Float[np.ndarray, "..."], ...], ...]
 
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The methods, LoRA's ranks first."""
+        return (*self.methods[1:-1], self.methods[0], self.methods[-1])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairExperiment:

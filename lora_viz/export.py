@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import textwrap
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +13,9 @@ from jaxtyping import Float
 
 from lora_viz.adapters.writing import PREFIX, archive, pack, peft_config, write_safetensors
 from lora_viz.run import Run
-from lora_viz.tasks import batches
+from lora_viz.scripts.layer import layer_script
 
-__all__ = ["PlainLoRA", "history_csv", "plain_lora", "plain_script", "take_home"]
+__all__ = ["PlainLoRA", "history", "history_csv", "plain_lora", "take_home"]
 
 LAYER = "layer"  # what the linear layer is called in the files
 
@@ -83,72 +82,27 @@ def take_home(run: Run, adapter: int = 0) -> bytes:
         "history.csv": history_csv(run, adapter),
         "experiment.json": json.dumps(e.to_query(), indent=1) + "\n",
     }
-    script = plain_script(run, adapter)
-    if script is not None:
-        members |= {"train.py": script[0], "data.npz": script[1]}
-    return archive(members)
+    script = layer_script(run, adapter)
+    return archive(members | {"train.py": script.text, "data.npz": script.npz()})
+
+
+def history(run: Run, adapter: int = 0) -> dict[str, np.ndarray]:
+    """Every recorded step of one adapter: loss, gradient norms, norms of A, B and ΔW."""
+    norms = [np.linalg.norm(m, axis=(1, 2)) for m in (run.A[adapter], run.B[adapter], run.delta_weight(adapter))]
+    columns = (run.steps, run.loss[:, adapter], run.grad_A_norm[:, adapter], run.grad_B_norm[:, adapter], *norms)
+    names = ("step", "loss", "grad_A_norm", "grad_B_norm", "norm_A", "norm_B", "norm_delta_weight")
+    return dict(zip(names, columns, strict=True))
 
 
 def history_csv(run: Run, adapter: int = 0) -> str:
-    """Every recorded step of one adapter: loss, gradient norms, norms of A, B and ΔW."""
-    norms = [np.linalg.norm(m, axis=(1, 2)) for m in (run.A[adapter], run.B[adapter], run.delta_weight(adapter))]
-    columns = (run.loss[:, adapter], run.grad_A_norm[:, adapter], run.grad_B_norm[:, adapter], *norms)
+    """The same as the text of a CSV file."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("step", "loss", "grad_A_norm", "grad_B_norm", "norm_A", "norm_B", "norm_delta_weight"))
-    writer.writerows(zip(run.steps.tolist(), *(c.tolist() for c in columns), strict=True))
+    columns = history(run, adapter)
+    writer.writerow(columns)
+    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
     return out.getvalue()
 
-
-def plain_script(run: Run, adapter: int = 0) -> tuple[str, bytes] | None:
-    """A script of plain PyTorch that repeats the run and prints the losses beside those measured here, and its data.
-
-    None where plain PyTorch has no such run: an optimizer that torch.optim lacks, or a layer that is no plain LoRA.
-    """
-    e = run.sweep[adapter]
-    rest = run.delta_weight(adapter) - e.scaling * run.B[adapter].astype(float) @ run.A[adapter].astype(float)
-    unlike = np.abs(rest - rest[0]).max() > 1e-6 * max(1.0, float(np.abs(rest[0]).max()))
-    unlike = unlike or bool(run.parameters and run.parameters[adapter])  # it trained more than A and B
-    if e.optimizer not in _OPTIMIZERS or e.schedule not in ("constant", "linear") or unlike:
-        return None
-    groups = [
-        f'{{"params": [{name}], "lr": {lr!r}}}'
-        for name, lr in (("A", e.lr), ("B", e.lr * e.lr_ratio))
-        if e.frozen != name
-    ]
-    last = np.flatnonzero(np.isfinite(run.loss[:, adapter]))
-    shown = sorted({int(last[round(i)]) for i in np.linspace(0, len(last) - 1, 11).tolist()}) if len(last) else []
-    text = _TRAIN.format(
-        what=textwrap.fill(", ".join(f"{k}={v}" for k, v in e.to_query().items()), 110),
-        dtype=e.dtype,
-        s=repr(e.scaling),
-        optimizer=_OPTIMIZERS[e.optimizer].format(groups=", ".join(groups), decay=repr(e.weight_decay)),
-        factor=f"k / {e.warmup} if k < {e.warmup} else " * bool(e.warmup)
-        + (f"max(0, {e.steps} - k) / {max(1, e.steps - e.warmup)}" if e.schedule == "linear" else "1.0"),
-        batch="order[k]" if e.batch else "slice(None)",
-        steps=e.steps,
-    )
-    arrays = {
-        "base_weight": run.task.base_weight + rest[0],
-        "original": run.task.base_weight,
-        "inputs": run.task.inputs,
-        "residuals": run.task.residuals,
-        "lora_A": run.A[adapter][0],
-        "lora_B": run.B[adapter][0],
-        "order": batches(e) if e.batch else np.zeros((0, 0), dtype=int),
-        "steps": run.steps[shown],
-        "loss": run.loss[shown, adapter],
-    }
-    out = io.BytesIO()
-    np.savez(out, **arrays)
-    return text, out.getvalue()
-
-
-_OPTIMIZERS = {
-    "sgd": "torch.optim.SGD([{groups}])",
-    "adam": "torch.optim.Adam([{groups}])",
-    "adamw": "torch.optim.AdamW([{groups}], weight_decay={decay})",
-}
 
 _LOAD = '''"""The trained adapter on its base layer, loaded by PEFT: python load_with_peft.py, unpacked."""
 
@@ -164,49 +118,4 @@ model = PeftModel.from_pretrained(base, "adapter").eval()
 x = torch.randn(5, {d_in}, dtype=torch.{dtype}, generator=torch.Generator().manual_seed(0))
 merged = load_file("merged.safetensors")["layer.weight"]
 print("largest difference to the merged weights:", float((model(x) - x @ merged.T).abs().max().detach()))
-'''
-
-_TRAIN = '''"""One LoRA layer trained in plain PyTorch: python train.py, beside its data.npz.
-
-{what}
-"""
-
-import numpy as np
-import torch
-
-torch.set_num_threads(1)
-with np.load("data.npz") as file:
-    data = dict(file)
-W, W0, X, R, A, B = (
-    torch.tensor(data[name], dtype=torch.{dtype})
-    for name in ("base_weight", "original", "inputs", "residuals", "lora_A", "lora_B")
-)
-order = torch.tensor(data["order"])
-measured = dict(zip(data["steps"].tolist(), data["loss"].tolist()))
-s = {s}  # the scale of B A
-T = X @ W0.T + R  # what the layer shall answer
-A.requires_grad_(), B.requires_grad_()
-
-
-def layer(x):
-    return x @ W.T + s * (x @ A.T) @ B.T
-
-
-def loss(x, t):
-    return 0.5 * ((layer(x) - t) ** 2).sum() / len(x)
-
-
-optimizer = {optimizer}
-schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: {factor})
-print("step      loss here              loss in the playground")
-for k in range({steps} + 1):
-    if k in measured:
-        print(f"{{k:<9d}} {{float(loss(X, T).detach()):<22.12g}} {{measured[k]:.12g}}")
-    if k == {steps}:
-        break
-    rows = {batch}
-    optimizer.zero_grad()
-    loss(X[rows], T[rows]).backward()
-    optimizer.step()
-    schedule.step()
 '''

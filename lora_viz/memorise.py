@@ -31,13 +31,13 @@ class Memoriser:
             return torch.tensor(stream(f"bits {name}", e.seed).standard_normal(shape), dtype=dtype)
 
         h, r = e.width, e.rank
-        first = drawn("first", h, e.inputs) * math.sqrt(2 / e.inputs)
-        middle = drawn("middle", h, h) * math.sqrt(2 / h)
+        self.first = drawn("first", h, e.inputs) * math.sqrt(2 / e.inputs)
+        self.middle = drawn("middle", h, h) * math.sqrt(2 / h)
         self.last = drawn("last", h, 1) / math.sqrt(h)
-        x = drawn("samples", n, e.inputs).T  # drawn row by row: fewer samples are the first of more
+        self.inputs = drawn("samples", n, e.inputs)  # drawn row by row: fewer samples are the first of more
         self.labels = torch.tensor(np.sign(stream("bits labels", e.seed).uniform(-1, 1, n)), dtype=dtype)
-        self.hidden = (first @ x).relu()
-        self.before = middle @ self.hidden
+        self.hidden = (self.first @ self.inputs.T).relu()
+        self.before = self.middle @ self.hidden
         start = stream("bits A", e.seed).uniform(-1, 1, (r, h)) / math.sqrt(h)  # rank r's A: the first r rows of r+1's
         self.state = torch.cat([torch.tensor(start, dtype=dtype).flatten(), torch.zeros(h * r, dtype=dtype)])
         self.gradient = torch.zeros_like(self.state)

@@ -4,46 +4,60 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
 from lora_viz.adapters.writing import PREFIX, archive, pack, peft_config, write_safetensors
 from lora_viz.digits import RANKS, DigitsRun
-from lora_viz.language import say, to_say
+from lora_viz.language import say
+from lora_viz.scripts.digits import digits_script
 
 __all__ = ["network_home"]
 
 
-def network_home(run: DigitsRun, rank: int) -> bytes:
-    """An archive with the first network's adapter of this rank; its layers are called fc1, fc2 and head.
+def network_home(run: DigitsRun, method: str) -> bytes:
+    """An archive of the first network and its adaptation; its layers are called fc1, fc2 and head.
 
-    Raises ValueError for a rank that was not trained.
+    Of a rank it has the adapter, as PEFT loads it, and the merged network; of every method the script that trains it
+    again. The scripts stay English, as code does. Raises ValueError for a method that was not trained.
     """
-    if rank not in RANKS:
+    if method not in run.methods:
         raise ValueError(
-            say("rank={rank} was not trained: allowed are {str}.", rank=rank, str=", ".join(map(str, RANKS)))
+            say("{method} was not trained: allowed are {allowed}.", method=method, allowed=", ".join(run.methods))
         )
-    A1, B1, A2, B2 = run.factors[RANKS.index(rank)]
-    scaling = run.experiment.alpha / rank
     names = [f"{layer}.{part}" for layer in ("fc1", "fc2", "head") for part in ("weight", "bias")]
     base = dict(zip(names, run.network, strict=True))
+    script = digits_script(run, method)
+    members: dict[str, bytes | str] = {
+        "base.safetensors": write_safetensors({name: pack(values, "F32") for name, values in base.items()}),
+        "train.py": script.text,
+        "data.npz": script.npz(),
+    }
+    at = run.methods.index(method) - 1
+    if at in range(len(RANKS)):
+        members |= _adapter(run, RANKS[at], base)
+    return archive(members)
+
+
+def _adapter(run: DigitsRun, rank: int, base: dict[str, np.ndarray]) -> dict[str, bytes | str]:
+    A1, B1, A2, B2 = run.factors[RANKS.index(rank)]
+    scaling = run.experiment.alpha / rank
     merged = base | {
         "fc1.weight": base["fc1.weight"] + scaling * B1 @ A1,
         "fc2.weight": base["fc2.weight"] + scaling * B2 @ A2,
     }
     factors = {"fc1.lora_A": A1, "fc1.lora_B": B1, "fc2.lora_A": A2, "fc2.lora_B": B2}
     config = peft_config({"fc1": rank, "fc2": rank}, alphas=dict.fromkeys(("fc1", "fc2"), float(run.experiment.alpha)))
-    return archive(
-        {
-            "adapter/adapter_config.json": json.dumps(config, indent=1) + "\n",
-            "adapter/adapter_model.safetensors": write_safetensors(
-                {f"{PREFIX}{name}.weight": pack(values, "F32") for name, values in factors.items()}
-            ),
-            "base.safetensors": write_safetensors({name: pack(values, "F32") for name, values in base.items()}),
-            "merged.safetensors": write_safetensors({name: pack(values, "F32") for name, values in merged.items()}),
-            "load_with_peft.py": _LOAD.format(units=", ".join(str(len(b)) for b in run.network[1::2])),
-        }
-    )
+    return {
+        "adapter/adapter_config.json": json.dumps(config, indent=1) + "\n",
+        "adapter/adapter_model.safetensors": write_safetensors(
+            {f"{PREFIX}{name}.weight": pack(values, "F32") for name, values in factors.items()}
+        ),
+        "merged.safetensors": write_safetensors({name: pack(values, "F32") for name, values in merged.items()}),
+        "load_with_peft.py": _LOAD.format(units=", ".join(str(len(b)) for b in run.network[1::2])),
+    }
 
 
-_LOAD = to_say('''"""The adapted network of digits, loaded by PEFT: python load_with_peft.py, unpacked."""
+_LOAD = '''"""The adapted network of digits, loaded by PEFT: python load_with_peft.py, unpacked."""
 
 from collections import OrderedDict
 
@@ -70,4 +84,4 @@ merged.load_state_dict(load_file("merged.safetensors"))
 model = PeftModel.from_pretrained(base, "adapter").eval()
 x = torch.rand(5, 64, generator=torch.Generator().manual_seed(0))
 print("largest difference to the merged network:", float((model(x) - merged(x)).abs().max().detach()))
-''')
+'''

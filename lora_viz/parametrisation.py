@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -17,10 +17,25 @@ from lora_viz.experiment import Experiment
 from lora_viz.inits import base_shift, initial_factors
 from lora_viz.run import Task
 
-__all__ = ["LOW_RANK", "Arrays", "LowRank", "Parametrisation", "State", "Variant"]
+__all__ = ["LOW_RANK", "Arrays", "LowRank", "Parametrisation", "PlainTorch", "State", "Variant"]
 
 State = dict[str, Tensor]
 Arrays = dict[str, np.ndarray]
+
+
+class PlainTorch(NamedTuple):
+    """How does plain PyTorch say the same? Lines for a script in which the parameters and fixed tensors have our names.
+
+    ``layer`` is the body of layer(x), beside the original base weight W and the scale s; ``penalty`` is added to the
+    loss. ``before`` stands above the training, ``refresh`` where step k has drawn its samples x and targets t,
+    ``after`` behind its update. The lines stay English, as code does.
+    """
+
+    layer: str
+    before: str = ""
+    penalty: str = ""
+    refresh: str = ""
+    after: str = ""
 
 
 class Parametrisation(ABC):
@@ -50,6 +65,10 @@ class Parametrisation(ABC):
     @abstractmethod
     def factors(self, p: State, fixed: State, s: Tensor) -> tuple[Tensor, Tensor]:
         """A (N, r, d_in) and B (N, d_out, r) of the low-rank part s·B A of ΔW."""
+
+    @abstractmethod
+    def in_torch(self, e: Experiment, fixed: Arrays) -> PlainTorch:
+        """The same in plain PyTorch, for an adapter that starts with these fixed tensors."""
 
     def rest(self, p: State, fixed: State, s: Tensor) -> Tensor | None:
         """What ΔW has beyond s·B A: (N or 1, d_out, d_in), or None for nothing."""
@@ -89,6 +108,12 @@ class LowRank(Parametrisation):
 
     def rest(self, p: State, fixed: State, s: Tensor) -> Tensor | None:
         return fixed["shift"] if fixed["shift"].any() else None
+
+    def in_torch(self, e: Experiment, fixed: Arrays) -> PlainTorch:
+        if not fixed["shift"].any():
+            return PlainTorch("return x @ W.T + s * (x @ A.T) @ B.T")
+        base = "base = W + shift  # the frozen weight: what this start, or storing it in 4 bits, has made of W"
+        return PlainTorch("return x @ base.T + s * (x @ A.T) @ B.T", before=base)
 
 
 LOW_RANK = LowRank()

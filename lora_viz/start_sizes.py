@@ -13,7 +13,12 @@ from lora_viz.inits import SMALL, initial_factors
 from lora_viz.run import StartSizes
 from lora_viz.tasks import make_task
 
-__all__ = ["start_sizes"]
+__all__ = ["both_random", "start_sizes"]
+
+
+def both_random(e: Experiment, sigma: float) -> Experiment:
+    """The same with entries of standard deviation σ in both factors."""
+    return replace(e, init="both_random_small", init_scale=sigma * math.sqrt(3 * e.d_in) / SMALL)
 
 
 def start_sizes(
@@ -25,7 +30,7 @@ def start_sizes(
     """
     task = make_task(e)
     ranks, inits = tuple(ranks), tuple(inits)
-    both = replace(e, init="both_random_small", init_scale=sigma * math.sqrt(3 * e.d_in) / SMALL)
+    both = both_random(e, sigma)
     energy = float(np.trace(task.input_covariance))
     entries = np.empty((len(ranks), e.d_out * e.d_in))
     rms = np.empty((len(ranks), seeds))

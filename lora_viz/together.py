@@ -13,12 +13,12 @@ from torch import Tensor
 from lora_viz.digits import DigitsExperiment, PairExperiment, PairRun, digit_stream
 from lora_viz.language import say
 from lora_viz.mlp import Adapted, Dense, Network
-from lora_viz.networks import Data, Trainer, accuracies, batch_order, digits_data, pretrained, train_together
+from lora_viz.networks import HIDDEN, Data, Trainer, accuracies, batch_order, digits_data, pretrained, train_together
 from lora_viz.progress import Progress
 from lora_viz.spectra import orthonormal_columns
 from lora_viz.training import use_one_thread
 
-__all__ = ["adapt_pair", "with_deltas"]
+__all__ = ["adapt_pair", "as_digits", "first_factors_of_two", "with_deltas"]
 
 WEIGHTS = np.linspace(0, 1, 21)
 GRID = np.linspace(0, 1.25, 11)
@@ -34,9 +34,7 @@ def with_deltas(base: Network, first: Float[Tensor, "S h d"], second: Float[Tens
 def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
     """Pretrain, adapt to both tasks as one batch, then try the mixtures: progress first, the run last."""
     use_one_thread()
-    d = DigitsExperiment(
-        change="rotated", alpha=e.alpha, lr=e.lr, steps=e.steps, batch=e.batch, members=e.members, seed=e.seed
-    )
+    d = as_digits(e)
     base: Network | None = None
     for item in pretrained(d):
         if isinstance(item, Progress):
@@ -46,10 +44,10 @@ def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
     assert base is not None
     tasks = [digits_data(d, "rotated"), digits_data(d, e.second), digits_data(d, "upright")]
     both = Data(*(torch.cat([a, b]) for a, b in zip(tasks[0], tasks[1], strict=True)))
-    factors = [_first_A(e, layer, width) for layer, width in enumerate((base[0].shape[2], base[2].shape[2]))]
+    factors = first_factors_of_two(e)
     w1, b1, w2, b2, w3, b3 = (torch.cat([part, part]) for part in base)
     scaling = e.alpha / e.rank
-    family = Adapted((w1, b1, w2, b2, w3, b3), (factors[0], factors[1]), torch.tensor([scaling]))
+    family = Adapted((w1, b1, w2, b2, w3, b3), factors, torch.tensor([scaling]))
     order = batch_order(d, "adapting", e.steps, tasks[0].x.shape[1])
     chunks = [*range(25, e.steps, 25), e.steps]
     for done in train_together([Trainer(family, e.lr)], both, order, e.steps, chunks, groups=2):
@@ -92,6 +90,18 @@ def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
         outputs=np.array([_overlap(B1[0, s], B1[1, s]) for s in range(e.members)]),
         reach=np.stack([_reach(tasks[i].x_test, delta1[i], delta1[1 - i]) for i in range(2)]),
     )
+
+
+def as_digits(e: PairExperiment) -> DigitsExperiment:
+    """The first of the two adaptations, as the page on digits would run it."""
+    return DigitsExperiment(
+        change="rotated", alpha=e.alpha, lr=e.lr, steps=e.steps, batch=e.batch, members=e.members, seed=e.seed
+    )
+
+
+def first_factors_of_two(e: PairExperiment) -> tuple[Float[Tensor, "both 1 r 64"], Float[Tensor, "both 1 r h"]]:
+    """A of both hidden layers at step 0: all members' for the first task, then for the second."""
+    return _first_A(e, 0, 64), _first_A(e, 1, HIDDEN)
 
 
 def _first_A(e: PairExperiment, layer: int, width: int) -> Float[Tensor, "both 1 r d"]:

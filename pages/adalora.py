@@ -1,9 +1,13 @@
 """Lab: where should ranks go?"""
 
+from functools import partial
+
 import streamlit as st
 
 from lora_viz.experiment import Experiment
 from lora_viz.language import say
+from lora_viz.scripts.allocation import allocation_script
+from lora_viz.scripts.script import Scripts
 from lora_viz.ui.cache import cached_allocation
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -60,4 +64,5 @@ set by set: {kept}.""",
     table(record),
     name="adalora",
     alt=takeaway(record),
+    home=Scripts(partial(allocation_script, run, e, budget), {say("Set of layers"): tuple(range(len(record.ends)))}),
 )

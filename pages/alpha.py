@@ -60,5 +60,5 @@ ${dW}$ begins to grow, and $\|{A}_0\|/\eta_A$, how long until ${A}$ has moved.""
     table(record),
     name="alpha",
     alt=takeaway(record),
-    run=run,
+    home=run,
 )

@@ -6,7 +6,7 @@ from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_record
-from lora_viz.views.asymmetry import asymmetry, film, plot_asymmetry, table, takeaway
+from lora_viz.views.asymmetry import asymmetry, film, plot_asymmetry, scripts, table, takeaway
 
 asked, picture = open_lesson(
     say("Asymmetry: freeze A or freeze B?"),
@@ -65,4 +65,5 @@ The floor is the best update of rank $r$ (Izenman 1975), which training both rea
     table(record),
     name="asymmetry",
     alt=takeaway(record),
+    home=scripts(record, e),
 )

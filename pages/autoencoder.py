@@ -65,5 +65,5 @@ direction. Standard deviations along the first axes: {deviations}.""",
     table(record),
     name="autoencoder",
     alt=takeaway(record),
-    run=run,
+    home=run,
 )

@@ -59,4 +59,5 @@ same update; $D$ is what tells them apart, and a start fixes it for the whole ru
     table(record),
     name="balance",
     alt=takeaway(record),
+    home=sweeps,
 )

@@ -55,5 +55,5 @@ update (reduced-rank regression on these samples).""",
     table(record),
     name="bottleneck",
     alt=takeaway(record),
-    run=run,
+    home=run,
 )

@@ -6,7 +6,7 @@ from lora_viz.budget import assumptions
 from lora_viz.language import say
 from lora_viz.ui.budgeting import ask_budget
 from lora_viz.ui.page import open_worked
-from lora_viz.ui.still import csv_button, show_figure
+from lora_viz.ui.still import csv_button, json_button, show_figure
 from lora_viz.views import memory_need, parameter_share
 
 left, right = open_worked(
@@ -45,7 +45,10 @@ with beside:
         say("adapter_config.json; the adapter's file will hold {size:,.1f} MB in bf16", size=asked.budget.file / 1e6)
     )
     st.code(asked.config.as_json(), language="json")
-csv_button(say("Parameters as CSV"), parameter_share.table(share), name="parameters")
-csv_button(say("Memory as CSV"), memory_need.table(need), name="memory")
+with st.container(horizontal=True):
+    csv_button(say("Parameters as CSV"), parameter_share.table(share), name="parameters")
+    json_button(say("Parameters as JSON"), parameter_share.table(share), name="parameters")
+    csv_button(say("Memory as CSV"), memory_need.table(need), name="memory")
+    json_button(say("Memory as JSON"), memory_need.table(need), name="memory")
 st.header(say("What is assumed"), anchor=False)
 st.markdown("\n".join(f"- {line}" for line in (*assumptions(), *map(say, asked.budget.shape.notes))))

@@ -1,11 +1,15 @@
 """Capacity: how many random bits does an adapter hold?"""
 
+from functools import partial
+
 import streamlit as st
 
 from lora_viz.bits import BitsExperiment, bits_evidence
 from lora_viz.experiment import Experiment
 from lora_viz.language import say
 from lora_viz.memorise import memorise_bits
+from lora_viz.scripts.bits import bits_script
+from lora_viz.scripts.script import Scripts
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -69,4 +73,5 @@ here.""",
     table(record),
     name="capacity",
     alt=takeaway(record),
+    home=Scripts(partial(bits_script, run), {say("Random bits"): wanted.samples}),
 )

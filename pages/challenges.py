@@ -6,12 +6,14 @@ from typing import Any
 import streamlit as st
 
 from lora_viz.challenges import CHALLENGES
+from lora_viz.experiment import Sweep
 from lora_viz.language import say
 from lora_viz.ui.cache import cached_conditions
 from lora_viz.ui.choices import choose
 from lora_viz.ui.contents import link_to
 from lora_viz.ui.controls import CONTROLS, NAMES
 from lora_viz.ui.page import open_worked
+from lora_viz.ui.take_home import offer_home
 
 KEYS = tuple(CHALLENGES)
 
@@ -59,3 +61,4 @@ with right:
             KEYS=len(KEYS),
         )
     )
+    offer_home((Sweep((replace(challenge.default, **values),)),), "challenges")

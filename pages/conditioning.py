@@ -85,4 +85,5 @@ grid may shift the numbers. LoRA+ is not among them: at this size it did not con
     table(record),
     name="conditioning",
     alt=takeaway(record),
+    home=sweeps,
 )

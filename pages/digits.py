@@ -5,12 +5,14 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from lora_viz.digits import RANKS, DigitsExperiment
+from lora_viz.digits import DigitsExperiment
 from lora_viz.evidence import minilm_evidence
 from lora_viz.experiment import Experiment
 from lora_viz.language import say
 from lora_viz.network_files import network_home
 from lora_viz.networks import adapt_digits
+from lora_viz.scripts.digits import digits_script
+from lora_viz.scripts.script import Scripts
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -34,15 +36,6 @@ if run is None:
     st.stop()
 record = digits_adapt(run)
 show_film(picture, film(record), takeaway(record))
-
-home = st.expander(say("Take it home"), key="home_digits", on_change="rerun")
-if home.open:
-    with home:
-        rank = int(st.selectbox(say("Adapter of rank"), RANKS, index=3, key="home_rank"))
-        st.download_button(
-            say("The first network and its adapter for PEFT"), partial(network_home, run, rank), f"digits_r{rank}.zip",
-            "application/zip", on_click="ignore", key="home_zip",
-        )  # fmt: skip
 
 far = minilm_evidence()
 
@@ -88,4 +81,5 @@ and at {full} with all weights (medians of {seeds} seeds): a rank of 1 or 2 is e
     table(record),
     name="digits",
     alt=takeaway(record),
+    home=Scripts(partial(digits_script, run), {say("Way of adapting"): run.ways}, partial(network_home, run)),
 )

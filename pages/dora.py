@@ -61,5 +61,5 @@ column-wise, of a weight written the other way round: one for each output.""",
     table(record),
     name="dora",
     alt=takeaway(record),
-    run=run,
+    home=run,
 )

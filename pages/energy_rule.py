@@ -70,4 +70,5 @@ noise is not the task's.""",
     table(record),
     name="energy_rule",
     alt=takeaway(record),
+    home=(own,),
 )

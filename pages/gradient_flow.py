@@ -54,5 +54,5 @@ however small that is.""",
     table(record),
     name="gradient_flow",
     alt=takeaway(record),
-    run=run,
+    home=run,
 )

@@ -61,4 +61,5 @@ The best of {rates} learning rates is taken for each start and width; loss is re
     table(record),
     name="init_ab",
     alt=takeaway(record),
+    home=ab_sweeps(e),
 )

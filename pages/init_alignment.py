@@ -81,4 +81,5 @@ bound of rank $2r$; EVA takes the inputs' main directions, which is good where t
     table(record),
     name="init_alignment",
     alt=takeaway(record),
+    home=(alignment_sweep(e, RANKS),),
 )

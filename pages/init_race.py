@@ -76,5 +76,5 @@ spectrum, its rank, the learning rate), which of them may move at step 0 is not.
     table(record),
     name="init_race",
     alt=takeaway(record),
-    run=run,
+    home=run,
 )

@@ -1,9 +1,12 @@
 """Initialisation: how large is the start?"""
 
 from dataclasses import replace
+from functools import partial
 
 from lora_viz.experiment import Experiment
 from lora_viz.language import say
+from lora_viz.scripts.script import Scripts
+from lora_viz.scripts.starts import start_sizes_script
 from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_start_sizes
 from lora_viz.ui.controls import CONTROLS
@@ -58,4 +61,5 @@ is 0 for any variance, and what the variance decides is the first gradient.""",
     table(record),
     name="init_variance",
     alt=takeaway(record),
+    home=Scripts(partial(start_sizes_script, sizes, e), {say("How A starts"): sizes.inits}),
 )

@@ -6,7 +6,7 @@ from lora_viz.style import number, tint
 from lora_viz.ui.controls import Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_record
-from lora_viz.views.intruders import film, intruders, plot_intruders, table, takeaway
+from lora_viz.views.intruders import film, intruders, plot_intruders, scripts, table, takeaway
 
 asked, picture = open_lesson(
     say("Intruders: when is a new direction among the top ones?"),
@@ -75,4 +75,5 @@ old direction whenever their $\sigma$ are equal.""",
     table(record),
     name="intruders",
     alt=takeaway(record),
+    home=scripts(record, e.seed),
 )

@@ -31,7 +31,8 @@ asked, picture = open_lesson(
     more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),),
 )
 e = asked.experiment
-record = cached_view(large_batch, one_pass(e, (32, 64, 128, 256), (4, 8, e.d_in), LR), asked.device, 2)
+sweeps = one_pass(e, (32, 64, 128, 256), (4, 8, e.d_in), LR)
+record = cached_view(large_batch, sweeps, asked.device, 2)
 show_film(picture, film(record), takeaway(record))
 
 A, B, dW, G = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W"), tint("W", "G")
@@ -70,4 +71,5 @@ tested. Error is to the hidden update, relative; each racer has its best of {rat
     table(record),
     name="large_batch",
     alt=takeaway(record),
+    home=sweeps,
 )

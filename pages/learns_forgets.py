@@ -6,7 +6,16 @@ from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_record
-from lora_viz.views.learns_forgets import HEAD, TAIL, film, learns_forgets, plot_learns_forgets, table, takeaway
+from lora_viz.views.learns_forgets import (
+    HEAD,
+    TAIL,
+    film,
+    learns_forgets,
+    plot_learns_forgets,
+    scripts,
+    table,
+    takeaway,
+)
 
 asked, picture = open_lesson(
     say("Learns less, forgets less: what does rank decide?"),
@@ -60,4 +69,5 @@ the truth off forgets $1-\ell$, which is more.""",
     table(record),
     name="learns_forgets",
     alt=takeaway(record),
+    home=scripts(record, e),
 )

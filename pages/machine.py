@@ -51,5 +51,5 @@ together {rank}. At the last step $\|g\|$ is
     table(record),
     name="machine",
     alt=takeaway(record),
-    run=run,
+    home=run,
 )

@@ -1,10 +1,14 @@
 """Two adapters on one base: switched, mixed, added, averaged."""
 
+from functools import partial
+
 import streamlit as st
 
 from lora_viz.digits import PairExperiment
 from lora_viz.experiment import Experiment
 from lora_viz.language import say
+from lora_viz.scripts.digits import pair_script
+from lora_viz.scripts.script import Scripts
 from lora_viz.style import number, tint
 from lora_viz.together import adapt_pair
 from lora_viz.ui.controls import CONTROLS
@@ -70,4 +74,5 @@ linear.""",
     table(record),
     name="many_adapters",
     alt=takeaway(record),
+    home=Scripts(partial(pair_script, wanted, run), {}),
 )

@@ -6,7 +6,7 @@ from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_record
-from lora_viz.views.overfit import film, overfit, plot_overfit, table, takeaway
+from lora_viz.views.overfit import film, overfit, plot_overfit, scripts, table, takeaway
 
 asked, picture = open_lesson(
     say("Overfitting: when does a low rank help?"),
@@ -55,4 +55,5 @@ is lost. Stopping early or weight decay hold the noise down too; neither is used
     table(record),
     name="overfit",
     alt=takeaway(record),
+    home=scripts(record, e),
 )

@@ -62,4 +62,5 @@ before training. Most of what is left of a random ${A}$ at the end is random sti
     table(record),
     name="overlap",
     alt=takeaway(record),
+    home=(sweep,),
 )

@@ -84,5 +84,5 @@ All {adapters} adapters share seed, target, data and start; the chosen one ends 
     table(record),
     name="phase_map",
     alt=takeaway(record),
-    run=cached_train(Sweep((cell(e, kind, record.x, record.y, record.chosen),)), "cpu", MAP_RECORDS),
+    home=cached_train(Sweep((cell(e, kind, record.x, record.y, record.chosen),)), "cpu", MAP_RECORDS),
 )

@@ -9,7 +9,7 @@ from lora_viz.style import number
 from lora_viz.ui.cache import cached_quantised
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.quantised_base import film, plot_quantised_base, table, takeaway
+from lora_viz.views.quantised_base import film, plot_quantised_base, scripts, table, takeaway
 
 asked, picture = open_lesson(
     say("4-bit base: what is lost, and what gives it back?"),
@@ -54,4 +54,5 @@ training makes of these starts is on the page of all variants.""",
     table(record),
     name="quantised",
     alt=takeaway(record),
+    home=scripts(record, asked.experiment),
 )

@@ -81,4 +81,5 @@ best is the best of {rates}. One linear layer is raced here; this says nothing a
     table(record),
     name="race",
     alt=takeaway(record),
+    home=sweeps,
 )

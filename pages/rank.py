@@ -74,5 +74,5 @@ $\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {weights_floor} (Eckart–Young) a
     table(record),
     name="rank",
     alt=takeaway(record),
-    run=run,
+    home=(sweep,),
 )

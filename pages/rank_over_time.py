@@ -79,4 +79,5 @@ its input: there $r = 1$ is enough.""",
     table(record),
     name="rank_over_time",
     alt=takeaway(record),
+    home=sweeps,
 )

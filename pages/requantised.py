@@ -1,11 +1,15 @@
 """A quantised base: can the adapter be merged into it?"""
 
+from functools import partial
+
 import streamlit as st
 
 from lora_viz.digits import DigitsExperiment
 from lora_viz.experiment import Experiment
 from lora_viz.language import say
 from lora_viz.requantise import merge_quantised
+from lora_viz.scripts.digits import requantised_script
+from lora_viz.scripts.script import Scripts
 from lora_viz.style import tint
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
@@ -52,4 +56,5 @@ riding on it, or merged in float32, has none of this. The levels are the formats
     table(record),
     name="requantised",
     alt=takeaway(record),
+    home=Scripts(partial(requantised_script, wanted, run), {}),
 )

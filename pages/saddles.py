@@ -80,4 +80,5 @@ between them is {hump} high.""",
     table(record),
     name="saddles",
     alt=takeaway(record),
+    home=(sweep,),
 )

@@ -1,9 +1,12 @@
 """Scaling: does the first step depend on the rank?"""
 
 from dataclasses import replace
+from functools import partial
 
 from lora_viz.experiment import Experiment
 from lora_viz.language import say, to_say
+from lora_viz.scripts.script import Scripts
+from lora_viz.scripts.starts import first_update_script
 from lora_viz.style import tint
 from lora_viz.ui.cache import cached_first_updates
 from lora_viz.ui.controls import CONTROLS
@@ -45,7 +48,8 @@ asked, picture = open_lesson(
 )
 e = asked.experiment
 ranks = tuple(r for r in RANKS if r <= e.d_in)
-record = first_update(cached_first_updates(e, ranks, tuple(STARTS)), e)
+found = cached_first_updates(e, ranks, tuple(STARTS))
+record = first_update(found, e)
 show_film(picture, film(record), takeaway(record))
 
 A, B, G, dW = tint("A", "A"), tint("B", "B"), tint("W", "G"), tint("delta", r"\Delta W")
@@ -79,4 +83,5 @@ for Gaussian ${A}$, so its slope is half a power above the useful part's while $
     table(record),
     name="scaling",
     alt=takeaway(record),
+    home=Scripts(partial(first_update_script, found, e), {say("How A starts"): found.inits, say("Rule"): found.rules}),
 )

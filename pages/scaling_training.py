@@ -60,4 +60,5 @@ best of {rates} on a logarithmic grid, so its exponent is no finer than that."""
     table(record),
     name="scaling_training",
     alt=takeaway(record),
+    home=(rule_sweep(e), rate_sweep(e)),
 )

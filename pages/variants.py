@@ -94,4 +94,5 @@ mechanisms; they do not rank methods for language models.""",
     table(record),
     name="variants",
     alt=takeaway(record),
+    home=run,
 )

@@ -62,4 +62,5 @@ ${G}$ holds it: the residual is what $W$ leaves of the label.""",
     table(record),
     name="wake_up",
     alt=takeaway(record),
+    home=(sweep,),
 )

@@ -23,7 +23,8 @@ asked, picture = open_lesson(
     more=(CONTROLS["spectrum"],),
 )
 e = asked.experiment
-record = cached_view(width_rate, width_sweeps(e, (16, 32, 64, 128), (4, 8, 16), LR), asked.device, 2)
+sweeps = width_sweeps(e, (16, 32, 64, 128), (4, 8, 16), LR)
+record = cached_view(width_rate, sweeps, asked.device, 2)
 show_film(picture, film(record), takeaway(record))
 
 A, B, dW = tint("A", "A"), tint("B", "B"), tint("delta", r"\Delta W")
@@ -57,4 +58,5 @@ Gradients are exact, there is no sampling noise.""",
     table(record),
     name="width",
     alt=takeaway(record),
+    home=sweeps,
 )

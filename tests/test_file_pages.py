@@ -176,39 +176,75 @@ def test_a_cut_adapter_is_offered() -> None:
     }
 
 
-LESSONS = ("machine", "bottleneck", "rank", "gradient_flow", "merge", "init_race", "alpha", "autoencoder")
+# Finished runs, sweeps whose chosen adapter is trained again, and scripts of other kinds.
+HOMES = {
+    "machine": 0, "merge": 0, "autoencoder": 1, "phase_map": 0, "variants": 2, "overlap": 2, "race": 3,
+    "energy_rule": 1, "challenges": 0, "adalora": 1, "scaling": 2, "init_variance": 1, "asymmetry": 1,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LESSONS)
-def test_every_lesson_lets_its_adapter_be_taken_home(name: str) -> None:
+@pytest.mark.parametrize("name", HOMES)
+def test_a_page_lets_what_it_computed_be_taken_home(name: str) -> None:
     at = opened(name)
     assert [e.label for e in at.expander].count("Take it home") == 1
     assert not at.get("download_button"), "made when asked for, not before"
     at.session_state[f"home_{name}"] = True
     at.run()
     assert not at.exception
-    assert len(at.get("download_button")) == 2
-    assert "LoRA layer trained in plain PyTorch" in at.code[0].value
+    boxes = [box for box in at.selectbox if str(box.key).startswith("home_")]
+    assert len(boxes) == HOMES[name] and all(len(box.options) <= 24 for box in boxes)
+    assert len(at.get("download_button")) in (1, 3)
+    assert "python train.py, beside its data.npz" in at.code[0].value
+    for box in boxes:
+        box.set_value(box.options[-1])
+    at.run()
+    assert not at.exception
+    assert "python train.py, beside its data.npz" in at.code[0].value
 
 
-def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in() -> None:
+COMPUTES = re.compile(r"\b(?:cached_(?!tallies)\w+|watch|trained_plane|offer_live)\(")
+NO_SCRIPT = {
+    "quiz": "each answer is computed when it is asked, and its page has the script",
+    "minilm": "the page says why",
+}
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("pages/*.py")), ids=lambda p: p.stem)
+def test_no_page_keeps_its_runs_for_itself(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if COMPUTES.search(text) and page.stem not in NO_SCRIPT:
+        assert "    home=" in text or "offer_home(" in text
+
+
+@pytest.mark.parametrize("train_again", [False, True], ids=["run", "sweeps"])
+def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in(train_again: bool) -> None:
     at = AppTest.from_string(
-        """
+        f"""
         from lora_viz.experiment import Experiment, Sweep
         from lora_viz.training import train
         import streamlit as st
         st.session_state["home_x"] = True
-        from lora_viz.ui.take_home import offer_run
-        run = train(Sweep.over(Experiment(d_in=7, d_out=5, steps=3), rank=(1, 2), init_seed=(0, 1)), records=2)
-        offer_run(run, "x")
+        from lora_viz.ui.take_home import offer_home
+        base = Experiment(d_in=7, d_out=5, steps=3)
+        sweep = Sweep.over(base, rank=(1, 2), init_seed=(0, 1))
+        other = Sweep.over(base, variant=("dora",), init_seed=(5, 6, 7))
+        offer_home((sweep, other) if {train_again} else train(sweep, records=2), "x")
         """,
         default_timeout=60,
     ).run()
     assert not at.exception
-    (box,) = at.selectbox
-    assert box.options == ["rank=1, init_seed=0", "rank=1, init_seed=1", "rank=2, init_seed=0", "rank=2, init_seed=1"]
-    box.set_value("rank=2, init_seed=1").run()
+    if train_again:
+        at.selectbox(key="home_variant_x").set_value("dora").run()
+        assert at.selectbox(key="home_init_seed_x").options == ["5", "6", "7"]
+        assert "DoRA: one layer trained in plain PyTorch" in at.code[0].value and "init_seed=5" in at.code[0].value
+        at.selectbox(key="home_variant_x").set_value("lora").run()
+    assert [(box.label, box.options) for box in at.selectbox[-2:]] == [
+        ("Rank r", ["1", "2"]),
+        ("Seed of the start", ["0", "1"]),
+    ]
+    at.selectbox(key="home_rank_x").set_value("2")
+    at.selectbox(key="home_init_seed_x").set_value("1").run()
     assert not at.exception
-    assert len(at.get("download_button")) == 2
-    assert "LoRA layer trained in plain PyTorch" in at.code[0].value
-    assert "init_seed=1" in at.code[0].value
+    assert len(at.get("download_button")) == 3
+    assert "LoRA: one layer trained in plain PyTorch" in at.code[0].value
+    assert "init_seed=1" in at.code[0].value and "rank=2" in at.code[0].value

@@ -60,6 +60,7 @@ FLOORS = {
     "lora_viz.merging": 3,
     "lora_viz.first_step": 3,
     "lora_viz.start_sizes": 3,
+    "lora_viz.scripts": 3,
     "lora_viz.quiz": 3,
     "lora_viz.challenges": 3,
     "lora_viz.views": 4,

@@ -23,7 +23,7 @@ def run() -> DigitsRun:
 
 @pytest.mark.parametrize("rank", [1, 8])
 def test_peft_loads_it_and_it_is_the_merged_network(run: DigitsRun, rank: int, tmp_path: Path) -> None:
-    zipfile.ZipFile(io.BytesIO(network_home(run, rank))).extractall(tmp_path)
+    zipfile.ZipFile(io.BytesIO(network_home(run, f"r={rank}"))).extractall(tmp_path)
     told = subprocess.run(
         [sys.executable, "load_with_peft.py"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -35,7 +35,7 @@ def test_the_merged_network_reads_as_many_digits_as_the_run_says(run: DigitsRun,
     """In NumPy: what stands in the file is what was measured on the page."""
     from safetensors.numpy import load_file
 
-    zipfile.ZipFile(io.BytesIO(network_home(run, 8))).extractall(tmp_path)
+    zipfile.ZipFile(io.BytesIO(network_home(run, "r=8"))).extractall(tmp_path)
     w = load_file(tmp_path / "merged.safetensors")
     images, labels = digit_images()
     _, rows = split(run.experiment.seed, 0)
@@ -51,5 +51,5 @@ def test_the_merged_network_reads_as_many_digits_as_the_run_says(run: DigitsRun,
 
 def test_a_rank_that_was_not_trained_is_refused(run: DigitsRun) -> None:
     assert 3 not in RANKS
-    with pytest.raises(ValueError, match="rank=3 was not trained: allowed are 1, 2, 4, 8, 16"):
-        network_home(run, 3)
+    with pytest.raises(ValueError, match="r=3 was not trained: allowed are head, r=1, r=2, r=4, r=8, r=16, full"):
+        network_home(run, "r=3")

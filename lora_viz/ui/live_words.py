@@ -49,6 +49,12 @@ def offer_live(folder: Path | None, lexicon: list[tuple[str, bool]] | None, *, s
         return
     if run is not None:
         st.markdown(told(run))
+        st.caption(
+            say(
+                "There is no script to take home here: the transformer, its tokens and its words need more than sixty "
+                "lines. All of it is plain PyTorch, in lora_viz/encoder.py and lora_viz/words.py."
+            )
+        )
 
 
 def told(run: WordsRun) -> str:

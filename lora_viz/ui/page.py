@@ -12,7 +12,6 @@ from streamlit.delta_generator import DeltaGenerator
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
 from lora_viz.language import english, say
-from lora_viz.run import Run
 from lora_viz.style import letters_css
 from lora_viz.ui.asking import BESIDE, Asked, ask
 from lora_viz.ui.controls import Control
@@ -20,8 +19,8 @@ from lora_viz.ui.explaining import explained, level, start_explaining
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, offer_tour, presented, toolbar
 from lora_viz.ui.sharing import frame_of, offer_link
-from lora_viz.ui.still import csv_button, json_button, modebar, shown_theme
-from lora_viz.ui.take_home import offer_run
+from lora_viz.ui.still import ask_format, csv_button, json_button, modebar, shown_theme
+from lora_viz.ui.take_home import Home, offer_home
 
 __all__ = ["close_lesson", "open_lesson", "open_worked", "show_film"]
 
@@ -169,9 +168,9 @@ def close_lesson(
     *,
     name: str,
     alt: str,
-    run: Run | None = None,
+    home: Home | None = None,
 ) -> None:
-    """The maths with the run's numbers; on demand still figure, data, the run's adapters. On a projector none of it."""
+    """The maths with the run's numbers; on demand still figure, data, what to take home. On a projector none of it."""
     if st.session_state.get("presented") is not None:
         return
     heading = say("The maths, with these numbers")
@@ -184,9 +183,10 @@ def close_lesson(
     still = st.expander(say("Still figure and data, for slides"), key=f"still_{name}", on_change="rerun")
     if still.open:
         with still:
-            st.plotly_chart(figure(shown_theme()), key=f"plot_{name}", alt=alt, width="stretch", config=modebar(name))
+            bar = modebar(name, ask_format(name))
+            st.plotly_chart(figure(shown_theme()), key=f"plot_{name}", alt=alt, width="stretch", config=bar)
             with st.container(horizontal=True):
                 csv_button(say("Data as CSV"), table, name=name)
                 json_button(say("Data as JSON"), table, name=name)
-    if run is not None:
-        offer_run(run, name)
+    if home is not None:
+        offer_home(home, name)

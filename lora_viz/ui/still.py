@@ -13,7 +13,9 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-__all__ = ["csv_button", "json_button", "modebar", "show_figure", "shown_theme"]
+from lora_viz.language import say
+
+__all__ = ["ask_format", "csv_button", "json_button", "modebar", "plain_json", "show_figure", "shown_theme"]
 
 
 def shown_theme() -> str:
@@ -21,13 +23,18 @@ def shown_theme() -> str:
     return st.context.theme.type or "light"
 
 
-def modebar(name: str) -> dict[str, Any]:
-    """Plotly's own bar, always in sight: its camera saves an SVG of 1920×1080, drawn at half of that for large type."""
+def ask_format(name: str) -> str:
+    """As what shall the camera save the figure?"""
+    return str(st.pills(say("The camera saves"), ("SVG", "PNG"), default="SVG", required=True, key=f"format_{name}"))
+
+
+def modebar(name: str, saved: str = "SVG") -> dict[str, Any]:
+    """Plotly's own bar, always in sight: its camera saves 1920×1080 points, drawn at half of that for large type."""
     return {
         "scrollZoom": False,
         "displaylogo": False,
         "displayModeBar": True,
-        "toImageButtonOptions": {"format": "svg", "filename": name, "width": 960, "height": 540, "scale": 2},
+        "toImageButtonOptions": {"format": saved.lower(), "filename": name, "width": 960, "height": 540, "scale": 2},
     }
 
 
@@ -49,10 +56,15 @@ def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> Non
 
 
 def json_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
-    """The same numbers as JSON, a list a column: null where there is none, "inf" and "-inf" as text."""
-    columns = {key: [_plain(value) for value in column.tolist()] for key, column in table.items()}
-    text = json.dumps(columns, ensure_ascii=False, allow_nan=False)
+    """The same numbers as JSON."""
+    text = plain_json(table)
     st.download_button(label, text, f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}")
+
+
+def plain_json(table: Mapping[str, np.ndarray]) -> str:
+    """A list a column: null where there is no number, "inf" and "-inf" as text."""
+    columns = {key: [_plain(value) for value in column.tolist()] for key, column in table.items()}
+    return json.dumps(columns, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

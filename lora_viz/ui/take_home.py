@@ -1,59 +1,127 @@
-"""What may the visitor take along? The trained adapter of the page's run, with all that repeats it, in one archive."""
+"""What may the visitor take along? Every trained adapter of the page, or a script of what it computes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
 import streamlit as st
 
-from lora_viz.export import history_csv, plain_script, take_home
-from lora_viz.language import say
+from lora_viz.adapters.writing import archive
+from lora_viz.experiment import Experiment, Sweep
+from lora_viz.export import history, history_csv, take_home
+from lora_viz.language import say, to_say
 from lora_viz.run import Run
+from lora_viz.scripts.layer import layer_script
+from lora_viz.scripts.script import Script, Scripts
+from lora_viz.ui.cache import cached_train
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.still import plain_json
 
-__all__ = ["offer_run"]
+__all__ = ["Home", "offer_home"]
+
+# A finished run; sweeps whose chosen adapter is trained again when it is asked for, for a page that keeps no runs; or
+# scripts of another kind.
+Home = Run | tuple[Sweep, ...] | Scripts
+RECORDS = 41
+LABELS = {
+    "init": to_say("Start"),
+    "seed": to_say("Seed of the task"),
+    "init_seed": to_say("Seed of the start"),
+    "d_in": to_say("Inputs of the layer"),
+    "d_out": to_say("Outputs of the layer"),
+    "samples": to_say("Samples"),
+    "batch": to_say("Samples a step"),
+    "target_condition": to_say("σ₁/σ_r of the target"),
+}  # what a lesson's controls ask for otherwise, or not at all
+FIRST = ("variant", "init", "optimizer")  # what an adapter is comes before how much of it
 
 
-def offer_run(run: Run, name: str) -> None:
-    """An expander with a choice of adapter where the run has several, and its files, made when they are asked for."""
-    home = st.expander(say("Take it home"), key=f"home_{name}", on_change="rerun")
-    if not home.open:
+def offer_home(home: Home, name: str) -> None:
+    """An expander with what can be taken along, made when it is opened; where there are several, a choice an axis."""
+    place = st.expander(say("Take it home"), key=f"home_{name}", on_change="rerun")
+    if not place.open:
         return
-    with home:
-        adapter = 0
-        if len(run.sweep) > 1:
-            labels = [_label(run, i) for i in range(len(run.sweep))]
-            adapter = labels.index(str(st.selectbox(say("Which adapter"), labels, key=f"home_adapter_{name}")))
-        script = plain_script(run, adapter)
-        told = say(
-            "A PEFT folder that `PeftModel.from_pretrained` loads, base and merged weights, the history as CSV"
-        ) + (say(", and a plain PyTorch script that prints the same losses.") if script else ".")
-        if run.diverged_at[adapter] >= 0:
-            told += say(
-                " This adapter diverged: its weights are those of step {diverged_at}.",
+    with place:
+        asking = st.container(horizontal=True)
+        if isinstance(home, Scripts):
+            choices = enumerate(home.choices.items())
+            with asking:
+                answers = [_chosen(said, values, f"home_{i}_{name}") for i, (said, values) in choices]
+            _offer_script(home, answers, name)
+        elif isinstance(home, Run):
+            with asking:
+                adapter = _which(home.sweep.experiments, name)
+            _offer_adapter(home, adapter, name)
+        else:
+            every = [e for sweep in home for e in sweep.experiments]
+            with asking:
+                chosen = every[_which(every, name)]
+            _offer_adapter(cached_train(Sweep((chosen,)), "cpu", RECORDS), 0, name)
+
+
+def _offer_adapter(run: Run, adapter: int, name: str) -> None:
+    script = layer_script(run, adapter)
+    st.markdown(
+        say(
+            "A PEFT folder that `PeftModel.from_pretrained` loads, base and merged weights, the history, and a plain "
+            "PyTorch script that prints the same losses."
+        )
+    )
+    if run.diverged_at[adapter] >= 0:
+        st.markdown(
+            say(
+                "This adapter diverged: its weights are those of step {diverged_at}.",
                 diverged_at=run.diverged_at[adapter],
             )
-        st.markdown(told)
-        st.download_button(
-            say("Everything, as a zip archive"),
-            lambda: take_home(run, adapter),
-            f"lora_{name}.zip",
-            "application/zip",
-            on_click="ignore",
-            key=f"home_zip_{name}",
         )
-        st.download_button(
-            say("History as CSV"),
-            lambda: history_csv(run, adapter),
-            f"lora_{name}_history.csv",
-            "text/csv",
-            on_click="ignore",
-            key=f"home_csv_{name}",
-        )
-        if script:
-            with st.expander("train.py"):
-                st.code(script[0], language="python")
+    with st.container(horizontal=True):
+        _download(say("Everything, as a zip archive"), lambda: take_home(run, adapter), name, ".zip")
+        _download(say("History as CSV"), lambda: history_csv(run, adapter), name, "_history.csv")
+        _download(say("History as JSON"), lambda: plain_json(history(run, adapter)), name, "_history.json")
+    _show(script)
 
 
-def _label(run: Run, adapter: int) -> str:
-    e = run.sweep[adapter]
-    return ", ".join(f"{axis}={getattr(e, axis)}" for axis in run.sweep.axes) or say(
-        "adapter {adapter}", adapter=adapter
-    )
+def _offer_script(home: Scripts, answers: list[Any], name: str) -> None:
+    script = home.make(*answers)
+    st.markdown(say("A script that computes the same and prints its numbers beside those of this page, and its data."))
+
+    def packed() -> bytes:
+        if home.archive is not None:
+            return home.archive(*answers)
+        return archive({"train.py": script.text, "data.npz": script.npz()})
+
+    _download(say("Everything, as a zip archive"), packed, name, ".zip")
+    _show(script)
+
+
+def _show(script: Script) -> None:
+    with st.expander("train.py"):
+        st.code(script.text, language="python")
+
+
+def _download(label: str, data: Any, name: str, ending: str) -> None:
+    mime = {".zip": "application/zip", "_history.csv": "text/csv", "_history.json": "application/json"}[ending]
+    st.download_button(label, data, f"lora_{name}{ending}", mime, on_click="ignore", key=f"home_{name}{ending}")
+
+
+def _which(experiments: Sequence[Experiment], name: str) -> int:
+    """The number of the chosen one: one question for each field in which those that are left differ."""
+    left = list(range(len(experiments)))
+    names = [field.name for field in fields(Experiment)]
+    for axis in (*FIRST, *(axis for axis in names if axis not in FIRST)):
+        values = tuple(dict.fromkeys(getattr(experiments[i], axis) for i in left))
+        if len(values) > 1:
+            label = say(LABELS[axis]) if axis in LABELS else CONTROLS[axis].label if axis in CONTROLS else axis
+            chosen = _chosen(label, values, f"home_{axis}_{name}")
+            left = [i for i in left if getattr(experiments[i], axis) == chosen]
+    return left[0]
+
+
+def _chosen(label: str, values: tuple[Any, ...], key: str) -> Any:
+    """One of the values; an answer that is none of them any more counts as the first."""
+    if len(values) == 1:
+        return values[0]
+    by_name = {str(value): value for value in values}
+    return by_name.get(str(st.selectbox(label, tuple(by_name), key=key)), values[0])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lora_viz.experiment import Experiment
 from lora_viz.language import to_say
-from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
+from lora_viz.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 from lora_viz.run import Task
 from lora_viz.tasks import stream
 
@@ -86,6 +86,40 @@ class PrunedTriplets(Parametrisation):
 
     def factors(self, p: State, fixed: State, s: Tensor) -> tuple[Tensor, Tensor]:
         return p["A"], p["B"] * p["E"].mT * (fixed["scale"] / torch.where(s == 0, 1.0, s))
+
+    def in_torch(self, e: Experiment, fixed: Arrays) -> PlainTorch:
+        """``.mT`` and the last axes: the same lines serve one layer and several that share a budget."""
+        r = fixed["kept"].shape[-2]
+        plan = self.schedule([e], r)
+        return PlainTorch(
+            f"return x @ W.mT + {e.alpha!r} / ({r} + 1e-5) * (x @ A.mT * E.mT) @ B.mT",
+            before=f"""
+I = torch.eye({r}, dtype=A.dtype)
+mean, spread = ({{w: torch.zeros_like(w) for w in (A, E, B)}} for _ in range(2))
+
+
+def important(budget):
+    \"""1 for the so many triplets that the loss feels most, 0 for the others.\"""
+    of_A, of_E, of_B = (mean[w] * spread[w] for w in (A, E, B))
+    score = of_E[..., 0] + of_A.mean(dim=-1) + of_B.mean(dim=-2)
+    pruned = score.numel() - budget
+    return (score > score.flatten().kthvalue(pruned)[0] if pruned else score == score).to(E.dtype)[..., None]
+""",
+            penalty=f"{ORTHOGONALITY} * (((A @ A.mT - I) ** 2).sum() + ((B.mT @ B - I) ** 2).sum())",
+            after=f"""
+with torch.no_grad():
+    for w in (A, E, B) if k < {plan.last} else ():  # how much the loss feels each number, and how unsure that is
+        felt = (w * w.grad).abs()
+        mean[w] = {BETA} * mean[w] + {1 - BETA:g} * felt
+        spread[w] = {BETA} * spread[w] + {1 - BETA:g} * (felt - mean[w]).abs()
+    pruning = {plan.first} < k < {plan.last} and k % {EVERY} == 0
+    if pruning or k == {plan.last}:  # from {plan.initial} triplets to {plan.target}, along a cubic
+        share = max(0.0, 1 - (k - {plan.first}) / {max(1, plan.last - plan.first)})
+        mask = important(int({plan.initial - plan.target} * share**3 + {plan.target}))
+    if pruning or k >= {plan.last}:
+        E *= mask
+""",
+        )
 
     def schedule(self, members: Sequence[Experiment], triplets: int) -> Schedule:
         """A seventh of the run to warm up, two sevenths at the end to settle."""

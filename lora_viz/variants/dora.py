@@ -9,7 +9,7 @@ from torch import Tensor
 from lora_viz.experiment import Experiment
 from lora_viz.inits import base_shift, initial_factors
 from lora_viz.language import to_say
-from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
+from lora_viz.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 from lora_viz.run import Task
 
 
@@ -47,6 +47,14 @@ class WeightDecomposed(Parametrisation):
 
     def rest(self, p: State, fixed: State, s: Tensor) -> Tensor:
         return self.delta(p, fixed, s) - s * (p["B"] @ p["A"])
+
+    def in_torch(self, e: Experiment, fixed: Arrays) -> PlainTorch:
+        base = "W" if (fixed["base"] == fixed["original"]).all() else "base"
+        return PlainTorch(f"""
+V = {base} + s * B @ A
+length = V.norm(dim=1, keepdim=True).detach()  # as in PEFT: no gradient through the norm
+return x @ (magnitude[:, None] / length * V).T
+""")
 
 
 VARIANT = Variant(

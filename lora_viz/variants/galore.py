@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lora_viz.experiment import Experiment
 from lora_viz.language import to_say
-from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
+from lora_viz.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 from lora_viz.run import Task
 
 REFRESH = 50
@@ -64,6 +64,24 @@ class ProjectedGradient(Parametrisation):
 
     def rest(self, p: State, fixed: State, s: Tensor) -> Tensor:
         return self.delta(p, fixed, s)
+
+    def in_torch(self, e: Experiment, fixed: Arrays) -> PlainTorch:
+        right = e.d_out >= e.d_in
+        update, along = ("Z @ P", 1) if right else ("P @ Z", 0)
+        leading = f"Vt[:{e.rank}]" if right else f"U[:, :{e.rank}]"
+        return PlainTorch(
+            f"return x @ (W + {update}).T",
+            refresh=f"""
+if k % {REFRESH} == 0:  # W takes what was learnt; P: the leading singular vectors of the gradient now
+    with torch.no_grad():
+        G = (layer(x) - t).T @ x / len(x)
+        W += {update}
+        Z.zero_()
+        U, _, Vt = torch.linalg.svd(G, full_matrices=False)
+        P.copy_({leading})
+        P *= P.gather({along}, P.abs().argmax({along}, keepdim=True)).sign()  # the SVD leaves the signs open
+""",
+        )
 
 
 VARIANT = Variant(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lora_viz.experiment import Experiment
 from lora_viz.language import to_say
-from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
+from lora_viz.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 from lora_viz.run import Task
 from lora_viz.tasks import stream
 
@@ -34,6 +34,9 @@ class InnerSquare(Parametrisation):
 
     def gradients(self, p: State, fixed: State, s: Tensor, G: Tensor) -> State:
         return {"R": s * (fixed["B"].mT @ G @ fixed["A"].mT)}
+
+    def in_torch(self, e: Experiment, fixed: Arrays) -> PlainTorch:
+        return PlainTorch("return x @ W.T + s * (x @ A.T) @ R.T @ B.T  # only R trains")
 
 
 VARIANT = Variant(

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from lora_viz.experiment import Experiment
-from lora_viz.parametrisation import Arrays, Parametrisation, State, Variant
+from lora_viz.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 from lora_viz.run import Task
 from lora_viz.tasks import stream
 
@@ -36,6 +36,9 @@ class ScaledRandom(Parametrisation):
         a, b = self.factors(p, fixed, s)
         of_a, of_b = s * (b.mT @ G), s * (G @ a.mT)
         return {"d": (of_a * fixed["A"]).sum(dim=-1), "b": (of_b * fixed["B"]).sum(dim=-1)}
+
+    def in_torch(self, e: Experiment, fixed: Arrays) -> PlainTorch:
+        return PlainTorch("return x @ W.T + s * b * ((d * (x @ A.T)) @ B.T)  # only the vectors d and b train")
 
 
 VARIANT = Variant(

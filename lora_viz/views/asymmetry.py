@@ -12,12 +12,14 @@ from lora_viz.experiment import Experiment
 from lora_viz.film import Curve, Curves, Film, Readout, Row
 from lora_viz.language import say, to_say
 from lora_viz.regression import teacher
+from lora_viz.scripts.fits import frozen_script
+from lora_viz.scripts.script import Script, Scripts, stated
 from lora_viz.still import Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.tasks import stream, target_spectrum
 from lora_viz.trials import spread
 
-__all__ = ["Asymmetry", "asymmetry", "film", "plot_asymmetry", "table", "takeaway"]
+__all__ = ["Asymmetry", "asymmetry", "film", "plot_asymmetry", "scripts", "table", "takeaway"]
 
 CONDITIONS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 RANKS = (1, 2, 4, 8, 16, 32)
@@ -49,12 +51,11 @@ def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
     ranks = np.array([r for r in RANKS if r < most])
     target = teacher(target_spectrum(e), e.d_out, e.d_in, targets, e.seed)
     draws = targets * factors
-    A = np.stack([stream("frozen A", e.seed, i).standard_normal((most, e.d_in)) for i in range(draws)])
-    B = np.stack([stream("frozen B", e.seed, i).standard_normal((most, e.d_out)) for i in range(draws)])
-    seen_B = np.linalg.qr(B.transpose(0, 2, 1))[0]
+    A, B = _frozen(e, most, draws)
+    seen_B = np.linalg.qr(B)[0]
     left = np.empty((draws, 3, len(ranks), len(CONDITIONS)))
     for c, condition in enumerate(CONDITIONS):
-        root = np.sqrt(condition ** -np.linspace(0, 1, e.d_in))  # the inputs' own axes: Σ is diagonal there
+        root = _root(e, condition)
         best = np.cumsum(np.linalg.svd(target * root, compute_uv=False) ** 2, axis=1)
         signal = np.repeat(target * root, factors, axis=0)
         whole = np.sum(signal**2, axis=(1, 2))[:, None]
@@ -80,6 +81,32 @@ def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
         d_in=e.d_in,
         start=int(np.argmin(np.abs(ranks - e.rank))),
     )
+
+
+def _frozen(
+    e: Experiment, most: int, draws: int
+) -> tuple[Float[np.ndarray, "D k d_in"], Float[np.ndarray, "D d_out k"]]:
+    A = np.stack([stream("frozen A", e.seed, i).standard_normal((most, e.d_in)) for i in range(draws)])
+    B = np.stack([stream("frozen B", e.seed, i).standard_normal((most, e.d_out)) for i in range(draws)])
+    return A, B.transpose(0, 2, 1)
+
+
+def _root(e: Experiment, condition: float) -> Float[np.ndarray, "d_in"]:
+    return np.sqrt(condition ** -np.linspace(0, 1, e.d_in))  # the inputs' own axes: Σ is diagonal there
+
+
+def scripts(record: Asymmetry, e: Experiment) -> Scripts:
+    """A script for every condition number: what each way of training leaves at every rank."""
+    conditions = tuple(record.conditions.tolist())
+
+    def make(condition: float) -> Script:
+        target = teacher(target_spectrum(e), e.d_out, e.d_in, record.targets, e.seed)
+        factors = _frozen(e, int(record.ranks[-1]), record.draws)
+        what = f"{stated(e)}\ninputs of condition {condition:g}, {record.draws} draws"
+        left = record.left[1, :, :, conditions.index(condition)]
+        return frozen_script(what, target, *factors, _root(e, condition), record.ranks, left)
+
+    return Scripts(make, {say("Condition number of the inputs"): conditions})
 
 
 def film(record: Asymmetry) -> Film:

@@ -10,12 +10,14 @@ from jaxtyping import Float
 
 from lora_viz.film import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series
 from lora_viz.language import say, to_say
+from lora_viz.scripts.fits import spike_script
+from lora_viz.scripts.script import Script, Scripts
 from lora_viz.still import Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.tasks import stream
 from lora_viz.trials import spread
 
-__all__ = ["Intruders", "film", "intruders", "plot_intruders", "table", "takeaway"]
+__all__ = ["Intruders", "film", "intruders", "plot_intruders", "scripts", "table", "takeaway"]
 
 TOP, SHOWN = 10, 16
 CALLED = {"gaussian": to_say("Gaussian"), "decaying": to_say("decaying")}
@@ -87,14 +89,33 @@ def intruders(d: int, kind: str, epsilon: float, seed: int, seeds: int = 8) -> I
 
 def _planted(rng: np.random.Generator, d: int, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """|cos| and signed entries of the TOP vectors at every size, the spike, and the singular values, in W₀'s basis."""
-    old = np.linalg.svd(rng.standard_normal((d, d)) / np.sqrt(d), compute_uv=False)
-    if kind == "decaying":
-        old = 2.0 / np.arange(1, d + 1)
-    u, v = (x / np.linalg.norm(x) for x in rng.standard_normal((2, d)))
+    old, u, v = _drawn(rng, d, kind)
     tuned = np.diag(old) + (SIZES * old[0])[:, None, None] * np.outer(u, v)
     square, vectors = np.linalg.eigh(tuned @ tuned.transpose(0, 2, 1))
     top = vectors[:, :, : -TOP - 1 : -1]
     return np.abs(top), u, np.sqrt(square[:, ::-1].clip(0)), top
+
+
+def _drawn(rng: np.random.Generator, d: int, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """W₀'s singular values, and the spike's u and v in its basis."""
+    old = np.linalg.svd(rng.standard_normal((d, d)) / np.sqrt(d), compute_uv=False)
+    if kind == "decaying":
+        old = 2.0 / np.arange(1, d + 1)
+    u, v = (x / np.linalg.norm(x) for x in rng.standard_normal((2, d)))
+    return old, u, v
+
+
+def scripts(record: Intruders, seed: int) -> Scripts:
+    """One script: how like the old directions the new ones are, at every size of the spike."""
+
+    def make() -> Script:
+        drawn = [_drawn(stream("planted spike", seed, i), record.d, record.kind) for i in range(record.seeds)]
+        old, spikes = np.stack([x for x, _, _ in drawn]), np.stack([[u, v] for _, u, v in drawn])
+        measured = {"closest": record.closest[1], "intruding": record.intruding[1]}
+        what = f"d={record.d}, {record.kind} singular values, {record.seeds} seeds, seed={seed}"
+        return spike_script(what, old, spikes, record.sizes, TOP, record.epsilon, measured)
+
+    return Scripts(make, {})
 
 
 def film(record: Intruders) -> Film:

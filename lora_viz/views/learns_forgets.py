@@ -12,11 +12,13 @@ from lora_viz.experiment import Experiment
 from lora_viz.film import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
 from lora_viz.language import say, to_say
 from lora_viz.regression import draw_samples, fit_all_ranks, stopped_early, teacher
+from lora_viz.scripts.fits import rank_script
+from lora_viz.scripts.script import Script, Scripts, stated
 from lora_viz.still import Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.trials import spread
 
-__all__ = ["LearnsForgets", "film", "learns_forgets", "plot_learns_forgets", "table", "takeaway"]
+__all__ = ["LearnsForgets", "film", "learns_forgets", "plot_learns_forgets", "scripts", "table", "takeaway"]
 
 HEAD, TAIL = (2.0, 1.5, 1.0, 0.7), 0.05
 
@@ -49,9 +51,7 @@ class LearnsForgets(NamedTuple):
 
 def learns_forgets(e: Experiment, seeds: int = 20) -> LearnsForgets:
     """Fit every rank exactly to a teacher with four strong directions and a weak tail (one draw a seed)."""
-    most = min(e.d_in, e.d_out)
-    sigma = np.array([*HEAD, *[TAIL] * most])[:most]
-    target = teacher(sigma, e.d_out, e.d_in, seeds, e.seed)
+    sigma, target = _truth(e, seeds)
     samples = draw_samples(target, e.samples, e.noise, e.seed)
     fits, energy = fit_all_ranks(samples, target), float(np.sum(sigma**2))
     rank = np.array([r for r in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64) if r < fits.excess.shape[1]])
@@ -78,6 +78,25 @@ def learns_forgets(e: Experiment, seeds: int = 20) -> LearnsForgets:
         noise=e.noise,
         seeds=seeds,
     )
+
+
+def _truth(e: Experiment, seeds: int) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "S d_out d_in"]]:
+    most = min(e.d_in, e.d_out)
+    sigma = np.array([*HEAD, *[TAIL] * most])[:most]
+    return sigma, teacher(sigma, e.d_out, e.d_in, seeds, e.seed)
+
+
+def scripts(record: LearnsForgets, e: Experiment) -> Scripts:
+    """One script: what the best fit of each rank learns and forgets."""
+
+    def make() -> Script:
+        sigma, target = _truth(e, record.seeds)
+        measured = {"excess": record.excess[1], "size": record.forgets[1]}
+        samples, energy = draw_samples(target, e.samples, e.noise, e.seed), float(np.sum(sigma**2))
+        what = f"{stated(e)}\n{record.seeds} seeds; the size is what is forgotten"
+        return rank_script(what, samples, target, record.rank, energy, measured)
+
+    return Scripts(make, {})
 
 
 def film(record: LearnsForgets) -> Film:

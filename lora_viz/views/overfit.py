@@ -13,12 +13,14 @@ from lora_viz.experiment import Experiment
 from lora_viz.film import Curve, Curves, Field, Film, Readout, Row
 from lora_viz.language import say, to_say
 from lora_viz.regression import draw_samples, fit_all_ranks, teacher
+from lora_viz.scripts.fits import rank_script
+from lora_viz.scripts.script import Script, Scripts, stated
 from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.tasks import target_spectrum
 from lora_viz.trials import spread
 
-__all__ = ["Overfit", "film", "overfit", "plot_overfit", "table", "takeaway"]
+__all__ = ["Overfit", "film", "overfit", "plot_overfit", "scripts", "table", "takeaway"]
 
 SIZES = (8, 16, 24, 40, 64, 128, 400)
 RANKS = (1, 2, 4, 8, 16, 32)
@@ -51,8 +53,7 @@ def overfit(e: Experiment, seeds: int = 10) -> Overfit:
     ranks = np.array([r for r in RANKS if r <= most])
     error = np.empty((seeds, len(truths), len(ranks), len(SIZES)))
     for t, true_rank in enumerate(truths):
-        shape = target_spectrum(replace(e, target_rank=int(true_rank)))
-        target = teacher(shape * np.sqrt(e.d_out / np.sum(shape**2)), e.d_out, e.d_in, seeds, e.seed)
+        target = _truth(e, int(true_rank), seeds)
         for column, n in enumerate(SIZES):
             excess = fit_all_ranks(draw_samples(target, n, e.noise, e.seed), target).excess
             reached = np.minimum(ranks, excess.shape[1] - 1)  # n samples have no more than n directions
@@ -71,6 +72,24 @@ def overfit(e: Experiment, seeds: int = 10) -> Overfit:
         seeds=seeds,
         start=int(np.argmin(np.abs(truths - e.target_rank))),
     )
+
+
+def _truth(e: Experiment, true_rank: int, seeds: int) -> Float[np.ndarray, "S d_out d_in"]:
+    shape = target_spectrum(replace(e, target_rank=true_rank))
+    return teacher(shape * np.sqrt(e.d_out / np.sum(shape**2)), e.d_out, e.d_in, seeds, e.seed)
+
+
+def scripts(record: Overfit, e: Experiment) -> Scripts:
+    """A script for every rank of the truth and number of samples: the error of the best fit of each rank."""
+    truths, sizes = (tuple(x.tolist()) for x in (record.truths, record.samples))
+
+    def make(true_rank: int, n: int) -> Script:
+        target = _truth(e, true_rank, record.seeds)
+        measured = {"excess": record.error[1, truths.index(true_rank), :, sizes.index(n)]}
+        what = f"{stated(replace(e, target_rank=true_rank, samples=n))}\n{record.seeds} seeds"
+        return rank_script(what, draw_samples(target, n, e.noise, e.seed), target, record.ranks, e.d_out, measured)
+
+    return Scripts(make, {say("Rank of the truth"): truths, say("Samples"): sizes})
 
 
 def film(record: Overfit) -> Film:

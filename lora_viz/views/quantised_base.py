@@ -12,6 +12,8 @@ from lora_viz.experiment import Experiment
 from lora_viz.film import Bars, Film, Group, HeatMap, Lines, Series
 from lora_viz.language import say, to_say
 from lora_viz.quantise import BLOCK, NF4, loftq, nf4
+from lora_viz.scripts.fits import four_bit_script
+from lora_viz.scripts.script import Script, Scripts
 from lora_viz.style import IDENTITY, number, plotly_layout
 from lora_viz.tasks import stream
 
@@ -23,6 +25,7 @@ __all__ = [
     "film",
     "plot_quantised_base",
     "quantised_base",
+    "scripts",
     "table",
     "takeaway",
 ]
@@ -107,6 +110,19 @@ def quantised_base(e: Experiment, *, shown: str = "gaussian", seeds: int = 8) ->
         levels=len(np.unique((stored / scale).round(9))),
         seeds=seeds,
     )
+
+
+def scripts(record: QuantisedBase, e: Experiment) -> Scripts:
+    """A script for every rank: what each way loses of the weights of the kind that is shown."""
+    kind, ranks = KINDS[record.shown], tuple(record.ranks[1:].tolist())
+
+    def make(rank: int) -> Script:
+        weights = np.stack([_weight(e.seed + i, kind) for i in range(record.seeds)])
+        measured = record.error[record.shown, 1, :, list(record.ranks).index(rank)]
+        what = f"{record.seeds} {kind} weights of {SIDE}×{SIDE}, rank={rank}, seed={e.seed}"
+        return four_bit_script(what, weights, rank, measured)
+
+    return Scripts(make, {say("Rank r"): ranks})
 
 
 def film(record: QuantisedBase) -> Film:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from lora_viz.language import say
 from lora_viz.quiz import QUESTIONS
+from lora_viz.ui.asked_after import show_lessons_answered
 from lora_viz.ui.cache import cached_answer
 from lora_viz.ui.choices import choose
 from lora_viz.ui.contents import link_to
@@ -64,6 +65,7 @@ with right:
             QUESTIONS=len(QUESTIONS),
         )
     )
+show_lessons_answered()
 if given:
     score.caption(
         say("{right_ones} of {given} answered questions right at once", right_ones=right_ones, given=len(given))

@@ -64,6 +64,8 @@ FLOORS = {
     "lora_viz.quiz": 3,
     "lora_viz.challenges": 3,
     "lora_viz.views": 4,
+    "lora_viz.after.asked": 4,
+    "lora_viz.after": 5,
     "lora_viz.export": 5,
     "lora_viz.network_files": 5,
     "lora_viz.player": 4,

@@ -13,6 +13,7 @@ from lora_viz.experiment import Experiment
 from lora_viz.film import Film
 from lora_viz.language import english, say
 from lora_viz.style import letters_css
+from lora_viz.ui.asked_after import ask_after, remember_seen
 from lora_viz.ui.asking import BESIDE, Asked, ask
 from lora_viz.ui.controls import Control
 from lora_viz.ui.explaining import explained, level, start_explaining
@@ -96,6 +97,7 @@ def open_lesson(
     for notice in asked.notices:
         said.warning(notice, icon=":material/warning:")
     st.session_state["link"], st.session_state["labels"] = asked.link, asked.labels
+    st.session_state["asked_for"] = asked.experiment
     return asked, right
 
 
@@ -106,6 +108,7 @@ def _open(title: str, claim: str, *, tour: bool = False) -> Presented | None:
         st.html(_EMBEDDED)
     now = st.session_state["presented"] = presented()
     st.session_state["title"] = title
+    st.session_state.pop("asked_for", None)  # the last lesson's experiment
     st.session_state["link"] = None
     st.session_state["labels"] = {}
     if now is None:
@@ -142,6 +145,7 @@ def show_film(
 ) -> None:
     """The moving picture, and below it what was seen; ``on_pick`` hears which cell of a map was asked for."""
     now: Presented | None = st.session_state.get("presented")
+    remember_seen(film, _link())
     with where:
         play(
             film,
@@ -170,7 +174,10 @@ def close_lesson(
     alt: str,
     home: Home | None = None,
 ) -> None:
-    """The maths with the run's numbers; on demand still figure, data, what to take home. On a projector none of it."""
+    """The maths with the run's numbers; on demand still figure, data, what to take home, a question.
+
+    On a projector none of it.
+    """
     if st.session_state.get("presented") is not None:
         return
     heading = say("The maths, with these numbers")
@@ -190,3 +197,4 @@ def close_lesson(
                 json_button(say("Data as JSON"), table, name=name)
     if home is not None:
         offer_home(home, name)
+    ask_after(name)

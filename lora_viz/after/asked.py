@@ -130,7 +130,7 @@ def _apart(value: float, wrong: float) -> bool:
 
 def _text(value: float) -> str:
     """A count in full, all else to three digits."""
-    return f"{value:,.0f}" if value == round(value) and abs(value) > 999 else number(float(value))
+    return f"{value:,.0f}" if value == round(value) and abs(value) > 9999 else number(float(value))
 
 
 def word(value: float) -> str:
@@ -152,7 +152,8 @@ def values(found: Lines | Curves | Bars | HeatMap | Field, begins: str = "") -> 
         return np.asarray(found.values, float)
     parts: Any = found.groups if isinstance(found, Bars) else found.series
     named = {english(part.name).rstrip(":"): part for part in parts}
-    name = begins if begins in named else next((name for name in named if name.startswith(begins)), None)
+    wanted = begins.rstrip(":")  # a legend's colon announces the value at the playhead
+    name = wanted if wanted in named else next((name for name in named if name.startswith(wanted)), None)
     if name is not None:
         return np.asarray(named[name].values if isinstance(found, Bars) else named[name].y, float)
     raise Unanswerable(say("The picture does not show what the question is about at these settings."))

@@ -117,7 +117,10 @@ def _merge(seen: Seen, _: Any) -> Measured:
 LESSONS: dict[str, After] = {
     "machine": After(
         to_say("W holds {all_w} numbers, A {all_a} and B {all_b}. How many of them has the very first step changed?"),
-        to_say("W is frozen, and each factor's gradient has the other one in it: while B is 0, A's is exactly 0."),
+        to_say(
+            "W is frozen, and each factor's gradient has the other one in it: while B is 0, A's is exactly 0 "
+            "(AdamW's decay alone would move A then)."
+        ),
         _machine,
     ),
     "bottleneck": After(

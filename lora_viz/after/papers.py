@@ -35,7 +35,7 @@ def _asymmetry(seen: Seen, found: Any) -> Measured:
         "Training A at a frozen B left {a}, training B at a frozen A {b} (medians); 1 − r/d_out is {law}.",
         a=word(a_trained), b=word(b_trained), law=word(1 - rank / d_out),
     )  # fmt: skip
-    return Measured(a_trained, (b_trained, 0, rank / d_out / 2), told, {"d_out": d_out, "rank": rank})
+    return Measured(a_trained, (b_trained, 1 - b_trained, b_trained / 2), told, {"d_out": d_out, "rank": rank})
 
 
 def _nearest(e: Experiment, _: Settings) -> tuple[float, float]:

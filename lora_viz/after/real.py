@@ -25,7 +25,7 @@ def _digits(seen: Seen, _: Any) -> Measured:
     sixteen, full = (_effective(values(curves, name)[-1]) for name in ("r=16", "full"))
     told = say("Its effective rank was {sixteen}; that of full fine-tuning's ΔW₁ was {full}.", sixteen=word(sixteen),
                full=word(full))  # fmt: skip
-    return Measured(sixteen, (16, 10, full, 64), told)
+    return Measured(round(sixteen), (16, 10, round(full), 64), told)
 
 
 def _minilm(seen: Seen, _: Any) -> Measured:
@@ -58,7 +58,8 @@ def _requantised(seen: Seen, _: Any) -> Measured:
     told = say("From {size} % of W on at most half of it is lost in {name}; at 1 % the error is {error} %.",
                size=word(100 * size[at]), name=name, error=word(100 * wrong[np.abs(size - 0.01).argmin()]))  # fmt: skip
     about = {"name": name}
-    return Measured(100 * float(size[at]), (0.1, 1, 50, 100 * elsewhere), told, about, unit=" %")
+    right = 100 * float(size[at])
+    return Measured(right, (right / 100, right / 10, 100 * elsewhere, 100 * size[-1]), told, about, unit=" %")
 
 
 def _inspector(seen: Seen, _: Any) -> Measured:
@@ -96,7 +97,10 @@ def _cost(seen: Seen, _: Any) -> Measured:
 
 REAL: dict[str, After] = {
     "digits": After(
-        to_say("The adapter of rank 16 is trained. Which effective rank has its update of the first hidden layer?"),
+        to_say(
+            "The adapter of rank 16 is trained. To the nearest whole number, which effective rank has its update "
+            "of the first hidden layer?"
+        ),
         to_say(
             "r is a bound. How many directions are really used is up to the data and the start, and can be far less."
         ),

@@ -156,7 +156,7 @@ def _twice_and_half(e: Experiment, _: Settings) -> tuple[float, float]:
 def _wake_up(seen: Seen, found: Any) -> Measured:
     one, two = found
     told = say("‖∇A‖ at step 1 was {one}, then {two}.", one=word(one), two=word(two))
-    return Measured(two / one if one else np.nan, (1, 2, 4, 1 / 2), told)
+    return Measured(round(two / one, 1) if one else np.nan, (1, 2, 4, 1 / 2), told)
 
 
 def _race(seen: Seen, _: Any) -> Measured:
@@ -196,7 +196,8 @@ def _conditioning(seen: Seen, found: Any) -> Measured:
     one, more = found
     other = say("the target") if seen.setting("stretched") == "inputs" else say("the inputs")
     told = say("It took {one} steps at κ = 1 and {more} at κ = 3.", one=word(one), more=word(more))
-    return Measured(more / one, (1, 3, 9), told, {"other": other})
+    ratio = more / one
+    return Measured(round(ratio) if np.isfinite(ratio) else ratio, (1, 3, 9), told, {"other": other})
 
 
 TRAINING: dict[str, After] = {
@@ -275,7 +276,7 @@ TRAINING: dict[str, After] = {
         _balance,
     ),
     "wake_up": After(
-        to_say("Double α and halve the learning rate. How many times as large is the first ‖∇A‖ that is not 0?"),
+        to_say("Double α and halve the learning rate. About how many times as large is the first ‖∇A‖ that is not 0?"),
         to_say("With SGD it goes as η·s², so α is not just a learning rate; with Adam as η·s."),
         _wake_up,
         _twice_and_half,
@@ -283,13 +284,15 @@ TRAINING: dict[str, After] = {
     "race": After(
         to_say("Full fine-tuning is fastest at η = {lr}. And {name} at that same η?"),
         to_say(
-            "LoRA's step has the factors in it, which grow: the largest η it bears is another one, and smaller here."
+            "LoRA's step has the factors in it, which grow: the largest η that it bears is another one than full "
+            "fine-tuning's."
         ),
         _race,
     ),
     "conditioning": After(
         to_say(
-            "Stretch {other} instead, and only to κ = 3. How many times as many steps does scaled GD need as at κ = 1?"
+            "Stretch {other} instead, and only to κ = 3. About how many times as many steps does scaled GD need as "
+            "at κ = 1?"
         ),
         to_say("Dividing by AAᵀ and BᵀB takes the stretch of the target out of the step, not that of the inputs."),
         _conditioning,

@@ -56,10 +56,12 @@ def _asked(name: str, seen: Seen) -> None:
 
 def _choices(name: str, asked: Answered) -> None:
     given: dict[str, bool] = st.session_state.setdefault("answered_after", {})
-    st.subheader(asked.text, anchor=False)
+    st.markdown(f"**{asked.text}**")
     # Other settings are another question: its choices are new, and none of them is chosen.
     key = f"after_{name}_{zlib.crc32(repr((asked.text, asked.choices)).encode())}"
-    choice = st.radio(say("Your answer"), asked.choices, index=None, key=key, horizontal=True)
+    choice = st.radio(
+        asked.text, asked.choices, index=None, key=key, horizontal=True, label_visibility="collapsed"
+    )  # fmt: skip
     if choice is None:
         return
     right = asked.choices[asked.right]
@@ -74,7 +76,7 @@ def _choices(name: str, asked: Answered) -> None:
 
 def _score(given: dict[str, bool]) -> str:
     return say(
-        "Asked after {count} of {all} lessons, {right} answered as measured at once.",
+        "{count} of {all} lessons answered, {right} as measured at once.",
         count=len(given), all=len(AFTER), right=sum(given.values()),
     )  # fmt: skip
 
@@ -87,14 +89,14 @@ def show_lessons_answered() -> None:
         return
     with place:
         st.markdown(
-            say("Every lesson ends with a question. A tick: as measured at once; a lens: measured was another.")
+            say("Every lesson ends with a question. A tick: your first answer was as measured; a lens: it was not.")
         )
         for section, pages in PAGES.items():
             asked = [(name, title) for name, title in pages.items() if name in AFTER]
             if not asked:
                 continue
-            st.markdown(f"**{say(section)}**")
-            with st.container(horizontal=True, gap="small"):
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                st.markdown(f"**{say(section)}:**", width="content")
                 for name, title in asked:
                     icon = None if name not in given else ":material/check:" if given[name] else ":material/search:"
                     if st.button(say(title), key=f"to_{name}", type="tertiary", icon=icon):

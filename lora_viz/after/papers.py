@@ -79,7 +79,8 @@ def _large_batch(seen: Seen, _: Any) -> Measured:
 
 
 def _width(seen: Seen, _: Any) -> Measured:
-    best, width = values(panel(seen.film, Lines, "Best η of each"), "full"), seen.film.values
+    full = panel(seen.film, Lines, "Best η of each").series[0]  # racer 0 is full fine-tuning
+    best, width = np.asarray(full.y, float), seen.film.values
     ratio = float(width[-1] / width[0])
     told = say("It was {last} at d = {wide}, {times} times less.", last=word(best[-1]), wide=int(width[-1]),
                times=word(best[0] / best[-1]))  # fmt: skip

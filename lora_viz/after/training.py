@@ -161,12 +161,12 @@ def _wake_up(seen: Seen, found: Any) -> Measured:
 
 def _race(seen: Seen, _: Any) -> Measured:
     lines = panel(seen.film, Lines, "Steps to 1 %")
-    full = values(lines, "full")
+    full = np.asarray(lines.series[0].y, float)  # racer 0 is full fine-tuning
     name = english(lines.series[-1].name).rstrip(":")
     if not np.isfinite(full).any():
         raise Unanswerable(say("Full fine-tuning arrives at no learning rate tried: choose other settings."))
     at = int(np.nanargmin(full))
-    lora = float(values(lines, name)[at])
+    lora = float(lines.series[-1].y[at])
     words = (
         say("it does not get there"),
         say("it takes fewer steps than full fine-tuning"),

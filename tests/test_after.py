@@ -306,10 +306,12 @@ def test_in_a_browser_the_score_goes_along(browser: Browser, address: str) -> No
         tab.goto(f"{address}/merge")
         fold = tab.get_by_text("Before you go: one question")
         expect(fold).to_be_visible(timeout=60_000)
-        fold.click()
-        group = tab.get_by_role("radiogroup")
-        expect(group).to_be_visible(timeout=20_000)
         player = tab.locator("[data-frame]").first
+        expect(player).to_be_visible(timeout=30_000)  # what is clicked while the page is still being drawn is lost
+        expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=30_000)
+        fold.click()
+        group = tab.get_by_test_id("stRadio")
+        expect(group).to_be_visible(timeout=20_000)
         frame = player.get_attribute("data-frame")
         group.get_by_text("3.33·10⁻⁴").click()
         expect(tab.get_by_text("You said 3.33·10⁻⁴; measured was 1.23·10⁻⁴.")).to_be_visible(timeout=20_000)

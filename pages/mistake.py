@@ -34,7 +34,7 @@ with right:
     st.html(comparison_html(record, suspected=suspected, revealed=revealed))
     if revealed:
         st.markdown(f"**{score(record, suspected)}**")
-        st.markdown(say("**What you saw.** {record}", record=takeaway(record)))
+        st.markdown(say("**What you saw.** {seen}", seen=takeaway(record)))
     else:
         st.markdown(say("**What you saw.** So far only what was printed: no number here is vouched for."))
     st.header(say("What the step starts from"), anchor=False)

@@ -86,10 +86,12 @@ function readTheme(s) {
 function take(s, bytes) {
   const { film, axis, colours, run, at, shares, question, present } = decode(bytes);
   film.axisSaid = axis ?? film.axis; // the axis is a name to the code, to the eye it is a word
-  for (const [text, write] of s.written) write(say(text));
+  const spoken = Object.values(words).join(), anew = spoken !== s.spoken; // another language than before?
+  s.spoken = spoken;
+  if (anew) for (const [text, write] of s.written) write(say(text));
   const scene = present ? present.scene : null, turned = Boolean(s.film) && scene !== (s.present ? s.present.scene : null);
   s.present = present || null;
-  if (run === s.run && !turned) return;
+  if (run === s.run && !turned && !anew) return;
   const before = s.film, atEnd = !before || s.t >= before.values.data.length - 1, sameAxis = before && before.axis === film.axis && before.start === film.start;
   const views = s.panels.map((p) => p.cache.view);
   s.previous = before;
@@ -97,7 +99,7 @@ function take(s, bytes) {
   const length = film.values.data.length;
   // A changed control keeps the moment that was being looked at; a first picture shows where the story is.
   const wasStart = before && s.t === before.start;
-  s.t = sameAxis && !atEnd && !wasStart ? Math.min(s.t, length - 1) : film.start;
+  s.t = sameAxis && (anew || (!atEnd && !wasStart)) ? Math.min(s.t, length - 1) : film.start;
   const opening = !before || turned;
   if (turned) { pause(s); s.t = film.start; }
   if (opening && Number.isInteger(at)) s.t = Math.max(0, Math.min(at, length - 1)); // a link names its moment

@@ -145,9 +145,11 @@ const lines = {
       g.fillText(panel.x_scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v), frame.x(v), frame.bottom + frame.strip + 5);
     }
     g.textAlign = "right";
-    g.fillText(panel.x_scale === "sqrt" ? say("{axis} (√ scale)", { axis: film.axisSaid }) : film.axisSaid, frame.right, frame.bottom + frame.strip + 8 + f * 1.05);
+    const axis = panel.x_scale === "sqrt" ? say("{axis} (√ scale)", { axis: film.axisSaid }) : film.axisSaid, under = frame.bottom + frame.strip + 8 + f * 1.05;
+    g.fillText(axis, frame.right, under);
     g.textAlign = "left"; g.fillStyle = theme.faint;
-    g.fillText(fit(g, panel.y_label, frame.right - frame.left - f * 8.5), frame.left - 8, frame.bottom + frame.strip + 8 + f * 1.05);
+    const room = frame.right - frame.left + 8 - g.measureText(axis).width - f * 0.6, label = fit(g, panel.y_label, room);
+    if (g.measureText(label).width <= room) g.fillText(label, frame.left - 8, under);
     for (const mark of panel.marks) {
       g.strokeStyle = theme[mark.colour]; g.setLineDash([3, 4]); g.lineWidth = 1.5;
       g.beginPath(); g.moveTo(frame.x(mark.at), frame.top); g.lineTo(frame.x(mark.at), frame.bottom + frame.strip); g.stroke(); g.setLineDash([]);

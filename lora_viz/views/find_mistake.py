@@ -11,9 +11,11 @@ from lora_viz.language import say, to_say
 from lora_viz.notation import STYLE, matrix_html, plain
 from lora_viz.worked import PRINTED, PRINTED_COLUMNS, PRINTED_STEP, work
 
-__all__ = ["Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
+__all__ = ["NAMES", "Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
 
 _COLOURS = {"∇A": "A", "∇B": "B", "A new": "A", "B new": "B", "W_eff new": "W"}
+# What stands on the screen for a printed matrix, where that is not its key.
+NAMES = {"A new": to_say("A new"), "B new": to_say("B new"), "W_eff new": to_say("W + BA new")}
 # Half a unit of the last decimal that is printed: what rounding alone may explain.
 _ROUNDING = {"∇A": 5e-3, "∇B": 5e-3, "A new": 5e-3, "B new": 5e-4, "W_eff new": 5e-3}
 _REASONS = {
@@ -74,7 +76,7 @@ def comparison_html(record: Mistakes, *, suspected: tuple[tuple[int, int], ...] 
     marks = np.zeros(record.printed.shape, dtype=int)
     for i, j in suspected:
         marks[i, j] = 2
-    printed = say("{matrix}, as printed", matrix=say(record.name))
+    printed = say("{matrix}, as printed", matrix=say(NAMES.get(record.name, record.name)))
     if not revealed:
         return f"{STYLE}<table class='worked'><tr><th>{printed}</th></tr>{_row(record, marks)}</table>"
     marks = np.where(record.wrong, np.where(marks == 2, 2, 1), 0)

@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 FILES ?=
 DECK ?= five_minutes
+LANGUAGE := en
 OUT ?= deck.html
 
 .PHONY: help run test test-gpu check fix bench deck clean
@@ -47,8 +48,8 @@ bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON 
 	bash tests/chromium.sh
 	@set -e; for file in benchmarks/bench_*.py benchmarks/gpu_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
 
-deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes OUT=deck.html
-	$(BIN)/python -m lora_viz.ui.deck_file $(DECK) $(OUT)
+deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes LANGUAGE=en OUT=deck.html
+	$(BIN)/python -m lora_viz.ui.deck_file $(DECK) $(OUT) $(LANGUAGE)
 
 clean: ## forget the virtual environment
 	rm -rf $(VENV)

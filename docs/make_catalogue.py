@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from lora_viz.language import CATALOGUES  # noqa: E402
+from lora_viz.player import said_in_html, said_in_script  # noqa: E402
 
 SAYING = ("say", "to_say")
 
@@ -42,11 +43,12 @@ def _texts(node: ast.expr) -> list[str]:
 
 def in_javascript(path: Path) -> list[tuple[str, int]]:
     """The texts that the player says."""
-    text = path.read_text(encoding="utf-8")
-    return [
-        (ast.literal_eval(match[0].removeprefix("say(")), text.count("\n", 0, match.start()) + 1)
-        for match in re.finditer(r'\bsay\("(?:[^"\\]|\\.)+"', text)
-    ]
+    return [(text, 1) for text in said_in_script(path.read_text(encoding="utf-8"))]
+
+
+def in_html(path: Path) -> list[tuple[str, int]]:
+    """The words that stand in the player's bar."""
+    return [(text, 1) for text in said_in_html(path.read_text(encoding="utf-8"))]
 
 
 def in_deck(path: Path) -> list[tuple[str, int]]:
@@ -66,6 +68,7 @@ def gathered() -> dict[str, list[tuple[str, int]]]:
         ("lora_viz/**/*.py", in_python),
         ("pages/*.py", in_python),
         ("lora_viz/player/*.js", in_javascript),
+        ("lora_viz/player/*.html", in_html),
         ("lora_viz/decks/*.toml", in_deck),
     ):
         for path in sorted(ROOT.glob(pattern)):

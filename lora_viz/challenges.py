@@ -62,7 +62,7 @@ def _lost_in_bf16(run: Run) -> tuple[Condition, ...]:
     size = float(np.linalg.norm(delta) / np.linalg.norm(run.task.base_weight))
     share = float(merge_report(run, sizes=(size,)).unchanged[0, 3]) if size else 1.0
     return (
-        Condition(say("ΔW is not 0"), f"{number(size)} of ‖W‖", size > 0),
+        Condition(say("ΔW is not 0"), say("{size} of ‖W‖", size=number(size)), size > 0),
         Condition(say("merged in bf16, 90 % of the weights do not change"), f"{100 * share:.1f} %", share >= 0.9),
     )
 
@@ -79,7 +79,11 @@ def _still(run: Run) -> tuple[Condition, ...]:
             say("moved by {moved}", moved=number(moved)),
             moved == 0,
         ),
-        Condition(say("and nobody keeps it still"), say("kept still: {frozen}", frozen=e.frozen), e.frozen == "none"),
+        Condition(
+            say("and nobody keeps it still"),
+            say("kept still: none") if e.frozen == "none" else say("kept still: {factor}", factor=e.frozen),
+            e.frozen == "none",
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lora_viz.experiment import ExperimentError
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.lora import LoRALinear
 from lora_viz.run import MergeReport, Run
 from lora_viz.tasks import stream
@@ -17,7 +17,7 @@ __all__ = ["DTYPES", "MISTAKES", "SIZES", "merge_report"]
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 SIZES = tuple(10 ** (k / 8) for k in range(-40, 1))  # ‖ΔW‖/‖W‖ from 1e-5 to 1
-MISTAKES = ("right", "twice", "no s", "dropout", "ΔWᵀ")
+MISTAKES = (to_say("right"), to_say("twice"), to_say("no s"), to_say("dropout"), "ΔWᵀ")
 TOKENS = 64
 
 
@@ -31,7 +31,7 @@ def merge_report(run: Run, *, shown: str = "bfloat16", sizes: tuple[float, ...] 
     e, task = run.experiment, run.task
     if shown not in DTYPES:
         raise ExperimentError(
-            say("dtype={shown} is unknown: allowed are {DTYPES}.", shown=shown, DTYPES=", ".join(DTYPES))
+            say("dtype={given} is unknown: allowed are {allowed}.", given=shown, allowed=", ".join(DTYPES))
         )
     if e.d_in != e.d_out:
         raise ExperimentError(

@@ -7,7 +7,6 @@ from html import escape
 import numpy as np
 from jaxtyping import Float, Int
 
-from lora_viz.language import say
 from lora_viz.style import letters_css, number
 
 __all__ = ["STYLE", "matrix_html", "plain"]
@@ -38,8 +37,8 @@ def matrix_html(
         return f'<span class="{mark}" title="{plain(values[i, j], 12)}">{plain(values[i, j])}</span>'
 
     cells = "".join(cell(i, j) for i in range(values.shape[0]) for j in range(values.shape[1]))
-    columns = say("grid-template-columns: repeat({shape}, auto)", shape=values.shape[1])
-    identity = say(" identity-{colour}", colour=colour) if colour else ""
+    columns = f"grid-template-columns: repeat({values.shape[1]}, auto)"
+    identity = f" identity-{colour}" if colour else ""
     return f'<div class="matrix{identity}" style="{columns}">{cells}</div>'
 
 

@@ -83,10 +83,10 @@ def _gradient_at_the_start(seed: int) -> Measured:
     run = train(Sweep((replace(_SMALL, seed=seed),)))
     a, b = float(run.grad_A_norm[0, 0]), float(run.grad_B_norm[0, 0])
     told = say(
-        "At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}; at step 1 ‖∇A‖ was {grad_A_norm}.",
+        "At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}; at step 1 ‖∇A‖ was {later}.",
         a=number(a),
         b=number(b),
-        grad_A_norm=number(run.grad_A_norm[1, 0]),
+        later=number(run.grad_A_norm[1, 0]),
     )
     return Measured(a, (b, b / 2, float(run.grad_A_norm[1, 0])), told)
 
@@ -98,11 +98,11 @@ def _rule_free_of_rank(seed: int) -> Measured:
     slopes = np.polyfit(np.log(at), np.log(np.median(progress, axis=-1)).T, 1)[0]
     names = ("α/r", "α/√r", "α")
     told = ", ".join(
-        say("under {name} it goes as r^{slope:.2f}", name=name, slope=slope)
+        say("under {rule} it goes as r^{slope:.2f}", rule=name, slope=slope)
         for name, slope in zip(names, slopes, strict=True)
     )
     return Measured(
-        names[int(np.abs(slopes).argmin())], names, say("Over r = 1 to 16, median of 8 starts: {told}.", told=told)
+        names[int(np.abs(slopes).argmin())], names, say("Over r = 1 to 16, median of 8 starts: {slopes}.", slopes=told)
     )
 
 
@@ -110,7 +110,9 @@ def _parameters(seed: int) -> Measured:
     cost = layer_cost(4096, 4096, 16)
     count = cost.unmerged - cost.base  # a multiply–add a token for each number of A and B
     share = share_of_layer(4096, 4096, 16)
-    told = f"16·(4096 + 4096) = {count:,}, {100 * share:.2f} % of {cost.base:,}."
+    told = say(
+        "16·(4096 + 4096) = {count:,}, {share:.2f} % of {base:,}.", count=count, share=100 * share, base=cost.base
+    )
     return Measured(count, (count // 2, cost.base // 16, cost.base // 256), told)
 
 
@@ -153,7 +155,7 @@ def _effective_rank(seed: int) -> Measured:
 
 def _gradient_of_the_base(seed: int) -> Measured:
     size = float(np.linalg.norm(full_gradient(train(Sweep((replace(_SMALL, seed=seed),))))[0]))
-    words = (say("yes, but it is not computed"), "no, it is 0", say("only after a merge"))
+    words = (say("yes, but it is not computed"), say("no, it is 0"), say("only after a merge"))
     told = say("G = ∂L/∂W at step 0 has norm {size}; only G Aᵀ and Bᵀ G are needed.", size=number(size))
     return Measured(words[0] if size > 0 else words[1], words, told)
 
@@ -173,7 +175,7 @@ def _lost_inputs(seed: int) -> Measured:
     return Measured(
         3 - seen,
         (0, 2, 3),
-        say("B A had numerical rank {seen}: {seen2} of 3 input directions moved nothing.", seen=seen, seen2=3 - seen),
+        say("B A had numerical rank {rank}: {lost} of 3 input directions moved nothing.", rank=seen, lost=3 - seen),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lora_viz.film import Curves, Film, Lines, Readout, Series
-from lora_viz.language import say
+from lora_viz.language import english, say
 from lora_viz.style import number
 
 __all__ = ["LONGEST_DECK", "Deck", "DeckError", "Question", "Scene", "asked_first", "read_deck"]
@@ -72,9 +72,7 @@ def read_deck(text: str, pages: Collection[str], *, still: Collection[str] = ())
     On pages that stand ``still`` there is no playhead to place and no picture to ask about.
     """
     if len(text.encode()) > LONGEST_DECK:
-        raise DeckError(
-            say("the deck is longer than {LONGEST_DECK} bytes: please split it.", LONGEST_DECK=LONGEST_DECK)
-        )
+        raise DeckError(say("the deck is longer than {most} bytes: please split it.", most=LONGEST_DECK))
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -85,9 +83,7 @@ def read_deck(text: str, pages: Collection[str], *, still: Collection[str] = ())
     reader.only(given, ("title", "about", "scene"), None)
     scenes = given.get("scene")
     if not isinstance(scenes, list) or not 1 <= len(scenes) <= _MOST_SCENES:
-        raise DeckError(
-            say("the deck has no [[scene]] or too many: allowed are 1 to {MOST_SCENES}.", MOST_SCENES=_MOST_SCENES)
-        )
+        raise DeckError(say("the deck has no [[scene]] or too many: allowed are 1 to {most}.", most=_MOST_SCENES))
     return Deck(
         title=reader.text(given, "title", None, most=120),
         about=reader.text(given, "about", None, default=""),
@@ -131,7 +127,7 @@ class _Reader:
             raise self.wrong(
                 scene,
                 key,
-                say("{key} has {value} characters: allowed are {most}.", key=key, value=len(value), most=most),
+                say("{key} has {count} characters: allowed are {most}.", key=key, count=len(value), most=most),
             )
         return value
 
@@ -155,7 +151,9 @@ class _Reader:
                 i,
                 "page",
                 say(
-                    "page={page} is unknown: allowed are {pages}.", page=page[:40], pages=", ".join(sorted(self.pages))
+                    "page={given} is unknown: allowed are {allowed}.",
+                    given=page[:40],
+                    allowed=", ".join(sorted(self.pages)),
                 ),
             )
         for key in ("at", "question"):
@@ -193,21 +191,23 @@ class _Reader:
         kind = self.text(table, "kind", i)
         if kind not in _KINDS:
             raise self.wrong(
-                i, "kind", say("kind={kind} is unknown: allowed are {KINDS}.", kind=kind[:40], KINDS=", ".join(_KINDS))
+                i,
+                "kind",
+                say("kind={given} is unknown: allowed are {allowed}.", given=kind[:40], allowed=", ".join(_KINDS)),
             )
         take = table.get("take", "largest")
         if take not in _TAKES:
             raise self.wrong(
                 i,
                 "take",
-                say("take={take} is unknown: allowed are {TAKES}.", take=str(take)[:40], TAKES=", ".join(_TAKES)),
+                say("take={given} is unknown: allowed are {allowed}.", given=str(take)[:40], allowed=", ".join(_TAKES)),
             )
         series = self.texts(table, "series", i)
         if not series or (kind == "choice") != (len(series) > 1):
             raise self.wrong(
                 i,
                 "series",
-                say("series has {series} names: a choice needs at least 2, the others 1.", series=len(series)),
+                say("series has {count} names: a choice needs at least 2, the others 1.", count=len(series)),
             )
         return Question(
             kind=kind,
@@ -224,53 +224,62 @@ def _written(value: str | int | float) -> str:
 
 
 def asked_first(film: Film, question: Question) -> dict[str, Any]:
-    """The question with its answer, read from the film: what the player needs. Raises DeckError: nothing to read."""
-    panel = next((p for p in film.panels if p.title == question.panel), None)
+    """The question with its answer, read from the film: what the player needs. Raises DeckError: nothing to read.
+
+    A deck names panels and curves in English, whatever is spoken; the player is told what stands in its pictures.
+    """
+    panel = next((p for p in film.panels if english(p.title) == question.panel), None)
     if panel is None:
-        titles = ", ".join(p.title for p in film.panels)
+        titles = ", ".join(english(p.title) for p in film.panels)
         raise DeckError(
-            say("panel={panel} is not in this picture: allowed are {titles}.", panel=question.panel[:60], titles=titles)
+            say(
+                "panel={given} is not in this picture: allowed are {allowed}.",
+                given=question.panel[:60],
+                allowed=titles,
+            )
         )
     if question.kind == "curve" and not isinstance(panel, Lines):
         raise DeckError(
-            say("panel={panel} has no curves over the playhead's axis: none can be drawn.", panel=question.panel[:60])
+            say("panel={given} has no curves over the playhead's axis: none can be drawn.", given=question.panel[:60])
         )
     frame = int(abs(film.values - question.at).argmin())
-    values = [_reading(panel, name, frame) for name in question.series]
+    shown, values = zip(*(_reading(panel, name, frame) for name in question.series), strict=True)
+    names = [name.rstrip(":") for name in shown]  # a legend's colon announces the value at the playhead
     if question.kind == "choice":
-        best = max(values) if question.take == "largest" else min(values)
-        names = [name.rstrip(":") for name in question.series]  # a legend's colon announces the value at the playhead
-        told = ", ".join(f"{name} {number(v)}" for name, v in zip(names, values, strict=True))
+        best = values.index(max(values) if question.take == "largest" else min(values))
+        readings = ", ".join(f"{name} {number(v)}" for name, v in zip(names, values, strict=True))
         return {
             "kind": "choice",
-            "text": question.text,
+            "text": say(question.text),
             "choices": names,
-            "answer": values.index(best),
-            "measured": say(
-                "{told}: the {take} is {names}", told=told, take=question.take, names=names[values.index(best)]
-            ),
+            "answer": best,
+            "measured": say("{readings}: the largest is {name}", readings=readings, name=names[best])
+            if question.take == "largest"
+            else say("{readings}: the smallest is {name}", readings=readings, name=names[best]),
         }
-    axis = f"at {film.axis} {film.values[frame]:g}"
-    said = (
-        say("the solid curve")
-        if question.kind == "curve"
-        else f"{question.series[0].rstrip(':')} {number(values[0])} {axis}"
-    )
     return {
         "kind": question.kind,
-        "text": question.text,
-        "panel": question.panel,
-        "series": question.series[0],
-        "measured": said,
+        "text": say(question.text),
+        "panel": panel.title,
+        "series": shown[0],
+        "measured": say("the solid curve")
+        if question.kind == "curve"
+        else say(
+            "{name} {value} at {axis} {place:g}",
+            name=names[0],
+            value=number(values[0]),
+            axis=say(film.axis),
+            place=film.values[frame],
+        ),
     }
 
 
-def _reading(panel: Any, name: str, frame: int) -> float:
-    """The number that a panel shows under this name at a frame."""
+def _reading(panel: Any, name: str, frame: int) -> tuple[str, float]:
+    """What a panel calls this curve or bar, named in English, and the number that it shows there at a frame."""
     if isinstance(panel, Lines):
-        found = next((s for s in panel.series if s.name == name), None)
+        found = next((s for s in panel.series if english(s.name) == name), None)
         if isinstance(found, Series):
-            return float(found.y[frame])
+            return found.name, float(found.y[frame])
         names = [s.name for s in panel.series]
     elif isinstance(panel, Curves):
         raise DeckError(
@@ -282,8 +291,10 @@ def _reading(panel: Any, name: str, frame: int) -> float:
         for group in panel.groups:
             values = group.values if group.values.ndim == 1 else group.values[frame]
             for label, value in zip(panel.labels, values, strict=True):
-                if name in (label, f"{group.name} {label}"):
-                    return float(value)
+                if name == english(label):
+                    return label, float(value)
+                if name == f"{english(group.name)} {english(label)}":
+                    return f"{group.name} {label}", float(value)
         names = list(panel.labels)
     else:
         raise DeckError(
@@ -291,9 +302,9 @@ def _reading(panel: Any, name: str, frame: int) -> float:
         )
     raise DeckError(
         say(
-            "series={name} is not in {title}: allowed are {names}.",
-            name=name[:40],
-            title=panel.title,
-            names=", ".join(names),
+            "series={given} is not in {panel}: allowed are {allowed}.",
+            given=name[:40],
+            panel=english(panel.title),
+            allowed=", ".join(map(english, names)),
         )
     )

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lora_viz.language import language, say
 from lora_viz.player import CSS, HTML, LEAVES_CSS, LEAVES_SCRIPT, NOTES_SCRIPT, SCRIPT, words
 
 __all__ = ["Leaf", "standalone_html"]
@@ -30,21 +31,29 @@ class Leaf(NamedTuple):
 
 
 def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
-    """One file that opens from a disk with no network: every picture plays, steps and scrubs as in the app."""
+    """One file that opens from a disk with no network: every picture plays, steps and scrubs as in the app.
+
+    Its own words are said in the language that is spoken now; the player's come with each film.
+    """
     packed = [
         {**leaf._asdict(), "film": base64.b64encode(zlib.compress(leaf.film, 9)).decode("ascii") if leaf.film else ""}
         for leaf in leaves
     ]
     data = json.dumps({"leaves": packed, "words": words()}, ensure_ascii=False).replace("<", "\\u003c")
     script = SCRIPT.replace("export default function (", "function show(", 1)
+    pictures, which = html.escape(say("Pictures")), html.escape(say("Which picture"))
+    back, forth, notes = html.escape(say("◀ Back")), html.escape(say("Next ▶")), html.escape(say("Notes"))
+    up, down = html.escape(say("Page up")), html.escape(say("Page down"))
+    themes = html.escape(say("Light, dark, high contrast"))
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="{language()}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title><style>{LEAVES_CSS}{CSS}</style></head>
 <body>
-<nav aria-label="Pictures">
-<button id="back" title="Page up">◀ Back</button><select id="list" aria-label="Which picture"></select>
-<button id="forth" title="Page down">Next ▶</button><button id="theme" title="Light, dark, high contrast">light</button>
-<button id="tell">Notes</button><button id="speak">Notes window</button>
+<nav aria-label="{pictures}">
+<button id="back" title="{up}">{back}</button><select id="list" aria-label="{which}"></select>
+<button id="forth" title="{down}">{forth}</button><button id="theme" title="{themes}"></button>
+<button id="tell">{notes}</button><button id="speak"></button>
 <span id="count" class="count"></span><span id="timer" role="timer"></span>
 <p id="blocked" role="alert" hidden></p></nav>
 <main><h1 id="title"></h1><p id="caption" class="caption"></p>

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 
 __all__ = [
     "PRINTED",
@@ -27,6 +27,8 @@ __all__ = [
 
 MOST = 6
 LARGEST = 1e6
+_ROWS = to_say("{one} and {other}: both must have the same number of rows.")
+_COLUMNS = to_say("{one} and {other}: both must have the same number of columns.")
 
 Matrix = Float[np.ndarray, "rows columns"]
 
@@ -56,45 +58,38 @@ class Worked:
     def __post_init__(self) -> None:
         # In either convention B is as tall as W and A as wide; only where the samples stand differs.
         self._fit("B", "A", self.B.shape[1], self.A.shape[0], "B·A")
-        self._same("B", "W", self.B.shape[0], self.W.shape[0], "rows")
-        self._same("A", "W", self.A.shape[1], self.W.shape[1], "columns")
+        self._same("B", "W", self.B.shape[0], self.W.shape[0], _ROWS)
+        self._same("A", "W", self.A.shape[1], self.W.shape[1], _COLUMNS)
         if self.rows:
             self._fit("x", "W", self.X.shape[1], self.W.shape[0], "x·W")
-            self._same("t", "W", self.T.shape[1], self.W.shape[1], "columns")
-            self._same("t", "x", self.T.shape[0], self.X.shape[0], "rows")
+            self._same("t", "W", self.T.shape[1], self.W.shape[1], _COLUMNS)
+            self._same("t", "x", self.T.shape[0], self.X.shape[0], _ROWS)
         else:
             self._fit("W", "x", self.W.shape[1], self.X.shape[0], "W·x")
-            self._same("t", "W", self.T.shape[0], self.W.shape[0], "rows")
-            self._same("t", "x", self.T.shape[1], self.X.shape[1], "columns")
+            self._same("t", "W", self.T.shape[0], self.W.shape[0], _ROWS)
+            self._same("t", "x", self.T.shape[1], self.X.shape[1], _COLUMNS)
 
     def _shape(self, name: str) -> str:
         matrix = getattr(self, {"x": "X", "t": "T"}.get(name, name))
-        return f"{name} is {matrix.shape[0]}×{matrix.shape[1]}"
+        return say("{name} is {rows}×{columns}", name=name, rows=matrix.shape[0], columns=matrix.shape[1])
 
     def _fit(self, left: str, right: str, columns: int, rows: int, product: str) -> None:
         if columns != rows:
             raise WorkedError(
                 say(
-                    "{product} cannot be formed: {left} and {right}, "
-                    "but {left2} must have as many columns as {right2} has rows.",
+                    "{product} cannot be formed: {one} and {other}, "
+                    "but {left} must have as many columns as {right} has rows.",
                     product=product,
-                    left=self._shape(left),
-                    right=self._shape(right),
-                    left2=left,
-                    right2=right,
+                    one=self._shape(left),
+                    other=self._shape(right),
+                    left=left,
+                    right=right,
                 )
             )
 
-    def _same(self, one: str, other: str, a: int, b: int, what: str) -> None:
+    def _same(self, one: str, other: str, a: int, b: int, wrong: str) -> None:
         if a != b:
-            raise WorkedError(
-                say(
-                    "{one} and {other}: both must have the same number of {what}.",
-                    one=self._shape(one),
-                    other=self._shape(other),
-                    what=what,
-                )
-            )
+            raise WorkedError(say(wrong, one=self._shape(one), other=self._shape(other)))
 
 
 class WorkedStep(NamedTuple):
@@ -150,7 +145,7 @@ def parse_matrix(text: str, name: str) -> Matrix:
     """
     shown = text.strip()
     if len(shown) > 2000:
-        raise WorkedError(say("{name} has {shown} characters: at most 2000 are read.", name=name, shown=len(shown)))
+        raise WorkedError(say("{name} has {count} characters: at most 2000 are read.", name=name, count=len(shown)))
     if not shown:
         raise WorkedError(say("{name} is empty: write rows of numbers, such as 1 0 -1; 0.5 1 0.", name=name))
     inner = re.fullmatch(r"(?:[\w.]*\b(?:array|tensor|matrix)\s*\()?\s*(\[.*\])\s*(?:,[^\[\]]*)?\)?", shown, re.S)
@@ -160,19 +155,19 @@ def parse_matrix(text: str, name: str) -> Matrix:
     if len({len(row) for row in rows}) != 1:
         raise WorkedError(
             say(
-                "{name} has rows of {rows} numbers: all must be as long.",
+                "{name} has rows of {lengths} numbers: all must be as long.",
                 name=name,
-                rows=", ".join(str(len(row)) for row in rows),
+                lengths=", ".join(str(len(row)) for row in rows),
             )
         )
     if len(rows) > MOST or not 1 <= len(rows[0]) <= MOST:
         raise WorkedError(
             say(
-                "{name} is {rows}×{rows2}: at most {MOST}×{MOST} can be worked through.",
+                "{name} is {rows}×{columns}: at most {most}×{most} can be worked through.",
                 name=name,
                 rows=len(rows),
-                rows2=len(rows[0]),
-                MOST=MOST,
+                columns=len(rows[0]),
+                most=MOST,
             )
         )
     return np.array([[_number(cell, name) for cell in row] for row in rows])

@@ -30,26 +30,26 @@ close_lesson(
     say(
         r"""
 $$
-y = \underbrace{{{tint}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_{{\Delta y}},
+y = \underbrace{{{W}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_{{\Delta y}},
 \qquad \Delta y = s\sum_{{i=1}}^{{{rank}}} h_i\,b_i \in \mathrm{{col}}({B}),
 \qquad s = {scaling:.3g}
 $$
 
 The columns $b_i$ of ${B}$ are the only directions available: $\dim \mathrm{{col}}({B}) \le r = {rank}$ of {d_out}
-dimensions. Every $z \in \ker {A}$ (dimension {d_in}) is invisible: ${dW}(x+z) = {dW}x$, measured to
+dimensions. Every $z \in \ker {A}$ (dimension {lost}) is invisible: ${dW}(x+z) = {dW}x$, measured to
 {movement}. At step 0 the largest entry of any $\Delta y$ was
-{outputs}. The faint axes $u_i$ are the output directions of the best rank-{rank}
+{largest}. The faint axes $u_i$ are the output directions of the best rank-{rank}
 update (reduced-rank regression on these samples).""",
-        tint=tint("W", "W"),
+        W=tint("W", "W"),
         B=B,
         A=A,
         rank=e.rank,
         scaling=e.scaling,
         d_out=e.d_out,
-        d_in=e.d_in - e.rank,
+        lost=e.d_in - e.rank,
         dW=dW,
         movement=number(float(record.movement[-1])),
-        outputs=number(float(abs(record.outputs[0]).max())),
+        largest=number(float(abs(record.outputs[0]).max())),
     ),
     lambda theme: plot_bottleneck(record, theme=theme),
     table(record),

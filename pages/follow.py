@@ -18,4 +18,4 @@ with left:
 record = worked_table(example, 3)
 with right:
     st.html(steps_html(record))
-    st.markdown(say("**What you saw.** {record}", record=takeaway(record)))
+    st.markdown(say("**What you saw.** {seen}", seen=takeaway(record)))

@@ -36,9 +36,9 @@ $$
 $$
 
 Both are shadows of the one gradient ${G}$ that full fine-tuning would follow: it exists, but LoRA never forms it. At
-step 0 $\|{G}\| = {G2}$,
-$\|\nabla_{{{A}}}\| = {grad_A_norm}$ and
-$\|\nabla_{{{B}}}\| = {grad_B_norm}$. While ${B}$ is small,
+step 0 $\|{G}\| = {size}$,
+$\|\nabla_{{{A}}}\| = {size_A}$ and
+$\|\nabla_{{{B}}}\| = {size_B}$. While ${B}$ is small,
 $\|\nabla_{{{A}}}\|$ grows in proportion to ${B}$: one more step of SGD, one more multiple. A warm-up that starts at
 learning rate 0 keeps ${A}$ still for two steps; Adam moves every entry by about η at its first non-zero gradient,
 however small that is.""",
@@ -46,9 +46,9 @@ however small that is.""",
         B=B,
         G=G,
         scaling=e.scaling,
-        G2=number(float((record.G[0] ** 2).sum() ** 0.5)),
-        grad_A_norm=number(float(record.grad_A_norm[0])),
-        grad_B_norm=number(float(record.grad_B_norm[0])),
+        size=number(float((record.G[0] ** 2).sum() ** 0.5)),
+        size_A=number(float(record.grad_A_norm[0])),
+        size_B=number(float(record.grad_B_norm[0])),
     ),
     lambda theme: plot_gradient_flow(record, theme=theme),
     table(record),

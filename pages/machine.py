@@ -36,16 +36,16 @@ y = {W}x + s\,{B}({A}x), \qquad \nabla_{{{B}}} = s\,g\,({A}x)^\top, \qquad \nabl
 $$
 
 Each step sees one sample $x$ with its target $t$ and takes the loss $\tfrac12\|y - t\|^2$ of that sample alone, so
-$\nabla_{{{A}}}$ and $\nabla_{{{B}}}$ have rank 1 at every step. ${W}$ has {d_out} numbers, ${A}$ and ${B}$
-together {rank}. At the last step $\|g\|$ is
-{g}.""",
+$\nabla_{{{A}}}$ and $\nabla_{{{B}}}$ have rank 1 at every step. ${W}$ has {frozen} numbers, ${A}$ and ${B}$
+together {trained}. At the last step $\|g\|$ is
+{error}.""",
         W=W,
         B=B,
         A=A,
         scaling=e.scaling,
-        d_out=e.d_out * e.d_in,
-        rank=e.rank * (e.d_in + e.d_out),
-        g=number(float((record.g[-1] ** 2).sum() ** 0.5)),
+        frozen=e.d_out * e.d_in,
+        trained=e.rank * (e.d_in + e.d_out),
+        error=number(float((record.g[-1] ** 2).sum() ** 0.5)),
     ),
     lambda theme: plot_layer_flow(record, theme=theme),
     table(record),

@@ -2,15 +2,13 @@
 
 import streamlit as st
 
-from lora_viz.language import say, to_say
+from lora_viz.language import say
 from lora_viz.notation import plain
 from lora_viz.ui.choices import choose, switch
 from lora_viz.ui.contents import linked
 from lora_viz.ui.page import open_worked
-from lora_viz.views.find_mistake import comparison_html, mistakes, score, start_html, takeaway
+from lora_viz.views.find_mistake import NAMES, comparison_html, mistakes, score, start_html, takeaway
 from lora_viz.worked import PRINTED_STEP
-
-NAMES = {"A new": to_say("A new"), "B new": to_say("B new"), "W_eff new": to_say("W + BA new")}
 
 left, right = open_worked(
     say("Find the mistake: which numbers are wrong?"),
@@ -34,7 +32,7 @@ with right:
     st.html(comparison_html(record, suspected=suspected, revealed=revealed))
     if revealed:
         st.markdown(f"**{score(record, suspected)}**")
-        st.markdown(say("**What you saw.** {record}", record=takeaway(record)))
+        st.markdown(say("**What you saw.** {seen}", seen=takeaway(record)))
     else:
         st.markdown(say("**What you saw.** So far only what was printed: no number here is vouched for."))
     st.header(say("What the step starts from"), anchor=False)

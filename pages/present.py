@@ -20,9 +20,9 @@ with right:
             st.markdown(
                 say(
                     "**{title}** · {scenes} scenes. {about}",
-                    title=deck.title,
+                    title=say(deck.title),
                     scenes=len(deck.scenes),
-                    about=deck.about,
+                    about=say(deck.about),
                 )
             )
             with st.container(horizontal=True):

@@ -33,40 +33,31 @@ question = QUESTIONS[key]
 given = st.session_state.setdefault("answers", {})
 with right:
     asked = cached_answer(key, 0)
-    st.header(question.text, anchor=False)
+    st.header(say(question.text), anchor=False)
     choice = st.radio(say("Your answer"), asked.choices, index=None, key=f"choice_{key}", horizontal=True)
     if choice is not None:
         good = choice == asked.choices[asked.right]
         given.setdefault(key, good)  # the first answer counts
-        said = f"{asked.told} {question.why} See it: {link_to(question.page)}."
+        why = f"{asked.told} {say(question.why)} {say('See it: {link}.', link=link_to(question.page))}"
         if good:
-            st.success(f"Yes, {choice}. {said}", icon=":material/check:")
+            st.success(f"{say('Yes, {choice}.', choice=choice)} {why}", icon=":material/check:")
         else:
-            st.info(
-                say(
-                    "You said {choice}; measured was {choices}. {said}",
-                    choice=choice,
-                    choices=asked.choices[asked.right],
-                    said=said,
-                ),
-                icon=":material/search:",
-            )
+            no = say("You said {choice}; measured was {measured}.", choice=choice, measured=asked.choices[asked.right])
+            st.info(f"{no} {why}", icon=":material/search:")
     st.button(say("Next question"), key="next_question", on_click=forth, type="primary" if choice else "secondary")
     right_ones = sum(given.values())
     seen = (
-        say("{right_ones} of {given} answered as measured, at once.", right_ones=right_ones, given=len(given))
+        say("{right} of {answered} answered as measured, at once.", right=right_ones, answered=len(given))
         if given
         else say("Nothing yet: choose an answer.")
     )
     st.markdown(
         say(
-            "**What you saw.** {seen} {QUESTIONS} questions, none of them with a stored answer.",
+            "**What you saw.** {seen} {count} questions, none of them with a stored answer.",
             seen=seen,
-            QUESTIONS=len(QUESTIONS),
+            count=len(QUESTIONS),
         )
     )
 show_lessons_answered()
 if given:
-    score.caption(
-        say("{right_ones} of {given} answered questions right at once", right_ones=right_ones, given=len(given))
-    )
+    score.caption(say("{right} of {answered} answered questions right at once", right=right_ones, answered=len(given)))

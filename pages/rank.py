@@ -57,7 +57,7 @@ ${M}$ is the update that fits the {samples} samples best, of any rank; $C$ is th
 and training reached {trained}, median of {seeds} initialisations; in weight space,
 $\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {weights_floor} (Eckart–Young) and
 {weights}. The target's singular values begin
-{sigma_fitted}.""",
+{singular_values}.""",
         dW=dW,
         M=M,
         samples=e.samples,
@@ -68,7 +68,7 @@ $\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {weights_floor} (Eckart–Young) a
         seeds=record.seeds,
         weights_floor=number(float(record.weights_floor[at])),
         weights=number(float(record.weights[at])),
-        sigma_fitted=", ".join(number(float(s)) for s in record.sigma_fitted[:6]),
+        singular_values=", ".join(number(float(s)) for s in record.sigma_fitted[:6]),
     ),
     lambda theme: plot_rank_error(record, log=log, theme=theme),
     table(record),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ __all__ = [
     "SPEAKER_HTML",
     "SPEAKER_SCRIPT",
     "WORDS",
+    "said_in_html",
+    "said_in_script",
     "words",
 ]
 
@@ -29,6 +32,17 @@ _HERE = Path(__file__).parent
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
+
+
+def said_in_script(script: str) -> tuple[str, ...]:
+    """Which texts does this JavaScript say? Whole ones, in double quotes."""
+    return tuple(json.loads(text) for text in re.findall(r'\bsay\(("(?:[^"\\]|\\.)+")', script))
+
+
+def said_in_html(html: str) -> tuple[str, ...]:
+    """Which words stand in this HTML? Its texts, titles and names for the ear."""
+    found = re.findall(r'\b(?:title|aria-label)="([^"]+)"|>\s*([^<>]*[A-Za-z][^<>]*?)\s*<', html)
+    return tuple(attribute or text for attribute, text in found)
 
 
 # The order counts: each part uses what the ones before it define, the last one exports the component.
@@ -53,8 +67,7 @@ NOTES_SCRIPT = _read("notes.js")
 SPEAKER_HTML, SPEAKER_CSS = _read("speaker.html"), _read("speaker.css")
 SPEAKER_SCRIPT = "\n".join(map(_read, ("decode.js", "notes.js", "speaker.js")))
 COLOURS: dict[str, Any] = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}
-_SPOKEN = SCRIPT + LEAVES_SCRIPT + SPEAKER_SCRIPT
-WORDS = tuple(dict.fromkeys(re.findall(r'\bsay\("((?:[^"\\]|\\.)+)"', _SPOKEN)))
+WORDS = tuple(dict.fromkeys(said_in_html(HTML) + said_in_script(SCRIPT + LEAVES_SCRIPT + SPEAKER_SCRIPT)))
 
 
 def words() -> dict[str, str]:

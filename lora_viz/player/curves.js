@@ -120,8 +120,8 @@ const curves = {
   },
   say(panel, t) {
     const xs = panel.x.data, last = xs.length - 1;
-    const told = panel.series.map((s) => { const y = s.y.at(t, 1); return `${s.name} from ${format(y[0])} to ${format(y[last])}`; });
-    return `${panel.x_label} from ${format(xs[0])} to ${format(xs[last])}: ${told.join(", ")}`;
+    const told = panel.series.map((s) => { const y = s.y.at(t, 1); return say("{name} from {first} to {last}", { name: s.name, first: format(y[0]), last: format(y[last]) }); });
+    return say("{axis} from {first} to {last}: {curves}", { axis: panel.x_label, first: format(xs[0]), last: format(xs[last]), curves: told.join(", ") });
   },
   hover(panel, px, py, t, box, cache) {
     const frame = cache.frame;
@@ -214,7 +214,7 @@ const field = {
     g.fillText(lowText, 2, y);
     const x0 = 2 + g.measureText(lowText).width + 6, gradient = g.createLinearGradient(x0, 0, x0 + bar, 0);
     theme.sequential.forEach((c, i) => gradient.addColorStop(i / (theme.sequential.length - 1), `rgb(${c})`));
-    g.fillText(fit(g, `${highText}${panel.scale === "log" ? "  (log colours)" : ""}`, box.width - x0 - bar - 8), x0 + bar + 6, y);
+    g.fillText(fit(g, panel.scale === "log" ? say("{most}  (log colours)", { most: highText }) : highText, box.width - x0 - bar - 8), x0 + bar + 6, y);
     g.fillStyle = gradient; g.fillRect(x0, y, bar, f * 0.85);
     captionLine(g, panel, t, box, theme, y + f * 1.3);
   },
@@ -222,8 +222,11 @@ const field = {
     const values = panel.values.at(t, 2), [m, n] = panel.values.shape.slice(-2), known = [...values].filter((v) => !Number.isNaN(v));
     const least = known.length ? [...values].indexOf(Math.min(...known)) : 0, most = known.length ? [...values].indexOf(Math.max(...known)) : 0;
     const where = (k) => `${panel.y_title} ${panel.y_labels[Math.floor(k / n)]}, ${panel.x_title} ${panel.x_labels[k % n]}`;
-    const chosen = panel.chosen ? `; chosen ${readCell(panel, values, ...panel.chosen)}` : "";
-    return `${m} by ${n} map, least ${format(values[least])} at ${where(least)}, most ${format(values[most])} at ${where(most)}${chosen}`;
+    const facts = { m, n, least: format(values[least]), most: format(values[most]), low: where(least), high: where(most) };
+    const chosen = panel.chosen && readCell(panel, values, ...panel.chosen);
+    return chosen
+      ? say("{m} by {n} map, least {least} at {low}, most {most} at {high}; chosen {chosen}", { ...facts, chosen })
+      : say("{m} by {n} map, least {least} at {low}, most {most} at {high}", facts);
   },
   cell(panel, px, py, cache) {
     const frame = cache.frame;

@@ -23,12 +23,12 @@ function askFirst(s, question) {
     input.setAttribute("aria-label", question.text);
     const take = () => {
       const given = Number(input.value.trim().replace(",", "."));
-      if (input.value.trim() === "" || !Number.isFinite(given)) { told(s, `"${input.value.slice(0, 20)}" is not a number: give one, 0.5 say.`); return; }
+      if (input.value.trim() === "" || !Number.isFinite(given)) { told(s, say("\"{given}\" is not a number: give one, 0.5 say.", { given: input.value.slice(0, 20) })); return; }
       answered(given, format(given));
     };
     input.addEventListener("keydown", (event) => { event.stopPropagation(); if (event.key === "Enter") take(); });
     row.append(input);
-    button("That is my guess", take);
+    button(say("That is my guess"), take);
   }
   if (question.kind === "curve") {
     const p = s.panels.find((q) => q.panel.title === question.panel);
@@ -37,9 +37,9 @@ function askFirst(s, question) {
       p.panel.guess = new Float32Array(s.film.values.data.length).fill(NaN);
       p.cell.dataset.asked = "true";
     }
-    button("That is my curve", () => answered(p.panel.guess, "the dotted curve"));
+    button(say("That is my curve"), () => answered(p.panel.guess, say("the dotted curve")));
   }
-  button("Reveal", () => answered(null, null)).className = "quiet";
+  button(say("Reveal"), () => answered(null, null)).className = "quiet";
 }
 
 function told(s, text) {
@@ -52,11 +52,11 @@ function reveal(s, question, given, said) {
   s.root.dataset.asking = "";
   for (const b of s.find("question").querySelectorAll("button, input")) b.remove();
   for (const p of s.panels) { p.panel.veiled = false; delete p.cell.dataset.asked; }
-  const guess = said === null ? "" : `Your guess: ${said}. `;
-  let verdict = `Measured: ${question.measured}.`;
-  if (question.kind === "choice" && given !== null) verdict += given === question.answer ? " That is what you said." : "";
-  if (question.kind === "curve" && given) verdict += ` ${offBy(s, question, given)}`;
-  told(s, `${guess}${verdict}`);
+  const verdict = said === null ? [] : [say("Your guess: {guess}.", { guess: said })];
+  verdict.push(say("Measured: {measured}.", { measured: question.measured }));
+  if (question.kind === "choice" && given === question.answer) verdict.push(say("That is what you said."));
+  if (question.kind === "curve" && given) verdict.push(offBy(s, question, given));
+  told(s, verdict.filter(Boolean).join(" "));
   arrange(s);
   draw(s);
 }
@@ -75,7 +75,7 @@ function offBy(s, question, guess) {
   if (!off.length) return "";
   off.sort((a, b) => a - b);
   const middle = off[Math.floor(off.length / 2)];
-  return p.panel.scale === "log" ? `In the median you were off by a factor of ${format(middle)}.` : `In the median you were off by ${format(middle)}.`;
+  return p.panel.scale === "log" ? say("In the median you were off by a factor of {factor}.", { factor: format(middle) }) : say("In the median you were off by {distance}.", { distance: format(middle) });
 }
 
 // A drag on the asked panel draws the guess: the frame below the pointer gets the pointer's height.

@@ -3,6 +3,7 @@
 const given = JSON.parse(document.getElementById("leaves").textContent), leaves = given.leaves, host = document.getElementById("host");
 const part = (name) => document.getElementById(name), themes = ["light", "dark", "contrast"];
 words = given.words;
+const names = [say("light"), say("dark"), say("contrast")];
 let now = 0, began = beganAt(`${location.pathname} ${document.title}`), looks = matchMedia("(prefers-color-scheme: dark)").matches ? 1 : 0, notes = false;
 async function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -16,7 +17,7 @@ async function turn(to) {
   part("notes").hidden = !notes || !leaf.notes;
   part("source").textContent = leaf.source;
   part("list").selectedIndex = now;
-  part("count").textContent = `${now + 1} of ${leaves.length}`;
+  part("count").textContent = say("{value} of {last}", { value: now + 1, last: leaves.length });
   host.hidden = !leaf.film;
   if (leaf.film) show({ data: await unpack(leaf.film), parentElement: host, setTriggerValue() {} });
   else if (players.get(host)) pause(players.get(host)); // a page without a picture: what was playing rests
@@ -25,7 +26,7 @@ async function turn(to) {
   part("blocked").hidden = true;
   tellSpeaker();
 }
-function look(by) { looks = (looks + by) % themes.length; document.documentElement.dataset.theme = themes[looks]; part("theme").textContent = themes[looks]; tellSpeaker(); }
+function look(by) { looks = (looks + by) % themes.length; document.documentElement.dataset.theme = themes[looks]; part("theme").textContent = names[looks]; tellSpeaker(); }
 leaves.forEach((leaf, i) => part("list").append(new Option(`${i + 1}. ${leaf.caption || leaf.title}`)));
 part("list").addEventListener("change", (event) => turn(event.target.selectedIndex));
 part("back").addEventListener("click", () => turn(now - 1));

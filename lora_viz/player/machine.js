@@ -166,7 +166,7 @@ const machine = {
     }
     // a gradient step on one factor alone, by hand
     cache.steps = [["A", "gradA"], ["B", "gradB"]].map(([factor, name]) => {
-      const b = plan.at[name], text = `step ${factor} only`;
+      const b = plan.at[name], text = say("step {factor} only", { factor });
       g.font = `600 ${small * 0.92}px ${theme.font}`;
       const width = g.measureText(text).width + 10, height = small * 1.5;
       const x = Math.min(X(b.x), box.width - width - 2), y = Y(b.y + b.rows) + 5;
@@ -193,7 +193,9 @@ const machine = {
     const changed = facts.off.size || cache.edited;
     g.fillStyle = changed ? theme.alarm : theme.ink;
     const sigma = facts.sigma.map(nearZero).join(", ");
-    g.fillText(fit(g, changed ? `By hand, not trained: σ(ΔW) ${sigma}` : `s = ${format(panel.scaling)} · colours ±${format(lD)} for ΔW, ±${format(lA)} for A, ±${format(lB)} for B · σ(ΔW) ${sigma}`, box.width - 4), 2, box.height - 3);
+    const ends = { scaling: format(panel.scaling), delta: format(lD), a: format(lA), b: format(lB), sigma };
+    const under = changed ? say("By hand, not trained: σ(ΔW) {sigma}", { sigma }) : say("s = {scaling} · colours ±{delta} for ΔW, ±{a} for A, ±{b} for B · σ(ΔW) {sigma}", ends);
+    g.fillText(fit(g, under, box.width - 4), 2, box.height - 3);
   },
   // Which cells belong to the one under the hand?
   related({ name, i, j }, { m, n, r }) {
@@ -226,8 +228,8 @@ const machine = {
       case "base": return `(W x)${p} = ${sum(list(n, (k) => [given.W[i * n + k], given.x[k]]))} = ${format(facts.base[i])}`;
       case "y": return `y${p} = ${v(facts.base[i])} + ${format(scaling)}·${v(facts.u[i])} = ${format(facts.y[i])}`;
       case "g": return `g${p} = y${p} − t${p} = ${v(facts.y[i])} − ${v(given.target[i])} = ${format(facts.g[i])}`;
-      case "A": case "B": return `${name}${p}${q} = ${format(given[name][i * (name === "A" ? n : r) + j])} (click to change it)`;
-      case "W": return `W${p}${q} = ${format(given.W[i * n + j])}, frozen`;
+      case "A": case "B": return say("{entry} = {value} (click to change it)", { entry: `${name}${p}${q}`, value: format(given[name][i * (name === "A" ? n : r) + j]) });
+      case "W": return say("{entry} = {value}, frozen", { entry: `W${p}${q}`, value: format(given.W[i * n + j]) });
       default: return `${name === "target" ? "t" : name}${p} = ${format(given[name][i])}`;
     }
   },
@@ -243,7 +245,7 @@ const machine = {
   hover(panel, px, py, t, box, cache) {
     cache.cursor = machine.cellAt(panel, px, py, cache);
     if (cache.cursor) return machine.explain(cache.cursor, cache.facts, panel.scaling);
-    return (cache.chips || []).some(([x, y, r]) => Math.hypot(px - x, py - y) < r) ? "click: this component of B A on or off" : null;
+    return (cache.chips || []).some(([x, y, r]) => Math.hypot(px - x, py - y) < r) ? say("click: this component of B A on or off") : null;
   },
   leave(cache) { cache.cursor = null; },
   redraws: true,
@@ -301,13 +303,15 @@ const machine = {
   byHand(panel, t, cache) {
     if (!cache.edited && !(cache.off && cache.off.size)) return null;
     const { delta, loss } = machineFacts(panel, t, cache);
-    return `Changed by hand: ‖ΔW‖ is now ${format(Math.hypot(...delta))}, this sample's loss ${format(loss)}. The charts show the trained run.`;
+    return say("Changed by hand: ‖ΔW‖ is now {size}, this sample's loss {loss}. The charts show the trained run.", { size: format(Math.hypot(...delta)), loss: format(loss) });
   },
   forget(cache) { cache.edited = null; if (cache.off) cache.off.clear(); },
   say(panel, t, film, cache) {
     const facts = (cache && cache.facts) || machineFacts(panel, t, {});
-    const changed = cache && (cache.edited || (cache.off && cache.off.size)) ? "changed by hand, " : "";
-    return `${changed}W ${facts.m} by ${facts.n} frozen, A ${facts.r} by ${facts.n}, B ${facts.m} by ${facts.r}, loss of this sample ${format(facts.loss)}, singular values of ΔW ${facts.sigma.map(nearZero).join(", ")}`;
+    const now = { m: facts.m, n: facts.n, r: facts.r, loss: format(facts.loss), sigma: facts.sigma.map(nearZero).join(", ") };
+    return cache && (cache.edited || (cache.off && cache.off.size))
+      ? say("changed by hand, W {m} by {n} frozen, A {r} by {n}, B {m} by {r}, loss of this sample {loss}, singular values of ΔW {sigma}", now)
+      : say("W {m} by {n} frozen, A {r} by {n}, B {m} by {r}, loss of this sample {loss}, singular values of ΔW {sigma}", now);
   },
 };
 

@@ -145,9 +145,11 @@ const lines = {
       g.fillText(panel.x_scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v), frame.x(v), frame.bottom + frame.strip + 5);
     }
     g.textAlign = "right";
-    g.fillText(panel.x_scale === "sqrt" ? `${film.axis} (√ scale)` : film.axis, frame.right, frame.bottom + frame.strip + 8 + f * 1.05);
+    const axis = panel.x_scale === "sqrt" ? say("{axis} (√ scale)", { axis: film.axisSaid }) : film.axisSaid, under = frame.bottom + frame.strip + 8 + f * 1.05;
+    g.fillText(axis, frame.right, under);
     g.textAlign = "left"; g.fillStyle = theme.faint;
-    g.fillText(fit(g, panel.y_label, frame.right - frame.left - f * 8.5), frame.left - 8, frame.bottom + frame.strip + 8 + f * 1.05);
+    const room = frame.right - frame.left + 8 - g.measureText(axis).width - f * 0.6, label = fit(g, panel.y_label, room);
+    if (g.measureText(label).width <= room) g.fillText(label, frame.left - 8, under);
     for (const mark of panel.marks) {
       g.strokeStyle = theme[mark.colour]; g.setLineDash([3, 4]); g.lineWidth = 1.5;
       g.beginPath(); g.moveTo(frame.x(mark.at), frame.top); g.lineTo(frame.x(mark.at), frame.bottom + frame.strip); g.stroke(); g.setLineDash([]);
@@ -277,13 +279,14 @@ const heatmap = {
     const values = panel.values.at(t, 2), [m, n] = panel.values.shape.slice(-2);
     let low = Infinity, high = -Infinity;
     for (const v of values) { low = Math.min(low, v); high = Math.max(high, v); }
-    return `${m} by ${n} matrix, entries from ${format(low)} to ${format(high)}, colours from ${format(-limitAt(panel, t))} to ${format(limitAt(panel, t))}`;
+    const limit = limitAt(panel, t), ends = { low: format(low), high: format(high), least: format(-limit), most: format(limit) };
+    return say("{m} by {n} matrix, entries from {low} to {high}, colours from {least} to {most}", { m, n, ...ends });
   },
   hover(panel, px, py, t, box) {
     const { m, n, cell, left, top } = heatBox(panel, box);
     const j = Math.floor((px - left) / cell), i = Math.floor((py - top) / cell);
     if (i < 0 || j < 0 || i >= m || j >= n) return null;
-    return `row ${i + 1}, column ${j + 1}: ${format(panel.values.at(t, 2)[i * n + j])}`;
+    return say("row {row}, column {column}: {value}", { row: i + 1, column: j + 1, value: format(panel.values.at(t, 2)[i * n + j]) });
   },
 };
 
@@ -454,9 +457,11 @@ const cloud = {
     g.restore();
   },
   say(panel, t) {
-    const sets = panel.points.map((p) => `${p.name}: ${p.xyz.shape.slice(-2)[0]} points`).join(", ");
-    const turns = panel.dimension === 3 ? ", the arrow keys turn it" : "";
-    return `${panel.dimension}-dimensional picture, ${sets}${turns}${panel.caption.length ? ". " + panel.caption[Math.min(t, panel.caption.length - 1)] : ""}`;
+    const points = panel.points.map((p) => say("{name}: {count} points", { name: p.name, count: p.xyz.shape.slice(-2)[0] })).join(", ");
+    const told = panel.dimension === 3
+      ? say("3-dimensional picture, {points}, the arrow keys turn it", { points })
+      : say("{dimension}-dimensional picture, {points}", { dimension: panel.dimension, points });
+    return panel.caption.length ? `${told}. ${panel.caption[Math.min(t, panel.caption.length - 1)]}` : told;
   },
   turn(panel, dx, dy, cache) {
     if (panel.dimension !== 3) return false;
@@ -469,7 +474,7 @@ const cloud = {
     const move = { ArrowLeft: [-15, 0], ArrowRight: [15, 0], ArrowUp: [0, -15], ArrowDown: [0, 15] }[event.key];
     if (!move || !cloud.turn(panel, ...move, cache)) return null;
     const [yaw, pitch] = cache.view.map((v) => Math.round((v * 180) / Math.PI));
-    return `seen from ${String(yaw).replace("-", "−")}°, ${String(pitch).replace("-", "−")}° up`;
+    return say("seen from {yaw}°, {pitch}° up", { yaw: String(yaw).replace("-", "−"), pitch: String(pitch).replace("-", "−") });
   },
 };
 

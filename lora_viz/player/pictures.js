@@ -29,7 +29,7 @@ const pictures = {
     });
   },
   say(panel, t) {
-    return panel.rows.map((r) => { const now = Math.min(t, r.text.length - 1); return `${r.name} says ${r.text[now].join(", ")}, ${r.right[now].filter(Boolean).length} of ${r.text[now].length} right`; }).join("; ");
+    return panel.rows.map((r) => { const now = Math.min(t, r.text.length - 1); return say("{name} says {texts}, {right} of {count} right", { name: r.name, texts: r.text[now].join(", "), right: r.right[now].filter(Boolean).length, count: r.text[now].length }); }).join("; ");
   },
 };
 

@@ -12,6 +12,7 @@ function mount(host) {
     find: (name) => root.querySelector(`[data-part="${name}"]`),
   };
   s.tip = s.find("tip");
+  s.written = writtenIn(root);
   const act = {
     reset: () => { for (const p of s.panels) KINDS[p.panel.kind]?.forget?.(p.cache); seek(s, 0); },
     back: () => step(s, -1), play: () => toggle(s), forward: () => step(s, 1), end: () => seek(s, Infinity), slow: () => slowly(s),
@@ -53,6 +54,17 @@ function mount(host) {
   return s;
 }
 
+// What stands in the page in English: texts, titles and names for the ear, each with its place.
+function writtenIn(root) {
+  const found = [], texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) { const node = texts.currentNode, text = node.data.trim(); if (text) found.push([text, (said) => { node.data = said; }]); }
+  for (const name of ["title", "aria-label"]) for (const e of [root, ...root.querySelectorAll(`[${name}]`)]) {
+    const text = e.getAttribute(name);
+    if (text) found.push([text, (said) => e.setAttribute(name, said)]);
+  }
+  return found;
+}
+
 const paper = (s) => getComputedStyle(s.root).getPropertyValue("--st-background-color").trim();
 
 function readTheme(s) {
@@ -72,10 +84,14 @@ function readTheme(s) {
 }
 
 function take(s, bytes) {
-  const { film, colours, run, at, shares, question, present } = decode(bytes);
+  const { film, axis, colours, run, at, shares, question, present } = decode(bytes);
+  film.axisSaid = axis ?? film.axis; // the axis is a name to the code, to the eye it is a word
+  const spoken = Object.values(words).join(), anew = spoken !== s.spoken; // another language than before?
+  s.spoken = spoken;
+  if (anew) for (const [text, write] of s.written) write(say(text));
   const scene = present ? present.scene : null, turned = Boolean(s.film) && scene !== (s.present ? s.present.scene : null);
   s.present = present || null;
-  if (run === s.run && !turned) return;
+  if (run === s.run && !turned && !anew) return;
   const before = s.film, atEnd = !before || s.t >= before.values.data.length - 1, sameAxis = before && before.axis === film.axis && before.start === film.start;
   const views = s.panels.map((p) => p.cache.view);
   s.previous = before;
@@ -83,7 +99,7 @@ function take(s, bytes) {
   const length = film.values.data.length;
   // A changed control keeps the moment that was being looked at; a first picture shows where the story is.
   const wasStart = before && s.t === before.start;
-  s.t = sameAxis && !atEnd && !wasStart ? Math.min(s.t, length - 1) : film.start;
+  s.t = sameAxis && (anew || (!atEnd && !wasStart)) ? Math.min(s.t, length - 1) : film.start;
   const opening = !before || turned;
   if (turned) { pause(s); s.t = film.start; }
   if (opening && Number.isInteger(at)) s.t = Math.max(0, Math.min(at, length - 1)); // a link names its moment
@@ -93,7 +109,7 @@ function take(s, bytes) {
   askFirst(s, question);
   readTheme(s);
   s.find("scrub").max = length - 1;
-  s.find("axis").textContent = film.axis;
+  s.find("axis").textContent = film.axisSaid;
   s.find("share").hidden = !shares || Boolean(present);
   s.find("png").hidden = Boolean(present);
   s.root.dataset.present = present ? "true" : "";
@@ -212,7 +228,7 @@ function tip(s, p, text) {
 function ask(s, p, x, y, value, accept) {
   p.cell.querySelector(".ask")?.remove();
   const input = Object.assign(document.createElement("input"), { className: "ask", value: String(Number(value.toPrecision(4))) });
-  input.setAttribute("aria-label", "New value");
+  input.setAttribute("aria-label", say("New value"));
   input.style.left = `${Math.min(x, p.box.width - 96)}px`;
   input.style.top = `${y}px`;
   const close = () => { input.remove(); p.canvas.focus(); };
@@ -223,7 +239,7 @@ function ask(s, p, x, y, value, accept) {
     const given = input.value.trim(), number = Number(given);
     if (given === "" || !Number.isFinite(number) || Math.abs(number) > 1e6) {
       p.hover = [x, y + 20];
-      return tip(s, p, `"${given.slice(0, 20)}" is not a number from −1000000 to 1000000: the cell stays ${format(value)}`);
+      return tip(s, p, say("\"{given}\" is not a number from −1000000 to 1000000: the cell stays {value}", { given: given.slice(0, 20), value: format(value) }));
     }
     accept(number);
     close();
@@ -284,9 +300,9 @@ function draw(s) {
   for (const p of s.panels) drawOne(s, p);
   const scrub = s.find("scrub"), value = s.film.values.data[s.t], last = s.film.values.data[s.film.values.data.length - 1];
   scrub.value = s.t;
-  const where = s.film.axis.length > 5 ? format(value) : `${format(value)} of ${format(last)}`;
+  const where = s.film.axis.length > 5 ? format(value) : say("{value} of {last}", { value: format(value), last: format(last) });
   s.find("where").textContent = where;
-  scrub.setAttribute("aria-valuetext", `${s.film.axis} ${where}`);
+  scrub.setAttribute("aria-valuetext", `${s.film.axisSaid} ${where}`);
   const byHand = s.panels.map((p) => KINDS[p.panel.kind]?.byHand?.(p.panel, s.t, p.cache)).find(Boolean);
   const told = byHand || s.film.phase && s.film.phases[s.t] && s.film.phases[s.t][s.film.phase - 1];
   if (told) s.find("narration").textContent = told;
@@ -298,7 +314,7 @@ function draw(s) {
   s.drawn += 1;
   const mark = s.root.dataset;
   mark.frame = s.t; mark.frames = s.film.values.data.length; mark.value = value; mark.run = s.run; mark.drawn = s.drawn; mark.phase = s.film.phase || 0;
-  if (!s.playing) for (const p of s.panels) if (p.canvas) p.canvas.setAttribute("aria-label", mark.asking ? `${p.panel.title}. Hidden until the question above is answered` : `${p.panel.title}. At ${s.film.axis} ${format(value)}: ${KINDS[p.panel.kind].say(p.panel, s.t, s.film, p.cache)}`);
+  if (!s.playing) for (const p of s.panels) if (p.canvas) p.canvas.setAttribute("aria-label", mark.asking ? say("{title}. Hidden until the question above is answered", { title: p.panel.title }) : say("{title}. At {axis} {value}: {reading}", { title: p.panel.title, axis: s.film.axisSaid, value: format(value), reading: KINDS[p.panel.kind].say(p.panel, s.t, s.film, p.cache) }));
   tabulate(s);
 }
 
@@ -391,8 +407,8 @@ function tick(s) {
 
 function label(s) {
   const button = s.find("play"), calm = s.calm.matches;
-  button.textContent = calm ? "Next" : s.playing ? "❚❚ Pause" : "▶ Play";
-  button.setAttribute("aria-label", calm ? "Next frame (motion is reduced)" : s.playing ? "Pause" : "Play");
+  button.textContent = calm ? say("Next") : s.playing ? say("❚❚ Pause") : say("▶ Play");
+  button.setAttribute("aria-label", calm ? say("Next frame (motion is reduced)") : s.playing ? say("Pause") : say("Play"));
   s.find("speed").disabled = calm;
   s.find("narration").setAttribute("aria-live", s.playing ? "off" : "polite"); // nobody can follow a sentence a frame
   s.film.share = s.playing ? s.film.share : 1;

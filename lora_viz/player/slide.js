@@ -27,8 +27,8 @@ function slideCanvas(s) {
     g.restore();
   });
   g.font = `${font * 0.8}px ${theme.font}`; g.fillStyle = theme.ink; g.textBaseline = "bottom"; g.textAlign = "left";
-  g.fillText(`${s.film.axis} ${s.find("where").textContent}`, margin, height - margin * 0.4);
-  g.textAlign = "right"; g.fillText(`LoRA Playground, run ${s.run}`, width - margin, height - margin * 0.4);
+  g.fillText(`${s.film.axisSaid} ${s.find("where").textContent}`, margin, height - margin * 0.4);
+  g.textAlign = "right"; g.fillText(say("LoRA Playground, run {run}", { run: s.run }), width - margin, height - margin * 0.4);
   return canvas;
 }
 
@@ -94,9 +94,10 @@ function readoutLines(g, panel, t, box, theme, size) {
 function saveSlide(s) {
   if (s.root.dataset.asking) return; // a question stands before the picture
   pause(s);
-  const name = slideTitle().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 60) || "picture";
+  const title = slideTitle().toLowerCase().replaceAll("ß", "ss").normalize("NFD").replace(/[\u0300-\u036f]/g, ""); // ä becomes a
+  const name = title.replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 60) || "picture";
   slideCanvas(s).toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${name}-${s.film.axis.split(" ")[0]}-${s.find("where").textContent.split(" ")[0]}.png` });
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${name}-${s.film.axis.split(" ")[0]}-${format(s.film.values.data[s.t])}.png` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }, "image/png");

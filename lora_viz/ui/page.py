@@ -156,7 +156,7 @@ def show_film(
             present=now.for_player() if now else None,
         )
         if now is None or now.scene.question is None:  # who is asked must not read the answer
-            st.markdown(say("**What you saw.** {now}", now=takeaway if now else explained(takeaway)))
+            st.markdown(say("**What you saw.** {seen}", seen=takeaway if now else explained(takeaway)))
 
 
 def _link() -> dict[str, str]:

@@ -84,15 +84,15 @@ class Presented(NamedTuple):
             "beginning": st.session_state.get("deck_began"),
             "place": self.place + 1,
             "count": len(self.deck.scenes),
-            "caption": self.scene.caption,
-            "asked": self.scene.question.text if self.scene.question else "",
-            "notes": self.scene.notes,
-            "next": following[0].caption if following else "",
+            "caption": say(self.scene.caption),
+            "asked": say(self.scene.question.text) if self.scene.question else "",
+            "notes": say(self.scene.notes),
+            "next": say(following[0].caption) if following else "",
         }
 
 
 def _heading(scene: Scene) -> str:
-    return scene.question.text if scene.question else scene.caption
+    return say(scene.question.text if scene.question else scene.caption)
 
 
 def page_file(name: str) -> Path:
@@ -116,10 +116,10 @@ def own_deck(name: str, content: bytes) -> Deck:
     if len(content) > LONGEST_DECK:
         raise DeckError(
             say(
-                "{name} has {content} bytes: allowed are {LONGEST_DECK}.",
+                "{name} has {count} bytes: allowed are {most}.",
                 name=name[:60],
-                content=len(content),
-                LONGEST_DECK=LONGEST_DECK,
+                count=len(content),
+                most=LONGEST_DECK,
             )
         )
     try:
@@ -138,11 +138,11 @@ def presented() -> Presented | None:
         return None
     decks = {**shipped_decks(), **({_OWN: st.session_state["own_deck"]} if "own_deck" in st.session_state else {})}
     if name not in decks:
-        st.warning(say("deck={name} is not here: allowed are {decks}.", name=name[:40], decks=", ".join(decks)))
+        st.warning(say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks)))
         return None
     last, text = len(decks[name].scenes), st.query_params.get("scene", "1")[:6]
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last):
-        st.warning(say("scene={text} is not in this deck: allowed is 1 to {last}. Shown is 1.", text=text, last=last))
+        st.warning(say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last))
         text = "1"
     return Presented(name, decks[name], int(text) - 1)
 
@@ -176,7 +176,7 @@ def _open(name: str, index: int) -> None:
 
 def offer_tour() -> None:
     """A way into the tour, for whoever is alone. It stands in the link, so it can be left, kept and taken up again."""
-    about = shipped_decks()["tour"].about
+    about = say(shipped_decks()["tour"].about)
     if st.button(say("Start the tour"), key="start_tour", icon=":material/signpost:", width="stretch", help=about):
         begin("tour")
 
@@ -213,4 +213,4 @@ def toolbar(now: Presented) -> None:
     if to != now.place and 0 <= to <= last:
         _open(now.name, to)
     if notes and now.scene.notes:
-        st.info(now.scene.notes, icon=":material/speaker_notes:")
+        st.info(say(now.scene.notes), icon=":material/speaker_notes:")

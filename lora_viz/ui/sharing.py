@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from urllib.parse import urlencode
 
 import numpy as np
@@ -30,8 +31,8 @@ def frame_of(film: Film) -> int | None:
         low, high = film.values[0], film.values[-1]
         st.warning(
             say(
-                "at={query_params} is no place on the axis: allowed is {low:g} to {high:g}.",
-                query_params=st.query_params["at"][:40],
+                "at={given} is no place on the axis: allowed is {low:g} to {high:g}.",
+                given=st.query_params["at"][:40],
                 low=low,
                 high=high,
             )
@@ -40,12 +41,15 @@ def frame_of(film: Film) -> int | None:
     return int(np.argmin(np.abs(film.values - at)))
 
 
-@st.dialog("Share this picture", width="large")
 def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway: str) -> None:
     """Show a link to the picture at this place of the axis, and let the visitor choose which controls stay on it.
 
     Or the picture itself, in a file that plays without a server.
     """
+    st.dialog(say("Share this picture"), width="large")(_offer_link)(at, link, page, film, takeaway)
+
+
+def _offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway: str) -> None:
     labels: dict[str, str] = st.session_state.get("labels", {})
     left, right = st.columns([1, 1])
     with left:
@@ -77,7 +81,8 @@ def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway:
             st.code(f'<iframe src="{address}" width="1280" height="720"></iframe>', language="html", wrap_lines=True)
     with right:
         picture = segno.make(address, error="m").svg_data_uri(scale=10, border=4, dark="#000000", light="#ffffff")
-        st.html(f'<img src="{picture}" alt="QR code of the link" style="width: min(100%, 60vh)">')
+        alt = escape(say("QR code of the link"))
+        st.html(f'<img src="{picture}" alt="{alt}" style="width: min(100%, 60vh)">')
 
 
 def _address(at: float, link: dict[str, str], stay: tuple[str, ...], embed: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -16,7 +16,7 @@ from lora_viz.run import Run
 from lora_viz.scripts.layer import layer_script
 from lora_viz.scripts.script import Script, Scripts
 from lora_viz.ui.cache import cached_train
-from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.controls import CONTROLS, NAMES
 from lora_viz.ui.still import plain_json
 
 __all__ = ["Home", "offer_home"]
@@ -72,8 +72,8 @@ def _offer_adapter(run: Run, adapter: int, name: str) -> None:
     if run.diverged_at[adapter] >= 0:
         st.markdown(
             say(
-                "This adapter diverged: its weights are those of step {diverged_at}.",
-                diverged_at=run.diverged_at[adapter],
+                "This adapter diverged: its weights are those of step {step}.",
+                step=run.diverged_at[adapter],
             )
         )
     with st.container(horizontal=True):
@@ -113,15 +113,16 @@ def _which(experiments: Sequence[Experiment], name: str) -> int:
     for axis in (*FIRST, *(axis for axis in names if axis not in FIRST)):
         values = tuple(dict.fromkeys(getattr(experiments[i], axis) for i in left))
         if len(values) > 1:
-            label = say(LABELS[axis]) if axis in LABELS else CONTROLS[axis].label if axis in CONTROLS else axis
-            chosen = _chosen(label, values, f"home_{axis}_{name}")
+            label = say(LABELS[axis]) if axis in LABELS else say(CONTROLS[axis].label) if axis in CONTROLS else axis
+            chosen = _chosen(label, values, f"home_{axis}_{name}", NAMES.get(axis))
             left = [i for i in left if getattr(experiments[i], axis) == chosen]
     return left[0]
 
 
-def _chosen(label: str, values: tuple[Any, ...], key: str) -> Any:
-    """One of the values; an answer that is none of them any more counts as the first."""
+def _chosen(label: str, values: tuple[Any, ...], key: str, names: Mapping[Any, str] | None = None) -> Any:
+    """One of the values, shown under its name; an answer that is none of them any more counts as the first."""
     if len(values) == 1:
         return values[0]
     by_name = {str(value): value for value in values}
-    return by_name.get(str(st.selectbox(label, tuple(by_name), key=key)), values[0])
+    shown = {text: say(names[value]) if names and value in names else text for text, value in by_name.items()}
+    return by_name.get(str(st.selectbox(label, tuple(by_name), format_func=shown.__getitem__, key=key)), values[0])

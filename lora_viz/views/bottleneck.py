@@ -17,7 +17,11 @@ from lora_viz.style import IDENTITY, number, plotly_layout
 __all__ = ["Bottleneck", "bottleneck", "film", "plot_bottleneck", "table", "takeaway"]
 
 SHOWN = 140  # samples drawn; all are trained on
-SHAPE = {1: to_say("a line"), 2: to_say("a plane"), 3: to_say("a volume")}
+OUT = {
+    1: to_say("out: Δy = s·B h, all on a line"),
+    2: to_say("out: Δy = s·B h, all on a plane"),
+    3: to_say("out: Δy = s·B h, all on a volume"),
+}
 
 
 class Bottleneck(NamedTuple):
@@ -116,9 +120,8 @@ def film(record: Bottleneck) -> Film:
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
     x_limit, y_limit, h_limit = _reach(record.inputs), _reach(record.wanted), _reach(record.code[-1])
     at = _probe(record.inputs)
-    shape = SHAPE[r] if r < d_out or d_out == 3 else say("the whole plane")
     outputs = Cloud(
-        title=say("out: Δy = s·B h, all on {shape}", shape=shape),
+        title=say(OUT[r]) if r < d_out or d_out == 3 else say("out: Δy = s·B h, all on the whole plane"),
         colour="delta",
         dimension=d_out,
         limit=y_limit,
@@ -133,7 +136,7 @@ def film(record: Bottleneck) -> Film:
             Points(name="Δy", colour="delta", xyz=record.outputs),
             Points(name=say("probe"), colour="ink", xyz=record.outputs[:, at : at + 1], style="probe"),
         ),
-        caption=_directions("B", f"{d_out}×{r}", say("to push along"), record.col_B),
+        caption=tuple(_pushed(d_out, r, count) for count in _counts(record.col_B)),
     )
     return Film(
         axis=to_say("step"),
@@ -154,10 +157,12 @@ def film(record: Bottleneck) -> Film:
                     Points(name=say("x + ker A"), colour="alarm", xyz=record.ghosts, style="ghost"),
                     Points(name=say("probe"), colour="ink", xyz=record.inputs[at : at + 1], style="probe"),
                 ),
-                caption=_directions("A", f"{r}×{d_in}", "read", record.row_A),
+                caption=tuple(_read(r, d_in, count) for count in _counts(record.row_A)),
             ),
             Cloud(
-                title=say("bottleneck: h = A x, {r} number{r2}", r=r, r2="s" * (r > 1)),
+                title=(
+                    say("bottleneck: h = A x, 1 number") if r == 1 else say("bottleneck: h = A x, {r} numbers", r=r)
+                ),
                 colour="A",
                 dimension=r,
                 limit=h_limit,
@@ -177,8 +182,8 @@ def film(record: Bottleneck) -> Film:
                 span=7,
                 row=1,
                 series=(
-                    Series(name=say("row(A)"), colour="A", y=record.angle_A),
-                    Series(name=say("col(B)"), colour="B", y=record.angle_B),
+                    Series(name="row(A)", colour="A", y=record.angle_A),
+                    Series(name="col(B)", colour="B", y=record.angle_B),
                 ),
             ),
             Readout(
@@ -219,12 +224,20 @@ def _view(basis: Float[np.ndarray, "k d"]) -> tuple[float, float]:
     return view
 
 
-def _directions(name: str, shape: str, use: str, basis: Float[np.ndarray, "T k d"]) -> tuple[str, ...]:
-    counts = np.isfinite(basis).all(axis=2).sum(axis=1)
-    return tuple(
-        say("{name} is {shape}: {c} direction{c2} {use}", name=name, shape=shape, c=c, c2="s" * int(c != 1), use=use)
-        for c in counts
-    )
+def _counts(basis: Float[np.ndarray, "T k d"]) -> list[int]:
+    return [int(count) for count in np.isfinite(basis).all(axis=2).sum(axis=1)]
+
+
+def _read(rows: int, columns: int, count: int) -> str:
+    if count == 1:
+        return say("A is {rows}×{columns}: 1 direction read", rows=rows, columns=columns)
+    return say("A is {rows}×{columns}: {count} directions read", rows=rows, columns=columns, count=count)
+
+
+def _pushed(rows: int, columns: int, count: int) -> str:
+    if count == 1:
+        return say("B is {rows}×{columns}: 1 direction to push along", rows=rows, columns=columns)
+    return say("B is {rows}×{columns}: {count} directions to push along", rows=rows, columns=columns, count=count)
 
 
 def _moves(record: Bottleneck) -> tuple[str, ...]:
@@ -237,8 +250,9 @@ def _narrate(record: Bottleneck, t: int) -> str:
     step = int(record.steps[t])
     if not np.isfinite(record.col_B[t]).any():
         never = not np.isfinite(record.col_B[-1]).any()
-        what = say("nothing ever moves") if never else say("nowhere to push yet")
-        return say("Step {step}: B is 0, so every Δy is exactly 0: {what}.", step=step, what=what)
+        if never:
+            return say("Step {step}: B is 0, so every Δy is exactly 0: nothing ever moves.", step=step)
+        return say("Step {step}: B is 0, so every Δy is exactly 0: nowhere to push yet.", step=step)
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
         return say("Step {step}: here training diverged; the picture shows the last finite state.", step=step)
     if not np.isfinite(record.angle_B[t]):
@@ -275,43 +289,42 @@ def takeaway(record: Bottleneck) -> str:
     """What was seen, in the run's own numbers."""
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
     if record.diverged_at >= 0:
-        return say(
-            "Training diverged after step {diverged_at}: lower the learning rate.", diverged_at=record.diverged_at
-        )
+        return say("Training diverged after step {step}: lower the learning rate.", step=record.diverged_at)
     if not np.isfinite(record.col_B[-1]).any():
         return say("B never left 0, so every Δy stayed exactly 0: with nowhere to push, nothing was learnt.")
     lost = d_in - r
-    first = say(
+    seen = say(
         "Whatever the input, Δy stayed on col(B), {r} of {d_out} dimensions: "
         "the farthest output is {outside} away from it, rounding.",
         r=min(r, d_out),
         d_out=d_out,
         outside=number(record.outside[-1]),
     )
-    second = (
-        say(
-            " {lost} of {d_in} input directions {lost2} in ker A: moving along {lost3} moved Δy by {movement}.",
+    movement = number(record.movement[-1])
+    if lost <= 0:
+        kept = say("Here A keeps all input directions: nothing is collapsed, and nothing is saved either.")
+    elif lost == 1:
+        kept = say(
+            "1 of {d_in} input directions lies in ker A: moving along it moved Δy by {movement}.",
+            d_in=d_in,
+            movement=movement,
+        )
+    else:
+        kept = say(
+            "{lost} of {d_in} input directions lie in ker A: moving along them moved Δy by {movement}.",
             lost=lost,
             d_in=d_in,
-            lost2=say("lies") if lost == 1 else say("lie"),
-            lost3="it" if lost == 1 else say("them"),
-            movement=number(record.movement[-1]),
+            movement=movement,
         )
-        if lost > 0
-        else say(" Here A keeps all input directions: nothing is collapsed, and nothing is saved either.")
-    )
     a, b = record.angle_A[-1], record.angle_B[-1]
     if r == d_out or not (np.isfinite(a) and np.isfinite(b)):
-        return first + second
-    return (
-        first
-        + second
-        + say(
-            " Training ended {b} from the best directions to push and {a} from the best to read.",
-            b=_degrees(b),
-            a=_degrees(a),
-        )
+        return f"{seen} {kept}"
+    ended = say(
+        "Training ended {b} from the best directions to push and {a} from the best to read.",
+        b=_degrees(b),
+        a=_degrees(a),
     )
+    return f"{seen} {kept} {ended}"
 
 
 def table(record: Bottleneck) -> dict[str, np.ndarray]:

@@ -11,9 +11,11 @@ from lora_viz.language import say, to_say
 from lora_viz.notation import STYLE, matrix_html, plain
 from lora_viz.worked import PRINTED, PRINTED_COLUMNS, PRINTED_STEP, work
 
-__all__ = ["Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
+__all__ = ["NAMES", "Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
 
 _COLOURS = {"∇A": "A", "∇B": "B", "A new": "A", "B new": "B", "W_eff new": "W"}
+# What stands on the screen for a printed matrix, where that is not its key.
+NAMES = {"A new": to_say("A new"), "B new": to_say("B new"), "W_eff new": to_say("W + BA new")}
 # Half a unit of the last decimal that is printed: what rounding alone may explain.
 _ROUNDING = {"∇A": 5e-3, "∇B": 5e-3, "A new": 5e-3, "B new": 5e-4, "W_eff new": 5e-3}
 _REASONS = {
@@ -74,18 +76,12 @@ def comparison_html(record: Mistakes, *, suspected: tuple[tuple[int, int], ...] 
     marks = np.zeros(record.printed.shape, dtype=int)
     for i, j in suspected:
         marks[i, j] = 2
+    printed = say("{matrix}, as printed", matrix=say(NAMES.get(record.name, record.name)))
     if not revealed:
-        return say(
-            "{STYLE}<table class='worked'><tr><th>{name}, as printed</th></tr>{record}</table>",
-            STYLE=STYLE,
-            name=record.name,
-            record=_row(record, marks),
-        )
+        return f"{STYLE}<table class='worked'><tr><th>{printed}</th></tr>{_row(record, marks)}</table>"
     marks = np.where(record.wrong, np.where(marks == 2, 2, 1), 0)
-    head = say(
-        "<tr><th>{name}, as printed</th><th>right (y = x W)</th><th>right in y = W x</th></tr>", name=record.name
-    )
-    return f"{STYLE}<table class='worked'>{head}{_row(record, marks, both=True)}</table>"
+    head = "".join(f"<th>{text}</th>" for text in (printed, say("right (y = x W)"), say("right in y = W x")))
+    return f"{STYLE}<table class='worked'><tr>{head}</tr>{_row(record, marks, both=True)}</table>"
 
 
 def _row(record: Mistakes, marks: np.ndarray, *, both: bool = False) -> str:
@@ -113,19 +109,16 @@ def score(record: Mistakes, suspected: tuple[tuple[int, int], ...]) -> str:
     """How good was the guess?"""
     hits = sum(bool(record.wrong[i, j]) for i, j in suspected)
     total = int(record.wrong.sum())
-    said = say(
-        "{total} of {size} entries are wrong; you marked {hits} of them", total=total, size=record.wrong.size, hits=hits
-    )
     missed = len(suspected) - hits
-    return (
-        say(
-            "{said} and {missed} that {missed2} right.",
-            said=said,
-            missed=missed,
-            missed2="is" if missed == 1 else say("are"),
-        )
-        if missed
-        else f"{said}."
+    values = {"total": total, "size": record.wrong.size, "hits": hits}
+    if missed == 0:
+        return say("{total} of {size} entries are wrong; you marked {hits} of them.", **values)
+    if missed == 1:
+        return say("{total} of {size} entries are wrong; you marked {hits} of them and 1 that is right.", **values)
+    return say(
+        "{total} of {size} entries are wrong; you marked {hits} of them and {missed} that are right.",
+        missed=missed,
+        **values,
     )
 
 
@@ -133,9 +126,9 @@ def takeaway(record: Mistakes) -> str:
     """Why it went wrong, and what that costs."""
     before, right, printed = (plain(v, 8) for v in (record.loss_before, record.loss_right, record.loss_printed))
     return say(
-        "{REASONS} The loss was {before}: the right step brings it to {right}, the printed one only to "
+        "{reason} The loss was {before}: the right step brings it to {right}, the printed one only to "
         "{printed}, and it moves y₂ away from its target.",
-        REASONS=_REASONS[record.name],
+        reason=say(_REASONS[record.name]),
         before=before,
         right=right,
         printed=printed,

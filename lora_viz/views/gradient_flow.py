@@ -82,9 +82,7 @@ def film(record: GradientFlow) -> Film:
     calm = record.loss <= 10 * record.loss[0]
     hand_over = _hand_over(record)
     marks: tuple[Mark, ...] = (
-        (Mark(at=float(hand_over), label=say("step {hand_over}: ‖∇A‖ ≥ ‖∇B‖", hand_over=hand_over)),)
-        if hand_over
-        else ()
+        (Mark(at=float(hand_over), label=say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)),) if hand_over else ()
     )
     if record.diverged_at >= 0:
         marks += (Mark(at=float(record.diverged_at), label=say("diverged"), colour="alarm"),)
@@ -172,7 +170,7 @@ def film(record: GradientFlow) -> Film:
 
 
 def _largest(x: Float[np.ndarray, "T m n"]) -> tuple[str, ...]:
-    return tuple(say("largest now: {v}", v=number(float(v))) for v in np.abs(x).max(axis=(1, 2)))
+    return tuple(say("largest now: {size}", size=number(float(v))) for v in np.abs(x).max(axis=(1, 2)))
 
 
 def _limit(x: Float[np.ndarray, "T m n"], calm: Bool[np.ndarray, "T"]) -> float:
@@ -198,43 +196,49 @@ def _narrate(record: GradientFlow, t: int) -> str:
         return say("Step {step}: both gradients are exactly 0. Nothing can ever move.", step=step)
     still = record.travelled_A[t] == 0 and record.travelled_B[t] == 0
     if a:
-        why = say("because B = 0") if step == 0 else say("because B is still 0")
-        more = say("; the warm-up starts at learning rate 0, so B waits too") if step == 0 and record.warmup else ""
+        size = number(record.grad_B_norm[t])
+        if step:
+            return say("Step {step}: ∇A is exactly 0 because B is still 0; ∇B is {size}.", step=step, size=size)
+        if not record.warmup:
+            return say("Step 0: ∇A is exactly 0 because B = 0; ∇B is {size}.", size=size)
         return say(
-            "Step {step}: ∇A is exactly 0 {why}; ∇B is {grad_B_norm}{more}.",
-            step=step,
-            why=why,
-            grad_B_norm=number(record.grad_B_norm[t]),
-            more=more,
+            "Step 0: ∇A is exactly 0 because B = 0; ∇B is {size}; the warm-up starts at learning rate 0, so B waits "
+            "too.",
+            size=size,
         )
     if b:
         return say(
-            "Step {step}: ∇B is exactly 0 because A = 0; ∇A is {grad_A_norm}.",
+            "Step {step}: ∇B is exactly 0 because A = 0; ∇A is {size}.",
             step=step,
-            grad_A_norm=number(record.grad_A_norm[t]),
+            size=number(record.grad_A_norm[t]),
         )
     if still:
         return say("Step {step}: both factors have a gradient at once: neither is 0.", step=step)
     if t and record.grad_A_norm[t - 1] == 0 and record.travelled_A[t] > 0:
         return say(
-            "Step {step}: A has moved by {travelled_A} without any gradient: that is weight decay.",
+            "Step {step}: A has moved by {way} without any gradient: that is weight decay.",
             step=step,
-            travelled_A=number(record.travelled_A[t]),
+            way=number(record.travelled_A[t]),
         )
     if record.travelled_A[t] == 0:
         return say(
-            "Step {step}: B has left 0, so ∇A wakes up: {grad_A_norm}. A itself has not moved yet.",
+            "Step {step}: B has left 0, so ∇A wakes up: {size}. A itself has not moved yet.",
             step=step,
-            grad_A_norm=number(record.grad_A_norm[t]),
+            size=number(record.grad_A_norm[t]),
         )
     if record.travelled_B[t] == 0:
         return say(
-            "Step {step}: A has left 0, so ∇B wakes up: {grad_B_norm}. B itself has not moved yet.",
+            "Step {step}: A has left 0, so ∇B wakes up: {size}. B itself has not moved yet.",
             step=step,
-            grad_B_norm=number(record.grad_B_norm[t]),
+            size=number(record.grad_B_norm[t]),
         )
-    sizes = f"‖∇A‖ {number(record.grad_A_norm[t])}, ‖∇B‖ {number(record.grad_B_norm[t])}"
-    return say("Step {step}: {sizes}, loss {loss}.", step=step, sizes=sizes, loss=number(record.loss[t]))
+    return say(
+        "Step {step}: ‖∇A‖ {size_A}, ‖∇B‖ {size_B}, loss {loss}.",
+        step=step,
+        size_A=number(record.grad_A_norm[t]),
+        size_B=number(record.grad_B_norm[t]),
+        loss=number(record.loss[t]),
+    )
 
 
 def takeaway(record: GradientFlow) -> str:
@@ -242,11 +246,10 @@ def takeaway(record: GradientFlow) -> str:
     a, b = record.grad_A_norm, record.grad_B_norm
     if record.diverged_at >= 0:
         return say(
-            "Training diverged after step {diverged_at}: the loss had grown from {loss} to "
-            "{loss2}. Lower the learning rate.",
-            diverged_at=record.diverged_at,
-            loss=number(record.loss[0]),
-            loss2=number(record.loss[-1]),
+            "Training diverged after step {step}: the loss had grown from {first} to {last}. Lower the learning rate.",
+            step=record.diverged_at,
+            first=number(record.loss[0]),
+            last=number(record.loss[-1]),
         )
     if not a.any() and not b.any():
         return say(
@@ -256,23 +259,27 @@ def takeaway(record: GradientFlow) -> str:
             loss=number(record.loss[-1]),
         )
     if a[0] == 0:
-        said = say(
-            "At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}. {record}", b=number(b[0]), record=_first_moves(record)
-        )
+        said = [say("At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}.", b=number(b[0])), _first_moves(record)]
     elif b[0] == 0:
-        said = say(
-            "At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {a}. {record}", a=number(a[0]), record=_first_moves(record)
-        )
+        said = [say("At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {a}.", a=number(a[0])), _first_moves(record)]
     else:
-        said = say(
-            "Neither factor was 0, so both had gradients at step 0 ({a} and {b}), ", a=number(a[0]), b=number(b[0])
-        )
-        said += say("and the output was already disturbed before the first step.")
+        said = [
+            say(
+                "Neither factor was 0, so both had gradients at step 0 ({a} and {b}), "
+                "and the output was already disturbed before the first step.",
+                a=number(a[0]),
+                b=number(b[0]),
+            )
+        ]
     if a.any():
-        peak = int(record.steps[np.argmax(a)])
-        said += say(" ‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than ", peak=peak)
-        said += f"{number(float(max(record.check.difference_A.max(), record.check.difference_B.max())))}."
-    return said
+        said.append(
+            say(
+                "‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than {difference}.",
+                peak=int(record.steps[np.argmax(a)]),
+                difference=number(float(max(record.check.difference_A.max(), record.check.difference_B.max()))),
+            )
+        )
+    return " ".join(said)
 
 
 def _first_moves(record: GradientFlow) -> str:
@@ -281,12 +288,12 @@ def _first_moves(record: GradientFlow) -> str:
     for name, travelled in (("A", record.travelled_A), ("B", record.travelled_B)):
         moved = np.flatnonzero(travelled)
         told.append(
-            (int(record.steps[moved[0]]), say("{name} after step {steps}", name=name, steps=record.steps[moved[0]]))
+            (int(record.steps[moved[0]]), say("{factor} after step {step}", factor=name, step=record.steps[moved[0]]))
             if len(moved)
             else None
         )
     parts = [text for _, text in sorted(filter(None, told))]
-    return say("Who had moved: {parts}.", parts=", ".join(parts)) if parts else say("Nothing has moved.")
+    return say("Who had moved: {moves}.", moves=", ".join(parts)) if parts else say("Nothing has moved.")
 
 
 def table(record: GradientFlow) -> dict[str, np.ndarray]:
@@ -316,13 +323,13 @@ def plot_gradient_flow(record: GradientFlow, *, theme: str = "light") -> go.Figu
         zero = record.steps[y == 0]
         if len(zero):
             figure.add_scatter(
-                x=zero, y=np.full(len(zero), bottom), name=f"{name} exactly 0", mode="markers",
+                x=zero, y=np.full(len(zero), bottom), name=say("{curve} exactly 0", curve=name), mode="markers",
                 marker={"symbol": "x", "size": 12, "color": colour[key]},
             )  # fmt: skip
     figure.update_layout(
         **plotly_layout(
             title=say("Size of the gradients"),
-            xaxis={"title": "step"},
+            xaxis={"title": say("step")},
             yaxis={"title": say("Frobenius norm"), "type": "log"},
         )
     )

@@ -22,8 +22,8 @@ __all__ = ["CONVENTIONS", "LayerFlow", "film", "layer_flow", "plot_layer_flow", 
 CONVENTIONS: dict[str, tuple[str, str, str, str]] = {
     "paper": ("W₀", "A", "B", "ΔW = s·B A"),
     "peft": (to_say("base weight"), "lora_A", "lora_B", to_say("delta weight = s·lora_B lora_A")),
-    "down_up": ("W", "down", "up", to_say("ΔW = s·up down")),
-    "row_vectors": ("W₀ᵀ", to_say("Aᵀ (down)"), "Bᵀ (up)", "ΔWᵀ = s·Aᵀ Bᵀ"),
+    "down_up": ("W", "down", "up", "ΔW = s·up down"),
+    "row_vectors": ("W₀ᵀ", to_say("Aᵀ (down)"), to_say("Bᵀ (up)"), "ΔWᵀ = s·Aᵀ Bᵀ"),
 }
 
 
@@ -116,6 +116,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
             np.concatenate([record.y.ravel(), record.target.ravel()]),
         )
     )
+    W, A, B, dW = map(say, CONVENTIONS[convention])
     k = min(len(record.target_sigma), r + 2)
     learnt = np.zeros((len(record.steps), k))
     learnt[:, :r] = record.sigma
@@ -138,7 +139,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
                 target=record.target,
                 scaling=record.scaling,
                 limits=limits,
-                names=CONVENTIONS[convention],
+                names=(W, A, B, dW),
                 lr=record.lr,
                 rows=convention == "row_vectors",
             ),
@@ -174,14 +175,24 @@ def _narrate(record: LayerFlow, t: int) -> str:
     if a == 0 and b == 0:
         return say("Step {step}: both gradients are exactly 0: this layer cannot learn.", step=step)
     if a == 0:
-        moves = _moves(record.A, t, "A")
-        return say(
-            "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: {moves}.",
-            step=step,
-            moves=moves,
+        return (
+            say(
+                "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: only weight decay "
+                "moves A.",
+                step=step,
+            )
+            if _moves(record.A, t)
+            else say(
+                "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.",
+                step=step,
+            )
         )
     if b == 0:
-        return say("Step {step}: A is 0, so ∇B is exactly 0: {B}.", step=step, B=_moves(record.B, t, "B"))
+        return (
+            say("Step {step}: A is 0, so ∇B is exactly 0: only weight decay moves B.", step=step)
+            if _moves(record.B, t)
+            else say("Step {step}: A is 0, so ∇B is exactly 0: B stands still.", step=step)
+        )
     if (
         record.frozen != "A"
         and t
@@ -189,7 +200,9 @@ def _narrate(record: LayerFlow, t: int) -> str:
         and record.B[t].any()
         and not record.B[t - 1].any()
     ):
-        return say("Step {step}: B has left 0; A has not moved yet, but now ∇A is {a}.", step=step, a=number(float(a)))
+        return say(
+            "Step {step}: B has left 0; A has not moved yet, but now ∇A is {size}.", step=step, size=number(float(a))
+        )
     size = number(float(record.scaling * np.linalg.norm(record.B[t] @ record.A[t])))
     return say(
         "Step {step}: ‖ΔW‖ is {size}, the loss over all samples {loss}.",
@@ -199,10 +212,8 @@ def _narrate(record: LayerFlow, t: int) -> str:
     )
 
 
-def _moves(factor: Float[np.ndarray, "T m n"], t: int, name: str) -> str:
-    if t + 1 < len(factor) and not np.array_equal(factor[t], factor[t + 1]):
-        return say("only weight decay moves {name}", name=name)
-    return say("{name} stands still", name=name)
+def _moves(factor: Float[np.ndarray, "T m n"], t: int) -> bool:
+    return t + 1 < len(factor) and not np.array_equal(factor[t], factor[t + 1])
 
 
 def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
@@ -227,7 +238,7 @@ def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
         f"1/8  h = A x:  h₁ = {dot(A[0], x)} = {_short(h[0])}",
         f"2/8  u = B h:  u₁ = {dot(B[0], h)} = {_short(record.u[t, 0])}",
         f"3/8  y = W x + s·u:  y₁ = {y1}",
-        say("4/8  loss = ½‖y − t‖² = {sample_loss} for this sample", sample_loss=number(float(record.sample_loss[t]))),
+        say("4/8  loss = ½‖y − t‖² = {loss} for this sample", loss=number(float(record.sample_loss[t]))),
         f"5/8  g = y − t:  g₁ = {_short(record.y[t, 0])} − {_short(record.target[t, 0])} = {_short(g[0])}",
         say(
             "6/8  ∇B = s·g hᵀ:  first entry {s:g}·{g}·{h} = {grad_B}",
@@ -255,9 +266,7 @@ def _short(value: float) -> str:
 def takeaway(record: LayerFlow) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged_at >= 0:
-        return say(
-            "Training diverged after step {diverged_at}: lower the learning rate.", diverged_at=record.diverged_at
-        )
+        return say("Training diverged after step {step}: lower the learning rate.", step=record.diverged_at)
     if np.ptp(record.loss) == 0:
         return say(
             "Nothing was learnt: the loss stayed at {loss} for {steps} steps, "
@@ -268,12 +277,12 @@ def takeaway(record: LayerFlow) -> str:
     b, a = (number(float(np.linalg.norm(x[0]))) for x in (record.grad_B, record.grad_A))
     return say(
         "At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}. In {steps} steps of one sample each, W untouched, "
-        "the loss went from {loss} to {loss2}.",
+        "the loss went from {first} to {last}.",
         a=a,
         b=b,
         steps=record.steps[-1],
-        loss=number(float(record.loss[0])),
-        loss2=number(float(record.loss[-1])),
+        first=number(float(record.loss[0])),
+        last=number(float(record.loss[-1])),
     )
 
 
@@ -293,6 +302,6 @@ def plot_layer_flow(record: LayerFlow, *, theme: str = "light") -> go.Figure:
     """Loss over the steps, as a still figure."""
     figure = go.Figure(go.Scatter(x=record.steps, y=record.loss, line={"color": IDENTITY[theme]["ink"], "width": 3}))
     figure.update_layout(
-        **plotly_layout(title=say("Loss over all samples"), xaxis={"title": "step"}, yaxis={"title": "loss"})
+        **plotly_layout(title=say("Loss over all samples"), xaxis={"title": say("step")}, yaxis={"title": say("loss")})
     )
     return figure

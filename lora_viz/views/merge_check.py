@@ -99,7 +99,7 @@ def film(record: MergeCheck) -> Film:
                 title=say("Merged rightly and wrongly (fp32)"),
                 y_label=say("relative"),
                 scale="log",
-                labels=m.mistake_names,
+                labels=tuple(map(say, m.mistake_names)),
                 groups=(Group(name=say("relative error of the outputs"), colour="alarm", values=m.mistakes),),
                 row=1,
                 span=4,
@@ -115,11 +115,11 @@ def _texts(values: Float[np.ndarray, "S"]) -> tuple[str, ...]:
 def _narrate(record: MergeCheck, t: int) -> str:
     m = record.report
     name, i = SHORT[m.dtypes[m.shown]], m.shown
-    differ, still = number(m.relative_difference[t, i]), f"{number(100 * float(m.unchanged[t, i]))} %"
+    differ, still = number(m.relative_difference[t, i]), number(100 * float(m.unchanged[t, i]))
     return say(
-        "‖ΔW‖ = {sizes}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; "
-        "{still} of the weights did not change.",
-        sizes=number(m.sizes[t]),
+        "‖ΔW‖ = {size}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; "
+        "{still} % of the weights did not change.",
+        size=number(m.sizes[t]),
         name=name,
         differ=differ,
         still=still,
@@ -132,13 +132,16 @@ def takeaway(record: MergeCheck) -> str:
     t = int(np.argmin(np.abs(np.log(m.sizes / TELLING))))
     by_name = {d: i for i, d in enumerate(m.dtypes)}
     told = dict.fromkeys(("float64", m.dtypes[m.shown], "bfloat16"))
-    outputs = ", ".join(f"{number(float(m.relative_difference[t, by_name[d]]))} in {SHORT[d]}" for d in told)
+    differences = ", ".join(
+        say("{difference} in {dtype}", difference=number(float(m.relative_difference[t, by_name[d]])), dtype=SHORT[d])
+        for d in told
+    )
     said = [
         say(
-            "In this experiment, at ‖ΔW‖ = {sizes}·‖W‖, merged and unmerged outputs agree to each "
-            "format's rounding (relative difference {outputs}).",
-            sizes=number(float(m.sizes[t])),
-            outputs=outputs,
+            "In this experiment, at ‖ΔW‖ = {size}·‖W‖, merged and unmerged outputs agree to each "
+            "format's rounding (relative difference {differences}).",
+            size=number(float(m.sizes[t])),
+            differences=differences,
         )
     ]
     for d in told:
@@ -146,14 +149,14 @@ def takeaway(record: MergeCheck) -> str:
         if wrong > 0.01:
             said.append(
                 say(
-                    "But in {SHORT} {share:.0f} % of the weights did not change at all, and the ΔW that arrived "
+                    "But in {dtype} {share:.0f} % of the weights did not change at all, and the ΔW that arrived "
                     "is {wrong:.0f} % wrong: rounding has eaten most of it.",
-                    SHORT=SHORT[d],
+                    dtype=SHORT[d],
                     share=100 * share,
                     wrong=100 * wrong,
                 )
                 if wrong > 0.5
-                else say("In {SHORT} the ΔW that arrived is {wrong:.0f} % wrong.", SHORT=SHORT[d], wrong=100 * wrong)
+                else say("In {dtype} the ΔW that arrived is {wrong:.0f} % wrong.", dtype=SHORT[d], wrong=100 * wrong)
             )
     drift = number(float(m.unmerge_drift[:, by_name["float32"]].max()))
     said.append(

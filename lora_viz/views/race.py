@@ -84,7 +84,7 @@ def film(record: Race) -> Film:
     whole = np.isfinite(record.needed).all(axis=0)
     x = record.steps.astype(float)
     at = [int(np.argmin(np.where(np.isfinite(n), n, 1e12))) for n in record.needed[1]]
-    names = [f"{say(name)}:" for name in record.racers]
+    names = [say("{name}:", name=say(name)) for name in record.racers]
 
     def shown(loss: Float[np.ndarray, "*T k"]) -> Float[np.ndarray, "*T k"]:
         return np.where((loss < 9) & (loss > 1e-9), loss, np.nan)

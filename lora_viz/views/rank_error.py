@@ -158,9 +158,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 scale="log" if log else "linear",
                 span=7,
                 series=tuple(series),
-                marks=(
-                    Mark(at=float(record.true_rank), label=say("target rank {true_rank}", true_rank=record.true_rank)),
-                ),
+                marks=(Mark(at=float(record.true_rank), label=say("target rank {rank}", rank=record.true_rank)),),
             ),
             Bars(
                 title=say("Singular values: target, and what this rank learnt"),
@@ -218,7 +216,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
 
 
 def _shares(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
-    return tuple("diverged" if np.isnan(v) else f"{100 * v:.1f} % of ‖M‖²" for v in values)
+    return tuple(say("diverged") if np.isnan(v) else say("{share:.1f} % of ‖M‖²", share=100 * v) for v in values)
 
 
 def _percent(value: float) -> str:
@@ -243,7 +241,7 @@ def _narrate(record: RankError, t: int) -> str:
         least=least,
     )
     if record.noise:
-        said += say(" Against the clean target: {clean}.", clean=_percent(float(record.clean[1, t])))
+        return f"{said} {say('Against the clean target: {clean}.', clean=_percent(float(record.clean[1, t])))}"
     return said
 
 
@@ -254,49 +252,51 @@ def takeaway(record: RankError) -> str:
         return say("Every adapter diverged: lower the learning rate.")
     gap = np.where(trained, record.trained[1] - record.floor, 0.0)
     worst = int(np.argmax(gap))
-    points = say("{gap} percentage points", gap=number(100 * float(gap[worst])))
-    if gap[worst] < 0.02:
-        said = [
-            say(
-                "In this experiment training ended within {points} of the exact floor at every rank: "
-                "all else that is missing at a rank is missing by necessity.",
-                points=points,
-            )
-        ]
-        if record.diverged:
-            said[0] = said[0].replace("at every rank", "at the ranks that did not diverge")
+    points = number(100 * float(gap[worst]))
+    if gap[worst] >= 0.02:
+        seen = say(
+            "In this experiment training stayed up to {points} percentage points above the exact floor (at rank "
+            "{rank}): that part is the optimiser's, not the rank's; more steps or another learning rate would take it.",
+            points=points,
+            rank=record.rank[worst],
+        )
+    elif record.diverged:
+        seen = say(
+            "In this experiment training ended within {points} percentage points of the exact floor at the ranks that "
+            "did not diverge: all else that is missing at a rank is missing by necessity.",
+            points=points,
+        )
     else:
-        said = [
-            say(
-                "In this experiment training stayed up to {points} above the exact floor (at rank {rank}): "
-                "that part is the optimiser's, not the rank's; more steps or another learning rate would take it.",
-                points=points,
-                rank=record.rank[worst],
-            )
-        ]
+        seen = say(
+            "In this experiment training ended within {points} percentage points of the exact floor at every rank: "
+            "all else that is missing at a rank is missing by necessity.",
+            points=points,
+        )
+    said = [seen]
     full = record.true_rank >= len(record.sigma_fitted)
     if full:
         half = len(record.rank) // 2
-        left = f"{100 * record.floor[half]:.0f} %"
         said.append(
             say(
-                "The target has full rank: rank {rank} still leaves {left} of the error.",
+                "The target has full rank: rank {rank} still leaves {left:.0f} % of the error.",
                 rank=record.rank[half],
-                left=left,
+                left=100 * record.floor[half],
             )
         )
     elif record.noise:
         best = int(np.nanargmin(record.clean[1]))
         if gap[worst] < 0.02 and np.nanmax(record.clean[1, best:]) > 1.02 * record.clean[1, best]:
-            at = int(record.rank[best])
             said.append(
-                say("The error to the clean target is least at rank {at}; beyond it the adapter fits the noise.", at=at)
+                say(
+                    "The error to the clean target is least at rank {rank}; beyond it the adapter fits the noise.",
+                    rank=record.rank[best],
+                )
             )
     else:
         said.append(
             say(
-                "The elbow stands at {true_rank} because rank {true_rank} was put into the target.",
-                true_rank=record.true_rank,
+                "The elbow stands at {rank} because rank {rank} was put into the target.",
+                rank=record.true_rank,
             )
         )
     if record.condition > 1:
@@ -311,7 +311,7 @@ def takeaway(record: RankError) -> str:
                 )
             )
     if record.diverged:
-        said.append(say("{diverged} adapters diverged and are left out.", diverged=record.diverged))
+        said.append(say("{count} adapters diverged and are left out.", count=record.diverged))
     return " ".join(said)
 
 
@@ -355,7 +355,7 @@ def plot_rank_error(record: RankError, *, log: bool = False, theme: str = "light
         ]
     )
     figure.add_vline(
-        x=record.true_rank, line_dash="dot", annotation_text=say("target rank {true_rank}", true_rank=record.true_rank)
+        x=record.true_rank, line_dash="dot", annotation_text=say("target rank {rank}", rank=record.true_rank)
     )
     figure.update_layout(
         **plotly_layout(

@@ -117,7 +117,7 @@ def film(record: RankOverTime) -> Film:
 
     def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
         return tuple(
-            Series(name=f"{name[i]}:", colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
+            Series(name=say("{name}:", name=name[i]), colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
             for i in range(len(record.sizes))
         )
 

@@ -60,16 +60,15 @@ def worked_table(example: Worked, steps: int) -> WorkedTable:
 
 def steps_html(record: WorkedTable) -> str:
     """One column a step, one row a quantity."""
-    head = "".join(say("<th>step {k}</th>", k=k) for k in range(len(record.steps)))
+    head = "".join(f"<th>{say('step {step}', step=k)}</th>" for k in range(len(record.steps)))
     body = []
     for name, field, colour in _ROWS:
         label = _IN_ROWS.get(name, name) if record.rows else name
         cells = "".join(f"<td>{_value(getattr(step, field), colour)}</td>" for step in record.steps)
-        identity = say(' class="identity-{colour}"', colour=colour) if colour else ""
+        identity = f' class="identity-{colour}"' if colour else ""
         body.append(f'<tr class="row"><th{identity}>{label}</th>{cells}</tr>')
-    body.append(
-        say('<tr class="row"><th>rank of ΔW</th>{rank}</tr>', rank="".join(f"<td>{r}</td>" for r in record.rank))
-    )
+    rank = "".join(f"<td>{r}</td>" for r in record.rank)
+    body.append(f'<tr class="row"><th>{say("rank of ΔW")}</th>{rank}</tr>')
     return f'{STYLE}<table class="worked"><tbody><tr><td></td>{head}</tr>{"".join(body)}</tbody></table>'
 
 
@@ -91,20 +90,26 @@ def takeaway(record: WorkedTable) -> str:
         return " ".join([*said, say("The first step already leaves the numbers that can be written: η is too large.")])
     said.append(
         say(
-            "The loss went from {loss} to {loss2} in {steps} steps.",
-            loss=number(first.loss),
-            loss2=number(last.loss),
+            "The loss went from {first} to {last} in {steps} steps.",
+            first=number(first.loss),
+            last=number(last.loss),
             steps=len(record.steps) - 1,
         )
     )
     most = max(record.rank)
-    samples = say("one sample") if record.samples == 1 else say("{samples} samples", samples=record.samples)
+    directions = last.A.shape[0]
     said.append(
         say(
-            "ΔW never had a higher rank than {most}: {samples}, {shape} directions available.",
+            "ΔW never had a higher rank than {most}: one sample, {directions} directions available.",
             most=most,
-            samples=samples,
-            shape=last.A.shape[0],
+            directions=directions,
+        )
+        if record.samples == 1
+        else say(
+            "ΔW never had a higher rank than {most}: {samples} samples, {directions} directions available.",
+            most=most,
+            samples=record.samples,
+            directions=directions,
         )
     )
     return " ".join(said)

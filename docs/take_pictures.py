@@ -32,7 +32,7 @@ def main() -> None:
     pages = asked.pages or sorted(path.stem for path in ROOT.glob("pages/*.py"))
     looks = [(size, theme) for size in SIZES for theme in ("light", "dark")] if asked.all else [("1280", "light")]
     with speak(asked.language):
-        seen = say("**What you saw.** {takeaway}", takeaway="").strip(" *")
+        seen = say("**What you saw.** {seen}", seen="").strip(" *")
     asked.out.mkdir(parents=True, exist_ok=True)
     with served() as address, sync_playwright() as p:
         browser = p.chromium.launch(executable_path=chromium(), args=FLAGS)

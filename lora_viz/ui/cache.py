@@ -153,5 +153,6 @@ def trained_plane(
         _drawn[key] = None
         while len(_drawn) > 10:
             _drawn.popitem(last=False)
+        st.session_state["notices_again"] = st.session_state.get("notices", ())
         st.rerun()
     return tuple(_cached_band(e, kind, side, band, _BANDS, device) for band in range(_BANDS))

@@ -94,7 +94,9 @@ def open_lesson(
     with left:
         lesson, scene = (english(title), None) if now is None else (f"{now.name} {now.place}", now.scene)
         asked = ask(lesson, default, first, more, scene, trains=trains, many=many)
-    for notice in asked.notices:
+    again = st.session_state.pop("notices_again", ())  # of a run that ended in another one before they were read
+    st.session_state["notices"] = tuple(dict.fromkeys((*again, *asked.notices)))
+    for notice in st.session_state["notices"]:
         said.warning(notice, icon=":material/warning:")
     st.session_state["link"], st.session_state["labels"] = asked.link, asked.labels
     st.session_state["asked_for"] = asked.experiment

@@ -8,10 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from lora_viz.experiment import Experiment
 from tests.browser import FLAGS, chromium, served
-
-SMALL = Experiment(
-    d_in=7, d_out=5, target_rank=2, rank=3, alpha=6.0, samples=29, noise=0.1, condition=5.0, steps=100, lr=0.02, seed=3
-)
+from tests.small import SMALL
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from lora_viz.experiment import Experiment
-from tests.conftest import SMALL
+from tests.small import SMALL
 
 
 @pytest.fixture

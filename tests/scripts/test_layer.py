@@ -14,7 +14,7 @@ from lora_viz.scripts.layer import layer_script
 from lora_viz.scripts.script import Script
 from lora_viz.training import train
 from lora_viz.variants import VARIANTS
-from tests.conftest import SMALL
+from tests.small import SMALL
 
 CASES: dict[str, dict[str, Any]] = {
     **{f"variant {name}": {"variant": name, "rank": 2} for name in CHOICES["variant"]},

@@ -94,6 +94,24 @@ def picture(page: Page) -> list[str]:
 
 LOOKS = [(size, scheme) for size in ((1280, 720), (1920, 1080)) for scheme in ("light", "dark")]
 PAPER = {"light": "#ffffff", "dark": "#10141b"}
+# From now on every text that is drawn across an edge of its canvas, or cut short to fit, is noted.
+WATCH = """() => {
+  window.spilt = [];
+  const draw = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...more) {
+    const at = this.getTransform();
+    if (this.canvas.closest(".player") && at.b === 0) {
+      const wide = this.measureText(text).width, share = { center: 0.5, right: 1, end: 1 }[this.textAlign] ?? 0;
+      const left = at.e + at.a * (x - wide * share), right = left + at.a * wide;
+      if (left < -3 || right > this.canvas.width + 3 || String(text).endsWith("…")) window.spilt.push(String(text));
+    }
+    return draw.call(this, text, x, y, ...more);
+  };
+}"""
+SPILT = "() => [...new Set(window.spilt)]"
+# Parts of the picture that hide some of their content behind a scroll bar.
+HIDDEN = """e => [...e.querySelectorAll("*")].filter((p) => p.clientHeight > 0 && getComputedStyle(p).overflow !== "visible"
+  && (p.scrollHeight > p.clientHeight + 3 || p.scrollWidth > p.clientWidth + 3)).map((p) => p.textContent)"""
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -106,15 +124,13 @@ def test_a_lesson_fits_the_screen_and_says_what_it_shows(open_page: Open, path: 
         assert last_frame(page) >= FEW.get(path, 8)
         assert player(page).get_attribute("data-playing") == "false"
     expect(player(page).locator(".narration")).not_to_be_empty()
+    page.evaluate(WATCH)
     for size, scheme in LOOKS:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         expect(player(page)).to_have_css("--id-paper", PAPER[scheme])
         what = f"{path} at {size}, {scheme}"
-        bar = player(page).locator(".bar").bounding_box()
-        assert bar is not None
-        assert bar["y"] + bar["height"] <= size[1], f"title, controls, picture and transport on one screen: {what}"
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), what
+        assert fits(page, size[1]), f"title, controls, picture and transport on one screen: {what}"
         boxes = player(page).locator("canvas").evaluate_all("all => all.map((c) => [c.clientWidth, c.clientHeight])")
         assert all(width > 120 and height > 120 for width, height in boxes), what
         font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))
@@ -123,6 +139,23 @@ def test_a_lesson_fits_the_screen_and_says_what_it_shows(open_page: Open, path: 
     assert page.locator(".katex-error").count() == 0
     labels = player(page).locator("canvas").evaluate_all("all => all.map((c) => c.getAttribute('aria-label'))")
     assert path == "" or all(" At " in label and len(label) > 40 for label in labels), "alt text with its reading"
+    assert not page.evaluate(SPILT), "no text leaves its picture"
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.emulate_media(color_scheme="light")
+    page.locator(".st-key-languages").get_by_text("DE", exact=True).click()
+    expect(player(page).get_by_role("button", name="Von vorn")).to_be_visible()
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    assert fits(page, 720), f"{path} in German, whose words are longer"
+    assert not player(page).evaluate(HIDDEN), "nothing hides behind a scroll bar"
+    assert not page.evaluate(SPILT), "no German text leaves its picture"
+
+
+def fits(page: Page, height: int) -> bool:
+    """Does the page fit the screen down to the transport, with nothing to scroll to the side?"""
+    bar = player(page).locator(".bar").bounding_box()
+    assert bar is not None
+    within: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    return within and bar["y"] + bar["height"] <= height
 
 
 def test_play_pause_step_home_end_by_keyboard(open_page: Open) -> None:

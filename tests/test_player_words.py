@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from lora_viz import language
 from lora_viz.film import Lines
-from lora_viz.language import say, speak
+from lora_viz.language import catalogue, say, speak
 from lora_viz.player import COLOURS, words
 from lora_viz.scenes import Question, asked_first
 from lora_viz.standalone import Leaf, standalone_html
@@ -229,3 +229,20 @@ def test_a_deck_as_a_file_speaks_one_language(german: None) -> None:
     page = deck_html(replace(deck, scenes=deck.scenes[:1]))
     assert '<html lang="de">' in page and "◀ Voriges" in page
     assert {"Schritt", "▶ Abspielen"} <= {*words().values(), say("step")}
+
+
+def test_the_five_minutes_are_german_from_the_first_scene_to_the_last() -> None:
+    """With the catalogue that comes with the playground, not one made up for a test."""
+    deck, german, english_words = read_file(DECKS / "five_minutes.toml"), catalogue("de"), {"the", "of", "and", "with"}
+    with speak("de"):
+        leaves = [leaf_of(deck, i) for i in range(len(deck.scenes))]
+        page = standalone_html(say(deck.title), leaves)
+    assert '<html lang="de">' in page and german["Next ▶"] in page and f"<title>{german[deck.title]}" in page
+    for scene, leaf in zip(deck.scenes, leaves, strict=True):
+        assert leaf.title == german[scene.question.text if scene.question else scene.caption]
+        assert leaf.notes == (german[scene.notes] if scene.notes else "")
+        header = leaf.film[4 : 4 + int.from_bytes(leaf.film[:4], "little")].decode()
+        titles = re.findall(r'"(?:title|y_label|x_label|name|note|text)":\s*"([^"]*)"', header)
+        shown = set(re.findall(r"[a-z]+", " ".join([leaf.takeaway, leaf.about, *titles]).lower()))
+        assert titles and bool(leaf.takeaway) == (scene.question is None), scene.page
+        assert not shown & english_words, f"{scene.page}: {shown & english_words}"

@@ -110,8 +110,10 @@ WATCH = """() => {
 }"""
 SPILT = "() => [...new Set(window.spilt)]"
 # Parts of the picture that hide some of their content behind a scroll bar.
-HIDDEN = """e => [...e.querySelectorAll("*")].filter((p) => p.clientHeight > 0 && getComputedStyle(p).overflow !== "visible"
-  && (p.scrollHeight > p.clientHeight + 3 || p.scrollWidth > p.clientWidth + 3)).map((p) => p.textContent)"""
+HIDDEN = """e => [...e.querySelectorAll("*")]
+  .filter((p) => p.clientHeight > 0 && getComputedStyle(p).overflow !== "visible")
+  .filter((p) => p.scrollHeight > p.clientHeight + 3 || p.scrollWidth > p.clientWidth + 3)
+  .map((p) => p.textContent)"""
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 __all__ = ["CATALOGUES", "Said", "catalogue", "english", "follow", "language", "languages", "say", "speak", "to_say"]
@@ -69,13 +70,24 @@ def follow(source: Callable[[], str | None]) -> None:
     _source[:] = [source]
 
 
+class _Grouped(Formatter):
+    """Thousands apart by a thin space: a comma, as in English, is a decimal point to half the world."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        told = super().format_field(value, format_spec)
+        return told.replace(",", "\u202f") if "," in format_spec else told
+
+
+_GROUPED = _Grouped()
+
+
 def say(text: str, /, **values: Any) -> str:
     """The text in the visitor's language, its values put in as by ``str.format``; else in English."""
     code = language()
     if code == "en":
         return text.format(**values) if values else text
     told = catalogue(code).get(text, text)
-    said = Said(told.format(**values) if values else told)
+    said = Said(_GROUPED.vformat(told, (), values) if values else told)
     said.english = text.format(**{name: english(value) for name, value in values.items()}) if values else english(text)
     return said
 

@@ -172,5 +172,7 @@ def test_saying(monkeypatch: pytest.MonkeyPatch) -> None:
         assert told == "Rang eins" and isinstance(told, Said)
         assert english(told) == "rank one", "a deck names its panels in English"
         assert say("unknown {r:.1f}", r=2.0) == "unknown 2.0", "what is not translated stays English"
+        assert say("{n:,} of {m}", n=12345, m="1, 2") == "12\u202f345 of 1, 2", "a comma is no group to everybody"
+    assert say("{n:,}", n=12345) == "12,345"
     assert say("one") == "one", "the block is left"
     assert english(3) == 3

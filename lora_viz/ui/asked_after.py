@@ -14,7 +14,7 @@ from lora_viz.after.training import TRAINING
 from lora_viz.after.which import VARIANTS, WHICH
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.presenting import page_file
 from lora_viz.ui.records import cached_record
@@ -23,6 +23,11 @@ __all__ = ["AFTER", "ask_after", "remember_seen", "show_lessons_answered"]
 
 # Page -> its question.
 AFTER: dict[str, After] = LESSONS | RANK | TRAINING | WHICH | VARIANTS | PAPERS | REAL
+# Was the first answer as measured? An icon, and what it says to whoever hears the page.
+_MARKS = {
+    True: (":material/check:", to_say("answered as measured")),
+    False: (":material/search:", to_say("answered otherwise")),
+}
 
 
 def remember_seen(film: Film, link: dict[str, str]) -> None:
@@ -98,6 +103,6 @@ def show_lessons_answered() -> None:
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
                 st.markdown(f"**{say(section)}:**", width="content")
                 for name, title in asked:
-                    icon = None if name not in given else ":material/check:" if given[name] else ":material/search:"
-                    if st.button(say(title), key=f"to_{name}", type="tertiary", icon=icon):
+                    icon, told = (None, None) if name not in given else _MARKS[given[name]]
+                    if st.button(say(title), key=f"to_{name}", type="tertiary", icon=icon, help=told and say(told)):
                         st.switch_page(page_file(name))

@@ -134,7 +134,7 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     top = max(float(totals.max()), GPU_SIZES[0])
     cards: list[int] = []
     for size in GPU_SIZES:
-        if size <= 1.1 * top and size - max(cards, default=0) > 0.055 * top:
+        if size <= 1.1 * top and size - max(cards, default=0) > 0.1 * top:
             cards.append(size)
     figure.update_yaxes(
         tickvals=[0, *cards],
@@ -143,6 +143,17 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
         gridcolor=colour["faint"],
         griddash="dot",
         range=[0, 1.15 * top],
+    )
+    figure.add_annotation(  # not in the title, whose end lies under the toolbar
+        text=say("lines: sizes of cards"),
+        x=1,
+        y=1,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
+        yanchor="top",
+        showarrow=False,
+        font={"size": 18, "color": colour["ink"]},
     )
     ticks = [5 * k + 1.5 for k in range(len(METHODS))]
     figure.update_xaxes(
@@ -154,7 +165,7 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     )
     figure.update_layout(
         **plotly_layout(
-            title=say("Memory of a training step; lines: sizes of cards"),
+            title=say("Memory of a training step"),
             margin={"l": 78, "r": 10, "t": 44, "b": 100},
             legend={
                 "orientation": "h",

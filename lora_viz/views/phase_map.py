@@ -202,7 +202,7 @@ def film(record: PhaseMap) -> Film:
             ),
             Lines(
                 title=say("Its gradients"),
-                y_label=say("Frobenius norm, log"),
+                y_label=say("norm, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(

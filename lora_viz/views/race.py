@@ -52,7 +52,7 @@ def race(runs: Iterable[Run]) -> Race:
         relative = run.loss / (run.loss[0] + (run.loss[0] == 0))
         arrived = first_below(run.steps.astype(float), relative, np.full(len(run.sweep), GOAL))
         order = np.array([[place[name, lr] for lr in lrs] for name in who])
-        needed.append(arrived[order])
+        needed.append(np.floor(arrived[order] + 0.5))  # steps are whole: read between two records, said as one of them
         shown = relative.T[order] if shown is None else shown
     assert shown is not None, "at least one run"
     steps = np.stack(needed)
@@ -175,6 +175,8 @@ def _steps(value: float) -> str:
 
 def _span(needed: Float[np.ndarray, "3"]) -> str:
     low, median, high = map(_steps, needed)
+    if np.isinf(needed).all():
+        return median
     return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 

@@ -123,13 +123,16 @@ def _which(experiments: Sequence[Experiment], name: str) -> int:
     """
     left = list(range(len(experiments)))
     asked = st.session_state.get("asked_for")
+    controls = st.session_state.get("labels", {}) if asked is not None else {}
     names = [field.name for field in fields(Experiment)]
     for axis in (*FIRST, *(axis for axis in names if axis not in FIRST)):
         values = tuple(dict.fromkeys(getattr(experiments[i], axis) for i in left))
         if len(values) > 1:
             label = say(LABELS[axis]) if axis in LABELS else say(CONTROLS[axis].label) if axis in CONTROLS else axis
             names_of = {**NAMES.get(axis, {}), **_READABLE.get(axis, {})}
-            chosen = _chosen(label, values, f"home_{axis}_{name}", names_of, getattr(asked, axis, None))
+            chosen = _chosen(
+                label, values, f"home_{axis}_{name}", names_of, getattr(asked, axis) if axis in controls else None
+            )
             left = [i for i in left if getattr(experiments[i], axis) == chosen]
     return left[0]
 

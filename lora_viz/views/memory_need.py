@@ -132,13 +132,14 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
             font={"size": 26, "color": colour["ink"]},
         )
     top = max(float(totals.max()), GPU_SIZES[0])
-    cards: list[int] = []
-    for size in GPU_SIZES:
-        if size <= 1.1 * top and size - max(cards, default=0) > 0.1 * top:
-            cards.append(size)
+    cards = [size for size in GPU_SIZES if size <= 1.1 * top]
+    named: list[int] = []  # a line for each, a name where there is room
+    for size in cards:
+        if size - max(named, default=0) > 0.1 * top:
+            named.append(size)
     figure.update_yaxes(
         tickvals=[0, *cards],
-        ticktext=["0", *(f"{size} GB" for size in cards)],
+        ticktext=["0", *(f"{size} GB" if size in named else "" for size in cards)],
         tickfont={"size": 19},
         gridcolor=colour["faint"],
         griddash="dot",

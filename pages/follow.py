@@ -4,8 +4,9 @@ import streamlit as st
 
 from lora_viz.language import say
 from lora_viz.ui.page import open_worked
+from lora_viz.ui.still import csv_button, json_button
 from lora_viz.ui.worked import ask_worked
-from lora_viz.views.worked_steps import steps_html, takeaway, worked_table
+from lora_viz.views.worked_steps import steps_html, table, takeaway, worked_table
 
 left, right = open_worked(
     say("Follow one vector: what does a step compute?"),
@@ -19,3 +20,6 @@ record = worked_table(example, 3)
 with right:
     st.html(steps_html(record))
     st.markdown(say("**What you saw.** {seen}", seen=takeaway(record)))
+    with st.container(horizontal=True):
+        csv_button(say("Every number as CSV"), table(record), name="follow")
+        json_button(say("Every number as JSON"), table(record), name="follow")

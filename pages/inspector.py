@@ -4,8 +4,8 @@ import streamlit as st
 
 from lora_viz.language import say, to_say
 from lora_viz.style import number
-from lora_viz.ui.adapter_files import SHIPPED, ask_source, load_adapter, shipped_adapter, shipped_words
-from lora_viz.ui.inspecting import ask_alpha, ask_choice, offer_shrunk, show_modules
+from lora_viz.ui.adapter_files import load_adapter, shipped_adapter, shipped_words
+from lora_viz.ui.inspecting import ask_adapter, ask_alpha, ask_choice, offer_shrunk, show_modules
 from lora_viz.ui.page import close_lesson, open_worked, show_film
 from lora_viz.views.adapter_report import MAPS, adapter_report, film, plot_adapter_report, table, takeaway
 
@@ -24,9 +24,10 @@ left, right = open_worked(
     ),
 )
 with left:
-    shipped = ask_choice(say("Adapter"), SHIPPED, key="adapter")
-    given = ask_source(say("or your own file"), "adapter_file", help=say("safetensors, or a file of torch.save; with "
-                       "adapter_config.json beside it for the scale. It stays in this server's memory."))  # fmt: skip
+    shipped, given = ask_adapter(
+        say("Adapter"), "adapter", own=say("or your own file"), own_key="adapter_file", help=say("safetensors, or a "
+        "file of torch.save; with adapter_config.json beside it for the scale. It stays in this server's memory.")
+    )  # fmt: skip
     level = ask_choice(say("Energy to keep, %"), ("90", "95", "99"), key="keep")
     shown = ask_choice(say("Map"), MAPS, key="map", names=NAMES)
     alpha = ask_alpha()

@@ -7,8 +7,15 @@ from lora_viz.notation import STYLE
 from lora_viz.ui.budgeting import RANKS, ask_shape, ask_targets
 from lora_viz.ui.choices import choose
 from lora_viz.ui.page import open_worked
-from lora_viz.ui.still import shown_theme
-from lora_viz.views.transformer_block import block_html, takeaway, targets_html, transformer_block, tree_html
+from lora_viz.ui.still import csv_button, json_button, shown_theme
+from lora_viz.views.transformer_block import (
+    block_html,
+    table,
+    takeaway,
+    targets_html,
+    transformer_block,
+    tree_html,
+)
 
 left, right = open_worked(
     say("Transformer: where do A and B sit?"),
@@ -27,6 +34,9 @@ with right:
     st.markdown(say("**What you saw.** {seen}", seen=takeaway(record)))
     if record.outside:
         st.caption(say("Outside the blocks: {outside}.", outside=", ".join(record.outside)))
+    with st.container(horizontal=True):
+        csv_button(say("Modules as CSV"), table(record), name="modules")
+        json_button(say("Modules as JSON"), table(record), name="modules")
 
 st.header(say("What PEFT builds"), anchor=False)
 st.markdown(

@@ -4,8 +4,8 @@ import streamlit as st
 
 from lora_viz.language import say
 from lora_viz.style import number
-from lora_viz.ui.adapter_files import SHIPPED, ask_source, comparing, load_adapter, shipped_adapter
-from lora_viz.ui.inspecting import ask_choice
+from lora_viz.ui.adapter_files import SHIPPED, comparing, load_adapter, shipped_adapter
+from lora_viz.ui.inspecting import ask_adapter
 from lora_viz.ui.page import close_lesson, open_worked, show_film
 from lora_viz.views.adapter_pair import adapter_pair, film, plot_adapter_pair, table, takeaway
 
@@ -17,12 +17,21 @@ left, right = open_worked(
     ),
 )
 with left:
-    one = ask_choice(say("First"), SHIPPED, key="first")
-    given_one = ask_source(
-        say("or your own"), "first_file", help=say("An adapter; adapter_config.json beside it for its scale.")
+    one, given_one = ask_adapter(
+        say("First"),
+        "first",
+        own=say("or your own"),
+        own_key="first_file",
+        help=say("An adapter; adapter_config.json beside it for its scale."),
     )
-    other = ask_choice(say("Second"), SHIPPED, key="second", default=list(SHIPPED)[1])
-    given_other = ask_source(say("or your own"), "second_file", help=say("Another adapter for the same model."))
+    other, given_other = ask_adapter(
+        say("Second"),
+        "second",
+        default=list(SHIPPED)[1],
+        own=say("or your own"),
+        own_key="second_file",
+        help=say("Another adapter for the same model."),
+    )
 st.session_state["link"] = {"first": one, "second": other}
 with right:
     a = load_adapter("first", given_one or shipped_adapter(one), shipped_adapter(one), None)

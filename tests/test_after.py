@@ -296,6 +296,10 @@ def test_the_quiz_lists_the_lessons() -> None:
     assert {f"to_{name}" for name in AFTER} <= buttons
     icons = {button.key: button.icon for button in at.button if button.key in ("to_rank", "to_merge", "to_dora")}
     assert icons == {"to_rank": ":material/check:", "to_merge": ":material/search:", "to_dora": ""}
+    heard = "".join(element.proto.body for element in at.get("html"))
+    assert ">Rank: answered as measured" in heard or "; Rank: answered as measured" in heard
+    assert "Merge: answered otherwise." in heard
+    assert "DoRA: answered" not in heard
 
 
 def test_in_a_browser_the_score_goes_along(browser: Browser, address: str) -> None:

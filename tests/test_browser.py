@@ -922,3 +922,23 @@ def test_a_word_is_explained_on_hover_and_on_focus(open_page: Open) -> None:
     assert word.evaluate(told) == "none"
     word.hover()
     assert "non-zero singular values" in word.evaluate(told)
+
+
+def test_what_is_counted_has_whole_numbers_on_its_axis(blank: Page) -> None:
+    code = (PLAYER / "panels.js").read_text(encoding="utf-8")
+
+    def ticks(low: float, high: float, most: int, whole: bool) -> list[float]:
+        call = f"niceTicks({low}, {high}, {most}, {str(whole).lower()})"
+        return list(blank.evaluate(f"() => {{ {script()} {code}; return {call}; }}"))
+
+    assert ticks(1, 3, 4, False) == [1, 1.5, 2, 2.5, 3]
+    assert ticks(1, 3, 4, True) == [1, 2, 3]
+    assert ticks(0, 10, 5, True) == [0, 2, 4, 6, 8, 10]
+    assert ticks(0, 10, 4, False) == [0, 2.5, 5, 7.5, 10]
+    assert ticks(0, 10, 4, True) == [0, 5, 10]
+    for high in (1, 2, 7, 36, 300, 4096):
+        for most in (2, 5, 9):
+            found = ticks(0, high, most, True)
+            assert len(found) > 1 and all(v == int(v) for v in found)
+    kinds = "[counts([{ data: [1, 2, NaN] }, null]), counts([{ data: [1, 1.5] }])]"
+    assert blank.evaluate(f"() => {{ {script()} {code}; return {kinds}; }}") == [True, False]

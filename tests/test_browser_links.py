@@ -189,3 +189,21 @@ def test_nobody_chooses_a_language_on_a_projector_or_in_another_page(visit: Visi
     expect(page).to_have_url(re.compile(r"scene=2.*lang=de|lang=de.*scene=2"), timeout=20_000)
     page.go_back()
     expect(page).to_have_url(re.compile(r"scene=1.*lang=de|lang=de.*scene=1"), timeout=20_000)
+
+
+def test_the_page_that_opens_is_found_by_its_name_too(visit: Visit) -> None:
+    page = visit("machine?rank=3")
+    expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
+    expect(page).to_have_url(re.compile(r"/\?rank=3$"))
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    page.get_by_test_id("stHeader").get_by_text("Start", exact=True).click()
+    expect(page.get_by_text("Follow one vector", exact=True)).to_be_visible()
+    expect(page.get_by_text("The machine", exact=True)).to_have_count(1)
+
+
+def test_the_toolbar_of_a_figure_speaks_the_visitors_language(visit: Visit) -> None:
+    page = visit("budget", locale="de-DE")
+    titles = page.locator(".modebar-btn")
+    expect(titles.first).to_be_attached(timeout=30_000)
+    said = titles.evaluate_all("buttons => buttons.map((b) => b.getAttribute('data-title'))")
+    assert "Hineinzoomen" in said and "Zoom in" not in said

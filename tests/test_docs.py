@@ -48,7 +48,7 @@ def test_the_first_command_stands_on_the_first_screen() -> None:
 
 
 def test_the_page_that_opens_is_linked_without_a_name() -> None:
-    """Streamlit gives the first page no address of its own: a link to /machine ends in "Page not found"."""
+    """Streamlit gives the first page no address of its own: /machine only leads there, over one more run."""
     assert links()["machine"] == '<a href="./" target="_self">The machine</a>'
     assert all(f'href="{name}"' in link for name, link in links().items() if name != "machine")
     assert link_to("machine?rank=1") == "[The machine](./?rank=1)"

@@ -248,3 +248,58 @@ def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in(train_again: bool
     assert len(at.get("download_button")) == 3
     assert "LoRA: one layer trained in plain PyTorch" in at.code[0].value
     assert "init_seed=1" in at.code[0].value and "rank=2" in at.code[0].value
+
+
+def test_with_a_file_of_ones_own_none_of_ours_looks_chosen() -> None:
+    at = opened("inspector", adapter="MiniLM-seed-1")
+    assert "adapter" in [group.key for group in at.button_group]
+    give(at, "adapter_file", ("mine.safetensors", adapter()))
+    assert "adapter" not in [group.key for group in at.button_group]
+    assert any(caption.value.startswith("Adapter: your own file.") for caption in at.caption)
+    at.file_uploader(key="adapter_file").set_value([]).run()
+    assert "MiniLM-seed-1" in words(at), "what was chosen before is chosen again"
+    assert next(group for group in at.button_group if group.key == "adapter").value == "MiniLM-seed-1"
+
+
+def test_a_bad_first_file_is_not_said_to_have_one_before_it() -> None:
+    at = give(opened("inspector"), "adapter_file", ("empty.bin", b""))
+    for _ in range(2):
+        assert at.error[0].value == "empty.bin is empty: 0 bytes. Shown is an example of ours."
+        at.run()
+
+
+def test_the_choice_to_take_home_begins_at_what_the_page_shows() -> None:
+    at = opened("init_race", init="pissa")
+    at.session_state["home_init_race"] = True
+    at.run()
+    box = at.selectbox(key="home_init_init_race")
+    assert box.value == "pissa"
+    box.set_value("B_zero").run()
+    assert at.selectbox(key="home_init_init_race").value == "B_zero", "until another is chosen"
+    at.session_state["init"] = "lora_ga"
+    at.run()
+    assert at.selectbox(key="home_init_init_race").value == "lora_ga"
+    race = opened("race")
+    race.session_state["home_race"] = True
+    race.run()
+    assert race.selectbox(key="home_init_race").options[0] == "full fine-tuning (A = I)"
+    assert race.selectbox(key="home_init_race").value == "identity", "the page asks for none: the first"
+
+
+@pytest.mark.parametrize("rounds", [True, False])
+def test_a_loss_that_ends_in_rounding_is_said_beside_the_button(rounds: bool) -> None:
+    at = AppTest.from_string(
+        f"""
+        from lora_viz.experiment import Experiment, Sweep
+        from lora_viz.training import train
+        import streamlit as st
+        st.session_state["home_x"] = True
+        from lora_viz.ui.take_home import offer_home
+        e = Experiment(d_in=7, d_out=5, rank=5, target_rank=1, optimizer="scaled_gd", lr=0.5,
+                       alpha=1.0, scaling_rule="constant", steps={400 if rounds else 3})
+        offer_home(train(Sweep((e,)), records=9), "x")
+        """,
+        default_timeout=60,
+    ).run()
+    assert not at.exception
+    assert any("down there it is rounding" in caption.value for caption in at.caption) == rounds

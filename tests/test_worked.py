@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lora_viz.views.find_mistake import comparison_html, mistakes, score, start_html, takeaway
-from lora_viz.views.worked_steps import steps_html, worked_table
+from lora_viz.views.worked_steps import steps_html, table, worked_table
 from lora_viz.views.worked_steps import takeaway as steps_takeaway
 from lora_viz.worked import (
     PRINTED,
@@ -212,3 +212,17 @@ def test_shapes_that_do_not_fit_say_which_product_fails(change: dict[str, np.nda
     with pytest.raises(WorkedError) as error:
         replace(VECTOR, **change)
     assert str(error.value).startswith(sentence)
+
+
+def test_every_number_of_the_table_can_be_taken() -> None:
+    columns = table(worked_table(VECTOR, 3))
+    rows = list(zip(*(columns[name].tolist() for name in ("step", "quantity", "row", "column")), strict=True))
+    assert len(set(rows)) == len(rows)
+    found = dict(zip(rows, columns["value"].tolist(), strict=True))
+    told = work(VECTOR, 3)
+    for step, one in enumerate(told):
+        for (i, j), value in np.ndenumerate(one.A):
+            assert found[step, "A", i + 1, j + 1] == value
+        assert found[step, "loss", 1, 1] == one.loss
+    assert [found[step, "rank", 1, 1] for step in range(4)] == [0, 1, 1, 1]
+    assert {quantity for _, quantity, _, _ in rows} == {*told[0]._fields, "rank"}

@@ -19,7 +19,7 @@ function curvesFrame(panel, box, theme, g) {
     high += 0.04 * (high - low);
   }
   const most = Math.max(2, Math.min(6, Math.floor((box.height - f * 7.5) / (f * 1.4))));
-  const yTicks = log ? logTicks(low, high, most) : niceTicks(low, high, Math.min(5, most));
+  const yTicks = log ? logTicks(low, high, most) : niceTicks(low, high, Math.min(5, most), counts(panel.series.flatMap((s) => [s.y, s.low, s.high])));
   const tickText = (v) => (log ? `10${raised(Math.round(Math.log10(v)))}` : format(v));
   g.font = `${f}px ${theme.font}`;
   const left = Math.max(...yTicks.map((v) => g.measureText(tickText(v)).width), zero ? g.measureText("0").width : 0) + 14;
@@ -60,7 +60,7 @@ const curves = {
     }
     g.textBaseline = "top"; g.textAlign = "center"; g.fillStyle = theme.ink;
     const under = frame.bottom + frame.strip + 5, room = frame.right - frame.left;
-    const ticks = panel.x_scale === "log" ? curveTicks(frame.first, frame.last) : niceTicks(frame.first, frame.last, Math.max(3, Math.floor(room / (f * 4))));
+    const ticks = panel.x_scale === "log" ? curveTicks(frame.first, frame.last) : niceTicks(frame.first, frame.last, Math.max(3, Math.floor(room / (f * 4))), counts([panel.x]));
     let free = -Infinity;
     for (const v of ticks) {
       const text = format(v), half = g.measureText(text).width / 2;
@@ -267,18 +267,28 @@ function drawRegions(g, panel, regions, { m, n, left, top, width, height, cw, ch
     g.stroke();
   }
   g.font = `600 ${f}px ${theme.font}`; g.textAlign = "center"; g.textBaseline = "middle";
+  const placed = [];
+  const rect = (at_, wide) => {
+    const [x, y] = at(at_.i, at_.j), cx = Math.max(left + wide / 2 + 5, Math.min(left + width - wide / 2 - 5, x + cw / 2));
+    return { cx, x0: cx - wide / 2 - 4, x1: cx + wide / 2 + 4, y0: y + ch / 2 - f * 0.7, y1: y + ch / 2 + f * 0.7 };
+  };
+  const clear = (box) => placed.every((p) => box.x1 < p.x0 || p.x1 < box.x0 || box.y1 < p.y0 || p.y1 < box.y0);
   panel.region_names.forEach((name, region) => {
-    let best = null;
+    if (!name) return; // a region without a name is an outline
+    const wide = g.measureText(name).width;
+    let best = null, free = null;
     for (let i = 0; i < m; i++) for (let j = 0, run = 0; j < n; j++) {
       run = of(i, j) === region ? run + 1 : 0;
       const deep = Math.min(run, 1 + 2 * Math.min(depth(of, region, i, j, 1, m), depth(of, region, i, j, -1, m)));
-      if (run && (!best || deep > best.deep || (deep === best.deep && run > best.run))) best = { deep, run, i, j: j - (run - 1) / 2 };
+      const here = { deep, run, i, j: j - (run - 1) / 2 }, better = (than) => !than || deep > than.deep || (deep === than.deep && run > than.run);
+      if (run && better(best)) best = here;
+      if (run && placed.length && better(free) && clear(rect(here, wide))) free = here;
     }
-    if (!best || !name) return; // a region without a name is an outline
-    const [x, y] = at(best.i, best.j), wide = g.measureText(name).width;
-    const cx = Math.max(left + wide / 2 + 5, Math.min(left + width - wide / 2 - 5, x + cw / 2));
-    g.fillStyle = theme.paper; g.globalAlpha = 0.85; g.fillRect(cx - wide / 2 - 4, y + ch / 2 - f * 0.7, wide + 8, f * 1.4); g.globalAlpha = 1;
-    g.fillStyle = theme.ink; g.fillText(name, cx, y + ch / 2);
+    if (!best) return;
+    const box = rect(free || best, wide); // beside the names that stand already, where there is room
+    placed.push(box);
+    g.fillStyle = theme.paper; g.globalAlpha = 0.85; g.fillRect(box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0); g.globalAlpha = 1;
+    g.fillStyle = theme.ink; g.fillText(name, box.cx, (box.y0 + box.y1) / 2);
   });
 }
 

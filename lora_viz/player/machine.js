@@ -94,7 +94,7 @@ const machine = {
     const facts = machineFacts(panel, t, cache), { m, n, r, given } = facts, plan = machineLayout(m, n, r, panel.rows);
     cache.facts = facts; cache.plan = plan;
     titleLine(g, panel, box, theme);
-    const f = box.font, head = f * 1.5, foot = f * 1.5;
+    const f = box.font, head = f * 1.5, foot = f * 2.8;
     const cell = Math.min((box.width - 6) / plan.width, (box.height - head - foot) / plan.height);
     const left = Math.max(0, (box.width - cell * plan.width) / 2), top = head;
     cache.grid = { cell, left, top };
@@ -196,6 +196,10 @@ const machine = {
     const ends = { scaling: format(panel.scaling), delta: format(lD), a: format(lA), b: format(lB), sigma };
     const under = changed ? say("By hand, not trained: σ(ΔW) {sigma}", { sigma }) : say("s = {scaling} · colours ±{delta} for ΔW, ±{a} for A, ±{b} for B · σ(ΔW) {sigma}", ends);
     g.fillText(fit(g, under, box.width - 4), 2, box.height - 3);
+    // what the marks are
+    const marks = say("❄ frozen · dashed frame: gradient · ① ②: parts of B A, click to leave one out · “step … only”: one step by hand");
+    for (let size = f * 0.95; size >= 10 && g.measureText(marks).width > box.width - 4; size -= 0.5) g.font = `${size}px ${theme.font}`;
+    g.fillStyle = theme.ink; g.fillText(fit(g, marks, box.width - 4), 2, box.height - 3 - f * 1.3);
   },
   // Which cells belong to the one under the hand?
   related({ name, i, j }, { m, n, r }) {
@@ -245,7 +249,9 @@ const machine = {
   hover(panel, px, py, t, box, cache) {
     cache.cursor = machine.cellAt(panel, px, py, cache);
     if (cache.cursor) return machine.explain(cache.cursor, cache.facts, panel.scaling);
-    return (cache.chips || []).some(([x, y, r]) => Math.hypot(px - x, py - y) < r) ? say("click: this component of B A on or off") : null;
+    if ((cache.chips || []).some(([x, y, r]) => Math.hypot(px - x, py - y) < r)) return say("click: this component of B A on or off");
+    const button = (cache.steps || []).find(([x, y, w, h]) => px >= x && py >= y && px <= x + w && py <= y + h);
+    return button ? say("click: one gradient step by hand, on {factor} only", { factor: button[4] }) : null;
   },
   leave(cache) { cache.cursor = null; },
   redraws: true,

@@ -14,10 +14,14 @@ function scaleOf(kind, low, high) {
   return (value) => (b === a ? 0.5 : (f(value) - a) / (b - a));
 }
 
-function niceTicks(low, high, most) {
+// What counts things has whole numbers on its axis.
+const counts = (tensors) => tensors.every((tensor) => !tensor || tensor.data.every((v) => !Number.isFinite(v) || Number.isInteger(v)));
+
+function niceTicks(low, high, most, whole = false) {
   const raw = (high - low) / Math.max(1, most);
   const unit = 10 ** Math.floor(Math.log10(raw || 1));
-  const step = [1, 2, 2.5, 5, 10].map((m) => m * unit).find((s) => s >= raw) || unit;
+  const steps = [1, 2, 2.5, 5, 10].map((m) => m * unit);
+  const step = whole ? steps.find((s) => s >= raw && Number.isInteger(s)) || 1 : steps.find((s) => s >= raw) || unit;
   const ticks = [];
   for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) ticks.push(Math.abs(v) < step / 1e6 ? 0 : v);
   return ticks;
@@ -89,7 +93,7 @@ function linesFrame(panel, film, box, theme, g) {
   }
   g.font = `${f}px ${theme.font}`;
   const most = Math.max(2, Math.min(6, Math.floor((box.height - f * 7.5) / (f * 1.4))));
-  const yTicks = panel.scale === "log" ? logTicks(low, high, most) : niceTicks(low, high, Math.min(5, most));
+  const yTicks = panel.scale === "log" ? logTicks(low, high, most) : niceTicks(low, high, Math.min(5, most), counts(panel.series.flatMap((s) => [s.y, s.low, s.high])));
   const tickText = (v) => (panel.scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v));
   g.font = `${f}px ${theme.font}`;
   const left = Math.max(...yTicks.map((v) => g.measureText(tickText(v)).width), zero ? g.measureText("0").width : 0) + 14;
@@ -139,7 +143,7 @@ const lines = {
       g.fillStyle = theme.ink; g.textAlign = "right"; g.fillText("0", frame.left - 6, frame.y(0));
     }
     g.textBaseline = "top"; g.textAlign = "center";
-    const ticks = panel.x_scale === "log" ? logTicks(frame.first, frame.last, 6) : niceTicks(frame.first, frame.last, Math.max(3, Math.floor((frame.right - frame.left) / (f * 4))));
+    const ticks = panel.x_scale === "log" ? logTicks(frame.first, frame.last, 6) : niceTicks(frame.first, frame.last, Math.max(3, Math.floor((frame.right - frame.left) / (f * 4))), counts([film.values]));
     for (const v of ticks) {
       if (panel.x_scale === "sqrt" && v > 0 && frame.x(v) - frame.x(0) < f * 1.5) continue;
       g.fillText(panel.x_scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v), frame.x(v), frame.bottom + frame.strip + 5);
@@ -148,7 +152,9 @@ const lines = {
     const axis = panel.x_scale === "sqrt" ? say("{axis} (√ scale)", { axis: film.axisSaid }) : film.axisSaid, under = frame.bottom + frame.strip + 8 + f * 1.05;
     g.fillText(axis, frame.right, under);
     g.textAlign = "left"; g.fillStyle = theme.faint;
-    const room = frame.right - frame.left + 8 - g.measureText(axis).width - f * 0.6, label = fit(g, panel.y_label, room);
+    const room = frame.right - frame.left + 8 - g.measureText(axis).width - f * 0.6;
+    for (let size = f; size >= 11 && g.measureText(panel.y_label).width > room; size -= 0.5) g.font = `${size}px ${theme.font}`;
+    const label = fit(g, panel.y_label, room);
     if (g.measureText(label).width <= room) g.fillText(label, frame.left - 8, under);
     for (const mark of panel.marks) {
       g.strokeStyle = theme[mark.colour]; g.setLineDash([3, 4]); g.lineWidth = 1.5;
@@ -186,9 +192,13 @@ const lines = {
       }
     }
     g.font = `${f * 0.95}px ${theme.font}`; g.textBaseline = "middle";
+    const placed = [];
     for (const mark of panel.marks) {
       const right = frame.x(mark.at) > (frame.left + frame.right) / 2, wide = g.measureText(mark.label).width;
-      const mx = frame.x(mark.at) + (right ? -8 - wide : 8), my = panel.scale === "log" ? frame.bottom - f : frame.top + f * 0.7;
+      const mx = frame.x(mark.at) + (right ? -8 - wide : 8), log = panel.scale === "log";
+      let my = log ? frame.bottom - f : frame.top + f * 0.7;
+      while (placed.some(([x, y, w]) => y === my && mx < x + w + 6 && x < mx + wide + 6)) my += (log ? -1.35 : 1.35) * f;
+      placed.push([mx, my, wide]);
       g.fillStyle = theme.paper; g.globalAlpha = 0.8; g.fillRect(mx - 3, my - f * 0.65, wide + 6, f * 1.3); g.globalAlpha = 1;
       g.fillStyle = mark.colour === "faint" ? theme.ink : theme[mark.colour]; g.textAlign = "left";
       g.fillText(mark.label, mx, my);
@@ -303,7 +313,7 @@ const bars = {
     }
     const [low, high] = cache.range;
     g.font = `${f}px ${theme.font}`;
-    const ticks = panel.scale === "log" ? logTicks(low, high, 5) : niceTicks(low, high, 4);
+    const ticks = panel.scale === "log" ? logTicks(low, high, 5) : niceTicks(low, high, 4, counts(panel.groups.map((group) => group.values)));
     const tickText = (v) => (panel.scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v));
     const left = Math.max(...ticks.map((v) => g.measureText(tickText(v)).width)) + 12;
     const top = y0 + f * 1.5, bottom = box.height - foot - f * 1.6, right = box.width - 6;

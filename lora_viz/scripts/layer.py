@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float
 
 from lora_viz.experiment import Experiment
 from lora_viz.optim import DAMPING
@@ -14,7 +15,7 @@ from lora_viz.scripts.script import Script, filled, stated
 from lora_viz.tasks import batches
 from lora_viz.variants import VARIANTS
 
-__all__ = ["layer_script"]
+__all__ = ["ends_in_rounding", "layer_script"]
 
 PRINTED = 11  # losses, at most
 ROUNDING = 1e-12  # a loss below this share of the first is 0 but for rounding: two ways to sum it up agree no more
@@ -56,10 +57,16 @@ def layer_script(run: Run, adapter: int = 0) -> Script:
         after=lines.after,
     )
     losses = run.loss[shown, adapter]
-    if len(losses) and losses.min() < ROUNDING * losses.max():
+    if ends_in_rounding(losses):
         text = text.replace('print("step ', f'{_LOW}\nprint("step ')
     measured = {"steps": run.steps[shown], "loss": losses}
     return Script(text, {**tensors, **order, **measured})
+
+
+def ends_in_rounding(losses: Float[np.ndarray, "T"]) -> bool:
+    """Is one of these losses 0 but for rounding, so that another way to sum it up prints another number?"""
+    fine = losses[np.isfinite(losses)]
+    return len(fine) > 0 and bool(fine.min() < ROUNDING * fine.max())
 
 
 def _factor(e: Experiment) -> str:

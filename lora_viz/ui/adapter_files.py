@@ -147,10 +147,19 @@ def _load(slot: str, source: Source, default: Source, read: Callable[[Source], T
         with _GATE:
             kept[slot] = (key, read(source))
     except AdapterError as error:
-        if slot not in kept:
-            kept[slot] = ((language(), default.key), read(default))
-        st.error(say("{error} Shown is the file before it.", error=error), icon=":material/error:")
+        if slot not in kept or _ours(kept[slot][0][1]):
+            if slot not in kept or kept[slot][0] != (language(), default.key):
+                kept[slot] = ((language(), default.key), read(default))
+            told = say("{error} Shown is an example of ours.", error=error)
+        else:
+            told = say("{error} Shown is the file before it.", error=error)
+        st.error(told, icon=":material/error:")
     return kept[slot][1]
+
+
+def _ours(key: tuple[Any, ...]) -> bool:
+    """Is this one of the app's own files, or a pair of them?"""
+    return key[0] == "shipped" or (isinstance(key[0], tuple) and _ours(key[0]))
 
 
 def load_adapter(slot: str, source: Source, default: Source, alpha: float | None) -> Loaded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from html import escape
 
 import streamlit as st
 
@@ -14,7 +15,7 @@ from lora_viz.after.training import TRAINING
 from lora_viz.after.which import VARIANTS, WHICH
 from lora_viz.experiment import Experiment
 from lora_viz.film import Film
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.presenting import page_file
 from lora_viz.ui.records import cached_record
@@ -23,6 +24,12 @@ __all__ = ["AFTER", "ask_after", "remember_seen", "show_lessons_answered"]
 
 # Page -> its question.
 AFTER: dict[str, After] = LESSONS | RANK | TRAINING | WHICH | VARIANTS | PAPERS | REAL
+_HEARD = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap"
+# Was the first answer as measured? An icon, and what it says to whoever hears the page.
+_MARKS = {
+    True: (":material/check:", to_say("answered as measured")),
+    False: (":material/search:", to_say("answered otherwise")),
+}
 
 
 def remember_seen(film: Film, link: dict[str, str]) -> None:
@@ -97,7 +104,10 @@ def show_lessons_answered() -> None:
                 continue
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
                 st.markdown(f"**{say(section)}:**", width="content")
+                heard = "; ".join(f"{say(title)}: {say(_MARKS[given[n]][1])}" for n, title in asked if n in given)
+                if heard:  # an icon has no name that is read out
+                    st.html(f'<span style="{_HEARD}">{escape(heard)}.</span>', width="content")
                 for name, title in asked:
-                    icon = None if name not in given else ":material/check:" if given[name] else ":material/search:"
+                    icon = _MARKS[given[name]][0] if name in given else None
                     if st.button(say(title), key=f"to_{name}", type="tertiary", icon=icon):
                         st.switch_page(page_file(name))

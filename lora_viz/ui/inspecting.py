@@ -13,10 +13,10 @@ from lora_viz.adapters.shrink import cut_name, plan, shrink
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.language import say
 from lora_viz.style import number
-from lora_viz.ui.adapter_files import Loaded, LoadedChanges
+from lora_viz.ui.adapter_files import SHIPPED, Loaded, LoadedChanges, Source, ask_source
 from lora_viz.ui.choices import choose
 
-__all__ = ["ask_alpha", "ask_choice", "offer_extracted", "offer_shrunk", "show_modules"]
+__all__ = ["ask_adapter", "ask_alpha", "ask_choice", "offer_extracted", "offer_shrunk", "show_modules"]
 
 _MEASURED_MOST = 1_000_000  # parameters up to which a cut is made, and measured, before it is asked for
 
@@ -33,6 +33,20 @@ def ask_choice(
     """One of a few; an unknown name in a link is said, and the usual one shown."""
     known = tuple(options)
     return str(choose(label, known, default or known[0], key=key, help=help, names=names))
+
+
+def ask_adapter(
+    label: str, key: str, *, default: str | None = None, own: str, own_key: str, help: str
+) -> tuple[str, Source | None]:
+    """One of the app's own adapters, or a visitor's file: while there is one, none of ours looks chosen."""
+    place = st.container()
+    given = ask_source(own, own_key, help=help)
+    with place:
+        if given is None:
+            return ask_choice(label, SHIPPED, key=key, default=default), None
+        st.caption(say("{label}: your own file. Take it away to choose one of ours.", label=label))
+    kept = str(st.session_state.get("kept", {}).get(key))
+    return kept if kept in SHIPPED else default or next(iter(SHIPPED)), given
 
 
 def ask_alpha() -> float | None:

@@ -13,14 +13,22 @@ _HOME = next(iter(next(iter(PAGES.values()))))
 
 st.set_page_config(page_title="LoRA Playground", layout="wide")
 find_language()
-page = st.navigation(
-    {
-        say(section): [
-            st.Page(_FOLDER / f"{name}.py", title=say(title), default=name == _HOME) for name, title in pages.items()
-        ]
-        for section, pages in PAGES.items()
-    },
-    position="top",
-)
+
+
+def of_menu(name: str, title: str) -> st.Page:
+    """The page that opens stands at "/" whatever it is called: it leaves its name to ``home_by_name``."""
+    file, home = _FOLDER / f"{name}.py", name == _HOME
+    return st.Page(file, title=say(title), url_path="home" if home else None, default=home)
+
+
+def home_by_name() -> None:
+    """The page that opens has no name in its address: whoever types it gets there too, settings and all."""
+    st.switch_page(first[0], query_params={name: st.query_params.get_all(name) for name in st.query_params})
+
+
+sections = {say(section): [of_menu(*page) for page in pages.items()] for section, pages in PAGES.items()}
+first = next(iter(sections.values()))
+first.append(st.Page(home_by_name, title=first[0].title, url_path=_HOME, visibility="hidden"))
+page = st.navigation(sections, position="top")
 ask_language()
 page.run()

@@ -13,9 +13,27 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from lora_viz.language import say
+from lora_viz.language import say, to_say
 
 __all__ = ["ask_format", "csv_button", "json_button", "modebar", "plain_json", "show_figure", "shown_theme"]
+
+
+# What Plotly's own bar says: it knows other languages only from files that it would fetch.
+TIPS = (
+    to_say("Download plot"),
+    to_say("Zoom"),
+    to_say("Pan"),
+    to_say("Box Select"),
+    to_say("Lasso Select"),
+    to_say("Zoom in"),
+    to_say("Zoom out"),
+    to_say("Autoscale"),
+    to_say("Reset axes"),
+    to_say("Orbital rotation"),
+    to_say("Turntable rotation"),
+    to_say("Reset camera to default"),
+    to_say("Reset camera to last save"),
+)
 
 
 def shown_theme() -> str:
@@ -34,6 +52,8 @@ def modebar(name: str, saved: str = "SVG") -> dict[str, Any]:
         "scrollZoom": False,
         "displaylogo": False,
         "displayModeBar": True,
+        "locale": "visitor",
+        "locales": {"visitor": {"dictionary": {tip: say(tip) for tip in TIPS}, "format": {}}},
         "toImageButtonOptions": {"format": saved.lower(), "filename": name, "width": 960, "height": 540, "scale": 2},
     }
 

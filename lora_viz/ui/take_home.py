@@ -13,8 +13,9 @@ from lora_viz.experiment import Experiment, Sweep
 from lora_viz.export import history, history_csv, take_home
 from lora_viz.language import say, to_say
 from lora_viz.run import Run
-from lora_viz.scripts.layer import layer_script
+from lora_viz.scripts.layer import ROUNDING, ends_in_rounding, layer_script
 from lora_viz.scripts.script import Script, Scripts
+from lora_viz.style import number
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS, NAMES
 from lora_viz.ui.still import plain_json
@@ -35,6 +36,7 @@ LABELS = {
     "batch": to_say("Samples a step"),
     "target_condition": to_say("σ₁/σ_r of the target"),
 }  # what a lesson's controls ask for otherwise, or not at all
+_READABLE = {"init": {"identity": to_say("full fine-tuning (A = I)")}}  # where it races, it stands for that
 FIRST = ("variant", "init", "optimizer")  # what an adapter is comes before how much of it
 
 
@@ -76,6 +78,14 @@ def _offer_adapter(run: Run, adapter: int, name: str) -> None:
                 step=run.diverged_at[adapter],
             )
         )
+    if ends_in_rounding(run.loss[:, adapter]):
+        st.caption(
+            say(
+                "This adapter's loss fell below {share} of the first: down there it is rounding, and another machine "
+                "prints other digits.",
+                share=number(ROUNDING),
+            )
+        )
     with st.container(horizontal=True):
         _download(say("Everything, as a zip archive"), lambda: take_home(run, adapter), name, ".zip")
         _download(say("History as CSV"), lambda: history_csv(run, adapter), name, "_history.csv")
@@ -107,22 +117,39 @@ def _download(label: str, data: Any, name: str, ending: str) -> None:
 
 
 def _which(experiments: Sequence[Experiment], name: str) -> int:
-    """The number of the chosen one: one question for each field in which those that are left differ."""
+    """The number of the chosen one: one question for each field in which those that are left differ.
+
+    It begins at the one that the page shows, where the page asks for one, else at the first.
+    """
     left = list(range(len(experiments)))
+    asked = st.session_state.get("asked_for")
+    controls = st.session_state.get("labels", {}) if asked is not None else {}
     names = [field.name for field in fields(Experiment)]
     for axis in (*FIRST, *(axis for axis in names if axis not in FIRST)):
         values = tuple(dict.fromkeys(getattr(experiments[i], axis) for i in left))
         if len(values) > 1:
             label = say(LABELS[axis]) if axis in LABELS else say(CONTROLS[axis].label) if axis in CONTROLS else axis
-            chosen = _chosen(label, values, f"home_{axis}_{name}", NAMES.get(axis))
+            names_of = {**NAMES.get(axis, {}), **_READABLE.get(axis, {})}
+            chosen = _chosen(
+                label, values, f"home_{axis}_{name}", names_of, getattr(asked, axis) if axis in controls else None
+            )
             left = [i for i in left if getattr(experiments[i], axis) == chosen]
     return left[0]
 
 
-def _chosen(label: str, values: tuple[Any, ...], key: str, names: Mapping[Any, str] | None = None) -> Any:
-    """One of the values, shown under its name; an answer that is none of them any more counts as the first."""
+def _chosen(
+    label: str, values: tuple[Any, ...], key: str, names: Mapping[Any, str] | None = None, shown_now: Any = None
+) -> Any:
+    """One of the values, shown under its name; an answer that is none of them any more counts as the first.
+
+    What the page shows now is chosen, until the visitor chooses another; when the page shows another, that one is.
+    """
     if len(values) == 1:
         return values[0]
     by_name = {str(value): value for value in values}
+    followed = st.session_state.setdefault("home_followed", {})
+    if shown_now in values and (followed.get(key) != shown_now or key not in st.session_state):
+        st.session_state[key] = str(shown_now)
+        followed[key] = shown_now
     shown = {text: say(names[value]) if names and value in names else text for text, value in by_name.items()}
     return by_name.get(str(st.selectbox(label, tuple(by_name), format_func=shown.__getitem__, key=key)), values[0])

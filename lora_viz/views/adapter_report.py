@@ -217,7 +217,7 @@ def _rows(record: AdapterReport) -> tuple[Row, ...]:
     )
 
 
-def _short(kind: str, most: int = 20) -> str:
+def _short(kind: str, most: int = 24) -> str:
     return kind if len(kind) <= most else "…" + kind[-(most - 1) :]
 
 

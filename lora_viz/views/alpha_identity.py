@@ -199,15 +199,16 @@ def _narrate(record: AlphaIdentity, t: int) -> str:
     gone = [name for name, at in zip(names, record.diverged_at, strict=False) if 0 <= at <= step]
     if gone:
         return say("Step {step}: diverged: {gone}. Lower the learning rate.", step=step, gone="; ".join(gone))
-    losses = ", ".join(number(float(v)) for v in record.loss[t, :3])
+    first, twin, alone = (number(float(v)) for v in record.loss[t, :3])
     if record.scaling == 1:
-        return say(
-            "Step {step}: losses {losses}. s is 1 already: there is nothing to rescale.", step=step, losses=losses
-        )
+        return say("Step {step}: loss {loss}. s is 1 already: there is nothing to rescale.", step=step, loss=first)
     return say(
-        "Step {step}: losses {losses}. Rescaling η and A₀ gives the same run; rescaling η alone another one.",
+        "Step {step}: loss {first} at s = {s}; η and A₀ rescaled {twin}, the same run; η alone {alone}, another one.",
         step=step,
-        losses=losses,
+        first=first,
+        s=number(record.scaling),
+        twin=twin,
+        alone=alone,
     )
 
 

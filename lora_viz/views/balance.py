@@ -156,7 +156,7 @@ def film(record: Balance) -> Film:
                 ),
             ),
             Readout(
-                title=say("The step to here, η = {lr}", lr=number(float(record.lr[0]))),
+                title=say("The step to here (D₋: before it), η = {lr}", lr=number(float(record.lr[0]))),
                 row=1,
                 span=4,
                 rows=(

@@ -118,7 +118,10 @@ def _probe(inputs: Float[np.ndarray, "n d_in"]) -> int:
 def film(record: Bottleneck) -> Film:
     """Three clouds over one playhead, the turning subspaces, and the two residuals in words."""
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
-    x_limit, y_limit, h_limit = _reach(record.inputs), _reach(record.wanted), _reach(record.code[-1])
+    fine = record.diverged_at < 0  # what diverges may leave the picture
+    x_limit = _reach(record.inputs, record.ghosts)
+    y_limit = _reach(record.wanted, record.outputs if fine else record.outputs[:1])
+    h_limit = _reach(record.code if fine else record.code[:1])
     at = _probe(record.inputs)
     outputs = Cloud(
         title=say(OUT[r]) if r < d_out or d_out == 3 else say("out: Δy = s·B h, all on the whole plane"),
@@ -202,9 +205,14 @@ def film(record: Bottleneck) -> Film:
     )
 
 
-def _reach(points: Float[np.ndarray, "n d"]) -> float:
-    """How far the picture reaches: nearly all of the points; a few may lie outside."""
-    return float(np.quantile(np.abs(points).max(axis=1), 0.97)) or 1.0
+def _reach(*sets: Float[np.ndarray, "... d"]) -> float:
+    """How far do the axes reach, if every point is to lie inside the picture from wherever it is seen?
+
+    The picture shows 1.35 times as much where it turns, else 1.2 times; what is left beyond the points is for their
+    own size.
+    """
+    beyond = 1.25 if sets[0].shape[-1] == 3 else 1.12
+    return max(float(np.linalg.norm(points, axis=-1).max(initial=0.0)) for points in sets) / beyond or 1.0
 
 
 def _view(basis: Float[np.ndarray, "k d"]) -> tuple[float, float]:

@@ -169,7 +169,7 @@ def film(record: DigitsAdapt) -> Film:
                         high=record.new[2, :, lora],
                     ),
                     Curve(name=say("full"), colour="W", y=level(record.new[1, :, -1])),
-                    Curve(name=say("head"), colour="faint", y=level(record.new[1, :, 0]), dash="dashdot"),
+                    Curve(name=_way("head"), colour="faint", y=level(record.new[1, :, 0]), dash="dashdot"),
                     Curve(name=say("LoRA, upright"), colour="clean", y=record.old[1, :, lora], dots=True, dash="dot"),
                 ),
             ),
@@ -205,7 +205,7 @@ def film(record: DigitsAdapt) -> Film:
                         for name in ("r=1", "r=4", "r=16", "full")
                     ),
                     Curve(
-                        name=say("exact"),
+                        name=say("exact answer"),
                         colour="ink",
                         y=np.where(record.exact > 1e-6, record.exact, np.nan),
                         dash="dash",
@@ -252,7 +252,7 @@ def film(record: DigitsAdapt) -> Film:
 
 def _way(name: str) -> str:
     """What a way of adapting is called: a rank as it is, the two others in words."""
-    return {"head": say("head"), "full": say("full")}.get(name, name)
+    return {"head": say("head only"), "full": say("full")}.get(name, name)
 
 
 def _said(digits: Int[np.ndarray, "K"]) -> tuple[str, ...]:

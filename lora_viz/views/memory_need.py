@@ -132,17 +132,29 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
             font={"size": 26, "color": colour["ink"]},
         )
     top = max(float(totals.max()), GPU_SIZES[0])
-    cards: list[int] = []
-    for size in GPU_SIZES:
-        if size <= 1.1 * top and size - max(cards, default=0) > 0.055 * top:
-            cards.append(size)
+    cards = [size for size in GPU_SIZES if size <= 1.1 * top]
+    named: list[int] = []  # a line for each, a name where there is room
+    for size in cards:
+        if size - max(named, default=0) > 0.1 * top:
+            named.append(size)
     figure.update_yaxes(
         tickvals=[0, *cards],
-        ticktext=["0", *(f"{size} GB" for size in cards)],
+        ticktext=["0", *(f"{size} GB" if size in named else "" for size in cards)],
         tickfont={"size": 19},
         gridcolor=colour["faint"],
         griddash="dot",
         range=[0, 1.15 * top],
+    )
+    figure.add_annotation(  # not in the title, whose end lies under the toolbar
+        text=say("lines: sizes of cards"),
+        x=1,
+        y=1,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
+        yanchor="top",
+        showarrow=False,
+        font={"size": 18, "color": colour["ink"]},
     )
     ticks = [5 * k + 1.5 for k in range(len(METHODS))]
     figure.update_xaxes(
@@ -154,7 +166,7 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     )
     figure.update_layout(
         **plotly_layout(
-            title=say("Memory of a training step; lines: sizes of cards"),
+            title=say("Memory of a training step"),
             margin={"l": 78, "r": 10, "t": 44, "b": 100},
             legend={
                 "orientation": "h",

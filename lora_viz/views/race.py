@@ -106,9 +106,9 @@ def film(record: Race) -> Film:
                     Series(
                         name=names[i],
                         colour=_colour(i),
-                        y=np.where(whole[i], record.needed[1, i], np.nan),
-                        low=np.where(whole[i], record.needed[0, i], np.nan),
-                        high=np.where(whole[i], record.needed[2, i], np.nan),
+                        y=np.where(whole[i], _whole(record.needed[1, i]), np.nan),
+                        low=np.where(whole[i], _whole(record.needed[0, i]), np.nan),
+                        high=np.where(whole[i], _whole(record.needed[2, i]), np.nan),
                         dash=DASHES[max(i - 1, 0) % 4],
                         dots=True,
                     )
@@ -169,12 +169,19 @@ def _start(record: Race) -> int:
     return int(fine[0]) if len(fine) else 0
 
 
+def _whole(steps: Float[np.ndarray, "*k"]) -> Float[np.ndarray, "*k"]:
+    """Steps are whole; the record reads between two of them. Everywhere the same."""
+    return np.floor(steps + 0.5)
+
+
 def _steps(value: float) -> str:
-    return f"{value:.0f}" if np.isfinite(value) else say("never")
+    return f"{np.floor(value + 0.5):.0f}" if np.isfinite(value) else say("never")
 
 
 def _span(needed: Float[np.ndarray, "3"]) -> str:
     low, median, high = map(_steps, needed)
+    if np.isinf(needed).all():
+        return median
     return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
@@ -243,7 +250,7 @@ def table(record: Race) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {"lr": record.lr}
     for i, name in enumerate(record.racers):
         for end, values in zip(("low", "median", "high"), record.needed[:, i], strict=True):
-            columns[f"{name}_{end}"] = values
+            columns[f"{name}_{end}"] = _whole(values)
     return columns
 
 
@@ -255,11 +262,11 @@ def plot_race(record: Race, *, theme: str = "light") -> go.Figure:
                 say(name),
                 _colour(i),
                 record.lr,
-                record.needed[1, i],
+                _whole(record.needed[1, i]),
                 DASHES[max(i - 1, 0) % 4],
                 dots=True,
-                low=record.needed[0, i],
-                high=record.needed[2, i],
+                low=_whole(record.needed[0, i]),
+                high=_whole(record.needed[2, i]),
             )
             for i, name in enumerate(record.racers)
         ],

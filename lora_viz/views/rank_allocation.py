@@ -89,7 +89,7 @@ def film(record: RankAllocation) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Bars(
-                title=say("Ranks kept in each layer"),
+                title=say("Triplets λᵢ pᵢ qᵢᵀ kept: each is one rank"),
                 y_label=say("triplets"),
                 labels=_layers(record),
                 groups=(

@@ -102,7 +102,7 @@ def film(record: Saddles) -> Film:
     def directions(at: int) -> Lines:
         return Lines(
             title=say("{start}: how much of each direction", start=_name(record.starts[at])),
-            y_label="uᵢᵀ ΔW vᵢ",
+            y_label=say("uᵢᵀ ΔW vᵢ; dotted i: half of σᵢ learnt, median"),
             x_scale="sqrt",
             reach=limit,
             span=12 // len(record.starts),
@@ -248,6 +248,8 @@ def takeaway(record: Saddles) -> str:
         low, median, high = half[at]
         spans = ", ".join(
             say("{median} ({low} to {high})", median=_when(m), low=_when(a), high=_when(b))
+            if np.isfinite(a)
+            else _when(m)
             for a, m, b in zip(low, median, high, strict=True)
         )
         said.append(say("{start}: half learnt at step {spans}.", start=_name(start), spans=spans))

@@ -7,12 +7,23 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
+import numpy as np
+
 from lora_viz.language import say
 from lora_viz.models import DEFAULT_TARGETS
 from lora_viz.shapes import Matrix, ModelShape
 from lora_viz.style import IDENTITY, number
 
-__all__ = ["TransformerBlock", "block_html", "takeaway", "targets_html", "transformer_block", "tree_html", "with_peft"]
+__all__ = [
+    "TransformerBlock",
+    "block_html",
+    "table",
+    "takeaway",
+    "targets_html",
+    "transformer_block",
+    "tree_html",
+    "with_peft",
+]
 
 _Number = float | int
 
@@ -102,6 +113,21 @@ def _usual(record: TransformerBlock) -> str:
         return say("PEFT's own choice is {name}.", name=record.usual[0])
     *most, last = record.usual
     return say("PEFT's own choice is {names} and {last}.", names=", ".join(most), last=last)
+
+
+def table(record: TransformerBlock) -> dict[str, np.ndarray]:
+    """Every matrix of the model, one a row: its path, its shape, how many there are, and what A and B would add."""
+    found, chosen = record.shape.matrices, record.shape.chosen(record.targets)
+    return {
+        "module": np.array([m.path for m in found]),
+        "part": np.array([m.part for m in found]),
+        "d_out": np.array([m.d_out for m in found]),
+        "d_in": np.array([m.d_in for m in found]),
+        "copies": np.array([m.copies for m in found]),
+        "weights": np.array([m.weights for m in found]),
+        "adapted": np.array([m in chosen for m in found]),
+        "A_and_B": np.array([record.rank * m.per_rank if m in chosen else 0 for m in found]),
+    }
 
 
 def block_html(record: TransformerBlock, *, theme: str = "light") -> str:

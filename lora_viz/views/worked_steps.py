@@ -12,7 +12,7 @@ from lora_viz.spectra import ranks
 from lora_viz.style import number
 from lora_viz.worked import Worked, WorkedStep, work
 
-__all__ = ["WorkedTable", "steps_html", "takeaway", "worked_table"]
+__all__ = ["WorkedTable", "steps_html", "table", "takeaway", "worked_table"]
 
 # Name on the screen, field of the step, colour: each factor over its gradient, then what lies between them.
 _ROWS = (
@@ -70,6 +70,17 @@ def steps_html(record: WorkedTable) -> str:
     rank = "".join(f"<td>{r}</td>" for r in record.rank)
     body.append(f'<tr class="row"><th>{say("rank of ΔW")}</th>{rank}</tr>')
     return f'{STYLE}<table class="worked"><tbody><tr><td></td>{head}</tr>{"".join(body)}</tbody></table>'
+
+
+def table(record: WorkedTable) -> dict[str, np.ndarray]:
+    """Every number of every step: one a row, with its quantity and its place (from 1) in it."""
+    rows = []
+    for k, (step, rank) in enumerate(zip(record.steps, record.rank, strict=True)):
+        quantities = {name: np.atleast_2d(value) for name, value in step._asdict().items()}
+        for name, value in (quantities | {"rank": np.atleast_2d(float(rank))}).items():
+            rows += [(k, name, i + 1, j + 1, float(v)) for (i, j), v in np.ndenumerate(value)]
+    columns = zip(*rows, strict=True)
+    return dict(zip(("step", "quantity", "row", "column", "value"), map(np.array, columns), strict=True))
 
 
 def _value(value: float | np.ndarray, colour: str) -> str:

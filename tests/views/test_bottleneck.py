@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from lora_viz.experiment import Experiment, Sweep
+from lora_viz.film import Cloud
 from lora_viz.run import Run
 from lora_viz.style import number
 from lora_viz.training import train
@@ -262,3 +263,15 @@ def test_table(record: Bottleneck) -> None:
     np.testing.assert_array_equal(columns["angle_col_B_degrees"], record.angle_B)
     np.testing.assert_array_equal(columns["angle_row_A_degrees"], record.angle_A)
     np.testing.assert_array_equal(columns["outside_col_B"], record.outside)
+
+
+@pytest.mark.parametrize("d_in", [2, 3])
+def test_every_point_lies_in_the_picture_from_wherever_it_is_seen(d_in: int) -> None:
+    """The player shows 1.35 times ``limit`` from the middle where it turns, else 1.2 times."""
+    moving = film(bottleneck(trained(replace(LESSON, d_in=d_in, d_out=d_in, condition=1.0))))
+    clouds = [panel for panel in moving.panels if isinstance(panel, Cloud)]
+    assert len(clouds) == 3
+    for cloud in clouds:
+        farthest = max(np.linalg.norm(points.xyz, axis=-1).max(initial=0.0) for points in cloud.points)
+        shown = (1.35 if cloud.dimension == 3 else 1.2) * cloud.limit
+        assert farthest < shown < 1.2 * farthest, "and it is not lost in the middle"

@@ -91,7 +91,7 @@ def test_the_film_says_who_reads_what() -> None:
     record = digits_adapt(made())
     moving = film(record)
     (pictures,) = [p for p in moving.panels if isinstance(p, Pictures)]
-    assert [told.name for told in pictures.rows] == ["before", "head", "r=1", "r=4", "r=16", "full"]
+    assert [told.name for told in pictures.rows] == ["before", "head only", "r=1", "r=4", "r=16", "full"]
     assert pictures.rows[0].right == ((True, False, False, False, False, False),)
     assert pictures.rows[-1].text[-1] == ("1", "2", "3", "4", "5", "0")
     assert pictures.rows[-1].right[-1] == (True, True, True, True, True, False)

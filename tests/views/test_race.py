@@ -6,7 +6,7 @@ import numpy as np
 
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.training import train
-from lora_viz.views.race import Race, race, takeaway
+from lora_viz.views.race import Race, film, race, table, takeaway
 
 E = Experiment(
     d_in=7, d_out=11, target_rank=2, spectrum="flat", rank=3, alpha=2.0, scaling_rule="constant", optimizer="sgd",
@@ -53,3 +53,13 @@ def test_the_claim_and_its_failure() -> None:
     assert found.best_needed[0, 1] > found.best_needed[2, 0], "at each one's best it is slower in every task"
     assert "the same learning rate is not the same speed" in takeaway(found)
     assert "LoRA r = 1 never arrives: the target has rank 2" in takeaway(record(rank=1))
+
+
+def test_steps_are_said_alike_and_never_is_said_once() -> None:
+    found = record()
+    assert table(found)["full_median"][1] == 56, "56.4 lies between two steps"
+    assert film(found).panels[0].series[0].y[1] == 56
+    assert "full: 56 (56 to 56)" in " ".join((*film(found).narration, takeaway(found)))
+    never = takeaway(record(rank=1))
+    assert "LoRA r = 1: never." in never
+    assert "(never to never)" not in never

@@ -120,3 +120,12 @@ def test_folklore_stands_alone() -> None:
     record = literature_cards.literature_cards("folklore", {})
     assert not record.papers and literature_cards.takeaway(record).startswith("5 rules of thumb")
     assert literature_cards.takeaway(literature_cards.literature_cards("all", {})).startswith(f"{len(PAPERS)} papers")
+
+
+def test_the_modules_can_be_taken() -> None:
+    record = transformer_block.transformer_block(MODELS["Llama-3.1-8B"], ("q_proj", "v_proj"), 8)
+    columns = transformer_block.table(record)
+    assert columns["A_and_B"].sum() == record.trained == 3_407_872
+    assert columns["adapted"].sum() == 2
+    down = [path.rpartition(".")[2] for path in columns["module"]].index("down_proj")
+    assert [int(columns[name][down]) for name in ("d_out", "d_in", "copies", "A_and_B")] == [4096, 14336, 32, 0]

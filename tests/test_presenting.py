@@ -326,3 +326,11 @@ def test_the_exported_deck_has_its_notes_window_without_a_network(tab: Open, tmp
     assert seconds(notes.locator("#timer").inner_text()) >= before + 1, "the time goes on after a reload"
     expect(notes.locator("#status")).to_have_text("")
     assert not findings(notes)
+
+
+def test_a_link_to_the_page_of_decks_opens_its_scene(tab: Open) -> None:
+    """Whoever writes `present?deck=…` by hand means the scene, not the list of decks under the scene's heading."""
+    page = tab("present?deck=five_minutes&scene=3")
+    shows(page, "If both start at zero, nothing ever moves.")
+    expect(page).to_have_url(re.compile(r"/gradient_flow\?.*scene=3"))
+    expect(page.get_by_role("button", name="Begin")).to_have_count(0)

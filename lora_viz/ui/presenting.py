@@ -160,6 +160,16 @@ def begin(name: str) -> None:
     _open(name, 0)
 
 
+def take_up() -> None:
+    """Which scene does a link to the page of decks mean? It is opened; with no deck, or none that is here, nothing is."""
+    if st.query_params.get("deck") not in {*shipped_decks(), *([_OWN] if "own_deck" in st.session_state else [])}:
+        return  # said where the page is opened
+    now = presented()
+    if now is not None and now.scene.page != "present":
+        st.session_state.setdefault("deck_began", time.time())
+        _open(now.name, now.place)
+
+
 def _open(name: str, index: int) -> None:
     deck = st.session_state["own_deck"] if name == _OWN else shipped_decks()[name]
     scene = deck.scenes[index]

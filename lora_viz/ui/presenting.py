@@ -161,7 +161,7 @@ def begin(name: str) -> None:
 
 
 def take_up() -> None:
-    """Which scene does a link to the page of decks mean? It is opened; with no deck, or none that is here, nothing is."""
+    """Which scene does a link to the page of decks mean? It is opened; without a deck that is here, nothing is."""
     if st.query_params.get("deck") not in {*shipped_decks(), *([_OWN] if "own_deck" in st.session_state else [])}:
         return  # said where the page is opened
     now = presented()

@@ -5,9 +5,8 @@ import streamlit as st
 from lora_viz.language import say
 from lora_viz.scenes import DeckError
 from lora_viz.ui.page import open_worked
-from lora_viz.ui.presenting import DECKS, begin, own_deck, shipped_decks, take_up
+from lora_viz.ui.presenting import DECKS, begin, own_deck, shipped_decks
 
-take_up()
 left, right = open_worked(
     say("Present: what shall the room see?"),
     say(

@@ -328,9 +328,10 @@ def test_the_exported_deck_has_its_notes_window_without_a_network(tab: Open, tmp
     assert not findings(notes)
 
 
-def test_a_link_to_the_page_of_decks_opens_its_scene(tab: Open) -> None:
+@pytest.mark.parametrize("place", ["present", "rank", ""])
+def test_a_link_to_another_page_opens_the_scene_that_it_names(tab: Open, place: str) -> None:
     """Whoever writes `present?deck=…` by hand means the scene, not the list of decks under the scene's heading."""
-    page = tab("present?deck=five_minutes&scene=3")
+    page = tab(f"{place}?deck=five_minutes&scene=3")
     shows(page, "If both start at zero, nothing ever moves.")
     expect(page).to_have_url(re.compile(r"/gradient_flow\?.*scene=3"))
     expect(page.get_by_role("button", name="Begin")).to_have_count(0)

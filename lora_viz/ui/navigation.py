@@ -6,6 +6,7 @@ import streamlit as st
 
 from lora_viz.language import say
 from lora_viz.ui.contents import PAGES
+from lora_viz.ui.presenting import take_up
 from lora_viz.ui.speaking import ask_language, find_language
 
 _FOLDER = Path(__file__).parents[2] / "pages"
@@ -26,9 +27,11 @@ def home_by_name() -> None:
     st.switch_page(first[0], query_params={name: st.query_params.get_all(name) for name in st.query_params})
 
 
-sections = {say(section): [of_menu(*page) for page in pages.items()] for section, pages in PAGES.items()}
+served = {name: of_menu(name, title) for pages in PAGES.values() for name, title in pages.items()}
+sections = {say(section): [served[name] for name in pages] for section, pages in PAGES.items()}
 first = next(iter(sections.values()))
 first.append(st.Page(home_by_name, title=first[0].title, url_path=_HOME, visibility="hidden"))
 page = st.navigation(sections, position="top")
 ask_language()
+take_up(next((name for name, own in served.items() if own is page), None))
 page.run()

@@ -42,6 +42,8 @@ html { font-size: 20px; }
 [data-testid="stMainBlockContainer"] { padding: 0.5rem 1.2rem; }
 [data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; line-height: 1.25; padding-bottom: 1rem; }
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.35rem; }
+[data-testid="stMainBlockContainer"] :is(button, label, kbd, summary), [data-testid="stMainBlockContainer"]
+  :is(button, label, summary) :is(p, span:not([data-testid="stIconMaterial"])) { font-size: 1rem !important; }
 .st-key-toolbar { flex-wrap: nowrap; }
 .st-key-beside:not(:has([data-testid="stAlert"])) { display: none; } /* what a link got wrong is said all the same */
 .st-key-toolbar button { min-height: 2rem; padding: 0.1rem 0.6rem; }

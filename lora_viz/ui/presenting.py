@@ -160,12 +160,12 @@ def begin(name: str) -> None:
     _open(name, 0)
 
 
-def take_up() -> None:
-    """Which scene does a link to the page of decks mean? It is opened; without a deck that is here, nothing is."""
+def take_up(here: str | None) -> None:
+    """Does the link name a scene that stands on another page than this? It is opened there, where its deck is here."""
     if st.query_params.get("deck") not in {*shipped_decks(), *([_OWN] if "own_deck" in st.session_state else [])}:
         return  # said where the page is opened
     now = presented()
-    if now is not None and now.scene.page != "present":
+    if now is not None and here not in (None, now.scene.page):
         st.session_state.setdefault("deck_began", time.time())
         _open(now.name, now.place)
 

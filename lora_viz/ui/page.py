@@ -31,6 +31,7 @@ _STYLE = """<style>
 [data-testid="stMain"] { scroll-padding: 4.5rem 0 1rem; } /* what the keyboard reaches is not under the menu */
 [data-testid="stMainBlockContainer"] h1 { font-size: 2.1rem; padding: 0; }
 [data-testid="stMainBlockContainer"] h2 { font-size: 1.5rem; }
+.st-key-start_tour { padding-top: 0.5rem; } /* clear of the menu */
 [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
 @media (min-width: 1600px) { html { font-size: 22px; } }
 """

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.language import to_say
 
-__all__ = ["KINDS", "MinilmEvidence", "minilm_evidence"]
+__all__ = ["KINDS", "MinilmEvidence", "median_error", "minilm_evidence"]
 
 _DATA = Path(__file__).parent / "data"
 KINDS = (
@@ -102,3 +102,8 @@ def minilm_evidence() -> MinilmEvidence:
         trainable_full=told["trainable"]["full"],
         weights_sha256=told["weights_sha256"],
     )
+
+
+def median_error(accuracy: Float[np.ndarray, "S"]) -> str:
+    """How often is it wrong, in the median of the seeds? In percent."""
+    return f"{100 * (1 - np.median(accuracy)):.1f} %"

@@ -340,16 +340,10 @@ def _check(name: str, value: Any) -> None:
 
 def _no_number(name: str, value: object) -> str:
     low, high = LIMITS[name]
-    if isinstance(low, int):
-        return say(
-            "{name}={value} is not a whole number: allowed is {low:g} to {high:g}.",
-            name=name,
-            value=_short(value),
-            low=low,
-            high=high,
-        )
     return say(
-        "{name}={value} is not a number: allowed is {low:g} to {high:g}.",
+        "{name}={value} is not a whole number: allowed is {low:g} to {high:g}."
+        if isinstance(low, int)
+        else "{name}={value} is not a number: allowed is {low:g} to {high:g}.",
         name=name,
         value=_short(value),
         low=low,

@@ -1,25 +1,13 @@
 """Which update rule suffers when the problem is stretched?"""
 
-from dataclasses import replace
-
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say, to_say
+from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number, tint
-from lora_viz.ui.controls import CONTROLS, Control
+from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
-from lora_viz.views.conditioning import conditioning, film, plot_conditioning, table, takeaway
-
-KAPPA = (1.0, 3.0, 10.0, 30.0, 100.0)
-RULES = {"sgd": (0.05, 0.2), "adam": (0.01, 0.03), "scaled_gd": (0.3, 0.7)}
-STRETCHED = Control(
-    name="stretched",
-    label=say("What is stretched"),
-    options=("target", "inputs"),
-    help=say("κ is the target's σ₁/σ_r, or the condition number of the inputs' covariance."),
-    default="target",
-    names={"target": to_say("target"), "inputs": to_say("inputs")},
-)
+from lora_viz.ui.training_controls import TRAINING_CONTROLS
+from lora_viz.views.conditioning import conditioning, film, plot_conditioning, stretched_sweeps, table, takeaway
 
 asked, picture = open_lesson(
     say("Conditioning: who suffers from a stretched problem?"),
@@ -38,23 +26,15 @@ asked, picture = open_lesson(
         samples=64,
         steps=700,
     ),
-    first=(STRETCHED, CONTROLS["target_rank"].only(2, 3, 4, 6), CONTROLS["rank"].only(2, 3, 4, 6, 8)),
+    first=(
+        TRAINING_CONTROLS["stretched"],
+        CONTROLS["target_rank"].only(2, 3, 4, 6),
+        CONTROLS["rank"].only(2, 3, 4, 6, 8),
+    ),
     more=(CONTROLS["steps"],),
 )
 e = asked.experiment
-by_target = asked.options["stretched"] == "target"
-tasks = [replace(e, target_condition=k if by_target else 1.0, condition=1.0 if by_target else k) for k in KAPPA]
-sweeps = tuple(
-    Sweep(
-        tuple(
-            replace(task, optimizer=rule, lr=lr, init_seed=seed)
-            for rule, lrs in RULES.items()
-            for lr in lrs
-            for seed in range(8)
-        )
-    )
-    for task in tasks
-)
+sweeps = stretched_sweeps(e, str(asked.options["stretched"]))
 record = cached_view(conditioning, sweeps, asked.device, 121, stretched=asked.options["stretched"])
 show_film(picture, film(record), takeaway(record))
 

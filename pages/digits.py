@@ -2,11 +2,10 @@
 
 from functools import partial
 
-import numpy as np
 import streamlit as st
 
 from lora_viz.digits import DigitsExperiment
-from lora_viz.evidence import minilm_evidence
+from lora_viz.evidence import median_error, minilm_evidence
 from lora_viz.experiment import Experiment
 from lora_viz.language import say
 from lora_viz.network_files import network_home
@@ -38,12 +37,6 @@ record = digits_adapt(run)
 show_film(picture, film(record), takeaway(record))
 
 far = minilm_evidence()
-
-
-def error(accuracy: np.ndarray) -> str:
-    return f"{100 * (1 - np.median(accuracy)):.1f} %"
-
-
 dW, W = tint("delta", r"\Delta W"), tint("W", "W")
 exact = int((record.exact > 1e-6 * max(1e-9, record.exact[0])).sum())
 close_lesson(
@@ -73,8 +66,8 @@ and at {full} with all weights (medians of {seeds} seeds): a rank of 1 or 2 is e
         second=number(float(record.last_effective[1, -1])),
         members=record.members,
         lr=wanted.lr,
-        lora=error(far.lora[0]),
-        full=error(far.full),
+        lora=median_error(far.lora[0]),
+        full=median_error(far.full),
         seeds=len(far.full),
     ),
     lambda theme: plot_digits_adapt(record, theme=theme),

@@ -1,7 +1,5 @@
 """Initialisation: which way does the first step point?"""
 
-from dataclasses import replace
-
 from lora_viz.experiment import Experiment
 from lora_viz.inits import INITS
 from lora_viz.language import say
@@ -9,8 +7,8 @@ from lora_viz.style import number, tint
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.training_controls import TRAINING_CONTROLS
 from lora_viz.views.init_alignment import (
-    STARTS,
     alignment_sweep,
     film,
     init_alignment,
@@ -37,11 +35,7 @@ asked, picture = open_lesson(
         init="lora_ga",
     ),
     first=(
-        replace(
-            CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
-            label=say("Beside LoRA's own start"),
-            help=say("Whose first update is drawn beside that of LoRA's own start."),
-        ),
+        TRAINING_CONTROLS["beside_own"],
         CONTROLS["spectrum"],
         CONTROLS["condition"],
         CONTROLS["optimizer"].only("sgd", "adam"),

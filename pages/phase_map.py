@@ -1,5 +1,7 @@
 """Lab: which settings learn?"""
 
+from functools import partial
+
 import streamlit as st
 
 from lora_viz.experiment import Experiment, Sweep
@@ -9,17 +11,8 @@ from lora_viz.style import number, tint
 from lora_viz.ui.cache import MAP_RECORDS, cached_train, trained_plane
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.phase_map import (
-    PhaseMap,
-    axes,
-    cell,
-    film,
-    nearest_cell,
-    phase_map,
-    plot_phase_map,
-    table,
-    takeaway,
-)
+from lora_viz.views import phase_map
+from lora_viz.views.phase_map import PhaseMap
 
 asked, picture = open_lesson(
     say("Phase map: which settings learn?"),
@@ -38,20 +31,19 @@ side = 24 if asked.device == "cpu" else 64
 
 
 def read(runs: tuple[Run, ...], cells: int) -> PhaseMap:
-    x, y = axes(e, kind, cells)
-    at = nearest_cell(x, y, share)
-    picked = cached_train(Sweep((cell(e, kind, x, y, at),)), "cpu", MAP_RECORDS)
-    return phase_map(runs, picked, kind=kind, x=x, y=y, chosen=at)
+    x, y = phase_map.axes(e, kind, cells)
+    at = phase_map.nearest_cell(x, y, share)
+    picked = cached_train(Sweep((phase_map.cell(e, kind, x, y, at),)), "cpu", MAP_RECORDS)
+    return phase_map.phase_map(runs, picked, kind=kind, x=x, y=y, chosen=at)
 
 
-def pick(row: int, column: int) -> None:
-    x, y = axes(e, kind, side)
-    st.session_state["map_row"] = int(100 * (row + 0.5) / len(y))
-    st.session_state["map_column"] = int(100 * (column + 0.5) / len(x))
+def pick(record: PhaseMap, row: int, column: int) -> None:
+    st.session_state["map_row"] = int(100 * (row + 0.5) / len(record.y))
+    st.session_state["map_column"] = int(100 * (column + 0.5) / len(record.x))
 
 
 def show(record: PhaseMap) -> None:
-    show_film(picture, film(record), takeaway(record), on_pick=pick)
+    show_film(picture, phase_map.film(record), phase_map.takeaway(record), on_pick=partial(pick, record))
 
 
 with picture:
@@ -59,7 +51,6 @@ with picture:
 show(record)
 
 A, B = tint("A", "A"), tint("B", "B")
-row, column = record.chosen
 close_lesson(
     say(
         r"""
@@ -80,9 +71,9 @@ All {adapters} adapters share seed, target, data and start; the chosen one ends 
         loss=number(float(record.loss[-1])),
         floor=number(record.floor),
     ),
-    lambda theme: plot_phase_map(record, theme=theme),
-    table(record),
+    lambda theme: phase_map.plot_phase_map(record, theme=theme),
+    phase_map.table(record),
     name="phase_map",
-    alt=takeaway(record),
-    home=cached_train(Sweep((cell(e, kind, record.x, record.y, record.chosen),)), "cpu", MAP_RECORDS),
+    alt=phase_map.takeaway(record),
+    home=cached_train(Sweep((phase_map.cell(e, kind, record.x, record.y, record.chosen),)), "cpu", MAP_RECORDS),
 )

@@ -1,20 +1,12 @@
 """Is LoRA faster than full fine-tuning?"""
 
-from dataclasses import replace
-
-from lora_viz.experiment import Experiment, Sweep
+from lora_viz.experiment import Experiment
 from lora_viz.language import say
 from lora_viz.style import number, tint
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
-from lora_viz.views.race import film, plot_race, race, table, takeaway
-
-TASKS = 8
-LR = {
-    "sgd": (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28),
-    "adam": (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
-}
+from lora_viz.views.race import film, plot_race, race, race_sweeps, table, takeaway
 
 asked, picture = open_lesson(
     say("Race: is LoRA faster than full fine-tuning?"),
@@ -45,12 +37,7 @@ asked, picture = open_lesson(
     more=(CONTROLS["spectrum"], CONTROLS["steps"].only(100, 200, 300, 500)),
 )
 e = asked.experiment
-full = replace(e, init="identity", frozen="A", rank=e.d_in, alpha=1.0)
-lora = [replace(e, rank=r) for r in sorted({min(4, e.rank), e.rank})]
-sweeps = tuple(
-    Sweep(tuple(replace(x, lr=lr, seed=e.seed * TASKS + task) for x in (full, *lora) for lr in LR[e.optimizer]))
-    for task in range(TASKS)
-)
+sweeps = race_sweeps(e)
 record = cached_view(race, sweeps, asked.device, 61)
 show_film(picture, film(record), takeaway(record))
 

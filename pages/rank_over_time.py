@@ -1,29 +1,20 @@
 """Is the rank of the update fixed by the shapes of A and B?"""
 
-from dataclasses import replace
-
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say, to_say
+from lora_viz.experiment import Experiment
+from lora_viz.language import say
 from lora_viz.style import number, tint
-from lora_viz.ui.controls import CONTROLS, Control
+from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
-from lora_viz.views.rank_over_time import film, plot_rank_over_time, rank_over_time, table, takeaway
-
-SIZES = (1, 2, 4, 64)
-SEES = Control(
-    name="sees",
-    label=say("Each step sees"),
-    options=("same samples", "new samples"),
-    help=say("The same n samples at every step, or n others of 256 each time."),
-    default="same samples",
-    names={"same samples": to_say("same samples"), "new samples": to_say("new samples")},
-)
-SHOWN = Control(
-    name="samples",
-    label=say("Samples n, for the bars"),
-    options=SIZES,
-    help=say("Whose singular values are shown beside."),
+from lora_viz.ui.training_controls import TRAINING_CONTROLS
+from lora_viz.views.rank_over_time import (
+    SIZES,
+    film,
+    plot_rank_over_time,
+    rank_over_time,
+    sample_sweeps,
+    table,
+    takeaway,
 )
 
 asked, picture = open_lesson(
@@ -35,14 +26,15 @@ asked, picture = open_lesson(
     default=Experiment(
         target_rank=8, spectrum="flat", rank=8, alpha=8.0, optimizer="sgd", lr=0.005, samples=4, steps=200
     ),
-    first=(SEES, SHOWN, *(CONTROLS[name] for name in ("rank", "optimizer", "lr"))),
+    first=(
+        TRAINING_CONTROLS["sees"],
+        TRAINING_CONTROLS["samples_shown"],
+        *(CONTROLS[name] for name in ("rank", "optimizer", "lr")),
+    ),
     more=(*(CONTROLS[name] for name in ("alpha", "spectrum", "noise", "steps")),),
 )
 e = asked.experiment
-new = asked.options["sees"] == "new samples"
-sweeps = tuple(
-    Sweep.over(replace(e, samples=256, batch=n) if new else replace(e, samples=n), init_seed=range(8)) for n in SIZES
-)
+sweeps = sample_sweeps(e, fresh=asked.options["sees"] == "new samples")
 record = cached_view(
     rank_over_time, sweeps, asked.device, 81, shown=SIZES.index(e.samples) if e.samples in SIZES else 0
 )

@@ -5,9 +5,10 @@ from dataclasses import replace
 from lora_viz.experiment import Experiment, Sweep
 from lora_viz.language import say
 from lora_viz.style import number, tint
-from lora_viz.ui.controls import CONTROLS, Control
+from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
+from lora_viz.ui.training_controls import TRAINING_CONTROLS
 from lora_viz.views.saddles import film, plot_saddles, saddles, table, takeaway
 
 asked, picture = open_lesson(
@@ -30,12 +31,7 @@ asked, picture = open_lesson(
         steps=500,
     ),
     first=(
-        Control(
-            name="init",
-            label=say("Start, below"),
-            options=("both_random_small", "B_zero"),
-            help=say("Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own."),
-        ),
+        TRAINING_CONTROLS["start_below"],
         CONTROLS["spectrum"].only("geometric", "power", "flat"),
         CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
         CONTROLS["rank"],

@@ -1,16 +1,16 @@
 """Scaling: does the first step depend on the rank?"""
 
-from dataclasses import replace
 from functools import partial
 
 from lora_viz.experiment import Experiment
-from lora_viz.language import say, to_say
+from lora_viz.language import say
 from lora_viz.scripts.script import Scripts
 from lora_viz.scripts.starts import first_update_script
 from lora_viz.style import tint
 from lora_viz.ui.cache import cached_first_updates
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.training_controls import TRAINING_CONTROLS
 from lora_viz.views.first_update import STARTS, film, first_update, plot_first_update, signed, table, takeaway
 
 RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -31,18 +31,10 @@ asked, picture = open_lesson(
     ),
     first=(
         CONTROLS["optimizer"].only("sgd", "adam"),
-        replace(
-            CONTROLS["init"].only(*STARTS),
-            label=say("How A starts"),
-            help=say(
-                "Kaiming is PEFT's own, uniform within ±1/√d_in; variance 1/r that of textbooks; Gaussian PEFT's "
-                "option of that name, of standard deviation 1/r. B is 0 in all."
-            ),
-            names={"B_zero": to_say("Kaiming"), "gaussian": to_say("Gaussian")},
-        ),
+        TRAINING_CONTROLS["how_A_starts"],
     ),
     more=(
-        replace(CONTROLS["d_in"].only(64, 128, 256), help=say("Rank goes up to this.")),
+        TRAINING_CONTROLS["rank_goes_to"],
         *(CONTROLS[name] for name in ("alpha", "spectrum", "noise")),
     ),
 )

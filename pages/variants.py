@@ -9,18 +9,8 @@ from lora_viz.language import say
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS, TARGETS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.variants import VARIANTS, trained_beside
-from lora_viz.views.variant_race import (
-    cell_of,
-    film,
-    floor_told,
-    measured,
-    plot_variant_race,
-    table,
-    takeaway,
-    variant_race,
-    variant_sweep,
-)
+from lora_viz.variants import VARIANTS, card, trained_beside
+from lora_viz.views import variant_race
 
 asked, picture = open_lesson(
     say("Variants: which one for which change?"),
@@ -36,34 +26,28 @@ asked, picture = open_lesson(
     more=(*(CONTROLS[name] for name in ("versus", "rank", "steps", "noise", "condition")),),
 )
 e = asked.experiment
-plain, at_the_map = replace(e, variant="lora"), Experiment(**measured()["experiment"])
+plain, at_the_map = replace(e, variant="lora"), Experiment(**variant_race.measured()["experiment"])
 
 
 def pick(row: int, column: int) -> None:
-    st.session_state["variant"], st.session_state["task"] = cell_of(row, column)
+    st.session_state["variant"], st.session_state["task"] = variant_race.cell_of(row, column)
 
 
-sweep = variant_sweep(plain, {name: v.beside for name, v in VARIANTS.items()})
+sweep = variant_race.variant_sweep(plain, {name: v.beside for name, v in VARIANTS.items()})
 with picture, st.spinner(say("Training {count} adapters …", count=len(sweep))):
     run = cached_train(sweep, asked.device, 41)
-record = variant_race(
+record = variant_race.variant_race(
     run,
     chosen=e.variant,
     beside=str(asked.options["versus"]),
     titles={name: v.title for name, v in VARIANTS.items()},
     parameters={name: (trained_beside(name, plain), trained_beside(name, at_the_map)) for name in VARIANTS},
 )
-show_film(picture, film(record), takeaway(record), on_pick=pick)
+show_film(picture, variant_race.film(record), variant_race.takeaway(record), on_pick=pick)
 
-v = VARIANTS[e.variant]
 close_lesson(
     say(
-        r"""
-$$
-{rule}
-$$
-
-**{title}**: {authors} {year}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv}). It trains
+        r"""{card} It trains
 {own} numbers here, at learning rate {rate:g}; LoRA of rank
 {rank} trains {lora}, all of W would be {all}. {remark}
 
@@ -74,25 +58,21 @@ $R = -s\,B_0A_0$; for QLoRA and LoftQ what 4 bits did to $W$. PiSSA's update may
 reaches. Learning rates: the best of {rates} by the median of eight tasks, for each variant and kind
 of target. The map is at rank 4 and {steps} steps, made by `{script}`. These targets explain
 mechanisms; they do not rank methods for language models.""",
-        rule=v.rule,
-        title=say(v.title),
-        authors=v.authors,
-        year=v.year,
-        arxiv=v.arxiv,
+        card=card(e.variant),
         own=record.parameters[record.chosen],
         rate=record.rates[record.chosen],
         rank=e.rank,
         lora=record.parameters[0],
         all=e.d_in * e.d_out,
-        remark=say(v.remark),
-        floor=floor_told(record),
-        rates=len(measured()["rates"]),
+        remark=say(VARIANTS[e.variant].remark),
+        floor=variant_race.floor_told(record),
+        rates=len(variant_race.measured()["rates"]),
         steps=at_the_map.steps,
-        script=measured()["made_by"],
+        script=variant_race.measured()["made_by"],
     ),
-    lambda theme: plot_variant_race(record, theme=theme),
-    table(record),
+    lambda theme: variant_race.plot_variant_race(record, theme=theme),
+    variant_race.table(record),
     name="variants",
-    alt=takeaway(record),
+    alt=variant_race.takeaway(record),
     home=run,
 )

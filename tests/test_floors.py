@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {
-    "lora_viz.language": 0,
+    "lora_viz.language": -1,  # even the ground floor says why it refuses
     "lora_viz.experiment": 0,
     "lora_viz.progress": 0,
     "lora_viz.run": 1,
@@ -112,7 +112,7 @@ def test_imports_go_down(path: Path) -> None:
     for name in imports(path):
         there = floor(name)
         if there is not None and name != me:
-            same_floor_ok = here in (0, 1, 2, 3, 6) and there == here
+            same_floor_ok = here in (1, 2, 3, 6) and there == here
             assert there < here or same_floor_ok, f"{me} (floor {here}) imports {name} (floor {there})"
 
 
@@ -135,6 +135,6 @@ def test_views_do_not_know_each_other() -> None:
 
 
 def test_sizes() -> None:
-    assert not [p for p in ROOT.glob("pages/*.py") if len(p.read_text().splitlines()) > 105], "pages are thin"
+    assert not [p for p in ROOT.glob("pages/*.py") if len(p.read_text().splitlines()) > 80], "pages are thin"
     names = [p.stem for p in FILES]
     assert not [n for n in names if any(word in n for word in ("util", "helper", "common", "manager"))]

@@ -7,9 +7,10 @@ import pkgutil
 from dataclasses import replace
 
 from lora_viz.experiment import CHOICES, Experiment, Sweep
+from lora_viz.language import say
 from lora_viz.parametrisation import LOW_RANK, Variant
 
-__all__ = ["VARIANTS", "is_plain", "resolved", "trained_beside"]
+__all__ = ["VARIANTS", "card", "is_plain", "resolved", "trained_beside"]
 
 _FOUND = {m.name: importlib.import_module(f"{__name__}.{m.name}").VARIANT for m in pkgutil.iter_modules(__path__)}
 VARIANTS: dict[str, Variant] = {name: _FOUND[name] for name in CHOICES["variant"]}
@@ -24,6 +25,13 @@ def resolved(sweep: Sweep) -> Sweep:
 
 def _resolve(e: Experiment) -> Experiment:
     return replace(e, **VARIANTS[e.variant].sets)
+
+
+def card(name: str) -> str:
+    """What is this variant? Its rule, name and paper, as markdown."""
+    v = VARIANTS[name]
+    paper = f"{v.authors} {v.year}, [arXiv:{v.arxiv}](https://arxiv.org/abs/{v.arxiv})"
+    return f"\n$$\n{v.rule}\n$$\n\n**{say(v.title)}**: {paper}."
 
 
 def trained_beside(name: str, e: Experiment) -> int:

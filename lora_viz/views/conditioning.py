@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Curve, Curves, Film, Group, Lines, Readout, Row, Series
 from lora_viz.language import say, to_say
 from lora_viz.run import Run
@@ -16,9 +18,11 @@ from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.trials import first_below, spread
 
-__all__ = ["Conditioning", "conditioning", "film", "plot_conditioning", "table", "takeaway"]
+__all__ = ["Conditioning", "conditioning", "film", "plot_conditioning", "stretched_sweeps", "table", "takeaway"]
 
 GOAL = 1e-8
+KAPPA = (1.0, 3.0, 10.0, 30.0, 100.0)
+RATES = {"sgd": (0.05, 0.2), "adam": (0.01, 0.03), "scaled_gd": (0.3, 0.7)}
 NAMES = {"sgd": "GD", "adam": "Adam", "scaled_gd": to_say("Scaled GD")}
 COLOURS = {"sgd": "ink", "adam": "faint", "scaled_gd": "ink"}
 
@@ -43,6 +47,16 @@ class Conditioning(NamedTuple):
     rank: int
     true_rank: int
     seeds: int
+
+
+def stretched_sweeps(e: Experiment, stretched: str = "target") -> tuple[Sweep, ...]:
+    """One sweep a condition number, of the target or of the inputs: every rule at its rates, with eight starts."""
+    of_target = stretched == "target"
+    tasks = [replace(e, target_condition=k if of_target else 1.0, condition=1.0 if of_target else k) for k in KAPPA]
+    tried = [(rule, lr, seed) for rule, rates in RATES.items() for lr in rates for seed in range(8)]
+    return tuple(
+        Sweep(tuple(replace(task, optimizer=rule, lr=lr, init_seed=seed) for rule, lr, seed in tried)) for task in tasks
+    )
 
 
 def conditioning(runs: Iterable[Run], *, stretched: str = "target") -> Conditioning:

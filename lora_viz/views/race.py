@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
 from lora_viz.language import say, to_say
 from lora_viz.run import Run
@@ -16,9 +18,14 @@ from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.trials import first_below, spread
 
-__all__ = ["Race", "film", "plot_race", "race", "table", "takeaway"]
+__all__ = ["Race", "film", "plot_race", "race", "race_sweeps", "table", "takeaway"]
 
 GOAL = 1e-2
+TASKS = 8
+RATES = {
+    "sgd": (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28),
+    "adam": (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
+}
 
 
 class Race(NamedTuple):
@@ -39,6 +46,16 @@ class Race(NamedTuple):
     optimizer: str
     tasks: int
     true_rank: int
+
+
+def race_sweeps(e: Experiment) -> tuple[Sweep, ...]:
+    """One sweep a task: full fine-tuning, as an A that is the identity and stays so, and LoRA at two ranks."""
+    full = replace(e, init="identity", frozen="A", rank=e.d_in, alpha=1.0)
+    lora = [replace(e, rank=r) for r in sorted({min(4, e.rank), e.rank})]
+    return tuple(
+        Sweep(tuple(replace(x, lr=lr, seed=e.seed * TASKS + task) for x in (full, *lora) for lr in RATES[e.optimizer]))
+        for task in range(TASKS)
+    )
 
 
 def race(runs: Iterable[Run]) -> Race:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.experiment import Experiment, Sweep
 from lora_viz.film import Bars, Film, Group, Lines, Readout, Row, Series
 from lora_viz.language import say, to_say
 from lora_viz.run import Run
@@ -17,7 +19,18 @@ from lora_viz.still import DASHES, Drawn, still_curves
 from lora_viz.style import number
 from lora_viz.tasks import batches
 
-__all__ = ["RankOverTime", "film", "plot_rank_over_time", "rank_over_time", "table", "takeaway"]
+__all__ = [
+    "SIZES",
+    "RankOverTime",
+    "film",
+    "plot_rank_over_time",
+    "rank_over_time",
+    "sample_sweeps",
+    "table",
+    "takeaway",
+]
+
+SIZES = (1, 2, 4, 64)
 
 
 class RankOverTime(NamedTuple):
@@ -43,6 +56,12 @@ class RankOverTime(NamedTuple):
     fresh: bool
     optimizer: str
     diverged: int
+
+
+def sample_sweeps(e: Experiment, *, fresh: bool) -> tuple[Sweep, ...]:
+    """One sweep of eight starts a size: the same n samples at every step, or n ``fresh`` ones of 256."""
+    of_size = (replace(e, samples=256, batch=n) if fresh else replace(e, samples=n) for n in SIZES)
+    return tuple(Sweep.over(one, init_seed=range(8)) for one in of_size)
 
 
 def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:

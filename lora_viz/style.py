@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "counted", "letters_css", "number", "plotly_layout", "tint"]
+__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "letters_css", "number", "plotly_layout", "tint"]
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
@@ -59,11 +59,6 @@ def number(value: float) -> str:
     else:
         text = f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
     return text.replace("-", "−")
-
-
-def counted(count: int, thing: str) -> str:
-    """How are things counted? "1 module", "1,200 modules"."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

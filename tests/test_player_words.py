@@ -16,7 +16,8 @@ from lora_viz import language
 from lora_viz.film import Lines
 from lora_viz.language import catalogue, say, speak
 from lora_viz.player import COLOURS, words
-from lora_viz.scenes import Question, asked_first
+from lora_viz.predicting import asked_first
+from lora_viz.scenes import Question
 from lora_viz.standalone import Leaf, standalone_html
 from lora_viz.ui.deck_file import deck_html, leaf_of
 from lora_viz.ui.presenting import DECKS, read_file

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lora_viz.style import DIVERGING, IDENTITY, counted, number, plotly_layout, tint
+from lora_viz.style import DIVERGING, IDENTITY, number, plotly_layout, tint
 
 PAPER = {"light": "#ffffff", "dark": "#10141b"}
 
@@ -109,7 +109,3 @@ def test_formulas_are_readable_on_both_papers(name: str) -> None:
 def test_plotly_layout_can_be_overruled() -> None:
     assert plotly_layout(height=560, title="x")["height"] == 560
     assert plotly_layout()["height"] == 460
-
-
-def test_things_are_counted() -> None:
-    assert [counted(n, "module") for n in (0, 1, 1200)] == ["0 modules", "1 module", "1,200 modules"]

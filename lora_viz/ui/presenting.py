@@ -10,7 +10,8 @@ import streamlit as st
 
 from lora_viz.film import Film
 from lora_viz.language import say
-from lora_viz.scenes import LONGEST_DECK, Deck, DeckError, Scene, asked_first, read_deck
+from lora_viz.predicting import asked_first
+from lora_viz.scenes import LONGEST_DECK, Deck, DeckError, Scene, read_deck
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.notes_window import speaker_bar

@@ -107,7 +107,20 @@ function linesFrame(panel, film, box, theme, g) {
   const sy = scaleOf(panel.scale, low, high);
   const x = (value) => area.left + sx(value) * (area.right - area.left);
   const y = (value) => (panel.scale === "log" && value <= 0 ? area.bottom + strip * 0.55 : area.bottom - sy(value) * (area.bottom - area.top));
-  return { ...area, strip, zero, yTicks, tickText, x, y, first, last, legend, low, high };
+  const across = Math.max(3, Math.floor((area.right - area.left) / (f * 4)));
+  const xTicks = panel.x_scale === "log" ? logTicks(first, last, 6) : niceTicks(first, last, across, counts([film.values]));
+  return { ...area, strip, zero, yTicks, xTicks, tickText, x, y, first, last, legend, low, high, ...underLines(panel, film, area, box, theme, g) };
+}
+
+// The axis' name below on the right; the values' on the left as large as what is left allows, or not at all.
+function underLines(panel, film, area, box, theme, g) {
+  g.font = `${box.font}px ${theme.font}`;
+  const axis = panel.x_scale === "sqrt" ? say("{axis} (√ scale)", { axis: film.axisSaid }) : film.axisSaid;
+  const room = area.right - area.left + 8 - g.measureText(axis).width - box.font * 0.6;
+  let size = box.font;
+  for (; size >= 11 && g.measureText(panel.y_label).width > room; size -= 0.5) g.font = `${size - 0.5}px ${theme.font}`;
+  const label = fit(g, panel.y_label, room);
+  return { axis, label: g.measureText(label).width <= room ? label : "", labelFont: g.font };
 }
 
 // One row if the widest readings fit at full size, else two, then smaller; at 12 pixels as many rows as it takes.
@@ -143,19 +156,16 @@ const lines = {
       g.fillStyle = theme.ink; g.textAlign = "right"; g.fillText("0", frame.left - 6, frame.y(0));
     }
     g.textBaseline = "top"; g.textAlign = "center";
-    const ticks = panel.x_scale === "log" ? logTicks(frame.first, frame.last, 6) : niceTicks(frame.first, frame.last, Math.max(3, Math.floor((frame.right - frame.left) / (f * 4))), counts([film.values]));
-    for (const v of ticks) {
+    for (const v of frame.xTicks) {
       if (panel.x_scale === "sqrt" && v > 0 && frame.x(v) - frame.x(0) < f * 1.5) continue;
       g.fillText(panel.x_scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v), frame.x(v), frame.bottom + frame.strip + 5);
     }
     g.textAlign = "right";
-    const axis = panel.x_scale === "sqrt" ? say("{axis} (√ scale)", { axis: film.axisSaid }) : film.axisSaid, under = frame.bottom + frame.strip + 8 + f * 1.05;
-    g.fillText(axis, frame.right, under);
-    g.textAlign = "left"; g.fillStyle = theme.faint;
-    const room = frame.right - frame.left + 8 - g.measureText(axis).width - f * 0.6;
-    for (let size = f; size >= 11 && g.measureText(panel.y_label).width > room; size -= 0.5) g.font = `${size}px ${theme.font}`;
-    const label = fit(g, panel.y_label, room);
-    if (g.measureText(label).width <= room) g.fillText(label, frame.left - 8, under);
+    const under = frame.bottom + frame.strip + 8 + f * 1.05;
+    g.fillText(frame.axis, frame.right, under);
+    g.textAlign = "left"; g.fillStyle = theme.faint; g.font = frame.labelFont;
+    g.fillText(frame.label, frame.left - 8, under);
+    g.font = `${f}px ${theme.font}`;
     for (const mark of panel.marks) {
       g.strokeStyle = theme[mark.colour]; g.setLineDash([3, 4]); g.lineWidth = 1.5;
       g.beginPath(); g.moveTo(frame.x(mark.at), frame.top); g.lineTo(frame.x(mark.at), frame.bottom + frame.strip); g.stroke(); g.setLineDash([]);
@@ -313,7 +323,7 @@ const bars = {
     }
     const [low, high] = cache.range;
     g.font = `${f}px ${theme.font}`;
-    const ticks = panel.scale === "log" ? logTicks(low, high, 5) : niceTicks(low, high, 4, counts(panel.groups.map((group) => group.values)));
+    const ticks = panel.scale === "log" ? logTicks(low, high, 5) : niceTicks(low, high, 4, (panel.counts ??= counts(panel.groups.map((group) => group.values))));
     const tickText = (v) => (panel.scale === "log" ? `10${raised(Math.round(Math.log10(v)))}` : format(v));
     const left = Math.max(...ticks.map((v) => g.measureText(tickText(v)).width)) + 12;
     const top = y0 + f * 1.5, bottom = box.height - foot - f * 1.6, right = box.width - 6;

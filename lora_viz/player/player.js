@@ -268,10 +268,11 @@ function arrange(s) {
   s.root.dataset.tight = "false";
   s.root.dataset.tight = !narrow && s.find("bar").offsetHeight > 60;
   for (const p of s.panels) {
-    p.cell.style.gridColumn = narrow ? "1 / -1" : "";
-    const own = p.panel.tall && !narrow ? height * p.panel.tall + 8 * (p.panel.tall - 1) : height;
+    const alone = "asked" in p.cell.dataset; // the others give way to the one that is drawn on
+    p.cell.style.gridColumn = narrow || alone ? "1 / -1" : "";
+    const many = alone && !narrow ? rows : p.panel.tall && !narrow ? p.panel.tall : 1, own = height * many + 8 * (many - 1);
     p.cell.style.height = p.canvas ? `${own}px` : narrow ? "auto" : `${own}px`;
-    if (!p.canvas) continue;
+    if (!p.canvas) { fitReadout(s, p, font); continue; }
     const w = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1);
     if (p.box && p.box.width === w && p.box.height === own && p.box.dpr === dpr && p.box.font === font) continue;
     p.box = { width: w, height: own, dpr, font, thick: s.present ? 1.4 : 1 };
@@ -281,6 +282,14 @@ function arrange(s) {
     p.canvas.style.height = `${own}px`;
     p.cache.frame = null;
   }
+}
+
+// Nothing of a readout hides behind a scroll bar as long as it can still be read.
+function fitReadout(s, p, font) {
+  drawOne(s, p);
+  let size = font;
+  const set = () => p.cell.style.setProperty("--font", `${size}px`);
+  for (set(); p.cell.scrollHeight > p.cell.clientHeight + 1 && size > 0.7 * font; set()) size -= 0.5;
 }
 
 function drawOne(s, p) {

@@ -23,8 +23,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 
 def _load() -> None:
-    importlib.import_module("lora_viz.merging")
-    importlib.import_module("lora_viz.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
+    importlib.import_module("lora_viz.layer.merging")
+    importlib.import_module("lora_viz.costs.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
     gc.collect()
     gc.freeze()  # what was imported stays: a full collection need not walk through it while somebody waits
 

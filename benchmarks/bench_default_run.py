@@ -9,8 +9,8 @@ from time import perf_counter
 import torch
 
 from benchmarks.with_peft import train_with_peft
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.training import train
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import train
 
 ROUNDS, TARGET_MS = 15, 60
 

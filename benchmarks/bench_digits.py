@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lora_viz.digits import RANKS, DigitsExperiment, DigitsRun
-from lora_viz.networks import (
+from lora_viz.networks.adapting import (
     FULL_LR,
     HEAD_LR,
     PRETRAIN_LR,
@@ -28,6 +27,7 @@ from lora_viz.networks import (
     first_factors,
     first_networks,
 )
+from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -16,11 +16,11 @@ import torch
 
 from benchmarks.bench_sweep import RANKS, SEEDS, excess, experiment
 from benchmarks.with_peft import train_with_peft
-from lora_viz.exact import solve
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.run import Run
-from lora_viz.spectra import covariance_root, least_squares, reduced_rank_floor
-from lora_viz.training import train, use_one_thread
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
+from lora_viz.engine.exact import solve
+from lora_viz.engine.training import train, use_one_thread
 
 NEAR, ROUNDS, SCHEDULES = 0.01, 5, (100, 150, 200, 300, 400)
 

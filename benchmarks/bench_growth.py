@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from benchmarks.bench_step import experiment, sides
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.training import use_one_thread
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import use_one_thread
 
 SIZES = {
     "adapters": (8, 16, 32, 64, 128),

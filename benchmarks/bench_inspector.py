@@ -15,7 +15,7 @@ import numpy as np
 from lora_viz.adapters.opening import open_adapter
 from lora_viz.adapters.report import inspect_adapter
 from lora_viz.adapters.writing import PREFIX, pack, write_safetensors
-from lora_viz.views.adapter_report import adapter_report, film
+from lora_viz.lessons.real.inspector import adapter_report, film
 
 LAYERS, MODULES, D, RANK, ROUNDS, TARGET_S = 32, "qkvo", 4096, 64, 5, 2.0
 

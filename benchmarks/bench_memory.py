@@ -19,8 +19,8 @@ def peak(side: str, count: int) -> int:
 
 def ours(count: int) -> None:
     """One stack."""
-    from lora_viz.experiment import Experiment, Sweep
-    from lora_viz.training import train
+    from lora_viz.core.experiment import Experiment, Sweep
+    from lora_viz.engine.training import train
 
     base = Experiment(d_in=D, d_out=D, rank=R, steps=20, dtype="float32")
     train(Sweep.over(base, init_seed=range(count)), records=2, factors=False)

@@ -12,7 +12,7 @@ from time import process_time
 import numpy as np
 import torch
 
-from lora_viz.spectra import singular_values
+from lora_viz.core.spectra import singular_values
 
 MODULES, D, R = 128, 4096, 64
 

@@ -15,11 +15,11 @@ from time import process_time
 import torch
 
 from benchmarks.with_peft import train_with_peft
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.optim import Adam, Segment
-from lora_viz.stack import StackedGradient, Statistics, pack
-from lora_viz.tasks import make_task
-from lora_viz.training import initial_state, use_one_thread
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.optim import Adam, Segment
+from lora_viz.engine.stack import StackedGradient, Statistics, pack
+from lora_viz.engine.training import initial_state, use_one_thread
+from lora_viz.layer.tasks import make_task
 
 ROUNDS, STEPS = 9, 200
 RANKS = (1, 2, 4, 8, 12, 16, 24, 32)

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from benchmarks.with_peft import train_with_peft
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.run import Run
-from lora_viz.spectra import covariance_root, least_squares, reduced_rank_floor
-from lora_viz.training import train
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
+from lora_viz.engine.training import train
 
 RANKS, SEEDS, ROUNDS = (1, 2, 4, 8, 12, 16, 24, 32), 5, 5
 

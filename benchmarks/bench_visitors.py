@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 from threading import Barrier, BoundedSemaphore
 from time import perf_counter
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.training import train, use_one_thread
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import train, use_one_thread
 
 VISITORS, ROUNDS, TARGET = 4, 15, 2.5
 

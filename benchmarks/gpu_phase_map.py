@@ -13,10 +13,10 @@ from dataclasses import replace
 from itertools import pairwise
 from time import perf_counter
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.player import COLOURS
-from lora_viz.training import available_devices, train
-from lora_viz.views.phase_map import axes, cell, film, nearest_cell, phase_map, plane
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import available_devices, train
+from lora_viz.film.player import COLOURS
+from lora_viz.lessons.variants.phase_map import axes, cell, film, nearest_cell, phase_map, plane
 
 PAGE = Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1, dtype="float32")
 RECORDS, ROUNDS = 25, 7

@@ -15,12 +15,12 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.kernels.fused import bin_width, prepare
-from lora_viz.kernels.graph import DeviceSteps, captured
-from lora_viz.stack import Statistics, pack
-from lora_viz.tasks import make_task
-from lora_viz.training import initial_state, train
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.kernels.fused import bin_width, prepare
+from lora_viz.engine.kernels.graph import DeviceSteps, captured
+from lora_viz.engine.stack import Statistics, pack
+from lora_viz.engine.training import initial_state, train
+from lora_viz.layer.tasks import make_task
 
 BASE = Experiment(
     d_in=64, d_out=64, rank=16, target_rank=8, noise=0.1, samples=512, alpha=32.0, steps=1000, dtype="float32"
@@ -68,7 +68,7 @@ def whole(call: Callable[[], object], rounds: int = 5) -> float:
 @torch.inference_mode()
 def fused_ms(sweep: Sweep) -> float:
     """The kernel alone, all steps."""
-    from lora_viz.kernels.fused_kernel import train_bin
+    from lora_viz.engine.kernels.fused_kernel import train_bin
 
     e = sweep[0]
     stack = pack(sweep, torch.float32, "cuda", bin_width(sweep))

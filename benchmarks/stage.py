@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lora_viz.film import Cloud, Film, HeatMap, Lines, Points, Series
+from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Series
 from lora_viz.ui.player import play
 
 FRAMES = 500

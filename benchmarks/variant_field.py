@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.spectra import least_squares
-from lora_viz.training import train
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import CHOICES, Experiment, Sweep
+from lora_viz.core.spectra import least_squares
+from lora_viz.engine.training import train
+from lora_viz.layer.variants import VARIANTS
 
-FILE = Path(__file__).parent.parent / "lora_viz" / "views" / "variant_field.json"
+FILE = Path(__file__).parent.parent / "lora_viz" / "lessons" / "variants" / "variant_field.json"
 BASE = Experiment(rank=4, target_rank=4, alpha=8.0, steps=200, schedule="linear")
 RATES = (0.02, 0.05, 0.12, 0.3)
 TASKS = range(8)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from lora_viz.experiment import Experiment
-from lora_viz.inits import initial_factors
-from lora_viz.tasks import make_task
-from lora_viz.training import losses
+from lora_viz.core.experiment import Experiment
+from lora_viz.engine.training import losses
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.tasks import make_task
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

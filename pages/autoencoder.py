@@ -1,13 +1,13 @@
 """Rank from the ground: does a linear autoencoder find PCA?"""
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.rank.autoencoder import autoencoder, film, plot_autoencoder, table, takeaway
 from lora_viz.ui.cache import cached_autoencoder
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
-from lora_viz.views.autoencoder import autoencoder, film, plot_autoencoder, table, takeaway
 
 OFF_CENTRE = 2.0
 

@@ -1,12 +1,12 @@
 """Lesson 1: where can an update push?"""
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.basics.bottleneck import bottleneck, film, plot_bottleneck, table, takeaway
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.bottleneck import bottleneck, film, plot_bottleneck, table, takeaway
 
 asked, picture = open_lesson(
     say("Bottleneck: where can an update push?"),

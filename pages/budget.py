@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from lora_viz.budget import assumptions
-from lora_viz.language import say
+from lora_viz.costs.budget import assumptions
+from lora_viz.i18n.language import say
+from lora_viz.lessons.real import memory_need, parameter_share
 from lora_viz.ui.budgeting import ask_budget
 from lora_viz.ui.page import open_worked
 from lora_viz.ui.still import csv_button, json_button, show_figure
-from lora_viz.views import memory_need, parameter_share
 
 left, right = open_worked(
     say("Budget: what does an adapter cost on a real model?"),

@@ -4,17 +4,17 @@ from functools import partial
 
 import streamlit as st
 
-from lora_viz.bits import BitsExperiment, bits_evidence
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.memorise import memorise_bits
-from lora_viz.scripts.bits import bits_script
-from lora_viz.scripts.script import Scripts
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.export.scripts.bits import bits_script
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.papers.capacity import capacity, film, plot_capacity, table, takeaway
+from lora_viz.networks.bits import BitsExperiment, bits_evidence
+from lora_viz.networks.memorise import memorise_bits
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.watching import watch
-from lora_viz.views.capacity import capacity, film, plot_capacity, table, takeaway
 
 asked, picture = open_lesson(
     say("Capacity: how many random bits does an adapter hold?"),

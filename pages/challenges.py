@@ -5,9 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from lora_viz.challenges import CHALLENGES
-from lora_viz.experiment import Sweep
-from lora_viz.language import say, to_say
+from lora_viz.content.challenges import CHALLENGES
+from lora_viz.core.experiment import Sweep
+from lora_viz.i18n.language import say, to_say
 from lora_viz.ui.cache import cached_conditions
 from lora_viz.ui.choices import choose
 from lora_viz.ui.contents import link_to

@@ -1,13 +1,20 @@
 """Which update rule suffers when the problem is stretched?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.conditioning import (
+    conditioning,
+    film,
+    plot_conditioning,
+    stretched_sweeps,
+    table,
+    takeaway,
+)
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
 from lora_viz.ui.training_controls import TRAINING_CONTROLS
-from lora_viz.views.conditioning import conditioning, film, plot_conditioning, stretched_sweeps, table, takeaway
 
 asked, picture = open_lesson(
     say("Conditioning: who suffers from a stretched problem?"),

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from lora_viz.language import say, to_say
-from lora_viz.peft_config import BIASES, INITS, TASK_TYPES, AdapterConfig, AdapterConfigError
+from lora_viz.costs.peft_config import BIASES, INITS, TASK_TYPES, AdapterConfig, AdapterConfigError
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.reference.config_card import cards_html, config_cards, takeaway
 from lora_viz.ui.budgeting import RANKS
 from lora_viz.ui.choices import choose, choose_some, switch
 from lora_viz.ui.contents import links
 from lora_viz.ui.controls import NAMES as KNOWN
 from lora_viz.ui.page import open_worked
-from lora_viz.views.config_cards import cards_html, config_cards, takeaway
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "c_attn", "query", "value")
 NAMES = {

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.real.cost import film, plot_rank_cost, rank_cost, ranks_for, table, takeaway
 from lora_viz.ui.choices import choose
 from lora_viz.ui.counted import cached_tallies
 from lora_viz.ui.page import close_lesson, open_worked, show_film
-from lora_viz.views.rank_cost import film, plot_rank_cost, rank_cost, ranks_for, table, takeaway
 
 LAYERS = {
     "4096×4096": (4096, 4096),

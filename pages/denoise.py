@@ -1,11 +1,11 @@
 """Rank from the ground: does a cut remove noise?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.rank.denoise import denoise, film, plot_denoise, table, takeaway
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
-from lora_viz.views.denoise import denoise, film, plot_denoise, table, takeaway
 
 D_OUT, D_IN, DRAWS = 31, 23, 9
 

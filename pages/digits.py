@@ -4,19 +4,19 @@ from functools import partial
 
 import streamlit as st
 
-from lora_viz.digits import DigitsExperiment
-from lora_viz.evidence import median_error, minilm_evidence
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.network_files import network_home
-from lora_viz.networks import adapt_digits
-from lora_viz.scripts.digits import digits_script
-from lora_viz.scripts.script import Scripts
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.export.network_files import network_home
+from lora_viz.export.scripts.digits import digits_script
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.real.digits import digits_adapt, film, plot_digits_adapt, table, takeaway
+from lora_viz.networks.adapting import adapt_digits
+from lora_viz.networks.digits import DigitsExperiment
+from lora_viz.networks.evidence import median_error, minilm_evidence
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.watching import watch
-from lora_viz.views.digits_adapt import digits_adapt, film, plot_digits_adapt, table, takeaway
 
 asked, picture = open_lesson(
     say("Digits: which rank does a real network need?"),

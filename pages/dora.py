@@ -1,13 +1,13 @@
 """Lab: longer, or turned?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.layer.variants import VARIANTS
+from lora_viz.lessons.variants.dora import film, plot_row_parts, row_parts, row_sweep, table, takeaway
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS, TARGETS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.variants import VARIANTS
-from lora_viz.views.row_parts import film, plot_row_parts, row_parts, row_sweep, table, takeaway
 
 asked, picture = open_lesson(
     say("DoRA: should a row grow, or turn?"),

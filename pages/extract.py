@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.real.extract import film, plot_weight_change, table, takeaway, weight_change
 from lora_viz.ui.adapter_files import ask_source, load_changes, shipped_weights
 from lora_viz.ui.inspecting import ask_choice, offer_extracted
 from lora_viz.ui.page import close_lesson, open_worked, show_film
-from lora_viz.views.weight_change import film, plot_weight_change, table, takeaway, weight_change
 
 RANKS = ("1", "2", "4", "8", "16", "32", "64")
 

@@ -1,11 +1,11 @@
 """Rank from the ground: are few numbers low rank?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.rank.few_numbers import few_numbers, film, plot_few_numbers, table, takeaway
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
-from lora_viz.views.few_numbers import few_numbers, film, plot_few_numbers, table, takeaway
 
 D = 64
 

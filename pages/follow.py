@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from lora_viz.language import say
+from lora_viz.i18n.language import say
+from lora_viz.lessons.start.follow import steps_html, table, takeaway, worked_table
 from lora_viz.ui.page import open_worked
 from lora_viz.ui.still import csv_button, json_button
 from lora_viz.ui.worked import ask_worked
-from lora_viz.views.worked_steps import steps_html, table, takeaway, worked_table
 
 left, right = open_worked(
     say("Follow one vector: what does a step compute?"),

@@ -1,12 +1,12 @@
 """Rank from the ground: are A and B unique?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.rank.gauge import film, gauge, plot_gauge, table, takeaway
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
-from lora_viz.views.gauge import film, gauge, plot_gauge, table, takeaway
 
 asked, picture = open_lesson(
     say("Are A and B unique?"),

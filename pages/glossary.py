@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from lora_viz.glossary import LEVELS, TERMS, by_letters
-from lora_viz.language import say
+from lora_viz.content.glossary import LEVELS, TERMS, by_letters
+from lora_viz.i18n.language import say
 from lora_viz.ui.choices import type_text
 from lora_viz.ui.contents import link_to
 from lora_viz.ui.explaining import ask_level

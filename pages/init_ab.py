@@ -1,12 +1,12 @@
 """Initialisation: A random or B random?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.init_ab import ab_sweeps, film, init_ab, plot_init_ab, table, takeaway
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.init_ab import ab_sweeps, film, init_ab, plot_init_ab, table, takeaway
 
 asked, picture = open_lesson(
     say("Initialisation: A random or B random?"),

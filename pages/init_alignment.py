@@ -1,14 +1,10 @@
 """Initialisation: which way does the first step point?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.inits import INITS
-from lora_viz.language import say
-from lora_viz.style import number, tint
-from lora_viz.ui.cache import cached_train
-from lora_viz.ui.controls import CONTROLS
-from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.ui.training_controls import TRAINING_CONTROLS
-from lora_viz.views.init_alignment import (
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.layer.starts import INITS
+from lora_viz.lessons.training.init_alignment import (
     alignment_sweep,
     film,
     init_alignment,
@@ -16,6 +12,10 @@ from lora_viz.views.init_alignment import (
     table,
     takeaway,
 )
+from lora_viz.ui.cache import cached_train
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.training_controls import TRAINING_CONTROLS
 
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 

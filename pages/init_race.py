@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from lora_viz.experiment import Experiment
-from lora_viz.inits import INITS
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.layer.starts import INITS
+from lora_viz.lessons.training.init_race import STARTS, film, init_race, plot_init_race, race_sweep, table, takeaway
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.init_race import STARTS, film, init_race, plot_init_race, race_sweep, table, takeaway
 
 asked, picture = open_lesson(
     say("Initialisation: what does the start decide?"),

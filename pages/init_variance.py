@@ -3,15 +3,15 @@
 from dataclasses import replace
 from functools import partial
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.scripts.script import Scripts
-from lora_viz.scripts.starts import start_sizes_script
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.export.scripts.starts import start_sizes_script
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.init_variance import STARTS, film, init_variance, plot_init_variance, table, takeaway
 from lora_viz.ui.cache import cached_start_sizes
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.init_variance import STARTS, film, init_variance, plot_init_variance, table, takeaway
 
 RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 

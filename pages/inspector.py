@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from lora_viz.language import say, to_say
-from lora_viz.style import number
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.real.inspector import MAPS, adapter_report, film, plot_adapter_report, table, takeaway
 from lora_viz.ui.adapter_files import load_adapter, shipped_adapter, shipped_words
 from lora_viz.ui.inspecting import ask_adapter, ask_alpha, ask_choice, offer_shrunk, show_modules
 from lora_viz.ui.page import close_lesson, open_worked, show_film
-from lora_viz.views.adapter_report import MAPS, adapter_report, film, plot_adapter_report, table, takeaway
 
 NAMES = {
     "needed": to_say("rank needed"),

@@ -1,12 +1,12 @@
 """Intruder dimensions: when does an update show up as a new singular vector?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.papers.intruders import film, intruders, plot_intruders, scripts, table, takeaway
 from lora_viz.ui.controls import Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_record
-from lora_viz.views.intruders import film, intruders, plot_intruders, scripts, table, takeaway
 
 asked, picture = open_lesson(
     say("Intruders: when is a new direction among the top ones?"),

@@ -1,12 +1,12 @@
 """Large batches: does LoRA bear them?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.papers.large_batch import film, large_batch, one_pass, plot_large_batch, table, takeaway
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
-from lora_viz.views.large_batch import film, large_batch, one_pass, plot_large_batch, table, takeaway
 
 LR = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 

@@ -1,12 +1,9 @@
 """Does a lower rank learn less and forget less?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
-from lora_viz.ui.controls import CONTROLS, Control
-from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.ui.records import cached_record
-from lora_viz.views.learns_forgets import (
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.which_rank.learns_forgets import (
     HEAD,
     TAIL,
     film,
@@ -16,6 +13,9 @@ from lora_viz.views.learns_forgets import (
     table,
     takeaway,
 )
+from lora_viz.ui.controls import CONTROLS, Control
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.records import cached_record
 
 asked, picture = open_lesson(
     say("Learns less, forgets less: what does rank decide?"),

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from lora_viz.language import say, to_say
-from lora_viz.literature import TOPICS
+from lora_viz.content.literature import TOPICS
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.reference.literature import folklore_html, literature_cards, papers_html, takeaway
 from lora_viz.ui.choices import choose
 from lora_viz.ui.contents import links
 from lora_viz.ui.page import open_worked
-from lora_viz.views.literature_cards import folklore_html, literature_cards, papers_html, takeaway
 
 NAMES = {
     "all": to_say("all"),

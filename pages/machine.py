@@ -1,12 +1,12 @@
 """Home: one LoRA layer to watch, slow down and take apart."""
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.start.machine import film, layer_flow, plot_layer_flow, table, takeaway
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.layer_flow import film, layer_flow, plot_layer_flow, table, takeaway
 
 asked, picture = open_lesson(
     say("What happens inside one LoRA layer?"),

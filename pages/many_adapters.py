@@ -4,17 +4,17 @@ from functools import partial
 
 import streamlit as st
 
-from lora_viz.digits import PairExperiment
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.scripts.digits import pair_script
-from lora_viz.scripts.script import Scripts
-from lora_viz.style import number, tint
-from lora_viz.together import adapt_pair
+from lora_viz.core.experiment import Experiment
+from lora_viz.export.scripts.digits import pair_script
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.real.many_adapters import adapters_together, film, plot_adapters_together, table, takeaway
+from lora_viz.networks.digits import PairExperiment
+from lora_viz.networks.together import adapt_pair
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.watching import watch
-from lora_viz.views.adapters_together import adapters_together, film, plot_adapters_together, table, takeaway
 
 asked, picture = open_lesson(
     say("Many adapters, one base: do they go together?"),

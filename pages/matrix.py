@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.layer.worked import parse_matrix
+from lora_viz.lessons.rank.matrix import PRESETS, film, plot_shape_rank, shape_rank, table, takeaway
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
-from lora_viz.views.shape_rank import PRESETS, film, plot_shape_rank, shape_rank, table, takeaway
-from lora_viz.worked import parse_matrix
 
 asked, picture = open_lesson(
     say("What is rank?"),

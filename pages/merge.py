@@ -1,12 +1,12 @@
 """Lesson 4: is the merged layer the same?"""
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.basics.merge import film, merge_check, plot_merge_check, table, takeaway
 from lora_viz.ui.cache import cached_merge
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.merge_check import film, merge_check, plot_merge_check, table, takeaway
 
 asked, picture = open_lesson(
     say("Merge: is it the same?"),

@@ -3,14 +3,14 @@
 import numpy as np
 import streamlit as st
 
-from lora_viz.encoder import find_minilm
-from lora_viz.evidence import minilm_evidence
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.real.minilm import film, minilm_spectrum, plot_minilm_spectrum, table, takeaway
+from lora_viz.networks.encoder import find_minilm
+from lora_viz.networks.evidence import minilm_evidence
+from lora_viz.networks.words import read_lexicon
 from lora_viz.ui.live_words import offer_live
 from lora_viz.ui.page import close_lesson, open_worked, show_film
-from lora_viz.views.minilm_spectrum import film, minilm_spectrum, plot_minilm_spectrum, table, takeaway
-from lora_viz.words import read_lexicon
 
 left, picture = open_worked(
     say("Is the update of a real transformer low-rank?"),

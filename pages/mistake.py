@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from lora_viz.language import say
-from lora_viz.notation import plain
+from lora_viz.film.notation import plain
+from lora_viz.i18n.language import say
+from lora_viz.layer.worked import PRINTED_STEP
+from lora_viz.lessons.start.mistake import NAMES, comparison_html, mistakes, score, start_html, takeaway
 from lora_viz.ui.choices import choose, switch
 from lora_viz.ui.contents import linked
 from lora_viz.ui.page import open_worked
-from lora_viz.views.find_mistake import NAMES, comparison_html, mistakes, score, start_html, takeaway
-from lora_viz.worked import PRINTED_STEP
 
 left, right = open_worked(
     say("Find the mistake: which numbers are wrong?"),

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.which_rank.overlap import film, overlap, plot_overlap, table, takeaway
 from lora_viz.ui.controls import CONTROLS, Control
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
-from lora_viz.views.overlap import film, overlap, plot_overlap, table, takeaway
 
 TRUE_RANK = {"spike": 21, "power": 48, "flat": 4}
 

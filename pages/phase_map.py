@@ -4,15 +4,15 @@ from functools import partial
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.run import Run
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.variants import phase_map
+from lora_viz.lessons.variants.phase_map import PhaseMap
 from lora_viz.ui.cache import MAP_RECORDS, cached_train, trained_plane
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views import phase_map
-from lora_viz.views.phase_map import PhaseMap
 
 asked, picture = open_lesson(
     say("Phase map: which settings learn?"),

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from lora_viz.language import say
-from lora_viz.scenes import DeckError
+from lora_viz.decks.scenes import DeckError
+from lora_viz.i18n.language import say
 from lora_viz.ui.page import open_worked
 from lora_viz.ui.presenting import DECKS, begin, own_deck, shipped_decks
 

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.quantise import NF4
-from lora_viz.style import number
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.layer.quantise import NF4
+from lora_viz.lessons.variants.quantised import film, plot_quantised_base, scripts, table, takeaway
 from lora_viz.ui.cache import cached_quantised
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.quantised_base import film, plot_quantised_base, scripts, table, takeaway
 
 asked, picture = open_lesson(
     say("4-bit base: what is lost, and what gives it back?"),

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from lora_viz.language import say
-from lora_viz.quiz import QUESTIONS
+from lora_viz.content.quiz import QUESTIONS
+from lora_viz.i18n.language import say
 from lora_viz.ui.asked_after import show_lessons_answered
 from lora_viz.ui.cache import cached_answer
 from lora_viz.ui.choices import choose

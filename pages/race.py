@@ -1,12 +1,12 @@
 """Is LoRA faster than full fine-tuning?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.race import film, plot_race, race, race_sweeps, table, takeaway
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
-from lora_viz.views.race import film, plot_race, race, race_sweeps, table, takeaway
 
 asked, picture = open_lesson(
     say("Race: is LoRA faster than full fine-tuning?"),

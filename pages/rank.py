@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.basics.rank import film, plot_rank_error, rank_error, table, takeaway
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.rank_error import film, plot_rank_error, rank_error, table, takeaway
 
 SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 

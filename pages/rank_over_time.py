@@ -1,13 +1,9 @@
 """Is the rank of the update fixed by the shapes of A and B?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
-from lora_viz.ui.controls import CONTROLS
-from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.ui.records import cached_view
-from lora_viz.ui.training_controls import TRAINING_CONTROLS
-from lora_viz.views.rank_over_time import (
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.rank_over_time import (
     SIZES,
     film,
     plot_rank_over_time,
@@ -16,6 +12,10 @@ from lora_viz.views.rank_over_time import (
     table,
     takeaway,
 )
+from lora_viz.ui.controls import CONTROLS
+from lora_viz.ui.page import close_lesson, open_lesson, show_film
+from lora_viz.ui.records import cached_view
+from lora_viz.ui.training_controls import TRAINING_CONTROLS
 
 asked, picture = open_lesson(
     say("Rank over time: is it fixed by the shapes?"),

@@ -4,17 +4,17 @@ from functools import partial
 
 import streamlit as st
 
-from lora_viz.digits import DigitsExperiment
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.requantise import merge_quantised
-from lora_viz.scripts.digits import requantised_script
-from lora_viz.scripts.script import Scripts
-from lora_viz.style import tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.export.scripts.digits import requantised_script
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.film.style import tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.real.requantised import film, plot_quantised_merge, quantised_merge, table, takeaway
+from lora_viz.networks.digits import DigitsExperiment
+from lora_viz.networks.requantise import merge_quantised
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.watching import watch
-from lora_viz.views.quantised_merge import film, plot_quantised_merge, quantised_merge, table, takeaway
 
 asked, picture = open_lesson(
     say("Quantised base: can the adapter be merged into it?"),

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.saddles import film, plot_saddles, saddles, table, takeaway
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
 from lora_viz.ui.training_controls import TRAINING_CONTROLS
-from lora_viz.views.saddles import film, plot_saddles, saddles, table, takeaway
 
 asked, picture = open_lesson(
     say("Saddle to saddle: what is learnt first?"),

@@ -2,16 +2,16 @@
 
 from functools import partial
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.scripts.script import Scripts
-from lora_viz.scripts.starts import first_update_script
-from lora_viz.style import tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.export.scripts.starts import first_update_script
+from lora_viz.film.style import tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.scaling import STARTS, film, first_update, plot_first_update, signed, table, takeaway
 from lora_viz.ui.cache import cached_first_updates
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.training_controls import TRAINING_CONTROLS
-from lora_viz.views.first_update import STARTS, film, first_update, plot_first_update, signed, table, takeaway
 
 RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 

@@ -1,12 +1,20 @@
 """Scaling: does more rank train better?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.scaling_training import (
+    film,
+    fixed_rate,
+    plot_fixed_rate,
+    rate_sweep,
+    rule_sweep,
+    table,
+    takeaway,
+)
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.fixed_rate import film, fixed_rate, plot_fixed_rate, rate_sweep, rule_sweep, table, takeaway
 
 RECORDS = 12
 

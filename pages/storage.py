@@ -1,11 +1,11 @@
 """Rank from the ground: when does a factorisation save anything?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.rank.storage import SHAPES, film, plot_storage, storage, table, takeaway
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
-from lora_viz.views.storage import SHAPES, film, plot_storage, storage, table, takeaway
 
 asked, picture = open_lesson(
     say("When does a factorisation save anything?"),

@@ -1,11 +1,11 @@
 """Rank from the ground: is low rank a subspace?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.rank.subspace import film, low_rank_set, plot_low_rank_set, table, takeaway
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.views.low_rank_set import film, low_rank_set, plot_low_rank_set, table, takeaway
 
 asked, picture = open_lesson(
     say("Is low rank a subspace?"),

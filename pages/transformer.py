@@ -2,13 +2,9 @@
 
 import streamlit as st
 
-from lora_viz.language import say
-from lora_viz.notation import STYLE
-from lora_viz.ui.budgeting import RANKS, ask_shape, ask_targets
-from lora_viz.ui.choices import choose
-from lora_viz.ui.page import open_worked
-from lora_viz.ui.still import csv_button, json_button, shown_theme
-from lora_viz.views.transformer_block import (
+from lora_viz.film.notation import STYLE
+from lora_viz.i18n.language import say
+from lora_viz.lessons.reference.transformer import (
     block_html,
     table,
     takeaway,
@@ -16,6 +12,10 @@ from lora_viz.views.transformer_block import (
     transformer_block,
     tree_html,
 )
+from lora_viz.ui.budgeting import RANKS, ask_shape, ask_targets
+from lora_viz.ui.choices import choose
+from lora_viz.ui.page import open_worked
+from lora_viz.ui.still import csv_button, json_button, shown_theme
 
 left, right = open_worked(
     say("Transformer: where do A and B sit?"),

@@ -1,11 +1,11 @@
 """Rank from the ground: can you beat the SVD?"""
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.rank.truncation import film, plot_truncation, table, takeaway, truncation
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.rank_controls import RANK_CONTROLS
-from lora_viz.views.truncation import film, plot_truncation, table, takeaway, truncation
 
 D_OUT, D_IN = 29, 23
 

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.lessons.real.two_adapters import adapter_pair, film, plot_adapter_pair, table, takeaway
 from lora_viz.ui.adapter_files import SHIPPED, comparing, load_adapter, shipped_adapter
 from lora_viz.ui.inspecting import ask_adapter
 from lora_viz.ui.page import close_lesson, open_worked, show_film
-from lora_viz.views.adapter_pair import adapter_pair, film, plot_adapter_pair, table, takeaway
 
 left, right = open_worked(
     say("Two adapters: do they share directions?"),

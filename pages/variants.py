@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
+from lora_viz.core.experiment import Experiment
+from lora_viz.i18n.language import say
+from lora_viz.layer.variants import VARIANTS, card, trained_beside
+from lora_viz.lessons.variants import variants as variant_race
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS, TARGETS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
-from lora_viz.variants import VARIANTS, card, trained_beside
-from lora_viz.views import variant_race
 
 asked, picture = open_lesson(
     say("Variants: which one for which change?"),

@@ -1,12 +1,12 @@
 """How fast does the gradient of A grow from zero?"""
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.training.wake_up import film, plot_wake_up, table, takeaway, wake_up
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
-from lora_viz.views.wake_up import film, plot_wake_up, table, takeaway, wake_up
 
 asked, picture = open_lesson(
     say("Wake-up: how fast does A come alive?"),

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from lora_viz.experiment import Experiment
-from lora_viz.language import say
-from lora_viz.style import number, tint
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say
+from lora_viz.lessons.papers.width import film, plot_width_rate, table, takeaway, width_rate, width_sweeps
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.records import cached_view
-from lora_viz.views.width_rate import film, plot_width_rate, table, takeaway, width_rate, width_sweeps
 
 LR = tuple(float(f"{x:.3g}") for x in np.geomspace(0.002, 0.512, 17))
 

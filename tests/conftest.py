@@ -6,7 +6,7 @@ import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas wo
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from lora_viz.experiment import Experiment
+from lora_viz.core.experiment import Experiment
 from tests.browser import FLAGS, chromium, served
 from tests.small import SMALL
 

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from lora_viz.film import Curve, Curves, Field, Film, Mark
+from lora_viz.film.panels import Curve, Curves, Field, Film, Mark
 from lora_viz.ui.player import play
 
 T, m, n = 5, 7, 11

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lora_viz.progress import Progress
+from lora_viz.core.progress import Progress
 
 CALLS: list[str] = []
 

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from lora_viz.style import IDENTITY
+from lora_viz.film.style import IDENTITY
 from tests.browser import ROOT
 from tests.test_style import contrast
 

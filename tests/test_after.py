@@ -13,10 +13,10 @@ import streamlit as st
 from playwright.sync_api import Browser, expect
 from streamlit.testing.v1 import AppTest
 
-from lora_viz import language
-from lora_viz.after.asked import After, Answered, Measured, Seen, Unanswerable, answer, panel, values
-from lora_viz.experiment import Experiment
-from lora_viz.film import Film, HeatMap, Lines, Series
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.panels import Film, HeatMap, Lines, Series
+from lora_viz.i18n import language
+from lora_viz.lessons.after.asked import After, Answered, Measured, Seen, Unanswerable, answer, panel, values
 from lora_viz.ui import asked_after, page
 from lora_viz.ui.asked_after import AFTER
 from lora_viz.ui.presenting import page_file

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_viz.allocation import INITIAL, TRUE_RANKS, allocate
-from lora_viz.experiment import Experiment, ExperimentError
-from lora_viz.tasks import make_task
+from lora_viz.core.experiment import Experiment, ExperimentError
+from lora_viz.engine.allocation import INITIAL, TRUE_RANKS, allocate
+from lora_viz.layer.tasks import make_task
 
 ODD = Experiment(d_in=13, d_out=11, spectrum="flat", alpha=10.0, lr=0.02, steps=210, samples=53, target_rank=1)
 

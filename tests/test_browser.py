@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from lora_viz.film import Film, HeatMap
-from lora_viz.scenes import Question
-from lora_viz.style import number
+from lora_viz.decks.scenes import Question
+from lora_viz.film.panels import Film, HeatMap
+from lora_viz.film.style import number
 from lora_viz.ui.deck_file import deck_html
 from lora_viz.ui.presenting import DECKS, read_file
 from tests.browser import ROOT, served
@@ -26,7 +26,7 @@ STILL = ("budget", "config_card", "cost", "glossary", "literature", "transformer
 HOME = "machine"
 LESSONS = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")) if p.stem not in (*WORKED, *STILL, HOME))
 PAGES = ("", *LESSONS)
-PLAYER = Path(ROOT / "lora_viz" / "player")
+PLAYER = Path(ROOT / "lora_viz" / "film" / "player")
 Open = Callable[..., Page]
 # The last frame of lessons over a handful of settings.
 FEW = {"asymmetry": 5, "conditioning": 4, "extract": 2, "large_batch": 3, "overfit": 5, "race": 7, "width": 3}

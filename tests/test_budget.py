@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lora_viz.budget import (
+from lora_viz.costs.budget import (
     METHODS,
     NF4_BITS,
     PRECISIONS,
@@ -23,10 +23,10 @@ from lora_viz.budget import (
     rank_for_share,
     share_of_layer,
 )
-from lora_viz.counting import count_layer, numbers_saved
-from lora_viz.lora import LoRALinear
-from lora_viz.models import DEFAULT_TARGETS, MODELS
-from lora_viz.shapes import ModelShape, bert, gpt2, llama, vit
+from lora_viz.costs.counting import count_layer, numbers_saved
+from lora_viz.costs.models import DEFAULT_TARGETS, MODELS
+from lora_viz.costs.shapes import ModelShape, bert, gpt2, llama, vit
+from lora_viz.layer.lora import LoRALinear
 
 TOTALS = {
     "Llama-2-7B": 6_738_415_616,

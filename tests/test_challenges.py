@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.challenges import CHALLENGES, check
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.training import train
+from lora_viz.content.challenges import CHALLENGES, check
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import train
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.presenting import page_file
 

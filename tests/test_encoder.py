@@ -9,9 +9,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from lora_viz.encoder import Encoder, WordPieces, attach_lora, linear_layers, load_encoder
-from lora_viz.experiment import ExperimentError
-from lora_viz.words import LowerHalf, fit_probe, probe_head, read_lexicon, split_words, train_words, word_data
+from lora_viz.core.experiment import ExperimentError
+from lora_viz.networks.encoder import Encoder, WordPieces, attach_lora, linear_layers, load_encoder
+from lora_viz.networks.words import LowerHalf, fit_probe, probe_head, read_lexicon, split_words, train_words, word_data
 from tests.tiny_bert import LEXICON, PIECES, tiny_bert
 
 

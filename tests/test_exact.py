@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_viz.exact import solve
-from lora_viz.experiment import Experiment, ExperimentError, Sweep
-from lora_viz.spectra import covariance_root, least_squares, reduced_rank_floor
-from lora_viz.training import train
+from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
+from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
+from lora_viz.engine.exact import solve
+from lora_viz.engine.training import train
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (5, 7)])

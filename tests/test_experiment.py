@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from lora_viz.experiment import CHOICES, LIMITS, Experiment, ExperimentError, Sweep, parse_field
+from lora_viz.core.experiment import CHOICES, LIMITS, Experiment, ExperimentError, Sweep, parse_field
 
 
 def test_query_round_trip(small: Experiment) -> None:

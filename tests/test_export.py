@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 
 from lora_viz.adapters.opening import open_adapter
 from lora_viz.adapters.report import inspect_adapter
-from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.export import history_csv, plain_lora, take_home
-from lora_viz.run import Run
-from lora_viz.scripts.layer import layer_script
-from lora_viz.training import train
+from lora_viz.core.experiment import CHOICES, Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.engine.training import train
+from lora_viz.export.adapter_folder import history_csv, plain_lora, take_home
+from lora_viz.export.scripts.layer import layer_script
 
 
 def run_of(e: Experiment, **change: Any) -> Run:

@@ -220,8 +220,8 @@ def test_no_page_keeps_its_runs_for_itself(page: Path) -> None:
 def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in(train_again: bool) -> None:
     at = AppTest.from_string(
         f"""
-        from lora_viz.experiment import Experiment, Sweep
-        from lora_viz.training import train
+        from lora_viz.core.experiment import Experiment, Sweep
+        from lora_viz.engine.training import train
         import streamlit as st
         st.session_state["home_x"] = True
         from lora_viz.ui.take_home import offer_home
@@ -290,8 +290,8 @@ def test_the_choice_to_take_home_begins_at_what_the_page_shows() -> None:
 def test_a_loss_that_ends_in_rounding_is_said_beside_the_button(rounds: bool) -> None:
     at = AppTest.from_string(
         f"""
-        from lora_viz.experiment import Experiment, Sweep
-        from lora_viz.training import train
+        from lora_viz.core.experiment import Experiment, Sweep
+        from lora_viz.engine.training import train
         import streamlit as st
         st.session_state["home_x"] = True
         from lora_viz.ui.take_home import offer_home

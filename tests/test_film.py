@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lora_viz.film import Bars, Cloud, Film, Group, HeatMap, Lines, Mark, Points, Readout, Row, Series, Span
+from lora_viz.film.panels import Bars, Cloud, Film, Group, HeatMap, Lines, Mark, Points, Readout, Row, Series, Span
 
 T = 5
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_viz.experiment import CHOICES, Experiment, ExperimentError, Sweep
-from lora_viz.first_step import first_updates
-from lora_viz.spectra import full_gradient
-from lora_viz.training import train
+from lora_viz.core.experiment import CHOICES, Experiment, ExperimentError, Sweep
+from lora_viz.core.spectra import full_gradient
+from lora_viz.engine.training import train
+from lora_viz.layer.first_step import first_updates
 
 STARTS = ("B_zero", "variance_1_over_r", "gaussian")
 

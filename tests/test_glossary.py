@@ -5,9 +5,9 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lora_viz import language
-from lora_viz.glossary import LEVELS, TERMS, by_letters, mark
-from lora_viz.language import languages, speak
+from lora_viz.content.glossary import LEVELS, TERMS, by_letters, mark
+from lora_viz.i18n import language
+from lora_viz.i18n.language import languages, speak
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.presenting import page_file
 

@@ -9,14 +9,16 @@ from peft import LoraConfig, LoraGAConfig, get_peft_model
 from peft.tuners.lora.loraga import preprocess_loraga
 from torch import nn
 
-from lora_viz.dense import train_dense
-from lora_viz.experiment import CHOICES, Experiment, ExperimentError, Sweep
-from lora_viz.inits import INITS, LORA_GA_GAMMA, base_shift, initial_factors
-from lora_viz.lora import LoRALinear
-from lora_viz.parametrisation import LowRank
-from lora_viz.stack import Statistics
-from lora_viz.tasks import make_task, stream
-from lora_viz.training import LONGEST_STEP, autograd_check, train
+from lora_viz.core.experiment import CHOICES, Experiment, ExperimentError, Sweep
+from lora_viz.core.random_streams import stream
+from lora_viz.engine.dense import train_dense
+from lora_viz.engine.history import LONGEST_STEP
+from lora_viz.engine.stack import Statistics
+from lora_viz.engine.training import autograd_check, train
+from lora_viz.layer.lora import LoRALinear
+from lora_viz.layer.parametrisation import LowRank
+from lora_viz.layer.starts import INITS, LORA_GA_GAMMA, base_shift, initial_factors
+from lora_viz.layer.tasks import make_task
 
 MOVING = [name for name, init in INITS.items() if init.moves_base]
 # By which power of the rank do the rows of A grow when one more is added? None: another start, no prefix.

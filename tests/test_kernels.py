@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from lora_viz import kernels
-from lora_viz.experiment import Experiment, ExperimentError, Sweep
-from lora_viz.kernels import Share, choose, shares
-from lora_viz.kernels.fused import PLANS, bin_width, plan, why_not_fused
-from lora_viz.kernels.several import train_shares
-from lora_viz.run import joined
-from lora_viz.stack import pack
-from lora_viz.training import available_devices, train
+from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
+from lora_viz.core.run import joined
+from lora_viz.engine import kernels
+from lora_viz.engine.kernels import Share, choose, shares
+from lora_viz.engine.kernels.fused import PLANS, bin_width, plan, why_not_fused
+from lora_viz.engine.kernels.several import train_shares
+from lora_viz.engine.stack import pack
+from lora_viz.engine.training import available_devices, train
 
 
 def mixed(small: Experiment) -> Sweep:
@@ -84,7 +84,7 @@ def test_the_choice_is_made_and_logged(
     assert "256×256" in why_not_fused(Sweep((large,)), "cuda:0")
     assert "scaled GD" in why_not_fused(Sweep((replace(single, optimizer="scaled_gd"),)), "cuda:0")
     assert "no GPU" in why_not_fused(Sweep((single,)), "cpu")
-    with caplog.at_level(logging.INFO, logger="lora_viz.kernels"):
+    with caplog.at_level(logging.INFO, logger="lora_viz.engine.kernels"):
         assert choose(Sweep((single,)), "cuda:0") == "fused"
         assert choose(Sweep((large,)), "cuda:0") == "graph"
     assert [record.message.split(": ")[1].split(",")[0] for record in caplog.records] == ["fused", "graph"]

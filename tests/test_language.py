@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 import lora_viz.ui.speaking  # noqa: F401  # asks the visitor from now on, so that a test may ask somebody else
 from docs.make_catalogue import gathered
-from lora_viz import language
-from lora_viz.language import Said, catalogue, english, languages, say, speak
+from lora_viz.i18n import language
+from lora_viz.i18n.language import Said, catalogue, english, languages, say, speak
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(ROOT.glob("pages/*.py"))

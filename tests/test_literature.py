@@ -6,8 +6,8 @@ from pathlib import Path
 
 from peft import LoraConfig
 
-from lora_viz.literature import FOLKLORE, PAPERS, TOPICS
-from lora_viz.parameters import PARAMETERS
+from lora_viz.content.literature import FOLKLORE, PAPERS, TOPICS
+from lora_viz.costs.parameters import PARAMETERS
 
 ROOT = Path(__file__).parent.parent
 CLAIMS = tomllib.loads((ROOT / "docs" / "claims.toml").read_text(encoding="utf-8"))

@@ -8,10 +8,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from lora_viz.experiment import Experiment, ExperimentError
-from lora_viz.inits import initial_factors
-from lora_viz.lora import LoRALinear
-from lora_viz.tasks import make_task
+from lora_viz.core.experiment import Experiment, ExperimentError
+from lora_viz.layer.lora import LoRALinear
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.tasks import make_task
 
 
 def layer(dtype: torch.dtype = torch.float64, **options: object) -> LoRALinear:

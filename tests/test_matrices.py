@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lora_viz.matrices import SPECTRA, drawn_matrix, low_rank_factors, noisy_low_rank, spectrum
+from lora_viz.layer.matrices import SPECTRA, drawn_matrix, low_rank_factors, noisy_low_rank, spectrum
 
 
 @pytest.mark.parametrize("name", [s for s in SPECTRA if s != "random"])

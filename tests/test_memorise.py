@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from lora_viz.bits import RANKS, BitsExperiment, BitsRun, bits_evidence, stored_bits
-from lora_viz.experiment import ExperimentError
-from lora_viz.memorise import Memoriser, memorise_bits
-from lora_viz.progress import Progress
-from lora_viz.views.capacity import capacity, takeaway
+from lora_viz.core.experiment import ExperimentError
+from lora_viz.core.progress import Progress
+from lora_viz.lessons.papers.capacity import capacity, takeaway
+from lora_viz.networks.bits import RANKS, BitsExperiment, BitsRun, bits_evidence, stored_bits
+from lora_viz.networks.memorise import Memoriser, memorise_bits
 
 ODD = BitsExperiment(rank=3, width=17, inputs=11, seed=2, steps=20, samples=(5, 23))
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_viz.experiment import Experiment, ExperimentError, Sweep
-from lora_viz.merging import DTYPES, MISTAKES, SIZES, TOKENS, merge_report
-from lora_viz.run import MergeReport, Run
-from lora_viz.tasks import stream
-from lora_viz.training import train
+from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
+from lora_viz.core.random_streams import stream
+from lora_viz.core.run import MergeReport, Run
+from lora_viz.engine.training import train
+from lora_viz.layer.merging import DTYPES, MISTAKES, SIZES, TOKENS, merge_report
 
 SQUARE = Experiment(d_in=11, d_out=11, target_rank=3, rank=3, alpha=7.5, lr=0.02, steps=50, seed=3)  # s = 2.5
 FP64, FP32, FP16, BF16 = range(4)
@@ -185,8 +185,8 @@ def test_costs_equal_torchs_count(d: tuple[int, int, int], report: MergeReport) 
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from lora_viz.lora import LoRALinear
-    from lora_viz.views.merge_check import merge_check
+    from lora_viz.layer.lora import LoRALinear
+    from lora_viz.lessons.basics.merge import merge_check
 
     def multiplications(module: torch.nn.Module) -> float:
         with FlopCounterMode(display=False) as counter, torch.no_grad():

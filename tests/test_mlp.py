@@ -6,9 +6,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from lora_viz.lora import LoRALinear
-from lora_viz.mlp import Adapted, Dense, Network
-from lora_viz.optim import RULES, Segment
+from lora_viz.engine.optim import RULES, Segment
+from lora_viz.layer.lora import LoRALinear
+from lora_viz.networks.mlp import Adapted, Dense, Network
 
 G, N, D, H, C = 2, 13, 7, 5, 3
 RANKS, ALPHA = (1, 2, 4), 6.0

@@ -6,8 +6,8 @@ import random
 import pytest
 from transformers import AutoConfig, AutoModel
 
-from lora_viz.budget import budget
-from lora_viz.model_config import FAMILIES, LONGEST, ConfigError, parse_config
+from lora_viz.costs.budget import budget
+from lora_viz.costs.model_config import FAMILIES, LONGEST, ConfigError, parse_config
 from tests.test_budget import TINY, built
 
 LLAMA = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lora_viz.digits import RANKS, DigitsExperiment, DigitsRun, changed, digit_images, split
-from lora_viz.network_files import network_home
-from lora_viz.networks import adapt_digits
+from lora_viz.export.network_files import network_home
+from lora_viz.networks.adapting import adapt_digits
+from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun, changed, digit_images, split
 
 
 @pytest.fixture(scope="module")

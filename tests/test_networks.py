@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from lora_viz.digits import CHANGES, RANKS, TEST, DigitsExperiment, DigitsRun, changed, digit_images, split
-from lora_viz.experiment import ExperimentError
-from lora_viz.mlp import Dense
-from lora_viz.networks import HIDDEN, adapt_digits, first_factors, first_networks, pretrained
-from lora_viz.progress import Progress
+from lora_viz.core.experiment import ExperimentError
+from lora_viz.core.progress import Progress
+from lora_viz.networks.adapting import HIDDEN, adapt_digits, first_factors, first_networks, pretrained
+from lora_viz.networks.digits import CHANGES, RANKS, TEST, DigitsExperiment, DigitsRun, changed, digit_images, split
+from lora_viz.networks.mlp import Dense
 
 FEW = DigitsExperiment(members=2, steps=20, seed=3)
 

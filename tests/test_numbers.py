@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lora_viz.film import (
+from lora_viz.film.panels import (
     Bars,
     Cloud,
     Curve,
@@ -34,9 +34,9 @@ from lora_viz.film import (
     Span,
     Told,
 )
-from lora_viz.player import COLOURS
-from lora_viz.standalone import Leaf, standalone_html
-from lora_viz.style import number
+from lora_viz.film.player import COLOURS
+from lora_viz.film.standalone import Leaf, standalone_html
+from lora_viz.film.style import number
 
 T, m, n, r = 4, 3, 5, 2
 draw = np.random.default_rng(17).normal

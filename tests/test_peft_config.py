@@ -9,8 +9,8 @@ import pytest
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from lora_viz.models import MODELS
-from lora_viz.peft_config import BIASES, INITS, TASK_TYPES, AdapterConfig, AdapterConfigError
+from lora_viz.costs.models import MODELS
+from lora_viz.costs.peft_config import BIASES, INITS, TASK_TYPES, AdapterConfig, AdapterConfigError
 
 VARIED = [
     AdapterConfig(),

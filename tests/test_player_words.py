@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lora_viz import language
-from lora_viz.film import Lines
-from lora_viz.language import catalogue, say, speak
-from lora_viz.player import COLOURS, words
-from lora_viz.predicting import asked_first
-from lora_viz.scenes import Question
-from lora_viz.standalone import Leaf, standalone_html
+from lora_viz.decks.predicting import asked_first
+from lora_viz.decks.scenes import Question
+from lora_viz.film.panels import Lines
+from lora_viz.film.player import COLOURS, words
+from lora_viz.film.standalone import Leaf, standalone_html
+from lora_viz.i18n import language
+from lora_viz.i18n.language import catalogue, say, speak
 from lora_viz.ui.deck_file import deck_html, leaf_of
 from lora_viz.ui.presenting import DECKS, read_file
 from tests.browser import served
@@ -180,8 +180,8 @@ def test_what_is_asked_first_is_said(brackets: None, browser: Browser, tmp_path:
 
 DE = """
 import streamlit as st
-from lora_viz import language
-from lora_viz.language import speak
+from lora_viz.i18n import language
+from lora_viz.i18n.language import speak
 from lora_viz.ui.player import play
 from tests.test_numbers import FILM
 from tests.test_player_words import GERMAN

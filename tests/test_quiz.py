@@ -8,10 +8,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.experiment import Experiment
-from lora_viz.lora import LoRALinear
-from lora_viz.quiz import QUESTIONS, answer
-from lora_viz.tasks import make_task
+from lora_viz.content.quiz import QUESTIONS, answer
+from lora_viz.core.experiment import Experiment
+from lora_viz.layer.lora import LoRALinear
+from lora_viz.layer.tasks import make_task
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.presenting import page_file
 

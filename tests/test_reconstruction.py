@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.reconstruction import principal_axes, reconstruction_task
-from lora_viz.tasks import make_task
-from lora_viz.training import losses, train
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import losses, train
+from lora_viz.layer.reconstruction import principal_axes, reconstruction_task
+from lora_viz.layer.tasks import make_task
 
 E = Experiment(
     d_in=7,

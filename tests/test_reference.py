@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.models import MODELS
+from lora_viz.costs.models import MODELS
 from tests.test_pages import STILL, opened, words
 
 CONFIG = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lora_viz.regression import draw_samples, fit_all_ranks, stopped_early, teacher
+from lora_viz.engine.regression import draw_samples, fit_all_ranks, stopped_early, teacher
 
 SIGMA = np.array([2.0, 1.0, 0.5])
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.film import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.predicting import asked_first
-from lora_viz.scenes import LONGEST_DECK, DeckError, Question, read_deck
-from lora_viz.standalone import Leaf, standalone_html
+from lora_viz.decks.predicting import asked_first
+from lora_viz.decks.scenes import LONGEST_DECK, DeckError, Question, read_deck
+from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.ui.deck_file import leaf_of
 from lora_viz.ui.presenting import DECKS, WITHOUT_FILM, page_file, read_file
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lora_viz.seeds import spread
+from lora_viz.core.seeds import spread
 
 
 def test_it_is_numpys_where_all_are_numbers() -> None:

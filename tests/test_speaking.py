@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lora_viz import language
-from lora_viz.experiment import CHOICES
-from lora_viz.language import languages, say, speak
+from lora_viz.core.experiment import CHOICES
+from lora_viz.i18n import language
+from lora_viz.i18n.language import languages, say, speak
 from lora_viz.ui.contents import PAGES, link_to
 from lora_viz.ui.controls import CONTROLS, NAMES, TARGETS, Control
 from lora_viz.ui.rank_controls import RANK_CONTROLS

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.spectra import (
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.spectra import (
     factor_gradients,
     full_gradient,
     orthonormal_columns,
@@ -14,7 +14,7 @@ from lora_viz.spectra import (
     singular_values,
     truncate,
 )
-from lora_viz.training import train
+from lora_viz.engine.training import train
 
 rng = np.random.default_rng(11)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lora_viz.style import DIVERGING, IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import DIVERGING, IDENTITY, number, plotly_layout, tint
 
 PAPER = {"light": "#ffffff", "dark": "#10141b"}
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_viz.experiment import Experiment, ExperimentError
-from lora_viz.tasks import TARGET_NORM, batches, make_task, target_spectrum
+from lora_viz.core.experiment import Experiment, ExperimentError
+from lora_viz.layer.tasks import TARGET_NORM, batches, make_task, target_spectrum
 
 
 @pytest.mark.parametrize("spectrum", ["flat", "power", "exponential", "geometric", "spike"])

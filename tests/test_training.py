@@ -9,13 +9,13 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from lora_viz.experiment import Experiment, ExperimentError, Sweep
-from lora_viz.inits import initial_factors
-from lora_viz.lora import LoRALinear
-from lora_viz.run import Run, recorded_steps
-from lora_viz.spectra import full_gradient, least_squares, reduced_rank_floor
-from lora_viz.tasks import batches, make_task
-from lora_viz.training import autograd_check, available_devices, losses, train
+from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
+from lora_viz.core.run import Run, recorded_steps
+from lora_viz.core.spectra import full_gradient, least_squares, reduced_rank_floor
+from lora_viz.engine.training import autograd_check, available_devices, losses, train
+from lora_viz.layer.lora import LoRALinear
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.tasks import batches, make_task
 
 
 def alone(e: Experiment, records: int = 1000) -> Run:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lora_viz.trials import first_below, log_slope, spread
+from lora_viz.core.trials import first_below, log_slope, spread
 
 NAN, INF = float("nan"), float("inf")
 

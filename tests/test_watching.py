@@ -8,10 +8,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.progress import Progress
+from lora_viz.core.progress import Progress
+from lora_viz.networks.words import WordsRun, adapt_words
 from lora_viz.ui.live_words import told
 from lora_viz.ui.watching import watch
-from lora_viz.words import WordsRun, adapt_words
 from tests.long_work import CALLS, work
 from tests.tiny_bert import LEXICON, tiny_bert
 

@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lora_viz.views.find_mistake import comparison_html, mistakes, score, start_html, takeaway
-from lora_viz.views.worked_steps import steps_html, table, worked_table
-from lora_viz.views.worked_steps import takeaway as steps_takeaway
-from lora_viz.worked import (
+from lora_viz.layer.worked import (
     PRINTED,
     PRINTED_COLUMNS,
     PRINTED_STEP,
@@ -22,6 +19,9 @@ from lora_viz.worked import (
     parse_matrix,
     work,
 )
+from lora_viz.lessons.start.follow import steps_html, table, worked_table
+from lora_viz.lessons.start.follow import takeaway as steps_takeaway
+from lora_viz.lessons.start.mistake import comparison_html, mistakes, score, start_html, takeaway
 
 ORACLE = json.loads((Path(__file__).parent / "worked_examples.json").read_text())
 

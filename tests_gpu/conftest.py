@@ -2,7 +2,7 @@
 
 import pytest
 
-from lora_viz.experiment import Experiment
+from lora_viz.core.experiment import Experiment
 from tests.small import SMALL
 
 

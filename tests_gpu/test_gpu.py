@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.kernels import Share
-from lora_viz.kernels.several import train_shares
-from lora_viz.run import Run, joined
-from lora_viz.spectra import factor_gradients, full_gradient
-from lora_viz.tasks import make_task
-from lora_viz.training import _train, train
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run, joined
+from lora_viz.core.spectra import factor_gradients, full_gradient
+from lora_viz.engine.kernels import Share
+from lora_viz.engine.kernels.several import train_shares
+from lora_viz.engine.training import _train, train
+from lora_viz.layer.tasks import make_task
 from tests.test_kernels import mixed
 
 GPUS = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
@@ -106,7 +106,7 @@ def test_scaled_gd_is_left_to_the_steps(small: Experiment) -> None:
 
 
 def test_the_choice_is_logged(small: Experiment, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="lora_viz.kernels"):
+    with caplog.at_level(logging.INFO, logger="lora_viz.engine.kernels"):
         assert train(single(Sweep((small,))), "cuda").engine == "fused"
         assert train(Sweep((small,)), "cuda").engine == "graph"
     assert ["fused" in caplog.text, "graph, because float64 is not float32" in caplog.text] == [True, True]

@@ -9,7 +9,7 @@ import struct
 from itertools import pairwise
 
 from lora_viz.adapters.stored import AdapterError, short
-from lora_viz.language import say
+from lora_viz.i18n.language import say
 
 __all__ = ["Members", "is_archive", "read_members"]
 

@@ -12,8 +12,8 @@ from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.report import Module, Report, read_factors
 from lora_viz.adapters.shrink import svd_of_product
 from lora_viz.adapters.stored import AdapterError
-from lora_viz.language import say
-from lora_viz.spectra import Ranks, ranks
+from lora_viz.core.spectra import Ranks, ranks
+from lora_viz.i18n.language import say
 
 __all__ = ["Comparison", "Meeting", "compare"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lora_viz.adapters.safetensors_file import parse_json
 from lora_viz.adapters.stored import AdapterError, short
-from lora_viz.language import say
+from lora_viz.i18n.language import say
 
 __all__ = ["CONFIG_MOST", "MOVES_BASE", "Config", "parse_config"]
 

@@ -12,8 +12,8 @@ from lora_viz.adapters.keys import Place, places
 from lora_viz.adapters.report import LEVELS, needs
 from lora_viz.adapters.stored import FLOATS, SIZES, AdapterError, Weights, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder
-from lora_viz.language import say
-from lora_viz.spectra import Ranks, ranks
+from lora_viz.core.spectra import Ranks, ranks
+from lora_viz.i18n.language import say
 
 __all__ = ["EXACT_MOST", "Change", "Changes", "changes", "extract"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from lora_viz.adapters.stored import AdapterError, short
-from lora_viz.language import say, to_say
+from lora_viz.i18n.language import say, to_say
 
 __all__ = ["SCHEMES", "Pair", "Place", "find_pairs", "places"]
 

@@ -11,7 +11,7 @@ from lora_viz.adapters.config import Config, parse_config
 from lora_viz.adapters.safetensors_file import read_safetensors
 from lora_viz.adapters.stored import AdapterError, Weights, short
 from lora_viz.adapters.torch_file import is_torch_archive, read_torch
-from lora_viz.language import say, to_say
+from lora_viz.i18n.language import say, to_say
 
 __all__ = ["BYTES_MOST", "Opened", "map_file", "open_adapter", "open_weights"]
 

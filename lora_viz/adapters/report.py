@@ -13,8 +13,8 @@ from lora_viz.adapters.config import Config
 from lora_viz.adapters.keys import Pair, Place, find_pairs, places
 from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.stored import SIZES, AdapterError, Weights, short
-from lora_viz.language import say
-from lora_viz.spectra import Ranks, ranks
+from lora_viz.core.spectra import Ranks, ranks
+from lora_viz.i18n.language import say
 
 __all__ = [
     "LEVELS",

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
-from lora_viz.language import say
+from lora_viz.i18n.language import say
 
 __all__ = ["HEADER_MOST", "parse_json", "read_safetensors"]
 

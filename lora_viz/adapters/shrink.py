@@ -16,7 +16,7 @@ from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.report import LEVELS, Module, Report, difference_norm, read_factors
 from lora_viz.adapters.stored import SIZES, AdapterError, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder, unpack, write_safetensors
-from lora_viz.language import say
+from lora_viz.i18n.language import say
 
 __all__ = ["Plan", "Shrunk", "advised_ranks", "cut_name", "plan", "shrink", "svd_of_product"]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lora_viz.language import say
+from lora_viz.i18n.language import say
 
 __all__ = ["FLOATS", "SIZES", "AdapterError", "Stored", "Weights", "check_names", "short"]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lora_viz.adapters.archive import Members
 from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
-from lora_viz.language import say, to_say
+from lora_viz.i18n.language import say, to_say
 
 __all__ = ["is_torch_archive", "read_torch"]
 

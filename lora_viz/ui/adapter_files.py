@@ -21,7 +21,7 @@ from lora_viz.adapters.extract import Changes, changes
 from lora_viz.adapters.opening import Opened, map_file, open_adapter, open_weights
 from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
 from lora_viz.adapters.stored import AdapterError, Weights
-from lora_viz.language import language, say
+from lora_viz.i18n.language import language, say
 
 __all__ = [
     "SHIPPED",
@@ -38,7 +38,7 @@ __all__ = [
     "shipped_words",
 ]
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "networks" / "data"
 SHIPPED = {
     "MiniLM-seed-0": "minilm_words_0",
     "MiniLM-seed-1": "minilm_words_1",

@@ -7,15 +7,15 @@ from html import escape
 
 import streamlit as st
 
-from lora_viz.after.asked import After, Answered, Seen, Unanswerable, answer
-from lora_viz.after.lessons import LESSONS, RANK
-from lora_viz.after.papers import PAPERS
-from lora_viz.after.real import REAL
-from lora_viz.after.training import TRAINING
-from lora_viz.after.which import VARIANTS, WHICH
-from lora_viz.experiment import Experiment
-from lora_viz.film import Film
-from lora_viz.language import say, to_say
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.panels import Film
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.after.asked import After, Answered, Seen, Unanswerable, answer
+from lora_viz.lessons.after.lessons import LESSONS, RANK
+from lora_viz.lessons.after.papers import PAPERS
+from lora_viz.lessons.after.real import REAL
+from lora_viz.lessons.after.training import TRAINING
+from lora_viz.lessons.after.which import VARIANTS, WHICH
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.presenting import page_file
 from lora_viz.ui.records import cached_record

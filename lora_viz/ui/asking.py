@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from lora_viz.experiment import Experiment, nearest_possible, parse_field
-from lora_viz.language import say, to_say
-from lora_viz.scenes import Scene
-from lora_viz.training import available_devices
+from lora_viz.core.experiment import Experiment, nearest_possible, parse_field
+from lora_viz.decks.scenes import Scene
+from lora_viz.engine.training import available_devices
+from lora_viz.i18n.language import say, to_say
 from lora_viz.ui.controls import Control
 from lora_viz.ui.explaining import ask_level, level
 from lora_viz.ui.linking import hold, possible, take, went_back, written

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from lora_viz.budget import PRECISIONS, Budget, budget
-from lora_viz.language import say, to_say
-from lora_viz.model_config import LONGEST, ConfigError, parse_config
-from lora_viz.models import DEFAULT_TARGETS, MODELS
-from lora_viz.peft_config import AdapterConfig
-from lora_viz.shapes import ModelShape
+from lora_viz.costs.budget import PRECISIONS, Budget, budget
+from lora_viz.costs.model_config import LONGEST, ConfigError, parse_config
+from lora_viz.costs.models import DEFAULT_TARGETS, MODELS
+from lora_viz.costs.peft_config import AdapterConfig
+from lora_viz.costs.shapes import ModelShape
+from lora_viz.i18n.language import say, to_say
 from lora_viz.ui.choices import choose, choose_some, heed, keep, switch
 
 __all__ = ["AskedBudget", "ask_budget", "ask_shape", "ask_targets"]

@@ -8,19 +8,19 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from lora_viz.allocation import allocate
-from lora_viz.challenges import Condition, check
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.first_step import first_updates
-from lora_viz.language import language, say, speak
-from lora_viz.merging import merge_report
-from lora_viz.quiz import Answered, answer
-from lora_viz.reconstruction import reconstruction_task
-from lora_viz.run import Allocation, FirstUpdates, GradientCheck, MergeReport, Run, StartSizes
-from lora_viz.start_sizes import start_sizes
-from lora_viz.training import autograd_check, train
-from lora_viz.views.phase_map import plane
-from lora_viz.views.quantised_base import QuantisedBase, quantised_base
+from lora_viz.content.challenges import Condition, check
+from lora_viz.content.quiz import Answered, answer
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Allocation, FirstUpdates, GradientCheck, MergeReport, Run, StartSizes
+from lora_viz.engine.allocation import allocate
+from lora_viz.engine.training import autograd_check, train
+from lora_viz.i18n.language import language, say, speak
+from lora_viz.layer.first_step import first_updates
+from lora_viz.layer.merging import merge_report
+from lora_viz.layer.reconstruction import reconstruction_task
+from lora_viz.layer.start_sizes import start_sizes
+from lora_viz.lessons.variants.phase_map import plane
+from lora_viz.lessons.variants.quantised import QuantisedBase, quantised_base
 
 __all__ = [
     "MAP_RECORDS",

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lora_viz.language import say
+from lora_viz.i18n.language import say
 from lora_viz.ui.linking import hold, possible, take, went_back, written
 
 __all__ = ["choose", "choose_some", "heed", "keep", "switch", "type_number", "type_text"]

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlencode
 
-from lora_viz.language import say, to_say
+from lora_viz.i18n.language import say, to_say
 from lora_viz.ui.speaking import language_of_links
 
 __all__ = ["PAGES", "address", "link_to", "linked", "links"]

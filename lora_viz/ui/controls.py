@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lora_viz.experiment import CHOICES, Experiment
-from lora_viz.language import say, to_say
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import CHOICES, Experiment
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.variants import VARIANTS
 
 __all__ = ["CONTROLS", "NAMES", "TARGETS", "Control"]
 

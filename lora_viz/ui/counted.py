@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lora_viz.budget import LayerTally
-from lora_viz.counting import count_layer
+from lora_viz.costs.budget import LayerTally
+from lora_viz.costs.counting import count_layer
 
 __all__ = ["cached_tallies"]
 

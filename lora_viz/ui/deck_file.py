@@ -11,9 +11,9 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.language import language, languages, say, speak
-from lora_viz.scenes import Deck, DeckError
-from lora_viz.standalone import Leaf, standalone_html
+from lora_viz.decks.scenes import Deck, DeckError
+from lora_viz.film.standalone import Leaf, standalone_html
+from lora_viz.i18n.language import language, languages, say, speak
 from lora_viz.ui.presenting import DECKS, WITHOUT_FILM, link_of, page_file, read_file
 
 __all__ = ["deck_html", "leaf_of"]
@@ -59,7 +59,7 @@ def _run_page(path: str, code: str) -> None:
     # Its source is what runs, in a thread of its own, that does not know what is spoken in this one.
     import runpy
 
-    from lora_viz.language import speak
+    from lora_viz.i18n.language import speak
 
     with speak(code):
         runpy.run_path(path)

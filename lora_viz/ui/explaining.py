@@ -6,8 +6,8 @@ import json
 
 import streamlit as st
 
-from lora_viz.glossary import LEVELS, Term, mark
-from lora_viz.language import say, to_say
+from lora_viz.content.glossary import LEVELS, Term, mark
+from lora_viz.i18n.language import say, to_say
 from lora_viz.ui.contents import linked
 from lora_viz.ui.linking import hold
 

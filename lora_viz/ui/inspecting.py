@@ -11,8 +11,8 @@ from lora_viz.adapters.extract import extract
 from lora_viz.adapters.report import Report
 from lora_viz.adapters.shrink import cut_name, plan, shrink
 from lora_viz.adapters.stored import AdapterError
-from lora_viz.language import say
-from lora_viz.style import number
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
 from lora_viz.ui.adapter_files import SHIPPED, Loaded, LoadedChanges, Source, ask_source
 from lora_viz.ui.choices import choose
 

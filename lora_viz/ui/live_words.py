@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from lora_viz.encoder import MINILM_SHA256
-from lora_viz.experiment import ExperimentError
-from lora_viz.language import say
-from lora_viz.spectra import ranks
-from lora_viz.style import number
+from lora_viz.core.experiment import ExperimentError
+from lora_viz.core.spectra import ranks
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+from lora_viz.networks.encoder import MINILM_SHA256
+from lora_viz.networks.words import WordsRun, adapt_words
 from lora_viz.ui.watching import watch
-from lora_viz.words import WordsRun, adapt_words
 
 __all__ = ["offer_live"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from lora_viz.language import say
+from lora_viz.i18n.language import say
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.presenting import take_up
 from lora_viz.ui.speaking import ask_language, find_language

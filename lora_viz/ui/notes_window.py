@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from lora_viz.player import SPEAKER_CSS, SPEAKER_HTML, SPEAKER_SCRIPT, words
+from lora_viz.film.player import SPEAKER_CSS, SPEAKER_HTML, SPEAKER_SCRIPT, words
 
 __all__ = ["speaker_bar"]
 

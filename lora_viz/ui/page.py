@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from lora_viz.experiment import Experiment
-from lora_viz.film import Film
-from lora_viz.language import english, say
-from lora_viz.style import letters_css
+from lora_viz.core.experiment import Experiment
+from lora_viz.film.panels import Film
+from lora_viz.film.style import letters_css
+from lora_viz.i18n.language import english, say
 from lora_viz.ui.asked_after import ask_after, remember_seen
 from lora_viz.ui.asking import BESIDE, Asked, ask
 from lora_viz.ui.controls import Control

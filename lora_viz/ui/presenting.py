@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from lora_viz.film import Film
-from lora_viz.language import say
-from lora_viz.predicting import asked_first
-from lora_viz.scenes import LONGEST_DECK, Deck, DeckError, Scene, read_deck
+from lora_viz.decks.predicting import asked_first
+from lora_viz.decks.scenes import LONGEST_DECK, Deck, DeckError, Scene, read_deck
+from lora_viz.film.panels import Film
+from lora_viz.i18n.language import say
 from lora_viz.ui.contents import PAGES
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.notes_window import speaker_bar

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lora_viz.language import to_say
-from lora_viz.matrices import SPECTRA
+from lora_viz.i18n.language import to_say
+from lora_viz.layer.matrices import SPECTRA
+from lora_viz.lessons.rank.gauge import WAYS
+from lora_viz.lessons.rank.matrix import PRESETS
+from lora_viz.lessons.rank.storage import SHAPES
 from lora_viz.ui.controls import Control
-from lora_viz.views.gauge import WAYS
-from lora_viz.views.shape_rank import PRESETS
-from lora_viz.views.storage import SHAPES
 
 __all__ = ["RANK_CONTROLS"]
 

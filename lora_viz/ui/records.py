@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from lora_viz.experiment import Sweep
-from lora_viz.language import say
-from lora_viz.run import Run
-from lora_viz.training import train
+from lora_viz.core.experiment import Sweep
+from lora_viz.core.run import Run
+from lora_viz.engine.training import train
+from lora_viz.i18n.language import say
 from lora_viz.ui.cache import _GATE
 
 __all__ = ["cached_record", "cached_view"]

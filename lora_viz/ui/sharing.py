@@ -10,10 +10,10 @@ import numpy as np
 import segno
 import streamlit as st
 
-from lora_viz.film import Film
-from lora_viz.language import say
-from lora_viz.player import COLOURS, words
-from lora_viz.standalone import Leaf, standalone_html
+from lora_viz.film.panels import Film
+from lora_viz.film.player import COLOURS, words
+from lora_viz.film.standalone import Leaf, standalone_html
+from lora_viz.i18n.language import say
 from lora_viz.ui.speaking import language_of_links
 
 __all__ = ["frame_of", "offer_link"]

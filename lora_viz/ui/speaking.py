@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from lora_viz.language import follow, language, languages, say
+from lora_viz.i18n.language import follow, language, languages, say
 from lora_viz.ui.linking import hold
 
 __all__ = ["ask_language", "find_language", "language_of_links", "spoken"]

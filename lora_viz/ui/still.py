@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from lora_viz.language import say, to_say
+from lora_viz.i18n.language import say, to_say
 
 __all__ = ["ask_format", "csv_button", "json_button", "modebar", "plain_json", "show_figure", "shown_theme"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import streamlit as st
 
 from lora_viz.adapters.writing import archive
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.export import history, history_csv, take_home
-from lora_viz.language import say, to_say
-from lora_viz.run import Run
-from lora_viz.scripts.layer import ROUNDING, ends_in_rounding, layer_script
-from lora_viz.scripts.script import Script, Scripts
-from lora_viz.style import number
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.export.adapter_folder import history, history_csv, take_home
+from lora_viz.export.scripts.layer import ROUNDING, ends_in_rounding, layer_script
+from lora_viz.export.scripts.script import Script, Scripts
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say, to_say
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS, NAMES
 from lora_viz.ui.still import plain_json

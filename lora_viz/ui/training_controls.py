@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lora_viz.language import to_say
+from lora_viz.i18n.language import to_say
+from lora_viz.lessons.training.init_alignment import STARTS as ALIGNED_STARTS
+from lora_viz.lessons.training.rank_over_time import SIZES
+from lora_viz.lessons.training.scaling import STARTS as FIRST_STARTS
 from lora_viz.ui.controls import CONTROLS, Control
-from lora_viz.views.first_update import STARTS as FIRST_STARTS
-from lora_viz.views.init_alignment import STARTS as ALIGNED_STARTS
-from lora_viz.views.rank_over_time import SIZES
 
 __all__ = ["TRAINING_CONTROLS"]
 

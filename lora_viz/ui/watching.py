@@ -10,8 +10,8 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from lora_viz.language import say
-from lora_viz.progress import Progress
+from lora_viz.core.progress import Progress
+from lora_viz.i18n.language import say
 from lora_viz.ui.cache import _GATE as GATE
 
 __all__ = ["watch"]

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from lora_viz.language import say, to_say
-from lora_viz.notation import plain
+from lora_viz.film.notation import plain
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, Worked, WorkedError, parse_matrix
 from lora_viz.ui.choices import choose, type_number, type_text
-from lora_viz.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, Worked, WorkedError, parse_matrix
 
 __all__ = ["ask_worked"]
 

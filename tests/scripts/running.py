@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lora_viz.scripts.script import Script
+from lora_viz.export.scripts.script import Script
 
 # One process for many scripts, since importing torch takes longer than most of them.
 DRIVER = """

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import numbers, printed, reads_well
 
-from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.reconstruction import reconstruction_task
-from lora_viz.run import Run
-from lora_viz.scripts.layer import layer_script
-from lora_viz.scripts.script import Script
-from lora_viz.training import train
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import CHOICES, Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.engine.training import train
+from lora_viz.export.scripts.layer import layer_script
+from lora_viz.export.scripts.script import Script
+from lora_viz.layer.reconstruction import reconstruction_task
+from lora_viz.layer.variants import VARIANTS
+from tests.scripts.running import numbers, printed, reads_well
 from tests.small import SMALL
 
 CASES: dict[str, dict[str, Any]] = {

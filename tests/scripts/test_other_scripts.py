@@ -7,25 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import numbers, printed, reads_well, unpacked
 
-from lora_viz.allocation import allocate
-from lora_viz.bits import BitsExperiment
-from lora_viz.digits import DigitsExperiment, PairExperiment
-from lora_viz.experiment import Experiment
-from lora_viz.first_step import first_updates
-from lora_viz.memorise import memorise_bits
-from lora_viz.network_files import network_home
-from lora_viz.networks import adapt_digits
-from lora_viz.requantise import merge_quantised
-from lora_viz.scripts.allocation import allocation_script
-from lora_viz.scripts.bits import bits_script
-from lora_viz.scripts.digits import digits_script, pair_script, requantised_script
-from lora_viz.scripts.script import Script, Scripts, filled
-from lora_viz.scripts.starts import first_update_script, start_sizes_script
-from lora_viz.start_sizes import start_sizes
-from lora_viz.together import adapt_pair
-from lora_viz.views import asymmetry, intruders, learns_forgets, overfit, quantised_base
+from lora_viz.core.experiment import Experiment
+from lora_viz.engine.allocation import allocate
+from lora_viz.export.network_files import network_home
+from lora_viz.export.scripts.allocation import allocation_script
+from lora_viz.export.scripts.bits import bits_script
+from lora_viz.export.scripts.digits import digits_script, pair_script, requantised_script
+from lora_viz.export.scripts.script import Script, Scripts, filled
+from lora_viz.export.scripts.starts import first_update_script, start_sizes_script
+from lora_viz.layer.first_step import first_updates
+from lora_viz.layer.start_sizes import start_sizes
+from lora_viz.lessons.papers import asymmetry, intruders
+from lora_viz.lessons.variants import quantised as quantised_base
+from lora_viz.lessons.which_rank import learns_forgets, overfit
+from lora_viz.networks.adapting import adapt_digits
+from lora_viz.networks.bits import BitsExperiment
+from lora_viz.networks.digits import DigitsExperiment, PairExperiment
+from lora_viz.networks.memorise import memorise_bits
+from lora_viz.networks.requantise import merge_quantised
+from lora_viz.networks.together import adapt_pair
+from tests.scripts.running import numbers, printed, reads_well, unpacked
 
 DIGITS = DigitsExperiment(members=2, steps=30, alpha=8.0)
 PAIR = PairExperiment(members=2, steps=30, rank=2)

@@ -7,12 +7,12 @@ import torch
 from peft import PeftConfig, get_peft_model
 from torch import Tensor, nn
 
-from lora_viz.experiment import Experiment, Sweep
-from lora_viz.parametrisation import State
-from lora_viz.run import Run
-from lora_viz.tasks import make_task
-from lora_viz.training import train
-from lora_viz.variants import VARIANTS, resolved
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.engine.training import train
+from lora_viz.layer.parametrisation import State
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS, resolved
 
 Delta = Callable[[State, State, Tensor], Tensor]
 

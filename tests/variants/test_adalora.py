@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from oracle import fields_of, gradients_equal_autograd, step_for_step, trained
 from peft import AdaLoraConfig, PeftModel
 from torch import Tensor, nn
 
-from lora_viz.experiment import Experiment
-from lora_viz.tasks import make_task
-from lora_viz.variants import VARIANTS
-from lora_viz.variants.adalora import BETA, EVERY, ORTHOGONALITY, PrunedTriplets, Schedule, initial_rank
+from lora_viz.core.experiment import Experiment
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS
+from lora_viz.layer.variants.adalora import BETA, EVERY, ORTHOGONALITY, PrunedTriplets, Schedule, initial_rank
+from tests.variants.oracle import fields_of, gradients_equal_autograd, step_for_step, trained
 
 
 def test_gradients_with_the_penalty(small: Experiment) -> None:

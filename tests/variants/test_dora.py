@@ -4,15 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from oracle import gradients_equal_autograd, peft_layer, stack_of_three, step_for_step, trainable, trained
 from peft import LoraConfig
 from torch import Tensor
 
-from lora_viz.experiment import Experiment
-from lora_viz.inits import initial_factors
-from lora_viz.parametrisation import State
-from lora_viz.tasks import make_task
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import Experiment
+from lora_viz.layer.parametrisation import State
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS
+from tests.variants.oracle import (
+    gradients_equal_autograd,
+    peft_layer,
+    stack_of_three,
+    step_for_step,
+    trainable,
+    trained,
+)
 
 
 def with_detached_norm(p: State, fixed: State, s: Tensor) -> Tensor:

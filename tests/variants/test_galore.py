@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from oracle import gradients_equal_autograd, trained
 
-from lora_viz.experiment import Experiment
-from lora_viz.tasks import make_task
-from lora_viz.variants.galore import REFRESH
+from lora_viz.core.experiment import Experiment
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants.galore import REFRESH
+from tests.variants.oracle import gradients_equal_autograd, trained
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (5, 7), (5, 5)])

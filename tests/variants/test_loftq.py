@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from oracle import gradients_equal_autograd, peft_layer, step_for_step, trainable
 from peft import LoraConfig
 from peft.utils.loftq_utils import _low_rank_decomposition
 
-from lora_viz.experiment import Experiment, ExperimentError, Sweep
-from lora_viz.quantise import loftq, nf4, quantised_pissa
-from lora_viz.tasks import make_task
-from lora_viz.training import train
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
+from lora_viz.engine.training import train
+from lora_viz.layer.quantise import loftq, nf4, quantised_pissa
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS
+from tests.variants.oracle import gradients_equal_autograd, peft_layer, step_for_step, trainable
 
 
 def by_pefts_loop(weight: np.ndarray, rank: int, rounds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from oracle import gradients_equal_autograd, peft_layer, step_for_step, trainable, trained
 from peft import LoraConfig, PeftModel
 from peft.optimizers import create_lorafa_optimizer
 from torch import nn
 
-from lora_viz.experiment import Experiment
-from lora_viz.inits import initial_factors
-from lora_viz.tasks import make_task
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import Experiment
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS
+from tests.variants.oracle import gradients_equal_autograd, peft_layer, step_for_step, trainable, trained
 
 
 def test_as_peft_with_a_frozen_a(small: Experiment) -> None:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-from oracle import fields_of, gradients_equal_autograd, trained
 
-from lora_viz.experiment import Experiment
+from lora_viz.core.experiment import Experiment
+from tests.variants.oracle import fields_of, gradients_equal_autograd, trained
 
 
 def test_the_variant_is_the_start(small: Experiment) -> None:

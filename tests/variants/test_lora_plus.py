@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import torch
-from oracle import fields_of, gradients_equal_autograd, step_for_step, trainable
 from peft import LoraConfig, PeftModel
 from peft.optimizers import create_loraplus_optimizer
 from torch import nn
 
-from lora_viz.experiment import Experiment
-from lora_viz.inits import initial_factors
-from lora_viz.tasks import make_task
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import Experiment
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS
+from tests.variants.oracle import fields_of, gradients_equal_autograd, step_for_step, trainable
 
 
 def test_as_peft(small: Experiment) -> None:

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from oracle import fields_of, gradients_equal_autograd, trained
 
-from lora_viz.experiment import Experiment
-from lora_viz.tasks import make_task
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import Experiment
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS
+from tests.variants.oracle import fields_of, gradients_equal_autograd, trained
 
 
 def test_as_autograd_and_torch_optim(small: Experiment) -> None:
@@ -18,7 +18,7 @@ def test_as_autograd_and_torch_optim(small: Experiment) -> None:
     R = torch.tensor(p["R"], requires_grad=True)
     A, B = torch.tensor(fixed["A"]), torch.tensor(fixed["B"])
     rule = torch.optim.Adam([R], lr=e.lr)
-    from lora_viz.tasks import batches
+    from lora_viz.layer.tasks import batches
 
     for k, seen in enumerate(batches(e)):
         np.testing.assert_allclose(run.parameters[0]["R"][k], R.detach().numpy(), atol=1e-10)

@@ -1,8 +1,7 @@
 """LoRA, the registry's own: autograd through the explicit form. Its agreement with PEFT is tests/test_training.py's."""
 
-from oracle import gradients_equal_autograd
-
-from lora_viz.experiment import Experiment
+from lora_viz.core.experiment import Experiment
+from tests.variants.oracle import gradients_equal_autograd
 
 
 def test_gradients(small: Experiment) -> None:

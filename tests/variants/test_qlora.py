@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from oracle import gradients_equal_autograd, peft_layer, step_for_step, trainable, trained
 from peft import LoraConfig
 
-from lora_viz.experiment import Experiment
-from lora_viz.inits import initial_factors
-from lora_viz.quantise import BLOCK, NF4, nf4, quantised_pissa
-from lora_viz.tasks import make_task
-from lora_viz.variants import VARIANTS
+from lora_viz.core.experiment import Experiment
+from lora_viz.layer.quantise import BLOCK, NF4, nf4, quantised_pissa
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS
+from tests.variants.oracle import gradients_equal_autograd, peft_layer, step_for_step, trainable, trained
 
 REFERENCE = json.loads((Path(__file__).parent / "nf4_by_bitsandbytes.json").read_text())
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from oracle import fields_of, stack_of_three, trained
 
-from lora_viz.experiment import CHOICES, Experiment, Sweep
-from lora_viz.tasks import make_task
-from lora_viz.training import available_devices, train
-from lora_viz.variants import VARIANTS, is_plain, resolved
+from lora_viz.core.experiment import CHOICES, Experiment, Sweep
+from lora_viz.engine.training import available_devices, train
+from lora_viz.layer.tasks import make_task
+from lora_viz.layer.variants import VARIANTS, is_plain, resolved
+from tests.variants.oracle import fields_of, stack_of_three, trained
 
 ROOT = Path(__file__).parents[2]
 # Who wrote it and where: the attributions, looked up apart from the code.
@@ -38,7 +38,7 @@ QUANTISED = ("qlora", "loftq")
 
 def test_one_file_one_test_one_name() -> None:
     assert tuple(VARIANTS) == CHOICES["variant"]
-    files = {p.stem for p in ROOT.glob("lora_viz/variants/*.py")} - {"__init__"}
+    files = {p.stem for p in ROOT.glob("lora_viz/layer/variants/*.py")} - {"__init__"}
     assert files == set(VARIANTS)
     tests = {p.stem.removeprefix("test_") for p in ROOT.glob("tests/variants/test_*.py")} - {"registry"}
     assert tests == {"plain_lora" if name == "lora" else name for name in VARIANTS}, "tests/test_lora.py has the name"

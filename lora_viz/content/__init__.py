@@ -1,0 +1,1 @@
+"""Texts with answers: glossary, literature, quiz, challenges."""

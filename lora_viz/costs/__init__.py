@@ -1,0 +1,1 @@
+"""What an adapter costs: shapes of real models, parameters, memory, multiply–adds; config.json and LoraConfig."""

@@ -1,0 +1,189 @@
+"""Which shapes does a pasted config.json mean? Read as JSON, never executed, each field checked, each gap named."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from lora_viz.costs.shapes import ModelShape, bert, gpt2, llama, vit
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["FAMILIES", "LONGEST", "ConfigError", "parse_config"]
+
+LONGEST = 65_536  # characters; the longest real ones are a tenth of it
+_MOST = 10_000_000
+_LARGEST = 10**15
+_BIASES = to_say("Biases of attention, if switched on, are not counted.")
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gpt2", "bert", "roberta", "vit")
+
+
+class ConfigError(ValueError):
+    """One sentence that says what is missing or not possible in the pasted text."""
+
+
+def parse_config(text: str) -> ModelShape:
+    """The shapes of a Hugging Face config.json, by its model_type. Raises ConfigError."""
+    if len(text) > LONGEST:
+        raise ConfigError(
+            say("The text has {given:,} characters: allowed are {most:,}.", given=len(text), most=LONGEST)
+        )
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            say(
+                "This is not JSON (line {line}, column {column}): paste the whole config.json, braces included.",
+                line=error.lineno,
+                column=error.colno,
+            )
+            if isinstance(error, json.JSONDecodeError)
+            else say("This is not JSON: paste the whole config.json, braces included.")
+        ) from None
+    if not isinstance(config, dict):
+        raise ConfigError(say("This is JSON but not an object: a config.json begins with a brace."))
+    kind = config.get("model_type")
+    if isinstance(config.get("text_config"), dict) and kind not in FAMILIES:
+        raise ConfigError(say("This model has several parts: paste what stands under text_config."))
+    if kind not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise ConfigError(
+            say("This config has no model_type: known are {known}.", known=known)
+            if kind is None
+            else say("This config has model_type={kind}: known are {known}.", kind=_short(kind), known=known)
+        )
+    shape = _read(str(kind), _Fields(config), _title(config, str(kind)))
+    if shape.total > _LARGEST:
+        raise ConfigError(
+            say(
+                "This config makes {total:.3g} parameters: allowed are up to {most:.0e}.",
+                total=shape.total,
+                most=_LARGEST,
+            )
+        )
+    return shape._replace(notes=(*shape.notes, to_say("Read from your config.json.")))
+
+
+class _Fields:
+    """Whole numbers by name; what is absent and has no default is an error that names it."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
+
+    def __call__(self, name: str, default: int | None = None, least: int = 1) -> int:
+        value = self._config.get(name)
+        if value is None:
+            if default is None:
+                raise ConfigError(say("The config lacks {name}: a whole number is needed.", name=name))
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
+            raise ConfigError(
+                say(
+                    "{name}={value} is not possible: allowed are whole numbers {least} to {most:,}.",
+                    name=name,
+                    value=_short(value),
+                    least=least,
+                    most=_MOST,
+                )
+            )
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self._config.get(name, default)
+        if not isinstance(value, bool):
+            raise ConfigError(
+                say("{name}={value} is not possible: allowed is true or false.", name=name, value=_short(value))
+            )
+        return value
+
+    def entries(self, name: str) -> int:
+        value = self._config.get(name)
+        return len(value) if isinstance(value, dict) else 0
+
+    def has(self, name: str) -> bool:
+        return self._config.get(name) not in (None, 0, False)
+
+
+def _llama(fields: _Fields, title: str, kind: str) -> ModelShape:
+    for name in ("num_experts", "num_local_experts", "n_routed_experts"):
+        if fields.has(name):
+            raise ConfigError(
+                say(
+                    "This is a mixture of experts ({name}): only models with one MLP a layer are known here.", name=name
+                )
+            )
+    hidden, heads = fields("hidden_size"), fields("num_attention_heads")
+    size = fields("head_dim", hidden // heads or 1)
+    if not fields.has("head_dim") and hidden % heads:
+        raise ConfigError(say("hidden_size={hidden} cannot be split into {heads} heads.", hidden=hidden, heads=heads))
+    return llama(
+        title,
+        hidden,
+        fields("num_hidden_layers"),
+        heads,
+        fields("num_key_value_heads", heads),
+        fields("intermediate_size"),
+        fields("vocab_size"),
+        model_type=kind,
+        head=size,
+        tied=fields.flag("tie_word_embeddings", kind.startswith("gemma")),
+        qkv_bias=kind == "qwen2",
+        qk_norm=kind == "qwen3",
+        norms=4 if kind == "gemma2" else 2,
+        notes=(_BIASES,) if fields.has("attention_bias") else (),
+    )
+
+
+def _gpt2(fields: _Fields, title: str) -> ModelShape:
+    hidden = fields("n_embd")
+    vocab, positions = fields("vocab_size", 50257), fields("n_positions", 1024)
+    return gpt2(title, hidden, fields("n_layer"), vocab, positions, fields("n_inner", 4 * hidden))
+
+
+def _bert(fields: _Fields, title: str, kind: str) -> ModelShape:
+    return bert(
+        title,
+        fields("hidden_size"),
+        fields("num_hidden_layers"),
+        fields("vocab_size"),
+        fields("max_position_embeddings", 512),
+        fields("type_vocab_size", 2 if kind == "bert" else 1),
+        fields("intermediate_size"),
+        model_type=kind,
+    )
+
+
+def _vit(fields: _Fields, title: str) -> ModelShape:
+    patch, image = fields("patch_size", 16), fields("image_size", 224)
+    return vit(
+        title,
+        fields("hidden_size"),
+        fields("num_hidden_layers"),
+        fields("intermediate_size"),
+        (image // patch) ** 2,
+        fields("num_channels", 3) * patch * patch,
+        fields.entries("id2label") or 2,
+    )
+
+
+def _read(kind: str, fields: _Fields, title: str) -> ModelShape:
+    match kind:
+        case "gpt2":
+            return _gpt2(fields, title)
+        case "vit":
+            return _vit(fields, title)
+        case "bert" | "roberta":
+            return _bert(fields, title, kind)
+    return _llama(fields, title, kind)
+
+
+def _title(config: dict[str, Any], kind: str) -> str:
+    name = config.get("_name_or_path")
+    if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._/-]{1,60}", name):
+        return name
+    return say("your {kind}", kind=kind)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= 40 else text[:40] + "…"

@@ -1,0 +1,71 @@
+"""Which way of training does a GPU take? A fused kernel where it fits, a captured graph of the same steps where not."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lora_viz.core.experiment import ExperimentError, Sweep
+from lora_viz.engine.kernels.fused import bin_width, why_not_fused
+from lora_viz.i18n.language import english, say
+
+__all__ = ["ENGINES", "Share", "choose", "shares"]
+
+ENGINES = ("auto", "stack", "graph", "fused")
+FEWEST = 64  # adapters for which a second GPU is worth its start
+
+_log = logging.getLogger(__name__)
+
+
+class Share(NamedTuple):
+    """Which adapters train on which device?"""
+
+    device: str
+    members: list[int]
+
+
+def choose(sweep: Sweep, device: str, engine: str = "auto") -> str:
+    """Which engine trains this sweep there? "stack" on a CPU; on a GPU "fused", or "graph" where that does not fit.
+
+    Raises ExperimentError where "fused" is asked for and does not fit.
+    """
+    if engine == "fused" and (why := why_not_fused(sweep, device)):
+        raise ExperimentError(say("engine=fused is not possible: {why}.", why=why))
+    if engine != "auto":
+        return engine
+    if not device.startswith("cuda"):
+        return "stack"
+    why = why_not_fused(sweep, device)
+    chosen = "graph" if why else "fused"
+    because = f", because {english(why)}" if why else ""
+    _log.info("%d adapters on %s: %s%s", len(sweep), device, chosen, because)
+    return chosen
+
+
+def width_for(sweep: Sweep, engine: str) -> int | None:
+    """How wide must the stack's bins be for this engine? None: it takes them as they come."""
+    return bin_width(sweep) if engine == "fused" else None
+
+
+def shares(sweep: Sweep, device: str, records: int) -> list[Share]:
+    """How is a sweep spread over the GPUs that are visible, and cut so that its history fits into their memory?
+
+    Adapters are dealt out like cards, the largest ranks first: every share costs about the same.
+    """
+    if device != "cuda":
+        return [Share(device, list(range(len(sweep))))]
+    gpus = torch.cuda.device_count()
+    e = sweep[0]
+    used = max(1, min(gpus, len(sweep) // FEWEST))
+    size = 8 if e.dtype == "float64" else 4
+    states = min(records, e.steps + 1) + 8  # of A and B: recorded ones, gradient, moments and work space
+    ranks = np.array([x.rank for x in sweep.experiments])
+    needed = int(ranks.sum()) * (e.d_in + e.d_out) * size * states
+    free = min(torch.cuda.mem_get_info(i)[0] for i in range(used))
+    rounds = -(-needed // int(0.5 * free * used))
+    order = np.argsort(-ranks, kind="stable")
+    count = min(len(sweep), used * rounds)
+    return [Share(f"cuda:{j % used}", np.sort(order[j::count]).tolist()) for j in range(count)]

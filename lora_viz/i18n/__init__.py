@@ -1,0 +1,1 @@
+"""What is said, in which language: English sentences in the code, one catalogue for every other language."""

@@ -1,0 +1,102 @@
+"""In which language is a page read? English stands in the code; every other language is one catalogue file.
+
+A sentence is said as a whole, ``say("Rank {rank}: {left} of the error is left.", rank=rank, left=left)``, so that a
+translator may turn it round. What is written down before anybody is there to read it, a label in a table of controls,
+is marked with ``to_say`` and said where it is shown. ``catalogues/<code>.po`` holds the catalogue of one language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+__all__ = ["CATALOGUES", "Said", "catalogue", "english", "follow", "language", "languages", "say", "speak", "to_say"]
+
+CATALOGUES = Path(__file__).parent / "catalogues"
+_spoken: ContextVar[str | None] = ContextVar("language", default=None)
+_source: list[Callable[[], str | None]] = []  # at most one
+
+
+class Said(str):
+    """A translated text that still knows its English: what a deck or a test names, it names in English."""
+
+    english: str
+
+
+@cache
+def languages() -> dict[str, str]:
+    """Which languages are there, and what does each call itself? English, then one for every catalogue."""
+    from babel import Locale  # not before a page asks: the core alone needs no names of languages
+
+    codes = ["en", *sorted(path.stem for path in CATALOGUES.glob("*.po"))]
+    return {code: str(Locale.parse(code).get_display_name()).capitalize() for code in codes}
+
+
+@cache
+def catalogue(code: str) -> Mapping[str, str]:
+    """The translations of this language by their English text; empty for English and where there is no such file."""
+    path = CATALOGUES / f"{code}.po"
+    if code == "en" or not path.exists():
+        return {}
+    from babel.messages.pofile import read_po
+
+    with path.open("rb") as file:
+        found = read_po(file)
+    return {str(m.id): str(m.string) for m in found if m.id and m.string and not m.fuzzy}
+
+
+def language() -> str:
+    """The language that is spoken here and now: what ``speak`` says, else what the visitor chose, else English."""
+    return _spoken.get() or (_source[0]() if _source else None) or "en"
+
+
+@contextmanager
+def speak(code: str) -> Iterator[None]:
+    """Within this block everything is said in this language."""
+    before = _spoken.set(code)
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
+
+
+def follow(source: Callable[[], str | None]) -> None:
+    """Ask ``source`` from now on which language the visitor has chosen; None: nobody is there to choose."""
+    _source[:] = [source]
+
+
+class _Grouped(Formatter):
+    """Thousands apart by a thin space: a comma, as in English, is a decimal point to half the world."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        told = super().format_field(value, format_spec)
+        return told.replace(",", "\u202f") if "," in format_spec else told
+
+
+_GROUPED = _Grouped()
+
+
+def say(text: str, /, **values: Any) -> str:
+    """The text in the visitor's language, its values put in as by ``str.format``; else in English."""
+    code = language()
+    if code == "en":
+        return text.format(**values) if values else text
+    told = catalogue(code).get(text, text)
+    said = Said(_GROUPED.vformat(told, (), values) if values else told)
+    said.english = text.format(**{name: english(value) for name, value in values.items()}) if values else english(text)
+    return said
+
+
+def to_say(text: str, /) -> str:
+    """A text that is said later, where it is shown: marks it for the catalogue."""
+    return text
+
+
+def english(value: Any) -> Any:
+    """What was said, in English; anything else as it is."""
+    return getattr(value, "english", value)

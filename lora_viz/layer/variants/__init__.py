@@ -1,0 +1,45 @@
+"""Which ways to adapt a layer are there? One file each; the registry finds them by itself."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import replace
+
+from lora_viz.core.experiment import CHOICES, Experiment, Sweep
+from lora_viz.i18n.language import say
+from lora_viz.layer.parametrisation import LOW_RANK, Variant
+
+__all__ = ["VARIANTS", "card", "is_plain", "resolved", "trained_beside"]
+
+_FOUND = {m.name: importlib.import_module(f"{__name__}.{m.name}").VARIANT for m in pkgutil.iter_modules(__path__)}
+VARIANTS: dict[str, Variant] = {name: _FOUND[name] for name in CHOICES["variant"]}
+
+
+def resolved(sweep: Sweep) -> Sweep:
+    """The same sweep with every variant's own fields set: what PiSSA means for ``init``, rsLoRA for the scaling."""
+    if all(not VARIANTS[e.variant].sets for e in sweep.experiments):
+        return sweep
+    return Sweep(tuple(_resolve(e) for e in sweep.experiments))
+
+
+def _resolve(e: Experiment) -> Experiment:
+    return replace(e, **VARIANTS[e.variant].sets)
+
+
+def card(name: str) -> str:
+    """What is this variant? Its rule, name and paper, as markdown."""
+    v = VARIANTS[name]
+    paper = f"{v.authors} {v.year}, [arXiv:{v.arxiv}](https://arxiv.org/abs/{v.arxiv})"
+    return f"\n$$\n{v.rule}\n$$\n\n**{say(v.title)}**: {paper}."
+
+
+def trained_beside(name: str, e: Experiment) -> int:
+    """How many numbers does this variant train where it is shown beside a LoRA of this experiment?"""
+    variant = VARIANTS[name]
+    return variant.parameters(replace(e, rank=variant.beside(e)))
+
+
+def is_plain(e: Experiment) -> bool:
+    """Is the update s·B A and nothing else, so far as the variant goes?"""
+    return VARIANTS[e.variant].form is LOW_RANK

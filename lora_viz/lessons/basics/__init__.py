@@ -1,0 +1,1 @@
+"""The four first lessons: bottleneck, rank, gradient flow, merge."""

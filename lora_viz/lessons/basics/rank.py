@@ -1,0 +1,367 @@
+"""How much error is left at each rank? Trained adapters on top of the exact floors, and what they left out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import (
+    Ranks,
+    covariance_root,
+    least_squares,
+    ranks,
+    reduced_rank_floor,
+    singular_values,
+    truncate,
+)
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["RankError", "film", "plot_rank_error", "rank_error", "table", "takeaway"]
+
+
+class RankError(NamedTuple):
+    """Relative errors in output space, ‖(ΔW − M)C^½‖/‖M C^½‖, per rank: M fits the samples, C is the input covariance.
+
+    ``trained``, ``clean`` (against the noiseless target) hold (low, median, high) over the seeds; ``floor`` is
+    reduced-rank regression's, ``truncated`` that of the SVD's truncation of M, and ``weights`` and ``weights_floor``
+    the same in weight space, ‖ΔW − M‖/‖M‖, trained (median) and Eckart–Young. ``delta`` is the first seed's.
+    """
+
+    rank: Int[np.ndarray, "R"]
+    trained: Float[np.ndarray, "3 R"]
+    clean: Float[np.ndarray, "3 R"]
+    floor: Float[np.ndarray, "R"]
+    truncated: Float[np.ndarray, "R"]
+    weights: Float[np.ndarray, "R"]
+    weights_floor: Float[np.ndarray, "R"]
+    fitted: Float[np.ndarray, "d_out d_in"]
+    delta: Float[np.ndarray, "R d_out d_in"]
+    sigma_fitted: Float[np.ndarray, "k"]
+    sigma: Float[np.ndarray, "R k"]
+    kinds: tuple[Ranks, ...]
+    true_rank: int
+    noise: float
+    condition: float
+    seeds: int
+    diverged: int
+
+
+def rank_error(run: Run) -> RankError:
+    """Compare every trained rank of a sweep over rank and init_seed with its floors. Rank 0, no update, comes first."""
+    e, task = run.experiment, run.task
+    fitted, _ = least_squares(task)
+    root = covariance_root(task)
+    swept = sorted({x.rank for x in run.sweep.experiments})
+    seeds = sorted({x.init_seed for x in run.sweep.experiments})
+    place = {(x.rank, x.init_seed): i for i, x in enumerate(run.sweep.experiments)}
+    # a target of rank 0 without noise leaves nothing to fit: every error is then 0 of nothing
+    size_out, size_weights = np.linalg.norm(fitted @ root) or 1.0, np.linalg.norm(fitted) or 1.0
+    size_clean = np.linalg.norm(task.target_delta @ root) or 1.0
+
+    trained, clean, weights = (np.full((len(swept), len(seeds)), np.nan) for _ in range(3))
+    delta = np.zeros((len(swept) + 1, e.d_out, e.d_in))
+    sigma = np.zeros((len(swept) + 1, min(e.d_out, e.d_in)))
+    for row, rank in enumerate(swept):
+        for column, seed in enumerate(seeds):
+            i = place[rank, seed]
+            last = run.sweep[i].scaling * run.B[i][-1].astype(float) @ run.A[i][-1].astype(float)
+            fine = run.diverged_at[i] < 0
+            if column == 0:
+                found = singular_values(A=run.A[i][-1], B=run.B[i][-1], scaling=run.sweep[i].scaling)
+                delta[row + 1] = last if fine else np.nan
+                sigma[row + 1, :rank] = found if fine else np.nan
+            if fine:
+                trained[row, column] = np.linalg.norm((last - fitted) @ root) / size_out
+                clean[row, column] = np.linalg.norm((last - task.target_delta) @ root) / size_clean
+                weights[row, column] = np.linalg.norm(last - fitted) / size_weights
+    all_ranks = np.array([0, *swept])
+    floors = [reduced_rank_floor(fitted, root, int(r))[1] / size_out for r in all_ranks]
+    cut = [truncate(fitted, int(r)) for r in all_ranks]
+    return RankError(
+        rank=all_ranks,
+        trained=_spread(trained),
+        clean=_spread(clean),
+        floor=np.array(floors),
+        truncated=np.array([np.linalg.norm((m - fitted) @ root) / size_out for m in cut]),
+        weights=_spread(weights)[1],
+        weights_floor=np.array([np.linalg.norm(m - fitted) / size_weights for m in cut]),
+        fitted=fitted,
+        delta=delta,
+        sigma_fitted=np.linalg.svd(fitted, compute_uv=False),
+        sigma=sigma,
+        kinds=tuple(ranks(np.nan_to_num(s), bound=int(r)) for s, r in zip(sigma, all_ranks, strict=True)),
+        true_rank=e.true_rank,
+        noise=e.noise,
+        condition=e.condition,
+        seeds=len(seeds),
+        diverged=int((run.diverged_at >= 0).sum()),
+    )
+
+
+def _spread(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
+    """Least, median, most over the seeds; no update leaves everything: 1. NaN where every seed diverged."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    counts = np.isfinite(ordered).sum(axis=1)
+    pick = [np.zeros_like(counts), (counts - 1) // 2, counts - 1]
+    rows = np.arange(len(values))
+    found = np.stack([np.where(counts > 0, ordered[rows, p], np.nan) for p in pick])
+    return np.concatenate([np.ones((3, 1)), found], axis=1)
+
+
+def film(record: RankError, *, log: bool = False) -> Film:
+    """The playhead runs over the ranks: error curve, spectrum, and the three matrices at each."""
+    isotropic = record.condition == 1
+    limit = float(np.abs(record.fitted).max()) or 1.0
+    k = len(record.sigma_fitted)
+    series = [
+        Series(
+            name=say("trained ({seeds} seeds)", seeds=record.seeds),
+            colour="delta",
+            y=record.trained[1],
+            low=record.trained[0],
+            high=record.trained[2],
+            dots=True,
+        ),
+        Series(
+            name=say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)"),
+            colour="ink",
+            y=record.floor,
+            dash="dash",
+        ),
+    ]
+    if not isotropic:
+        series.append(Series(name=say("SVD cut (Eckart–Young)"), colour="W", y=record.truncated, dash="dot"))
+    if record.noise:
+        series.append(
+            Series(
+                name=say("clean target"), colour="clean", y=record.clean[1], low=record.clean[0], high=record.clean[2]
+            )
+        )
+    diverged = np.isnan(record.delta).any(axis=(1, 2))
+    captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
+    return Film(
+        axis=to_say("rank"),
+        values=record.rank.astype(float),
+        start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1),
+        seconds_per_frame=0.55,
+        narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
+        panels=(
+            Lines(
+                title=say("Error left against rank (drag here)"),
+                y_label=say("relative error of the outputs"),
+                scale="log" if log else "linear",
+                span=7,
+                series=tuple(series),
+                marks=(Mark(at=float(record.true_rank), label=say("target rank {rank}", rank=record.true_rank)),),
+            ),
+            Bars(
+                title=say("Singular values: target, and what this rank learnt"),
+                y_label="σ",
+                span=5,
+                labels=tuple(str(i + 1) for i in range(k)),
+                groups=(
+                    Group(name=say("learnt ΔW"), colour="delta", values=record.sigma),
+                    Group(name=say("target M"), colour="ink", values=record.sigma_fitted, outline=True),
+                ),
+            ),
+            HeatMap(
+                title=say("target M"),
+                colour="ink",
+                values=record.fitted,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=(say("what fits the samples best"),),
+            ),
+            HeatMap(
+                title=say("learnt ΔW = s·B A"),
+                colour="delta",
+                values=record.delta,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=_shares(captured),
+            ),
+            HeatMap(
+                title=say("left out: M − ΔW"),
+                colour="ink",
+                values=record.fitted - record.delta,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=_shares(1 - captured),
+            ),
+            Readout(
+                title=say("Four kinds of rank of ΔW"),
+                span=3,
+                row=1,
+                rows=(
+                    Row(label=say("bound r"), text=tuple(str(x.bound) for x in record.kinds)),
+                    Row(
+                        label=say("numerical (σ > 10⁻⁶ σ₁)"),
+                        text=tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
+                    ),
+                    Row(label=say("effective (entropy of σ)"), text=tuple(number(x.effective) for x in record.kinds)),
+                    Row(label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x.stable) for x in record.kinds)),
+                ),
+            ),
+        ),
+    )
+
+
+def _shares(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
+    return tuple(say("diverged") if np.isnan(v) else say("{share:.1f} % of ‖M‖²", share=100 * v) for v in values)
+
+
+def _percent(value: float) -> str:
+    return "0 %" if value < 1e-9 else f"{number(100 * value)} %"
+
+
+def _place(record: RankError, rank: int) -> int:
+    return int(np.searchsorted(record.rank, rank))
+
+
+def _narrate(record: RankError, t: int) -> str:
+    r, left, floor = int(record.rank[t]), record.trained[1, t], record.floor[t]
+    if r == 0:
+        return say("Rank 0: no update, all of the error is left.")
+    if not np.isfinite(left):
+        return say("Rank {r}: every seed diverged; lower the learning rate.", r=r)
+    got, least = _percent(float(left)), _percent(float(floor))
+    said = say(
+        "Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}.",
+        r=r,
+        got=got,
+        least=least,
+    )
+    if record.noise:
+        return f"{said} {say('Against the clean target: {clean}.', clean=_percent(float(record.clean[1, t])))}"
+    return said
+
+
+def takeaway(record: RankError) -> str:
+    """What was seen, in the run's own numbers."""
+    trained = np.isfinite(record.trained[1]) & (record.rank > 0)
+    if not trained.any():
+        return say("Every adapter diverged: lower the learning rate.")
+    gap = np.where(trained, record.trained[1] - record.floor, 0.0)
+    worst = int(np.argmax(gap))
+    points = number(100 * float(gap[worst]))
+    if gap[worst] >= 0.02:
+        seen = say(
+            "In this experiment training stayed up to {points} percentage points above the exact floor (at rank "
+            "{rank}): that part is the optimiser's, not the rank's; more steps or another learning rate would take it.",
+            points=points,
+            rank=record.rank[worst],
+        )
+    elif record.diverged:
+        seen = say(
+            "In this experiment training ended within {points} percentage points of the exact floor at the ranks that "
+            "did not diverge: all else that is missing at a rank is missing by necessity.",
+            points=points,
+        )
+    else:
+        seen = say(
+            "In this experiment training ended within {points} percentage points of the exact floor at every rank: "
+            "all else that is missing at a rank is missing by necessity.",
+            points=points,
+        )
+    said = [seen]
+    full = record.true_rank >= len(record.sigma_fitted)
+    if full:
+        half = len(record.rank) // 2
+        said.append(
+            say(
+                "The target has full rank: rank {rank} still leaves {left:.0f} % of the error.",
+                rank=record.rank[half],
+                left=100 * record.floor[half],
+            )
+        )
+    elif record.noise:
+        best = int(np.nanargmin(record.clean[1]))
+        if gap[worst] < 0.02 and np.nanmax(record.clean[1, best:]) > 1.02 * record.clean[1, best]:
+            said.append(
+                say(
+                    "The error to the clean target is least at rank {rank}; beyond it the adapter fits the noise.",
+                    rank=record.rank[best],
+                )
+            )
+    else:
+        said.append(
+            say(
+                "The elbow stands at {rank} because rank {rank} was put into the target.",
+                rank=record.true_rank,
+            )
+        )
+    if record.condition > 1:
+        there = record.floor[1:-1] > 1e-6  # below that both are rounding, and so is their ratio
+        times = float(np.max(record.truncated[1:-1][there] / record.floor[1:-1][there], initial=0.0))
+        if 1.005 <= times < 1e6:
+            said.append(
+                say(
+                    "With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's "
+                    "error.",
+                    times=times,
+                )
+            )
+    if record.diverged:
+        said.append(say("{count} adapters diverged and are left out.", count=record.diverged))
+    return " ".join(said)
+
+
+def table(record: RankError) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    return {
+        "rank": record.rank,
+        "trained_low": record.trained[0],
+        "trained_median": record.trained[1],
+        "trained_high": record.trained[2],
+        "floor_reduced_rank_regression": record.floor,
+        "svd_truncation": record.truncated,
+        "clean_median": record.clean[1],
+        "weight_error_median": record.weights,
+        "weight_floor_eckart_young": record.weights_floor,
+    }
+
+
+def plot_rank_error(record: RankError, *, log: bool = False, theme: str = "light") -> go.Figure:
+    """Both floors and the trained errors, in output space and in weight space, as a still figure."""
+    colour = IDENTITY[theme]
+    x = record.rank
+    curves = [
+        (
+            record.trained[1],
+            say("trained, outputs (median of {seeds})", seeds=record.seeds),
+            colour["delta"],
+            "lines+markers",
+            "solid",
+        ),
+        (record.floor, say("floor: reduced-rank regression (outputs)"), colour["ink"], "lines", "dash"),
+        (record.weights, say("trained, weights"), colour["W"], "lines+markers", "solid"),
+        (record.weights_floor, say("floor: Eckart–Young (weights)"), colour["faint"], "lines", "dot"),
+    ]
+    if record.noise:
+        curves.append((record.clean[1], say("trained, to the clean target"), colour["clean"], "lines+markers", "solid"))
+    figure = go.Figure(
+        [
+            go.Scatter(x=x, y=y, name=name, mode=mode, line={"color": c, "dash": dash, "width": 3})
+            for y, name, c, mode, dash in curves
+        ]
+    )
+    figure.add_vline(
+        x=record.true_rank, line_dash="dot", annotation_text=say("target rank {rank}", rank=record.true_rank)
+    )
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Error left against rank"),
+            xaxis={"title": say("rank r")},
+            yaxis={"title": say("relative error"), "type": "log" if log else "linear"},
+        )
+    )
+    return figure

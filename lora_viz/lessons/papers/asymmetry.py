@@ -1,0 +1,275 @@
+"""Does it matter which factor is frozen? Exact least squares over random frozen factors, by the inputs' condition."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment
+from lora_viz.core.random_streams import stream
+from lora_viz.core.trials import spread
+from lora_viz.engine.regression import teacher
+from lora_viz.export.scripts.fits import frozen_script
+from lora_viz.export.scripts.script import Script, Scripts, stated
+from lora_viz.film.panels import Curve, Curves, Film, Readout, Row
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.tasks import target_spectrum
+
+__all__ = ["Asymmetry", "asymmetry", "film", "plot_asymmetry", "scripts", "table", "takeaway"]
+
+CONDITIONS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
+RANKS = (1, 2, 4, 8, 16, 32)
+NAMES = (to_say("train B, A frozen"), to_say("train A, B frozen"), to_say("train both: the floor"))
+COLOURS = ("B", "A", "ink")
+
+
+class Asymmetry(NamedTuple):
+    """E‖(ΔW − ΔW*)x‖² over E‖ΔW*x‖² at the exact minimum: train B with A frozen, train A with B frozen, train both.
+
+    ``left`` is (low, median, high; way, rank, condition) over the draws, each a frozen factor of its own on one of
+    ``targets`` targets; ``wins`` counts the draws in which training B left less than training A.
+    """
+
+    ranks: Int[np.ndarray, "R"]
+    conditions: Float[np.ndarray, "C"]
+    left: Float[np.ndarray, "3 W R C"]
+    wins: Int[np.ndarray, "R C"]
+    draws: int
+    targets: int
+    d_out: int
+    d_in: int
+    start: int
+
+
+def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
+    """All ranks in one QR: rank r's frozen factor is the first r rows (A) or columns (B) of the largest's."""
+    most = min(e.d_in, e.d_out)
+    ranks = np.array([r for r in RANKS if r < most])
+    target = teacher(target_spectrum(e), e.d_out, e.d_in, targets, e.seed)
+    draws = targets * factors
+    A, B = _frozen(e, most, draws)
+    seen_B = np.linalg.qr(B)[0]
+    left = np.empty((draws, 3, len(ranks), len(CONDITIONS)))
+    for c, condition in enumerate(CONDITIONS):
+        root = _root(e, condition)
+        best = np.cumsum(np.linalg.svd(target * root, compute_uv=False) ** 2, axis=1)
+        signal = np.repeat(target * root, factors, axis=0)
+        whole = np.sum(signal**2, axis=(1, 2))[:, None]
+        seen_A = np.linalg.qr((A * root).transpose(0, 2, 1))[0]
+        kept = np.stack(
+            [
+                np.cumsum(np.sum((signal @ seen_A) ** 2, axis=1), axis=1),
+                np.cumsum(np.sum((signal.transpose(0, 2, 1) @ seen_B) ** 2, axis=1), axis=1),
+                np.repeat(best, factors, axis=0),
+            ],
+            axis=1,
+        )
+        share = 1 - kept[..., ranks - 1] / whole[:, None]
+        left[..., c] = np.where(share < 1e-12, 0.0, share)  # less is rounding
+    return Asymmetry(
+        ranks=ranks,
+        conditions=np.array(CONDITIONS),
+        left=spread(left),
+        wins=(left[:, 0] < left[:, 1]).sum(axis=0),
+        draws=draws,
+        targets=targets,
+        d_out=e.d_out,
+        d_in=e.d_in,
+        start=int(np.argmin(np.abs(ranks - e.rank))),
+    )
+
+
+def _frozen(
+    e: Experiment, most: int, draws: int
+) -> tuple[Float[np.ndarray, "D k d_in"], Float[np.ndarray, "D d_out k"]]:
+    A = np.stack([stream("frozen A", e.seed, i).standard_normal((most, e.d_in)) for i in range(draws)])
+    B = np.stack([stream("frozen B", e.seed, i).standard_normal((most, e.d_out)) for i in range(draws)])
+    return A, B.transpose(0, 2, 1)
+
+
+def _root(e: Experiment, condition: float) -> Float[np.ndarray, "d_in"]:
+    return np.sqrt(condition ** -np.linspace(0, 1, e.d_in))  # the inputs' own axes: Σ is diagonal there
+
+
+def scripts(record: Asymmetry, e: Experiment) -> Scripts:
+    """A script for every condition number: what each way of training leaves at every rank."""
+    conditions = tuple(record.conditions.tolist())
+
+    def make(condition: float) -> Script:
+        target = teacher(target_spectrum(e), e.d_out, e.d_in, record.targets, e.seed)
+        factors = _frozen(e, int(record.ranks[-1]), record.draws)
+        what = f"{stated(e)}\ninputs of condition {condition:g}, {record.draws} draws"
+        left = record.left[1, :, :, conditions.index(condition)]
+        return frozen_script(what, target, *factors, _root(e, condition), record.ranks, left)
+
+    return Scripts(make, {say("Condition number of the inputs"): conditions})
+
+
+def film(record: Asymmetry) -> Film:
+    """The playhead runs over the rank: what each way leaves by condition number, who won, and the numbers."""
+    k = len(record.conditions)
+    low, median, high = record.left
+    law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
+    return Film(
+        axis=to_say("rank"),
+        values=record.ranks.astype(float),
+        start=record.start,
+        seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
+        panels=(
+            Curves(
+                title=say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
+                x=np.log10(record.conditions),
+                x_label=say("log₁₀ κ, κ: condition of the inputs"),
+                y_label=say("share of the signal left"),
+                reach=1.0,
+                span=12,
+                series=(
+                    *(
+                        Curve(name=name, colour=colour, y=median[w], low=low[w], high=high[w], dots=True)
+                        for w, (name, colour) in enumerate(zip(map(say, NAMES), COLOURS, strict=True))
+                    ),
+                    Curve(name="1 − r/d_out", colour="faint", y=law, dash="dash"),
+                ),
+            ),
+            Curves(
+                title=say("In how many of {draws} draws training B left less", draws=record.draws),
+                x=np.log10(record.conditions),
+                x_label=say("log₁₀ κ, κ: condition of the inputs"),
+                y_label=say("draws"),
+                reach=float(record.draws),
+                row=1,
+                span=6,
+                series=(
+                    Curve(name=say("training B left less"), colour="B", y=record.wins.astype(float), dots=True),
+                    Curve(name=say("half"), colour="faint", y=np.full(k, record.draws / 2), dash="dash"),
+                ),
+            ),
+            Readout(
+                title=say("Trained at a frozen other: median (range)"),
+                span=6,
+                row=1,
+                rows=tuple(
+                    Row(
+                        label=f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
+                        text=tuple(_span(record.left[:, w, t, c]) for t in range(len(record.ranks))),
+                        colour=COLOURS[w],
+                    )
+                    for c in (0, 2, k - 1)
+                    for w in (0, 1)
+                ),
+            ),
+        ),
+    )
+
+
+def _power(value: float) -> str:
+    return number(float(value)) if value < 1e4 else f"10{str(round(np.log10(value))).translate(_RAISED)}"
+
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _span(found: Float[np.ndarray, "3"]) -> str:
+    low, median, high = (f"{x:.3f}" for x in found)
+    return say("{median} ({low} to {high})", median=median, low=low, high=high)
+
+
+def _narrate(record: Asymmetry, t: int) -> str:
+    left = record.left[1, :, t]
+    return say(
+        "Rank {rank}. Round inputs: B trained leaves {b_round}, A trained {a_round}. Condition {condition}: {b} "
+        "against {a}; both trained {both}.",
+        rank=record.ranks[t],
+        b_round=number(float(left[0, 0])),
+        a_round=number(float(left[1, 0])),
+        condition=_power(record.conditions[-1]),
+        b=number(float(left[0, -1])),
+        a=number(float(left[1, -1])),
+        both=number(float(left[2, -1])),
+    )
+
+
+def takeaway(record: Asymmetry) -> str:
+    """What was seen, in the run's own numbers."""
+    t, n = record.start, record.draws
+    left, wins = record.left[:, :, t], record.wins[t]
+    said = [
+        say(
+            "In this experiment (rank {rank}, layer {d_out}×{d_in}, {n} random frozen factors on {targets} targets), "
+            "with round inputs training B left {b_round} of the signal and training A {a_round}; at condition "
+            "{condition} it was {b} against {a}. Training B left less in {wins_round} draws of {n} with round inputs, "
+            "in {wins} at the most stretched.",
+            rank=record.ranks[t],
+            d_out=record.d_out,
+            d_in=record.d_in,
+            n=n,
+            targets=record.targets,
+            b_round=_span(left[:, 0, 0]),
+            a_round=_span(left[:, 1, 0]),
+            condition=_power(record.conditions[-1]),
+            b=_span(left[:, 0, -1]),
+            a=_span(left[:, 1, -1]),
+            wins_round=wins[0],
+            wins=wins[-1],
+        )
+    ]
+    if record.d_out == record.d_in:
+        said.append(say("The layer is square: with round inputs the two differ by chance alone."))
+    elif record.d_out < record.d_in:
+        said.append(
+            say(
+                "The layer has fewer outputs than inputs: a frozen B covers more of its side, so with round inputs "
+                "training A, the larger factor, leaves less."
+            )
+        )
+    else:
+        said.append(
+            say(
+                "The layer has more outputs than inputs: training B, the larger factor, leaves less even with round "
+                "inputs."
+            )
+        )
+    said.append(
+        say("Training both leaves {left} there: either freeze costs far more.", left=number(float(left[1, 2, -1])))
+    )
+    return " ".join(said)
+
+
+def table(record: Asymmetry) -> dict[str, np.ndarray]:
+    """One row a rank and condition number."""
+    rank, condition = (x.ravel() for x in np.meshgrid(record.ranks, record.conditions, indexing="ij"))
+    columns: dict[str, np.ndarray] = {"rank": rank, "condition": condition, "draws_B_left_less": record.wins.ravel()}
+    for w, name in enumerate(("train_B", "train_A", "both")):
+        for end, values in zip(("low", "median", "high"), record.left[:, w], strict=True):
+            columns[f"{name}_{end}"] = values.ravel()
+    return columns
+
+
+def plot_asymmetry(record: Asymmetry, *, theme: str = "light") -> go.Figure:
+    """What each way leaves against the condition number, at the rank first shown."""
+    t = record.start
+    return still_curves(
+        [
+            Drawn(
+                say(name),
+                COLOURS[w],
+                record.conditions,
+                record.left[1, w, t],
+                dots=True,
+                low=record.left[0, w, t],
+                high=record.left[2, w, t],
+            )
+            for w, name in enumerate(NAMES)
+        ],
+        title=say("Error left, rank {rank}", rank=record.ranks[t]),
+        x=say("condition number of the inputs"),
+        y=say("share of the signal left"),
+        log="x",
+        theme=theme,
+    )

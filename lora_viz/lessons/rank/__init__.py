@@ -1,0 +1,1 @@
+"""Rank from the ground."""

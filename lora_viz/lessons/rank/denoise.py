@@ -1,0 +1,299 @@
+"""Does a cut remove noise? Error to what was there before the noise, against error to what is seen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.matrices import noisy_low_rank
+
+__all__ = ["Denoise", "denoise", "film", "plot_denoise", "table", "takeaway"]
+
+ROUNDING = 1e-12
+
+
+class Denoise(NamedTuple):
+    """A matrix of low rank under noise, its SVD cut after k layers, for several draws of both.
+
+    ``to_clean`` = ‖M_k − clean‖/‖clean‖ and ``to_noisy`` = ‖M_k − noisy‖/‖noisy‖ hold (low, median, high) over the
+    draws, ``best`` the k with the least error to the clean matrix in each draw (the first, if several reach rounding).
+    ``noise_edge`` is ν(√m + √n), about the largest singular value of the noise alone. The matrices are the first
+    draw's.
+    """
+
+    rank: Int[np.ndarray, "K"]
+    to_clean: Float[np.ndarray, "3 K"]
+    to_noisy: Float[np.ndarray, "3 K"]
+    best: Int[np.ndarray, "draws"]
+    true_rank: int
+    noise: float
+    noise_edge: float
+    clean: Float[np.ndarray, "m n"]
+    noisy: Float[np.ndarray, "m n"]
+    cut: Float[np.ndarray, "K m n"]
+    sigma_clean: Float[np.ndarray, "k"]
+    sigma_noisy: Float[np.ndarray, "k"]
+
+
+def denoise(d_out: int, d_in: int, true_rank: int, noise: float, seeds: range) -> Denoise:
+    """Cut a noisy matrix at every rank, once for each seed."""
+    clean, noisy = (
+        np.stack(x) for x in zip(*(noisy_low_rank(d_out, d_in, true_rank, noise, s) for s in seeds), strict=True)
+    )
+    u, sigma, vt = np.linalg.svd(noisy, full_matrices=False)
+    k = sigma.shape[1]
+    ranks = np.arange(k + 1)
+    errors = np.empty((2, len(clean), k + 1))
+    cut = np.zeros((k + 1, d_out, d_in))
+    so_far = np.zeros_like(clean)
+    for r in ranks:
+        if r:
+            so_far = so_far + (u[:, :, r - 1] * sigma[:, r - 1, None])[:, :, None] * vt[:, r - 1, None, :]
+        cut[r] = so_far[0]
+        for row, goal in enumerate((clean, noisy)):
+            errors[row, :, r] = np.linalg.norm(so_far - goal, axis=(1, 2)) / np.linalg.norm(goal, axis=(1, 2))
+    reached = errors[0] <= errors[0].min(axis=1, keepdims=True) + ROUNDING
+    return Denoise(
+        rank=ranks,
+        to_clean=_spread(errors[0]),
+        to_noisy=_spread(errors[1]),
+        best=np.argmax(reached, axis=1),
+        true_rank=true_rank,
+        noise=noise,
+        noise_edge=float(noise * (np.sqrt(d_out) + np.sqrt(d_in))),
+        clean=clean[0],
+        noisy=noisy[0],
+        cut=cut,
+        sigma_clean=np.linalg.svd(clean[0], compute_uv=False),
+        sigma_noisy=sigma[0],
+    )
+
+
+def _spread(values: Float[np.ndarray, "draws K"]) -> Float[np.ndarray, "3 K"]:
+    return np.stack([values.min(axis=0), np.median(values, axis=0), values.max(axis=0)])
+
+
+def film(record: Denoise) -> Film:
+    """The playhead is the rank that is kept: both errors, the spectra, and the matrices."""
+    limit = float(np.abs(record.noisy).max())
+    k, draws = len(record.sigma_noisy), len(record.best)
+    left = np.linalg.norm(record.cut - record.clean, axis=(1, 2)) / np.linalg.norm(record.clean)
+    return Film(
+        axis=to_say("rank k kept"),
+        values=record.rank.astype(float),
+        start=record.true_rank,
+        seconds_per_frame=0.4,
+        narration=tuple(_narrate(record, t) for t in range(k + 1)),
+        panels=(
+            Lines(
+                title=say("Error of the cut at rank k, {draws} draws (drag here)", draws=draws),
+                y_label=say("relative error"),
+                span=7,
+                series=(
+                    Series(
+                        name=say("to the clean matrix"),
+                        colour="clean",
+                        y=record.to_clean[1],
+                        low=record.to_clean[0],
+                        high=record.to_clean[2],
+                        dots=True,
+                    ),
+                    Series(
+                        name=say("to the noisy one"),
+                        colour="W",
+                        y=record.to_noisy[1],
+                        low=record.to_noisy[0],
+                        high=record.to_noisy[2],
+                        dash="dash",
+                    ),
+                ),
+                marks=(Mark(at=float(record.true_rank), label=say("true rank {rank}", rank=record.true_rank)),),
+            ),
+            Bars(
+                title=say("Singular values"),
+                y_label="σ",
+                span=5,
+                labels=tuple(str(i + 1) for i in range(k)),
+                groups=(
+                    Group(
+                        name=say("noisy, kept"),
+                        colour="delta",
+                        values=np.where(np.arange(k) < record.rank[:, None], record.sigma_noisy, 0.0),
+                    ),
+                    Group(name=say("clean"), colour="clean", values=record.sigma_clean, outline=True),
+                ),
+                caption=(say("noise alone reaches σ ≈ {noise_edge}", noise_edge=number(record.noise_edge)),),
+            ),
+            HeatMap(
+                title=say("clean"),
+                colour="clean",
+                values=record.clean,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=(say("rank {rank}", rank=record.true_rank),),
+            ),
+            HeatMap(
+                title=say("noisy: + {noise}·noise", noise=number(record.noise)),
+                caption=(say("what is seen"),),
+                colour="W",
+                values=record.noisy,
+                limit=limit,
+                span=3,
+                row=1,
+            ),
+            HeatMap(
+                title=say("cut at rank k"),
+                colour="delta",
+                values=record.cut,
+                limit=limit,
+                span=2,
+                row=1,
+                caption=tuple(say("rank {rank}", rank=r) for r in record.rank),
+            ),
+            HeatMap(
+                title=say("cut − clean"),
+                colour="ink",
+                values=record.cut - record.clean,
+                limit=limit,
+                span=2,
+                row=1,
+                caption=tuple(say("this draw: {error}", error=_percent(float(e))) for e in left),
+            ),
+            Readout(
+                title=say("Best k"),
+                span=2,
+                row=1,
+                rows=(
+                    Row(label=say("true rank"), text=(str(record.true_rank),), colour="clean"),
+                    *(
+                        Row(
+                            label=say("best k = {k}", k=k),
+                            text=(say("{hits} of {draws}", hits=int((record.best == k).sum()), draws=draws),),
+                        )
+                        for k in sorted({int(b) for b in record.best})[:4]
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _percent(value: float) -> str:
+    return "0 %" if value < ROUNDING else f"{number(100 * value)} %"
+
+
+def _narrate(record: Denoise, t: int) -> str:
+    k = int(record.rank[t])
+    clean, noisy = _percent(float(record.to_clean[1, t])), _percent(float(record.to_noisy[1, t]))
+    if not record.noise:
+        if k >= record.true_rank:
+            return say("Rank {k}, without noise: {clean} left, exact to rounding.", k=k, clean=clean)
+        return say("Rank {k}, without noise: {clean} left, the rest is still left out.", k=k, clean=clean)
+    if k < record.true_rank:
+        return say(
+            "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: signal is still missing.",
+            k=k,
+            noisy=noisy,
+            clean=clean,
+        )
+    if k == record.true_rank:
+        return say(
+            "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: nothing of the true rank is "
+            "cut.",
+            k=k,
+            noisy=noisy,
+            clean=clean,
+        )
+    return say(
+        "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: layers beyond the true rank are put "
+        "back: noise.",
+        k=k,
+        noisy=noisy,
+        clean=clean,
+    )
+
+
+def takeaway(record: Denoise) -> str:
+    """What was seen, over all draws."""
+    draws, r = len(record.best), record.true_rank
+    whole, least = float(record.to_clean[1, -1]), float(record.to_clean[1].min())
+    if not record.noise:
+        worst = float(record.to_clean[2, r:].max())
+        return say(
+            "Without noise there is nothing to remove: from rank {r} on the cut is the matrix itself, to "
+            "{worst} in all {draws} draws, and there is no slow tail.",
+            r=r,
+            worst=number(worst),
+            draws=draws,
+        )
+    hits = int((record.best == r).sum())
+    said = [
+        say(
+            "The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in "
+            "{hits} of {draws} draws.",
+            r=r,
+            hits=hits,
+            draws=draws,
+        )
+    ]
+    if least < whole:
+        said.append(
+            say(
+                "At its least the cut is {least} % from the clean matrix, the uncut one {whole} % (medians).",
+                least=number(100 * least),
+                whole=number(100 * whole),
+            )
+        )
+    if hits < draws:
+        said.append(
+            say(
+                "Where noise as large as σ ≈ {noise_edge} hides the weakest directions, keeping them does "
+                "more harm than good, and the best k is smaller.",
+                noise_edge=number(record.noise_edge),
+            )
+        )
+    return " ".join(said)
+
+
+def table(record: Denoise) -> dict[str, np.ndarray]:
+    """The curves, as columns."""
+    names = ("low", "median", "high")
+    return {
+        "rank": record.rank,
+        **{f"to_clean_{n}": v for n, v in zip(names, record.to_clean, strict=True)},
+        **{f"to_noisy_{n}": v for n, v in zip(names, record.to_noisy, strict=True)},
+    }
+
+
+def plot_denoise(record: Denoise, *, theme: str = "light") -> go.Figure:
+    """Both errors against the rank, as a still figure."""
+    colour = IDENTITY[theme]
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=record.rank, y=y[1], name=name, mode="lines+markers", line={"color": c, "dash": dash, "width": 3}
+            )
+            for y, name, c, dash in (
+                (record.to_clean, say("to the clean matrix"), colour["clean"], "solid"),
+                (record.to_noisy, say("to the noisy matrix"), colour["W"], "dash"),
+            )
+        ]
+    )
+    figure.add_vline(
+        x=record.true_rank, line_dash="dot", annotation_text=say("true rank {rank}", rank=record.true_rank)
+    )
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Error of the cut, median of {draws} draws", draws=len(record.best)),
+            xaxis={"title": say("rank k kept")},
+            yaxis={"title": say("relative error"), "rangemode": "tozero"},
+        )
+    )
+    return figure

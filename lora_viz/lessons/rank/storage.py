@@ -1,0 +1,283 @@
+"""When does a factorisation need fewer numbers than the matrix? Counted, and weighed against what the cut loses."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.matrices import drawn_matrix
+
+__all__ = ["SHAPES", "Storage", "film", "plot_storage", "storage", "table", "takeaway"]
+
+SHAPES: dict[str, tuple[int, int]] = {
+    "41×31": (41, 31),
+    "64×64": (64, 64),
+    "768×768": (768, 768),
+    "4096×4096": (4096, 4096),
+    "4096×11008": (4096, 11008),
+}
+MEASURED = 48  # up to this many rows the arrays are made and their entries counted
+FRAMES = 33
+
+
+class Storage(NamedTuple):
+    """How many numbers does an m×n matrix take at rank r: whole, as SVD, and as factors?
+
+    ``truncated`` is r(m + n + 1), U_r, σ and V_r; ``factors`` r(m + n), B and A; ``thin`` and ``full`` are the SVDs
+    that lose nothing. ``svd_breaks_even`` and ``factors_break_even`` are mn/(m + n + 1) and mn/(m + n). ``matrix`` is
+    the one that is really cut, ``cut`` at rank ``cut_rank``; it has the shape itself where ``measured``, else 41×31
+    stands for it, cut at the same share of its ranks. ``counted`` is the number of entries of the arrays made.
+    """
+
+    shape: tuple[int, int]
+    measured: bool
+    rank: Int[np.ndarray, "R"]
+    truncated: Int[np.ndarray, "R"]
+    factors: Int[np.ndarray, "R"]
+    whole: int
+    thin: int
+    full: int
+    svd_breaks_even: float
+    factors_break_even: float
+    matrix: Float[np.ndarray, "m n"]
+    cut_rank: Int[np.ndarray, "R"]
+    cut: Float[np.ndarray, "R m n"]
+    error: Float[np.ndarray, "R"]
+    counted: Int[np.ndarray, "R"]
+
+
+def storage(shape: tuple[int, int], spectrum: str, seed: int) -> Storage:
+    """Count for this shape, and cut a real matrix with this spectrum: of this shape if it is small."""
+    m, n = shape
+    most = min(m, n)
+    break_even = m * n / (m + n + 1), m * n / (m + n)
+    whole_ranks = {max(1, round(r)) for r in np.linspace(1, most, FRAMES)}
+    rank = np.array(sorted(whole_ranks | {int(b) for b in break_even} | {int(b) + 1 for b in break_even}))
+    measured = max(shape) <= MEASURED
+    matrix = drawn_matrix(spectrum, *(shape if measured else SHAPES["41×31"]), seed)
+    u, s, vt = np.linalg.svd(matrix, full_matrices=False)
+    cut_rank = rank if measured else np.maximum(1, np.round(rank * len(s) / most).astype(int))
+    parts = [(u[:, :r], s[:r], vt[:r]) for r in cut_rank]
+    cut = np.stack([(a * b) @ c for a, b, c in parts])
+    return Storage(
+        shape=shape,
+        measured=measured,
+        rank=rank,
+        truncated=rank * (m + n + 1),
+        factors=rank * (m + n),
+        whole=m * n,
+        thin=most * (m + n + 1),
+        full=m * m + most + n * n,
+        svd_breaks_even=break_even[0],
+        factors_break_even=break_even[1],
+        matrix=matrix,
+        cut_rank=cut_rank,
+        cut=cut,
+        error=np.linalg.norm(matrix - cut, axis=(1, 2)) / np.linalg.norm(matrix),
+        counted=np.array([sum(part.size for part in three) for three in parts]),
+    )
+
+
+def film(record: Storage) -> Film:
+    """The playhead is the rank: numbers stored, and what the cut loses."""
+    m, n = record.shape
+    T, mn = len(record.rank), record.whole
+    name = f"{m}×{n}"
+    stand_in = "{}×{}".format(*record.matrix.shape)
+    limit = float(np.abs(record.matrix).max())
+    last_saving = int(np.searchsorted(record.rank, record.factors_break_even, side="right")) - 1
+    ones = np.ones(T)
+    stored = {
+        "W": np.full(T, float(mn)),
+        say("full SVD"): np.full(T, float(record.full)),
+        "Uᵣ σ Vᵣ": record.truncated.astype(float),
+        "B A": record.factors.astype(float),
+        "W + B A": record.factors + float(mn),
+    }
+    errors = tuple(
+        say("rank {r}: error {error}", r=r, error=_percent(float(e)))
+        for r, e in zip(record.cut_rank, record.error, strict=True)
+    )
+    return Film(
+        axis=to_say("rank r"),
+        values=record.rank.astype(float),
+        start=max(0, min(last_saving, T - 1)),
+        seconds_per_frame=0.25,
+        narration=tuple(_narrate(record, t) for t in range(T)),
+        panels=(
+            Lines(
+                title=say("Numbers stored, in multiples of {name}", name=name)
+                if record.measured
+                else say("Numbers stored, in multiples of {name} (arithmetic)", name=name),
+                y_label="× m·n",
+                span=8,
+                series=(
+                    Series(name=say("W whole"), colour="W", y=ones),
+                    Series(name="Uᵣ σ Vᵣ", colour="delta", y=record.truncated / mn),
+                    Series(name="B A", colour="B", y=record.factors / mn, dash="dash"),
+                    Series(name="W + B A (LoRA)", colour="ink", y=1 + record.factors / mn, dash="dot"),
+                    Series(name=say("full SVD"), colour="faint", y=ones * record.full / mn, dash="dashdot"),
+                ),
+                marks=(
+                    Mark(
+                        at=record.svd_breaks_even,
+                        label=say("breaks even at {rank}", rank=number(record.svd_breaks_even)),
+                    ),
+                ),
+            ),
+            Readout(
+                title=say("Counted for {name}", name=name),
+                span=4,
+                rows=(
+                    Row(label=say("W whole, m·n"), text=(_count(mn),), colour="W"),
+                    Row(label="Uᵣ, σ, Vᵣ", text=tuple(_count(int(v)) for v in record.truncated), colour="delta"),
+                    Row(label=say("factors B, A"), text=tuple(_count(int(v)) for v in record.factors), colour="B"),
+                    Row(label=say("thin SVD, nothing lost"), text=(_count(record.thin),)),
+                    Row(label=say("full SVD, nothing lost"), text=(_count(record.full),)),
+                    Row(
+                        label=say("entries of the arrays made ({stand_in})", stand_in=stand_in),
+                        text=tuple(_count(int(v)) for v in record.counted),
+                    ),
+                ),
+            ),
+            Bars(
+                title=say("Numbers stored for {name}", name=name),
+                y_label=say("numbers"),
+                span=5,
+                row=1,
+                labels=tuple(stored),
+                groups=(Group(name=say("stored"), colour="ink", values=np.stack(list(stored.values()), axis=1)),),
+            ),
+            HeatMap(
+                title=f"M: {stand_in}" if record.measured else say("M: {stand_in} in its stead", stand_in=stand_in),
+                colour="ink",
+                values=record.matrix,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=(say("rank {rank}", rank=min(record.matrix.shape)),),
+            ),
+            HeatMap(title=say("cut"), colour="delta", values=record.cut, limit=limit, span=2, row=1, caption=errors),
+            HeatMap(
+                title=say("lost"),
+                colour="ink",
+                values=record.matrix - record.cut,
+                limit=limit,
+                span=2,
+                row=1,
+                caption=(say("M − cut"),),
+            ),
+        ),
+    )
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _percent(value: float) -> str:
+    return "0 %" if value < 1e-12 else f"{number(100 * value)} %"
+
+
+def _narrate(record: Storage, t: int) -> str:
+    more = int(record.truncated[t]) - record.whole
+    rank, numbers = int(record.rank[t]), _count(abs(more))
+    if more < 0:
+        return say(
+            "Rank {rank}: Uᵣ, σ and Vᵣ take {numbers} numbers fewer than W: a saving, and {error} of the matrix shown "
+            "is lost.",
+            rank=rank,
+            numbers=numbers,
+            error=_percent(float(record.error[t])),
+        )
+    return say(
+        "Rank {rank}: Uᵣ, σ and Vᵣ take {numbers} numbers more than W: no saving any more.", rank=rank, numbers=numbers
+    )
+
+
+def takeaway(record: Storage) -> str:
+    """What was counted."""
+    m, n = record.shape
+    lora = 16 if min(m, n) > 64 else 4
+    added = lora * (m + n)
+    said = [
+        say(
+            "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one {thin:.4f}: a "
+            "decomposition by itself saves nothing.",
+            name=f"{m}×{n}",
+            full=record.full / record.whole,
+            thin=record.thin / record.whole,
+        )
+    ]
+    cut, factors = record.svd_breaks_even, record.factors_break_even
+    if record.measured:
+        said.append(
+            say("A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f}.", cut=cut, factors=factors)
+        )
+    else:
+        said.append(
+            say(
+                "A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f} (arithmetic).",
+                cut=cut,
+                factors=factors,
+            )
+        )
+    said.append(
+        say(
+            "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more; only those {share} % are "
+            "trained.",
+            r=lora,
+            whole=_count(record.whole),
+            added=_count(added),
+            share=number(100 * added / record.whole),
+        )
+    )
+    return " ".join(said)
+
+
+def table(record: Storage) -> dict[str, np.ndarray]:
+    """The counts, as columns."""
+    return {
+        "rank": record.rank,
+        "truncated_svd": record.truncated,
+        "factors": record.factors,
+        "whole": np.full_like(record.rank, record.whole),
+        "thin_svd": np.full_like(record.rank, record.thin),
+        "full_svd": np.full_like(record.rank, record.full),
+        "cut_rank": record.cut_rank,
+        "relative_error": record.error,
+    }
+
+
+def plot_storage(record: Storage, *, theme: str = "light") -> go.Figure:
+    """The counts against the rank, as a still figure."""
+    colour = IDENTITY[theme]
+    ones = np.ones(len(record.rank))
+    curves = (
+        (ones, say("W whole"), colour["W"], "solid"),
+        (record.truncated / record.whole, "Uᵣ, σ, Vᵣ", colour["delta"], "solid"),
+        (record.factors / record.whole, "B, A", colour["B"], "dash"),
+        (1 + record.factors / record.whole, say("W and B, A (LoRA)"), colour["ink"], "dot"),
+        (ones * record.full / record.whole, say("full SVD"), colour["faint"], "dashdot"),
+    )
+    figure = go.Figure(
+        [
+            go.Scatter(x=record.rank, y=y, name=name, line={"color": c, "dash": dash, "width": 3})
+            for y, name, c, dash in curves
+        ]
+    )
+    figure.add_vline(x=record.svd_breaks_even, line_dash="dot")
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Numbers stored, in multiples of {name}", name="{}×{}".format(*record.shape)),
+            xaxis={"title": say("rank r")},
+            yaxis={"title": "× m·n", "rangemode": "tozero"},
+        )
+    )
+    return figure

@@ -1,0 +1,285 @@
+"""Can anything beat the SVD at a given rank? Its layers one by one, and searches that try."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.random_streams import stream
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.matrices import drawn_matrix
+
+__all__ = ["Truncation", "film", "plot_truncation", "table", "takeaway", "truncation"]
+
+SPACES = 200  # random column spaces tried at every rank
+SKETCHES = 20
+ROUNDING = 1e-12
+GAUSSIAN = 64
+
+
+class Truncation(NamedTuple):
+    """A matrix cut after k = 0, 1, … layers σ_i u_i v_iᵀ of its SVD, and what other column spaces reach at rank k.
+
+    Errors are ‖M − X‖_F/‖M‖_F. ``svd`` is measured on the cut matrix, ``tail`` is √Σ_{i>k}σ_i²/‖M‖ and ``spectral`` is
+    ‖M − M_k‖₂ (Eckart & Young 1936, Mirsky 1960). ``own`` is one random column space with the best X in it,
+    ``searched`` the best of 200 such, ``sketched`` the best of 20 spaces M·G (Halko et al. 2011). ``gaussian`` is the
+    best rank-8 error of a 64×64 matrix of independent normal entries.
+    """
+
+    name: str
+    matrix: Float[np.ndarray, "m n"]
+    sigma: Float[np.ndarray, "k"]
+    kept: Float[np.ndarray, "K m n"]
+    layer: Float[np.ndarray, "K m n"]
+    rank: Int[np.ndarray, "K"]
+    svd: Float[np.ndarray, "K"]
+    tail: Float[np.ndarray, "K"]
+    spectral: Float[np.ndarray, "K"]
+    own: Float[np.ndarray, "K"]
+    searched: Float[np.ndarray, "K"]
+    sketched: Float[np.ndarray, "K"]
+    gaussian: float
+
+
+def truncation(name: str, d_out: int, d_in: int, seed: int, rivals: int = 0) -> Truncation:
+    """Draw a matrix with this spectrum, peel it layer by layer, and let this draw of column spaces compete."""
+    matrix = drawn_matrix(name, d_out, d_in, seed)
+    size = np.linalg.norm(matrix)
+    u, sigma, vt = np.linalg.svd(matrix, full_matrices=False)
+    layers = np.einsum("mk,k,kn->kmn", u, sigma, vt)
+    layer = np.concatenate([np.zeros((1, d_out, d_in)), layers])
+    kept = np.cumsum(layer, axis=0)
+    k = len(sigma)
+    rng = stream("column spaces", seed, rivals)
+    spaces = np.linalg.qr(rng.standard_normal((SPACES, d_out, k)))[0]
+    sketches = np.linalg.qr(matrix @ rng.standard_normal((SKETCHES, d_in, k)))[0]
+    random = _errors(matrix, spaces)
+    big = np.linalg.svd(drawn_matrix("random", GAUSSIAN, GAUSSIAN, seed), compute_uv=False) ** 2
+    return Truncation(
+        name=name,
+        matrix=matrix,
+        sigma=sigma,
+        kept=kept,
+        layer=layer,
+        rank=np.arange(k + 1),
+        svd=np.linalg.norm(matrix - kept, axis=(1, 2)) / size,
+        tail=np.sqrt(np.append(np.cumsum(sigma[::-1] ** 2)[::-1], 0.0)) / size,
+        spectral=np.linalg.norm(matrix - kept, ord=2, axis=(1, 2)),
+        own=random[0],
+        searched=random.min(axis=0),
+        sketched=_errors(matrix, sketches).min(axis=0),
+        gaussian=float(np.sqrt(big[8:].sum() / big.sum())),
+    )
+
+
+def _errors(matrix: Float[np.ndarray, "m n"], spaces: Float[np.ndarray, "s m k"]) -> Float[np.ndarray, "s k_and_0"]:
+    """‖M − QQᵀM‖/‖M‖ for the first 0, 1, … columns of each Q: the least error in each of these column spaces.
+
+    The remainder is formed, column by column: as ‖M‖² − ‖QᵀM‖² it would drown in rounding near 0.
+    """
+    rest = np.broadcast_to(matrix, (len(spaces), *matrix.shape)).copy()
+    errors = [np.linalg.norm(rest, axis=(1, 2))]
+    for j in range(spaces.shape[2]):
+        q = spaces[:, :, j]
+        rest -= q[:, :, None] * np.einsum("sm,smn->sn", q, rest)[:, None]
+        errors.append(np.linalg.norm(rest, axis=(1, 2)))
+    return np.stack(errors, axis=1) / np.linalg.norm(matrix)
+
+
+def _margin(record: Truncation) -> float:
+    """By how much did the best rival come nearest to beating the SVD? Ranks 1 to k − 1; negative: beaten."""
+    rivals = np.minimum(record.searched, record.sketched) - record.svd
+    return float(rivals[1:-1].min())
+
+
+def film(record: Truncation) -> Film:
+    """The playhead is the rank that is kept: the errors, the bars that are kept, the layers and the rest."""
+    k = len(record.sigma)
+    limit = float(np.abs(record.matrix).max())
+    kept = np.where(np.arange(k) < record.rank[:, None], record.sigma, 0.0)
+    share = 1 - record.svd**2
+    return Film(
+        axis=to_say("rank k kept"),
+        values=record.rank.astype(float),
+        start=min(4, k),
+        seconds_per_frame=0.45,
+        narration=tuple(_narrate(record, t) for t in range(k + 1)),
+        panels=(
+            Lines(
+                title=say("Error left at rank k (drag here)"),
+                y_label="‖M − X‖/‖M‖",
+                span=5,
+                series=(
+                    Series(name=say("SVD cut"), colour="delta", y=record.svd, dots=True),
+                    Series(name=say("one random space"), colour="faint", y=record.own, dash="dot"),
+                    Series(name=say("best of {spaces}", spaces=SPACES), colour="ink", y=record.searched, dash="dash"),
+                    Series(name=say("best sketch"), colour="clean", y=record.sketched, dash="dashdot"),
+                ),
+            ),
+            Bars(
+                title=say("Singular values: kept, and all"),
+                y_label="σ",
+                span=4,
+                labels=tuple(str(i + 1) for i in range(k)),
+                groups=(
+                    Group(name=say("kept"), colour="delta", values=kept),
+                    Group(name=say("all"), colour="ink", values=record.sigma, outline=True),
+                ),
+            ),
+            Readout(
+                title=say("The error is the tail"),
+                span=3,
+                rows=(
+                    Row(label="‖M − Mₖ‖²/‖M‖²", text=_told(record.svd**2), colour="delta"),
+                    Row(label=say("share of σᵢ², i > k"), text=_told(record.tail**2)),
+                    Row(label=say("‖M − Mₖ‖₂, its largest σ"), text=_told(record.spectral), colour="delta"),
+                    Row(label=say("σ at place k + 1"), text=_told(np.append(record.sigma, 0.0))),
+                ),
+            ),
+            HeatMap(
+                title="M", colour="ink", values=record.matrix, limit=limit, span=3, row=1, caption=(say("all layers"),)
+            ),
+            HeatMap(
+                title=say("kept: Mₖ"),
+                colour="delta",
+                values=record.kept,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * s) for s in share),
+            ),
+            HeatMap(
+                title=say("layer k: σₖ uₖ vₖᵀ"),
+                colour="delta",
+                values=record.layer,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=(
+                    say("no layer"),
+                    *(say("rank 1, size σ = {sigma}", sigma=number(float(s))) for s in record.sigma),
+                ),
+            ),
+            HeatMap(
+                title=say("left out: M − Mₖ"),
+                colour="ink",
+                values=record.matrix - record.kept,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * (1 - s)) for s in share),
+            ),
+        ),
+    )
+
+
+def _told(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
+    return tuple("≈ 0" if 0 < v < ROUNDING else number(float(v)) for v in values)
+
+
+def _percent(value: float) -> str:
+    return "0 %" if value < ROUNDING else f"{number(100 * value)} %"
+
+
+def _narrate(record: Truncation, t: int) -> str:
+    k = int(record.rank[t])
+    if k == 0:
+        return say("Rank 0: nothing is kept, all of M is left out.")
+    if k == len(record.sigma):
+        return say(
+            "Rank {k}: the layers add up to M itself, to rounding. Every column space of full dimension does, too.", k=k
+        )
+    return say(
+        "Rank {k}: the SVD leaves {svd}; the best of {spaces} random column spaces leaves "
+        "{searched}, the best sketch {sketched}.",
+        k=k,
+        svd=_percent(float(record.svd[t])),
+        spaces=SPACES,
+        searched=_percent(float(record.searched[t])),
+        sketched=_percent(float(record.sketched[t])),
+    )
+
+
+def takeaway(record: Truncation) -> str:
+    """What was seen, in the matrix's own numbers."""
+    k = len(record.sigma)
+    tried = (SPACES + SKETCHES) * (k - 1)
+    margin = _margin(record)
+    if abs(margin) < ROUNDING:
+        said = [
+            say(
+                "None of {tried} column spaces beat the SVD; those inside col(M) are as good, to {margin}: "
+                "where all σ are equal, no direction is better than another.",
+                tried=tried,
+                margin=number(abs(margin)),
+            )
+        ]
+    elif margin < 0:
+        said = [
+            say(
+                "A column space beat the SVD by {margin}: that must not be, and is a fault of this page.",
+                margin=number(-margin),
+            )
+        ]
+    else:
+        said = [
+            say(
+                "None of {tried} column spaces beat the SVD; the nearest stayed {margin} above it.",
+                tried=tried,
+                margin=number(margin),
+            )
+        ]
+    half = next(i for i in range(k + 1) if record.svd[i] <= 0.1 + ROUNDING)
+    said.append(say("Rank {half} of {k} is the first that leaves at most 10 %.", half=half, k=k))
+    if record.name == "random":
+        said.append(
+            say(
+                "A matrix of pure noise has no short summary: at 64×64 the best rank-8 matrix misses "
+                "{gaussian:.0f} % of it.",
+                gaussian=100 * record.gaussian,
+            )
+        )
+    return " ".join(said)
+
+
+def table(record: Truncation) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    return {
+        "rank": record.rank,
+        "svd": record.svd,
+        "tail": record.tail,
+        "spectral": record.spectral,
+        "one_random_space": record.own,
+        "best_random_space": record.searched,
+        "best_sketch": record.sketched,
+    }
+
+
+def plot_truncation(record: Truncation, *, theme: str = "light") -> go.Figure:
+    """The errors against the rank, as a still figure."""
+    colour = IDENTITY[theme]
+    curves = (
+        (record.svd, say("SVD cut"), colour["delta"], "solid"),
+        (record.own, say("one random column space"), colour["faint"], "dot"),
+        (record.searched, say("best of {spaces} random column spaces", spaces=SPACES), colour["ink"], "dash"),
+        (record.sketched, say("best of {sketches} sketches M·G", sketches=SKETCHES), colour["clean"], "dashdot"),
+    )
+    figure = go.Figure(
+        [
+            go.Scatter(x=record.rank, y=y, name=name, line={"color": c, "dash": dash, "width": 3})
+            for y, name, c, dash in curves
+        ]
+    )
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Error left at each rank"),
+            xaxis={"title": say("rank k")},
+            yaxis={"title": "‖M − X‖/‖M‖", "rangemode": "tozero"},
+        )
+    )
+    return figure

@@ -1,0 +1,1 @@
+"""Real networks, real files, real costs."""

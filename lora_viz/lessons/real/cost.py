@@ -1,0 +1,245 @@
+"""What does a rank cost one layer? Its share of parameters, and multiply–adds, computed beside what torch counts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float
+
+from lora_viz.costs.budget import LayerCost, LayerTally, break_even_rank, layer_cost, rank_for_share, share_of_layer
+from lora_viz.film.panels import Bars, Field, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["RankCost", "film", "plot_rank_cost", "rank_cost", "ranks_for", "table", "takeaway"]
+
+_STEPS = (1, 2, 4, 8, 16, 20, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+_SIZES = (64, 128, 256, 512, 768, 1024, 2048, 4096, 8192, 16384)
+_MAPPED = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_REGIONS = (
+    to_say("below 1 %: more than 100× fewer"),
+    to_say("1 % to 100 %"),
+    to_say("more than the layer holds"),
+    to_say("no such rank"),
+)
+
+
+class RankCost(NamedTuple):
+    """One layer at each rank: shares, multiply–adds, torch's own counts; and the map of square layers × ranks."""
+
+    d_out: int
+    d_in: int
+    rank: tuple[int, ...]
+    share: Float[np.ndarray, "R"]
+    costs: tuple[LayerCost, ...]
+    counted: tuple[LayerTally, ...]
+    map_share: Float[np.ndarray, "M N"]
+
+    @property
+    def agrees(self) -> bool:
+        """Is every computed number the one that torch counted?"""
+        return all(
+            (c.base, c.unmerged, c.full_training, c.lora_training) == (*t.forward, *t.training)
+            for c, t in zip(self.costs, self.counted, strict=True)
+        )
+
+
+def ranks_for(d_out: int, d_in: int) -> tuple[int, ...]:
+    """The ranks that are gone through: doubling, 20 among them, up to the layer's full rank."""
+    most = min(d_out, d_in)
+    return tuple(sorted({r for r in _STEPS if r <= most} | {most}))
+
+
+def rank_cost(counted: tuple[LayerTally, ...]) -> RankCost:
+    """Put the formulas beside what torch counted on one layer at several ranks."""
+    d_out, d_in = counted[0].d_out, counted[0].d_in
+    rank = tuple(t.rank for t in counted)
+    mapped = np.array([[share_of_layer(d, d, r) if r <= d else np.nan for d in _SIZES] for r in _MAPPED])
+    return RankCost(
+        d_out=d_out,
+        d_in=d_in,
+        rank=rank,
+        share=np.array([share_of_layer(d_out, d_in, r) for r in rank]),
+        costs=tuple(layer_cost(d_out, d_in, r) for r in rank),
+        counted=counted,
+        map_share=mapped,
+    )
+
+
+def film(record: RankCost) -> Film:
+    """The playhead runs over the rank: its share, where it lies on the map, and the multiply–adds of a token."""
+    one, even = _thresholds(record)
+    marks = [Mark(at=even, label="1×"), Mark(at=float(record.rank[-1]), label=f"{number(float(record.share[-1]))}×")]
+    if one >= 1:
+        marks.insert(0, Mark(at=one, label="1 %"))
+    base = float(record.costs[0].base)
+
+    def stacked(*names: str) -> np.ndarray:
+        return np.array([sum(getattr(c, name) for name in names) / base for c in record.costs])
+
+    forward = np.array([[c.base, c.unmerged, c.merged] for c in record.costs]) / base
+    training = np.stack(
+        [stacked("base", "to_input", "full_to_weights"), stacked("unmerged", "to_input", "adapter_to_input",
+                                                                "adapter_to_factors")], axis=1
+    )  # fmt: skip
+    through_w = np.stack([stacked("base", "to_input"), stacked("base", "to_input")], axis=1)
+    regions = 1.0 * np.where(
+        np.isnan(record.map_share), 3, np.where(record.map_share < 0.01, 0, np.where(record.map_share <= 1, 1, 2))
+    )
+    start = record.rank.index(16) if 16 in record.rank else 0
+    return Film(
+        axis=to_say("rank r"),
+        values=np.array(record.rank, dtype=float),
+        start=start,
+        seconds_per_frame=0.5,
+        narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
+        panels=(
+            Lines(
+                title=say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
+                y_label="%",
+                scale="log",
+                x_scale="log",
+                marks=tuple(marks),
+                series=(Series(name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),),
+                span=5,
+            ),
+            Field(
+                title=say("The same for square layers, in %"),
+                values=100 * record.map_share,
+                x_labels=tuple(map(str, _SIZES)),
+                y_labels=tuple(map(str, _MAPPED)),
+                x_title=say("width d"),
+                y_title=say("rank r"),
+                colour="delta",
+                scale="log",
+                regions=regions,
+                region_names=tuple(say(name) for name in _REGIONS),
+                span=7,
+            ),
+            Bars(
+                title=say("A token forward"),
+                labels=(say("base"), say("unmerged"), say("merged")),
+                groups=(Group(name=say("multiply–adds"), colour="delta", values=forward),),
+                y_label=say("of base"),
+                row=1,
+                span=4,
+            ),
+            Bars(
+                title=say("A token in training"),
+                labels=(say("full"), "LoRA"),
+                groups=(
+                    Group(name=say("all"), colour="delta", values=training),
+                    Group(name=say("of it through W"), colour="W", values=through_w),
+                ),
+                y_label=say("of base"),
+                row=1,
+                span=3,
+            ),
+            Readout(title=say("Computed; ✓ torch counted the same"), row=1, span=5, rows=_rows(record)),
+        ),
+    )
+
+
+def _rows(record: RankCost) -> tuple[Row, ...]:
+    pairs = tuple(zip(record.costs, record.counted, strict=True))
+
+    def both(computed: int, counted: int) -> str:
+        return (
+            f"{computed:,} ✓"
+            if computed == counted
+            else say("{computed:,}, counted {counted:,}", computed=computed, counted=counted)
+        )
+
+    return (
+        Row(
+            label=say("parameters"),
+            text=tuple(
+                both(r * (record.d_in + record.d_out), t.gradients[1])
+                for r, (_, t) in zip(record.rank, pairs, strict=True)
+            ),
+            colour="delta",
+        ),
+        Row(label=say("forward, unmerged"), text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
+        Row(label=say("training, LoRA"), text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
+        Row(label=say("training, full"), text=tuple(both(c.full_training, t.training[0]) for c, t in pairs)),
+    )
+
+
+def _thresholds(record: RankCost) -> tuple[float, float]:
+    return rank_for_share(record.d_out, record.d_in, 0.01), break_even_rank(record.d_out, record.d_in)
+
+
+def _narrate(record: RankCost, t: int) -> str:
+    cost, share = record.costs[t], record.share[t]
+    parameters = (
+        say("{times}× fewer parameters", times=number(1 / share))
+        if share < 1
+        else say("as many parameters")
+        if share == 1
+        else say("{times}× as many parameters", times=number(share))
+    )
+    return say(
+        "Rank {rank}: {share} %, {parameters}; a token unmerged +{unmerged} %, merged +0; training {training} % of "
+        "full.",
+        rank=record.rank[t],
+        share=number(100 * share),
+        parameters=parameters,
+        unmerged=number(100 * (cost.unmerged / cost.base - 1)),
+        training=number(100 * cost.lora_training / cost.full_training),
+    )
+
+
+def takeaway(record: RankCost) -> str:
+    """What was computed and counted, in the record's own numbers."""
+    one, even = _thresholds(record)
+    least = record.costs[0]
+    agree = say("all of them equal to the formulas") if record.agrees else say("NOT all of them equal to the formulas")
+    below = say("below rank {rank}", rank=number(one)) if one > 1 else say("at no rank")
+    return say(
+        "In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at rank {even} the "
+        "factors hold as much as the layer, at full rank, {most}, {share} times as much. Training with LoRA never does "
+        "less than two thirds of full fine-tuning's work ({training} % at rank {least}), and an unmerged adapter makes "
+        "inference dearer. Torch counted {counted} ranks: {agree}.",
+        d_out=record.d_out,
+        d_in=record.d_in,
+        below=below,
+        even=number(even),
+        most=record.rank[-1],
+        share=number(float(record.share[-1])),
+        training=number(100 * least.lora_training / least.full_training),
+        least=record.rank[0],
+        counted=len(record.counted),
+        agree=agree,
+    )
+
+
+def table(record: RankCost) -> dict[str, np.ndarray]:
+    """One row a rank: computed, and counted by torch."""
+    names = ("base", "unmerged", "merged", "full_training", "lora_training")
+    columns = {"rank": np.array(record.rank), "share": record.share}
+    columns |= {name: np.array([getattr(c, name) for c in record.costs]) for name in names}
+    for name in ("forward", "training", "saved", "gradients", "states"):
+        for i, method in enumerate(("full", "lora")):
+            columns[f"counted_{name}_{method}"] = np.array([getattr(t, name)[i] for t in record.counted])
+    return columns
+
+
+def plot_rank_cost(record: RankCost, *, theme: str = "light") -> go.Figure:
+    """The share over the rank with the lines of 1 %, 100 % and full rank, as a still figure."""
+    colour = IDENTITY[theme]
+    figure = go.Figure()
+    line = {"color": colour["delta"], "width": 4}
+    figure.add_scatter(x=record.rank, y=100 * record.share, mode="lines+markers", line=line, name="LoRA")
+    one, even = _thresholds(record)
+    for at, label in ((one, "1 %"), (even, "1×"), (float(record.rank[-1]), say("full rank"))):
+        figure.add_vline(x=at, line={"color": colour["faint"], "dash": "dot"}, annotation={"text": label})
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Share of a {d_out}×{d_in} layer that rank r trains", d_out=record.d_out, d_in=record.d_in),
+            xaxis={"title": say("rank r"), "type": "log"},
+            yaxis={"title": "%", "type": "log"},
+        )
+    )
+    return figure

@@ -1,0 +1,1 @@
+"""Parameters, shapes, papers, words."""

@@ -1,0 +1,1 @@
+"""The machine, worked examples, and the ways in."""

@@ -1,0 +1,307 @@
+"""What happens inside one LoRA layer? Every vector and matrix of a run that sees one sample a step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import ExperimentError
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import factor_gradients, singular_values
+from lora_viz.film.panels import Bars, Film, Group, Lines, Machine, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.tasks import batches
+
+__all__ = ["CONVENTIONS", "LayerFlow", "film", "layer_flow", "plot_layer_flow", "table", "takeaway"]
+
+# What the documents of the field call the frozen weight, the factors and the update.
+CONVENTIONS: dict[str, tuple[str, str, str, str]] = {
+    "paper": ("W₀", "A", "B", "ΔW = s·B A"),
+    "peft": (to_say("base weight"), "lora_A", "lora_B", to_say("delta weight = s·lora_B lora_A")),
+    "down_up": ("W", "down", "up", "ΔW = s·up down"),
+    "row_vectors": ("W₀ᵀ", to_say("Aᵀ (down)"), to_say("Bᵀ (up)"), "ΔWᵀ = s·Aᵀ Bᵀ"),
+}
+
+
+class LayerFlow(NamedTuple):
+    """The sample of each step on its way: x, h = A x, u = B h, y = W x + s·u, g = y − t, and the gradients it gives.
+
+    ``sample_loss`` is ½‖g‖² of that one sample, ``loss`` the mean over all samples.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    W: Float[np.ndarray, "d_out d_in"]
+    A: Float[np.ndarray, "T r d_in"]
+    B: Float[np.ndarray, "T d_out r"]
+    x: Float[np.ndarray, "T d_in"]
+    target: Float[np.ndarray, "T d_out"]
+    h: Float[np.ndarray, "T r"]
+    u: Float[np.ndarray, "T d_out"]
+    y: Float[np.ndarray, "T d_out"]
+    g: Float[np.ndarray, "T d_out"]
+    grad_A: Float[np.ndarray, "T r d_in"]
+    grad_B: Float[np.ndarray, "T d_out r"]
+    sample_loss: Float[np.ndarray, "T"]
+    loss: Float[np.ndarray, "T"]
+    sigma: Float[np.ndarray, "T r"]
+    target_sigma: Float[np.ndarray, "k"]
+    scaling: float
+    lr: float
+    optimizer: str
+    frozen: str
+    diverged_at: int
+
+
+def layer_flow(run: Run) -> LayerFlow:
+    """Follow the one sample that each step of a run with batch 1 has seen, up to the last finite step.
+
+    Raises ExperimentError for another batch: its steps are no single sample's.
+    """
+    e, task = run.experiment, run.task
+    if e.batch != 1:
+        raise ExperimentError(say("batch={batch} cannot be followed through the layer: allowed is 1.", batch=e.batch))
+    alive = run.last() + 1
+    A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
+    seen = batches(e)[steps, 0]
+    x = task.inputs[seen]
+    target = x @ task.base_weight.T + task.residuals[seen]
+    h = np.einsum("tri,ti->tr", A, x)
+    u = np.einsum("tor,tr->to", B, h)
+    y = x @ task.base_weight.T + e.scaling * u
+    g = y - target
+    grad_A, grad_B = factor_gradients(G=g[:, :, None] * x[:, None, :], A=A, B=B, scaling=e.scaling)
+    return LayerFlow(
+        steps=steps,
+        W=task.base_weight,
+        A=A,
+        B=B,
+        x=x,
+        target=target,
+        h=h,
+        u=u,
+        y=y,
+        g=g,
+        grad_A=grad_A,
+        grad_B=grad_B,
+        sample_loss=0.5 * np.sum(g**2, axis=1),
+        loss=run.loss[:alive, 0],
+        sigma=singular_values(A=A, B=B, scaling=e.scaling),
+        target_sigma=np.linalg.svd(task.target_delta, compute_uv=False),
+        scaling=e.scaling,
+        lr=e.lr,
+        optimizer=e.optimizer,
+        frozen=e.frozen,
+        diverged_at=int(run.diverged_at[0]),
+    )
+
+
+def film(record: LayerFlow, *, convention: str = "paper") -> Film:
+    """The layer, its loss and its singular values over one playhead; in slow motion each step in eight phases."""
+    r = record.A.shape[1]
+    delta = record.scaling * record.B @ record.A
+    limits = tuple(
+        float(np.abs(x).max()) or 1.0
+        for x in (
+            record.W,
+            record.A,
+            record.B,
+            delta,
+            record.grad_A,
+            record.grad_B,
+            np.concatenate([record.x.ravel(), record.h.ravel()]),
+            np.concatenate([record.y.ravel(), record.target.ravel()]),
+        )
+    )
+    W, A, B, dW = map(say, CONVENTIONS[convention])
+    k = min(len(record.target_sigma), r + 2)
+    learnt = np.zeros((len(record.steps), k))
+    learnt[:, :r] = record.sigma
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=0.1,
+        autoplay=True,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        phases=tuple(_phases(record, t) for t in range(len(record.steps))),
+        panels=(
+            Machine(
+                title=say("One LoRA layer, one sample a step"),
+                colour="ink",
+                W=record.W,
+                A=record.A,
+                B=record.B,
+                x=record.x,
+                target=record.target,
+                scaling=record.scaling,
+                limits=limits,
+                names=(W, A, B, dW),
+                lr=record.lr,
+                rows=convention == "row_vectors",
+            ),
+            Lines(
+                title=say("Loss over all samples"),
+                y_label=say("loss"),
+                x_scale="sqrt",
+                span=3,
+                series=(Series(name=say("loss"), colour="ink", y=record.loss),),
+            ),
+            Bars(
+                title=say("Singular values of ΔW"),
+                y_label="σ",
+                span=3,
+                row=1,
+                labels=tuple(str(i + 1) for i in range(k)),
+                groups=(
+                    Group(name=say("learnt"), colour="delta", values=learnt),
+                    Group(name=say("wanted"), colour="ink", values=record.target_sigma[:k], outline=True),
+                ),
+            ),
+        ),
+    )
+
+
+def _narrate(record: LayerFlow, t: int) -> str:
+    step = int(record.steps[t])
+    if t + 1 == len(record.steps) and record.diverged_at >= 0:
+        return say("Step {step}: training diverged after this step; lower the learning rate.", step=step)
+    a, b = np.linalg.norm(record.grad_A[t]), np.linalg.norm(record.grad_B[t])
+    if not record.g[t].any():
+        return say("Step {step}: this sample's error is exactly 0: there is nothing to learn from it.", step=step)
+    if a == 0 and b == 0:
+        return say("Step {step}: both gradients are exactly 0: this layer cannot learn.", step=step)
+    if a == 0:
+        return (
+            say(
+                "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: only weight decay "
+                "moves A.",
+                step=step,
+            )
+            if _moves(record.A, t)
+            else say(
+                "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.",
+                step=step,
+            )
+        )
+    if b == 0:
+        return (
+            say("Step {step}: A is 0, so ∇B is exactly 0: only weight decay moves B.", step=step)
+            if _moves(record.B, t)
+            else say("Step {step}: A is 0, so ∇B is exactly 0: B stands still.", step=step)
+        )
+    if (
+        record.frozen != "A"
+        and t
+        and np.array_equal(record.A[t], record.A[0])
+        and record.B[t].any()
+        and not record.B[t - 1].any()
+    ):
+        return say(
+            "Step {step}: B has left 0; A has not moved yet, but now ∇A is {size}.", step=step, size=number(float(a))
+        )
+    size = number(float(record.scaling * np.linalg.norm(record.B[t] @ record.A[t])))
+    return say(
+        "Step {step}: ‖ΔW‖ is {size}, the loss over all samples {loss}.",
+        step=step,
+        size=size,
+        loss=number(float(record.loss[t])),
+    )
+
+
+def _moves(factor: Float[np.ndarray, "T m n"], t: int) -> bool:
+    return t + 1 < len(factor) and not np.array_equal(factor[t], factor[t + 1])
+
+
+def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
+    """The step told slowly, with its own numbers; sums are written out for the first entry."""
+    A, B, x, h, g = record.A[t], record.B[t], record.x[t], record.h[t], record.g[t]
+    s, back = record.scaling, record.B[t].T @ record.g[t]
+
+    def dot(left: Float[np.ndarray, "k"], right: Float[np.ndarray, "k"]) -> str:
+        terms = [f"{_short(p)}·{_short(q)}" for p, q in zip(left[:2], right[:2], strict=True)]
+        return " + ".join(terms) + (" + …" if len(left) > 2 else "")
+
+    if t + 1 < len(record.steps):
+        moved = record.A[t + 1] - A, record.B[t + 1] - B
+        a, b = (number(float(np.linalg.norm(m))) for m in moved)
+        update = say("update ({optimizer}): A moves by {a}, B by {b}", optimizer=record.optimizer.upper(), a=a, b=b)
+    elif record.diverged_at >= 0:
+        update = say("no update: its next step would not be a number")
+    else:
+        update = say("no update: this is the last step")
+    y1 = f"{_short(record.W[0] @ x)} + {s:g}·{_short(record.u[t, 0])} = {_short(record.y[t, 0])}"
+    return (
+        f"1/8  h = A x:  h₁ = {dot(A[0], x)} = {_short(h[0])}",
+        f"2/8  u = B h:  u₁ = {dot(B[0], h)} = {_short(record.u[t, 0])}",
+        f"3/8  y = W x + s·u:  y₁ = {y1}",
+        say("4/8  loss = ½‖y − t‖² = {loss} for this sample", loss=number(float(record.sample_loss[t]))),
+        f"5/8  g = y − t:  g₁ = {_short(record.y[t, 0])} − {_short(record.target[t, 0])} = {_short(g[0])}",
+        say(
+            "6/8  ∇B = s·g hᵀ:  first entry {s:g}·{g}·{h} = {grad_B}",
+            s=s,
+            g=_short(g[0]),
+            h=_short(h[0]),
+            grad_B=_short(record.grad_B[t, 0, 0]),
+        ),
+        say(
+            "7/8  ∇A = s·(Bᵀg) xᵀ:  first entry {s:g}·{back}·{x} = {grad_A}",
+            s=s,
+            back=_short(back[0]),
+            x=_short(x[0]),
+            grad_A=_short(record.grad_A[t, 0, 0]),
+        ),
+        f"8/8  {update}",
+    )
+
+
+def _short(value: float) -> str:
+    text = number(float(value))
+    return f"({text})" if text.startswith("−") else text
+
+
+def takeaway(record: LayerFlow) -> str:
+    """What was seen, in the run's own numbers."""
+    if record.diverged_at >= 0:
+        return say("Training diverged after step {step}: lower the learning rate.", step=record.diverged_at)
+    if np.ptp(record.loss) == 0:
+        return say(
+            "Nothing was learnt: the loss stayed at {loss} for {steps} steps, "
+            "because the gradient of every factor that may move is exactly 0.",
+            loss=number(float(record.loss[0])),
+            steps=record.steps[-1],
+        )
+    b, a = (number(float(np.linalg.norm(x[0]))) for x in (record.grad_B, record.grad_A))
+    return say(
+        "At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}. In {steps} steps of one sample each, W untouched, "
+        "the loss went from {first} to {last}.",
+        a=a,
+        b=b,
+        steps=record.steps[-1],
+        first=number(float(record.loss[0])),
+        last=number(float(record.loss[-1])),
+    )
+
+
+def table(record: LayerFlow) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    return {
+        "step": record.steps,
+        "loss": record.loss,
+        "sample_loss": record.sample_loss,
+        "grad_A_norm": np.sqrt(np.sum(record.grad_A**2, axis=(1, 2))),
+        "grad_B_norm": np.sqrt(np.sum(record.grad_B**2, axis=(1, 2))),
+        **{f"sigma_{i + 1}": record.sigma[:, i] for i in range(record.sigma.shape[1])},
+    }
+
+
+def plot_layer_flow(record: LayerFlow, *, theme: str = "light") -> go.Figure:
+    """Loss over the steps, as a still figure."""
+    figure = go.Figure(go.Scatter(x=record.steps, y=record.loss, line={"color": IDENTITY[theme]["ink"], "width": 3}))
+    figure.update_layout(
+        **plotly_layout(title=say("Loss over all samples"), xaxis={"title": say("step")}, yaxis={"title": say("loss")})
+    )
+    return figure

@@ -1,0 +1,135 @@
+"""Find the mistake: a printed step beside the right one, every wrong entry with the reason why it went wrong."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from lora_viz.film.notation import STYLE, matrix_html, plain
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, PRINTED_STEP, work
+
+__all__ = ["NAMES", "Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
+
+_COLOURS = {"∇A": "A", "∇B": "B", "A new": "A", "B new": "B", "W_eff new": "W"}
+# What stands on the screen for a printed matrix, where that is not its key.
+NAMES = {"A new": to_say("A new"), "B new": to_say("B new"), "W_eff new": to_say("W + BA new")}
+# Half a unit of the last decimal that is printed: what rounding alone may explain.
+_ROUNDING = {"∇A": 5e-3, "∇B": 5e-3, "A new": 5e-3, "B new": 5e-4, "W_eff new": 5e-3}
+_REASONS = {
+    "∇A": to_say("∇A = (x B)ᵀ e. The second entry keeps y₂ = 0.2 where e₂ = y₂ − t₂ = −0.8 belongs."),
+    "∇B": to_say(
+        "∇B = xᵀ (e Aᵀ) in y = x W. Printed is the outer product of that same wrong e with A x: the formula of the "
+        "other convention, y = W x. With x = (1, 0, 0, 0) only the first row can differ from 0."
+    ),
+    "A new": to_say("A − 0.1·∇A with the wrong second entry of ∇A."),
+    "B new": to_say("B − 0.1·∇B with a ∇B that is wrong everywhere."),
+    "W_eff new": to_say(
+        "W + B A with both wrong factors. Entry (4, 3) is mis-rounded as well: its own product gives 0.5253."
+    ),
+}
+
+
+class Mistakes(NamedTuple):
+    """One printed matrix, the right one in the same convention, where they differ, and the losses of both steps."""
+
+    name: str
+    printed: Float[np.ndarray, "m n"]
+    right: Float[np.ndarray, "m n"]
+    wrong: Bool[np.ndarray, "m n"]
+    other_convention: Float[np.ndarray, "m n"]
+    loss_before: float
+    loss_right: float
+    loss_printed: float
+
+
+def mistakes(name: str) -> Mistakes:
+    """What is wrong in the printed matrix of this name (a key of PRINTED_STEP)?"""
+    first, then = work(PRINTED, 1)
+    columns = work(PRINTED_COLUMNS, 1)
+    fields = {
+        "∇A": (first.grad_A, columns[0].grad_A),
+        "∇B": (first.grad_B, columns[0].grad_B),
+        "A new": (then.A, columns[1].A),
+        "B new": (then.B, columns[1].B),
+        "W_eff new": (then.W_eff, columns[1].W_eff),
+    }
+    right, other = fields[name]
+    printed = PRINTED_STEP[name]
+    missed = PRINTED.X @ PRINTED_STEP["W_eff new"] - PRINTED.T
+    return Mistakes(
+        name=name,
+        printed=printed,
+        right=right,
+        wrong=np.abs(printed - right) > _ROUNDING[name] + 1e-9,
+        other_convention=other,
+        loss_before=first.loss,
+        loss_right=then.loss,
+        loss_printed=0.5 * float(np.sum(missed**2)),
+    )
+
+
+def comparison_html(record: Mistakes, *, suspected: tuple[tuple[int, int], ...] = (), revealed: bool = False) -> str:
+    """The printed matrix; once revealed, the right one beside it, wrong entries outlined, found ones filled."""
+    marks = np.zeros(record.printed.shape, dtype=int)
+    for i, j in suspected:
+        marks[i, j] = 2
+    printed = say("{matrix}, as printed", matrix=say(NAMES.get(record.name, record.name)))
+    if not revealed:
+        return f"{STYLE}<table class='worked'><tr><th>{printed}</th></tr>{_row(record, marks)}</table>"
+    marks = np.where(record.wrong, np.where(marks == 2, 2, 1), 0)
+    head = "".join(f"<th>{text}</th>" for text in (printed, say("right (y = x W)"), say("right in y = W x")))
+    return f"{STYLE}<table class='worked'><tr>{head}</tr>{_row(record, marks, both=True)}</table>"
+
+
+def _row(record: Mistakes, marks: np.ndarray, *, both: bool = False) -> str:
+    colour = _COLOURS[record.name]
+    cells = f"<td>{matrix_html(record.printed, marks=marks)}</td>"
+    if both:
+        cells += f"<td>{matrix_html(record.right, colour=colour)}</td><td>{matrix_html(record.other_convention)}</td>"
+    return f"<tr>{cells}</tr>"
+
+
+def start_html() -> str:
+    """What the step starts from: W, A, B and the ΔW that they make."""
+    parts = {
+        "W": (PRINTED.W, "W"),
+        "A": (PRINTED.A, "A"),
+        "B": (PRINTED.B, "B"),
+        "ΔW = B A": (PRINTED.B @ PRINTED.A, "delta"),
+    }
+    head = "".join(f"<th>{name}</th>" for name in parts)
+    cells = "".join(f"<td>{matrix_html(matrix, colour=colour)}</td>" for matrix, colour in parts.values())
+    return f"{STYLE}<table class='worked'><tr>{head}</tr><tr>{cells}</tr></table>"
+
+
+def score(record: Mistakes, suspected: tuple[tuple[int, int], ...]) -> str:
+    """How good was the guess?"""
+    hits = sum(bool(record.wrong[i, j]) for i, j in suspected)
+    total = int(record.wrong.sum())
+    missed = len(suspected) - hits
+    values = {"total": total, "size": record.wrong.size, "hits": hits}
+    if missed == 0:
+        return say("{total} of {size} entries are wrong; you marked {hits} of them.", **values)
+    if missed == 1:
+        return say("{total} of {size} entries are wrong; you marked {hits} of them and 1 that is right.", **values)
+    return say(
+        "{total} of {size} entries are wrong; you marked {hits} of them and {missed} that are right.",
+        missed=missed,
+        **values,
+    )
+
+
+def takeaway(record: Mistakes) -> str:
+    """Why it went wrong, and what that costs."""
+    before, right, printed = (plain(v, 8) for v in (record.loss_before, record.loss_right, record.loss_printed))
+    return say(
+        "{reason} The loss was {before}: the right step brings it to {right}, the printed one only to "
+        "{printed}, and it moves y₂ away from its target.",
+        reason=say(_REASONS[record.name]),
+        before=before,
+        right=right,
+        printed=printed,
+    )

@@ -1,0 +1,1 @@
+"""Starts, scaling, and what happens over the steps."""

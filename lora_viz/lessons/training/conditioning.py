@@ -1,0 +1,288 @@
+"""Who suffers from a stretched problem? Steps to a relative loss of 10⁻⁸ against κ, for GD, Adam and scaled GD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.trials import first_below, spread
+from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, Lines, Readout, Row, Series
+from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["Conditioning", "conditioning", "film", "plot_conditioning", "stretched_sweeps", "table", "takeaway"]
+
+GOAL = 1e-8
+KAPPA = (1.0, 3.0, 10.0, 30.0, 100.0)
+RATES = {"sgd": (0.05, 0.2), "adam": (0.01, 0.03), "scaled_gd": (0.3, 0.7)}
+NAMES = {"sgd": "GD", "adam": "Adam", "scaled_gd": to_say("Scaled GD")}
+COLOURS = {"sgd": "ink", "adam": "faint", "scaled_gd": "ink"}
+
+
+class Conditioning(NamedTuple):
+    """Steps to 10⁻⁸ of the first loss at condition numbers ``kappa``, each rule at its best lr of those tried.
+
+    ``needed`` is (low, median, high; rule, κ) over the seeds, infinite where a run did not arrive; ``lr`` the best of
+    ``tried`` (most seeds arrive, then soonest); ``loss`` the relative loss of the first seed at that lr. ``shape`` are
+    the singular values that are stretched, the target's or the inputs' standard deviations.
+    """
+
+    kappa: Float[np.ndarray, "K"]
+    rules: tuple[str, ...]
+    needed: Float[np.ndarray, "3 R K"]
+    lr: Float[np.ndarray, "R K"]
+    tried: tuple[tuple[float, ...], ...]
+    steps: Int[np.ndarray, "T"]
+    loss: Float[np.ndarray, "R K T"]
+    shape: Float[np.ndarray, "K k"]
+    stretched: str
+    rank: int
+    true_rank: int
+    seeds: int
+
+
+def stretched_sweeps(e: Experiment, stretched: str = "target") -> tuple[Sweep, ...]:
+    """One sweep a condition number, of the target or of the inputs: every rule at its rates, with eight starts."""
+    of_target = stretched == "target"
+    tasks = [replace(e, target_condition=k if of_target else 1.0, condition=1.0 if of_target else k) for k in KAPPA]
+    tried = [(rule, lr, seed) for rule, rates in RATES.items() for lr in rates for seed in range(8)]
+    return tuple(
+        Sweep(tuple(replace(task, optimizer=rule, lr=lr, init_seed=seed) for rule, lr, seed in tried)) for task in tasks
+    )
+
+
+def conditioning(runs: Iterable[Run], *, stretched: str = "target") -> Conditioning:
+    """One run a condition number, each a sweep over optimizer, lr and init_seed on a target without noise."""
+    kappa, needed, best, curves, shape = [], [], [], [], []
+    for run in runs:
+        e = run.experiment
+        kappa.append(e.target_condition if stretched == "target" else e.condition)
+        relative = run.loss / run.loss[0]
+        arrived = first_below(run.steps.astype(float), relative, np.full(len(run.sweep), GOAL))
+        rules = tuple(dict.fromkeys(x.optimizer for x in run.sweep.experiments))
+        of_rule = []
+        for rule in rules:
+            lrs = sorted({x.lr for x in run.sweep.experiments if x.optimizer == rule})
+            members = [
+                [i for i, x in enumerate(run.sweep.experiments) if (x.optimizer, x.lr) == (rule, lr)] for lr in lrs
+            ]
+            order = [_merit(arrived[own], relative[-1, own]) for own in members]
+            at = order.index(min(order))
+            of_rule.append((spread(arrived[members[at]]), lrs[at], relative[:, members[at][0]], tuple(lrs)))
+        needed.append([x[0] for x in of_rule])
+        best.append([x[1] for x in of_rule])
+        curves.append([x[2] for x in of_rule])
+        values = np.linalg.svd(run.task.target_delta, compute_uv=False)[: max(e.true_rank, 1)]
+        if stretched != "target":
+            values = np.sqrt(np.linalg.eigvalsh(run.task.input_covariance)[::-1].clip(0))
+        shape.append(values)
+    return Conditioning(
+        kappa=np.array(kappa),
+        rules=rules,
+        needed=np.array(needed).transpose(2, 1, 0),
+        lr=np.array(best).T,
+        tried=tuple(x[3] for x in of_rule),
+        steps=run.steps,
+        loss=np.array(curves).transpose(1, 0, 2),
+        shape=np.stack(shape),
+        stretched=stretched,
+        rank=e.rank,
+        true_rank=e.true_rank,
+        seeds=len({x.init_seed for x in run.sweep.experiments}),
+    )
+
+
+def _merit(arrived: Float[np.ndarray, "S"], last: Float[np.ndarray, "S"]) -> tuple[int, float, float]:
+    """Fewer that never arrive, then an earlier median, then a lower end: the least is the best."""
+    late = np.isinf(arrived)
+    return int(late.sum()), float(spread(arrived)[1]), float(np.median(np.nan_to_num(last, nan=np.inf)))
+
+
+def film(record: Conditioning) -> Film:
+    """The playhead runs over κ: steps needed, the losses of the three rules at it, and what is stretched."""
+    finite = np.where(np.isfinite(record.needed), record.needed, np.nan)
+    whole = np.isfinite(record.needed).all(axis=0)
+    return Film(
+        axis="κ",
+        values=record.kappa,
+        start=min(2, len(record.kappa) - 1),
+        seconds_per_frame=0.8,
+        narration=tuple(_narrate(record, t) for t in range(len(record.kappa))),
+        panels=(
+            Lines(
+                title=say("Steps to 10⁻⁸ of the first loss, median of {seeds} seeds", seeds=record.seeds),
+                y_label=say("steps, log; ends where a seed fails"),
+                scale="log",
+                x_scale="log",
+                span=6,
+                series=tuple(
+                    Series(
+                        name=f"{_name(rule)}:",
+                        colour=COLOURS.get(rule, "ink"),
+                        y=np.where(whole[i], finite[1, i], np.nan),
+                        low=np.where(whole[i], finite[0, i], np.nan),
+                        high=np.where(whole[i], finite[2, i], np.nan),
+                        dots=True,
+                        dash=DASHES[i % 4],
+                    )
+                    for i, rule in enumerate(record.rules)
+                ),
+            ),
+            Curves(
+                title=say("Loss at this κ, each rule at its best η"),
+                x=record.steps.astype(float),
+                x_label=say("step"),
+                y_label=say("loss/first loss, log"),
+                scale="log",
+                x_scale="sqrt",
+                span=6,
+                series=tuple(
+                    Curve(
+                        name=_name(rule),
+                        colour=COLOURS.get(rule, "ink"),
+                        y=np.where(record.loss[i] > 1e-14, record.loss[i], np.nan),
+                        dash=DASHES[i % 4],
+                    )
+                    for i, rule in enumerate(record.rules)
+                ),
+            ),
+            Bars(
+                title=say("Target's singular values")
+                if record.stretched == "target"
+                else say("Inputs' standard deviations"),
+                labels=tuple(str(i + 1) for i in range(record.shape.shape[1])),
+                groups=(Group(name="σ", colour="ink" if record.stretched == "target" else "W", values=record.shape),),
+                y_label=say("σ, log"),
+                scale="log",
+                row=1,
+                span=5,
+            ),
+            Readout(
+                title=say("Steps needed at this κ (range of {seeds} seeds), best η", seeds=record.seeds),
+                row=1,
+                span=7,
+                rows=tuple(
+                    Row(
+                        label=_name(rule),
+                        text=tuple(
+                            f"{_span(record.needed[:, i, t])}, η = {number(float(record.lr[i, t]))}"
+                            for t in range(len(record.kappa))
+                        ),
+                    )
+                    for i, rule in enumerate(record.rules)
+                ),
+            ),
+        ),
+    )
+
+
+def _name(rule: str) -> str:
+    return say(NAMES.get(rule, rule))
+
+
+def _steps(value: float) -> str:
+    return f"{value:.0f}" if np.isfinite(value) else say("never")
+
+
+def _span(needed: Float[np.ndarray, "3"]) -> str:
+    low, median, high = map(_steps, needed)
+    return median if low == high else say("{median} ({low} to {high})", median=median, low=low, high=high)
+
+
+def _narrate(record: Conditioning, t: int) -> str:
+    said = ", ".join(f"{_name(rule)} {_steps(record.needed[1, i, t])}" for i, rule in enumerate(record.rules))
+    return say("κ = {kappa}. Steps needed, median: {said}.", kappa=number(float(record.kappa[t])), said=said)
+
+
+def takeaway(record: Conditioning) -> str:
+    """What was seen, in the run's own numbers."""
+    last, most = int(record.steps[-1]), number(float(record.kappa[-1]))
+    said = [
+        say(
+            "In this experiment, from κ = {least} to {most}, median of {seeds} seeds:",
+            least=number(float(record.kappa[0])),
+            most=most,
+            seeds=record.seeds,
+        )
+    ]
+    grew = []
+    for i, rule in enumerate(record.rules):
+        first, end = record.needed[1, i, 0], record.needed[1, i, -1]
+        arrived = np.flatnonzero(np.isfinite(record.needed[1, i]))
+        if not len(arrived):
+            said.append(say("{rule} never arrived within {last} steps.", rule=_name(rule), last=last))
+        elif np.isfinite(end):
+            said.append(
+                say("{rule} went from {first} to {end} steps.", rule=_name(rule), first=_steps(first), end=_steps(end))
+            )
+        else:
+            upto = number(float(record.kappa[arrived[-1]]))
+            said.append(
+                say(
+                    "{rule} needed {first} at first; beyond κ = {upto} it did not arrive in {last}.",
+                    rule=_name(rule),
+                    first=_steps(first),
+                    upto=upto,
+                    last=last,
+                )
+            )
+        grew.append(end / first if len(arrived) else np.inf)
+    if "scaled_gd" in record.rules:
+        times = grew[record.rules.index("scaled_gd")]
+        if np.isfinite(times) and times < 1.3:
+            said.append(say("Scaled GD does not notice the stretch."))
+        elif record.stretched != "target":
+            said.append(
+                say("Scaled GD divides by the factors' Gram matrices, not by the inputs' covariance: it suffers too.")
+            )
+    if record.rank < record.true_rank:
+        said.append(
+            say(
+                "A rank of {rank} cannot reach a target of rank {true_rank}: nobody arrives.",
+                rank=record.rank,
+                true_rank=record.true_rank,
+            )
+        )
+    return " ".join(said)
+
+
+def table(record: Conditioning) -> dict[str, np.ndarray]:
+    """Steps needed and best learning rates by κ, as columns."""
+    columns: dict[str, np.ndarray] = {"kappa": record.kappa}
+    for i, rule in enumerate(record.rules):
+        for name, values in zip(("low", "median", "high"), record.needed[:, i], strict=True):
+            columns[f"{rule}_steps_{name}"] = values
+        columns[f"{rule}_best_lr"] = record.lr[i]
+    return columns
+
+
+def plot_conditioning(record: Conditioning, *, theme: str = "light") -> go.Figure:
+    """Steps needed against κ, one curve a rule."""
+    return still_curves(
+        [
+            Drawn(
+                _name(rule),
+                COLOURS.get(rule, "ink"),
+                record.kappa,
+                record.needed[1, i],
+                DASHES[i % 4],
+                dots=True,
+                low=record.needed[0, i],
+                high=record.needed[2, i],
+            )
+            for i, rule in enumerate(record.rules)
+        ],
+        title=say("Steps to 10⁻⁸ of the first loss"),
+        x=say("condition number κ"),
+        y=say("steps"),
+        log="xy",
+        theme=theme,
+    )

@@ -1,0 +1,250 @@
+"""A random or B random? The best loss over learning rates against the layer's width, for three starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
+from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["STARTS", "WIDTHS", "InitAB", "ab_sweeps", "film", "init_ab", "plot_init_ab", "table", "takeaway"]
+
+WIDTHS = (16, 32, 64, 128)
+STARTS: dict[str, tuple[str, str, Literal["solid", "dash", "dot"]]] = {
+    "B_zero": (to_say("A random"), "A", "solid"),
+    "A_zero": (to_say("B random"), "B", "solid"),
+    "A_zero_small": (to_say("B random, A's scale"), "B", "dot"),
+}
+
+
+class InitAB(NamedTuple):
+    """L/L₀ at the recorded steps T, per width D, start S and rate K: (low, median, high) over the seeds.
+
+    ``best`` is the rate with the least median at each step, ``at_best`` the losses there. ``stable`` is the place of
+    the highest rate that lowered the loss in every seed by the last step, −1 if none did; ``std`` the standard
+    deviation of the entries of the factor that is not 0.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    widths: Int[np.ndarray, "D"]
+    rates: Float[np.ndarray, "K"]
+    loss: Float[np.ndarray, "3 T D S K"]
+    best: Int[np.ndarray, "T D S"]
+    at_best: Float[np.ndarray, "3 T D S"]
+    stable: Int[np.ndarray, "D S"]
+    std: Float[np.ndarray, "D S"]
+    inits: tuple[str, ...]
+    optimizer: str
+    rank: int
+    seeds: int
+
+
+def _rates(e: Experiment) -> tuple[float, ...]:
+    low, high, count = (5e-5, 0.03, 8) if e.optimizer == "sgd" else (3e-3, 0.1, 7)
+    return tuple(float(f"{x:.2g}") for x in np.geomspace(low, high, count))
+
+
+def ab_sweeps(e: Experiment, widths: tuple[int, ...] = WIDTHS, seeds: int = 8) -> tuple[Sweep, ...]:
+    """One sweep a width, square layers: every start at every rate with every seed."""
+    return tuple(
+        Sweep.over(
+            replace(e, d_in=d, d_out=d, samples=2 * d, init="B_zero"),
+            init=tuple(STARTS),
+            lr=_rates(e),
+            init_seed=range(e.init_seed, e.init_seed + seeds),
+        )
+        for d in widths
+    )
+
+
+def init_ab(runs: tuple[Run, ...]) -> InitAB:
+    """Read the runs of ``ab_sweeps``, one a width."""
+    e = runs[0].experiment
+    inits, rates = tuple(STARTS), np.array(sorted({x.lr for x in runs[0].sweep.experiments}))
+    all_losses, std = [], np.empty((len(runs), len(inits)))
+    for d, run in enumerate(runs):
+        start = float(np.nanmin(run.loss[0])) or 1.0
+        all_losses.append(run.loss.reshape(len(run.steps), len(inits), len(rates), -1) / start)
+        seeds = all_losses[-1].shape[-1]
+        for s in range(len(inits)):
+            first = s * len(rates) * seeds
+            std[d, s] = max(float(run.A[first][0].std()), float(run.B[first][0].std()))
+    losses = np.stack(all_losses, axis=1)
+    loss = spread(losses)
+    best = np.argmin(np.where(np.isfinite(loss[1]), loss[1], np.inf), axis=-1)
+    lowered = np.max(np.where(np.isfinite(losses[-1]), losses[-1], np.inf), axis=-1) < 1
+    return InitAB(
+        steps=runs[0].steps,
+        widths=np.array([run.experiment.d_in for run in runs]),
+        rates=rates,
+        loss=loss,
+        best=best,
+        at_best=np.take_along_axis(loss, best[None, ..., None], axis=-1)[..., 0],
+        stable=np.where(lowered.any(axis=-1), len(rates) - 1 - np.argmax(lowered[..., ::-1], axis=-1), -1),
+        std=std,
+        inits=inits,
+        optimizer=e.optimizer,
+        rank=e.rank,
+        seeds=losses.shape[-1],
+    )
+
+
+def film(record: InitAB) -> Film:
+    """The playhead runs over the steps: best loss against width, loss against rate at the widest, over the steps."""
+    d = int(record.widths[-1])
+
+    def curve(s: int, name: str, values: Float[np.ndarray, "3 T k"]) -> Curve:
+        label, colour, dash = STARTS[name]
+        return Curve(name=say(label), colour=colour, dash=dash, y=values[1], low=values[0], high=values[2], dots=True)
+
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=0.3,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Curves(
+                title=say("Loss at each start's best learning rate, by width"),
+                x=record.widths.astype(float),
+                x_label=say("width d"),
+                y_label=say("loss / start, log; median and range of {seeds}", seeds=record.seeds),
+                scale="log",
+                x_scale="log",
+                series=tuple(curve(s, name, record.at_best[:, :, :, s]) for s, name in enumerate(record.inits)),
+            ),
+            Curves(
+                title=say("Loss by learning rate at d = {d}", d=d),
+                x=record.rates,
+                x_label=say("learning rate η"),
+                y_label=say("loss / start, log"),
+                scale="log",
+                x_scale="log",
+                series=tuple(curve(s, name, _calm(record.loss[:, :, -1, s])) for s, name in enumerate(record.inits)),
+            ),
+            Lines(
+                title=say("Loss over the steps at d = {d}, best rate at the end", d=d),
+                y_label=say("loss / start, log"),
+                scale="log",
+                row=1,
+                span=7,
+                series=tuple(
+                    Series(
+                        name=say(STARTS[name][0]),
+                        colour=STARTS[name][1],
+                        dash=STARTS[name][2],
+                        y=record.loss[1, :, -1, s, record.best[-1, -1, s]],
+                    )
+                    for s, name in enumerate(record.inits)
+                ),
+            ),
+            Readout(
+                title=say("At d = {d}: std of the start, best η", d=d),
+                row=1,
+                span=5,
+                rows=tuple(
+                    Row(
+                        label=say(STARTS[name][0]),
+                        text=tuple(
+                            f"±{number(float(record.std[-1, s]))}, {number(float(record.rates[b]))}"
+                            for b in record.best[:, -1, s]
+                        ),
+                        colour=STARTS[name][1],
+                    )
+                    for s, name in enumerate(record.inits)
+                ),
+            ),
+        ),
+    )
+
+
+def _calm(loss: Float[np.ndarray, "3 T K"]) -> Float[np.ndarray, "3 T K"]:
+    """What has grown a hundredfold is on its way out: it would flatten the rest of the picture."""
+    return np.where(loss[2] <= 100, loss, np.nan)
+
+
+def _narrate(record: InitAB, t: int) -> str:
+    parts = ", ".join(
+        f"{say(STARTS[name][0])} {number(float(record.at_best[1, t, -1, s]))}" for s, name in enumerate(record.inits)
+    )
+    return say(
+        "Step {step}, d = {width}, best rates: share of the loss left: {parts}.",
+        step=record.steps[t],
+        width=record.widths[-1],
+        parts=parts,
+    )
+
+
+def takeaway(record: InitAB) -> str:
+    """What was seen, in the run's own numbers."""
+    name = {"sgd": "SGD", "adam": "Adam"}[record.optimizer]
+    a, b, small = (record.inits.index(init) for init in ("B_zero", "A_zero", "A_zero_small"))
+    first, last = (np.where(np.isfinite(x), x, np.inf) for x in (record.at_best[1, -1, 0], record.at_best[1, -1, -1]))
+    said = say(
+        "With {rule}, {steps} steps and each start's best learning rate: A random left {a_wide} of "
+        "the loss at d = {wide} ({a_narrow} at d = {narrow}), B random {b_wide} "
+        "({seeds} seeds: {least} to {most}; at d = {narrow} {b_narrow}), B random at A's scale "
+        "{small}. ",
+        rule=name,
+        steps=record.steps[-1],
+        a_wide=_left(last[a]),
+        wide=record.widths[-1],
+        a_narrow=_left(first[a]),
+        narrow=record.widths[0],
+        b_wide=_left(last[b]),
+        seeds=record.seeds,
+        least=number(float(record.at_best[0, -1, -1, b])),
+        most=number(float(record.at_best[2, -1, -1, b])),
+        b_narrow=_left(first[b]),
+        small=_left(last[small]),
+    )
+    if last[b] > 2 * last[a] and last[small] < 2 * last[a]:
+        said += say("So it is the size of the start that matters, not which factor is 0.")
+    elif last[b] > 2 * last[a]:
+        said += say("Here which factor is 0 matters as well as its size.")
+    else:
+        said += say("Here the difference between the starts does not appear.")
+    return said
+
+
+def _left(share: float) -> str:
+    return number(float(share)) if np.isfinite(share) else say("— (it diverged)")
+
+
+def table(record: InitAB) -> dict[str, np.ndarray]:
+    """The record's last step, as columns."""
+    columns = {"d": record.widths}
+    for s, name in enumerate(record.inits):
+        columns |= {
+            f"loss_{name}_{what}": record.at_best[i, -1, :, s] for i, what in enumerate(("low", "median", "high"))
+        }
+        columns |= {f"best_lr_{name}": record.rates[record.best[-1, :, s]]}
+    return columns
+
+
+def plot_init_ab(record: InitAB, *, theme: str = "light") -> go.Figure:
+    """Loss at each start's best learning rate against width."""
+    figure = go.Figure()
+    for s, name in enumerate(record.inits):
+        label, colour, dash = STARTS[name]
+        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
+        figure.add_scatter(
+            x=record.widths, y=record.at_best[1, -1, :, s], name=say(label), mode="lines+markers", line=line
+        )
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Loss left after {steps} steps at each start's best learning rate", steps=record.steps[-1]),
+            xaxis={"title": say("width d"), "type": "log"},
+            yaxis={"title": say("loss / loss at the start"), "type": "log"},
+        )
+    )
+    return figure

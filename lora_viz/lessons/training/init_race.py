@@ -1,0 +1,273 @@
+"""What does the start decide? Starts raced on one task: who has a gradient, what is disturbed, who is ahead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
+from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["STARTS", "InitRace", "film", "init_race", "plot_init_race", "race_sweep", "table", "takeaway"]
+
+Dash = Literal["solid", "dash", "dot", "dashdot"]
+# start -> its name in the legend, under a bar, its colour and its dash
+STARTS: dict[str, tuple[str, str, str, Dash]] = {
+    "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid"),
+    "A_zero": ("A = 0", "A = 0", "delta", "dash"),
+    "both_zero": (to_say("both 0"), to_say("both 0"), "faint", "dot"),
+    "both_random": (to_say("both random"), to_say("random"), "alarm", "solid"),
+    "both_random_small": (to_say("both random, a hundredth"), to_say("small"), "alarm", "dash"),
+    "orthogonal": (to_say("orthogonal"), to_say("orth."), "clean", "dash"),
+    "pissa": ("PiSSA", "PiSSA", "W", "solid"),
+    "lora_ga": ("LoRA-GA", "GA", "clean", "solid"),
+    "svd_of_answer": (to_say("SVD of the answer (cheating)"), to_say("cheat"), "ink", "dot"),
+}
+
+
+class InitRace(NamedTuple):
+    """(low, median, high) of the loss over the seeds, and medians of gradients and of ‖ΔW‖, one column a start.
+
+    ``lead`` is the loss of the ``rival`` minus LoRA's own at the same step and seed; ``behind`` counts the seeds with
+    a positive one. ``base_loss`` is the loss of the layer before any adapter.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    loss: Float[np.ndarray, "3 T I"]
+    grad_A: Float[np.ndarray, "T I"]
+    grad_B: Float[np.ndarray, "T I"]
+    size: Float[np.ndarray, "T I"]
+    lead: Float[np.ndarray, "3 T"]
+    behind: Int[np.ndarray, "T"]
+    inits: tuple[str, ...]
+    rival: str
+    base_loss: float
+    optimizer: str
+    seeds: int
+
+
+def race_sweep(e: Experiment, seeds: int = 8) -> Sweep:
+    """Every start with every seed on one task. Of the two random starts the large one, unless the small is asked."""
+    other = "both_random" if e.init == "both_random_small" else "both_random_small"
+    inits = tuple(name for name in STARTS if name != other)
+    return Sweep.over(replace(e, init="B_zero"), init=inits, init_seed=range(e.init_seed, e.init_seed + seeds))
+
+
+def init_race(run: Run, rival: str) -> InitRace:
+    """Read a ``race_sweep``; ``rival`` is compared with LoRA's own start (both random, if it is no other start)."""
+    inits = tuple(dict.fromkeys(e.init for e in run.sweep.experiments))
+    rival = rival if rival in inits and rival != "B_zero" else "both_random"
+    shape = (len(run.steps), len(inits), -1)
+    loss = run.loss.reshape(shape)
+    size = np.stack([np.linalg.norm(run.delta_weight(i), axis=(1, 2)) for i in range(len(run.sweep))], axis=1)
+    lead = loss[:, inits.index(rival)] - loss[:, inits.index("B_zero")]
+    return InitRace(
+        steps=run.steps,
+        loss=spread(loss),
+        grad_A=spread(run.grad_A_norm.reshape(shape))[1],
+        grad_B=spread(run.grad_B_norm.reshape(shape))[1],
+        size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan))[1],
+        lead=spread(lead),
+        behind=(lead > 0).sum(axis=-1),
+        inits=inits,
+        rival=rival,
+        base_loss=0.5 * run.task.residual_energy,
+        optimizer=run.experiment.optimizer,
+        seeds=loss.shape[-1],
+    )
+
+
+def film(record: InitRace) -> Film:
+    """Losses over the steps, who has a gradient, the rival against LoRA's own start, what is disturbed."""
+    labels = tuple(say(STARTS[name][1]) for name in record.inits)
+    rival = say(STARTS[record.rival][0])
+    turn = _turn(record)
+    marks = (Mark(at=float(turn), label=say("step {turn}: the median turns", turn=turn)),) if turn else ()
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=0,
+        seconds_per_frame=1 / 8,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Lines(
+                title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
+                y_label=say("loss, log"),
+                scale="log",
+                x_scale="sqrt",
+                span=7,
+                series=tuple(
+                    Series(
+                        name=say(STARTS[name][1]), colour=STARTS[name][2], dash=STARTS[name][3], y=record.loss[1, :, i]
+                    )
+                    for i, name in enumerate(record.inits)
+                ),
+            ),
+            Bars(
+                title=say("Who has a gradient? No bar: exactly 0"),
+                labels=labels,
+                y_label=say("norm, log"),
+                scale="log",
+                span=5,
+                groups=(
+                    Group(name="‖∇A‖", colour="A", values=record.grad_A),
+                    Group(name="‖∇B‖", colour="B", values=record.grad_B, outline=True),
+                ),
+            ),
+            Lines(
+                title=say("{rival} against LoRA: who is behind?", rival=rival),
+                y_label=say("loss minus LoRA's, median and range"),
+                x_scale="sqrt",
+                row=1,
+                span=7,
+                marks=marks,
+                series=(
+                    Series(name=rival, colour="alarm", y=record.lead[1], low=record.lead[0], high=record.lead[2]),
+                    Series(name="LoRA", colour="delta", y=np.zeros(len(record.steps)), dash="dash"),
+                ),
+            ),
+            Bars(
+                title=say("What is disturbed? ‖ΔW‖"),
+                labels=labels,
+                y_label=say("Frobenius norm"),
+                row=1,
+                span=5,
+                groups=(Group(name=say("‖ΔW‖, median"), colour="delta", values=record.size),),
+            ),
+        ),
+    )
+
+
+def _turn(record: InitRace) -> int:
+    """The first step at which the rival's median lead has the other sign than at the start of the race; 0 if none."""
+    lead = record.lead[1]
+    signs = np.sign(np.nan_to_num(lead))
+    first = signs[np.flatnonzero(signs)[0]] if signs.any() else 0
+    turned = np.flatnonzero(signs * first < 0)
+    return int(record.steps[turned[0]]) if len(turned) else 0
+
+
+def _narrate(record: InitRace, t: int) -> str:
+    step, rival = int(record.steps[t]), say(STARTS[record.rival][0])
+    if step == 0:
+        jumped = [say(STARTS[n][0]) for i, n in enumerate(record.inits) if record.size[0, i] > 1e-12]
+        dead = [
+            say(STARTS[n][0]) for i, n in enumerate(record.inits) if record.grad_A[0, i] == record.grad_B[0, i] == 0
+        ]
+        still = ", ".join(dead) or say("none")
+        if not jumped:
+            return say("Step 0: no start changes the layer; no gradient at all: {dead}.", dead=still)
+        if len(jumped) == 1:
+            return say(
+                "Step 0: only {start} changes the layer; no gradient at all: {dead}.", start=jumped[0], dead=still
+            )
+        both = say("{first} and {last}", first=", ".join(jumped[:-1]), last=jumped[-1])
+        return say("Step 0: only {starts} change the layer; no gradient at all: {dead}.", starts=both, dead=still)
+    mine, theirs = record.loss[1, t, record.inits.index("B_zero")], record.loss[1, t, record.inits.index(record.rival)]
+    if not np.isfinite(mine) or not np.isfinite(theirs):
+        return say("Step {step}: most seeds have diverged; lower the learning rate.", step=step)
+    return say(
+        "Step {step}: LoRA at {mine}, {rival} at {theirs}, behind in {behind} of {seeds} seeds.",
+        step=step,
+        mine=number(float(mine)),
+        rival=rival,
+        theirs=number(float(theirs)),
+        behind=record.behind[t],
+        seeds=record.seeds,
+    )
+
+
+def takeaway(record: InitRace) -> str:
+    """What was seen, in the run's own numbers."""
+    own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
+    rival = say(STARTS[record.rival][0])
+    rival = rival[0].upper() + rival[1:]
+    if not np.isfinite(record.loss[1, -1, [own, at]]).all():
+        return say("Most seeds diverged: lower the learning rate.")
+    jump = float(record.loss[1, 0, at])
+    if record.size[0, at] > 1e-12 and abs(jump / record.base_loss - 1) > 0.005:
+        said = [
+            say(
+                "{rival} changed the loss before the first step, from {before} to {after}.",
+                rival=rival,
+                before=number(record.base_loss),
+                after=number(jump),
+            )
+        ]
+    elif record.size[0, at] > 1e-12:
+        said = [
+            say(
+                "{rival} left the loss as it was, {before}, to half a percent.",
+                rival=rival,
+                before=number(record.base_loss),
+            )
+        ]
+    else:
+        said = [
+            say("{rival} left the loss as it was, {before}, to rounding.", rival=rival, before=number(record.base_loss))
+        ]
+    turn, last = _turn(record), record.behind[-1]
+    leads = record.lead[1][np.nan_to_num(record.lead[1]) != 0]
+    if not len(leads):
+        way = say("It ran exactly as LoRA's own start does")
+    elif turn:
+        behind = say("It was behind LoRA's own start until step {turn}", turn=turn)
+        way = behind if leads[0] > 0 else say("It was ahead of LoRA's own start until step {turn}", turn=turn)
+    elif leads[0] > 0:
+        way = say("It stayed behind LoRA's own start all the way")
+    else:
+        way = say("It stayed ahead of LoRA's own start all the way")
+    said.append(
+        say(
+            "{way}; at step {step} it was behind in {last} of {seeds} seeds ({loss} against {own}).",
+            way=way,
+            step=record.steps[-1],
+            last=last,
+            seeds=record.seeds,
+            loss=number(float(record.loss[1, -1, at])),
+            own=number(float(record.loss[1, -1, own])),
+        )
+    )
+    if "both_zero" in record.inits:
+        still = record.inits.index("both_zero")
+        if not record.size[:, still].any():
+            said.append(say("Both 0 never moved."))
+    return " ".join(said)
+
+
+def table(record: InitRace) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns = {"step": record.steps}
+    for i, name in enumerate(record.inits):
+        columns |= {
+            f"loss_{name}": record.loss[1, :, i],
+            f"grad_A_{name}": record.grad_A[:, i],
+            f"grad_B_{name}": record.grad_B[:, i],
+            f"size_{name}": record.size[:, i],
+        }
+    return columns
+
+
+def plot_init_race(record: InitRace, *, theme: str = "light") -> go.Figure:
+    """Median losses over the steps, one curve a start."""
+    figure = go.Figure()
+    for i, name in enumerate(record.inits):
+        label, _, colour, dash = STARTS[name]
+        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
+        figure.add_scatter(x=record.steps, y=record.loss[1, :, i], name=say(label), mode="lines", line=line)
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
+            xaxis={"title": say("step")},
+            yaxis={"title": say("loss"), "type": "log"},
+        )
+    )
+    return figure

@@ -1,0 +1,301 @@
+"""Which rank does ΔW have at each step? Numerical and effective rank for 1, 2, 4 and 64 samples a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import full_gradient, ranks, singular_values
+from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
+from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.tasks import batches
+
+__all__ = [
+    "SIZES",
+    "RankOverTime",
+    "film",
+    "plot_rank_over_time",
+    "rank_over_time",
+    "sample_sweeps",
+    "table",
+    "takeaway",
+]
+
+SIZES = (1, 2, 4, 64)
+
+
+class RankOverTime(NamedTuple):
+    """Ranks of ΔW at each step for N sizes, ``sizes`` counting the samples that a step sees; NaN after divergence.
+
+    ``numerical`` counts σ > 10⁻⁶ σ₁, ``effective`` is exp of the entropy of σ/Σσ, ``stable`` is ‖ΔW‖²/σ₁². The first
+    seed's; ``agree`` counts the seeds, of ``seeds``, whose numerical ranks after one step and at the end are the same.
+    ``rank_G`` and ``rank_sign`` are numerical ranks of the first full gradient and of its signs.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    sizes: tuple[int, ...]
+    sigma: Float[np.ndarray, "N T r"]
+    numerical: Float[np.ndarray, "N T"]
+    effective: Float[np.ndarray, "N T"]
+    stable: Float[np.ndarray, "N T"]
+    rank_G: Float[np.ndarray, "N"]
+    rank_sign: Float[np.ndarray, "N"]
+    agree: int
+    seeds: int
+    bound: int
+    shown: int
+    fresh: bool
+    optimizer: str
+    diverged: int
+
+
+def sample_sweeps(e: Experiment, *, fresh: bool) -> tuple[Sweep, ...]:
+    """One sweep of eight starts a size: the same n samples at every step, or n ``fresh`` ones of 256."""
+    of_size = (replace(e, samples=256, batch=n) if fresh else replace(e, samples=n) for n in SIZES)
+    return tuple(Sweep.over(one, init_seed=range(8)) for one in of_size)
+
+
+def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
+    """Read the ranks off a run for each size, every run the same experiment with several init_seeds."""
+    sizes, sigma, kinds, gradient, ends = [], [], [], [], []
+    diverged = 0
+    for run in runs:
+        e = run.experiment
+        sizes.append(e.batch or e.samples)
+        alive = run.last() + 1
+        found = np.full((len(run.steps), e.rank), np.nan)
+        found[:alive] = singular_values(A=run.A[0][:alive], B=run.B[0][:alive], scaling=e.scaling)
+        sigma.append(found)
+        kinds.append([_kinds(s, e.rank) for s in found])
+        G = _first_gradient(run)
+        gradient.append([_numerical(G), _numerical(np.sign(G))])
+        ends.append([_ends(run, i) for i in range(len(run.sweep))])
+        diverged += int((run.diverged_at >= 0).any())
+    by_size = np.array(kinds)
+    seeds = len(ends[0])
+    agree = sum(all(size[i] == size[0] for size in ends) for i in range(seeds))
+    return RankOverTime(
+        steps=run.steps,
+        sizes=tuple(sizes),
+        sigma=np.stack(sigma),
+        numerical=by_size[:, :, 0],
+        effective=by_size[:, :, 1],
+        stable=by_size[:, :, 2],
+        rank_G=np.array([g for g, _ in gradient]),
+        rank_sign=np.array([s for _, s in gradient]),
+        agree=agree,
+        seeds=seeds,
+        bound=e.rank,
+        shown=shown,
+        fresh=bool(e.batch),
+        optimizer=e.optimizer,
+        diverged=diverged,
+    )
+
+
+def _kinds(sigma: Float[np.ndarray, "r"], bound: int) -> tuple[float, float, float]:
+    if np.isnan(sigma).any():
+        return (np.nan, np.nan, np.nan)
+    found = ranks(sigma, bound=bound)
+    return float(found.numerical), found.effective, found.stable
+
+
+def _numerical(matrix: Float[np.ndarray, "m n"]) -> float:
+    return float(ranks(np.linalg.svd(matrix, compute_uv=False), bound=min(matrix.shape), tol=1e-9).numerical)
+
+
+def _first_gradient(run: Run) -> Float[np.ndarray, "d_out d_in"]:
+    e, task = run.experiment, run.task
+    if not e.batch:
+        return full_gradient(run)[0]
+    seen = batches(e)[0]
+    x, wrong = task.inputs[seen], task.residuals[seen]
+    return (run.delta_weight()[0] @ x.T - wrong.T) @ x / e.batch
+
+
+def _ends(run: Run, i: int) -> tuple[int, int]:
+    """Numerical rank after one step and at the end."""
+    at = [min(1, run.last(i)), run.last(i)]
+    found = singular_values(A=run.A[i][at], B=run.B[i][at], scaling=run.sweep[i].scaling)
+    return ranks(found[0], bound=run.sweep[i].rank).numerical, ranks(found[1], bound=run.sweep[i].rank).numerical
+
+
+def film(record: RankOverTime) -> Film:
+    """The playhead runs over the steps: ranks of ΔW by sample count, the spectrum of the one shown."""
+    s = record.shown
+    name = [say("1 sample") if n == 1 else say("{n} samples", n=n) for n in record.sizes]
+
+    def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
+        return tuple(
+            Series(name=say("{name}:", name=name[i]), colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
+            for i in range(len(record.sizes))
+        )
+
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=1 / 15,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Lines(
+                title=say("Numerical rank of ΔW (bound r = {bound})", bound=record.bound),
+                y_label=say("count of σ > 10⁻⁶ σ₁"),
+                x_scale="sqrt",
+                reach=float(record.bound),
+                series=series(record.numerical),
+                span=7,
+            ),
+            Bars(
+                title=say("Singular values over the largest, {samples}", samples=name[s]),
+                labels=tuple(str(i + 1) for i in range(record.bound)),
+                groups=(Group(name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
+                y_label="σ/σ₁",
+                span=5,
+            ),
+            Lines(
+                title=say("Effective rank of ΔW (none at ΔW = 0)"),
+                y_label=say("exp(entropy of σ/Σσ)"),
+                x_scale="sqrt",
+                reach=float(record.bound),
+                series=series(record.effective),
+                row=1,
+                span=5,
+            ),
+            Bars(
+                title=say("Rank of the first gradient G, and of its signs"),
+                labels=tuple(f"n = {n}" for n in record.sizes),
+                groups=(
+                    Group(name=say("sign(G): Adam's first step on W"), colour="faint", values=record.rank_sign),
+                    Group(name="G", colour="W", values=record.rank_G),
+                ),
+                y_label=say("numerical rank"),
+                row=1,
+                span=4,
+            ),
+            Readout(
+                title=say("Kinds of rank of ΔW, {samples}", samples=name[s]),
+                row=1,
+                span=3,
+                rows=(
+                    Row(label=say("bound r"), text=(str(record.bound),)),
+                    Row(label=say("numerical"), text=_counts(record.numerical[s])),
+                    Row(label=say("effective (entropy)"), text=tuple(number(x) for x in record.effective[s])),
+                    Row(label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x) for x in record.stable[s])),
+                ),
+            ),
+        ),
+    )
+
+
+def _shares(sigma: Float[np.ndarray, "T r"]) -> Float[np.ndarray, "T r"]:
+    """σ over the largest; 0 where ΔW = 0."""
+    return sigma / np.where(sigma[:, :1] == 0, 1.0, sigma[:, :1])
+
+
+def _counts(values: Float[np.ndarray, "k"]) -> tuple[str, ...]:
+    return tuple("—" if np.isnan(v) else f"{v:.0f}" for v in values)
+
+
+def _list(values: Iterable[str]) -> str:
+    *first, last = values
+    return say("{first} and {last}", first=", ".join(first), last=last) if first else last
+
+
+def _narrate(record: RankOverTime, t: int) -> str:
+    found = _list(_counts(record.numerical[:, t]))
+    said = say(
+        "Step {step}: for {sizes} samples ΔW has numerical rank {found}.",
+        step=record.steps[t],
+        sizes=_list(map(str, record.sizes)),
+        found=say("{found} (—: diverged)", found=found) if "—" in found else found,
+    )
+    return said
+
+
+def takeaway(record: RankOverTime) -> str:
+    """What was seen, in the run's own numbers."""
+    sizes, r = np.array(record.sizes), record.bound
+    if record.diverged:
+        return say(
+            "{diverged} of {runs} runs diverged: lower the learning rate.", diverged=record.diverged, runs=len(sizes)
+        )
+    if len(record.steps) < 2:
+        return say("No step was taken: ΔW has rank 0, whatever the shapes are.")
+    most = np.minimum(sizes, r)
+    first, last = record.numerical[:, 1], record.numerical[:, -1]
+    counts = _list(map(str, record.sizes))
+    none = "0" if not record.numerical[:, 0].any() else _list(_counts(record.numerical[:, 0]))
+    law = (first == most).all()
+    said = [
+        say(
+            "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
+            "and {first} after one step on {counts} samples: min(n, r)."
+            if law
+            else "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
+            "and {first} after one step on {counts} samples, where min(n, r) is {least}.",
+            bound=r,
+            none=none,
+            first=_list(_counts(first)),
+            counts=counts,
+            least=_list(map(str, most)),
+        )
+    ]
+    end = say("At step {step} it was {last}", step=record.steps[-1], last=_list(_counts(last)))
+    if not record.fresh and (last == most).all():
+        said.append(say("{end}: the same few samples never raise it.", end=end))
+    elif record.fresh and (last > first).any():
+        said.append(say("{end}: new samples at each step add directions until r is full.", end=end))
+    else:
+        said.append(f"{end}.")
+    if record.optimizer != "sgd" and not record.fresh and (last > most).any():
+        said.append(say("Adam divides entry by entry, and that is no longer a step inside the gradient's columns."))
+    said.append(say("The same counts in {agree} of {seeds} initialisations.", agree=record.agree, seeds=record.seeds))
+    few = (record.rank_sign > record.rank_G).nonzero()[0]
+    if len(few):
+        i = few[0]
+        said.append(
+            say(
+                "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, "
+                "its signs rank {signs:.0f}.",
+                rank=record.rank_G[i],
+                n=sizes[i],
+                signs=record.rank_sign[i],
+            )
+        )
+    return " ".join(said)
+
+
+def table(record: RankOverTime) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns: dict[str, np.ndarray] = {"step": record.steps}
+    for i, n in enumerate(record.sizes):
+        columns |= {
+            f"numerical_rank_n{n}": record.numerical[i],
+            f"effective_rank_n{n}": record.effective[i],
+            f"stable_rank_n{n}": record.stable[i],
+        }
+    return columns
+
+
+def plot_rank_over_time(record: RankOverTime, *, theme: str = "light") -> go.Figure:
+    """Numerical rank of ΔW over the steps, one curve a sample count."""
+    return still_curves(
+        [
+            Drawn(say("{n} samples a step", n=n), "delta", record.steps, record.numerical[i], DASHES[-1 - i % 4])
+            for i, n in enumerate(record.sizes)
+        ],
+        title=say("Numerical rank of ΔW, bound r = {bound}", bound=record.bound),
+        x=say("step"),
+        y=say("numerical rank"),
+        theme=theme,
+    )

@@ -1,0 +1,311 @@
+"""Which direction is learnt when? From a tiny start one after another, from saddle to saddle; from LoRA's, closer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.run import Run
+from lora_viz.core.trials import first_below, spread
+from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["Saddles", "film", "plot_saddles", "saddles", "table", "takeaway"]
+
+
+class Saddles(NamedTuple):
+    """How much of each of the target's k first directions is learnt: c_i = u_iᵀ ΔW v_i, for a tiny start and LoRA's.
+
+    ``half`` is the step at which c_i reaches σ_i/2, (start, low-median-high over the seeds, i); ``learnt`` and
+    ``mixing``, ΔW in the target's directions, are the first seed's, (start, T, …). ``floors`` are the losses of the
+    critical points at which the first 0, 1, … directions are learnt and no other: saddles all but the last. ``cut`` is
+    the loss on the straight line from (B, A), at 1, through (0, 0) to (−B, −A), at −1, whose update is the same.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    starts: tuple[str, ...]
+    sigma: Float[np.ndarray, "k"]
+    learnt: Float[np.ndarray, "S T k"]
+    mixing: Float[np.ndarray, "S T k k"]
+    loss: Float[np.ndarray, "S T"]
+    floors: Float[np.ndarray, "k_and_1"]
+    half: Float[np.ndarray, "S 3 k"]
+    cut_at: Float[np.ndarray, "P"]
+    cut: Float[np.ndarray, "S T P"]
+    rank: int
+    seeds: int
+    shown: int
+    diverged: int
+
+
+def saddles(runs: Iterable[Run], *, shown: str = "both_random_small") -> Saddles:
+    """Follow the target's directions through a sweep over init and init_seed, on round inputs without noise."""
+    (run,) = runs
+    e, task = run.experiment, run.task
+    k = min(max(e.true_rank, 1), 6)
+    left, sigma, right = np.linalg.svd(task.target_delta)
+    u, v, sigma = left[:, :k], right[:k].T, sigma[:k]
+    starts = tuple(dict.fromkeys(x.init for x in run.sweep.experiments))
+    half, learnt, mixing, loss, cut = [], [], [], [], []
+    cut_at = np.linspace(-1.2, 1.2, 49)
+    for start in starts:
+        members = [i for i, x in enumerate(run.sweep.experiments) if x.init == start]
+        times = []
+        for i in members:
+            s = run.sweep[i].scaling
+            along = s * np.einsum("tkr,trk->tk", u.T @ run.B[i], run.A[i] @ v)
+            along[run.last(i) + 1 :] = np.nan
+            times.append(first_below(run.steps.astype(float), sigma - along, sigma / 2))
+            if i == members[0]:
+                inside = s * (u.T @ run.B[i]) @ (run.A[i] @ v)
+                inside[run.last(i) + 1 :] = np.nan
+                learnt.append(along)
+                mixing.append(inside)
+                loss.append(run.loss[:, i])
+                delta = run.delta_weight(i)
+                size, along_M = np.sum(delta**2, axis=(1, 2)), np.sum(delta * task.target_delta, axis=(1, 2))
+                line = cut_at**4 * size[:, None] - 2 * cut_at**2 * along_M[:, None] + np.sum(task.target_delta**2)
+                line[run.last(i) + 1 :] = np.nan
+                cut.append(line / 2)
+        half.append(spread(np.stack(times)))
+    energy = np.linalg.svd(task.target_delta, compute_uv=False) ** 2
+    return Saddles(
+        steps=run.steps,
+        starts=starts,
+        sigma=sigma,
+        learnt=np.stack(learnt),
+        mixing=np.stack(mixing),
+        loss=np.stack(loss),
+        floors=np.array([0.5 * energy[i:].sum() for i in range(k + 1)]),
+        half=np.stack(half),
+        cut_at=cut_at,
+        cut=np.stack(cut),
+        rank=e.rank,
+        seeds=len(run.sweep) // len(starts),
+        shown=starts.index(shown) if shown in starts else 0,
+        diverged=int((run.diverged_at >= 0).sum()),
+    )
+
+
+def film(record: Saddles) -> Film:
+    """The playhead runs over the steps: the directions of both starts, the loss on its stairs, ΔW from within."""
+    s, k = record.shown, len(record.sigma)
+    limit = float(record.sigma[0]) or 1.0
+    stairs = min(record.rank, k)
+
+    def directions(at: int) -> Lines:
+        return Lines(
+            title=say("{start}: how much of each direction", start=_name(record.starts[at])),
+            y_label=say("uᵢᵀ ΔW vᵢ; dotted i: half of σᵢ learnt, median"),
+            x_scale="sqrt",
+            reach=limit,
+            span=12 // len(record.starts),
+            series=tuple(
+                Series(
+                    name=say("direction {i}:", i=i + 1),
+                    colour="delta",
+                    y=np.clip(record.learnt[at, :, i], -9 * limit, 9 * limit),
+                    dash=DASHES[i % 4],
+                )
+                for i in range(k)
+            ),
+            marks=tuple(
+                Mark(at=float(record.half[at, 1, i]), label=str(i + 1))
+                for i in range(k)
+                if np.isfinite(record.half[at, 1, i])
+            ),
+        )
+
+    loss = record.loss[s]
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=1 / 25,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            *(directions(at) for at in range(len(record.starts))),
+            Lines(
+                title=say("Loss; dotted: so many are learnt"),
+                y_label=say("loss, log"),
+                scale="log",
+                x_scale="sqrt",
+                row=1,
+                span=4,
+                series=(
+                    Series(name=say("loss"), colour="ink", y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan)),
+                    *(
+                        Series(
+                            name=f"{i}:",
+                            colour="faint",
+                            y=np.full(len(record.steps), record.floors[i]),
+                            dash="dot",
+                        )
+                        for i in range(stairs)
+                    ),
+                ),
+            ),
+            HeatMap(
+                title=say("ΔW, from within"),
+                colour="delta",
+                values=record.mixing[s],
+                limit=limit,
+                caption=("Uᵀ ΔW V",),
+                row=1,
+                span=2,
+            ),
+            Curves(
+                title=say("From (B, A) to (−B, −A)"),
+                x=record.cut_at,
+                x_label=say("× both"),
+                y_label=say("loss"),
+                row=1,
+                span=3,
+                series=(
+                    Curve(
+                        name=say("loss"),
+                        colour="ink",
+                        y=np.where(record.cut[s] < 9 * record.floors[0] + 1, record.cut[s], np.nan),
+                    ),
+                ),
+            ),
+            Readout(
+                title=say("Half learnt, median of {seeds}", seeds=record.seeds),
+                row=1,
+                span=3,
+                rows=tuple(
+                    Row(
+                        label=f"σ{_low(i + 1)} = {number(float(record.sigma[i]))}",
+                        text=(
+                            "  ·  ".join(
+                                f"{_short(start)} {_when(record.half[at, 1, i])}"
+                                for at, start in enumerate(record.starts)
+                            ),
+                        ),
+                        colour="delta",
+                    )
+                    for i in range(min(k, 6))
+                ),
+            ),
+        ),
+    )
+
+
+def _name(start: str) -> str:
+    named = {"both_random_small": say("Tiny start"), "B_zero": say("LoRA's start")}
+    return named.get(start) or say("Start {name}", name=start)
+
+
+def _short(start: str) -> str:
+    return {"both_random_small": say("Tiny"), "B_zero": "LoRA"}.get(start, start)
+
+
+def _low(i: int) -> str:
+    return str(i).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+def _when(step: float) -> str:
+    return f"{step:.0f}" if np.isfinite(step) else say("never")
+
+
+def _narrate(record: Saddles, t: int) -> str:
+    said = []
+    for at, start in enumerate(record.starts):
+        learnt = record.learnt[at, t]
+        if np.isnan(learnt).any():
+            said.append(say("{start}: diverged", start=_name(start)))
+            continue
+        done = int((learnt >= record.sigma / 2).sum())
+        said.append(
+            say(
+                "{start}: {done} of {all} directions at least half learnt",
+                start=_name(start),
+                done=done,
+                all=len(record.sigma),
+            )
+        )
+    return say("Step {step}. {starts}.", step=record.steps[t], starts="; ".join(said))
+
+
+def takeaway(record: Saddles) -> str:
+    """What was seen, in the run's own numbers."""
+    if record.diverged:
+        return say(
+            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
+            diverged=record.diverged,
+            adapters=record.seeds * len(record.starts),
+        )
+    can = min(record.rank, len(record.sigma))
+    sigma, half = record.sigma[:can], record.half[:, :, :can]
+    said = []
+    for at, start in enumerate(record.starts):
+        low, median, high = half[at]
+        spans = ", ".join(
+            say("{median} ({low} to {high})", median=_when(m), low=_when(a), high=_when(b))
+            if np.isfinite(a)
+            else _when(m)
+            for a, m, b in zip(low, median, high, strict=True)
+        )
+        said.append(say("{start}: half learnt at step {spans}.", start=_name(start), spans=spans))
+    first = [say("In this experiment, median and range of {seeds} seeds:", seeds=record.seeds)]
+    median = half[0, 1]
+    distinct = bool((np.diff(sigma) < -1e-9).all())
+    if not distinct:
+        said.append(
+            say("Equal singular values switch on together: no order, and the directions among them are arbitrary.")
+        )
+    elif np.isfinite(median).all() and len(sigma) > 1:
+        products = sigma * median
+        said.append(
+            say(
+                "From the tiny start σ·t stays between {least} and "
+                "{most}: a direction half as strong waits about twice as long.",
+                least=number(float(products.min())),
+                most=number(float(products.max())),
+            )
+        )
+        other = half[-1, 1]
+        if len(half) > 1 and np.isfinite(other).all():
+            gaps = (median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)
+            said.append(
+                say(
+                    "LoRA's start passes the same stairs in {share} of the time between them.",
+                    share=number(float(1 / gaps)),
+                )
+            )
+    elif not np.isfinite(median).all():
+        said.append(say("More steps would show the directions that are still missing."))
+    if record.rank < len(record.sigma):
+        said.append(say("Rank {rank} ends on the {rank} strongest; the others are never learnt.", rank=record.rank))
+    return " ".join((*first, *said))
+
+
+def table(record: Saddles) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns: dict[str, np.ndarray] = {"step": record.steps}
+    for at, start in enumerate(record.starts):
+        columns |= {f"{start}_direction_{i + 1}": record.learnt[at, :, i] for i in range(len(record.sigma))}
+        columns[f"{start}_loss"] = record.loss[at]
+    return columns
+
+
+def plot_saddles(record: Saddles, *, theme: str = "light") -> go.Figure:
+    """How much of each direction is learnt, tiny start in purple and LoRA's in grey."""
+    colours = ("delta", "W")
+    return still_curves(
+        [
+            Drawn(f"{_name(start)}, {i + 1}", colours[at % 2], record.steps, record.learnt[at, :, i], DASHES[i % 4])
+            for at, start in enumerate(record.starts)
+            for i in range(len(record.sigma))
+        ],
+        title=say("Directions switch on one after another"),
+        x=say("step"),
+        y="uᵢᵀ ΔW vᵢ",
+        theme=theme,
+    )

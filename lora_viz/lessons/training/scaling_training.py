@@ -1,0 +1,307 @@
+"""Does more rank train better at one learning rate? Loss against rank under three scaling rules, and the best rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
+from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+
+__all__ = [
+    "FixedRate",
+    "film",
+    "fixed_rate",
+    "plot_fixed_rate",
+    "rate_sweep",
+    "rule_sweep",
+    "table",
+    "takeaway",
+]
+
+EQUAL_AT = 4  # the rank at which all three rules have the same s
+RULES = {"lora": "α/r", "rslora": "α/√r", "constant": to_say("constant")}
+LOOKS: dict[str, tuple[str, Literal["solid", "dash", "dot"]]] = {
+    "lora": ("delta", "solid"),
+    "rslora": ("ink", "dash"),
+    "constant": ("W", "dot"),
+}
+
+
+class FixedRate(NamedTuple):
+    """Relative losses L/L₀ at the recorded steps: (low, median, high) over the seeds, NaN where half have diverged.
+
+    ``loss`` at the one rate asked for, rules S by ranks R. ``by_rate`` is the median under the ``rule`` shown at each
+    of ``rates``; ``best`` the place of the least in it. ``worse`` counts, for each rule, the seeds whose highest rank
+    ended more than a tenth above their own best rank; ``slope`` is that of the last ``best`` rate against
+    rank, both logarithmic.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    ranks: Int[np.ndarray, "R"]
+    loss: Float[np.ndarray, "3 T S R"]
+    worse: Int[np.ndarray, "S"]
+    rates: Float[np.ndarray, "K"]
+    by_rate: Float[np.ndarray, "T K R"]
+    best: Int[np.ndarray, "T R"]
+    slope: float
+    rules: tuple[str, ...]
+    rule: str
+    optimizer: str
+    lr: float
+    seeds: int
+    diverged: int
+
+
+def _under(e: Experiment, rule: str) -> Experiment:
+    """The same experiment under this rule, α such that s is the same at rank EQUAL_AT."""
+    s = e.alpha / EQUAL_AT
+    return replace(e, scaling_rule=rule, alpha=s * {"lora": EQUAL_AT, "rslora": EQUAL_AT**0.5, "constant": 1.0}[rule])
+
+
+def _ranks(e: Experiment) -> tuple[int, ...]:
+    most = min(e.d_in, e.d_out)
+    return (*(r for r in (1, 2, 4, 8, 16, 32, 64) if r < most), most)
+
+
+def _rates(e: Experiment) -> tuple[float, ...]:
+    low = 2e-3 if e.optimizer == "sgd" else 1e-3
+    return tuple(float(f"{x:.2g}") for x in low * np.geomspace(1, 400, 9))
+
+
+def rule_sweep(e: Experiment, seeds: int = 8) -> Sweep:
+    """Every rule at every rank, at the learning rate asked for."""
+    own = (Sweep.over(replace(_under(e, rule), rank=1), rank=_ranks(e), init_seed=_seeds(e, seeds)) for rule in RULES)
+    return Sweep(tuple(x for sweep in own for x in sweep.experiments))
+
+
+def rate_sweep(e: Experiment, seeds: int = 8) -> Sweep:
+    """Every learning rate at every rank, under the rule asked for."""
+    own = replace(_under(e, e.scaling_rule), rank=1)
+    return Sweep.over(own, lr=_rates(e), rank=_ranks(e), init_seed=_seeds(e, seeds))
+
+
+def _seeds(e: Experiment, seeds: int) -> range:
+    return range(e.init_seed, e.init_seed + seeds)
+
+
+def fixed_rate(rules: Run, rates: Run) -> FixedRate:
+    """Read a ``rule_sweep`` and a ``rate_sweep`` of the same experiment, recorded at the same steps."""
+    e, ranks = rates.experiment, _ranks(rates.experiment)
+    grid = sorted({x.lr for x in rates.sweep.experiments})
+    start = _start(rules)
+    loss = rules.loss.reshape(len(rules.steps), len(RULES), len(ranks), -1) / start
+    by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start)[1]
+    best = np.argmin(np.where(np.isfinite(by_rate), by_rate, np.inf), axis=1)
+    last = np.where(np.isfinite(loss[-1]), loss[-1], np.inf)
+    x = np.log(ranks) - np.log(ranks).mean()
+    return FixedRate(
+        steps=rules.steps,
+        ranks=np.array(ranks),
+        loss=spread(loss),
+        worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1),
+        rates=np.array(grid),
+        by_rate=by_rate,
+        best=best,
+        slope=float(x @ np.log(np.array(grid)[best[-1]]) / max(x @ x, 1e-12)),
+        rules=tuple(RULES),
+        rule=e.scaling_rule,
+        optimizer=e.optimizer,
+        lr=rules.experiment.lr,
+        seeds=loss.shape[-1],
+        diverged=int((rules.diverged_at >= 0).sum()),
+    )
+
+
+def _start(run: Run) -> float:
+    """The loss of the base layer, by which all are divided."""
+    return float(np.nanmin(run.loss[0])) or 1.0
+
+
+def film(record: FixedRate) -> Film:
+    """The playhead runs over the steps: loss against rank, the map of rates, the curves, the best rate."""
+    name = say(RULES[record.rule])
+    own = record.rules.index(record.rule)
+    shown = sorted({0, record.ranks.tolist().index(EQUAL_AT) if EQUAL_AT in record.ranks else 0, len(record.ranks) - 1})
+    rows = np.arange(len(record.rates))[None, :, None]
+    place = record.best[:, None, :]
+    regions = np.where(rows < place, 0.0, np.where(rows == place, 1.0, 2.0))
+    rates = record.rates[record.best]
+    calm = np.where(record.by_rate <= 10, record.by_rate, np.nan)
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=0.25,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Curves(
+                title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
+                x=record.ranks.astype(float),
+                x_label=say("rank r"),
+                y_label=say("loss / start, median and range of {seeds}", seeds=record.seeds),
+                x_scale="log",
+                series=tuple(
+                    Curve(
+                        name=say(RULES[rule]),
+                        colour=LOOKS[rule][0],
+                        dash=LOOKS[rule][1],
+                        y=record.loss[1, :, k],
+                        low=record.loss[0, :, k],
+                        high=record.loss[2, :, k],
+                        dots=True,
+                    )
+                    for k, rule in enumerate(record.rules)
+                ),
+                marks=(Mark(at=float(EQUAL_AT), label=say("all s equal at {rank}", rank=EQUAL_AT)),),
+            ),
+            Field(
+                title=say("Loss by learning rate and rank under {rule}", rule=name),
+                values=calm,
+                scale="log",
+                x_labels=tuple(str(r) for r in record.ranks),
+                y_labels=tuple(number(float(x)) for x in record.rates),
+                x_title=say("rank r"),
+                y_title=say("learning rate η"),
+                regions=regions,
+                region_names=(say("too slow"), say("best"), say("too fast")),
+            ),
+            Lines(
+                title=say("Loss over the steps under {rule}, η = {lr}", rule=name, lr=number(record.lr)),
+                y_label=say("loss / start"),
+                x_scale="sqrt",
+                row=1,
+                series=tuple(
+                    Series(
+                        name=f"r = {record.ranks[j]}",
+                        colour="delta",
+                        dash=("dot", "dash", "solid")[i],
+                        y=record.loss[1, :, own, j],
+                    )
+                    for i, j in enumerate(shown)
+                ),
+            ),
+            Curves(
+                title=say("Best learning rate under {rule}", rule=name),
+                x=record.ranks.astype(float),
+                x_label=say("rank r"),
+                y_label=say("best η of the map, log"),
+                x_scale="log",
+                scale="log",
+                row=1,
+                series=(
+                    Curve(name=say("best η"), colour="delta", y=rates, dots=True),
+                    Curve(name=say("asked for"), colour="faint", y=np.full(len(record.ranks), record.lr), dash="dash"),
+                ),
+            ),
+        ),
+    )
+
+
+def _narrate(record: FixedRate, t: int) -> str:
+    own = record.rules.index(record.rule)
+    parts = []
+    for j in sorted({0, len(record.ranks) // 2 - 1, len(record.ranks) - 1}):
+        value = float(record.loss[1, t, own, j])
+        parts.append(
+            say(
+                "rank {rank} {loss}",
+                rank=record.ranks[j],
+                loss=say("diverged") if np.isnan(value) else number(value),
+            )
+        )
+    return say(
+        "Step {step}, {rule}: share of the start's loss left: {parts}.",
+        step=record.steps[t],
+        rule=say(RULES[record.rule]),
+        parts=", ".join(parts),
+    )
+
+
+def takeaway(record: FixedRate) -> str:
+    """What was seen, in the run's own numbers."""
+    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[record.optimizer]
+    said = []
+    for k, rule in enumerate(record.rules):
+        line = record.loss[1, -1, k]
+        if not np.isfinite(line).any():
+            said.append(say("under {rule} every rank diverged", rule=say(RULES[rule])))
+            continue
+        j, end = int(np.nanargmin(line)), float(line[-1])
+        if record.worse[k] * 2 > record.seeds:
+            worst = say("diverged") if np.isnan(end) else number(end)
+            said.append(
+                say(
+                    "under {rule} rank {rank} did best ({loss}) and rank "
+                    "{highest} worse ({worst}), in {worse} of {seeds} starts",
+                    rule=say(RULES[rule]),
+                    rank=record.ranks[j],
+                    loss=number(float(line[j])),
+                    highest=record.ranks[-1],
+                    worst=worst,
+                    worse=record.worse[k],
+                    seeds=record.seeds,
+                )
+            )
+        elif j == len(line) - 1:
+            said.append(say("under {rule} the highest rank did best ({loss})", rule=say(RULES[rule]), loss=number(end)))
+        else:
+            said.append(
+                say(
+                    "under {rule} rank {rank} did best ({loss}), the highest rank all but as well ({end})",
+                    rule=say(RULES[rule]),
+                    rank=record.ranks[j],
+                    loss=number(float(line[j])),
+                    end=number(end),
+                )
+            )
+    text = say(
+        "With {optimizer} at η = {lr}, {steps} steps: {said}. ",
+        optimizer=name,
+        lr=number(record.lr),
+        steps=record.steps[-1],
+        said="; ".join(said),
+    )
+    if record.optimizer != "sgd" and record.worse[0] * 2 <= record.seeds:
+        text += say("With {optimizer} the harm of α/r does not appear here. ", optimizer=name)
+    return text + say(
+        "The best learning rate under {rule} goes as r^{slope} ({lr} at rank 1).",
+        rule=say(RULES[record.rule]),
+        slope=number(round(record.slope, 2)),
+        lr=number(float(record.rates[record.best[-1, 0]])),
+    )
+
+
+def table(record: FixedRate) -> dict[str, np.ndarray]:
+    """The record's last step, as columns."""
+    columns = {"rank": record.ranks, f"best_lr_{record.rule}": record.rates[record.best[-1]]}
+    for k, rule in enumerate(record.rules):
+        columns |= {f"loss_{rule}_{what}": record.loss[i, -1, k] for i, what in enumerate(("low", "median", "high"))}
+    return columns
+
+
+def plot_fixed_rate(record: FixedRate, *, theme: str = "light") -> go.Figure:
+    """Loss against rank at the last step, one curve a rule."""
+    figure = go.Figure()
+    for k, rule in enumerate(record.rules):
+        colour, dash = LOOKS[rule]
+        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
+        figure.add_scatter(
+            x=record.ranks, y=record.loss[1, -1, k], name=say(RULES[rule]), mode="lines+markers", line=line
+        )
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
+            xaxis={"title": say("rank r"), "type": "log"},
+            yaxis={"title": say("loss / loss at the start")},
+        )
+    )
+    return figure

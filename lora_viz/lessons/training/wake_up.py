@@ -1,0 +1,262 @@
+"""How fast does A wake up? The size of ∇A over the first steps beside its law, and how it depends on s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import full_gradient
+from lora_viz.core.trials import log_slope, spread
+from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["WakeUp", "film", "plot_wake_up", "table", "takeaway", "wake_up"]
+
+STROKES = (DASHES[3], DASHES[0], DASHES[2])  # of the half, the whole and twice the scaling
+
+
+class WakeUp(NamedTuple):
+    """‖∇A‖ at each step for scalings ``s`` from B = 0, and what the law says: (s, T), the first seed's.
+
+    With h_k = Σ_{j<k} η_j the law is h_k·s²‖A₀G₀ᵀG₀‖ for SGD and h_k·s·‖sign(A₀G₀ᵀ)G₀‖ for Adam. ``first`` is ‖∇A‖ at
+    the first step where it is not 0, ``first_B`` ‖∇B‖ at step 0, both (low, median, high; s) over the seeds; ``holds``
+    is the last step, for the scaling ``shown``, before which the law was never 1 % wrong, (low, median, high).
+    """
+
+    steps: Int[np.ndarray, "T"]
+    s: Float[np.ndarray, "S"]
+    grad_A: Float[np.ndarray, "S T"]
+    grad_B: Float[np.ndarray, "S T"]
+    law: Float[np.ndarray, "S T"]
+    first: Float[np.ndarray, "3 S"]
+    first_B: Float[np.ndarray, "3 S"]
+    holds: Float[np.ndarray, "3"]
+    wakes: int
+    shown: int
+    optimizer: str
+    seeds: int
+    diverged: int
+
+
+def wake_up(runs: Iterable[Run], *, shown: float) -> WakeUp:
+    """Read the law off one sweep over alpha and init_seed whose factors start at B = 0, every step recorded."""
+    (run,) = runs
+    e = run.experiment
+    alphas = sorted({x.alpha for x in run.sweep.experiments})
+    moved = np.array([min(1.0, k / e.warmup) if e.warmup else 1.0 for k in range(len(run.steps))])
+    travelled = e.lr * e.lr_ratio * np.concatenate([[0.0], np.cumsum(moved)[:-1]])
+    rows, laws, others, first, first_B, holds = [], [], [], [], [], []
+    wakes = 0
+    for alpha in alphas:
+        members = [i for i, x in enumerate(run.sweep.experiments) if x.alpha == alpha]
+        law = np.stack([travelled * _rate(run, i) for i in members])
+        found = run.grad_A_norm[:, members].T
+        rows.append(found[0])
+        laws.append(law[0])
+        others.append(run.grad_B_norm[:, members[0]])
+        awake = np.flatnonzero(found[0] > 0)
+        wakes = int(awake[0]) if len(awake) else 0
+        first.append(found[:, wakes])
+        first_B.append(run.grad_B_norm[0, members])
+        if alpha == shown:
+            holds = [_holds(a, b) for a, b in zip(found, law, strict=True)]
+    return WakeUp(
+        steps=run.steps,
+        s=np.array([next(x.scaling for x in run.sweep.experiments if x.alpha == alpha) for alpha in alphas]),
+        grad_A=np.stack(rows),
+        grad_B=np.stack(others),
+        law=np.stack(laws),
+        first=spread(np.array(first).T),
+        first_B=spread(np.array(first_B).T),
+        holds=spread(np.array(holds, dtype=float)),
+        wakes=wakes,
+        shown=alphas.index(shown),
+        optimizer=e.optimizer,
+        seeds=len(run.sweep) // len(alphas),
+        diverged=int((run.diverged_at >= 0).sum()),
+    )
+
+
+def _rate(run: Run, i: int) -> float:
+    """What one step of length 1 on B adds to ‖∇A‖, from the gradient at step 0."""
+    e, A, G = run.sweep[i], run.A[i][0], full_gradient(run, i)[0]
+    if e.optimizer == "sgd":
+        return float(e.scaling**2 * np.linalg.norm(A @ G.T @ G))
+    return float(abs(e.scaling) * np.linalg.norm(np.sign(A @ G.T) @ G))
+
+
+def _holds(found: Float[np.ndarray, "T"], law: Float[np.ndarray, "T"]) -> float:
+    wrong = np.flatnonzero(~(np.abs(found - law) <= 0.01 * law))
+    return float(wrong[0] - 1 if len(wrong) else len(law) - 1)
+
+
+def film(record: WakeUp) -> Film:
+    """The playhead runs over the steps: ‖∇A‖ and its law, their ratio, and both gradients against s."""
+    k = record.shown
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(record.law[k] > 0, record.grad_A[k] / record.law[k], np.nan)
+    slope_A, slope_B = (log_slope(record.s, x[1]) for x in (record.first, record.first_B))
+    holds = float(record.holds[1])
+    order = np.argsort(record.s)
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=min(record.wakes, len(record.steps) - 1),
+        seconds_per_frame=1 / 15,
+        narration=tuple(_narrate(record, t, float(ratio[t])) for t in range(len(record.steps))),
+        panels=(
+            Lines(
+                title=say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(float(record.s[k]))),
+                y_label=say("‖∇A‖, log; strip: exactly 0"),
+                scale="log",
+                x_scale="sqrt",
+                span=7,
+                series=(
+                    *(
+                        Series(name=f"s = {number(float(s))}:", colour="A", y=record.grad_A[i], dash=STROKES[i])
+                        for i, s in enumerate(record.s)
+                    ),
+                    Series(name=say("law:"), colour="faint", y=record.law[k], dash="dash"),
+                ),
+            ),
+            Curves(
+                title=say(
+                    "Against s: ‖∇A‖ at its first step, slope {slope_A}; ‖∇B‖, {slope_B}",
+                    slope_A=number(slope_A),
+                    slope_B=number(slope_B),
+                ),
+                x=record.s[order],
+                x_label=say("scaling s"),
+                y_label=say("Frobenius norm"),
+                scale="log",
+                x_scale="log",
+                span=5,
+                series=tuple(
+                    Curve(
+                        name=name,
+                        colour=colour,
+                        y=values[1][order],
+                        low=values[0][order],
+                        high=values[2][order],
+                        dots=True,
+                    )
+                    for name, colour, values in (
+                        (say("‖∇A‖ at step {step}", step=record.wakes), "A", record.first),
+                        (say("‖∇B‖ at step 0"), "B", record.first_B),
+                    )
+                ),
+            ),
+            Lines(
+                title=say("Measured over law, s = {s}", s=number(float(record.s[k]))),
+                y_label=say("ratio"),
+                x_scale="sqrt",
+                reach=1.2,
+                row=1,
+                span=7,
+                series=(
+                    Series(name=say("‖∇A‖ / law"), colour="A", y=np.where(ratio < 9, ratio, np.nan)),
+                    Series(name=say("law"), colour="faint", y=np.ones(len(ratio)), dash="dash"),
+                ),
+                marks=(Mark(at=holds, label=say("1 % right until {step:.0f}", step=holds)),) if holds > 0 else (),
+            ),
+            Readout(
+                title=say("At this step, s = {s}", s=number(float(record.s[k]))),
+                row=1,
+                span=5,
+                rows=(
+                    Row(label=say("‖∇A‖ measured"), text=_read(record.grad_A[k]), colour="A"),
+                    Row(label=say("‖∇A‖ by the law"), text=_read(record.law[k])),
+                    Row(label=say("‖∇B‖ measured"), text=_read(record.grad_B[k]), colour="B"),
+                ),
+            ),
+        ),
+    )
+
+
+def _read(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
+    return tuple(say("0 exactly") if v == 0 else number(float(v)) for v in values)
+
+
+def _narrate(record: WakeUp, t: int, ratio: float) -> str:
+    found = record.grad_A[record.shown, t]
+    if np.isnan(found):
+        return say("Step {step}: diverged.", step=record.steps[t])
+    if found == 0:
+        return say("Step {step}: ∇A is exactly 0, for B still is.", step=record.steps[t])
+    return say(
+        "Step {step}: ‖∇A‖ = {found}, {ratio} times what the law says.",
+        step=record.steps[t],
+        found=number(float(found)),
+        ratio=number(ratio),
+    )
+
+
+def takeaway(record: WakeUp) -> str:
+    """What was seen, in the run's own numbers."""
+    if record.diverged:
+        return say(
+            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
+            diverged=record.diverged,
+            adapters=record.seeds * len(record.s),
+        )
+    if not record.grad_A.any():
+        return say("A never woke up: B did not move.")
+    low, median, high = record.holds
+    slope_A, slope_B = (log_slope(record.s, x[1]) for x in (record.first, record.first_B))
+    asleep = say("step 0") if record.wakes == 1 else say("steps 0 to {last}", last=record.wakes - 1)
+    said = [
+        say(
+            "In this experiment ‖∇A‖ was exactly 0 at {asleep}, then grew with the distance that B had been given to "
+            "go: the law was right to 1 % until step {median:.0f} ({low:.0f} to {high:.0f} over {seeds} seeds).",
+            asleep=asleep,
+            median=median,
+            low=low,
+            high=high,
+            seeds=record.seeds,
+        ),
+        say(
+            "‖∇B‖ at step 0 goes as s to the power {slope_B}, the first ‖∇A‖ as s to the power {slope_A}.",
+            slope_B=number(slope_B),
+            slope_A=number(slope_A),
+        ),
+    ]
+    if record.optimizer == "sgd":
+        said.append(say("Twice the s gives SGD twice the first ∇B, but four times the first ∇A."))
+    else:
+        said.append(say("Adam's first step on B has the same length whatever s is, so ∇A is linear in s."))
+    if median < record.wakes:
+        said.append(say("Here the law does not hold even for one step: the step is too long for it; lower η or s."))
+    return " ".join(said)
+
+
+def table(record: WakeUp) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns: dict[str, np.ndarray] = {"step": record.steps}
+    for i, s in enumerate(record.s):
+        columns |= {
+            f"grad_A_s{s:g}": record.grad_A[i],
+            f"law_s{s:g}": record.law[i],
+            f"grad_B_s{s:g}": record.grad_B[i],
+        }
+    return columns
+
+
+def plot_wake_up(record: WakeUp, *, theme: str = "light") -> go.Figure:
+    """‖∇A‖ over the steps for each s, with its law."""
+    late = slice(record.wakes, None)
+    found = [
+        Drawn(f"s = {number(float(s))}", "A", record.steps[late], record.grad_A[i][late], STROKES[i])
+        for i, s in enumerate(record.s)
+    ]
+    laws = [
+        Drawn(say("law, s = {s}", s=number(float(s))), "faint", record.steps[late], record.law[i][late], "dash")
+        for i, s in enumerate(record.s)
+    ]
+    return still_curves([*found, *laws], title=say("How A wakes up"), x=say("step"), y="‖∇A‖", log="xy", theme=theme)

@@ -1,0 +1,1 @@
+"""Variants of LoRA, and the map of settings."""

@@ -1,0 +1,279 @@
+"""Longer, or turned? What DoRA and LoRA do to the length and to the direction of every row of a weight."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import least_squares
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+
+__all__ = ["STARTS", "RowParts", "film", "plot_row_parts", "row_parts", "row_sweep", "table", "takeaway"]
+
+STARTS = 8
+NAMES = ("DoRA", "LoRA")
+STILL = 0.05  # degrees: below it no row turns
+
+
+class RowParts(NamedTuple):
+    """Length ‖w′‖/‖w‖ and turn ∠(w′, w), in degrees, of every row: DoRA's first start's and LoRA's, (2, T, d_out).
+
+    ``turn_error`` and ``left``, (3, 2, T), are (low, median, high) over the starts: of the mean |turn − target's turn|,
+    and of the share of the loss that is left. ``delta`` are the first starts' updates.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    length: Float[np.ndarray, "2 T d_out"]
+    turn: Float[np.ndarray, "2 T d_out"]
+    target_length: Float[np.ndarray, "d_out"]
+    target_turn: Float[np.ndarray, "d_out"]
+    turn_error: Float[np.ndarray, "3 2 T"]
+    left: Float[np.ndarray, "3 2 T"]
+    delta: Float[np.ndarray, "2 T d_out d_in"]
+    limit: float
+    rank: int
+    starts: int
+    diverged: int
+
+
+def row_sweep(e: Experiment) -> Sweep:
+    """DoRA and LoRA, eight starts each."""
+    return Sweep.over(e, variant=("dora", "lora"), init_seed=range(STARTS))
+
+
+def _parts(
+    weight: Float[np.ndarray, "d_out d_in"], delta: Float[np.ndarray, "*T d_out d_in"]
+) -> tuple[Float[np.ndarray, "*T d_out"], Float[np.ndarray, "*T d_out"]]:
+    """Lengths of W + ΔW's rows over W's, and the angles between them, from sines and cosines: exact near 0."""
+    was = np.linalg.norm(weight, axis=1)
+    along = np.sum((weight + delta) * weight, axis=-1) / was
+    across = np.linalg.norm(weight + delta - (along / was)[..., None] * weight, axis=-1)
+    return np.hypot(along, across) / was, np.degrees(np.arctan2(across, along))
+
+
+def row_parts(run: Run) -> RowParts:
+    """Read a trained ``row_sweep``."""
+    task, n = run.task, len(run.sweep)
+    least = least_squares(task)[1]
+    whole = 0.5 * task.residual_energy - least or 1.0
+    target_length, target_turn = _parts(task.base_weight, task.target_delta)
+    errors, firsts = [], {}
+    for i in range(n):
+        delta = run.delta_weight(i).astype(float)
+        length, turn = _parts(task.base_weight, delta)
+        error = np.abs(turn - target_turn).mean(axis=1)
+        errors.append(np.where(np.isfinite(run.loss[:, i]), error, np.nan))
+        if i % STARTS == 0:
+            firsts[i // STARTS] = length, turn, delta
+    length, turn, delta = (np.stack([firsts[k][part] for k in range(2)]) for part in range(3))
+    return RowParts(
+        steps=run.steps,
+        length=length,
+        turn=turn,
+        target_length=target_length,
+        target_turn=target_turn,
+        turn_error=_spread(np.array(errors).reshape(2, STARTS, -1)),
+        left=_spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1)),
+        delta=delta,
+        limit=float(np.abs(task.target_delta).max()) or 1.0,
+        rank=run.sweep[0].rank,
+        starts=STARTS,
+        diverged=int((run.diverged_at >= 0).sum()),
+    )
+
+
+def _spread(values: Float[np.ndarray, "2 S T"]) -> Float[np.ndarray, "3 2 T"]:
+    """(low, median, high) over the starts; who diverged counts as the worst, and the band ends with the median."""
+    ordered = np.sort(values, axis=1)
+    middle = (ordered[:, (STARTS - 1) // 2] + ordered[:, STARTS // 2]) / 2
+    return np.stack([ordered[:, 0], middle, np.where(np.isnan(ordered[:, -1]), middle, ordered[:, -1])])
+
+
+def film(record: RowParts) -> Film:
+    """Every row's length and turn, both means over the steps, and both updates."""
+    rows = tuple(str(i + 1) for i in range(len(record.target_turn)))
+    look = (("delta", 0), ("ink", 1))
+
+    def curves(values: np.ndarray) -> tuple[Series, ...]:
+        low, middle, high = np.where(values > 1e6, np.nan, values)
+        return tuple(
+            Series(
+                name=NAMES[k],
+                colour=colour,
+                y=middle[k],
+                low=low[k],
+                high=np.where(np.isnan(high[k]), middle[k], high[k]),
+            )
+            for colour, k in look
+        )
+
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=1 / 12,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Bars(
+                title=say("Length of each row, over its length in W"),
+                y_label="‖w′‖/‖w‖",
+                labels=rows,
+                groups=(
+                    Group(name="LoRA", colour="W", values=record.length[1].clip(max=1e6)),
+                    Group(name="DoRA", colour="delta", values=record.length[0].clip(max=1e6)),
+                    Group(name=say("target"), colour="ink", values=record.target_length, outline=True),
+                ),
+                span=6,
+            ),
+            Bars(
+                title=say("How far each row has turned"),
+                y_label=say("degrees"),
+                labels=rows,
+                groups=(
+                    Group(name="LoRA", colour="W", values=record.turn[1]),
+                    Group(name="DoRA", colour="delta", values=record.turn[0]),
+                    Group(name=say("target"), colour="ink", values=record.target_turn, outline=True),
+                ),
+                span=6,
+            ),
+            Lines(
+                title=say("Turned wrongly, mean over the rows"),
+                y_label=say("degrees, {starts} starts", starts=record.starts),
+                series=curves(record.turn_error),
+                span=4,
+                row=1,
+            ),
+            Lines(
+                title=say("Loss left"),
+                y_label=say("share, {starts} starts", starts=record.starts),
+                scale="log",
+                series=curves(record.left),
+                span=4,
+                row=1,
+            ),
+            *(
+                HeatMap(
+                    title=say("ΔW of {name}", name=NAMES[k]),
+                    colour=colour,
+                    values=np.where(np.abs(record.delta[k]) > 1e6, np.nan, record.delta[k]),
+                    limit=record.limit,
+                    span=2,
+                    row=1,
+                )
+                for colour, k in look
+            ),
+        ),
+    )
+
+
+def _degrees(value: float) -> str:
+    return say("less than 0.05°") if value < STILL else f"{value:.1f}°"
+
+
+def _narrate(record: RowParts, t: int) -> str:
+    if record.steps[t] == 0:
+        return say("Step 0: every row has the length and the direction that it has in W.")
+    dora, lora = (_degrees(float(record.turn[k, t].mean())) for k in range(2))
+    goal = _degrees(float(record.target_turn.mean()))
+    return say(
+        "Step {step}: DoRA has turned the rows by {dora}, LoRA by {lora}; the target by {goal}.",
+        step=record.steps[t],
+        dora=dora,
+        lora=lora,
+        goal=goal,
+    )
+
+
+def takeaway(record: RowParts) -> str:
+    """Who turned what need not turn, and what was left."""
+    if np.isnan(record.left[1, :, -1]).all():
+        return say("Most adapters of both kinds diverged: lower the learning rate.")
+
+    def told(k: int) -> str:
+        low, middle, high = (float(x) for x in record.turn_error[:, k, -1])
+        if np.isnan(middle):
+            return say("nothing finite")
+        if high - low <= STILL:
+            return _degrees(middle)
+        return say("{median} ({low} to {high})", median=_degrees(middle), low=_degrees(low), high=_degrees(high))
+
+    def left(k: int) -> str:
+        share = float(record.left[1, k, -1])
+        if np.isnan(share):
+            return say("nothing finite")
+        return say("less than 0.01 %") if share < 1e-4 else f"{number(100 * share)} %"
+
+    goal = float(record.target_turn.mean())
+    longer = number(float(np.abs(record.target_length - 1).max()))
+    if goal < STILL:
+        said = say(
+            "In this experiment the target turns no row and changes their lengths by up to {longer} of what they were.",
+            longer=longer,
+        )
+    else:
+        said = say(
+            "In this experiment the target turns its rows by {goal} on average and changes their lengths by up to "
+            "{longer} of what they were.",
+            goal=_degrees(goal),
+            longer=longer,
+        )
+    said += say(
+        " DoRA of rank {rank} ended {off} off in direction and left {left} of the loss; LoRA ended {off_lora} off and "
+        "left {left_lora}.",
+        rank=record.rank,
+        off=told(0),
+        left=left(0),
+        off_lora=told(1),
+        left_lora=left(1),
+    )
+    dora, lora = record.left[1, :, -1]
+    if dora < 0.97 * lora and lora > 1e-4:
+        said += say(" Lengths of their own help here.")
+    elif not dora < lora and dora > 1e-4:
+        said += say(" Here LoRA's one product is enough, and lengths of their own bring nothing.")
+    if record.diverged:
+        said += say(" {diverged} adapters diverged.", diverged=record.diverged)
+    return said
+
+
+def table(record: RowParts) -> dict[str, np.ndarray]:
+    """Every row's length and turn at the end, a row a row."""
+    return {
+        "row": np.arange(1, len(record.target_turn) + 1),
+        "target_length": record.target_length,
+        "target_turn_degrees": record.target_turn,
+        "dora_length": record.length[0, -1],
+        "dora_turn_degrees": record.turn[0, -1],
+        "lora_length": record.length[1, -1],
+        "lora_turn_degrees": record.turn[1, -1],
+    }
+
+
+def plot_row_parts(record: RowParts, *, theme: str = "light") -> go.Figure:
+    """Each row's turn over its change of length, at the end, as a still figure."""
+    colour = IDENTITY[theme]
+    figure = go.Figure(
+        [
+            go.Scatter(x=x, y=y, name=name, mode="markers", marker={"size": 12, "color": tint, "symbol": symbol})
+            for x, y, name, tint, symbol in (
+                (record.target_length, record.target_turn, say("target"), colour["ink"], "circle-open"),
+                (record.length[0, -1], record.turn[0, -1], "DoRA", colour["delta"], "circle"),
+                (record.length[1, -1], record.turn[1, -1], "LoRA", colour["W"], "diamond"),
+            )
+        ]
+    )
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Each row at the end: how much longer, how far turned"),
+            xaxis={"title": "‖w′‖/‖w‖"},
+            yaxis={"title": say("turned by, degrees")},
+        )
+    )
+    return figure

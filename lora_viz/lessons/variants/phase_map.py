@@ -1,0 +1,320 @@
+"""Which settings learn, and which do not? A plane of them, every cell a trained adapter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
+from lora_viz.film.panels import Field, Film, HeatMap, Lines, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+
+__all__ = [
+    "PLANES",
+    "REGIONS",
+    "PhaseMap",
+    "axes",
+    "cell",
+    "film",
+    "nearest_cell",
+    "phase_map",
+    "plane",
+    "plot_phase_map",
+    "table",
+    "takeaway",
+]
+
+# What a cell is called: by the share of what training could take away that it did take away.
+REGIONS = (to_say("dead"), to_say("slow"), to_say("good"), to_say("diverged"))
+GOOD, DEAD = 0.01, 0.99  # of the excess over the floor is left: at most, at least
+PLANES = ("learning_rates", "rank_alpha")
+
+
+class PhaseMap(NamedTuple):
+    """What is left of the excess loss, (L − floor)/(L₀ − floor), at each recorded step, for every cell of a plane.
+
+    ``x`` and ``y`` are the plane's axes, ``x_name`` and ``y_name`` still to say; ``left`` is NaN from where a
+    cell diverged. ``region`` says which of REGIONS a cell is in. ``loss``, ``grad_A_norm``, ``grad_B_norm`` and
+    ``delta`` are those of the ``chosen`` cell.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    x_name: str
+    y_name: str
+    x: Float[np.ndarray, "n"]
+    y: Float[np.ndarray, "m"]
+    left: Float[np.ndarray, "T m n"]
+    region: Int[np.ndarray, "T m n"]
+    chosen: tuple[int, int]
+    loss: Float[np.ndarray, "T"]
+    floor: float
+    grad_A_norm: Float[np.ndarray, "T"]
+    grad_B_norm: Float[np.ndarray, "T"]
+    delta: Float[np.ndarray, "T d_out d_in"]
+    diverged_at: int
+    optimizer: str
+
+
+def axes(e: Experiment, kind: str, side: int) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "m"]]:
+    """Where do the cells of a plane lie? Its axes (x, y).
+
+    "learning_rates" has η of A over η of B, four decades each; "rank_alpha" has ranks over α.
+    """
+    if kind == "rank_alpha":
+        most = min(e.d_in, e.d_out)
+        return np.unique(np.linspace(1, most, min(side, most)).round()), np.geomspace(0.25, 512, side)
+    top = 10.0 if e.optimizer == "sgd" else 1.0
+    both = np.geomspace(top / 1e4, top, side)
+    return both, both
+
+
+def cell(
+    e: Experiment, kind: str, x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], at: tuple[int, int]
+) -> Experiment:
+    """Which experiment is the cell in this row and column?"""
+    row, column = at
+    if kind == "rank_alpha":
+        return replace(e, rank=int(x[column]), alpha=float(y[row]))
+    return replace(e, lr=float(x[column]), lr_ratio=float(y[row] / x[column]))
+
+
+def plane(e: Experiment, kind: str, side: int, *, band: int = 0, count: int = 1) -> Sweep:
+    """The adapters of a plane, row by row from the bottom; or one of ``count`` bands of its rows."""
+    x, y = axes(e, kind, side)
+    down, across = (g.ravel().tolist() for g in np.meshgrid(np.array_split(y, count)[band], x, indexing="ij"))
+    if kind == "rank_alpha":
+        return Sweep.each(e, rank=[int(r) for r in across], alpha=down)
+    return Sweep.each(e, lr=across, lr_ratio=[b / a for b, a in zip(down, across, strict=True)])
+
+
+def nearest_cell(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], share: tuple[float, float]) -> tuple[int, int]:
+    """Row and column of the cell at these shares (0 to 1) of height and width, whatever the resolution."""
+    (row, column), (m, n) = share, (len(y), len(x))
+    return min(m - 1, int(row * m)), min(n - 1, int(column * n))
+
+
+def phase_map(
+    runs: tuple[Run, ...],
+    picked: Run,
+    *,
+    kind: str,
+    x: Float[np.ndarray, "n"],
+    y: Float[np.ndarray, "m"],
+    chosen: tuple[int, int],
+) -> PhaseMap:
+    """Read a trained plane, given in bands that need no factors, and the run of one of its cells at the same steps."""
+    first, (m, n) = runs[0], (len(y), len(x))
+    loss = np.concatenate([run.loss for run in runs], axis=1)
+    ranks = np.array([e.rank for run in runs for e in run.sweep.experiments])
+    fitted, least = least_squares(first.task)
+    root = covariance_root(first.task)
+    floors = {r: least + 0.5 * reduced_rank_floor(fitted, root, int(r))[1] ** 2 for r in np.unique(ranks)}
+    floor = np.array([floors[r] for r in ranks])
+    left = (loss - floor) / np.maximum(loss[0] - floor, np.finfo(float).tiny)
+    region = np.select([np.isnan(left) | (left > 2), left <= GOOD, left >= DEAD], [3, 2, 0], default=1)
+    return PhaseMap(
+        steps=first.steps,
+        x_name=to_say("rank r") if kind == "rank_alpha" else to_say("η of A"),
+        y_name="α" if kind == "rank_alpha" else to_say("η of B"),
+        x=x.astype(float),
+        y=y,
+        left=left.reshape(-1, m, n),
+        region=region.reshape(-1, m, n),
+        chosen=chosen,
+        loss=picked.loss[:, 0],
+        floor=float(floors[picked.experiment.rank]),
+        grad_A_norm=picked.grad_A_norm[:, 0],
+        grad_B_norm=picked.grad_B_norm[:, 0],
+        delta=picked.delta_weight().astype(float),
+        diverged_at=int(picked.diverged_at[0]),
+        optimizer=first.experiment.optimizer,
+    )
+
+
+def _mark(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _cell(record: PhaseMap) -> str:
+    row, column = record.chosen
+    return f"{say(record.x_name)} = {_mark(record.x[column])}, {say(record.y_name)} = {_mark(record.y[row])}"
+
+
+def film(record: PhaseMap) -> Film:
+    """The map over the steps, and the run of the chosen cell."""
+    row, column = record.chosen
+    limit = float(np.abs(record.delta[record.loss <= 10 * record.loss[0]]).max(initial=0.0)) or 1.0
+    counts = [[int((frame == k).sum()) for k in range(4)] for frame in record.region]
+    told = tuple(
+        say(
+            "Step {step}: of {adapters} adapters {good} are good, {slow} slow, {dead} dead, {diverged} diverged.",
+            step=step,
+            adapters=record.left[0].size,
+            good=good,
+            slow=slow,
+            dead=dead,
+            diverged=diverged,
+        )
+        for step, (dead, slow, good, diverged) in zip(record.steps, counts, strict=True)
+    )
+    states = (say(REGIONS[int(k)]) for k in record.region[:, row, column])
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=1 / 8,
+        narration=told,
+        panels=(
+            Field(
+                title=say("Excess loss left (click a cell)"),
+                values=record.left,
+                limits=(1e-4, 1.0),
+                scale="log",
+                x_labels=tuple(_mark(v) for v in record.x),
+                y_labels=tuple(_mark(v) for v in record.y),
+                x_title=say(record.x_name),
+                y_title=say(record.y_name),
+                regions=record.region.astype(float),
+                region_names=tuple(say(name) for name in REGIONS),
+                chosen=record.chosen,
+                picks=True,
+                caption=tuple(say("chosen: {cell}: {state}", cell=_cell(record), state=state) for state in states),
+                span=7,
+                tall=2,
+            ),
+            Lines(
+                title=say("The chosen adapter: {cell}", cell=_cell(record)),
+                y_label=say("loss, log"),
+                scale="log",
+                x_scale="sqrt",
+                series=(
+                    Series(name=say("loss"), colour="delta", y=record.loss),
+                    Series(name=say("floor"), colour="ink", y=np.full(len(record.steps), record.floor), dash="dash"),
+                ),
+                span=5,
+            ),
+            Lines(
+                title=say("Its gradients"),
+                y_label=say("norm, log"),
+                scale="log",
+                x_scale="sqrt",
+                series=(
+                    Series(name="‖∇A‖", colour="A", y=record.grad_A_norm),
+                    Series(name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                ),
+                span=3,
+                row=1,
+            ),
+            HeatMap(title=say("Its ΔW"), colour="delta", values=record.delta, limit=limit, span=2, row=1),
+        ),
+    )
+
+
+def takeaway(record: PhaseMap) -> str:
+    """What was seen, in the map's own numbers."""
+    last = record.region[-1]
+    good, diverged = last == 2, last == 3
+    said = say(
+        "In this experiment {good} of the plane ended within 1 % of its floor and {diverged} diverged.",
+        good=_share(good),
+        diverged=_share(diverged),
+    )
+    if good.any():
+        on_line = [np.log10(record.x[j] * record.y[i]) for i, j in zip(*np.nonzero(good), strict=True)]
+        rows, columns = np.nonzero(good)
+        low, high = record.y[rows.min()], record.y[rows.max()]
+        ends = {
+            "low": _mark(low),
+            "high": _mark(high),
+            "left": _mark(record.x[columns.min()]),
+            "right": _mark(record.x[columns.max()]),
+        }
+        if record.x_name == "rank r":
+            said += say(" Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
+        else:
+            said += say(
+                " Good cells have η of B from {low} to {high} and η of A from {left} to {right}; along the valley the "
+                "product of both rates stays within {decades:.2g} decades.",
+                decades=max(on_line) - min(on_line),
+                **ends,
+            )
+    return f"{said} {_chosen_ended(record)}"
+
+
+def _chosen_ended(record: PhaseMap) -> str:
+    row, column = record.chosen
+    left, named = float(record.left[-1, row, column]), _cell(record)
+    if record.diverged_at >= 0:
+        step = record.diverged_at
+        if np.isnan(left):
+            return say("The chosen adapter ({cell}) diverged after step {step}.", cell=named, step=step)
+        return say(
+            "The chosen adapter ({cell}) diverged after step {step}: {left} of its excess loss is left.",
+            cell=named,
+            step=step,
+            left=number(left),
+        )
+    state = say(REGIONS[int(record.region[-1, row, column])])
+    if np.isnan(left):
+        return say("The chosen adapter ({cell}) is {state}.", cell=named, state=state)
+    return say(
+        "The chosen adapter ({cell}) is {state}: {left} of its excess loss is left.",
+        cell=named,
+        state=state,
+        left=number(left),
+    )
+
+
+def _share(cells: np.ndarray) -> str:
+    return f"{100 * cells.mean():.0f} %"
+
+
+def table(record: PhaseMap) -> dict[str, np.ndarray]:
+    """The map at the last step, a cell a row."""
+    m, n = record.left.shape[1:]
+    return {
+        record.x_name: np.tile(record.x, m),
+        record.y_name: np.repeat(record.y, n),
+        "excess_left": record.left[-1].ravel(),
+        "region": np.array(REGIONS)[record.region[-1].ravel()],
+    }
+
+
+def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
+    """The map at the last step as a still figure."""
+    figure = go.Figure(
+        go.Heatmap(
+            x=[_mark(v) for v in record.x],
+            y=[_mark(v) for v in record.y],
+            z=np.log10(np.clip(record.left[-1], 1e-4, 1.0)),
+            colorscale="Cividis",
+            colorbar={"title": say("log₁₀ of what is left")},
+        )
+    )
+    row, column = record.chosen
+    figure.add_scatter(
+        x=[_mark(record.x[column])],
+        y=[_mark(record.y[row])],
+        mode="markers",
+        name=say("chosen"),
+        marker={"symbol": "square-open", "size": 16, "color": IDENTITY[theme]["alarm"], "line": {"width": 4}},
+    )
+    figure.update_layout(
+        **plotly_layout(
+            title=say(
+                "Excess loss left after {steps} steps of {optimizer} (empty: diverged)",
+                steps=record.steps[-1],
+                optimizer=record.optimizer.upper(),
+            ),
+            xaxis={"title": say(record.x_name), "type": "category"},
+            yaxis={"title": say(record.y_name), "type": "category"},
+        )
+    )
+    return figure

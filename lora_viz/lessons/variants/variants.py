@@ -1,0 +1,405 @@
+"""Which variant fits which target? All of them on one task, and a map, measured before, of all on every kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.run import Run
+from lora_viz.core.spectra import covariance_root, least_squares
+from lora_viz.film.panels import Bars, Field, Film, Group, HeatMap, Lines, Series
+from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.i18n.language import say, to_say
+
+__all__ = [
+    "KINDS",
+    "STARTS",
+    "VariantRace",
+    "cell_of",
+    "film",
+    "floor_told",
+    "measured",
+    "plot_variant_race",
+    "table",
+    "takeaway",
+    "variant_race",
+    "variant_sweep",
+]
+
+STARTS = 8
+# Kind of target: how it is called after "on", and above a column.
+KINDS = {
+    "low_rank": (to_say("a random target of rank 4"), to_say("rank 4")),
+    "full_rank": (to_say("a random target of full rank, σ ∝ 1/i"), to_say("power")),
+    "inside_top": (to_say("a target of rank 4 inside W's 8 leading directions"), to_say("top 8")),
+    "rotation": (to_say("a rotation of W's outputs"), to_say("turn")),
+    "row_rescale": (to_say("a stretching of W's rows"), to_say("rows")),
+}
+NOTHING = 1e-4  # of the loss: below it, training has found it all
+
+
+class VariantRace(NamedTuple):
+    """Share of the loss that is left, of what could be taken away at all: (L − L_least)/(L_pretrained − L_least).
+
+    ``left`` holds (low, median, high) over ``starts`` starts for every variant and recorded step; ``floor`` is what the
+    first start cannot go below, NaN where no formula is known here. ``field`` (variant, kind, task) is the same share
+    at the end, measured before on eight tasks. ``delta``, ``sigma`` are the chosen variant's first start's.
+    """
+
+    steps: Int[np.ndarray, "T"]
+    names: tuple[str, ...]
+    titles: tuple[str, ...]
+    parameters: Int[np.ndarray, "V"]
+    rates: Float[np.ndarray, "V"]
+    left: Float[np.ndarray, "3 V T"]
+    floor: Float[np.ndarray, "V"]
+    chosen: int
+    beside: int
+    delta: Float[np.ndarray, "T d_out d_in"]
+    sigma: Float[np.ndarray, "T k"]
+    sigma_beside: Float[np.ndarray, "T k"]
+    target: Float[np.ndarray, "d_out d_in"]
+    kind: str
+    field: Float[np.ndarray, "V K S"]
+    field_parameters: Int[np.ndarray, "V"]
+    starts: int
+    rank: int
+    diverged: int
+
+
+@lru_cache(maxsize=1)
+def measured() -> dict[str, Any]:
+    """What benchmarks/variant_field.py wrote: the share left and the best learning rate of each variant and kind."""
+    return dict(json.loads((Path(__file__).parent / "variant_field.json").read_text()))
+
+
+def variant_sweep(e: Experiment, rank_of: Mapping[str, Callable[[Experiment], int]]) -> Sweep:
+    """Every variant with every start, each at the learning rate that was best for it on this kind of target."""
+    known, base = measured(), replace(e, variant="lora")
+    kind = known["kinds"].index(e.task)
+    return Sweep(
+        tuple(
+            replace(base, variant=name, rank=rank_of[name](base), lr=rates[kind], init_seed=start)
+            for name, rates in zip(known["variants"], known["rate"], strict=True)
+            for start in range(STARTS)
+        )
+    )
+
+
+def cell_of(row: int, column: int) -> tuple[str, str]:
+    """Which variant and kind of target does a cell of the map stand for? LoRA is its top row."""
+    return measured()["variants"][::-1][row], measured()["kinds"][column]
+
+
+def variant_race(
+    run: Run, *, chosen: str, beside: str, titles: Mapping[str, str], parameters: Mapping[str, tuple[int, int]]
+) -> VariantRace:
+    """Read a trained ``variant_sweep``. ``parameters`` counts what trains here, and at the map's rank of 4."""
+    known, members = measured(), run.sweep.experiments
+    names = tuple(known["variants"])
+    least = least_squares(run.task)[1]
+    whole = 0.5 * run.task.residual_energy - least or 1.0
+    left = ((run.loss - least) / whole).clip(min=0).T.reshape(len(names), STARTS, -1)
+    first = [next(i for i, e in enumerate(members) if e.variant == name) for name in names]
+    at, other = names.index(chosen), names.index(beside)
+    delta, theirs = (run.delta_weight(first[i]).astype(float) for i in (at, other))
+    ordered = np.sort(left, axis=1)  # NaN, diverged, last
+    middle = (ordered[:, (STARTS - 1) // 2] + ordered[:, STARTS // 2]) / 2
+    return VariantRace(
+        steps=run.steps,
+        names=names,
+        titles=tuple(titles[name] for name in names),
+        parameters=np.array([parameters[name][0] for name in names]),
+        rates=np.array([members[i].lr for i in first]),
+        left=np.stack([ordered[:, 0], middle, ordered[:, -1]]),
+        floor=np.array([_floor(run, i) / whole for i in first]),
+        chosen=at,
+        beside=other,
+        delta=delta,
+        sigma=np.linalg.svd(delta, compute_uv=False),
+        sigma_beside=np.linalg.svd(theirs, compute_uv=False),
+        target=run.task.target_delta,
+        kind=members[0].task,
+        field=np.array(known["left"]),
+        field_parameters=np.array([parameters[name][1] for name in names]),
+        starts=STARTS,
+        rank=members[first[names.index("lora")]].rank,
+        diverged=int((run.diverged_at >= 0).sum()),
+    )
+
+
+def _floor(run: Run, i: int) -> float:
+    """½Σ_{j>r} σ_j((M − rest)C^½)² where ΔW = s·B A + a constant rest; with A frozen, what lies outside its rows."""
+    rest, e = run.rest[i], run.sweep[i]
+    known = not run.parameters[i] and (rest is None or len(rest) == 1)
+    if not known:
+        return float("nan")
+    root = covariance_root(run.task)
+    wanted = (least_squares(run.task)[0] - (0.0 if rest is None else rest[0])) @ root
+    if e.frozen == "A":
+        q = np.linalg.qr(root @ run.A[i][0].astype(float).T)[0]
+        return 0.5 * float(np.sum((wanted - wanted @ q @ q.T) ** 2))
+    return 0.5 * float(np.sum(np.linalg.svd(wanted, compute_uv=False)[e.rank :] ** 2))
+
+
+def film(record: VariantRace) -> Film:
+    """Two variants over the steps, the chosen one's update and spectrum, and the map."""
+    c, b = record.chosen, record.beside
+    k = min(12, record.sigma.shape[1])
+    # a rising share can leave any scale behind: what is past ten times the start is off the picture
+    low, middle, high = (np.where(x > 10, np.nan, x) for x in record.left)
+    shown = [(c, "delta")] if c == b else [(c, "delta"), (b, "ink")]
+    series = [
+        Series(name=_title(record, i), colour=colour, y=middle[i], low=low[i], high=_band(high[i], middle[i]))
+        for i, colour in shown
+    ]
+    if record.floor[c] > NOTHING:
+        series.append(
+            Series(
+                name=say("floor of {name}", name=say(record.titles[c])),
+                colour="faint",
+                y=np.full(len(record.steps), record.floor[c]),
+                dash="dash",
+            )
+        )
+    limit = float(np.abs(record.target).max()) or 1.0
+    return Film(
+        axis=to_say("step"),
+        values=record.steps.astype(float),
+        start=len(record.steps) - 1,
+        seconds_per_frame=1 / 10,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(
+            Field(
+                title=say("Loss left at the end, 8 tasks (click a cell)"),
+                values=np.median(record.field, axis=2)[::-1],
+                limits=(NOTHING, 1.0),
+                scale="log",
+                x_labels=tuple(say(KINDS[name][1]) for name in measured()["kinds"]),
+                y_labels=tuple(
+                    f"{title.split(' (')[0]} {n}"  # the name alone
+                    for title, n in zip(record.titles, record.field_parameters, strict=True)
+                )[::-1],
+                x_title=say("kind of target"),
+                y_title=say("variant and what it trains"),
+                chosen=(len(record.names) - 1 - c, list(KINDS).index(record.kind)),
+                picks=True,
+                span=5,
+                tall=2,
+            ),
+            Lines(
+                title=say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
+                y_label=say("share, log; median, range of {starts} starts", starts=record.starts),
+                scale="log",
+                series=tuple(series),
+                span=7,
+            ),
+            HeatMap(title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
+            HeatMap(
+                title=say("ΔW of {name}", name=say(record.titles[c])),
+                colour="delta",
+                values=np.where(np.abs(record.delta) > 1e6, np.nan, record.delta),
+                limit=limit,
+                span=2,
+                row=1,
+            ),
+            Bars(
+                title=say("Singular values"),
+                y_label="σ",
+                labels=tuple(str(i + 1) for i in range(k)),
+                groups=(
+                    Group(name="ΔW", colour="delta", values=record.sigma[:, :k].clip(max=1e6)),
+                    Group(
+                        name=say("target"),
+                        colour="ink",
+                        values=np.linalg.svd(record.target, compute_uv=False)[:k],
+                        outline=True,
+                    ),
+                ),
+                span=3,
+                row=1,
+            ),
+        ),
+    )
+
+
+def _band(high: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """A start that diverged has no upper end: the band then ends with the median."""
+    return np.where(np.isnan(high), middle, high)
+
+
+def _title(record: VariantRace, i: int) -> str:
+    return f"{say(record.titles[i])} ({record.parameters[i]})"
+
+
+def _percent(value: float) -> str:
+    if np.isnan(value):
+        return say("nothing finite")
+    return say("less than 0.01 %") if value < NOTHING else f"{number(100 * value)} %"
+
+
+def _narrate(record: VariantRace, t: int) -> str:
+    step, (name, beside) = record.steps[t], (_title(record, i) for i in (record.chosen, record.beside))
+    left, left_beside = (_percent(float(record.left[1, i, t])) for i in (record.chosen, record.beside))
+    if record.chosen == record.beside:
+        return say("Step {step}: {name} leaves {left} of the loss.", step=step, name=name, left=left)
+    return say(
+        "Step {step}: {name} leaves {left} and {beside} leaves {left_beside} of the loss.",
+        step=step,
+        name=name,
+        left=left,
+        beside=beside,
+        left_beside=left_beside,
+    )
+
+
+def _ended(record: VariantRace, i: int) -> str:
+    low, middle, high = (float(x) for x in record.left[:, i, -1])
+    return _ranged(middle, low, high) if high - low > 0.002 else _percent(middle)
+
+
+def _ranged(middle: float, low: float, high: float) -> str:
+    return say("{median} ({low} to {high})", median=_percent(middle), low=_percent(low), high=_percent(high))
+
+
+def floor_told(record: VariantRace) -> str:
+    """Below which share can no training take the chosen variant, if a formula for it is known?"""
+    floor = float(record.floor[record.chosen])
+    if np.isnan(floor):
+        return say("Its floor here is not known in closed form.")
+    return say("Its floor here is {floor}.", floor=number(floor))
+
+
+def takeaway(record: VariantRace) -> str:
+    """What was seen: the two at the end, and where the chosen one does best and worst against LoRA."""
+    c, b, kind = record.chosen, record.beside, say(KINDS[record.kind][0])
+    if c == b:
+        text = say(
+            "In this experiment, on {kind}, {name} with {parameters} trained numbers left {left} of the loss.",
+            kind=kind,
+            name=say(record.titles[c]),
+            parameters=record.parameters[c],
+            left=_ended(record, c),
+        )
+    else:
+        text = say(
+            "In this experiment, on {kind}, {name} with {parameters} trained numbers left {left}, {beside} with "
+            "{parameters_beside} trained numbers left {left_beside} of the loss.",
+            kind=kind,
+            name=say(record.titles[c]),
+            parameters=record.parameters[c],
+            left=_ended(record, c),
+            beside=say(record.titles[b]),
+            parameters_beside=record.parameters[b],
+            left_beside=_ended(record, b),
+        )
+    if record.floor[c] > NOTHING:
+        text += say(
+            " No training can take {name} below {floor} here.",
+            name=say(record.titles[c]),
+            floor=_percent(float(record.floor[c])),
+        )
+    text += f" {_where(record)}"
+    if record.diverged:
+        text += say(
+            " {diverged} of {adapters} adapters diverged.",
+            diverged=record.diverged,
+            adapters=len(record.names) * record.starts,
+        )
+    return text
+
+
+def _where(record: VariantRace) -> str:
+    """Best and worst kind of target, by the ratio of its median to LoRA's over the eight tasks."""
+    own, plain = record.field[record.chosen], record.field[record.names.index("lora")]
+    kinds = list(KINDS)
+    called = [say(KINDS[kind][0]) for kind in kinds]
+    if record.names[record.chosen] == "lora":
+        middle = np.median(own, axis=1)
+        best, worst = int(middle.argmin()), int(middle.argmax())
+        return say(
+            "Over 8 tasks of each kind LoRA leaves least on {best} ({least}) and most on {worst} ({most}): its floor "
+            "is the tail of the target.",
+            best=called[best],
+            least=_percent(middle[best]),
+            worst=called[worst],
+            most=_percent(middle[worst]),
+        )
+    ratio = np.median(np.maximum(own, NOTHING), axis=1) / np.median(np.maximum(plain, NOTHING), axis=1)
+    best, worst = int(ratio.argmin()), int(ratio.argmax())
+
+    def one(k: int) -> str:
+        a, lora = own[k], _percent(float(np.median(plain[k])))
+        left = _percent(float(np.median(a)))
+        if np.ptp(a) <= 0.002:
+            return say("{kind} ({left}; LoRA {lora})", kind=called[k], left=left, lora=lora)
+        low, high = _percent(float(a.min())), _percent(float(a.max()))
+        return say(
+            "{kind} ({left}, {low} to {high}; LoRA {lora})", kind=called[k], left=left, low=low, high=high, lora=lora
+        )
+
+    if ratio[best] < 0.97:
+        better = say("wins on {kind}", kind=one(best))
+    elif ratio[best] < 1.03:
+        better = say("does as well on {kind}", kind=one(best))
+    else:
+        better = say("comes nearest on {kind}", kind=one(best))
+    if ratio[worst] > 1.03:
+        worse = say("loses on {kind}", kind=one(worst))
+    else:
+        worse = say("gains least on {kind}", kind=one(worst))
+    return say("Against LoRA, over 8 tasks of each kind, it {better} and {worse}.", better=better, worse=worse)
+
+
+def table(record: VariantRace) -> dict[str, np.ndarray]:
+    """All variants on this task at the end, and the medians of the map."""
+    low, middle, high = record.left[:, :, -1]
+    medians = np.median(record.field, axis=2)
+    return {
+        "variant": np.array(record.names),
+        "trained_numbers": record.parameters,
+        "learning_rate": record.rates,
+        "left_low": low,
+        "left_median": middle,
+        "left_high": high,
+        "floor": record.floor,
+        **{f"map_{kind}": medians[:, k] for k, kind in enumerate(KINDS)},
+    }
+
+
+def plot_variant_race(record: VariantRace, *, theme: str = "light") -> go.Figure:
+    """What every variant left at the end, over how many numbers it trained, as a still figure."""
+    colour = IDENTITY[theme]
+    low, middle, high = np.maximum(record.left[:, :, -1], 1e-5)
+    figure = go.Figure(
+        go.Scatter(
+            x=record.parameters,
+            y=middle,
+            error_y={"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low},
+            text=[say(title) for title in record.titles],
+            mode="markers+text",
+            textposition="top center",
+            marker={
+                "size": 13,
+                "color": [colour["delta"] if i == record.chosen else colour["W"] for i in range(len(record.names))],
+            },
+            showlegend=False,
+        )
+    )
+    figure.update_layout(
+        **plotly_layout(
+            title=say("Loss left on {kind} (10⁻⁵: that or less)", kind=say(KINDS[record.kind][0])),
+            xaxis={"title": say("trained numbers"), "type": "log"},
+            yaxis={"title": say("share of the loss"), "type": "log"},
+        )
+    )
+    return figure

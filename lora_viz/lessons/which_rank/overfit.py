@@ -1,0 +1,276 @@
+"""Does a low rank help? Clean test error over sample count and rank, for truths of every rank, in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+
+from lora_viz.core.experiment import Experiment
+from lora_viz.core.trials import spread
+from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
+from lora_viz.export.scripts.fits import rank_script
+from lora_viz.export.scripts.script import Script, Scripts, stated
+from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row
+from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.tasks import target_spectrum
+
+__all__ = ["Overfit", "film", "overfit", "plot_overfit", "scripts", "table", "takeaway"]
+
+SIZES = (8, 16, 24, 40, 64, 128, 400)
+RANKS = (1, 2, 4, 8, 16, 32)
+SHOWN = (24, 64, 400)
+
+
+class Overfit(NamedTuple):
+    """Clean test error ‖ΔW_r − ΔW*‖²/‖ΔW*‖² of the best fit of each rank, for truths of several ranks.
+
+    ``error`` is (low, median, high; truth, rank, samples) over the seeds; ``best`` the rank of least error, (low,
+    median, high; truth, samples); ``wins`` counts the seeds in which the truth's own rank beat full rank. No update
+    has error 1.
+    """
+
+    truths: Int[np.ndarray, "T"]
+    ranks: Int[np.ndarray, "R"]
+    samples: Int[np.ndarray, "N"]
+    error: Float[np.ndarray, "3 T R N"]
+    best: Float[np.ndarray, "3 T N"]
+    wins: Int[np.ndarray, "T N"]
+    noise: float
+    seeds: int
+    start: int
+
+
+def overfit(e: Experiment, seeds: int = 10) -> Overfit:
+    """Fit every rank exactly, for every truth and sample count; the signal has mean square 1 an output."""
+    most = min(e.d_in, e.d_out)
+    truths = np.array([k for k in (1, 2, 4, 8, 16, 32) if k <= most])
+    ranks = np.array([r for r in RANKS if r <= most])
+    error = np.empty((seeds, len(truths), len(ranks), len(SIZES)))
+    for t, true_rank in enumerate(truths):
+        target = _truth(e, int(true_rank), seeds)
+        for column, n in enumerate(SIZES):
+            excess = fit_all_ranks(draw_samples(target, n, e.noise, e.seed), target).excess
+            reached = np.minimum(ranks, excess.shape[1] - 1)  # n samples have no more than n directions
+            found = excess[:, reached] / e.d_out
+            error[:, t, :, column] = np.where(found < 1e-12, 0.0, found)  # less is rounding
+    own = [int(np.searchsorted(ranks, k)) for k in truths]
+    wins = np.stack([(error[:, t, own[t]] < error[:, t, -1]).sum(axis=0) for t in range(len(truths))])
+    return Overfit(
+        truths=truths,
+        ranks=ranks,
+        samples=np.array(SIZES),
+        error=spread(error),
+        best=spread(ranks[error.argmin(axis=2)].astype(float)),
+        wins=wins,
+        noise=e.noise,
+        seeds=seeds,
+        start=int(np.argmin(np.abs(truths - e.target_rank))),
+    )
+
+
+def _truth(e: Experiment, true_rank: int, seeds: int) -> Float[np.ndarray, "S d_out d_in"]:
+    shape = target_spectrum(replace(e, target_rank=true_rank))
+    return teacher(shape * np.sqrt(e.d_out / np.sum(shape**2)), e.d_out, e.d_in, seeds, e.seed)
+
+
+def scripts(record: Overfit, e: Experiment) -> Scripts:
+    """A script for every rank of the truth and number of samples: the error of the best fit of each rank."""
+    truths, sizes = (tuple(x.tolist()) for x in (record.truths, record.samples))
+
+    def make(true_rank: int, n: int) -> Script:
+        target = _truth(e, true_rank, record.seeds)
+        measured = {"excess": record.error[1, truths.index(true_rank), :, sizes.index(n)]}
+        what = f"{stated(replace(e, target_rank=true_rank, samples=n))}\n{record.seeds} seeds"
+        return rank_script(what, draw_samples(target, n, e.noise, e.seed), target, record.ranks, e.d_out, measured)
+
+    return Scripts(make, {say("Rank of the truth"): truths, say("Samples"): sizes})
+
+
+def film(record: Overfit) -> Film:
+    """The playhead runs over the truth's rank: the map of errors, three of its columns, the best rank for each n."""
+    median = record.error[1]
+    at = [list(record.samples).index(n) for n in SHOWN]
+    least = (median == median.min(axis=1, keepdims=True)).astype(float)
+    low, high = record.error[0], record.error[2]
+    columns = range(len(record.samples))
+    return Film(
+        axis=to_say("true rank"),
+        values=record.truths.astype(float),
+        start=record.start,
+        seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
+        panels=(
+            Field(
+                title=say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
+                values=median,
+                x_labels=tuple(map(str, record.samples)),
+                y_labels=tuple(map(str, record.ranks)),
+                x_title=say("samples n"),
+                y_title=say("rank r"),
+                scale="log",
+                regions=least,
+                region_names=(say("worse"), say("best")),
+                span=6,
+                row=0,
+            ),
+            Curves(
+                title=say("The same along r, for three n (band: all seeds)"),
+                x=record.ranks.astype(float),
+                x_label=say("rank r"),
+                y_label=say("error, log; no update: 1"),
+                scale="log",
+                x_scale="log",
+                span=6,
+                row=0,
+                series=tuple(
+                    Curve(
+                        name=f"n = {record.samples[i]}",
+                        colour="delta",
+                        y=median[:, :, i],
+                        low=low[:, :, i],
+                        high=high[:, :, i],
+                        dash=DASHES[2 - k],
+                        dots=True,
+                    )
+                    for k, i in enumerate(at)
+                ),
+            ),
+            Curves(
+                title=say("Best rank for each n"),
+                x=record.samples.astype(float),
+                x_label=say("samples n"),
+                y_label=say("rank of least clean error, log"),
+                scale="log",
+                x_scale="log",
+                span=6,
+                row=1,
+                series=(
+                    Curve(
+                        name=say("best r, median of {seeds}", seeds=record.seeds),
+                        colour="clean",
+                        y=record.best[1],
+                        low=record.best[0],
+                        high=record.best[2],
+                        dots=True,
+                    ),
+                    Curve(
+                        name=say("true rank"),
+                        colour="faint",
+                        y=np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1),
+                        dash="dash",
+                    ),
+                ),
+            ),
+            Readout(
+                title=say("Error at the best r, and at full rank"),
+                span=6,
+                row=1,
+                rows=tuple(
+                    Row(
+                        label=f"n = {record.samples[i]}",
+                        text=tuple(
+                            say(
+                                "{least} at r = {rank}; full {full}",
+                                least=number(float(median[t, :, i].min())),
+                                rank=record.ranks[median[t, :, i].argmin()],
+                                full=number(float(median[t, -1, i])),
+                            )
+                            for t in range(len(record.truths))
+                        ),
+                    )
+                    for i in columns
+                    if record.samples[i] in (16, 24, 64, 128, 400)
+                ),
+            ),
+        ),
+    )
+
+
+def _narrate(record: Overfit, t: int) -> str:
+    best = record.error[1, t].argmin(axis=0)
+    found = ", ".join(
+        say("{rank} for n = {n}", rank=record.ranks[best[i]], n=n) for i, n in enumerate(record.samples) if n in SHOWN
+    )
+    return say("True rank {truth}: the rank of least clean error is {found}.", truth=record.truths[t], found=found)
+
+
+def takeaway(record: Overfit) -> str:
+    """What was seen, in the run's own numbers."""
+    few, many = list(record.samples).index(64), len(record.samples) - 1
+    low, full = min(1, len(record.truths) - 1), len(record.truths) - 1
+    own = int(np.searchsorted(record.ranks, record.truths[low]))
+    error = record.error[1]
+    n, m = record.samples[few], record.samples[many]
+    said = [
+        say(
+            "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truth} with {n} samples had clean "
+            "error {own} at r = {rank} and {full} at full rank; the low rank won in {wins} seeds of {seeds}.",
+            noise=number(record.noise),
+            seeds=record.seeds,
+            truth=record.truths[low],
+            n=n,
+            own=number(float(error[low, own, few])),
+            rank=record.ranks[own],
+            full=number(float(error[low, -1, few])),
+            wins=record.wins[low, few],
+        )
+    ]
+    if error[full, own, many] > error[full, -1, many]:
+        said.append(
+            say(
+                "A truth of full rank with {m} samples had {low} at r = {rank} and {full} at full rank: there the low "
+                "rank lost.",
+                m=m,
+                low=number(float(error[full, own, many])),
+                rank=record.ranks[own],
+                full=number(float(error[full, -1, many])),
+            )
+        )
+    scarce = record.ranks[error[full, :, list(record.samples).index(24)].argmin()]
+    if scarce < 24:
+        said.append(say("With 24 samples even that truth was fitted best at r = {rank}.", rank=scarce))
+    if record.noise == 0:
+        said.append(
+            say("Without noise nothing is gained by a rank below the truth's; fewer samples than inputs still hurt.")
+        )
+    else:
+        said.append(say("A low rank helps if the truth is of low rank or the data are few, not otherwise."))
+    return " ".join(said)
+
+
+def table(record: Overfit) -> dict[str, np.ndarray]:
+    """One row a truth, rank and sample count."""
+    truth, rank, n = (x.ravel() for x in np.meshgrid(record.truths, record.ranks, record.samples, indexing="ij"))
+    low, median, high = (x.ravel() for x in record.error)
+    return {"true_rank": truth, "rank": rank, "samples": n, "error_low": low, "error": median, "error_high": high}
+
+
+def plot_overfit(record: Overfit, *, theme: str = "light") -> go.Figure:
+    """Clean error against rank for three sample counts, at the truth first shown."""
+    t = record.start
+    return still_curves(
+        [
+            Drawn(
+                f"n = {n}",
+                "delta",
+                record.ranks,
+                record.error[1, t, :, list(record.samples).index(n)],
+                DASHES[2 - k],
+                dots=True,
+                low=record.error[0, t, :, list(record.samples).index(n)],
+                high=record.error[2, t, :, list(record.samples).index(n)],
+            )
+            for k, n in enumerate(SHOWN)
+        ],
+        title=say("Clean error against rank, true rank {truth}", truth=record.truths[t]),
+        x=say("rank r"),
+        y="‖ΔW − ΔW*‖²/‖ΔW*‖²",
+        log="xy",
+        theme=theme,
+    )

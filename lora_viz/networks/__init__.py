@@ -1,0 +1,1 @@
+"""Real small networks: handwritten digits, a sentence encoder, and what was measured on them."""

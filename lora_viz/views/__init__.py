@@ -1,1 +1,0 @@
-"""One concept a file: a record of what was measured, how it is computed from a run, and how it is drawn."""

@@ -1,0 +1,53 @@
+"""The balance against dense products, and the exact identity of one step."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import train
+from lora_viz.lessons.training.balance import Balance, balance, takeaway
+
+
+def record(e: Experiment, **change: object) -> Balance:
+    e = replace(e, optimizer="sgd", lr=0.02, steps=60)
+    e = replace(e, **change)  # type: ignore[arg-type]
+    sweeps = [Sweep.over(replace(e, lr=e.lr / p, steps=e.steps * p), init_seed=range(3)) for p in (1, 2, 4)]
+    return balance(train(sweep, records=1000) for sweep in sweeps)
+
+
+def test_drift_is_measured_at_equal_times(small: Experiment) -> None:
+    found = record(small)
+    run = train(Sweep((replace(small, optimizer="sgd", lr=0.005, steps=240),)), records=1000)
+    A, B = run.A[0][::4], run.B[0][::4]
+    D = np.einsum("tki,tli->tkl", A, A) - np.einsum("tik,til->tkl", B, B)
+    drift = np.linalg.norm(D - D[0], axis=(1, 2)) / np.linalg.norm(D[0])
+    np.testing.assert_allclose(found.drift[2], drift, atol=1e-12)
+    assert found.ends.shape == (3, 3)
+
+
+def test_one_step_of_gradient_descent_obeys_the_identity(small: Experiment) -> None:
+    found = record(small)
+    assert np.nanmax(found.identity) < 1e-13
+    assert 0.8 < found.slope < 1.3
+    np.testing.assert_allclose(found.norm_A - found.norm_B, np.trace(found.D, axis1=1, axis2=2), atol=1e-12)
+
+
+def test_adam_keeps_nothing(small: Experiment) -> None:
+    found = record(small, optimizer="adam")
+    assert np.nanmax(found.identity) > 1e-4
+    assert abs(found.slope) < 0.5
+    assert "Adam does not follow the gradient" in takeaway(found)
+
+
+@pytest.mark.parametrize("init", ["both_zero", "B_zero"])
+def test_starts_of_any_size(small: Experiment, init: str) -> None:
+    found = record(small, init=init)
+    assert np.isfinite(found.drift).all()
+    assert found.D[0].any() == (init == "B_zero")
+
+
+def test_divergence_is_said(small: Experiment) -> None:
+    found = record(small, lr=50.0)
+    assert "diverged" in takeaway(found)

@@ -1,0 +1,121 @@
+"""The digits record is arithmetic on the run: medians, frontier, kinds of rank, and words that follow the numbers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.film.panels import Pictures
+from lora_viz.lessons.real.digits import LEVELS, digits_adapt, film, plot_digits_adapt, table, takeaway
+from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun
+
+METHODS = ("head", *(f"r={r}" for r in RANKS), "full")
+T, M, S = 3, len(METHODS), 5
+
+
+def made(change: str = "rotated", last: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.895, 0.9, 0.9)) -> DigitsRun:
+    """A run whose numbers are set by hand: members differ by thousandths, old falls as new rises."""
+    member = np.array([-2, 2, 0, 1, -1]) / 1000
+    new = np.stack([np.full(M, 0.1), 0.5 * np.array(last), np.array(last)])[..., None] + member
+    old = np.stack([np.full(M, 0.96), np.full(M, 0.6), np.full(M, 0.3)])[..., None] + member
+    sigma = np.zeros((T, M, 2, 64))
+    for m, rank in enumerate(RANKS, start=1):
+        sigma[1:, m, :, :rank] = 1.0
+    sigma[1:, -1, :, :] = 1.0
+    rng = np.random.default_rng(0)
+    return DigitsRun(
+        experiment=DigitsExperiment(change=change),
+        steps=np.array([0, 10, 300]),
+        methods=METHODS,
+        new=new,
+        old=old,
+        base_new=0.1 + member,
+        base_old=0.96 + member,
+        sigma=sigma,
+        last_sigma=np.repeat(sigma[-1][None], S, axis=0),
+        trainable=np.array([650, 256, 512, 1024, 2048, 4096, 8970]),
+        base_weight=rng.standard_normal((64, 64)),
+        shown=rng.uniform(0, 1, (6, 8, 8)),
+        truth=np.arange(1, 7),
+        before=np.array([1, 0, 0, 0, 0, 0]),
+        predicted=np.tile(np.array([1, 2, 3, 4, 5, 0]), (T, M, 1)),
+        network=(),
+        factors=(),
+    )
+
+
+def test_median_and_range_over_the_members() -> None:
+    record = digits_adapt(made())
+    np.testing.assert_allclose(record.new[:, -1, 0], [0.498, 0.5, 0.502])
+    np.testing.assert_allclose(record.old[1, :, 0], [0.96, 0.6, 0.3])
+    assert record.base_old == pytest.approx(0.96) and record.members == S
+
+
+def test_enough_is_the_least_rank_within_a_point_of_full() -> None:
+    assert digits_adapt(made()).enough == 8
+    assert "from rank 8 on (89.5 %), training 2,048 of 8,970 numbers" in takeaway(digits_adapt(made()))
+    none = digits_adapt(made("inverted", (0.9, 0.1, 0.1, 0.1, 0.2, 0.3, 0.8)))
+    assert none.enough == 0
+    assert "No rank up to 16 comes within a point of it: LoRA's best is 30.0 %." in takeaway(none)
+    assert "ΔW₁ = −2W₁, of full rank" in takeaway(none)
+    assert "hidden weight need move" in takeaway(digits_adapt(made("relabelled")))
+
+
+def test_the_frontier_is_the_best_old_at_any_earlier_moment() -> None:
+    kept = digits_adapt(made()).kept
+    r8 = METHODS.index("r=8")
+    assert np.isnan(kept[0, r8][LEVELS > 0.11]).all(), "at step 0 nothing new is read"
+    at = lambda level: int(np.argmin(np.abs(LEVELS - level)))  # noqa: E731
+    assert kept[1, r8, at(0.4)] == pytest.approx(0.6)
+    assert kept[2, r8, at(0.4)] == pytest.approx(0.6), "the earlier moment was better"
+    assert kept[2, r8, at(0.88)] == pytest.approx(0.3)
+    assert np.isnan(kept[2, r8, at(0.92)])
+    finite = np.isfinite(kept[:-1])
+    assert (kept[1:][finite] >= kept[:-1][finite]).all(), "the frontier never falls with time"
+
+
+def test_equal_singular_values_have_their_count_as_effective_rank() -> None:
+    record = digits_adapt(made())
+    assert np.isnan(record.effective[0]).all() and np.isnan(record.effective[:, 0]).all()
+    np.testing.assert_allclose(record.effective[-1, 1:], [*RANKS, 64])
+    np.testing.assert_allclose(record.last_effective[1, 1:], [*RANKS, 64])
+
+
+@pytest.mark.parametrize(("change", "rank"), [("rotated", 48), ("inverted", 64), ("relabelled", 0)])
+def test_the_exact_answer_has_its_rank(change: str, rank: int) -> None:
+    record = digits_adapt(made(change))
+    assert (record.exact > 1e-9).sum() == rank
+
+
+def test_the_film_says_who_reads_what() -> None:
+    record = digits_adapt(made())
+    moving = film(record)
+    (pictures,) = [p for p in moving.panels if isinstance(p, Pictures)]
+    assert [told.name for told in pictures.rows] == ["before", "head only", "r=1", "r=4", "r=16", "full"]
+    assert pictures.rows[0].right == ((True, False, False, False, False, False),)
+    assert pictures.rows[-1].text[-1] == ("1", "2", "3", "4", "5", "0")
+    assert pictures.rows[-1].right[-1] == (True, True, True, True, True, False)
+    assert moving.narration[0].startswith("Before the first step every way reads 10.0 %")
+    assert "r=8 89.5 %, full 90.0 %" in moving.narration[-1]
+
+
+def test_outputs_that_are_no_numbers_are_said() -> None:
+    run = made()
+    new = run.new.copy()
+    new[-1, 3] = np.nan
+    record = digits_adapt(replace(run, new=new))
+    assert takeaway(record) == "r=4 ended in outputs that are no numbers: lower the learning rate."
+    assert all("nan" not in text for text in film(record).narration)
+
+
+def test_the_table_is_the_last_step() -> None:
+    columns = table(digits_adapt(made()))
+    assert columns["bytes_float32"].tolist() == [2600, 1024, 2048, 4096, 8192, 16384, 35880]
+    np.testing.assert_allclose(columns["new_median"], [0.5, 0.6, 0.7, 0.8, 0.895, 0.9, 0.9])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_still_figure_shows_the_ranks(theme: str) -> None:
+    figure = plot_digits_adapt(digits_adapt(made()), theme=theme)
+    np.testing.assert_allclose(figure.data[0].y, [0.6, 0.7, 0.8, 0.895, 0.9])
+    assert list(figure.data[0].x) == list(RANKS)

@@ -1,0 +1,58 @@
+"""The rule against plain sums, and the rank that is needed against exact fits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import train
+from lora_viz.lessons.which_rank.energy_rule import EnergyRule, energy_rank, energy_rule, takeaway
+
+E = Experiment(
+    d_in=13, d_out=11, target_rank=4, spectrum="exponential", rank=1, alpha=8.0, lr=0.03, schedule="linear",
+    steps=300, samples=41,
+)  # fmt: skip
+
+
+def record(**change: object) -> EnergyRule:
+    e = replace(E, **change)  # type: ignore[arg-type]
+    others = [Sweep((replace(e, steps=0, seed=s),)) for s in range(1, 9)]
+    return energy_rule(train(sweep, records=2) for sweep in (Sweep.over(e, rank=(1, 2, 3, 4, 5, 8, 11)), *others))
+
+
+@pytest.mark.parametrize(
+    ("sigma", "rank"),
+    [
+        ([1.0] * 8, 8),
+        ([1.0, 1e-3, 1e-3], 1),
+        (list(1 / np.arange(1, 65.0)), 10),
+        (list(0.7 ** np.arange(64)), 5),
+        ([0.0], 0),
+    ],
+)
+def test_the_rule(sigma: list[float], rank: int) -> None:
+    assert energy_rank(np.array(sigma)) == rank
+
+
+def test_round_and_clean_the_rule_is_right() -> None:
+    found = record()
+    assert found.over == found.under == 0
+    assert found.own_rule == found.own_needed[1]
+    np.testing.assert_allclose(found.skill[1:4], found.energy[1:4], atol=1e-4)
+    assert "rule and need agree" in takeaway(found)
+
+
+def test_noise_has_energy_everywhere() -> None:
+    found = record(noise=2.0)
+    assert found.over == found.tasks == 9
+    assert found.rule[0] > found.needed[2, 1]
+    assert found.own_rule > found.own_needed[1]
+    assert "fitted noise" in takeaway(found)
+
+
+def test_no_update_has_no_effective_rank() -> None:
+    found = record()
+    assert np.isnan(found.kinds[0].effective) and np.isnan(found.kinds[0].stable)
+    assert found.energy_ranks[0] == found.kinds[0].numerical == 0
+    assert found.skill[0] == 0

@@ -1,0 +1,58 @@
+"""One pass: errors against the runs they come from, the gap that grows, and the one that does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.core.experiment import Experiment
+from lora_viz.engine.training import train
+from lora_viz.lessons.papers.large_batch import LargeBatch, large_batch, one_pass, takeaway
+
+E = Experiment(
+    d_in=32, d_out=32, target_rank=4, spectrum="flat", alpha=32.0, schedule="linear", samples=1024, dtype="float32"
+)
+LR = (0.02, 0.04, 0.08, 0.16)
+
+
+@pytest.fixture(scope="module")
+def found() -> LargeBatch:
+    return large_batch(train(sweep, records=2) for sweep in one_pass(E, (64, 256), (4, 32), LR))
+
+
+def test_errors_are_those_of_the_runs() -> None:
+    e = replace(E, d_in=13, d_out=13, samples=64, seed=3, dtype="float64")
+    runs = [train(sweep, records=2) for sweep in one_pass(e, (16, 32), (2, 13), (0.02, 0.1), seeds=2)]
+    record = large_batch(runs)
+    assert record.racers == ("full", "LoRA r = 2", "LoRA r = 13")
+    np.testing.assert_array_equal(record.steps, [4, 2])
+    left = np.empty((2, 3, 2, 2))  # seed, racer, batch, lr
+    for run in runs:
+        for i, x in enumerate(run.sweep.experiments):
+            racer = 0 if x.init == "identity" else 1 + (2, 13).index(x.rank)
+            gap = run.delta_weight(i)[-1] - run.task.target_delta
+            share = np.sum(gap**2) / np.sum(run.task.target_delta**2)
+            left[x.seed - 6, racer, (16, 32).index(x.batch), (0.02, 0.1).index(x.lr)] = share
+    np.testing.assert_allclose(record.by_lr[0], left.min(axis=0))
+    np.testing.assert_allclose(record.left[2], left.min(axis=3).max(axis=0))
+    best = left.min(axis=3)
+    np.testing.assert_allclose(record.ratio[0], (best / best[:, :1]).min(axis=0))
+
+
+def test_a_pass_shows_every_sample_once() -> None:
+    for sweep in one_pass(E, (64, 256), (4,), LR, seeds=2):
+        assert sweep[0].batch * sweep[0].steps == 1024
+        assert len({x.seed for x in sweep.experiments}) == 1
+
+
+def test_the_gap_grows_with_the_batch_at_a_small_rank_and_not_at_full_width(found: LargeBatch) -> None:
+    small, whole = found.ratio[:, 1], found.ratio[:, 2]
+    assert small[0, 1] > small[1, 0] > 1, "with the large batch every seed lies above the small batch's median"
+    assert small[1, 1] > 1.5 * small[1, 0]
+    assert (whole[1] < 1.2).all()
+    assert "The gap grows with the batch." in takeaway(found)
+    assert "the penalty is gone" in takeaway(found)
+
+
+def test_full_fine_tuning_is_the_unit(found: LargeBatch) -> None:
+    np.testing.assert_array_equal(found.ratio[:, 0], 1.0)

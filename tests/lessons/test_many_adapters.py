@@ -1,0 +1,113 @@
+"""The records of two adapters and of the quantised merge: medians by hand, ranks, and words that follow the numbers."""
+
+import numpy as np
+import pytest
+
+from lora_viz.film.panels import Field
+from lora_viz.lessons.real import many_adapters as pair
+from lora_viz.lessons.real import requantised as quantised
+from lora_viz.networks.digits import PairExperiment, PairRun
+from lora_viz.networks.requantise import FORMATS, RequantiseRun
+
+W = np.array([0.0, 0.5, 1.0])
+V = np.array([0.0, 0.5, 1.0])
+S = 3
+
+
+def pair_run(second: str = "permuted", inputs: float = 0.05) -> PairRun:
+    rng = np.random.default_rng(4)
+    seed = np.array([0.01, -0.01, 0.0])
+    mixed = np.array([[0.9, 0.1, 0.3], [0.4, 0.5, 0.4], [0.1, 0.8, 0.2]])[..., None] + seed
+    grid = np.zeros((3, 3, 3, S))
+    grid[..., 0, :], grid[..., 1, :] = V[:, None, None] * 0.5, V[None, :, None] * 0.25
+    return PairRun(
+        experiment=PairExperiment(second=second, rank=3),
+        weight=W,
+        mixed=mixed,
+        averaged=mixed * np.array([1, 0.5, 1])[:, None, None],
+        difference=np.array([0, 0.66, 0])[:, None] + abs(seed),
+        grid_weight=V,
+        grid=grid,
+        base=np.array([0.1, 0.05, 0.96])[:, None] + seed,
+        A=rng.standard_normal((2, 3, 11)),
+        B=rng.standard_normal((2, 7, 3)),
+        scaling=2.0,
+        inputs=np.full(S, inputs),
+        outputs=np.full(S, 0.1),
+        reach=np.array([[0.6, 0.7, 0.8], [0.9, 1.0, 1.1]]),
+    )
+
+
+def test_medians_ranks_and_the_worse_of_both() -> None:
+    record = pair.adapters_together(pair_run())
+    np.testing.assert_allclose(record.mixed[:, 0, 0], [0.89, 0.9, 0.91])
+    assert record.numerical == (3, 6, 3) and record.sum_rank == 6
+    np.testing.assert_allclose(record.worse, np.minimum(V[:, None] * 0.5, V[None] * 0.25))
+    np.testing.assert_allclose(record.added[1, :2], [0.5, 0.25])
+    assert record.chance == pytest.approx(3 / 11)
+    np.testing.assert_allclose(record.reach, [0.7, 1.0])
+    delta = 2.0 * pair_run().B @ pair_run().A
+    np.testing.assert_allclose(record.sigma[1, :6], np.linalg.svd(delta.mean(axis=0), compute_uv=False)[:6])
+
+
+def test_the_pairs_words_follow_the_numbers() -> None:
+    said = pair.takeaway(pair.adapters_together(pair_run()))
+    assert "alone, they read 90.0 % and 80.0 %" in said
+    assert "Added, they read 50.0 % and 25.0 %" in said
+    assert "3 + 3 gives numerical rank 6" in said and "67 % off" in said
+    assert "Overlap does not warn here" in said
+    assert "Overlap does not warn" not in pair.takeaway(pair.adapters_together(pair_run(inputs=0.95)))
+    assert "Overlap does not warn" not in pair.takeaway(pair.adapters_together(pair_run("rotated")))
+    moving = pair.film(pair.adapters_together(pair_run("rotated")))
+    assert moving.narration[1].startswith("w = 0.50: 40.0 % of the rotated digits, 50.0 % of the rotated digits (2)")
+    (field,) = [p for p in moving.panels if isinstance(p, Field)]
+    assert field.chosen == (2, 2)
+    assert pair.table(pair.adapters_together(pair_run()))["numerical_rank_mixed"].tolist() == [3, 6, 3]
+    assert len(pair.plot_adapters_together(pair.adapters_together(pair_run())).data) == 4
+
+
+def quantised_run(natural: float = 1.7) -> RequantiseRun:
+    sizes = np.array([0.001, 0.01, 0.1, 1.0])
+    seed = np.array([0.001, -0.001, 0.0])
+    by_format = np.array([1.0, 2.0, 3.0])[:, None] + seed
+    return RequantiseRun(
+        rank=2,
+        sizes=sizes,
+        base_error=by_format / 100,
+        lost=np.array([1.0, 0.5, 0.2, 0.1])[:, None, None] * by_format,
+        kept_level=np.array([0.9, 0.8, 0.5, 0.1])[:, None, None] * np.ones((3, S)),
+        natural=np.full(S, natural),
+        plain=0.9 + seed,
+        apart=0.8 + 0 * by_format,
+        merged=0.6 + 0 * by_format,
+        before=0.1 + 0 * by_format,
+        delta=np.ones((4, 30, 29)),
+        arrived=np.arange(3.0)[None, :, None, None] * np.ones((4, 3, 30, 29)),
+    )
+
+
+def test_the_shown_format_is_the_one_asked_for() -> None:
+    for i, name in enumerate(FORMATS):
+        record = quantised.quantised_merge(quantised_run(), shown=name)
+        assert (record.arrived == i).all() and record.arrived.shape == (4, 24, 24)
+        assert (
+            f"stored in {name} again: what arrives is {50 * (i + 1)} % off, 80 %" in quantised.film(record).narration[1]
+        )
+    np.testing.assert_allclose(record.lost[1, 1], [0.5, 1.0, 1.5])
+    np.testing.assert_allclose(record.accuracy[:, 0], [0.1, 0.8, 0.6])
+
+
+def test_sizes_outside_the_axis_are_not_marked() -> None:
+    marks = [m.label for m in quantised.film(quantised.quantised_merge(quantised_run())).panels[0].marks]
+    assert marks == ["MiniLM"]
+    marks = [m.label for m in quantised.film(quantised.quantised_merge(quantised_run(0.5))).panels[0].marks]
+    assert marks == ["as trained", "MiniLM"]
+
+
+def test_the_quantised_words_follow_the_numbers() -> None:
+    record = quantised.quantised_merge(quantised_run())
+    said = quantised.takeaway(record)
+    assert "an error of int8 50 %, int4 100 %, NF4 150 %" in said
+    assert "NF4 80.0 % and 60.0 % (float32 90.0 %" in said
+    assert quantised.table(record)["NF4_error_median"].tolist() == pytest.approx([3.0, 1.5, 0.6, 0.3])
+    assert [trace.name for trace in quantised.plot_quantised_merge(record).data] == list(FORMATS)

@@ -1,0 +1,120 @@
+"""The merge lesson's words and pictures say what the report measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import train
+from lora_viz.film.style import number
+from lora_viz.layer.merging import DTYPES, merge_report
+from lora_viz.lessons.basics.merge import MergeCheck, film, merge_check, plot_merge_check, table, takeaway
+
+# What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
+STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
+
+SQUARE = Experiment(d_in=11, d_out=11, target_rank=3, rank=3, alpha=7.5, lr=0.02, steps=50, seed=3)
+SHORT = ("fp64", "fp32", "fp16", "bf16")
+SIZES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 2.0)
+
+
+def checked(shown: str = "bfloat16", **change: object) -> MergeCheck:
+    e = replace(SQUARE, **change)  # type: ignore[arg-type]
+    return merge_check(merge_report(train(Sweep((e,)), records=2), shown=shown, sizes=SIZES), e)
+
+
+@pytest.fixture(scope="module")
+def record() -> MergeCheck:
+    return checked()
+
+
+def test_costs(record: MergeCheck) -> None:
+    assert record[1:] == (3, 121, 121 + 3 * 22, 121)
+    odd = merge_check(record.report, replace(SQUARE, d_in=13, d_out=7, rank=5))
+    assert odd[1:] == (5, 91, 91 + 5 * 20, 91)
+
+
+@pytest.mark.parametrize("shown", DTYPES)
+def test_takeaway_is_the_report_at_one_thousandth(shown: str) -> None:
+    record = checked(shown)
+    m, said = record.report, takeaway(record)
+    assert m.sizes[2] == 1e-3
+    assert "nan" not in said
+    told = sorted({0, DTYPES.index(shown), 3})  # the best, the worst and the one asked for, once each
+    outputs = ", ".join(f"{number(m.relative_difference[2, i])} in {SHORT[i]}" for i in told)
+    assert said.startswith(
+        "In this experiment, at ‖ΔW‖ = 0.001·‖W‖, merged and unmerged outputs agree to each format's rounding "
+        f"(relative difference {outputs})."
+    )
+    for i in told:  # which is true: within one unit in the last place of each format
+        assert m.relative_difference[2, i] < 2.0 ** -(52, 23, 10, 7)[i]
+    assert m.lost[2, 3] > 0.5 > m.lost[2, 2] > 0.01 > m.lost[2, 1]
+    assert (
+        f"But in bf16 {100 * m.unchanged[2, 3]:.0f} % of the weights did not change at all, and the ΔW that arrived is "
+        f"{100 * m.lost[2, 3]:.0f} % wrong: rounding has eaten most of it."
+    ) in said
+    assert said.count("% wrong") == 1 + (shown == "float16")
+    assert (f"In fp16 the ΔW that arrived is {100 * m.lost[2, 2]:.0f} % wrong." in said) == (shown == "float16")
+    drift = number(m.unmerge_drift[:, 1].max())
+    assert said.endswith(f"Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.")
+
+
+@pytest.mark.parametrize("shown", DTYPES)
+def test_film_shows_the_dtype_asked_for(shown: str) -> None:
+    record = checked(shown)
+    m, i, picture = record.report, DTYPES.index(shown), film(record)
+    assert picture.start == 2
+    assert len(picture.narration) == len(SIZES)
+    for t, text in enumerate(picture.narration):
+        assert SHORT[i] in text
+        assert number(m.relative_difference[t, i]) in text
+        assert f"; {number(100 * m.unchanged[t, i])} % of the weights did not change." in text
+    curves, still = picture.panels[0].series, picture.panels[1].series
+    for column, (a, b) in enumerate(zip(curves, still, strict=True)):
+        np.testing.assert_array_equal(a.y, m.relative_difference[:, column])
+        np.testing.assert_array_equal(b.y, m.unchanged[:, column])
+        assert (a.colour == "delta") == (b.colour == "delta") == (column == i)
+    W, asked, merged, arrived = picture.panels[3:7]
+    np.testing.assert_array_equal(W.values + arrived.values, merged.values)
+    np.testing.assert_array_equal(asked.values, m.delta)
+    np.testing.assert_array_equal(asked.limit, np.abs(m.delta).max(axis=(1, 2)))
+    np.testing.assert_array_equal(asked.limit, arrived.limit)  # one scale, or nothing could be compared
+    np.testing.assert_array_equal(picture.panels[7].groups[0].values, m.mistakes)
+    rows = {row.label: row.text for row in picture.panels[2].rows}
+    assert rows["largest output difference"] == tuple(number(v) for v in m.max_difference[:, i])
+    assert rows["drift after unmerging"] == tuple(number(v) for v in m.unmerge_drift[:, i])
+    assert rows["ΔW that arrived is wrong by"] == tuple(f"{number(100 * v)} %" for v in m.lost[:, i])
+    assert rows["token, apart / merged"] == (f"+{100 * 66 / 121:.1f} % / +0 %",)
+
+
+def test_figure(record: MergeCheck) -> None:
+    for theme in ("light", "dark"):
+        figure = plot_merge_check(record, theme=theme)
+        assert isinstance(figure, go.Figure)
+        assert [trace.name for trace in figure.data] == list(DTYPES)
+        assert figure.layout.title.text == "Difference of the outputs"
+        assert [trace.line.width for trace in figure.data] == [2, 2, 2, 4]
+        for i, trace in enumerate(figure.data):
+            np.testing.assert_array_equal(trace.y, record.report.relative_difference[:, i])
+            np.testing.assert_array_equal(trace.x, SIZES)
+
+
+@pytest.mark.parametrize("change", [{"init": i} for i in STARTS] + [{"steps": 0}], ids=str)
+def test_every_init(change: dict[str, object]) -> None:
+    record = checked(**change)
+    assert "nan" not in takeaway(record)
+    assert len(film(record).narration) == len(SIZES)
+    assert len(plot_merge_check(record).data) == 4
+    assert all(np.isfinite(column).all() for column in table(record).values())
+
+
+def test_table(record: MergeCheck) -> None:
+    columns = table(record)
+    assert {len(column) for column in columns.values()} == {len(SIZES)}
+    assert len(columns) == 1 + 5 * 4
+    np.testing.assert_array_equal(columns["size"], SIZES)
+    for i, name in enumerate(DTYPES):
+        np.testing.assert_array_equal(columns[f"unchanged_{name}"], record.report.unchanged[:, i])
+        np.testing.assert_array_equal(columns[f"lost_{name}"], record.report.lost[:, i])

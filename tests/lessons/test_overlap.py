@@ -1,0 +1,55 @@
+"""φ against the paper's formula, chance, and three targets."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.spectra import principal_angles
+from lora_viz.engine.training import train
+from lora_viz.lessons.which_rank.overlap import Overlap, overlap, overlaps, takeaway
+
+E = Experiment(d_in=37, d_out=29, rank=5, alpha=8.0, lr=0.02, steps=200, samples=97)
+
+
+def record(**change: object) -> Overlap:
+    e = replace(E, **change)  # type: ignore[arg-type]
+    return overlap((train(Sweep.over(e, rank=(5, 17), init_seed=range(8)), records=7),))
+
+
+def test_phi_is_the_mean_squared_cosine() -> None:
+    rng = np.random.default_rng(4)
+    left, right = (np.linalg.qr(rng.standard_normal((13, k)))[0].T for k in (4, 7))
+    found = overlaps(left, right)
+    for i in range(4):
+        for j in range(7):
+            angles = principal_angles(left[: i + 1].T, right[: j + 1].T)
+            assert found[i, j] == pytest.approx(np.mean(np.cos(np.radians(angles)) ** 2))
+
+
+def test_the_directions_are_a_dense_svds() -> None:
+    run = train(Sweep.over(E, rank=(5, 17), init_seed=range(8)), records=7)
+    i = next(i for i, e in enumerate(run.sweep.experiments) if (e.rank, e.init_seed) == (5, 0))
+    j = next(i for i, e in enumerate(run.sweep.experiments) if (e.rank, e.init_seed) == (17, 1))
+    v, w = (np.linalg.svd(run.A[k][-1], full_matrices=False)[2] for k in (i, j))
+    np.testing.assert_allclose(record().phi[-1], overlaps(v, w), atol=1e-9)
+
+
+def test_before_training_it_is_chance() -> None:
+    found = record()
+    np.testing.assert_allclose(found.across[1, 0], np.arange(1, 6) / 37, atol=0.1)
+
+
+def test_the_target_decides() -> None:
+    spike = record(spectrum="spike", target_rank=17)
+    assert spike.across[0, -1, 0] > 0.9, "one strong direction: found in every pair"
+    assert spike.across[2, -1, -1] < 0.9
+    tied = record(spectrum="flat", target_rank=3)
+    assert tied.across[0, -1, 2] > 0.95, "three equal ones: the block is found in every pair"
+    assert np.ptp(tied.across[:, -1, 0]) > 0.3, "which comes first is arbitrary"
+    assert "only φ(3, 3)" in takeaway(tied)
+
+
+def test_no_directions_in_zero() -> None:
+    assert "An A was 0" in takeaway(record(init="both_zero"))

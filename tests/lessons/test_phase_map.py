@@ -1,0 +1,123 @@
+"""The map against adapters trained one by one, its regions, and where its cells lie."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.core.experiment import CHOICES, LIMITS, Experiment, Sweep
+from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
+from lora_viz.engine.training import train
+from lora_viz.film.panels import Field, HeatMap, Lines
+from lora_viz.lessons.variants.phase_map import (
+    PLANES,
+    REGIONS,
+    PhaseMap,
+    axes,
+    cell,
+    film,
+    nearest_cell,
+    phase_map,
+    plane,
+    plot_phase_map,
+    table,
+    takeaway,
+)
+
+ODD = Experiment(
+    d_in=13, d_out=7, target_rank=3, rank=2, alpha=5.0, noise=0.3, samples=53, optimizer="sgd", steps=60, condition=3.0
+)
+
+
+def mapped(e: Experiment, kind: str, side: int, chosen: tuple[int, int] = (1, 2), count: int = 3) -> PhaseMap:
+    x, y = axes(e, kind, side)
+    runs = tuple(train(plane(e, kind, side, band=b, count=count), records=9, factors=False) for b in range(count))
+    picked = train(Sweep((cell(e, kind, x, y, chosen),)), records=9)
+    return phase_map(runs, picked, kind=kind, x=x, y=y, chosen=chosen)
+
+
+@pytest.mark.parametrize("kind", PLANES)
+def test_bands_are_the_plane(kind: str) -> None:
+    whole = plane(ODD, kind, 5)
+    parts = [e for b in range(3) for e in plane(ODD, kind, 5, band=b, count=3).experiments]
+    assert list(whole.experiments) == parts
+    x, y = axes(ODD, kind, 5)
+    assert len(whole) == len(x) * len(y)
+    assert (np.diff(x) > 0).all() and (np.diff(y) > 0).all()
+
+
+@pytest.mark.parametrize("optimizer", CHOICES["optimizer"])
+@pytest.mark.parametrize("side", [8, 24, 64])
+def test_every_plane_is_allowed(optimizer: str, side: int) -> None:
+    e = replace(ODD, optimizer=optimizer)
+    for kind in PLANES:
+        sweep = plane(e, kind, side)
+        assert max(member.lr_ratio for member in sweep.experiments) <= LIMITS["lr_ratio"][1]
+    x, y = axes(e, "learning_rates", side)
+    corner = plane(e, "learning_rates", side)[side - 1]
+    assert (corner.lr, corner.lr * corner.lr_ratio) == pytest.approx((x[-1], y[0]))
+
+
+@pytest.mark.parametrize("kind", PLANES)
+def test_a_cell_is_the_adapter_trained_alone(kind: str) -> None:
+    record = mapped(ODD, kind, 5, chosen=(3, 1))
+    x, y = axes(ODD, kind, 5)
+    own = (
+        replace(ODD, rank=int(x[1]), alpha=float(y[3]))
+        if kind == "rank_alpha"
+        else replace(ODD, lr=float(x[1]), lr_ratio=float(y[3] / x[1]))
+    )
+    assert cell(ODD, kind, x, y, (3, 1)) == own == plane(ODD, kind, 5)[3 * len(x) + 1]
+    alone = train(Sweep((own,)), records=9)
+    np.testing.assert_array_equal(record.steps, alone.steps)
+    np.testing.assert_allclose(record.loss, alone.loss[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(record.delta, alone.delta_weight(), atol=1e-9)
+    fitted, least = least_squares(alone.task)
+    floor = least + 0.5 * reduced_rank_floor(fitted, covariance_root(alone.task), own.rank)[1] ** 2
+    assert record.floor == pytest.approx(floor)
+    left = (alone.loss[:, 0] - floor) / (alone.loss[0, 0] - floor)
+    np.testing.assert_allclose(record.left[:, 3, 1], left, rtol=1e-9)
+
+
+def test_regions_follow_their_definition() -> None:
+    record = mapped(ODD, "learning_rates", 7)
+    left, region = record.left, record.region
+    assert set(np.unique(region[-1])) >= {REGIONS.index(name) for name in ("slow", "good", "diverged")}
+    assert (region[0] == REGIONS.index("dead")).all(), "at step 0 nothing has been learnt"
+    assert ((region == 2) == (left <= 0.01)).all()
+    assert (np.isnan(left) <= (region == 3)).all()
+    assert (left[region == 0] >= 0.99).all()
+    still = mapped(replace(ODD, init="both_zero"), "learning_rates", 7)
+    assert (still.region == REGIONS.index("dead")).all()
+    assert (still.left == 1).all()
+
+
+def test_the_nearest_cell_stays_on_the_map() -> None:
+    x, y = np.arange(11.0), np.arange(7.0)
+    assert nearest_cell(x, y, (0.0, 0.0)) == (0, 0)
+    assert nearest_cell(x, y, (0.99, 0.99)) == (6, 10)
+    for row in range(7):
+        for column in range(11):
+            shares = int(100 * (row + 0.5) / 7) / 100, int(100 * (column + 0.5) / 11) / 100
+            assert nearest_cell(x, y, shares) == (row, column), "what a click asks for is what is shown"
+
+
+def test_the_picture_shows_the_record() -> None:
+    record = mapped(ODD, "learning_rates", 7)
+    field, loss, _, delta = film(record).panels
+    assert isinstance(field, Field) and isinstance(loss, Lines) and isinstance(delta, HeatMap)
+    assert field.chosen == record.chosen == (1, 2)
+    assert field.values is record.left
+    assert field.limits == (1e-4, 1.0)
+    assert len(table(record)["region"]) == 49
+    figure = plot_phase_map(record)
+    assert "60 steps of SGD" in figure.layout.title.text
+    assert figure.data[0].z.shape == (7, 7)
+
+
+def test_words() -> None:
+    good = takeaway(mapped(ODD, "learning_rates", 7, chosen=(3, 4)))
+    assert "In this experiment" in good
+    assert "the product of both rates stays within" in good
+    assert "diverged after step" in takeaway(mapped(ODD, "learning_rates", 7, chosen=(6, 6)))
+    assert "the product" not in takeaway(mapped(ODD, "rank_alpha", 7))

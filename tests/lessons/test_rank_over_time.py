@@ -1,0 +1,54 @@
+"""Ranks of ΔW against dense matrices, and the bound min(n, r)."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.spectra import full_gradient
+from lora_viz.engine.training import train
+from lora_viz.lessons.training.rank_over_time import RankOverTime, rank_over_time, takeaway
+
+SIZES = (1, 2, 29)
+
+
+def record(e: Experiment, **change: object) -> RankOverTime:
+    sweeps = [Sweep.over(replace(e, samples=n, **change), init_seed=(0, 1)) for n in SIZES]  # type: ignore[arg-type]
+    return rank_over_time((train(sweep, records=9) for sweep in sweeps), shown=1)
+
+
+def test_ranks_are_those_of_the_dense_update(small: Experiment) -> None:
+    found = record(small)
+    for i, n in enumerate(SIZES):
+        run = train(Sweep((replace(small, samples=n),)), records=9)
+        dense = run.delta_weight()
+        np.testing.assert_array_equal(found.numerical[i], np.linalg.matrix_rank(dense, rtol=1e-6))
+        sigma = np.linalg.svd(dense, compute_uv=False)[:, :3]
+        np.testing.assert_allclose(found.sigma[i], sigma, atol=1e-12)
+        np.testing.assert_allclose(found.stable[i][1:], (dense[1:] ** 2).sum((1, 2)) / sigma[1:, 0] ** 2)
+        assert found.rank_G[i] == np.linalg.matrix_rank(full_gradient(run)[0])
+        assert found.rank_sign[i] == np.linalg.matrix_rank(np.sign(full_gradient(run)[0]))
+    assert np.isnan(found.effective[:, 0]).all(), "0/0 at ΔW = 0"
+
+
+def test_sgd_adds_at_most_one_direction_a_sample(small: Experiment) -> None:
+    found = record(small, optimizer="sgd", lr=0.01)
+    np.testing.assert_array_equal(found.numerical[:, 0], 0)
+    np.testing.assert_array_equal(found.numerical[:, 1:], np.array([[1], [2], [3]]) * np.ones((3, 8)))
+    assert found.agree == found.seeds == 2
+    assert "rank 0 at step 0 and 1, 2 and 3 after one step on 1, 2 and 29 samples: min(n, r)" in takeaway(found)
+
+
+def test_new_samples_fill_the_rank(small: Experiment) -> None:
+    run = train(Sweep((replace(small, optimizer="sgd", lr=0.01, batch=1),)), records=9)
+    found = rank_over_time((run,))
+    assert found.numerical[0].tolist()[:4] == [0, 1, 2, 3]
+    assert found.rank_G[0] == 1
+
+
+@pytest.mark.parametrize("lr", [100.0])
+def test_divergence_is_said(small: Experiment, lr: float) -> None:
+    found = record(small, optimizer="sgd", lr=lr)
+    assert np.isnan(found.numerical[0, -1])
+    assert takeaway(found).startswith("3 of 3 runs diverged")

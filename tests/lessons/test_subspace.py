@@ -1,0 +1,59 @@
+"""Between two updates of rank r lies rank 2r."""
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from lora_viz.layer.matrices import low_rank_factors
+from lora_viz.lessons.rank.subspace import film, low_rank_set, plot_low_rank_set, table, takeaway
+
+
+@pytest.mark.parametrize("r", [1, 2, 3, 6])
+def test_the_sum_has_twice_the_rank(r: int) -> None:
+    for seed in range(8):
+        record = low_rank_set(r, seed)
+        assert record.rank[0] == record.rank[-1] == r
+        assert (record.rank[1:-1] == 2 * r).all()
+        assert np.linalg.matrix_rank(record.first + record.second) == 2 * r
+        assert record.away[0] < 1e-14 and (record.away[1:-1] > 1e-3).all()
+
+
+def test_a_small_shape_bounds_the_rank() -> None:
+    assert (low_rank_set(3, 0, (7, 5)).rank[1:-1] == 5).all()
+
+
+def test_nearest_is_eckart_young() -> None:
+    record = low_rank_set(2, 3, (13, 7))
+    for t in (5, 20, 33):
+        sigma = np.linalg.svd(record.mix[t], compute_uv=False)
+        assert record.away[t] == pytest.approx(np.sqrt((sigma[2:] ** 2).sum() / (sigma**2).sum()))
+        assert np.linalg.matrix_rank(record.nearest[t]) == 2
+
+
+def test_mixing_factors_is_not_mixing_products() -> None:
+    record = low_rank_set(2, 3, (13, 7))
+    (A1, B1), (A2, B2) = (low_rank_factors(13, 7, 2, 3, name) for name in ("first", "second"))
+    mean = (B1 @ A1 + B2 @ A2) / 2
+    apart = (B1 + B2) / 2 @ (A1 + A2) / 2
+    assert record.averaged[20] == pytest.approx(np.linalg.norm(apart - mean) / np.linalg.norm(mean))
+    assert record.averaged[0] < 1e-14 and record.averaged[-1] < 1e-14
+
+
+def test_the_loss_is_not_convex() -> None:
+    """Equal at both ends, ½‖M₁‖² in the middle, where both factors are 0."""
+    record = low_rank_set(3, 0)
+    assert record.loss[0] < 1e-25 and record.loss[-1] < 1e-25
+    assert record.loss[20] == pytest.approx(0.5)
+    assert record.loss.argmax() == 20
+
+
+def test_words_and_figure() -> None:
+    record = low_rank_set(3, 0)
+    said = takeaway(record)
+    assert said.startswith("Between two updates of rank 3 the rank is 6:")
+    picture = film(record)
+    assert picture.narration[0] == "t = 0: M₁ itself, rank 3." and picture.narration[-1] == "t = 1: M₂ itself, rank 3."
+    assert picture.narration[20].startswith("t = 0.5: the mix has rank 6;")
+    figure = plot_low_rank_set(record)
+    assert isinstance(figure, go.Figure) and len(figure.data) == 6
+    assert {len(c) for c in table(record).values()} == {41}

@@ -1,0 +1,55 @@
+"""The law of ∇A's first steps against plain matrix products."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.trials import log_slope
+from lora_viz.engine.training import train
+from lora_viz.layer.lora import initial_factors
+from lora_viz.layer.tasks import make_task
+from lora_viz.lessons.training.wake_up import WakeUp, takeaway, wake_up
+
+
+def record(e: Experiment, **change: object) -> WakeUp:
+    e = replace(e, optimizer="sgd", lr=1e-5, steps=20)
+    e = replace(e, **change)  # type: ignore[arg-type]
+    run = train(Sweep.over(e, alpha=(3.0, 6.0, 12.0), init_seed=range(3)), records=1000)
+    return wake_up((run,), shown=6.0)
+
+
+def test_the_law_of_sgd(small: Experiment) -> None:
+    found = record(small)
+    task, (A, _) = make_task(small), initial_factors(small)
+    G = -task.residuals.T @ task.inputs / 29
+    k = np.arange(21)
+    for i, s in enumerate((1.0, 2.0, 4.0)):
+        np.testing.assert_allclose(found.law[i], k * 1e-5 * s**2 * np.linalg.norm(A @ G.T @ G), rtol=1e-12)
+    np.testing.assert_allclose(found.grad_A, found.law, rtol=0.01)
+    assert (found.grad_A[:, 0] == 0).all() and found.wakes == 1
+    assert log_slope(found.s, found.first[1]) == pytest.approx(2.0, abs=1e-3)
+    assert log_slope(found.s, found.first_B[1]) == pytest.approx(1.0)
+    assert found.holds.tolist() == [20.0, 20.0, 20.0]
+
+
+def test_adams_first_step_does_not_depend_on_s(small: Experiment) -> None:
+    found = record(small, optimizer="adam")
+    task, (A, _) = make_task(small), initial_factors(small)
+    G = -task.residuals.T @ task.inputs / 29
+    np.testing.assert_allclose(found.grad_A[1, 1], 1e-5 * 2 * np.linalg.norm(np.sign(G @ A.T).T @ G), rtol=1e-3)
+    assert log_slope(found.s, found.first[1]) == pytest.approx(1.0, abs=1e-3)
+    assert "linear in s" in takeaway(found)
+
+
+def test_a_warm_up_adds_a_step_of_sleep(small: Experiment) -> None:
+    found = record(small, warmup=10)
+    assert found.wakes == 2
+    np.testing.assert_allclose(found.grad_A[:, 2:], found.law[:, 2:], rtol=0.01)
+    assert "exactly 0 at steps 0 to 1" in takeaway(found)
+
+
+def test_a_long_step_breaks_the_law(small: Experiment) -> None:
+    assert record(small, lr=0.05).holds[1] < 3
+    assert "never woke up" in takeaway(record(small, lr=0.0))

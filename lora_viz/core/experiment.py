@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
 
 __all__ = [
@@ -73,7 +74,7 @@ TASK_FIELDS = (
 SHARED_FIELDS = (*TASK_FIELDS, "batch", "steps", "schedule", "warmup", "dtype")
 
 
-class ExperimentError(ValueError):
+class ExperimentError(Refusal):
     """One sentence that names what was given and what is allowed."""
 
 

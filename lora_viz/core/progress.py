@@ -1,12 +1,13 @@
-"""How far is something that takes a while? What a long computation says between its chunks, before its result."""
+"""What a long computation says between its chunks, before its result."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["Progress"]
 
 
 class Progress(NamedTuple):
-    """The share of the work that is done, 0 to 1, and what there is to say of it."""
+    """The share of the work that is done, 0 to 1, what there is to say of it, and maybe a coarse result to show now."""
 
     share: float
     said: str = ""
+    preview: Any = None

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
 
 __all__ = ["LONGEST_DECK", "Deck", "DeckError", "Question", "Scene", "read_deck"]
@@ -22,7 +23,7 @@ _KINDS = ("number", "choice", "curve")
 _TAKES = ("largest", "smallest")
 
 
-class DeckError(ValueError):
+class DeckError(Refusal):
     """One sentence: in which line of the deck, what was given, and what is allowed."""
 
 

@@ -1,4 +1,4 @@
-"""What can be taken home from a run? Its adapter for PEFT, merged weights, a script that repeats it, its history."""
+"""What can be taken along of a run: its adapter for PEFT, merged weights, a script that repeats it, its history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lora_viz.adapters.writing import PREFIX, archive, pack, peft_config, write_
 from lora_viz.core.run import Run
 from lora_viz.export.scripts.layer import layer_script
 
-__all__ = ["PlainLoRA", "history", "history_csv", "plain_lora", "take_home"]
+__all__ = ["PlainLoRA", "history", "history_csv", "packed_adapter", "plain_lora"]
 
 LAYER = "layer"  # what the linear layer is called in the files
 
@@ -62,7 +62,7 @@ def _scaled(A: np.ndarray, B: np.ndarray, s: float, use_rslora: bool) -> PlainLo
     return PlainLoRA(A, B, s * (math.sqrt(len(A)) if use_rslora else len(A)), use_rslora)
 
 
-def take_home(run: Run, adapter: int = 0) -> bytes:
+def packed_adapter(run: Run, adapter: int = 0) -> bytes:
     """An archive with everything: a PEFT folder, base and merged weights, both scripts, the data, the history."""
     e, found = run.sweep[adapter], plain_lora(run, adapter)
     dtype = {"float64": "F64", "float32": "F32"}[e.dtype]

@@ -223,6 +223,7 @@ class Bars(_Panel):
     labels: tuple[str, ...]
     groups: tuple[Group, ...]
     y_label: str
+    bar_ids: tuple[str, ...] = ()  # what programs call the bars, one a label
     scale: Literal["linear", "log"] = "linear"
     caption: tuple[str, ...] = ()
     span: int = 6

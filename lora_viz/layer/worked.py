@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say, to_say
 
 __all__ = [
@@ -33,7 +34,7 @@ _COLUMNS = to_say("{one} and {other}: both must have the same number of columns.
 Matrix = Float[np.ndarray, "_ _"]
 
 
-class WorkedError(ValueError):
+class WorkedError(Refusal):
     """One sentence that names what was given and what is allowed."""
 
 

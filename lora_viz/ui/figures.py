@@ -1,4 +1,4 @@
-"""How does a page show a figure that stands still? Beside its alt text, with its numbers to take away."""
+"""Still figures on the screen, beside their alt text, with their numbers to take away."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What may the visitor take along? Every trained adapter of the page, or a script of what it computes."""
+"""What the visitor may take along: every trained adapter of the page, or a script of what it computes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import streamlit as st
@@ -11,20 +11,19 @@ import streamlit as st
 from lora_viz.adapters.writing import archive
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.export.adapter_folder import history, history_csv, take_home
+from lora_viz.export.adapter_folder import history, history_csv, packed_adapter
 from lora_viz.export.scripts.layer import ROUNDING, ends_in_rounding, layer_script
 from lora_viz.export.scripts.script import Script, Scripts
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
-from lora_viz.ui.cache import cached_train
-from lora_viz.ui.controls import CONTROLS, NAMES
-from lora_viz.ui.still import plain_json
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lesson import Played
+from lora_viz.lessons.names import NAMES
+from lora_viz.ui.figures import plain_json
+from lora_viz.ui.state import kept
 
-__all__ = ["Home", "offer_home"]
+__all__ = ["offer_exports"]
 
-# A finished run; sweeps whose chosen adapter is trained again when it is asked for, for a page that keeps no runs; or
-# scripts of another kind.
-Home = Run | tuple[Sweep, ...] | Scripts
 RECORDS = 41
 LABELS = {
     "init": to_say("Start"),
@@ -40,12 +39,21 @@ _READABLE = {"init": {"identity": to_say("full fine-tuning (A = I)")}}  # where 
 FIRST = ("variant", "init", "optimizer")  # what an adapter is comes before how much of it
 
 
-def offer_home(home: Home, name: str) -> None:
+@dataclass(slots=True)
+class _Followed:
+    """By question: what the page showed when it was last answered by the page itself."""
+
+    shown: dict[str, Any] = field(default_factory=dict)
+
+
+def offer_exports(played: Played[Any]) -> None:
     """An expander with what can be taken along, made when it is opened; where there are several, a choice an axis."""
+    name = played.lesson.id
     place = st.expander(say("Take it home"), key=f"home_{name}", on_change="rerun")
     if not place.open:
         return
     with place:
+        home = played.exports()
         asking = st.container(horizontal=True)
         if isinstance(home, Scripts):
             choices = enumerate(home.choices.items())
@@ -54,13 +62,13 @@ def offer_home(home: Home, name: str) -> None:
             _offer_script(home, answers, name)
         elif isinstance(home, Run):
             with asking:
-                adapter = _which(home.sweep.experiments, name)
+                adapter = _which(home.sweep.experiments, played)
             _offer_adapter(home, adapter, name)
-        else:
+        elif home is not None:
             every = [e for sweep in home for e in sweep.experiments]
             with asking:
-                chosen = every[_which(every, name)]
-            _offer_adapter(cached_train(Sweep((chosen,)), "cpu", RECORDS), 0, name)
+                chosen = every[_which(every, played)]
+            _offer_adapter(played.lab.train(Sweep((chosen,)), records=RECORDS), 0, name)
 
 
 def _offer_adapter(run: Run, adapter: int, name: str) -> None:
@@ -87,7 +95,7 @@ def _offer_adapter(run: Run, adapter: int, name: str) -> None:
             )
         )
     with st.container(horizontal=True):
-        _download(say("Everything, as a zip archive"), lambda: take_home(run, adapter), name, ".zip")
+        _download(say("Everything, as a zip archive"), lambda: packed_adapter(run, adapter), name, ".zip")
         _download(say("History as CSV"), lambda: history_csv(run, adapter), name, "_history.csv")
         _download(say("History as JSON"), lambda: plain_json(history(run, adapter)), name, "_history.json")
     _show(script)
@@ -116,15 +124,15 @@ def _download(label: str, data: Any, name: str, ending: str) -> None:
     st.download_button(label, data, f"lora_{name}{ending}", mime, on_click="ignore", key=f"home_{name}{ending}")
 
 
-def _which(experiments: Sequence[Experiment], name: str) -> int:
+def _which(experiments: Sequence[Experiment], played: Played[Any]) -> int:
     """The number of the chosen one: one question for each field in which those that are left differ.
 
     It begins at the one that the page shows, where the page asks for one, else at the first.
     """
     left = list(range(len(experiments)))
-    asked = st.session_state.get("asked_for")
-    controls = st.session_state.get("labels", {}) if asked is not None else {}
-    names = [field.name for field in fields(Experiment)]
+    name, asked = played.lesson.id, played.settings.experiment
+    controls = played.link
+    names = [own.name for own in fields(Experiment)]
     for axis in (*FIRST, *(axis for axis in names if axis not in FIRST)):
         values = tuple(dict.fromkeys(getattr(experiments[i], axis) for i in left))
         if len(values) > 1:
@@ -147,7 +155,7 @@ def _chosen(
     if len(values) == 1:
         return values[0]
     by_name = {str(value): value for value in values}
-    followed = st.session_state.setdefault("home_followed", {})
+    followed = kept(_Followed).shown
     if shown_now in values and (followed.get(key) != shown_now or key not in st.session_state):
         st.session_state[key] = str(shown_now)
         followed[key] = shown_now

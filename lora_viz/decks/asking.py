@@ -1,11 +1,12 @@
-"""What is asked before a picture is shown, and what does the picture answer? The answer is read from the film."""
+"""What is asked before a picture is shown, with its answer, which is read from the film."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from lora_viz.decks.scenes import DeckError, Question
-from lora_viz.film.panels import Curves, Film, Lines, Readout, Series
+from lora_viz.film.panels import Bars, Curves, Film, Lines, Readout
 from lora_viz.film.style import number
 from lora_viz.i18n.language import english, say
 
@@ -15,17 +16,13 @@ __all__ = ["asked_first"]
 def asked_first(film: Film, question: Question) -> dict[str, Any]:
     """The question with its answer, read from the film: what the player needs. Raises DeckError: nothing to read.
 
-    A deck names panels and curves in English, whatever is spoken; the player is told what stands in its pictures.
+    A deck names panels and curves by their ids; one that names them by their English titles is read too.
     """
-    panel = next((p for p in film.panels if english(p.title) == question.panel), None)
+    panel = next((p for p in film.panels if question.panel in (p.id, english(p.title))), None)
     if panel is None:
-        titles = ", ".join(english(p.title) for p in film.panels)
+        ids = ", ".join(p.id for p in film.panels)
         raise DeckError(
-            say(
-                "panel={given} is not in this picture: allowed are {allowed}.",
-                given=question.panel[:60],
-                allowed=titles,
-            )
+            say("panel={given} is not in this picture: allowed are {allowed}.", given=question.panel[:60], allowed=ids)
         )
     if question.kind == "curve" and not isinstance(panel, Lines):
         raise DeckError(
@@ -64,36 +61,36 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
 
 
 def _reading(panel: Any, name: str, frame: int) -> tuple[str, float]:
-    """What a panel calls this curve or bar, named in English, and the number that it shows there at a frame."""
-    if isinstance(panel, Lines):
-        found = next((s for s in panel.series if english(s.name) == name), None)
-        if isinstance(found, Series):
-            return found.name, float(found.y[frame])
-        names = [s.name for s in panel.series]
-    elif isinstance(panel, Curves):
+    """What a panel calls this curve or bar, and the number that it shows there at a frame. Raises DeckError."""
+    if isinstance(panel, Curves):
         raise DeckError(
             say("panel={title} has an axis of its own: ask of a panel over the playhead's axis.", title=panel.title)
         )
-    elif isinstance(panel, Readout):
+    if isinstance(panel, Readout):
         raise DeckError(say("panel={title} holds texts: ask of a panel with curves or bars.", title=panel.title))
-    elif hasattr(panel, "groups"):
-        for group in panel.groups:
-            values = group.values if group.values.ndim == 1 else group.values[frame]
-            for label, value in zip(panel.labels, values, strict=True):
-                if name == english(label):
-                    return label, float(value)
-                if name == f"{english(group.name)} {english(label)}":
-                    return f"{group.name} {label}", float(value)
-        names = list(panel.labels)
-    else:
+    if not isinstance(panel, (Lines, Bars)):
         raise DeckError(
             say("panel={title} shows a matrix or a map: ask of a panel with curves or bars.", title=panel.title)
         )
+    readings = list(_readings(panel, frame))
+    for id, shown, value in readings:
+        if name in (id, english(shown)):
+            return shown, value
     raise DeckError(
         say(
             "series={given} is not in {panel}: allowed are {allowed}.",
-            given=name[:40],
-            panel=english(panel.title),
-            allowed=", ".join(map(english, names)),
+            given=name[:40], panel=panel.id, allowed=", ".join(id for id, _, _ in readings),
         )
-    )
+    )  # fmt: skip
+
+
+def _readings(panel: Lines | Bars, frame: int) -> Iterator[tuple[str, str, float]]:
+    """Id, name and number of every curve, or of every bar: the bar's own id, or its group's before it."""
+    if isinstance(panel, Lines):
+        yield from ((series.id, series.name, float(series.y[frame])) for series in panel.series)
+        return
+    for group in panel.groups:
+        values = group.values if group.values.ndim == 1 else group.values[frame]
+        for id, label, value in zip(panel.bar_ids or panel.labels, panel.labels, values, strict=True):
+            yield id, label, float(value)
+            yield f"{group.id} {id}", f"{group.name} {label}", float(value)

@@ -1,4 +1,4 @@
-"""What is a question after a lesson, and what are its choices? Read from the film on the screen, or measured anew.
+"""Questions whose answers are measured when they are asked, and their choices.
 
 No answer is written down. A question has a small measurement: of the film as it is set, at another place than its
 playhead starts at, or of a second run of the core at another setting. The wrong choices are what the usual mistakes
@@ -15,17 +15,29 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lora_viz.core.experiment import Experiment
-from lora_viz.film.panels import Bars, Curves, Field, Film, HeatMap, Lines, Panel
+from lora_viz.core.refusals import Refusal
+from lora_viz.film.panels import Film
 from lora_viz.film.style import number
-from lora_viz.i18n.language import english, say
+from lora_viz.i18n.language import say
 
-__all__ = ["After", "Answered", "Measured", "Seen", "Unanswerable", "answer", "first_place", "panel", "values", "word"]
+__all__ = [
+    "Answered",
+    "Measured",
+    "Question",
+    "Seen",
+    "Unanswerable",
+    "answer",
+    "first_place",
+    "shown",
+    "with_choices",
+    "word",
+]
 
 APART = 0.12  # a choice that is nearer to the right one than this share of it would be right as well
 FEWEST = 2  # wrong choices: where mistakes coincide, doubles and halves join them
 
 
-class Unanswerable(ValueError):
+class Unanswerable(Refusal):
     """One sentence: why this question has no answer at these settings."""
 
 
@@ -57,7 +69,7 @@ class Measured(NamedTuple):
     unit: str = ""
 
 
-class After(NamedTuple):
+class Question(NamedTuple):
     """What is asked, why the answer is so, and how it is measured.
 
     ``again`` measures what is not in the film, from the experiment and the settings alone: it runs when the question is
@@ -80,16 +92,16 @@ class Answered(NamedTuple):
     why: str
 
 
-def _now(make: Callable[..., Any], *given: Any) -> Any:
-    return make(*given)
+def answer(question: Question, seen: Seen, compute: Callable[..., Any]) -> Answered:
+    """What is asked of what is on the screen. ``compute`` runs ``again``, and may keep it. Raises Unanswerable."""
+    found = compute(question.again, seen.experiment, seen.settings) if question.again else None
+    return with_choices(question.text, question.why, question.measure(seen, found))
 
 
-def answer(after: After, seen: Seen, keep: Callable[..., Any] = _now) -> Answered:
-    """Ask what is on the screen. ``keep`` may remember what ``again`` found. Raises Unanswerable."""
-    found = keep(after.again, seen.experiment, seen.settings) if after.again else None
-    measured = after.measure(seen, found)
+def with_choices(text: str, why: str, measured: Measured) -> Answered:
+    """The question with the choices that this measurement and the usual mistakes give. Raises Unanswerable."""
     choices, right = _choices(measured)
-    return Answered(say(after.text, **measured.about), choices, right, measured.told, say(after.why))
+    return Answered(say(text, **measured.about), choices, right, measured.told, say(why))
 
 
 def _choices(measured: Measured) -> tuple[tuple[str, ...], int]:
@@ -138,25 +150,14 @@ def word(value: float) -> str:
     return number(float(value))
 
 
-def panel(film: Film, kind: type[Panel], begins: str = "") -> Any:
-    """The first panel of this kind whose title begins so, in English."""
-    for found in film.panels:
-        if isinstance(found, kind) and english(found.title).startswith(begins):
-            return found
-    raise Unanswerable(say("The picture does not show what the question is about at these settings."))
-
-
-def values(found: Lines | Curves | Bars | HeatMap | Field, begins: str = "") -> np.ndarray:
-    """The numbers of a panel: of the curve or bars with this name, or one that begins so, in English; a matrix."""
-    if isinstance(found, (HeatMap, Field)):
-        return np.asarray(found.values, float)
-    parts: Any = found.groups if isinstance(found, Bars) else found.series
-    named = {english(part.name).rstrip(":"): part for part in parts}
-    wanted = begins.rstrip(":")  # a legend's colon announces the value at the playhead
-    name = wanted if wanted in named else next((name for name in named if name.startswith(wanted)), None)
-    if name is not None:
-        return np.asarray(named[name].values if isinstance(found, Bars) else named[name].y, float)
-    raise Unanswerable(say("The picture does not show what the question is about at these settings."))
+def shown(film: Film, panel: str, part: str = "") -> np.ndarray:
+    """The numbers that a panel shows: those of its part of this id, or of the only thing in it. Raises Unanswerable."""
+    try:
+        found: Any = film.panel(panel)
+        found = found.part(part) if part else found
+    except LookupError:
+        raise Unanswerable(say("The picture does not show what the question is about at these settings.")) from None
+    return np.asarray(found.y if hasattr(found, "y") else found.values, float)
 
 
 def first_place(fits: np.ndarray) -> int:

@@ -11,7 +11,7 @@ from lora_viz.core.experiment import Experiment, ExperimentError
 from lora_viz.core.run import Allocation, recorded_steps
 from lora_viz.engine.dense import train_dense
 from lora_viz.engine.history import LONGEST_STEP
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
 from lora_viz.layer.tasks import make_task
 from lora_viz.layer.variants.adalora import PrunedTriplets
@@ -32,6 +32,7 @@ def members_of(experiment: Experiment, model: int) -> list[Experiment]:
     ]
 
 
+@one_thread()
 def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: int = 81) -> Allocation:
     """Train ``models`` sets of four layers at once, each set with one budget of ``budget`` triplets in all.
 
@@ -50,7 +51,6 @@ def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: i
             )
         )
     e = replace(experiment, variant="adalora")
-    use_one_thread()
     own = [x for model in range(models) for x in members_of(experiment, model)]
     tasks = [make_task(x) for x in own]
     covariance = np.stack([task.input_covariance for task in tasks])

@@ -98,11 +98,11 @@ class _Group:
         decay = [e.weight_decay if e.optimizer == "adamw" else 0.0 for e in self.own]
         each = here.numel() // len(self.own)
 
-        def spread(values: list[float]) -> float | Tensor:
+        def each_element(values: list[float]) -> float | Tensor:
             same = len(set(values)) == 1
             return float(values[0]) if same else self._there(np.array(values)).repeat_interleave(each)
 
-        segment = Segment(0, here.numel(), spread(lr), spread(decay))
+        segment = Segment(0, here.numel(), each_element(lr), each_element(decay))
         return RULES[family(self.own[0])](segment, grad), here, grad
 
     def train(self, statistics: Statistics, slot: dict[int, int], longest_step: float) -> None:

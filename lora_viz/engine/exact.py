@@ -10,6 +10,7 @@ from lora_viz.core.experiment import ExperimentError, Sweep
 from lora_viz.core.run import Run, Task
 from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.engine.readout import losses
+from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
 from lora_viz.layer.starts import INITS, initial_factors
 from lora_viz.layer.tasks import make_task
@@ -18,6 +19,7 @@ from lora_viz.layer.variants import is_plain, resolved
 __all__ = ["solve"]
 
 
+@one_thread()
 @torch.inference_mode()
 def solve(sweep: Sweep, *, iterations: int = 40) -> Run:
     """Which factors minimise the loss? Every recorded step solves for B given A, then for A given B, each exactly.

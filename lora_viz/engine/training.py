@@ -18,6 +18,7 @@ from lora_viz.engine.kernels.several import train_shares
 from lora_viz.engine.readout import losses, losses_of_update, read_out
 from lora_viz.engine.stack import Stack, Statistics, pack, rows_from
 from lora_viz.engine.stepping import run_stack
+from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
 from lora_viz.layer.starts import INITS, initial_factors
 from lora_viz.layer.tasks import batches, make_task
@@ -30,7 +31,6 @@ __all__ = [
     "initial_state",
     "losses",
     "train",
-    "use_one_thread",
 ]
 
 
@@ -39,6 +39,7 @@ def available_devices() -> tuple[str, ...]:
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
+@one_thread()
 def train(
     sweep: Sweep,
     device: str = "cpu",
@@ -69,8 +70,6 @@ def train(
         raise ExperimentError(
             say("engine={engine} is unknown: allowed are {engines}.", engine=engine, engines=", ".join(ENGINES))
         )
-    if device == "cpu":
-        use_one_thread()
     sweep = resolved(sweep)
     learnt = make_task(sweep[0]) if task is None else task
 
@@ -145,12 +144,6 @@ def _train_others(sweep: Sweep, device: str, records: int, task: Task, factors: 
     )
 
 
-def use_one_thread() -> None:
-    """A second thread costs more than it brings at these sizes, and 20 to 45 times more in company."""
-    if torch.get_num_threads() != 1:
-        torch.set_num_threads(1)
-
-
 @torch.inference_mode()
 def _train(sweep: Sweep, device: str, records: int, task: Task, factors: bool, engine: str) -> Run:
     e = sweep[0]
@@ -218,6 +211,7 @@ def _record(
     )
 
 
+@one_thread()
 def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:
     """Does autograd agree with the formulas, at every recorded step? On the samples, in float64."""
     e, task = run.sweep[adapter], run.task

@@ -15,7 +15,7 @@ from lora_viz.core.progress import Progress
 from lora_viz.core.run import recorded_steps
 from lora_viz.core.spectra import singular_values
 from lora_viz.engine.optim import RULES, Segment
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun, changed, digit_images, digit_stream, split
 from lora_viz.networks.mlp import Adapted, Dense, Network
 
@@ -154,13 +154,13 @@ def accuracies(logits: Float[Tensor, "*G t c"], y: Int[Tensor, "*H t"]) -> Float
     return torch.where(torch.isfinite(logits).all(-1).all(-1), right, math.nan).numpy()
 
 
+@each_step_in_one_thread
 @torch.inference_mode()
 def adapt_digits(e: DigitsExperiment) -> Iterator[Progress | DigitsRun]:
     """Pretrain on upright digits, then adapt every way at once: progress first, the run last.
 
     Whoever stops asking stops the training: nothing runs on in the background.
     """
-    use_one_thread()
     base: Network | None = None
     for item in pretrained(e):
         if isinstance(item, Progress):

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from lora_viz.core.progress import Progress
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.i18n.language import say
 from lora_viz.layer.quantise import nf4
 from lora_viz.networks.adapting import (
@@ -83,10 +83,10 @@ def requantised(
     return stored, FORMATS[name](stored + delta)
 
 
+@each_step_in_one_thread
 @torch.inference_mode()
 def merge_quantised(e: DigitsExperiment, rank: int) -> Iterator[Progress | RequantiseRun]:
     """Pretrain, adapt with one rank, then merge into each format at each size: progress first, the run last."""
-    use_one_thread()
     base: Network | None = None
     for item in pretrained(e):
         if isinstance(item, Progress):

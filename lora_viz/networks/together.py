@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lora_viz.core.progress import Progress
 from lora_viz.core.spectra import orthonormal_columns
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.i18n.language import say
 from lora_viz.networks.adapting import (
     HIDDEN,
@@ -39,10 +39,10 @@ def with_deltas(base: Network, first: Float[Tensor, "S h d"], second: Float[Tens
     return Dense((w1 + first, b1, w2 + second, b2, w3, b3))
 
 
+@each_step_in_one_thread
 @torch.inference_mode()
 def adapt_pair(e: PairExperiment) -> Iterator[Progress | PairRun]:
     """Pretrain, adapt to both tasks as one batch, then try the mixtures: progress first, the run last."""
-    use_one_thread()
     d = as_digits(e)
     base: Network | None = None
     for item in pretrained(d):

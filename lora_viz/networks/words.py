@@ -17,7 +17,7 @@ from lora_viz.core.experiment import ExperimentError
 from lora_viz.core.progress import Progress
 from lora_viz.core.random_streams import stream
 from lora_viz.core.spectra import singular_values
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.i18n.language import say
 from lora_viz.networks.encoder import MINILM_SHA256, Encoder, WordPieces, attach_lora, load_encoder, pooled
 
@@ -229,6 +229,7 @@ class WordsRun(NamedTuple):
     test: int
 
 
+@each_step_in_one_thread
 def adapt_words(
     folder: Path,
     lexicon: list[tuple[str, bool]],
@@ -246,7 +247,6 @@ def adapt_words(
 
     The layers below are frozen, so their output is computed once. Raises ExperimentError.
     """
-    use_one_thread()
     encoder, tokens = load_encoder(folder, sha256=sha256)
     if not 1 <= last_layers <= len(encoder.layers):
         raise ExperimentError(

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen, first_place, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import (
     Ranks,
     covariance_root,
@@ -96,11 +97,11 @@ def rank_error(run: Run) -> RankError:
     cut = [truncate(fitted, int(r)) for r in all_ranks]
     return RankError(
         rank=all_ranks,
-        trained=_spread(trained),
-        clean=_spread(clean),
+        trained=_from_none(trained),
+        clean=_from_none(clean),
         floor=np.array(floors),
         truncated=np.array([np.linalg.norm((m - fitted) @ root) / size_out for m in cut]),
-        weights=_spread(weights)[1],
+        weights=_from_none(weights)[1],
         weights_floor=np.array([np.linalg.norm(m - fitted) / size_weights for m in cut]),
         fitted=fitted,
         delta=delta,
@@ -115,14 +116,9 @@ def rank_error(run: Run) -> RankError:
     )
 
 
-def _spread(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
-    """Least, median, most over the seeds; no update leaves everything: 1. NaN where every seed diverged."""
-    ordered = np.sort(values, axis=1)  # NaN last
-    counts = np.isfinite(ordered).sum(axis=1)
-    pick = [np.zeros_like(counts), (counts - 1) // 2, counts - 1]
-    rows = np.arange(len(values))
-    found = np.stack([np.where(counts > 0, ordered[rows, p], np.nan) for p in pick])
-    return np.concatenate([np.ones((3, 1)), found], axis=1)
+def _from_none(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
+    """Least, median, most over the seeds; no update leaves everything: 1."""
+    return np.insert(spread(values, axis=1), 0, 1.0, axis=1)
 
 
 def film(record: RankError, settings: Settings) -> Film:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import teacher
 from lora_viz.export.scripts.fits import frozen_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
@@ -74,7 +74,7 @@ def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
     return Asymmetry(
         ranks=ranks,
         conditions=np.array(CONDITIONS),
-        left=spread(left),
+        left=spread(left, axis=0),
         wins=(left[:, 0] < left[:, 1]).sum(axis=0),
         draws=draws,
         targets=targets,

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Curve, Curves, Field, Film, Mark, Readout, Row
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -52,8 +52,8 @@ def capacity(run: BitsRun, evidence: BitsEvidence) -> Capacity:
         parameters=run.experiment.parameters,
         ranks=evidence.ranks,
         measured_samples=evidence.samples,
-        measured=spread(evidence.accuracy),
-        measured_bits=spread(stored_bits(evidence.accuracy, evidence.samples).max(axis=2)),
+        measured=spread(evidence.accuracy, axis=0),
+        measured_bits=spread(stored_bits(evidence.accuracy, evidence.samples).max(axis=2), axis=0),
         per_rank=run.experiment.parameters // run.experiment.rank,
         seeds=len(evidence.accuracy),
     )

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.core.random_streams import stream
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.fits import spike_script
 from lora_viz.export.scripts.script import Script, Scripts
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series
@@ -70,14 +70,14 @@ def intruders(d: int, kind: str, epsilon: float, seed: int, seeds: int = 8) -> I
     random = stream("random directions", seed).standard_normal((200, d))
     return Intruders(
         sizes=SIZES,
-        closest=spread(nearest.min(axis=2)),
-        intruding=spread((nearest < epsilon).sum(axis=2).astype(float)),
-        along=spread(along.max(axis=2)),
-        inside=spread(inside),
+        closest=spread(nearest.min(axis=2), axis=0),
+        intruding=spread((nearest < epsilon).sum(axis=2).astype(float), axis=0),
+        along=spread(along.max(axis=2), axis=0),
+        inside=spread(inside, axis=0),
         cosines=cosines[0, :, :SHOWN].transpose(0, 2, 1),
         before=sigma[0, 0, :SHOWN],
         sigma=sigma[0, :, :SHOWN],
-        random=spread(np.abs(random).max(axis=1) / np.linalg.norm(random, axis=1)),
+        random=spread(np.abs(random).max(axis=1) / np.linalg.norm(random, axis=1), axis=0),
         law=law,
         baseline=float(np.sqrt(2 * np.log(d) / d)),
         epsilon=epsilon,

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -85,9 +85,9 @@ def large_batch(runs: Iterable[Run]) -> LargeBatch:
         batches=np.array(batches),
         steps=shown.experiment.samples // np.array(batches),
         lr=np.array(lrs),
-        by_lr=spread(left),
-        left=spread(best),
-        ratio=spread(ratio),
+        by_lr=spread(left, axis=0),
+        left=spread(best, axis=0),
+        ratio=spread(ratio, axis=0),
         at_edge=int(((at == 0) | (at == len(lrs) - 1)).sum()),
         true_rank=shown.experiment.true_rank,
         samples=shown.experiment.samples,

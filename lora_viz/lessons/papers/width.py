@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import log_slope, spread
+from lora_viz.core.seeds import log_slope, spread
 from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -86,16 +86,16 @@ def width_rate(runs: Iterable[Run]) -> WidthRate:
     at = loss.argmin(axis=3)
     best = np.array(lrs)[at]
     racers = [x for x in shown.sweep.experiments if x.lr == lrs[0]]
-    middle = spread(best)
+    middle = spread(best, axis=0)
     return WidthRate(
         racers=tuple(to_say("full") if x.init == "identity" else f"LoRA r = {x.rank}" for x in racers),
         ranks=np.array([x.rank for x in racers]),
         widths=np.array(widths),
         lr=np.array(lrs),
-        by_lr=spread(loss),
+        by_lr=spread(loss, axis=0),
         best=middle,
-        ratio=spread(best / best[:, :1]),
-        rank_ratio=spread(best[:, 1:].max(axis=1) / best[:, 1:].min(axis=1)),
+        ratio=spread(best / best[:, :1], axis=0),
+        rank_ratio=spread(best[:, 1:].max(axis=1) / best[:, 1:].min(axis=1), axis=0),
         slope=np.array([log_slope(np.array(widths, dtype=float), b) for b in middle[1]]),
         grew=(best[:, :, -1] * best[:, :1, 0] > best[:, :, 0] * best[:, :1, -1] * 1.01).sum(axis=0),
         at_edge=int(((at == 0) | (at == len(lrs) - 1)).sum()),

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import orthonormal_columns, principal_angles
 from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span
 from lora_viz.film.style import IDENTITY, number, plotly_layout
@@ -82,9 +83,9 @@ def autoencoder(run: Run) -> Autoencoder:
         d=x.shape[1],
         samples=len(x),
         mean=float(np.linalg.norm(x.mean(axis=0))),
-        to_pca=_spread(away[0]),
-        to_moment=_spread(away[1]),
-        angle=_spread(angle),
+        to_pca=spread(away[0], axis=0),
+        to_moment=spread(away[1], axis=0),
+        angle=spread(angle, axis=0),
         loss_over_floor=np.median(run.loss[:alive] / floor - 1, axis=1),
         encoder=A,
         decoder=B,
@@ -111,10 +112,6 @@ def _flat(q: Float[np.ndarray, "d j"], U: Float[np.ndarray, "d d"]) -> Float[np.
 def _angle(decoder: Float[np.ndarray, "d r"], principal: Float[np.ndarray, "d r"]) -> float:
     found = principal_angles(orthonormal_columns(decoder), principal)
     return float(found.max()) if len(found) == principal.shape[1] else 90.0
-
-
-def _spread(values: Float[np.ndarray, "starts T"]) -> Float[np.ndarray, "3 T"]:
-    return np.stack([values.min(axis=0), np.median(values, axis=0), values.max(axis=0)])
 
 
 def film(record: Autoencoder) -> Film:

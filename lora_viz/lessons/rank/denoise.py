@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
@@ -61,8 +62,8 @@ def denoise(d_out: int, d_in: int, true_rank: int, noise: float, seeds: range) -
     reached = errors[0] <= errors[0].min(axis=1, keepdims=True) + ROUNDING
     return Denoise(
         rank=ranks,
-        to_clean=_spread(errors[0]),
-        to_noisy=_spread(errors[1]),
+        to_clean=spread(errors[0], axis=0),
+        to_noisy=spread(errors[1], axis=0),
         best=np.argmax(reached, axis=1),
         true_rank=true_rank,
         noise=noise,
@@ -73,10 +74,6 @@ def denoise(d_out: int, d_in: int, true_rank: int, noise: float, seeds: range) -
         sigma_clean=np.linalg.svd(clean[0], compute_uv=False),
         sigma_noisy=sigma[0],
     )
-
-
-def _spread(values: Float[np.ndarray, "draws K"]) -> Float[np.ndarray, "3 K"]:
-    return np.stack([values.min(axis=0), np.median(values, axis=0), values.max(axis=0)])
 
 
 def film(record: Denoise) -> Film:

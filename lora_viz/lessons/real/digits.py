@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Int
 
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import ranks
 from lora_viz.film.panels import Answers, Curve, Curves, Film, Lines, Pictures, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
@@ -54,7 +55,7 @@ class DigitsAdapt(NamedTuple):
 
 def digits_adapt(run: DigitsRun) -> DigitsAdapt:
     """Medians and ranges over the members, the frontier, and the kinds of rank of the updates."""
-    new, old = _spread(run.new), _spread(run.old)
+    new, old = (spread(x, axis=2, worst="least") for x in (run.new, run.old))
     reached = run.new[..., None] >= LEVELS  # T M S L; NaN reaches nothing
     best = np.maximum.accumulate(np.where(reached, run.old[..., None], -1.0), axis=0)
     kept = np.median(best, axis=2)
@@ -84,10 +85,6 @@ def digits_adapt(run: DigitsRun) -> DigitsAdapt:
         members=run.new.shape[2],
         enough=int(RANKS[near[0]]) if len(near) else 0,
     )
-
-
-def _spread(values: Float[np.ndarray, "T M S"]) -> Float[np.ndarray, "3 T M"]:
-    return np.stack([values.min(axis=2), np.median(values, axis=2), values.max(axis=2)])
 
 
 def _effective(sigma: Float[np.ndarray, "k"]) -> float:

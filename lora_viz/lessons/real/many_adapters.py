@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import ranks
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
@@ -62,11 +63,11 @@ def adapters_together(run: PairRun) -> AdaptersTogether:
         second=e.second,
         rank=e.rank,
         weight=run.weight,
-        mixed=_spread(run.mixed),
-        averaged=_spread(run.averaged),
-        off=_spread(np.nan_to_num(run.difference)),
-        base=_spread(run.base),
-        added=_spread(run.grid[one, one]),
+        mixed=spread(run.mixed, axis=-1, worst="least"),
+        averaged=spread(run.averaged, axis=-1, worst="least"),
+        off=spread(np.nan_to_num(run.difference), axis=-1),
+        base=spread(run.base, axis=-1, worst="least"),
+        added=spread(run.grid[one, one], axis=-1, worst="least"),
         grid_weight=run.grid_weight,
         worse=np.median(run.grid[:, :, :2].min(axis=2), axis=-1),
         sigma=sigma[:, : 2 * e.rank + 2],
@@ -78,10 +79,6 @@ def adapters_together(run: PairRun) -> AdaptersTogether:
         reach=np.median(run.reach, axis=1),
         members=run.mixed.shape[-1],
     )
-
-
-def _spread(values: Float[np.ndarray, "*n S"]) -> Float[np.ndarray, "3 *n"]:
-    return np.stack([values.min(axis=-1), np.median(values, axis=-1), values.max(axis=-1)])
 
 
 def film(record: AdaptersTogether) -> Film:

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import ranks
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
@@ -76,21 +77,21 @@ def minilm_spectrum(evidence: MinilmEvidence) -> MinilmSpectrum:
         share=np.median(np.concatenate([np.zeros_like(energy[..., :1]), energy], axis=-1)[..., k], axis=0).transpose(
             2, 0, 1
         ),
-        curve=_spread(by_matrix.T),
-        base_curve=_spread(_energy(e.base).reshape(-1, e.base.shape[-1]).T),
+        curve=spread(by_matrix.T, axis=1),
+        base_curve=spread(_energy(e.base).reshape(-1, e.base.shape[-1]).T, axis=1),
         noise_curve=_noise(e.delta.shape[-1]),
         numbers=np.minimum(k * sides, whole),
         all_numbers=whole,
         rank=e.ranks,
         lora=_errors(e.lora),
-        gain=100 * _spread(leads),
+        gain=100 * spread(leads, axis=1),
         full=_errors(e.full[None])[:, 0],
         probe=_errors(e.probe[None])[:, 0],
         head=_errors(e.head[None])[:, 0],
-        effective=_spread(np.array([[x.effective for x in seed] for seed in kinds]).reshape(1, -1))[:, 0],
-        stable=_spread(np.array([[x.stable for x in seed] for seed in kinds]).reshape(1, -1))[:, 0],
+        effective=spread(np.array([[x.effective for x in seed] for seed in kinds]).reshape(1, -1), axis=1)[:, 0],
+        stable=spread(np.array([[x.stable for x in seed] for seed in kinds]).reshape(1, -1), axis=1)[:, 0],
         base_stable=float(np.median([ranks(s, bound=len(s)).stable for s in e.base.reshape(-1, e.base.shape[-1])])),
-        rank_90=_spread(first_90.reshape(1, -1).astype(float))[:, 0],
+        rank_90=spread(first_90.reshape(1, -1).astype(float), axis=1)[:, 0],
         relative_change=float(np.median(e.relative_change)),
         lora_effective=np.array(
             [np.median([ranks(x, bound=len(x)).effective for x in s.reshape(-1, s.shape[-1])]) for s in e.lora_sigma]
@@ -105,12 +106,8 @@ def _energy(sigma: Float[np.ndarray, "*m k"]) -> Float[np.ndarray, "*m k"]:
     return squares / squares[..., -1:]
 
 
-def _spread(values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "3 n"]:
-    return np.stack([values.min(axis=1), np.median(values, axis=1), values.max(axis=1)])
-
-
 def _errors(accuracy: Float[np.ndarray, "n S"]) -> Float[np.ndarray, "3 n"]:
-    return 100 * _spread(1 - accuracy)
+    return 100 * spread(1 - accuracy, axis=1)
 
 
 @lru_cache(maxsize=2)

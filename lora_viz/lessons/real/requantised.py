@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
+from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
@@ -55,8 +56,8 @@ def quantised_merge(run: RequantiseRun, *, shown: str = "NF4") -> QuantisedMerge
         rank=run.rank,
         sizes=run.sizes,
         base_error=np.median(run.base_error, axis=-1),
-        lost=_spread(run.lost),
-        kept_level=_spread(run.kept_level),
+        lost=spread(run.lost, axis=-1),
+        kept_level=spread(run.kept_level, axis=-1),
         natural=float(np.median(run.natural)),
         minilm=float(np.median(minilm_evidence().relative_change)),
         plain=float(np.median(run.plain)),
@@ -65,10 +66,6 @@ def quantised_merge(run: RequantiseRun, *, shown: str = "NF4") -> QuantisedMerge
         arrived=run.arrived[:, f, :CORNER, :CORNER],
         members=len(run.natural),
     )
-
-
-def _spread(values: Float[np.ndarray, "*n S"]) -> Float[np.ndarray, "3 *n"]:
-    return np.stack([values.min(axis=-1), np.median(values, axis=-1), values.max(axis=-1)])
 
 
 def film(record: QuantisedMerge) -> Film:

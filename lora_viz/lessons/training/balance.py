@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import log_slope, spread
 from lora_viz.core.spectra import factor_gradients, full_gradient
-from lora_viz.core.trials import log_slope, spread
 from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -67,7 +67,7 @@ def balance(runs: Iterable[Run]) -> Balance:
     step = a @ a.transpose(0, 2, 1) - b.transpose(0, 2, 1) @ b
     error = np.full(len(first.steps), np.nan)
     error[1:alive] = np.abs(np.diff(D, axis=0) - e.lr**2 * step[:-1]).max(axis=(1, 2))[: alive - 1]
-    spreads = spread(np.array(ends).T)
+    spreads = spread(np.array(ends).T, axis=0)
     return Balance(
         steps=first.steps,
         lr=np.array(lr),

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import first_below, spread
+from lora_viz.core.seeds import first_below, spread
 from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, Lines, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -76,7 +76,7 @@ def conditioning(runs: Iterable[Run], *, stretched: str = "target") -> Condition
             ]
             order = [_merit(arrived[own], relative[-1, own]) for own in members]
             at = order.index(min(order))
-            of_rule.append((spread(arrived[members[at]]), lrs[at], relative[:, members[at][0]], tuple(lrs)))
+            of_rule.append((spread(arrived[members[at]], axis=0), lrs[at], relative[:, members[at][0]], tuple(lrs)))
         needed.append([x[0] for x in of_rule])
         best.append([x[1] for x in of_rule])
         curves.append([x[2] for x in of_rule])
@@ -103,7 +103,7 @@ def conditioning(runs: Iterable[Run], *, stretched: str = "target") -> Condition
 def _merit(arrived: Float[np.ndarray, "S"], last: Float[np.ndarray, "S"]) -> tuple[int, float, float]:
     """Fewer that never arrive, then an earlier median, then a lower end: the least is the best."""
     late = np.isinf(arrived)
-    return int(late.sum()), float(spread(arrived)[1]), float(np.median(np.nan_to_num(last, nan=np.inf)))
+    return int(late.sum()), float(spread(arrived, axis=0)[1]), float(np.median(np.nan_to_num(last, nan=np.inf)))
 
 
 def film(record: Conditioning) -> Film:

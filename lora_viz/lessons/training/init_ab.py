@@ -79,7 +79,7 @@ def init_ab(runs: tuple[Run, ...]) -> InitAB:
             first = s * len(rates) * seeds
             std[d, s] = max(float(run.A[first][0].std()), float(run.B[first][0].std()))
     losses = np.stack(all_losses, axis=1)
-    loss = spread(losses)
+    loss = spread(losses, axis=-1)
     best = np.argmin(np.where(np.isfinite(loss[1]), loss[1], np.inf), axis=-1)
     lowered = np.max(np.where(np.isfinite(losses[-1]), losses[-1], np.inf), axis=-1) < 1
     return InitAB(

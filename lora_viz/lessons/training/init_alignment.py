@@ -102,7 +102,7 @@ def init_alignment(run: Run, rival: str) -> InitAlignment:
     whole = np.where(drawn[..., None], found, found[..., :1])
     return InitAlignment(
         ranks=np.array(ranks),
-        cosine=spread(whole),
+        cosine=spread(whole, axis=-1),
         bound=bound,
         rank=rank,
         expected=np.sqrt(np.array(ranks) / (np.array(ranks) + G.shape[1] + 1.0)),

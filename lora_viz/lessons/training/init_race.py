@@ -71,11 +71,11 @@ def init_race(run: Run, rival: str) -> InitRace:
     lead = loss[:, inits.index(rival)] - loss[:, inits.index("B_zero")]
     return InitRace(
         steps=run.steps,
-        loss=spread(loss),
-        grad_A=spread(run.grad_A_norm.reshape(shape))[1],
-        grad_B=spread(run.grad_B_norm.reshape(shape))[1],
-        size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan))[1],
-        lead=spread(lead),
+        loss=spread(loss, axis=-1),
+        grad_A=spread(run.grad_A_norm.reshape(shape), axis=-1)[1],
+        grad_B=spread(run.grad_B_norm.reshape(shape), axis=-1)[1],
+        size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan), axis=-1)[1],
+        lead=spread(lead, axis=-1),
         behind=(lead > 0).sum(axis=-1),
         inits=inits,
         rival=rival,

@@ -65,7 +65,7 @@ def init_variance(sizes: StartSizes, d_in: int) -> InitVariance:
     density = counts / (sizes.entries.shape[1] * (edges[1] - edges[0]))
     std = np.sqrt(r)[:, None] * sizes.sigma**2
     normal = np.exp(-0.5 * (middle / std) ** 2) / (std * np.sqrt(2 * np.pi))
-    rms = spread(np.stack([sizes.rms * r[:, None] ** power for _, power, _, _ in RULES]))
+    rms = spread(np.stack([sizes.rms * r[:, None] ** power for _, power, _, _ in RULES]), axis=-1)
     x = np.log(r) - np.log(r).mean()
     laws = {
         "B_zero": 1 / (3 * d_in) + 0 * r,
@@ -80,9 +80,9 @@ def init_variance(sizes: StartSizes, d_in: int) -> InitVariance:
         normal=np.where(normal >= density[counts > 0].min() / 3, normal, np.nan),
         rms=rms,
         rms_slope=np.log(rms[1]) @ x / (x @ x),
-        variance=spread(sizes.variance),
+        variance=spread(sizes.variance, axis=-1),
         expected=np.stack([laws[name] for name in sizes.inits]),
-        output=spread(sizes.output),
+        output=spread(sizes.output, axis=-1),
         inits=sizes.inits,
         sigma=sizes.sigma,
         d_in=d_in,

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import first_below, spread
+from lora_viz.core.seeds import first_below, spread
 from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -77,9 +77,9 @@ def race(runs: Iterable[Run]) -> Race:
     return Race(
         racers=who,
         lr=np.array(lrs),
-        needed=spread(steps),
+        needed=spread(steps, axis=0),
         best=np.array(lrs)[best].T,
-        best_needed=spread(steps.min(axis=2)),
+        best_needed=spread(steps.min(axis=2), axis=0),
         steps=run.steps,
         loss=shown,
         optimizer=run.experiment.optimizer,

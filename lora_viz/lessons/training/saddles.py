@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.run import Run
-from lora_viz.core.trials import first_below, spread
+from lora_viz.core.seeds import first_below, spread
 from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -73,7 +73,7 @@ def saddles(runs: Iterable[Run], *, shown: str = "both_random_small") -> Saddles
                 line = cut_at**4 * size[:, None] - 2 * cut_at**2 * along_M[:, None] + np.sum(task.target_delta**2)
                 line[run.last(i) + 1 :] = np.nan
                 cut.append(line / 2)
-        half.append(spread(np.stack(times)))
+        half.append(spread(np.stack(times), axis=0))
     energy = np.linalg.svd(task.target_delta, compute_uv=False) ** 2
     return Saddles(
         steps=run.steps,

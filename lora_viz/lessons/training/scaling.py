@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import FirstUpdates
+from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Field, Film, Lines, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
@@ -71,12 +72,12 @@ def first_update(updates: FirstUpdates, e: Experiment) -> FirstUpdate:
     power = np.stack([2 * (rule + start), rule + start])
     return FirstUpdate(
         ranks=updates.ranks,
-        progress=_spread(updates.progress[o, i]),
-        size=_spread(updates.size[o, i]),
-        grad_B=_spread(updates.grad_B[i]),
-        progress_slope=_spread(_slope(updates.progress, r)),
-        size_slope=_spread(_slope(updates.size, r)),
-        grad_slope=_spread(_slope(updates.grad_B, r)),
+        progress=spread(updates.progress[o, i], axis=-1),
+        size=spread(updates.size[o, i], axis=-1),
+        grad_B=spread(updates.grad_B[i], axis=-1),
+        progress_slope=spread(_slope(updates.progress, r), axis=-1),
+        size_slope=spread(_slope(updates.size, r), axis=-1),
+        grad_slope=spread(_slope(updates.grad_B, r), axis=-1),
         progress_theory=power + 1,
         size_theory=power + _slope(expected[:, :, None], r)[:, 0][:, None, None],
         grad_theory=rule + start + 0.5,
@@ -88,10 +89,6 @@ def first_update(updates: FirstUpdates, e: Experiment) -> FirstUpdate:
         seeds=updates.size.shape[-1],
         d=e.d_in,
     )
-
-
-def _spread(values: Float[np.ndarray, "*shape N"]) -> Float[np.ndarray, "3 *shape"]:
-    return np.stack([values.min(axis=-1), np.median(values, axis=-1), values.max(axis=-1)])
 
 
 def _slope(y: Float[np.ndarray, "*shape R N"], r: Float[np.ndarray, "R"]) -> Float[np.ndarray, "*shape N"]:

@@ -99,14 +99,14 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
     grid = sorted({x.lr for x in rates.sweep.experiments})
     start = _start(rules)
     loss = rules.loss.reshape(len(rules.steps), len(RULES), len(ranks), -1) / start
-    by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start)[1]
+    by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start, axis=-1)[1]
     best = np.argmin(np.where(np.isfinite(by_rate), by_rate, np.inf), axis=1)
     last = np.where(np.isfinite(loss[-1]), loss[-1], np.inf)
     x = np.log(ranks) - np.log(ranks).mean()
     return FixedRate(
         steps=rules.steps,
         ranks=np.array(ranks),
-        loss=spread(loss),
+        loss=spread(loss, axis=-1),
         worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1),
         rates=np.array(grid),
         by_rate=by_rate,

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import log_slope, spread
 from lora_viz.core.spectra import full_gradient
-from lora_viz.core.trials import log_slope, spread
 from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -73,9 +73,9 @@ def wake_up(runs: Iterable[Run], *, shown: float) -> WakeUp:
         grad_A=np.stack(rows),
         grad_B=np.stack(others),
         law=np.stack(laws),
-        first=spread(np.array(first).T),
-        first_B=spread(np.array(first_B).T),
-        holds=spread(np.array(holds, dtype=float)),
+        first=spread(np.array(first).T, axis=0),
+        first_B=spread(np.array(first_B).T, axis=0),
+        holds=spread(np.array(holds, dtype=float), axis=0),
         wakes=wakes,
         shown=alphas.index(shown),
         optimizer=e.optimizer,

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import least_squares
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
@@ -79,21 +80,14 @@ def row_parts(run: Run) -> RowParts:
         turn=turn,
         target_length=target_length,
         target_turn=target_turn,
-        turn_error=_spread(np.array(errors).reshape(2, STARTS, -1)),
-        left=_spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1)),
+        turn_error=spread(np.array(errors).reshape(2, STARTS, -1), axis=1),
+        left=spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1), axis=1),
         delta=delta,
         limit=float(np.abs(task.target_delta).max()) or 1.0,
         rank=run.sweep[0].rank,
         starts=STARTS,
         diverged=int((run.diverged_at >= 0).sum()),
     )
-
-
-def _spread(values: Float[np.ndarray, "2 S T"]) -> Float[np.ndarray, "3 2 T"]:
-    """(low, median, high) over the starts; who diverged counts as the worst, and the band ends with the median."""
-    ordered = np.sort(values, axis=1)
-    middle = (ordered[:, (STARTS - 1) // 2] + ordered[:, STARTS // 2]) / 2
-    return np.stack([ordered[:, 0], middle, np.where(np.isnan(ordered[:, -1]), middle, ordered[:, -1])])
 
 
 def film(record: RowParts) -> Film:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
+from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.fits import four_bit_script
 from lora_viz.export.scripts.script import Script, Scripts
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
@@ -99,7 +100,7 @@ def quantised_base(e: Experiment, *, shown: str = "gaussian", seeds: int = 8) ->
     before, after = (np.histogram(x / scale, edges)[0] / weight.size for x in (weight, stored))
     return QuantisedBase(
         ranks=np.array(RANKS),
-        error=np.stack([error.min(axis=1), np.median(error, axis=1), error.max(axis=1)], axis=1),
+        error=np.moveaxis(spread(error, axis=1), 0, 1),
         wins=(error[:, :, PISSA] < error[:, :, OFTEN]).sum(axis=1),
         shown=at,
         weight=weight,
@@ -222,7 +223,7 @@ def takeaway(record: QuantisedBase) -> str:
     t = RANKS.index(8)
     rank = record.ranks[t]
 
-    def spread(kind: int, method: int) -> str:
+    def told(kind: int, method: int) -> str:
         low, middle, high = (100 * float(x) for x in record.error[kind, :, method, t])
         return say("{median} % ({low} to {high} %)", median=number(middle), low=number(low), high=number(high))
 
@@ -232,14 +233,14 @@ def takeaway(record: QuantisedBase) -> str:
         "{seeds} weights. A decaying weight moves by {alone_decaying}, {loftq_decaying} and {pissa_decaying}: what is "
         "large in it is kept exactly, and PiSSA beat LoftQ in {wins_decaying} of {seeds}.",
         rank=rank,
-        alone=spread(0, ALONE),
-        loftq=spread(0, OFTEN),
-        pissa=spread(0, PISSA),
+        alone=told(0, ALONE),
+        loftq=told(0, OFTEN),
+        pissa=told(0, PISSA),
         wins=record.wins[0, t],
         seeds=record.seeds,
-        alone_decaying=spread(1, ALONE),
-        loftq_decaying=spread(1, OFTEN),
-        pissa_decaying=spread(1, PISSA),
+        alone_decaying=told(1, ALONE),
+        loftq_decaying=told(1, OFTEN),
+        pissa_decaying=told(1, PISSA),
         wins_decaying=record.wins[1, t],
     )
 

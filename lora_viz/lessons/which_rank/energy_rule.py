@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.run import Run, Task
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor
-from lora_viz.core.trials import spread
 from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
@@ -97,8 +97,8 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
         energy_ranks=np.array([energy_rank(s) for s in spectra]),
         own_rule=rule[0],
         own_needed=(_least(enough[0]), _least(enough[1]), _least(enough[2])),
-        rule=spread(by_rule),
-        needed=spread(by_need),
+        rule=spread(by_rule, axis=0),
+        needed=spread(by_need, axis=0),
         over=int((by_rule > by_need[:, 1]).sum()),
         under=int((by_rule < by_need[:, 1]).sum()),
         tasks=len(rule),

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, stopped_early, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
@@ -65,15 +65,15 @@ def learns_forgets(e: Experiment, seeds: int = 20) -> LearnsForgets:
         matched[s] = np.where(there, found, np.nan)
     return LearnsForgets(
         rank=rank,
-        excess=spread(excess),
-        forgets=spread(size),
-        train=spread(fits.train[:, rank] / fits.train[:, :1]),
+        excess=spread(excess, axis=0),
+        forgets=spread(size, axis=0),
+        train=spread(fits.train[:, rank] / fits.train[:, :1], axis=0),
         path=np.stack([np.median(on_the_way, axis=0), np.median(its_size, axis=0)]),
-        matched=spread(matched)[1],
+        matched=np.array([np.median(m) if len(m) else np.nan for m in (x[~np.isnan(x)] for x in matched.T)]),
         less=(size < matched).sum(axis=0),
         reached=np.isfinite(matched).sum(axis=0),
         best=rank[excess.argmin(axis=1)],
-        stopped=spread(on_the_way.min(axis=1)),
+        stopped=spread(on_the_way.min(axis=1), axis=0),
         samples=e.samples,
         noise=e.noise,
         seeds=seeds,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
@@ -65,8 +65,8 @@ def overfit(e: Experiment, seeds: int = 10) -> Overfit:
         truths=truths,
         ranks=ranks,
         samples=np.array(SIZES),
-        error=spread(error),
-        best=spread(ranks[error.argmin(axis=2)].astype(float)),
+        error=spread(error, axis=0),
+        best=spread(ranks[error.argmin(axis=2)].astype(float), axis=0),
         wins=wins,
         noise=e.noise,
         seeds=seeds,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.run import Run
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
@@ -65,8 +65,8 @@ def overlap(runs: Iterable[Run]) -> Overlap:
         high=high,
         d=run.experiment.d_in,
         phi=first,
-        across=spread(np.stack(across)),
-        seeds=spread(np.stack(same)),
+        across=spread(np.stack(across), axis=0),
+        seeds=spread(np.stack(same), axis=0),
         sigma=np.linalg.svd(run.task.target_delta, compute_uv=False)[: max(run.experiment.true_rank, 1)],
         pairs=len(pairs),
         diverged=int((run.diverged_at >= 0).sum()),

@@ -25,20 +25,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lora_viz.lessons.lesson import Lesson
 
+    def lessons() -> tuple[Lesson[Any], ...]:
+        """Every lesson, in the order of the menu."""
+else:
+    from lora_viz import lessons
+
 __all__ = ["lesson", "lessons"]
-
-# Nothing is loaded before it is asked for: importing the package takes no torch and no time.
-
-
-def lessons() -> tuple[Lesson[Any], ...]:
-    """Every lesson, in the order of the menu."""
-    from lora_viz.lessons import walk
-
-    return walk.lessons()
 
 
 def lesson(name: str) -> Lesson[Any]:
     """The lesson of this id; ``lesson("rank").play(noise=0.0)`` measures it. Raises KeyError: which ids there are."""
-    from lora_viz.lessons import walk
+    from lora_viz.lessons import walk  # not before it is asked for: importing the package takes no torch and no time
 
     return walk.lesson(name)

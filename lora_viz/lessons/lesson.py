@@ -222,7 +222,7 @@ class Played(Generic[R]):
 
 
 def _wants_settings(function: Callable[..., Any]) -> bool:
-    """Whether it is a function of the record and the settings, not of the record alone: by its positional parameters."""
+    """Whether it is a function of the record and the settings, not of the record alone."""
     parameters = inspect.signature(function).parameters.values()
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) == 2
 

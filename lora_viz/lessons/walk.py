@@ -9,7 +9,6 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-import lora_viz.lessons
 from lora_viz.lessons.controls import LONGEST_SHOWN
 from lora_viz.lessons.lesson import Lesson, Section
 
@@ -27,7 +26,7 @@ class UnknownLesson(KeyError):
 def sections() -> dict[str, tuple[Section, tuple[Lesson[Any], ...]]]:
     """Every section by its folder's name, in the menu's order, with its lessons in theirs."""
     found = {}
-    for package in _inside(lora_viz.lessons):
+    for package in _inside(importlib.import_module("lora_viz.lessons")):
         if not hasattr(package, "SECTION"):
             continue
         own = []

@@ -230,7 +230,7 @@ def _widget(control: Control, lesson: Lesson[Any]) -> None:
             options = control.options
             for extra in (usual, *((own[1],) if own else ()), value):
                 options = options if extra in options else tuple(sorted((*options, extra)))
-            text = {option: control.named(option, control.link(option)) for option in options}
+            text = {option: control.named(option, written(option)) for option in options}
             if own is not None and not control.named(own[1], ""):
                 text[own[1]] = own[0]  # as the link wrote it
             shared["format_func"] = lambda option: text.get(option, written(option))

@@ -43,8 +43,7 @@ def _draw(part: Part) -> None:
         case Figure(id, drawn, alt):
             show_figure(drawn, name=id, alt=alt)
         case Table(columns, alt, height):
-            more = {} if height is None else {"height": height}
-            st.dataframe(dict(columns), hide_index=True, alt=alt or None, **more)
+            st.dataframe(dict(columns), hide_index=True, alt=alt or None, height=height or "auto")
         case Numbers(id, columns, as_csv, as_json):
             with st.container(horizontal=True):
                 csv_button(as_csv, columns, name=id)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from lora_viz.decks.asking import DeckError, asked_first
-from lora_viz.decks.scenes import Deck, Scene
+from lora_viz.decks.asking import asked_first
+from lora_viz.decks.scenes import Deck, DeckError, Scene
 from lora_viz.decks.shipped import shipped_decks
 from lora_viz.film.panels import Film
 from lora_viz.i18n.language import say

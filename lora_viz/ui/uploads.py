@@ -6,6 +6,7 @@ disk, and nothing is sent anywhere.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def folder() -> Path | None:
 
 
 def files_given(control: File) -> tuple[Upload, ...]:
-    """What was given at this control so far; a named path that cannot be read is none, and is said where it is drawn."""
+    """What was given at this control so far; a path that cannot be read is none, and is said where it is drawn."""
     uploaded = st.session_state.get(control.id)
     files = uploaded if isinstance(uploaded, list) else [uploaded] if uploaded is not None else []
     if files or not control.folder:
@@ -47,7 +48,7 @@ def ask_files(control: File) -> None:
         accept_multiple_files=control.several,
         key=control.id,
         help=say(control.help) if control.help else None,
-        **({"max_upload_size": control.most} if control.most else {}),
+        max_upload_size=control.most,
     )
     where = folder()
     if control.folder and where is not None:
@@ -70,8 +71,6 @@ def _from_folder(path: str) -> tuple[Upload, ...]:
         return ()
     found = [Upload(Path(path).name, map_file(path, where), f"path {path}")]
     beside = str(Path(path).parent / CONFIG)
-    try:
+    with contextlib.suppress(AdapterError):
         found.append(Upload(CONFIG, bytes(map_file(beside, where)[:2_000_000]), f"path {beside}"))
-    except AdapterError:
-        pass
     return tuple(found)

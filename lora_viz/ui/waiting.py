@@ -72,25 +72,25 @@ class _Screen:
 
     def __init__(self, place: DeltaGenerator, name: str, key: object, show: Callable[[Any], None]) -> None:
         self.place, self.name, self.key, self.show = place, name, key, show
-        self.began, self.bar, self.previewed = time.monotonic(), None, False
+        self.began, self.previewed = time.monotonic(), False
+        self.bar: DeltaGenerator | None = None
         self.last: Any = None
 
     def __call__(self, now: Progress) -> None:
         if now.preview is not None and now.preview is not self.last:
             self.last, self.previewed = now.preview, True
-            if self.bar is None:
-                self._begin()
+            self.bar = self.bar or self._begin()
             self.show(now.preview)
-        if self.bar is None:
-            if time.monotonic() - self.began < PATIENCE:
-                return
-            self._begin()
+        if self.bar is None and time.monotonic() - self.began < PATIENCE:
+            return
+        self.bar = self.bar or self._begin()
         self.bar.progress(min(1.0, now.share), text=f"{self.name} … {now.said}")
 
-    def _begin(self) -> None:
+    def _begin(self) -> DeltaGenerator:
         with self.place.container():
-            self.bar = st.progress(0.0, text=f"{self.name} …")
+            bar = st.progress(0.0, text=f"{self.name} …")
             st.button(say("Stop training"), key="stop", on_click=_stop, args=(self.key,))
+        return bar
 
 
 def _stop(key: object) -> None:

@@ -541,6 +541,8 @@ def test_the_browser_decodes_what_python_packed(blank: Page) -> None:
     values[1, 2, 3] = math.nan
     film = Film(
         axis="step",
+        training=True,
+        of_last=True,
         values=np.arange(3.0),
         start=1,
         narration=("a", "bé", "‖∇A‖"),

@@ -60,6 +60,8 @@ W, A, B, vectors, targets = (
 names = tuple("abcdef")
 FILM = Film(
     axis="step",
+    training=True,
+    of_last=True,
     values=np.arange(T, dtype=float) * 10,
     start=1,
     narration=tuple(f"Told at {t}" for t in range(T)),
@@ -145,6 +147,7 @@ FILM = Film(
             scaling=1.5,
             limits=(3.0,) * 8,
             names=("W₀", "A", "B", "ΔW"),
+            symbol="W₀",
             row=5,
         ),
     ),

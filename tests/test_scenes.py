@@ -99,6 +99,8 @@ def test_too_much_is_refused() -> None:
 STEPS = np.arange(5.0)
 FILM = Film(
     axis="step",
+    training=True,
+    of_last=True,
     values=STEPS,
     start=0,
     panels=(

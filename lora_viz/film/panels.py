@@ -276,8 +276,8 @@ class Machine(_Panel):
     """One LoRA layer with every number in it: frozen W, both factors, the vectors of the sample that each step sees.
 
     ``limits`` are the colour ranges of W, A, B, ΔW, ∇A, ∇B, the inputs x and h, and the outputs. ``lr`` is the size of
-    a gradient step taken by hand, on A or on B alone. ``names`` says what W, A, B, ΔW are called; ``rows`` draws the
-    row-vector form, in which every matrix is transposed.
+    a gradient step taken by hand, on A or on B alone. ``names`` says what W, A, B, ΔW are called, ``symbol`` what W is
+    in a product; ``rows`` draws the row-vector form, in which every matrix is transposed.
     """
 
     title: str
@@ -290,6 +290,7 @@ class Machine(_Panel):
     scaling: float
     limits: tuple[float, ...]
     names: tuple[str, str, str, str]
+    symbol: str
     lr: float = 0.0
     rows: bool = False
     span: int = 9
@@ -350,7 +351,8 @@ class Film:
     """All that moves on a page: ``axis`` names what the playhead runs over, ``values`` where frame t lies on it.
 
     ``phases`` are the captions of slow motion, for each frame one a phase of its step. ``autoplay`` begins by itself
-    when the page is opened, unless motion is to be reduced.
+    when the page is opened, unless motion is to be reduced. Where the frames follow a ``training``, what lies ahead is
+    drawn faint and the first frames stay longer. ``of_last`` says the playhead's place with the last: "3 of 64".
     """
 
     axis: str
@@ -361,6 +363,8 @@ class Film:
     narration: tuple[str, ...] = ()
     phases: tuple[tuple[str, ...], ...] = ()
     autoplay: bool = False
+    training: bool = False
+    of_last: bool = False
 
     def __post_init__(self) -> None:
         _check_ids(self.panels, "the film's panels")

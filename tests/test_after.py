@@ -171,7 +171,9 @@ def test_orthogonal_updates_add_as_pythagoras_says(look: Look) -> None:
 
 def film(**series: list[float]) -> Film:
     curves = tuple(Series(name=name, colour="ink", y=np.array(y, float)) for name, y in series.items())
-    return Film(axis="step", values=np.arange(3.0), panels=(Lines(title="Loss", series=curves, y_label=""),), start=0)
+    return Film(
+        axis="step", values=np.arange(3.0), panels=(Lines(title="Loss", series=curves, y_label="", span=12),), start=0
+    )
 
 
 def asks(value: float | str, *mistakes: float | str, unit: str = "") -> Answered:

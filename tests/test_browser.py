@@ -541,10 +541,12 @@ def test_the_browser_decodes_what_python_packed(blank: Page) -> None:
     values[1, 2, 3] = math.nan
     film = Film(
         axis="step",
+        training=True,
+        of_last=True,
         values=np.arange(3.0),
         start=1,
         narration=("a", "bé", "‖∇A‖"),
-        panels=(HeatMap(title="ΔW", colour="delta", values=values, limit=2.0),),
+        panels=(HeatMap(title="ΔW", colour="delta", values=values, limit=2.0, span=12),),
     )
     data = base64.b64encode(film.to_bytes(colours={})).decode()
     found = blank.evaluate(

@@ -150,7 +150,9 @@ def test_what_is_asked_first_is_said(brackets: None, browser: Browser, tmp_path:
     spoken = replace(
         FILM,
         narration=(),
-        panels=(replace(lines, title=say("Curves over it"), y_label=say("loss"), marks=(), series=(one, two)),),
+        panels=(
+            replace(lines, title=say("Curves over it"), y_label=say("loss"), marks=(), series=(one, two), span=12),
+        ),
     )
     names = ("first", "second") if kind == "choice" else ("first",)
     question = asked_first(spoken, Question(kind=kind, text="What then?", panel="Curves over it", series=names, at=10))

@@ -99,6 +99,8 @@ def test_too_much_is_refused() -> None:
 STEPS = np.arange(5.0)
 FILM = Film(
     axis="step",
+    training=True,
+    of_last=True,
     values=STEPS,
     start=0,
     panels=(
@@ -113,9 +115,11 @@ FILM = Film(
             labels=("x", "z"),
             groups=(Group(name="g", colour="A", values=np.outer(STEPS, [1.0, 2.0])),),
         ),
-        HeatMap(title="H", colour="W", values=np.ones((2, 3)), limit=1.0),
-        Curves(title="C", x=STEPS, x_label="x", y_label="y", series=(Curve(name="c", colour="A", y=STEPS),)),
-        Readout(title="R", rows=(Row(label="l", text=("t",)),)),
+        HeatMap(title="H", colour="W", values=np.ones((2, 3)), limit=1.0, row=1),
+        Curves(
+            title="C", x=STEPS, x_label="x", y_label="y", series=(Curve(name="c", colour="A", y=STEPS),), span=4, row=1
+        ),
+        Readout(title="R", rows=(Row(label="l", text=("t",)),), row=1),
     ),
 )
 

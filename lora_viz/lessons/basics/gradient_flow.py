@@ -92,6 +92,8 @@ def film(record: GradientFlow) -> Film:
 
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=0 if record.diverged_at < 0 else len(record.steps) - 1,
         seconds_per_frame=1 / 40,

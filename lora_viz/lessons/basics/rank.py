@@ -163,6 +163,7 @@ def film(record: RankError, settings: Settings) -> Film:
     captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.rank.astype(float),
         start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1),
         seconds_per_frame=0.55,

@@ -122,6 +122,8 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
     learnt[:, :r] = record.sigma
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.1,
@@ -140,6 +142,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
                 scaling=record.scaling,
                 limits=limits,
                 names=(W, A, B, dW),
+                symbol="W" if convention == "peft" else W,
                 lr=record.lr,
                 rows=convention == "row_vectors",
             ),

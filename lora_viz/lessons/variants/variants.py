@@ -173,6 +173,8 @@ def film(record: VariantRace) -> Film:
     limit = float(np.abs(record.target).max()) or 1.0
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 10,

@@ -129,6 +129,7 @@ def film(record: EnergyRule) -> Film:
     t = int(np.argmin(np.abs(swept - record.own_rule)))
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=swept.astype(float),
         start=t,
         seconds_per_frame=0.6,

@@ -24,7 +24,7 @@ Settings = tuple[tuple[str, str], ...]
 
 def _half_the_start(e: Experiment, _: Settings) -> tuple[float, float]:
     run = train(Sweep.over(replace(e, init="both_random", steps=1), init_scale=(1.0, 0.5)))
-    whole, half = (float(np.linalg.norm(run.sweep[i].scaling * run.B[i][0] @ run.A[i][0])) for i in (0, 1))
+    whole, half = (float(run.factored(i)[0].norm()) for i in (0, 1))
     return whole, half
 
 

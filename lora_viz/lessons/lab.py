@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar
 
 from lora_viz.core.experiment import Sweep
-from lora_viz.core.progress import Progress
+from lora_viz.core.progress import Progress, heeding
 from lora_viz.core.results import Results, Ticket
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
@@ -80,7 +80,7 @@ class Lab:
         code = language()
 
         def computed(ticket: Ticket) -> R:
-            with speak(code):  # in a thread of its own, which nobody reads
+            with speak(code), heeding(ticket.check):  # in a thread of its own, which nobody reads
                 return work(Lab(self.results, visitor=self.visitor, ticket=ticket))
 
         return self.results.get_or_compute(

@@ -155,7 +155,7 @@ def test_quick_ones_do_not_wait_for_a_slow_one(ask: Ask, heeds: bool) -> None:
         assert results.get_or_compute(i, lambda _, i=i: i) == i  # type: ignore[misc]
         waits.append(time.monotonic() - began)
     assert not future.done(), "all were answered while it ran"
-    assert max(waits) < 10 * (0.05 + 0.05), "its patience, and a thread that starts on a busy machine"
+    assert max(waits) < 50 * 0.05, "the patience is 0.05 s; the rest is for threads that start on a busy machine"
     over.set()
     assert future.result(LONG) == "slow"
 
@@ -164,7 +164,7 @@ def test_a_long_one_pauses_for_a_quick_one_but_not_for_ever(ask: Ask, clock: Clo
     results, steps, go = Results(lanes=1, patience=2.0, pause=0.03), [], threading.Semaphore(0)
 
     def slow(ticket: Ticket) -> None:
-        for step in range(4):
+        for step in range(6):
             assert go.acquire(timeout=LONG)
             ticket.check()
             steps.append(step)
@@ -194,7 +194,17 @@ def test_a_long_one_pauses_for_a_quick_one_but_not_for_ever(ask: Ask, clock: Clo
     clock.now += 0.04
     until(lambda: steps == [0, 1, 2, 3])
     assert not other.done(), "it went on beside the quick one: it had paused long enough"
+    go.release()
+    until(lambda: steps == [0, 1, 2, 3, 4])  # for the length of the patience it does not pause again
     second.set()
+    other.result(LONG)
+    clock.now += 3
+    third = threading.Event()
+    other = ask(results, "third", held(third))
+    until(lambda: len(results._workers) == 2)
+    go.release()
+    until(paused)
+    third.set()
     future.result(LONG)
     other.result(LONG)
 
@@ -210,7 +220,8 @@ def test_no_more_than_a_few_run_at_once(ask: Ask, clock: Clock) -> None:
     for most in (1, 2, 3, 4, 4, 4):
         until(lambda most=most: len(running) == most)  # type: ignore[misc]
         clock.now += 2
-    assert len(results._workers) == 4
+    results._start()
+    assert len(results._workers) == 4, "all are long, and yet no fifth begins"
     over.set()
     for future in futures:
         future.result(LONG)
@@ -299,6 +310,24 @@ def test_asked_again_right_at_the_cancellation(ask: Ask) -> None:
     assert results.get_or_compute("key", first) == "anew", "what a cancelled one returns is not kept"
 
 
+def test_half_a_result_is_not_kept(ask: Ask) -> None:
+    results, leave, over = Results(), threading.Event(), threading.Event()
+
+    def work(ticket: Ticket) -> str:
+        passes(over)
+        with pytest.raises(Cancelled):
+            ticket.check()
+        return "half of it"
+
+    leaver = ask(results, "key", work, progress=leave_when(leave))
+    leave.set()
+    with pytest.raises(Gone):
+        leaver.result(LONG)
+    over.set()
+    until(lambda: not results._workers)
+    assert not results.known("key")
+
+
 def test_what_was_left_but_never_checked_is_kept(ask: Ask) -> None:
     results, leave, over = Results(), threading.Event(), threading.Event()
     leaver = ask(results, "key", held(over, "whole"), progress=leave_when(leave))
@@ -316,7 +345,7 @@ def test_leaving_and_asking_at_random_never_loses_an_asker() -> None:
         rng, answered = random.Random(seed), 0
 
         def heard(_: Progress) -> None:
-            if rng.random() < 0.3:
+            if rng.random() < 0.05:
                 raise Gone
 
         def work(key: int) -> Callable[[Ticket], tuple[int, ...]]:
@@ -529,12 +558,13 @@ def test_what_was_used_least_lately_goes_first() -> None:
 
 
 def test_cleared_while_computing(ask: Ask) -> None:
-    results, over = Results(lanes=2), threading.Event()
-    before = ask(results, "key", held(over, "before"))
+    results, over = Results(lanes=3), threading.Event()
+    before, other = ask(results, "key", held(over, "before")), ask(results, "other", held(over, "too"))
     results.clear()
     assert results.get_or_compute("key", lambda _: "after") == "after"
     over.set()
-    assert before.result(LONG) == "before"
+    assert (before.result(LONG), other.result(LONG)) == ("before", "too")
+    assert not results.known("other"), "it began before"
     assert results.get_or_compute("key", lambda _: None) == "after"
 
 

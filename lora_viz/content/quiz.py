@@ -10,7 +10,8 @@ import numpy as np
 
 from lora_viz.content.questions import Answered, Measured, with_choices
 from lora_viz.core.experiment import Experiment, Sweep
-from lora_viz.core.spectra import full_gradient, ranks, reduced_rank_floor, singular_values, truncate
+from lora_viz.core.factored import FactoredMatrix
+from lora_viz.core.spectra import full_gradient, ranks, reduced_rank_floor, truncate
 from lora_viz.costs.budget import break_even_rank, layer_cost, share_of_layer
 from lora_viz.engine.training import train
 from lora_viz.film.style import number
@@ -142,7 +143,7 @@ def _merged_in_bf16(seed: int) -> Measured:
 
 def _lost_inputs(seed: int) -> Measured:
     A, B = low_rank_factors(3, 3, 2, seed)
-    seen = ranks(singular_values(A=A, B=B, scaling=1.0), bound=2).numerical
+    seen = ranks(FactoredMatrix(A, B).singular_values(), bound=2).numerical
     return Measured(
         3 - seen,
         (0, 2, 3),

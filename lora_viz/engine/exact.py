@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lora_viz.core.experiment import ExperimentError, Sweep
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.run import Run, Task
 from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.engine.readout import losses
@@ -91,7 +92,7 @@ def _iterate(rows: Tensor, wanted: Tensor, iterations: int) -> Tensor:
 def _as_run(sweep: Sweep, task: Task, A: dict[int, np.ndarray], B: dict[int, np.ndarray]) -> Run:
     count = len(A[0])
     nothing = np.full((count, len(sweep)), np.nan)
-    loss = [losses(task, A=A[i], B=B[i], scaling=sweep[i].scaling) for i in range(len(sweep))]
+    loss = [losses(task, FactoredMatrix(A[i], B[i], sweep[i].scaling)) for i in range(len(sweep))]
     return Run(
         sweep=sweep,
         task=task,

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from lora_viz.core.experiment import Sweep
-from lora_viz.core.progress import Progress
+from lora_viz.core.progress import Progress, heeding
 from lora_viz.core.results import Results, Ticket
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
-from lora_viz.i18n.language import language, say
+from lora_viz.i18n.language import language, say, speak
 from lora_viz.lessons.controls import Upload
 from lora_viz.lessons.settings import Settings
 
@@ -80,9 +80,15 @@ class Lab:
             self.ticket.report(share, said, preview)
 
     def _kept(self, key: Hashable, work: Callable[[Lab], R]) -> R:
+        code = language()
+
+        def computed(ticket: Ticket) -> R:
+            with speak(code), heeding(ticket.check):  # in a thread of its own, which nobody reads
+                return work(Lab(self.results, visitor=self.visitor, ticket=ticket))
+
         return self.results.get_or_compute(
             _without_files(key),
-            lambda ticket: work(Lab(self.results, visitor=self.visitor, ticket=ticket)),
+            computed,
             visitor=self.visitor,
             progress=self.progress,
         )

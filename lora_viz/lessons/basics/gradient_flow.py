@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Int
 
 from lora_viz.core.run import GradientCheck, Run
-from lora_viz.core.spectra import factor_gradients, full_gradient
+from lora_viz.core.spectra import full_gradient
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
@@ -46,7 +46,7 @@ def gradient_flow(run: Run, check: GradientCheck) -> GradientFlow:
     alive = run.last() + 1
     A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
     G = full_gradient(run)[:alive]
-    grad_A, grad_B = factor_gradients(G=G, A=A, B=B, scaling=run.experiment.scaling)
+    grad_A, grad_B = run.factored()[:alive].gradients(G)
     return GradientFlow(
         steps=steps,
         grad_A_norm=run.grad_A_norm[:alive, 0],

@@ -10,7 +10,6 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import ExperimentError
 from lora_viz.core.run import Run
-from lora_viz.core.spectra import factor_gradients, singular_values
 from lora_viz.film.panels import Bars, Film, Group, Lines, Machine, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
@@ -65,7 +64,8 @@ def layer_flow(run: Run) -> LayerFlow:
     if e.batch != 1:
         raise ExperimentError(say("batch={batch} cannot be followed through the layer: allowed is 1.", batch=e.batch))
     alive = run.last() + 1
-    A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
+    factored, steps = run.factored()[:alive], run.steps[:alive]
+    A, B = factored.A, factored.B
     seen = batches(e)[steps, 0]
     x = task.inputs[seen]
     target = x @ task.base_weight.T + task.residuals[seen]
@@ -73,7 +73,7 @@ def layer_flow(run: Run) -> LayerFlow:
     u = np.einsum("tor,tr->to", B, h)
     y = x @ task.base_weight.T + e.scaling * u
     g = y - target
-    grad_A, grad_B = factor_gradients(G=g[:, :, None] * x[:, None, :], A=A, B=B, scaling=e.scaling)
+    grad_A, grad_B = factored.gradients(g[:, :, None] * x[:, None, :])
     return LayerFlow(
         steps=steps,
         W=task.base_weight,
@@ -89,7 +89,7 @@ def layer_flow(run: Run) -> LayerFlow:
         grad_B=grad_B,
         sample_loss=0.5 * np.sum(g**2, axis=1),
         loss=run.loss[:alive, 0],
-        sigma=singular_values(A=A, B=B, scaling=e.scaling),
+        sigma=factored.singular_values(),
         target_sigma=np.linalg.svd(task.target_delta, compute_uv=False),
         scaling=e.scaling,
         lr=e.lr,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from lora_viz.ui.watching import watch
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.core.progress import Progress
-from lora_viz.networks.words import WordsRun, adapt_words
+from lora_viz.networks.word_polarity import WordsRun, adapt_words
 from lora_viz.ui.live_words import told
-from lora_viz.ui.watching import watch
 from tests.long_work import CALLS, work
 from tests.tiny_bert import LEXICON, tiny_bert
 
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 
 def page() -> None:
     import streamlit as st
-
     from lora_viz.ui.watching import watch
+
     from tests.long_work import work
 
     name = st.query_params["name"]

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.factored import FactoredMatrix
 
 __all__ = [
     "Allocation",
@@ -83,9 +84,13 @@ class Run:
         alive = np.flatnonzero(np.isfinite(self.loss[:, adapter]))
         return int(alive[-1]) if len(alive) else 0
 
+    def factored(self, adapter: int = 0) -> FactoredMatrix:
+        """s·B A as its factors, at every recorded step."""
+        return FactoredMatrix(self.A[adapter], self.B[adapter], self.sweep[adapter].scaling)
+
     def delta_weight(self, adapter: int = 0) -> Float[np.ndarray, "T d_out d_in"]:
         """ΔW, the layer's weight minus the original one, at every recorded step: s·B A and the ``rest``."""
-        low_rank = self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+        low_rank = self.factored(adapter).dense()
         rest = self.rest[adapter] if self.rest else None
         return low_rank if rest is None else low_rank + rest
 

@@ -13,25 +13,14 @@ from lora_viz.core.run import Run, Task
 __all__ = [
     "Ranks",
     "covariance_root",
-    "factor_gradients",
     "full_gradient",
     "least_squares",
     "orthonormal_columns",
     "principal_angles",
     "ranks",
     "reduced_rank_floor",
-    "singular_values",
     "truncate",
 ]
-
-
-def singular_values(
-    *, A: Float[np.ndarray, "*T r d_in"], B: Float[np.ndarray, "*T d_out r"], scaling: float
-) -> Float[np.ndarray, "*T r"]:
-    """σ(s·B A) without forming B A: QR of both factors, then the SVD of a small (r, r) product."""
-    right = np.linalg.qr(np.swapaxes(A, -1, -2), mode="r")
-    left = np.linalg.qr(B, mode="r")
-    return abs(scaling) * np.linalg.svd(left @ np.swapaxes(right, -1, -2), compute_uv=False)
 
 
 class Ranks(NamedTuple):
@@ -97,17 +86,6 @@ def reduced_rank_floor(
 def full_gradient(run: Run, adapter: int = 0) -> Float[np.ndarray, "T d_out d_in"]:
     """G = ∂L/∂W_eff at every recorded step: what full fine-tuning would follow, and LoRA never forms. Full batch."""
     return run.delta_weight(adapter) @ run.task.input_covariance - run.task.cross_covariance
-
-
-def factor_gradients(
-    *,
-    G: Float[np.ndarray, "T d_out d_in"],
-    A: Float[np.ndarray, "T r d_in"],
-    B: Float[np.ndarray, "T d_out r"],
-    scaling: float,
-) -> tuple[Float[np.ndarray, "T r d_in"], Float[np.ndarray, "T d_out r"]]:
-    """∇A = s·Bᵀ G and ∇B = s·G Aᵀ: the shadows that the full gradient casts on the factors."""
-    return scaling * np.swapaxes(B, -1, -2) @ G, scaling * G @ np.swapaxes(A, -1, -2)
 
 
 def orthonormal_columns(matrix: Float[np.ndarray, "m k"], tol: float = 1e-9) -> Float[np.ndarray, "m j"]:

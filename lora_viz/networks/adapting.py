@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.progress import Progress
 from lora_viz.core.run import recorded_steps
-from lora_viz.core.spectra import singular_values
 from lora_viz.engine.optim import RULES, Segment
 from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun, changed, digit_images, digit_stream, split
@@ -260,8 +260,7 @@ class _Recorder:
             for m, rank in enumerate(RANKS):
                 a, b = A[:, m, :rank].double().numpy(), B[:, m, :, :rank].double().numpy()
                 s = float(self.lora.scaling[0, m])
-                fine = np.isfinite(a).all() and np.isfinite(b).all()
-                out[:, 1 + m, layer, :rank] = singular_values(A=a, B=b, scaling=s) if fine else math.nan
+                out[:, 1 + m, layer, :rank] = FactoredMatrix(a, b, s).singular_values()
             delta = (self.full.parts[2 * layer] - self.base[2 * layer]).double()
             out[:, -1, layer] = torch.linalg.svdvals(delta).numpy() if delta.isfinite().all() else math.nan
         return out

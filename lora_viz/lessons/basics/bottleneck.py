@@ -147,6 +147,8 @@ def film(record: Bottleneck) -> Film:
     )
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),

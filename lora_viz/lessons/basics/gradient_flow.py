@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import GradientCheck, Run
-from lora_viz.core.spectra import factor_gradients, full_gradient
+from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
@@ -54,7 +54,7 @@ def gradient_flow(run: Run, check: GradientCheck) -> GradientFlow:
     alive = run.last() + 1
     A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
     G = full_gradient(run)[:alive]
-    grad_A, grad_B = factor_gradients(G=G, A=A, B=B, scaling=run.experiment.scaling)
+    grad_A, grad_B = run.factored()[:alive].gradients(G)
     return GradientFlow(
         steps=steps, grad_A_norm=run.grad_A_norm[:alive, 0], grad_B_norm=run.grad_B_norm[:alive, 0],
         update_A=_updates(A, steps), update_B=_updates(B, steps), travelled_A=_norms(A - A[0]),
@@ -105,6 +105,8 @@ def film(record: GradientFlow) -> Film:
 
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=0 if record.diverged_at < 0 else len(record.steps) - 1,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),

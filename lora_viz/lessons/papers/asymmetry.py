@@ -117,6 +117,7 @@ def film(record: Asymmetry) -> Film:
     law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.ranks.astype(float),
         start=record.start,
         seconds_per_frame=1.0,

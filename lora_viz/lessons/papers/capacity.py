@@ -66,6 +66,8 @@ def film(record: Capacity) -> Film:
     load = np.unique(np.concatenate([record.measured_samples / (record.per_rank * r) for r in record.ranks]))
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.12,

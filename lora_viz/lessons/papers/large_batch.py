@@ -101,6 +101,7 @@ def film(record: LargeBatch) -> Film:
     names = [say("full:"), *(f"{name}:" for name in record.racers[1:])]
     return Film(
         axis=to_say("batch"),
+        of_last=True,
         values=record.batches.astype(float),
         start=len(record.batches) - 1,
         seconds_per_frame=1.0,

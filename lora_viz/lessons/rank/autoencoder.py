@@ -126,6 +126,8 @@ def film(record: Autoencoder) -> Film:
     names = tuple(f"u{'₁₂₃'[i]}" for i in range(r))
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=T - 1,
         narration=tuple(_narrate(record, t) for t in range(T)),

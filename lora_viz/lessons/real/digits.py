@@ -125,6 +125,8 @@ def film(record: DigitsAdapt) -> Film:
     spectra = np.where(record.sigma > 1e-6 * record.sigma.max(axis=2, keepdims=True), record.sigma, np.nan)
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=frames - 1,
         seconds_per_frame=0.3,

@@ -11,7 +11,6 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable
 from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.spectra import factor_gradients, singular_values
 from lora_viz.film.panels import Bars, Film, Group, Lines, Machine, Series
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint
@@ -71,7 +70,8 @@ def layer_flow(run: Run) -> LayerFlow:
     if e.batch != 1:
         raise ExperimentError(say("batch={batch} cannot be followed through the layer: allowed is 1.", batch=e.batch))
     alive = run.last() + 1
-    A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
+    factored, steps = run.factored()[:alive], run.steps[:alive]
+    A, B = factored.A, factored.B
     seen = batches(e)[steps, 0]
     x = task.inputs[seen]
     target = x @ task.base_weight.T + task.residuals[seen]
@@ -79,11 +79,11 @@ def layer_flow(run: Run) -> LayerFlow:
     u = np.einsum("tor,tr->to", B, h)
     y = x @ task.base_weight.T + e.scaling * u
     g = y - target
-    grad_A, grad_B = factor_gradients(G=g[:, :, None] * x[:, None, :], A=A, B=B, scaling=e.scaling)
+    grad_A, grad_B = factored.gradients(g[:, :, None] * x[:, None, :])
     return LayerFlow(
         steps=steps, W=task.base_weight, A=A, B=B, x=x, target=target, h=h, u=u, y=y, g=g, grad_A=grad_A, grad_B=grad_B,
         sample_loss=0.5 * np.sum(g**2, axis=1), loss=run.loss[:alive, 0],
-        sigma=singular_values(A=A, B=B, scaling=e.scaling),
+        sigma=factored.singular_values(),
         target_sigma=np.linalg.svd(task.target_delta, compute_uv=False), scaling=e.scaling, lr=e.lr,
         optimizer=e.optimizer, frozen=e.frozen, diverged_at=int(run.diverged_at[0]),
     )  # fmt: skip
@@ -113,6 +113,8 @@ def film(record: LayerFlow, settings: Settings) -> Film:
     learnt[:, :r] = record.sigma
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.1,
@@ -132,6 +134,7 @@ def film(record: LayerFlow, settings: Settings) -> Film:
                 scaling=record.scaling,
                 limits=limits,
                 names=(W, A, B, dW),
+                symbol="W" if convention == "peft" else W,
                 lr=record.lr,
                 rows=convention == "row_vectors",
             ),

@@ -113,6 +113,8 @@ def film(record: AlphaIdentity) -> Film:
     start = int(np.argmin(np.abs(record.steps - record.steps[-1] / 8)))
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=start,
         seconds_per_frame=1 / 40,

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import log_slope, spread
-from lora_viz.core.spectra import factor_gradients, full_gradient
+from lora_viz.core.spectra import full_gradient
 from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -63,7 +63,7 @@ def balance(runs: Iterable[Run]) -> Balance:
     assert first is not None, "at least one run"
     e, alive = first.experiment, first.last() + 1
     D, A, B = _difference(first, 0), first.A[0], first.B[0]
-    a, b = factor_gradients(G=full_gradient(first), A=A, B=B, scaling=e.scaling)
+    a, b = first.factored().gradients(full_gradient(first))
     step = a @ a.transpose(0, 2, 1) - b.transpose(0, 2, 1) @ b
     error = np.full(len(first.steps), np.nan)
     error[1:alive] = np.abs(np.diff(D, axis=0) - e.lr**2 * step[:-1]).max(axis=(1, 2))[: alive - 1]
@@ -102,6 +102,8 @@ def film(record: Balance) -> Film:
     limit = float(np.minimum(np.abs(known).max(initial=0.0), 10 * np.abs(record.D[0]).max() + 1e-12)) or 1.0
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 40,

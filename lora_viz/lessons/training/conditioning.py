@@ -112,6 +112,7 @@ def film(record: Conditioning) -> Film:
     whole = np.isfinite(record.needed).all(axis=0)
     return Film(
         axis="κ",
+        of_last=True,
         values=record.kappa,
         start=min(2, len(record.kappa) - 1),
         seconds_per_frame=0.8,

@@ -108,6 +108,8 @@ def film(record: InitAB) -> Film:
 
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.3,

@@ -126,6 +126,7 @@ def film(record: InitAlignment) -> Film:
 
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.ranks.astype(float),
         start=int(np.argmin(np.abs(record.ranks - 8))),
         seconds_per_frame=0.5,

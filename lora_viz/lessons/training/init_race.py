@@ -93,6 +93,8 @@ def film(record: InitRace) -> Film:
     marks = (Mark(at=float(turn), label=say("step {turn}: the median turns", turn=turn)),) if turn else ()
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=0,
         seconds_per_frame=1 / 8,

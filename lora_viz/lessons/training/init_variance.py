@@ -109,6 +109,7 @@ def film(record: InitVariance) -> Film:
 
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.ranks.astype(float),
         start=len(record.ranks) // 2,
         seconds_per_frame=0.5,

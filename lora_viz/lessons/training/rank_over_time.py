@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.spectra import full_gradient, ranks, singular_values
+from lora_viz.core.spectra import full_gradient, ranks
 from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
@@ -73,7 +73,7 @@ def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
         sizes.append(e.batch or e.samples)
         alive = run.last() + 1
         found = np.full((len(run.steps), e.rank), np.nan)
-        found[:alive] = singular_values(A=run.A[0][:alive], B=run.B[0][:alive], scaling=e.scaling)
+        found[:alive] = run.factored()[:alive].singular_values()
         sigma.append(found)
         kinds.append([_kinds(s, e.rank) for s in found])
         G = _first_gradient(run)
@@ -125,7 +125,7 @@ def _first_gradient(run: Run) -> Float[np.ndarray, "d_out d_in"]:
 def _ends(run: Run, i: int) -> tuple[int, int]:
     """Numerical rank after one step and at the end."""
     at = [min(1, run.last(i)), run.last(i)]
-    found = singular_values(A=run.A[i][at], B=run.B[i][at], scaling=run.sweep[i].scaling)
+    found = run.factored(i)[at].singular_values()
     return ranks(found[0], bound=run.sweep[i].rank).numerical, ranks(found[1], bound=run.sweep[i].rank).numerical
 
 
@@ -142,6 +142,8 @@ def film(record: RankOverTime) -> Film:
 
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 15,

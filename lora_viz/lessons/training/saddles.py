@@ -125,6 +125,8 @@ def film(record: Saddles) -> Film:
     loss = record.loss[s]
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 25,

@@ -127,6 +127,7 @@ def film(record: FirstUpdate) -> Film:
     slopes = np.stack([record.progress_slope[1, a, b] for a, b in pairs])
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.ranks.astype(float),
         start=len(record.ranks) // 2,
         seconds_per_frame=0.5,

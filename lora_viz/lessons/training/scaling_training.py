@@ -138,6 +138,8 @@ def film(record: FixedRate) -> Film:
     calm = np.where(record.by_rate <= 10, record.by_rate, np.nan)
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.25,

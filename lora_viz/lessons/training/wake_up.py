@@ -107,6 +107,8 @@ def film(record: WakeUp) -> Film:
     order = np.argsort(record.s)
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=min(record.wakes, len(record.steps) - 1),
         seconds_per_frame=1 / 15,

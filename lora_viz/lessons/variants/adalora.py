@@ -83,6 +83,8 @@ def film(record: RankAllocation) -> Film:
     limit = float(np.abs(record.values[np.isfinite(record.values)]).max(initial=0.0)) or 1.0
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 12,

@@ -167,6 +167,8 @@ def film(record: PhaseMap) -> Film:
     states = (say(REGIONS[int(k)]) for k in record.region[:, row, column])
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 8,

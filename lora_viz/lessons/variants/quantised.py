@@ -159,6 +159,7 @@ def film(record: QuantisedBase) -> Film:
     )
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.ranks.astype(float),
         start=RANKS.index(8),
         seconds_per_frame=0.7,

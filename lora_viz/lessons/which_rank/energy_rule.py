@@ -110,7 +110,7 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
 
 
 def _last(run: Run, i: int) -> Float[np.ndarray, "d_out d_in"]:
-    delta = run.sweep[i].scaling * run.B[i][-1].astype(float) @ run.A[i][-1].astype(float)
+    delta = run.factored(i)[-1].in_float64().dense()
     return np.full_like(delta, np.nan) if run.diverged_at[i] >= 0 else delta
 
 
@@ -129,6 +129,7 @@ def film(record: EnergyRule) -> Film:
     t = int(np.argmin(np.abs(swept - record.own_rule)))
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=swept.astype(float),
         start=t,
         seconds_per_frame=0.6,

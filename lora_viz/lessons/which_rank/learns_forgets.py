@@ -110,6 +110,7 @@ def film(record: LearnsForgets) -> Film:
     best = int(record.rank[record.excess[1].argmin()])
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.rank.astype(float),
         start=int(record.excess[1].argmin()),
         seconds_per_frame=0.7,

@@ -90,6 +90,8 @@ def film(record: Overlap) -> Film:
     chance = i / record.d
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 8,

@@ -1,4 +1,4 @@
-"""What is shown in which order? Decks of scenes, read from a small TOML file that a teacher can write.
+"""Decks of scenes: what is shown in which order, read from a small TOML file that a teacher can write.
 
 A scene opens a page at some settings and a moment, with a caption, maybe a question that is asked first, and only the
 controls it names. Nothing in a deck is executed.
@@ -19,6 +19,8 @@ __all__ = ["LONGEST_DECK", "Deck", "DeckError", "Question", "Scene", "read_deck"
 
 LONGEST_DECK = 65_536  # bytes
 _MOST_SCENES = 200
+_MOST_DOTS = 200  # of a line, outside its texts
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _KINDS = ("number", "choice", "curve")
 _TAKES = ("largest", "smallest")
 
@@ -72,10 +74,14 @@ def read_deck(text: str, pages: Collection[str], *, still: Collection[str] = ())
     """
     if len(text.encode()) > LONGEST_DECK:
         raise DeckError(say("the deck is longer than {most} bytes: please split it.", most=LONGEST_DECK))
+    for n, line in enumerate(text.splitlines()):
+        if _QUOTED.sub("", line).count(".") > _MOST_DOTS:  # the reader's time grows with the square of a key's parts
+            said = say("a key or a number has more than {most} dots: scenes are flat tables.", most=_MOST_DOTS)
+            raise DeckError(say("line {line}: {said}", line=n + 1, said=said))
     try:
         given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DeckError(say("the deck is not TOML: {error}.", error=error)) from None
+    except ValueError as error:  # a TOMLDecodeError is one; so is a number of five thousand digits
+        raise DeckError(say("the deck is not TOML: {error}.", error=str(error)[:200])) from None
     except RecursionError:
         raise DeckError(say("the deck is nested too deeply: scenes are flat tables.")) from None
     reader = _Reader(text, pages, still)
@@ -142,7 +148,9 @@ class _Reader:
             raise self.wrong(scene, key, say("{key} is no list of at most 12 texts.", key=key))
         return tuple(value)
 
-    def scene(self, table: dict[str, Any], i: int) -> Scene:
+    def scene(self, table: Any, i: int) -> Scene:
+        if not isinstance(table, dict):
+            raise self.wrong(i, "scene", say("a scene is no table: each begins with [[scene]]."))
         self.only(table, ("page", "caption", "settings", "at", "notes", "controls", "question"), i)
         page = self.text(table, "page", i)
         if page not in self.pages:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from string import Formatter
 
@@ -13,80 +12,68 @@ import streamlit as st
 from playwright.sync_api import Browser, expect
 from streamlit.testing.v1 import AppTest
 
+from lora_viz.content.questions import Answered, Measured, Question, Seen, Unanswerable, answer, shown
 from lora_viz.core.experiment import Experiment
-from lora_viz.film.panels import Film, HeatMap, Lines, Series
+from lora_viz.film.panels import Film, Lines, Series
 from lora_viz.i18n import language
-from lora_viz.lessons.after.asked import After, Answered, Measured, Seen, Unanswerable, answer, panel, values
-from lora_viz.ui import asked_after, page
-from lora_viz.ui.asked_after import AFTER
-from lora_viz.ui.presenting import page_file
-from tests.browser import ROOT
+from lora_viz.lessons.lesson import Played
+from lora_viz.lessons.walk import lesson, lessons
+from lora_viz.ui.pages import FOLDER
+from lora_viz.ui.questions import _Score
+from lora_viz.ui.state import key_of
 from tests.test_language import Bracketed, unsaid
 
-SHOWN = {path.stem for path in ROOT.glob("pages/*.py") if "show_film(" in path.read_text()}
-SEEDLESS = {"minilm", "inspector", "two_adapters", "extract", "cost"}  # files and arithmetic
-
-Look = Callable[..., Seen]
+ASKING = [each.id for each in lessons() if each.question is not None]
 
 
-@pytest.fixture
-def look(monkeypatch: pytest.MonkeyPatch) -> Look:
-    """What is on the screen when this lesson is opened with these settings."""
-    found: dict[str, Seen] = {}
-
-    def note(name: str) -> None:
-        found[name] = st.session_state.pop("seen")
-
-    def looked(name: str, **query: str) -> Seen:
-        found.clear()
-        at = AppTest.from_file(str(page_file(name)), default_timeout=120)
-        for key, value in query.items():
-            at.query_params[key] = value
-        with monkeypatch.context() as patched:
-            patched.setattr(page, "ask_after", note)
-            at.run()
-            for _ in range(240):  # a network that is trained is watched meanwhile, rerun by rerun
-                if name in found or at.exception:
-                    break
-                at.run()
-        assert not at.exception
-        assert not at.warning
-        return found[name]
-
-    return looked
+def asked_of(name: str, **link: str) -> Answered:
+    asked = lesson(name).read(link).ask()
+    assert asked is not None
+    return asked
 
 
-def test_every_lesson_has_a_question_and_no_other_page() -> None:
-    assert set(AFTER) == SHOWN
+def measured(name: str, **link: str) -> tuple[Seen, Measured]:
+    """What is on the screen at these settings, and what the question finds there."""
+    played: Played[object] = lesson(name).read(link)
+    question = played.lesson.question
+    assert question is not None and played.film is not None
+    settings = tuple(sorted((key, str(value)) for key, value in played.link.items()))
+    seen = Seen(played.film, played.settings.experiment, settings)
+    found = question.again(seen.experiment, settings) if question.again else None
+    return seen, question.measure(seen, found)
 
 
-@pytest.mark.parametrize("name", AFTER)
-def test_a_lesson_can_answer_its_question_as_it_opens(name: str, look: Look) -> None:
-    asked = answer(AFTER[name], look(name))
+def test_every_lesson_with_a_film_asks_and_no_other() -> None:
+    assert [each.id for each in lessons() if each.film is not None] == ASKING
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_a_lesson_can_answer_its_question_as_it_opens(name: str) -> None:
+    asked = asked_of(name)
     assert len(set(asked.choices)) == len(asked.choices) >= 3, "choices that are printed alike are no choices"
     assert asked.text.endswith("?") and asked.why.endswith(".") and asked.told.endswith(".")
     assert not any(mark in asked.text + asked.told + asked.why for mark in "{}")
     assert "nan" not in (asked.text + asked.told).split() and "—" not in (*asked.choices, asked.told)
 
 
-@pytest.mark.parametrize("name", AFTER)
-def test_another_seed_and_another_language_change_no_question(
-    name: str, look: Look, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("name", ASKING)
+def test_another_seed_and_another_language_change_no_question(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A language of nothing but brackets: the film is found all the same, and no word of the question is left out."""
     monkeypatch.setattr(language, "catalogue", lambda code: Bracketed() if code == "xx" else {})
-    monkeypatch.setattr(language, "_source", [lambda: "xx"])
-    asked = answer(AFTER[name], look(name, **({} if name in SEEDLESS else {"seed": "7"})))
+    with language.speak("xx"):
+        asked = asked_of(name, **({"seed": "7"} if lesson(name).seeded else {}))
     assert len(set(asked.choices)) == len(asked.choices) >= 3
     assert not [text for text in (asked.text, asked.told, asked.why, *asked.choices) if unsaid(text)]
 
 
-@pytest.mark.parametrize("name", AFTER)
+@pytest.mark.parametrize("name", ASKING)
 def test_the_text_is_one_sentence_with_its_values(name: str) -> None:
     """No position, no format that a translator could not keep; the why needs no value."""
-    fields = [field for _, field, _, _ in Formatter().parse(AFTER[name].text) if field is not None]
+    question = lesson(name).question
+    assert question is not None
+    fields = [field for _, field, _, _ in Formatter().parse(question.text) if field is not None]
     assert all(field.isidentifier() for field in fields)
-    assert "{" not in AFTER[name].why
+    assert "{" not in question.why
 
 
 # What must come out at other settings than the lesson's own too, by mathematics that the core has no part in.
@@ -126,57 +113,56 @@ def test_the_text_is_one_sentence_with_its_values(name: str) -> None:
         ("cost", {"layer": "64×64"}, f"{100 * 16 * (1 / 128 + 1 / 128):.3g} %"),
     ],
 )
-def test_the_answer_is_what_another_route_says(name: str, query: dict[str, str], expected: str, look: Look) -> None:
-    asked = answer(AFTER[name], look(name, **query))
+def test_the_answer_is_what_another_route_says(name: str, query: dict[str, str], expected: str) -> None:
+    asked = asked_of(name, **query)
     assert asked.choices[asked.right] == expected
 
 
-def right(name: str, seen: Seen) -> float:
-    asked = answer(AFTER[name], seen)
+def right(name: str, **link: str) -> float:
+    asked = asked_of(name, **link)
     mantissa, _, power = asked.choices[asked.right].removesuffix(" %").partition("·10")
     exponent = int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or "0")
     return float(mantissa.replace("−", "-").replace(",", "")) * 10**exponent
 
 
-def test_three_bits_are_a_factor_of_eight(look: Look) -> None:
-    assert right("merge", look("merge")) == pytest.approx(1e-3 / 8, rel=0.15)
+def test_three_bits_are_a_factor_of_eight() -> None:
+    assert right("merge") == pytest.approx(1e-3 / 8, rel=0.15)
 
 
-def test_a_start_of_half_the_size_is_a_quarter_of_the_product(look: Look) -> None:
-    seen = look("init_race")
-    whole = AFTER["init_race"].measure(seen, AFTER["init_race"].again(seen.experiment, ())).about["whole"]  # type: ignore[misc]
-    assert right("init_race", seen) == pytest.approx(float(whole) / 4, rel=0.01)
+def test_a_start_of_half_the_size_is_a_quarter_of_the_product() -> None:
+    _, found = measured("init_race")
+    assert right("init_race") == pytest.approx(float(found.about["whole"]) / 4, rel=0.01)
 
 
-def test_waiting_grows_with_the_logarithm_of_the_start(look: Look) -> None:
+def test_waiting_grows_with_the_logarithm_of_the_start() -> None:
     """c ∝ ε² e^(2ηsσt): a tenth of ε costs ln(10)·2/(2ηsσ₁) steps; η = 0.05, s = 1, σ₁ = 4, discrete steps 1 + ηsσ."""
-    seen = look("saddles")
-    now = float(AFTER["saddles"].measure(seen, AFTER["saddles"].again(seen.experiment, ())).about["now"])  # type: ignore[misc]
-    assert right("saddles", seen) - now == pytest.approx(math.log(100) / (2 * math.log(1 + 0.05 * 4)), rel=0.1)
+    _, found = measured("saddles")
+    expected = math.log(100) / (2 * math.log(1 + 0.05 * 4))
+    assert right("saddles") - float(found.about["now"]) == pytest.approx(expected, rel=0.1)
 
 
-def test_the_trace_is_kept_by_small_steps(look: Look) -> None:
+def test_the_trace_is_kept_by_small_steps() -> None:
     for lr in ("0.01", "0.05"):
-        seen = look("balance", lr=lr)
-        about = AFTER["balance"].measure(seen, None).about
-        assert right("balance", seen) == pytest.approx(float(about["a"]) - float(about["a0"]), rel=0.05)
+        about = measured("balance", lr=lr)[1].about
+        assert right("balance", lr=lr) == pytest.approx(float(about["a"]) - float(about["a0"]), rel=0.05)
 
 
-def test_orthogonal_updates_add_as_pythagoras_says(look: Look) -> None:
+def test_orthogonal_updates_add_as_pythagoras_says() -> None:
     """The norm of a sum of two lies between their root of squares and what a cosine of 0.1 adds."""
-    seen = look("two_adapters")
-    one, two = (float(AFTER["two_adapters"].measure(seen, None).about[key]) for key in ("one", "two"))
-    assert right("two_adapters", seen) == pytest.approx(math.hypot(one, two), rel=0.1)
+    about = measured("two_adapters")[1].about
+    one, two = (float(about[key]) for key in ("one", "two"))
+    assert right("two_adapters") == pytest.approx(math.hypot(one, two), rel=0.1)
 
 
 def film(**series: list[float]) -> Film:
-    curves = tuple(Series(name=name, colour="ink", y=np.array(y, float)) for name, y in series.items())
-    return Film(axis="step", values=np.arange(3.0), panels=(Lines(title="Loss", series=curves, y_label=""),), start=0)
+    curves = tuple(Series(id=id, name=id, colour="ink", y=np.array(y, float)) for id, y in series.items())
+    panel = Lines(id="loss", title="Loss", series=curves, y_label="", span=12)
+    return Film(axis="step", values=np.arange(3.0), panels=(panel,), start=0)
 
 
 def asks(value: float | str, *mistakes: float | str, unit: str = "") -> Answered:
-    after = After("How many?", "So.", lambda seen, _: Measured(value, mistakes, "It is so.", unit=unit))
-    return answer(after, Seen(film(a=[1, 2, 3]), Experiment()))
+    question = Question("How many?", "So.", lambda seen, _: Measured(value, mistakes, "It is so.", unit=unit))
+    return answer(question, Seen(film(a=[1, 2, 3]), Experiment()), lambda make, *given: make(*given))
 
 
 def test_choices_differ_and_none_is_nearly_right() -> None:
@@ -203,21 +189,19 @@ def test_words_keep_one_order_whichever_is_right() -> None:
 def test_what_has_no_value_is_said_not_asked() -> None:
     with pytest.raises(Unanswerable, match="nothing to measure"):
         asks(float("nan"), 1)
-    with pytest.raises(Unanswerable, match="does not show"):
-        panel(film(a=[1, 2, 3]), HeatMap)
-    with pytest.raises(Unanswerable, match="does not show"):
-        values(panel(film(a=[1, 2, 3]), Lines, "Loss"), "b")
+    for panel, part in (("gone", ""), ("loss", "b")):
+        with pytest.raises(Unanswerable, match="does not show"):
+            shown(film(a=[1, 2, 3]), panel, part)
     with pytest.raises(Unanswerable, match="no setting layer"):
         Seen(film(a=[1, 2, 3]), Experiment()).setting("layer")
 
 
-def test_a_name_that_is_the_whole_of_one_curve_is_that_curve() -> None:
-    found = values(panel(film(**{"ΔW₁ + ΔW₂": [9, 9, 9], "ΔW₁": [1, 2, 3]}), Lines), "ΔW₁")
-    assert found.tolist() == [1, 2, 3]
+def test_a_part_is_read_by_its_id() -> None:
+    assert shown(film(one=[1, 2, 3], one_and_two=[9, 9, 9]), "loss", "one").tolist() == [1, 2, 3]
 
 
 def opened(name: str, *, unfolded: bool = True, **query: str) -> AppTest:
-    at = AppTest.from_file(str(page_file(name)), default_timeout=60)
+    at = AppTest.from_file(str(FOLDER / f"{name}.py"), default_timeout=60)
     for key, value in query.items():
         at.query_params[key] = value
     if unfolded:
@@ -236,8 +220,8 @@ def folds(at: AppTest) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["rank", "wake_up"])
-def test_nothing_is_told_before_an_answer_and_the_first_one_counts(name: str, look: Look) -> None:
-    asked = answer(AFTER[name], look(name))
+def test_nothing_is_told_before_an_answer_and_the_first_one_counts(name: str) -> None:
+    asked = asked_of(name)
     at = opened(name)
     assert asked.text in words(at) and asked.told not in words(at) and asked.why not in words(at)
     (question,) = at.radio
@@ -248,7 +232,7 @@ def test_nothing_is_told_before_an_answer_and_the_first_one_counts(name: str, lo
     assert f"You said {wrong}; measured was {asked.choices[asked.right]}" in at.info[0].value
     at.radio[0].set_value(asked.choices[asked.right]).run()
     assert at.success[0].value.startswith(f"Yes, {asked.choices[asked.right]}.")
-    assert f"1 of {len(AFTER)} lessons answered, 0 as measured at once." in words(at)
+    assert f"1 of {len(ASKING)} lessons answered, 0 as measured at once." in words(at)
 
 
 def test_other_settings_ask_anew_and_keep_the_score() -> None:
@@ -262,14 +246,14 @@ def test_other_settings_ask_anew_and_keep_the_score() -> None:
     assert not at.exception
     wrong = next(choice for choice in at.radio[0].options if choice != "2")
     at.radio[0].set_value(wrong).run()
-    assert f"1 of {len(AFTER)} lessons answered, 1 as measured at once." in words(at)
+    assert f"1 of {len(ASKING)} lessons answered, 1 as measured at once." in words(at)
 
 
 def test_folded_it_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> Answered:
         raise AssertionError("asked before it was opened")
 
-    monkeypatch.setattr(asked_after, "answer", never)
+    monkeypatch.setattr(Played, "ask", never)
     assert "Before you go: one question" in folds(opened("saddles", unfolded=False))
 
 
@@ -286,14 +270,14 @@ def test_a_question_without_an_answer_is_said() -> None:
 
 
 def test_the_quiz_lists_the_lessons() -> None:
-    at = AppTest.from_file(str(page_file("quiz")), default_timeout=60)
-    at.session_state["answered_after"] = {"rank": True, "merge": False}
+    at = AppTest.from_file(str(FOLDER / "quiz.py"), default_timeout=60)
+    at.session_state[key_of(_Score)] = _Score(given={"rank": True, "merge": False})
     at.session_state["lessons_answered"] = True
     at.run()
     assert not at.exception
-    assert f"2 of {len(AFTER)} lessons answered, 1 as measured at once." in folds(at)
+    assert f"2 of {len(ASKING)} lessons answered, 1 as measured at once." in folds(at)
     buttons = {button.key for button in at.button}
-    assert {f"to_{name}" for name in AFTER} <= buttons
+    assert {f"to_{name}" for name in ASKING} <= buttons
     icons = {button.key: button.icon for button in at.button if button.key in ("to_rank", "to_merge", "to_dora")}
     assert icons == {"to_rank": ":material/check:", "to_merge": ":material/search:", "to_dora": ""}
     heard = "".join(element.proto.body for element in at.get("html"))
@@ -324,7 +308,7 @@ def test_in_a_browser_the_score_goes_along(browser: Browser, address: str) -> No
         tab.get_by_text("Quiz", exact=True).first.click()
         expect(tab.get_by_role("heading", name="Quiz: what would you have said?")).to_be_visible(timeout=20_000)
         # The lesson's own score reads the same until it is gone: the fold is the quiz's.
-        answered = tab.locator("summary", has_text=f"1 of {len(AFTER)} lessons answered, 0 as measured at once.")
+        answered = tab.locator("summary", has_text=f"1 of {len(ASKING)} lessons answered, 0 as measured at once.")
         expect(answered).to_be_visible(timeout=20_000)
         answered.click()
         tab.get_by_role("button", name="Beat the SVD").click()

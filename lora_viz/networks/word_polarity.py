@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lora_viz.core.experiment import ExperimentError
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.progress import Progress
 from lora_viz.core.random_streams import stream
-from lora_viz.core.spectra import singular_values
 from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.i18n.language import say
 from lora_viz.networks.encoder import MINILM_SHA256, Encoder, WordPieces, attach_lora, load_encoder, pooled
@@ -287,7 +287,7 @@ def adapt_words(
         accuracy=tuple(reached),
         trainable=sum(A.size + B.size for A, B in factors) + sum(p.numel() for p in head.parameters()),
         names=tuple(adapters),
-        sigma=np.stack([singular_values(A=A, B=B, scaling=scaling) for A, B in factors]),
+        sigma=np.stack([FactoredMatrix(A, B, scaling).singular_values() for A, B in factors]),
         train=len(sides[0].labels),
         test=len(sides[1].labels),
     )

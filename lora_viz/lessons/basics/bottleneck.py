@@ -105,9 +105,8 @@ def bottleneck(run: Run) -> Bottleneck:
         steps=run.steps[:alive], rank=e.rank, inputs=inputs, code=code, outputs=outputs,
         wanted=inputs @ task.target_delta.T, row_A=row_A, col_B=col_B, target_in=target_in.T, target_out=target_out.T,
         ghosts=ghosts, movement=np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0), outside=outside,
-        angle_A=angle_A, angle_B=angle_B,
         flatness=np.divide(widths[:, -1], widths[:, 0], out=np.zeros(alive), where=widths[:, 0] > 0),
-        loss=run.loss[:alive, 0], diverged_at=int(run.diverged_at[0]),
+        angle_A=angle_A, angle_B=angle_B, loss=run.loss[:alive, 0], diverged_at=int(run.diverged_at[0]),
     )  # fmt: skip
 
 

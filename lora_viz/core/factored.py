@@ -94,7 +94,7 @@ class FactoredMatrix:
         b, a, size = self._alone()
         (left, L), (right, R) = np.linalg.qr(b), np.linalg.qr(a)
         u, sigma, vt = np.linalg.svd(L @ np.swapaxes(R, -1, -2), full_matrices=False)
-        return left @ u * np.sign(self.scaling or 1.0), size(sigma), vt @ np.swapaxes(right, -1, -2)
+        return left @ u * (-1.0 if self.scaling < 0 else 1.0), size(sigma), vt @ np.swapaxes(right, -1, -2)
 
     def singular_values(self) -> Float[np.ndarray, "*T k"]:
         """σ of the product, largest first, k = min(rank, d_out, d_in) of them."""

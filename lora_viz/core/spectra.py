@@ -65,10 +65,13 @@ def covariance_root(task: Task) -> Float[np.ndarray, "d_in d_in"]:
 
 @lru_cache(maxsize=32)
 def least_squares(task: Task) -> tuple[Float[np.ndarray, "d_out d_in"], float]:
-    """Which update, of any rank, fits the samples best, and which loss 1/(2n)Σ‖y − t‖² is left even then?"""
+    """The update, of any rank, that fits the samples best, and the loss 1/(2n)Σ‖y − t‖² that is left even then.
+
+    That loss is summed over the samples: as a difference of two energies it would be rounding where nothing is left.
+    """
     best = task.cross_covariance @ np.linalg.pinv(task.input_covariance, hermitian=True)
-    explained = np.sum((best @ covariance_root(task)) ** 2)
-    return best, max(0.0, 0.5 * (task.residual_energy - float(explained)))
+    missed = task.residuals - task.inputs @ best.T
+    return best, 0.5 * float(np.sum(missed**2)) / len(missed)
 
 
 def reduced_rank_floor(

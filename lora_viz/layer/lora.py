@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lora_viz.core.experiment import Experiment, ExperimentError
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import STARTS, initial_factors
+from lora_viz.layer.starts import base_shift, initial_factors
 
 __all__ = ["LoRALinear"]
 
@@ -70,10 +70,9 @@ class LoRALinear(nn.Module):
         layer = cls(base, rank=e.rank, alpha=float(e.alpha))
         layer.scaling = e.scaling
         a, b = initial_factors(e)
+        shift = base_shift(e)
         with torch.no_grad():
-            base.weight.copy_(
-                torch.tensor(base_weight - e.scaling * (b @ a) if STARTS[e.init].moves_base else base_weight)
-            )
+            base.weight.copy_(torch.tensor(base_weight if shift is None else base_weight + shift))
             layer.lora_A.copy_(torch.from_numpy(a))
             layer.lora_B.copy_(torch.from_numpy(b))
         return layer

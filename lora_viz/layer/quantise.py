@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.core.factored import FactoredMatrix
+
 __all__ = ["BLOCK", "NF4", "loftq", "nf4", "quantised_pissa"]
 
 BLOCK = 64  # weights that share one scale: their largest magnitude
@@ -57,5 +59,5 @@ def quantised_pissa(weight: Float[np.ndarray, "m n"], rank: int) -> Parts:
 
 def _split(matrix: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     u, sigma, vt = np.linalg.svd(matrix, full_matrices=False)
-    root = np.sqrt(sigma[:rank])
-    return root[:, None] * vt[:rank], u[:, :rank] * root
+    best = FactoredMatrix.from_svd(u[:, :rank], sigma[:rank], vt[:rank])
+    return best.A, best.B

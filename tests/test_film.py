@@ -140,3 +140,44 @@ def test_what_is_said_beside_the_film_is_not_part_of_it() -> None:
     assert (header["seconds"], header["lesson"]) == (2.5, "rank")
     assert header["run"] == run_of(a_film())
     assert set(header) == {"film", "run", "axis", "theme", "seconds", "lesson"}
+
+
+def with_ids(*ids: str, parts: tuple[str, ...] = ("seen", "band", "target_rank")) -> Film:
+    """The film above with these ids of its first panels, and ``parts`` in the first."""
+    film = a_film()
+    first, *rest = film.panels
+    assert isinstance(first, Lines)
+    named = replace(
+        first,
+        series=tuple(replace(s, id=id) for s, id in zip(first.series, parts[:2], strict=True)),
+        marks=(replace(first.marks[0], id=parts[2]),),
+    )
+    panels = [replace(panel, id=id) for panel, id in zip((named, *rest), ids, strict=False)]
+    return replace(film, panels=(*panels, *film.panels[len(ids) :]))
+
+
+def test_panels_and_their_parts_are_found_by_id() -> None:
+    film = with_ids("loss", "w_matrix")
+    assert film.panel("w_matrix") is film.panels[1]
+    assert film.panel("loss").part("target_rank") is film.panels[0].parts()[2]
+    with pytest.raises(LookupError, match=r"'los'.*loss, w_matrix"):
+        film.panel("los")
+    with pytest.raises(LookupError, match=r"panel 'loss'.*'here'.*seen, band, target_rank"):
+        film.panel("loss").part("here")
+    with pytest.raises(LookupError, match="its ids are: none"):
+        a_film().panel("")
+
+
+@pytest.mark.parametrize(
+    ("ids", "parts", "said"),
+    [
+        (("loss", "loss"), ("a", "b", "c"), "more than one has the id 'loss'"),
+        (("loss",), ("a", "b", "a"), "panel 'loss': more than one has the id 'a'"),
+        (("Loss",), ("a", "b", "c"), "'Loss' is not snake_case"),
+        (("loss",), ("ΔW", "b", "c"), "panel 'loss': the id 'ΔW' is not snake_case"),
+        (("2nd",), ("a", "b", "c"), "'2nd' is not snake_case"),
+    ],
+)
+def test_ids_are_plain_and_unique(ids: tuple[str, ...], parts: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        with_ids(*ids, parts=parts)

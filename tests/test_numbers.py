@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from lora_viz.film.panels import (
+    Answers,
     Bars,
     Cloud,
     Curve,
@@ -32,7 +33,6 @@ from lora_viz.film.panels import (
     Row,
     Series,
     Span,
-    Told,
 )
 from lora_viz.film.player import COLOURS
 from lora_viz.film.standalone import Leaf, standalone_html
@@ -121,7 +121,7 @@ FILM = Film(
             title="Pictures",
             images=np.zeros((2, 4, 3)),
             rows=(
-                Told(
+                Answers(
                     name="net",
                     text=(("7", "8"),) * 2 + (("7", "3"),) * 2,
                     right=((True, False),) * 2 + ((True, True),) * 2,

@@ -7,6 +7,7 @@ the same moment. Arrays are (T, …) where they move and keep their own shape wh
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from jaxtyping import Float
 from lora_viz.i18n.language import say
 
 __all__ = [
+    "Answers",
     "Bars",
     "Cloud",
     "Curve",
@@ -28,20 +30,63 @@ __all__ = [
     "Lines",
     "Machine",
     "Mark",
+    "Panel",
+    "Part",
     "Pictures",
     "Points",
     "Readout",
     "Row",
     "Series",
     "Span",
-    "Told",
 ]
 
 Array = Float[np.ndarray, "..."]
 
+_ID = re.compile(r"[a-z][a-z0-9_]*")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Series:
+class _WithId:
+    """A name for programs, in snake_case: decks, questions and tests ask for it, no visitor reads it."""
+
+    id: str = ""
+
+
+class _Panel(_WithId):
+    """What all panels have: an id, and parts (curves, marks, bars, points, spans, rows) that have ids too."""
+
+    __slots__ = ()
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything in this panel that may have an id of its own."""
+        held = (getattr(self, field.name) for field in fields(self))
+        return tuple(item for value in held if isinstance(value, tuple) for item in value if isinstance(item, Part))
+
+    def part(self, id: str) -> Part:
+        """The part with this id; LookupError names those there are."""
+        return _found(id, self.parts(), f"panel {self.id!r}")
+
+
+def _found(id: str, among: tuple[Any, ...], where: str) -> Any:
+    for item in among:
+        if item.id and item.id == id:
+            return item
+    there = ", ".join(item.id for item in among if item.id) or "none"
+    raise LookupError(f"{where} has nothing with the id {id!r}; its ids are: {there}")
+
+
+def _check_ids(items: tuple[Any, ...], where: str) -> None:
+    ids = [item.id for item in items if item.id]
+    for id in ids:
+        if not _ID.fullmatch(id):
+            raise ValueError(f"{where}: the id {id!r} is not snake_case, as in 'lora_a_norm'")
+    twice = sorted({id for id in ids if ids.count(id) > 1})
+    if twice:
+        raise ValueError(f"{where}: more than one has the id {', '.join(map(repr, twice))}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Series(_WithId):
     """One curve over the film's axis; ``low`` and ``high`` draw a band. NaN ends it."""
 
     name: str
@@ -54,7 +99,7 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mark:
+class Mark(_WithId):
     """A labelled place on the axis."""
 
     at: float
@@ -63,7 +108,7 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Lines:
+class Lines(_Panel):
     """Curves over the axis. ``scale`` "log" leaves a strip at the bottom for exact zeros. Dragging it scrubs.
 
     A linear axis reaches at least to ``reach``, lest rounding fill the picture.
@@ -82,7 +127,7 @@ class Lines:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Curve:
+class Curve(_WithId):
     """One curve over an axis of its own, (k,) or (T, k); ``low`` and ``high`` draw a band. NaN leaves a gap."""
 
     name: str
@@ -95,7 +140,7 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Curves:
+class Curves(_Panel):
     """Curves over their own axis ``x`` (k,), redrawn at every frame where they move. Scales as in ``Lines``."""
 
     title: str
@@ -113,7 +158,7 @@ class Curves:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Field:
+class Field(_Panel):
     """A map of numbers, (m, n) or (T, m, n), over two labelled axes, row 0 at the bottom; NaN is hatched.
 
     Colours run from the least to the largest value of the whole film, or between ``limits``, both printed; what lies
@@ -143,7 +188,7 @@ class Field:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class HeatMap:
+class HeatMap(_Panel):
     """A matrix, (m, n) or (T, m, n), on a scale that is zero-centred, symmetric and printed. Gradients are hatched.
 
     ``limit`` is one number for the whole film, or one a frame where the matrix only changes its size.
@@ -161,7 +206,7 @@ class HeatMap:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Group:
+class Group(_WithId):
     """One set of bars, (k,) or (T, k)."""
 
     name: str
@@ -171,7 +216,7 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Bars:
+class Bars(_Panel):
     """Bars of k named things; groups are drawn over each other, outlines on top. ``scale`` "log" shows 0 as no bar."""
 
     title: str
@@ -186,7 +231,7 @@ class Bars:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Points:
+class Points(_WithId):
     """Some points, (n, d) or (T, n, d), d = 1, 2 or 3."""
 
     name: str
@@ -196,7 +241,7 @@ class Points:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Span:
+class Span(_WithId):
     """A subspace through 0: a basis, (k, d) or (T, k, d), k ≤ 3 vectors drawn at their lengths; NaN rows are not."""
 
     name: str
@@ -206,7 +251,7 @@ class Span:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Cloud:
+class Cloud(_Panel):
     """A point cloud and subspaces in 1, 2 or 3 dimensions, drawn to ±limit on every axis; 3-D turns by dragging.
 
     ``view`` is where one looks from at first: yaw and pitch in radians.
@@ -227,7 +272,7 @@ class Cloud:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Machine:
+class Machine(_Panel):
     """One LoRA layer with every number in it: frozen W, both factors, the vectors of the sample that each step sees.
 
     ``limits`` are the colour ranges of W, A, B, ΔW, ∇A, ∇B, the inputs x and h, and the outputs. ``lr`` is the size of
@@ -254,7 +299,7 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class Answers(_WithId):
     """What somebody says of each of k pictures: one text each, or k a frame; ``right`` likewise says which are true."""
 
     name: str
@@ -264,12 +309,12 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Pictures:
+class Pictures(_Panel):
     """Small grey pictures, (k, h, w) from 0, the paper, to 1, the ink; below them what everybody says they show."""
 
     title: str
     images: Array
-    rows: tuple[Told, ...]
+    rows: tuple[Answers, ...]
     colour: str = "ink"
     span: int = 6
     row: int = 0
@@ -277,7 +322,7 @@ class Pictures:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(_WithId):
     """A label and its reading: one text, or one a frame."""
 
     label: str
@@ -286,7 +331,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Readout:
+class Readout(_Panel):
     """Measured numbers in words, at the playhead."""
 
     title: str
@@ -296,6 +341,7 @@ class Readout:
     kind: str = "readout"
 
 
+Part = Series | Mark | Curve | Group | Points | Span | Answers | Row
 Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout
 
 
@@ -315,6 +361,16 @@ class Film:
     narration: tuple[str, ...] = ()
     phases: tuple[tuple[str, ...], ...] = ()
     autoplay: bool = False
+
+    def __post_init__(self) -> None:
+        _check_ids(self.panels, "the film's panels")
+        for panel in self.panels:
+            _check_ids(panel.parts(), f"panel {panel.id or panel.title!r}")
+
+    def panel(self, id: str) -> Panel:
+        """The panel with this id; LookupError names those there are."""
+        found: Panel = _found(id, self.panels, "the film")
+        return found
 
     def to_bytes(self, **beside: Any) -> bytes:
         """A header of JSON, its length in front, then all arrays as little-endian float32.

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import ranks
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Pictures, Readout, Row, Series, Told
+from lora_viz.film.panels import Answers, Curve, Curves, Film, Lines, Pictures, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
 from lora_viz.networks.digits import CHANGED, RANKS, DigitsRun, changed
@@ -215,11 +215,11 @@ def film(record: DigitsAdapt) -> Film:
                 span=5,
                 row=1,
                 rows=(
-                    Told(
+                    Answers(
                         name=say("before"), text=(_said(record.before),), right=(_true(record.before == record.truth),)
                     ),
                     *(
-                        Told(
+                        Answers(
                             name=_way(name),
                             colour=looks[name][0] if name != "head" else "ink",
                             text=tuple(_said(record.predicted[t, place[name]]) for t in range(frames)),

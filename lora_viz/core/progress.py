@@ -1,4 +1,4 @@
-"""How far is something that takes a while? What a long computation says between its chunks, before its result."""
+"""How far a long computation is: what it says between its chunks, before its result."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is a LoRA layer? The module with PEFT's semantics."""
+"""A LoRA layer: a torch module with PEFT's semantics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["LoRALinear"]
 
 
 class LoRALinear(nn.Module):
-    """Which output does a frozen linear layer give once a low-rank update rides on it?
+    """A frozen linear layer with a low-rank update riding on it.
 
     y = W x + s·B(A dropout(x)) with W frozen, A (rank, d_in), B (d_out, rank) zero and s = α/r, or α/√r with
     ``use_rslora``. A is Kaiming-uniform(a=√5), i.e. U(±1/√d_in), or Gaussian with standard deviation 1/r, as in

@@ -10,7 +10,7 @@ from lora_viz.ui.watching import watch
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.core.progress import Progress
-from lora_viz.networks.word_polarity import WordsRun, adapt_words
+from lora_viz.networks.word_polarity import RatedWordsRun, adapt_words
 from lora_viz.ui.live_words import told
 from tests.long_work import CALLS, work
 from tests.tiny_bert import LEXICON, tiny_bert
@@ -137,12 +137,12 @@ def test_the_live_path_learns_and_counts(folder: Path) -> None:
     sha = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     items = list(adapt_words(folder, LEXICON, rank=3, train=40, test=20, epochs=20, lr=0.02, sha256=sha))
     run = items[-1]
-    assert isinstance(run, WordsRun)
+    assert isinstance(run, RatedWordsRun)
     shares = [item.share for item in items[:-1] if isinstance(item, Progress)]
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
     assert run.trainable == 4 * 3 * (12 + 12) + 2 * 12 + 2
     assert len(run.accuracy) == 20 and run.sigma.shape == (4, 3) and (run.sigma > 0).all()
     again = list(adapt_words(folder, LEXICON, rank=3, train=40, test=20, epochs=20, lr=0.02, sha256=sha))[-1]
-    assert isinstance(again, WordsRun)
+    assert isinstance(again, RatedWordsRun)
     assert again.accuracy == run.accuracy and (again.sigma == run.sigma).all()
     assert f"with {run.trainable:,} trained numbers" in told(run)

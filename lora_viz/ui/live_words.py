@@ -12,7 +12,7 @@ from lora_viz.core.spectra import ranks
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 from lora_viz.networks.encoder import MINILM_SHA256
-from lora_viz.networks.word_polarity import WordsRun, adapt_words
+from lora_viz.networks.word_polarity import RatedWordsRun, adapt_words
 from lora_viz.ui.watching import watch
 
 __all__ = ["offer_live"]
@@ -57,7 +57,7 @@ def offer_live(folder: Path | None, lexicon: list[tuple[str, bool]] | None, *, s
         )
 
 
-def told(run: WordsRun) -> str:
+def told(run: RatedWordsRun) -> str:
     """The run in one sentence and one line a ΔW."""
     error = np.sqrt(0.25 / run.test) * 100
     lines = [

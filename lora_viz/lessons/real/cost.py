@@ -71,9 +71,12 @@ def rank_cost(counted: tuple[LayerTally, ...]) -> RankCost:
 def film(record: RankCost) -> Film:
     """The playhead runs over the rank: its share, where it lies on the map, and the multiply–adds of a token."""
     one, even = _thresholds(record)
-    marks = [Mark(at=even, label="1×"), Mark(at=float(record.rank[-1]), label=f"{number(float(record.share[-1]))}×")]
+    marks = [
+        Mark(id="even", at=even, label="1×"),
+        Mark(id="full_rank", at=float(record.rank[-1]), label=f"{number(float(record.share[-1]))}×"),
+    ]
     if one >= 1:
-        marks.insert(0, Mark(at=one, label="1 %"))
+        marks.insert(0, Mark(id="one_percent", at=one, label="1 %"))
     base = float(record.costs[0].base)
 
     def stacked(*names: str) -> np.ndarray:
@@ -97,15 +100,19 @@ def film(record: RankCost) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
+                id="share",
                 title=say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
                 y_label="%",
                 scale="log",
                 x_scale="log",
                 marks=tuple(marks),
-                series=(Series(name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),),
+                series=(
+                    Series(id="trained", name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),
+                ),
                 span=5,
             ),
             Field(
+                id="map",
                 title=say("The same for square layers, in %"),
                 values=100 * record.map_share,
                 x_labels=tuple(map(str, _SIZES)),
@@ -119,25 +126,27 @@ def film(record: RankCost) -> Film:
                 span=7,
             ),
             Bars(
+                id="forward",
                 title=say("A token forward"),
                 labels=(say("base"), say("unmerged"), say("merged")),
-                groups=(Group(name=say("multiply–adds"), colour="delta", values=forward),),
+                groups=(Group(id="cost", name=say("multiply–adds"), colour="delta", values=forward),),
                 y_label=say("of base"),
                 row=1,
                 span=4,
             ),
             Bars(
+                id="training",
                 title=say("A token in training"),
                 labels=(say("full"), "LoRA"),
                 groups=(
-                    Group(name=say("all"), colour="delta", values=training),
-                    Group(name=say("of it through W"), colour="W", values=through_w),
+                    Group(id="all", name=say("all"), colour="delta", values=training),
+                    Group(id="through_w", name=say("of it through W"), colour="W", values=through_w),
                 ),
                 y_label=say("of base"),
                 row=1,
                 span=3,
             ),
-            Readout(title=say("Computed; ✓ torch counted the same"), row=1, span=5, rows=_rows(record)),
+            Readout(id="counted", title=say("Computed; ✓ torch counted the same"), row=1, span=5, rows=_rows(record)),
         ),
     )
 
@@ -154,6 +163,7 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
 
     return (
         Row(
+            id="parameters",
             label=say("parameters"),
             text=tuple(
                 both(r * (record.d_in + record.d_out), t.gradients[1])
@@ -161,9 +171,17 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
             ),
             colour="delta",
         ),
-        Row(label=say("forward, unmerged"), text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
-        Row(label=say("training, LoRA"), text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
-        Row(label=say("training, full"), text=tuple(both(c.full_training, t.training[0]) for c, t in pairs)),
+        Row(id="forward", label=say("forward, unmerged"), text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
+        Row(
+            id="training_lora",
+            label=say("training, LoRA"),
+            text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs),
+        ),
+        Row(
+            id="training_full",
+            label=say("training, full"),
+            text=tuple(both(c.full_training, t.training[0]) for c, t in pairs),
+        ),
     )
 
 

@@ -131,6 +131,7 @@ def film(record: DigitsAdapt) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
+                id="accuracy",
                 title=say("Test accuracy on {digits}", digits=say(CHANGED[record.change])),
                 y_label=say("median, range of {members}", members=record.members),
                 x_scale="sqrt",
@@ -138,6 +139,7 @@ def film(record: DigitsAdapt) -> Film:
                 span=5,
                 series=tuple(
                     Series(
+                        id=_id(name),
                         name=_way(name),
                         colour=colour,
                         dash=dash,
@@ -149,6 +151,7 @@ def film(record: DigitsAdapt) -> Film:
                 ),
             ),
             Curves(
+                id="against_rank",
                 title=say("Accuracy against rank, now"),
                 x=np.array(RANKS, dtype=float),
                 x_label=say("rank r"),
@@ -158,6 +161,7 @@ def film(record: DigitsAdapt) -> Film:
                 span=4,
                 series=(
                     Curve(
+                        id="lora",
                         name="LoRA",
                         colour="delta",
                         dots=True,
@@ -165,12 +169,20 @@ def film(record: DigitsAdapt) -> Film:
                         low=record.new[0, :, lora],
                         high=record.new[2, :, lora],
                     ),
-                    Curve(name=say("full"), colour="W", y=level(record.new[1, :, -1])),
-                    Curve(name=_way("head"), colour="faint", y=level(record.new[1, :, 0]), dash="dashdot"),
-                    Curve(name=say("LoRA, upright"), colour="clean", y=record.old[1, :, lora], dots=True, dash="dot"),
+                    Curve(id="full", name=say("full"), colour="W", y=level(record.new[1, :, -1])),
+                    Curve(id="head", name=_way("head"), colour="faint", y=level(record.new[1, :, 0]), dash="dashdot"),
+                    Curve(
+                        id="upright",
+                        name=say("LoRA, upright"),
+                        colour="clean",
+                        y=record.old[1, :, lora],
+                        dots=True,
+                        dash="dot",
+                    ),
                 ),
             ),
             Curves(
+                id="frontier",
                 title=say("Old kept at new learnt"),
                 x=LEVELS,
                 x_label=say("new ≥"),
@@ -178,11 +190,18 @@ def film(record: DigitsAdapt) -> Film:
                 reach=1.0,
                 span=3,
                 series=tuple(
-                    Curve(name=_way(name), colour=looks[name][0], dash=looks[name][1], y=record.kept[:, place[name]])
+                    Curve(
+                        id=_id(name),
+                        name=_way(name),
+                        colour=looks[name][0],
+                        dash=looks[name][1],
+                        y=record.kept[:, place[name]],
+                    )
                     for name in ("r=1", "r=16", "full")
                 ),
             ),
             Curves(
+                id="singular_values",
                 title=say("Singular values of ΔW₁, first network"),
                 x=np.arange(1, record.sigma.shape[2] + 1, dtype=float),
                 x_label="i",
@@ -193,6 +212,7 @@ def film(record: DigitsAdapt) -> Film:
                 series=(
                     *(
                         Curve(
+                            id=_id(name),
                             name=_way(name),
                             colour=looks[name][0],
                             dash=looks[name][1],
@@ -202,6 +222,7 @@ def film(record: DigitsAdapt) -> Film:
                         for name in ("r=1", "r=4", "r=16", "full")
                     ),
                     Curve(
+                        id="exact",
                         name=say("exact answer"),
                         colour="ink",
                         y=np.where(record.exact > 1e-6, record.exact, np.nan),
@@ -210,16 +231,21 @@ def film(record: DigitsAdapt) -> Film:
                 ),
             ),
             Pictures(
+                id="pictures",
                 title=say("Test images, and what each says"),
                 images=record.images,
                 span=5,
                 row=1,
                 rows=(
                     Answers(
-                        name=say("before"), text=(_said(record.before),), right=(_true(record.before == record.truth),)
+                        id="before",
+                        name=say("before"),
+                        text=(_said(record.before),),
+                        right=(_true(record.before == record.truth),),
                     ),
                     *(
                         Answers(
+                            id=_id(name),
                             name=_way(name),
                             colour=looks[name][0] if name != "head" else "ink",
                             text=tuple(_said(record.predicted[t, place[name]]) for t in range(frames)),
@@ -230,11 +256,13 @@ def film(record: DigitsAdapt) -> Film:
                 ),
             ),
             Readout(
+                id="readings",
                 title=say("Trains · bytes · eff. rank ΔW₁"),
                 span=3,
                 row=1,
                 rows=tuple(
                     Row(
+                        id=_id(name),
                         label=_way(name),
                         colour=_colour(name),
                         text=tuple(_reading(record, t, m) for t in range(frames)),

@@ -97,12 +97,14 @@ def film(record: AdaptersTogether) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
+                id="mixed",
                 title=say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
                 y_label=say("accuracy, {members} networks", members=record.members),
                 reach=1.0,
                 span=5,
                 series=tuple(
                     Series(
+                        id=part,
                         name=name,
                         colour=c,
                         dash=dash,
@@ -114,6 +116,7 @@ def film(record: AdaptersTogether) -> Film:
                 ),
             ),
             Lines(
+                id="averaged",
                 title=say("Wrong: A's and B's averaged"),
                 y_label=say("share"),
                 reach=1.0,
@@ -121,6 +124,7 @@ def film(record: AdaptersTogether) -> Film:
                 series=(
                     *(
                         Series(
+                            id=part,
                             name=name,
                             colour=c,
                             dash=dash,
@@ -131,6 +135,7 @@ def film(record: AdaptersTogether) -> Film:
                         for i, (name, (c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
                     ),
                     Series(
+                        id="off",
                         name=say("ΔW off by"),
                         colour="alarm",
                         dash="dash",
@@ -141,17 +146,19 @@ def film(record: AdaptersTogether) -> Film:
                 ),
             ),
             Readout(
+                id="overlap",
                 title=say("Do they share directions?"),
                 span=3,
                 rows=(
-                    Row(label=say("inputs (rows of A)"), colour="A", text=(number(record.inputs),)),
-                    Row(label=say("outputs (columns of B)"), colour="B", text=(number(record.outputs),)),
-                    Row(label=say("random subspaces"), text=(number(record.chance),)),
-                    Row(label=say("push by the other: 1st"), text=(_times(record.reach[0]),)),
-                    Row(label=say("2nd"), text=(_times(record.reach[1]),)),
+                    Row(id="inputs", label=say("inputs (rows of A)"), colour="A", text=(number(record.inputs),)),
+                    Row(id="outputs", label=say("outputs (columns of B)"), colour="B", text=(number(record.outputs),)),
+                    Row(id="random", label=say("random subspaces"), text=(number(record.chance),)),
+                    Row(id="push_first", label=say("push by the other: 1st"), text=(_times(record.reach[0]),)),
+                    Row(id="push_second", label=say("2nd"), text=(_times(record.reach[1]),)),
                 ),
             ),
             Field(
+                id="worse",
                 title=say("The worse of both tasks, at any two weights"),
                 values=record.worse,
                 x_labels=labels,
@@ -164,24 +171,31 @@ def film(record: AdaptersTogether) -> Film:
                 row=1,
             ),
             Curves(
+                id="singular_values",
                 title=say("Singular values of the mixed ΔW₁"),
                 x=np.arange(1, record.sigma.shape[1] + 1, dtype=float),
                 x_label="i",
                 y_label=say("σᵢ, first network"),
                 span=4,
                 row=1,
-                series=(Curve(name=say("mixed"), colour="delta", y=kept, dots=True),),
+                series=(Curve(id="mixed", name=say("mixed"), colour="delta", y=kept, dots=True),),
             ),
             Readout(
+                id="ranks",
                 title=say("Ranks add up"),
                 span=3,
                 row=1,
                 rows=(
-                    Row(label=say("bound r of each"), text=(str(record.rank),)),
-                    Row(label=say("numerical, mixed"), colour="delta", text=tuple(str(n) for n in record.numerical)),
-                    Row(label=say("numerical, added"), colour="delta", text=(str(record.sum_rank),)),
-                    Row(label=say("both added: 1st task"), text=(_percent(record.added[1, 0]),)),
-                    Row(label=say("2nd task"), text=(_percent(record.added[1, 1]),)),
+                    Row(id="bound", label=say("bound r of each"), text=(str(record.rank),)),
+                    Row(
+                        id="mixed",
+                        label=say("numerical, mixed"),
+                        colour="delta",
+                        text=tuple(str(n) for n in record.numerical),
+                    ),
+                    Row(id="added", label=say("numerical, added"), colour="delta", text=(str(record.sum_rank),)),
+                    Row(id="added_first", label=say("both added: 1st task"), text=(_percent(record.added[1, 0]),)),
+                    Row(id="added_second", label=say("2nd task"), text=(_percent(record.added[1, 1]),)),
                 ),
             ),
         ),

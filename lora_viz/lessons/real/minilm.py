@@ -133,12 +133,14 @@ def film(record: MinilmSpectrum) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
+                id="test_error",
                 title=say("Test error when each ΔW is cut (drag)"),
                 y_label=say("%, {seeds} seeds", seeds=record.seeds),
                 x_scale="sqrt",
                 span=5,
                 series=(
                     Series(
+                        id="kept",
                         name=say("top k kept"),
                         colour="delta",
                         y=record.kept[1],
@@ -147,6 +149,7 @@ def film(record: MinilmSpectrum) -> Film:
                         dots=True,
                     ),
                     Series(
+                        id="removed",
                         name=say("top k removed"),
                         colour="alarm",
                         dash="dash",
@@ -155,10 +158,13 @@ def film(record: MinilmSpectrum) -> Film:
                         low=record.removed[0],
                         high=record.removed[2],
                     ),
-                    Series(name=say("kept, new probe"), colour="clean", dash="dot", y=record.refitted[1]),
+                    Series(
+                        id="refitted", name=say("kept, new probe"), colour="clean", dash="dot", y=record.refitted[1]
+                    ),
                 ),
             ),
             Curves(
+                id="energy",
                 title=say("Share of energy in the top i"),
                 x=x,
                 x_label="i",
@@ -167,19 +173,28 @@ def film(record: MinilmSpectrum) -> Film:
                 reach=1.0,
                 span=4,
                 series=(
-                    Curve(name="36 ΔW", colour="delta", y=record.curve[1], low=record.curve[0], high=record.curve[2]),
                     Curve(
+                        id="delta",
+                        name="36 ΔW",
+                        colour="delta",
+                        y=record.curve[1],
+                        low=record.curve[0],
+                        high=record.curve[2],
+                    ),
+                    Curve(
+                        id="weight",
                         name="36 W",
                         colour="W",
                         y=record.base_curve[1],
                         low=record.base_curve[0],
                         high=record.base_curve[2],
                     ),
-                    Curve(name=say("noise"), colour="faint", y=record.noise_curve, dash="dash"),
+                    Curve(id="noise", name=say("noise"), colour="faint", y=record.noise_curve, dash="dash"),
                 ),
             ),
-            Readout(title=say("With the top k of every ΔW"), span=3, rows=_readings(record)),
+            Readout(id="readings", title=say("With the top k of every ΔW"), span=3, rows=_readings(record)),
             Field(
+                id="kept_share",
                 title=say("Share of ‖ΔW‖² that is kept"),
                 values=record.share,
                 x_labels=(*KINDS[:3], *map(say, KINDS[3:])),  # the first three are called so in every language
@@ -190,6 +205,7 @@ def film(record: MinilmSpectrum) -> Film:
                 row=1,
             ),
             Curves(
+                id="lora",
                 title=say("Test error of LoRA on query and value"),
                 x=at,
                 x_label=say("rank r"),
@@ -199,6 +215,7 @@ def film(record: MinilmSpectrum) -> Film:
                 row=1,
                 series=(
                     Curve(
+                        id="lora",
                         name="LoRA",
                         colour="delta",
                         y=record.lora[1],
@@ -206,9 +223,9 @@ def film(record: MinilmSpectrum) -> Film:
                         high=record.lora[2],
                         dots=True,
                     ),
-                    Curve(name=say("full"), colour="W", y=level(float(record.full[1]))),
-                    Curve(name=say("probe"), colour="clean", y=level(float(record.probe[1])), dash="dot"),
-                    Curve(name=say("head"), colour="faint", y=level(float(record.head[1])), dash="dashdot"),
+                    Curve(id="full", name=say("full"), colour="W", y=level(float(record.full[1]))),
+                    Curve(id="probe", name=say("probe"), colour="clean", y=level(float(record.probe[1])), dash="dot"),
+                    Curve(id="head", name=say("head"), colour="faint", y=level(float(record.head[1])), dash="dashdot"),
                 ),
             ),
         ),
@@ -219,6 +236,7 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
     shares = record.share.reshape(len(record.k), -1)
     return (
         Row(
+            id="energy",
             label=say("of ‖ΔW‖²"),
             colour="delta",
             text=tuple(
@@ -231,14 +249,15 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
                 for s in shares
             ),
         ),
-        Row(label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
+        Row(id="kept", label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
         Row(
+            id="removed",
             label=say("error, removed"),
             colour="alarm",
             text=tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
         ),
-        Row(label=say("numbers"), text=tuple(f"{n:,}" for n in record.numbers)),
-        Row(label=say("of"), text=(f"{record.all_numbers:,}",)),
+        Row(id="numbers", label=say("numbers"), text=tuple(f"{n:,}" for n in record.numbers)),
+        Row(id="all_numbers", label=say("of"), text=(f"{record.all_numbers:,}",)),
     )
 
 

@@ -73,11 +73,18 @@ def film(record: QuantisedMerge) -> Film:
     f = record.formats.index(record.shown)
     limits = np.maximum(np.abs(record.asked).max(axis=(1, 2)), np.abs(record.arrived).max(axis=(1, 2)))
     named = ((record.natural, say("as trained")), (record.minilm, "MiniLM"))
-    marks = tuple(Mark(at=at, label=name) for at, name in named if record.sizes[0] <= at <= record.sizes[-1])
+    marks = tuple(Mark(id=part, at=at, label=name) for at, name in named if record.sizes[0] <= at <= record.sizes[-1])
 
     def lines(values: Float[np.ndarray, "3 T F"]) -> tuple[Series, ...]:
         return tuple(
-            Series(name=name, colour=COLOURS[name], y=values[1, :, i], low=values[0, :, i], high=values[2, :, i])
+            Series(
+                id=name.lower(),
+                name=name,
+                colour=COLOURS[name],
+                y=values[1, :, i],
+                low=values[0, :, i],
+                high=values[2, :, i],
+            )
             for i, name in enumerate(record.formats)
         )
 
@@ -89,6 +96,7 @@ def film(record: QuantisedMerge) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
             Lines(
+                id="error",
                 title=say("Error of the update that arrived (drag)"),
                 y_label=say("of ‖ΔW‖; 1: all lost"),
                 x_scale="log",
@@ -98,6 +106,7 @@ def film(record: QuantisedMerge) -> Film:
                 series=lines(record.lost),
             ),
             Lines(
+                id="kept_level",
                 title=say("Weights that kept their level"),
                 y_label=say("share"),
                 x_scale="log",
@@ -106,23 +115,32 @@ def film(record: QuantisedMerge) -> Film:
                 series=lines(record.kept_level),
             ),
             Readout(
+                id="at_this_size",
                 title=say("{shown}, at this size", shown=record.shown),
                 span=3,
                 rows=(
-                    Row(label="ρ = ‖ΔW‖/‖W‖", text=tuple(number(float(s)) for s in record.sizes)),
+                    Row(id="size", label="ρ = ‖ΔW‖/‖W‖", text=tuple(number(float(s)) for s in record.sizes)),
                     Row(
+                        id="error",
                         label=say("error of ΔW"),
                         colour="delta",
                         text=tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
                     ),
                     Row(
+                        id="kept_level",
                         label=say("kept their level"),
                         text=tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f]),
                     ),
-                    Row(label=say("error of Q(W)"), colour="W", text=(f"{100 * record.base_error[f]:.1f} %",)),
+                    Row(
+                        id="base_error",
+                        label=say("error of Q(W)"),
+                        colour="W",
+                        text=(f"{100 * record.base_error[f]:.1f} %",),
+                    ),
                 ),
             ),
             HeatMap(
+                id="asked",
                 title=say("asked: ΔW"),
                 colour="delta",
                 values=record.asked,
@@ -132,6 +150,7 @@ def film(record: QuantisedMerge) -> Film:
                 row=1,
             ),
             HeatMap(
+                id="arrived",
                 title=say("arrived in {shown}", shown=record.shown),
                 colour="delta",
                 values=record.arrived,
@@ -141,15 +160,17 @@ def film(record: QuantisedMerge) -> Film:
                 row=1,
             ),
             Readout(
+                id="read_right",
                 title=say(
                     "Rotated digits read right, adapter as trained (ρ = {natural})", natural=number(record.natural)
                 ),
                 span=6,
                 row=1,
                 rows=(
-                    Row(label=say("float32 base, adapter on"), colour="W", text=(_percent(record.plain),)),
+                    Row(id="plain", label=say("float32 base, adapter on"), colour="W", text=(_percent(record.plain),)),
                     *(
                         Row(
+                            id=name.lower(),
                             label=say("{name}: base, adapter apart, merged", name=name),
                             colour=COLOURS[name],
                             text=(" · ".join(_percent(float(v)) for v in record.accuracy[:, i]),),

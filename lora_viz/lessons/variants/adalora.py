@@ -89,30 +89,39 @@ def film(record: RankAllocation) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Bars(
+                id="kept",
                 title=say("Triplets λᵢ pᵢ qᵢᵀ kept: each is one rank"),
                 y_label=say("triplets"),
                 labels=_layers(record),
                 groups=(
-                    Group(name=say("kept"), colour="delta", values=record.kept.astype(float)),
-                    Group(name=say("true rank"), colour="ink", values=record.true_ranks.astype(float), outline=True),
+                    Group(id="kept", name=say("kept"), colour="delta", values=record.kept.astype(float)),
+                    Group(
+                        id="true_rank",
+                        name=say("true rank"),
+                        colour="ink",
+                        values=record.true_ranks.astype(float),
+                        outline=True,
+                    ),
                 ),
                 span=5,
             ),
             Lines(
+                id="together",
                 title=say("Triplets of all layers together"),
                 y_label=say("triplets left by the last pruning"),
                 series=(
-                    Series(name=say("kept"), colour="delta", y=total.astype(float)),
-                    Series(name=say("budget"), colour="ink", y=record.budget.astype(float), dash="dash"),
+                    Series(id="kept", name=say("kept"), colour="delta", y=total.astype(float)),
+                    Series(id="budget", name=say("budget"), colour="ink", y=record.budget.astype(float), dash="dash"),
                 ),
                 marks=tuple(
-                    Mark(at=float(at), label=label)
+                    Mark(id=name, at=float(at), label=label)
                     for at, label in ((record.prunes_from, say("pruning")), (record.prunes_to, say("settling")))
                     if 0 < at < record.steps[-1]
                 ),
                 span=7,
             ),
             HeatMap(
+                id="lambda",
                 title=say("λ: a row a layer, a column a triplet"),
                 colour="delta",
                 values=record.values,
@@ -121,11 +130,13 @@ def film(record: RankAllocation) -> Film:
                 row=1,
             ),
             Lines(
+                id="error_left",
                 title=say("Error left in each layer"),
                 y_label=say("share of ‖M‖², log"),
                 scale="log",
                 series=tuple(
                     Series(
+                        id=f"layer_{i}",
                         name=say("{layer} (rank {rank})", layer=name, rank=r),
                         colour="delta",
                         y=np.where(y > 10, np.nan, y),
@@ -137,18 +148,26 @@ def film(record: RankAllocation) -> Film:
                 row=1,
             ),
             Readout(
+                id="at_the_end",
                 title=say("At the end, {sets} sets of layers", sets=record.sets),
                 rows=(
                     Row(
+                        id="true_ranks_kept",
                         label=say("true ranks kept"),
                         text=tuple(say("{found} of {sets}", found=n, sets=record.sets) for n in record.found),
                     ),
                     *(
-                        Row(label=say("{layer}: AdaLoRA", layer=name), text=(number(float(a)),), colour="delta")
+                        Row(
+                            id=f"adalora_{i}",
+                            label=say("{layer}: AdaLoRA", layer=name),
+                            text=(number(float(a)),),
+                            colour="delta",
+                        )
                         for name, a in zip(_layers(record), record.left_ends[1], strict=True)
                     ),
                     *(
                         Row(
+                            id=f"equal_{i}",
                             label=say("{layer}: equal r = {rank}", layer=name, rank=record.equal_rank),
                             text=(number(float(b)),),
                         )

@@ -99,6 +99,7 @@ def film(record: RowParts) -> Film:
         low, middle, high = np.where(values > 1e6, np.nan, values)
         return tuple(
             Series(
+                id=NAMES[k].lower(),
                 name=NAMES[k],
                 colour=colour,
                 y=middle[k],
@@ -116,28 +117,31 @@ def film(record: RowParts) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Bars(
+                id="length",
                 title=say("Length of each row, over its length in W"),
                 y_label="‖w′‖/‖w‖",
                 labels=rows,
                 groups=(
-                    Group(name="LoRA", colour="W", values=record.length[1].clip(max=1e6)),
-                    Group(name="DoRA", colour="delta", values=record.length[0].clip(max=1e6)),
-                    Group(name=say("target"), colour="ink", values=record.target_length, outline=True),
+                    Group(id="lora", name="LoRA", colour="W", values=record.length[1].clip(max=1e6)),
+                    Group(id="dora", name="DoRA", colour="delta", values=record.length[0].clip(max=1e6)),
+                    Group(id="target", name=say("target"), colour="ink", values=record.target_length, outline=True),
                 ),
                 span=6,
             ),
             Bars(
+                id="turn",
                 title=say("How far each row has turned"),
                 y_label=say("degrees"),
                 labels=rows,
                 groups=(
-                    Group(name="LoRA", colour="W", values=record.turn[1]),
-                    Group(name="DoRA", colour="delta", values=record.turn[0]),
-                    Group(name=say("target"), colour="ink", values=record.target_turn, outline=True),
+                    Group(id="lora", name="LoRA", colour="W", values=record.turn[1]),
+                    Group(id="dora", name="DoRA", colour="delta", values=record.turn[0]),
+                    Group(id="target", name=say("target"), colour="ink", values=record.target_turn, outline=True),
                 ),
                 span=6,
             ),
             Lines(
+                id="turn_error",
                 title=say("Turned wrongly, mean over the rows"),
                 y_label=say("degrees, {starts} starts", starts=record.starts),
                 series=curves(record.turn_error),
@@ -145,6 +149,7 @@ def film(record: RowParts) -> Film:
                 row=1,
             ),
             Lines(
+                id="loss_left",
                 title=say("Loss left"),
                 y_label=say("share, {starts} starts", starts=record.starts),
                 scale="log",
@@ -154,6 +159,7 @@ def film(record: RowParts) -> Film:
             ),
             *(
                 HeatMap(
+                    id=f"delta_{NAMES[k].lower()}",
                     title=say("ΔW of {name}", name=NAMES[k]),
                     colour=colour,
                     values=np.where(np.abs(record.delta[k]) > 1e6, np.nan, record.delta[k]),

@@ -173,6 +173,7 @@ def film(record: PhaseMap) -> Film:
         narration=told,
         panels=(
             Field(
+                id="map",
                 title=say("Excess loss left (click a cell)"),
                 values=record.left,
                 limits=(1e-4, 1.0),
@@ -190,29 +191,37 @@ def film(record: PhaseMap) -> Film:
                 tall=2,
             ),
             Lines(
+                id="chosen_loss",
                 title=say("The chosen adapter: {cell}", cell=_cell(record)),
                 y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name=say("loss"), colour="delta", y=record.loss),
-                    Series(name=say("floor"), colour="ink", y=np.full(len(record.steps), record.floor), dash="dash"),
+                    Series(id="loss", name=say("loss"), colour="delta", y=record.loss),
+                    Series(
+                        id="floor",
+                        name=say("floor"),
+                        colour="ink",
+                        y=np.full(len(record.steps), record.floor),
+                        dash="dash",
+                    ),
                 ),
                 span=5,
             ),
             Lines(
+                id="gradients",
                 title=say("Its gradients"),
                 y_label=say("norm, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name="‖∇A‖", colour="A", y=record.grad_A_norm),
-                    Series(name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                    Series(id="grad_a", name="‖∇A‖", colour="A", y=record.grad_A_norm),
+                    Series(id="grad_b", name="‖∇B‖", colour="B", y=record.grad_B_norm),
                 ),
                 span=3,
                 row=1,
             ),
-            HeatMap(title=say("Its ΔW"), colour="delta", values=record.delta, limit=limit, span=2, row=1),
+            HeatMap(id="delta", title=say("Its ΔW"), colour="delta", values=record.delta, limit=limit, span=2, row=1),
         ),
     )
 

@@ -133,11 +133,13 @@ def film(record: QuantisedBase) -> Film:
     titles = (say("Gaussian W: σ fall slowly (drag here)"), say("Decaying W: σ fall as 1/i (drag here)"))
     errors = tuple(
         Lines(
+            id=KINDS[k],
             title=title,
             y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds),
             x_scale="sqrt",
             series=tuple(
                 Series(
+                    id=IDS[m],
                     name=say(name),
                     colour=colour if colour != "A" else "ink",
                     y=record.error[k, 1, m],
@@ -166,18 +168,20 @@ def film(record: QuantisedBase) -> Film:
         panels=(
             *errors,
             Bars(
+                id="histogram",
                 title=say("Weights before and after: {levels} levels a block", levels=record.levels),
                 y_label=say("share"),
                 labels=tuple(f"{x:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)),
                 groups=(
-                    Group(name=say("stored in NF4"), colour="W", values=record.after),
-                    Group(name="W", colour="ink", values=record.before, outline=True),
+                    Group(id="stored", name=say("stored in NF4"), colour="W", values=record.after),
+                    Group(id="weight", name="W", colour="ink", values=record.before, outline=True),
                 ),
                 span=6,
                 row=1,
             ),
             *(
                 HeatMap(
+                    id=f"left_{IDS[m]}",
                     title=title,
                     colour=colour,
                     values=record.wrong[m],

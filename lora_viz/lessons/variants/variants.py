@@ -159,12 +159,13 @@ def film(record: VariantRace) -> Film:
     low, middle, high = (np.where(x > 10, np.nan, x) for x in record.left)
     shown = [(c, "delta")] if c == b else [(c, "delta"), (b, "ink")]
     series = [
-        Series(name=_title(record, i), colour=colour, y=middle[i], low=low[i], high=_band(high[i], middle[i]))
+        Series(id=name, name=_title(record, i), colour=colour, y=middle[i], low=low[i], high=_band(high[i], middle[i]))
         for i, colour in shown
     ]
     if record.floor[c] > NOTHING:
         series.append(
             Series(
+                id="floor",
                 name=say("floor of {name}", name=say(record.titles[c])),
                 colour="faint",
                 y=np.full(len(record.steps), record.floor[c]),
@@ -180,6 +181,7 @@ def film(record: VariantRace) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Field(
+                id="map",
                 title=say("Loss left at the end, 8 tasks (click a cell)"),
                 values=np.median(record.field, axis=2)[::-1],
                 limits=(NOTHING, 1.0),
@@ -197,14 +199,16 @@ def film(record: VariantRace) -> Film:
                 tall=2,
             ),
             Lines(
+                id="loss_left",
                 title=say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
                 y_label=say("share, log; median, range of {starts} starts", starts=record.starts),
                 scale="log",
                 series=tuple(series),
                 span=7,
             ),
-            HeatMap(title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
+            HeatMap(id="target", title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
             HeatMap(
+                id="delta",
                 title=say("ΔW of {name}", name=say(record.titles[c])),
                 colour="delta",
                 values=np.where(np.abs(record.delta) > 1e6, np.nan, record.delta),
@@ -213,12 +217,14 @@ def film(record: VariantRace) -> Film:
                 row=1,
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values"),
                 y_label="σ",
                 labels=tuple(str(i + 1) for i in range(k)),
                 groups=(
-                    Group(name="ΔW", colour="delta", values=record.sigma[:, :k].clip(max=1e6)),
+                    Group(id="delta", name="ΔW", colour="delta", values=record.sigma[:, :k].clip(max=1e6)),
                     Group(
+                        id="target",
                         name=say("target"),
                         colour="ink",
                         values=np.linalg.svd(record.target, compute_uv=False)[:k],

@@ -28,7 +28,7 @@ from lora_viz.networks.encoder import (
     linear_layers,
     load_encoder,
 )
-from lora_viz.networks.words import (
+from lora_viz.networks.word_polarity import (
     LowerHalf,
     Words,
     accuracy,

@@ -13,7 +13,7 @@ from lora_viz.i18n.language import say
 from lora_viz.lessons.real.digits import digits_adapt, film, plot_digits_adapt, table, takeaway
 from lora_viz.networks.adapting import adapt_digits
 from lora_viz.networks.digits import DigitsExperiment
-from lora_viz.networks.evidence import median_error, minilm_evidence
+from lora_viz.networks.minilm_evidence import median_error, minilm_evidence
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.watching import watch

@@ -3,7 +3,7 @@
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import INITS
+from lora_viz.layer.starts import STARTS
 from lora_viz.lessons.training.init_alignment import (
     alignment_sweep,
     film,
@@ -47,7 +47,7 @@ record = init_alignment(cached_train(alignment_sweep(e, RANKS), asked.device, 2)
 show_film(picture, film(record), takeaway(record))
 
 A, G, dW = tint("A", "A"), tint("W", "G"), tint("delta", r"\Delta W")
-rival, t = INITS[record.rival], list(record.ranks).index(8)
+rival, t = STARTS[record.rival], list(record.ranks).index(8)
 close_lesson(
     say(
         r"""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import INITS
+from lora_viz.layer.starts import STARTS as LAYER_STARTS
 from lora_viz.lessons.training.init_race import STARTS, film, init_race, plot_init_race, race_sweep, table, takeaway
 from lora_viz.ui.cache import cached_train
 from lora_viz.ui.controls import CONTROLS
@@ -48,7 +48,7 @@ record = init_race(run, e.init)
 show_film(picture, film(record), takeaway(record))
 
 A, B, W, dW = tint("A", "A"), tint("B", "B"), tint("W", "W"), tint("delta", r"\Delta W")
-rival = INITS[record.rival]
+rival = LAYER_STARTS[record.rival]
 close_lesson(
     say(
         r"""

@@ -10,8 +10,8 @@ from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say
 from lora_viz.lessons.real.many_adapters import adapters_together, film, plot_adapters_together, table, takeaway
+from lora_viz.networks.adapter_pair import adapt_pair
 from lora_viz.networks.digits import PairExperiment
-from lora_viz.networks.together import adapt_pair
 from lora_viz.ui.controls import CONTROLS
 from lora_viz.ui.page import close_lesson, open_lesson, show_film
 from lora_viz.ui.watching import watch

@@ -7,8 +7,8 @@ from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 from lora_viz.lessons.real.minilm import film, minilm_spectrum, plot_minilm_spectrum, table, takeaway
 from lora_viz.networks.encoder import find_minilm
-from lora_viz.networks.evidence import minilm_evidence
-from lora_viz.networks.words import read_lexicon
+from lora_viz.networks.minilm_evidence import minilm_evidence
+from lora_viz.networks.word_polarity import read_lexicon
 from lora_viz.ui.live_words import offer_live
 from lora_viz.ui.page import close_lesson, open_worked, show_film
 

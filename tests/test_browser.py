@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from lora_viz.decks.scenes import Question
+from lora_viz.content.decks.scenes import Question
 from lora_viz.film.panels import Film, HeatMap
 from lora_viz.film.style import number
 from lora_viz.ui.deck_file import deck_html

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lora_viz.decks.predicting import asked_first
-from lora_viz.decks.scenes import Question
+from lora_viz.content.decks.predicting import asked_first
+from lora_viz.content.decks.scenes import Question
 from lora_viz.film.panels import Lines
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html

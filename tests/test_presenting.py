@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.decks.scenes import Deck, Scene
+from lora_viz.content.decks.scenes import Deck, Scene
 from lora_viz.ui.deck_file import deck_html, leaf_of
 from lora_viz.ui.presenting import DECKS, WITHOUT_FILM, WORKED, page_file, read_file
 from tests.browser import ROOT

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.decks.predicting import asked_first
-from lora_viz.decks.scenes import LONGEST_DECK, DeckError, Question, read_deck
+from lora_viz.content.decks.predicting import asked_first
+from lora_viz.content.decks.scenes import LONGEST_DECK, DeckError, Question, read_deck
 from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.ui.deck_file import leaf_of

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.core.progress import Progress
-from lora_viz.networks.words import WordsRun, adapt_words
+from lora_viz.networks.word_polarity import WordsRun, adapt_words
 from lora_viz.ui.live_words import told
 from lora_viz.ui.watching import watch
 from tests.long_work import CALLS, work

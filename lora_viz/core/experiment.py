@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from lora_viz.core.refusals import Refusal
@@ -25,19 +27,25 @@ __all__ = [
     "parse_field",
 ]
 
+
+def _files(folder: str) -> tuple[str, ...]:
+    """The names of the files in this folder of ``layer``, by the PLACE that each gives itself; without one, last.
+
+    They are read, not imported: what they need to train is far above this floor.
+    """
+    found = {}
+    for path in (Path(__file__).parent.parent / "layer" / folder).glob("[!_]*.py"):
+        place = re.search(r"^PLACE = (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        found[path.stem] = int(place[1]) if place else math.inf
+    return tuple(sorted(found, key=lambda name: (found[name], name)))
+
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "task": ("low_rank", "full_rank", "inside_top", "rotation", "row_rescale"),
     "spectrum": ("flat", "power", "exponential", "geometric", "spike"),
     "scaling_rule": ("lora", "rslora", "constant"),
-    "init": (
-        *("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "A_zero_small", "both_random_small"),
-        *("variance_1_over_r", "kaiming_variance", "orthogonal", "pissa", "milora", "olora", "lora_ga", "eva"),
-        *("svd_of_answer", "identity"),
-    ),
-    "variant": (
-        *("lora", "rslora", "lora_plus", "lora_fa", "dora", "pissa", "milora", "olora", "lora_ga", "adalora"),
-        *("vera", "lora_xs", "qlora", "loftq", "galore"),
-    ),
+    "init": _files("starts"),
+    "variant": _files("variants"),
     "optimizer": ("sgd", "adam", "adamw", "scaled_gd"),
     "schedule": ("constant", "linear"),
     "frozen": ("none", "A", "B"),

@@ -12,7 +12,7 @@ from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.engine.readout import losses
 from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import INITS, initial_factors
+from lora_viz.layer.starts import STARTS, initial_factors
 from lora_viz.layer.tasks import make_task
 from lora_viz.layer.variants import is_plain, resolved
 
@@ -44,7 +44,7 @@ def solve(sweep: Sweep, *, iterations: int = 40) -> Run:
                 ),
             ),
             (
-                INITS[e.init].moves_base,
+                STARTS[e.init].moves_base,
                 say("init={init} moves the base weight: allowed are starts that leave it.", init=e.init),
             ),
             (e.scaling == 0, say("alpha={alpha:g} switches the adapter off: allowed is more than 0.", alpha=e.alpha)),

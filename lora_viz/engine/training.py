@@ -20,7 +20,7 @@ from lora_viz.engine.stack import Stack, Statistics, pack, rows_from
 from lora_viz.engine.stepping import run_stack
 from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import INITS, initial_factors
+from lora_viz.layer.starts import STARTS, initial_factors
 from lora_viz.layer.tasks import batches, make_task
 from lora_viz.layer.variants import VARIANTS, is_plain, resolved
 
@@ -97,7 +97,7 @@ def _some(sweep: Sweep, members: list[int]) -> Sweep:
 
 def _fits_the_stack(e: Experiment) -> bool:
     """The packed stack knows ΔW = s·B A over the original base weight, and nothing else."""
-    return is_plain(e) and not INITS[e.init].moves_base
+    return is_plain(e) and not STARTS[e.init].moves_base
 
 
 @torch.inference_mode()
@@ -163,7 +163,7 @@ def initial_state(sweep: Sweep, stack: Stack, device: str, task: Task) -> Tensor
     drawn: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros((1, e.d_in)), np.zeros((1, e.d_out)))]  # nobody's row
     count, begins = 1, []
     for x in sweep.experiments:
-        key = x.init, x.rank, x.init_seed, x.init_scale, INITS[x.init].cheats and x.scaling
+        key = x.init, x.rank, x.init_seed, x.init_scale, STARTS[x.init].cheats and x.scaling
         if key not in first:
             first[key] = count
             a, b = initial_factors(x, task)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lora_viz.core.experiment import Experiment, ExperimentError
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import INITS, initial_factors
+from lora_viz.layer.starts import STARTS, initial_factors
 
 __all__ = ["LoRALinear"]
 
@@ -72,7 +72,7 @@ class LoRALinear(nn.Module):
         a, b = initial_factors(e)
         with torch.no_grad():
             base.weight.copy_(
-                torch.tensor(base_weight - e.scaling * (b @ a) if INITS[e.init].moves_base else base_weight)
+                torch.tensor(base_weight - e.scaling * (b @ a) if STARTS[e.init].moves_base else base_weight)
             )
             layer.lora_A.copy_(torch.from_numpy(a))
             layer.lora_B.copy_(torch.from_numpy(b))

@@ -10,7 +10,8 @@ import numpy as np
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import StartSizes
-from lora_viz.layer.starts import SMALL, initial_factors
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.starts.both_random_small import SMALL
 from lora_viz.layer.tasks import make_task
 
 __all__ = ["both_random", "start_sizes"]

@@ -12,7 +12,7 @@ from lora_viz.core.spectra import ranks
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 from lora_viz.networks.encoder import MINILM_SHA256
-from lora_viz.networks.words import WordsRun, adapt_words
+from lora_viz.networks.word_polarity import WordsRun, adapt_words
 from lora_viz.ui.watching import watch
 
 __all__ = ["offer_live"]

@@ -31,7 +31,7 @@ from lora_viz.layer.first_step import first_updates
 from lora_viz.layer.merging import merge_report
 from lora_viz.layer.reconstruction import reconstruction_task
 from lora_viz.layer.start_sizes import start_sizes
-from lora_viz.layer.starts import INITS
+from lora_viz.layer.starts import STARTS
 from lora_viz.layer.variants import VARIANTS
 from lora_viz.layer.worked import parse_matrix
 from lora_viz.lessons.basics import bottleneck, gradient_flow
@@ -72,13 +72,13 @@ from lora_viz.lessons.variants import phase_map
 from lora_viz.lessons.variants import quantised as quantised_base
 from lora_viz.lessons.variants import variants as variant_race
 from lora_viz.lessons.which_rank import energy_rule, learns_forgets, overfit, overlap
+from lora_viz.networks.adapter_pair import adapt_pair
 from lora_viz.networks.adapting import adapt_digits
 from lora_viz.networks.bits import BitsExperiment, bits_evidence
 from lora_viz.networks.digits import DigitsExperiment, PairExperiment
-from lora_viz.networks.evidence import minilm_evidence
 from lora_viz.networks.memorise import memorise_bits
+from lora_viz.networks.minilm_evidence import minilm_evidence
 from lora_viz.networks.requantise import merge_quantised
-from lora_viz.networks.together import adapt_pair
 from lora_viz.ui.controls import CONTROLS
 
 TABLES = (  # written out: nothing moves, nothing is plotted
@@ -343,7 +343,7 @@ def race_film(**change: object) -> Film:
 
 def conditioning_film(**change: object) -> Film:
     e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
-    rules = ("sgd", "adam" if INITS[e.init].moves_base else "scaled_gd")  # scaled GD is the packed stack's
+    rules = ("sgd", "adam" if STARTS[e.init].moves_base else "scaled_gd")  # scaled GD is the packed stack's
     sweeps = [
         Sweep.over(replace(e, target_condition=k), optimizer=rules, lr=(e.lr / 2, e.lr), init_seed=(0, 1))
         for k in (1.0, 5.0)

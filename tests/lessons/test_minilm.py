@@ -5,7 +5,7 @@ import pytest
 
 from lora_viz.lessons.real.minilm import film, minilm_spectrum, plot_minilm_spectrum, table, takeaway
 from lora_viz.networks.encoder import MINILM_SHA256
-from lora_viz.networks.evidence import KINDS, MinilmEvidence, minilm_evidence
+from lora_viz.networks.minilm_evidence import KINDS, MinilmEvidence, minilm_evidence
 
 S, L, K = 3, 2, 5
 

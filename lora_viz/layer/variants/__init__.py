@@ -1,9 +1,8 @@
-"""Which ways to adapt a layer are there? One file each; the registry finds them by itself."""
+"""Variants, ways to adapt a layer: one file each, found by walking this folder."""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from dataclasses import replace
 
 from lora_viz.core.experiment import CHOICES, Experiment, Sweep
@@ -12,8 +11,9 @@ from lora_viz.layer.parametrisation import LOW_RANK, Variant
 
 __all__ = ["VARIANTS", "card", "is_plain", "resolved", "trained_beside"]
 
-_FOUND = {m.name: importlib.import_module(f"{__name__}.{m.name}").VARIANT for m in pkgutil.iter_modules(__path__)}
-VARIANTS: dict[str, Variant] = {name: _FOUND[name] for name in CHOICES["variant"]}
+VARIANTS: dict[str, Variant] = {
+    name: importlib.import_module(f"{__name__}.{name}").VARIANT for name in CHOICES["variant"]
+}
 
 
 def resolved(sweep: Sweep) -> Sweep:

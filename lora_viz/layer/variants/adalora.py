@@ -13,6 +13,8 @@ from lora_viz.core.run import Task
 from lora_viz.i18n.language import to_say
 from lora_viz.layer.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 
+PLACE = 10
+
 STD = 0.02
 BETA = 0.85  # both of the paper's
 EVERY = 5  # steps between two prunings

@@ -14,7 +14,7 @@ from lora_viz.core.spectra import ranks
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
-from lora_viz.networks.evidence import KINDS, MinilmEvidence
+from lora_viz.networks.minilm_evidence import KINDS, MinilmEvidence
 
 __all__ = ["MinilmSpectrum", "film", "minilm_spectrum", "plot_minilm_spectrum", "table", "takeaway"]
 

@@ -12,7 +12,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
-from lora_viz.networks.evidence import minilm_evidence
+from lora_viz.networks.minilm_evidence import minilm_evidence
 from lora_viz.networks.requantise import FORMATS, RequantiseRun
 
 __all__ = ["QuantisedMerge", "film", "plot_quantised_merge", "quantised_merge", "table", "takeaway"]

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.film.panels import Bars, Field, Film, Group, HeatMap, Lines, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
@@ -112,15 +113,13 @@ def variant_race(
     first = [next(i for i, e in enumerate(members) if e.variant == name) for name in names]
     at, other = names.index(chosen), names.index(beside)
     delta, theirs = (run.delta_weight(first[i]).astype(float) for i in (at, other))
-    ordered = np.sort(left, axis=1)  # NaN, diverged, last
-    middle = (ordered[:, (STARTS - 1) // 2] + ordered[:, STARTS // 2]) / 2
     return VariantRace(
         steps=run.steps,
         names=names,
         titles=tuple(titles[name] for name in names),
         parameters=np.array([parameters[name][0] for name in names]),
         rates=np.array([members[i].lr for i in first]),
-        left=np.stack([ordered[:, 0], middle, ordered[:, -1]]),
+        left=spread(left, axis=1),
         floor=np.array([_floor(run, i) / whole for i in first]),
         chosen=at,
         beside=other,

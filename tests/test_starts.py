@@ -17,13 +17,14 @@ from lora_viz.engine.stack import Statistics
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.layer.lora import LoRALinear
 from lora_viz.layer.parametrisation import LowRank
-from lora_viz.layer.starts import INITS, LORA_GA_GAMMA, base_shift, initial_factors
+from lora_viz.layer.starts import STARTS, base_shift, initial_factors
+from lora_viz.layer.starts.lora_ga import LORA_GA_GAMMA
 from lora_viz.layer.tasks import make_task
 
-MOVING = [name for name, init in INITS.items() if init.moves_base]
+MOVING = [name for name, init in STARTS.items() if init.moves_base]
 # By which power of the rank do the rows of A grow when one more is added? None: another start, no prefix.
 GROWTH_OF_A = {
-    **dict.fromkeys(INITS, 0.0),
+    **dict.fromkeys(STARTS, 0.0),
     "gaussian": -1.0,
     "variance_1_over_r": -0.5,
     "pissa": 0.5,  # both are divided by √s, and s = α/r
@@ -51,12 +52,12 @@ def peft_layer(e: Experiment, weight: np.ndarray, dtype: torch.dtype, **options:
 
 
 def test_the_choices_are_the_registry() -> None:
-    assert CHOICES["init"] == tuple(INITS)
-    assert all(init.name == name and init.label and init.rule and init.source for name, init in INITS.items())
-    assert [name for name, init in INITS.items() if init.cheats] == ["svd_of_answer"]
+    assert CHOICES["init"] == tuple(STARTS)
+    assert all(start.label and start.rule and start.source for start in STARTS.values())
+    assert [name for name, init in STARTS.items() if init.cheats] == ["svd_of_answer"]
 
 
-@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("init", STARTS)
 def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
     (a2, b2), (a3, b3) = (initial_factors(replace(small, init=init, rank=r)) for r in (2, 3))
     growth = GROWTH_OF_A[init]
@@ -70,13 +71,13 @@ def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
         np.testing.assert_array_equal(a2, a3[:2])
 
 
-@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("init", STARTS)
 def test_the_scale_multiplies_both_factors(small: Experiment, init: str) -> None:
     for one, three in zip(*(initial_factors(replace(small, init=init, init_scale=k)) for k in (1.0, 3.0)), strict=True):
         np.testing.assert_array_equal(three, 3 * one)
 
 
-@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("init", STARTS)
 @pytest.mark.parametrize("rank", [1, 2, 5])
 def test_shapes_zeros_and_what_is_computed_at_step_0(small: Experiment, init: str, rank: int) -> None:
     e = replace(small, init=init, rank=rank)
@@ -208,7 +209,7 @@ def test_a_start_that_divides_by_s_says_so(small: Experiment, init: str) -> None
         train(Sweep((replace(small, alpha=0.0, init=init),)))
 
 
-@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("init", STARTS)
 @pytest.mark.parametrize("batch", [0, 11])
 def test_gradients_equal_autograd(small: Experiment, init: str, batch: int) -> None:
     run = train(Sweep((replace(small, init=init, batch=batch, optimizer="sgd"),)), records=1000)

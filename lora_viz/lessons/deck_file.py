@@ -1,7 +1,7 @@
 """A whole deck where there is no server: every scene is played and kept in one HTML file.
 
-`python -m lora_viz.decks.one_file five_minutes out.html de`; the first argument may also be the path of a deck of one's
-own. The language, by its code, is English where none is named.
+`python -m lora_viz.lessons.deck_file five_minutes out.html de`; the first argument may also be the path of a deck of
+one's own. The language, by its code, is English where none is named.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from lora_viz.content.decks.asking import asked_first
+from lora_viz.content.decks.scenes import Deck, DeckError, Scene
 from lora_viz.core.refusals import Refusal
-from lora_viz.decks.asking import asked_first
-from lora_viz.decks.scenes import Deck, DeckError, Scene
-from lora_viz.decks.shipped import DECKS, read_file
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import languages, say, speak
+from lora_viz.lessons.decks import DECKS, read_file
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.walk import lesson
 

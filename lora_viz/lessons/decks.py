@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from lora_viz.decks.scenes import LONGEST_DECK, Deck, DeckError, read_deck
+from lora_viz.content.decks.scenes import LONGEST_DECK, Deck, DeckError, read_deck
 from lora_viz.i18n.language import say
 from lora_viz.lessons.walk import lessons
 
 __all__ = ["DECKS", "read_bytes", "read_file", "shipped_decks"]
 
-DECKS = Path(__file__).parent
+DECKS = Path(__file__).parents[1] / "content" / "decks"
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lora_viz.decks.scenes import DeckError, Question
+from lora_viz.content.decks.scenes import DeckError, Question
 from lora_viz.film.panels import Bars, Curves, Film, Lines, Readout
 from lora_viz.film.style import number
 from lora_viz.i18n.language import english, say

@@ -9,9 +9,9 @@ from torch import nn
 from lora_viz.core.experiment import ExperimentError
 from lora_viz.core.progress import Progress
 from lora_viz.layer.quantise import NF4
+from lora_viz.networks.adapter_pair import adapt_pair
 from lora_viz.networks.digits import DigitsExperiment, PairExperiment, PairRun
 from lora_viz.networks.requantise import FORMATS, RequantiseRun, level, merge_quantised, requantised, uniform
-from lora_viz.networks.together import adapt_pair
 
 FEW = PairExperiment(members=2, rank=2, steps=30, seed=5)
 

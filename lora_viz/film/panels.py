@@ -38,6 +38,7 @@ __all__ = [
     "Row",
     "Series",
     "Span",
+    "band",
 ]
 
 Array = Float[np.ndarray, "..."]
@@ -96,6 +97,11 @@ class Series(_WithId):
     high: Array | None = None
     dash: Literal["solid", "dash", "dot", "dashdot"] = "solid"
     dots: bool = False
+
+
+def band(spread: Float[np.ndarray, "3 ..."]) -> dict[str, Any]:
+    """``y``, ``low`` and ``high`` of a curve, from the least, the median and the most."""
+    return {"y": spread[1], "low": spread[0], "high": spread[2]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "letters_css", "number", "plotly_layout", "tint"]
+__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "letters_css", "number", "percent", "plotly_layout", "tint"]
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
@@ -59,6 +59,11 @@ def number(value: float) -> str:
     else:
         text = f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
     return text.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share in percent with one digit after the point; a dash where there is none."""
+    return "—" if share != share else f"{100 * share:.1f} %"
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

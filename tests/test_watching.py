@@ -1,21 +1,15 @@
-"""Waiting: progress is shown, a result is kept for all, a stop really stops; and the real transformer's live path."""
+"""Waiting: progress is shown, a result is kept for all, a stop really stops."""
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.core.progress import Progress
-from lora_viz.networks.word_polarity import WordsRun, adapt_words
-from lora_viz.ui.live_words import told
 from lora_viz.ui.watching import watch
 from tests.long_work import CALLS, work
-from tests.tiny_bert import LEXICON, tiny_bert
-
-ROOT = Path(__file__).parent.parent
 
 
 def page() -> None:
@@ -98,51 +92,3 @@ def test_others_take_turns_between_chunks() -> None:
 
     assert watch("fourth", slow, st.container(), name="Something long") == "over"
     assert free == [True]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_bert(tmp_path_factory.mktemp("bert"))
-
-
-def live(folder: Path, **query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "tests" / "live_page.py"), default_timeout=60)
-    at.query_params["folder"] = str(folder)
-    for key, value in query.items():
-        at.query_params[key] = value
-    return at.run()
-
-
-def test_a_visitor_adapts_the_encoders_last_layers(folder: Path) -> None:
-    at = live(folder)
-    assert not at.exception
-    assert "Frozen features" not in " ".join(m.value for m in at.markdown), "nothing runs before it is asked for"
-    at.button(key="adapt").click().run()
-    assert not at.exception, at.exception[0].value
-    said = " ".join(m.value for m in at.markdown)
-    assert "Frozen features with a probe read" in said
-    assert "| layer 1, query |" in said and "| layer 2, value |" in said and "layer 0" not in said
-
-
-def test_other_weights_are_refused_on_the_page(folder: Path) -> None:
-    at = live(folder, sha256="0" * 64)
-    at.button(key="adapt").click().run()
-    assert not at.exception
-    assert at.error[0].value.startswith("model.safetensors has SHA-256")
-
-
-def test_the_live_path_learns_and_counts(folder: Path) -> None:
-    import hashlib
-
-    sha = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    items = list(adapt_words(folder, LEXICON, rank=3, train=40, test=20, epochs=20, lr=0.02, sha256=sha))
-    run = items[-1]
-    assert isinstance(run, WordsRun)
-    shares = [item.share for item in items[:-1] if isinstance(item, Progress)]
-    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
-    assert run.trainable == 4 * 3 * (12 + 12) + 2 * 12 + 2
-    assert len(run.accuracy) == 20 and run.sigma.shape == (4, 3) and (run.sigma > 0).all()
-    again = list(adapt_words(folder, LEXICON, rank=3, train=40, test=20, epochs=20, lr=0.02, sha256=sha))[-1]
-    assert isinstance(again, WordsRun)
-    assert again.accuracy == run.accuracy and (again.sigma == run.sigma).all()
-    assert f"with {run.trainable:,} trained numbers" in told(run)

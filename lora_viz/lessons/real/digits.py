@@ -117,23 +117,32 @@ def _exact(run: DigitsRun) -> Float[np.ndarray, "h d"]:
 
 
 Dash = Literal["solid", "dash", "dot", "dashdot"]
-_LOOKS: dict[str, tuple[str, Dash]] = {
+LOOKS: dict[str, tuple[str, Dash]] = {
     "head": ("faint", "dashdot"),
     "r=1": ("delta", "dot"),
     "r=4": ("delta", "dash"),
     "r=16": ("delta", "solid"),
+    "full": ("W", "solid"),
 }
 
 
 def film(record: DigitsAdapt) -> Film:
     """The playhead runs over the steps: learning curves, accuracy against rank, what is kept, spectra and readings."""
     place = {name: m for m, name in enumerate(record.methods)}
-    looks: dict[str, tuple[str, Dash]] = {**_LOOKS, "full": ("W", "solid")}
     lora = slice(1, 1 + len(RANKS))
     frames = len(record.steps)
 
     def level(values: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T R"]:
         return np.repeat(values[:, None], len(RANKS), axis=1)
+
+    def curve(name: str, y: Float[np.ndarray, "T M k"], *, dots: bool = False) -> Curve:
+        colour, dash = LOOKS[name]
+        return Curve(id=_id(name), name=_way(name), colour=colour, dash=dash, y=y[:, place[name]], dots=dots)
+
+    def answers(name: str) -> Answers:
+        said, right = record.predicted[:, place[name]], record.right[:, place[name]]
+        return Answers(id=_id(name), name=_way(name), colour=LOOKS[name][0] if name != "head" else "ink",
+                       text=tuple(map(_said, said)), right=tuple(map(_true, right)))  # fmt: skip
 
     spectra = np.where(record.sigma > 1e-6 * record.sigma.max(axis=2, keepdims=True), record.sigma, np.nan)
     return Film(
@@ -154,7 +163,7 @@ def film(record: DigitsAdapt) -> Film:
                     Series(
                         id=_id(name), name=_way(name), colour=colour, dash=dash, **band(record.new[:, :, place[name]])
                     )
-                    for name, (colour, dash) in looks.items()
+                    for name, (colour, dash) in LOOKS.items()
                 ),
             ),
             Curves(
@@ -188,16 +197,7 @@ def film(record: DigitsAdapt) -> Film:
                 y_label=say("upright"),
                 reach=1.0,
                 span=3,
-                series=tuple(
-                    Curve(
-                        id=_id(name),
-                        name=_way(name),
-                        colour=looks[name][0],
-                        dash=looks[name][1],
-                        y=record.kept[:, place[name]],
-                    )
-                    for name in ("r=1", "r=16", "full")
-                ),
+                series=tuple(curve(name, record.kept) for name in ("r=1", "r=16", "full")),
             ),
             Curves(
                 id="singular_values",
@@ -209,17 +209,7 @@ def film(record: DigitsAdapt) -> Film:
                 span=4,
                 row=1,
                 series=(
-                    *(
-                        Curve(
-                            id=_id(name),
-                            name=_way(name),
-                            colour=looks[name][0],
-                            dash=looks[name][1],
-                            y=spectra[:, place[name]],
-                            dots=name == "r=1",
-                        )
-                        for name in ("r=1", "r=4", "r=16", "full")
-                    ),
+                    *(curve(name, spectra, dots=name == "r=1") for name in ("r=1", "r=4", "r=16", "full")),
                     Curve(
                         id="exact",
                         name=say("exact answer"),
@@ -242,16 +232,7 @@ def film(record: DigitsAdapt) -> Film:
                         text=(_said(record.before),),
                         right=(_true(record.before == record.truth),),
                     ),
-                    *(
-                        Answers(
-                            id=_id(name),
-                            name=_way(name),
-                            colour=looks[name][0] if name != "head" else "ink",
-                            text=tuple(_said(record.predicted[t, place[name]]) for t in range(frames)),
-                            right=tuple(_true(record.right[t, place[name]]) for t in range(frames)),
-                        )
-                        for name in ("head", "r=1", "r=4", "r=16", "full")
-                    ),
+                    *map(answers, LOOKS),
                 ),
             ),
             Readout(
@@ -324,18 +305,13 @@ def takeaway(record: DigitsAdapt) -> str:
         return say("{gone} ended in outputs that are no numbers: lower the learning rate.", gone=", ".join(gone))
     full, best = last[1, -1], float(last[1, 1:-1].max())
     rank8, size = record.methods.index("r=8"), record.trainable
-    said = [
-        say(
-            "In this experiment full fine-tuning reads {full} of the {digits} (median of {members} networks, {low} to "
-            "{high}), the head alone {head}.",
-            full=percent(float(full)),
-            digits=say(CHANGED[record.change]),
-            members=record.members,
-            low=percent(float(last[0, -1])),
-            high=percent(float(last[2, -1])),
-            head=percent(float(last[1, 0])),
-        )
-    ]
+    first = say(
+        "In this experiment full fine-tuning reads {full} of the {digits} (median of {members} networks, {low} to "
+        "{high}), the head alone {head}.",
+        full=percent(float(full)), digits=say(CHANGED[record.change]), members=record.members,
+        low=percent(float(last[0, -1])), high=percent(float(last[2, -1])), head=percent(float(last[1, 0])),
+    )  # fmt: skip
+    said = [first]
     if record.enough:
         m = record.methods.index(f"r={record.enough}")
         said.append(
@@ -350,10 +326,9 @@ def takeaway(record: DigitsAdapt) -> str:
         said.append(
             say(
                 "No rank up to {most} comes within a point of it: LoRA's best is {best}.",
-                most=RANKS[-1],
-                best=percent(best),
+                most=RANKS[-1], best=percent(best),
             )
-        )
+        )  # fmt: skip
     if record.change == "inverted":
         said.append(say("The exact answer is ΔW₁ = −2W₁, of full rank, and biases that LoRA leaves alone."))
     if record.change == "relabelled":

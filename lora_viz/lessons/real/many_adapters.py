@@ -254,10 +254,9 @@ def takeaway(record: AdaptersTogether) -> str:
         said.append(
             say(
                 "Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.",
-                rank=record.rank,
-                sum_rank=record.sum_rank,
+                rank=record.rank, sum_rank=record.sum_rank,
             )
-        )
+        )  # fmt: skip
         said.append(
             say(
                 "Averaging A's and B's is not averaging products: at one half ΔW is {off:.0f} % off.",

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.progress import Progress
 from lora_viz.core.seeds import spread
-from lora_viz.core.spectra import ranks
+from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
@@ -81,7 +81,7 @@ def minilm_spectrum(evidence: MinilmEvidence) -> MinilmSpectrum:
     removed = [taken.get(int(j), np.full(len(e.full), np.nan)) for j in k]
     sides = e.shapes.sum(axis=-1).sum()
     whole = int(e.shapes.prod(axis=-1).sum())
-    kinds = [[ranks(s, bound=len(s)) for s in seed.reshape(-1, seed.shape[-1])] for seed in e.delta]
+    kinds = _kinds(e.delta)
     first_90 = (energy < 0.9).sum(axis=-1) + 1
     leads = np.concatenate([e.lora, e.full[None]]) - e.probe
     return MinilmSpectrum(
@@ -89,9 +89,7 @@ def minilm_spectrum(evidence: MinilmEvidence) -> MinilmSpectrum:
         kept=_errors(e.kept[0]),
         refitted=_errors(e.kept[1]),
         removed=_errors(np.array(removed)),
-        share=np.median(np.concatenate([np.zeros_like(energy[..., :1]), energy], axis=-1)[..., k], axis=0).transpose(
-            2, 0, 1
-        ),
+        share=np.moveaxis(np.median(np.pad(energy, [(0, 0)] * 3 + [(1, 0)])[..., k], axis=0), -1, 0),
         curve=spread(by_matrix.T, axis=1),
         base_curve=spread(_energy(e.base).reshape(-1, e.base.shape[-1]).T, axis=1),
         noise_curve=_noise(e.delta.shape[-1]),
@@ -100,17 +98,15 @@ def minilm_spectrum(evidence: MinilmEvidence) -> MinilmSpectrum:
         rank=e.ranks,
         lora=_errors(e.lora),
         gain=100 * spread(leads, axis=1),
-        full=_errors(e.full[None])[:, 0],
-        probe=_errors(e.probe[None])[:, 0],
-        head=_errors(e.head[None])[:, 0],
-        effective=spread(np.array([[x.effective for x in seed] for seed in kinds]).reshape(1, -1), axis=1)[:, 0],
-        stable=spread(np.array([[x.stable for x in seed] for seed in kinds]).reshape(1, -1), axis=1)[:, 0],
-        base_stable=float(np.median([ranks(s, bound=len(s)).stable for s in e.base.reshape(-1, e.base.shape[-1])])),
-        rank_90=spread(first_90.reshape(1, -1).astype(float), axis=1)[:, 0],
+        full=_errors(e.full),
+        probe=_errors(e.probe),
+        head=_errors(e.head),
+        effective=spread(np.array([x.effective for x in kinds]), axis=0),
+        stable=spread(np.array([x.stable for x in kinds]), axis=0),
+        base_stable=float(np.median([x.stable for x in _kinds(e.base)])),
+        rank_90=spread(first_90.astype(float).ravel(), axis=0),
         relative_change=float(np.median(e.relative_change)),
-        lora_effective=np.array(
-            [np.median([ranks(x, bound=len(x)).effective for x in s.reshape(-1, s.shape[-1])]) for s in e.lora_sigma]
-        ),
+        lora_effective=np.array([np.median([x.effective for x in _kinds(sigma)]) for sigma in e.lora_sigma]),
         seeds=len(e.full),
         test=e.test,
     )
@@ -121,8 +117,13 @@ def _energy(sigma: Float[np.ndarray, "*m k"]) -> Float[np.ndarray, "*m k"]:
     return squares / squares[..., -1:]
 
 
-def _errors(accuracy: Float[np.ndarray, "n S"]) -> Float[np.ndarray, "3 n"]:
-    return 100 * spread(1 - accuracy, axis=1)
+def _errors(accuracy: Float[np.ndarray, "*n S"]) -> Float[np.ndarray, "3 *n"]:
+    return 100 * spread(1 - accuracy, axis=-1)
+
+
+def _kinds(sigma: Float[np.ndarray, "*m k"]) -> list[Ranks]:
+    """The kinds of rank of every matrix."""
+    return [ranks(s, bound=len(s)) for s in sigma.reshape(-1, sigma.shape[-1])]
 
 
 @lru_cache(maxsize=2)
@@ -216,22 +217,12 @@ def film(record: MinilmSpectrum) -> Film:
 
 
 def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
-    shares = record.share.reshape(len(record.k), -1)
+    energy = tuple(
+        say("{middle:.0f} % ({low:.0f} to {high:.0f})", middle=np.median(s), low=s.min(), high=s.max())
+        for s in 100 * record.share.reshape(len(record.k), -1)
+    )
     return (
-        Row(
-            id="energy",
-            label=say("of ‖ΔW‖²"),
-            colour="delta",
-            text=tuple(
-                say(
-                    "{middle:.0f} % ({low:.0f} to {high:.0f})",
-                    middle=100 * np.median(s),
-                    low=100 * s.min(),
-                    high=100 * s.max(),
-                )
-                for s in shares
-            ),
-        ),
+        Row(id="energy", label=say("of ‖ΔW‖²"), colour="delta", text=energy),
         Row(id="kept", label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
         Row(
             id="removed",
@@ -342,16 +333,13 @@ Weights: all-MiniLM-L6-v2, Apache-2.0, SHA-256 pinned. Words: VADER, Hutto & Gil
 
 def beside(record: MinilmSpectrum) -> tuple[Part, ...]:
     """What was measured, and how."""
-    return (
-        Prose(
-            say(
-                "**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: 3,000 "
-                "rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, on "
-                "the CPU, by `docs/make_minilm.py`.",
-                seeds=record.seeds,
-            )
-        ),
+    said = say(
+        "**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: 3,000 "
+        "rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, on "
+        "the CPU, by `docs/make_minilm.py`.",
+        seeds=record.seeds,
     )
+    return (Prose(said),)
 
 
 def live_rank(_: Mapping[str, Any]) -> tuple[Control, ...]:

@@ -129,8 +129,11 @@ def film(record: RankAllocation) -> Film:
                     Series(id="budget", name=say("budget"), colour="ink", y=record.budget.astype(float), dash="dash"),
                 ),
                 marks=tuple(
-                    Mark(id=name, at=float(at), label=say(name))
-                    for at, name in ((record.prunes_from, to_say("pruning")), (record.prunes_to, to_say("settling")))
+                    Mark(id=part, at=float(at), label=name)
+                    for part, at, name in (
+                        ("prunes_from", record.prunes_from, say("pruning")),
+                        ("prunes_to", record.prunes_to, say("settling")),
+                    )
                     if 0 < at < record.steps[-1]
                 ),
                 span=7,

@@ -228,9 +228,8 @@ def takeaway(record: RowParts) -> str:
         said = say(
             "In this experiment the target turns its rows by {goal} on average and changes their lengths by up to "
             "{longer} of what they were.",
-            goal=_degrees(goal),
-            longer=longer,
-        )
+            goal=_degrees(goal), longer=longer,
+        )  # fmt: skip
     said += say(
         " DoRA of rank {rank} ended {off} off in direction and left {left} of the loss; LoRA ended {off_lora} off and "
         "left {left_lora}.",
@@ -260,7 +259,7 @@ def table(record: RowParts) -> dict[str, np.ndarray]:
 
 
 def figure(record: RowParts, *, theme: str = "light") -> go.Figure:
-    """Each row's turn over its change of length, at the end, as a still drawn."""
+    """Each row's turn over its change of length, at the end, as a still figure."""
     colour = IDENTITY[theme]
     drawn = go.Figure(
         [

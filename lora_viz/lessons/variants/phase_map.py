@@ -145,18 +145,14 @@ def film(record: PhaseMap) -> Film:
     row, column = record.chosen
     limit = float(np.abs(record.delta[record.loss <= 10 * record.loss[0]]).max(initial=0.0)) or 1.0
     counts = [[int((frame == k).sum()) for k in range(4)] for frame in record.region]
+    adapters = record.left[0].size
     told = tuple(
         say(
             "Step {step}: of {adapters} adapters {good} are good, {slow} slow, {dead} dead, {diverged} diverged.",
-            step=step,
-            adapters=record.left[0].size,
-            good=good,
-            slow=slow,
-            dead=dead,
-            diverged=diverged,
+            step=step, adapters=adapters, good=good, slow=slow, dead=dead, diverged=diverged,
         )
         for step, (dead, slow, good, diverged) in zip(record.steps, counts, strict=True)
-    )
+    )  # fmt: skip
     states = (say(REGIONS[int(k)]) for k in record.region[:, row, column])
     return Film(
         axis=to_say("step"),
@@ -225,9 +221,8 @@ def takeaway(record: PhaseMap) -> str:
     good, diverged = last == 2, last == 3
     said = say(
         "In this experiment {good} of the plane ended within 1 % of its floor and {diverged} diverged.",
-        good=_share(good),
-        diverged=_share(diverged),
-    )
+        good=_share(good), diverged=_share(diverged),
+    )  # fmt: skip
     if good.any():
         on_line = [np.log10(record.x[j] * record.y[i]) for i, j in zip(*np.nonzero(good), strict=True)]
         rows, columns = np.nonzero(good)
@@ -244,9 +239,8 @@ def takeaway(record: PhaseMap) -> str:
             said += say(
                 " Good cells have η of B from {low} to {high} and η of A from {left} to {right}; along the valley the "
                 "product of both rates stays within {decades:.2g} decades.",
-                decades=max(on_line) - min(on_line),
-                **ends,
-            )
+                decades=max(on_line) - min(on_line), **ends,
+            )  # fmt: skip
     return f"{said} {_chosen_ended(record)}"
 
 
@@ -286,7 +280,7 @@ def table(record: PhaseMap) -> dict[str, np.ndarray]:
 
 
 def figure(record: PhaseMap, *, theme: str = "light") -> go.Figure:
-    """The map at the last step as a still drawn."""
+    """The map at the last step as a still figure."""
     drawn = go.Figure(
         go.Heatmap(
             x=[_mark(v) for v in record.x],

@@ -280,10 +280,9 @@ is rounded is then smaller, if the rest is. The first eight singular values hold
 {gaussian} % of the Gaussian weight's energy
 and {decaying} % of the decaying one's. What
 training makes of these starts is on the page of all variants.""",
-        levels=", ".join(f"{level:.3f}".replace("-", "−") for level in NF4),
-        gaussian=number(float(gaussian)),
+        levels=", ".join(f"{level:.3f}".replace("-", "−") for level in NF4), gaussian=number(float(gaussian)),
         decaying=number(float(decaying)),
-    )
+    )  # fmt: skip
 
 
 def measure(settings: Settings, lab: Lab) -> QuantisedBase:

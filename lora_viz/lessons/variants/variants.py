@@ -158,14 +158,9 @@ def film(record: VariantRace) -> Film:
     ]
     if record.floor[c] > NOTHING:
         series.append(
-            Series(
-                id="floor",
-                name=say("floor of {name}", name=_name(record, c)),
-                colour="faint",
-                y=np.full(len(record.steps), record.floor[c]),
-                dash="dash",
-            )
-        )
+            Series(id="floor", name=say("floor of {name}", name=_name(record, c)), colour="faint", dash="dash",
+                   y=np.full(len(record.steps), record.floor[c]))
+        )  # fmt: skip
     limit = float(np.abs(record.target).max()) or 1.0
     return Film(
         axis=to_say("step"),
@@ -260,10 +255,8 @@ def _narrate(record: VariantRace, t: int) -> str:
 
 def _ended(record: VariantRace, i: int) -> str:
     low, middle, high = (float(x) for x in record.left[:, i, -1])
-    return _ranged(middle, low, high) if high - low > 0.002 else _percent(middle)
-
-
-def _ranged(middle: float, low: float, high: float) -> str:
+    if np.isnan(middle) or high - low <= 0.002:
+        return _percent(middle)
     return say("{median} ({low} to {high})", median=_percent(middle), low=_percent(low), high=_percent(high))
 
 
@@ -293,24 +286,21 @@ def takeaway(record: VariantRace) -> str:
     if record.floor[c] > NOTHING:
         text += say(
             " No training can take {name} below {floor} here.",
-            name=_name(record, c),
-            floor=_percent(float(record.floor[c])),
-        )
+            name=_name(record, c), floor=_percent(float(record.floor[c])),
+        )  # fmt: skip
     text += f" {_where(record)}"
     if record.diverged:
         text += say(
             " {diverged} of {adapters} adapters diverged.",
-            diverged=record.diverged,
-            adapters=len(record.names) * record.starts,
-        )
+            diverged=record.diverged, adapters=len(record.names) * record.starts,
+        )  # fmt: skip
     return text
 
 
 def _where(record: VariantRace) -> str:
     """The best and the worst kind of target, by the ratio of its median to LoRA's over the eight tasks."""
     own, plain = record.field[record.chosen], record.field[record.names.index("lora")]
-    kinds = list(KINDS)
-    called = [say(KINDS[kind][0]) for kind in kinds]
+    called = [say(after_on) for after_on, _ in KINDS.values()]
     if record.names[record.chosen] == "lora":
         middle = np.median(own, axis=1)
         best, worst = int(middle.argmin()), int(middle.argmax())
@@ -332,16 +322,9 @@ def _where(record: VariantRace) -> str:
             "{kind} ({left}, {low} to {high}; LoRA {lora})", kind=called[k], left=left, low=low, high=high, lora=lora
         )
 
-    if ratio[best] < 0.97:
-        better = say("wins on {kind}", kind=one(best))
-    elif ratio[best] < 1.03:
-        better = say("does as well on {kind}", kind=one(best))
-    else:
-        better = say("comes nearest on {kind}", kind=one(best))
-    if ratio[worst] > 1.03:
-        worse = say("loses on {kind}", kind=one(worst))
-    else:
-        worse = say("gains least on {kind}", kind=one(worst))
+    equal = to_say("does as well on {kind}") if ratio[best] < 1.03 else to_say("comes nearest on {kind}")
+    better = say(to_say("wins on {kind}") if ratio[best] < 0.97 else equal, kind=one(best))
+    worse = say(to_say("loses on {kind}") if ratio[worst] > 1.03 else to_say("gains least on {kind}"), kind=one(worst))
     return say("Against LoRA, over 8 tasks of each kind, it {better} and {worse}.", better=better, worse=worse)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "letters_css", "number", "percent", "plotly_layout", "tint", "to_a_tenth"]
+__all__ = [
+    "DIVERGING", "IDENTITY", "SEQUENTIAL",
+    "letters_css", "number", "percent", "plotly_layout", "tint", "to_a_tenth",
+]  # fmt: skip
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.

@@ -16,7 +16,7 @@ from lora_viz.lessons.real import minilm
 from lora_viz.lessons.real.minilm import LESSON, figure, film, minilm_spectrum, table, takeaway, told
 from lora_viz.networks.encoder import MINILM_SHA256
 from lora_viz.networks.minilm_evidence import KINDS, MinilmEvidence, minilm_evidence
-from lora_viz.networks.word_polarity import WordsRun, adapt_words
+from lora_viz.networks.word_polarity import RatedWordsRun, adapt_words
 from tests.tiny_bert import LEXICON, tiny_bert
 
 S, L, K = 3, 2, 5
@@ -185,12 +185,12 @@ def test_the_live_path_learns_and_counts(folder: Path) -> None:
     options = {"rank": 3, "train": 40, "test": 20, "epochs": 20, "lr": 0.02}
     items = list(adapt_words(folder, LEXICON, sha256=sha(folder), **options))
     run = items[-1]
-    assert isinstance(run, WordsRun)
+    assert isinstance(run, RatedWordsRun)
     shares = [item.share for item in items[:-1] if isinstance(item, Progress)]
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
     assert run.trainable == 4 * 3 * (12 + 12) + 2 * 12 + 2
     assert len(run.accuracy) == 20 and run.sigma.shape == (4, 3) and (run.sigma > 0).all()
     again = list(adapt_words(folder, LEXICON, sha256=sha(folder), **options))[-1]
-    assert isinstance(again, WordsRun)
+    assert isinstance(again, RatedWordsRun)
     assert again.accuracy == run.accuracy and (again.sigma == run.sigma).all()
     assert f"with {run.trainable:,} trained numbers" in told(run)

@@ -26,7 +26,7 @@ from lora_viz.lessons.parts import Heading, Part, Prose
 from lora_viz.lessons.settings import Settings
 from lora_viz.networks.encoder import MINILM_SHA256, find_minilm
 from lora_viz.networks.minilm_evidence import KINDS, MinilmEvidence, minilm_evidence
-from lora_viz.networks.word_polarity import WordsRun, adapt_words, read_lexicon
+from lora_viz.networks.word_polarity import RatedWordsRun, adapt_words, read_lexicon
 
 __all__ = ["LESSON", "MinilmSpectrum", "minilm_spectrum"]
 
@@ -67,7 +67,7 @@ class MinilmSpectrum(NamedTuple):
     lora_effective: Float[np.ndarray, "R"]
     seeds: int
     test: int
-    live: WordsRun | None = None
+    live: RatedWordsRun | None = None
 
 
 def minilm_spectrum(evidence: MinilmEvidence) -> MinilmSpectrum:
@@ -358,7 +358,7 @@ def live_rank(_: Mapping[str, Any]) -> tuple[Control, ...]:
     )
 
 
-def _adapt(folder: Path, sha256: str, rank: int) -> Iterator[Progress | WordsRun]:
+def _adapt(folder: Path, sha256: str, rank: int) -> Iterator[Progress | RatedWordsRun]:
     yield from adapt_words(folder, read_lexicon() or [], rank=rank, sha256=sha256)
 
 
@@ -387,7 +387,7 @@ def extras(record: MinilmSpectrum, settings: Settings) -> tuple[Part, ...]:
     return Heading(say("Adapt it here")), Prose(told(record.live)), Prose(no_script, small=True)
 
 
-def told(run: WordsRun) -> str:
+def told(run: RatedWordsRun) -> str:
     """The run in one sentence and one line a ΔW."""
     lines = [
         say(

@@ -173,7 +173,12 @@ def film(record: QuantisedMerge) -> Film:
                 span=6,
                 row=1,
                 rows=(
-                    Row(id="plain", label=say("float32 base, adapter on"), colour="W", text=(to_a_tenth(record.plain),)),
+                    Row(
+                        id="plain",
+                        label=say("float32 base, adapter on"),
+                        colour="W",
+                        text=(to_a_tenth(record.plain),),
+                    ),
                     *(
                         Row(
                             id=name.lower(),

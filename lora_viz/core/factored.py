@@ -63,11 +63,11 @@ class FactoredMatrix:
         return FactoredMatrix(self.A[at], self.B[at], self.scaling)
 
     def __add__(self, other: FactoredMatrix) -> FactoredMatrix:
-        """The sum, its rank the sum of both: [sB, s₂B₂]·[A; A₂], s₂ folded into B₂ where it is another."""
-        more = other.B if other.scaling == self.scaling else other.B * (other.scaling / self.scaling)
-        return FactoredMatrix(
-            np.concatenate([self.A, other.A], axis=-2), np.concatenate([self.B, more], axis=-1), self.scaling
-        )
+        """The sum, its rank the sum of both: s·[B, B₂]·[A; A₂], or [sB, s₂B₂]·[A; A₂] where the scalings differ."""
+        same = self.scaling == other.scaling
+        parts = (self.B, other.B) if same else (self.scaling * self.B, other.scaling * other.B)
+        A, B = np.concatenate([self.A, other.A], axis=-2), np.concatenate(parts, axis=-1)
+        return FactoredMatrix(A, B, self.scaling if same else 1.0)
 
     def __sub__(self, other: FactoredMatrix) -> FactoredMatrix:
         """The difference, as exact as its factors: no large product is taken from another."""
@@ -94,7 +94,7 @@ class FactoredMatrix:
         b, a, size = self._alone()
         (left, L), (right, R) = np.linalg.qr(b), np.linalg.qr(a)
         u, sigma, vt = np.linalg.svd(L @ np.swapaxes(R, -1, -2), full_matrices=False)
-        return left @ u * np.sign(self.scaling or 1.0), size(sigma), vt @ np.swapaxes(right, -1, -2)
+        return left @ u * (-1.0 if self.scaling < 0 else 1.0), size(sigma), vt @ np.swapaxes(right, -1, -2)
 
     def singular_values(self) -> Float[np.ndarray, "*T k"]:
         """σ of the product, largest first, k = min(rank, d_out, d_in) of them."""

@@ -1,4 +1,4 @@
-"""Where should ranks go? Several layers, one budget: AdaLoRA prunes all of them together, live."""
+"""Several layers that share one budget of ranks: AdaLoRA prunes all of them together, live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a sweep does not fit into the packed stack? Adapters that form their update and its gradient G explicitly.
+"""Training of what does not fit into the packed stack: adapters that form their update and its gradient G explicitly.
 
 Any parametrisation, adapters of one shape as one batch, under the same optimiser rules, schedules and limits as the
 packed stack. A step costs d_out × d_in numbers an adapter, where the stack's costs rank × (d_out + d_in).

@@ -1,4 +1,4 @@
-"""What is the best that these adapters can reach? Alternating least squares, without a learning rate."""
+"""The best that adapters can reach: alternating least squares, without a learning rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["solve"]
 @one_thread()
 @torch.inference_mode()
 def solve(sweep: Sweep, *, iterations: int = 40) -> Run:
-    """Which factors minimise the loss? Every recorded step solves for B given A, then for A given B, each exactly.
+    """The factors that minimise the loss. Every recorded step solves for B given A, then for A given B, each exactly.
 
     With whitened inputs that is orthogonal iteration (Golub & Van Loan 2013, §8.2.4) on MᵀM, M the least-squares
     update: the excess shrinks by (σ_{r+1}/σ_r)⁴ a step. A keeps orthonormal rows there, so that nothing is inverted.

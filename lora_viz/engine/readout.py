@@ -1,4 +1,4 @@
-"""What do recorded factors say? Losses and gradient norms of a whole stack at once, in float64."""
+"""Losses and gradient norms of recorded factors, of a whole stack at once, in float64."""
 
 from __future__ import annotations
 

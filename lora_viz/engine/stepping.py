@@ -1,4 +1,4 @@
-"""How does a stack take its steps on a CPU? One by one, every product and update written where it is needed."""
+"""A stack's steps on a CPU: one by one, every product and update written where it is needed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def run_stack(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics,
 
 
 def _segments(sweep: Sweep, stack: Stack, split: int, like: Tensor) -> list[tuple[str, Segment]]:
-    """Which runs of the flat buffer share an update rule? As few and as large as the sweep allows."""
+    """Parts of the flat buffer that share an update rule, as few and as large as the sweep allows."""
     d_in, d_out = sweep[0].d_in, sweep[0].d_out
     decay = [e.weight_decay if e.optimizer == "adamw" else 0.0 for e in sweep.experiments]
     segments: list[tuple[str, Segment]] = []

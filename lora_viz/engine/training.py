@@ -1,4 +1,4 @@
-"""What happens when these adapters are trained? One engine: a stack of any adapters on one task, as one batch."""
+"""Training: a sweep of any adapters on one task, as one batch, into a run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def available_devices() -> tuple[str, ...]:
-    """Where can be trained here?"""
+    """The devices that can train here."""
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
@@ -214,7 +214,7 @@ def _record(
 
 @one_thread()
 def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:
-    """Does autograd agree with the formulas, at every recorded step? On the samples, in float64."""
+    """Autograd's gradients beside the formulas', at every recorded step: on the samples, in float64."""
     e, task = run.sweep[adapter], run.task
     a, b = (torch.tensor(x[adapter], dtype=torch.float64, requires_grad=True) for x in (run.A, run.B))
     x, r = torch.tensor(task.inputs), torch.tensor(task.residuals)

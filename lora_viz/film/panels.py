@@ -43,6 +43,7 @@ __all__ = [
     "Row",
     "Series",
     "Span",
+    "band",
     "protocol",
 ]
 
@@ -101,6 +102,11 @@ class Series(_WithId):
     high: Frames | None = None
     dash: Dash = "solid"
     dots: bool = False
+
+
+def band(spread: Float[np.ndarray, "3 ..."]) -> dict[str, Any]:
+    """``y``, ``low`` and ``high`` of a curve, from the least, the median and the most."""
+    return {"y": spread[1], "low": spread[0], "high": spread[2]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "letters_css", "number", "plotly_layout", "tint"]
+__all__ = [
+    "DIVERGING", "IDENTITY", "SEQUENTIAL",
+    "letters_css", "number", "percent", "plotly_layout", "tint", "to_a_tenth",
+]  # fmt: skip
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
@@ -59,6 +62,16 @@ def number(value: float) -> str:
     else:
         text = f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
     return text.replace("-", "−")
+
+
+def percent(share: float, *, rounding: float = 1e-12) -> str:
+    """A share as percent, "12.3 %"; what is below ``rounding`` is 0."""
+    return "0 %" if share < rounding else f"{number(100 * share)} %"
+
+
+def to_a_tenth(share: float) -> str:
+    """A share in percent with one digit after the point; a dash where there is none."""
+    return "—" if share != share else f"{100 * share:.1f} %"
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

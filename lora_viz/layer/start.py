@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lora_viz.core.experiment import Experiment, ExperimentError
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.random_streams import stream
 from lora_viz.core.run import Task
 from lora_viz.i18n.language import say
@@ -80,8 +81,8 @@ def even_split(u: np.ndarray, sigma: np.ndarray, vt: np.ndarray, e: Experiment) 
                 init=e.init,
             )
         )
-    root = np.sqrt(sigma / e.scaling)
-    return root[:, None] * vt, u * root
+    found = FactoredMatrix.from_svd(u, sigma, vt, e.scaling)
+    return found.A, found.B
 
 
 @lru_cache(maxsize=32)

@@ -1,4 +1,4 @@
-"""How large are the factors at the start, and their product, at many ranks and for many seeds?"""
+"""The size of the factors at the start, and of their product, at many ranks and for many seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do two adapters on one base do together? Trained in one batch, then switched, mixed, averaged and added."""
+"""Two adapters on one base: trained in one batch, then switched, mixed, averaged and added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens when a network that reads digits must read others? Head, LoRA of five ranks and all weights, at once."""
+"""Networks that read digits, adapted to others: by the head, LoRA of five ranks and all weights, at once."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def digits_data(e: DigitsExperiment, change: str) -> Data:
 
 
 def batch_order(e: DigitsExperiment, name: str, steps: int, samples: int) -> Int[Tensor, "steps S batch"]:
-    """Which images does each member see at each step? One shuffled epoch after another."""
+    """The images that each member sees at each step: one shuffled epoch after another."""
     per_epoch = samples // e.batch
     rows = []
     for member in range(e.members):
@@ -230,7 +230,7 @@ def _shown(data: Data, before: Dense) -> Int[Tensor, "K"]:
 
 
 class _Recorder:
-    """What can be read off all families now?"""
+    """What can be read off all families now."""
 
     def __init__(
         self, base: Network, data: Data, upright: Data, head: Dense, lora: Adapted, full: Dense, shown: Tensor

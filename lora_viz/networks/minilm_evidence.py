@@ -1,4 +1,4 @@
-"""What did fine-tuning do to a real transformer? Accuracies and spectra of MiniLM, measured by docs/make_minilm.py.
+"""What fine-tuning did to a real transformer: accuracies and spectra of MiniLM, measured by docs/make_minilm.py.
 
 No weight and no word lies here: accuracies and singular values. They derive from all-MiniLM-L6-v2 (Apache-2.0) and from
 the VADER lexicon (Hutto & Gilbert 2014, MIT).
@@ -105,5 +105,5 @@ def minilm_evidence() -> MinilmEvidence:
 
 
 def median_error(accuracy: Float[np.ndarray, "S"]) -> str:
-    """How often is it wrong, in the median of the seeds? In percent."""
+    """How often it is wrong, in the median of the seeds, in percent."""
     return f"{100 * (1 - np.median(accuracy)):.1f} %"

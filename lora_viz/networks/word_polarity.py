@@ -1,4 +1,4 @@
-"""Is a word friendly or hostile? A real task for a real transformer: rated words, a probe, and training by epochs."""
+"""Friendly and hostile words, a real task for a real transformer: rated words, a probe, and training by epochs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from lora_viz.networks.encoder import MINILM_SHA256, Encoder, WordPieces, attach
 __all__ = [
     "EpochReport",
     "LowerHalf",
-    "Words",
-    "WordsRun",
+    "RatedWords",
+    "RatedWordsRun",
     "accuracy",
     "adapt_words",
     "fit_probe",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-class Words(NamedTuple):
+class RatedWords(NamedTuple):
     """What is to be told apart: token numbers, where there are tokens, and 1 for a friendly word."""
 
     ids: Int[Tensor, "n t"]
@@ -46,7 +46,7 @@ class Words(NamedTuple):
 
 
 class EpochReport(NamedTuple):
-    """How far is the training? ``share`` of all steps done; ``accuracy`` on the test words after a whole epoch."""
+    """How far the training is. ``share`` of all steps done; ``accuracy`` on the test words after a whole epoch."""
 
     share: float
     loss: float
@@ -84,9 +84,9 @@ def split_words(
     return mixed[0][:train], mixed[1][:test]
 
 
-def word_data(tokens: WordPieces, words: list[tuple[str, bool]]) -> Words:
+def word_data(tokens: WordPieces, words: list[tuple[str, bool]]) -> RatedWords:
     ids, mask = tokens([word for word, _ in words])
-    return Words(ids, mask, torch.tensor([int(label) for _, label in words]))
+    return RatedWords(ids, mask, torch.tensor([int(label) for _, label in words]))
 
 
 def _batches(n: int, size: int, seed: int, epoch: int) -> Iterator[Tensor]:
@@ -95,9 +95,9 @@ def _batches(n: int, size: int, seed: int, epoch: int) -> Iterator[Tensor]:
 
 
 class LowerHalf:
-    """What do the frozen lower layers give, computed once? Without frozen layers simply the embeddings, each time."""
+    """The output of the frozen lower layers, computed once. Without frozen layers simply the embeddings, each time."""
 
-    def __init__(self, encoder: Encoder, words: Words, first: int) -> None:
+    def __init__(self, encoder: Encoder, words: RatedWords, first: int) -> None:
         self.encoder, self.words, self.first = encoder, words, first
         self.kept: list[Tensor] = []
         if first:
@@ -123,8 +123,8 @@ class LowerHalf:
 def train_words(
     encoder: Encoder,
     head: nn.Linear,
-    train: Words,
-    test: Words,
+    train: RatedWords,
+    test: RatedWords,
     groups: list[dict[str, object]],
     *,
     epochs: int,
@@ -173,7 +173,7 @@ def fit_probe(
     test: Float[Tensor, "m d"],
     test_labels: Int[Tensor, "m"],
 ) -> float:
-    """How far do frozen features go? Test accuracy of a logistic regression whose penalty a held-out fifth chose."""
+    """How far frozen features go: test accuracy of a logistic regression whose penalty a held-out fifth chose."""
     w, centre, spread = _probe(features, labels)
     return _right(w, (test - centre).double() / spread, test_labels)
 
@@ -217,8 +217,8 @@ def _right(w: Tensor, x: Tensor, labels: Tensor) -> float:
     return float((((x @ w[:-1] + w[-1]) > 0) == (labels > 0)).double().mean())
 
 
-class WordsRun(NamedTuple):
-    """What became of it? Test accuracy of the probe and after each epoch, and the spectrum of every adapter's ΔW."""
+class RatedWordsRun(NamedTuple):
+    """Test accuracy of the probe and after each epoch, and the spectrum of every adapter's ΔW."""
 
     probe: float
     accuracy: tuple[float, ...]
@@ -242,7 +242,7 @@ def adapt_words(
     lr: float = 2e-3,
     seed: int = 0,
     sha256: str = MINILM_SHA256,
-) -> Iterator[Progress | WordsRun]:
+) -> Iterator[Progress | RatedWordsRun]:
     """Adapt query and value of an encoder's last layers to rated words: progress first, the run last.
 
     The layers below are frozen, so their output is computed once. Raises ExperimentError.
@@ -282,7 +282,7 @@ def adapt_words(
         yield Progress(0.2 + 0.8 * report.share, said)
     factors = [(a.lora_A.detach().double().numpy(), a.lora_B.detach().double().numpy()) for a in adapters.values()]
     scaling = next(iter(adapters.values())).scaling
-    yield WordsRun(
+    yield RatedWordsRun(
         probe=probe,
         accuracy=tuple(reached),
         trainable=sum(A.size + B.size for A, B in factors) + sum(p.numel() for p in head.parameters()),

@@ -11,7 +11,8 @@ from safetensors.torch import save as save_torch
 
 from lora_viz.adapters.keys import find_pairs, places
 from lora_viz.adapters.opening import open_adapter
-from lora_viz.adapters.report import Module, Report, difference_norm, inspect_adapter, needs, noise_floor
+from lora_viz.adapters.report import Module, Report, inspect_adapter, needs, noise_floor
+from lora_viz.core.factored import FactoredMatrix
 
 MNLI = Path(__file__).parents[1] / "data" / "roberta_base_lora_mnli.bin"
 R, D_IN, D_OUT = 3, 13, 7
@@ -197,9 +198,9 @@ def test_the_rank_that_is_needed(sigma: tuple[float, ...], expected: tuple[int, 
 
 def test_a_difference_of_products_from_the_factors() -> None:
     (A, B), (A2, B2) = pair(1), pair(2)
-    given = [m.double().numpy() for m in (A, B, A2, B2)]
-    assert difference_norm(*given) == pytest.approx(np.linalg.norm(dense(A, B) - dense(A2, B2)), rel=1e-12)
-    assert difference_norm(*given[:2], *given[:2]) < 1e-13
+    one, other = (FactoredMatrix(a.double().numpy(), b.double().numpy()) for a, b in ((A, B), (A2, B2)))
+    assert (one - other).norm() == pytest.approx(np.linalg.norm(dense(A, B) - dense(A2, B2)), rel=1e-12)
+    assert (one - one).norm() < 1e-13
 
 
 def test_the_authors_adapter_uses_half_of_its_directions() -> None:

@@ -28,18 +28,18 @@ def _resolve(e: Experiment) -> Experiment:
 
 
 def card(name: str) -> str:
-    """What is this variant? Its rule, name and paper, as markdown."""
+    """A variant's rule, name and paper, as markdown."""
     v = VARIANTS[name]
     paper = f"{v.authors} {v.year}, [arXiv:{v.arxiv}](https://arxiv.org/abs/{v.arxiv})"
     return f"\n$$\n{v.rule}\n$$\n\n**{say(v.title)}**: {paper}."
 
 
 def trained_beside(name: str, e: Experiment) -> int:
-    """How many numbers does this variant train where it is shown beside a LoRA of this experiment?"""
+    """How many numbers this variant trains where it is shown beside a LoRA of this experiment."""
     variant = VARIANTS[name]
     return variant.parameters(replace(e, rank=variant.beside(e)))
 
 
 def is_plain(e: Experiment) -> bool:
-    """Is the update s·B A and nothing else, so far as the variant goes?"""
+    """Whether the update is s·B A and nothing else, so far as the variant goes."""
     return VARIANTS[e.variant].form is LOW_RANK

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
-__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "letters_css", "number", "plotly_layout", "tint"]
+__all__ = [
+    "DIVERGING",
+    "IDENTITY",
+    "SEQUENTIAL",
+    "Dash",
+    "letters_css",
+    "number",
+    "numbers",
+    "percent",
+    "plotly_layout",
+    "tint",
+]
+
+Dash = Literal["solid", "dash", "dot", "dashdot"]  # a curve's stroke
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
@@ -59,6 +73,16 @@ def number(value: float) -> str:
     else:
         text = f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
     return text.replace("-", "−")
+
+
+def numbers(values: Iterable[float]) -> tuple[str, ...]:
+    """All of them written so."""
+    return tuple(number(float(value)) for value in values)
+
+
+def percent(share: float, rounding: float = 1e-12) -> str:
+    """A share in percent; below ``rounding`` it is 0."""
+    return "0 %" if share < rounding else f"{number(100 * share)} %"
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

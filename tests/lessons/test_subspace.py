@@ -1,11 +1,10 @@
 """Between two updates of rank r lies rank 2r."""
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from lora_viz.layer.matrices import low_rank_factors
-from lora_viz.lessons.rank.subspace import film, low_rank_set, plot_low_rank_set, table, takeaway
+from lora_viz.lessons.rank.subspace import figure, film, low_rank_set, table, takeaway
 
 
 @pytest.mark.parametrize("r", [1, 2, 3, 6])
@@ -54,6 +53,9 @@ def test_words_and_figure() -> None:
     picture = film(record)
     assert picture.narration[0] == "t = 0: M₁ itself, rank 3." and picture.narration[-1] == "t = 1: M₂ itself, rank 3."
     assert picture.narration[20].startswith("t = 0.5: the mix has rank 6;")
-    figure = plot_low_rank_set(record)
-    assert isinstance(figure, go.Figure) and len(figure.data) == 6
+    drawn = figure(record)
+    assert [trace.name for trace in drawn.data] == [f"σ{i}" for i in range(1, 7)]
+    for i, trace in enumerate(drawn.data):
+        np.testing.assert_array_equal(trace.x, record.t)
+        np.testing.assert_array_equal(trace.y, record.sigma[:, i])
     assert {len(c) for c in table(record).values()} == {41}

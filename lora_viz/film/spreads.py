@@ -1,0 +1,35 @@
+"""Spreads over seeds on the screen: a curve with its band, a reading in words, columns of a table.
+
+A spread is (low, median, high; …), as ``core.seeds.spread`` gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+
+__all__ = ["LOW_TO_HIGH", "band", "ranged", "spread_columns"]
+
+LOW_TO_HIGH = ("low", "median", "high")
+
+
+def band(spread: Float[np.ndarray, "3 ..."]) -> dict[str, Any]:
+    """The median as a curve's ``y``, the rest as its ``low`` and ``high``."""
+    return {"y": spread[1], "low": spread[0], "high": spread[2]}
+
+
+def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number) -> str:
+    """One spread as "median (low to high)", each written by ``form``."""
+    low, median, high = (form(float(x)) for x in spread)
+    return say("{median} ({low} to {high})", median=median, low=low, high=high)
+
+
+def spread_columns(name: str, spread: Float[np.ndarray, "3 ..."]) -> dict[str, np.ndarray]:
+    """Three columns, ``name_low``, ``name_median`` and ``name_high``."""
+    return {f"{name}_{end}": values.ravel() for end, values in zip(LOW_TO_HIGH, spread, strict=True)}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lora_viz.film.panels import Series
-from lora_viz.film.spreads import band, ranged, spread_columns
+from lora_viz.film.spreads import band, ranged, readings, spread_columns
 
 FOUND = np.array([[1.0, 2.0], [1.5, 2.5], [7.0, np.inf]])
 
@@ -17,6 +17,7 @@ def test_a_band_is_a_curves() -> None:
 def test_a_reading_names_the_median_first() -> None:
     assert ranged(FOUND[:, 0]) == "1.5 (1 to 7)"
     assert ranged(FOUND[:, 1]) == "2.5 (2 to ∞)"
+    assert readings(FOUND) == ("1.5 (1 to 7)", "2.5 (2 to ∞)")
     assert ranged(FOUND[:, 0], "{:.2f}".format) == "1.50 (1.00 to 7.00)"
 
 

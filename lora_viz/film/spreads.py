@@ -14,7 +14,7 @@ from jaxtyping import Float
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 
-__all__ = ["LOW_TO_HIGH", "band", "ranged", "spread_columns"]
+__all__ = ["LOW_TO_HIGH", "band", "ranged", "readings", "spread_columns"]
 
 LOW_TO_HIGH = ("low", "median", "high")
 
@@ -28,6 +28,13 @@ def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number
     """One spread as "median (low to high)", each written by ``form``."""
     low, median, high = (form(float(x)) for x in spread)
     return say("{median} ({low} to {high})", median=median, low=low, high=high)
+
+
+def readings(
+    spread: Float[np.ndarray, "3 T"], form: Callable[[Float[np.ndarray, "3"]], str] = ranged
+) -> tuple[str, ...]:
+    """One text a frame."""
+    return tuple(form(spread[:, t]) for t in range(spread.shape[1]))
 
 
 def spread_columns(name: str, spread: Float[np.ndarray, "3 ..."]) -> dict[str, np.ndarray]:

@@ -17,12 +17,12 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Curve, Curves, Row, Series
-from lora_viz.film.spreads import band, spread_columns
+from lora_viz.film.spreads import band, readings, spread_columns
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 
-__all__ = ["Raced", "raced", "racers", "readings"]
+__all__ = ["Raced", "raced", "racers"]
 
 
 class Raced(NamedTuple):
@@ -169,11 +169,6 @@ def raced(runs: Iterable[Run], place: str, error: Callable[[Run], Float[np.ndarr
         error=np.stack([np.stack(found[p]) for p in places], axis=2),
         shown=own[-1],
     )
-
-
-def readings(found: Float[np.ndarray, "3 K"], form: Callable[[Float[np.ndarray, "3"]], str]) -> tuple[str, ...]:
-    """One text a place."""
-    return tuple(form(found[:, t]) for t in range(found.shape[1]))
 
 
 def _look(i: int) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import log_slope, spread
 from lora_viz.film.panels import Film, Lines, Readout, Row, Series
-from lora_viz.film.spreads import ranged
+from lora_viz.film.spreads import ranged, readings
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.papers.raced_rates import Raced, raced, racers, readings
+from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "WidthRate", "width_rate", "width_sweeps"]

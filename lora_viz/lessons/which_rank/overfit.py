@@ -17,7 +17,7 @@ from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
 from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row
-from lora_viz.film.spreads import band, spread_columns
+from lora_viz.film.spreads import band
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
@@ -257,7 +257,8 @@ def _seen(record: Overfit) -> Iterator[str]:
 def table(record: Overfit) -> dict[str, np.ndarray]:
     """One row a truth, rank and sample count."""
     truth, rank, n = (x.ravel() for x in np.meshgrid(record.truths, record.ranks, record.samples, indexing="ij"))
-    return {"true_rank": truth, "rank": rank, "samples": n, **spread_columns("error", record.error)}
+    low, median, high = (x.ravel() for x in record.error)
+    return {"true_rank": truth, "rank": rank, "samples": n, "error_low": low, "error": median, "error_high": high}
 
 
 def figure(record: Overfit, *, theme: str = "light") -> go.Figure:

@@ -16,7 +16,7 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row
-from lora_viz.film.spreads import band, ranged, spread_columns
+from lora_viz.film.spreads import band, ranged, readings, spread_columns
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
@@ -165,7 +165,7 @@ def film(record: Overlap) -> Film:
                     Row(
                         id=f"phi_{k}",
                         label=say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
-                        text=tuple(ranged(record.across[:, t, k - 1]) for t in range(len(record.steps))),
+                        text=readings(record.across[:, :, k - 1]),
                         colour="A",
                     )
                     for k in sorted({1, 2, 4, record.low})

@@ -340,11 +340,9 @@ def measure(settings: Settings, _: Lab) -> Intruders:
 
 def _nearest(e: Experiment, _: Any) -> tuple[float, float]:
     """The largest |cos| of a random direction with the axes, in this width and in a wide layer, median of 99 draws."""
-    found = []
-    for d in (e.d_in, WIDE):
-        drawn = stream("a random direction", e.seed).standard_normal((99, d))
-        found.append(float(np.median(np.abs(drawn).max(axis=1) / np.linalg.norm(drawn, axis=1))))
-    return found[0], found[1]
+    drawn = (stream("a random direction", e.seed).standard_normal((99, d)) for d in (e.d_in, WIDE))
+    now, wide = (float(np.median(np.abs(x).max(axis=1) / np.linalg.norm(x, axis=1))) for x in drawn)
+    return now, wide
 
 
 def _ask(seen: Seen, found: Any) -> Measured:

@@ -356,18 +356,15 @@ def measure(settings: Settings, lab: Lab) -> Autoencoder:
     return autoencoder(_run(settings, lab))
 
 
-def _recentred(e: Experiment, settings: tuple[tuple[str, str], ...]) -> tuple[float, float]:
-    """How far B A ends from both projectors on the other data."""
-    record = autoencoder(_trained(e, "cpu", _other(dict(settings).get("centred", "centred")), 2))
-    return float(record.to_pca[1, -1]), float(record.to_moment[1, -1])
+def _recentred(e: Experiment, settings: tuple[tuple[str, str], ...]) -> tuple[str, float, float]:
+    """The other data, and how far B A ends from both projectors on them."""
+    other = "centred" if ("centred", "not centred") in settings else "not centred"
+    record = autoencoder(_trained(e, "cpu", other, 2))
+    return other, float(record.to_pca[1, -1]), float(record.to_moment[1, -1])
 
 
-def _other(centred: str) -> str:
-    return "centred" if centred == "not centred" else "not centred"
-
-
-def _ask(seen: Seen, found: Any) -> Measured:
-    pca, moment = found
+def _ask(_: Seen, found: Any) -> Measured:
+    other, pca, moment = found
     if not np.isfinite((pca, moment)).all():
         raise Unanswerable(say("It diverged: lower the learning rate, and the question is asked."))
     about_mean, about_0 = say("the axes about the mean: PCA's"), say("the axes about 0")
@@ -376,7 +373,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
     value = (both if found_0 else about_mean) if pca < 0.05 else (about_0 if found_0 else neither)
     told = say("‖B A − P‖ came to {pca} for PCA's axes and {moment} for those about 0, median of 8 starts.",
                pca=word(pca), moment=word(moment))  # fmt: skip
-    return Measured(value, (about_mean, about_0, both, neither), told, {"other": say(_other(seen.setting("centred")))})
+    return Measured(value, (about_mean, about_0, both, neither), told, {"other": say(other)})
 
 
 LESSON = Lesson(

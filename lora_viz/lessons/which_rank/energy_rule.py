@@ -141,8 +141,7 @@ def film(record: EnergyRule) -> Film:
     """The playhead runs over LoRA's rank: energy of the full update, skill of the adapter, and five kinds of rank."""
     swept, bars = record.rank, range(1, len(record.sigma) + 1)
     rule, needed = record.own_rule, record.own_needed[1]
-    found = (record.kinds_full, *record.kinds)
-    kinds = {kind: numbers(getattr(k, kind) for k in found) for kind in Ranks._fields}
+    kinds = {kind: numbers(getattr(k, kind) for k in (record.kinds_full, *record.kinds)) for kind in Ranks._fields}
     kinds["energy"] = numbers(k or np.nan for k in (rule, *record.energy_ranks))
     marks = [Mark(id="rule", at=float(rule), label=say("rule: {rank}", rank=rule), colour="W")]
     if needed >= 0:
@@ -303,17 +302,14 @@ def table(record: EnergyRule) -> dict[str, np.ndarray]:
 
 def figure(record: EnergyRule, *, theme: str = "light") -> go.Figure:
     """Energy of the full update and skill of LoRA, against rank."""
+    needed = _or_more(record.own_needed[1])
     return still_curves(
         [
             Drawn(say("energy of the full update"), "W", record.rank, record.energy[record.rank], dots=True),
             Drawn(say("skill of LoRA"), "delta", record.rank, record.skill, dots=True),
             Drawn("95 %", "faint", record.rank, np.full(len(record.rank), SHARE), "dot"),
         ],
-        title=say(
-            "The rule says {rule}; within 5 % LoRA needs {needed}",
-            rule=record.own_rule,
-            needed=_or_more(record.own_needed[1]),
-        ),
+        title=say("The rule says {rule}; within 5 % LoRA needs {needed}", rule=record.own_rule, needed=needed),
         x=say("rank r"),
         y=say("share"),
         theme=theme,

@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from lora_viz.i18n.language import say
 
 __all__ = [
     "Answers",
+    "Band",
     "Bars",
     "Cloud",
     "Curve",
@@ -38,6 +39,7 @@ __all__ = [
     "Row",
     "Series",
     "Span",
+    "band",
 ]
 
 Array = Float[np.ndarray, "..."]
@@ -83,6 +85,23 @@ def _check_ids(items: tuple[Any, ...], where: str) -> None:
     twice = sorted({id for id in ids if ids.count(id) > 1})
     if twice:
         raise ValueError(f"{where}: more than one has the id {', '.join(map(repr, twice))}")
+
+
+class Band(TypedDict):
+    """A curve and the band around it."""
+
+    y: Array
+    low: Array
+    high: Array
+
+
+def band(values: Float[np.ndarray, "3 ..."]) -> Band:
+    """The curve and its band from least, median and most, as ``core.seeds.spread`` gives them: Series(**band(…)).
+
+    Where there is no curve, there is no band.
+    """
+    low, median, high = np.where(np.isnan(values[1]), np.nan, values)
+    return {"y": median, "low": low, "high": high}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "letters_css", "number", "plotly_layout", "tint"]
+from lora_viz.i18n.language import say
+
+__all__ = [
+    "DIVERGING",
+    "IDENTITY",
+    "LETTERS",
+    "SEQUENTIAL",
+    "exactly",
+    "letters_css",
+    "number",
+    "plotly_layout",
+    "tint",
+]
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
@@ -61,6 +73,11 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
+def exactly(value: float) -> str:
+    """The number in words, where an exact zero is worth saying."""
+    return say("0 exactly") if value == 0 else number(float(value))
+
+
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -71,6 +88,16 @@ _MIDDLE = {"W": "#7d8695", "A": "#1f86c8", "B": "#e0700f", "delta": "#9d62c4"}
 def tint(name: str, text: str) -> str:
     """A LaTeX piece in its identity colour."""
     return rf"\textcolor{{{_MIDDLE[name]}}}{{{text}}}"
+
+
+# What a formula calls the matrices: say(r"${dW} = {B}{A}$", **LETTERS).
+LETTERS = {
+    "A": tint("A", "A"),
+    "B": tint("B", "B"),
+    "W": tint("W", "W"),
+    "G": tint("W", "G"),
+    "dW": tint("delta", r"\Delta W"),
+}
 
 
 def letters_css() -> str:

@@ -1,22 +1,34 @@
-"""Which direction is learnt when? From a tiny start one after another, from saddle to saddle; from LoRA's, closer."""
+"""When each direction of the target is learnt: one after another from a tiny start, closer together from LoRA's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import first_below, spread
+from lora_viz.engine.training import train
 from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Saddles", "film", "plot_saddles", "saddles", "table", "takeaway"]
+__all__ = ["LESSON", "Saddles", "saddles"]
+
+STARTS = ("both_random_small", "B_zero")
+RECORDS = 201
 
 
 class Saddles(NamedTuple):
@@ -101,6 +113,7 @@ def film(record: Saddles) -> Film:
 
     def directions(at: int) -> Lines:
         return Lines(
+            id=f"directions_{record.starts[at].lower()}",
             title=say("{start}: how much of each direction", start=_name(record.starts[at])),
             y_label=say("uᵢᵀ ΔW vᵢ; dotted i: half of σᵢ learnt, median"),
             x_scale="sqrt",
@@ -108,6 +121,7 @@ def film(record: Saddles) -> Film:
             span=12 // len(record.starts),
             series=tuple(
                 Series(
+                    id=f"direction_{i + 1}",
                     name=say("direction {i}:", i=i + 1),
                     colour="delta",
                     y=np.clip(record.learnt[at, :, i], -9 * limit, 9 * limit),
@@ -116,7 +130,7 @@ def film(record: Saddles) -> Film:
                 for i in range(k)
             ),
             marks=tuple(
-                Mark(at=float(record.half[at, 1, i]), label=str(i + 1))
+                Mark(id=f"half_{i + 1}", at=float(record.half[at, 1, i]), label=str(i + 1))
                 for i in range(k)
                 if np.isfinite(record.half[at, 1, i])
             ),
@@ -132,6 +146,7 @@ def film(record: Saddles) -> Film:
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
+                id="loss",
                 title=say("Loss; dotted: so many are learnt"),
                 y_label=say("loss, log"),
                 scale="log",
@@ -139,9 +154,15 @@ def film(record: Saddles) -> Film:
                 row=1,
                 span=4,
                 series=(
-                    Series(name=say("loss"), colour="ink", y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan)),
+                    Series(
+                        id="loss",
+                        name=say("loss"),
+                        colour="ink",
+                        y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan),
+                    ),
                     *(
                         Series(
+                            id=f"stair_{i}",
                             name=f"{i}:",
                             colour="faint",
                             y=np.full(len(record.steps), record.floors[i]),
@@ -152,6 +173,7 @@ def film(record: Saddles) -> Film:
                 ),
             ),
             HeatMap(
+                id="within",
                 title=say("ΔW, from within"),
                 colour="delta",
                 values=record.mixing[s],
@@ -161,6 +183,7 @@ def film(record: Saddles) -> Film:
                 span=2,
             ),
             Curves(
+                id="cut",
                 title=say("From (B, A) to (−B, −A)"),
                 x=record.cut_at,
                 x_label=say("× both"),
@@ -169,6 +192,7 @@ def film(record: Saddles) -> Film:
                 span=3,
                 series=(
                     Curve(
+                        id="loss",
                         name=say("loss"),
                         colour="ink",
                         y=np.where(record.cut[s] < 9 * record.floors[0] + 1, record.cut[s], np.nan),
@@ -176,11 +200,13 @@ def film(record: Saddles) -> Film:
                 ),
             ),
             Readout(
+                id="half_learnt",
                 title=say("Half learnt, median of {seeds}", seeds=record.seeds),
                 row=1,
                 span=3,
                 rows=tuple(
                     Row(
+                        id=f"direction_{i + 1}",
                         label=f"σ{_low(i + 1)} = {number(float(record.sigma[i]))}",
                         text=(
                             "  ·  ".join(
@@ -295,7 +321,7 @@ def table(record: Saddles) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_saddles(record: Saddles, *, theme: str = "light") -> go.Figure:
+def figure(record: Saddles, *, theme: str = "light") -> go.Figure:
     """How much of each direction is learnt, tiny start in purple and LoRA's in grey."""
     colours = ("delta", "W")
     return still_curves(
@@ -309,3 +335,112 @@ def plot_saddles(record: Saddles, *, theme: str = "light") -> go.Figure:
         y="uᵢᵀ ΔW vᵢ",
         theme=theme,
     )
+
+
+def maths(record: Saddles, settings: Settings) -> str:
+    """How fast a direction grows, and the critical points between."""
+    e = settings.experiment
+    stairs = ", ".join(number(float(x)) for x in record.floors)
+    return say(
+        r"""
+$$
+L = \tfrac12\|s{B}{A} - {M}\|_F^2: \quad
+\dot c_i \approx 2 s\,\sigma_i\,c_i \ \text{{ while }}\ c_i = u_i^\top {dW} v_i \ \text{{ is small}}
+\quad\Rightarrow\quad \sigma_i\, t_i \approx \text{{const}}
+$$
+
+With distinct $\sigma$ the critical points are the sets of directions that are learnt whole, the others not at all;
+their losses are $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only the $r$ strongest are a minimum; every other set is a
+**strict saddle**: some direction leads down (Baldi & Hornik 1989). So no start gets stuck for ever but one that lies
+exactly on a saddle, ${A} = {B} = 0$ above all. The first 0, 1, … directions give {stairs}. This is for round inputs
+and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {limit}.
+Waiting grows with
+the logarithm of how tiny the start is: LoRA's has ${B} = 0$ but an ${A}$ that is not small, so it waits less. In
+${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
+between them is {hump} high.""",
+        **LETTERS,
+        M="M",
+        stairs=stairs,
+        limit=number(1 / (e.scaling * float(record.sigma[0]))),
+        hump=number(float(record.floors[0])),
+    )
+
+
+def sweep(e: Experiment) -> Sweep:
+    """The tiny start and LoRA's own, eight seeds each."""
+    return Sweep.over(replace(e, init=STARTS[0]), init=STARTS, init_seed=range(8))
+
+
+def measure(settings: Settings, lab: Lab) -> Saddles:
+    """Train both starts, and follow the target's directions through them."""
+    e = settings.experiment
+    return saddles(lab.train_each((sweep(e),), settings.device, records=RECORDS), shown=e.init)
+
+
+def _tinier(e: Experiment, _: Any) -> tuple[float, float]:
+    """The step at which the strongest direction is half learnt, from the tiny start and from a tenth of it."""
+    runs = (train(sweep(replace(e, init_scale=scale)), records=RECORDS) for scale in (1.0, 0.1))
+    now, then = (float(saddles((run,)).half[0, 1, 0]) for run in runs)
+    return now, then
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    now, then = found
+    told = say("It was half learnt at step {then}, median of 8 seeds.", then=word(then))
+    return Measured(then, (now, 10 * now, 100 * now), told, {"now": word(now)})
+
+
+LESSON = Lesson(
+    id="saddles",
+    menu=to_say("Saddle to saddle"),
+    title=to_say("Saddle to saddle: what is learnt first?"),
+    claim=to_say(
+        "From a tiny start the strongest direction of the target switches on first, then the next: between them the "
+        "loss rests near a saddle. LoRA's own start presses the stairs together."
+    ),
+    place=90,
+    default=Experiment(
+        target_rank=4,
+        spectrum="geometric",
+        target_condition=8.0,
+        rank=4,
+        alpha=1.0,
+        scaling_rule="constant",
+        init="both_random_small",
+        optimizer="sgd",
+        lr=0.05,
+        samples=64,
+        steps=500,
+    ),
+    controls=(
+        Choice(
+            id="init",
+            label=to_say("Start, below"),
+            options=("both_random_small", "B_zero"),
+            help=to_say("Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own."),
+        ),
+        CONTROLS["spectrum"].only("geometric", "power", "flat"),
+        CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
+        CONTROLS["rank"],
+        CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2),
+    ),
+    more=(CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["steps"]),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: (sweep(settings.experiment),),
+    question=Question(
+        to_say(
+            "From the tiny start the strongest direction is half learnt at step {now}. Start with factors a tenth as "
+            "large: at which step is it then?"
+        ),
+        to_say(
+            "It grows by a factor at every step: a tenth of the start costs a few more steps, not ten times as many."
+        ),
+        _ask,
+        _tinier,
+    ),
+)

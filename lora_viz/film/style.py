@@ -4,19 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lora_viz.i18n.language import say
-
-__all__ = [
-    "DIVERGING",
-    "IDENTITY",
-    "LETTERS",
-    "SEQUENTIAL",
-    "exactly",
-    "letters_css",
-    "number",
-    "plotly_layout",
-    "tint",
-]
+__all__ = ["DIVERGING", "IDENTITY", "LETTERS", "SEQUENTIAL", "letters_css", "number", "plotly_layout", "tint"]
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
@@ -71,11 +59,6 @@ def number(value: float) -> str:
     else:
         text = f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
     return text.replace("-", "−")
-
-
-def exactly(value: float) -> str:
-    """The number in words, where an exact zero is worth saying."""
-    return say("0 exactly") if value == 0 else number(float(value))
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

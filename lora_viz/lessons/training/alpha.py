@@ -16,11 +16,12 @@ from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import LETTERS, exactly, number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import exactly
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "AlphaIdentity", "alpha_identity", "identity_sweep", "lr_factor"]
@@ -197,9 +198,7 @@ def _limit(x: Float[np.ndarray, "..."]) -> float:
 
 
 def _largest(x: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple(
-        say("diverged") if np.isnan(v) else say("largest now: {difference}", difference=number(float(v))) for v in x
-    )
+    return tuple(say("diverged") if np.isnan(v) else say("largest now: {difference}", difference=number(v)) for v in x)
 
 
 def _so_far(x: Float[np.ndarray, "T"]) -> tuple[str, ...]:
@@ -211,7 +210,7 @@ def _narrate(record: AlphaIdentity, t: int) -> str:
     gone = [name for name, at in zip(names, record.diverged_at, strict=False) if 0 <= at <= step]
     if gone:
         return say("Step {step}: diverged: {gone}. Lower the learning rate.", step=step, gone="; ".join(gone))
-    first, twin, alone = (number(float(v)) for v in record.loss[t, :3])
+    first, twin, alone = (number(v) for v in record.loss[t, :3])
     if record.scaling == 1:
         return say("Step {step}: loss {loss}. s is 1 already: there is nothing to rescale.", step=step, loss=first)
     return say(
@@ -240,8 +239,8 @@ def takeaway(record: AlphaIdentity) -> str:
         root=root,
         scaling=number(record.scaling),
         twin=exactly(twin.max()),
-        least=number(float(alone.min())),
-        most=number(float(alone.max())),
+        least=number(alone.min()),
+        most=number(alone.max()),
         starts=len(alone),
     )
     if record.optimizer == "sgd":

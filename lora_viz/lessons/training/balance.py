@@ -17,11 +17,12 @@ from lora_viz.core.seeds import log_slope, spread
 from lora_viz.core.spectra import factor_gradients, full_gradient
 from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Readout, Row, Series, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import LETTERS, exactly, number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import adapters_diverged, exactly
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "PARTS", "Balance", "balance", "sweeps"]
@@ -125,7 +126,7 @@ def film(record: Balance) -> Film:
                 series=tuple(
                     Series(
                         id=f"lr_over_{record.lr[0] / lr:.0f}",
-                        name=f"η = {number(float(lr))}:",
+                        name=f"η = {number(lr)}:",
                         colour="ink",
                         y=record.drift[i],
                         dash=DASHES[i % 4],
@@ -181,7 +182,7 @@ def film(record: Balance) -> Film:
             ),
             Readout(
                 id="step",
-                title=say("The step to here (D₋: before it), η = {lr}", lr=number(float(record.lr[0]))),
+                title=say("The step to here (D₋: before it), η = {lr}", lr=number(record.lr[0])),
                 row=1,
                 span=4,
                 rows=(
@@ -214,11 +215,7 @@ def _narrate(record: Balance, t: int) -> str:
 def takeaway(record: Balance) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return say(
-            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
-            diverged=record.diverged,
-            adapters=record.seeds * len(record.lr),
-        )
+        return adapters_diverged(record.diverged, record.seeds * len(record.lr))
     if len(record.steps) < 2:
         return say("No step was taken: nothing has drifted.")
     low, median, high = record.ends
@@ -231,9 +228,9 @@ def takeaway(record: Balance) -> str:
             low=number(100 * float(low[0])),
             high=number(100 * float(high[0])),
             seeds=record.seeds,
-            lr=number(float(record.lr[0])),
+            lr=number(record.lr[0]),
             least=number(100 * float(median[-1])),
-            least_lr=number(float(record.lr[-1])),
+            least_lr=number(record.lr[-1]),
         )
     ]
     if record.optimizer == "sgd":
@@ -265,11 +262,11 @@ def figure(record: Balance, *, theme: str = "light") -> go.Figure:
     """The drift over time, one curve a learning rate."""
     return still_curves(
         [
-            Drawn(f"η = {number(float(lr))}", "ink", record.steps, record.drift[i], DASHES[i % 4])
+            Drawn(f"η = {number(lr)}", "ink", record.steps, record.drift[i], DASHES[i % 4])
             for i, lr in enumerate(record.lr)
         ],
         title=say("Drift of AAᵀ − BᵀB at equal times"),
-        x=say("time ηk, in steps of η = {lr}", lr=number(float(record.lr[0]))),
+        x=say("time ηk, in steps of η = {lr}", lr=number(record.lr[0])),
         y="‖D − D₀‖/‖D₀‖",
         log="y",
         theme=theme,
@@ -292,8 +289,8 @@ ${B}^\top{B} = {A}{A}^\top - {A}_0{A}_0^\top$: what ${B}$ has become can be read
 {last} at the largest η. Many pairs $({B}Q, Q^{{-1}}{A})$ give the
 same update; $D$ is what tells them apart, and a start fixes it for the whole run.""",
         **LETTERS,
-        first=number(float(record.norm_A[0] - record.norm_B[0])),
-        last=number(float(record.norm_A[-1] - record.norm_B[-1])),
+        first=number(record.norm_A[0] - record.norm_B[0]),
+        last=number(record.norm_A[-1] - record.norm_B[-1]),
     )
 
 

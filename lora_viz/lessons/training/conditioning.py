@@ -116,7 +116,7 @@ def _merit(arrived: Float[np.ndarray, "S"], last: Float[np.ndarray, "S"]) -> tup
 
 def film(record: Conditioning) -> Film:
     """The playhead runs over κ: steps needed, the losses of the three rules at it, and what is stretched."""
-    whole = np.isfinite(record.needed).all(axis=0)
+    whole, of_target = np.isfinite(record.needed).all(axis=0), record.stretched == "target"
     return Film(
         axis="κ",
         values=record.kappa,
@@ -165,16 +165,10 @@ def film(record: Conditioning) -> Film:
             ),
             Bars(
                 id="stretched",
-                title=say("Target's singular values")
-                if record.stretched == "target"
-                else say("Inputs' standard deviations"),
+                title=say("Target's singular values") if of_target else say("Inputs' standard deviations"),
                 labels=tuple(str(i + 1) for i in range(record.shape.shape[1])),
                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(record.shape.shape[1])),
-                groups=(
-                    Group(
-                        id="sigma", name="σ", colour="ink" if record.stretched == "target" else "W", values=record.shape
-                    ),
-                ),
+                groups=(Group(id="sigma", name="σ", colour="ink" if of_target else "W", values=record.shape),),
                 y_label=say("σ, log"),
                 scale="log",
                 row=1,
@@ -190,7 +184,7 @@ def film(record: Conditioning) -> Film:
                         id=rule,
                         label=_name(rule),
                         text=tuple(
-                            f"{_span(record.needed[:, i, t])}, η = {number(float(record.lr[i, t]))}"
+                            f"{_span(record.needed[:, i, t])}, η = {number(record.lr[i, t])}"
                             for t in range(len(record.kappa))
                         ),
                     )
@@ -216,37 +210,35 @@ def _span(needed: Float[np.ndarray, "3"]) -> str:
 
 def _narrate(record: Conditioning, t: int) -> str:
     said = ", ".join(f"{_name(rule)} {_steps(record.needed[1, i, t])}" for i, rule in enumerate(record.rules))
-    return say("κ = {kappa}. Steps needed, median: {said}.", kappa=number(float(record.kappa[t])), said=said)
+    return say("κ = {kappa}. Steps needed, median: {said}.", kappa=number(record.kappa[t]), said=said)
 
 
 def takeaway(record: Conditioning) -> str:
     """What was seen, in the run's own numbers."""
-    last, most = int(record.steps[-1]), number(float(record.kappa[-1]))
+    last, least, most = int(record.steps[-1]), number(record.kappa[0]), number(record.kappa[-1])
+    seeds, grew = record.seeds, []
     said = [
         say(
             "In this experiment, from κ = {least} to {most}, median of {seeds} seeds:",
-            least=number(float(record.kappa[0])),
+            least=least,
             most=most,
-            seeds=record.seeds,
+            seeds=seeds,
         )
     ]
-    grew = []
     for i, rule in enumerate(record.rules):
         first, end = record.needed[1, i, 0], record.needed[1, i, -1]
-        arrived = np.flatnonzero(np.isfinite(record.needed[1, i]))
+        name, began, arrived = _name(rule), _steps(first), np.flatnonzero(np.isfinite(record.needed[1, i]))
         if not len(arrived):
-            said.append(say("{rule} never arrived within {last} steps.", rule=_name(rule), last=last))
+            said.append(say("{rule} never arrived within {last} steps.", rule=name, last=last))
         elif np.isfinite(end):
-            said.append(
-                say("{rule} went from {first} to {end} steps.", rule=_name(rule), first=_steps(first), end=_steps(end))
-            )
+            said.append(say("{rule} went from {first} to {end} steps.", rule=name, first=began, end=_steps(end)))
         else:
-            upto = number(float(record.kappa[arrived[-1]]))
+            upto = number(record.kappa[arrived[-1]])
             said.append(
                 say(
                     "{rule} needed {first} at first; beyond κ = {upto} it did not arrive in {last}.",
-                    rule=_name(rule),
-                    first=_steps(first),
+                    rule=name,
+                    first=began,
                     upto=upto,
                     last=last,
                 )

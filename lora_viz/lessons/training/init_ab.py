@@ -167,8 +167,7 @@ def film(record: InitAB) -> Film:
                         id=name.lower(),
                         label=say(STARTS[name][0]),
                         text=tuple(
-                            f"±{number(float(record.std[-1, s]))}, {number(float(record.rates[b]))}"
-                            for b in record.best[:, -1, s]
+                            f"±{number(record.std[-1, s])}, {number(record.rates[b])}" for b in record.best[:, -1, s]
                         ),
                         colour=STARTS[name][1],
                     )
@@ -186,7 +185,7 @@ def _calm(loss: Float[np.ndarray, "3 T K"]) -> Float[np.ndarray, "3 T K"]:
 
 def _narrate(record: InitAB, t: int) -> str:
     parts = ", ".join(
-        f"{say(STARTS[name][0])} {number(float(record.at_best[1, t, -1, s]))}" for s, name in enumerate(record.inits)
+        f"{say(STARTS[name][0])} {number(record.at_best[1, t, -1, s])}" for s, name in enumerate(record.inits)
     )
     return say(
         "Step {step}, d = {width}, best rates: share of the loss left: {parts}.",
@@ -214,8 +213,8 @@ def takeaway(record: InitAB) -> str:
         narrow=record.widths[0],
         b_wide=_left(last[b]),
         seeds=record.seeds,
-        least=number(float(record.at_best[0, -1, -1, b])),
-        most=number(float(record.at_best[2, -1, -1, b])),
+        least=number(record.at_best[0, -1, -1, b]),
+        most=number(record.at_best[2, -1, -1, b]),
         b_narrow=_left(first[b]),
         small=_left(last[small]),
     )
@@ -229,7 +228,7 @@ def takeaway(record: InitAB) -> str:
 
 
 def _left(share: float) -> str:
-    return number(float(share)) if np.isfinite(share) else say("— (it diverged)")
+    return number(share) if np.isfinite(share) else say("— (it diverged)")
 
 
 def table(record: InitAB) -> dict[str, np.ndarray]:
@@ -261,7 +260,7 @@ def figure(record: InitAB, *, theme: str = "light") -> go.Figure:
 
 def maths(record: InitAB) -> str:
     """How large each start is, and the highest rate that it stood."""
-    stable = [number(float(record.rates[k])) if k >= 0 else say("none") for k in record.stable[-1]]
+    stable = [number(record.rates[k]) if k >= 0 else say("none") for k in record.stable[-1]]
     return say(
         r"""
 $$
@@ -283,7 +282,7 @@ The best of {rates} learning rates is taken for each start and width; loss is re
         **LETTERS,
         d=record.widths[-1],
         rank=record.rank,
-        ratio=number(float(record.std[-1, 1] / record.std[-1, 0])),
+        ratio=number(record.std[-1, 1] / record.std[-1, 0]),
         stable_A=stable[0],
         stable_B=stable[1],
         stable_small=stable[2],

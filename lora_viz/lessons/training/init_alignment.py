@@ -120,7 +120,7 @@ def film(record: InitAlignment) -> Film:
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
 
     def alike(i: int) -> tuple[str, ...]:
-        return tuple(say("cosine {cosine}", cosine=number(float(c))) for c in record.cosine[1, i])
+        return tuple(say("cosine {cosine}", cosine=number(c)) for c in record.cosine[1, i])
 
     return Film(
         axis=to_say("rank"),
@@ -207,10 +207,10 @@ def _narrate(record: InitAlignment, t: int) -> str:
         "{bound} that this rank allows; most has {start}, "
         "{most}, with an update of rank {own_rank}.",
         rank=record.ranks[t],
-        cosine=number(float(record.cosine[1, own, t])),
-        bound=number(float(record.bound[own, t])),
+        cosine=number(record.cosine[1, own, t]),
+        bound=number(record.bound[own, t]),
         start=say(STARTS[record.inits[best]][0]),
-        most=number(float(record.cosine[1, best, t])),
+        most=number(record.cosine[1, best, t]),
         own_rank=record.rank[best, t],
     )
 
@@ -219,7 +219,7 @@ def takeaway(record: InitAlignment) -> str:
     """What was seen, in the run's own numbers."""
     t = int(np.argmin(np.abs(record.ranks - 8)))
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
-    low, middle, high = (number(float(x)) for x in record.cosine[:, own, t])
+    low, middle, high = (number(x) for x in record.cosine[:, own, t])
     said = say(
         "At rank {rank} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, "
         "{seeds} seeds), of {bound} that its rank allows: a random A sees a "
@@ -230,10 +230,10 @@ def takeaway(record: InitAlignment) -> str:
         low=low,
         high=high,
         seeds=record.seeds,
-        bound=number(float(record.bound[own, t])),
+        bound=number(record.bound[own, t]),
         start=say(STARTS[record.rival][0]),
-        cosine=number(float(record.cosine[1, at, t])),
-        allowed=number(float(record.bound[at, t])),
+        cosine=number(record.cosine[1, at, t]),
+        allowed=number(record.bound[at, t]),
         own_rank=record.rank[at, t],
     )
     return said + say(" A direction says nothing of what comes after: the race does.")
@@ -280,7 +280,7 @@ LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $
 bound of rank $2r$; EVA takes the inputs' main directions, which is good where the inputs have some (try a stretch of
 1).""",
         **LETTERS,
-        expected=number(float(record.expected[t])),
+        expected=number(record.expected[t]),
         label=say(rival.label),
         rule=rival.rule,
         source=say(rival.source),

@@ -196,9 +196,9 @@ def _narrate(record: InitRace, t: int) -> str:
     return say(
         "Step {step}: LoRA at {mine}, {rival} at {theirs}, behind in {behind} of {seeds} seeds.",
         step=step,
-        mine=number(float(mine)),
+        mine=number(mine),
         rival=rival,
-        theirs=number(float(theirs)),
+        theirs=number(theirs),
         behind=record.behind[t],
         seeds=record.seeds,
     )
@@ -251,8 +251,8 @@ def takeaway(record: InitRace) -> str:
             step=record.steps[-1],
             last=last,
             seeds=record.seeds,
-            loss=number(float(record.loss[1, -1, at])),
-            own=number(float(record.loss[1, -1, own])),
+            loss=number(record.loss[1, -1, at]),
+            own=number(record.loss[1, -1, own]),
         )
     )
     if "both_zero" in record.inits:

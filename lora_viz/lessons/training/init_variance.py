@@ -182,7 +182,7 @@ def film(record: InitVariance) -> Film:
                         id=name.lower(),
                         label=f"{say(STARTS[name][0])}: {say(STARTS[name][1])}",
                         text=tuple(
-                            f"{number(float(v))}, {number(float(x))}"
+                            f"{number(v)}, {number(x)}"
                             for v, x in zip(record.variance[1, i], record.expected[i], strict=True)
                         ),
                         colour="A",
@@ -227,7 +227,7 @@ def takeaway(record: InitVariance) -> str:
         high=number(high),
         seeds=record.seeds,
         slopes=slopes,
-        variance=number(float(record.variance[1, used, -1])),
+        variance=number(record.variance[1, used, -1]),
         change=number(change),
         first=record.ranks[0],
     )
@@ -274,7 +274,7 @@ has standard deviation $1/r$, so variance $1/r^2$. A gain of 2, $\mathcal N(0, 2
 for ReLU: {relu} here. The standard LoRA start has ${B} = 0$: the product
 is 0 for any variance, and what the variance decides is the first gradient.""",
         **LETTERS,
-        variance=number(float(record.variance[1, used, -1])),
+        variance=number(record.variance[1, used, -1]),
         law=number(1 / (3 * record.d_in)),
         kept=number(record.d_in * float(record.variance[1, used, -1])),
         relu=number(record.d_in * float(record.variance[1, -1, -1])),

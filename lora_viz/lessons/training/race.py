@@ -112,12 +112,29 @@ def _dash(i: int) -> Literal["solid", "dash", "dashdot", "dot"]:
 def film(record: Race) -> Film:
     """The playhead runs over the learning rates: steps needed, the losses at this one, and those at each one's best."""
     whole = np.isfinite(record.needed).all(axis=0)
-    x = record.steps.astype(float)
     at = [int(np.argmin(np.where(np.isfinite(n), n, 1e12))) for n in record.needed[1]]
-    names = [say("{name}:", name=say(name)) for name in record.racers]
 
-    def seen(loss: Float[np.ndarray, "*T k"]) -> Float[np.ndarray, "*T k"]:
-        return np.where((loss < 9) & (loss > 1e-9), loss, np.nan)
+    def losses(id: str, title: str, each: list[np.ndarray]) -> Curves:
+        return Curves(
+            id=id,
+            title=title,
+            x=record.steps.astype(float),
+            x_label=say("step"),
+            y_label=say("loss/first loss, log"),
+            scale="log",
+            row=1,
+            span=6,
+            series=tuple(
+                Curve(
+                    id=_id(name),
+                    name=say(name),
+                    colour=_colour(i),
+                    y=np.where((each[i] < 9) & (each[i] > 1e-9), each[i], np.nan),
+                    dash=_dash(i),
+                )
+                for i, name in enumerate(record.racers)
+            ),
+        )
 
     return Film(
         axis=to_say("learning rate"),
@@ -136,7 +153,7 @@ def film(record: Race) -> Film:
                 series=tuple(
                     Series(
                         id=_id(racer),
-                        name=names[i],
+                        name=say("{name}:", name=say(racer)),
                         colour=_colour(i),
                         **band(np.where(whole[i], _whole(record.needed[:, i]), np.nan)),
                         dash=_dash(i),
@@ -160,34 +177,8 @@ def film(record: Race) -> Film:
                     for i, name in enumerate(record.racers)
                 ),
             ),
-            Curves(
-                id="same_rate",
-                title=say("Loss at the same η, the playhead's"),
-                x=x,
-                x_label=say("step"),
-                y_label=say("loss/first loss, log"),
-                scale="log",
-                row=1,
-                span=6,
-                series=tuple(
-                    Curve(id=_id(name), name=say(name), colour=_colour(i), y=seen(record.loss[i]), dash=_dash(i))
-                    for i, name in enumerate(record.racers)
-                ),
-            ),
-            Curves(
-                id="best_rate",
-                title=say("Loss, each at its own best η"),
-                x=x,
-                x_label=say("step"),
-                y_label=say("loss/first loss, log"),
-                scale="log",
-                row=1,
-                span=6,
-                series=tuple(
-                    Curve(id=_id(name), name=say(name), colour=_colour(i), y=seen(record.loss[i, at[i]]), dash=_dash(i))
-                    for i, name in enumerate(record.racers)
-                ),
-            ),
+            losses("same_rate", say("Loss at the same η, the playhead's"), list(record.loss)),
+            losses("best_rate", say("Loss, each at its own best η"), [record.loss[i, k] for i, k in enumerate(at)]),
         ),
     )
 
@@ -215,13 +206,13 @@ def _span(needed: Float[np.ndarray, "3"]) -> str:
 
 
 def _lr(values: Float[np.ndarray, "S"]) -> str:
-    low, high = number(float(values.min())), number(float(values.max()))
+    low, high = number(values.min()), number(values.max())
     return low if low == high else say("{low} to {high}", low=low, high=high)
 
 
 def _narrate(record: Race, t: int) -> str:
     said = ", ".join(f"{say(name)}: {_steps(record.needed[1, i, t])}" for i, name in enumerate(record.racers))
-    return say("All at η = {lr}. Steps to 1 % of the loss, median: {said}.", lr=number(float(record.lr[t])), said=said)
+    return say("All at η = {lr}. Steps to 1 % of the loss, median: {said}.", lr=number(record.lr[t]), said=said)
 
 
 def takeaway(record: Race) -> str:
@@ -238,7 +229,7 @@ def takeaway(record: Race) -> str:
             "In this experiment, steps to 1 % of the loss over {tasks} tasks, median and range. "
             "All at η = {lr}: {same}. Each at its best η: {best}.",
             tasks=record.tasks,
-            lr=number(float(record.lr[t])),
+            lr=number(record.lr[t]),
             same=same,
             best=best,
         )
@@ -250,10 +241,10 @@ def takeaway(record: Race) -> str:
     if np.isfinite(small) and np.isfinite(each):
         said.append(
             say(
-                "At the same η the best LoRA took {small} times full fine-tuning's steps, at each one's "
-                "best {each} times.",
-                small=number(float(small)),
-                each=number(float(each)),
+                "At the same η the best LoRA took {small} times full fine-tuning's steps, at each one's best "
+                "{each} times.",
+                small=number(small),
+                each=number(each),
             )
         )
     if small < 0.9 and each > 1.1:

@@ -64,8 +64,7 @@ def sample_sweeps(e: Experiment, *, fresh: bool) -> tuple[Sweep, ...]:
 
 def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
     """Read the ranks off a run for each size, every run the same experiment with several init_seeds."""
-    sizes, sigma, kinds, gradient, ends = [], [], [], [], []
-    diverged = 0
+    sizes, sigma, kinds, gradient, ends, diverged = [], [], [], [], [], 0
     for run in runs:
         e = run.experiment
         sizes.append(e.batch or e.samples)
@@ -79,8 +78,6 @@ def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
         ends.append([_ends(run, i) for i in range(len(run.sweep))])
         diverged += int((run.diverged_at >= 0).any())
     by_size = np.array(kinds)
-    seeds = len(ends[0])
-    agree = sum(all(size[i] == size[0] for size in ends) for i in range(seeds))
     return RankOverTime(
         steps=run.steps,
         sizes=tuple(sizes),
@@ -90,8 +87,8 @@ def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
         stable=by_size[:, :, 2],
         rank_G=np.array([g for g, _ in gradient]),
         rank_sign=np.array([s for _, s in gradient]),
-        agree=agree,
-        seeds=seeds,
+        agree=sum(all(size[i] == size[0] for size in ends) for i in range(len(ends[0]))),
+        seeds=len(ends[0]),
         bound=e.rank,
         shown=shown,
         fresh=bool(e.batch),
@@ -122,9 +119,9 @@ def _first_gradient(run: Run) -> Float[np.ndarray, "d_out d_in"]:
 
 def _ends(run: Run, i: int) -> tuple[int, int]:
     """Numerical rank after one step and at the end."""
-    at = [min(1, run.last(i)), run.last(i)]
-    found = singular_values(A=run.A[i][at], B=run.B[i][at], scaling=run.sweep[i].scaling)
-    return ranks(found[0], bound=run.sweep[i].rank).numerical, ranks(found[1], bound=run.sweep[i].rank).numerical
+    e, at = run.sweep[i], [min(1, run.last(i)), run.last(i)]
+    first, last = singular_values(A=run.A[i][at], B=run.B[i][at], scaling=e.scaling)
+    return ranks(first, bound=e.rank).numerical, ranks(last, bound=e.rank).numerical
 
 
 def film(record: RankOverTime) -> Film:
@@ -134,14 +131,8 @@ def film(record: RankOverTime) -> Film:
 
     def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
         return tuple(
-            Series(
-                id=f"n_{record.sizes[i]}",
-                name=say("{name}:", name=name[i]),
-                colour="delta",
-                y=values[i],
-                dash=DASHES[-1 - i % 4],
-            )
-            for i in range(len(record.sizes))
+            Series(id=f"n_{n}", name=say("{name}:", name=name[i]), colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
+            for i, n in enumerate(record.sizes)
         )
 
     return Film(
@@ -202,12 +193,8 @@ def film(record: RankOverTime) -> Film:
                 rows=(
                     Row(id="bound", label=say("bound r"), text=(str(record.bound),)),
                     Row(id="numerical", label=say("numerical"), text=_counts(record.numerical[s])),
-                    Row(
-                        id="effective",
-                        label=say("effective (entropy)"),
-                        text=tuple(number(x) for x in record.effective[s]),
-                    ),
-                    Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x) for x in record.stable[s])),
+                    Row(id="effective", label=say("effective (entropy)"), text=tuple(map(number, record.effective[s]))),
+                    Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=tuple(map(number, record.stable[s]))),
                 ),
             ),
         ),
@@ -230,13 +217,12 @@ def _list(values: Iterable[str]) -> str:
 
 def _narrate(record: RankOverTime, t: int) -> str:
     found = _list(_counts(record.numerical[:, t]))
-    said = say(
+    return say(
         "Step {step}: for {sizes} samples ΔW has numerical rank {found}.",
         step=record.steps[t],
         sizes=_list(map(str, record.sizes)),
         found=say("{found} (—: diverged)", found=found) if "—" in found else found,
     )
-    return said
 
 
 def takeaway(record: RankOverTime) -> str:
@@ -277,13 +263,11 @@ def takeaway(record: RankOverTime) -> str:
     if record.optimizer != "sgd" and not record.fresh and (last > most).any():
         said.append(say("Adam divides entry by entry, and that is no longer a step inside the gradient's columns."))
     said.append(say("The same counts in {agree} of {seeds} initialisations.", agree=record.agree, seeds=record.seeds))
-    few = (record.rank_sign > record.rank_G).nonzero()[0]
-    if len(few):
-        i = few[0]
+    for i in np.flatnonzero(record.rank_sign > record.rank_G)[:1]:
         said.append(
             say(
-                "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, "
-                "its signs rank {signs:.0f}.",
+                "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, its signs rank "
+                "{signs:.0f}.",
                 rank=record.rank_G[i],
                 n=sizes[i],
                 signs=record.rank_sign[i],
@@ -341,7 +325,7 @@ its input: there $r = 1$ is enough.""",
         d_out=e.d_out,
         rank=e.rank,
         d_in=e.d_in,
-        effective=number(float(record.effective[-1, -1])),
+        effective=number(record.effective[-1, -1]),
     )
 
 

@@ -23,6 +23,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import adapters_diverged
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Saddles", "saddles"]
@@ -109,7 +110,8 @@ def film(record: Saddles) -> Film:
     """The playhead runs over the steps: the directions of both starts, the loss on its stairs, ΔW from within."""
     s, k = record.shown, len(record.sigma)
     limit = float(record.sigma[0]) or 1.0
-    stairs = min(record.rank, k)
+
+    halves = list(zip(record.starts, record.half, strict=True))
 
     def directions(at: int) -> Lines:
         return Lines(
@@ -136,13 +138,17 @@ def film(record: Saddles) -> Film:
             ),
         )
 
-    loss = record.loss[s]
+    frames, most = len(record.steps), 9 * record.floors[0] + 1
+
+    def calm(loss: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        return np.where(loss < most, loss, np.nan)
+
     return Film(
         axis=to_say("step"),
         values=record.steps.astype(float),
-        start=len(record.steps) - 1,
+        start=frames - 1,
         seconds_per_frame=1 / 25,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
@@ -154,21 +160,10 @@ def film(record: Saddles) -> Film:
                 row=1,
                 span=4,
                 series=(
-                    Series(
-                        id="loss",
-                        name=say("loss"),
-                        colour="ink",
-                        y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan),
-                    ),
+                    Series(id="loss", name=say("loss"), colour="ink", y=calm(record.loss[s])),
                     *(
-                        Series(
-                            id=f"stair_{i}",
-                            name=f"{i}:",
-                            colour="faint",
-                            y=np.full(len(record.steps), record.floors[i]),
-                            dash="dot",
-                        )
-                        for i in range(stairs)
+                        Series(id=f"stair_{i}", name=f"{i}:", colour="faint", y=np.full(frames, floor), dash="dot")
+                        for i, floor in enumerate(record.floors[: min(record.rank, k)])
                     ),
                 ),
             ),
@@ -190,14 +185,7 @@ def film(record: Saddles) -> Film:
                 y_label=say("loss"),
                 row=1,
                 span=3,
-                series=(
-                    Curve(
-                        id="loss",
-                        name=say("loss"),
-                        colour="ink",
-                        y=np.where(record.cut[s] < 9 * record.floors[0] + 1, record.cut[s], np.nan),
-                    ),
-                ),
+                series=(Curve(id="loss", name=say("loss"), colour="ink", y=calm(record.cut[s])),),
             ),
             Readout(
                 id="half_learnt",
@@ -207,13 +195,8 @@ def film(record: Saddles) -> Film:
                 rows=tuple(
                     Row(
                         id=f"direction_{i + 1}",
-                        label=f"σ{_low(i + 1)} = {number(float(record.sigma[i]))}",
-                        text=(
-                            "  ·  ".join(
-                                f"{_short(start)} {_when(record.half[at, 1, i])}"
-                                for at, start in enumerate(record.starts)
-                            ),
-                        ),
+                        label=f"σ{_low(i + 1)} = {number(record.sigma[i])}",
+                        text=("  ·  ".join(f"{_short(start)} {_when(steps[1, i])}" for start, steps in halves),),
                         colour="delta",
                     )
                     for i in range(min(k, 6))
@@ -243,18 +226,12 @@ def _when(step: float) -> str:
 def _narrate(record: Saddles, t: int) -> str:
     said = []
     for at, start in enumerate(record.starts):
-        learnt = record.learnt[at, t]
-        if np.isnan(learnt).any():
-            said.append(say("{start}: diverged", start=_name(start)))
-            continue
-        done = int((learnt >= record.sigma / 2).sum())
+        learnt, name = record.learnt[at, t], _name(start)
+        done, k = int((learnt >= record.sigma / 2).sum()), len(record.sigma)
         said.append(
-            say(
-                "{start}: {done} of {all} directions at least half learnt",
-                start=_name(start),
-                done=done,
-                all=len(record.sigma),
-            )
+            say("{start}: diverged", start=name)
+            if np.isnan(learnt).any()
+            else say("{start}: {done} of {all} directions at least half learnt", start=name, done=done, all=k)
         )
     return say("Step {step}. {starts}.", step=record.steps[t], starts="; ".join(said))
 
@@ -262,16 +239,11 @@ def _narrate(record: Saddles, t: int) -> str:
 def takeaway(record: Saddles) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return say(
-            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
-            diverged=record.diverged,
-            adapters=record.seeds * len(record.starts),
-        )
+        return adapters_diverged(record.diverged, record.seeds * len(record.starts))
     can = min(record.rank, len(record.sigma))
     sigma, half = record.sigma[:can], record.half[:, :, :can]
-    said = []
-    for at, start in enumerate(record.starts):
-        low, median, high = half[at]
+    said = [say("In this experiment, median and range of {seeds} seeds:", seeds=record.seeds)]
+    for start, (low, median, high) in zip(record.starts, half, strict=True):
         spans = ", ".join(
             say("{median} ({low} to {high})", median=_when(m), low=_when(a), high=_when(b))
             if np.isfinite(a)
@@ -279,37 +251,29 @@ def takeaway(record: Saddles) -> str:
             for a, m, b in zip(low, median, high, strict=True)
         )
         said.append(say("{start}: half learnt at step {spans}.", start=_name(start), spans=spans))
-    first = [say("In this experiment, median and range of {seeds} seeds:", seeds=record.seeds)]
     median = half[0, 1]
-    distinct = bool((np.diff(sigma) < -1e-9).all())
-    if not distinct:
+    if not (np.diff(sigma) < -1e-9).all():
         said.append(
             say("Equal singular values switch on together: no order, and the directions among them are arbitrary.")
         )
     elif np.isfinite(median).all() and len(sigma) > 1:
-        products = sigma * median
         said.append(
             say(
-                "From the tiny start σ·t stays between {least} and "
-                "{most}: a direction half as strong waits about twice as long.",
-                least=number(float(products.min())),
-                most=number(float(products.max())),
+                "From the tiny start σ·t stays between {least} and {most}: a direction half as strong waits about "
+                "twice as long.",
+                least=number((sigma * median).min()),
+                most=number((sigma * median).max()),
             )
         )
         other = half[-1, 1]
         if len(half) > 1 and np.isfinite(other).all():
-            gaps = (median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)
-            said.append(
-                say(
-                    "LoRA's start passes the same stairs in {share} of the time between them.",
-                    share=number(float(1 / gaps)),
-                )
-            )
+            share = number(1 / ((median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)))
+            said.append(say("LoRA's start passes the same stairs in {share} of the time between them.", share=share))
     elif not np.isfinite(median).all():
         said.append(say("More steps would show the directions that are still missing."))
     if record.rank < len(record.sigma):
         said.append(say("Rank {rank} ends on the {rank} strongest; the others are never learnt.", rank=record.rank))
-    return " ".join((*first, *said))
+    return " ".join(said)
 
 
 def table(record: Saddles) -> dict[str, np.ndarray]:
@@ -339,8 +303,6 @@ def figure(record: Saddles, *, theme: str = "light") -> go.Figure:
 
 def maths(record: Saddles, settings: Settings) -> str:
     """How fast a direction grows, and the critical points between."""
-    e = settings.experiment
-    stairs = ", ".join(number(float(x)) for x in record.floors)
     return say(
         r"""
 $$
@@ -360,9 +322,9 @@ ${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{
 between them is {hump} high.""",
         **LETTERS,
         M="M",
-        stairs=stairs,
-        limit=number(1 / (e.scaling * float(record.sigma[0]))),
-        hump=number(float(record.floors[0])),
+        stairs=", ".join(map(number, record.floors)),
+        limit=number(1 / (settings.experiment.scaling * record.sigma[0])),
+        hump=number(record.floors[0]),
     )
 
 

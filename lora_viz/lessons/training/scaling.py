@@ -203,7 +203,7 @@ def _narrate(record: FirstUpdate, t: int) -> str:
     parts = [
         say(
             "{times} times as far under {rule}" if k == 0 else "{times} under {rule}",
-            times=number(float(record.progress[1, k, t] / record.progress[1, k, 0])),
+            times=number(record.progress[1, k, t] / record.progress[1, k, 0]),
             rule=say(RULES[rule][0]),
         )
         for k, rule in enumerate(record.rules)

@@ -163,7 +163,7 @@ def film(record: FixedRate) -> Film:
                 values=calm,
                 scale="log",
                 x_labels=tuple(str(r) for r in record.ranks),
-                y_labels=tuple(number(float(x)) for x in record.rates),
+                y_labels=tuple(number(x) for x in record.rates),
                 x_title=say("rank r"),
                 y_title=say("learning rate η"),
                 regions=regions,
@@ -244,7 +244,7 @@ def takeaway(record: FixedRate) -> str:
                     "{highest} worse ({worst}), in {worse} of {seeds} starts",
                     rule=say(RULES[rule]),
                     rank=record.ranks[j],
-                    loss=number(float(line[j])),
+                    loss=number(line[j]),
                     highest=record.ranks[-1],
                     worst=worst,
                     worse=record.worse[k],
@@ -259,7 +259,7 @@ def takeaway(record: FixedRate) -> str:
                     "under {rule} rank {rank} did best ({loss}), the highest rank all but as well ({end})",
                     rule=say(RULES[rule]),
                     rank=record.ranks[j],
-                    loss=number(float(line[j])),
+                    loss=number(line[j]),
                     end=number(end),
                 )
             )
@@ -276,7 +276,7 @@ def takeaway(record: FixedRate) -> str:
         "The best learning rate under {rule} goes as r^{slope} ({lr} at rank 1).",
         rule=say(RULES[record.rule]),
         slope=number(round(record.slope, 2)),
-        lr=number(float(record.rates[record.best[-1, 0]])),
+        lr=number(record.rates[record.best[-1, 0]]),
     )
 
 

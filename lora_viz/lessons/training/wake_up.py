@@ -18,11 +18,12 @@ from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import LETTERS, exactly, number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import adapters_diverged, exactly
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "WakeUp", "wake_up"]
@@ -122,14 +123,14 @@ def film(record: WakeUp) -> Film:
         panels=(
             Lines(
                 id="grad_a",
-                title=say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(float(record.s[k]))),
+                title=say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(record.s[k])),
                 y_label=say("‖∇A‖, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 span=7,
                 series=(
                     *(
-                        Series(id=id, name=f"s = {number(float(s))}:", colour="A", y=found, dash=dash)
+                        Series(id=id, name=f"s = {number(s)}:", colour="A", y=found, dash=dash)
                         for (id, dash), s, found in zip(STROKES.items(), record.s, record.grad_A, strict=True)
                     ),
                     Series(id="law", name=say("law:"), colour="faint", y=record.law[k], dash="dash"),
@@ -158,7 +159,7 @@ def film(record: WakeUp) -> Film:
             ),
             Lines(
                 id="ratio",
-                title=say("Measured over law, s = {s}", s=number(float(record.s[k]))),
+                title=say("Measured over law, s = {s}", s=number(record.s[k])),
                 y_label=say("ratio"),
                 x_scale="sqrt",
                 reach=1.2,
@@ -174,7 +175,7 @@ def film(record: WakeUp) -> Film:
             ),
             Readout(
                 id="gradients",
-                title=say("At this step, s = {s}", s=number(float(record.s[k]))),
+                title=say("At this step, s = {s}", s=number(record.s[k])),
                 row=1,
                 span=5,
                 rows=(
@@ -200,7 +201,7 @@ def _narrate(record: WakeUp, t: int, ratio: float) -> str:
     return say(
         "Step {step}: ‖∇A‖ = {found}, {ratio} times what the law says.",
         step=record.steps[t],
-        found=number(float(found)),
+        found=number(found),
         ratio=number(ratio),
     )
 
@@ -208,11 +209,7 @@ def _narrate(record: WakeUp, t: int, ratio: float) -> str:
 def takeaway(record: WakeUp) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return say(
-            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
-            diverged=record.diverged,
-            adapters=record.seeds * len(record.s),
-        )
+        return adapters_diverged(record.diverged, record.seeds * len(record.s))
     if not record.grad_A.any():
         return say("A never woke up: B did not move.")
     low, median, high = record.holds
@@ -260,11 +257,11 @@ def figure(record: WakeUp, *, theme: str = "light") -> go.Figure:
     late = slice(record.wakes, None)
     steps = record.steps[late]
     found = [
-        Drawn(f"s = {number(float(s))}", "A", steps, grad_A[late], dash)
+        Drawn(f"s = {number(s)}", "A", steps, grad_A[late], dash)
         for dash, s, grad_A in zip(STROKES.values(), record.s, record.grad_A, strict=True)
     ]
     laws = [
-        Drawn(say("law, s = {s}", s=number(float(s))), "faint", steps, law[late], "dash")
+        Drawn(say("law, s = {s}", s=number(s)), "faint", steps, law[late], "dash")
         for s, law in zip(record.s, record.law, strict=True)
     ]
     return still_curves([*found, *laws], title=say("How A wakes up"), x=say("step"), y="‖∇A‖", log="xy", theme=theme)
@@ -292,8 +289,8 @@ $k\,\eta$: beginning at 0, it keeps A asleep for one step more. No $W$ stands in
 ${G}$ holds it: the residual is what $W$ leaves of the label.""",
         **LETTERS,
         at=at,
-        law=number(float(record.law[record.shown, at])),
-        grad_A=number(float(record.grad_A[record.shown, at])),
+        law=number(record.law[record.shown, at]),
+        grad_A=number(record.grad_A[record.shown, at]),
         lr=number(e.lr * e.scaling**2 * e.rank / (3 * e.d_in)),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "DIVERGING", "IDENTITY", "SEQUENTIAL",
+    "DIVERGING", "IDENTITY", "LETTERS", "SEQUENTIAL",
     "letters_css", "number", "percent", "plotly_layout", "tint", "to_a_tenth",
 ]  # fmt: skip
 
@@ -84,6 +84,16 @@ _MIDDLE = {"W": "#7d8695", "A": "#1f86c8", "B": "#e0700f", "delta": "#9d62c4"}
 def tint(name: str, text: str) -> str:
     """A LaTeX piece in its identity colour."""
     return rf"\textcolor{{{_MIDDLE[name]}}}{{{text}}}"
+
+
+# What a formula calls the matrices: say(r"${dW} = {B}{A}$", **LETTERS).
+LETTERS = {
+    "A": tint("A", "A"),
+    "B": tint("B", "B"),
+    "W": tint("W", "W"),
+    "G": tint("W", "G"),
+    "dW": tint("delta", r"\Delta W"),
+}
 
 
 def letters_css() -> str:

@@ -16,7 +16,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series, band
 from lora_viz.film.style import IDENTITY, LETTERS, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
-from lora_viz.layer.starts import INITS
+from lora_viz.layer import starts
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -265,7 +265,7 @@ def figure(record: InitAlignment, *, theme: str = "light") -> go.Figure:
 
 def maths(record: InitAlignment) -> str:
     """The most that a rank allows, and what a random A sees of the gradient."""
-    rival, t = INITS[record.rival], list(record.ranks).index(8)
+    rival, t = starts.STARTS[record.rival], list(record.ranks).index(8)
     return say(
         r"""
 $$

@@ -18,7 +18,7 @@ from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Series, band
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
-from lora_viz.layer.starts import INITS
+from lora_viz.layer import starts
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -295,7 +295,7 @@ def figure(record: InitRace, *, theme: str = "light") -> go.Figure:
 
 def maths(record: InitRace) -> str:
     """What each factor's gradient is made of, and how the rival starts."""
-    rival = INITS[record.rival]
+    rival = starts.STARTS[record.rival]
     return say(
         r"""
 $$

@@ -14,7 +14,7 @@ angle, radius = np.random.default_rng(0).uniform(0, 2 * np.pi, 500), np.linspace
 turned = angle + 3 * at[:, None] * (1.2 - radius)
 cloud = np.stack([radius * np.cos(turned), radius * np.sin(turned)], axis=2)
 
-# The axis is no "step": over steps the player dwells on the first frames, and that is not what is measured.
+# No training: over its steps the player dwells on the first frames, and that is not what is measured.
 play(
     Film(
         axis="frame",

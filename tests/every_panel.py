@@ -26,6 +26,8 @@ def picked(row: int, column: int) -> None:
 play(
     Film(
         axis="step",
+        training=True,
+        of_last=True,
         values=steps,
         start=0,
         narration=tuple(f"Step {t}" for t in range(T)),

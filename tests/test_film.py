@@ -7,7 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lora_viz.film.panels import Bars, Cloud, Film, Group, HeatMap, Lines, Mark, Points, Readout, Row, Series, Span
+from lora_viz.film.panels import (
+    Bars,
+    Cloud,
+    Film,
+    FilmError,
+    Group,
+    HeatMap,
+    Lines,
+    Mark,
+    Points,
+    Readout,
+    Row,
+    Series,
+    Span,
+)
 
 T = 5
 
@@ -55,9 +69,16 @@ def a_film() -> Film:
                 ),
                 marks=(Mark(at=2.0, label="here"),),
             ),
-            HeatMap(title="W", colour="W", values=draw((3, 7)), limit=1.5, caption=("still",)),
-            HeatMap(title="ΔW", colour="delta", values=draw((T, 3, 7)), limit=np.abs(draw(T)), hatched=True),
-            Bars(title="σ", labels=("1", "2"), y_label="σ", groups=(Group(name="σ", colour="B", values=draw((T, 2))),)),
+            HeatMap(title="W", colour="W", values=draw((3, 7)), limit=1.5, caption=("still",), span=6),
+            HeatMap(title="ΔW", colour="delta", values=draw((T, 3, 7)), limit=np.abs(draw(T)), hatched=True, row=1),
+            Bars(
+                title="σ",
+                labels=("1", "2"),
+                y_label="σ",
+                groups=(Group(name="σ", colour="B", values=draw((T, 2))),),
+                span=4,
+                row=1,
+            ),
             Cloud(
                 title="out",
                 colour="ink",
@@ -65,8 +86,9 @@ def a_film() -> Film:
                 limit=2.0,
                 points=(Points(name="y", colour="ink", xyz=draw((T, 11, 3))),),
                 spans=(Span(name="col(B)", colour="B", basis=np.full((T, 2, 3), np.nan)),),
+                row=1,
             ),
-            Readout(title="Measured", rows=(Row(label="loss", text=("0", "1")),)),
+            Readout(title="Measured", rows=(Row(label="loss", text=tuple("01234")),), span=12, row=2),
         ),
     )
 
@@ -119,7 +141,7 @@ def test_nan_survives_and_nothing_else_turns_into_it() -> None:
 
 def test_views_and_other_dtypes_are_packed_in_row_order() -> None:
     base = np.arange(42, dtype=float).reshape(7, 6)
-    film = replace(a_film(), panels=(HeatMap(title="W", colour="W", values=base.T[::2], limit=1.0),))
+    film = replace(a_film(), panels=(HeatMap(title="W", colour="W", values=base.T[::2], limit=1.0, span=12),))
     header, _ = decode(film.to_bytes())
     np.testing.assert_array_equal(header["film"]["panels"][0]["values"], base.T[::2])
 
@@ -130,8 +152,9 @@ def test_the_fingerprint_names_the_film() -> None:
     assert run_of(replace(film, values=film.values + 1e-3)) != run_of(film), "a number in an array"
     assert run_of(replace(film, start=3)) != run_of(film), "a number in the header"
     assert run_of(replace(film, axis="rank")) != run_of(film), "a word"
-    reshaped = replace(film, panels=(replace(film.panels[1], values=film.panels[1].values.reshape(7, 3)),))
-    assert run_of(reshaped) != run_of(replace(film, panels=film.panels[1:2])), "a shape"
+    alone = replace(film.panels[1], span=12)
+    reshaped = replace(alone, values=alone.values.reshape(7, 3))
+    assert run_of(replace(film, panels=(reshaped,))) != run_of(replace(film, panels=(alone,))), "a shape"
 
 
 def test_what_is_said_beside_the_film_is_not_part_of_it() -> None:
@@ -139,7 +162,7 @@ def test_what_is_said_beside_the_film_is_not_part_of_it() -> None:
     assert header["theme"] == {"ink": "#14181f"}
     assert (header["seconds"], header["lesson"]) == (2.5, "rank")
     assert header["run"] == run_of(a_film())
-    assert set(header) == {"film", "run", "axis", "theme", "seconds", "lesson"}
+    assert set(header) == {"protocol", "film", "run", "axis", "theme", "seconds", "lesson"}
 
 
 def with_ids(*ids: str, parts: tuple[str, ...] = ("seen", "band", "target_rank")) -> Film:
@@ -173,11 +196,56 @@ def test_panels_and_their_parts_are_found_by_id() -> None:
     [
         (("loss", "loss"), ("a", "b", "c"), "more than one has the id 'loss'"),
         (("loss",), ("a", "b", "a"), "panel 'loss': more than one has the id 'a'"),
-        (("Loss",), ("a", "b", "c"), "'Loss' is not snake_case"),
-        (("loss",), ("ΔW", "b", "c"), "panel 'loss': the id 'ΔW' is not snake_case"),
-        (("2nd",), ("a", "b", "c"), "'2nd' is not snake_case"),
+        (("Loss",), ("a", "b", "c"), "panel 'Loss'.id is 'Loss', no id in snake_case"),
+        (("loss",), ("ΔW", "b", "c"), r"panel 'loss'.series\[0\].id is 'ΔW', no id"),
+        (("2nd",), ("a", "b", "c"), "'2nd', no id in snake_case"),
     ],
 )
 def test_ids_are_plain_and_unique(ids: tuple[str, ...], parts: tuple[str, ...], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         with_ids(*ids, parts=parts)
+
+
+def changed(film: Film, title: str, **change: Any) -> Film:
+    """The film with one panel changed."""
+    return replace(film, panels=tuple(replace(p, **change) if p.title == title else p for p in film.panels))
+
+
+@pytest.mark.parametrize(
+    ("title", "change", "said"),
+    [
+        ("loss", {"series": ()}, "panel 'loss': it has no curves"),
+        ("loss", {"span": 5}, "row 0 of the grid, with 'loss', 'W', is 11 wide, not 12"),
+        ("loss", {"reach": float("inf")}, r"panel 'loss'.reach is inf, no finite number"),
+        ("loss", {"series": (Series(name="s", colour="A", y=np.ones(3)),)}, r"series\[0\].y has the shape \(3,\)"),
+        ("loss", {"series": (Series(name="s", colour="mauve", y=np.ones(T)),)}, "'mauve', no colour: ink, faint, W"),
+        ("loss", {"series": (Series(name="s", colour="A", y=np.ones(T), low=np.ones(T)),)}, "s: a band has"),
+        ("W", {"limit": np.ones(T + 1)}, r"panel 'W'.limit has the shape \(6,\), not \(T\) with T = 5"),
+        ("ΔW", {"limit": -1.0}, "panel 'ΔW': a limit is negative"),
+        ("ΔW", {"caption": ("a", "b")}, "panel 'ΔW'.caption has the length 2, not 0 or 1 or T"),
+        ("σ", {"labels": ("1",)}, r"groups\[0\].values has the shape \(5, 2\), not \(k\) or \(T k\) with T = 5, k = 1"),
+        ("out", {"dimension": 2}, r"points\[0\].xyz has the shape \(5, 11, 3\)"),
+        ("Measured", {"rows": (Row(label="l", text=("1", "2")),)}, r"rows\[0\].text has the length 2, not 1 or T"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence_that_names_the_panel(
+    title: str, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(FilmError, match=said):
+        changed(a_film(), title, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"values": np.array([0.0, 1, 1, 2, 3])}, "do not grow"),
+        ({"start": T}, "starts at frame 5 of 5"),
+        ({"narration": ("one",)}, "narration has the length 1, not 0 or T with T = 5"),
+        ({"phases": (("a",) * 8,) * T}, "slow motion"),
+        ({"phases": (("a",) * 7,) * T}, r"phases\[0\] has the length 7, not 8"),
+        ({"seconds_per_frame": 0.0}, "lasts 0.0 seconds"),
+    ],
+)
+def test_a_film_without_order_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(FilmError, match=said):
+        replace(a_film(), **change)

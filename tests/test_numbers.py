@@ -60,6 +60,8 @@ W, A, B, vectors, targets = (
 names = tuple("abcdef")
 FILM = Film(
     axis="step",
+    training=True,
+    of_last=True,
     values=np.arange(T, dtype=float) * 10,
     start=1,
     narration=tuple(f"Told at {t}" for t in range(T)),
@@ -115,6 +117,7 @@ FILM = Film(
             axes="x",
             points=(Points(name="few", colour="A", xyz=few), Points(name="many", colour="B", xyz=many)),
             spans=(Span(name="row(A)", colour="A", basis=basis),),
+            span=6,
             row=3,
         ),
         Pictures(
@@ -132,6 +135,7 @@ FILM = Film(
         Readout(
             title="Readout",
             rows=(Row(label="still", text=("always",)), Row(label="moving", text=tuple(f"now {t}" for t in range(T)))),
+            span=6,
             row=4,
         ),
         Machine(
@@ -145,6 +149,8 @@ FILM = Film(
             scaling=1.5,
             limits=(3.0,) * 8,
             names=("W₀", "A", "B", "ΔW"),
+            symbol="W₀",
+            span=12,
             row=5,
         ),
     ),
@@ -248,7 +254,7 @@ def test_the_machines_tables_are_its_arithmetic(page: Page) -> None:
 def test_a_row_form_is_transposed(browser: Browser, tmp_path: Path) -> None:
     machine = FILM.panels[-1]
     assert isinstance(machine, Machine)
-    film = replace(FILM, panels=(replace(machine, rows=True, row=0), replace(FILM.panels[-2], row=0)))
+    film = replace(FILM, panels=(replace(machine, rows=True, row=0, tall=1),))
     (tmp_path / "rows.html").write_text(standalone_html("Rows", [Leaf("Rows", "", film.to_bytes(colours=COLOURS))]))
     page = browser.new_page()
     page.goto((tmp_path / "rows.html").as_uri())

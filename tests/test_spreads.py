@@ -1,17 +1,10 @@
-"""Spreads in words, bands and columns."""
+"""Spreads in words and columns."""
 
 import numpy as np
 
-from lora_viz.film.panels import Series
-from lora_viz.film.spreads import band, ranged, readings, spread_columns
+from lora_viz.film.spreads import ranged, readings, spread_columns
 
 FOUND = np.array([[1.0, 2.0], [1.5, 2.5], [7.0, np.inf]])
-
-
-def test_a_band_is_a_curves() -> None:
-    drawn = Series(id="found", name="found", colour="ink", **band(FOUND))
-    assert drawn.low is not None and drawn.high is not None
-    np.testing.assert_array_equal(np.stack([drawn.low, drawn.y, drawn.high]), FOUND)
 
 
 def test_a_reading_names_the_median_first() -> None:

@@ -112,5 +112,7 @@ def test_plotly_layout_can_be_overruled() -> None:
     assert plotly_layout()["height"] == 460
 
 
-def test_what_is_rounding_is_no_percent() -> None:
-    assert percent(1e-13) == "0 %" and percent(0.0123) == "1.23 %" and percent(1e-10, 1e-9) == "0 %"
+def test_a_share_is_written_as_percent_and_rounding_as_nothing() -> None:
+    assert [percent(share) for share in (0.0, 3e-13, 0.1234, 1.0)] == ["0 %", "0 %", "12.3 %", "100 %"]
+    assert percent(3e-13, rounding=1e-13) == f"{number(3e-11)} %"
+    assert percent(1e-10, rounding=1e-9) == "0 %"

@@ -1,8 +1,13 @@
-"""What a long computation says between its chunks, before its result."""
+"""What a long computation says between its chunks, and where it lets itself be stopped."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "heed", "heeding"]
 
 
 class Progress(NamedTuple):
@@ -11,3 +16,26 @@ class Progress(NamedTuple):
     share: float
     said: str = ""
     preview: Any = None
+
+
+_heeded: ContextVar[Callable[[], None] | None] = ContextVar("heeded", default=None)
+
+
+def heed() -> None:
+    """Give way, or stop, as whoever asked for this work wants it: for long loops, every few milliseconds.
+
+    Raises what ``heeding`` was given raises; does nothing where nobody asked.
+    """
+    call = _heeded.get()
+    if call is not None:
+        call()
+
+
+@contextmanager
+def heeding(call: Callable[[], None]) -> Iterator[None]:
+    """Within this block ``heed`` calls ``call``."""
+    before = _heeded.set(call)
+    try:
+        yield
+    finally:
+        _heeded.reset(before)

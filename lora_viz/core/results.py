@@ -37,7 +37,7 @@ class Ticket:
         self._results, self._job, self._worker = results, job, worker
 
     def report(self, share: float, said: str = "", preview: Any = None) -> None:
-        """Tell all who wait that this share of the work, 0 to 1, is done, maybe with a coarse result; then ``check``."""
+        """Tell all who wait that this share, 0 to 1, is done, maybe with a coarse result; then ``check``."""
         self._results._report(self._job, Progress(min(1.0, max(0.0, share)), said, preview))
         self.check()
 
@@ -54,7 +54,7 @@ class _Asker:
     outer: _Job | None
     progress: Callable[[Progress], None] | None
     every: float
-    heard: float = dataclasses.field(default_factory=time.monotonic)
+    heard: float  # when its progress was called last, or when it asked
     left: BaseException | None = None  # what its progress raised
 
     def listener(self) -> _Asker | None:
@@ -90,10 +90,10 @@ class _Worker:
 
     root: _Job
     pause_left: float
+    since: float  # when it began to run, or went on last
     stack: list[_Job] = dataclasses.field(default_factory=list)
     state: Literal["running", "paused", "waiting", "returning"] = "running"
-    ran: float = 0.0  # seconds, up to ``since``
-    since: float = dataclasses.field(default_factory=time.monotonic)
+    ran: float = 0.0  # seconds, before ``since``
     runs_until: float = 0.0
 
     def running_for(self) -> float:
@@ -198,7 +198,7 @@ class Results:
                 job = self._jobs[key] = _Job(key, work, copy_context())
             elif worker is not None:
                 _refuse_a_circle(job, worker)
-            asker = _Asker(job, outer, progress, max(every, 0.001))
+            asker = _Asker(job, outer, progress, every, time.monotonic())
             job.askers.add(asker)
             inline = outer is not None and not job.begun
             if outer is not None:
@@ -240,9 +240,7 @@ class Results:
                 with self._changed:
                     if _over(asker):
                         return
-                    delay = self._delay(asker)
-                    if delay is None or delay > 0:
-                        self._changed.wait(delay)
+                    self._changed.wait(self._delay(asker))
                     if _over(asker):
                         return
                 self._tell(asker)
@@ -256,7 +254,8 @@ class Results:
         listener = asker.listener()
         if listener is not None:
             delays.append(listener.heard + listener.every - time.monotonic())
-        return _soonest(*delays)
+        delay = _soonest(*delays)
+        return delay if delay is None else max(delay, 0.001)  # a thread that never sleeps would take the work's time
 
     def _ageing(self) -> float | None:
         """Locked: seconds until the next running computation is long; None: all are."""
@@ -326,7 +325,7 @@ class Results:
             self._lines.move_to_end(self._served)
         self._served, line = next(iter(self._lines.items()))
         self._lines.move_to_end(self._served)
-        worker = _Worker(next(iter(line)), self.pause)
+        worker = _Worker(next(iter(line)), self.pause, time.monotonic())
         self._take(worker.root)
         self._workers.add(worker)
         return worker

@@ -35,7 +35,7 @@ def spread(
 def first_below(
     steps: Float[np.ndarray, "T"], curve: Float[np.ndarray, "T N"], level: Float[np.ndarray, "N"]
 ) -> Float[np.ndarray, "N"]:
-    """At which step does each curve first reach its level? Read between two records on a log axis; ∞ if never."""
+    """The step at which each curve first reaches its level, read between two records on a log axis; ∞ if never."""
     with np.errstate(invalid="ignore"):
         below = curve <= level
     found = np.full(curve.shape[1], np.inf)

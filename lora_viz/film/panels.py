@@ -1,30 +1,36 @@
-"""What moves? Panels over one playhead, packed once for the browser: a header and the arrays behind it.
+"""Moving pictures as data: panels over one playhead, packed once for the browser, a header and the arrays behind it.
 
 A film is a record's pictures as data. Every panel shares the film's axis (steps, ranks, sizes): frame t of each shows
-the same moment. Arrays are (T, …) where they move and keep their own shape where they stand still.
+the same moment. Arrays are (T, …) where they move and keep their own shape where they stand still. What is written here
+is the protocol (``film/protocol.py``): a film that breaks it is not made, and the browser shows none.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import zlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.film.protocol import VERSION, FilmError, Protocol, check, describe
 from lora_viz.i18n.language import say
 
 __all__ = [
     "Answers",
+    "Band",
     "Bars",
     "Cloud",
     "Curve",
     "Curves",
     "Field",
     "Film",
+    "FilmError",
     "Group",
     "HeatMap",
     "Lines",
@@ -38,18 +44,29 @@ __all__ = [
     "Row",
     "Series",
     "Span",
+    "band",
+    "protocol",
 ]
 
-Array = Float[np.ndarray, "..."]
-
-_ID = re.compile(r"[a-z][a-z0-9_]*")
+# One number a frame; and what either stands still or moves: k numbers, a matrix, points or vectors in d dimensions.
+Frames = Float[np.ndarray, "T"]
+Numbers = Float[np.ndarray, "k"] | Float[np.ndarray, "T k"]
+Matrix = Float[np.ndarray, "m n"] | Float[np.ndarray, "T m n"]
+Places = Float[np.ndarray, "_ d"] | Float[np.ndarray, "T _ d"]
+Texts = Annotated[tuple[str, ...], "1 | T"]
+Caption = Annotated[tuple[str, ...], "0 | 1 | T"]
+Colour = Annotated[str, "colour"]
+Id = Annotated[str, "id"]
+Dash = Literal["solid", "dash", "dot", "dashdot"]
+Scale = Literal["linear", "log"]
+AxisScale = Literal["linear", "log", "sqrt"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _WithId:
     """A name for programs, in snake_case: decks, questions and tests ask for it, no visitor reads it."""
 
-    id: str = ""
+    id: Id = ""
 
 
 class _Panel(_WithId):
@@ -75,14 +92,21 @@ def _found(id: str, among: tuple[Any, ...], where: str) -> Any:
     raise LookupError(f"{where} has nothing with the id {id!r}; its ids are: {there}")
 
 
-def _check_ids(items: tuple[Any, ...], where: str) -> None:
-    ids = [item.id for item in items if item.id]
-    for id in ids:
-        if not _ID.fullmatch(id):
-            raise ValueError(f"{where}: the id {id!r} is not snake_case, as in 'lora_a_norm'")
-    twice = sorted({id for id in ids if ids.count(id) > 1})
-    if twice:
-        raise ValueError(f"{where}: more than one has the id {', '.join(map(repr, twice))}")
+class Band(TypedDict):
+    """A curve and the band around it."""
+
+    y: Float[np.ndarray, "..."]
+    low: Float[np.ndarray, "..."]
+    high: Float[np.ndarray, "..."]
+
+
+def band(values: Float[np.ndarray, "3 ..."]) -> Band:
+    """The curve and its band from least, median and most, as ``core.seeds.spread`` gives them: Series(**band(…)).
+
+    Where there is no curve, there is no band.
+    """
+    low, median, high = np.where(np.isnan(values[1]), np.nan, values)
+    return {"y": median, "low": low, "high": high}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -90,11 +114,11 @@ class Series(_WithId):
     """One curve over the film's axis; ``low`` and ``high`` draw a band. NaN ends it."""
 
     name: str
-    colour: str
-    y: Array
-    low: Array | None = None
-    high: Array | None = None
-    dash: Literal["solid", "dash", "dot", "dashdot"] = "solid"
+    colour: Colour
+    y: Frames
+    low: Frames | None = None
+    high: Frames | None = None
+    dash: Dash = "solid"
     dots: bool = False
 
 
@@ -104,7 +128,7 @@ class Mark(_WithId):
 
     at: float
     label: str
-    colour: str = "faint"
+    colour: Colour = "faint"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -117,13 +141,13 @@ class Lines(_Panel):
     title: str
     series: tuple[Series, ...]
     y_label: str
-    scale: Literal["linear", "log"] = "linear"
-    x_scale: Literal["linear", "log", "sqrt"] = "linear"
+    scale: Scale = "linear"
+    x_scale: AxisScale = "linear"
     marks: tuple[Mark, ...] = ()
     reach: float = 0.0
     span: int = 6
     row: int = 0
-    kind: str = "lines"
+    kind: Literal["lines"] = "lines"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -131,11 +155,11 @@ class Curve(_WithId):
     """One curve over an axis of its own, (k,) or (T, k); ``low`` and ``high`` draw a band. NaN leaves a gap."""
 
     name: str
-    colour: str
-    y: Array
-    low: Array | None = None
-    high: Array | None = None
-    dash: Literal["solid", "dash", "dot", "dashdot"] = "solid"
+    colour: Colour
+    y: Numbers
+    low: Numbers | None = None
+    high: Numbers | None = None
+    dash: Dash = "solid"
     dots: bool = False
 
 
@@ -144,17 +168,17 @@ class Curves(_Panel):
     """Curves over their own axis ``x`` (k,), redrawn at every frame where they move. Scales as in ``Lines``."""
 
     title: str
-    x: Array
+    x: Float[np.ndarray, "k"]
     series: tuple[Curve, ...]
     x_label: str
     y_label: str
-    scale: Literal["linear", "log"] = "linear"
-    x_scale: Literal["linear", "log", "sqrt"] = "linear"
+    scale: Scale = "linear"
+    x_scale: AxisScale = "linear"
     marks: tuple[Mark, ...] = ()
     reach: float = 0.0
     span: int = 6
     row: int = 0
-    kind: str = "curves"
+    kind: Literal["curves"] = "curves"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -168,23 +192,23 @@ class Field(_Panel):
     """
 
     title: str
-    values: Array
-    x_labels: tuple[str, ...]
-    y_labels: tuple[str, ...]
+    values: Matrix
+    x_labels: Annotated[tuple[str, ...], "n"]
+    y_labels: Annotated[tuple[str, ...], "m"]
     x_title: str
     y_title: str
-    colour: str = "ink"
-    scale: Literal["linear", "log"] = "linear"
+    colour: Colour = "ink"
+    scale: Scale = "linear"
     limits: tuple[float, float] | None = None
-    regions: Array | None = None
+    regions: Matrix | None = None
     region_names: tuple[str, ...] = ()
     chosen: tuple[int, int] | None = None
     picks: bool = False
-    caption: tuple[str, ...] = ()
+    caption: Caption = ()
     span: int = 6
     row: int = 0
     tall: int = 1
-    kind: str = "field"
+    kind: Literal["field"] = "field"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -195,14 +219,14 @@ class HeatMap(_Panel):
     """
 
     title: str
-    colour: str
-    values: Array
-    limit: float | Array
-    caption: tuple[str, ...] = ()
+    colour: Colour
+    values: Matrix
+    limit: float | Frames
+    caption: Caption = ()
     hatched: bool = False
     span: int = 4
     row: int = 0
-    kind: str = "heatmap"
+    kind: Literal["heatmap"] = "heatmap"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -210,8 +234,8 @@ class Group(_WithId):
     """One set of bars, (k,) or (T, k)."""
 
     name: str
-    colour: str
-    values: Array
+    colour: Colour
+    values: Numbers
     outline: bool = False
 
 
@@ -220,15 +244,15 @@ class Bars(_Panel):
     """Bars of k named things; groups are drawn over each other, outlines on top. ``scale`` "log" shows 0 as no bar."""
 
     title: str
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[str, ...], "k"]
     groups: tuple[Group, ...]
     y_label: str
-    bar_ids: tuple[str, ...] = ()  # what programs call the bars, one a label
-    scale: Literal["linear", "log"] = "linear"
-    caption: tuple[str, ...] = ()
+    bar_ids: Annotated[tuple[str, ...], "k | 0"] = ()  # what programs call the bars, one a label
+    scale: Scale = "linear"
+    caption: Caption = ()
     span: int = 6
     row: int = 0
-    kind: str = "bars"
+    kind: Literal["bars"] = "bars"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -236,8 +260,8 @@ class Points(_WithId):
     """Some points, (n, d) or (T, n, d), d = 1, 2 or 3."""
 
     name: str
-    colour: str
-    xyz: Array
+    colour: Colour
+    xyz: Places
     style: Literal["dot", "ring", "probe", "ghost"] = "dot"
 
 
@@ -246,8 +270,8 @@ class Span(_WithId):
     """A subspace through 0: a basis, (k, d) or (T, k, d), k ≤ 3 vectors drawn at their lengths; NaN rows are not."""
 
     name: str
-    colour: str
-    basis: Array
+    colour: Colour
+    basis: Places
     style: Literal["fill", "axes"] = "fill"
 
 
@@ -259,17 +283,17 @@ class Cloud(_Panel):
     """
 
     title: str
-    colour: str
-    dimension: int
+    colour: Colour
+    dimension: Annotated[int, "d"]
     limit: float
     points: tuple[Points, ...]
     spans: tuple[Span, ...] = ()
     axes: str = ""
     view: tuple[float, float] = (-0.65, 0.42)
-    caption: tuple[str, ...] = ()
+    caption: Caption = ()
     span: int = 4
     row: int = 0
-    kind: str = "cloud"
+    kind: Literal["cloud"] = "cloud"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -277,26 +301,27 @@ class Machine(_Panel):
     """One LoRA layer with every number in it: frozen W, both factors, the vectors of the sample that each step sees.
 
     ``limits`` are the colour ranges of W, A, B, ΔW, ∇A, ∇B, the inputs x and h, and the outputs. ``lr`` is the size of
-    a gradient step taken by hand, on A or on B alone. ``names`` says what W, A, B, ΔW are called; ``rows`` draws the
-    row-vector form, in which every matrix is transposed.
+    a gradient step taken by hand, on A or on B alone. ``names`` says what W, A, B, ΔW are called, ``symbol`` what W is
+    in a product; ``rows`` draws the row-vector form, in which every matrix is transposed.
     """
 
     title: str
-    colour: str
-    W: Array
-    A: Array
-    B: Array
-    x: Array
-    target: Array
+    colour: Colour
+    W: Float[np.ndarray, "m n"]
+    A: Float[np.ndarray, "T r n"]
+    B: Float[np.ndarray, "T m r"]
+    x: Float[np.ndarray, "T n"]
+    target: Float[np.ndarray, "T m"]
     scaling: float
-    limits: tuple[float, ...]
+    limits: Annotated[tuple[float, ...], "8"]
     names: tuple[str, str, str, str]
+    symbol: str
     lr: float = 0.0
     rows: bool = False
     span: int = 9
     row: int = 0
     tall: int = 2
-    kind: str = "machine"
+    kind: Literal["machine"] = "machine"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -304,9 +329,9 @@ class Answers(_WithId):
     """What somebody says of each of k pictures: one text each, or k a frame; ``right`` likewise says which are true."""
 
     name: str
-    text: tuple[tuple[str, ...], ...]
-    right: tuple[tuple[bool, ...], ...]
-    colour: str = "ink"
+    text: Annotated[tuple[Annotated[tuple[str, ...], "k"], ...], "1 | T"]
+    right: Annotated[tuple[Annotated[tuple[bool, ...], "k"], ...], "1 | T"]
+    colour: Colour = "ink"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -314,12 +339,12 @@ class Pictures(_Panel):
     """Small grey pictures, (k, h, w) from 0, the paper, to 1, the ink; below them what everybody says they show."""
 
     title: str
-    images: Array
+    images: Float[np.ndarray, "k _ _"]
     rows: tuple[Answers, ...]
-    colour: str = "ink"
+    colour: Colour = "ink"
     span: int = 6
     row: int = 0
-    kind: str = "pictures"
+    kind: Literal["pictures"] = "pictures"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -327,8 +352,8 @@ class Row(_WithId):
     """A label and its reading: one text, or one a frame."""
 
     label: str
-    text: tuple[str, ...]
-    colour: str = "ink"
+    text: Texts
+    colour: Colour = "ink"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -339,7 +364,7 @@ class Readout(_Panel):
     rows: tuple[Row, ...]
     span: int = 4
     row: int = 0
-    kind: str = "readout"
+    kind: Literal["readout"] = "readout"
 
 
 Part = Series | Mark | Curve | Group | Points | Span | Answers | Row
@@ -351,22 +376,28 @@ class Film:
     """All that moves on a page: ``axis`` names what the playhead runs over, ``values`` where frame t lies on it.
 
     ``phases`` are the captions of slow motion, for each frame one a phase of its step. ``autoplay`` begins by itself
-    when the page is opened, unless motion is to be reduced.
+    when the page is opened, unless motion is to be reduced. Where the frames follow a ``training``, what lies ahead is
+    drawn faint and the first frames stay longer. ``of_last`` says the playhead's place with the last: "3 of 64".
+
+    Raises FilmError, a ValueError that names the panel: sizes that do not agree, unknown colours, ids that are not
+    plain or not unique, rows of the grid that are not 12 wide, values without order.
     """
 
     axis: str
-    values: Float[np.ndarray, "T"]
+    values: Frames
     panels: tuple[Panel, ...]
     start: int
     seconds_per_frame: float = 1 / 40
-    narration: tuple[str, ...] = ()
-    phases: tuple[tuple[str, ...], ...] = ()
+    narration: Annotated[tuple[str, ...], "0 | T"] = ()
+    phases: Annotated[tuple[Annotated[tuple[str, ...], "8"], ...], "0 | T"] = ()
     autoplay: bool = False
+    training: bool = False
+    of_last: bool = False
 
     def __post_init__(self) -> None:
-        _check_ids(self.panels, "the film's panels")
-        for panel in self.panels:
-            _check_ids(panel.parts(), f"panel {panel.id or panel.title!r}")
+        check(self, protocol())
+        for fault in _faults(self):
+            raise FilmError(f"the film cannot be shown: {fault}")
 
     def panel(self, id: str) -> Panel:
         """The panel with this id; LookupError names those there are."""
@@ -383,13 +414,13 @@ class Film:
         body = b"".join(a.tobytes() for a in arrays)
         run = f"{zlib.crc32(body, zlib.crc32(_json(film))):08x}"
         # The axis is a word to the visitor and a name to the player.
-        header = _json({"film": film, "run": run, "axis": say(self.axis), **beside})
+        header = _json({"protocol": VERSION, "film": film, "run": run, "axis": say(self.axis), **beside})
         header += b" " * (-(len(header) + 4) % 4)
         return len(header).to_bytes(4, "little") + header + body
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _describe(value: Any, arrays: list[np.ndarray]) -> Any:
@@ -403,3 +434,92 @@ def _describe(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, tuple):
         return [_describe(item, arrays) for item in value]
     return value
+
+
+@cache
+def protocol() -> Protocol:
+    """What the header of a film holds, described once by the dataclasses above."""
+    return describe(Film)
+
+
+def _faults(film: Film) -> Iterator[str]:
+    """What sizes and types do not say, first things first."""
+    if not (np.isfinite(film.values).all() and (np.diff(film.values) > 0).all()):
+        yield "its values do not grow from frame to frame"
+    if not 0 <= film.start < len(film.values):
+        yield f"it starts at frame {film.start} of {len(film.values)}"
+    if film.seconds_per_frame <= 0:
+        yield f"a frame lasts {film.seconds_per_frame} seconds"
+    yield from _taken_twice(film.panels, "the film")
+    machines = [panel for panel in film.panels if isinstance(panel, Machine)]
+    if len(machines) > 1 or (film.phases and not machines):
+        yield "slow motion is one machine's, whose steps have eight phases"
+    for panel in film.panels:
+        named = f"panel {panel.id or panel.title!r}"
+        yield from _taken_twice(panel.parts(), named)
+        for fault in _panel_faults(panel):
+            yield f"{named}: {fault}"
+    covered = Counter[int]()
+    for panel in film.panels:
+        for row in range(panel.row, panel.row + getattr(panel, "tall", 1)):
+            covered[row] += panel.span
+    for row in range(1 + max(covered, default=0)):
+        if covered[row] != 12:
+            titles = ", ".join(repr(p.title) for p in film.panels if p.row <= row < p.row + getattr(p, "tall", 1))
+            yield f"row {row} of the grid, with {titles}, is {covered[row]} wide, not 12"
+
+
+def _taken_twice(items: tuple[Any, ...], where: str) -> Iterator[str]:
+    for id, times in Counter(item.id for item in items if item.id).items():
+        if times > 1:
+            yield f"{where}: more than one has the id {id!r}"
+
+
+def _panel_faults(panel: Panel) -> Iterator[str]:
+    if not panel.title:
+        yield "it has no title"
+    match panel:
+        case Lines() | Curves():
+            if not panel.series:
+                yield "it has no curves"
+            for series in panel.series:
+                if (series.low is None) != (series.high is None):
+                    yield f"{series.name}: a band has a lower and an upper end"
+            if isinstance(panel, Curves) and not (np.diff(panel.x) > 0).all():
+                yield "its x does not grow"
+            if isinstance(panel, Curves) and not (panel.x_label and panel.y_label):
+                yield "an axis has no name"
+        case Field():
+            m, n = panel.values.shape[-2:]
+            if panel.chosen is not None and not (0 <= panel.chosen[0] < m and 0 <= panel.chosen[1] < n):
+                yield f"the chosen cell {panel.chosen} is not among {m}×{n}"
+            if panel.regions is not None and not set(np.unique(panel.regions)) <= set(range(len(panel.region_names))):
+                yield "a region has no name"
+            if not (panel.x_title and panel.y_title):
+                yield "an axis has no name"
+        case HeatMap() if not (np.asarray(panel.limit) >= 0).all():
+            yield "a limit is negative"
+        case Bars() if not panel.groups:
+            yield "it has no bars"
+        case Cloud():
+            if panel.dimension not in (1, 2, 3):
+                yield f"{panel.dimension} dimensions cannot be drawn"
+            if panel.limit <= 0:
+                yield "its limit is not positive"
+            for span in panel.spans:
+                if span.basis.shape[-2] > 3:
+                    yield f"{span.name}: more than three vectors"
+        case Machine():
+            if not all(np.isfinite(each).all() for each in (panel.W, panel.A, panel.B, panel.x, panel.target)):
+                yield "a number in it is not finite"
+            if not all(limit > 0 for limit in panel.limits):
+                yield "a limit is not positive"
+            if not (all(panel.names) and panel.symbol):
+                yield "a matrix has no name"
+        case Pictures():
+            if not panel.rows:
+                yield "nobody says what the pictures show"
+            if panel.images.min() < 0 or panel.images.max() > 1:
+                yield "its greys are not from 0 to 1"
+        case Readout() if not panel.rows:
+            yield "it has no rows"

@@ -1,12 +1,8 @@
-"""Spreads over seeds on the screen: a curve with its band, a reading in words, columns of a table.
-
-A spread is (low, median, high; …), as ``core.seeds.spread`` gives it.
-"""
+"""Spreads over seeds in words and in tables: (low, median, high; …), as ``core.seeds.spread`` gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -14,14 +10,9 @@ from jaxtyping import Float
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 
-__all__ = ["LOW_TO_HIGH", "band", "ranged", "readings", "spread_columns"]
+__all__ = ["LOW_TO_HIGH", "ranged", "readings", "spread_columns"]
 
 LOW_TO_HIGH = ("low", "median", "high")
-
-
-def band(spread: Float[np.ndarray, "3 ..."]) -> dict[str, Any]:
-    """The median as a curve's ``y``, the rest as its ``low`` and ``high``."""
-    return {"y": spread[1], "low": spread[0], "high": spread[2]}
 
 
 def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lora_viz.core.experiment import CHOICES
 from lora_viz.i18n.language import to_say
+from lora_viz.layer.matrices import SPECTRA
 from lora_viz.lessons.controls import Choice
 
 __all__ = ["CONTROLS", "TARGETS"]
@@ -45,6 +46,16 @@ _ALL = (
         label=to_say("Target's singular values"),
         options=("flat", "power", "exponential"),
         help=to_say("Flat: all equal. Power law: the i-th is 1/i. Exponential: 0.7 to the power i."),
+    ),
+    Choice(
+        id="shape_of_spectrum",
+        label=to_say("Singular values of M"),
+        options=SPECTRA,
+        help=to_say(
+            "Flat: all equal. Power law: the i-th is 1/i. Exponential: 0.7 to the power i. "
+            "Random: independent normal entries."
+        ),
+        default="power",
     ),
     Choice(
         id="condition",

@@ -65,10 +65,17 @@ class Control:
     label: str
     help: str = ""
     default: Any = None
+    field: str = ""  # the experiment's field that it sets, where that is not its id
 
     @property
     def is_field(self) -> bool:
+        """Whether its answer is a field of the lesson's own experiment."""
         return self.id in Experiment.__dataclass_fields__
+
+    @property
+    def names_of(self) -> str:
+        """The field whose names its answers go by."""
+        return self.field or self.id
 
     @property
     def in_link(self) -> bool:
@@ -131,7 +138,11 @@ class Choice(Control):
             if self.picks:
                 value = {written(option): option for option in self.options}[text]
             else:
-                value = parse_field(self.id, text) if self.is_field else type(self.options[0])(text)
+                value = (
+                    parse_field(self.names_of, text)
+                    if self.names_of in Experiment.__dataclass_fields__
+                    else type(self.options[0])(text)
+                )
         except (ValueError, KeyError):  # an ExperimentError is a ValueError
             raise self.refused(text) from None
         if len(text) > SHORT_LIST and not self.picks:
@@ -155,7 +166,7 @@ class Choice(Control):
         return ", ".join(map(written, self.options))
 
     def named(self, answer: Any, otherwise: str) -> str:
-        name = self.names.get(answer) or NAMES.get(self.id, {}).get(answer)
+        name = self.names.get(answer) or NAMES.get(self.names_of, {}).get(answer)
         return otherwise if name is None else say(name)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar
 
 from lora_viz.core.experiment import Sweep
-from lora_viz.core.progress import Progress
+from lora_viz.core.progress import Progress, heeding
 from lora_viz.core.results import Results, Ticket
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
-from lora_viz.i18n.language import language, say
+from lora_viz.i18n.language import language, say, speak
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["RESULTS", "Lab"]
@@ -77,9 +77,15 @@ class Lab:
             self.ticket.report(share, said, preview)
 
     def _kept(self, key: Hashable, work: Callable[[Lab], R]) -> R:
+        code = language()
+
+        def computed(ticket: Ticket) -> R:
+            with speak(code), heeding(ticket.check):  # in a thread of its own, which nobody reads
+                return work(Lab(self.results, visitor=self.visitor, ticket=ticket))
+
         return self.results.get_or_compute(
             key,
-            lambda ticket: work(Lab(self.results, visitor=self.visitor, ticket=ticket)),
+            computed,
             visitor=self.visitor,
             progress=self.progress,
         )

@@ -8,8 +8,29 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from lora_viz.content.decks.scenes import Deck
+from lora_viz.content.questions import Answered
+
 __all__ = [
-    "Code", "Columns", "Download", "Figure", "Folded", "Heading", "Html", "Notice", "Numbers", "Part", "Prose", "Table",
+    "Act",
+    "Ask",
+    "Boxed",
+    "Code",
+    "Columns",
+    "Download",
+    "Figure",
+    "Folded",
+    "Heading",
+    "Html",
+    "Notice",
+    "Numbers",
+    "Part",
+    "Present",
+    "Prose",
+    "Reached",
+    "Row",
+    "Scores",
+    "Table",
 ]  # fmt: skip
 
 
@@ -98,4 +119,55 @@ class Columns(NamedTuple):
     gap: Literal["small", "medium", "large"] = "medium"
 
 
-Part = Prose | Heading | Html | Figure | Table | Numbers | Code | Download | Notice | Folded | Columns
+class Ask(NamedTuple):
+    """A question with its choices; ``see`` says where to look. The first answer counts."""
+
+    id: str
+    asked: Answered
+    see: str = ""
+
+
+class Act(NamedTuple):
+    """A button that gives controls another answer."""
+
+    id: str
+    label: str
+    answers: Mapping[str, Any]
+
+
+class Reached(NamedTuple):
+    """A goal among so many of this visit, and whether it is reached now: said with how many were."""
+
+    id: str
+    holds: bool
+    among: int
+
+
+class Present(NamedTuple):
+    """A button that begins a deck: a shipped one by its name, or the visitor's own."""
+
+    id: str
+    label: str
+    own: Deck | None = None
+
+
+class Scores(NamedTuple):
+    """After which lessons the visitor has answered the question, and how."""
+
+
+class Boxed(NamedTuple):
+    """Parts that belong together, in a frame."""
+
+    parts: tuple[Any, ...]
+
+
+class Row(NamedTuple):
+    """Small parts in one line."""
+
+    parts: tuple[Any, ...]
+
+
+Part = (
+    Prose | Heading | Html | Figure | Table | Numbers | Code | Download | Notice | Folded | Columns | Boxed | Row
+    | Ask | Act | Reached | Present | Scores
+)  # fmt: skip

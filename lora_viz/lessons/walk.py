@@ -9,10 +9,11 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from lora_viz.i18n.language import say
 from lora_viz.lessons.controls import LONGEST_SHOWN
 from lora_viz.lessons.lesson import Lesson, Section
 
-__all__ = ["UnknownLesson", "home", "lesson", "lessons", "section_of", "sections"]
+__all__ = ["UnknownLesson", "home", "lesson", "lessons", "link", "section_of", "sections"]
 
 
 class UnknownLesson(KeyError):
@@ -55,6 +56,11 @@ def lesson(name: str) -> Lesson[Any]:
     if name not in _by_id():
         raise UnknownLesson(f"{name[:LONGEST_SHOWN]} is no lesson: there are {', '.join(_by_id())}.")
     return _by_id()[name]
+
+
+def link(place: str) -> str:
+    """A link to a lesson, maybe with settings as in "rank?noise=0", as Markdown under the menu's name."""
+    return f"[{say(lesson(place.partition('?')[0]).menu)}]({place})"
 
 
 def home() -> Lesson[Any]:

@@ -1,4 +1,4 @@
-"""What can an adapter learn by heart? LoRA on the middle layer of a frozen random network, trained on random labels."""
+"""An adapter that learns by heart: LoRA on the middle layer of a frozen random network, trained on random labels."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from lora_viz.decks.scenes import Scene
+from lora_viz.content.decks.scenes import Scene
 from lora_viz.engine.training import available_devices
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Control, File, Number, SettingError, Several, Switch, Text, Whole, written

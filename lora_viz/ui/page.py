@@ -29,7 +29,7 @@ from lora_viz.ui.questions import ask_question
 from lora_viz.ui.sharing import frame_of, offer_link
 from lora_viz.ui.speaking import find_language
 from lora_viz.ui.state import kept
-from lora_viz.ui.waiting import Stopped, waited_for
+from lora_viz.ui.waiting import Stopped, visitors_lab, waited_for
 
 __all__ = ["show", "style"]
 
@@ -122,7 +122,7 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
 
     def shown(settings: Settings) -> Played[Any]:
         def preview(record: Any) -> None:
-            _show_picture(Played(lesson, settings, played.lab, record), asked, where, now)
+            _show_picture(Played(lesson, settings, visitors_lab(), record), asked, where, now)
 
         return waited_for((lesson.id, settings), partial(lesson.played, settings), where, name=name, show=preview)
 

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 import streamlit as st
 
 from lora_viz.lessons.parts import (
+    Act,
+    Ask,
+    Boxed,
     Code,
     Columns,
     Download,
@@ -17,11 +20,18 @@ from lora_viz.lessons.parts import (
     Notice,
     Numbers,
     Part,
+    Present,
     Prose,
+    Reached,
+    Row,
+    Scores,
     Table,
 )  # fmt: skip
+from lora_viz.ui.asking import set_answers
 from lora_viz.ui.contents import linked
 from lora_viz.ui.figures import csv_button, json_button, show_figure, shown_theme
+from lora_viz.ui.presenting import begin
+from lora_viz.ui.questions import ask_choices, reached, show_lessons_answered
 
 __all__ = ["draw"]
 
@@ -57,10 +67,27 @@ def _draw(part: Part) -> None:
         case Notice(text, kind, icon):
             shown = {"info": st.info, "warning": st.warning, "success": st.success, "error": st.error}[kind]
             shown(linked(text), icon=icon or None)
-        case Folded(label, parts):
-            with st.expander(label):
+        case Boxed(parts):
+            with st.container(border=True):
                 draw(parts)
-        case Columns(columns, gap):
-            for place, own in zip(st.columns(len(columns), gap=gap), columns, strict=True):
+        case Row(parts):
+            with st.container(horizontal=True):
+                draw(parts)
+        case Ask(id, asked, see):
+            ask_choices(id, asked, see)
+        case Act(id, label, answers):
+            st.button(label, key=id, on_click=set_answers, args=(answers,))
+        case Reached(id, holds, among):
+            st.caption(reached(id, holds, among))
+        case Present(id, label, deck):
+            if st.button(label, key=f"start_{id}", type="primary"):
+                begin(id, deck)
+        case Scores():
+            show_lessons_answered()
+        case Folded(label, inner):
+            with st.expander(label):
+                draw(inner)
+        case Columns(side, gap):
+            for place, own in zip(st.columns(len(side), gap=gap), side, strict=True):
                 with place:
                     draw(own)

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from lora_viz.decks.asking import asked_first
-from lora_viz.decks.scenes import Deck, DeckError, Scene
-from lora_viz.decks.shipped import shipped_decks
+from lora_viz.content.decks.asking import asked_first
+from lora_viz.content.decks.scenes import Deck, DeckError, Scene
 from lora_viz.film.panels import Film
 from lora_viz.i18n.language import say
+from lora_viz.lessons.decks import shipped_decks
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.pages import page_of
 from lora_viz.ui.speaking import language_of_links
 from lora_viz.ui.state import kept
 
-__all__ = ["OWN", "Presented", "begin", "contrast", "keep_deck", "offer_tour", "presented", "take_up", "toolbar"]
+__all__ = ["OWN", "Presented", "begin", "contrast", "offer_tour", "presented", "take_up", "toolbar"]
 
 OWN = "own"
 CONTRAST = "contrast"
@@ -94,11 +94,6 @@ def decks_here() -> dict[str, Deck]:
     return {**shipped_decks(), **({OWN: own} if own is not None else {})}
 
 
-def keep_deck(deck: Deck) -> None:
-    """Keep the visitor's own deck for this visit."""
-    kept(_Presentation).own = deck
-
-
 def presented() -> Presented | None:
     """Which scene does the link ask for? None without a deck; a deck or scene that is not there is said."""
     name = st.query_params.get("deck")
@@ -115,9 +110,10 @@ def presented() -> Presented | None:
     return Presented(name, decks[name], int(text) - 1)
 
 
-def begin(name: str) -> None:
-    """Open a deck at its first scene, and its time at zero: leaves the running page."""
-    kept(_Presentation).began = time.time()
+def begin(name: str, own: Deck | None = None) -> None:
+    """Open a deck at its first scene, and its time at zero: leaves the running page. ``own`` is the visitor's."""
+    state = kept(_Presentation)
+    state.began, state.own = time.time(), own or state.own
     _open(name, 0)
 
 

@@ -13,10 +13,11 @@ from lora_viz.content.questions import Answered, Unanswerable
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.walk import lessons, sections
+from lora_viz.ui.contents import link_to
 from lora_viz.ui.pages import page_of
 from lora_viz.ui.state import kept
 
-__all__ = ["ask_question", "show_lessons_answered"]
+__all__ = ["ask_choices", "ask_question", "reached", "show_lessons_answered"]
 
 _HEARD = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap"
 # Was the first answer as measured? An icon, and what it says to whoever hears the page.
@@ -28,9 +29,11 @@ _MARKS = {
 
 @dataclass(slots=True)
 class _Score:
-    """By lesson: whether the first answer was as measured."""
+    """Whether the first answer was as measured, by lesson and by question of the quiz; and which goals were reached."""
 
     given: dict[str, bool] = field(default_factory=dict)
+    quiz: dict[str, bool] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)
 
 
 def ask_question(played: Played[Any]) -> None:
@@ -53,28 +56,50 @@ def _asked(played: Played[Any]) -> None:
         except Unanswerable as reason:
             st.info(str(reason), icon=":material/block:")
             return
-        if asked is not None:
-            _choices(name, asked)
+        if asked is None:
+            return
+        st.markdown(f"**{asked.text}**")
+        given = kept(_Score).given
+        if _choices(f"after_{name}", asked, given, name):
+            st.caption(_score(given))
 
 
-def _choices(name: str, asked: Answered) -> None:
-    given = kept(_Score).given
-    st.markdown(f"**{asked.text}**")
+def _choices(key: str, asked: Answered, given: dict[str, bool], name: str, see: str = "") -> bool:
+    """The choices, and whether one was made: what was measured, and why. The first answer counts."""
     # Other settings are another question: its choices are new, and none of them is chosen.
-    key = f"after_{name}_{zlib.crc32(repr((asked.text, asked.choices)).encode())}"
+    key = f"{key}_{zlib.crc32(repr((asked.text, asked.choices)).encode())}"
     choice = st.radio(
         asked.text, asked.choices, index=None, key=key, horizontal=True, label_visibility="collapsed"
     )  # fmt: skip
     if choice is None:
-        return
+        return False
     right = asked.choices[asked.right]
-    given.setdefault(name, choice == right)  # the first answer counts
+    given.setdefault(name, choice == right)
+    why = f"{asked.told} {asked.why}" + (f" {say('See it: {link}.', link=link_to(see))}" if see else "")
     if choice == right:
-        st.success(say("Yes, {choice}.", choice=choice) + f" {asked.told} {asked.why}", icon=":material/check:")
+        st.success(f"{say('Yes, {choice}.', choice=choice)} {why}", icon=":material/check:")
     else:
         said = say("You said {choice}; measured was {right}.", choice=choice, right=right)
-        st.info(f"{said} {asked.told} {asked.why}", icon=":material/search:")
-    st.caption(_score(given))
+        st.info(f"{said} {why}", icon=":material/search:")
+    return True
+
+
+def ask_choices(name: str, asked: Answered, see: str) -> None:
+    """A question of the quiz, and how many were answered as measured at once."""
+    given = kept(_Score).quiz
+    _choices(f"choice_{name}", asked, given, name, see)
+    if given:
+        counts = {"right": sum(given.values()), "answered": len(given)}
+        st.caption(say("{right} of {answered} answered as measured, at once.", **counts))
+    else:
+        st.caption(say("Nothing yet: choose an answer."))
+
+
+def reached(name: str, holds: bool, count: int) -> str:
+    """How many of so many goals were reached in this visit, this one now where it ``holds``."""
+    done = kept(_Score).reached
+    done.update({name} if holds else ())
+    return say("{passed} of {challenges} challenges passed in this visit.", passed=len(done), challenges=count)
 
 
 def _asking(among: tuple[Lesson[Any], ...]) -> list[Lesson[Any]]:

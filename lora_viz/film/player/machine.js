@@ -105,7 +105,7 @@ const machine = {
     const [lW, lA, lB, lD, lgA, lgB, lx, ly] = panel.limits;
     const limits = { x: lx, W: lW, base: ly, A: lA, h: lx, B: lB, u: ly, delta: lD, y: ly, target: ly, g: ly, gradA: lgA, gradB: lgB };
     const [nW, nA, nB, nD] = panel.names;
-    const labels = { x: "x", W: `${nW} ❄`, base: panel.rows ? `x ${nW}` : `${nW.length > 3 ? "W" : nW} x`, A: nA, h: "h", B: nB, u: "u", delta: nD, y: "y", target: "t", g: "g", gradA: "∇A", gradB: "∇B" };
+    const labels = { x: "x", W: `${nW} ❄`, base: panel.rows ? `x ${nW}` : `${panel.symbol} x`, A: nA, h: "h", B: nB, u: "u", delta: nD, y: "y", target: "t", g: "g", gradA: "∇A", gradB: "∇B" };
     const colours = { x: "ink", W: "W", base: "W", A: "A", h: "A", B: "B", u: "B", delta: "delta", y: "ink", target: "clean", g: "alarm", gradA: "A", gradB: "B" };
     // wires first: boxes stand on them
     const centre = (name) => { const b = plan.at[name]; return b.rows ? [X(b.x + b.cols / 2), Y(b.y + b.rows / 2)] : [X(b.x), Y(b.y)]; };

@@ -192,9 +192,9 @@ const lines = {
         }
         g.stroke(); g.setLineDash([]); g.globalAlpha = 1;
       };
-      // over steps the future is faint; over ranks and sizes nothing is past
-      if (film.axis === "step") stroke(t, values.length - 1, theme.future, 2.2);
-      stroke(0, film.axis === "step" ? t : values.length - 1, 1, 3.2 * box.thick);
+      // in a training the future is faint; over ranks and sizes nothing is past
+      if (film.training) stroke(t, values.length - 1, theme.future, 2.2);
+      stroke(0, film.training ? t : values.length - 1, 1, 3.2 * box.thick);
       if (s.dots) {
         g.fillStyle = colour;
         values.forEach((v, i) => { if (Number.isFinite(s.y.data[i])) { g.beginPath(); g.arc(frame.x(v), frame.y(s.y.data[i]), 4.5, 0, 7); g.fill(); } });

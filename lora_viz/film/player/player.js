@@ -309,7 +309,7 @@ function draw(s) {
   for (const p of s.panels) drawOne(s, p);
   const scrub = s.find("scrub"), value = s.film.values.data[s.t], last = s.film.values.data[s.film.values.data.length - 1];
   scrub.value = s.t;
-  const where = s.film.axis.length > 5 ? format(value) : say("{value} of {last}", { value: format(value), last: format(last) });
+  const where = s.film.of_last ? say("{value} of {last}", { value: format(value), last: format(last) }) : format(value);
   s.find("where").textContent = where;
   scrub.setAttribute("aria-valuetext", `${s.film.axisSaid} ${where}`);
   const byHand = s.panels.map((p) => KINDS[p.panel.kind]?.byHand?.(p.panel, s.t, p.cache)).find(Boolean);
@@ -390,10 +390,10 @@ function play(s) {
   s.clock = requestAnimationFrame(() => tick(s));
 }
 
-// Slow where the story is: the first frames of a run over steps stay longer.
+// Slow where the story is: the first frames of a training stay longer.
 function dwell(s) {
   if (s.film.phase) return 1500 / s.speed;
-  const early = s.film.axis === "step" ? 1 + 7 * Math.exp(-s.t / 5) : 1;
+  const early = s.film.training ? 1 + 7 * Math.exp(-s.t / 5) : 1;
   return (1000 * s.film.seconds_per_frame * early) / s.speed;
 }
 

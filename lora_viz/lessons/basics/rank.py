@@ -19,7 +19,6 @@ from lora_viz.core.spectra import (
     least_squares,
     ranks,
     reduced_rank_floor,
-    singular_values,
     truncate,
 )
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
@@ -82,12 +81,12 @@ def rank_error(run: Run) -> RankError:
     for row, rank in enumerate(swept):
         for column, seed in enumerate(seeds):
             i = place[rank, seed]
-            last = run.sweep[i].scaling * run.B[i][-1].astype(float) @ run.A[i][-1].astype(float)
+            factored = run.factored(i)[-1]
+            last = factored.in_float64().dense()
             fine = run.diverged_at[i] < 0
             if column == 0:
-                found = singular_values(A=run.A[i][-1], B=run.B[i][-1], scaling=run.sweep[i].scaling)
                 delta[row + 1] = last if fine else np.nan
-                sigma[row + 1, :rank] = found if fine else np.nan
+                sigma[row + 1, :rank] = factored.singular_values() if fine else np.nan
             if fine:
                 trained[row, column] = np.linalg.norm((last - fitted) @ root) / size_out
                 clean[row, column] = np.linalg.norm((last - task.target_delta) @ root) / size_clean
@@ -163,6 +162,7 @@ def film(record: RankError, settings: Settings) -> Film:
     captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.rank.astype(float),
         start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1),
         seconds_per_frame=0.55,

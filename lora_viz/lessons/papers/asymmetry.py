@@ -18,10 +18,10 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import teacher
 from lora_viz.export.scripts.fits import frozen_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Film, Readout, Row
-from lora_viz.film.spreads import band, ranged, readings, spread_columns
+from lora_viz.film.panels import Curve, Curves, Film, Readout, Row, band
+from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
 from lora_viz.lessons.catalogue import CONTROLS
@@ -129,6 +129,7 @@ def film(record: Asymmetry) -> Film:
     law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.ranks.astype(float),
         start=record.start,
         seconds_per_frame=1.0,
@@ -300,12 +301,10 @@ $r = {rank}$. So the asymmetry is the inputs' and the shape's, not the factors':
 the layer is transposed and the inputs are round. Training ${B}$ fits $r\,d_\mathrm{{out}}$ numbers, training ${A}$
 $r\,d_\mathrm{{in}}$. The paper's second argument, that fewer trained numbers generalise better, is not measured here.
 The floor is the best update of rank $r$ (Izenman 1975), which training both reaches.""",
-        dW=tint("delta", r"\Delta W"),
-        A=tint("A", "A"),
-        B=tint("B", "B"),
         d_out=record.d_out,
         left=number(1 - rank / record.d_out),
         rank=rank,
+        **LETTERS,
     )
 
 

@@ -14,10 +14,9 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.bits import bits_script
 from lora_viz.export.scripts.script import Scripts
-from lora_viz.film.panels import Curve, Curves, Field, Film, Mark, Readout, Row
-from lora_viz.film.spreads import band
+from lora_viz.film.panels import Curve, Curves, Field, Film, Mark, Readout, Row, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -77,6 +76,8 @@ def film(record: Capacity) -> Film:
     load = np.unique(np.concatenate([record.measured_samples / (record.per_rank * r) for r in record.ranks]))
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=0.12,
@@ -305,8 +306,6 @@ The live row is trained while you wait, from the page's seed. The map comes from
 network, by `python docs/make_capacity.py`: {bits} bits in {numbers} numbers leave an
 accuracy of {lost}. One width and one depth were measured; that the count does not depend on them is not shown
 here.""",
-        B=tint("B", "B"),
-        A=tint("A", "A"),
         width=e.width,
         parameters=e.parameters,
         inputs=e.inputs,
@@ -316,6 +315,7 @@ here.""",
         bits=record.measured_samples[-1],
         numbers=record.per_rank,
         lost=number(float(record.measured[1, :, -1].min())),
+        **LETTERS,
     )
 
 

@@ -16,8 +16,8 @@ from lora_viz.core.random_streams import stream
 from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.fits import spike_script
 from lora_viz.export.scripts.script import Script, Scripts
-from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series
-from lora_viz.film.spreads import band, ranged, readings, spread_columns
+from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say

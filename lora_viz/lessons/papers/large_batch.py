@@ -16,7 +16,7 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Film, Lines, Readout, Series
 from lora_viz.film.spreads import ranged
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import LETTERS, number, tint
 from lora_viz.i18n.language import english, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -88,6 +88,7 @@ def film(record: LargeBatch) -> Film:
     own, frames = record.raced, range(len(record.steps))
     return Film(
         axis=to_say("batch"),
+        of_last=True,
         values=own.places.astype(float),
         start=len(frames) - 1,
         seconds_per_frame=1.0,
@@ -208,10 +209,7 @@ $r = {rank}$, where ${A}$ spans every input from the start, the ratio is
 tested. Error is to the hidden update, relative; each racer has its best of {rates} learning rates in each seed.""",
         samples=e.samples,
         steps=", ".join(map(str, record.steps)),
-        dW=tint("delta", r"\Delta W"),
-        B=tint("B", "B"),
         G=tint("W", "G"),
-        A=tint("A", "A"),
         d_out=e.d_out,
         d_in=e.d_in,
         true_rank=record.true_rank,
@@ -219,6 +217,7 @@ tested. Error is to the hidden update, relative; each racer has its best of {rat
         ratio=number(float(record.ratio[1, -1, -1])),
         batch=own.places[-1],
         rates=len(own.lr),
+        **LETTERS,
     )
 
 

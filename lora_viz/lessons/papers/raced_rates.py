@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Curve, Curves, Row, Series
-from lora_viz.film.spreads import band, readings, spread_columns
+from lora_viz.film.panels import Curve, Curves, Row, Series, band
+from lora_viz.film.spreads import readings, spread_columns
 from lora_viz.film.still import DASHES, Drawn, still_curves
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say

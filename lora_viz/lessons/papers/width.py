@@ -16,7 +16,7 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import log_slope, spread
 from lora_viz.film.panels import Film, Lines, Readout, Row, Series
 from lora_viz.film.spreads import ranged, readings
-from lora_viz.film.style import number, numbers, tint
+from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -235,11 +235,9 @@ no law of the method, and a layer as wide as a language model's was not tried.
 The same report finds less than a factor of 2 between ranks 4 and 512 under α/r; what is found here stands in the
 read-out, also for the other rules. Each learning rate is $\sqrt2$ times the last: no best is told more finely.
 Gradients are exact, there is no sampling noise.""",
-        dW=tint("delta", r"\Delta W"),
-        B=tint("B", "B"),
-        A=tint("A", "A"),
         target_rank=record.raced.shown.target_rank,
         slopes=", ".join(f"{say(name)} {number(float(slope))}" for name, slope in slopes),
+        **LETTERS,
     )
 
 

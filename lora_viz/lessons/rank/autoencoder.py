@@ -15,8 +15,8 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import orthonormal_columns, principal_angles
 from lora_viz.engine.training import train
-from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span
-from lora_viz.film.spreads import band, spread_columns
+from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span, band
+from lora_viz.film.spreads import spread_columns
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
@@ -133,6 +133,8 @@ def film(record: Autoencoder) -> Film:
     matrix = partial(HeatMap, span=3, row=1)
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=T - 1,
         narration=tuple(_narrate(record, t) for t in range(T)),

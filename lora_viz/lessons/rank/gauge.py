@@ -13,7 +13,7 @@ from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, numbers, tint
+from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.factorisation import balance, balance_drift, gradient_step, product_jacobian, turn
 from lora_viz.layer.matrices import drawn_matrix, low_rank_factors
@@ -328,8 +328,6 @@ spent on naming the same product. The product moved by at most {moved}. The step
 sees $QQ^\top$: a rotation leaves it alone, a stretch does not. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved
 only as $\eta \to 0$: in the same training time it drifted by {drift} at $\eta = {lr:g}$ and by
 {slow_drift} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
-        B=tint("B", "B"),
-        A=tint("A", "A"),
         rank=r,
         squared=r**2,
         parameters=r * (d_out + d_in),
@@ -337,6 +335,7 @@ only as $\eta \to 0$: in the same training time it drifted by {drift} at $\eta =
         drift=number(record.drift[0]),
         lr=record.lr,
         slow_drift=number(record.drift[1]),
+        **LETTERS,
     )
 
 

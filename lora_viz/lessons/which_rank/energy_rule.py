@@ -17,7 +17,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor
 from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, numbers, tint
+from lora_viz.film.style import LETTERS, number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
@@ -99,8 +99,7 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
     sigma, full = np.linalg.svd(fitted, compute_uv=False), _skill(task, root, fitted)
     swept = [0, *(x.rank for x in first.sweep.experiments)]
     ends = (
-        np.where(at >= 0, np.nan, x.scaling * b[-1].astype(float) @ a[-1].astype(float))
-        for x, at, a, b in zip(first.sweep.experiments, first.diverged_at, first.A, first.B, strict=True)
+        np.where(at >= 0, np.nan, first.factored(i)[-1].in_float64().dense()) for i, at in enumerate(first.diverged_at)
     )
     deltas = [np.zeros_like(fitted), *ends]
     skill = np.array([_skill(task, root, d) for d in deltas])
@@ -148,6 +147,7 @@ def film(record: EnergyRule) -> Film:
         marks.append(Mark(id="needed", at=float(needed), label=f"LoRA: {needed}", colour="delta"))
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=swept.astype(float),
         start=int(np.argmin(np.abs(swept - rule))),
         seconds_per_frame=0.6,
@@ -341,7 +341,7 @@ noise is not the task's.""",
         effective=number(kinds.effective),
         stable=number(kinds.stable),
         energy=record.own_rule,
-        dW=tint("delta", r"\Delta W"),
+        **LETTERS,
     )
 
 

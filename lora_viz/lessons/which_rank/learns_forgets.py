@@ -15,10 +15,10 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, stopped_early, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
-from lora_viz.film.spreads import band, spread_columns
+from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.spreads import spread_columns
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, numbers, tint
+from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
@@ -118,6 +118,7 @@ def film(record: LearnsForgets) -> Film:
     best = int(record.rank[record.excess[1].argmin()])
     return Film(
         axis=to_say("rank"),
+        of_last=True,
         values=record.rank.astype(float),
         start=int(record.excess[1].argmin()),
         seconds_per_frame=0.7,
@@ -322,10 +323,10 @@ mathematics that LoRA learns less and forgets less than full fine-tuning; here t
 **at the same error on the new task** it is another question. Without noise and with round inputs the answer is exact:
 to leave the share $\ell$ of ${dW}^*$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ and a rank that cuts
 the truth off forgets $1-\ell$, which is more.""",
-        dW=tint("delta", r"\Delta W"),
         head=", ".join(numbers(HEAD)),
         tail=number(TAIL),
         samples=record.samples,
+        **LETTERS,
     )
 
 

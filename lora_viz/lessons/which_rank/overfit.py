@@ -16,10 +16,9 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row
-from lora_viz.film.spreads import band
+from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
 from lora_viz.lessons.catalogue import CONTROLS
@@ -301,9 +300,9 @@ $\text{{noise}}^2\, d_\mathrm{{in}}/(n - d_\mathrm{{in}} - 1)$ a unit of signal:
 has no bound near $n = d_\mathrm{{in}}$. A rank $r$ must learn about $r(d_\mathrm{{in}} + d_\mathrm{{out}} - r)$
 numbers from $n\,d_\mathrm{{out}}$: fewer numbers, less noise fitted, but also what of the truth lies beyond rank $r$
 is lost. Stopping early or weight decay hold the noise down too; neither is used here.""",
-        dW=tint("delta", r"\Delta W"),
         d_in=d_in,
         ols=number(record.noise**2 * d_in / (64 - d_in - 1)),
+        **LETTERS,
     )
 
 

@@ -15,10 +15,10 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.engine.training import train
-from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row
-from lora_viz.film.spreads import band, ranged, readings, spread_columns
+from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
+from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
@@ -102,6 +102,8 @@ def film(record: Overlap) -> Film:
     chance = i / record.d
     return Film(
         axis=to_say("step"),
+        training=True,
+        of_last=True,
         values=record.steps.astype(float),
         start=len(record.steps) - 1,
         seconds_per_frame=1 / 8,
@@ -274,9 +276,9 @@ the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their app
 be negative). Chance is not 0: {chance} for the {rank} strongest of each, more for larger $j$. No
 pair shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap
 before training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
-        A=tint("A", "A"),
         chance=number(record.low / record.d),
         rank=record.low,
+        **LETTERS,
     )
 
 

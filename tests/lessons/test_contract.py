@@ -13,6 +13,7 @@ from types import ModuleType
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from lora_viz.ui.controls import CONTROLS
 
 import lora_viz.lessons
 from lora_viz.adapters.compare import compare
@@ -79,7 +80,6 @@ from lora_viz.networks.evidence import minilm_evidence
 from lora_viz.networks.memorise import memorise_bits
 from lora_viz.networks.requantise import merge_quantised
 from lora_viz.networks.together import adapt_pair
-from lora_viz.ui.controls import CONTROLS
 
 TABLES = (  # written out: nothing moves, nothing is plotted
     "mistake",

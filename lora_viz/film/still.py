@@ -18,7 +18,7 @@ DASHES: tuple[Literal["solid", "dash", "dashdot", "dot"], ...] = ("solid", "dash
 
 
 class Drawn(NamedTuple):
-    """One curve of a still figure; ``low`` and ``high`` give it error bars."""
+    """One curve of a still figure; ``low`` and ``high`` give it error bars, ``text`` says what each point is."""
 
     name: str
     colour: str
@@ -28,6 +28,7 @@ class Drawn(NamedTuple):
     dots: bool = False
     low: Float[np.ndarray, "k"] | None = None
     high: Float[np.ndarray, "k"] | None = None
+    text: tuple[str, ...] | None = None
 
 
 def still_curves(
@@ -57,6 +58,7 @@ def still_curves(
                 mode="lines+markers" if c.dots else "lines",
                 line={"color": IDENTITY[theme][c.colour], "dash": c.dash, "width": 3},
                 error_y=bars(c),
+                text=c.text,
             )
             for c in curves
         ]

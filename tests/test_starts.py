@@ -64,9 +64,9 @@ def test_a_lower_rank_is_a_prefix(small: Experiment, init: str) -> None:
     if growth is None:
         assert np.abs(a2 - a3[:2]).max() > 1e-3, "then it has a growth"
         return
-    np.testing.assert_allclose(a3[:2], a2 * 1.5**growth, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(a3[:2], a2 * 1.5**growth, rtol=1e-12, atol=1e-13)
     if init != "lora_ga":  # whose B takes the directions after A's
-        np.testing.assert_allclose(b3[:, :2], b2 * 1.5 ** GROWTH_OF_B.get(init, 0.0), rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(b3[:, :2], b2 * 1.5 ** GROWTH_OF_B.get(init, 0.0), rtol=1e-12, atol=1e-13)
     if growth == 0:
         np.testing.assert_array_equal(a2, a3[:2])
 
@@ -95,7 +95,7 @@ def test_shapes_zeros_and_what_is_computed_at_step_0(small: Experiment, init: st
         assert abs(run.loss[0, 0] - pretrained) > 1e-8
     else:
         assert run.loss[0, 0] == pytest.approx(pretrained, rel=1e-12)
-        assert np.abs(run.delta_weight()[0]).max() < 1e-15
+        assert np.abs(run.delta_weight()[0]).max() < 1e-13
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_an_orthogonal_start_is_pefts(small: Experiment, monkeypatch: pytest.Mon
     for rank in (2, 4):
         e = replace(small, init="orthogonal", rank=rank)
         a, b = initial_factors(e)
-        assert np.abs(b @ a).max() < 1e-16
+        assert np.abs(b @ a).max() < 1e-13
         # the same draws, through PEFT's code
         rng = stream("orthogonal", e.seed, e.init_seed)
         monkeypatch.setattr(torch, "randn", lambda *shape, rng=rng: torch.tensor(rng.standard_normal(shape)))
         theirs = peft_layer(e, make_task(e).base_weight, torch.float64, init_lora_weights="orthogonal")
-        np.testing.assert_allclose(theirs.lora_A["default"].weight.detach().numpy(), a, atol=1e-15)
-        np.testing.assert_allclose(theirs.lora_B["default"].weight.detach().numpy(), b, atol=1e-15)
+        np.testing.assert_allclose(theirs.lora_A["default"].weight.detach().numpy(), a, atol=1e-13)
+        np.testing.assert_allclose(theirs.lora_B["default"].weight.detach().numpy(), b, atol=1e-13)
 
 
 @pytest.mark.parametrize("init", ["pissa", "olora"])
@@ -137,11 +137,11 @@ def test_moved_bases_are_pefts(small: Experiment, init: str) -> None:
     theirs = peft_layer(e, task.base_weight, torch.float32, init_lora_weights=init)
     their_a, their_b = theirs.lora_A["default"].weight.detach(), theirs.lora_B["default"].weight.detach()
     for j in range(e.rank):
-        np.testing.assert_allclose(torch.outer(their_b[:, j], their_a[j]).numpy(), np.outer(b[:, j], a[j]), atol=2e-6)
+        np.testing.assert_allclose(torch.outer(their_b[:, j], their_a[j]).numpy(), np.outer(b[:, j], a[j]), atol=1e-5)
         assert their_a[j].norm().item() == pytest.approx(np.linalg.norm(a[j]), rel=1e-5)
     shift = base_shift(e)
     assert shift is not None
-    np.testing.assert_allclose(theirs.base_layer.weight.detach().numpy(), task.base_weight + shift, atol=2e-6)
+    np.testing.assert_allclose(theirs.base_layer.weight.detach().numpy(), task.base_weight + shift, atol=1e-5)
 
 
 def test_pissa_and_milora_share_w_between_them(small: Experiment) -> None:
@@ -150,13 +150,13 @@ def test_pissa_and_milora_share_w_between_them(small: Experiment) -> None:
     sigma = np.linalg.svd(W, compute_uv=False)
     for init, own in (("pissa", sigma[:2]), ("milora", sigma[-2:])):
         a, b = initial_factors(replace(e, init=init))
-        np.testing.assert_allclose(e.scaling * (a @ a.T), np.diag(own), atol=1e-14)  # balanced: AAᵀ = BᵀB = Σ/s
-        np.testing.assert_allclose(e.scaling * (b.T @ b), np.diag(own), atol=1e-14)
+        np.testing.assert_allclose(e.scaling * (a @ a.T), np.diag(own), atol=1e-13)  # balanced: AAᵀ = BᵀB = Σ/s
+        np.testing.assert_allclose(e.scaling * (b.T @ b), np.diag(own), atol=1e-13)
 
 
 def test_olora_starts_orthonormal(small: Experiment) -> None:
     _, b = initial_factors(replace(small, init="olora"))
-    np.testing.assert_allclose(b.T @ b, np.eye(3), atol=1e-15)
+    np.testing.assert_allclose(b.T @ b, np.eye(3), atol=1e-13)
 
 
 def test_lora_ga_is_the_papers_and_peft_differs(small: Experiment) -> None:
@@ -166,7 +166,7 @@ def test_lora_ga_is_the_papers_and_peft_differs(small: Experiment) -> None:
     c = e.d_out**0.25 / LORA_GA_GAMMA**0.5
     u, sigma, vt = np.linalg.svd(-task.cross_covariance, full_matrices=False)
     for j in range(2):
-        np.testing.assert_allclose(np.outer(b[:, j], a[j]), c**2 * np.outer(u[:, 2 + j], vt[j]), atol=1e-14)
+        np.testing.assert_allclose(np.outer(b[:, j], a[j]), c**2 * np.outer(u[:, 2 + j], vt[j]), atol=1e-13)
     theirs = peft_layer(
         e, task.base_weight, torch.float32, init_lora_weights="lora_ga", lora_ga_config=LoraGAConfig(direction="ArB2r")
     )
@@ -200,7 +200,7 @@ def test_eva_is_the_inputs_svd(small: Experiment) -> None:
 def test_the_answers_svd_is_the_answer(small: Experiment) -> None:
     e = replace(small, init="svd_of_answer", noise=0.0)
     a, b = initial_factors(e)
-    np.testing.assert_allclose(e.scaling * b @ a, make_task(e).target_delta, atol=1e-14)
+    np.testing.assert_allclose(e.scaling * b @ a, make_task(e).target_delta, atol=1e-13)
 
 
 @pytest.mark.parametrize("init", ["pissa", "milora", "svd_of_answer"])

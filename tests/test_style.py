@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lora_viz.film.style import DIVERGING, IDENTITY, number, percent, plotly_layout, tint
+from lora_viz.film.style import DIVERGING, IDENTITY, number, numbers, percent, plotly_layout, tint
 
 PAPER = {"light": "#ffffff", "dark": "#10141b"}
 
@@ -63,6 +63,7 @@ def test_contrast_of_black_on_white_is_21() -> None:
 )
 def test_number(value: float, text: str) -> None:
     assert number(value) == text
+    assert numbers([value, value]) == (text, text)
 
 
 @pytest.mark.parametrize("value", [x * 10.0**k for k in range(-20, 21, 3) for x in (1.0, 1.2345, -9.87)])

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from lora_viz.i18n.language import say
 
 __all__ = [
     "Answers",
+    "Band",
     "Bars",
     "Cloud",
     "Curve",
@@ -91,6 +92,23 @@ def _found(id: str, among: tuple[Any, ...], where: str) -> Any:
     raise LookupError(f"{where} has nothing with the id {id!r}; its ids are: {there}")
 
 
+class Band(TypedDict):
+    """A curve and the band around it."""
+
+    y: Float[np.ndarray, "..."]
+    low: Float[np.ndarray, "..."]
+    high: Float[np.ndarray, "..."]
+
+
+def band(values: Float[np.ndarray, "3 ..."]) -> Band:
+    """The curve and its band from least, median and most, as ``core.seeds.spread`` gives them: Series(**band(…)).
+
+    Where there is no curve, there is no band.
+    """
+    low, median, high = np.where(np.isnan(values[1]), np.nan, values)
+    return {"y": median, "low": low, "high": high}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Series(_WithId):
     """One curve over the film's axis; ``low`` and ``high`` draw a band. NaN ends it."""
@@ -102,11 +120,6 @@ class Series(_WithId):
     high: Frames | None = None
     dash: Dash = "solid"
     dots: bool = False
-
-
-def band(spread: Float[np.ndarray, "3 ..."]) -> dict[str, Any]:
-    """``y``, ``low`` and ``high`` of a curve, from the least, the median and the most."""
-    return {"y": spread[1], "low": spread[0], "high": spread[2]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

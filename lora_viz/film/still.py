@@ -45,7 +45,8 @@ def still_curves(
     def bars(c: Drawn) -> dict[str, object] | None:
         if c.low is None or c.high is None:
             return None
-        up, down = np.nan_to_num(c.high - c.y, posinf=0.0), np.nan_to_num(c.y - c.low, posinf=0.0)
+        with np.errstate(invalid="ignore"):  # ∞ − ∞, where nobody arrived
+            up, down = np.nan_to_num(c.high - c.y, posinf=0.0), np.nan_to_num(c.y - c.low, posinf=0.0)
         return {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
 
     figure = go.Figure(

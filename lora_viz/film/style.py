@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
-    "DIVERGING", "IDENTITY", "SEQUENTIAL",
-    "letters_css", "number", "percent", "plotly_layout", "tint", "to_a_tenth",
+    "DIVERGING", "IDENTITY", "LETTERS", "SEQUENTIAL",
+    "letters_css", "number", "numbers", "percent", "plotly_layout", "tint", "to_a_tenth",
 ]  # fmt: skip
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
@@ -64,6 +65,11 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
+def numbers(values: Iterable[float]) -> tuple[str, ...]:
+    """All of them written so."""
+    return tuple(number(float(value)) for value in values)
+
+
 def percent(share: float, *, rounding: float = 1e-12) -> str:
     """A share as percent, "12.3 %"; what is below ``rounding`` is 0."""
     return "0 %" if share < rounding else f"{number(100 * share)} %"
@@ -84,6 +90,16 @@ _MIDDLE = {"W": "#7d8695", "A": "#1f86c8", "B": "#e0700f", "delta": "#9d62c4"}
 def tint(name: str, text: str) -> str:
     """A LaTeX piece in its identity colour."""
     return rf"\textcolor{{{_MIDDLE[name]}}}{{{text}}}"
+
+
+# What a formula calls the matrices: say(r"${dW} = {B}{A}$", **LETTERS).
+LETTERS = {
+    "A": tint("A", "A"),
+    "B": tint("B", "B"),
+    "W": tint("W", "W"),
+    "G": tint("W", "G"),
+    "dW": tint("delta", r"\Delta W"),
+}
 
 
 def letters_css() -> str:

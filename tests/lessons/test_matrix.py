@@ -17,13 +17,13 @@ def preset(name: str) -> np.ndarray:
 
 def test_the_document_s_matrix() -> None:
     record = shape_rank(np.array([[1.0, 2, 3], [2, 4, 6]]))
-    assert record.sigma[0] == pytest.approx(np.sqrt(70), rel=1e-14)
-    assert record.sigma[1] < 1e-14
+    assert record.sigma[0] == pytest.approx(np.sqrt(70), rel=1e-13)
+    assert record.sigma[1] < 1e-13
     assert record.fine[:2] == (2, 1) and record.coarse.numerical == 1
     assert record.fine.stable == pytest.approx(1)
     assert np.abs(record.walk).max() == 1.5
-    assert record.moved.max() < 1e-14
-    np.testing.assert_allclose(record.arrived, record.arrived[15] + 0 * record.arrived, atol=1e-14)
+    assert record.moved.max() < 1e-13
+    np.testing.assert_allclose(record.arrived, record.arrived[15] + 0 * record.arrived, atol=1e-13)
     np.testing.assert_allclose(np.linalg.norm(record.walked - record.walked[15], axis=1), np.abs(record.walk))
     said = takeaway(record)
     assert said.startswith(

@@ -17,12 +17,12 @@ def record(request: pytest.FixtureRequest) -> Truncation:
 
 
 def test_the_error_is_the_tail(record: Truncation) -> None:
-    np.testing.assert_allclose(record.svd, record.tail, atol=1e-14)
+    np.testing.assert_allclose(record.svd, record.tail, atol=1e-13)
     np.testing.assert_allclose(record.spectral[:-1], record.sigma, rtol=1e-12)
-    assert record.spectral[-1] < 1e-14
+    assert record.spectral[-1] < 1e-13
     assert (np.diff(record.svd) < 0).all()
     assert record.svd[0] == pytest.approx(1)
-    assert record.svd[-1] < 1e-14, "exact at the rank of M"
+    assert record.svd[-1] < 1e-13, "exact at the rank of M"
 
 
 def test_layers_have_rank_1_and_add_up(record: Truncation) -> None:

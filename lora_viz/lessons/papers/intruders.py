@@ -213,7 +213,7 @@ def _span(found: Float[np.ndarray, "3"]) -> str:
 
 
 def _whole(found: Float[np.ndarray, "3"]) -> str:
-    return _ranged(*(f"{x:.0f}" for x in found))
+    return _ranged(*(f"{x:g}" for x in found))
 
 
 def _ranged(low: str, median: str, high: str) -> str:
@@ -222,13 +222,13 @@ def _ranged(low: str, median: str, high: str) -> str:
 
 def _first(record: Intruders) -> int | None:
     """At which size has the median seed its first intruder, and keeps one from there on?"""
-    clean = np.flatnonzero(record.intruding[1] == 0)
+    clean = np.flatnonzero(record.intruding[1] < 1)
     after = int(clean[-1]) + 1 if len(clean) else 0
     return after if after < len(record.sizes) else None
 
 
 def _narrate(record: Intruders, t: int) -> str:
-    count = round(record.intruding[1, t])
+    count = record.intruding[1, t]
     return say(
         "θ = {size} σ₁: the least similar of the top {top} has |cos| {closest:.2f} to its nearest old direction, "
         "{along:.2f} to the spike; {intruders}.",
@@ -236,7 +236,7 @@ def _narrate(record: Intruders, t: int) -> str:
         top=TOP,
         closest=record.closest[1, t],
         along=record.along[1, t],
-        intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=count),
+        intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=f"{count:g}"),
     )
 
 
@@ -279,7 +279,7 @@ def takeaway(record: Intruders) -> str:
                 intruding=_whole(record.intruding[:, last]),
             )
         ]
-        early = int(np.flatnonzero(record.intruding[1])[0])
+        early = int(np.flatnonzero(record.intruding[1] >= 1)[0])
         if early < first:
             said.append(
                 say(

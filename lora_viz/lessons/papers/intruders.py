@@ -204,7 +204,7 @@ def film(record: Intruders) -> Film:
 
 def _first(record: Intruders) -> int | None:
     """The first size from which on the median seed keeps an intruder."""
-    clean = np.flatnonzero(record.intruding[1] == 0)
+    clean = np.flatnonzero(record.intruding[1] < 1)
     after = int(clean[-1]) + 1 if len(clean) else 0
     return after if after < len(record.sizes) else None
 
@@ -260,7 +260,7 @@ def _seen(record: Intruders) -> Iterator[str]:
             last=size[-1],
             intruding=_whole(record.intruding[:, -1]),
         )
-        early = int(np.flatnonzero(record.intruding[1])[0])
+        early = int(np.flatnonzero(record.intruding[1] >= 1)[0])
         if early < first:
             yield say(
                 "It came and went before, first at {size} σ₁: where θ meets one of W₀'s own σ, the two mix.",

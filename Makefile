@@ -59,7 +59,7 @@ bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON 
 	@set -e; for file in benchmarks/bench_*.py benchmarks/gpu_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
 
 deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes LANGUAGE=en OUT=deck.html
-	$(BIN)/python -m lora_viz.ui.deck_file $(DECK) $(OUT) $(LANGUAGE)
+	$(BIN)/python -m lora_viz.lessons.deck_file $(DECK) $(OUT) $(LANGUAGE)
 
 clean: ## forget the virtual environment
 	rm -rf $(VENV)

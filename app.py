@@ -12,7 +12,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import gc
 import importlib
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,19 +21,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 
-def _load() -> None:
-    importlib.import_module("lora_viz.layer.merging")
-    importlib.import_module("lora_viz.costs.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
-    gc.collect()
-    gc.freeze()  # what was imported stays: a full collection need not walk through it while somebody waits
-
-
 @asynccontextmanager
-async def _warm(_: st.App) -> AsyncIterator[dict[str, Any]]:
-    """Load torch while nobody waits: the first visitor would sit through it."""
-    threading.Thread(target=_load, daemon=True).start()
+async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Load every lesson, torch with them, before anybody is served: the first visitor would sit through it.
+
+    What is loaded by then is left out of later collections, which would walk through it while somebody waits.
+    """
+    importlib.import_module("lora_viz.lessons.walk").lessons()
+    importlib.import_module("lora_viz.costs.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
+    importlib.import_module("lora_viz.ui.page")
+    gc.collect()
+    gc.freeze()
     yield {}
 
 
 # Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
-app = st.App("lora_viz/ui/navigation.py", lifespan=_warm, middleware=[Middleware(GZipMiddleware, minimum_size=2000)])
+app = st.App("lora_viz/ui/navigation.py", lifespan=_loaded, middleware=[Middleware(GZipMiddleware, minimum_size=2000)])

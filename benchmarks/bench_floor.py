@@ -12,7 +12,6 @@ from dataclasses import replace
 from time import process_time
 
 import numpy as np
-import torch
 
 from benchmarks.bench_sweep import RANKS, SEEDS, excess, experiment
 from benchmarks.with_peft import train_with_peft
@@ -20,7 +19,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.engine.exact import solve
-from lora_viz.engine.training import train, use_one_thread
+from lora_viz.engine.threads import one_thread
+from lora_viz.engine.training import train
 
 NEAR, ROUNDS, SCHEDULES = 0.01, 5, (100, 150, 200, 300, 400)
 
@@ -66,10 +66,9 @@ def compare(d: int) -> dict[str, float]:
     }
 
 
+@one_thread()
 def main() -> None:
     """Both sizes, one table."""
-    use_one_thread()
-    torch.set_num_threads(1)
     measured = {d: compare(d) for d in (64, 128)}
     print(f"{'':14s}" + "".join(f"{f'd = {d}':>12s}" for d in measured))
     for name in measured[64]:

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.bench_step import experiment, sides
 from lora_viz.core.experiment import Experiment, Sweep
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import one_thread
 
 SIZES = {
     "adapters": (8, 16, 32, 64, 128),
@@ -38,10 +38,10 @@ def sweep_of(axis: str, size: int) -> Sweep:
     return Sweep.over(Experiment(**fields), init_seed=range(size if axis == "adapters" else 32))  # type: ignore[arg-type]
 
 
+@one_thread()
 @torch.inference_mode()
 def main() -> None:
     """One fit an axis."""
-    use_one_thread()
     figures: dict[str, float] = {}
     for axis, sizes in SIZES.items():
         times = []

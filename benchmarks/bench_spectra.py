@@ -12,7 +12,7 @@ from time import process_time
 import numpy as np
 import torch
 
-from lora_viz.core.spectra import singular_values
+from lora_viz.core.factored import FactoredMatrix
 
 MODULES, D, R = 128, 4096, 64
 
@@ -29,11 +29,11 @@ def main() -> None:
         )
         for _ in range(4)
     ]
-    singular_values(A=factors[0][0], B=factors[0][1], scaling=1.0)
+    FactoredMatrix(factors[0][0], factors[0][1], 1.0).singular_values()
     began = process_time()
     for i in range(MODULES):
         A, B = factors[i % len(factors)]
-        by_factors = singular_values(A=A, B=B, scaling=1.0)
+        by_factors = FactoredMatrix(A, B, 1.0).singular_values()
     ours = process_time() - began
     began = process_time()
     dense = np.linalg.svd(B @ A, compute_uv=False)[:R]

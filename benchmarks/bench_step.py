@@ -18,7 +18,8 @@ from benchmarks.with_peft import train_with_peft
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.optim import Adam, Segment
 from lora_viz.engine.stack import StackedGradient, Statistics, pack
-from lora_viz.engine.training import initial_state, use_one_thread
+from lora_viz.engine.threads import one_thread
+from lora_viz.engine.training import initial_state
 from lora_viz.layer.tasks import make_task
 
 ROUNDS, STEPS = 9, 200
@@ -67,10 +68,10 @@ def sides(sweep: Sweep) -> tuple[Callable[[int], object], Callable[[int], object
     return products, step
 
 
+@one_thread()
 @torch.inference_mode()
 def main() -> None:
     """Four sizes, alone and stacked."""
-    use_one_thread()
     figures: dict[str, float] = {}
     print(f"{'':24s}{'products µs':>12s}{'step µs':>9s}{'step/products':>15s}{'PEFT µs':>9s}{'PEFT/step':>11s}")
     for d in (32, 64, 128, 256):

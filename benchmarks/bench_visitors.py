@@ -14,7 +14,8 @@ from threading import Barrier, BoundedSemaphore
 from time import perf_counter
 
 from lora_viz.core.experiment import Experiment, Sweep
-from lora_viz.engine.training import train, use_one_thread
+from lora_viz.engine.threads import one_thread
+from lora_viz.engine.training import train
 
 VISITORS, ROUNDS, TARGET = 4, 15, 2.5
 
@@ -29,9 +30,9 @@ def one(seed: int, gate: AbstractContextManager[object] | None = None, together:
     return perf_counter() - began
 
 
+@one_thread()
 def main() -> None:
     """Alone and together by turns."""
-    use_one_thread()
     for seed in range(VISITORS):
         one(seed)  # tasks are drawn once
     gates = {"gate": BoundedSemaphore(1), "gate_of_2": BoundedSemaphore(2), "no_gate": None}

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lora_viz.core.experiment import Experiment
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.engine.training import losses
 from lora_viz.layer.starts import initial_factors
 from lora_viz.layer.tasks import make_task
@@ -58,4 +59,4 @@ def train_with_peft(e: Experiment) -> Trained:
     ended = perf_counter()
 
     a, b = (factor.detach().numpy().astype(np.float64)[None] for factor in factors)
-    return Trained(float(losses(task, A=a, B=b, scaling=e.scaling)[0]), ended - began, ended - built)
+    return Trained(float(losses(task, FactoredMatrix(a, b, e.scaling))[0]), ended - began, ended - built)

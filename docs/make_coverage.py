@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from lora_viz.lessons.walk import lesson, lessons  # noqa: E402
+
 CLAIMS, COVERAGE = ROOT / "docs" / "claims.toml", ROOT / "docs" / "coverage.md"
 CHAPTERS = {
     "A": ("Framing and notation", 9),
@@ -71,13 +76,18 @@ def _where(entry: dict[str, str], waits: bool) -> str:
     if entry["how"] == "none":
         return "not shown"
     page = entry["page"]
-    return f"{entry['how']} on {page}, planned" if waits else f"{entry['how']} on [{page}](../pages/{page}.py)"
+    return (
+        f"{entry['how']} on {page}, planned"
+        if waits
+        else f"{entry['how']} on [{lesson(page).menu}](../pages/{page}.py)"
+    )
 
 
 def land() -> list[str]:
     """Move planned claims whose page is there; their ids."""
     _, planned = read()
-    arrived = [i for i, entry in planned.items() if (ROOT / "pages" / f"{entry['page']}.py").exists()]
+    known = {each.id for each in lessons()}
+    arrived = [i for i, entry in planned.items() if entry["page"] in known]
     text = CLAIMS.read_text(encoding="utf-8")
     for name in arrived:
         text = re.sub(rf"^\[planned\.{name}\]$", f"[claims.{name}]", text, flags=re.M)

@@ -28,9 +28,9 @@ from lora_viz.networks.encoder import (
     linear_layers,
     load_encoder,
 )
-from lora_viz.networks.words import (
+from lora_viz.networks.word_polarity import (
     LowerHalf,
-    Words,
+    RatedWords,
     accuracy,
     fit_probe,
     read_lexicon,
@@ -51,7 +51,7 @@ def new_head(width: int, seed: int) -> nn.Linear:
     return nn.Linear(width, 2)
 
 
-def fit(encoder: Encoder, head: nn.Linear, data: tuple[Words, Words], rate: float, seed: int) -> list[float]:
+def fit(encoder: Encoder, head: nn.Linear, data: tuple[RatedWords, RatedWords], rate: float, seed: int) -> list[float]:
     moving = [p for p in encoder.parameters() if p.requires_grad]
     groups: list[dict[str, object]] = [{"params": list(head.parameters()), "lr": 1e-3}]
     if moving:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from playwright.sync_api import sync_playwright
 
 from lora_viz.i18n.language import say, speak
+from lora_viz.lessons.walk import home, lessons
 from tests.browser import FLAGS, ROOT, chromium, served
 
 SIZES = {"1280": (1280, 720), "1920": (1920, 1080)}
@@ -23,13 +24,13 @@ READY = "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-scr
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pages", nargs="*", help="names of files in pages/, each maybe with ?a=b behind it")
+    parser.add_argument("pages", nargs="*", help="ids of lessons, each maybe with ?a=b behind it")
     parser.add_argument("--all", action="store_true", help="two sizes, two themes")
     parser.add_argument("--whole", action="store_true", help="the whole page, not just the first screen")
     parser.add_argument("--language", default="en", help="as a visitor whose browser speaks it sees them")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     asked = parser.parse_args()
-    pages = asked.pages or sorted(path.stem for path in ROOT.glob("pages/*.py"))
+    pages = asked.pages or [each.id for each in lessons()]
     looks = [(size, theme) for size in SIZES for theme in ("light", "dark")] if asked.all else [("1280", "light")]
     with speak(asked.language):
         seen = say("**What you saw.** {seen}", seen="").strip(" *")
@@ -45,7 +46,7 @@ def main() -> None:
             )
             for name in pages:
                 page = context.new_page()
-                page.goto(f"{address}/{'' if name == 'machine' else name}")
+                page.goto(f"{address}/{'' if name == home().id else name}")
                 page.locator(READY).wait_for(state="attached", timeout=60_000)
                 page.get_by_text(seen).first.wait_for(timeout=60_000)
                 page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)

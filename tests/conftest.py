@@ -1,6 +1,7 @@
 """What every test may use: a small experiment whose prime sizes let no transpose hide, an app, a browser."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas would take pages/bottleneck.py for a package
 import pytest
@@ -28,3 +29,25 @@ def browser() -> Iterator[Browser]:
         found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield found
         found.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lesson", default="", help="only what concerns the lesson of this id")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what needs a browser by what it asks for; keeps what concerns one lesson where one is named."""
+    for item in items:
+        if {"browser", "address"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("browser")
+    only = config.getoption("lesson")
+    if only:
+        wanted = [item for item in items if _concerns(item, only)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
+
+
+def _concerns(item: pytest.Item, lesson: str) -> bool:
+    own = Path(item.path).parent.name == "lessons" and Path(item.path).stem == f"test_{lesson}"
+    given = getattr(getattr(item, "callspec", None), "params", {}).values()
+    return own or any(str(value).partition("?")[0] == lesson for value in given if isinstance(value, str))

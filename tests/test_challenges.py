@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 from lora_viz.content.challenges import CHALLENGES, check
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.ui.contents import PAGES
-from lora_viz.ui.presenting import page_file
+from lora_viz.lessons.walk import lessons
+from lora_viz.ui.pages import FOLDER
 
 SOLUTIONS: dict[str, dict[str, object]] = {
     "few": {"rank": 3, "optimizer": "adam", "lr": 0.02},
@@ -38,7 +38,7 @@ def test_none_is_passed_as_it_stands_and_each_can_be(key: str) -> None:
     for name, options in challenge.controls.items():
         assert getattr(challenge.default, name) in options
     assert len(challenge.controls) <= 5
-    assert challenge.page in {page for section in PAGES.values() for page in section}
+    assert challenge.page in {each.id for each in lessons()}
 
 
 @pytest.mark.parametrize("key", CHALLENGES)
@@ -74,7 +74,7 @@ def test_the_count_and_the_stillness_by_another_route() -> None:
 
 
 def test_the_page_checks_what_is_set() -> None:
-    at = AppTest.from_file(str(page_file("challenges")), default_timeout=60)
+    at = AppTest.from_file(str(FOLDER / "challenges.py"), default_timeout=60)
     at.query_params["challenge"] = "3"
     at.run()
     assert not at.exception and not at.success
@@ -82,14 +82,14 @@ def test_the_page_checks_what_is_set() -> None:
     at.button_group(key="init_3").set_value("both_zero").run()
     assert not at.exception
     assert at.success[0].value.startswith("Passed.")
-    assert "1 of 8 challenges passed" in at.markdown[-1].value
+    assert any("1 of 8 challenges passed" in caption.value for caption in at.caption)
 
 
 @pytest.mark.parametrize("query", [{"challenge": "9"}, {"challenge": "<b>"}, {"challenge": "1", "rank_1": "77"}])
 def test_a_bad_link_is_named(query: dict[str, str]) -> None:
-    at = AppTest.from_file(str(page_file("challenges")), default_timeout=60)
+    at = AppTest.from_file(str(FOLDER / "challenges.py"), default_timeout=60)
     for name, value in query.items():
         at.query_params[name] = value
     at.run()
     assert not at.exception
-    assert len(at.warning) == 1 and "is not possible here" in at.warning[0].value
+    assert len(at.warning) == 1 and "is not possible in this lesson" in at.warning[0].value

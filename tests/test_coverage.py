@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from lora_viz.lessons.walk import lesson
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -31,7 +33,7 @@ def test_every_named_page_is_there(table: ModuleType) -> None:
         assert entry["how"] in table.HOW, name
         assert ("page" in entry) == (entry["how"] != "none"), name
         if "page" in entry:
-            assert (ROOT / "pages" / f"{entry['page']}.py").exists(), f"{name} names {entry['page']}"
+            assert lesson(entry["page"]), f"{name} names {entry['page']}"
 
 
 def test_every_entry_says_what_it_must(table: ModuleType) -> None:

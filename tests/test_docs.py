@@ -3,24 +3,26 @@
 import re
 from pathlib import Path
 
-from lora_viz.ui.contents import PAGES, link_to, links
+import pytest
+
+from docs.make_pages import page, readme
+from lora_viz.lessons.walk import lessons
+from lora_viz.ui.contents import link_to, links
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_page_is_named_with_its_picture() -> None:
-    for page in ROOT.glob("pages/*.py"):
-        assert f"(pages/{page.name})" in README
-        assert f"(docs/{page.stem}.png)" in README
-        assert (ROOT / "docs" / f"{page.stem}.png").stat().st_size > 20_000
+def test_pages_and_table_follow_from_the_lessons() -> None:
+    assert readme(README) == README, "run `python docs/make_pages.py`"
+    assert {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("pages/*.py")} == {
+        each.id: page(each.id) for each in lessons()
+    }
 
 
-def test_every_page_is_in_the_menu_once() -> None:
-    listed = [name for pages in PAGES.values() for name in pages]
-    assert sorted(listed) == sorted(page.stem for page in ROOT.glob("pages/*.py"))
-    titles = [title for pages in PAGES.values() for title in pages.values()]
-    assert len(set(titles)) == len(titles)
+@pytest.mark.parametrize("name", [each.id for each in lessons()])
+def test_every_lesson_has_its_picture(name: str) -> None:
+    assert (ROOT / "docs" / f"{name}.png").stat().st_size > 20_000
 
 
 def test_every_file_that_is_named_is_there() -> None:

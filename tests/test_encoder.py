@@ -11,7 +11,15 @@ from transformers import BertConfig, BertModel, BertTokenizer
 
 from lora_viz.core.experiment import ExperimentError
 from lora_viz.networks.encoder import Encoder, WordPieces, attach_lora, linear_layers, load_encoder
-from lora_viz.networks.words import LowerHalf, fit_probe, probe_head, read_lexicon, split_words, train_words, word_data
+from lora_viz.networks.word_polarity import (
+    LowerHalf,
+    fit_probe,
+    probe_head,
+    read_lexicon,
+    split_words,
+    train_words,
+    word_data,
+)
 from tests.tiny_bert import LEXICON, PIECES, tiny_bert
 
 

@@ -71,8 +71,8 @@ def test_every_start_can_be_taken_home(small: Experiment, tmp_path: Path, init: 
     run = run_of(small, init=init, rank=2)
     same_in_peft(run, tmp_path)
     moved = float(np.abs(run.delta_weight()[0] - run.experiment.scaling * run.B[0][0] @ run.A[0][0]).max()) > 1e-9
-    assert len(plain_lora(run).A) == (4 if moved else 2)
-    assert plain_lora(run).scaling == pytest.approx(run.experiment.scaling)
+    assert plain_lora(run).update.rank == (4 if moved else 2)
+    assert plain_lora(run).update.scaling == pytest.approx(run.experiment.scaling)
 
 
 def moved_base(run: Run) -> Run:
@@ -90,7 +90,7 @@ def moved_base(run: Run) -> Run:
 def test_a_moved_base_goes_home_as_the_difference_of_rank_2r(small: Experiment, tmp_path: Path, rule: str) -> None:
     run = moved_base(run_of(small, init="both_random", rank=2, scaling_rule=rule))
     found = plain_lora(run)
-    assert (len(found.A), found.scaling) == (4, pytest.approx(run.experiment.scaling))
+    assert (found.update.rank, found.update.scaling) == (4, pytest.approx(run.experiment.scaling))
     times = {"lora": 2, "rslora": 2**0.5, "constant": 4}[rule]  # a constant s = α is α·r/r in the file
     assert found.alpha == pytest.approx(times * run.experiment.alpha)
     same_in_peft(run, tmp_path)
@@ -105,7 +105,7 @@ def test_any_other_update_goes_home_by_its_svd(small: Experiment, tmp_path: Path
             return np.broadcast_to(full, (len(self.steps), *full.shape)) * self.steps[:, None, None]
 
     other = Other(**{name: getattr(run, name) for name in Run.__dataclass_fields__})
-    assert len(plain_lora(other).A) == min(small.d_in, small.d_out)
+    assert plain_lora(other).update.rank == min(small.d_in, small.d_out)
     same_in_peft(other, tmp_path)
 
 

@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 from lora_viz.content.glossary import LEVELS, TERMS, by_letters, mark
 from lora_viz.i18n import language
 from lora_viz.i18n.language import languages, speak
-from lora_viz.ui.contents import PAGES
-from lora_viz.ui.presenting import page_file
+from lora_viz.lessons.walk import lessons
+from lora_viz.ui.pages import FOLDER
 
 LINK = re.compile(r"\[([^]]*)\]\(glossary#([a-z0-9-]*)\)")
 DEMANDED = (
@@ -25,7 +25,7 @@ def test_every_word_is_there_once_and_is_shown_somewhere() -> None:
     assert len({term.key for term in TERMS}) == len(TERMS)
     forms = [form.lower() for term in TERMS for form in term.forms() if form not in ("A", "B")]
     assert len(set(forms)) == len(forms), "a form means one thing"
-    pages = {page for section in PAGES.values() for page in section}
+    pages = {each.id for each in lessons()}
     for term in TERMS:
         assert term.page in pages
         assert term.level in LEVELS
@@ -106,7 +106,7 @@ def test_words_stand_as_in_a_dictionary() -> None:
 
 
 def opened(name: str, **query: str) -> AppTest:
-    at = AppTest.from_file(str(page_file(name)), default_timeout=60)
+    at = AppTest.from_file(str(FOLDER / f"{name}.py"), default_timeout=60)
     for key, value in query.items():
         at.query_params[key] = value
     at.run()

@@ -47,11 +47,11 @@ def test_forward_equals_peft(use_rslora: bool) -> None:
     theirs.lora_A["default"].weight.data = made.lora_A.data.clone()
     theirs.lora_B["default"].weight.data = made.lora_B.data.clone()
     x = torch.randn(11, 7, dtype=torch.float64)
-    torch.testing.assert_close(made(x), theirs(x), rtol=0, atol=1e-14)
-    torch.testing.assert_close(made.delta_weight(), theirs.get_delta_weight("default"), rtol=0, atol=1e-14)
+    torch.testing.assert_close(made(x), theirs(x), rtol=0, atol=1e-13)
+    torch.testing.assert_close(made.delta_weight(), theirs.get_delta_weight("default"), rtol=0, atol=1e-13)
     made.merge()
     theirs.merge()
-    torch.testing.assert_close(made.base.weight, theirs.base_layer.weight, rtol=0, atol=1e-14)
+    torch.testing.assert_close(made.base.weight, theirs.base_layer.weight, rtol=0, atol=1e-13)
 
 
 def test_inits_are_pefts() -> None:
@@ -72,7 +72,7 @@ def test_merge_twice_is_once_and_unmerge_returns() -> None:
     assert torch.equal(made.base.weight, once)
     torch.testing.assert_close(made(x), y, rtol=0, atol=1e-13)
     made.unmerge()
-    torch.testing.assert_close(made.base.weight.data, before, rtol=0, atol=1e-14)
+    torch.testing.assert_close(made.base.weight.data, before, rtol=0, atol=1e-13)
     assert not made.merged
 
 

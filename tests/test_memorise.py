@@ -9,7 +9,6 @@ import torch
 
 from lora_viz.core.experiment import ExperimentError
 from lora_viz.core.progress import Progress
-from lora_viz.lessons.papers.capacity import capacity, takeaway
 from lora_viz.networks.bits import RANKS, BitsExperiment, BitsRun, bits_evidence, stored_bits
 from lora_viz.networks.memorise import Memoriser, memorise_bits
 
@@ -24,7 +23,7 @@ def test_the_gradient_is_autograds() -> None:
     torch.nn.functional.softplus(-net.labels * logits).mean().backward()
     net.backward()
     assert A.grad is not None and B.grad is not None
-    torch.testing.assert_close(net.gradient, torch.cat([A.grad.flatten(), B.grad.flatten()]), rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(net.gradient, torch.cat([A.grad.flatten(), B.grad.flatten()]), rtol=1e-10, atol=1e-13)
 
 
 def test_training_is_torchs_adam_with_a_cosine() -> None:
@@ -89,14 +88,6 @@ def test_the_measured_file_is_what_training_gives() -> None:
     assert isinstance(run, BitsRun)
     told = bits_evidence().accuracy[0, 0]
     np.testing.assert_allclose(run.accuracy[-1], [told[0], told[3]], atol=0.03)  # other threads, other rounding
-
-
-def test_what_was_seen_is_told() -> None:
-    run = list(memorise_bits(BitsExperiment(rank=1, samples=(64, 512))))[-1]
-    assert isinstance(run, BitsRun)
-    said = takeaway(capacity(run, bits_evidence()))
-    assert "256 trained numbers, learnt all of at most 64 random bits" in said
-    assert "8 seeds" in said
 
 
 def test_an_impossible_rank_is_refused() -> None:

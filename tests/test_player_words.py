@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lora_viz.decks.predicting import asked_first
-from lora_viz.decks.scenes import Question
+from lora_viz.content.decks.asking import asked_first
+from lora_viz.content.decks.scenes import Question
 from lora_viz.film.panels import Lines
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n import language
 from lora_viz.i18n.language import catalogue, say, speak
-from lora_viz.ui.deck_file import deck_html, leaf_of
-from lora_viz.ui.presenting import DECKS, read_file
+from lora_viz.lessons.deck_file import deck_html, leaf_of
+from lora_viz.lessons.decks import DECKS, read_file
 from tests.browser import served
 from tests.test_language import HIDDEN, Bracketed, unsaid
 from tests.test_numbers import FILM

@@ -13,13 +13,16 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.decks.scenes import Deck, Scene
-from lora_viz.ui.deck_file import deck_html, leaf_of
-from lora_viz.ui.presenting import DECKS, WITHOUT_FILM, WORKED, page_file, read_file
-from tests.browser import ROOT
+from lora_viz.content.decks.scenes import Deck, Scene
+from lora_viz.lessons.deck_file import deck_html, leaf_of
+from lora_viz.lessons.decks import DECKS, read_file
+from lora_viz.lessons.walk import lesson, lessons
+from lora_viz.ui.pages import FOLDER
+from lora_viz.ui.presenting import _Presentation
+from lora_viz.ui.state import key_of
 from tests.test_access import findings
 
-PAGES = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")))
+PAGES = tuple(each.id for each in lessons())
 Open = Callable[..., Page]
 
 
@@ -28,8 +31,8 @@ def scene_of(name: str, **more: Any) -> Scene:
 
 
 def opened(deck: Deck, index: int, link: dict[str, str] | None = None) -> AppTest:
-    page = AppTest.from_file(str(page_file(deck.scenes[index].page)), default_timeout=120)
-    page.session_state["own_deck"] = deck
+    page = AppTest.from_file(str(FOLDER / f"{deck.scenes[index].page}.py"), default_timeout=120)
+    page.session_state[key_of(_Presentation)] = _Presentation(own=deck)
     for key, value in {**(link or {}), "deck": "own", "scene": str(index + 1)}.items():
         page.query_params[key] = value
     return page.run()
@@ -47,7 +50,7 @@ def test_every_page_can_be_a_scene(name: str) -> None:
     assert page.title[0].value == f"A caption over {name}"
     assert {"scene_back", "scene_next", "scene_leave"} <= {button.key for button in page.button}
     shown = parts(page)
-    assert ("lora_player" in shown) == (name not in WITHOUT_FILM)
+    assert ("lora_player" in shown) == (lesson(name).film is not None)
     told = json.loads(shown["lora_speaker"].json)
     assert (told["place"], told["count"]) == (2, 3)
     assert told["caption"] == f"A caption over {name}"
@@ -55,11 +58,6 @@ def test_every_page_can_be_a_scene(name: str) -> None:
     assert told["next"] == "A caption over merge"
     told_to_the_room = [element.value for element in (*page.markdown, *page.info, *page.caption)]
     assert not [text for text in told_to_the_room if "Say this" in text], "the notes are the speaker's"
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_which_pages_read_the_link(name: str) -> None:
-    assert (name in WORKED) == ("open_worked(" in page_file(name).read_text())
 
 
 def test_the_list_of_scenes_does_not_tell_what_is_asked() -> None:
@@ -297,7 +295,7 @@ def test_a_page_twice_in_a_deck_is_set_anew(tab: Open) -> None:
 def test_the_exported_deck_has_its_notes_window_without_a_network(tab: Open, tmp_path: Path) -> None:
     deck = read_file(DECKS / "wrong.toml")
     first, last = deck.scenes[0], deck.scenes[-1]
-    assert last.page in WITHOUT_FILM and first.question is not None
+    assert lesson(last.page).film is None and first.question is not None
     file = tmp_path / "deck.html"
     file.write_text(deck_html(replace(deck, scenes=(first, last))), encoding="utf-8")
     page = tab(file.as_uri(), offline=True)

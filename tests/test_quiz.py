@@ -12,8 +12,8 @@ from lora_viz.content.quiz import QUESTIONS, answer
 from lora_viz.core.experiment import Experiment
 from lora_viz.layer.lora import LoRALinear
 from lora_viz.layer.tasks import make_task
-from lora_viz.ui.contents import PAGES
-from lora_viz.ui.presenting import page_file
+from lora_viz.lessons.walk import lessons, sections
+from lora_viz.ui.pages import FOLDER
 
 # What must come out, by mathematics or by a count that the core has no part in.
 EXPECTED = {
@@ -81,10 +81,10 @@ def test_counts_and_entropy_in_exact_numbers() -> None:
 
 
 def test_each_question_leads_to_a_page_and_each_lesson_has_one() -> None:
-    pages = {page for section in PAGES.values() for page in section}
+    pages = {each.id for each in lessons()}
     shown = {question.page.partition("?")[0] for question in QUESTIONS.values()}
     assert shown <= pages
-    assert set(PAGES["Lessons"]) <= shown
+    assert {each.id for each in sections()["basics"][1]} <= shown
     for question in QUESTIONS.values():
         assert question.text.endswith("?")
         assert question.why.endswith(".")
@@ -93,7 +93,7 @@ def test_each_question_leads_to_a_page_and_each_lesson_has_one() -> None:
 @pytest.mark.parametrize("key", QUESTIONS)
 def test_the_page_it_leads_to_takes_its_settings(key: str) -> None:
     name, _, query = QUESTIONS[key].page.partition("?")
-    at = AppTest.from_file(str(page_file(name)), default_timeout=60)
+    at = AppTest.from_file(str(FOLDER / f"{name}.py"), default_timeout=60)
     for pair in filter(None, query.split("&")):
         setting, _, value = pair.partition("=")
         at.query_params[setting] = value
@@ -103,7 +103,7 @@ def test_the_page_it_leads_to_takes_its_settings(key: str) -> None:
 
 
 def opened(**query: str) -> AppTest:
-    at = AppTest.from_file(str(page_file("quiz")), default_timeout=60)
+    at = AppTest.from_file(str(FOLDER / "quiz.py"), default_timeout=60)
     for key, value in query.items():
         at.query_params[key] = value
     at.run()
@@ -112,7 +112,7 @@ def opened(**query: str) -> AppTest:
 
 
 def words(at: AppTest) -> str:
-    return " ".join(element.value for element in (*at.markdown, *at.success, *at.info))
+    return " ".join(element.value for element in (*at.markdown, *at.success, *at.info, *at.caption))
 
 
 def test_nothing_is_told_before_an_answer_and_all_after_it() -> None:
@@ -120,25 +120,24 @@ def test_nothing_is_told_before_an_answer_and_all_after_it() -> None:
     asked = answer("knob")
     assert asked.told not in words(at)
     wrong = next(choice for i, choice in enumerate(asked.choices) if i != asked.right)
-    at.radio(key="choice_knob").set_value(wrong).run()
+    at.radio[0].set_value(wrong).run()
     assert asked.told in words(at) and QUESTIONS["knob"].why in words(at)
     assert not at.success and f"You said {wrong}" in at.info[0].value
-    at.radio(key="choice_knob").set_value(asked.choices[asked.right]).run()
+    at.radio[0].set_value(asked.choices[asked.right]).run()
     assert at.success
     assert "](few_numbers?at=8)" in words(at)
 
 
 def test_the_next_question_comes_and_the_score_stays() -> None:
     at = opened()
-    first, second = list(QUESTIONS)[:2]
-    asked = answer(first)
-    at.radio(key=f"choice_{first}").set_value(asked.choices[asked.right]).run()
+    asked = answer(next(iter(QUESTIONS)))
+    at.radio[0].set_value(asked.choices[asked.right]).run()
     at.button(key="next_question").click().run()
     assert not at.exception
-    assert at.radio(key=f"choice_{second}").value is None
+    assert at.radio[0].value is None
     assert "1 of 1 answered" in words(at)
 
 
 def test_a_question_that_is_none_is_named() -> None:
     at = opened(question="<script>")
-    assert at.warning[0].value.startswith("question=<script> is not possible here")
+    assert at.warning[0].value.startswith("question=<script> is not possible in this lesson")

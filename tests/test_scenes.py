@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.decks.predicting import asked_first
-from lora_viz.decks.scenes import LONGEST_DECK, DeckError, Question, read_deck
+from lora_viz.content.decks.asking import asked_first
+from lora_viz.content.decks.scenes import LONGEST_DECK, DeckError, Question, read_deck
 from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.standalone import Leaf, standalone_html
-from lora_viz.ui.deck_file import leaf_of
-from lora_viz.ui.presenting import DECKS, WITHOUT_FILM, page_file, read_file
+from lora_viz.lessons.deck_file import leaf_of
+from lora_viz.lessons.decks import DECKS, read_file
+from lora_viz.lessons.walk import lesson
+from lora_viz.ui.pages import FOLDER
+from lora_viz.ui.presenting import _Presentation
+from lora_viz.ui.state import key_of
 
 PAGES = ("rank", "merge")
 GOOD = """
@@ -157,12 +161,11 @@ def test_every_scene_that_ships_can_be_shown(name: str, index: int) -> None:
     leaf = leaf_of(deck, index)
     scene = deck.scenes[index]
     assert leaf.title == (scene.question.text if scene.question else scene.caption)
-    if scene.page in WITHOUT_FILM:
+    if lesson(scene.page).film is None:
         assert not leaf.film and scene.page in leaf.source and leaf.notes == scene.notes
         return
     length = int.from_bytes(leaf.film[:4], "little")
     header = leaf.film[4 : 4 + length].decode()
-    assert '"present":{"scene":"own/' in header
     assert ('"question":{' in header) == (scene.question is not None)
     assert bool(leaf.takeaway) == (scene.question is None), "who is asked must not read the answer"
 
@@ -182,10 +185,10 @@ def test_the_decks_ask_and_cover_what_they_promise() -> None:
 
 def test_two_decks_in_one_visit_keep_their_own_settings() -> None:
     """The second scenes of two decks are two scenes, though both show the same page."""
-    page = AppTest.from_file(str(page_file("gradient_flow")), default_timeout=60)
+    page = AppTest.from_file(str(FOLDER / "gradient_flow.py"), default_timeout=60)
     for name, text in (("own", SECOND.format(init="both_zero")), ("five_minutes", "")):
         if text:
-            page.session_state["own_deck"] = read_deck(text, ("gradient_flow",))
+            page.session_state[key_of(_Presentation)] = _Presentation(own=read_deck(text, ("gradient_flow",)))
         page.query_params["deck"], page.query_params["scene"] = name, "2"
         page.run()
         assert not page.exception
@@ -224,7 +227,7 @@ def test_the_tour_begins_at_home_and_leaves_no_trace() -> None:
 
 
 def test_a_lesson_link_offers_no_tour() -> None:
-    page = AppTest.from_file(str(page_file("machine")), default_timeout=60)
+    page = AppTest.from_file(str(FOLDER / "machine.py"), default_timeout=60)
     page.query_params["controls"] = "rank"
     page.run()
     assert not [button for button in page.button if button.key == "start_tour"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -14,9 +11,12 @@ from streamlit.testing.v1 import AppTest
 from lora_viz.core.experiment import CHOICES
 from lora_viz.i18n import language
 from lora_viz.i18n.language import languages, say, speak
-from lora_viz.ui.contents import PAGES, link_to
-from lora_viz.ui.controls import CONTROLS, NAMES, TARGETS, Control
-from lora_viz.ui.rank_controls import RANK_CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.names import NAMES
+from lora_viz.lessons.walk import lessons, sections
+from lora_viz.ui.asking import LONG_LIST, _Answers
+from lora_viz.ui.contents import link_to
+from lora_viz.ui.state import key_of
 from tests.test_pages import ROOT, opened, widget, words
 
 GERMAN = {
@@ -57,36 +57,34 @@ def letters(value: object) -> bool:
     return any(c.isalpha() for c in str(value)) and not isinstance(value, float)
 
 
+def choices() -> list[Choice]:
+    """Every choice of every lesson, as the lesson opens."""
+    found = []
+    for each in lessons():
+        answers: dict[str, Any] = {}
+        for control in each.walk(answers):
+            answers[control.id] = control.usual(each.default)
+            found += [control] if isinstance(control, Choice) else []
+    return found
+
+
+# Choices whose answers are names already: of models, layers, formats, files.
+OWN_NAMES = {"layer", "layer_shape", "adapter", "first", "second", "keep", "extract_rank", "filled", "weight_format"}
+
+
 def test_every_answer_in_words_has_a_name_of_its_own() -> None:
     for name, choices in CHOICES.items():
         assert set(choices) <= set(NAMES[name])
-    for control in (*CONTROLS.values(), *RANK_CONTROLS.values(), TARGETS):
-        names = {**NAMES.get(control.name, {}), **control.names}
-        assert {option for option in control.options if letters(option)} <= set(names), control.name
+    for control in choices():
+        unnamed = [o for o in control.options if letters(o) and not control.named(o, "")]
+        assert not unnamed or len(control.options) > LONG_LIST or control.id in OWN_NAMES, (control.id, unnamed)
     for names in NAMES.values():
         assert len(set(names.values())) == len(names), "two pills with one name could not be told apart"
         assert all(len(name) <= 20 and "_" not in name for name in names.values()), "short enough for a pill"
 
 
-def controls_in(path: Path) -> Iterator[ast.Call]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Control":
-            yield node
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.glob("pages/*.py")), ids=lambda p: p.stem)
-def test_the_controls_of_a_page_have_names_too(path: Path) -> None:
-    for call in controls_in(path):
-        given = {keyword.arg: keyword.value for keyword in call.keywords}
-        name, options = ast.literal_eval(given["name"]), given["options"]
-        known = set(NAMES.get(name, {}))
-        if isinstance(given.get("names"), ast.Dict):
-            known |= {ast.literal_eval(key) for key in given["names"].keys if key is not None}
-        assert not isinstance(options, ast.Tuple) or {o for o in ast.literal_eval(options) if letters(o)} <= known
-
-
 def test_a_control_names_its_answers_in_the_language_that_is_spoken() -> None:
-    control = Control(name="made_up", label="?", options=("a", 2), help="", names={"a": "B = 0"})
+    control = Choice(id="made_up", label="?", options=("a", 2), names={"a": "B = 0"})
     assert (control.named("a", "a"), control.named(2, "2.0")) == ("B = 0", "2.0")
     assert control.only("a").named("a", "a") == "B = 0", "a question with fewer answers keeps their names"
     with speak("de"):
@@ -126,7 +124,7 @@ def test_a_page_without_an_experiment_keeps_its_link_too() -> None:
     assert link(at)["printed_rows_x"] == "[1, 2, 0, 0]"
     wrong = opened("follow", one_sample_lr="nan")
     assert [w.value for w in wrong.warning] == [
-        "one_sample_lr=nan is not possible here: allowed is 0 to 100. Shown is 0.1."
+        "one_sample_lr=nan is not possible in this lesson: allowed is 0 to 100. Shown is 0.1."
     ]
 
 
@@ -142,9 +140,8 @@ def test_switches_and_lists_stand_in_the_link() -> None:
     widget(at, "targets").set_value(["q_proj", "c_attn"]).run()
     assert at.query_params["targets"] == ["q_proj", "c_attn"]
     maybe = opened("config_card", use_dora="maybe")
-    assert (
-        maybe.warning[0].value == "use_dora=maybe is not possible here: allowed is one of true, false. Shown is false."
-    )
+    said = "use_dora=maybe is not possible in this lesson: allowed is true, false. Shown is false."
+    assert maybe.warning[0].value == said
 
 
 def test_a_number_keeps_the_words_of_the_link() -> None:
@@ -174,7 +171,7 @@ def test_the_language_is_chosen_on_the_page_and_keeps_the_settings() -> None:
 def test_a_title_in_another_language_is_the_same_lesson() -> None:
     at = opened("gradient_flow", lr="0.1", lang="de")
     assert at.title[0].value == GERMAN["Gradient flow: who moves first?"]
-    assert at.session_state["lesson"] == "Gradient flow: who moves first?"
+    assert at.session_state[key_of(_Answers)].lesson == "gradient_flow"
 
 
 def test_a_language_that_is_not_there_is_said() -> None:
@@ -225,6 +222,6 @@ def test_where_nobody_is_there_english_is_spoken() -> None:
 @pytest.mark.parametrize("code", list(languages()))
 def test_no_two_sections_and_no_two_pages_have_one_name(code: str) -> None:
     with speak(code):
-        sections = [say(section) for section in PAGES]
-        titles = [say(title) for pages in PAGES.values() for title in pages.values()]
-    assert len(set(sections)) == len(sections) and len(set(titles)) == len(titles)
+        headings = [say(section.title) for section, _ in sections().values()]
+        titles = [say(each.menu) for each in lessons()]
+    assert len(set(headings)) == len(headings) and len(set(titles)) == len(titles)

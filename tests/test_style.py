@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lora_viz.film.style import DIVERGING, IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import DIVERGING, IDENTITY, number, numbers, percent, plotly_layout, tint
 
 PAPER = {"light": "#ffffff", "dark": "#10141b"}
 
@@ -63,6 +63,7 @@ def test_contrast_of_black_on_white_is_21() -> None:
 )
 def test_number(value: float, text: str) -> None:
     assert number(value) == text
+    assert numbers([value, value]) == (text, text)
 
 
 @pytest.mark.parametrize("value", [x * 10.0**k for k in range(-20, 21, 3) for x in (1.0, 1.2345, -9.87)])
@@ -109,3 +110,9 @@ def test_formulas_are_readable_on_both_papers(name: str) -> None:
 def test_plotly_layout_can_be_overruled() -> None:
     assert plotly_layout(height=560, title="x")["height"] == 560
     assert plotly_layout()["height"] == 460
+
+
+def test_a_share_is_written_as_percent_and_rounding_as_nothing() -> None:
+    assert [percent(share) for share in (0.0, 3e-13, 0.1234, 1.0)] == ["0 %", "0 %", "12.3 %", "100 %"]
+    assert percent(3e-13, rounding=1e-13) == f"{number(3e-11)} %"
+    assert percent(1e-10, rounding=1e-9) == "0 %"

@@ -10,6 +10,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.run import Run, recorded_steps
 from lora_viz.core.spectra import full_gradient, least_squares, reduced_rank_floor
 from lora_viz.engine.training import autograd_check, available_devices, losses, train
@@ -292,7 +293,7 @@ def test_losses_are_the_samples_mean(small: Experiment) -> None:
     run, task = alone(small), make_task(small)
     wrong = task.residuals - task.inputs @ run.delta_weight()[-1].T
     assert run.loss[-1, 0] == pytest.approx(0.5 * (wrong**2).sum() / small.samples, rel=1e-12)
-    at_0 = losses(task, A=run.A[0][:1], B=run.B[0][:1], scaling=small.scaling)[0]
+    at_0 = losses(task, FactoredMatrix(run.A[0][:1], run.B[0][:1], small.scaling))[0]
     assert at_0 == pytest.approx(0.5 * task.residual_energy, rel=1e-12)
 
 

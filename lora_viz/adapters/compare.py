@@ -10,7 +10,6 @@ from jaxtyping import Float
 from lora_viz.adapters.keys import Place
 from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.report import Module, Report, read_factors
-from lora_viz.adapters.shrink import svd_of_product
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.i18n.language import say
@@ -69,21 +68,18 @@ def compare(first: tuple[Opened, Report], second: tuple[Opened, Report]) -> Comp
     )
 
 
-def _meet(one: Opened, m: Module, other: Opened, n: Module) -> Meeting:
-    factors = []
-    for opened, module in ((one, m), (other, n)):
-        ((_, A, B),) = read_factors(opened.weights, module.pair)
-        s = 1.0 if module.scaling is None else module.scaling
-        factors.append((A.astype(np.float64), s * B.astype(np.float64)))
-    (A1, B1), (A2, B2) = factors
-    (u1, s1, v1), (u2, s2, v2) = (svd_of_product(A, B) for A, B in factors)
+def _meet(first: Opened, m: Module, second: Opened, n: Module) -> Meeting:
+    ((_, one),), ((_, other),) = (
+        read_factors(opened.weights, module.pair, module.scale) for opened, module in ((first, m), (second, n))
+    )
+    (u1, s1, v1), (u2, s2, v2) = one.svd(), other.svd()
     i, j = m.needs[0], n.needs[0]
-    s3 = svd_of_product(np.vstack([A1, A2]), np.hstack([B1, B2]))[1]
+    s3 = (one + other).singular_values()
     spectra = np.zeros((3, max(len(s1), len(s2), len(s3))))
     for row, found in zip(spectra, (s1, s2, s3), strict=True):
         row[: len(found)] = found
     sizes = float(np.linalg.norm(s1)), float(np.linalg.norm(s2)), float(np.linalg.norm(s3))
-    inner = float(np.sum((B1.T @ B2) * (A1 @ A2.T)))
+    inner = one.scaling * other.scaling * float(np.sum((one.B.T @ other.B) * (one.A @ other.A.T)))
     return Meeting(
         path=m.path,
         place=m.place,

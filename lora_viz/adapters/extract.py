@@ -12,6 +12,7 @@ from lora_viz.adapters.keys import Place, places
 from lora_viz.adapters.report import LEVELS, needs
 from lora_viz.adapters.stored import FLOATS, SIZES, AdapterError, Weights, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.i18n.language import say
 
@@ -146,11 +147,11 @@ def extract(base: Weights, tuned: Weights, found: Changes, rank: int) -> tuple[b
         _, delta = _difference(base, tuned, change.name)
         r = min(rank, len(change.sigma))
         u, sigma, vt = np.linalg.svd(delta, full_matrices=False) if change.exact else _sketch(delta, SKETCH)
-        root = np.sqrt(sigma[:r])
+        cut = FactoredMatrix.from_svd(u[:, :r], sigma[:r], vt[:r])
         path = change.name.removesuffix(".weight")
         shape = base.entries[change.name].shape
-        right = (root[:, None] * vt[:r]).reshape(r, *shape[1:])
-        left = (u[:, :r] * root).reshape(-1, r, *(1 for _ in shape[2:]))
+        right = cut.A.reshape(r, *shape[1:])
+        left = cut.B.reshape(-1, r, *(1 for _ in shape[2:]))
         dtype = "F32" if SIZES[tuned.entries[change.name].dtype] >= 4 else tuned.entries[change.name].dtype
         tensors |= {
             f"{PREFIX}{path}.lora_A.weight": pack(right, dtype),

@@ -13,6 +13,7 @@ from lora_viz.adapters.config import Config
 from lora_viz.adapters.keys import Pair, Place, find_pairs, places
 from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.stored import SIZES, AdapterError, Weights, short
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.i18n.language import say
 
@@ -22,7 +23,6 @@ __all__ = [
     "Module",
     "Other",
     "Report",
-    "difference_norm",
     "inspect_adapter",
     "needs",
     "noise_floor",
@@ -61,6 +61,11 @@ class Module(NamedTuple):
     @property
     def path(self) -> str:
         return self.pair.path
+
+    @property
+    def scale(self) -> float:
+        """``scaling``, 1 where the file does not say."""
+        return 1.0 if self.scaling is None else self.scaling
 
     @property
     def parameters(self) -> int:
@@ -130,8 +135,8 @@ def _notes(config: Config | None, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def read_factors(weights: Weights, pair: Pair) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """The factors of a pair as matrices, A (r, d_in) and B (d_out, r); convolutions are flattened.
+def read_factors(weights: Weights, pair: Pair, scaling: float = 1.0) -> list[tuple[str, FactoredMatrix]]:
+    """The factors of a pair as matrices in float64, A (r, d_in) and B (d_out, r); convolutions are flattened.
 
     loralib's fused layers hold several updates in one pair: each is answered by itself, with a name for it. Raises
     AdapterError for shapes that do not fit.
@@ -141,7 +146,7 @@ def read_factors(weights: Weights, pair: Pair) -> list[tuple[str, np.ndarray, np
         parts = len(A) // B.shape[1]
         if len(B) % parts == 0:
             split = zip(np.split(A, parts), np.split(B, parts), strict=True)
-            return [(f" (part {i + 1} of {parts})", a, b) for i, (a, b) in enumerate(split)]
+            return [(f" (part {i + 1} of {parts})", FactoredMatrix(a, b, scaling)) for i, (a, b) in enumerate(split)]
     if len(A) != B.shape[1]:
         raise AdapterError(
             say(
@@ -160,7 +165,7 @@ def read_factors(weights: Weights, pair: Pair) -> list[tuple[str, np.ndarray, np
                 most=RANK_MOST,
             )
         )
-    return [("", A, B)]
+    return [("", FactoredMatrix(A, B, scaling))]
 
 
 def _matrix(weights: Weights, name: str) -> np.ndarray:
@@ -169,23 +174,21 @@ def _matrix(weights: Weights, name: str) -> np.ndarray:
         raise AdapterError(
             say("{name} has shape {shape}: a LoRA factor is a matrix.", name=short(name), shape=found.shape)
         )
-    return found.reshape(len(found), math.prod(found.shape[1:]))
+    with np.errstate(invalid="ignore"):  # a damaged file may hold NaNs that signal
+        return found.reshape(len(found), math.prod(found.shape[1:])).astype(np.float64)
 
 
 def _measured(weights: Weights, pair: Pair, place: Place, config: Config | None, alpha: float | None) -> list[Module]:
     dtypes = {weights.entries[name].dtype for name in (pair.A, pair.B)}
     found = []
-    for part, A, B in read_factors(weights, pair):
-        scaling, words = _scaling(weights, pair, len(A), config, alpha)
-        s = 1.0 if scaling is None else scaling
-        right, left = triangle(A.T), triangle(B)
-        bad = 0
-        if not (np.isfinite(right).all() and np.isfinite(left).all()):
-            bad = int(A.size - np.isfinite(A).sum() + B.size - np.isfinite(B).sum())
-        sigma = np.full(min(len(left), len(right)), np.nan)
-        if not bad:
-            sigma = abs(s) * _sigma(left, right)
-        if not bad and not np.isfinite(_norm(sigma)):
+    for part, product in read_factors(weights, pair):
+        A, B, rank = product.A, product.B, product.rank
+        scaling, words = _scaling(weights, pair, rank, config, alpha)
+        product = FactoredMatrix(A, B, 1.0 if scaling is None else scaling)
+        bad = int(A.size - np.isfinite(A).sum() + B.size - np.isfinite(B).sum())
+        sigma = product.singular_values()
+        norm_delta = _norm(sigma)
+        if not bad and not np.isfinite(norm_delta):
             raise AdapterError(
                 say("{path} holds numbers too large to be multiplied in float64.", path=short(pair.path))
             )
@@ -195,18 +198,18 @@ def _measured(weights: Weights, pair: Pair, place: Place, config: Config | None,
                 place=place._replace(kind=place.kind + part),
                 d_out=len(B),
                 d_in=A.shape[1],
-                rank=len(A),
+                rank=rank,
                 dtype="/".join(sorted(dtypes)),
                 scaling=scaling,
                 scaling_words=words,
-                norm_A=_norm(right),
-                norm_B=_norm(left),
-                norm_delta=float("nan") if bad else _norm(sigma),
+                norm_A=_norm(A),
+                norm_B=_norm(B),
+                norm_delta=norm_delta,
                 sigma=sigma,
-                kinds=ranks(np.nan_to_num(sigma), bound=len(A)),
+                kinds=ranks(np.nan_to_num(sigma), bound=rank),
                 needs=needs(sigma),
                 not_finite=bad,
-                dead=int(((right == 0).all(axis=0) | (left == 0).all(axis=0)).sum()),
+                dead=int((~A.any(axis=1) | ~B.any(axis=0)).sum()),
             )
         )
     return found
@@ -230,27 +233,6 @@ def _scaling(
     if pair.scheme == "kohya":
         return 1.0, say("no α in the file: α = r by kohya's rule")
     return None, say("not in the file")
-
-
-def triangle(matrix: Float[np.ndarray, "d r"]) -> Float[np.ndarray, "k r"]:
-    """R of the QR decomposition, in float64: it has the norm, the zero columns and the singular values of the matrix.
-
-    A row or column that is not finite makes R not finite, and so does one too large to be squared.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.linalg.qr(matrix.astype(np.float64), mode="r"), dtype=np.float64)
-
-
-def _sigma(left: Float[np.ndarray, "j r"], right: Float[np.ndarray, "k r"]) -> Float[np.ndarray, "least"]:
-    """Singular values of B·A from the triangles of B and Aᵀ: the SVD of their small product."""
-    size = [float(np.abs(m).max(initial=0.0)) for m in (left, right)]
-    if not np.isfinite(size).all():
-        return np.full(min(len(left), len(right)), np.inf)
-    if 0.0 in size:
-        return np.zeros(min(len(left), len(right)))
-    with np.errstate(over="ignore", under="ignore"):
-        small = (left / size[0]) @ (right / size[1]).T
-        return size[0] * size[1] * np.linalg.svd(small, compute_uv=False)
 
 
 def _norm(values: np.ndarray) -> float:
@@ -277,22 +259,11 @@ def noise_floor(weights: Weights, module: Module, seed: int = 0) -> float:
     by more. The difference is [B′, −B]·[A′; A]: its factors are enough.
     """
     rng = np.random.default_rng(seed)
-    moved = []
+    factors = []
     for name in (module.pair.A, module.pair.B):
-        m = _matrix(weights, name).astype(np.float64)
+        m = _matrix(weights, name)
         unit = _UNIT[weights.entries[name].dtype]
         exact = np.exp2(np.floor(np.log2(np.abs(m), out=np.full(m.shape, -1000.0), where=m != 0)))
-        moved.append((m, m + unit * exact * rng.uniform(-1, 1, m.shape)))
-    (A, A2), (B, B2) = moved
-    s = 1.0 if module.scaling is None else abs(module.scaling)
-    return s * float(_sigma(triangle(np.hstack([B2, -B])), triangle(np.vstack([A2, A]).T))[0])
-
-
-def difference_norm(
-    A: Float[np.ndarray, "r d_in"],
-    B: Float[np.ndarray, "d_out r"],
-    A2: Float[np.ndarray, "r2 d_in"],
-    B2: Float[np.ndarray, "d_out r2"],
-) -> float:
-    """‖B A − B₂A₂‖_F from the factors [B, −B₂]·[A; A₂]: no difference of large numbers, no product."""
-    return _norm(_sigma(triangle(np.hstack([B, -B2])), triangle(np.vstack([A, A2]).T)))
+        factors.append((m, m + unit * exact * rng.uniform(-1, 1, m.shape)))
+    stored, moved = (FactoredMatrix(A, B, module.scale) for A, B in zip(*factors, strict=True))
+    return float((moved - stored).singular_values()[0])

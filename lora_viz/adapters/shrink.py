@@ -13,12 +13,13 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.keys import Pair
 from lora_viz.adapters.opening import Opened
-from lora_viz.adapters.report import LEVELS, Module, Report, difference_norm, read_factors
+from lora_viz.adapters.report import LEVELS, Module, Report, read_factors
 from lora_viz.adapters.stored import SIZES, AdapterError, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder, unpack, write_safetensors
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.i18n.language import say
 
-__all__ = ["Plan", "Shrunk", "advised_ranks", "cut_name", "plan", "shrink", "svd_of_product"]
+__all__ = ["Plan", "Shrunk", "advised_ranks", "cut_name", "plan", "shrink"]
 
 
 class Shrunk(NamedTuple):
@@ -157,36 +158,22 @@ def _copied(opened: Opened, name: str) -> Packed:
     return entry.dtype, entry.shape, opened.weights.raw_bytes(name)
 
 
-def svd_of_product(
-    A: Float[np.ndarray, "r d_in"], B: Float[np.ndarray, "d_out r"]
-) -> tuple[Float[np.ndarray, "d_out k"], Float[np.ndarray, "k"], Float[np.ndarray, "k d_in"]]:
-    """U, σ and Vᵀ of B·A, without forming it: QR of both factors, SVD of the small product of what is left."""
-    left, small_left = np.linalg.qr(B.astype(np.float64))
-    right, small_right = np.linalg.qr(A.T.astype(np.float64))
-    u, sigma, vt = np.linalg.svd(small_left @ small_right.T)
-    k = len(sigma)
-    return left @ u[:, :k], sigma, vt[:k] @ right.T
-
-
 def _cut(opened: Opened, module: Module, rank: int) -> tuple[Packed, Packed, float]:
     """B′ and A′ of this rank as they are written, s folded in, and ‖s·B A − B′A′‖_F."""
     pair = module.pair
     shapes = [list(opened.weights.entries[name].shape) for name in (pair.B, pair.A)]
     dtypes = [opened.weights.entries[name].dtype for name in (pair.B, pair.A)]
-    s = 1.0 if module.scaling is None else module.scaling
-    ((_, A, B),) = read_factors(opened.weights, pair)
+    ((_, whole),) = read_factors(opened.weights, pair, module.scale)
     if module.not_finite:
-        new_B, new_A = s * B.astype(np.float64), A
+        cut = FactoredMatrix(whole.A, whole.scaling * whole.B)
     else:
-        u, sigma, vt = svd_of_product(A, B)
-        root = np.sqrt(sigma[:rank] * abs(s))
-        new_B, new_A = np.sign(s or 1.0) * u[:, :rank] * root, root[:, None] * vt[:rank]
-    shapes[0][1], shapes[1][0] = new_B.shape[1], len(new_A)
+        u, sigma, vt = whole.svd()
+        cut = FactoredMatrix.from_svd(u[:, :rank], sigma[:rank], vt[:rank])
+    shapes[0][1] = shapes[1][0] = cut.rank
     left, right = (
-        pack(np.asarray(m).reshape(shape), dtype)
-        for m, shape, dtype in zip((new_B, new_A), shapes, dtypes, strict=True)
+        pack(m.reshape(shape), dtype) for m, shape, dtype in zip((cut.B, cut.A), shapes, dtypes, strict=True)
     )
     if module.not_finite:
         return left, right, 0.0
-    B2, A2 = unpack(left).reshape(len(B), -1), unpack(right).reshape(-1, A.shape[1])
-    return left, right, difference_norm(A, s * B.astype(np.float64), A2, B2)
+    written = FactoredMatrix(unpack(right).reshape(cut.A.shape), unpack(left).reshape(cut.B.shape))
+    return left, right, float((whole - written).norm())

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
 
 __all__ = ["FLOATS", "SIZES", "AdapterError", "Stored", "Weights", "check_names", "short"]
@@ -22,7 +23,7 @@ SIZES = {
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # bfloat16 is the upper half of a float32
 
 
-class AdapterError(ValueError):
+class AdapterError(Refusal):
     """One sentence that names what was given and what is allowed."""
 
 

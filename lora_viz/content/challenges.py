@@ -1,4 +1,4 @@
-"""Can a visitor make it happen? Small experiments with a goal, and the core's own check of whether it was reached.
+"""Challenges: small experiments with a goal, and the core's own check of whether it was reached.
 
 A challenge says what is to be reached, where it starts, and which fields may be set to what. The check trains what
 was set and measures each condition.

@@ -1,8 +1,4 @@
-"""What does a visitor believe, and what is measured? Questions whose answers are computed when they are asked.
-
-No answer is written down: each question has a small computation of the core; wrong choices are what the usual mistakes
-would give.
-"""
+"""The quiz: what a visitor may believe, and the small computation of the core that says what is so."""
 
 from __future__ import annotations
 
@@ -12,8 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lora_viz.content.questions import Answered, Measured, with_choices
 from lora_viz.core.experiment import Experiment, Sweep
-from lora_viz.core.spectra import full_gradient, ranks, reduced_rank_floor, singular_values, truncate
+from lora_viz.core.factored import FactoredMatrix
+from lora_viz.core.spectra import full_gradient, ranks, reduced_rank_floor, truncate
 from lora_viz.costs.budget import break_even_rank, layer_cost, share_of_layer
 from lora_viz.engine.training import train
 from lora_viz.film.style import number
@@ -23,19 +21,11 @@ from lora_viz.layer.matrices import low_rank_factors
 from lora_viz.layer.merging import merge_report
 from lora_viz.layer.tasks import make_task
 
-__all__ = ["QUESTIONS", "Answered", "Question", "answer"]
+__all__ = ["QUESTIONS", "QuizQuestion", "answer"]
 
 
-class Measured(NamedTuple):
-    """What came out: a number or a word, what the usual mistakes say, and the sentence that tells how it was found."""
-
-    value: float | str
-    mistakes: tuple[float | str, ...]
-    told: str
-
-
-class Question(NamedTuple):
-    """What is asked, why the answer is so, and the page, with its settings, that shows it."""
+class QuizQuestion(NamedTuple):
+    """What is asked, why the answer is so, the lesson, with its settings, that shows it, and how it is measured."""
 
     text: str
     why: str
@@ -43,28 +33,10 @@ class Question(NamedTuple):
     measure: Callable[[int], Measured]
 
 
-class Answered(NamedTuple):
-    """The choices in an order that tells nothing, which of them is right, and how that was measured."""
-
-    choices: tuple[str, ...]
-    right: int
-    told: str
-
-
 def answer(key: str, seed: int = 0) -> Answered:
-    """Ask the core: the choices to this question, for this seed. Words keep their order, numbers go up."""
-    value, mistakes, told = QUESTIONS[key].measure(seed)
-    if isinstance(value, str):
-        words = sorted({value, *map(str, mistakes)})
-        return Answered(tuple(words), words.index(value), told)
-    shown = {_text(one): float(one) for one in (*mistakes, value)}
-    choices = sorted(shown, key=shown.__getitem__)
-    return Answered(tuple(choices), choices.index(_text(value)), told)
-
-
-def _text(value: float | str) -> str:
-    """A count in full, all else to three digits."""
-    return f"{value:,}" if isinstance(value, int) and value > 9999 else number(float(value))
+    """The question with its choices, measured by the core for this seed."""
+    question = QUESTIONS[key]
+    return with_choices(question.text, question.why, question.measure(seed))
 
 
 _SMALL = Experiment(d_in=13, d_out=11, rank=5, alpha=5.0, target_rank=3, samples=64, optimizer="sgd", lr=0.02, steps=2)
@@ -171,7 +143,7 @@ def _merged_in_bf16(seed: int) -> Measured:
 
 def _lost_inputs(seed: int) -> Measured:
     A, B = low_rank_factors(3, 3, 2, seed)
-    seen = ranks(singular_values(A=A, B=B, scaling=1.0), bound=2).numerical
+    seen = ranks(FactoredMatrix(A, B).singular_values(), bound=2).numerical
     return Measured(
         3 - seen,
         (0, 2, 3),
@@ -199,8 +171,8 @@ def _both_zero(seed: int) -> Measured:
     return Measured(left, (0.0, 0.5, 0.9), told)
 
 
-QUESTIONS: dict[str, Question] = {
-    "lost": Question(
+QUESTIONS: dict[str, QuizQuestion] = {
+    "lost": QuizQuestion(
         to_say(
             "A layer has 3 inputs and an adapter of rank 2. How many input directions does the update not see at all?"
         ),
@@ -208,25 +180,25 @@ QUESTIONS: dict[str, Question] = {
         "bottleneck?rank=2",
         _lost_inputs,
     ),
-    "floor": Question(
+    "floor": QuizQuestion(
         to_say("The hidden update has 4 equal singular values. Which share of its size is left at rank 2, at best?"),
         to_say("Squared singular values add up: two of four hold half the energy, and the error is its root."),
         "rank?noise=0&at=2",
         _floor,
     ),
-    "start": Question(
+    "start": QuizQuestion(
         to_say("LoRA starts with B = 0. How large is ‖∇A‖ at step 0?"),
         to_say("∇A = s·Bᵀ G, so it is exactly 0 while B is. ∇B = s·G Aᵀ is not."),
         "gradient_flow?at=0",
         _gradient_at_the_start,
     ),
-    "both_zero": Question(
+    "both_zero": QuizQuestion(
         to_say("A and B both start at 0. Which share of the first loss is left after training?"),
         to_say("Each gradient has the other factor in it: both are exactly 0, for ever."),
         "gradient_flow?init=both_zero",
         _both_zero,
     ),
-    "bf16": Question(
+    "bf16": QuizQuestion(
         to_say(
             "An update a thousandth the size of W is merged in bf16. How many percent of the weights stay the same "
             "bits?"
@@ -235,49 +207,49 @@ QUESTIONS: dict[str, Question] = {
         "merge?at=0.001",
         _merged_in_bf16,
     ),
-    "sample": Question(
+    "sample": QuizQuestion(
         to_say("r = 8. One step on one sample: which numerical rank has ΔW?"),
         to_say("The gradient of one sample is an outer product. The shapes only bound the rank."),
         "rank_over_time?at=1",
         _rank_after_a_step,
     ),
-    "rule": Question(
+    "rule": QuizQuestion(
         to_say("Under which scale s does SGD's first useful step not depend on the rank?"),
         to_say("The step goes as s² times what a random A sees, which grows as r."),
         "scaling",
         _rule_free_of_rank,
     ),
-    "count": Question(
+    "count": QuizQuestion(
         to_say("A 4096×4096 layer, r = 16. How many numbers are trained?"),
         to_say("A is 16×4096 and B 4096×16."),
         "cost?at=16",
         _parameters,
     ),
-    "even": Question(
+    "even": QuizQuestion(
         to_say("A 4096×4096 layer. At which rank do A and B hold as many numbers as W?"),
         to_say("2·d·r = d² at r = d/2, not at full rank."),
         "cost?at=2048",
         _break_even,
     ),
-    "knob": Question(
+    "knob": QuizQuestion(
         to_say("c·I, 64×64, is one free number. Which share of it does the best rank-8 matrix miss?"),
         to_say("Few free numbers are not a low rank: all 64 directions are equally strong."),
         "few_numbers?at=8",
         _one_knob,
     ),
-    "sum": Question(
+    "sum": QuizQuestion(
         to_say("Two adapters of rank 3 are added. Which rank has the sum?"),
         to_say("Matrices of rank at most r are no subspace: ranks add, unless directions are shared."),
         "subspace",
         _sum_of_two,
     ),
-    "effective": Question(
+    "effective": QuizQuestion(
         to_say("Four equal singular values. What is the effective rank?"),
         to_say("exp(entropy) of equal shares counts them. With one strong one it goes to 1."),
         "rank_over_time",
         _effective_rank,
     ),
-    "base": Question(
+    "base": QuizQuestion(
         to_say("W is frozen. Has the loss a gradient with respect to W?"),
         to_say("Frozen says that nobody follows it. It also casts the shadows that A and B do follow."),
         "gradient_flow",

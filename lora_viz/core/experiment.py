@@ -1,4 +1,4 @@
-"""Which experiment is meant? One frozen, checked, flat description: it is the URL, the cache key and the argument.
+"""An experiment and a sweep of them: one frozen, checked, flat description that is URL, cache key and argument.
 
 Standard library only: this is the ground floor of the house.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
 
 __all__ = [
@@ -24,19 +27,25 @@ __all__ = [
     "parse_field",
 ]
 
+
+def _files(folder: str) -> tuple[str, ...]:
+    """The names of the files in this folder of ``layer``, by the PLACE that each gives itself; without one, last.
+
+    They are read, not imported: what they need to train is far above this floor.
+    """
+    found = {}
+    for path in (Path(__file__).parent.parent / "layer" / folder).glob("[!_]*.py"):
+        place = re.search(r"^PLACE = (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        found[path.stem] = int(place[1]) if place else math.inf
+    return tuple(sorted(found, key=lambda name: (found[name], name)))
+
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "task": ("low_rank", "full_rank", "inside_top", "rotation", "row_rescale"),
     "spectrum": ("flat", "power", "exponential", "geometric", "spike"),
     "scaling_rule": ("lora", "rslora", "constant"),
-    "init": (
-        *("B_zero", "A_zero", "both_zero", "both_random", "gaussian", "A_zero_small", "both_random_small"),
-        *("variance_1_over_r", "kaiming_variance", "orthogonal", "pissa", "milora", "olora", "lora_ga", "eva"),
-        *("svd_of_answer", "identity"),
-    ),
-    "variant": (
-        *("lora", "rslora", "lora_plus", "lora_fa", "dora", "pissa", "milora", "olora", "lora_ga", "adalora"),
-        *("vera", "lora_xs", "qlora", "loftq", "galore"),
-    ),
+    "init": _files("starts"),
+    "variant": _files("variants"),
     "optimizer": ("sgd", "adam", "adamw", "scaled_gd"),
     "schedule": ("constant", "linear"),
     "frozen": ("none", "A", "B"),
@@ -73,13 +82,13 @@ TASK_FIELDS = (
 SHARED_FIELDS = (*TASK_FIELDS, "batch", "steps", "schedule", "warmup", "dtype")
 
 
-class ExperimentError(ValueError):
+class ExperimentError(Refusal):
     """One sentence that names what was given and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
-    """What is to be trained, on what, and how? Every field may be a URL parameter of the same name.
+    """What is trained, on what, and how. Every field may be a URL parameter of the same name.
 
     ``task`` "low_rank" teaches a target of rank ``target_rank``, "full_rank" one of rank min(d_out, d_in), "inside_top"
     one of rank ``target_rank`` within W's 2·target_rank leading singular directions; "rotation" turns W's outputs,
@@ -162,7 +171,7 @@ class Experiment:
 
     @property
     def scaling(self) -> float:
-        """By which factor s is BA multiplied? α/r (Hu et al. 2021), α/√r (rsLoRA, Kalajdzievski 2023) or α."""
+        """The factor s that BA is multiplied by: α/r (Hu et al. 2021), α/√r (rsLoRA, Kalajdzievski 2023) or α."""
         match self.scaling_rule:
             case "rslora":
                 return self.alpha / math.sqrt(self.rank)
@@ -173,7 +182,7 @@ class Experiment:
 
     @property
     def true_rank(self) -> int:
-        """Which rank does the target update have?"""
+        """The rank of the target update."""
         if self.task in RANKED_TASKS:
             return self.target_rank
         even = 2 * (self.d_out // 2) if self.task == "rotation" else self.d_out  # planes turn: an odd axis stays
@@ -181,16 +190,16 @@ class Experiment:
 
     @property
     def task_key(self) -> tuple[Any, ...]:
-        """What decides base weight, target and data? Two experiments with equal keys share them."""
+        """What decides base weight, target and data: two experiments with equal keys share them."""
         return tuple(getattr(self, name) for name in TASK_FIELDS)
 
     def to_query(self) -> dict[str, str]:
-        """How is this experiment written in a URL? All fields, so that a link outlives a change of defaults."""
+        """This experiment as URL parameters: all fields, so that a link outlives a change of defaults."""
         return {field.name: _text(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], default: Experiment | None = None) -> Experiment:
-        """Which experiment does this URL mean? Unnamed fields keep ``default``'s. Raises ExperimentError."""
+        """The experiment that a URL means; unnamed fields keep ``default``'s. Raises ExperimentError."""
         known = {field.name for field in fields(cls)}
         values = {name: parse_field(name, text) for name, text in query.items() if name in known}
         return replace(default or cls(), **values)
@@ -198,7 +207,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Which experiments are trained together? Some on the same task that differ along named axes."""
+    """Experiments that are trained together: all on one task, differing along named axes."""
 
     experiments: tuple[Experiment, ...]
 
@@ -230,7 +239,7 @@ class Sweep:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Along which fields do the experiments differ?"""
+        """The fields along which the experiments differ."""
         return tuple(
             field.name for field in fields(Experiment) if len({getattr(e, field.name) for e in self.experiments}) > 1
         )
@@ -243,7 +252,7 @@ class Sweep:
 
 
 def nearest_possible(default: Experiment, values: Mapping[str, Any]) -> tuple[Experiment, tuple[str, ...]]:
-    """Which experiment is nearest to these values, each allowed but maybe not together? And what had to give, in words.
+    """The experiment nearest to these values, each allowed but maybe not together; and what had to give, in words.
 
     Ranks are cut to what the layer's shape allows, the batch to the number of samples.
     """
@@ -275,7 +284,7 @@ def _gave_way(name: str, asked: Mapping[str, Any], limit: int) -> str:
 
 
 def parse_field(name: str, text: str) -> Any:
-    """What value does this text give to the field ``name``? Raises ExperimentError, also for NaN and infinities."""
+    """The value that this text gives to the field ``name``. Raises ExperimentError, also for NaN and infinities."""
     kind = type(getattr(_DEFAULT, name))
     if kind is str:
         value: Any = text

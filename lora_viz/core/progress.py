@@ -1,12 +1,41 @@
-"""How far is something that takes a while? What a long computation says between its chunks, before its result."""
+"""What a long computation says between its chunks, and where it lets itself be stopped."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-__all__ = ["Progress"]
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+__all__ = ["Progress", "heed", "heeding"]
 
 
 class Progress(NamedTuple):
-    """The share of the work that is done, 0 to 1, and what there is to say of it."""
+    """The share of the work that is done, 0 to 1, what there is to say of it, and maybe a coarse result to show now."""
 
     share: float
     said: str = ""
+    preview: Any = None
+
+
+_heeded: ContextVar[Callable[[], None] | None] = ContextVar("heeded", default=None)
+
+
+def heed() -> None:
+    """Give way, or stop, as whoever asked for this work wants it: for long loops, every few milliseconds.
+
+    Raises what ``heeding`` was given raises; does nothing where nobody asked.
+    """
+    call = _heeded.get()
+    if call is not None:
+        call()
+
+
+@contextmanager
+def heeding(call: Callable[[], None]) -> Iterator[None]:
+    """Within this block ``heed`` calls ``call``."""
+    before = _heeded.set(call)
+    try:
+        yield
+    finally:
+        _heeded.reset(before)

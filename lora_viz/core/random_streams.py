@@ -10,5 +10,5 @@ __all__ = ["stream"]
 
 
 def stream(name: str, *keys: int) -> np.random.Generator:
-    """Whose randomness is this? A generator of its own for each name, so that one change re-rolls nothing else."""
+    """A generator of its own for each name and keys, the same every time."""
     return np.random.default_rng([zlib.crc32(name.encode()), *keys])

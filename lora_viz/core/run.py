@@ -1,4 +1,4 @@
-"""What happened? A task and the recorded history of the adapters that learned it, as NumPy arrays.
+"""Records of what happened: a task and the history of the adapters that learned it, as NumPy arrays.
 
 Convention of the whole house (PEFT's): y = W x + s·B(A x), A (rank, d_in), B (d_out, rank), ΔW = s·B A (d_out, d_in).
 """
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.factored import FactoredMatrix
 
 __all__ = [
     "Allocation",
@@ -29,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """What is there to learn? A frozen base weight, the update that a teacher hides, and samples of it.
+    """What there is to learn: a frozen base weight, the update that a teacher hides, and samples of it.
 
     The loss of every run is L = 1/(2n) Σ‖y − t‖²; it depends on the samples only through ``input_covariance`` XᵀX/n,
     ``cross_covariance`` RᵀX/n with the residuals R = T − X Wᵀ, and ``residual_energy`` ‖R‖²/n.
@@ -46,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """What happened to each adapter of a sweep, at the recorded steps?
+    """What happened to each adapter of a sweep, at the recorded steps.
 
     ``A[i]`` is (T, rank_i, d_in), ``B[i]`` (T, d_out, rank_i): the state after ``steps[t]`` updates. ``loss``,
     ``grad_A_norm`` and ``grad_B_norm`` (Frobenius, of the batch used at that step) are (T, N). An adapter that
@@ -83,16 +84,20 @@ class Run:
         alive = np.flatnonzero(np.isfinite(self.loss[:, adapter]))
         return int(alive[-1]) if len(alive) else 0
 
+    def factored(self, adapter: int = 0) -> FactoredMatrix:
+        """s·B A as its factors, at every recorded step."""
+        return FactoredMatrix(self.A[adapter], self.B[adapter], self.sweep[adapter].scaling)
+
     def delta_weight(self, adapter: int = 0) -> Float[np.ndarray, "T d_out d_in"]:
         """ΔW, the layer's weight minus the original one, at every recorded step: s·B A and the ``rest``."""
-        low_rank = self.sweep[adapter].scaling * (self.B[adapter] @ self.A[adapter])
+        low_rank = self.factored(adapter).dense()
         rest = self.rest[adapter] if self.rest else None
         return low_rank if rest is None else low_rank + rest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GradientCheck:
-    """Do autograd and the formula agree? Frobenius norms of both, and the largest entrywise difference, per step."""
+    """Autograd beside the formula: Frobenius norms of both, and the largest entrywise difference, per step."""
 
     steps: Int[np.ndarray, "T"]
     autograd_A: Float[np.ndarray, "T"]
@@ -105,7 +110,7 @@ class GradientCheck:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MergeReport:
-    """Is the merged layer the same? One row a relative size ρ = ‖ΔW‖/‖W‖, one column a dtype.
+    """What merging changes: one row a relative size ρ = ‖ΔW‖/‖W‖, one column a dtype.
 
     ``max_difference`` and ``relative_difference`` compare the outputs merged and unmerged, ``unmerge_drift`` is
     max|W − unmerge(merge(W))|, ``unchanged`` the share of weights that the merge leaves bit-identical although their
@@ -133,7 +138,7 @@ class MergeReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Allocation:
-    """Which ranks does pruning keep, in S sets of L layers that share one budget each?
+    """The ranks that pruning keeps, in S sets of L layers that share one budget each.
 
     ``values`` λ (S, T, L, r) are 0 where a triplet was just pruned, and may grow again before the next pruning;
     ``kept`` counts the triplets that the last pruning left. ``left`` (S, T, L) is each layer's ‖ΔW − M‖²/‖M‖² on its
@@ -155,7 +160,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FirstUpdates:
-    """How large is the first update ΔW₁ of an adapter that starts at B = 0?
+    """The size of the first update ΔW₁ of an adapter that starts at B = 0.
 
     Axes: optimizers O, inits I, scaling rules S, ranks R, seeds N. ``progress`` is −⟨ΔW₁, G⟩/‖G‖, the part of the
     update that lowers the loss, ``size`` ‖ΔW₁‖, ``grad_B`` ‖∇B‖ at step 0; all Frobenius.
@@ -172,7 +177,7 @@ class FirstUpdates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StartSizes:
-    """How large do the factors start, and their product? Axes: ranks R, starts of A I, seeds N.
+    """The size of the factors at the start, and of their product. Axes: ranks R, starts of A I, seeds N.
 
     ``entries`` are those of B A for the first seed, both factors with entries of standard deviation ``sigma``, and
     ``rms`` their root mean square; ``variance`` is that of A's entries, ``output`` E‖Ax‖²/E‖x‖² over the samples.
@@ -219,7 +224,7 @@ def joined(sweep: Sweep, parts: Sequence[tuple[Sequence[int], Run]]) -> Run:
 
 
 def recorded_steps(steps: int, records: int) -> list[int]:
-    """At which steps is the state kept? All if they fit; else every one near 0, where the story is, then sparser.
+    """The steps at which the state is kept: all if they fit; else every one near 0, where the story is, then sparser.
 
     The gaps grow geometrically and the last step is always kept: at most ``records`` entries, at least 2.
     """

@@ -1,4 +1,4 @@
-"""What can be read off the factors? Spectra, kinds of rank, subspaces, gradients and exact floors: NumPy on records."""
+"""Linear algebra of records: kinds of rank, truncation, least squares, exact floors, subspaces. NumPy alone."""
 
 from __future__ import annotations
 
@@ -13,29 +13,18 @@ from lora_viz.core.run import Run, Task
 __all__ = [
     "Ranks",
     "covariance_root",
-    "factor_gradients",
     "full_gradient",
     "least_squares",
     "orthonormal_columns",
     "principal_angles",
     "ranks",
     "reduced_rank_floor",
-    "singular_values",
     "truncate",
 ]
 
 
-def singular_values(
-    *, A: Float[np.ndarray, "*T r d_in"], B: Float[np.ndarray, "*T d_out r"], scaling: float
-) -> Float[np.ndarray, "*T r"]:
-    """σ(s·B A) without forming B A: QR of both factors, then the SVD of a small (r, r) product."""
-    right = np.linalg.qr(np.swapaxes(A, -1, -2), mode="r")
-    left = np.linalg.qr(B, mode="r")
-    return abs(scaling) * np.linalg.svd(left @ np.swapaxes(right, -1, -2), compute_uv=False)
-
-
 class Ranks(NamedTuple):
-    """Which rank is meant? ``bound`` is r itself, ``numerical`` counts σ > tol·σ₁, ``effective`` is exp of the entropy
+    """Four kinds of rank: ``bound`` is r itself, ``numerical`` counts σ > tol·σ₁, ``effective`` is exp of the entropy
     of σ/Σσ (Roy & Vetterli 2007), ``stable`` is ‖ΔW‖_F²/σ₁². The last two are NaN where ΔW = 0 (0/0).
     """
 
@@ -76,16 +65,19 @@ def covariance_root(task: Task) -> Float[np.ndarray, "d_in d_in"]:
 
 @lru_cache(maxsize=32)
 def least_squares(task: Task) -> tuple[Float[np.ndarray, "d_out d_in"], float]:
-    """Which update, of any rank, fits the samples best, and which loss 1/(2n)Σ‖y − t‖² is left even then?"""
+    """The update, of any rank, that fits the samples best, and the loss 1/(2n)Σ‖y − t‖² that is left even then.
+
+    That loss is summed over the samples: as a difference of two energies it would be rounding where nothing is left.
+    """
     best = task.cross_covariance @ np.linalg.pinv(task.input_covariance, hermitian=True)
-    explained = np.sum((best @ covariance_root(task)) ** 2)
-    return best, max(0.0, 0.5 * (task.residual_energy - float(explained)))
+    missed = task.residuals - task.inputs @ best.T
+    return best, 0.5 * float(np.sum(missed**2)) / len(missed)
 
 
 def reduced_rank_floor(
     matrix: Float[np.ndarray, "d_out d_in"], root: Float[np.ndarray, "d_in d_in"], rank: int
 ) -> tuple[Float[np.ndarray, "d_out d_in"], float]:
-    """Which X of this rank minimises ‖(M − X) C^½‖_F, and what is left? Reduced-rank regression (Izenman 1975).
+    """The X of this rank that minimises ‖(M − X) C^½‖_F, and what is left: reduced-rank regression (Izenman 1975).
 
     X = [M C^½]_r C^−½, leaving √Σ_{i>r} σ_i(M C^½)². With C = I it is Eckart–Young's truncation.
     """
@@ -97,17 +89,6 @@ def reduced_rank_floor(
 def full_gradient(run: Run, adapter: int = 0) -> Float[np.ndarray, "T d_out d_in"]:
     """G = ∂L/∂W_eff at every recorded step: what full fine-tuning would follow, and LoRA never forms. Full batch."""
     return run.delta_weight(adapter) @ run.task.input_covariance - run.task.cross_covariance
-
-
-def factor_gradients(
-    *,
-    G: Float[np.ndarray, "T d_out d_in"],
-    A: Float[np.ndarray, "T r d_in"],
-    B: Float[np.ndarray, "T d_out r"],
-    scaling: float,
-) -> tuple[Float[np.ndarray, "T r d_in"], Float[np.ndarray, "T d_out r"]]:
-    """∇A = s·Bᵀ G and ∇B = s·G Aᵀ: the shadows that the full gradient casts on the factors."""
-    return scaling * np.swapaxes(B, -1, -2) @ G, scaling * G @ np.swapaxes(A, -1, -2)
 
 
 def orthonormal_columns(matrix: Float[np.ndarray, "m k"], tol: float = 1e-9) -> Float[np.ndarray, "m j"]:

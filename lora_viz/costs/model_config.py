@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.costs.shapes import ModelShape, bert, gpt2, llama, vit
 from lora_viz.i18n.language import say, to_say
 
@@ -18,7 +19,7 @@ _BIASES = to_say("Biases of attention, if switched on, are not counted.")
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gpt2", "bert", "roberta", "vit")
 
 
-class ConfigError(ValueError):
+class ConfigError(Refusal):
     """One sentence that says what is missing or not possible in the pasted text."""
 
 

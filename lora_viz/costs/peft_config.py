@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
 
 __all__ = ["BIASES", "INITS", "TASK_TYPES", "AdapterConfig", "AdapterConfigError"]
@@ -17,7 +18,7 @@ BIASES = ("none", "lora_only", "all")
 TASK_TYPES = ("CAUSAL_LM", "SEQ_CLS", "TOKEN_CLS", "FEATURE_EXTRACTION", "none")
 
 
-class AdapterConfigError(ValueError):
+class AdapterConfigError(Refusal):
     """One sentence that names what was given and what is allowed."""
 
 

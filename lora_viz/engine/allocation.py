@@ -1,4 +1,4 @@
-"""Where should ranks go? Several layers, one budget: AdaLoRA prunes all of them together, live."""
+"""Several layers that share one budget of ranks: AdaLoRA prunes all of them together, live."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from lora_viz.core.experiment import Experiment, ExperimentError
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.run import Allocation, recorded_steps
 from lora_viz.engine.dense import train_dense
 from lora_viz.engine.history import LONGEST_STEP
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
 from lora_viz.layer.tasks import make_task
 from lora_viz.layer.variants.adalora import PrunedTriplets
@@ -32,6 +33,7 @@ def members_of(experiment: Experiment, model: int) -> list[Experiment]:
     ]
 
 
+@one_thread()
 def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: int = 81) -> Allocation:
     """Train ``models`` sets of four layers at once, each set with one budget of ``budget`` triplets in all.
 
@@ -50,7 +52,6 @@ def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: i
             )
         )
     e = replace(experiment, variant="adalora")
-    use_one_thread()
     own = [x for model in range(models) for x in members_of(experiment, model)]
     tasks = [make_task(x) for x in own]
     covariance = np.stack([task.input_covariance for task in tasks])
@@ -70,7 +71,7 @@ def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: i
     values, kept = (np.stack([member.parameters[name][..., 0] for member in members]) for name in ("E", "kept"))
     left = np.empty((len(members), len(steps)))
     for i, (member, task) in enumerate(zip(members, tasks, strict=True)):
-        wrong = e.scaling * (member.B @ member.A) - task.target_delta
+        wrong = FactoredMatrix(member.A, member.B, e.scaling).dense() - task.target_delta
         left[i] = np.sum((wrong @ task.input_covariance) * wrong, axis=(1, 2))
         left[i] /= np.sum((task.target_delta @ task.input_covariance) * task.target_delta)
         if member.diverged_at >= 0:

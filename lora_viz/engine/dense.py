@@ -1,4 +1,4 @@
-"""What of a sweep does not fit into the packed stack? Adapters that form their update and its gradient G explicitly.
+"""Training of what does not fit into the packed stack: adapters that form their update and its gradient G explicitly.
 
 Any parametrisation, adapters of one shape as one batch, under the same optimiser rules, schedules and limits as the
 packed stack. A step costs d_out × d_in numbers an adapter, where the stack's costs rank × (d_out + d_in).
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lora_viz.core.experiment import Experiment
+from lora_viz.core.progress import heed
 from lora_viz.core.run import Task
 from lora_viz.engine.optim import RULES, Rule, Segment, schedule_factor
 from lora_viz.engine.stack import family
@@ -98,17 +99,18 @@ class _Group:
         decay = [e.weight_decay if e.optimizer == "adamw" else 0.0 for e in self.own]
         each = here.numel() // len(self.own)
 
-        def spread(values: list[float]) -> float | Tensor:
+        def each_element(values: list[float]) -> float | Tensor:
             same = len(set(values)) == 1
             return float(values[0]) if same else self._there(np.array(values)).repeat_interleave(each)
 
-        segment = Segment(0, here.numel(), spread(lr), spread(decay))
+        segment = Segment(0, here.numel(), each_element(lr), each_element(decay))
         return RULES[family(self.own[0])](segment, grad), here, grad
 
     def train(self, statistics: Statistics, slot: dict[int, int], longest_step: float) -> None:
         e, form, memory = self.own[0], self.form, State()
         longest = max(1.0, *(e.lr * max(1.0, e.lr_ratio) for e in self.own))
         for k in range(e.steps + 1):
+            heed()
             covariance, cross, _ = statistics(k)
             delta = form.delta(self.p, self.fixed, self.s)
             G = (delta if covariance is None else delta @ covariance) - cross

@@ -1,4 +1,4 @@
-"""What is the best that these adapters can reach? Alternating least squares, without a learning rate."""
+"""The best that adapters can reach: alternating least squares, without a learning rate."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import torch
 from torch import Tensor
 
 from lora_viz.core.experiment import ExperimentError, Sweep
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.run import Run, Task
 from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.engine.readout import losses
+from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import INITS, initial_factors
+from lora_viz.layer.starts import STARTS, initial_factors
 from lora_viz.layer.tasks import make_task
 from lora_viz.layer.variants import is_plain, resolved
 
 __all__ = ["solve"]
 
 
+@one_thread()
 @torch.inference_mode()
 def solve(sweep: Sweep, *, iterations: int = 40) -> Run:
-    """Which factors minimise the loss? Every recorded step solves for B given A, then for A given B, each exactly.
+    """The factors that minimise the loss. Every recorded step solves for B given A, then for A given B, each exactly.
 
     With whitened inputs that is orthogonal iteration (Golub & Van Loan 2013, §8.2.4) on MᵀM, M the least-squares
     update: the excess shrinks by (σ_{r+1}/σ_r)⁴ a step. A keeps orthonormal rows there, so that nothing is inverted.
@@ -42,7 +45,7 @@ def solve(sweep: Sweep, *, iterations: int = 40) -> Run:
                 ),
             ),
             (
-                INITS[e.init].moves_base,
+                STARTS[e.init].moves_base,
                 say("init={init} moves the base weight: allowed are starts that leave it.", init=e.init),
             ),
             (e.scaling == 0, say("alpha={alpha:g} switches the adapter off: allowed is more than 0.", alpha=e.alpha)),
@@ -89,7 +92,7 @@ def _iterate(rows: Tensor, wanted: Tensor, iterations: int) -> Tensor:
 def _as_run(sweep: Sweep, task: Task, A: dict[int, np.ndarray], B: dict[int, np.ndarray]) -> Run:
     count = len(A[0])
     nothing = np.full((count, len(sweep)), np.nan)
-    loss = [losses(task, A=A[i], B=B[i], scaling=sweep[i].scaling) for i in range(len(sweep))]
+    loss = [losses(task, FactoredMatrix(A[i], B[i], sweep[i].scaling)) for i in range(len(sweep))]
     return Run(
         sweep=sweep,
         task=task,

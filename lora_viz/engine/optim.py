@@ -1,4 +1,4 @@
-"""How do gradients become updates? SGD, Adam, AdamW and scaled GD on a stack of factors, many adapters in one call.
+"""Update rules: SGD, Adam, AdamW and scaled GD on a stack of factors, many adapters in one call.
 
 A stack lies in one flat buffer; a ``Segment`` is a run of it that shares an update rule. The rules are torch.optim's
 to rounding: constant factors are folded together so that a step makes as few passes over memory as it can.
@@ -20,7 +20,7 @@ DAMPING = 1e-8  # δ of scaled GD
 
 @dataclass(slots=True)
 class Segment:
-    """Which part of the flat buffer, and with which learning rate and decay? A float where all elements agree."""
+    """A part of the flat buffer, its learning rate and decay: a float where all elements agree."""
 
     start: int
     stop: int
@@ -106,7 +106,7 @@ RULES: dict[str, type[Rule]] = {
 
 
 def schedule_factor(k: int, *, schedule: str, warmup: int, steps: int) -> float:
-    """By what is the learning rate multiplied at update ``k``? Linear warm-up from 0, then constant or linear decay.
+    """What the learning rate is multiplied by at update ``k``: linear warm-up from 0, then constant or linear decay.
 
     The same numbers as transformers' ``get_constant_schedule_with_warmup`` and ``get_linear_schedule_with_warmup``.
     """

@@ -1,4 +1,4 @@
-"""What do recorded factors say? Losses and gradient norms of a whole stack at once, in float64."""
+"""Losses and gradient norms of recorded factors, of a whole stack at once, in float64."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lora_viz.core.experiment import Sweep
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.run import Task
 from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.engine.history import History
@@ -18,14 +19,12 @@ __all__ = ["losses", "losses_of_update", "read_out"]
 CHUNK = 4_000_000  # entries of ΔW at a time: they stay in the cache of a CPU and fill a GPU
 
 
-def losses(
-    task: Task, *, A: Float[np.ndarray, "T r d_in"], B: Float[np.ndarray, "T d_out r"], scaling: float
-) -> Float[np.ndarray, "T"]:
+def losses(task: Task, factored: FactoredMatrix) -> Float[np.ndarray, "T"]:
     """L = 1/(2n)Σ‖y − t‖² over all samples, read out in float64 and without cancellation.
 
     L = L_least + ½‖(ΔW − M) C^½‖² with C = XᵀX/n and M the least-squares update: a sum of squares near the minimum too.
     """
-    return losses_of_update(task, (scaling * B.astype(float)) @ A.astype(float))
+    return losses_of_update(task, factored.in_float64().dense())
 
 
 def losses_of_update(task: Task, delta: Float[np.ndarray, "T d_out d_in"]) -> Float[np.ndarray, "T"]:

@@ -1,4 +1,4 @@
-"""What does each rank generalise to? Exact fits of every rank to few noisy samples: no training, no step size."""
+"""Exact fits of every rank to few noisy samples, and what each generalises to: no training, no step size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do many small adapters lie in memory, and what is the gradient of all of them at once?"""
+"""Many small adapters packed into one stack, and the gradient of all of them at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Block:
 
 @dataclass(slots=True)
 class Stack:
-    """Where in the stack does each adapter lie? Rows of A and of Bᵀ, small adapters sharing a bin of rows.
+    """Where in the stack each adapter lies: rows of A and of Bᵀ, small adapters sharing a bin of rows.
 
     Adapters of one bin meet only in (width × width) products, which a mask makes block-diagonal. Rows that nobody
     owns are zero and stay zero. ``families`` says which rows follow which family of update rules, ``owner`` (total,)
@@ -50,7 +50,7 @@ class Stack:
 
 
 class Statistics:
-    """What does a step need to know of the data? Covariances of all samples, or of its batch."""
+    """What a step needs to know of the data: covariances of all samples, or of its batch."""
 
     def __init__(self, task: Task, e: Experiment, like: Tensor) -> None:
         def there(array: np.ndarray) -> Tensor:
@@ -237,5 +237,5 @@ def _mask(owner: np.ndarray, start: int, bins: int, width: int, dtype: torch.dty
 
 
 def family(e: Experiment) -> str:
-    """Which family of update rules does this experiment follow?"""
+    """The family of update rules that this experiment follows."""
     return "adam" if e.optimizer == "adamw" else e.optimizer

@@ -1,4 +1,4 @@
-"""How does a stack take its steps on a CPU? One by one, every product and update written where it is needed."""
+"""A stack's steps on a CPU: one by one, every product and update written where it is needed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from lora_viz.core.experiment import Sweep
+from lora_viz.core.progress import heed
 from lora_viz.engine.history import LONGEST_STEP, History
 from lora_viz.engine.optim import RULES, Rule, Segment, schedule_factor
 from lora_viz.engine.stack import Stack, StackedGradient, Statistics, family
 
 __all__ = ["run_stack"]
+
+HEEDED = 16  # steps between two looks at whether anybody waits
 
 
 def run_stack(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]) -> History:
@@ -33,6 +36,8 @@ def run_stack(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics,
 
     now = history[0].copy_(start)
     for k in range(e.steps + 1):
+        if not k % HEEDED:
+            heed()
         gradient(now, *statistics.at(k))
         if k in slot:
             torch.linalg.vector_norm(gradient.A, dim=1, out=norms[0, slot[k]])
@@ -62,7 +67,7 @@ def run_stack(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics,
 
 
 def _segments(sweep: Sweep, stack: Stack, split: int, like: Tensor) -> list[tuple[str, Segment]]:
-    """Which runs of the flat buffer share an update rule? As few and as large as the sweep allows."""
+    """Parts of the flat buffer that share an update rule, as few and as large as the sweep allows."""
     d_in, d_out = sweep[0].d_in, sweep[0].d_out
     decay = [e.weight_decay if e.optimizer == "adamw" else 0.0 for e in sweep.experiments]
     segments: list[tuple[str, Segment]] = []

@@ -1,4 +1,4 @@
-"""What happens when these adapters are trained? One engine: a stack of any adapters on one task, as one batch."""
+"""Training: a sweep of any adapters on one task, as one batch, into a run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.run import GradientCheck, Run, Task, joined, recorded_steps
-from lora_viz.core.spectra import factor_gradients, full_gradient
+from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.dense import train_dense
 from lora_viz.engine.history import LONGEST_STEP, History
 from lora_viz.engine.kernels import ENGINES, choose, shares, width_for
@@ -18,8 +19,9 @@ from lora_viz.engine.kernels.several import train_shares
 from lora_viz.engine.readout import losses, losses_of_update, read_out
 from lora_viz.engine.stack import Stack, Statistics, pack, rows_from
 from lora_viz.engine.stepping import run_stack
+from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import INITS, initial_factors
+from lora_viz.layer.starts import STARTS, initial_factors
 from lora_viz.layer.tasks import batches, make_task
 from lora_viz.layer.variants import VARIANTS, is_plain, resolved
 
@@ -30,15 +32,15 @@ __all__ = [
     "initial_state",
     "losses",
     "train",
-    "use_one_thread",
 ]
 
 
 def available_devices() -> tuple[str, ...]:
-    """Where can be trained here?"""
+    """The devices that can train here."""
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
+@one_thread()
 def train(
     sweep: Sweep,
     device: str = "cpu",
@@ -69,8 +71,6 @@ def train(
         raise ExperimentError(
             say("engine={engine} is unknown: allowed are {engines}.", engine=engine, engines=", ".join(ENGINES))
         )
-    if device == "cpu":
-        use_one_thread()
     sweep = resolved(sweep)
     learnt = make_task(sweep[0]) if task is None else task
 
@@ -98,7 +98,7 @@ def _some(sweep: Sweep, members: list[int]) -> Sweep:
 
 def _fits_the_stack(e: Experiment) -> bool:
     """The packed stack knows ΔW = s·B A over the original base weight, and nothing else."""
-    return is_plain(e) and not INITS[e.init].moves_base
+    return is_plain(e) and not STARTS[e.init].moves_base
 
 
 @torch.inference_mode()
@@ -124,7 +124,7 @@ def _train_others(sweep: Sweep, device: str, records: int, task: Task, factors: 
     loss = np.full((len(steps), n), np.nan)
     for i, (x, member) in enumerate(zip(sweep.experiments, members, strict=True)):
         alive = len(steps) if member.diverged_at < 0 else int((steps <= member.diverged_at).sum())
-        delta = x.scaling * (member.B[:alive].astype(float) @ member.A[:alive].astype(float))
+        delta = FactoredMatrix(member.A, member.B, x.scaling)[:alive].in_float64().dense()
         if member.rest is not None:
             delta += member.rest[:alive].astype(float)
         loss[:alive, i] = losses_of_update(task, delta)
@@ -143,12 +143,6 @@ def _train_others(sweep: Sweep, device: str, records: int, task: Task, factors: 
         parameters=tuple(member.parameters for member in members) if factors else (),
         engine="dense",
     )
-
-
-def use_one_thread() -> None:
-    """A second thread costs more than it brings at these sizes, and 20 to 45 times more in company."""
-    if torch.get_num_threads() != 1:
-        torch.set_num_threads(1)
 
 
 @torch.inference_mode()
@@ -170,7 +164,7 @@ def initial_state(sweep: Sweep, stack: Stack, device: str, task: Task) -> Tensor
     drawn: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros((1, e.d_in)), np.zeros((1, e.d_out)))]  # nobody's row
     count, begins = 1, []
     for x in sweep.experiments:
-        key = x.init, x.rank, x.init_seed, x.init_scale, INITS[x.init].cheats and x.scaling
+        key = x.init, x.rank, x.init_seed, x.init_scale, STARTS[x.init].cheats and x.scaling
         if key not in first:
             first[key] = count
             a, b = initial_factors(x, task)
@@ -218,8 +212,9 @@ def _record(
     )
 
 
+@one_thread()
 def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:
-    """Does autograd agree with the formulas, at every recorded step? On the samples, in float64."""
+    """Autograd's gradients beside the formulas', at every recorded step: on the samples, in float64."""
     e, task = run.sweep[adapter], run.task
     a, b = (torch.tensor(x[adapter], dtype=torch.float64, requires_grad=True) for x in (run.A, run.B))
     x, r = torch.tensor(task.inputs), torch.tensor(task.residuals)
@@ -239,7 +234,7 @@ def autograd_check(run: Run, adapter: int = 0) -> GradientCheck:
     if e.batch:  # the gradient of the batch that each step saw
         seen, wrong = x.numpy(), r[order].numpy()
         G = (run.delta_weight(adapter) @ np.swapaxes(seen, 1, 2) - np.swapaxes(wrong, 1, 2)) @ seen / e.batch
-    by_formula = factor_gradients(G=G, A=run.A[adapter], B=run.B[adapter], scaling=e.scaling)
+    by_formula = run.factored(adapter).gradients(G)
     return GradientCheck(
         run.steps,
         *(np.sqrt(np.sum(g**2, axis=(1, 2))) for g in (*by_autograd, *by_formula)),

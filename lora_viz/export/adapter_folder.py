@@ -1,4 +1,4 @@
-"""What can be taken home from a run? Its adapter for PEFT, merged weights, a script that repeats it, its history."""
+"""What can be taken along of a run: its adapter for PEFT, merged weights, a script that repeats it, its history."""
 
 from __future__ import annotations
 
@@ -9,29 +9,27 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from lora_viz.adapters.writing import PREFIX, archive, pack, peft_config, write_safetensors
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.run import Run
 from lora_viz.export.scripts.layer import layer_script
 
-__all__ = ["PlainLoRA", "history", "history_csv", "plain_lora", "take_home"]
+__all__ = ["PlainLoRA", "history", "history_csv", "packed_adapter", "plain_lora"]
 
 LAYER = "layer"  # what the linear layer is called in the files
 
 
 class PlainLoRA(NamedTuple):
-    """Factors on the original base weight: ΔW = s·B A, whatever the run did to its base. s = α/r, or α/√r."""
+    """An adapter on the original base weight, whatever the run did to its base, and the α that gives its scaling."""
 
-    A: Float[np.ndarray, "r d_in"]
-    B: Float[np.ndarray, "d_out r"]
-    alpha: float
+    update: FactoredMatrix
     use_rslora: bool
 
     @property
-    def scaling(self) -> float:
-        rank = len(self.A)
-        return self.alpha / (math.sqrt(rank) if self.use_rslora else rank)
+    def alpha(self) -> float:
+        """α of s = α/r, or of s = α/√r."""
+        return self.update.scaling * (math.sqrt(self.update.rank) if self.use_rslora else self.update.rank)
 
 
 def plain_lora(run: Run, adapter: int = 0) -> PlainLoRA:
@@ -41,38 +39,29 @@ def plain_lora(run: Run, adapter: int = 0) -> PlainLoRA:
     same s, as PEFT's ``path_initial_model_for_weight_conversion`` writes it. Any other ΔW is written by its SVD.
     """
     e, t = run.sweep[adapter], run.last(adapter)
-    A, B = run.A[adapter][t].astype(float), run.B[adapter][t].astype(float)
-    use_rslora = e.scaling_rule == "rslora"
+    now, start = (run.factored(adapter)[k].in_float64() for k in (t, 0))
     delta = run.delta_weight(adapter)[t].astype(float)
-    for a, b in ((A, B), _minus_start(run, adapter, A, B)):
-        if np.abs(e.scaling * b @ a - delta).max() <= 1e-6 * np.abs(delta).max():
-            return _scaled(a, b, e.scaling, use_rslora)
+    for update in (now, now - start):
+        if np.abs(update.dense() - delta).max() <= 1e-6 * np.abs(delta).max():
+            return PlainLoRA(update, e.scaling_rule == "rslora")
     u, sigma, vt = np.linalg.svd(delta, full_matrices=False)
     k = max(1, int((sigma > 1e-12 * sigma[0]).sum()))
-    root = np.sqrt(sigma[:k])
-    return _scaled(root[:, None] * vt[:k], u[:, :k] * root, 1.0, False)
+    return PlainLoRA(FactoredMatrix.from_svd(u[:, :k], sigma[:k], vt[:k]), False)
 
 
-def _minus_start(run: Run, adapter: int, A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    A0, B0 = run.A[adapter][0].astype(float), run.B[adapter][0].astype(float)
-    return np.vstack([A, A0]), np.hstack([B, -B0])
-
-
-def _scaled(A: np.ndarray, B: np.ndarray, s: float, use_rslora: bool) -> PlainLoRA:
-    return PlainLoRA(A, B, s * (math.sqrt(len(A)) if use_rslora else len(A)), use_rslora)
-
-
-def take_home(run: Run, adapter: int = 0) -> bytes:
+def packed_adapter(run: Run, adapter: int = 0) -> bytes:
     """An archive with everything: a PEFT folder, base and merged weights, both scripts, the data, the history."""
     e, found = run.sweep[adapter], plain_lora(run, adapter)
     dtype = {"float64": "F64", "float32": "F32"}[e.dtype]
     W = run.task.base_weight
     tensors = {
-        f"{PREFIX}{LAYER}.lora_A.weight": pack(found.A, dtype),
-        f"{PREFIX}{LAYER}.lora_B.weight": pack(found.B, dtype),
+        f"{PREFIX}{LAYER}.lora_A.weight": pack(found.update.A, dtype),
+        f"{PREFIX}{LAYER}.lora_B.weight": pack(found.update.B, dtype),
     }
-    config = peft_config({LAYER: len(found.A)}, alphas={LAYER: found.alpha}, given={"use_rslora": found.use_rslora})
-    merged = W + found.scaling * found.B @ found.A
+    config = peft_config(
+        {LAYER: found.update.rank}, alphas={LAYER: found.alpha}, given={"use_rslora": found.use_rslora}
+    )
+    merged = W + found.update.dense()
     members: dict[str, bytes | str] = {
         "adapter/adapter_config.json": json.dumps(config, indent=1) + "\n",
         "adapter/adapter_model.safetensors": write_safetensors(tensors),

@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from lora_viz.adapters.writing import PREFIX, archive, pack, peft_config, write_safetensors
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.export.scripts.digits import digits_script
 from lora_viz.i18n.language import say
 from lora_viz.networks.digits import RANKS, DigitsRun
@@ -42,8 +43,8 @@ def _adapter(run: DigitsRun, rank: int, base: dict[str, np.ndarray]) -> dict[str
     A1, B1, A2, B2 = run.factors[RANKS.index(rank)]
     scaling = run.experiment.alpha / rank
     merged = base | {
-        "fc1.weight": base["fc1.weight"] + scaling * B1 @ A1,
-        "fc2.weight": base["fc2.weight"] + scaling * B2 @ A2,
+        "fc1.weight": base["fc1.weight"] + FactoredMatrix(A1, B1, scaling).dense(),
+        "fc2.weight": base["fc2.weight"] + FactoredMatrix(A2, B2, scaling).dense(),
     }
     factors = {"fc1.lora_A": A1, "fc1.lora_B": B1, "fc2.lora_A": A2, "fc2.lora_B": B2}
     config = peft_config({"fc1": rank, "fc2": rank}, alphas=dict.fromkeys(("fc1", "fc2"), float(run.experiment.alpha)))

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from lora_viz.i18n.language import say
 
 __all__ = [
     "Answers",
+    "Band",
     "Bars",
     "Cloud",
     "Curve",
@@ -43,6 +44,7 @@ __all__ = [
     "Row",
     "Series",
     "Span",
+    "band",
     "protocol",
 ]
 
@@ -88,6 +90,23 @@ def _found(id: str, among: tuple[Any, ...], where: str) -> Any:
             return item
     there = ", ".join(item.id for item in among if item.id) or "none"
     raise LookupError(f"{where} has nothing with the id {id!r}; its ids are: {there}")
+
+
+class Band(TypedDict):
+    """A curve and the band around it."""
+
+    y: Float[np.ndarray, "..."]
+    low: Float[np.ndarray, "..."]
+    high: Float[np.ndarray, "..."]
+
+
+def band(values: Float[np.ndarray, "3 ..."]) -> Band:
+    """The curve and its band from least, median and most, as ``core.seeds.spread`` gives them: Series(**band(…)).
+
+    Where there is no curve, there is no band.
+    """
+    low, median, high = np.where(np.isnan(values[1]), np.nan, values)
+    return {"y": median, "low": low, "high": high}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -228,6 +247,7 @@ class Bars(_Panel):
     labels: Annotated[tuple[str, ...], "k"]
     groups: tuple[Group, ...]
     y_label: str
+    bar_ids: Annotated[tuple[str, ...], "k | 0"] = ()  # what programs call the bars, one a label
     scale: Scale = "linear"
     caption: Caption = ()
     span: int = 6

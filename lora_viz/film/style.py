@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["DIVERGING", "IDENTITY", "SEQUENTIAL", "letters_css", "number", "plotly_layout", "tint"]
+__all__ = [
+    "DIVERGING", "IDENTITY", "LETTERS", "SEQUENTIAL",
+    "letters_css", "number", "numbers", "percent", "plotly_layout", "tint", "to_a_tenth",
+]  # fmt: skip
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
 # reads on white; dark themes get lighter kin.
@@ -61,6 +65,21 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
+def numbers(values: Iterable[float]) -> tuple[str, ...]:
+    """All of them written so."""
+    return tuple(number(float(value)) for value in values)
+
+
+def percent(share: float, *, rounding: float = 1e-12) -> str:
+    """A share as percent, "12.3 %"; what is below ``rounding`` is 0."""
+    return "0 %" if share < rounding else f"{number(100 * share)} %"
+
+
+def to_a_tenth(share: float) -> str:
+    """A share in percent with one digit after the point; a dash where there is none."""
+    return "—" if share != share else f"{100 * share:.1f} %"
+
+
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -71,6 +90,16 @@ _MIDDLE = {"W": "#7d8695", "A": "#1f86c8", "B": "#e0700f", "delta": "#9d62c4"}
 def tint(name: str, text: str) -> str:
     """A LaTeX piece in its identity colour."""
     return rf"\textcolor{{{_MIDDLE[name]}}}{{{text}}}"
+
+
+# What a formula calls the matrices: say(r"${dW} = {B}{A}$", **LETTERS).
+LETTERS = {
+    "A": tint("A", "A"),
+    "B": tint("B", "B"),
+    "W": tint("W", "W"),
+    "G": tint("W", "G"),
+    "dW": tint("delta", r"\Delta W"),
+}
 
 
 def letters_css() -> str:

@@ -1,4 +1,4 @@
-"""How large is the very first update? In closed form from G, A₀ and s, for many ranks, starts and rules at once."""
+"""The size of the very first update, in closed form from G, A₀ and s, for many ranks, starts and rules at once."""
 
 from __future__ import annotations
 

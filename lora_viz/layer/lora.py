@@ -1,4 +1,4 @@
-"""What is a LoRA layer? The module with PEFT's semantics."""
+"""A LoRA layer: a torch module with PEFT's semantics."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from lora_viz.core.experiment import Experiment, ExperimentError
 from lora_viz.i18n.language import say
-from lora_viz.layer.starts import INITS, initial_factors
+from lora_viz.layer.starts import base_shift, initial_factors
 
 __all__ = ["LoRALinear"]
 
 
 class LoRALinear(nn.Module):
-    """Which output does a frozen linear layer give once a low-rank update rides on it?
+    """A frozen linear layer with a low-rank update riding on it.
 
     y = W x + s·B(A dropout(x)) with W frozen, A (rank, d_in), B (d_out, rank) zero and s = α/r, or α/√r with
     ``use_rslora``. A is Kaiming-uniform(a=√5), i.e. U(±1/√d_in), or Gaussian with standard deviation 1/r, as in
@@ -70,10 +70,9 @@ class LoRALinear(nn.Module):
         layer = cls(base, rank=e.rank, alpha=float(e.alpha))
         layer.scaling = e.scaling
         a, b = initial_factors(e)
+        shift = base_shift(e)
         with torch.no_grad():
-            base.weight.copy_(
-                torch.tensor(base_weight - e.scaling * (b @ a) if INITS[e.init].moves_base else base_weight)
-            )
+            base.weight.copy_(torch.tensor(base_weight if shift is None else base_weight + shift))
             layer.lora_A.copy_(torch.from_numpy(a))
             layer.lora_B.copy_(torch.from_numpy(b))
         return layer

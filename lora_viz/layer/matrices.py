@@ -1,4 +1,4 @@
-"""Which matrix is looked at? Small ones with a known spectrum, drawn from named streams."""
+"""Small matrices with a known spectrum, drawn from named streams."""
 
 from __future__ import annotations
 

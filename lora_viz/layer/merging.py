@@ -1,4 +1,4 @@
-"""Is the merged layer the same? A trained adapter, really merged in four dtypes, at many sizes, rightly and wrongly."""
+"""Merging a trained adapter, really: in four dtypes, at many sizes, rightly and wrongly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKENS = 64
 
 
 def merge_report(run: Run, *, shown: str = "bfloat16", sizes: tuple[float, ...] = SIZES) -> MergeReport:
-    """Merge a run's last adapter at each relative size: what is the same afterwards, and what is lost?
+    """Merge a run's last adapter at each relative size, and measure what is the same afterwards and what is lost.
 
     The trained ΔW is rescaled (through B) to ``sizes`` times ‖W‖; weights, factors and inputs are all stored in the
     dtype under test. The layer must be square, so that a transposed ΔW is a mistake that goes unnoticed. Raises

@@ -1,4 +1,4 @@
-"""How do trainable numbers make an update? What a parametrisation has to say, and plain LoRA's own answer.
+"""How trainable numbers make an update: what a parametrisation has to say, and plain LoRA's own.
 
 Everything is batched: the first axis of every tensor runs over adapters of one shape (or over the steps of one).
 """
@@ -24,7 +24,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class PlainTorch(NamedTuple):
-    """How does plain PyTorch say the same? Lines for a script in which the parameters and fixed tensors have our names.
+    """The same in plain PyTorch: lines for a script in which the parameters and fixed tensors have our names.
 
     ``layer`` is the body of layer(x), beside the original base weight W and the scale s; ``penalty`` is added to the
     loss. ``before`` stands above the training, ``refresh`` where step k has drawn its samples x and targets t,
@@ -39,7 +39,7 @@ class PlainTorch(NamedTuple):
 
 
 class Parametrisation(ABC):
-    """How do parameters p and fixed tensors make ΔW, and what is the loss's gradient in p, given G = ∂L/∂W?
+    """How parameters p and fixed tensors make ΔW, and the loss's gradient in p, given G = ∂L/∂W.
 
     ΔW is always the layer's weight minus the *original* one, whatever was done to the base. ``sides`` says, for each
     trainable parameter, whose learning rate it follows: "A" the experiment's lr, "B" lr times lr_ratio. ``moving``

@@ -1,9 +1,11 @@
-"""Which sixteen numbers can a 4-bit weight be? NF4, and starts that make up for what it loses."""
+"""NF4, the sixteen numbers that a 4-bit weight can be, and starts that make up for what it loses."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
+
+from lora_viz.core.factored import FactoredMatrix
 
 __all__ = ["BLOCK", "NF4", "loftq", "nf4", "quantised_pissa"]
 
@@ -21,7 +23,7 @@ NF4: Float[np.ndarray, "16"] = np.array(
 
 
 def nf4(weight: Float[np.ndarray, "m n"], block: int = BLOCK) -> Float[np.ndarray, "m n"]:
-    """What is left of a weight stored in NF4? Each block of entries, row by row, over its largest magnitude, snapped.
+    """A weight as NF4 stores it: each block of entries, row by row, over its largest magnitude, snapped.
 
     The last block may be shorter. Scales are kept exactly: QLoRA's double quantisation of them is left out.
     """
@@ -37,7 +39,7 @@ Parts = tuple[Float[np.ndarray, "m n"], Float[np.ndarray, "r n"], Float[np.ndarr
 
 
 def loftq(weight: Float[np.ndarray, "m n"], rank: int, rounds: int = 1) -> Parts:
-    """Which Q, A, B make W ≈ Q + B A? Q ← NF4(W − B A), B A ← the best rank-r part of W − Q, by turns, from B A = 0.
+    """Q, A and B with W ≈ Q + B A: Q ← NF4(W − B A), B A ← the best rank-r part of W − Q, by turns, from B A = 0.
 
     LoftQ (Li et al. 2023, arXiv:2310.08659), Algorithm 1.
     """
@@ -57,5 +59,5 @@ def quantised_pissa(weight: Float[np.ndarray, "m n"], rank: int) -> Parts:
 
 def _split(matrix: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     u, sigma, vt = np.linalg.svd(matrix, full_matrices=False)
-    root = np.sqrt(sigma[:rank])
-    return root[:, None] * vt[:rank], u[:, :rank] * root
+    best = FactoredMatrix.from_svd(u[:, :rank], sigma[:rank], vt[:rank])
+    return best.A, best.B

@@ -1,4 +1,4 @@
-"""What does a linear autoencoder learn from? Samples that are their own labels: the factored regression, target I."""
+"""The task of a linear autoencoder: samples that are their own labels, the factored regression with target I."""
 
 from __future__ import annotations
 

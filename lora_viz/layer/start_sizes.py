@@ -1,4 +1,4 @@
-"""How large are the factors at the start, and their product, at many ranks and for many seeds?"""
+"""The size of the factors at the start, and of their product, at many ranks and for many seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import StartSizes
-from lora_viz.layer.starts import SMALL, initial_factors
+from lora_viz.layer.starts import initial_factors
+from lora_viz.layer.starts.both_random_small import SMALL
 from lora_viz.layer.tasks import make_task
 
 __all__ = ["both_random", "start_sizes"]

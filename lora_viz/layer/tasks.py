@@ -1,4 +1,4 @@
-"""What is there to learn? Synthetic teachers with a known target, drawn from named generator streams."""
+"""Tasks to learn: synthetic teachers with a known target, drawn from named generator streams."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _draw(e: Experiment) -> Task:
 
 
 def batches(experiment: Experiment) -> Int[np.ndarray, "steps_and_one batch"]:
-    """Which samples does each step see? One shuffled epoch after another, the same for every adapter of a sweep."""
+    """The samples that each step sees: one shuffled epoch after another, the same for every adapter of a sweep."""
     e = experiment
     rng = stream("batches", e.seed)
     per_epoch = e.samples // e.batch

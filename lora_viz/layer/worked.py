@@ -1,4 +1,4 @@
-"""What does one step of gradient descent do, number by number? Layers small enough to work out by hand."""
+"""Steps of gradient descent number by number, in layers small enough to work out by hand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say, to_say
 
 __all__ = [
@@ -33,13 +34,13 @@ _COLUMNS = to_say("{one} and {other}: both must have the same number of columns.
 Matrix = Float[np.ndarray, "_ _"]
 
 
-class WorkedError(ValueError):
+class WorkedError(Refusal):
     """One sentence that names what was given and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Worked:
-    """Which layer, which samples, which step size? L = 1/(2n)Σ‖y − t‖² over n samples, plain gradient descent.
+    """A layer, its samples and the step size: L = 1/(2n)Σ‖y − t‖² over n samples, plain gradient descent.
 
     Columns: y = W x + s·B(A x), samples are the columns of ``X`` (d_in, n) and ``T`` (d_out, n). With ``rows`` it is
     y = x(W + s·B A), samples are rows, W is (d_in, d_out), and B (d_in, r) is the factor that projects down. Raises
@@ -139,7 +140,7 @@ def work(example: Worked, steps: int) -> tuple[WorkedStep, ...]:
 
 
 def parse_matrix(text: str, name: str) -> Matrix:
-    """Which matrix is written here? Rows of CSV (lines or semicolons) or a Python or NumPy literal, never evaluated.
+    """The matrix that is written here: rows of CSV (lines or semicolons) or a Python or NumPy literal, never evaluated.
 
     At most 6×6 finite numbers of size at most 1e6. Raises WorkedError.
     """

@@ -1,4 +1,4 @@
-"""What happens when a network that reads digits must read others? Head, LoRA of five ranks and all weights, at once."""
+"""Networks that read digits, adapted to others: by the head, LoRA of five ranks and all weights, at once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.progress import Progress
 from lora_viz.core.run import recorded_steps
-from lora_viz.core.spectra import singular_values
 from lora_viz.engine.optim import RULES, Segment
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun, changed, digit_images, digit_stream, split
 from lora_viz.networks.mlp import Adapted, Dense, Network
 
@@ -80,7 +80,7 @@ def digits_data(e: DigitsExperiment, change: str) -> Data:
 
 
 def batch_order(e: DigitsExperiment, name: str, steps: int, samples: int) -> Int[Tensor, "steps S batch"]:
-    """Which images does each member see at each step? One shuffled epoch after another."""
+    """The images that each member sees at each step: one shuffled epoch after another."""
     per_epoch = samples // e.batch
     rows = []
     for member in range(e.members):
@@ -154,13 +154,13 @@ def accuracies(logits: Float[Tensor, "*G t c"], y: Int[Tensor, "*H t"]) -> Float
     return torch.where(torch.isfinite(logits).all(-1).all(-1), right, math.nan).numpy()
 
 
+@each_step_in_one_thread
 @torch.inference_mode()
 def adapt_digits(e: DigitsExperiment) -> Iterator[Progress | DigitsRun]:
     """Pretrain on upright digits, then adapt every way at once: progress first, the run last.
 
     Whoever stops asking stops the training: nothing runs on in the background.
     """
-    use_one_thread()
     base: Network | None = None
     for item in pretrained(e):
         if isinstance(item, Progress):
@@ -230,7 +230,7 @@ def _shown(data: Data, before: Dense) -> Int[Tensor, "K"]:
 
 
 class _Recorder:
-    """What can be read off all families now?"""
+    """What can be read off all families now."""
 
     def __init__(
         self, base: Network, data: Data, upright: Data, head: Dense, lora: Adapted, full: Dense, shown: Tensor
@@ -260,8 +260,7 @@ class _Recorder:
             for m, rank in enumerate(RANKS):
                 a, b = A[:, m, :rank].double().numpy(), B[:, m, :, :rank].double().numpy()
                 s = float(self.lora.scaling[0, m])
-                fine = np.isfinite(a).all() and np.isfinite(b).all()
-                out[:, 1 + m, layer, :rank] = singular_values(A=a, B=b, scaling=s) if fine else math.nan
+                out[:, 1 + m, layer, :rank] = FactoredMatrix(a, b, s).singular_values()
             delta = (self.full.parts[2 * layer] - self.base[2 * layer]).double()
             out[:, -1, layer] = torch.linalg.svdvals(delta).numpy() if delta.isfinite().all() else math.nan
         return out

@@ -1,4 +1,4 @@
-"""How many random bits does an adapter hold? What is memorised, what happened, and what was measured beforehand."""
+"""Random bits that an adapter holds: what is memorised, what happened, and what was measured beforehand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LIMITS = {"rank": (1, 64), "width": (1, 1024), "inputs": (1, 1024), "steps": (0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BitsExperiment:
-    """Which network memorises, with which adapter? A frozen random one: ``inputs``, ``width``, ``width``, 1.
+    """A network that memorises, and its adapter. A frozen random one: ``inputs``, ``width``, ``width``, 1.
 
     LoRA of this rank on the middle layer alone, s = 1, Adam with η falling to 0 along a cosine. Raises ExperimentError.
     """
@@ -52,7 +52,7 @@ class BitsExperiment:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are trained?"""
+        """How many numbers are trained."""
         return 2 * self.width * self.rank
 
 

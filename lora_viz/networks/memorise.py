@@ -1,4 +1,4 @@
-"""What can an adapter learn by heart? LoRA on the middle layer of a frozen random network, trained on random labels."""
+"""An adapter that learns by heart: LoRA on the middle layer of a frozen random network, trained on random labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from lora_viz.core.progress import Progress
 from lora_viz.core.random_streams import stream
 from lora_viz.engine.optim import RULES, Segment
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.i18n.language import say
 from lora_viz.networks.bits import BitsExperiment, BitsRun
 
@@ -65,10 +65,10 @@ class Memoriser:
         return float((self.logits().sign() == self.labels).double().mean())
 
 
+@each_step_in_one_thread
 @torch.inference_mode()
 def memorise_bits(e: BitsExperiment) -> Iterator[Progress | BitsRun]:
     """One training a sample count, one after another: progress first, the run last."""
-    use_one_thread()
     kept = sorted({round(float(k)) for k in np.linspace(0, e.steps, RECORDS)})
     accuracy = np.empty((len(kept), len(e.samples)))
     done, whole = 0, sum(e.samples) * max(e.steps, 1)

@@ -1,4 +1,4 @@
-"""What is the gradient of many small networks at once? A perceptron of two hidden layers, whole or with adapters."""
+"""Many small networks at once, and their gradient: a perceptron of two hidden layers, whole or with adapters."""
 
 from __future__ import annotations
 

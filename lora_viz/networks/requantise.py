@@ -1,4 +1,4 @@
-"""What is left of an update that is merged into a quantised base? Real weights, real adapter, three formats."""
+"""An update merged into a quantised base, and what is left of it: real weights, real adapter, three formats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from lora_viz.core.progress import Progress
-from lora_viz.engine.training import use_one_thread
+from lora_viz.engine.threads import each_step_in_one_thread
 from lora_viz.i18n.language import say
 from lora_viz.layer.quantise import nf4
 from lora_viz.networks.adapting import (
@@ -31,7 +31,7 @@ SIZES = np.geomspace(1e-3, 1, 31)
 
 
 def uniform(weight: Float[np.ndarray, "m n"], *, levels: int, block: int | None = None) -> Float[np.ndarray, "m n"]:
-    """What is left of a weight on even levels from −levels to levels? One scale a block of entries, or a row."""
+    """A weight rounded to even levels from −levels to levels, with one scale a block of entries, or a row."""
     flat = weight.reshape(-1, block or weight.shape[1])
     scale = np.abs(flat).max(axis=1, keepdims=True) / levels
     return (np.round(flat / np.where(scale > 0, scale, 1.0)) * scale).reshape(weight.shape)
@@ -45,7 +45,7 @@ FORMATS: dict[str, Callable[[Float[np.ndarray, "m n"]], Float[np.ndarray, "m n"]
 
 
 def level(stored: Float[np.ndarray, "m n"], block: int = 64) -> Float[np.ndarray, "blocks block"]:
-    """On which level does each stored weight stand, from −1 to 1? Its block's largest is ±1 in every format here."""
+    """The level of each stored weight, from −1 to 1: its block's largest is ±1 in every format here."""
     flat = stored.reshape(-1, block)
     most = np.abs(flat).max(axis=1, keepdims=True)
     return flat / np.where(most > 0, most, 1.0)
@@ -83,10 +83,10 @@ def requantised(
     return stored, FORMATS[name](stored + delta)
 
 
+@each_step_in_one_thread
 @torch.inference_mode()
 def merge_quantised(e: DigitsExperiment, rank: int) -> Iterator[Progress | RequantiseRun]:
     """Pretrain, adapt with one rank, then merge into each format at each size: progress first, the run last."""
-    use_one_thread()
     base: Network | None = None
     for item in pretrained(e):
         if isinstance(item, Progress):

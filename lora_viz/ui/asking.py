@@ -1,279 +1,293 @@
-"""What does the visitor ask for? Widgets, each under its field's own name in the link; answers checked."""
+"""The controls of a lesson as widgets, each under its id in the link; answers are checked, what cannot be is said."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
-from lora_viz.core.experiment import Experiment, nearest_possible, parse_field
-from lora_viz.decks.scenes import Scene
+from lora_viz.content.decks.scenes import Scene
 from lora_viz.engine.training import available_devices
 from lora_viz.i18n.language import say, to_say
-from lora_viz.ui.controls import Control
+from lora_viz.lessons.controls import Choice, Control, File, Number, SettingError, Several, Switch, Text, Whole, written
+from lora_viz.lessons.lesson import SEED, Lesson
+from lora_viz.lessons.settings import Settings
 from lora_viz.ui.explaining import ask_level, level
-from lora_viz.ui.linking import hold, possible, take, went_back, written
+from lora_viz.ui.linking import hold, went_back
+from lora_viz.ui.state import kept
+from lora_viz.ui.uploads import ask_files, files_given
 
-__all__ = ["BESIDE", "Asked", "ask"]
+__all__ = ["BESIDE", "Asked", "ask", "set_answers"]
 
-SEED_MOST = 9999
 # What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.
-BESIDE = ("seed", "device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang")
-SEED = to_say("Seed")
+BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang")
 DEVICES = {"cpu": to_say("CPU"), "cuda": to_say("GPU")}
+LONG_LIST = 16  # answers that are more than this stand in a menu
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: an experiment, where to train it, the page's own view options, and what could not be used.
+    """What was asked for, what of it could not be used, and of each control its label and how a link writes it."""
 
-    ``link`` is every setting as a link writes it, those at their defaults too; ``labels`` says what asks for each.
-    """
-
-    experiment: Experiment
-    device: str
-    options: dict[str, Any]
+    settings: Settings
     notices: tuple[str, ...]
-    link: dict[str, str]
+    link: dict[str, Any]
     labels: dict[str, str]
 
 
-def ask(
-    lesson: str,
-    default: Experiment,
-    first: tuple[Control, ...],
-    more: tuple[Control, ...],
-    scene: Scene | None = None,
-    *,
-    trains: bool = True,
-    many: bool = False,
-) -> Asked:
-    """Draw the controls where we are, and answer with the experiment they mean and with what could not be used.
+@dataclass(slots=True)
+class _Left:
+    """How a lesson was left: its answers, and what the link had said for some of them in its own words."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, tuple[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What this visit has answered: on which lesson it is, and how others were left."""
+
+    lesson: str | None = None
+    own: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    left: dict[str, _Left] = field(default_factory=dict)
+    widgets: set[str] = field(default_factory=set)
+
+
+def ask(lesson: Lesson[Any], scene: Scene | None = None, place: str = "") -> Asked:
+    """Draw the controls where we are, and answer with the settings they mean and with what could not be used.
 
     What another lesson was set to does not follow the visitor; a lesson that is returned to is as it was left, a
-    scene that is returned to as its deck says. A lesson that ``trains`` nothing is not asked on which device, one
-    that trains ``many`` takes the GPU unless it is told otherwise.
+    scene that is returned to as its deck says.
     """
     notices: list[str] = []
     if scene is None:
-        _leave_the_other_lesson(lesson, (*first, *more))
+        _leave_the_other_lesson(lesson.id)
     else:
-        _set_the_scene(f"scene {lesson}", scene, default, (*first, *more), notices)
-    shown = _shown((*first, *more), notices, scene)
-    values: dict[str, Any] = {}
+        _set_the_scene(f"scene {place}", scene, lesson, notices)
+    answers: dict[str, Any] = {}
+    every = []
+    for control in lesson.walk(answers):  # a widget's answer is known before it is drawn
+        answers[control.id] = _settled(control, lesson, notices)
+        every.append(control)
+    ids = [control.id for control in every]
+    _drop_unknown(ids, notices)
+    shown = _shown(ids, notices, scene)
+    first, more = lesson.shown(answers)
     for control in first:
-        values[control.name] = _answer(control, default, notices, shown)
-    if "seed" in shown:
+        if control.id in shown:
+            _widget(control, lesson)
+    if SEED.id in shown:
         draws = say("Draws everything anew.")
         st.button(say("New seed"), key="new_seed", on_click=_next_seed, width="stretch", help=draws)
-    more_shown = shown >= {"more"} or shown & {control.name for control in more}
-    with st.expander(say("More"), expanded=level() == "expert") if more_shown else st.container():
+    device = _draw_more(lesson, more, shown)
+    settings, reconciled = lesson.resolve(answers, device)
+    if scene is None:
+        _remember(lesson, every, answers)
+    link = {control.id: _in_the_link(control, answers[control.id]) for control in every if control.in_link}
+    labels = {control.id: control.label for control in every}
+    return Asked(settings, (*notices, *reconciled), link, labels)
+
+
+def set_answers(answers: Mapping[str, Any]) -> None:
+    """Give some controls another answer, from the next run on."""
+    st.session_state.update(answers)
+
+
+def _draw_more(lesson: Lesson[Any], more: tuple[Control, ...], shown: frozenset[str]) -> str:
+    """The further controls, folded; the answer is the device to train on."""
+    asks = lesson.seeded or lesson.trains or bool(more)
+    if not asks or not (shown >= {"more"} or shown & {control.id for control in more}):
+        return _device(shown, lesson.many) if lesson.trains else "cpu"
+    label = say(lesson.more_label or "More")
+    with st.expander(label, expanded=level() == "expert" and not lesson.more_label):
         for control in more:
-            values[control.name] = _answer(control, default, notices, shown)
-        values["seed"] = _seed(default, notices, shown)
-        device = _device(shown, many) if trains else "cpu"
+            if control.id in shown:
+                _widget(control, lesson)
+        device = _device(shown, lesson.many) if lesson.trains else "cpu"
         if "more" in shown:
             ask_level()
-    fields = {name: value for name, value in values.items() if name in Experiment.__dataclass_fields__}
-    if "d_in" in fields:
-        fields["d_out"] = fields["d_in"]
-    experiment, reconciled = nearest_possible(default, fields)
-    if scene is None:
-        _remember(lesson, values, default, (*first, *more))
-    options = {name: value for name, value in values.items() if name not in fields}
-    labels = {control.name: control.label for control in (*first, *more)} | {"seed": SEED}
-    return Asked(experiment, device, options, (*notices, *reconciled), _link(values), labels)
+    return device
 
 
-def _shown(controls: tuple[Control, ...], notices: list[str], scene: Scene | None) -> frozenset[str]:
-    """Which controls does the link leave on the page? All, unless it lists some. What it says besides is said back."""
-    names = {control.name for control in controls} | {"seed"}
-    unknown = [name for name in st.query_params if name not in {*names, *BESIDE}]
-    if unknown:
-        first = unknown[0] if len(unknown[0]) <= 40 else unknown[0][:37] + "…"
-        notices.append(
-            say("{name} and {count} more in the link is no setting of this lesson: it is left out.",
-                name=first, count=len(unknown) - 1)
-            if len(unknown) > 1
-            else say("{name} in the link is no setting of this lesson: it is left out.", name=first)
-        )  # fmt: skip
-        for name in unknown:
-            del st.query_params[name]
+def _drop_unknown(ids: list[str], notices: list[str]) -> None:
+    """What the link says besides is said back, and left out."""
+    unknown = [name for name in st.query_params if name not in {*ids, *BESIDE}]
+    if not unknown:
+        return
+    first = unknown[0] if len(unknown[0]) <= 40 else unknown[0][:37] + "…"
+    notices.append(
+        say("{name} and {count} more in the link is no setting of this lesson: it is left out.",
+            name=first, count=len(unknown) - 1)
+        if len(unknown) > 1
+        else say("{name} in the link is no setting of this lesson: it is left out.", name=first)
+    )  # fmt: skip
+    for name in unknown:
+        del st.query_params[name]
+
+
+def _shown(ids: list[str], notices: list[str], scene: Scene | None) -> frozenset[str]:
+    """Which controls the scene or the link leaves on the page: all, unless it lists some."""
     if scene is not None:
-        return frozenset(names.intersection(scene.controls))
+        return frozenset(ids).intersection(scene.controls)
     if "controls" not in st.query_params:
-        return frozenset(names | {"more"})
+        return frozenset({*ids, "more"})
     asked = {name for name in st.query_params["controls"].split(",") if name}
-    wrong = sorted(asked - names - {"none"})
+    wrong = sorted(asked - {*ids, "none"})
     if wrong:
-        allowed = ", ".join(sorted(names))
+        allowed = ", ".join(sorted(ids))
         notices.append(
             say("{given} is no control of this lesson: allowed are none, {allowed}.",
                 given=f"controls={wrong[0][:40]}", allowed=allowed)
         )  # fmt: skip
-    return frozenset(asked & names)
+    return frozenset(asked & {*ids})
 
 
-def _answer(control: Control, default: Experiment, notices: list[str], shown: frozenset[str]) -> Any:
-    """The widget's answer; of a control that the link hides, what the link or the lesson says."""
-    if control.name in shown:
-        return _widget(control, default, notices)
-    initial = _initial(control, default)
-    own = _from_the_link(control, initial, notices)
-    return st.session_state.get(control.name, own[1] if own else initial)
+def _settled(control: Control, lesson: Lesson[Any], notices: list[str]) -> Any:
+    """The answer as it stands: the widget's, else the link's, else the usual one. Its widget begins with it."""
+    if isinstance(control, File):
+        return files_given(control)
+    usual, own = control.usual(lesson.default), _from_the_link(control, lesson, notices)
+    if control.id in st.session_state:
+        value = st.session_state[control.id]
+        try:
+            return control.check(value) if own is None or value != own[1] else value
+        except SettingError:  # left over from before its options changed
+            pass
+    st.session_state[control.id] = own[1] if own else usual
+    return st.session_state[control.id]
 
 
-def _link(values: dict[str, Any]) -> dict[str, str]:
-    return {name: _in_the_link(name, value) for name, value in values.items()}
-
-
-def _in_the_link(name: str, value: Any) -> str:
+def _in_the_link(control: Control, value: Any) -> Any:
     """In the link's own words, if the value came from there."""
-    own = st.session_state.get("from_the_link", {})
-    return str(own[name][0]) if name in own and own[name][1] == value else written(value)
+    own = kept(_Answers).own
+    return own[control.id][0] if control.id in own and own[control.id][1] == value else control.link(value)
 
 
-def _leave_the_other_lesson(lesson: str, controls: tuple[Control, ...]) -> None:
+def _leave_the_other_lesson(lesson: str) -> None:
     """Who goes back in the browser's history finds what the link says, whoever returns by the menu what was left."""
-    memory: dict[str, dict[str, Any]] = st.session_state.setdefault("left_lessons", {})
-    last = st.session_state.get("lesson")
-    other = last not in (None, lesson)
-    if other or went_back():
-        for name in {*(control.name for control in controls), *BESIDE} - {"level", "lang"}:
-            st.session_state.pop(name, None)
-        left = {} if went_back() else memory.get(lesson, {})
-        st.session_state["from_the_link"] = left.get("from_the_link", {})
-        st.session_state.update(left.get("values", {}))
-    st.session_state["lesson"] = lesson
+    now = kept(_Answers)
+    if now.lesson not in (None, lesson) or went_back():
+        _forget(now)
+        left = _Left() if went_back() else now.left.get(lesson, _Left())
+        now.own = left.own
+        st.session_state.update(left.answers)
+    now.lesson = lesson
 
 
-def _set_the_scene(
-    lesson: str, scene: Scene, default: Experiment, controls: tuple[Control, ...], notices: list[str]
-) -> None:
+def _forget(now: _Answers) -> None:
+    for name in {*now.widgets, "device", "controls", "at"}:
+        st.session_state.pop(name, None)
+    now.widgets.clear()
+
+
+def _set_the_scene(name: str, scene: Scene, lesson: Lesson[Any], notices: list[str]) -> None:
     """A scene that was just opened begins at its own settings, whatever was on the screen before."""
-    if st.session_state.get("lesson") == lesson:
+    now = kept(_Answers)
+    if now.lesson == name:
         return
+    _forget(now)
     settings = dict(scene.settings)
-    own: dict[str, tuple[str, Any]] = {}
-    for control in controls:
-        initial = _initial(control, default)
-        given = settings.pop(control.name, None)
-        accepted = None if given is None else _accepted(control, initial, given, notices)
-        if accepted is not None:
-            own[control.name] = accepted
-        st.session_state[control.name] = accepted[1] if accepted else initial
-    seed = settings.pop("seed", str(default.seed))
-    st.session_state["seed"] = int(seed) if seed.isascii() and seed.isdigit() else default.seed
-    for name in settings:
-        notices.append(say("{name} in the scene is no setting of this lesson: it is left out.", name=name))
-    st.session_state["lesson"] = lesson
-    st.session_state["from_the_link"] = own
-    st.session_state.setdefault("left_lessons", {})
+    now.lesson, now.own = name, {}
+    answers: dict[str, Any] = {}
+    for control in lesson.walk(answers):
+        answers[control.id] = control.usual(lesson.default)
+        given = settings.pop(control.id, None)
+        if given is not None and (accepted := _accepted(control, lesson, given, notices)) is not None:
+            now.own[control.id] = accepted
+            answers[control.id] = accepted[1]
+    st.session_state.update({name: value for name, value in answers.items() if name not in _files(lesson, answers)})
+    for key in settings:
+        notices.append(say("{name} in the scene is no setting of this lesson: it is left out.", name=key))
 
 
-def _remember(lesson: str, values: dict[str, Any], default: Experiment, controls: tuple[Control, ...]) -> None:
+def _files(lesson: Lesson[Any], answers: Mapping[str, Any]) -> set[str]:
+    return {control.id for control in lesson.walk(answers) if isinstance(control, File)}
+
+
+def _remember(lesson: Lesson[Any], controls: Iterable[Control], answers: dict[str, Any]) -> None:
     """For whoever comes back, and in the link, which names only what is not the default."""
-    usual = {c.name: _initial(c, default) for c in controls} | {"seed": default.seed}
-    for name, value in values.items():
-        hold(name, None if value == usual[name] else _in_the_link(name, value))
-    own = st.session_state.get("from_the_link", {})
-    st.session_state["left_lessons"][lesson] = {"values": dict(values), "from_the_link": own}
+    now = kept(_Answers)
+    left = _Left(own=now.own)
+    for control in controls:
+        now.widgets.add(control.id)
+        if isinstance(control, File):
+            continue
+        left.answers[control.id] = answers[control.id]
+        if control.in_link:
+            usual = answers[control.id] == control.usual(lesson.default)
+            hold(control.id, None if usual else _in_the_link(control, answers[control.id]))
+    now.left[lesson.id] = left
 
 
-def _initial(control: Control, default: Experiment) -> Any:
-    return control.default if control.default is not None else getattr(default, control.name)
+def _widget(control: Control, lesson: Lesson[Any]) -> None:
+    label, usual, own = say(control.label), control.usual(lesson.default), kept(_Answers).own.get(control.id)
+    shared: dict[str, Any] = {"key": control.id, "help": say(control.help) if control.help else None}
+    match control:
+        case Choice():
+            value = st.session_state[control.id]
+            options = control.options
+            for extra in (usual, *((own[1],) if own else ()), value):
+                options = options if extra in options else tuple(sorted((*options, extra)))
+            text = {option: control.named(option, written(option)) for option in options}
+            if own is not None and not control.named(own[1], ""):
+                text[own[1]] = own[0]  # as the link wrote it
+            shared["format_func"] = lambda option: text.get(option, written(option))
+            if not control.picks:
+                st.select_slider(label, options, value=usual, **shared)
+            elif len(options) > LONG_LIST:
+                st.selectbox(label, options, index=options.index(usual), **shared)
+            else:
+                st.pills(label, options, default=usual, required=True, wrap=True, **shared)
+        case Several():
+            st.pills(label, control.options, selection_mode="multi", default=usual, wrap=True,
+                     format_func=lambda option: control.named(option, option), **shared)  # fmt: skip
+        case Switch():
+            st.toggle(label, usual, **shared)
+        case Text(tall=None):
+            st.text_input(label, usual, max_chars=control.longest, placeholder=say(control.placeholder), **shared)
+        case Text():
+            st.text_area(label, usual, max_chars=control.longest, height=control.tall,
+                         placeholder=say(control.placeholder), **shared)  # fmt: skip
+        case Number():
+            hint = say(control.placeholder) if control.placeholder else None
+            st.number_input(label, control.low, control.high, usual, format=control.form, placeholder=hint, **shared)
+        case Whole():
+            st.number_input(label, control.low, control.high, usual, **shared)
+        case File():
+            ask_files(control)
 
 
-def _widget(control: Control, default: Experiment, notices: list[str]) -> Any:
-    initial = _initial(control, default)
-    own = _from_the_link(control, initial, notices)
-    if control.name not in st.session_state:  # a link or scene may come while the widget of another one still stands
-        st.session_state[control.name] = own[1] if own else initial
-    shared: dict[str, Any] = {"key": control.name, "help": say(control.help)}
-    if not control.options:
-        return st.text_input(say(control.label), initial, **shared)
-    options = control.options if initial in control.options else tuple(sorted((*control.options, initial)))
-    if own is not None and own[1] not in options:
-        options = tuple(sorted((*options, own[1])))
-
-    def text(value: Any) -> str:
-        return control.named(value, own[0] if own is not None and value == own[1] else written(value))
-
-    shared["format_func"] = text
-    if isinstance(initial, str) or len(options) <= 3:
-        return st.pills(say(control.label), options, default=initial, required=True, wrap=True, **shared)
-    return st.select_slider(say(control.label), options, value=initial, **shared)
-
-
-def _from_the_link(control: Control, initial: Any, notices: list[str]) -> tuple[str, Any] | None:
-    """What did the link ask for, in its own words? Looked at once, while the widget is new.
+def _from_the_link(control: Control, lesson: Lesson[Any], notices: list[str]) -> tuple[Any, Any] | None:
+    """What the link asked for, in its own words, and the value. Looked at once, while the widget is new.
 
     A number between two marks gets a mark of its own for as long as the lesson is open. What is not possible is said,
     and the default shown: the link then drops it, so that link and picture agree.
     """
-    own: dict[str, tuple[str, Any]] = st.session_state.setdefault("from_the_link", {})
-    if control.name in st.session_state or control.name not in st.query_params:
-        return own.get(control.name)
-    accepted = _accepted(control, initial, st.query_params[control.name], notices)
+    own = kept(_Answers).own
+    if control.id in st.session_state or control.id not in st.query_params or not control.in_link:
+        return own.get(control.id)
+    given = st.query_params.get_all(control.id) if isinstance(control, Several) else st.query_params[control.id]
+    accepted = _accepted(control, lesson, given, notices)
     if accepted is not None:
-        own[control.name] = accepted
-    return own.get(control.name)
+        own[control.id] = accepted
+    return own.get(control.id)
 
 
-def _accepted(control: Control, initial: Any, given: str, notices: list[str]) -> tuple[str, Any] | None:
+def _accepted(control: Control, lesson: Lesson[Any], given: Any, notices: list[str]) -> tuple[Any, Any] | None:
     """The text with its value, if this lesson can show it; else it is said why not."""
-    if not control.options:
-        return given, given
-    pick = isinstance(initial, str) or len(control.options) <= 3
     try:
-        value = parse_field(control.name, given) if control.is_field else type(control.options[0])(given)
-        possible = value in control.options and given == written(value) if pick else _between(control, value, given)
-    except ValueError:  # an ExperimentError is one
-        possible = False
-    if possible:
-        return given, value
-    values = {"given": f"{control.name}={given[:40]}", "shown": written(initial)}
-    if pick:
-        listed = ", ".join(map(written, control.options))
-        notices.append(
-            say("{given} is not possible in this lesson: allowed is {allowed}. Shown is {shown}.",
-                allowed=listed, **values)
-        )  # fmt: skip
-    else:
-        low, high = written(control.options[0]), written(control.options[-1])
-        notices.append(
-            say("{given} is not possible in this lesson: allowed is {low} to {high}. Shown is {shown}.",
-                low=low, high=high, **values)
-        )  # fmt: skip
-    return None
-
-
-def _between(control: Control, value: Any, given: str) -> bool:
-    return bool(control.options[0] <= value <= control.options[-1]) and len(given) <= 12
-
-
-def _seed(default: Experiment, notices: list[str], shown: frozenset[str]) -> int:
-    initial = default.seed
-    if "seed" not in st.session_state and "seed" in st.query_params:
-        text = st.query_params["seed"]
-        if text.isascii() and text.isdigit() and int(text[:9]) <= SEED_MOST and len(text) <= 9:
-            initial = int(text)
-        else:
-            notices.append(
-                say("{given} is not possible: allowed is 0 to {most}. Shown is {shown}.",
-                    given=f"seed={text[:40]}", most=SEED_MOST, shown=default.seed)
-            )  # fmt: skip
-    if "seed" not in shown:
-        return int(st.session_state.get("seed", initial))
-    if "seed" not in st.session_state:
-        st.session_state["seed"] = initial
-    told = say("Draws base weight, target, data and factors. The same seed gives the same picture everywhere.")
-    return int(st.number_input(say(SEED), 0, SEED_MOST, default.seed, key="seed", help=told))
+        return given, control.parse(given)
+    except SettingError as error:
+        shown = control.link(control.usual(lesson.default))
+        listed = shown if isinstance(shown, str) else ", ".join(shown)
+        notices.append(say("{error} Shown is {shown}.", error=error, shown=listed))
+        return None
 
 
 def _next_seed() -> None:
-    st.session_state["seed"] = (int(st.session_state.get("seed", 0)) + 1) % (SEED_MOST + 1)
+    st.session_state[SEED.id] = (int(st.session_state.get(SEED.id, 0)) + 1) % (SEED.high + 1)
 
 
 def _device(shown: frozenset[str], many: bool) -> str:
@@ -285,7 +299,9 @@ def _device(shown: frozenset[str], many: bool) -> str:
         hold("device", None)
         st.caption(say("Trained on the CPU, one thread a run."))
         return usual
-    take("device", possible(here), usual)
+    if "device" not in st.session_state:
+        given = st.query_params.get("device")
+        st.session_state["device"] = given if given in here else usual
     asked = st.segmented_control(
         say("Train on"), here, default=usual, key="device", required=True, format_func=lambda name: say(DEVICES[name])
     )

@@ -1,8 +1,9 @@
-"""For whom is a page explained? The visitor's level, and the terms of a text, explained on hover and focus."""
+"""Explanations: the visitor's level, and the terms of a text, explained on hover and focus."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -10,10 +11,12 @@ from lora_viz.content.glossary import LEVELS, Term, mark
 from lora_viz.i18n.language import say, to_say
 from lora_viz.ui.contents import linked
 from lora_viz.ui.linking import hold
+from lora_viz.ui.state import kept
 
 __all__ = ["ask_level", "explained", "level", "start_explaining"]
 
 USUAL = "practitioner"
+LEVEL = "level"
 NAMES = {"newcomer": to_say("newcomer"), "practitioner": to_say("practitioner"), "expert": to_say("expert")}
 _HELP = to_say(
     "How many words are explained and what stands open: the newcomer's maths is folded away, the expert's further "
@@ -30,16 +33,24 @@ a[href^="glossary"][href*="#"]:is(:hover, :focus)::after { position: fixed; z-in
 """
 
 
+@dataclass(slots=True)
+class _Explained:
+    """For whom this visit explains, and which terms this page has explained."""
+
+    level: str | None = None
+    terms: set[str] = field(default_factory=set)
+
+
 def level() -> str:
     """The level that the link or the visitor has chosen; it goes with the visitor from page to page."""
-    given = st.session_state.get("level") or st.query_params.get("level") or st.session_state.get("explained_for")
+    given = st.session_state.get(LEVEL) or st.query_params.get(LEVEL) or kept(_Explained).level
     return given if given in LEVELS else USUAL
 
 
 def ask_level() -> str:
     """The choice itself, which the link holds."""
-    given = st.query_params.get("level")
-    if "level" not in st.session_state:
+    given = st.query_params.get(LEVEL)
+    if LEVEL not in st.session_state:
         if given is not None and given not in LEVELS:
             st.warning(
                 say(
@@ -50,24 +61,24 @@ def ask_level() -> str:
                 ),
                 icon=":material/warning:",
             )
-        st.session_state["level"] = level()
+        st.session_state[LEVEL] = level()
     chosen = st.pills(
-        say("Explain for"), LEVELS, default=USUAL, key="level", required=True, wrap=True, help=say(_HELP),
+        say("Explain for"), LEVELS, default=USUAL, key=LEVEL, required=True, wrap=True, help=say(_HELP),
         format_func=lambda name: say(NAMES[name]),
     )  # fmt: skip
-    st.session_state["explained_for"] = chosen
-    hold("level", None if chosen == USUAL else chosen)
+    kept(_Explained).level = chosen
+    hold(LEVEL, None if chosen == USUAL else chosen)
     return str(chosen)
 
 
 def start_explaining() -> None:
     """A new page: nothing is explained yet."""
-    st.session_state["explained"] = set()
+    kept(_Explained).terms.clear()
 
 
 def explained(text: str) -> str:
     """The markdown text with those terms marked that this page has not marked before."""
-    seen: set[str] = st.session_state.setdefault("explained", set())
+    seen = kept(_Explained).terms
     marked, terms = mark(text, level(), seen)
     if terms:
         st.html(f"<style>{_STYLE if not seen else ''}{''.join(map(_rule, terms))}</style>")

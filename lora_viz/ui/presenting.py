@@ -1,48 +1,35 @@
-"""Which scene of which deck is presented? It stands in the link; the clicker turns the pages."""
+"""Presenting: the scene of a deck that the link names, and the bar that turns the scenes."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import streamlit as st
 
-from lora_viz.decks.predicting import asked_first
-from lora_viz.decks.scenes import LONGEST_DECK, Deck, DeckError, Scene, read_deck
+from lora_viz.content.decks.asking import asked_first
+from lora_viz.content.decks.scenes import Deck, DeckError, Scene
 from lora_viz.film.panels import Film
 from lora_viz.i18n.language import say
-from lora_viz.ui.contents import PAGES
-from lora_viz.ui.controls import CONTROLS
+from lora_viz.lessons.decks import shipped_decks
 from lora_viz.ui.notes_window import speaker_bar
+from lora_viz.ui.pages import page_of
 from lora_viz.ui.speaking import language_of_links
+from lora_viz.ui.state import kept
 
-__all__ = [
-    "DECKS",
-    "WITHOUT_FILM",
-    "WORKED",
-    "Presented",
-    "begin",
-    "link_of",
-    "offer_tour",
-    "own_deck",
-    "page_file",
-    "presented",
-    "read_file",
-    "shipped_decks",
-    "toolbar",
-]
+__all__ = ["OWN", "Presented", "begin", "contrast", "offer_tour", "presented", "take_up", "toolbar"]
 
-DECKS = Path(__file__).parents[1] / "decks"
-_PAGES = {name: Path(__file__).parents[2] / "pages" / f"{name}.py" for pages in PAGES.values() for name in pages}
-_OWN = "own"
-# Pages that nothing moves on: tables, cards, questions. A scene shows them as they are, and cannot ask about a picture.
-WITHOUT_FILM = frozenset(
-    {"budget", "challenges", "config_card", "follow", "glossary", "literature", "mistake", "present", "quiz"}
-    | {"transformer"}
-)
-# Pages without the lessons' controls: what their own are set to stands in the address, so a scene's settings do too.
-WORKED = WITHOUT_FILM | {"cost", "extract", "inspector", "minilm", "two_adapters"}
+OWN = "own"
+CONTRAST = "contrast"
+
+
+@dataclass(slots=True)
+class _Presentation:
+    """What this visit presents: a deck of its own, when it began, and how it is shown."""
+
+    own: Deck | None = None
+    began: float | None = None
 
 
 class Presented(NamedTuple):
@@ -74,7 +61,7 @@ class Presented(NamedTuple):
         """What the player must know of the presentation."""
         return {
             "scene": f"{self.name}/{self.place}",
-            "contrast": bool(st.session_state.get("contrast")),
+            "contrast": contrast(),
         }
 
     def for_speaker(self) -> dict[str, Any]:
@@ -82,7 +69,7 @@ class Presented(NamedTuple):
         following = self.deck.scenes[self.place + 1 : self.place + 2]
         return {
             "deck": f"{self.name} {self.deck.title}",
-            "beginning": st.session_state.get("deck_began"),
+            "beginning": kept(_Presentation).began,
             "place": self.place + 1,
             "count": len(self.deck.scenes),
             "caption": say(self.scene.caption),
@@ -96,40 +83,15 @@ def _heading(scene: Scene) -> str:
     return say(scene.question.text if scene.question else scene.caption)
 
 
-def page_file(name: str) -> Path:
-    """Where does the script of this page lie?"""
-    return _PAGES[name]
+def contrast() -> bool:
+    """Whether the room asked for white on black."""
+    return bool(st.session_state.get(CONTRAST))
 
 
-def read_file(path: Path) -> Deck:
-    """The deck in this file. Raises DeckError."""
-    return read_deck(path.read_text(encoding="utf-8"), _PAGES, still=WITHOUT_FILM)
-
-
-@st.cache_data(show_spinner=False)
-def shipped_decks() -> dict[str, Deck]:
-    """The decks that come with the playground, by file name."""
-    return {path.stem: read_file(path) for path in sorted(DECKS.glob("*.toml"))}
-
-
-def own_deck(name: str, content: bytes) -> Deck:
-    """The visitor's own deck, kept for this session. Raises DeckError."""
-    if len(content) > LONGEST_DECK:
-        raise DeckError(
-            say(
-                "{name} has {count} bytes: allowed are {most}.",
-                name=name[:60],
-                count=len(content),
-                most=LONGEST_DECK,
-            )
-        )
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise DeckError(say("{name} is no text: a deck is a TOML file in UTF-8.", name=name[:60])) from None
-    deck = read_deck(text, _PAGES, still=WITHOUT_FILM)
-    st.session_state["own_deck"] = deck
-    return deck
+def decks_here() -> dict[str, Deck]:
+    """The decks that can be presented in this visit: the shipped ones, and the visitor's own."""
+    own = kept(_Presentation).own
+    return {**shipped_decks(), **({OWN: own} if own is not None else {})}
 
 
 def presented() -> Presented | None:
@@ -137,7 +99,7 @@ def presented() -> Presented | None:
     name = st.query_params.get("deck")
     if name is None:
         return None
-    decks = {**shipped_decks(), **({_OWN: st.session_state["own_deck"]} if "own_deck" in st.session_state else {})}
+    decks = decks_here()
     if name not in decks:
         st.warning(say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks)))
         return None
@@ -148,41 +110,30 @@ def presented() -> Presented | None:
     return Presented(name, decks[name], int(text) - 1)
 
 
-def link_of(scene: Scene) -> dict[str, str]:
-    """What must stand in the link? A lesson is set by its deck; only a page without its controls reads the link."""
-    own = scene.page in WORKED
-    query = {key: value for key, value in scene.settings if own or (key not in CONTROLS and key != "seed")}
-    return query if scene.at is None else query | {"at": f"{scene.at:g}"}
-
-
-def begin(name: str) -> None:
-    """Open a deck at its first scene, and its time at zero: leaves the running page."""
-    st.session_state["deck_began"] = time.time()
+def begin(name: str, own: Deck | None = None) -> None:
+    """Open a deck at its first scene, and its time at zero: leaves the running page. ``own`` is the visitor's."""
+    state = kept(_Presentation)
+    state.began, state.own = time.time(), own or state.own
     _open(name, 0)
 
 
 def take_up(here: str | None) -> None:
     """Does the link name a scene that stands on another page than this? It is opened there, where its deck is here."""
-    if st.query_params.get("deck") not in {*shipped_decks(), *([_OWN] if "own_deck" in st.session_state else [])}:
+    if st.query_params.get("deck") not in decks_here():
         return  # said where the page is opened
     now = presented()
     if now is not None and here not in (None, now.scene.page):
-        st.session_state.setdefault("deck_began", time.time())
+        state = kept(_Presentation)
+        state.began = state.began or time.time()
         _open(now.name, now.place)
 
 
 def _open(name: str, index: int) -> None:
-    deck = st.session_state["own_deck"] if name == _OWN else shipped_decks()[name]
-    scene = deck.scenes[index]
-    if scene.page in WORKED:  # it begins at its own settings, whatever this page or another one was set to
-        kept = st.session_state.pop("kept", {})
-        for key in {*kept, *CONTROLS} - {"level", "lang"}:
-            st.session_state.pop(key, None)
-        st.session_state["lesson"] = f"scene {name} {index}"
-    query = link_of(scene) | {"deck": name, "scene": str(index + 1)}
+    scene = decks_here()[name].scenes[index]
+    query = {"deck": name, "scene": str(index + 1)} | ({} if scene.at is None else {"at": f"{scene.at:g}"})
     if language := language_of_links():
         query["lang"] = language
-    st.switch_page(_PAGES[scene.page], query_params=query)
+    st.switch_page(page_of(scene.page), query_params=query)
 
 
 def offer_tour() -> None:
@@ -215,11 +166,11 @@ def toolbar(now: Presented) -> None:
             width="stretch",
         )
         notes = st.toggle(say("Notes"), key="notes")
-        st.toggle(say("Contrast"), key="contrast")
+        st.toggle(say("Contrast"), key=CONTRAST)
         speaker_bar(now.for_speaker())
         leave = st.button(say("Leave"), key="scene_leave")
     if leave:
-        st.switch_page(_PAGES[now.scene.page])
+        st.switch_page(page_of(now.scene.page))
     to = now.place - 1 if back else now.place + 1 if forth else int(chosen)
     if to != now.place and 0 <= to <= last:
         _open(now.name, to)

@@ -1,9 +1,10 @@
-"""How does a picture reach somebody else? A link with every setting and the playhead in it, and its QR code."""
+"""Sharing a picture: a link with every setting and the playhead in it, its QR code, or a file."""
 
 from __future__ import annotations
 
 import math
 from html import escape
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -41,16 +42,15 @@ def frame_of(film: Film) -> int | None:
     return int(np.argmin(np.abs(film.values - at)))
 
 
-def offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway: str) -> None:
+def offer_link(at: float, link: dict[str, Any], labels: dict[str, str], page: str, film: Film, takeaway: str) -> None:
     """Show a link to the picture at this place of the axis, and let the visitor choose which controls stay on it.
 
     Or the picture itself, in a file that plays without a server.
     """
-    st.dialog(say("Share this picture"), width="large")(_offer_link)(at, link, page, film, takeaway)
+    st.dialog(say("Share this picture"), width="large")(_offer_link)(at, link, labels, page, film, takeaway)
 
 
-def _offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway: str) -> None:
-    labels: dict[str, str] = st.session_state.get("labels", {})
+def _offer_link(at: float, link: dict[str, Any], labels: dict[str, str], page: str, film: Film, takeaway: str) -> None:
     left, right = st.columns([1, 1])
     with left:
         st.markdown(say("Opens the same picture with the same numbers on any machine that runs the playground."))
@@ -85,9 +85,10 @@ def _offer_link(at: float, link: dict[str, str], page: str, film: Film, takeaway
         st.html(f'<img src="{picture}" alt="{alt}" style="width: min(100%, 60vh)">')
 
 
-def _address(at: float, link: dict[str, str], stay: tuple[str, ...], embed: bool) -> str:
+def _address(at: float, link: dict[str, Any], stay: tuple[str, ...], embed: bool) -> str:
     beside: dict[str, str] = {} if set(stay) == set(link) else {"controls": ",".join(stay) or "none"}
     language = language_of_links()
     beside |= {"lang": language} if language else {}
     where = (st.context.url or "").partition("?")[0]
-    return f"{where}?{urlencode({**link, 'at': f'{at:.9g}', **beside, **({'embed': 'true'} if embed else {})})}"
+    every = {**link, "at": f"{at:.9g}", **beside, **({"embed": "true"} if embed else {})}
+    return f"{where}?{urlencode(every, doseq=True)}"

@@ -1,12 +1,15 @@
-"""In which language does this visitor read? As chosen on the page, else as the link asks, else as the browser does."""
+"""The visitor's language: as chosen on the page, else as the link asks, else as the browser does."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from lora_viz.i18n.language import follow, language, languages, say
 from lora_viz.ui.linking import hold
+from lora_viz.ui.state import kept
 
 __all__ = ["ask_language", "find_language", "language_of_links", "spoken"]
 
@@ -45,44 +48,53 @@ if (!history.stepsByPage) {
 </script>"""
 
 
+CHOSEN = "lang"
+
+
+@dataclass(slots=True)
+class _Language:
+    """What this visit reads in, found out once a run, and whether anybody asked for it."""
+
+    spoken: str | None = None
+    asked_for: bool = False
+
+
 def spoken() -> str | None:
     """The visitor's language; None where there is no visitor: in a thread of its own, in a script."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
-    known = st.session_state.get("spoken")  # asked hundreds of times a run, found out once
+    known = kept(_Language).spoken  # asked hundreds of times a run, found out once
     return _found() if known is None else str(known)
 
 
 def _found() -> str:
-    chosen = st.session_state.get("lang") or st.session_state.get("spoken")
+    chosen = st.session_state.get(CHOSEN) or kept(_Language).spoken
     if chosen in languages():
         return str(chosen)
-    asked = st.query_params.get("lang")
+    asked = st.query_params.get(CHOSEN)
     if asked is not None:
         return asked if asked in languages() else "en"
     own = (st.context.locale or "").partition("-")[0].lower()
     return own if own in languages() else "en"
 
 
-follow(spoken)
-
-
 def language_of_links() -> str | None:
     """What must a link to another page say, so that it is read in the same language? None: nothing."""
-    asked = st.session_state.get("asked_for_language") or st.query_params.get("lang") in languages()
+    asked = kept(_Language).asked_for or st.query_params.get(CHOSEN) in languages()
     return language() if language() != "en" or asked else None
 
 
 def find_language() -> None:
-    """At the start of every run, before anything is said: in which language?"""
-    st.session_state["spoken"] = _found()
+    """Find out in which language this run speaks, before anything is said; from now on visitors are asked."""
+    follow(spoken)
+    kept(_Language).spoken = _found()
 
 
 def ask_language() -> None:
     """The choice, on every page but on a projector and in somebody else's page; nothing where there is none."""
-    given = st.query_params.get("lang")
+    given = st.query_params.get(CHOSEN)
     if given in languages():
-        st.session_state["asked_for_language"] = True
+        kept(_Language).asked_for = True
     elif given is not None:
         st.warning(
             say(
@@ -96,14 +108,14 @@ def ask_language() -> None:
         st.html(_STYLE)
         st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)
         if len(languages()) > 1 and "deck" not in st.query_params and not st.context.is_embedded:
-            if "lang" not in st.session_state:
-                st.session_state["lang"] = language()
+            if CHOSEN not in st.session_state:
+                st.session_state[CHOSEN] = language()
             st.segmented_control(
-                say("Language"), tuple(languages()), format_func=str.upper, key="lang", required=True,
+                say("Language"), tuple(languages()), format_func=str.upper, key=CHOSEN, required=True,
                 label_visibility="collapsed", on_change=_asked_for,
             )  # fmt: skip
     hold("lang", language_of_links())
 
 
 def _asked_for() -> None:
-    st.session_state["asked_for_language"] = True
+    kept(_Language).asked_for = True

@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.film.panels import HeatMap, Readout
+from lora_viz.film.panels import HeatMap
 from lora_viz.layer.reconstruction import reconstruction_task
-from lora_viz.lessons.rank.autoencoder import Autoencoder, autoencoder, film, plot_autoencoder, table, takeaway
+from lora_viz.lessons.rank.autoencoder import Autoencoder, autoencoder, figure, film, table, takeaway
 
 E = Experiment(
     d_in=11,
@@ -63,9 +62,9 @@ def test_the_encoder_is_the_transposed_one(centred: Autoencoder) -> None:
     Q = U.T @ B
     np.testing.assert_allclose(B, U @ Q, atol=1e-8)
     np.testing.assert_allclose(A, np.linalg.inv(Q) @ U.T, atol=1e-8)
-    readout = next(p for p in film(centred).panels if isinstance(p, Readout))
-    rows = {row.label: row.text for row in readout.rows}
-    assert rows["encoder A · Uᵣᵀ"] == ("2×11 · 2×11",) and rows["Vᵣ (no encoder)"] == ("211×2",)
+    read = film(centred).panel("measured")
+    assert read.part("encoder").text == ("2×11 · 2×11",)  # type: ignore[union-attr]
+    assert read.part("no_encoder").text == ("211×2",)  # type: ignore[union-attr]
 
 
 def test_a_mean_breaks_it() -> None:
@@ -103,7 +102,13 @@ def test_words_and_figure(centred: Autoencoder) -> None:
     assert picture.narration[-1].startswith("Step 1000: the decoder's subspace is < 10⁻⁶° from PCA's")
     maps = [p for p in picture.panels if isinstance(p, HeatMap)]
     assert [p.values.shape[-2:] for p in maps] == [(11, 11), (11, 11), (2, 2), (2, 11)]
-    figure = plot_autoencoder(centred)
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[0].y, centred.to_pca[1])
     assert {len(c) for c in table(centred).values()} == {41}
+
+
+def test_the_still_figure_of_a_normal_a_wild_and_an_untrained_run(centred: Autoencoder) -> None:
+    for record in (centred, trained(lr=0.5), trained(steps=0)):
+        pca, moment = figure(record).data
+        assert (pca.name, moment.name) == ("to PCA's projector", "to that of the axes about 0")
+        for trace, away in ((pca, record.to_pca), (moment, record.to_moment)):
+            np.testing.assert_array_equal(trace.x, record.steps)
+            np.testing.assert_array_equal(trace.y, away[1])

@@ -11,15 +11,13 @@ from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Cloud
 from lora_viz.film.style import number
-from lora_viz.lessons.basics.bottleneck import Bottleneck, bottleneck, film, plot_bottleneck, table, takeaway
+from lora_viz.lessons.basics.bottleneck import LESSON, Bottleneck, bottleneck, figure, film, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
 
-LESSON = Experiment(
-    task="full_rank", d_in=3, d_out=3, spectrum="exponential", rank=2, alpha=4.0, lr=0.02, steps=300, condition=3.0
-)
-ODD = replace(LESSON, d_in=7, d_out=5, rank=3, alpha=7.5, steps=60)  # no transpose hides; s = 2.5
+OPENED = LESSON.default
+ODD = replace(OPENED, d_in=7, d_out=5, rank=3, alpha=7.5, steps=60)  # no transpose hides; s = 2.5
 
 
 def degrees(angle: float) -> str:
@@ -42,7 +40,7 @@ def record(run: Run) -> Bottleneck:
 
 @pytest.fixture(scope="module")
 def lesson() -> Bottleneck:
-    return bottleneck(trained(LESSON))
+    return bottleneck(trained(OPENED))
 
 
 def test_outputs_are_the_updates_own(record: Bottleneck, run: Run) -> None:
@@ -134,7 +132,7 @@ def test_training_turns_both_subspaces_to_the_best(lesson: Bottleneck) -> None:
     [(3, 3, 1), (3, 3, 2), (3, 3, 3), (2, 2, 1), (2, 2, 2), (3, 2, 1), (3, 2, 2), (2, 3, 2)],
 )
 def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
-    run = trained(replace(LESSON, d_in=d_in, d_out=d_out, rank=rank, steps=20))
+    run = trained(replace(OPENED, d_in=d_in, d_out=d_out, rank=rank, steps=20))
     record = bottleneck(run)
     said = takeaway(record)
     assert "nan" not in said
@@ -167,13 +165,14 @@ def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
     if (d_in, d_out, rank) == (3, 3, 2):
         assert "almost parallel" in narration[-1]
     for theme in ("light", "dark"):
-        figure = plot_bottleneck(record, theme=theme)
-        assert isinstance(figure, go.Figure)
-        assert len(figure.data) == 2
-        assert f"rank-{rank}" in figure.layout.title.text
-        assert {trace.type for trace in figure.data} == {"scatter3d" if d_out == 3 else "scatter"}
-        np.testing.assert_array_equal(figure.data[1].x, record.outputs[-1][:, 0])
-        np.testing.assert_array_equal(figure.data[1].y, record.outputs[-1][:, 1])
+        drawn = figure(record, theme=theme)
+        assert isinstance(drawn, go.Figure)
+        assert [trace.name for trace in drawn.data] == ["asked for", "Δy = s·B A x"]
+        assert f"rank-{rank}" in drawn.layout.title.text
+        assert {trace.type for trace in drawn.data} == {"scatter3d" if d_out == 3 else "scatter"}
+        for trace, points in zip(drawn.data, (record.wanted, record.outputs[-1]), strict=True):
+            for axis, name in enumerate("xyz"[:d_out]):
+                np.testing.assert_array_equal(trace[name], points[:, axis])
 
 
 def test_flatness_against_a_dense_svd(record: Bottleneck, run: Run) -> None:
@@ -186,7 +185,7 @@ def test_flatness_against_a_dense_svd(record: Bottleneck, run: Run) -> None:
 
 def test_words_where_a_factor_is_zero() -> None:
     def told(**change: object) -> tuple[str, ...]:
-        e = replace(LESSON, **{"steps": 4, "lr": 0.02} | change)  # type: ignore[arg-type]
+        e = replace(OPENED, **{"steps": 4, "lr": 0.02} | change)  # type: ignore[arg-type]
         return film(bottleneck(trained(e))).narration
 
     assert told(init="A_zero")[0] == "Step 0: A is 0, so it reads nothing and every Δy is exactly 0."
@@ -197,7 +196,7 @@ def test_words_where_a_factor_is_zero() -> None:
 
 
 def test_a_of_too_low_rank_is_not_called_zero() -> None:
-    e = replace(LESSON, init="A_zero", batch=1, optimizer="sgd", steps=3)
+    e = replace(OPENED, init="A_zero", batch=1, optimizer="sgd", steps=3)
     run = trained(e)
     assert np.linalg.matrix_rank(run.A[0][1]) == 1
     record = bottleneck(run)
@@ -206,23 +205,24 @@ def test_a_of_too_low_rank_is_not_called_zero() -> None:
     assert "A is 0" not in text and "exactly 0" not in text
 
 
-def test_captions_count_the_directions_there_are(record: Bottleneck, run: Run) -> None:
-    panels = film(record).panels
+def test_captions_count_the_directions_there_are() -> None:
+    run = trained(replace(OPENED, d_in=3, d_out=2, steps=60))
+    panels = film(bottleneck(run)).panels
     for panel, name, shape, use, factor in (
-        (panels[0], "A", "3×7", "read", run.A[0]),
-        (panels[2], "B", "5×3", "to push along", run.B[0]),
+        (panels[0], "A", "2×3", "read", run.A[0]),
+        (panels[2], "B", "2×2", "to push along", run.B[0]),
     ):
         counts = [np.linalg.matrix_rank(m, tol=1e-9 * np.linalg.norm(m, 2)) if m.any() else 0 for m in factor]
         assert panel.caption == tuple(f"{name} is {shape}: {c} direction{'s' * int(c != 1)} {use}" for c in counts)
-    assert panels[2].caption[0] == "B is 5×3: 0 directions to push along"
-    assert panels[2].caption[-1] == "B is 5×3: 3 directions to push along"
-    one = film(bottleneck(trained(replace(LESSON, rank=1, steps=2)))).panels
+    assert panels[2].caption[0] == "B is 2×2: 0 directions to push along"
+    assert panels[2].caption[-1] == "B is 2×2: 2 directions to push along"
+    one = film(bottleneck(trained(replace(OPENED, rank=1, steps=2)))).panels
     assert one[0].caption == ("A is 1×3: 1 direction read",) * 3
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_the_probe_is_there_in_every_frame(rank: int) -> None:
-    record = bottleneck(trained(replace(LESSON, rank=rank, steps=4)))
+    record = bottleneck(trained(replace(OPENED, rank=rank, steps=4)))
     for panel in film(record).panels[:3]:
         (probe,) = (p.xyz for p in panel.points if p.name == "probe")
         assert probe.ndim == 2 or len(probe) == 5, f"{panel.title}: {probe.shape} is neither still nor one a frame"
@@ -230,11 +230,11 @@ def test_the_probe_is_there_in_every_frame(rank: int) -> None:
 
 @pytest.mark.parametrize("init", STARTS)
 def test_every_init(init: str) -> None:
-    record = bottleneck(trained(replace(LESSON, init=init, steps=10)))
+    record = bottleneck(trained(replace(OPENED, init=init, steps=10)))
     assert record.outside.max() < 1e-10  # directions of B below 1e-9 of its largest count as none
     assert record.movement.max() < 1e-12
     assert "nan" not in takeaway(record)
-    assert len(plot_bottleneck(record).data) == 2
+    np.testing.assert_array_equal(figure(record).data[1].x, record.outputs[-1][:, 0])
     assert len(film(record).narration) == 11
     if init == "both_zero":
         assert not record.outputs.any()
@@ -244,7 +244,7 @@ def test_every_init(init: str) -> None:
 
 
 def test_a_run_that_diverged() -> None:
-    run = trained(replace(LESSON, optimizer="sgd", lr=10.0))
+    run = trained(replace(OPENED, optimizer="sgd", lr=10.0))
     record = bottleneck(run)
     at = int(run.diverged_at[0])
     assert 0 < at == record.diverged_at == record.steps[-1]
@@ -252,7 +252,7 @@ def test_a_run_that_diverged() -> None:
     assert f"diverged after step {at}" in takeaway(record)
     assert "diverged" in film(record).narration[-1]
     assert len(film(record).narration) == at + 1
-    assert isinstance(plot_bottleneck(record), go.Figure)
+    np.testing.assert_array_equal(figure(record).data[1].z, record.outputs[-1][:, 2])
     assert {len(column) for column in table(record).values()} == {at + 1}
 
 
@@ -268,7 +268,7 @@ def test_table(record: Bottleneck) -> None:
 @pytest.mark.parametrize("d_in", [2, 3])
 def test_every_point_lies_in_the_picture_from_wherever_it_is_seen(d_in: int) -> None:
     """The player shows 1.35 times ``limit`` from the middle where it turns, else 1.2 times."""
-    moving = film(bottleneck(trained(replace(LESSON, d_in=d_in, d_out=d_in, condition=1.0))))
+    moving = film(bottleneck(trained(replace(OPENED, d_in=d_in, d_out=d_in, condition=1.0))))
     clouds = [panel for panel in moving.panels if isinstance(panel, Cloud)]
     assert len(clouds) == 3
     for cloud in clouds:

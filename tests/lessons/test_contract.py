@@ -1,458 +1,119 @@
-"""What every lesson promises: one record, one figure that needs no run, and a film whose parts share its frames."""
+"""What every lesson promises, whatever it is set to: found by walking the lessons, so a new one is in it by itself."""
 
-import importlib
-import inspect
+from __future__ import annotations
+
 import json
-import pkgutil
-import typing
+import re
 import warnings
-from collections.abc import Callable
-from dataclasses import replace
-from types import ModuleType
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from jaxtyping import TypeCheckError
 
-import lora_viz.lessons
-from lora_viz.adapters.compare import compare
-from lora_viz.adapters.extract import changes
-from lora_viz.adapters.opening import Opened, open_adapter, open_weights
-from lora_viz.adapters.report import Report, inspect_adapter, noise_floor
-from lora_viz.adapters.writing import pack, write_safetensors
-from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.experiment import CHOICES
+from lora_viz.core.refusals import Refusal
 from lora_viz.core.run import Run
-from lora_viz.costs.counting import count_layer
-from lora_viz.engine.allocation import allocate
-from lora_viz.engine.training import autograd_check, train
-from lora_viz.film.panels import Cloud, Curves, Film, FilmError, Lines, Machine, Readout
-from lora_viz.layer.first_step import first_updates
-from lora_viz.layer.merging import merge_report
-from lora_viz.layer.reconstruction import reconstruction_task
-from lora_viz.layer.start_sizes import start_sizes
-from lora_viz.layer.starts import INITS
-from lora_viz.layer.variants import VARIANTS
-from lora_viz.layer.worked import parse_matrix
-from lora_viz.lessons.basics import bottleneck, gradient_flow
-from lora_viz.lessons.basics import merge as merge_check
-from lora_viz.lessons.basics import rank as rank_error
-from lora_viz.lessons.papers import asymmetry, capacity, intruders, large_batch
-from lora_viz.lessons.papers import width as width_rate
-from lora_viz.lessons.rank import autoencoder, denoise, few_numbers, gauge, storage, truncation
-from lora_viz.lessons.rank import matrix as shape_rank
-from lora_viz.lessons.rank import subspace as low_rank_set
-from lora_viz.lessons.real import cost as rank_cost
-from lora_viz.lessons.real import digits as digits_adapt
-from lora_viz.lessons.real import extract as weight_change
-from lora_viz.lessons.real import inspector as adapter_report
-from lora_viz.lessons.real import many_adapters as adapters_together
-from lora_viz.lessons.real import minilm as minilm_spectrum
-from lora_viz.lessons.real import requantised as quantised_merge
-from lora_viz.lessons.real import two_adapters as adapter_pair
-from lora_viz.lessons.start import machine as layer_flow
-from lora_viz.lessons.training import alpha as alpha_identity
-from lora_viz.lessons.training import (
-    balance,
-    conditioning,
-    init_ab,
-    init_alignment,
-    init_race,
-    init_variance,
-    race,
-    rank_over_time,
-    saddles,
-    wake_up,
-)
-from lora_viz.lessons.training import scaling as first_update
-from lora_viz.lessons.training import scaling_training as fixed_rate
-from lora_viz.lessons.variants import adalora as rank_allocation
-from lora_viz.lessons.variants import dora as row_parts
-from lora_viz.lessons.variants import phase_map
-from lora_viz.lessons.variants import quantised as quantised_base
-from lora_viz.lessons.variants import variants as variant_race
-from lora_viz.lessons.which_rank import energy_rule, learns_forgets, overfit, overlap
-from lora_viz.networks.adapting import adapt_digits
-from lora_viz.networks.bits import BitsExperiment, bits_evidence
-from lora_viz.networks.digits import DigitsExperiment, PairExperiment
-from lora_viz.networks.evidence import minilm_evidence
-from lora_viz.networks.memorise import memorise_bits
-from lora_viz.networks.requantise import merge_quantised
-from lora_viz.networks.together import adapt_pair
-from lora_viz.ui.controls import CONTROLS
-
-TABLES = (  # written out: nothing moves, nothing is plotted
-    "mistake",
-    "follow",
-    "config_card",
-    "transformer",
-    "literature",
-)
-STILL = ("parameter_share", "memory_need")  # plotted, nothing moves
-NAMES = [m.name for m in pkgutil.walk_packages(lora_viz.lessons.__path__, "lora_viz.lessons.")]
-NAMES = [name for name in NAMES if name.count(".") == 3 and ".after" not in name]
-SHORT_NAME = {name.rpartition(".")[2]: name for name in NAMES}
-VIEWS = [importlib.import_module(name) for name in NAMES if name.rpartition(".")[2] not in (*TABLES, *STILL)]
-SHORT = {"ids": lambda module: module.__name__.rpartition(".")[2]}
-
-
-def records_of(view: ModuleType) -> list[type]:
-    own = [c for c in vars(view).values() if inspect.isclass(c) and c.__module__ == view.__name__]
-    return [c for c in own if issubclass(c, tuple) and hasattr(c, "_fields")]
-
-
-def first_parameter(function: Callable[..., object]) -> object:
-    name = next(iter(inspect.signature(function).parameters))
-    return typing.get_type_hints(inspect.unwrap(function))[name]
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_a_table_is_written_from_its_record(name: str) -> None:
-    view = importlib.import_module(SHORT_NAME[name])
-    (record,) = records_of(view)
-    written = [found for found in vars(view) if found.endswith("_html") and found not in ("matrix_html", "start_html")]
-    assert written
-    for found in (*written, "takeaway"):
-        assert first_parameter(getattr(view, found)) is record
-
-
-@pytest.mark.parametrize("name", STILL)
-def test_a_still_view_is_drawn_from_its_record(name: str) -> None:
-    view = importlib.import_module(SHORT_NAME[name])
-    (record,) = records_of(view)
-    for found in (f"plot_{name}", "takeaway", "table"):
-        assert first_parameter(getattr(view, found)) is record
-
-
-@pytest.mark.parametrize("view", VIEWS, **SHORT)
-def test_one_record_drawn_without_a_run(view: ModuleType) -> None:
-    (record,) = records_of(view)
-    plots = [name for name in vars(view) if name.startswith("plot_")]
-    assert len(plots) == 1
-    for name in (*plots, "film", "takeaway", "table"):
-        function = getattr(view, name)
-        assert first_parameter(function) is record, f"{name} draws the record, not a run"
-        hints = typing.get_type_hints(inspect.unwrap(function))
-        assert Run not in hints.values(), name
-        given = list(inspect.signature(function).parameters.values())[1:]
-        assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in given), f"{name}: only options beside"
-        expected = {"film": Film, "takeaway": str, "table": dict[str, np.ndarray]}.get(name, go.Figure)
-        assert hints["return"] == expected
-        assert function.__doc__
-    assert set(view.__all__) >= {record.__name__, *plots, "film", "takeaway", "table"}
-
-
-LESSON = Experiment(
-    task="full_rank", d_in=3, d_out=3, spectrum="exponential", rank=2, alpha=4.0, lr=0.02, steps=30, condition=3.0
-)
-ODD = Experiment(d_in=13, d_out=7, target_rank=3, rank=2, alpha=5.0, noise=0.3, samples=53, lr=0.02, steps=30)
-
-
-def bottleneck_film(**change: object) -> Film:
-    run = train(Sweep((replace(LESSON, **change),)), records=17)  # type: ignore[arg-type]
-    return bottleneck.film(bottleneck.bottleneck(run))
-
-
-def gradient_film(**change: object) -> Film:
-    run = train(Sweep((replace(ODD, **change),)), records=100)  # type: ignore[arg-type]
-    return gradient_flow.film(gradient_flow.gradient_flow(run, autograd_check(run)))
-
-
-def rank_film(**change: object) -> Film:
-    run = train(Sweep.over(replace(ODD, **change), rank=(1, 2, 3, 7), init_seed=(0, 1)), records=2)  # type: ignore[arg-type]
-    return rank_error.film(rank_error.rank_error(run), log=True)
-
-
-def merge_film(**change: object) -> Film:
-    e = replace(ODD, d_in=11, d_out=11, **change)  # type: ignore[arg-type]
-    report = merge_report(train(Sweep((e,)), records=2), sizes=(1e-4, 1e-3, 1e-2))
-    return merge_check.film(merge_check.merge_check(report, e))
-
-
-def layer_film(**change: object) -> Film:
-    run = train(Sweep((replace(ODD, batch=1, **change),)), records=100)  # type: ignore[arg-type]
-    return layer_flow.film(layer_flow.layer_flow(run))
-
-
-def rank_over_time_film(**change: object) -> Film:
-    runs = (train(Sweep.over(replace(ODD, samples=n, **change), init_seed=(0, 1)), records=11) for n in (1, 3, 53))  # type: ignore[arg-type]
-    return rank_over_time.film(rank_over_time.rank_over_time(runs, shown=1))
-
-
-def saddles_film(**change: object) -> Film:
-    starts = ("both_random_small", str(change.pop("init", "B_zero")))
-    e = replace(ODD, noise=0.0, **change)  # type: ignore[arg-type]
-    run = train(Sweep.over(e, init=dict.fromkeys(starts), init_seed=(0, 1)), records=21)
-    return saddles.film(saddles.saddles((run,), shown=starts[1]))
-
-
-def balance_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    sweeps = (Sweep.over(replace(e, lr=e.lr / p, steps=p * e.steps), init_seed=(0, 1)) for p in (1, 2))
-    return balance.film(balance.balance(train(sweep, records=1000) for sweep in sweeps))
-
-
-def wake_up_film(**change: object) -> Film:
-    run = train(Sweep.over(replace(ODD, **change), alpha=(2.5, 5.0), init_seed=(0, 1)), records=1000)  # type: ignore[arg-type]
-    return wake_up.film(wake_up.wake_up((run,), shown=5.0))
-
-
-def cost_film(**_: object) -> Film:
-    counted = tuple(count_layer(7, 11, rank, device="meta") for rank in (1, 2, 5))
-    return rank_cost.film(rank_cost.rank_cost(counted))
-
-
-def autoencoder_film(**change: object) -> Film:
-    e = replace(ODD, d_in=7, d_out=7, **change)  # type: ignore[arg-type]
-    run = train(Sweep.over(e, init_seed=(0, 1)), records=20, task=reconstruction_task(e, 2.0))
-    return autoencoder.film(autoencoder.autoencoder(run))
-
-
-def matrix_film(matrix: str = "1 2 3; 2 4 6", **_: object) -> Film:
-    return shape_rank.film(shape_rank.shape_rank(parse_matrix(matrix, "M")))
-
-
-def alpha_film(**change: object) -> Film:
-    run = train(alpha_identity.identity_sweep(replace(ODD, **change), seeds=2), records=100)  # type: ignore[arg-type]
-    return alpha_identity.film(alpha_identity.alpha_identity(run))
-
-
-def first_update_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    return first_update.film(first_update.first_update(first_updates(e, ranks=(1, 2, 7), inits=first_update.STARTS), e))
-
-
-def fixed_rate_film(**change: object) -> Film:
-    e = replace(ODD, d_in=7, **change)  # type: ignore[arg-type]
-    rules, rates = (train(make(e, seeds=2), records=9) for make in (fixed_rate.rule_sweep, fixed_rate.rate_sweep))
-    return fixed_rate.film(fixed_rate.fixed_rate(rules, rates))
-
-
-def init_race_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    return init_race.film(init_race.init_race(train(init_race.race_sweep(e, seeds=2), records=20), e.init))
-
-
-def init_variance_film(**change: object) -> Film:
-    sizes = start_sizes(replace(ODD, **change), ranks=(1, 2, 7), inits=init_variance.STARTS, sigma=0.5)  # type: ignore[arg-type]
-    return init_variance.film(init_variance.init_variance(sizes, ODD.d_in))
-
-
-def init_alignment_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    run = train(init_alignment.alignment_sweep(e, (1, 2, 7), seeds=2), records=2)
-    return init_alignment.film(init_alignment.init_alignment(run, e.init))
-
-
-def init_ab_film(**change: object) -> Film:
-    sweeps = init_ab.ab_sweeps(replace(ODD, **change), (5, 7), seeds=2)  # type: ignore[arg-type]
-    return init_ab.film(init_ab.init_ab(tuple(train(sweep, records=7) for sweep in sweeps)))
-
-
-def map_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    x, y = phase_map.axes(e, "learning_rates", 5)
-    runs = (train(phase_map.plane(e, "learning_rates", 5), records=17, factors=False),)
-    picked = train(Sweep((phase_map.cell(e, "learning_rates", x, y, (2, 3)),)), records=17)
-    return phase_map.film(phase_map.phase_map(runs, picked, kind="learning_rates", x=x, y=y, chosen=(2, 3)))
-
-
-def adapter_file(run: Run) -> tuple[Opened, Report]:
-    """A run's last factors as an adapter file, one module an adapter, opened and measured."""
-    tensors = {
-        f"net.{i}.q.lora_{name}.weight": pack(factor[i][-1], "F32")
-        for i in range(len(run.sweep))
-        for name, factor in (("A", run.A), ("B", run.B))
-    }
-    opened = open_adapter("run", write_safetensors(tensors), b'{"lora_alpha": 5}')
-    return opened, inspect_adapter(opened)
-
-
-def adapter_film(**change: object) -> Film:
-    run = train(Sweep.over(replace(ODD, **change), rank=(1, 3, 5), init_seed=(0, 1)), records=2)  # type: ignore[arg-type]
-    opened, report = adapter_file(run)
-    noise = tuple(noise_floor(opened.weights, module) for module in report.modules)
-    return adapter_report.film(adapter_report.adapter_report(report, noise), level=0.95, shown="balance")
-
-
-def change_film(**change: object) -> Film:
-    run = train(Sweep((replace(ODD, **change),)), records=2)  # type: ignore[arg-type]
-    W, delta = run.task.base_weight, run.delta_weight()[-1]
-    delta = delta if delta.any() else delta + 1e-9  # a run that learnt nothing leaves no difference to look at
-    base, tuned = (
-        open_weights("w", write_safetensors({"a.weight": pack(m, "F64"), "b.weight": pack(2 * m[:3], "F64")}))
-        for m in (W, W + delta)
-    )
-    return weight_change.film(weight_change.weight_change(changes(("base", "tuned"), base, tuned)), rank=3)
-
-
-def changed_alone(change: dict[str, object]) -> dict[str, object]:
-    """Of a synthetic experiment's fields those that a network's experiment has too."""
-    return {"steps": 20} | {name: change[name] for name in ("steps", "lr") if name in change}
-
-
-def digits_film(**change: object) -> Film:
-    e = DigitsExperiment(members=2, **changed_alone(change))  # type: ignore[arg-type]
-    return digits_adapt.film(digits_adapt.digits_adapt(list(adapt_digits(e))[-1]))  # type: ignore[arg-type]
-
-
-def minilm_film(**change: object) -> Film:
-    return minilm_spectrum.film(minilm_spectrum.minilm_spectrum(minilm_evidence()))
-
-
-def together_film(**change: object) -> Film:
-    e = PairExperiment(members=2, rank=2, **changed_alone(change))  # type: ignore[arg-type]
-    return adapters_together.film(adapters_together.adapters_together(list(adapt_pair(e))[-1]))  # type: ignore[arg-type]
-
-
-def requantised_film(**change: object) -> Film:
-    e = DigitsExperiment(members=2, **changed_alone(change))  # type: ignore[arg-type]
-    return quantised_merge.film(quantised_merge.quantised_merge(list(merge_quantised(e, 2))[-1]))  # type: ignore[arg-type]
-
-
-def variant_film(**change: object) -> Film:
-    e = replace(ODD, rank=3, **change)  # type: ignore[arg-type]
-    run = train(variant_race.variant_sweep(e, {name: v.beside for name, v in VARIANTS.items()}), records=9)
-    titles, counts = {name: v.title for name, v in VARIANTS.items()}, dict.fromkeys(VARIANTS, (1, 2))
-    record = variant_race.variant_race(run, chosen="dora", beside="galore", titles=titles, parameters=counts)
-    return variant_race.film(record)
-
-
-def allocation_film(**change: object) -> Film:
-    e = replace(ODD, d_out=11, condition=3.0, noise=0.0, **change)  # type: ignore[arg-type]
-    return rank_allocation.film(rank_allocation.rank_allocation(allocate(e, 15, models=3, records=9)))
-
-
-def quantised_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    return quantised_base.film(quantised_base.quantised_base(e, shown="decaying", seeds=1))
-
-
-def row_film(**change: object) -> Film:
-    run = train(row_parts.row_sweep(replace(ODD, **change)), records=17)  # type: ignore[arg-type]
-    return row_parts.film(row_parts.row_parts(run))
-
-
-def race_film(**change: object) -> Film:
-    e = replace(ODD, d_in=7, d_out=13, **change)  # type: ignore[arg-type]
-    full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0, scaling_rule="constant")
-    racers = [replace(x, lr=lr) for x in (full, replace(e, init="B_zero")) for lr in (e.lr / 2, e.lr)]
-    runs = (train(Sweep(tuple(replace(x, seed=s) for x in racers)), records=11) for s in (0, 1))
-    return race.film(race.race(runs))
-
-
-def conditioning_film(**change: object) -> Film:
-    e = replace(ODD, noise=0.0, spectrum="geometric", **change)  # type: ignore[arg-type]
-    rules = ("sgd", "adam" if INITS[e.init].moves_base else "scaled_gd")  # scaled GD is the packed stack's
-    sweeps = [
-        Sweep.over(replace(e, target_condition=k), optimizer=rules, lr=(e.lr / 2, e.lr), init_seed=(0, 1))
-        for k in (1.0, 5.0)
-    ]
-    runs = (train(sweep, records=11) for sweep in sweeps)
-    return conditioning.film(conditioning.conditioning(runs))
-
-
-def overfit_film(**change: object) -> Film:
-    change.pop("init", None)
-    return overfit.film(overfit.overfit(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
-
-
-def learns_forgets_film(**change: object) -> Film:
-    change.pop("init", None)
-    return learns_forgets.film(learns_forgets.learns_forgets(replace(ODD, **change), seeds=3))  # type: ignore[arg-type]
-
-
-def energy_rule_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    sweeps = (Sweep.over(e, rank=(1, 2, 4, 7)), Sweep((replace(e, steps=0, seed=9),)))
-    return energy_rule.film(energy_rule.energy_rule(train(sweep, records=2) for sweep in sweeps))
-
-
-def overlap_film(**change: object) -> Film:
-    run = train(Sweep.over(replace(ODD, **change), rank=(2, 5), init_seed=(0, 1)), records=7)  # type: ignore[arg-type]
-    return overlap.film(overlap.overlap((run,)))
-
-
-def adapter_pair_film(**change: object) -> Film:
-    runs = [train(Sweep((replace(ODD, init_seed=i, **change),)), records=2) for i in (0, 1)]  # type: ignore[arg-type]
-    return adapter_pair.film(adapter_pair.adapter_pair(compare(*(adapter_file(run) for run in runs))))
-
-
-def asymmetry_film(**change: object) -> Film:
-    return asymmetry.film(asymmetry.asymmetry(replace(ODD, **change), targets=3, factors=2))  # type: ignore[arg-type]
-
-
-def capacity_film(**_: object) -> Film:
-    run = list(memorise_bits(BitsExperiment(steps=7, width=13, inputs=5, samples=(3, 11))))[-1]
-    return capacity.film(capacity.capacity(run, bits_evidence()))  # type: ignore[arg-type]
-
-
-def large_batch_film(**change: object) -> Film:
-    e = replace(ODD, d_out=13, **change)  # type: ignore[arg-type]
-    sweeps = large_batch.one_pass(e, (17, 26), (2, 5), (e.lr, 2 * e.lr), seeds=2)
-    return large_batch.film(large_batch.large_batch(train(sweep, records=2) for sweep in sweeps))
-
-
-def width_film(**change: object) -> Film:
-    e = replace(ODD, **change)  # type: ignore[arg-type]
-    sweeps = width_rate.width_sweeps(e, (5, 7), (2, 3), (e.lr, 2 * e.lr), seeds=2)
-    return width_rate.film(width_rate.width_rate(train(sweep, records=2) for sweep in sweeps))
-
-
-FILMS: dict[str, Callable[..., Film]] = {
-    "two_adapters": adapter_pair_film,
-    "extract": change_film,
-    "inspector": adapter_film,
-    "autoencoder": autoencoder_film,
-    "matrix": matrix_film,
-    "truncation": lambda **_: truncation.film(truncation.truncation("power", 13, 7, 0)),
-    "storage": lambda **_: storage.film(storage.storage((13, 7), "power", 0)),
-    "denoise": lambda **_: denoise.film(denoise.denoise(13, 7, 3, 0.3, range(3))),
-    "gauge": lambda **_: gauge.film(gauge.gauge("both", 2, 0.01, 0, (13, 7))),
-    "subspace": lambda **_: low_rank_set.film(low_rank_set.low_rank_set(2, 0, (13, 7))),
-    "few_numbers": lambda **_: few_numbers.film(few_numbers.few_numbers(11, 0.1, 0)),
-    "bottleneck": bottleneck_film,
-    "gradient_flow": gradient_film,
-    "rank": rank_film,
-    "merge": merge_film,
-    "phase_map": map_film,
-    "machine": layer_film,
-    "cost": cost_film,
-    "digits": digits_film,
-    "minilm": minilm_film,
-    "many_adapters": together_film,
-    "requantised": requantised_film,
-    "variants": variant_film,
-    "dora": row_film,
-    "quantised": quantised_film,
-    "adalora": allocation_film,
-    "alpha": alpha_film,
-    "scaling": first_update_film,
-    "init_race": init_race_film,
-    "init_ab": init_ab_film,
-    "init_alignment": init_alignment_film,
-    "init_variance": init_variance_film,
-    "scaling_training": fixed_rate_film,
-    "rank_over_time": rank_over_time_film,
-    "saddles": saddles_film,
-    "balance": balance_film,
-    "wake_up": wake_up_film,
-    "race": race_film,
-    "conditioning": conditioning_film,
-    "overfit": overfit_film,
-    "energy_rule": energy_rule_film,
-    "overlap": overlap_film,
-    "learns_forgets": learns_forgets_film,
-    "asymmetry": asymmetry_film,
-    "width": width_film,
-    "large_batch": large_batch_film,
-    "capacity": capacity_film,
-    "intruders": lambda **_: intruders.film(intruders.intruders(13, "gaussian", 0.5, 0, seeds=3)),
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.film.panels import Curves, Film, Lines, Machine, Readout
+from lora_viz.i18n.language import say
+from lora_viz.lessons.controls import Choice, File, SettingError
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson, Played
+from lora_viz.lessons.walk import lesson, lessons
+
+IDS = [each.id for each in lessons()]
+FILMS = [each.id for each in lessons() if each.film is not None]
+STILLS = [each.id for each in lessons() if each.figure is not None]
+TRAINED = [each.id for each in lessons() if each.film is not None and each.trains and each.seeded]
+SHORT = 30  # steps: a film of few is as whole as one of many
+CASES: dict[str, dict[str, object]] = {
+    "no steps": {"steps": 0},
+    "too high a rate": {"optimizer": "sgd", "lr": 1.0},
+    "far too high a rate": {"optimizer": "sgd", "lr": 30.0},
 }
 
 
-def test_every_view_has_its_film_tried_here() -> None:
-    assert {view.__name__.rpartition(".")[2] for view in VIEWS} == set(FILMS)
+@cache
+def opened(name: str) -> Played[Any]:
+    return lesson(name).play()
+
+
+def changed(name: str, **change: Any) -> Played[Any] | None:
+    """The lesson with an experiment that no control need allow; None where the lesson refuses it, in a sentence."""
+    own = lesson(name)
+    settings = own.settings()
+    e = replace(settings.experiment, steps=min(SHORT, settings.experiment.steps))
+    try:
+        return own.played(replace(settings, experiment=replace(e, **change)), Lab())
+    except Refusal as said:
+        assert str(said).endswith(".")
+        return None
+
+
+def starts(name: str) -> tuple[str, ...]:
+    """The starts that the lesson offers, or else those that LoRA's own control does."""
+    control = next((c for c in lesson(name).walk({}) if c.id == "init") if name != "challenges" else (), None)
+    return control.options if isinstance(control, Choice) else ("B_zero", "A_zero")
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_it_is_one_value_named_as_its_file(name: str) -> None:
+    own = lesson(name)
+    assert is_dataclass(own) and own == own and hash(own) is not None
+    with pytest.raises(AttributeError):
+        own.id = "another"
+    assert re.fullmatch(r"[a-z][a-z_]*", own.id)
+    assert own.title.endswith("?"), "the title is the question"
+    assert own.claim.endswith((".", "?", "!"))
+    assert (own.film is None) != (own.body is None), "a film, or what stands in its place"
+    assert all(getattr(own, each.name) is not None for each in fields(own) if each.name in ("measure", "takeaway"))
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_controls_have_ids_and_take_back_what_they_write(name: str) -> None:
+    own = lesson(name)
+    answers: dict[str, Any] = {}
+    for control in own.walk(answers):
+        assert re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_]*", control.id)
+        assert control.id not in answers
+        usual = answers[control.id] = control.usual(own.default)
+        assert control.check(usual) == usual
+        if control.in_link and not isinstance(control, File):
+            assert control.parse(control.link(usual)) == usual  # type: ignore[arg-type]
+        for option in control.options if isinstance(control, Choice) else ():
+            assert control.parse(str(control.link(option))) == option
+    first = [control for control in own.shown(answers)[0]]
+    assert len(first) <= 5, "at most five before “More”"
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_what_it_does_not_have_is_refused_with_what_it_has(name: str) -> None:
+    with pytest.raises(SettingError, match=r"colour is no setting of this lesson: allowed are .+\."):
+        lesson(name).play(colour="red")
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_it_opens_in_its_own_words(name: str) -> None:
+    played = opened(name)
+    for text in (played.takeaway, played.maths):
+        assert "nan" not in text.lower().replace("finan", "") and "None" not in text
+    assert played.takeaway.strip().endswith((".", "!", ")"))
+    assert played.maths.count("$") % 2 == 0
+    columns = played.table
+    assert len({len(column) for column in columns.values()}) <= 1, "columns of one length"
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_the_same_settings_give_the_same_record(name: str) -> None:
+    own = lesson(name)
+    again = own.played(own.settings(), Lab()).film
+    film = opened(name).film
+    assert (film is None) == (again is None)
+    if film is not None and again is not None:
+        assert film.to_bytes() == again.to_bytes()
 
 
 def whole(film: Film) -> None:
@@ -479,95 +140,125 @@ def header_of(film: Film) -> dict[str, object]:
     return dict(json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")], parse_constant=refuse))
 
 
-@pytest.mark.parametrize("init", CONTROLS["init"].options)
-@pytest.mark.parametrize("name", list(FILMS))
-def test_films_are_whole(name: str, init: str) -> None:
-    film = FILMS[name](init=init)
+def drawn(figure: go.Figure | None) -> None:
+    """A still figure has titles, and in every trace as many places as values, some of which are numbers."""
+    assert figure is not None and len(figure.data) > 0
+    assert figure.layout.title.text or figure.layout.annotations
+    seen = 0
+    for trace in figure.data:
+        x, y = (getattr(trace, axis, None) for axis in "xy")
+        if x is not None and y is not None and trace.type == "scatter":
+            assert len(x) == len(y), f"{trace.name}: {len(x)} places, {len(y)} values"
+        values = getattr(trace, "z", None) if trace.type in ("heatmap", "contour") else y
+        if values is not None:
+            numbers = np.asarray(values, float)
+            assert not np.isinf(numbers).any(), f"{trace.name} goes to infinity"
+            seen += int(np.isfinite(numbers).sum())
+    assert seen or all(trace.y is None for trace in figure.data), "nothing is drawn"
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_its_film_is_whole_and_everything_in_it_has_an_id(name: str) -> None:
+    film = opened(name).film
+    assert film is not None
     whole(film)
     assert set(header_of(film)) == {"protocol", "film", "run", "axis"}
-    assert film.to_bytes() == FILMS[name](init=init).to_bytes(), "same experiment, same film"
+    for panel in film.panels:
+        assert panel.id, f"{panel.title} has no id"
+        assert all(part.id for part in panel.parts()), f"a part of {panel.id} has no id"
+        if panel.kind == "bars":
+            assert len(set(panel.bar_ids)) == len(panel.labels), f"the bars of {panel.id} have no ids"
 
 
-@pytest.mark.parametrize(("d", "rank"), [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)])
-def test_the_bottlenecks_films_are_whole_in_every_space(d: int, rank: int) -> None:
-    whole(bottleneck_film(d_in=d, d_out=d, rank=rank))
+@pytest.mark.parametrize("name", FILMS)
+def test_ids_do_not_hang_on_the_settings(name: str) -> None:
+    """A deck names them: what a panel is called may change with the first control, what it is may not."""
+    own, film = lesson(name), opened(name).film
+    first = next((c for c in own.controls if isinstance(c, Choice)), None)
+    if first is None or film is None:
+        return
+    other = own.play(**{first.id: first.options[-1]}).film
+    assert other is not None
+    ours, theirs = ({panel.id for panel in each.panels} for each in (film, other))
+    assert ours == theirs or ours & theirs, "no panel is left of another setting"
 
 
-@pytest.mark.parametrize("name", list(FILMS))
-def test_films_of_no_steps_are_whole(name: str) -> None:
-    whole(FILMS[name](steps=0))
-
-
-DIVERGING = [name for name in FILMS if name != "merge_check"]
-
-
-@pytest.mark.parametrize("lr", [1.0, 30.0])
-@pytest.mark.parametrize("name", DIVERGING)
-def test_films_of_diverged_runs_are_whole(name: str, lr: float) -> None:
-    whole(FILMS[name](optimizer="sgd", lr=lr))
-
-
-@pytest.mark.parametrize("name", DIVERGING)
-def test_films_of_diverged_runs_fit_into_float32(name: str) -> None:
-    film = FILMS[name](optimizer="sgd", lr=30.0)
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", TRAINED)
+def test_its_film_is_whole_where_training_fails(name: str, case: str) -> None:
+    played = changed(name, **CASES[case])
+    if played is None or played.film is None:
+        return
+    whole(played.film)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        data = film.to_bytes()
+        data = played.film.to_bytes()
     body = np.frombuffer(data[4 + int.from_bytes(data[:4], "little") :], dtype="<f4")
     assert not np.isinf(body).any(), f"{np.isinf(body).sum()} of {len(body)} numbers overflowed on the way"
-    header_of(film)
+    header_of(played.film)
+    for text in (played.takeaway, played.maths):
+        assert "nan" not in text
+    if lesson(name).figure is not None:
+        for theme in ("light", "dark"):
+            drawn(played.figure(theme))
+
+
+@pytest.mark.parametrize(("name", "init"), [(name, init) for name in TRAINED for init in starts(name)])
+def test_its_film_is_whole_from_every_start(name: str, init: str) -> None:
+    played = changed(name, init=init)
+    if played is not None and played.film is not None:
+        whole(played.film)
+
+
+@pytest.mark.parametrize("name", STILLS)
+def test_its_still_figure_is_drawn_in_both_themes(name: str) -> None:
+    light, dark = (opened(name).figure(theme) for theme in ("light", "dark"))
+    drawn(light)
+    drawn(dark)
+    assert light != dark, "each theme has its own tones"
+
+
+@pytest.mark.parametrize("name", [each.id for each in lessons() if each.exports is not None])
+def test_it_says_what_can_be_taken_along(name: str) -> None:
+    offered = opened(name).exports()
+    assert isinstance(offered, (Run, tuple, Scripts))
+
+
+def test_only_the_machine_begins_by_itself() -> None:
+    assert [name for name in FILMS if opened(name).film.autoplay] == ["machine"]  # type: ignore[union-attr]
 
 
 def test_the_machine_stands_two_rows_tall_beside_its_curves() -> None:
-    film = layer_film()
+    film = opened("machine").film
+    assert film is not None
     machine, *beside = film.panels
     assert isinstance(machine, Machine)
     assert (machine.row, machine.tall, machine.span) == (0, 2, 9)
     assert [(panel.row, panel.span) for panel in beside] == [(0, 3), (1, 3)]
-    assert film.autoplay
-    assert [name for name in FILMS if FILMS[name](steps=1).autoplay] == ["machine"]
 
 
-REFUSED = (FilmError, TypeCheckError)  # the latter where a panel alone does not fit together, while tests run
+@pytest.mark.parametrize(("d", "rank"), [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)])
+def test_the_bottlenecks_films_are_whole_in_every_space(d: int, rank: int) -> None:
+    film = lesson("bottleneck").play(d_in=d, rank=rank).film
+    assert film is not None
+    whole(film)
 
 
-def test_a_machine_that_does_not_fit_together_makes_no_film() -> None:
-    film = layer_film()
-    machine, *beside = film.panels
-    assert isinstance(machine, Machine)
-    for phases in (
-        film.phases[1:],
-        (film.phases[0][1:], *film.phases[1:]),
-        tuple(told[1:] for told in film.phases),
-    ):
-        with pytest.raises(FilmError):
-            replace(film, phases=phases)
-    with pytest.raises(AssertionError):
-        whole(replace(film, phases=()))
-    for change in (
-        {"tall": 1},
-        {"W": np.broadcast_to(machine.W, (len(film.values), *machine.W.shape))},
-        {"A": machine.A[1:]},
-        {"B": machine.B[0]},
-        {"x": machine.x[1:]},
-        {"target": machine.x},
-        {"limits": (*machine.limits[:-1], 0.0)},
-        {"limits": machine.limits[1:]},
-    ):
-        with pytest.raises(REFUSED):
-            replace(film, panels=(replace(machine, **change), *beside))
+def test_every_start_and_variant_is_offered_somewhere() -> None:
+    offered: dict[str, set[str]] = {"init": set(), "variant": set()}
+    for own in lessons():
+        for control in own.walk({c.id: c.usual(own.default) for c in own.controls if not callable(c)}):
+            if isinstance(control, Choice) and control.names_of in offered:
+                offered[control.names_of] |= set(control.options)
+    assert offered["variant"] >= set(CHOICES["variant"])
 
 
-def test_what_does_not_share_its_frames_makes_no_film() -> None:
-    film = bottleneck_film()
-    cloud = film.panels[0]
-    assert isinstance(cloud, Cloud)
-    torn = replace(cloud, points=tuple(replace(p, xyz=p.xyz[:-1] if p.xyz.ndim == 3 else p.xyz) for p in cloud.points))
-    for change in (
-        {"narration": film.narration[1:]},
-        {"start": len(film.values)},
-        {"panels": (torn, *film.panels[1:])},
-        {"panels": film.panels[1:]},
-    ):
-        with pytest.raises(FilmError):
-            replace(film, **change)
+def test_titles_are_said() -> None:
+    assert len({say(own.title) for own in lessons()}) == len(lessons())
+    assert len({say(own.menu) for own in lessons()}) == len(lessons())
+
+
+def test_a_lesson_is_found_or_refused_by_name() -> None:
+    assert isinstance(lesson("rank"), Lesson)
+    with pytest.raises(KeyError, match="rankk is no lesson: there are machine, "):
+        lesson("rankk")

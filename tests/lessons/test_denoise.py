@@ -7,7 +7,7 @@ import pytest
 from lora_viz.core.spectra import truncate
 from lora_viz.film.panels import Lines, Readout
 from lora_viz.layer.matrices import noisy_low_rank
-from lora_viz.lessons.rank.denoise import Denoise, denoise, film, plot_denoise, table, takeaway
+from lora_viz.lessons.rank.denoise import Denoise, denoise, figure, film, table, takeaway
 
 SEEDS = range(9)
 
@@ -66,8 +66,12 @@ def test_words_and_figure(quiet: Denoise) -> None:
     lines, readout = picture.panels[0], picture.panels[-1]
     assert isinstance(lines, Lines) and lines.marks[0].at == 4
     assert isinstance(readout, Readout) and readout.rows[1].text == ("9 of 9",)
-    figure = plot_denoise(quiet, theme="dark")
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[0].y, quiet.to_clean[1])
+    drawn = figure(quiet, theme="dark")
+    assert isinstance(drawn, go.Figure)
+    assert [trace.name for trace in drawn.data] == ["to the clean matrix", "to the noisy matrix"]
+    for trace, errors in zip(drawn.data, (quiet.to_clean, quiet.to_noisy), strict=True):
+        np.testing.assert_array_equal(trace.x, np.arange(24))
+        np.testing.assert_array_equal(trace.y, errors[1])
+    assert drawn.layout.shapes[0].x0 == 4
     columns = table(quiet)
     assert {len(c) for c in columns.values()} == {24} and len(columns) == 7

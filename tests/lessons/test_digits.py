@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lora_viz.film.panels import Pictures
-from lora_viz.lessons.real.digits import LEVELS, digits_adapt, film, plot_digits_adapt, table, takeaway
+from lora_viz.lessons.real.digits import LESSON, LEVELS, digits_adapt, figure, film, table, takeaway
+from lora_viz.networks.adapting import adapt_digits
 from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun
 
 METHODS = ("head", *(f"r={r}" for r in RANKS), "full")
@@ -99,11 +100,14 @@ def test_the_film_says_who_reads_what() -> None:
     assert "r=8 89.5 %, full 90.0 %" in moving.narration[-1]
 
 
-def test_outputs_that_are_no_numbers_are_said() -> None:
-    run = made()
-    new = run.new.copy()
+def diverged() -> DigitsRun:
+    new = made().new.copy()
     new[-1, 3] = np.nan
-    record = digits_adapt(replace(run, new=new))
+    return replace(made(), new=new)
+
+
+def test_outputs_that_are_no_numbers_are_said() -> None:
+    record = digits_adapt(diverged())
     assert takeaway(record) == "r=4 ended in outputs that are no numbers: lower the learning rate."
     assert all("nan" not in text for text in film(record).narration)
 
@@ -116,6 +120,37 @@ def test_the_table_is_the_last_step() -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_still_figure_shows_the_ranks(theme: str) -> None:
-    figure = plot_digits_adapt(digits_adapt(made()), theme=theme)
-    np.testing.assert_allclose(figure.data[0].y, [0.6, 0.7, 0.8, 0.895, 0.9])
-    assert list(figure.data[0].x) == list(RANKS)
+    for run in (made(), diverged()):
+        record = digits_adapt(run)
+        drawn = figure(record, theme=theme)
+        assert [trace.name for trace in drawn.data] == ["LoRA, changed digits", "LoRA, upright digits"]
+        for trace, values in zip(drawn.data, (record.new, record.old), strict=True):
+            low, middle, high = values[:, -1, 1:-1]
+            np.testing.assert_array_equal(trace.x, RANKS)
+            np.testing.assert_array_equal(trace.y, middle)
+            np.testing.assert_allclose(trace.error_y.array, np.nan_to_num(high - middle))
+            np.testing.assert_allclose(trace.error_y.arrayminus, np.nan_to_num(middle - low))
+        assert [line.y0 for line in drawn.layout.shapes] == [record.new[1, -1, -1], record.new[1, -1, 0]]
+    np.testing.assert_allclose(figure(digits_adapt(made())).data[0].y, [0.6, 0.7, 0.8, 0.895, 0.9])
+
+
+def test_without_a_step_nothing_is_learnt_and_all_can_be_taken_along() -> None:
+    run = adapted_in(0)
+    record = digits_adapt(run)
+    assert record.steps.tolist() == [0]
+    np.testing.assert_array_equal(figure(record).data[0].y, np.full(len(RANKS), record.base_new))
+    assert "nan" not in " ".join(film(record).narration)
+
+
+def adapted_in(steps: int) -> DigitsRun:
+    *_, run = adapt_digits(DigitsExperiment(steps=steps, members=2))
+    assert isinstance(run, DigitsRun)
+    return run
+
+
+def test_the_lesson_trains_what_it_is_set_to() -> None:
+    played = LESSON.play(change="permuted", steps=100, alpha=4.0)
+    assert played.record.change == "permuted" and played.record.steps[-1] == 100
+    scripts = played.exports()
+    assert {name: sorted(ways) for name, ways in scripts.choices.items()} == {"Way of adapting": sorted(METHODS)}
+    assert "η = 0.01 falling" in played.maths

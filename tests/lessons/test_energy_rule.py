@@ -7,7 +7,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.lessons.which_rank.energy_rule import EnergyRule, energy_rank, energy_rule, takeaway
+from lora_viz.lessons.which_rank.energy_rule import EnergyRule, energy_rank, energy_rule, figure, film, takeaway
 
 E = Experiment(
     d_in=13, d_out=11, target_rank=4, spectrum="exponential", rank=1, alpha=8.0, lr=0.03, schedule="linear",
@@ -56,3 +56,20 @@ def test_no_update_has_no_effective_rank() -> None:
     assert np.isnan(found.kinds[0].effective) and np.isnan(found.kinds[0].stable)
     assert found.energy_ranks[0] == found.kinds[0].numerical == 0
     assert found.skill[0] == 0
+
+
+def test_the_still_figure_of_normal_wild_and_untrained_adapters() -> None:
+    for found in (record(), record(optimizer="sgd", lr=1e4), record(steps=0)):
+        energy, skill, share = figure(found).data
+        assert (energy.name, skill.name, share.name) == ("energy of the full update", "skill of LoRA", "95 %")
+        for trace, y in ((energy, found.energy[found.rank]), (skill, found.skill), (share, np.full(8, 0.95))):
+            np.testing.assert_array_equal(trace.x, found.rank)
+            np.testing.assert_array_equal(trace.y, y)
+
+
+def test_five_kinds_of_rank_are_read() -> None:
+    found = record(noise=2.0)
+    rows = film(found).panel("kinds_of_rank").rows  # type: ignore[union-attr]
+    assert [row.id for row in rows] == ["bound", "numerical", "effective", "stable", "energy"]
+    assert rows[0].text[:2] == ("full 11 · LoRA 0", "full 11 · LoRA 1")
+    assert rows[2].text[0].endswith("LoRA —") and rows[4].text[0] == f"full {found.own_rule} · LoRA —"

@@ -1,13 +1,12 @@
 """Other factors, same product: what moves, what does not, and how many ways there are."""
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 import torch
 
-from lora_viz.film.panels import Lines
+from lora_viz.layer.factorisation import product_jacobian
 from lora_viz.layer.matrices import drawn_matrix
-from lora_viz.lessons.rank.gauge import STEPS, WAYS, film, gauge, plot_gauge, table, takeaway
+from lora_viz.lessons.rank.gauge import STEPS, WAYS, figure, film, gauge, table, takeaway
 
 
 @pytest.mark.parametrize("rank", [2, 3, 5])
@@ -76,6 +75,7 @@ def test_the_jacobian_agrees_with_finite_differences() -> None:
             down[i] -= h
             columns.append(((both(up) - both(down)) / (2 * h)).ravel())
     found = np.linalg.svd(np.stack(columns, axis=1), compute_uv=False)
+    np.testing.assert_array_equal(record.jacobian, product_jacobian(A, B))
     np.testing.assert_allclose(record.jacobian[: len(found)], found, atol=1e-8)
 
 
@@ -86,17 +86,23 @@ def test_balance_is_conserved_as_the_steps_shrink() -> None:
         assert 8 < coarse / fine < 12
     assert STEPS == 100
     assert np.isnan(gauge("turn", 3, 5.0, 0).drift[0])
-    diverged = film(gauge("turn", 3, 5.0, 0)).panels[-1]
-    assert "diverges" in [text for row in diverged.rows for text in row.text]  # type: ignore[union-attr]
+    counted = film(gauge("turn", 3, 5.0, 0)).panel("counted")
+    assert counted.part("drift").text == ("diverges",)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_words_and_figure(way: str) -> None:
     record = gauge(way, 3, 0.01, 0)
     picture = film(record)
-    lines = picture.panels[4]
-    assert isinstance(lines, Lines) and lines.x_scale == ("linear" if way == "turn" else "log")
+    lines = picture.panel("changes")
+    assert lines.x_scale == ("linear" if way == "turn" else "log")  # type: ignore[union-attr]
     assert picture.narration[0] == "Q = I: the factors as drawn."
     assert ("turned by" if way == "turn" else "condition number") in picture.narration[9]
-    assert isinstance(plot_gauge(record, theme="dark"), go.Figure)
+    drawn = figure(record, theme="dark")
+    moved = (record.moved_A, record.moved_B, record.moved_product, record.moved_step)
+    assert [trace.name for trace in drawn.data] == ["A", "B", "B A", "next step of B A"]
+    for trace, y in zip(drawn.data, moved, strict=True):
+        np.testing.assert_array_equal(trace.x, record.value)
+        np.testing.assert_array_equal(trace.y, np.where(y > 0, y, np.nan))
+    assert drawn.layout.xaxis.type == ("linear" if way == "turn" else "log") and drawn.layout.yaxis.type == "log"
     assert {len(c) for c in table(record).values()} == {41}

@@ -11,7 +11,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.style import number
-from lora_viz.lessons.basics.gradient_flow import GradientFlow, film, gradient_flow, plot_gradient_flow, table, takeaway
+from lora_viz.lessons.basics.gradient_flow import GradientFlow, figure, film, gradient_flow, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -24,6 +24,10 @@ ODD = Experiment(
 def flow(records: int = 1000, **change: object) -> tuple[Run, GradientFlow]:
     run = train(Sweep((replace(ODD, **change),)), records=records)  # type: ignore[arg-type]
     return run, gradient_flow(run, autograd_check(run))
+
+
+def curves(record: GradientFlow) -> dict[str, np.ndarray]:
+    return {trace.name: trace.y for trace in figure(record).data}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +102,8 @@ def test_autograd_agrees(init: str, change: dict[str, object]) -> None:
         wrong = x @ run.delta_weight()[t].T - r
         np.testing.assert_allclose(record.G[t], wrong.T @ x / len(x), atol=1e-12)
     assert "nan" not in takeaway(record)
-    assert isinstance(plot_gradient_flow(record), go.Figure)
+    np.testing.assert_array_equal(curves(record)["‖∇A‖"], np.where(record.grad_A_norm > 0, record.grad_A_norm, np.nan))
+    np.testing.assert_array_equal(curves(record)["‖∇B‖"], np.where(record.grad_B_norm > 0, record.grad_B_norm, np.nan))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -191,15 +196,20 @@ def test_the_hand_over_is_marked(plain: tuple[Run, GradientFlow]) -> None:
 
 def test_figure_draws_zeros_as_crosses(plain: tuple[Run, GradientFlow]) -> None:
     _, record = plain
-    figure = plot_gradient_flow(record)
-    assert isinstance(figure, go.Figure)
-    assert [trace.name for trace in figure.data] == ["‖∇A‖", "‖∇A‖ exactly 0", "‖∇B‖"]
-    assert list(figure.data[1].x) == [0]
-    assert figure.layout.title.text and figure.layout.yaxis.type == "log"
-    np.testing.assert_array_equal(figure.data[0].y[1:], record.grad_A_norm[1:])
-    assert np.isnan(figure.data[0].y[0])
-    assert len(plot_gradient_flow(flow(init="both_zero", steps=3)[1], theme="dark").data) == 4
-    assert len(plot_gradient_flow(flow(init="both_random", steps=3)[1]).data) == 2
+    drawn = figure(record)
+    assert isinstance(drawn, go.Figure)
+    assert [trace.name for trace in drawn.data] == ["‖∇A‖", "‖∇A‖ exactly 0", "‖∇B‖"]
+    assert list(drawn.data[1].x) == [0]
+    norms = np.concatenate([record.grad_A_norm[1:], record.grad_B_norm])
+    assert drawn.data[1].y == pytest.approx([norms.min() / 10]), "a decade below all that is drawn"
+    assert drawn.layout.title.text and drawn.layout.yaxis.type == "log"
+    np.testing.assert_array_equal(drawn.data[0].x, record.steps)
+    np.testing.assert_array_equal(drawn.data[0].y[1:], record.grad_A_norm[1:])
+    np.testing.assert_array_equal(drawn.data[2].y, record.grad_B_norm)
+    assert np.isnan(drawn.data[0].y[0])
+    assert len(figure(flow(init="both_zero", steps=3)[1], theme="dark").data) == 4
+    assert len(figure(flow(init="both_random", steps=3)[1]).data) == 2
+    assert [list(trace.x) for trace in figure(flow(steps=0)[1]).data] == [[0], [0], [0]]
 
 
 def test_reading_says_exactly_0_for_zero_alone(plain: tuple[Run, GradientFlow]) -> None:
@@ -222,7 +232,8 @@ def test_a_run_that_diverged(lr: float) -> None:
     assert "diverged" in picture.narration[-1]
     assert [mark.at for mark in picture.panels[0].marks if mark.label == "diverged"] == [at]
     assert "nan" not in takeaway(record)
-    assert isinstance(plot_gradient_flow(record), go.Figure)
+    np.testing.assert_array_equal(curves(record)["‖∇B‖"], record.grad_B_norm)
+    assert len(record.grad_B_norm) == at + 1
     assert {len(column) for column in table(record).values()} == {at + 1}
 
 

@@ -48,7 +48,7 @@ def test_who_has_a_gradient_at_step_0(race: InitRace) -> None:
 def test_what_is_disturbed_at_step_0(race: InitRace) -> None:
     size = dict(zip(race.inits, race.size[0], strict=True))
     assert size["B_zero"] == size["A_zero"] == size["both_zero"] == 0.0
-    assert max(size["orthogonal"], size["pissa"], size["lora_ga"]) < 1e-14
+    assert max(size["orthogonal"], size["pissa"], size["lora_ga"]) < 1e-13
     assert min(size["both_random"], size["svd_of_answer"]) > 1
     loss = dict(zip(race.inits, race.loss[1, 0], strict=True))
     assert loss["both_random"] > 1.1 * race.base_loss

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lora_viz.core.random_streams import stream
-from lora_viz.lessons.papers.intruders import SHOWN, TOP, Intruders, intruders, takeaway
+from lora_viz.lessons.papers.intruders import SHOWN, TOP, Intruders, figure, film, intruders, table, takeaway
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +64,24 @@ def test_a_decaying_weight_mixes_with_the_spike_where_values_meet() -> None:
     assert record.along[1, at] < record.along[1, at - 4], "θ = σ₁: two equal values, two mixed directions"
     assert "the two mix" in takeaway(record)
     assert np.isnan(record.law).all()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "decaying"])
+def test_the_still_figure_the_law_and_the_table(kind: str) -> None:
+    record = intruders(41, kind, 0.4, 3, seeds=3)
+    drawn, flat = figure(record), np.ones(33)
+    closest, along, epsilon, random = drawn.data
+    assert [x.name for x in drawn.data[:3]] == ["least similar of the top 10", "|cos(y, u)|", "ε"]
+    for trace, y in (
+        (closest, record.closest[1]),
+        (along, record.along[1]),
+        (epsilon, 0.4 * flat),
+        (random, record.baseline * flat),
+    ):
+        np.testing.assert_array_equal(trace.x, record.sizes)
+        np.testing.assert_array_equal(trace.y, y)
+    series = [part.id for part in film(record).panel("closest").parts()]
+    assert ("law" in series) == ("threshold" in series) == (kind == "gaussian")
+    columns = table(record)
+    assert {len(column) for column in columns.values()} == {33}
+    np.testing.assert_array_equal(columns["cos_spike_low"], record.along[0])

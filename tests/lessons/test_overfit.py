@@ -7,7 +7,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
-from lora_viz.lessons.which_rank.overfit import Overfit, overfit, takeaway
+from lora_viz.lessons.which_rank.overfit import SHOWN, Overfit, figure, overfit, takeaway
 
 E = Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1)
 
@@ -46,3 +46,15 @@ def test_without_noise_there_is_nothing_to_overfit() -> None:
     clean = overfit(replace(E, noise=0.0), seeds=3)
     assert (clean.error[:, 1, 1:, 3:] == 0).all()
     assert "Without noise nothing is gained" in takeaway(clean)
+
+
+def test_the_still_figure_holds_three_columns_of_the_map(found: Overfit) -> None:
+    for record in (found, overfit(replace(E, noise=0.0), seeds=3)):
+        drawn = figure(record)
+        assert [trace.name for trace in drawn.data] == [f"n = {n}" for n in SHOWN]
+        for trace, n in zip(drawn.data, SHOWN, strict=True):
+            low, median, high = record.error[:, 1, :, list(record.samples).index(n)]
+            np.testing.assert_array_equal(trace.x, record.ranks)
+            np.testing.assert_array_equal(trace.y, median)
+            np.testing.assert_array_equal(trace.error_y.array, high - median)
+            np.testing.assert_array_equal(trace.error_y.arrayminus, median - low)

@@ -8,14 +8,14 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.spectra import principal_angles
 from lora_viz.engine.training import train
-from lora_viz.lessons.which_rank.overlap import Overlap, overlap, overlaps, takeaway
+from lora_viz.lessons.which_rank.overlap import Overlap, figure, film, overlap, overlaps, takeaway
 
 E = Experiment(d_in=37, d_out=29, rank=5, alpha=8.0, lr=0.02, steps=200, samples=97)
 
 
 def record(**change: object) -> Overlap:
     e = replace(E, **change)  # type: ignore[arg-type]
-    return overlap((train(Sweep.over(e, rank=(5, 17), init_seed=range(8)), records=7),))
+    return overlap(train(Sweep.over(e, rank=(5, 17), init_seed=range(8)), records=7))
 
 
 def test_phi_is_the_mean_squared_cosine() -> None:
@@ -53,3 +53,18 @@ def test_the_target_decides() -> None:
 
 def test_no_directions_in_zero() -> None:
     assert "An A was 0" in takeaway(record(init="both_zero"))
+
+
+def test_the_still_figure_of_a_normal_a_wild_and_an_untrained_run() -> None:
+    for found in (record(), record(optimizer="sgd", lr=1e4), record(steps=0)):
+        across, seeds, chance = figure(found).data
+        assert (across.name, seeds.name, chance.name) == ("rank 5 against 17", "rank 17, two seeds", "chance")
+        for trace, y in ((across, found.across[1, -1]), (seeds, found.seeds[1, -1]), (chance, np.arange(1, 6) / 37)):
+            np.testing.assert_array_equal(trace.x, np.arange(1, 6))
+            np.testing.assert_array_equal(trace.y, y)
+
+
+def test_a_reading_stands_once() -> None:
+    run = train(Sweep.over(E, rank=(4, 17), init_seed=range(2)), records=3)
+    rows = film(overlap(run)).panel("now").rows  # type: ignore[union-attr]
+    assert [row.id for row in rows] == ["phi_1", "phi_2", "phi_4"]

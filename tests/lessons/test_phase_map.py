@@ -1,25 +1,31 @@
 """The map against adapters trained one by one, its regions, and where its cells lie."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lora_viz.core.experiment import CHOICES, LIMITS, Experiment, Sweep
+from lora_viz.core.progress import Progress
+from lora_viz.core.results import Results
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Field, HeatMap, Lines
+from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.variants.phase_map import (
+    LESSON,
     PLANES,
     REGIONS,
     PhaseMap,
     axes,
     cell,
+    figure,
     film,
     nearest_cell,
     phase_map,
+    pick,
     plane,
-    plot_phase_map,
     table,
     takeaway,
 )
@@ -110,9 +116,49 @@ def test_the_picture_shows_the_record() -> None:
     assert field.values is record.left
     assert field.limits == (1e-4, 1.0)
     assert len(table(record)["region"]) == 49
-    figure = plot_phase_map(record)
-    assert "60 steps of SGD" in figure.layout.title.text
-    assert figure.data[0].z.shape == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("steps", "row", "column"), [(60, 1, 2), (60, 6, 6), (0, 3, 0)], ids=["", "diverged", "no step"]
+)
+def test_the_still_figure_shows_the_last_step(steps: int, row: int, column: int) -> None:
+    record = mapped(replace(ODD, steps=steps), "learning_rates", 7, chosen=(row, column))
+    cells, chosen = figure(record, theme="dark").data
+    assert cells.z.shape == (7, 7)
+    left = record.left[-1]
+    np.testing.assert_allclose(10**cells.z, np.clip(left, 1e-4, 1), rtol=1e-9)
+    assert np.isnan(left).any() == (steps > 0), "what diverged stays empty"
+    assert (chosen.x, chosen.y) == ((cells.x[column],), (cells.y[row],))
+    title = figure(record).layout.title.text
+    assert title == f"Excess loss left after {steps} steps of SGD (empty: diverged)"
+    assert "nan" not in takeaway(record)
+    assert (record.diverged_at >= 0) == (row == 6)
+
+
+class Told(Lab):
+    """A lab that notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(Results())
+        self.told: list[Progress] = []
+
+    def report(self, share: float, said: str = "", preview: Any = None) -> None:
+        self.told.append(Progress(share, said, preview))
+
+
+def test_a_plane_is_shown_coarse_while_it_is_refined() -> None:
+    settings, lab = LESSON.settings(steps=50, plane="rank_alpha", map_row=10, map_column=60), Told()
+    record = LESSON.measure(settings, lab)
+    assert [now.said for now in lab.told[::5]] == [f"Refining: {k} of 6 bands of the map are trained" for k in (0, 5)]
+    assert [now.share for now in lab.told] == [k / 6 for k in range(6)]
+    (coarse,) = {id(now.preview): now.preview for now in lab.told}.values()
+    assert isinstance(coarse, PhaseMap) and (len(coarse.y), len(record.y)) == (8, 24)
+    assert record.chosen == nearest_cell(record.x, record.y, (0.1, 0.6))
+    again = LESSON.measure(LESSON.settings(steps=50, plane="rank_alpha", **pick(record, 20, 3)), lab)
+    assert again.chosen == (20, 3), "what is clicked is what is shown"
+    np.testing.assert_array_equal(again.left, record.left)
+    run = LESSON.exports(again, settings, lab)
+    np.testing.assert_array_equal(run.loss[:, 0], again.loss)
 
 
 def test_words() -> None:

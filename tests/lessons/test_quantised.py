@@ -9,10 +9,13 @@ from lora_viz.layer.quantise import loftq, nf4, quantised_pissa
 from lora_viz.lessons.variants.quantised import (
     ALONE,
     KINDS,
+    LESSON,
+    METHODS,
     OFTEN,
     ONCE,
     PISSA,
     RANKS,
+    figure,
     film,
     quantised_base,
     table,
@@ -24,7 +27,7 @@ from lora_viz.lessons.variants.quantised import (
 def test_what_is_left_is_what_the_starts_leave(kind: str) -> None:
     record = quantised_base(Experiment(seed=5), shown=kind, seeds=1)
     W = record.weight
-    np.testing.assert_allclose(record.wrong[ALONE, -1], W - nf4(W), atol=1e-15)
+    np.testing.assert_allclose(record.wrong[ALONE, -1], W - nf4(W), atol=1e-13)
     for place, rank in enumerate(RANKS[1:], 1):
         starts = {ONCE: loftq(W, rank, 1), OFTEN: loftq(W, rank, 5), PISSA: quantised_pissa(W, rank)}
         for method, (quantised, A, B) in starts.items():
@@ -65,3 +68,21 @@ def test_film_and_table() -> None:
     assert [isinstance(panel, Lines) for panel in made.panels[:3]] == [True, True, False]
     assert made.values.tolist() == list(RANKS)
     assert len(table(record)) == 1 + 8
+
+
+def test_the_still_figure_shows_the_medians() -> None:
+    record = quantised_base(Experiment(seed=3), seeds=3)
+    traces = figure(record, theme="dark").data
+    assert [trace.name for trace in traces] == [f"{m}, {kind}" for kind in ("Gaussian", "decaying") for m in METHODS]
+    for trace, median in zip(traces, record.error[:, 1].reshape(-1, len(RANKS)), strict=True):
+        np.testing.assert_array_equal(trace.x, RANKS)
+        np.testing.assert_array_equal(trace.y, median)
+
+
+def test_the_lesson_shows_the_kind_that_is_asked_for() -> None:
+    played = LESSON.play(weight_kind="decaying", seed=7)
+    np.testing.assert_allclose(
+        played.record.weight, quantised_base(Experiment(seed=7), shown="decaying", seeds=1).weight
+    )
+    (ranks,) = played.exports().choices.values()
+    assert ranks == RANKS[1:]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import truncate
 from lora_viz.engine.training import losses, train
 from lora_viz.lessons.training.saddles import Saddles, saddles, takeaway
@@ -38,7 +39,7 @@ def test_the_stairs_are_the_losses_of_the_critical_points(found: Saddles) -> Non
     task = train(sweep(steps=0)).task
     for i in range(4):
         u, s, vt = np.linalg.svd(truncate(task.target_delta, i), full_matrices=False)
-        there = losses(task, A=vt[None, :], B=(u * s)[None], scaling=1.0)
+        there = losses(task, FactoredMatrix(vt[None, :], (u * s)[None], 1.0))
         np.testing.assert_allclose(there, found.floors[i], atol=1e-12)
     plateau = [(np.abs(found.loss[0] / floor - 1) < 0.2).sum() for floor in found.floors[:3]]
     assert min(plateau) >= 5, "the loss rests at every stair"
@@ -49,7 +50,7 @@ def test_between_two_equal_minima_lies_a_hump(found: Saddles) -> None:
     for t in (0, 200, 400):
         for at in (0, 24, 44):
             k = found.cut_at[at]
-            there = losses(run.task, A=k * run.A[0][[t]], B=k * run.B[0][[t]], scaling=1.0)
+            there = losses(run.task, FactoredMatrix(k * run.A[0][[t]], k * run.B[0][[t]], 1.0))
             np.testing.assert_allclose(found.cut[0, t, at], there, atol=1e-9)
     middle, ends = found.cut[0, -1, 24], found.cut[0, -1, [4, 44]]
     assert found.cut_at[[4, 24, 44]].tolist() == pytest.approx([-1, 0, 1])

@@ -1,11 +1,10 @@
 """Between two updates of rank r lies rank 2r."""
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from lora_viz.layer.matrices import low_rank_factors
-from lora_viz.lessons.rank.subspace import film, low_rank_set, plot_low_rank_set, table, takeaway
+from lora_viz.lessons.rank.subspace import figure, film, low_rank_set, table, takeaway
 
 
 @pytest.mark.parametrize("r", [1, 2, 3, 6])
@@ -15,7 +14,7 @@ def test_the_sum_has_twice_the_rank(r: int) -> None:
         assert record.rank[0] == record.rank[-1] == r
         assert (record.rank[1:-1] == 2 * r).all()
         assert np.linalg.matrix_rank(record.first + record.second) == 2 * r
-        assert record.away[0] < 1e-14 and (record.away[1:-1] > 1e-3).all()
+        assert record.away[0] < 1e-13 and (record.away[1:-1] > 1e-3).all()
 
 
 def test_a_small_shape_bounds_the_rank() -> None:
@@ -36,13 +35,13 @@ def test_mixing_factors_is_not_mixing_products() -> None:
     mean = (B1 @ A1 + B2 @ A2) / 2
     apart = (B1 + B2) / 2 @ (A1 + A2) / 2
     assert record.averaged[20] == pytest.approx(np.linalg.norm(apart - mean) / np.linalg.norm(mean))
-    assert record.averaged[0] < 1e-14 and record.averaged[-1] < 1e-14
+    assert record.averaged[0] < 1e-13 and record.averaged[-1] < 1e-13
 
 
 def test_the_loss_is_not_convex() -> None:
     """Equal at both ends, ½‖M₁‖² in the middle, where both factors are 0."""
     record = low_rank_set(3, 0)
-    assert record.loss[0] < 1e-25 and record.loss[-1] < 1e-25
+    assert record.loss[0] < 1e-24 and record.loss[-1] < 1e-24
     assert record.loss[20] == pytest.approx(0.5)
     assert record.loss.argmax() == 20
 
@@ -54,6 +53,9 @@ def test_words_and_figure() -> None:
     picture = film(record)
     assert picture.narration[0] == "t = 0: M₁ itself, rank 3." and picture.narration[-1] == "t = 1: M₂ itself, rank 3."
     assert picture.narration[20].startswith("t = 0.5: the mix has rank 6;")
-    figure = plot_low_rank_set(record)
-    assert isinstance(figure, go.Figure) and len(figure.data) == 6
+    drawn = figure(record)
+    assert [trace.name for trace in drawn.data] == [f"σ{i}" for i in range(1, 7)]
+    for i, trace in enumerate(drawn.data):
+        np.testing.assert_array_equal(trace.x, record.t)
+        np.testing.assert_array_equal(trace.y, record.sigma[:, i])
     assert {len(c) for c in table(record).values()} == {41}

@@ -14,26 +14,26 @@ from lora_viz.film.panels import Field
 from lora_viz.layer.variants import VARIANTS
 from lora_viz.lessons.variants.variants import (
     KINDS,
+    LESSON,
     STARTS,
     VariantRace,
-    cell_of,
+    at_the_map,
+    figure,
     film,
     measured,
+    pick,
     table,
     takeaway,
     variant_race,
     variant_sweep,
 )
 
-TITLES = {name: v.title for name, v in VARIANTS.items()}
-RANKS = {name: v.beside for name, v in VARIANTS.items()}
-COUNTS = {name: (i + 1, 100 + i) for i, name in enumerate(VARIANTS)}
 ODD = Experiment(d_in=13, d_out=11, target_rank=3, rank=3, samples=53, steps=60, noise=0.2, condition=3.0)
 
 
 def raced(e: Experiment, chosen: str = "dora", beside: str = "lora") -> tuple[Run, VariantRace]:
-    run = train(variant_sweep(e, RANKS), records=9)
-    return run, variant_race(run, chosen=chosen, beside=beside, titles=TITLES, parameters=COUNTS)
+    run = train(variant_sweep(e), records=9)
+    return run, variant_race(run, chosen=chosen, beside=beside)
 
 
 def test_shares_are_what_the_samples_say() -> None:
@@ -76,11 +76,14 @@ def test_no_first_start_goes_below_its_floor_and_some_reach_it(kind: str) -> Non
 def test_rates_and_cells_are_the_files() -> None:
     known = measured()
     assert known["variants"] == list(VARIANTS) and known["kinds"] == list(CHOICES["task"]) == list(KINDS)
-    sweep = variant_sweep(replace(ODD, task="rotation"), RANKS)
+    sweep = variant_sweep(replace(ODD, task="rotation"))
     column = known["kinds"].index("rotation")
     assert [e.lr for e in sweep.experiments[::STARTS]] == [rates[column] for rates in known["rate"]]
-    assert cell_of(len(VARIANTS) - 1, 0) == ("lora", "low_rank")
-    assert cell_of(0, 4) == ("galore", "row_rescale")
+    _, record = raced(replace(ODD, steps=1))
+    assert pick(record, len(VARIANTS) - 1, 0) == {"variant": "lora", "task": "low_rank"}
+    assert pick(record, 0, 4) == {"variant": "galore", "task": "row_rescale"}
+    chosen = LESSON.settings(**pick(record, 0, 4)).experiment
+    assert (chosen.variant, chosen.task) == ("galore", "row_rescale"), "the lesson can be set to what is picked"
 
 
 def test_the_file_is_what_its_command_measures() -> None:
@@ -123,7 +126,43 @@ def test_film_and_table() -> None:
     _, record = raced(ODD, chosen="vera", beside="galore")
     (field,) = (panel for panel in film(record).panels if isinstance(panel, Field))
     assert field.chosen is not None
-    assert cell_of(*field.chosen) == ("vera", "low_rank")
-    assert field.y_labels[field.chosen[0]] == f"VeRA {COUNTS['vera'][1]}"
+    assert pick(record, *field.chosen) == {"variant": "vera", "task": "low_rank"}
+    assert (
+        field.y_labels[field.chosen[0]]
+        == f"VeRA {VARIANTS['vera'].parameters(replace(at_the_map(), rank=rank_of_vera()))}"
+    )
     rows = table(record)
     assert {len(column) for column in rows.values()} == {len(VARIANTS)}
+
+
+def rank_of_vera() -> int:
+    return VARIANTS["vera"].beside(at_the_map())
+
+
+@pytest.mark.parametrize("how", ["normal", "diverged", "no step"])
+def test_the_still_figure_shows_every_variants_end(how: str) -> None:
+    """With SGD at the rates of Adam nothing blows up: what diverges is set by hand."""
+    run, record = raced(replace(ODD, steps=0 if how == "no step" else 20), chosen="pissa")
+    if how == "diverged":
+        loss = run.loss.copy()
+        loss[-1, 2 * STARTS : 3 * STARTS] = np.nan  # all starts of the third variant
+        loss[-1, 3 * STARTS] = np.nan  # one of the fourth
+        record = variant_race(replace(run, loss=loss), chosen="pissa", beside="lora")
+    low, middle, high = record.left[:, :, -1]
+    (points,) = figure(record, theme="dark").data
+    np.testing.assert_array_equal(points.x, record.parameters)
+    np.testing.assert_array_equal(points.y, np.maximum(middle, 1e-5))
+    np.testing.assert_allclose(points.error_y.array, np.maximum(high, 1e-5) - np.maximum(middle, 1e-5))
+    np.testing.assert_allclose(points.error_y.arrayminus, np.maximum(middle, 1e-5) - np.maximum(low, 1e-5))
+    assert list(points.text) == [v.title for v in VARIANTS.values()]
+    assert (np.isnan(middle).sum(), np.isnan(high).sum()) == ((1, 1) if how == "diverged" else (0, 0))
+    if how == "no step":
+        np.testing.assert_allclose(middle[record.names.index("lora")], 1)
+
+
+def test_the_lesson_plays() -> None:
+    played = LESSON.play(task="inside_top", variant="lora_xs", versus="pissa", steps=50, rank=2)
+    names = [series.name for series in played.film.panel("loss_left").series]
+    assert [name.split(" (")[0] for name in names[:2]] == ["LoRA-XS", "PiSSA"]
+    assert f"It trains\n{played.record.parameters[played.record.chosen]} numbers here" in played.maths
+    assert played.exports() is played.exports(), "trained once"

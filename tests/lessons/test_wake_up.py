@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
-from lora_viz.core.trials import log_slope
+from lora_viz.core.seeds import log_slope
 from lora_viz.engine.training import train
 from lora_viz.layer.lora import initial_factors
 from lora_viz.layer.tasks import make_task

@@ -1,11 +1,13 @@
 """Best learning rates by width: read from the runs, and the ratio that grows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
-from lora_viz.lessons.papers.width import WidthRate, takeaway, width_rate, width_sweeps
+from lora_viz.lessons.papers.width import WidthRate, figure, film, table, takeaway, width_rate, width_sweeps
 
 E = Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, steps=30, dtype="float32")
 LR = tuple(float(f"{x:.3g}") for x in np.geomspace(0.016, 0.512, 11))
@@ -19,7 +21,7 @@ def found() -> WidthRate:
 def test_rates_are_those_of_the_runs() -> None:
     runs = [train(sweep, records=2) for sweep in width_sweeps(E, (5, 7), (4,), (0.02, 0.1, 0.4), seeds=3)]
     record = width_rate(runs)
-    assert record.racers == ("full", "LoRA r = 4")
+    assert record.raced.racers == ("full", "LoRA r = 4")
     best = np.empty((3, 2, 2))  # seed, racer, width
     for run in runs:
         assert run.sweep[0].rank == run.sweep[0].d_in == run.sweep[0].d_out
@@ -43,3 +45,21 @@ def test_the_ratio_grows_with_the_width_and_ten_is_not_reached(found: WidthRate)
 
 def test_full_fine_tuning_is_the_unit(found: WidthRate) -> None:
     np.testing.assert_array_equal(found.ratio[:, 0], 1.0)
+
+
+def test_the_still_figure_the_table_and_who_diverged(found: WidthRate) -> None:
+    wild_e = replace(E, optimizer="sgd")
+    wild = width_rate(train(sweep, records=2) for sweep in width_sweeps(wild_e, (5, 7), (3,), (1e-4, 1e6), seeds=2))
+    assert np.isinf(wild.raced.by_lr[:, :, :, 1]).all() and (wild.best == 1e-4).all()
+    rates = film(wild).panel("by_rate").part("rank_3")
+    assert np.isnan(rates.y[:, 1]).all() and np.isfinite(rates.y[:, 0]).all()  # type: ignore[union-attr]
+    for record in (found, wild):
+        drawn = figure(record)
+        assert [trace.name for trace in drawn.data] == list(record.raced.racers)
+        for i, trace in enumerate(drawn.data):
+            np.testing.assert_array_equal(trace.x, record.raced.places)
+            np.testing.assert_array_equal(trace.y, record.ratio[1, i])
+    columns = table(found)
+    np.testing.assert_array_equal(columns["rank"], [0, 0, 4, 4, 8, 8])
+    np.testing.assert_array_equal(columns["width"], [16, 64] * 3)
+    np.testing.assert_array_equal(columns["best_lr_high"], found.best[2].ravel())

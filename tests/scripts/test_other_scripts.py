@@ -21,12 +21,12 @@ from lora_viz.layer.start_sizes import start_sizes
 from lora_viz.lessons.papers import asymmetry, intruders
 from lora_viz.lessons.variants import quantised as quantised_base
 from lora_viz.lessons.which_rank import learns_forgets, overfit
+from lora_viz.networks.adapter_pair import adapt_pair
 from lora_viz.networks.adapting import adapt_digits
 from lora_viz.networks.bits import BitsExperiment
 from lora_viz.networks.digits import DigitsExperiment, PairExperiment
 from lora_viz.networks.memorise import memorise_bits
 from lora_viz.networks.requantise import merge_quantised
-from lora_viz.networks.together import adapt_pair
 from tests.scripts.running import numbers, printed, reads_well, unpacked
 
 DIGITS = DigitsExperiment(members=2, steps=30, alpha=8.0)

@@ -1,4 +1,4 @@
-"""LoRA-GA's start, the authors' and where PEFT differs, is in tests/test_inits.py; here its variant and gradients."""
+"""LoRA-GA's start, the authors' and where PEFT differs, is in tests/test_starts.py; here its variant and gradients."""
 
 from dataclasses import replace
 

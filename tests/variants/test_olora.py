@@ -1,4 +1,4 @@
-"""The start of olora is held against PEFT's, and its steps against PEFT's layer, in tests/test_inits.py."""
+"""The start of olora is held against PEFT's, and its steps against PEFT's layer, in tests/test_starts.py."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which way of training does a GPU take? A fused kernel where it fits, a captured graph of the same steps where not."""
+"""How a GPU trains a sweep: a fused kernel where it fits, a captured graph of the same steps where not."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _log = logging.getLogger(__name__)
 
 
 class Share(NamedTuple):
-    """Which adapters train on which device?"""
+    """Adapters that train on one device."""
 
     device: str
     members: list[int]
 
 
 def choose(sweep: Sweep, device: str, engine: str = "auto") -> str:
-    """Which engine trains this sweep there? "stack" on a CPU; on a GPU "fused", or "graph" where that does not fit.
+    """The engine that trains this sweep there: "stack" on a CPU; on a GPU "fused", or "graph" where that does not fit.
 
     Raises ExperimentError where "fused" is asked for and does not fit.
     """
@@ -46,12 +46,12 @@ def choose(sweep: Sweep, device: str, engine: str = "auto") -> str:
 
 
 def width_for(sweep: Sweep, engine: str) -> int | None:
-    """How wide must the stack's bins be for this engine? None: it takes them as they come."""
+    """The width that this engine asks of the stack's bins. None: it takes them as they come."""
     return bin_width(sweep) if engine == "fused" else None
 
 
 def shares(sweep: Sweep, device: str, records: int) -> list[Share]:
-    """How is a sweep spread over the GPUs that are visible, and cut so that its history fits into their memory?
+    """A sweep spread over the GPUs that are visible, and cut so that its history fits into their memory.
 
     Adapters are dealt out like cards, the largest ranks first: every share costs about the same.
     """

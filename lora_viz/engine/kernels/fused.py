@@ -1,4 +1,4 @@
-"""Can the whole run stay on the chip? One GPU program a bin of adapters, from the first step to the last.
+"""A whole run on the chip: one GPU program a bin of adapters, from the first step to the last.
 
 A program holds A, B, both moments and the task in registers; memory sees the start and what is recorded, nothing else.
 Its bins are the CPU stack's: small adapters share one, kept apart by the same mask.
@@ -35,7 +35,7 @@ PLANS = {
 
 
 def allows_tf32() -> bool:
-    """May a product round its factors to TF32? As torch is told, by its own switch."""
+    """Whether a product may round its factors to TF32: as torch is told, by its own switch."""
     return torch.get_float32_matmul_precision() != "highest"
 
 
@@ -44,18 +44,18 @@ def _power(n: int) -> int:
 
 
 def bin_width(sweep: Sweep) -> int:
-    """How many rows has a program's bin? The next power of two: the tensor cores take no fewer than 16."""
+    """The rows of a program's bin: the next power of two: the tensor cores take no fewer than 16."""
     return _power(max(e.rank for e in sweep.experiments))
 
 
 def plan(sweep: Sweep) -> tuple[str, int] | None:
-    """How are products formed, and by how many warps? "tf32x3" is exact to float32 rounding. None: no plan."""
+    """How products are formed, and by how many warps. "tf32x3" is exact to float32 rounding. None: no plan."""
     columns = _power(max(sweep[0].d_in, sweep[0].d_out))
     return PLANS["TF32" if allows_tf32() else "float32"].get((bin_width(sweep), columns))
 
 
 def why_not_fused(sweep: Sweep, device: str) -> str:
-    """Why does the fused kernel not take this sweep? An empty text: it does."""
+    """Why the fused kernel does not take this sweep; an empty text where it does."""
     e = sweep[0]
     if not device.startswith("cuda"):
         return say("device {device} is no GPU", device=device)

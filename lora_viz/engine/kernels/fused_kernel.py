@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""What does one GPU program do, from the first step of its adapters to the last? The kernel alone: see fused.py.
+"""One GPU program, from the first step of its adapters to the last. The kernel alone: see fused.py.
 
 Imported only where Triton is.
 """

@@ -1,4 +1,4 @@
-"""How does a GPU take many small steps without waiting for Python? Each is the same few calls, captured once, replayed.
+"""Many small steps on a GPU without waiting for Python: each is the same few calls, captured once, replayed.
 
 Whatever changes from step to step, its number included, lies on the device; so does the decision to freeze an adapter.
 """

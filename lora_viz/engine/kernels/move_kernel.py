@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""How are all rows of one factor moved in one pass? Freeze, moments, decay and step of SGD or Adam, row by row.
+"""All rows of one factor moved in one pass: freeze, moments, decay and step of SGD or Adam, row by row.
 
 Imported only where Triton is.
 """

@@ -1,4 +1,4 @@
-"""How do several GPUs train one sweep? Each takes its shares in a thread of its own, one share after the other."""
+"""One sweep on several GPUs: each takes its shares in a thread of its own, one share after the other."""
 
 from __future__ import annotations
 

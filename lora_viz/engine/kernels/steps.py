@@ -1,4 +1,4 @@
-"""What does a GPU know of a run beforehand? Everything the number of a step or the owner of a row decides."""
+"""What a GPU knows of a run beforehand: everything that the number of a step or the owner of a row decides."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def step_table(sweep: Sweep) -> np.ndarray:
 
 
 def slots(steps: int, kept: list[int]) -> np.ndarray:
-    """(steps + 1): where is step k recorded? −1: nowhere."""
+    """(steps + 1): the place where step k is recorded, −1 for none."""
     slot = np.full(steps + 1, -1, dtype=np.int32)
     slot[kept] = np.arange(len(kept))
     return slot

@@ -10,10 +10,10 @@ import torch
 
 from lora_viz.core.progress import Progress
 from lora_viz.export.scripts.script import Script, filled
+from lora_viz.networks.adapter_pair import as_digits, first_factors_of_two
 from lora_viz.networks.adapting import FULL_LR, HEAD_LR, batch_order, digits_data, first_factors, pretrained
 from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun, PairExperiment, PairRun
 from lora_viz.networks.requantise import RequantiseRun
-from lora_viz.networks.together import as_digits, first_factors_of_two
 
 __all__ = ["digits_script", "pair_script", "requantised_script"]
 

@@ -89,7 +89,7 @@ for x, y, truth in zip(data["X"], data["Y"], data["M"]):  # seed by seed
         own.append({"excess": np.sum((update - truth) ** 2), "size": np.sum(update**2)})  # on inputs from N(0, I)
 print("rank   error, then size where it was measured: medians over the seeds, each here and in the playground")
 for i, (rank, own) in enumerate(found.items()):
-    medians = {name: np.quantile([seed[name] for seed in own], 0.5, method="lower") for name in («names»)}
+    medians = {name: np.median([seed[name] for seed in own]) for name in («names»)}
     print(f"{rank:<6d}", *(f"{here / unit:<12.8g} {data[name][i]:<14.8g}" for name, here in medians.items()))
 '''
 
@@ -113,7 +113,7 @@ for i, rank in enumerate(data["ranks"].tolist()):
         sigma = np.linalg.svd(signal, compute_uv=False)
         kept = np.sum((signal @ seen) ** 2), np.sum((reached.T @ signal) ** 2), np.sum(sigma[:rank] ** 2)
         left.append(1 - np.array(kept) / np.sum(signal**2))
-    pairs = zip(np.quantile(left, 0.5, axis=0, method="lower"), data["measured"][:, i])
+    pairs = zip(np.median(left, axis=0), data["measured"][:, i])
     print(f"{rank:<6d}", *(f"{here:<12.8g} {there:<14.8g}" for here, there in pairs))
 '''
 
@@ -179,7 +179,7 @@ for i, size in enumerate(data["sizes"]):
         nearest = np.abs(top).max(axis=0)
         least.append(nearest.min())
         below.append(np.sum(nearest < «epsilon»))
-    here = (np.quantile(seeds, 0.5, method="lower") for seeds in (least, below))
+    here = (np.median(seeds) for seeds in (least, below))
     pairs = zip(here, (data["closest"][i], data["intruding"][i]))
     print(f"{size:<6.4g}", *(f"{here:<12.8g} {there:<14.8g}" for here, there in pairs))
 '''

@@ -1,9 +1,8 @@
-"""Which ways to adapt a layer are there? One file each; the registry finds them by itself."""
+"""Variants, ways to adapt a layer: one file each, found by walking this folder."""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from dataclasses import replace
 
 from lora_viz.core.experiment import CHOICES, Experiment, Sweep
@@ -12,8 +11,9 @@ from lora_viz.layer.parametrisation import LOW_RANK, Variant
 
 __all__ = ["VARIANTS", "card", "is_plain", "resolved", "trained_beside"]
 
-_FOUND = {m.name: importlib.import_module(f"{__name__}.{m.name}").VARIANT for m in pkgutil.iter_modules(__path__)}
-VARIANTS: dict[str, Variant] = {name: _FOUND[name] for name in CHOICES["variant"]}
+VARIANTS: dict[str, Variant] = {
+    name: importlib.import_module(f"{__name__}.{name}").VARIANT for name in CHOICES["variant"]
+}
 
 
 def resolved(sweep: Sweep) -> Sweep:
@@ -28,18 +28,18 @@ def _resolve(e: Experiment) -> Experiment:
 
 
 def card(name: str) -> str:
-    """What is this variant? Its rule, name and paper, as markdown."""
+    """A variant's rule, name and paper, as markdown."""
     v = VARIANTS[name]
     paper = f"{v.authors} {v.year}, [arXiv:{v.arxiv}](https://arxiv.org/abs/{v.arxiv})"
     return f"\n$$\n{v.rule}\n$$\n\n**{say(v.title)}**: {paper}."
 
 
 def trained_beside(name: str, e: Experiment) -> int:
-    """How many numbers does this variant train where it is shown beside a LoRA of this experiment?"""
+    """How many numbers this variant trains where it is shown beside a LoRA of this experiment."""
     variant = VARIANTS[name]
     return variant.parameters(replace(e, rank=variant.beside(e)))
 
 
 def is_plain(e: Experiment) -> bool:
-    """Is the update s·B A and nothing else, so far as the variant goes?"""
+    """Whether the update is s·B A and nothing else, so far as the variant goes."""
     return VARIANTS[e.variant].form is LOW_RANK

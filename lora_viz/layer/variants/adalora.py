@@ -13,6 +13,8 @@ from lora_viz.core.run import Task
 from lora_viz.i18n.language import to_say
 from lora_viz.layer.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 
+PLACE = 10
+
 STD = 0.02
 BETA = 0.85  # both of the paper's
 EVERY = 5  # steps between two prunings
@@ -20,7 +22,7 @@ ORTHOGONALITY = 0.1
 
 
 class Schedule(NamedTuple):
-    """From how many ranks to how many, and when? All before ``first``, the target's after ``last``, cubic between."""
+    """How many ranks are kept, and when: all before ``first``, the target's after ``last``, cubic between."""
 
     initial: int
     target: int
@@ -28,7 +30,7 @@ class Schedule(NamedTuple):
     last: int
 
     def budget(self, step: int) -> int:
-        """How many triplets are kept at this step? The paper's equation 12, cut to a whole number as PEFT does."""
+        """The triplets that are kept at this step: the paper's equation 12, cut to a whole number as PEFT does."""
         if step <= self.first or self.last <= self.first:
             return self.initial if step < self.last else self.target
         left = max(0.0, 1 - (step - self.first) / (self.last - self.first))

@@ -12,6 +12,8 @@ from lora_viz.i18n.language import to_say
 from lora_viz.layer.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 from lora_viz.layer.starts import base_shift, initial_factors
 
+PLACE = 5
+
 
 class WeightDecomposed(Parametrisation):
     """W′ = diag(m/‖V‖) V with V = W + s·B A, the norms taken along each row and, as in PEFT, held out of the gradient.

@@ -8,6 +8,8 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.parametrisation import Arrays, LowRank, Variant
 from lora_viz.layer.quantise import loftq
 
+PLACE = 14
+
 ROUNDS = 5
 
 

@@ -2,6 +2,8 @@
 
 from lora_viz.layer.parametrisation import Variant
 
+PLACE = 1
+
 VARIANT = Variant(
     name="lora",
     title="LoRA",

@@ -3,6 +3,8 @@
 from lora_viz.i18n.language import to_say
 from lora_viz.layer.parametrisation import Variant
 
+PLACE = 4
+
 VARIANT = Variant(
     name="lora_fa",
     title="LoRA-FA",

@@ -3,6 +3,8 @@
 from lora_viz.i18n.language import to_say
 from lora_viz.layer.parametrisation import Variant
 
+PLACE = 3
+
 VARIANT = Variant(
     name="lora_plus",
     title="LoRA+",

@@ -12,6 +12,8 @@ from lora_viz.core.run import Task
 from lora_viz.i18n.language import to_say
 from lora_viz.layer.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 
+PLACE = 12
+
 STD = 1e-5
 
 

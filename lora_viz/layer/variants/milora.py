@@ -2,6 +2,8 @@
 
 from lora_viz.layer.parametrisation import Variant
 
+PLACE = 7
+
 VARIANT = Variant(
     name="milora",
     title="MiLoRA",

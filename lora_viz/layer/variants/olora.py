@@ -2,6 +2,8 @@
 
 from lora_viz.layer.parametrisation import Variant
 
+PLACE = 8
+
 VARIANT = Variant(
     name="olora",
     title="OLoRA",

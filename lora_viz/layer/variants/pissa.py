@@ -2,6 +2,8 @@
 
 from lora_viz.layer.parametrisation import Variant
 
+PLACE = 6
+
 VARIANT = Variant(
     name="pissa",
     title="PiSSA",

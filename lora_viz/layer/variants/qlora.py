@@ -7,6 +7,8 @@ from lora_viz.layer.parametrisation import Arrays, LowRank, Variant
 from lora_viz.layer.quantise import nf4
 from lora_viz.layer.starts import base_shift, initial_factors
 
+PLACE = 13
+
 
 class OverNF4(LowRank):
     """ΔW = NF4(W) − W + s·B A: what quantisation did to the weight counts as part of the update, and of the loss."""

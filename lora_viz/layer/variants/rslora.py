@@ -2,6 +2,8 @@
 
 from lora_viz.layer.parametrisation import Variant
 
+PLACE = 2
+
 VARIANT = Variant(
     name="rslora",
     title="rsLoRA",

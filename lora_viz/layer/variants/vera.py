@@ -12,6 +12,8 @@ from lora_viz.core.random_streams import stream
 from lora_viz.core.run import Task
 from lora_viz.layer.parametrisation import Arrays, Parametrisation, PlainTorch, State, Variant
 
+PLACE = 11
+
 D_INITIAL = 0.1
 
 

@@ -1,13 +1,15 @@
-"""Where can an update push? Inputs squeezed through A into r numbers, lifted by B onto col(B)."""
+"""Bottleneck: inputs squeezed through A into r numbers and lifted by B onto col(B), where alone an update can push."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.spectra import (
     covariance_root,
@@ -16,11 +18,17 @@ from lora_viz.core.spectra import (
     principal_angles,
     reduced_rank_floor,
 )
+from lora_viz.engine.training import train
+from lora_viz.film.clouds import limit, still_points, view
 from lora_viz.film.panels import Cloud, Film, Lines, Points, Readout, Row, Series, Span
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Bottleneck", "bottleneck", "film", "plot_bottleneck", "table", "takeaway"]
+__all__ = ["LESSON", "Bottleneck", "bottleneck"]
 
 SHOWN = 140  # samples drawn; all are trained on
 OUT = {
@@ -94,25 +102,12 @@ def bottleneck(run: Run) -> Bottleneck:
     delta = e.scaling * B @ A
     moved = np.einsum("toi,tki->tko", delta, probe + ways) - (delta @ probe)[:, None]
     return Bottleneck(
-        steps=run.steps[:alive],
-        rank=e.rank,
-        inputs=inputs,
-        code=code,
-        outputs=outputs,
-        wanted=inputs @ task.target_delta.T,
-        row_A=row_A,
-        col_B=col_B,
-        target_in=target_in.T,
-        target_out=target_out.T,
-        ghosts=ghosts,
-        movement=np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0),
-        outside=outside,
-        angle_A=angle_A,
-        angle_B=angle_B,
+        steps=run.steps[:alive], rank=e.rank, inputs=inputs, code=code, outputs=outputs,
+        wanted=inputs @ task.target_delta.T, row_A=row_A, col_B=col_B, target_in=target_in.T, target_out=target_out.T,
+        ghosts=ghosts, movement=np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0), outside=outside,
         flatness=np.divide(widths[:, -1], widths[:, 0], out=np.zeros(alive), where=widths[:, 0] > 0),
-        loss=run.loss[:alive, 0],
-        diverged_at=int(run.diverged_at[0]),
-    )
+        angle_A=angle_A, angle_B=angle_B, loss=run.loss[:alive, 0], diverged_at=int(run.diverged_at[0]),
+    )  # fmt: skip
 
 
 def _probe(inputs: Float[np.ndarray, "n d_in"]) -> int:
@@ -125,25 +120,27 @@ def film(record: Bottleneck) -> Film:
     """Three clouds over one playhead, the turning subspaces, and the two residuals in words."""
     d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
     fine = record.diverged_at < 0  # what diverges may leave the picture
-    x_limit = _reach(record.inputs, record.ghosts)
-    y_limit = _reach(record.wanted, record.outputs if fine else record.outputs[:1])
-    h_limit = _reach(record.code if fine else record.code[:1])
+    x_limit = limit(record.inputs, record.ghosts)
+    y_limit = limit(record.wanted, record.outputs if fine else record.outputs[:1])
     at = _probe(record.inputs)
+    outside = tuple(map(number, record.outside))
+    moves = tuple(map(number, record.movement)) if r < d_in else (say("ker A = {0}: nothing is lost"),)
     outputs = Cloud(
+        id="out",
         title=say(OUT[r]) if r < d_out or d_out == 3 else say("out: Δy = s·B h, all on the whole plane"),
         colour="delta",
         dimension=d_out,
         limit=y_limit,
         axes="y",
-        view=_view(record.col_B[-1]),
+        view=view(record.col_B[-1]),
         spans=(
-            Span(name="u", colour="faint", basis=record.target_out * y_limit * 0.95, style="axes"),
-            Span(name="col(B)", colour="B", basis=record.col_B * y_limit * 0.9),
+            Span(id="best", name="u", colour="faint", basis=record.target_out * y_limit * 0.95, style="axes"),
+            Span(id="col_b", name="col(B)", colour="B", basis=record.col_B * y_limit * 0.9),
         ),
         points=(
-            Points(name=say("asked for"), colour="faint", xyz=record.wanted, style="ring"),
-            Points(name="Δy", colour="delta", xyz=record.outputs),
-            Points(name=say("probe"), colour="ink", xyz=record.outputs[:, at : at + 1], style="probe"),
+            Points(id="target", name=say("asked for"), colour="faint", xyz=record.wanted, style="ring"),
+            Points(id="trained", name="Δy", colour="delta", xyz=record.outputs),
+            Points(id="probe", name=say("probe"), colour="ink", xyz=record.outputs[:, at : at + 1], style="probe"),
         ),
         caption=tuple(_pushed(d_out, r, count) for count in _counts(record.col_B)),
     )
@@ -156,36 +153,37 @@ def film(record: Bottleneck) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Cloud(
+                id="in",
                 title=say("in: x, {d_in} numbers", d_in=d_in),
                 colour="ink",
                 dimension=d_in,
                 limit=x_limit,
                 axes="x",
-                view=_view(record.row_A[-1]),
-                spans=(Span(name="row(A)", colour="A", basis=record.row_A * x_limit * 0.8),),
+                view=view(record.row_A[-1]),
+                spans=(Span(id="row_a", name="row(A)", colour="A", basis=record.row_A * x_limit * 0.8),),
                 points=(
-                    Points(name="x", colour="W", xyz=record.inputs),
-                    Points(name=say("x + ker A"), colour="alarm", xyz=record.ghosts, style="ghost"),
-                    Points(name=say("probe"), colour="ink", xyz=record.inputs[at : at + 1], style="probe"),
+                    Points(id="inputs", name="x", colour="W", xyz=record.inputs),
+                    Points(id="kernel", name=say("x + ker A"), colour="alarm", xyz=record.ghosts, style="ghost"),
+                    Points(id="probe", name=say("probe"), colour="ink", xyz=record.inputs[at : at + 1], style="probe"),
                 ),
                 caption=tuple(_read(r, d_in, count) for count in _counts(record.row_A)),
             ),
             Cloud(
-                title=(
-                    say("bottleneck: h = A x, 1 number") if r == 1 else say("bottleneck: h = A x, {r} numbers", r=r)
-                ),
+                id="code",
+                title=say("bottleneck: h = A x, {r} numbers", r=r) if r > 1 else say("bottleneck: h = A x, 1 number"),
                 colour="A",
                 dimension=r,
-                limit=h_limit,
+                limit=limit(record.code if fine else record.code[:1]),
                 axes="h",
                 points=(
-                    Points(name="h", colour="A", xyz=record.code),
-                    Points(name=say("probe"), colour="ink", xyz=record.code[:, at : at + 1], style="probe"),
+                    Points(id="code", name="h", colour="A", xyz=record.code),
+                    Points(id="probe", name=say("probe"), colour="ink", xyz=record.code[:, at : at + 1], style="probe"),
                 ),
                 caption=(f"x ({d_in}) → A ({r}×{d_in}) → h ({r}) → B ({d_out}×{r}) → Δy ({d_out})",),
             ),
             outputs,
             Lines(
+                id="angles",
                 title=say("Largest angle to the best rank-r update"),
                 y_label=say("degrees"),
                 x_scale="sqrt",
@@ -193,51 +191,23 @@ def film(record: Bottleneck) -> Film:
                 span=7,
                 row=1,
                 series=(
-                    Series(name="row(A)", colour="A", y=record.angle_A),
-                    Series(name="col(B)", colour="B", y=record.angle_B),
+                    Series(id="row_a", name="row(A)", colour="A", y=record.angle_A),
+                    Series(id="col_b", name="col(B)", colour="B", y=record.angle_B),
                 ),
             ),
             Readout(
+                id="measured",
                 title=say("Measured"),
                 span=5,
                 row=1,
                 rows=(
-                    Row(
-                        label=say("farthest Δy from col(B)"), text=tuple(number(v) for v in record.outside), colour="B"
-                    ),
-                    Row(label=say("Δy moves, for a step in ker A"), text=_moves(record), colour="A"),
-                    Row(label=say("loss"), text=tuple(number(v) for v in record.loss)),
+                    Row(id="outside", label=say("farthest Δy from col(B)"), text=outside, colour="B"),
+                    Row(id="movement", label=say("Δy moves, for a step in ker A"), text=moves, colour="A"),
+                    Row(id="loss", label=say("loss"), text=tuple(map(number, record.loss))),
                 ),
             ),
         ),
     )
-
-
-def _reach(*sets: Float[np.ndarray, "... d"]) -> float:
-    """How far do the axes reach, if every point is to lie inside the picture from wherever it is seen?
-
-    The picture shows 1.35 times as much where it turns, else 1.2 times; what is left beyond the points is for their
-    own size.
-    """
-    beyond = 1.25 if sets[0].shape[-1] == 3 else 1.12
-    return max(float(np.linalg.norm(points, axis=-1).max(initial=0.0)) for points in sets) / beyond or 1.0
-
-
-def _view(basis: Float[np.ndarray, "k d"]) -> tuple[float, float]:
-    """From where is this subspace seen well? Neither edge-on nor face-on: a plane should look like one."""
-    rows = basis[np.isfinite(basis).all(axis=1)]
-    if basis.shape[1] != 3 or len(rows) not in (1, 2):
-        return -0.65, 0.42
-    normal = np.cross(rows[0], rows[1]) if len(rows) == 2 else rows[0]
-    wanted = 0.75 if len(rows) == 2 else 0.2  # |cosine| between the line of sight and the normal, or the line
-    best, view = np.inf, (-0.65, 0.42)
-    for yaw in np.linspace(-np.pi, np.pi, 37):
-        for pitch in (0.3, 0.42, 0.55):
-            sight = np.array([-np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), -np.sin(pitch)])
-            miss = abs(abs(sight @ normal) / np.linalg.norm(normal) - wanted) + 0.02 * abs(yaw + 0.65)
-            if miss < best:
-                best, view = miss, (float(yaw), pitch)
-    return view
 
 
 def _counts(basis: Float[np.ndarray, "T k d"]) -> list[int]:
@@ -256,17 +226,10 @@ def _pushed(rows: int, columns: int, count: int) -> str:
     return say("B is {rows}×{columns}: {count} directions to push along", rows=rows, columns=columns, count=count)
 
 
-def _moves(record: Bottleneck) -> tuple[str, ...]:
-    if not record.ghosts.shape[1]:
-        return (say("ker A = {0}: nothing is lost"),)
-    return tuple(number(v) for v in record.movement)
-
-
 def _narrate(record: Bottleneck, t: int) -> str:
     step = int(record.steps[t])
     if not np.isfinite(record.col_B[t]).any():
-        never = not np.isfinite(record.col_B[-1]).any()
-        if never:
+        if not np.isfinite(record.col_B[-1]).any():
             return say("Step {step}: B is 0, so every Δy is exactly 0: nothing ever moves.", step=step)
         return say("Step {step}: B is 0, so every Δy is exactly 0: nowhere to push yet.", step=step)
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
@@ -278,11 +241,8 @@ def _narrate(record: Bottleneck, t: int) -> str:
     if not np.isfinite(record.angle_A[t]):
         return say("Step {step}: row(A) does not have {rank} dimensions yet.", step=step, rank=record.rank)
     if record.rank == record.wanted.shape[1]:
-        return say(
-            "Step {step}: col(B) is the whole space: Δy can go anywhere. Loss {loss}.",
-            step=step,
-            loss=number(record.loss[t]),
-        )
+        loss = number(record.loss[t])
+        return say("Step {step}: col(B) is the whole space: Δy can go anywhere. Loss {loss}.", step=step, loss=loss)
     if record.flatness[t] < 0.02:
         return say(
             "Step {step}: B's columns are almost parallel here, so the last direction of col(B) is hardly determined.",
@@ -291,10 +251,8 @@ def _narrate(record: Bottleneck, t: int) -> str:
     a, b = _degrees(record.angle_A[t]), _degrees(record.angle_B[t])
     return say(
         "Step {step}: col(B) is {b} away from the best directions to push, row(A) {a} from the best to read.",
-        step=step,
-        b=b,
-        a=a,
-    )
+        step=step, b=b, a=a,
+    )  # fmt: skip
 
 
 def _degrees(angle: float) -> str:
@@ -308,38 +266,29 @@ def takeaway(record: Bottleneck) -> str:
         return say("Training diverged after step {step}: lower the learning rate.", step=record.diverged_at)
     if not np.isfinite(record.col_B[-1]).any():
         return say("B never left 0, so every Δy stayed exactly 0: with nowhere to push, nothing was learnt.")
-    lost = d_in - r
     seen = say(
         "Whatever the input, Δy stayed on col(B), {r} of {d_out} dimensions: "
         "the farthest output is {outside} away from it, rounding.",
-        r=min(r, d_out),
-        d_out=d_out,
-        outside=number(record.outside[-1]),
-    )
+        r=min(r, d_out), d_out=d_out, outside=number(record.outside[-1]),
+    )  # fmt: skip
     movement = number(record.movement[-1])
-    if lost <= 0:
+    if r >= d_in:
         kept = say("Here A keeps all input directions: nothing is collapsed, and nothing is saved either.")
-    elif lost == 1:
+    elif r == d_in - 1:
         kept = say(
             "1 of {d_in} input directions lies in ker A: moving along it moved Δy by {movement}.",
-            d_in=d_in,
-            movement=movement,
-        )
+            d_in=d_in, movement=movement,
+        )  # fmt: skip
     else:
         kept = say(
             "{lost} of {d_in} input directions lie in ker A: moving along them moved Δy by {movement}.",
-            lost=lost,
-            d_in=d_in,
-            movement=movement,
-        )
-    a, b = record.angle_A[-1], record.angle_B[-1]
-    if r == d_out or not (np.isfinite(a) and np.isfinite(b)):
+            lost=d_in - r, d_in=d_in, movement=movement,
+        )  # fmt: skip
+    angles = record.angle_A[-1], record.angle_B[-1]
+    if r == d_out or not np.isfinite(angles).all():
         return f"{seen} {kept}"
-    ended = say(
-        "Training ended {b} from the best directions to push and {a} from the best to read.",
-        b=_degrees(b),
-        a=_degrees(a),
-    )
+    a, b = map(_degrees, angles)
+    ended = say("Training ended {b} from the best directions to push and {a} from the best to read.", a=a, b=b)
     return f"{seen} {kept} {ended}"
 
 
@@ -355,22 +304,97 @@ def table(record: Bottleneck) -> dict[str, np.ndarray]:
     }
 
 
-def plot_bottleneck(record: Bottleneck, *, theme: str = "light") -> go.Figure:
+def figure(record: Bottleneck, *, theme: str = "light") -> go.Figure:
     """The outputs of the finished run on col(B), as a still figure."""
     colour = IDENTITY[theme]
-    y, wanted = record.outputs[-1], record.wanted
-    scatter = go.Scatter3d if y.shape[1] == 3 else go.Scatter
-    names = "xyz"[: y.shape[1]]
-    figure = go.Figure(
-        [
-            scatter(
-                **dict(zip(names, points.T, strict=True)), mode="markers", name=name, marker={"size": size, "color": c}
-            )
-            for points, name, size, c in (
-                (wanted, say("asked for"), 3, colour["faint"]),
-                (y, "Δy = s·B A x", 5, colour["delta"]),
-            )
-        ]
+    clouds = (
+        (record.wanted, say("asked for"), {"size": 3, "color": colour["faint"]}),
+        (record.outputs[-1], "Δy = s·B A x", {"size": 5, "color": colour["delta"]}),
     )
-    figure.update_layout(**plotly_layout(title=say("Outputs of a rank-{rank} update", rank=record.rank), height=560))
-    return figure
+    drawn = go.Figure([still_points(y, name=name, mode="markers", marker=marker) for y, name, marker in clouds])
+    drawn.update_layout(**plotly_layout(title=say("Outputs of a rank-{rank} update", rank=record.rank), height=560))
+    return drawn
+
+
+def maths(record: Bottleneck, settings: Settings) -> str:
+    """Where Δy lies and what A does not see, with this run's numbers."""
+    e = settings.experiment
+    return say(
+        r"""
+$$
+y = \underbrace{{{W}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_{{\Delta y}},
+\qquad \Delta y = s\sum_{{i=1}}^{{{rank}}} h_i\,b_i \in \mathrm{{col}}({B}),
+\qquad s = {scaling:.3g}
+$$
+
+The columns $b_i$ of ${B}$ are the only directions available: $\dim \mathrm{{col}}({B}) \le r = {rank}$ of {d_out}
+dimensions. Every $z \in \ker {A}$ (dimension {lost}) is invisible: ${dW}(x+z) = {dW}x$, measured to
+{movement}. At step 0 the largest entry of any $\Delta y$ was
+{largest}. The faint axes $u_i$ are the output directions of the best rank-{rank}
+update (reduced-rank regression on these samples).""",
+        W=tint("W", "W"), A=tint("A", "A"), B=tint("B", "B"), dW=tint("delta", r"\Delta W"),
+        rank=e.rank, scaling=e.scaling, d_out=e.d_out, lost=e.d_in - e.rank,
+        movement=number(float(record.movement[-1])), largest=number(float(abs(record.outputs[0]).max())),
+    )  # fmt: skip
+
+
+def trained(settings: Settings, lab: Lab) -> Run:
+    """The run of this one adapter."""
+    return lab.train(Sweep((settings.experiment,)), settings.device)
+
+
+def measure(settings: Settings, lab: Lab) -> Bottleneck:
+    """Train one adapter, and follow a cloud of inputs through it."""
+    return bottleneck(trained(settings, lab))
+
+
+def _unseen(e: Experiment, _: Any) -> tuple[float, float, float] | None:
+    """How far W z and ΔW z move for a z of length 1 in ker A, and the most that ΔW moves any: None without such a z."""
+    if e.rank >= e.d_in:
+        return None
+    run = train(Sweep((e,)), records=2)
+    A, delta = run.A[0][-1].astype(float), run.delta_weight()[-1]
+    z = np.linalg.svd(A)[2][-1]
+    moved, update = (float(np.linalg.norm(matrix @ z)) for matrix in (run.task.base_weight, delta))
+    return moved, update, float(np.linalg.norm(delta, 2))
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    if found is None:
+        raise Unanswerable(say("At this rank no input direction is lost: lower the rank, and the question is asked."))
+    moved, update, most = found
+    told = say("‖W z‖ was {moved}, ‖ΔW z‖ {update}.", moved=word(moved), update=word(update))
+    return Measured(moved, (0, most, moved + most), told)
+
+
+LESSON = Lesson(
+    id="bottleneck",
+    menu=to_say("Bottleneck"),
+    title=to_say("Bottleneck: where can an update push?"),
+    claim=to_say(
+        "Whatever the input, a rank-r update only pushes the output along the r columns of B, "
+        "and only sees the r rows of A."
+    ),
+    place=10,
+    default=Experiment(
+        task="full_rank", d_in=3, d_out=3, spectrum="exponential", rank=2, alpha=4.0, lr=0.02, steps=300, condition=3.0
+    ),
+    controls=(CONTROLS["rank"].only(1, 2, 3), *(CONTROLS[name] for name in ("d_in", "condition", "spectrum"))),
+    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "init", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: trained(settings, lab),
+    question=Question(
+        to_say(
+            "z has length 1 and lies in ker A, so the update does not see it. How far apart are the whole layer's "
+            "outputs, W x + Δy, for x and for x + z?"
+        ),
+        to_say("Only the detour is narrow. The frozen W still sees every direction: the layer as a whole loses none."),
+        _ask,
+        _unseen,
+    ),
+)

@@ -1,20 +1,28 @@
-"""Who moves first? Gradients and updates of A and B from step 0 on, with exact zeros drawn as zeros."""
+"""Gradient flow: gradients and updates of A and B from step 0 on, with exact zeros drawn as zeros."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import GradientCheck, Run
-from lora_viz.core.spectra import factor_gradients, full_gradient
+from lora_viz.core.spectra import full_gradient
+from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["GradientFlow", "film", "gradient_flow", "plot_gradient_flow", "table", "takeaway"]
+__all__ = ["LESSON", "GradientFlow", "gradient_flow"]
 
 
 class GradientFlow(NamedTuple):
@@ -46,24 +54,13 @@ def gradient_flow(run: Run, check: GradientCheck) -> GradientFlow:
     alive = run.last() + 1
     A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
     G = full_gradient(run)[:alive]
-    grad_A, grad_B = factor_gradients(G=G, A=A, B=B, scaling=run.experiment.scaling)
+    grad_A, grad_B = run.factored()[:alive].gradients(G)
     return GradientFlow(
-        steps=steps,
-        grad_A_norm=run.grad_A_norm[:alive, 0],
-        grad_B_norm=run.grad_B_norm[:alive, 0],
-        update_A=_updates(A, steps),
-        update_B=_updates(B, steps),
-        travelled_A=_norms(A - A[0]),
-        travelled_B=_norms(B - B[0]),
-        loss=run.loss[:alive, 0],
-        G=G,
-        grad_A=grad_A,
-        grad_B=grad_B,
-        check=check,
-        optimizer=run.experiment.optimizer,
-        warmup=run.experiment.warmup,
-        diverged_at=int(run.diverged_at[0]),
-    )
+        steps=steps, grad_A_norm=run.grad_A_norm[:alive, 0], grad_B_norm=run.grad_B_norm[:alive, 0],
+        update_A=_updates(A, steps), update_B=_updates(B, steps), travelled_A=_norms(A - A[0]),
+        travelled_B=_norms(B - B[0]), loss=run.loss[:alive, 0], G=G, grad_A=grad_A, grad_B=grad_B, check=check,
+        optimizer=run.experiment.optimizer, warmup=run.experiment.warmup, diverged_at=int(run.diverged_at[0]),
+    )  # fmt: skip
 
 
 def _norms(x: Float[np.ndarray, "T m n"]) -> Float[np.ndarray, "T"]:
@@ -82,13 +79,29 @@ def film(record: GradientFlow) -> Film:
     calm = record.loss <= 10 * record.loss[0]
     hand_over = _hand_over(record)
     marks: tuple[Mark, ...] = (
-        (Mark(at=float(hand_over), label=say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)),) if hand_over else ()
+        (Mark(id="hand_over", at=float(hand_over), label=say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)),)
+        if hand_over
+        else ()
     )
     if record.diverged_at >= 0:
-        marks += (Mark(at=float(record.diverged_at), label=say("diverged"), colour="alarm"),)
+        marks += (Mark(id="diverged", at=float(record.diverged_at), label=say("diverged"), colour="alarm"),)
 
     def reading(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
         return tuple(say("0 exactly") if v == 0 else number(v) for v in values[: len(record.steps)])
+
+    def gradient(id: str, title: str, colour: str, values: Float[np.ndarray, "T m n"], *, span: int) -> HeatMap:
+        sizes = np.abs(values).max(axis=(1, 2))
+        return HeatMap(
+            id=id,
+            title=title,
+            colour=colour,
+            values=values,
+            limit=float(sizes[calm].max()) or 1.0,  # of a diverging run, before it blows up
+            hatched=True,
+            caption=tuple(say("largest now: {size}", size=number(float(v))) for v in sizes),
+            row=1,
+            span=span,
+        )
 
     return Film(
         axis=to_say("step"),
@@ -96,70 +109,46 @@ def film(record: GradientFlow) -> Film:
         of_last=True,
         values=record.steps.astype(float),
         start=0 if record.diverged_at < 0 else len(record.steps) - 1,
-        seconds_per_frame=1 / 40,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
+                id="gradients",
                 title=say("Size of the gradients"),
                 y_label=say("norm, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 marks=marks,
                 series=(
-                    Series(name="‖∇A‖", colour="A", y=record.grad_A_norm),
-                    Series(name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                    Series(id="grad_a", name="‖∇A‖", colour="A", y=record.grad_A_norm),
+                    Series(id="grad_b", name="‖∇B‖", colour="B", y=record.grad_B_norm),
                 ),
             ),
             Lines(
+                id="updates",
                 title=say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
                 y_label=say("‖new − old‖, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name=say("A moves by"), colour="A", y=record.update_A),
-                    Series(name=say("B moves by"), colour="B", y=record.update_B),
+                    Series(id="update_a", name=say("A moves by"), colour="A", y=record.update_A),
+                    Series(id="update_b", name=say("B moves by"), colour="B", y=record.update_B),
                 ),
             ),
-            HeatMap(
-                title=say("full gradient G (never formed)"),
-                colour="W",
-                values=record.G,
-                limit=_limit(record.G, calm),
-                hatched=True,
-                caption=_largest(record.G),
-                row=1,
-                span=4,
-            ),
-            HeatMap(
-                title="∇B = s·G Aᵀ",
-                colour="B",
-                values=record.grad_B,
-                limit=_limit(record.grad_B, calm),
-                hatched=True,
-                caption=_largest(record.grad_B),
-                row=1,
-                span=2,
-            ),
-            HeatMap(
-                title="∇A = s·Bᵀ G",
-                colour="A",
-                values=record.grad_A,
-                limit=_limit(record.grad_A, calm),
-                hatched=True,
-                caption=_largest(record.grad_A),
-                row=1,
-                span=3,
-            ),
+            gradient("full_gradient", say("full gradient G (never formed)"), "W", record.G, span=4),
+            gradient("grad_b", "∇B = s·G Aᵀ", "B", record.grad_B, span=2),
+            gradient("grad_a", "∇A = s·Bᵀ G", "A", record.grad_A, span=3),
             Readout(
+                id="autograd",
                 title=say("Autograd beside the formula"),
                 row=1,
                 span=3,
                 rows=(
-                    Row(label=say("‖∇A‖ autograd"), text=reading(c.autograd_A), colour="A"),
-                    Row(label="‖∇A‖ = ‖s·BᵀG‖", text=reading(c.formula_A), colour="A"),
-                    Row(label=say("‖∇B‖ autograd"), text=reading(c.autograd_B), colour="B"),
-                    Row(label="‖∇B‖ = ‖s·G Aᵀ‖", text=reading(c.formula_B), colour="B"),
+                    Row(id="autograd_a", label=say("‖∇A‖ autograd"), text=reading(c.autograd_A), colour="A"),
+                    Row(id="formula_a", label="‖∇A‖ = ‖s·BᵀG‖", text=reading(c.formula_A), colour="A"),
+                    Row(id="autograd_b", label=say("‖∇B‖ autograd"), text=reading(c.autograd_B), colour="B"),
+                    Row(id="formula_b", label="‖∇B‖ = ‖s·G Aᵀ‖", text=reading(c.formula_B), colour="B"),
                     Row(
+                        id="difference",
                         label=say("largest difference"),
                         text=tuple(number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True))[
                             : len(record.steps)
@@ -169,15 +158,6 @@ def film(record: GradientFlow) -> Film:
             ),
         ),
     )
-
-
-def _largest(x: Float[np.ndarray, "T m n"]) -> tuple[str, ...]:
-    return tuple(say("largest now: {size}", size=number(float(v))) for v in np.abs(x).max(axis=(1, 2)))
-
-
-def _limit(x: Float[np.ndarray, "T m n"], calm: Bool[np.ndarray, "T"]) -> float:
-    """The colours' range: the largest entry of the run, of a diverging run before it blows up."""
-    return float(np.abs(x[calm]).max()) or 1.0
 
 
 def _hand_over(record: GradientFlow) -> int:
@@ -210,37 +190,30 @@ def _narrate(record: GradientFlow, t: int) -> str:
         )
     if b:
         return say(
-            "Step {step}: ∇B is exactly 0 because A = 0; ∇A is {size}.",
-            step=step,
-            size=number(record.grad_A_norm[t]),
+            "Step {step}: ∇B is exactly 0 because A = 0; ∇A is {size}.", step=step, size=number(record.grad_A_norm[t])
         )
     if still:
         return say("Step {step}: both factors have a gradient at once: neither is 0.", step=step)
     if t and record.grad_A_norm[t - 1] == 0 and record.travelled_A[t] > 0:
         return say(
             "Step {step}: A has moved by {way} without any gradient: that is weight decay.",
-            step=step,
-            way=number(record.travelled_A[t]),
-        )
+            step=step, way=number(record.travelled_A[t]),
+        )  # fmt: skip
     if record.travelled_A[t] == 0:
         return say(
             "Step {step}: B has left 0, so ∇A wakes up: {size}. A itself has not moved yet.",
-            step=step,
-            size=number(record.grad_A_norm[t]),
-        )
+            step=step, size=number(record.grad_A_norm[t]),
+        )  # fmt: skip
     if record.travelled_B[t] == 0:
         return say(
             "Step {step}: A has left 0, so ∇B wakes up: {size}. B itself has not moved yet.",
-            step=step,
-            size=number(record.grad_B_norm[t]),
-        )
+            step=step, size=number(record.grad_B_norm[t]),
+        )  # fmt: skip
     return say(
         "Step {step}: ‖∇A‖ {size_A}, ‖∇B‖ {size_B}, loss {loss}.",
-        step=step,
-        size_A=number(record.grad_A_norm[t]),
-        size_B=number(record.grad_B_norm[t]),
+        step=step, size_A=number(record.grad_A_norm[t]), size_B=number(record.grad_B_norm[t]),
         loss=number(record.loss[t]),
-    )
+    )  # fmt: skip
 
 
 def takeaway(record: GradientFlow) -> str:
@@ -249,17 +222,14 @@ def takeaway(record: GradientFlow) -> str:
     if record.diverged_at >= 0:
         return say(
             "Training diverged after step {step}: the loss had grown from {first} to {last}. Lower the learning rate.",
-            step=record.diverged_at,
-            first=number(record.loss[0]),
-            last=number(record.loss[-1]),
-        )
+            step=record.diverged_at, first=number(record.loss[0]), last=number(record.loss[-1]),
+        )  # fmt: skip
     if not a.any() and not b.any():
         return say(
             "Both factors are 0, so both gradients are exactly 0 at all {steps} recorded steps: "
             "the loss stayed at {loss}. This start can never learn.",
-            steps=len(record.steps),
-            loss=number(record.loss[-1]),
-        )
+            steps=len(record.steps), loss=number(record.loss[-1]),
+        )  # fmt: skip
     if a[0] == 0:
         said = [say("At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}.", b=number(b[0])), _first_moves(record)]
     elif b[0] == 0:
@@ -312,27 +282,99 @@ def table(record: GradientFlow) -> dict[str, np.ndarray]:
     }
 
 
-def plot_gradient_flow(record: GradientFlow, *, theme: str = "light") -> go.Figure:
+def figure(record: GradientFlow, *, theme: str = "light") -> go.Figure:
     """Gradient norms over the steps on a logarithmic axis; exact zeros stand as crosses on the bottom line."""
-    colour = IDENTITY[theme]
     curves = (("‖∇A‖", record.grad_A_norm, "A"), ("‖∇B‖", record.grad_B_norm, "B"))
-    positive = np.concatenate([y[y > 0] for _, y, _ in curves]) if any((y > 0).any() for _, y, _ in curves) else [1.0]
-    bottom = float(np.min(positive)) / 10
-    figure = go.Figure()
-    for name, y, key in curves:
-        line = {"color": colour[key], "width": 3}
-        figure.add_scatter(x=record.steps, y=np.where(y > 0, y, np.nan), name=name, mode="lines", line=line)
+    every = np.concatenate([y for _, y, _ in curves])
+    bottom = float(every[every > 0].min(initial=np.inf)) / 10 if every.any() else 0.1
+    drawn = go.Figure()
+    for name, y, letter in curves:
+        line = {"color": IDENTITY[theme][letter], "width": 3}
+        drawn.add_scatter(x=record.steps, y=np.where(y > 0, y, np.nan), name=name, mode="lines", line=line)
         zero = record.steps[y == 0]
         if len(zero):
-            figure.add_scatter(
-                x=zero, y=np.full(len(zero), bottom), name=say("{curve} exactly 0", curve=name), mode="markers",
-                marker={"symbol": "x", "size": 12, "color": colour[key]},
-            )  # fmt: skip
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Size of the gradients"),
-            xaxis={"title": say("step")},
-            yaxis={"title": say("Frobenius norm"), "type": "log"},
-        )
-    )
-    return figure
+            cross = {"symbol": "x", "size": 12, "color": IDENTITY[theme][letter]}
+            crossed = say("{curve} exactly 0", curve=name)
+            drawn.add_scatter(x=zero, y=np.full(len(zero), bottom), name=crossed, mode="markers", marker=cross)
+    axes = {"xaxis": {"title": say("step")}, "yaxis": {"title": say("Frobenius norm"), "type": "log"}}
+    drawn.update_layout(**plotly_layout(title=say("Size of the gradients"), **axes))
+    return drawn
+
+
+def maths(record: GradientFlow, settings: Settings) -> str:
+    """Both gradients as shadows of the full one, with this run's sizes at step 0."""
+    return say(
+        r"""
+$$
+\nabla_{{{A}}} = s\,{B}^\top {G}, \qquad \nabla_{{{B}}} = s\,{G}\,{A}^\top, \qquad
+{G} = \frac{{\partial L}}{{\partial W}}, \qquad s = {scaling:.3g}
+$$
+
+Both are shadows of the one gradient ${G}$ that full fine-tuning would follow: it exists, but LoRA never forms it. At
+step 0 $\|{G}\| = {size}$,
+$\|\nabla_{{{A}}}\| = {size_A}$ and
+$\|\nabla_{{{B}}}\| = {size_B}$. While ${B}$ is small,
+$\|\nabla_{{{A}}}\|$ grows in proportion to ${B}$: one more step of SGD, one more multiple. A warm-up that starts at
+learning rate 0 keeps ${A}$ still for two steps; Adam moves every entry by about η at its first non-zero gradient,
+however small that is.""",
+        A=tint("A", "A"), B=tint("B", "B"), G=tint("W", "G"),
+        scaling=settings.experiment.scaling, size=number(float((record.G[0] ** 2).sum() ** 0.5)),
+        size_A=number(float(record.grad_A_norm[0])), size_B=number(float(record.grad_B_norm[0])),
+    )  # fmt: skip
+
+
+def trained(settings: Settings, lab: Lab) -> Run:
+    """The run of this one adapter, every step of it kept."""
+    e = settings.experiment
+    return lab.train(Sweep((e,)), settings.device, records=e.steps + 1)
+
+
+def measure(settings: Settings, lab: Lab) -> GradientFlow:
+    """Train one adapter, and put autograd beside the formulas at every step."""
+    run = trained(settings, lab)
+    return gradient_flow(run, autograd_check(run))
+
+
+def _other_way(e: Experiment, _: Any) -> tuple[float, float]:
+    init = "B_zero" if e.init == "A_zero" else "A_zero"
+    run = train(Sweep((replace(e, init=init, steps=1),)))
+    return float(run.grad_A_norm[0, 0]), float(run.grad_B_norm[0, 0])
+
+
+def _ask(seen: Seen, found: Any) -> Measured:
+    a, b = found
+    words = (say("A alone"), say("B alone"), say("both"), say("neither"))
+    value = words[(0 if a else 3) if not b else (2 if a else 1)]
+    start = say("A random and B = 0") if seen.experiment.init == "A_zero" else say("A = 0 and B random")
+    told = say("At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}.", a=word(a), b=word(b))
+    return Measured(value, words, told, {"start": start})
+
+
+LESSON = Lesson(
+    id="gradient_flow",
+    menu=to_say("Gradient flow"),
+    title=to_say("Gradient flow: who moves first?"),
+    claim=to_say(
+        "Started as LoRA is, with B = 0, A has a gradient of exactly zero: B takes the first step alone, then A wakes "
+        "up."
+    ),
+    place=30,
+    default=Experiment(
+        d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, weight_decay=0.1
+    ),
+    controls=tuple(CONTROLS[name] for name in ("init", "optimizer", "warmup", "rank", "lr")),
+    more=tuple(CONTROLS[name] for name in ("alpha", "scaling_rule", "lr_ratio", "noise", "condition", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: trained(settings, lab),
+    question=Question(
+        to_say("Start it the other way: {start}. Which factor has a gradient at step 0?"),
+        to_say("∇A = s·Bᵀ G and ∇B = s·G Aᵀ: a factor waits where the other one is 0. Either may be the one that is."),
+        _ask,
+        _other_way,
+    ),
+)

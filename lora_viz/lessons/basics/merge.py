@@ -1,23 +1,31 @@
-"""Merge: is it the same? Differences by dtype and size, the share of weights that do not move, and what goes wrong."""
+"""Merge: differences by dtype and size, the share of weights that do not move, and what goes wrong."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
-from lora_viz.core.experiment import Experiment
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, first_place, shown, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import MergeReport
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
-from lora_viz.i18n.language import say
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, tint
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.merging import merge_report
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["MergeCheck", "film", "merge_check", "plot_merge_check", "table", "takeaway"]
+__all__ = ["LESSON", "MergeCheck", "merge_check"]
 
 SHORT = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 DASHES: tuple[Literal["solid", "dash", "dot", "dashdot"], ...] = ("solid", "dash", "dot", "dashdot")
+MISTAKES = ("right", "twice", "no_scaling", "dropout", "transposed")  # in the report's order
 TELLING = 1e-3  # the relative size at which half precision begins to lose the update: where the story is
 
 
@@ -47,7 +55,7 @@ def film(record: MergeCheck) -> Film:
 
     def by_dtype(values: Float[np.ndarray, "S D"]) -> tuple[Series, ...]:
         return tuple(
-            Series(name=SHORT[d], colour="delta" if i == m.shown else "ink", y=values[:, i], dash=DASHES[i])
+            Series(id=d, name=SHORT[d], colour="delta" if i == m.shown else "ink", y=values[:, i], dash=DASHES[i])
             for i, d in enumerate(m.dtypes)
         )
 
@@ -60,6 +68,7 @@ def film(record: MergeCheck) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
         panels=(
             Lines(
+                id="difference",
                 title=say("Difference of the outputs"),
                 y_label=say("relative"),
                 scale="log",
@@ -68,6 +77,7 @@ def film(record: MergeCheck) -> Film:
                 series=by_dtype(m.relative_difference),
             ),
             Lines(
+                id="unchanged",
                 title=say("Weights that did not change at all"),
                 y_label=say("share"),
                 x_scale="log",
@@ -75,32 +85,49 @@ def film(record: MergeCheck) -> Film:
                 series=by_dtype(m.unchanged),
             ),
             Readout(
+                id="in_this_format",
                 title=say("In {name}, at this size", name=name),
                 span=4,
                 rows=(
-                    Row(label=say("largest output difference"), text=_texts(m.max_difference[:, m.shown])),
-                    Row(label=say("drift after unmerging"), text=_texts(m.unmerge_drift[:, m.shown])),
                     Row(
+                        id="difference",
+                        label=say("largest output difference"),
+                        text=_texts(m.max_difference[:, m.shown]),
+                    ),
+                    Row(id="drift", label=say("drift after unmerging"), text=_texts(m.unmerge_drift[:, m.shown])),
+                    Row(
+                        id="lost",
                         label=say("ΔW that arrived is wrong by"),
                         text=tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]),
                         colour="delta",
                     ),
-                    Row(
-                        label=say("token, apart / merged"),
-                        text=(f"+{extra:.1f} % / +0 %",),
-                    ),
+                    Row(id="cost", label=say("token, apart / merged"), text=(f"+{extra:.1f} % / +0 %",)),
                 ),
             ),
-            HeatMap(title="W", colour="W", values=m.base, limit=base_limit, row=1, span=2),
-            HeatMap(title=say("+ s·BA, asked"), colour="delta", values=m.delta, limit=delta_limit, row=1, span=2),
-            HeatMap(title="= W′", colour="W", values=m.merged, limit=base_limit, row=1, span=2),
-            HeatMap(title=say("W′ − W, arrived"), colour="delta", values=m.arrived, limit=delta_limit, row=1, span=2),
+            HeatMap(id="base_weight", title="W", colour="W", values=m.base, limit=base_limit, row=1, span=2),
+            HeatMap(
+                id="asked", title=say("+ s·BA, asked"), colour="delta", values=m.delta, limit=delta_limit, row=1, span=2
+            ),
+            HeatMap(id="merged", title="= W′", colour="W", values=m.merged, limit=base_limit, row=1, span=2),
+            HeatMap(
+                id="arrived",
+                title=say("W′ − W, arrived"),
+                colour="delta",
+                values=m.arrived,
+                limit=delta_limit,
+                row=1,
+                span=2,
+            ),
             Bars(
+                id="mistakes",
                 title=say("Merged rightly and wrongly (fp32)"),
                 y_label=say("relative"),
                 scale="log",
                 labels=tuple(map(say, m.mistake_names)),
-                groups=(Group(name=say("relative error of the outputs"), colour="alarm", values=m.mistakes),),
+                bar_ids=MISTAKES,
+                groups=(
+                    Group(id="error", name=say("relative error of the outputs"), colour="alarm", values=m.mistakes),
+                ),
                 row=1,
                 span=4,
             ),
@@ -174,23 +201,93 @@ def table(record: MergeCheck) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_merge_check(record: MergeCheck, *, theme: str = "light") -> go.Figure:
+def figure(record: MergeCheck, *, theme: str = "light") -> go.Figure:
     """Merged against unmerged outputs in every dtype over the relative size, as a still figure."""
-    colour, m = IDENTITY[theme], record.report
-    figure = go.Figure()
-    for i, name in enumerate(m.dtypes):
-        shown = i == m.shown
-        figure.add_scatter(
-            x=m.sizes,
-            y=m.relative_difference[:, i],
-            name=name,
-            line={"color": colour["delta" if shown else "ink"], "width": 4 if shown else 2, "dash": DASHES[i]},
-        )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Difference of the outputs"),
-            xaxis={"title": "‖ΔW‖ / ‖W‖", "type": "log", "exponentformat": "power"},
-            yaxis={"title": say("relative difference"), "type": "log", "exponentformat": "power"},
-        )
+    m = record.report
+    colours = ["delta" if i == m.shown else "ink" for i in range(len(m.dtypes))]
+    drawn = still_curves(
+        [Drawn(d, colours[i], m.sizes, m.relative_difference[:, i], DASHES[i]) for i, d in enumerate(m.dtypes)],
+        title=say("Difference of the outputs"),
+        x="‖ΔW‖ / ‖W‖",
+        y=say("relative difference"),
+        log="xy",
+        theme=theme,
     )
-    return figure
+    for i, curve in enumerate(drawn.data):
+        curve.line.width = 4 if i == m.shown else 2
+    drawn.update_xaxes(exponentformat="power").update_yaxes(exponentformat="power")
+    return drawn
+
+
+def maths(record: MergeCheck, settings: Settings) -> str:
+    """Why merging is the same up to rounding, what it saves, and what the mistakes are."""
+    return say(
+        r"""
+$$
+{W}' = {W} + s\,{B}{A}, \qquad {W}'x = {W}x + s\,{B}({A}x), \qquad s = {scaling:.3g}
+$$
+
+The two sides are equal in exact arithmetic. A number format keeps a fixed count of digits: bfloat16 has 8 significant
+bits, so adding less than about $2^{{-9}}$ of a weight to it gives the same weight back. The adapter here was trained
+(its own size was {trained_size} of $\|{W}\|$) and then rescaled through ${B}$ to each size on the axis;
+at every size the merge was really made in all four formats.
+
+Per token the base layer costs $d_{{out}}\,d_{{in}} = {cost_base}$ multiplications, the unmerged path
+$r(d_{{in}} + d_{{out}}) = {cost_unmerged}$ more, the merged layer none. The mistakes, lower
+right: merging twice adds $s{B}{A}$ once too often; without $s$ the update enters with 1 in place of {scaling:.3g};
+dropout left on (p = 0.1) blurs the input of ${A}$; a transposed ${B}{A}$ fits a square layer and is simply wrong (a
+layer that is not square would have refused it).""",
+        W=tint("W", "W"), A=tint("A", "A"), B=tint("B", "B"), scaling=settings.experiment.scaling,
+        trained_size=number(record.report.trained_size), cost_base=record.cost_base,
+        cost_unmerged=record.cost_unmerged - record.cost_base,
+    )  # fmt: skip
+
+
+def measure(settings: Settings, lab: Lab) -> MergeCheck:
+    """Train one adapter, and merge it in every number format at every size."""
+    run = lab.train(Sweep((settings.experiment,)), settings.device, records=2)
+    return merge_check(merge_report(run, shown=settings["weights_dtype"]), settings.experiment)
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    size = seen.film.values
+    bf16, fp16 = (shown(seen.film, "unchanged", dtype) for dtype in ("bfloat16", "float16"))
+    at = int(np.abs(np.log(size / TELLING)).argmin())
+    i = first_place(fp16 < bf16[at])
+    if i == 0:
+        raise Unanswerable(say("No size on the axis is small enough to measure this."))
+    part = (fp16[i - 1] - bf16[at]) / (fp16[i - 1] - fp16[i])
+    same = float(np.exp(np.log(size[i - 1]) + part * np.log(size[i] / size[i - 1])))
+    told = say(
+        "fp16 leaves {share} % as they were at {same}·‖W‖, {times} times as small an update.",
+        share=word(100 * bf16[at]), same=word(same), times=word(size[at] / same),
+    )  # fmt: skip
+    about = {"size": word(size[at]), "share": word(100 * bf16[at])}
+    return Measured(same, (size[at] * 8, size[at] / 3, size[at] * 8 / 11), told, about)
+
+
+LESSON = Lesson(
+    id="merge",
+    menu=to_say("Merge"),
+    title=to_say("Merge: is it the same?"),
+    claim=to_say("W + s·BA gives the same outputs to rounding, and rounding can eat the update: drag its size."),
+    place=40,
+    default=Experiment(d_in=48, d_out=48, target_rank=4, rank=4, alpha=8.0, lr=0.02, steps=200),
+    controls=tuple(CONTROLS[name] for name in ("weights_dtype", "rank", "alpha")),
+    more=tuple(CONTROLS[name] for name in ("scaling_rule", "target_rank", "lr", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: (Sweep((settings.experiment,)),),
+    question=Question(
+        to_say(
+            "bf16 has 8 significant bits, fp16 11. At ‖ΔW‖ = {size}·‖W‖ bf16 leaves {share} % of the weights as they "
+            "were. At which ‖ΔW‖/‖W‖ does fp16 leave as many?"
+        ),
+        to_say("Each further bit halves the least change that is kept, and 2³ = 8."),
+        _ask,
+    ),
+)

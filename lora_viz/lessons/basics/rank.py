@@ -1,28 +1,39 @@
-"""How much error is left at each rank? Trained adapters on top of the exact floors, and what they left out."""
+"""Rank: the error left at each rank, of trained adapters on top of the exact floors, and what they left out."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, first_place, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import (
     Ranks,
     covariance_root,
     least_squares,
     ranks,
     reduced_rank_floor,
-    singular_values,
     truncate,
 )
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.tasks import make_task
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["RankError", "film", "plot_rank_error", "rank_error", "table", "takeaway"]
+__all__ = ["LESSON", "RankError", "rank_error"]
+
+SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
+FEW = 0.01  # of the error
 
 
 class RankError(NamedTuple):
@@ -70,12 +81,12 @@ def rank_error(run: Run) -> RankError:
     for row, rank in enumerate(swept):
         for column, seed in enumerate(seeds):
             i = place[rank, seed]
-            last = run.sweep[i].scaling * run.B[i][-1].astype(float) @ run.A[i][-1].astype(float)
+            factored = run.factored(i)[-1]
+            last = factored.in_float64().dense()
             fine = run.diverged_at[i] < 0
             if column == 0:
-                found = singular_values(A=run.A[i][-1], B=run.B[i][-1], scaling=run.sweep[i].scaling)
                 delta[row + 1] = last if fine else np.nan
-                sigma[row + 1, :rank] = found if fine else np.nan
+                sigma[row + 1, :rank] = factored.singular_values() if fine else np.nan
             if fine:
                 trained[row, column] = np.linalg.norm((last - fitted) @ root) / size_out
                 clean[row, column] = np.linalg.norm((last - task.target_delta) @ root) / size_clean
@@ -85,11 +96,11 @@ def rank_error(run: Run) -> RankError:
     cut = [truncate(fitted, int(r)) for r in all_ranks]
     return RankError(
         rank=all_ranks,
-        trained=_spread(trained),
-        clean=_spread(clean),
+        trained=_from_none(trained),
+        clean=_from_none(clean),
         floor=np.array(floors),
         truncated=np.array([np.linalg.norm((m - fitted) @ root) / size_out for m in cut]),
-        weights=_spread(weights)[1],
+        weights=_from_none(weights)[1],
         weights_floor=np.array([np.linalg.norm(m - fitted) / size_weights for m in cut]),
         fitted=fitted,
         delta=delta,
@@ -104,23 +115,19 @@ def rank_error(run: Run) -> RankError:
     )
 
 
-def _spread(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
-    """Least, median, most over the seeds; no update leaves everything: 1. NaN where every seed diverged."""
-    ordered = np.sort(values, axis=1)  # NaN last
-    counts = np.isfinite(ordered).sum(axis=1)
-    pick = [np.zeros_like(counts), (counts - 1) // 2, counts - 1]
-    rows = np.arange(len(values))
-    found = np.stack([np.where(counts > 0, ordered[rows, p], np.nan) for p in pick])
-    return np.concatenate([np.ones((3, 1)), found], axis=1)
+def _from_none(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
+    """Least, median, most over the seeds; no update leaves everything: 1."""
+    return np.insert(spread(values, axis=1), 0, 1.0, axis=1)
 
 
-def film(record: RankError, *, log: bool = False) -> Film:
+def film(record: RankError, settings: Settings) -> Film:
     """The playhead runs over the ranks: error curve, spectrum, and the three matrices at each."""
     isotropic = record.condition == 1
     limit = float(np.abs(record.fitted).max()) or 1.0
     k = len(record.sigma_fitted)
     series = [
         Series(
+            id="trained",
             name=say("trained ({seeds} seeds)", seeds=record.seeds),
             colour="delta",
             y=record.trained[1],
@@ -129,6 +136,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
             dots=True,
         ),
         Series(
+            id="floor",
             name=say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)"),
             colour="ink",
             y=record.floor,
@@ -136,11 +144,18 @@ def film(record: RankError, *, log: bool = False) -> Film:
         ),
     ]
     if not isotropic:
-        series.append(Series(name=say("SVD cut (Eckart–Young)"), colour="W", y=record.truncated, dash="dot"))
+        series.append(
+            Series(id="svd_cut", name=say("SVD cut (Eckart–Young)"), colour="W", y=record.truncated, dash="dot")
+        )
     if record.noise:
         series.append(
             Series(
-                name=say("clean target"), colour="clean", y=record.clean[1], low=record.clean[0], high=record.clean[2]
+                id="clean",
+                name=say("clean target"),
+                colour="clean",
+                y=record.clean[1],
+                low=record.clean[0],
+                high=record.clean[2],
             )
         )
     diverged = np.isnan(record.delta).any(axis=(1, 2))
@@ -154,24 +169,33 @@ def film(record: RankError, *, log: bool = False) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
+                id="error",
                 title=say("Error left against rank (drag here)"),
                 y_label=say("relative error of the outputs"),
-                scale="log" if log else "linear",
+                scale=settings["error_axis"],
                 span=7,
                 series=tuple(series),
-                marks=(Mark(at=float(record.true_rank), label=say("target rank {rank}", rank=record.true_rank)),),
+                marks=(
+                    Mark(
+                        id="target_rank",
+                        at=float(record.true_rank),
+                        label=say("target rank {rank}", rank=record.true_rank),
+                    ),
+                ),
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values: target, and what this rank learnt"),
                 y_label="σ",
                 span=5,
                 labels=tuple(str(i + 1) for i in range(k)),
                 groups=(
-                    Group(name=say("learnt ΔW"), colour="delta", values=record.sigma),
-                    Group(name=say("target M"), colour="ink", values=record.sigma_fitted, outline=True),
+                    Group(id="learnt", name=say("learnt ΔW"), colour="delta", values=record.sigma),
+                    Group(id="target", name=say("target M"), colour="ink", values=record.sigma_fitted, outline=True),
                 ),
             ),
             HeatMap(
+                id="target",
                 title=say("target M"),
                 colour="ink",
                 values=record.fitted,
@@ -181,6 +205,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 caption=(say("what fits the samples best"),),
             ),
             HeatMap(
+                id="learnt",
                 title=say("learnt ΔW = s·B A"),
                 colour="delta",
                 values=record.delta,
@@ -190,6 +215,7 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 caption=_shares(captured),
             ),
             HeatMap(
+                id="left_out",
                 title=say("left out: M − ΔW"),
                 colour="ink",
                 values=record.fitted - record.delta,
@@ -199,17 +225,25 @@ def film(record: RankError, *, log: bool = False) -> Film:
                 caption=_shares(1 - captured),
             ),
             Readout(
+                id="kinds_of_rank",
                 title=say("Four kinds of rank of ΔW"),
                 span=3,
                 row=1,
                 rows=(
-                    Row(label=say("bound r"), text=tuple(str(x.bound) for x in record.kinds)),
+                    Row(id="bound", label=say("bound r"), text=tuple(str(x.bound) for x in record.kinds)),
                     Row(
+                        id="numerical",
                         label=say("numerical (σ > 10⁻⁶ σ₁)"),
                         text=tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
                     ),
-                    Row(label=say("effective (entropy of σ)"), text=tuple(number(x.effective) for x in record.kinds)),
-                    Row(label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x.stable) for x in record.kinds)),
+                    Row(
+                        id="effective",
+                        label=say("effective (entropy of σ)"),
+                        text=tuple(number(x.effective) for x in record.kinds),
+                    ),
+                    Row(
+                        id="stable", label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x.stable) for x in record.kinds)
+                    ),
                 ),
             ),
         ),
@@ -331,7 +365,7 @@ def table(record: RankError) -> dict[str, np.ndarray]:
     }
 
 
-def plot_rank_error(record: RankError, *, log: bool = False, theme: str = "light") -> go.Figure:
+def figure(record: RankError, settings: Settings, *, theme: str = "light") -> go.Figure:
     """Both floors and the trained errors, in output space and in weight space, as a still figure."""
     colour = IDENTITY[theme]
     x = record.rank
@@ -349,20 +383,126 @@ def plot_rank_error(record: RankError, *, log: bool = False, theme: str = "light
     ]
     if record.noise:
         curves.append((record.clean[1], say("trained, to the clean target"), colour["clean"], "lines+markers", "solid"))
-    figure = go.Figure(
+    drawn = go.Figure(
         [
             go.Scatter(x=x, y=y, name=name, mode=mode, line={"color": c, "dash": dash, "width": 3})
             for y, name, c, mode, dash in curves
         ]
     )
-    figure.add_vline(
+    drawn.add_vline(
         x=record.true_rank, line_dash="dot", annotation_text=say("target rank {rank}", rank=record.true_rank)
     )
-    figure.update_layout(
+    drawn.update_layout(
         **plotly_layout(
             title=say("Error left against rank"),
             xaxis={"title": say("rank r")},
-            yaxis={"title": say("relative error"), "type": "log" if log else "linear"},
+            yaxis={"title": say("relative error"), "type": settings["error_axis"]},
         )
     )
-    return figure
+    return drawn
+
+
+def maths(record: RankError, settings: Settings) -> str:
+    """Reduced-rank regression, with this run's numbers at the target's rank."""
+    e, r = settings.experiment, min(record.true_rank, 4)
+    at = list(record.rank).index(r)
+    return say(
+        r"""
+$$
+\min_{{\mathrm{{rank}}({dW}) \le r}} \|({dW} - {M})\,C^{{1/2}}\|_F^2
+= \sum_{{i>r}} \sigma_i({M}\,C^{{1/2}})^2 \qquad C = \tfrac1n X^\top X
+$$
+
+${M}$ is the update that fits the {samples} samples best, of any rank; $C$ is the inputs' covariance (condition number
+{condition:g}). This is **reduced-rank regression** (Izenman 1975); with round inputs, $C = I$, it is
+**Eckart–Young**: cut the SVD of ${M}$. At $r = {r}$ the floor is {floor} of the whole error
+and training reached {trained}, median of {seeds} initialisations; in weight space,
+$\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {weights_floor} (Eckart–Young) and
+{weights}. The target's singular values begin
+{singular_values}.""",
+        dW=tint("delta", r"\Delta W"),
+        M="M",
+        samples=e.samples,
+        condition=e.condition,
+        r=r,
+        floor=number(float(record.floor[at])),
+        trained=number(float(record.trained[1][at])),
+        seeds=record.seeds,
+        weights_floor=number(float(record.weights_floor[at])),
+        weights=number(float(record.weights[at])),
+        singular_values=", ".join(number(float(s)) for s in record.sigma_fitted[:6]),
+    )
+
+
+def sweep(settings: Settings) -> Sweep:
+    """Every rank, from five initialisations each."""
+    return Sweep.over(replace(settings.experiment, rank=1), rank=SWEPT, init_seed=range(5))
+
+
+def measure(settings: Settings, lab: Lab) -> RankError:
+    """Train every rank, and compare it with its floors."""
+    return rank_error(lab.train(sweep(settings), settings.device, records=2))
+
+
+def floors(e: Experiment) -> np.ndarray:
+    """The least share of the error that each rank from 0 on can leave; of nothing, nothing."""
+    task = make_task(e)
+    fitted, root = least_squares(task)[0], covariance_root(task)
+    size = float(np.linalg.norm(fitted @ root)) or 1.0
+    return np.array([reduced_rank_floor(fitted, root, k)[1] / size for k in range(min(e.d_out, e.d_in) + 1)])
+
+
+def _without_noise(e: Experiment, _: Any) -> tuple[np.ndarray, np.ndarray]:
+    return floors(replace(e, noise=0.0)), floors(e)
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    clean, noisy = found
+    k, now = first_place(clean < FEW), first_place(noisy < FEW)
+    told = say(
+        "Without noise the best update of rank {k} leaves {left} % of the error; with the noise shown it takes rank "
+        "{now} to leave less than 1 %.",
+        k=k, left=word(100 * (clean[k] if clean[k] > 1e-9 else 0)), now=now,
+    )  # fmt: skip
+    return Measured(k, (now, len(clean) - 1, 2 * k, max(1, k // 2)), told)
+
+
+LESSON = Lesson(
+    id="rank",
+    menu=to_say("Rank"),
+    title=to_say("Rank: how much error is left?"),
+    claim=to_say(
+        "A rank that is too small fails by an exact amount, known before training; beyond the target's only noise is "
+        "left."
+    ),
+    place=20,
+    default=Experiment(
+        d_in=32,
+        d_out=24,
+        target_rank=4,
+        spectrum="flat",
+        noise=1.0,
+        alpha=16.0,
+        lr=0.03,
+        schedule="linear",
+        steps=200,
+        samples=192,
+    ),
+    controls=tuple(CONTROLS[name] for name in ("target_rank", "noise", "spectrum", "condition", "task")),
+    more=tuple(CONTROLS[name] for name in ("error_axis", "optimizer", "lr", "alpha", "scaling_rule", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: (sweep(settings),),
+    question=Question(
+        to_say(
+            "Set the label noise to 0. Which is the least rank whose best update leaves less than 1 % of the error?"
+        ),
+        to_say("What a rank above the target's still takes away is noise; without noise nothing is left to take."),
+        _ask,
+        _without_noise,
+    ),
+)

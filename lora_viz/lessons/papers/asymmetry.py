@@ -1,31 +1,44 @@
-"""Does it matter which factor is frozen? Exact least squares over random frozen factors, by the inputs' condition."""
+"""Asymmetry: exact least squares over random frozen factors, A or B, by the inputs' condition."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import teacher
 from lora_viz.export.scripts.fits import frozen_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Film, Readout, Row
+from lora_viz.film.panels import Curve, Curves, Film, Readout, Row, band
+from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Asymmetry", "asymmetry", "film", "plot_asymmetry", "scripts", "table", "takeaway"]
+__all__ = ["LESSON", "Asymmetry", "asymmetry", "scripts"]
 
 CONDITIONS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 RANKS = (1, 2, 4, 8, 16, 32)
+WAYS = ("train_b", "train_a", "both")
 NAMES = (to_say("train B, A frozen"), to_say("train A, B frozen"), to_say("train both: the floor"))
 COLOURS = ("B", "A", "ink")
+
+_range = partial(ranged, form="{:.3f}".format)
 
 
 class Asymmetry(NamedTuple):
@@ -74,7 +87,7 @@ def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
     return Asymmetry(
         ranks=ranks,
         conditions=np.array(CONDITIONS),
-        left=spread(left),
+        left=spread(left, axis=0),
         wins=(left[:, 0] < left[:, 1]).sum(axis=0),
         draws=draws,
         targets=targets,
@@ -113,7 +126,6 @@ def scripts(record: Asymmetry, e: Experiment) -> Scripts:
 def film(record: Asymmetry) -> Film:
     """The playhead runs over the rank: what each way leaves by condition number, who won, and the numbers."""
     k = len(record.conditions)
-    low, median, high = record.left
     law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
     return Film(
         axis=to_say("rank"),
@@ -124,6 +136,7 @@ def film(record: Asymmetry) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Curves(
+                id="left",
                 title=say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
                 x=np.log10(record.conditions),
                 x_label=say("log₁₀ κ, κ: condition of the inputs"),
@@ -132,13 +145,14 @@ def film(record: Asymmetry) -> Film:
                 span=12,
                 series=(
                     *(
-                        Curve(name=name, colour=colour, y=median[w], low=low[w], high=high[w], dots=True)
-                        for w, (name, colour) in enumerate(zip(map(say, NAMES), COLOURS, strict=True))
+                        Curve(id=way, name=say(name), colour=colour, dots=True, **band(record.left[:, w]))
+                        for w, (way, name, colour) in enumerate(zip(WAYS, NAMES, COLOURS, strict=True))
                     ),
-                    Curve(name="1 − r/d_out", colour="faint", y=law, dash="dash"),
+                    Curve(id="law", name="1 − r/d_out", colour="faint", y=law, dash="dash"),
                 ),
             ),
             Curves(
+                id="wins",
                 title=say("In how many of {draws} draws training B left less", draws=record.draws),
                 x=np.log10(record.conditions),
                 x_label=say("log₁₀ κ, κ: condition of the inputs"),
@@ -147,18 +161,26 @@ def film(record: Asymmetry) -> Film:
                 row=1,
                 span=6,
                 series=(
-                    Curve(name=say("training B left less"), colour="B", y=record.wins.astype(float), dots=True),
-                    Curve(name=say("half"), colour="faint", y=np.full(k, record.draws / 2), dash="dash"),
+                    Curve(
+                        id="train_b",
+                        name=say("training B left less"),
+                        colour="B",
+                        y=record.wins.astype(float),
+                        dots=True,
+                    ),
+                    Curve(id="half", name=say("half"), colour="faint", y=np.full(k, record.draws / 2), dash="dash"),
                 ),
             ),
             Readout(
+                id="at_rank",
                 title=say("Trained at a frozen other: median (range)"),
                 span=6,
                 row=1,
                 rows=tuple(
                     Row(
+                        id=f"{WAYS[w]}_{c}",
                         label=f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
-                        text=tuple(_span(record.left[:, w, t, c]) for t in range(len(record.ranks))),
+                        text=readings(record.left[:, w, :, c], _range),
                         colour=COLOURS[w],
                     )
                     for c in (0, 2, k - 1)
@@ -174,11 +196,6 @@ def _power(value: float) -> str:
 
 
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _span(found: Float[np.ndarray, "3"]) -> str:
-    low, median, high = (f"{x:.3f}" for x in found)
-    return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _narrate(record: Asymmetry, t: int) -> str:
@@ -198,75 +215,60 @@ def _narrate(record: Asymmetry, t: int) -> str:
 
 def takeaway(record: Asymmetry) -> str:
     """What was seen, in the run's own numbers."""
+    return " ".join(_seen(record))
+
+
+def _seen(record: Asymmetry) -> Iterator[str]:
     t, n = record.start, record.draws
     left, wins = record.left[:, :, t], record.wins[t]
-    said = [
-        say(
-            "In this experiment (rank {rank}, layer {d_out}×{d_in}, {n} random frozen factors on {targets} targets), "
-            "with round inputs training B left {b_round} of the signal and training A {a_round}; at condition "
-            "{condition} it was {b} against {a}. Training B left less in {wins_round} draws of {n} with round inputs, "
-            "in {wins} at the most stretched.",
-            rank=record.ranks[t],
-            d_out=record.d_out,
-            d_in=record.d_in,
-            n=n,
-            targets=record.targets,
-            b_round=_span(left[:, 0, 0]),
-            a_round=_span(left[:, 1, 0]),
-            condition=_power(record.conditions[-1]),
-            b=_span(left[:, 0, -1]),
-            a=_span(left[:, 1, -1]),
-            wins_round=wins[0],
-            wins=wins[-1],
-        )
-    ]
+    yield say(
+        "In this experiment (rank {rank}, layer {d_out}×{d_in}, {n} random frozen factors on {targets} targets), "
+        "with round inputs training B left {b_round} of the signal and training A {a_round}; at condition "
+        "{condition} it was {b} against {a}. Training B left less in {wins_round} draws of {n} with round inputs, "
+        "in {wins} at the most stretched.",
+        rank=record.ranks[t],
+        d_out=record.d_out,
+        d_in=record.d_in,
+        n=n,
+        targets=record.targets,
+        b_round=_range(left[:, 0, 0]),
+        a_round=_range(left[:, 1, 0]),
+        condition=_power(record.conditions[-1]),
+        b=_range(left[:, 0, -1]),
+        a=_range(left[:, 1, -1]),
+        wins_round=wins[0],
+        wins=wins[-1],
+    )
     if record.d_out == record.d_in:
-        said.append(say("The layer is square: with round inputs the two differ by chance alone."))
+        yield say("The layer is square: with round inputs the two differ by chance alone.")
     elif record.d_out < record.d_in:
-        said.append(
-            say(
-                "The layer has fewer outputs than inputs: a frozen B covers more of its side, so with round inputs "
-                "training A, the larger factor, leaves less."
-            )
+        yield say(
+            "The layer has fewer outputs than inputs: a frozen B covers more of its side, so with round inputs "
+            "training A, the larger factor, leaves less."
         )
     else:
-        said.append(
-            say(
-                "The layer has more outputs than inputs: training B, the larger factor, leaves less even with round "
-                "inputs."
-            )
+        yield say(
+            "The layer has more outputs than inputs: training B, the larger factor, leaves less even with round inputs."
         )
-    said.append(
-        say("Training both leaves {left} there: either freeze costs far more.", left=number(float(left[1, 2, -1])))
-    )
-    return " ".join(said)
+    yield say("Training both leaves {left} there: either freeze costs far more.", left=number(float(left[1, 2, -1])))
 
 
 def table(record: Asymmetry) -> dict[str, np.ndarray]:
     """One row a rank and condition number."""
     rank, condition = (x.ravel() for x in np.meshgrid(record.ranks, record.conditions, indexing="ij"))
-    columns: dict[str, np.ndarray] = {"rank": rank, "condition": condition, "draws_B_left_less": record.wins.ravel()}
+    columns = {"rank": rank, "condition": condition, "draws_B_left_less": record.wins.ravel()}
     for w, name in enumerate(("train_B", "train_A", "both")):
-        for end, values in zip(("low", "median", "high"), record.left[:, w], strict=True):
-            columns[f"{name}_{end}"] = values.ravel()
+        columns |= spread_columns(name, record.left[:, w])
     return columns
 
 
-def plot_asymmetry(record: Asymmetry, *, theme: str = "light") -> go.Figure:
+def figure(record: Asymmetry, *, theme: str = "light") -> go.Figure:
     """What each way leaves against the condition number, at the rank first shown."""
     t = record.start
     return still_curves(
         [
-            Drawn(
-                say(name),
-                COLOURS[w],
-                record.conditions,
-                record.left[1, w, t],
-                dots=True,
-                low=record.left[0, w, t],
-                high=record.left[2, w, t],
-            )
-            for w, name in enumerate(NAMES)
+            Drawn(name=say(name), colour=colour, x=record.conditions, dots=True, **band(record.left[:, w, t]))
+            for w, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True))
         ],
         title=say("Error left, rank {rank}", rank=record.ranks[t]),
         x=say("condition number of the inputs"),
@@ -274,3 +276,98 @@ def plot_asymmetry(record: Asymmetry, *, theme: str = "light") -> go.Figure:
         log="x",
         theme=theme,
     )
+
+
+def maths(record: Asymmetry) -> str:
+    """Both exact minima, and why they differ."""
+    rank = record.ranks[record.start]
+    return say(
+        r"""
+$$
+\text{{A frozen:}}\quad \operatorname{{tr}}({dW}\Sigma{dW}^\top) - \operatorname{{tr}}\!\big(C({A}\Sigma{A}^\top)^{{-1}}
+C^\top\big),\ C = {dW}\Sigma{A}^\top \qquad \text{{B frozen:}}\quad \operatorname{{tr}}\!\big((I - P_{{{B}}})\,
+{dW}\Sigma{dW}^\top\big)
+$$
+
+Zhu et al. (2024, *Asymmetry in Low-Rank Adapters of Foundation Models*) claim that training ${B}$ with a random frozen
+${A}$ is inherently better than training ${A}$ with a random frozen ${B}$. Here each is solved exactly: linear layer,
+squared loss, target ${dW}$ known, inputs with covariance $\Sigma$ of condition number $\kappa$, eigenvalues even on a
+log axis; no training, no step size, no noise. $P_{{{B}}}$ projects onto ${B}$'s columns.
+
+A random ${A}$ passes on $r$ mixtures of the inputs. Where a few directions carry the variance, every mixture holds
+them, and a trained ${B}$ can read them. A random ${B}$ can only write into $r$ of {d_out} output directions, however
+the inputs lie: it leaves $1 - r/d_\mathrm{{out}}$ of the signal on average, {left} for
+$r = {rank}$. So the asymmetry is the inputs' and the shape's, not the factors': A and B change places when
+the layer is transposed and the inputs are round. Training ${B}$ fits $r\,d_\mathrm{{out}}$ numbers, training ${A}$
+$r\,d_\mathrm{{in}}$. The paper's second argument, that fewer trained numbers generalise better, is not measured here.
+The floor is the best update of rank $r$ (Izenman 1975), which training both reaches.""",
+        d_out=record.d_out,
+        left=number(1 - rank / record.d_out),
+        rank=rank,
+        **LETTERS,
+    )
+
+
+def measure(settings: Settings, _: Lab) -> Asymmetry:
+    """Freeze random factors of this layer."""
+    return asymmetry(settings.experiment)
+
+
+def _other_height(e: Experiment, _: Any) -> tuple[int, float, float]:
+    """The other number of outputs, and what training A at a frozen B leaves there, and training B at a frozen A."""
+    d_out = 64 if e.d_out == 16 else 16
+    record = asymmetry(replace(e, d_out=d_out), targets=5)
+    b_trained, a_trained = (float(record.left[1, way, record.start, 0]) for way in (0, 1))
+    return d_out, a_trained, b_trained
+
+
+def _ask(seen: Seen, found: Any) -> Measured:
+    d_out, a_trained, b_trained = found
+    rank = int(seen.film.values[seen.film.start])
+    told = say(
+        "Training A at a frozen B left {a}, training B at a frozen A {b} (medians); 1 − r/d_out is {law}.",
+        a=word(a_trained), b=word(b_trained), law=word(1 - rank / d_out),
+    )  # fmt: skip
+    return Measured(a_trained, (b_trained, 1 - b_trained, b_trained / 2), told, {"d_out": d_out, "rank": rank})
+
+
+LESSON = Lesson(
+    id="asymmetry",
+    menu=to_say("Asymmetry"),
+    title=to_say("Asymmetry: freeze A or freeze B?"),
+    claim=to_say(
+        "With round inputs and a square layer it is the same. The more the inputs are stretched, the better it is to "
+        "freeze A and train B. Play through the rank."
+    ),
+    place=10,
+    default=Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8),
+    controls=(
+        Choice(
+            id="d_out",
+            label=to_say("Outputs of the layer"),
+            options=(16, 64, 128),
+            help=to_say("The layer has 64 inputs; 64 outputs make it square."),
+        ),
+        CONTROLS["spectrum"],
+    ),
+    more=(CONTROLS["rank"].only(1, 2, 4, 8),),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    trains=False,
+    question=Question(
+        to_say(
+            "A layer with 64 inputs and {d_out} outputs, round inputs, rank {rank}: which share of the signal is left "
+            "when B is frozen and A trained?"
+        ),
+        to_say(
+            "A frozen B can write into r of the outputs only: what is lost depends on their number, not on the inputs'."
+        ),
+        _ask,
+        _other_height,
+    ),
+)

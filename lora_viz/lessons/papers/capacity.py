@@ -1,21 +1,31 @@
-"""How many random bits does an adapter hold? A training watched live, beside the measured map over rank and samples."""
+"""Capacity: random bits learnt by heart, live, beside the measured map over rank and samples."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
-from lora_viz.core.trials import spread
-from lora_viz.film.panels import Curve, Curves, Field, Film, Mark, Readout, Row
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
+from lora_viz.core.experiment import Experiment
+from lora_viz.core.seeds import spread
+from lora_viz.export.scripts.bits import bits_script
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.film.panels import Curve, Curves, Field, Film, Mark, Readout, Row, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
-from lora_viz.networks.bits import BitsEvidence, BitsRun, stored_bits
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
+from lora_viz.networks.bits import RANKS, SAMPLES, BitsEvidence, BitsExperiment, BitsRun, bits_evidence, stored_bits
+from lora_viz.networks.memorise import memorise_bits
 
-__all__ = ["Capacity", "capacity", "film", "plot_capacity", "table", "takeaway"]
+__all__ = ["LESSON", "Capacity", "capacity"]
 
 LEARNT = 0.99
 
@@ -52,8 +62,8 @@ def capacity(run: BitsRun, evidence: BitsEvidence) -> Capacity:
         parameters=run.experiment.parameters,
         ranks=evidence.ranks,
         measured_samples=evidence.samples,
-        measured=spread(evidence.accuracy),
-        measured_bits=spread(stored_bits(evidence.accuracy, evidence.samples).max(axis=2)),
+        measured=spread(evidence.accuracy, axis=0),
+        measured_bits=spread(stored_bits(evidence.accuracy, evidence.samples).max(axis=2), axis=0),
         per_rank=run.experiment.parameters // run.experiment.rank,
         seeds=len(evidence.accuracy),
     )
@@ -74,6 +84,7 @@ def film(record: Capacity) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
+                id="live",
                 title=say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
                 x=record.samples.astype(float),
                 x_label=say("random bits N, log"),
@@ -83,16 +94,24 @@ def film(record: Capacity) -> Film:
                 span=6,
                 marks=(
                     Mark(
+                        id="parameters",
                         at=float(record.parameters),
                         label=say("{parameters} trained numbers", parameters=record.parameters),
                     ),
                 ),
                 series=(
-                    Curve(name=say("read right"), colour="delta", y=record.live, dots=True),
-                    Curve(name=say("guessing"), colour="faint", y=np.full(len(record.samples), 0.5), dash="dash"),
+                    Curve(id="right", name=say("read right"), colour="delta", y=record.live, dots=True),
+                    Curve(
+                        id="guessing",
+                        name=say("guessing"),
+                        colour="faint",
+                        y=np.full(len(record.samples), 0.5),
+                        dash="dash",
+                    ),
                 ),
             ),
             Field(
+                id="measured",
                 title=say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
                 values=median,
                 x_labels=tuple(map(str, record.measured_samples)),
@@ -106,6 +125,7 @@ def film(record: Capacity) -> Film:
                 span=6,
             ),
             Curves(
+                id="load",
                 title=say("The same against bits a trained number (band: all seeds)"),
                 x=load,
                 x_label=say("N/trained numbers, log"),
@@ -114,26 +134,27 @@ def film(record: Capacity) -> Film:
                 reach=1.0,
                 row=1,
                 span=7,
-                marks=(Mark(at=1.0, label=say("one bit a number")),),
+                marks=(Mark(id="one_bit", at=1.0, label=say("one bit a number")),),
                 series=tuple(
                     Curve(
+                        id=f"rank_{rank}",
                         name=f"r = {rank}",
                         colour="delta",
-                        y=_on(load, record, i, 1),
-                        low=_on(load, record, i, 0),
-                        high=_on(load, record, i, 2),
                         dash=DASHES[i % 4],
                         dots=True,
+                        **band(_on(load, record, i)),
                     )
                     for i, rank in enumerate(record.ranks)
                 ),
             ),
             Readout(
+                id="bits",
                 title=say("Bits known of the labels, at the best N"),
                 row=1,
                 span=5,
                 rows=(
                     Row(
+                        id="live",
                         label=say("live, r = {rank}", rank=record.rank),
                         text=tuple(
                             say("{bits:.0f}, {share:.2f} a number", bits=b, share=b / record.parameters)
@@ -142,10 +163,7 @@ def film(record: Capacity) -> Film:
                         colour="delta",
                     ),
                     *(
-                        Row(
-                            label=f"r = {rank}",
-                            text=(_bits(record, i),),
-                        )
+                        Row(id=f"rank_{rank}", label=f"r = {rank}", text=(_bits(record, i),))
                         for i, rank in enumerate(record.ranks)
                     ),
                 ),
@@ -154,11 +172,13 @@ def film(record: Capacity) -> Film:
     )
 
 
-def _on(load: Float[np.ndarray, "k"], record: Capacity, i: int, which: int) -> Float[np.ndarray, "k"]:
+def _on(load: Float[np.ndarray, "k"], record: Capacity, i: int) -> Float[np.ndarray, "3 k"]:
     """One rank's accuracies on the axis of loads that all ranks share; NaN where it has none."""
-    y = np.full(len(load), np.nan)
-    y[np.searchsorted(load, record.measured_samples / (record.per_rank * record.ranks[i]))] = record.measured[which, i]
-    return y
+    found = np.full((3, len(load)), np.nan)
+    found[:, np.searchsorted(load, record.measured_samples / (record.per_rank * record.ranks[i]))] = record.measured[
+        :, i
+    ]
+    return found
 
 
 def _edge(record: Capacity, i: int) -> int:
@@ -179,22 +199,18 @@ def _bits(record: Capacity, i: int) -> str:
 
 def _narrate(record: Capacity, t: int) -> str:
     whole = np.flatnonzero(record.live[t] >= LEARNT)
-    step, bits, share = record.steps[t], record.samples[-1], 100 * record.live[t, -1]
+    here = {"step": record.steps[t], "bits": record.samples[-1], "share": 100 * record.live[t, -1]}
     if not len(whole):
         return say(
             "Step {step}: none is learnt yet; of the {bits} bits {share:.0f} % are read right, where guessing gives "
             "50 %.",
-            step=step,
-            bits=bits,
-            share=share,
+            **here,
         )
     return say(
         "Step {step}: up to {held} bits are learnt; of the {bits} bits {share:.0f} % are read right, where guessing "
         "gives 50 %.",
-        step=step,
         held=record.samples[whole.max()],
-        bits=bits,
-        share=share,
+        **here,
     )
 
 
@@ -245,19 +261,17 @@ def table(record: Capacity) -> dict[str, np.ndarray]:
     return {"rank": rank, "bits": n, "numbers": rank * record.per_rank, "low": low, "accuracy": median, "high": high}
 
 
-def plot_capacity(record: Capacity, *, theme: str = "light") -> go.Figure:
+def figure(record: Capacity, *, theme: str = "light") -> go.Figure:
     """Accuracy against N for every rank, as measured."""
     return still_curves(
         [
             Drawn(
-                say("r = {rank}, {numbers} numbers", rank=rank, numbers=rank * record.per_rank),
-                "delta",
-                record.measured_samples,
-                record.measured[1, i],
-                DASHES[i % 4],
+                name=say("r = {rank}, {numbers} numbers", rank=rank, numbers=rank * record.per_rank),
+                colour="delta",
+                x=record.measured_samples,
+                dash=DASHES[i % 4],
                 dots=True,
-                low=record.measured[0, i],
-                high=record.measured[2, i],
+                **band(record.measured[:, i]),
             )
             for i, rank in enumerate(record.ranks)
         ],
@@ -267,3 +281,93 @@ def plot_capacity(record: Capacity, *, theme: str = "light") -> go.Figure:
         log="x",
         theme=theme,
     )
+
+
+def maths(record: Capacity, settings: Settings) -> str:
+    """What is trained and how it is counted, beside what the report says."""
+    e = wanted(settings)
+    return say(
+        r"""
+$$
+y = w^\top \operatorname{{relu}}\big((W + {B}{A})\,h\big), \qquad
+\text{{trained numbers}} = 2 \cdot {width} \cdot r = {parameters}, \qquad
+\text{{bits known}} = N\,(1 - H_2(\text{{accuracy}}))
+$$
+
+*LoRA Without Regret* (Schulman, Thinking Machines 2025) claims that LoRA learns as full fine-tuning does until the data
+exceed its capacity, and counts with about 2 bits a parameter, a figure for language models trained for very long
+(Allen-Zhu & Li 2024). Here: a random network of {inputs}, {width}, {width} and 1 units, frozen;
+LoRA with $s = 1$ on the {width}×{width} layer alone; $N$ Gaussian inputs whose labels are thrown coins,
+so nothing can be generalised and all must be held. {steps} full-batch steps of Adam, η = {lr:g}
+falling to 0; more steps, or another η, move the edge a little. $H_2$ is the entropy of a coin in bits: half right is
+nothing known.
+
+The live row is trained while you wait, from the page's seed. The map comes from {seeds} seeds on the same
+network, by `python docs/make_capacity.py`: {bits} bits in {numbers} numbers leave an
+accuracy of {lost}. One width and one depth were measured; that the count does not depend on them is not shown
+here.""",
+        width=e.width,
+        parameters=e.parameters,
+        inputs=e.inputs,
+        steps=e.steps,
+        lr=e.lr,
+        seeds=record.seeds,
+        bits=record.measured_samples[-1],
+        numbers=record.per_rank,
+        lost=number(float(record.measured[1, :, -1].min())),
+        **LETTERS,
+    )
+
+
+def wanted(settings: Settings) -> BitsExperiment:
+    """The network and adapter that memorise live."""
+    return BitsExperiment(rank=settings["rank"], seed=settings["seed"])
+
+
+def measure(settings: Settings, lab: Lab) -> Capacity:
+    """Memorise live, and look up what was measured beforehand."""
+    return capacity(lab.follow(memorise_bits, wanted(settings)), bits_evidence())
+
+
+def exports(record: Capacity, settings: Settings, lab: Lab) -> Scripts:
+    """A script for every number of bits."""
+    run = lab.follow(memorise_bits, wanted(settings))
+    return Scripts(partial(bits_script, run), {say("Random bits"): run.experiment.samples})
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    read = shown(seen.film, "measured")
+    column = SAMPLES.index(1024)
+    row = first_place(read[:, column] > 0.999)
+    told = ", ".join(
+        say("rank {rank}: {right} %", rank=r, right=word(100 * x)) for r, x in zip(RANKS, read[:, column], strict=True)
+    )
+    return Measured(RANKS[row], RANKS, say("Read right of 1024 bits: {told}.", told=told))
+
+
+LESSON = Lesson(
+    id="capacity",
+    menu=to_say("Capacity"),
+    title=to_say("Capacity: how many random bits does an adapter hold?"),
+    claim=to_say(
+        "About one bit a trained number: up to there it learns every label by heart, beyond it loses some. Twice the "
+        "rank holds twice as many."
+    ),
+    place=30,
+    default=Experiment(rank=2),
+    controls=(CONTROLS["rank"].only(1, 2, 4, 8),),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=exports,
+    trains=False,
+    waits_for=to_say("Six trainings of one adapter"),
+    question=Question(
+        to_say("1024 random bits are to be read right, all of them. Which is the least rank measured that is enough?"),
+        to_say("About one bit a trained number: rank r trains 256·r of them here."),
+        _ask,
+    ),
+)

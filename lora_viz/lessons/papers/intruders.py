@@ -1,27 +1,40 @@
-"""When does an update show up as a new singular vector? A spike of growing size planted on a weight."""
+"""Intruders: a spike of growing size planted on a weight, and the new singular vectors it makes."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
+from lora_viz.content.questions import Measured, Question, Seen, word
+from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.fits import spike_script
 from lora_viz.export.scripts.script import Script, Scripts
-from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.spikes import draw_spike, plant_spike
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Intruders", "film", "intruders", "plot_intruders", "scripts", "table", "takeaway"]
+__all__ = ["LESSON", "SHOWN", "TOP", "Intruders", "intruders", "scripts"]
 
 TOP, SHOWN = 10, 16
 CALLED = {"gaussian": to_say("Gaussian"), "decaying": to_say("decaying")}
 SIZES = np.linspace(0.0, 2.0, 33)
+WIDE = 1024  # of the question
+_hundredths = partial(ranged, form="{:.2f}".format)
+_whole = partial(ranged, form="{:.0f}".format)
 
 
 class Intruders(NamedTuple):
@@ -52,16 +65,13 @@ class Intruders(NamedTuple):
 
 
 def intruders(d: int, kind: str, epsilon: float, seed: int, seeds: int = 8) -> Intruders:
-    """Plant the spike in W₀'s own singular basis: there an eigenvector's entries are the cosines themselves.
-
-    ``kind`` "gaussian": entries N(0, 1/d); "decaying": σ_i = 1/i of the first, in random directions.
-    """
-    found = [_planted(stream("planted spike", seed, i), d, kind) for i in range(seeds)]
-    cosines = np.stack([f[0] for f in found])  # (S, T, d old, TOP new)
-    spikes = np.stack([f[1] for f in found])
-    sigma = np.stack([f[2] for f in found])
+    """Plant the spike on weights of this kind, "gaussian" or "decaying", and look at what became of the directions."""
+    drawn = _spikes(seed, seeds, d, kind)
+    vectors, sigma = map(np.stack, zip(*(plant_spike(*one, SIZES * one[0][0]) for one in drawn), strict=True))
+    top = vectors[..., :TOP]
+    cosines = np.abs(top)  # (S, T, d old, TOP new)
     nearest = cosines.max(axis=2)
-    along = np.abs(np.einsum("sd,stdj->stj", spikes, np.stack([f[3] for f in found])))
+    along = np.abs(np.einsum("sd,stdj->stj", np.stack([u for _, u, _ in drawn]), top))
     most = along.argmax(axis=2)
     inside = np.take_along_axis(np.sqrt(np.sum(cosines**2, axis=2)), most[..., None], axis=2)[..., 0]
     theta = SIZES * np.median(sigma[:, 0, 0])
@@ -70,14 +80,14 @@ def intruders(d: int, kind: str, epsilon: float, seed: int, seeds: int = 8) -> I
     random = stream("random directions", seed).standard_normal((200, d))
     return Intruders(
         sizes=SIZES,
-        closest=spread(nearest.min(axis=2)),
-        intruding=spread((nearest < epsilon).sum(axis=2).astype(float)),
-        along=spread(along.max(axis=2)),
-        inside=spread(inside),
+        closest=spread(nearest.min(axis=2), axis=0),
+        intruding=spread((nearest < epsilon).sum(axis=2).astype(float), axis=0),
+        along=spread(along.max(axis=2), axis=0),
+        inside=spread(inside, axis=0),
         cosines=cosines[0, :, :SHOWN].transpose(0, 2, 1),
         before=sigma[0, 0, :SHOWN],
         sigma=sigma[0, :, :SHOWN],
-        random=spread(np.abs(random).max(axis=1) / np.linalg.norm(random, axis=1)),
+        random=spread(np.abs(random).max(axis=1) / np.linalg.norm(random, axis=1), axis=0),
         law=law,
         baseline=float(np.sqrt(2 * np.log(d) / d)),
         epsilon=epsilon,
@@ -87,29 +97,15 @@ def intruders(d: int, kind: str, epsilon: float, seed: int, seeds: int = 8) -> I
     )
 
 
-def _planted(rng: np.random.Generator, d: int, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """|cos| and signed entries of the TOP vectors at every size, the spike, and the singular values, in W₀'s basis."""
-    old, u, v = _drawn(rng, d, kind)
-    tuned = np.diag(old) + (SIZES * old[0])[:, None, None] * np.outer(u, v)
-    square, vectors = np.linalg.eigh(tuned @ tuned.transpose(0, 2, 1))
-    top = vectors[:, :, : -TOP - 1 : -1]
-    return np.abs(top), u, np.sqrt(square[:, ::-1].clip(0)), top
-
-
-def _drawn(rng: np.random.Generator, d: int, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """W₀'s singular values, and the spike's u and v in its basis."""
-    old = np.linalg.svd(rng.standard_normal((d, d)) / np.sqrt(d), compute_uv=False)
-    if kind == "decaying":
-        old = 2.0 / np.arange(1, d + 1)
-    u, v = (x / np.linalg.norm(x) for x in rng.standard_normal((2, d)))
-    return old, u, v
+def _spikes(seed: int, seeds: int, d: int, kind: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    return [draw_spike(stream("planted spike", seed, i), d, kind) for i in range(seeds)]
 
 
 def scripts(record: Intruders, seed: int) -> Scripts:
     """One script: how like the old directions the new ones are, at every size of the spike."""
 
     def make() -> Script:
-        drawn = [_drawn(stream("planted spike", seed, i), record.d, record.kind) for i in range(record.seeds)]
+        drawn = _spikes(seed, record.seeds, record.d, record.kind)
         old, spikes = np.stack([x for x, _, _ in drawn]), np.stack([[u, v] for _, u, v in drawn])
         measured = {"closest": record.closest[1], "intruding": record.intruding[1]}
         what = f"d={record.d}, {record.kind} singular values, {record.seeds} seeds, seed={seed}"
@@ -120,10 +116,11 @@ def scripts(record: Intruders, seed: int) -> Scripts:
 
 def film(record: Intruders) -> Film:
     """The playhead runs over θ/σ₁: the spectrum, old against new directions, the least similar one, how many."""
-    x = np.arange(1, len(record.before) + 1, dtype=float)
     flat = np.ones_like(record.sizes)
-    marks = (Mark(at=0.5, label=say("½ σ₁: the law's threshold")),) if record.kind == "gaussian" else ()
-    law = (Series(name=say("law of |cos(y, u)|:"), colour="faint", y=record.law, dash="dashdot"),) if marks else ()
+    marks = [Mark(id="threshold", at=0.5, label=say("½ σ₁: the law's threshold"))]
+    law = [Series(id="law", name=say("law of |cos(y, u)|:"), colour="faint", y=record.law, dash="dashdot")]
+    if record.kind != "gaussian":
+        marks, law = [], []
     return Film(
         axis="θ/σ₁(W₀)",
         values=record.sizes,
@@ -132,6 +129,7 @@ def film(record: Intruders) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
             Lines(
+                id="closest",
                 title=say(
                     "Least similar of the top {top}: max over all old directions, median of {seeds}",
                     top=TOP,
@@ -140,28 +138,19 @@ def film(record: Intruders) -> Film:
                 y_label="|cos|",
                 reach=1.0,
                 span=7,
-                marks=marks,
+                marks=tuple(marks),
                 series=(
-                    Series(
-                        name=say("least similar y:"),
-                        colour="delta",
-                        y=record.closest[1],
-                        low=record.closest[0],
-                        high=record.closest[2],
-                    ),
-                    Series(
-                        name="|cos(y, u)|:",
-                        colour="clean",
-                        y=record.along[1],
-                        low=record.along[0],
-                        high=record.along[2],
-                    ),
+                    Series(id="closest", name=say("least similar y:"), colour="delta", **band(record.closest)),
+                    Series(id="along", name="|cos(y, u)|:", colour="clean", **band(record.along)),
                     *law,
-                    Series(name="ε:", colour="alarm", y=record.epsilon * flat, dash="dash"),
-                    Series(name=say("random, √(2 ln d/d):"), colour="W", y=record.baseline * flat, dash="dot"),
+                    Series(id="epsilon", name="ε:", colour="alarm", y=record.epsilon * flat, dash="dash"),
+                    Series(
+                        id="random", name=say("random, √(2 ln d/d):"), colour="W", y=record.baseline * flat, dash="dot"
+                    ),
                 ),
             ),
             Field(
+                id="cosines",
                 title=say("|cos| of new and old directions, first seed"),
                 values=record.cosines,
                 x_labels=tuple(str(i) for i in range(1, record.cosines.shape[2] + 1)),
@@ -172,35 +161,40 @@ def film(record: Intruders) -> Film:
                 span=5,
             ),
             Curves(
+                id="singular_values",
                 title=say("Singular values, first seed"),
-                x=x,
+                x=np.arange(1.0, len(record.before) + 1),
                 x_label=say("index"),
                 y_label="σ",
                 row=1,
                 span=5,
                 series=(
-                    Curve(name="W₀", colour="W", y=record.before, dash="dash"),
-                    Curve(name="W₀ + θuvᵀ", colour="delta", y=record.sigma, dots=True),
+                    Curve(id="before", name="W₀", colour="W", y=record.before, dash="dash"),
+                    Curve(id="after", name="W₀ + θuvᵀ", colour="delta", y=record.sigma, dots=True),
                 ),
             ),
             Readout(
+                id="counted",
                 title=say("Counted over {seeds} seeds: median (range)", seeds=record.seeds),
                 row=1,
                 span=7,
                 rows=(
                     Row(
+                        id="intruding",
                         label=say("intruders of {top}, ε = {epsilon}", top=TOP, epsilon=number(record.epsilon)),
-                        text=tuple(_whole(record.intruding[:, t]) for t in range(len(flat))),
+                        text=readings(record.intruding, _whole),
                         colour="delta",
                     ),
                     Row(
+                        id="random",
                         label=say("a random direction's largest |cos|"),
-                        text=(f"{_span(record.random)}; √(2 ln d/d) = {number(record.baseline)}",),
+                        text=(f"{_hundredths(record.random)}; √(2 ln d/d) = {number(record.baseline)}",),
                         colour="W",
                     ),
                     Row(
+                        id="inside",
                         label=say("length of y nearest u inside the span of all x_i"),
-                        text=tuple(_span(record.inside[:, t]) for t in range(len(flat))),
+                        text=readings(record.inside, _hundredths),
                     ),
                 ),
             ),
@@ -208,20 +202,8 @@ def film(record: Intruders) -> Film:
     )
 
 
-def _span(found: Float[np.ndarray, "3"]) -> str:
-    return _ranged(*(f"{x:.2f}" for x in found))
-
-
-def _whole(found: Float[np.ndarray, "3"]) -> str:
-    return _ranged(*(f"{x:.0f}" for x in found))
-
-
-def _ranged(low: str, median: str, high: str) -> str:
-    return say("{median} ({low} to {high})", median=median, low=low, high=high)
-
-
 def _first(record: Intruders) -> int | None:
-    """At which size has the median seed its first intruder, and keeps one from there on?"""
+    """The first size from which on the median seed keeps an intruder."""
     clean = np.flatnonzero(record.intruding[1] == 0)
     after = int(clean[-1]) + 1 if len(clean) else 0
     return after if after < len(record.sizes) else None
@@ -242,7 +224,11 @@ def _narrate(record: Intruders, t: int) -> str:
 
 def takeaway(record: Intruders) -> str:
     """What was seen, in the run's own numbers."""
-    first, last = _first(record), len(record.sizes) - 1
+    return " ".join(_seen(record))
+
+
+def _seen(record: Intruders) -> Iterator[str]:
+    first, size = _first(record), [number(float(x)) for x in record.sizes]
     what = say(
         "d = {d}, {seeds} seeds, W₀ {kind}, ε = {epsilon}",
         d=record.d,
@@ -251,84 +237,171 @@ def takeaway(record: Intruders) -> str:
         epsilon=number(record.epsilon),
     )
     if record.baseline > record.epsilon:
-        return say(
+        yield say(
             "In this experiment ({what}) even a random direction has |cos| {baseline} to its nearest "
             "old one, above ε: at this size the test finds next to nothing. Take a wider layer or a larger ε.",
             what=what,
             baseline=number(record.baseline),
         )
+        return
     if first is None:
-        said = [
-            say(
-                "In this experiment ({what}) no size up to {size} σ₁ left a lasting intruder.",
-                what=what,
-                size=number(float(record.sizes[-1])),
-            )
-        ]
+        yield say(
+            "In this experiment ({what}) no size up to {size} σ₁ left a lasting intruder.", what=what, size=size[-1]
+        )
     elif first == 0:
-        said = [say("In this experiment ({what}) W₀ itself counts as intruded: ε is above every |cos|.", what=what)]
+        yield say("In this experiment ({what}) W₀ itself counts as intruded: ε is above every |cos|.", what=what)
     else:
-        said = [
-            say(
-                "In this experiment ({what}) the median seed had no lasting intruder up to θ = {before} σ₁ and had one "
-                "from {first} σ₁ on; at {last} σ₁ it was {intruding}.",
-                what=what,
-                before=number(float(record.sizes[first - 1])),
-                first=number(float(record.sizes[first])),
-                last=number(float(record.sizes[-1])),
-                intruding=_whole(record.intruding[:, last]),
-            )
-        ]
+        yield say(
+            "In this experiment ({what}) the median seed had no lasting intruder up to θ = {before} σ₁ and had one "
+            "from {first} σ₁ on; at {last} σ₁ it was {intruding}.",
+            what=what,
+            before=size[first - 1],
+            first=size[first],
+            last=size[-1],
+            intruding=_whole(record.intruding[:, -1]),
+        )
         early = int(np.flatnonzero(record.intruding[1])[0])
         if early < first:
-            said.append(
-                say(
-                    "It came and went before, first at {size} σ₁: where θ meets one of W₀'s own σ, the two mix.",
-                    size=number(float(record.sizes[early])),
-                )
+            yield say(
+                "It came and went before, first at {size} σ₁: where θ meets one of W₀'s own σ, the two mix.",
+                size=size[early],
             )
-    said.append(
-        say(
-            "It is like no single old direction: |cos| {closest}, and a random one reaches "
-            "{random}. An intruder is not outside the old span: W₀ has full rank, and "
-            "{inside} of its length lies inside.",
-            closest=_span(record.closest[:, last]),
-            random=_span(record.random),
-            inside=number(float(record.inside[1, last])),
-        )
+    yield say(
+        "It is like no single old direction: |cos| {closest}, and a random one reaches "
+        "{random}. An intruder is not outside the old span: W₀ has full rank, and "
+        "{inside} of its length lies inside.",
+        closest=_hundredths(record.closest[:, -1]),
+        random=_hundredths(record.random),
+        inside=number(float(record.inside[1, -1])),
     )
-    return " ".join(said)
 
 
 def table(record: Intruders) -> dict[str, np.ndarray]:
     """One row a size."""
-    columns: dict[str, np.ndarray] = {"theta_over_sigma_1": record.sizes}
-    for name, found in (("closest", record.closest), ("intruders", record.intruding), ("cos_spike", record.along)):
-        for end, values in zip(("low", "median", "high"), found, strict=True):
-            columns[f"{name}_{end}"] = values
-    columns["random_baseline"] = np.full(len(record.sizes), record.baseline)
-    return columns
+    return {
+        "theta_over_sigma_1": record.sizes,
+        **spread_columns("closest", record.closest),
+        **spread_columns("intruders", record.intruding),
+        **spread_columns("cos_spike", record.along),
+        "random_baseline": np.full(len(record.sizes), record.baseline),
+    }
 
 
-def plot_intruders(record: Intruders, *, theme: str = "light") -> go.Figure:
+def figure(record: Intruders, *, theme: str = "light") -> go.Figure:
     """The least similar direction against the spike's size, with the random baseline."""
-    flat = np.ones_like(record.sizes)
+    x, flat = record.sizes, np.ones_like(record.sizes)
     return still_curves(
         [
-            Drawn(
-                say("least similar of the top {top}", top=TOP),
-                "delta",
-                record.sizes,
-                record.closest[1],
-                low=record.closest[0],
-                high=record.closest[2],
-            ),
-            Drawn("|cos(y, u)|", "clean", record.sizes, record.along[1]),
-            Drawn("ε", "alarm", record.sizes, record.epsilon * flat, "dash"),
-            Drawn(say("random direction, √(2 ln d/d)"), "W", record.sizes, record.baseline * flat, "dot"),
+            Drawn(name=say("least similar of the top {top}", top=TOP), colour="delta", x=x, **band(record.closest)),
+            Drawn("|cos(y, u)|", "clean", x, record.along[1]),
+            Drawn("ε", "alarm", x, record.epsilon * flat, "dash"),
+            Drawn(say("random direction, √(2 ln d/d)"), "W", x, record.baseline * flat, "dot"),
         ],
         title=say("New against old directions, d = {d}", d=record.d),
         x="θ/σ₁(W₀)",
         y="|cos|",
         theme=theme,
     )
+
+
+def maths(record: Intruders) -> str:
+    """The test for intruders, the law of a spike, and what chance reaches."""
+    return say(
+        r"""
+$$
+{W} + {dW}, \qquad y_j\ \text{{is an intruder}} \iff \max_i |\cos(y_j, x_i)| < \varepsilon \qquad
+|\cos(y, u)|^2 \to 1 - 1/\theta^2,\ \ \theta > 1\ \ \text{{(Gaussian }}{W}\text{{)}}
+$$
+
+Shuttleworth, Andreas, Torralba and Sharma (2024, *LoRA vs Full Fine-tuning: An Illusion of Equivalence*) find such
+vectors in networks fine-tuned with LoRA and few or none after full fine-tuning, and tie them to forgetting; whether
+they cause it is contested. Their test, with left singular vectors: the $y_j$ are the top 10 of the changed weight, the
+$x_i$ all {d} of ${W}$. Here one random direction of size $\theta$ is planted on a random ${W}$; nothing is
+trained, so this shows the geometry of one strong rank-1 update, not what LoRA does in a network. An update of larger
+norm makes an intruder whoever made it: full fine-tuning at a larger learning rate too.
+
+For entries $N(0, 1/d)$ the largest $\sigma$ is near 2, and below $\theta = 1$, half of it, the spike leaves no trace in
+the top vectors as $d$ grows (Benaych-Georges & Nadakuditi 2012); in a narrow layer the step is a slope.
+An intruder resembles no **single** old direction. It lies in the span of all of them, as every vector does: ${W}$ has
+full rank. A random direction reaches about $\sqrt{{2 \ln d/d}} = {baseline}$; where that is near
+$\varepsilon$ the test says little. Real weights decay: there a spike passes the small $\sigma$ early, and mixes with an
+old direction whenever their $\sigma$ are equal.""",
+        W=tint("W", "W_0"),
+        dW=tint("delta", r"\theta u v^\top"),
+        d=record.d,
+        baseline=number(record.baseline),
+    )
+
+
+def measure(settings: Settings, _: Lab) -> Intruders:
+    """Plant the spike on weights of this kind."""
+    return intruders(settings["d_in"], settings["weight_kind"], settings["epsilon"], settings["seed"])
+
+
+def _nearest(e: Experiment, _: Any) -> tuple[float, float]:
+    """The largest |cos| of a random direction with the axes, in this width and in a wide layer, median of 99 draws."""
+    drawn = (stream("a random direction", e.seed).standard_normal((99, d)) for d in (e.d_in, WIDE))
+    now, wide = (float(np.median(np.abs(x).max(axis=1) / np.linalg.norm(x, axis=1))) for x in drawn)
+    return now, wide
+
+
+def _ask(seen: Seen, found: Any) -> Measured:
+    now, wide = found
+    d = seen.experiment.d_in
+    told = say("{wide}, median of 99 random directions; √(2 ln d/d) is {law}.", wide=word(wide),
+               law=word((2 * np.log(WIDE) / WIDE) ** 0.5))  # fmt: skip
+    return Measured(wide, (now, now * d / WIDE, 0.5), told, {"d": d, "now": word(now), "wide": WIDE})
+
+
+LESSON = Lesson(
+    id="intruders",
+    menu=to_say("Intruders"),
+    title=to_say("Intruders: when is a new direction among the top ones?"),
+    claim=to_say(
+        "A small update hides in W₀'s own directions; beyond a size it becomes a singular vector that resembles none "
+        "of them, and no more than a random one. Drag its size θ."
+    ),
+    place=20,
+    default=Experiment(d_in=64, d_out=64),
+    controls=(
+        Choice(
+            id="weight_kind",
+            label=to_say("Singular values of W₀"),
+            options=("gaussian", "decaying"),
+            help=to_say("Gaussian: of normal entries, they fall slowly. Decaying: the i-th is 1/i of the first."),
+            default="gaussian",
+        ),
+        Choice(
+            id="epsilon",
+            label=to_say("Intruder below |cos| = ε"),
+            options=(0.3, 0.4, 0.5, 0.6),
+            help=to_say("PEFT's reduce_intruder_dimension takes 0.5."),
+            default=0.5,
+        ),
+        Choice(
+            id="d_in",
+            label=to_say("Width d"),
+            options=(32, 64, 96),
+            help=to_say("The narrower the layer, the more any direction resembles one of its d."),
+        ),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: scripts(record, settings["seed"]),
+    trains=False,
+    question=Question(
+        to_say(
+            "In a layer of width {d} a random direction has |cos| {now} with the old direction nearest to it. And in a "
+            "layer {wide} wide?"
+        ),
+        to_say(
+            "Chance resembles everything a little, and less in a wide layer: there a small |cos| is nothing unusual."
+        ),
+        _ask,
+        _nearest,
+    ),
+)

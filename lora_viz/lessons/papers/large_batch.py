@@ -1,62 +1,61 @@
-"""Does LoRA bear large batches? One pass over the samples, batch by batch size, at each one's best learning rate."""
+"""Large batches: one pass over the samples by batch size, full fine-tuning and LoRA each at its best learning rate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import spread
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series
-from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
-from lora_viz.i18n.language import say, to_say
+from lora_viz.core.seeds import spread
+from lora_viz.film.panels import Film, Lines, Readout, Series
+from lora_viz.film.spreads import ranged
+from lora_viz.film.style import LETTERS, number, tint
+from lora_viz.i18n.language import english, say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["LargeBatch", "film", "large_batch", "one_pass", "plot_large_batch", "table", "takeaway"]
+__all__ = ["LESSON", "LargeBatch", "large_batch", "one_pass"]
+
+BATCHES = (32, 64, 128, 256)
+LR = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+DEFAULT = Experiment(
+    d_in=32, d_out=32, target_rank=4, spectrum="flat", alpha=32.0, optimizer="adam", schedule="linear", samples=1024,
+    dtype="float32",
+)  # fmt: skip
 
 
 class LargeBatch(NamedTuple):
     """‖ΔW − ΔW*‖²/‖ΔW*‖² after one pass, for full fine-tuning (racer 0) and LoRA of some ranks.
 
-    ``by_lr`` (low, median, high; racer, batch, lr) over the seeds, infinite where a run diverged; ``left`` at each
-    seed's best lr, ``ratio`` that over full fine-tuning's of the same seed. ``at_edge`` counts the bests that lie at an
-    end of the grid of learning rates.
+    ``left`` (low, median, high; racer, batch) is that at each seed's best learning rate, ``ratio`` that over full
+    fine-tuning's of the same seed.
     """
 
-    racers: tuple[str, ...]
-    ranks: Int[np.ndarray, "R"]
-    batches: Int[np.ndarray, "K"]
+    raced: Raced
     steps: Int[np.ndarray, "K"]
-    lr: Float[np.ndarray, "L"]
-    by_lr: Float[np.ndarray, "3 R K L"]
     left: Float[np.ndarray, "3 R K"]
     ratio: Float[np.ndarray, "3 R K"]
-    at_edge: int
     true_rank: int
     samples: int
-    seeds: int
 
 
 def one_pass(
     e: Experiment, batches: Iterable[int], ranks: Iterable[int], lrs: Iterable[float], seeds: int = 8
 ) -> tuple[Sweep, ...]:
-    """One sweep a batch size and seed: full fine-tuning, as the adapter whose A is the identity, and LoRA, at all η."""
-    full = replace(e, init="identity", frozen="A", rank=e.d_in, alpha=1.0, scaling_rule="constant")
-    racers = [full, *(replace(e, rank=r) for r in ranks)]
+    """One sweep a batch size and seed: full fine-tuning and LoRA, at every learning rate."""
+    ranks, lrs = tuple(ranks), tuple(lrs)
     return tuple(
-        Sweep(
-            tuple(
-                replace(x, lr=lr, batch=batch, steps=e.samples // batch, seed=e.seed * seeds + seed)
-                for x in racers
-                for lr in lrs
-            )
-        )
+        Sweep(racers(replace(e, batch=batch, steps=e.samples // batch, seed=e.seed * seeds + seed), ranks, lrs))
         for batch in batches
         for seed in range(seeds)
     )
@@ -64,207 +63,209 @@ def one_pass(
 
 def large_batch(runs: Iterable[Run]) -> LargeBatch:
     """Read the runs of ``one_pass``."""
-    found: dict[int, list[np.ndarray]] = {}
-    for run in runs:
-        e, target = run.experiment, run.task.target_delta
-        lrs = sorted({x.lr for x in run.sweep.experiments})
-        shown, left = run, np.full(len(run.sweep), np.inf)
-        for i in range(len(run.sweep)):
-            if run.diverged_at[i] < 0:
-                left[i] = np.sum((run.delta_weight(i)[-1] - target) ** 2) / np.sum(target**2)
-        found.setdefault(e.batch, []).append(left.reshape(-1, len(lrs)))
-    batches = sorted(found)
-    left = np.stack([np.stack(found[b]) for b in batches], axis=2)  # (S, R, K, L)
-    best, at = left.min(axis=3), left.argmin(axis=3)
-    racers = [x for x in shown.sweep.experiments if x.lr == lrs[0]]
+    found = raced(runs, "batch", _left)
     with np.errstate(invalid="ignore"):
-        ratio = best / best[:, :1]
+        ratio = found.least / found.least[:, :1]
     return LargeBatch(
-        racers=tuple(to_say("full") if x.init == "identity" else f"LoRA r = {x.rank}" for x in racers),
-        ranks=np.array([x.rank for x in racers]),
-        batches=np.array(batches),
-        steps=shown.experiment.samples // np.array(batches),
-        lr=np.array(lrs),
-        by_lr=spread(left),
-        left=spread(best),
-        ratio=spread(ratio),
-        at_edge=int(((at == 0) | (at == len(lrs) - 1)).sum()),
-        true_rank=shown.experiment.true_rank,
-        samples=shown.experiment.samples,
-        seeds=len(left),
+        raced=found,
+        steps=found.shown.samples // found.places,
+        left=spread(found.least, axis=0),
+        ratio=spread(ratio, axis=0),
+        true_rank=found.shown.true_rank,
+        samples=found.shown.samples,
     )
+
+
+def _left(run: Run) -> Float[np.ndarray, "N"]:
+    target, left = run.task.target_delta, np.full(len(run.sweep), np.inf)
+    for i in np.flatnonzero(run.diverged_at < 0):
+        left[i] = np.sum((run.delta_weight(int(i))[-1] - target) ** 2) / np.sum(target**2)
+    return left
 
 
 def film(record: LargeBatch) -> Film:
     """The playhead runs over the batch size: errors by learning rate, at the best one, and over full fine-tuning's."""
-    low, median, high = np.where(np.isfinite(record.by_lr) & (record.by_lr < 100), record.by_lr, np.nan)
-    names = [say("full:"), *(f"{name}:" for name in record.racers[1:])]
+    own, frames = record.raced, range(len(record.steps))
     return Film(
         axis=to_say("batch"),
         of_last=True,
-        values=record.batches.astype(float),
-        start=len(record.batches) - 1,
+        values=own.places.astype(float),
+        start=len(frames) - 1,
         seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in range(len(record.batches))),
+        narration=tuple(_narrate(record, t) for t in frames),
         panels=(
             Lines(
+                id="ratio",
                 title=say("Error over full fine-tuning's, each at its best η"),
-                y_label=say("ratio; median of {seeds}, band: all", seeds=record.seeds),
+                y_label=say("ratio; median of {seeds}, band: all", seeds=own.seeds),
                 reach=2.0,
                 x_scale="log",
                 span=7,
                 series=(
-                    *(_series(record, names, i, record.ratio) for i in range(1, len(names))),
-                    Series(name=say("full:"), colour="W", y=np.ones(len(record.batches)), dash="dash"),
+                    *own.curves(record.ratio, ranks_only=True),
+                    Series(id="full", name=say("full:"), colour="W", y=np.ones(len(frames)), dash="dash"),
                 ),
             ),
             Readout(
+                id="left",
                 title=say("At this batch: error left, median (range)"),
                 span=5,
-                rows=tuple(
-                    Row(
-                        label=say(name),
-                        text=tuple(_span(record.left[:, i, t]) for t in range(len(record.batches))),
-                        colour=_colour(i),
-                    )
-                    for i, name in enumerate(record.racers)
-                ),
+                rows=own.rows(record.left, ranged),
             ),
             Lines(
+                id="errors",
                 title=say("Error left after one pass, each at its best η"),
                 y_label=say("‖ΔW − ΔW*‖²/‖ΔW*‖², log"),
                 scale="log",
                 x_scale="log",
                 row=1,
                 span=6,
-                series=tuple(_series(record, names, i, record.left) for i in range(len(names))),
+                series=own.curves(record.left),
             ),
-            Curves(
-                title=say("At this batch, by learning rate (median)"),
-                x=record.lr,
-                x_label=say("learning rate η, log"),
-                y_label=say("error left, log"),
-                scale="log",
-                x_scale="log",
-                row=1,
-                span=6,
-                series=tuple(
-                    Curve(
-                        name=say(name),
-                        colour=_colour(i),
-                        y=median[i],
-                        low=low[i],
-                        high=np.where(np.isfinite(high[i]), high[i], median[i]),
-                        dash=DASHES[max(i - 1, 0) % 4],
-                        dots=True,
-                    )
-                    for i, name in enumerate(record.racers)
-                ),
-            ),
+            own.by_rate(say("At this batch, by learning rate (median)"), say("error left, log"), dots=True),
         ),
     )
 
 
-def _colour(i: int) -> str:
-    return "W" if i == 0 else "delta"
-
-
-def _series(record: LargeBatch, names: list[str], i: int, y: Float[np.ndarray, "3 R K"]) -> Series:
-    low, median, high = np.where(np.isfinite(y[:, i]), y[:, i], np.nan)
-    return Series(name=names[i], colour=_colour(i), y=median, low=low, high=high, dash=DASHES[max(i - 1, 0) % 4])
-
-
-def _span(found: Float[np.ndarray, "3"]) -> str:
-    low, median, high = (number(float(x)) for x in found)
-    return say("{median} ({low} to {high})", median=median, low=low, high=high)
-
-
 def _narrate(record: LargeBatch, t: int) -> str:
-    ratios = ", ".join(
-        say("{ratio} for {racer}", ratio=number(float(record.ratio[1, i, t])), racer=name)
-        for i, name in enumerate(record.racers)
-        if i
-    )
     return say(
         "Batch {batch}, {steps} steps: error over full fine-tuning's, median: {ratios}.",
-        batch=record.batches[t],
+        batch=record.raced.places[t],
         steps=record.steps[t],
-        ratios=ratios,
+        ratios=record.raced.ratios(record.ratio, t),
     )
 
 
 def takeaway(record: LargeBatch) -> str:
     """What was seen, in the run's own numbers."""
-    small, whole = 1, len(record.racers) - 1
+    return " ".join(_seen(record))
+
+
+def _seen(record: LargeBatch) -> Iterator[str]:
+    own, small, whole = record.raced, 1, len(record.raced.racers) - 1
     first, last = record.ratio[:, :, 0], record.ratio[:, :, -1]
-    said = [
-        say(
-            "In this experiment (one pass over {samples} samples, {seeds} seeds, each at its best of {rates} η) "
-            "{racer} left {first} times full fine-tuning's error with batch {least} and {last} times with batch "
-            "{most}.",
-            samples=record.samples,
-            seeds=record.seeds,
-            rates=len(record.lr),
-            racer=record.racers[small],
-            first=_span(first[:, small]),
-            least=record.batches[0],
-            last=_span(last[:, small]),
-            most=record.batches[-1],
-        )
-    ]
+    yield say(
+        "In this experiment (one pass over {samples} samples, {seeds} seeds, each at its best of {rates} η) "
+        "{racer} left {first} times full fine-tuning's error with batch {least} and {last} times with batch "
+        "{most}.",
+        samples=record.samples,
+        seeds=own.seeds,
+        rates=len(own.lr),
+        racer=own.racers[small],
+        first=ranged(first[:, small]),
+        least=own.places[0],
+        last=ranged(last[:, small]),
+        most=own.places[-1],
+    )
     if last[1, small] > 1.2 * first[1, small]:
-        said.append(say("The gap grows with the batch."))
+        yield say("The gap grows with the batch.")
     else:
-        said.append(say("Here the gap does not grow with the batch."))
-    said.append(
-        say(
-            "{racer}, full width: {first} and {last} times.",
-            racer=record.racers[whole],
-            first=_span(first[:, whole]),
-            last=_span(last[:, whole]),
-        )
+        yield say("Here the gap does not grow with the batch.")
+    yield say(
+        "{racer}, full width: {first} and {last} times.",
+        racer=own.racers[whole],
+        first=ranged(first[:, whole]),
+        last=ranged(last[:, whole]),
     )
     if last[1, whole] < 1.2:
-        said.append(
-            say("At full width the penalty is gone: here the rank does mend it, unlike what the paper reports.")
-        )
-    if record.at_edge:
-        said.append(
-            say("{count} bests lie at an end of the grid: a wider one may shift the numbers.", count=record.at_edge)
-        )
-    return " ".join(said)
+        yield say("At full width the penalty is gone: here the rank does mend it, unlike what the paper reports.")
+    yield from own.warn_of_edge()
 
 
 def table(record: LargeBatch) -> dict[str, np.ndarray]:
     """One row a racer and batch size; rank 0 is full fine-tuning."""
-    own = np.array([0, *record.ranks[1:]])
-    rank, batch = (x.ravel() for x in np.meshgrid(own, record.batches, indexing="ij"))
-    columns = {"rank": rank, "batch": batch}
-    for name, found in (("error", record.left), ("over_full", record.ratio)):
-        for end, values in zip(("low", "median", "high"), found, strict=True):
-            columns[f"{name}_{end}"] = values.ravel()
-    return columns
+    return record.raced.table("batch", error=record.left, over_full=record.ratio)
 
 
-def plot_large_batch(record: LargeBatch, *, theme: str = "light") -> go.Figure:
+def figure(record: LargeBatch, *, theme: str = "light") -> go.Figure:
     """The error over full fine-tuning's against the batch size, one curve a rank."""
-    return still_curves(
-        [
-            Drawn(
-                say(name),
-                _colour(i),
-                record.batches,
-                record.ratio[1, i],
-                DASHES[max(i - 1, 0) % 4],
-                dots=True,
-                low=record.ratio[0, i],
-                high=record.ratio[2, i],
-            )
-            for i, name in enumerate(record.racers)
-        ],
+    return record.raced.ratio_figure(
+        record.ratio,
         title=say("Error over full fine-tuning's after one pass"),
         x=say("batch size"),
         y=say("ratio of errors"),
-        log="xy",
         theme=theme,
     )
+
+
+def maths(record: LargeBatch, settings: Settings) -> str:
+    """Why few steps cost a product more, beside what the report says."""
+    e, own = settings.experiment, record.raced
+    return say(
+        r"""
+$$
+\text{{steps}} = {samples} / \text{{batch}}: \quad {steps} \qquad
+\text{{full:}}\ {dW}\ \text{{steps itself}} \qquad \text{{LoRA:}}\ \nabla_{{{B}}} = s\,{G}{A}^\top,\
+\nabla_{{{A}}} = s\,{B}^\top {G}
+$$
+
+*LoRA Without Regret* (Schulman, Thinking Machines 2025) reports that LoRA bears large batches less well than full
+fine-tuning, and that a higher rank does not mend it: a property of the product. Here: one linear layer of
+{d_out}×{d_in}, round inputs, a target of rank {true_rank}, Adam with η falling to 0, one pass over
+{samples} samples. A larger batch means fewer steps, and a product needs steps in turn: ${B}$ moves only along ${A}$'s
+rows until ${A}$ has turned, which needs ${B}$. So the first half of the report is seen here, the second is not: at
+$r = {rank}$, where ${A}$ spans every input from the start, the ratio is
+{ratio} at batch {batch}. Whether that holds in a deep network is not
+tested. Error is to the hidden update, relative; each racer has its best of {rates} learning rates in each seed.""",
+        samples=e.samples,
+        steps=", ".join(map(str, record.steps)),
+        G=tint("W", "G"),
+        d_out=e.d_out,
+        d_in=e.d_in,
+        true_rank=record.true_rank,
+        rank=own.ranks[-1],
+        ratio=number(float(record.ratio[1, -1, -1])),
+        batch=own.places[-1],
+        rates=len(own.lr),
+        **LETTERS,
+    )
+
+
+def sweeps(e: Experiment) -> tuple[Sweep, ...]:
+    """The pass at every batch size, at two small ranks and at full width."""
+    return one_pass(e, BATCHES, (4, 8, e.d_in), LR)
+
+
+def measure(settings: Settings, lab: Lab) -> LargeBatch:
+    """Train all of them."""
+    return large_batch(lab.train_each(sweeps(settings.experiment), settings.device, records=2))
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    batch, (small, large) = seen.film.values, seen.film.panel("ratio").parts()[:2]
+    few, middle = (shown(seen.film, "ratio", part.id) for part in (small, large))
+    name = english(large.name).rstrip(":")  # type: ignore[union-attr]
+    told = say("{name} left {times} times full fine-tuning's error at batch {small}, median of 8.", name=name,
+               times=word(middle[1]), small=int(batch[1]))  # fmt: skip
+    about = {"name": name, "large": int(batch[-1]), "most": word(middle[-1]), "small": int(batch[1])}
+    shrunk = middle[-1] * batch[1] / batch[-1]
+    return Measured(float(middle[1]), (float(middle[-1]), float(few[1]), float(shrunk)), told, about)
+
+
+LESSON = Lesson(
+    id="large_batch",
+    menu=to_say("Large batches"),
+    title=to_say("Large batches: does LoRA bear them?"),
+    claim=to_say(
+        "Worse than full fine-tuning while the rank is small, and the more so the larger the batch; at full width the "
+        "penalty is gone. Play through the batch size."
+    ),
+    place=40,
+    default=DEFAULT,
+    controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
+    more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: sweeps(settings.experiment),
+    question=Question(
+        to_say(
+            "{name} leaves {most} times full fine-tuning's error at batch {large}. How many times at batch {small}?"
+        ),
+        to_say("With enough steps that rank keeps up: it is the few steps of a large batch that cost it more."),
+        _ask,
+    ),
+)

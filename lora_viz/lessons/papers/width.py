@@ -1,306 +1,290 @@
-"""How much larger is LoRA's best learning rate than full fine-tuning's? Both by width, after the same few steps."""
+"""Width: the best learning rates of full fine-tuning and of LoRA, by width, after the same few steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import log_slope, spread
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series
-from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.core.seeds import log_slope, spread
+from lora_viz.film.panels import Film, Lines, Readout, Row, Series
+from lora_viz.film.spreads import ranged, readings
+from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["WidthRate", "film", "plot_width_rate", "table", "takeaway", "width_rate", "width_sweeps"]
+__all__ = ["LESSON", "WidthRate", "width_rate", "width_sweeps"]
 
 REPORTED = 10.0  # LoRA Without Regret, on language models
+WIDTHS, RANKS = (16, 32, 64, 128), (4, 8, 16)
+LR = tuple(float(f"{x:.3g}") for x in np.geomspace(0.002, 0.512, 17))
 
 
 class WidthRate(NamedTuple):
     """Loss over the start's by learning rate, for full fine-tuning (racer 0) and LoRA of some ranks, at some widths.
 
-    ``by_lr`` (low, median, high; racer, width, lr) over the seeds, infinite where a run diverged; ``best`` the rate of
-    least loss in each seed, ``ratio`` that over full fine-tuning's in the same seed, ``rank_ratio`` (low, median, high;
-    width) the largest over the least best rate among the ranks. ``slope`` is that of each racer's median best rate
-    against width, both logarithmic; ``grew`` counts the seeds whose ratio is larger at the widest.
+    ``best`` (low, median, high; racer, width) is the rate of least loss in each seed, ``ratio`` that over full
+    fine-tuning's in the same seed, ``rank_ratio`` (low, median, high; width) the largest over the least best rate among
+    the ranks. ``slope`` is that of each racer's median best rate against width, both logarithmic; ``grew`` counts the
+    seeds whose ratio is larger at the widest.
     """
 
-    racers: tuple[str, ...]
-    ranks: Int[np.ndarray, "R"]
-    widths: Int[np.ndarray, "D"]
-    lr: Float[np.ndarray, "L"]
-    by_lr: Float[np.ndarray, "3 R D L"]
+    raced: Raced
     best: Float[np.ndarray, "3 R D"]
     ratio: Float[np.ndarray, "3 R D"]
     rank_ratio: Float[np.ndarray, "3 D"]
     slope: Float[np.ndarray, "R"]
     grew: Int[np.ndarray, "R"]
-    at_edge: int
-    rule: str
-    alpha: float
-    steps: int
-    seeds: int
 
 
 def width_sweeps(
     e: Experiment, widths: Iterable[int], ranks: Iterable[int], lrs: Iterable[float], seeds: int = 8
 ) -> tuple[Sweep, ...]:
-    """One sweep a width and seed: full fine-tuning, as the adapter whose A is the identity, and LoRA, at all η."""
+    """One sweep a width and seed: full fine-tuning and LoRA, at every learning rate."""
     ranks, lrs = tuple(ranks), tuple(lrs)
     return tuple(
-        Sweep(
-            tuple(
-                replace(x, lr=lr)
-                for x in (
-                    replace(own, rank=d, init="identity", frozen="A", alpha=1.0, scaling_rule="constant"),
-                    *(replace(own, rank=r) for r in ranks),
-                )
-                for lr in lrs
-            )
-        )
+        Sweep(racers(replace(e, rank=1, d_in=d, d_out=d, samples=2 * d, seed=e.seed * seeds + seed), ranks, lrs))
         for d in widths
         for seed in range(seeds)
-        for own in [replace(e, rank=1, d_in=d, d_out=d, samples=2 * d, seed=e.seed * seeds + seed)]
     )
 
 
 def width_rate(runs: Iterable[Run]) -> WidthRate:
     """Read the runs of ``width_sweeps``."""
-    found: dict[int, list[np.ndarray]] = {}
-    for run in runs:
-        lrs = sorted({x.lr for x in run.sweep.experiments})
-        shown = run
-        loss = run.loss[-1] / run.loss[0]
-        found.setdefault(run.experiment.d_in, []).append(
-            np.where(np.isfinite(loss), loss, np.inf).reshape(-1, len(lrs))
-        )
-    widths = sorted(found)
-    loss = np.stack([np.stack(found[d]) for d in widths], axis=2)  # (S, R, D, L)
-    at = loss.argmin(axis=3)
-    best = np.array(lrs)[at]
-    racers = [x for x in shown.sweep.experiments if x.lr == lrs[0]]
-    middle = spread(best)
+    found = raced(runs, "d_in", _loss)
+    best = found.best_lr
+    middle = spread(best, axis=0)
     return WidthRate(
-        racers=tuple(to_say("full") if x.init == "identity" else f"LoRA r = {x.rank}" for x in racers),
-        ranks=np.array([x.rank for x in racers]),
-        widths=np.array(widths),
-        lr=np.array(lrs),
-        by_lr=spread(loss),
+        raced=found,
         best=middle,
-        ratio=spread(best / best[:, :1]),
-        rank_ratio=spread(best[:, 1:].max(axis=1) / best[:, 1:].min(axis=1)),
-        slope=np.array([log_slope(np.array(widths, dtype=float), b) for b in middle[1]]),
+        ratio=spread(best / best[:, :1], axis=0),
+        rank_ratio=spread(best[:, 1:].max(axis=1) / best[:, 1:].min(axis=1), axis=0),
+        slope=np.array([log_slope(found.places.astype(float), b) for b in middle[1]]),
         grew=(best[:, :, -1] * best[:, :1, 0] > best[:, :, 0] * best[:, :1, -1] * 1.01).sum(axis=0),
-        at_edge=int(((at == 0) | (at == len(lrs) - 1)).sum()),
-        rule=racers[-1].scaling_rule,
-        alpha=racers[-1].alpha,
-        steps=racers[-1].steps,
-        seeds=len(loss),
     )
+
+
+def _loss(run: Run) -> Float[np.ndarray, "N"]:
+    loss = run.loss[-1] / run.loss[0]
+    return np.where(np.isfinite(loss), loss, np.inf)
 
 
 def film(record: WidthRate) -> Film:
     """The playhead runs over the width: the ratio, both best rates, and the losses by rate at this width."""
-    low, median, high = np.where(np.isfinite(record.by_lr) & (record.by_lr < 100), record.by_lr, np.nan)
-    names = [say("full:"), *(f"{name}:" for name in record.racers[1:])]
-    flat = np.ones(len(record.widths))
-
-    def series(i: int, y: Float[np.ndarray, "3 R D"]) -> Series:
-        return Series(
-            name=names[i],
-            colour=_colour(i),
-            y=y[1, i],
-            low=y[0, i],
-            high=y[2, i],
-            dash=DASHES[max(i - 1, 0) % 4],
-            dots=True,
-        )
-
+    own = record.raced
+    flat = np.ones(len(own.places))
     return Film(
         axis=to_say("width d"),
-        values=record.widths.astype(float),
-        start=len(record.widths) - 1,
+        values=own.places.astype(float),
+        start=len(flat) - 1,
         seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in range(len(record.widths))),
+        narration=tuple(_narrate(record, t) for t in range(len(flat))),
         panels=(
             Lines(
-                title=say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=record.seeds),
+                id="ratio",
+                title=say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=own.seeds),
                 y_label=say("ratio, log"),
                 scale="log",
                 x_scale="log",
                 span=7,
                 series=(
-                    *(series(i, record.ratio) for i in range(1, len(names))),
-                    Series(name=say("equal:"), colour="W", y=flat, dash="dash"),
-                    Series(name=say("reported for language models:"), colour="faint", y=REPORTED * flat, dash="dot"),
+                    *own.curves(record.ratio, ranks_only=True, dots=True),
+                    Series(id="equal", name=say("equal:"), colour="W", y=flat, dash="dash"),
+                    Series(
+                        id="reported",
+                        name=say("reported for language models:"),
+                        colour="faint",
+                        y=REPORTED * flat,
+                        dash="dot",
+                    ),
                 ),
             ),
             Readout(
+                id="best_here",
                 title=say("Best η at this width: median (range)"),
                 span=5,
                 rows=(
-                    *(
-                        Row(
-                            label=say(name),
-                            text=tuple(_span(record.best[:, i, t]) for t in range(len(record.widths))),
-                            colour=_colour(i),
-                        )
-                        for i, name in enumerate(record.racers)
-                    ),
+                    *own.rows(record.best, _range),
                     Row(
+                        id="among_ranks",
                         label=say("largest over least among the ranks"),
-                        text=tuple(_span(record.rank_ratio[:, t]) for t in range(len(record.widths))),
+                        text=readings(record.rank_ratio, _range),
                     ),
                 ),
             ),
             Lines(
+                id="best",
                 title=say("Best η of each"),
                 y_label=say("learning rate, log"),
                 scale="log",
                 x_scale="log",
                 row=1,
                 span=6,
-                series=tuple(series(i, record.best) for i in range(len(names))),
+                series=own.curves(record.best, dots=True),
             ),
-            Curves(
-                title=say("At this width, by learning rate (median)"),
-                x=record.lr,
-                x_label=say("learning rate η, log"),
-                y_label=say("loss/first loss, log"),
-                scale="log",
-                x_scale="log",
-                row=1,
-                span=6,
-                series=tuple(
-                    Curve(
-                        name=say(name),
-                        colour=_colour(i),
-                        y=median[i],
-                        low=low[i],
-                        high=np.where(np.isfinite(high[i]), high[i], median[i]),
-                        dash=DASHES[max(i - 1, 0) % 4],
-                    )
-                    for i, name in enumerate(record.racers)
-                ),
-            ),
+            own.by_rate(say("At this width, by learning rate (median)"), say("loss/first loss, log")),
         ),
     )
 
 
-def _colour(i: int) -> str:
-    return "W" if i == 0 else "delta"
-
-
-def _span(found: Float[np.ndarray, "3"]) -> str:
-    low, median, high = (number(float(x)) for x in found)
-    return median if low == high else say("{median} ({low} to {high})", median=median, low=low, high=high)
+def _range(found: Float[np.ndarray, "3"]) -> str:
+    low, median, high = numbers(found)
+    return median if low == high else ranged(found)
 
 
 def _narrate(record: WidthRate, t: int) -> str:
-    ratios = ", ".join(
-        say("{ratio} for {racer}", ratio=number(float(record.ratio[1, i, t])), racer=name)
-        for i, name in enumerate(record.racers)
-        if i
-    )
     return say(
         "d = {width}: best learning rate over full fine-tuning's, median: {ratios}.",
-        width=record.widths[t],
-        ratios=ratios,
+        width=record.raced.places[t],
+        ratios=record.raced.ratios(record.ratio, t),
     )
 
 
 def takeaway(record: WidthRate) -> str:
     """What was seen, in the run's own numbers."""
-    i, last = min(2, len(record.racers) - 1), len(record.widths) - 1
-    ratio, rule = record.ratio[:, i], {"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[record.rule]
-    said = [
-        say(
-            "In this experiment ({seeds} seeds, {steps} steps of Adam, {rule}, α = {alpha}, each at its best of "
-            "{rates} η) {racer}'s best rate was {first} times full fine-tuning's at d = {narrow} and {last} times at "
-            "d = {wide}.",
-            seeds=record.seeds,
-            steps=record.steps,
-            rule=rule,
-            alpha=number(record.alpha),
-            rates=len(record.lr),
-            racer=record.racers[i],
-            first=_span(ratio[:, 0]),
-            narrow=record.widths[0],
-            last=_span(ratio[:, last]),
-            wide=record.widths[last],
-        )
-    ]
-    grew, seeds = record.grew[i], record.seeds
+    return " ".join(_seen(record))
+
+
+def _seen(record: WidthRate) -> Iterator[str]:
+    own, e = record.raced, record.raced.shown
+    i, seeds = min(2, len(own.racers) - 1), own.seeds
+    ratio, grew = record.ratio[:, i], record.grew[i]
+    yield say(
+        "In this experiment ({seeds} seeds, {steps} steps of Adam, {rule}, α = {alpha}, each at its best of "
+        "{rates} η) {racer}'s best rate was {first} times full fine-tuning's at d = {narrow} and {last} times at "
+        "d = {wide}.",
+        seeds=seeds,
+        steps=e.steps,
+        rule={"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[e.scaling_rule],
+        alpha=number(e.alpha),
+        rates=len(own.lr),
+        racer=own.racers[i],
+        first=_range(ratio[:, 0]),
+        narrow=own.places[0],
+        last=_range(ratio[:, -1]),
+        wide=own.places[-1],
+    )
     if grew > 0.75 * seeds:
-        said.append(
-            say(
-                "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio grows with the width.",
-                grew=grew,
-                seeds=seeds,
-            )
+        yield say(
+            "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio grows with the width.",
+            grew=grew,
+            seeds=seeds,
         )
     else:
-        said.append(
-            say(
-                "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio does not clearly grow here.",
-                grew=grew,
-                seeds=seeds,
-            )
+        yield say(
+            "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio does not clearly grow here.",
+            grew=grew,
+            seeds=seeds,
         )
-    if ratio[2, last] < REPORTED / 2:
-        said.append(say("Ten, as reported for language models, is not reached at these widths."))
-    said.append(
-        say(
-            "Among ranks {ranks} the best rates at d = {width} lie within a factor of {factor}.",
-            ranks=", ".join(map(str, record.ranks[1:])),
-            width=record.widths[last],
-            factor=_span(record.rank_ratio[:, last]),
-        )
+    if ratio[2, -1] < REPORTED / 2:
+        yield say("Ten, as reported for language models, is not reached at these widths.")
+    yield say(
+        "Among ranks {ranks} the best rates at d = {width} lie within a factor of {factor}.",
+        ranks=", ".join(map(str, own.ranks[1:])),
+        width=own.places[-1],
+        factor=_range(record.rank_ratio[:, -1]),
     )
-    if record.at_edge:
-        said.append(
-            say("{count} bests lie at an end of the grid: a wider one may shift the numbers.", count=record.at_edge)
-        )
-    return " ".join(said)
+    yield from own.warn_of_edge()
 
 
 def table(record: WidthRate) -> dict[str, np.ndarray]:
     """One row a racer and width; rank 0 is full fine-tuning."""
-    own = np.array([0, *record.ranks[1:]])
-    rank, width = (x.ravel() for x in np.meshgrid(own, record.widths, indexing="ij"))
-    columns = {"rank": rank, "width": width}
-    for name, found in (("best_lr", record.best), ("over_full", record.ratio)):
-        for end, values in zip(("low", "median", "high"), found, strict=True):
-            columns[f"{name}_{end}"] = values.ravel()
-    return columns
+    return record.raced.table("width", best_lr=record.best, over_full=record.ratio)
 
 
-def plot_width_rate(record: WidthRate, *, theme: str = "light") -> go.Figure:
+def figure(record: WidthRate, *, theme: str = "light") -> go.Figure:
     """The ratio of best rates against the width, one curve a rank."""
-    return still_curves(
-        [
-            Drawn(
-                say(name),
-                _colour(i),
-                record.widths,
-                record.ratio[1, i],
-                DASHES[max(i - 1, 0) % 4],
-                dots=True,
-                low=record.ratio[0, i],
-                high=record.ratio[2, i],
-            )
-            for i, name in enumerate(record.racers)
-        ],
+    return record.raced.ratio_figure(
+        record.ratio,
         title=say("Best learning rate over full fine-tuning's"),
         x=say("width d"),
         y=say("ratio"),
-        log="xy",
         theme=theme,
     )
+
+
+def maths(record: WidthRate) -> str:
+    """How far Adam's first step carries each, beside what the report says."""
+    slopes = zip(record.raced.racers, record.slope, strict=True)
+    return say(
+        r"""
+$$
+\text{{Adam's first step:}}\quad |\Delta w| = \eta \text{{ in every entry}} \qquad
+\text{{full:}}\ \|{dW}\|_F = \eta\, d \qquad \text{{LoRA:}}\ {dW} = s\,{B}{A},\ |{B}_{{ij}}| = \eta
+$$
+
+*LoRA Without Regret* (Schulman, Thinking Machines 2025) fits, over 14 language models, a best learning rate for LoRA of
+about ten times full fine-tuning's, whatever the rank and width, and says that its own theory (a ratio in proportion to
+the width) does not match. Here, with one linear layer, round inputs and a target of rank {target_rank}, Adam moves
+every entry of ${dW}$ by η when all weights train; the wider the layer, the more of them, so the best η falls nearly as
+$1/d$. LoRA's own falls more slowly: its update goes through $r$ rows only. Slopes of the best η against $d$, both
+logarithmic: {slopes}. So a ratio grows that is below 1 in a narrow layer: "LoRA needs ten times the learning rate" is
+no law of the method, and a layer as wide as a language model's was not tried.
+
+The same report finds less than a factor of 2 between ranks 4 and 512 under α/r; what is found here stands in the
+read-out, also for the other rules. Each learning rate is $\sqrt2$ times the last: no best is told more finely.
+Gradients are exact, there is no sampling noise.""",
+        target_rank=record.raced.shown.target_rank,
+        slopes=", ".join(f"{say(name)} {number(float(slope))}" for name, slope in slopes),
+        **LETTERS,
+    )
+
+
+def sweeps(e: Experiment) -> tuple[Sweep, ...]:
+    """Every width, at three ranks and all learning rates."""
+    return width_sweeps(e, WIDTHS, RANKS, LR)
+
+
+def measure(settings: Settings, lab: Lab) -> WidthRate:
+    """Train all of them."""
+    return width_rate(lab.train_each(sweeps(settings.experiment), settings.device, records=2))
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    best, width = shown(seen.film, "best", "full"), seen.film.values
+    ratio = float(width[-1] / width[0])
+    told = say("It was {last} at d = {wide}, {times} times less.", last=word(best[-1]), wide=int(width[-1]),
+               times=word(best[0] / best[-1]))  # fmt: skip
+    about = {"first": word(best[0]), "narrow": int(width[0]), "wide": int(width[-1])}
+    return Measured(float(best[-1]), (best[0], best[0] / ratio**0.5, best[0] * ratio, best[0] / ratio**2), told, about)
+
+
+LESSON = Lesson(
+    id="width",
+    menu=to_say("Width"),
+    title=to_say("Width: how much larger is LoRA's best learning rate?"),
+    claim=to_say(
+        "Its ratio to full fine-tuning's is no constant: it grows with the width of the layer. The factor of ten "
+        "reported for language models is not reached here."
+    ),
+    place=50,
+    default=Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, optimizer="adam", steps=30, dtype="float32"),
+    controls=(CONTROLS["scaling_rule"], CONTROLS["alpha"].only(8.0, 16.0, 32.0), CONTROLS["steps"].only(10, 30, 100)),
+    more=(CONTROLS["spectrum"],),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: sweeps(settings.experiment),
+    question=Question(
+        to_say("Full fine-tuning's best learning rate is {first} at d = {narrow}. Which is it at d = {wide}?"),
+        to_say(
+            "Adam moves every entry by η, and in a wider layer more entries add up: it is this rate that falls, "
+            "so the ratio grows."
+        ),
+        _ask,
+    ),
+)

@@ -1,1 +1,6 @@
 """Rank from the ground."""
+
+from lora_viz.i18n.language import to_say
+from lora_viz.lessons.lesson import Section
+
+SECTION = Section(to_say("Rank"), place=30)

@@ -1,24 +1,41 @@
-"""Does a linear autoencoder find PCA? Its subspace, its axes, and what the mean does to both."""
+"""Autoencoder: a linear one against PCA: its subspace, its axes, and what the mean does to both."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import orthonormal_columns, principal_angles
-from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.engine.training import train
+from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span, band
+from lora_viz.film.spreads import spread_columns
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
-from lora_viz.layer.reconstruction import principal_axes
+from lora_viz.layer.reconstruction import principal_axes, reconstruction_task
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Autoencoder", "autoencoder", "film", "plot_autoencoder", "table", "takeaway"]
+__all__ = ["LESSON", "Autoencoder", "autoencoder"]
 
 SHOWN = 150
 NEAR = 1e-2
+STARTS, OFF_CENTRE = 8, 2.0
+DEFAULT = Experiment(
+    d_in=12, d_out=12, target_rank=2, rank=2, alpha=1.0, scaling_rule="constant", init="both_random", optimizer="sgd",
+    lr=0.1, steps=500, samples=400,
+)  # fmt: skip
 
 
 class Autoencoder(NamedTuple):
@@ -75,16 +92,16 @@ def autoencoder(run: Run) -> Autoencoder:
     plane = np.full((alive, r, 3), np.nan)
     for t in range(alive):
         q = orthonormal_columns(B[t])
-        plane[t, : q.shape[1]] = _flat(q, U)
+        plane[t, : q.shape[1]] = q.T @ U[:, :3]  # what of it is seen in the first three principal coordinates
     return Autoencoder(
         steps=run.steps[:alive],
         rank=r,
         d=x.shape[1],
         samples=len(x),
         mean=float(np.linalg.norm(x.mean(axis=0))),
-        to_pca=_spread(away[0]),
-        to_moment=_spread(away[1]),
-        angle=_spread(angle),
+        to_pca=spread(away[0], axis=0),
+        to_moment=spread(away[1], axis=0),
+        angle=spread(angle, axis=0),
         loss_over_floor=np.median(run.loss[:alive] / floor - 1, axis=1),
         encoder=A,
         decoder=B,
@@ -103,18 +120,9 @@ def autoencoder(run: Run) -> Autoencoder:
     )
 
 
-def _flat(q: Float[np.ndarray, "d j"], U: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "j 3"]:
-    """A basis of this subspace in the first three principal coordinates: what of it is seen there."""
-    return q.T @ U[:, :3]
-
-
 def _angle(decoder: Float[np.ndarray, "d r"], principal: Float[np.ndarray, "d r"]) -> float:
     found = principal_angles(orthonormal_columns(decoder), principal)
     return float(found.max()) if len(found) == principal.shape[1] else 90.0
-
-
-def _spread(values: Float[np.ndarray, "starts T"]) -> Float[np.ndarray, "3 T"]:
-    return np.stack([values.min(axis=0), np.median(values, axis=0), values.max(axis=0)])
 
 
 def film(record: Autoencoder) -> Film:
@@ -122,11 +130,7 @@ def film(record: Autoencoder) -> Film:
     r, d, T = record.rank, record.d, len(record.steps)
     limit = float(np.quantile(np.abs(record.cloud), 0.96))
     one = float(max(np.abs(record.product).max(), 1.0)) if record.diverged else 1.0
-    bands = (
-        (record.to_pca, say("to PCA"), "delta", "solid"),
-        (record.to_moment, say("to axes about 0"), "ink", "dash"),
-    )
-    names = tuple(f"u{'₁₂₃'[i]}" for i in range(r))
+    matrix = partial(HeatMap, span=3, row=1)
     return Film(
         axis=to_say("step"),
         training=True,
@@ -136,6 +140,7 @@ def film(record: Autoencoder) -> Film:
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Cloud(
+                id="data",
                 title=say("data x, and B A x, along u₁ u₂ u₃"),
                 colour="ink",
                 dimension=3,
@@ -144,71 +149,80 @@ def film(record: Autoencoder) -> Film:
                 view=(-0.9, 0.35),
                 span=5,
                 spans=(
-                    Span(name="col(B)", colour="B", basis=record.plane * limit * 0.9),
-                    Span(name="b", colour="ink", basis=record.columns * limit, style="axes"),
+                    Span(id="column_space", name="col(B)", colour="B", basis=record.plane * limit * 0.9),
+                    Span(id="columns", name="b", colour="ink", basis=record.columns * limit, style="axes"),
                 ),
                 points=(
-                    Points(name="x", colour="W", xyz=record.cloud, style="ring"),
-                    Points(name="B A x", colour="delta", xyz=record.decoded),
+                    Points(id="x", name="x", colour="W", xyz=record.cloud, style="ring"),
+                    Points(id="decoded", name="B A x", colour="delta", xyz=record.decoded),
                 ),
                 caption=(say("{d} numbers a sample, of which three coordinates are drawn", d=d),),
             ),
             Lines(
+                id="distance",
                 title=say("Distance to two projectors, {starts} starts", starts=record.starts),
                 y_label="‖B A − P‖",
                 scale="log",
                 span=4,
-                series=tuple(
-                    Series(name=name, colour=c, y=v[1], low=v[0], high=v[2], dash=dash)  # type: ignore[arg-type]
-                    for v, name, c, dash in bands
+                series=(
+                    Series(id="to_pca", name=say("to PCA"), colour="delta", **band(record.to_pca)),
+                    Series(
+                        id="to_moment", name=say("to axes about 0"), colour="ink", dash="dash", **band(record.to_moment)
+                    ),
                 ),
             ),
             Readout(
+                id="measured",
                 title=say("Measured"),
                 span=3,
                 rows=(
-                    Row(label=say("angle to PCA's subspace"), text=tuple(map(_degrees, record.angle[1])), colour="B"),
-                    Row(label=say("loss over least"), text=tuple(_above(v) for v in record.loss_over_floor)),
-                    Row(label=say("encoder A · Uᵣᵀ"), text=(f"{r}×{d} · {r}×{d}",), colour="A"),
-                    Row(label=say("decoder B · Uᵣ"), text=(f"{d}×{r} · {d}×{r}",), colour="B"),
-                    Row(label=say("Vᵣ (no encoder)"), text=(f"{record.samples}×{r}",)),
-                    Row(label=say("mean of the data"), text=(number(record.mean) if record.mean > 1e-9 else "≈ 0",)),
+                    Row(
+                        id="angle",
+                        label=say("angle to PCA's subspace"),
+                        text=tuple(map(_degrees, record.angle[1])),
+                        colour="B",
+                    ),
+                    Row(id="loss", label=say("loss over least"), text=tuple(_above(v) for v in record.loss_over_floor)),
+                    Row(id="encoder", label=say("encoder A · Uᵣᵀ"), text=(f"{r}×{d} · {r}×{d}",), colour="A"),
+                    Row(id="decoder", label=say("decoder B · Uᵣ"), text=(f"{d}×{r} · {d}×{r}",), colour="B"),
+                    Row(id="no_encoder", label=say("Vᵣ (no encoder)"), text=(f"{record.samples}×{r}",)),
+                    Row(
+                        id="mean",
+                        label=say("mean of the data"),
+                        text=(number(record.mean) if record.mean > 1e-9 else "≈ 0",),
+                    ),
                 ),
             ),
-            HeatMap(
+            matrix(
+                id="product",
                 title="B A",
                 colour="delta",
                 values=record.product,
                 limit=one,
-                span=3,
-                row=1,
                 caption=(say("decoder times encoder"),),
             ),
-            HeatMap(
+            matrix(
+                id="projector",
                 title=say("PCA's projector Uᵣ Uᵣᵀ"),
                 colour="ink",
                 values=record.projector,
                 limit=1.0,
-                span=3,
-                row=1,
                 caption=(say("onto the axes of most variance"),),
             ),
-            HeatMap(
-                title=say("axes? cos of {names} with b", names=", ".join(names)),
+            matrix(
+                id="cosines",
+                title=say("axes? cos of {names} with b", names=", ".join(("u₁", "u₂", "u₃")[:r])),
                 colour="B",
                 values=record.cosines,
                 limit=1.0,
-                span=3,
-                row=1,
                 caption=tuple(_largest(c) for c in record.cosines),
             ),
-            HeatMap(
+            matrix(
+                id="encoder",
                 title=say("encoder A"),
                 colour="A",
                 values=record.encoder,
                 limit=float(np.abs(record.encoder).max()) or 1.0,
-                span=3,
-                row=1,
                 caption=(say("{r}×{d}, as Uᵣᵀ is", r=r, d=d),),
             ),
         ),
@@ -225,8 +239,7 @@ def _above(value: float) -> str:
 
 def _largest(cosines: Float[np.ndarray, "r r"]) -> str:
     """Axes would be ones and zeros: one 1 in every column."""
-    found = ", ".join(number(float(c)) for c in np.abs(cosines).max(axis=0).round(3))
-    return say("largest: {cosines}", cosines=found)
+    return say("largest: {cosines}", cosines=", ".join(numbers(np.abs(cosines).max(axis=0).round(3))))
 
 
 def _narrate(record: Autoencoder, t: int) -> str:
@@ -245,80 +258,160 @@ def _narrate(record: Autoencoder, t: int) -> str:
 
 def takeaway(record: Autoencoder) -> str:
     """What was seen, over all starts."""
+    low, middle, high = numbers(record.to_pca[:, -1])
+    told = {"starts": record.starts, "low": low, "middle": middle, "high": high}
     if record.diverged:
-        return say(
-            "{diverged} of {starts} starts diverged: lower the learning rate.",
-            diverged=record.diverged,
-            starts=record.starts,
-        )
-    low, middle, high = (number(float(v)) for v in record.to_pca[:, -1])
-    near = float(record.to_pca[2, -1]) < NEAR
-    least, most = (number(round(v, 3)) for v in record.spread)
-    if record.mean > 1e-9 and not near and float(record.to_moment[2, -1]) < NEAR:
-        moment = number(float(record.to_moment[1, -1]))
-        return say(
-            "The data are not centred, and the subspace is not PCA's: {angle} away "
-            "(median of {starts} starts). What was found are the axes of most variance about 0, to "
-            "{moment}: the mean took one of them.",
-            angle=_degrees(float(record.angle[1, -1])),
-            starts=record.starts,
-            moment=moment,
-        )
-    if not near:
+        return say("{diverged} of {starts} starts diverged: lower the learning rate.", diverged=record.diverged, **told)
+    if float(record.to_pca[2, -1]) >= NEAR:
+        if record.mean > 1e-9 and float(record.to_moment[2, -1]) < NEAR:
+            return say(
+                "The data are not centred, and the subspace is not PCA's: {angle} away "
+                "(median of {starts} starts). What was found are the axes of most variance about 0, to "
+                "{moment}: the mean took one of them.",
+                angle=_degrees(float(record.angle[1, -1])),
+                moment=number(float(record.to_moment[1, -1])),
+                **told,
+            )
         return say(
             "After these steps B A is still {middle} from PCA's projector (range {low} to {high} over "
             "{starts} starts): not converged. More steps or another learning rate may get there.",
-            middle=middle,
-            low=low,
-            high=high,
-            starts=record.starts,
+            **told,
         )
     if record.rank == 1:
         return say(
             "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
             "With r = 1 the subspace is the axis.",
-            starts=record.starts,
-            high=high,
+            **told,
         )
+    least, most = numbers(round(v, 3) for v in record.spread)
     return say(
         "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
         "The axes are not: |cos(b₁, u₁)| ends anywhere from {least} to {most}.",
-        starts=record.starts,
-        high=high,
         least=least,
         most=most,
+        **told,
     )
 
 
 def table(record: Autoencoder) -> dict[str, np.ndarray]:
     """The curves, as columns."""
-    names = ("low", "median", "high")
     return {
         "step": record.steps,
-        **{f"to_pca_{n}": v for n, v in zip(names, record.to_pca, strict=True)},
-        **{f"to_axes_about_0_{n}": v for n, v in zip(names, record.to_moment, strict=True)},
-        **{f"angle_degrees_{n}": v for n, v in zip(names, record.angle, strict=True)},
+        **spread_columns("to_pca", record.to_pca),
+        **spread_columns("to_axes_about_0", record.to_moment),
+        **spread_columns("angle_degrees", record.angle),
         "loss_over_floor": record.loss_over_floor,
     }
 
 
-def plot_autoencoder(record: Autoencoder, *, theme: str = "light") -> go.Figure:
+def figure(record: Autoencoder, *, theme: str = "light") -> go.Figure:
     """Distance to PCA's projector over the steps, as a still figure."""
-    colour = IDENTITY[theme]
-    figure = go.Figure(
+    return still_curves(
         [
-            go.Scatter(x=record.steps, y=v[1], name=name, line={"color": c, "dash": dash, "width": 3})
-            for v, name, c, dash in (
-                (record.to_pca, say("to PCA's projector"), colour["delta"], "solid"),
-                (record.to_moment, say("to that of the axes about 0"), colour["ink"], "dash"),
-            )
-        ]
+            Drawn(say("to PCA's projector"), "delta", record.steps, record.to_pca[1]),
+            Drawn(say("to that of the axes about 0"), "ink", record.steps, record.to_moment[1], "dash"),
+        ],
+        title=say("B A against PCA, median of {starts} starts", starts=record.starts),
+        x=say("step"),
+        y="‖B A − P‖",
+        log="y",
+        theme=theme,
     )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("B A against PCA, median of {starts} starts", starts=record.starts),
-            xaxis={"title": say("step")},
-            yaxis={"title": "‖B A − P‖", "type": "log"},
-        )
+
+
+def maths(record: Autoencoder) -> str:
+    """Where the loss is least, and what that is here."""
+    return say(
+        r"""
+$$
+L = \tfrac1{{2n}}\sum_j \|{decoder}{encoder}\,x_j - x_j\|^2 \ \text{{is least at}}\
+{decoder}{encoder} = U_r U_r^\top, \qquad {decoder} = U_r Q,\quad {encoder} = Q^{{-1}}U_r^\top
+$$
+
+for every invertible $Q$ (Baldi & Hornik 1989): with samples as columns the encoder is ${encoder} \cong U_r^\top$
+({rank}×12) and the decoder ${decoder} \cong U_r$ (12×{rank}). $V_r$ has one row a sample
+({samples}×{rank}) and cannot encode a new one; $\Sigma_r V_r^\top$ is the *code* of PCA. This is LoRA's own
+problem: $W = 0$, target $\Delta W^* = I$, the same engine. $U_r$ are axes about the mean; the loss knows only second
+moments about 0, so a mean of size {mean} counts as variance along its
+direction. Standard deviations along the first axes: {deviations}.""",
+        decoder=tint("B", "B"),
+        encoder=tint("A", "A"),
+        rank=record.rank,
+        samples=record.samples,
+        mean=number(record.mean) if record.mean > 1e-9 else "0",
+        deviations=", ".join(numbers(record.deviations[:4])),
     )
-    return figure
+
+
+def _trained(e: Experiment, device: str, centred: str, records: int) -> Run:
+    """The engine on samples that are their own labels, from every start."""
+    offset = OFF_CENTRE if centred == "not centred" else 0.0
+    return train(Sweep.over(e, init_seed=range(STARTS)), device, records=records, task=reconstruction_task(e, offset))
+
+
+def _run(settings: Settings, lab: Lab) -> Run:
+    return lab.compute(_trained, settings.experiment, settings.device, settings["centred"], 121)
+
+
+def measure(settings: Settings, lab: Lab) -> Autoencoder:
+    """Train from every start, and compare with PCA."""
+    return autoencoder(_run(settings, lab))
+
+
+def _recentred(e: Experiment, settings: tuple[tuple[str, str], ...]) -> tuple[str, float, float]:
+    """The other data, and how far B A ends from both projectors on them."""
+    other = "centred" if ("centred", "not centred") in settings else "not centred"
+    record = autoencoder(_trained(e, "cpu", other, 2))
+    return other, float(record.to_pca[1, -1]), float(record.to_moment[1, -1])
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    other, pca, moment = found
+    if not np.isfinite((pca, moment)).all():
+        raise Unanswerable(say("It diverged: lower the learning rate, and the question is asked."))
+    about_mean, about_0 = say("the axes about the mean: PCA's"), say("the axes about 0")
+    both, neither = say("both: they are the same"), say("neither of them")
+    found_0 = moment < 0.05
+    value = (both if found_0 else about_mean) if pca < 0.05 else (about_0 if found_0 else neither)
+    told = say("‖B A − P‖ came to {pca} for PCA's axes and {moment} for those about 0, median of 8 starts.",
+               pca=word(pca), moment=word(moment))  # fmt: skip
+    return Measured(value, (about_mean, about_0, both, neither), told, {"other": say(other)})
+
+
+LESSON = Lesson(
+    id="autoencoder",
+    menu=to_say("Autoencoder"),
+    title=to_say("Does a linear autoencoder find PCA?"),
+    claim=to_say(
+        "It finds PCA's subspace, not its axes; and only if the data are centred. Trained here from eight random "
+        "starts."
+    ),
+    place=80,
+    default=DEFAULT,
+    controls=(
+        Choice(
+            id="centred",
+            label=to_say("Data"),
+            options=("centred", "not centred"),
+            help=to_say("Is the mean taken away before training?"),
+            default="centred",
+            names={"centred": to_say("centred"), "not centred": to_say("not centred")},
+        ),
+        CONTROLS["rank"].only(1, 2, 3),
+        CONTROLS["lr"].only(0.02, 0.05, 0.1, 0.2, 0.5),
+    ),
+    more=(CONTROLS["optimizer"], CONTROLS["steps"]),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: _run(settings, lab),
+    question=Question(
+        to_say("Now the data are {other}. Onto which axes does B A become the projector?"),
+        to_say("It reproduces x itself, mean and all: what counts is size about 0. Without a mean, that is variance."),
+        _ask,
+        _recentred,
+    ),
+)

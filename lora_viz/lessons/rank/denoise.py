@@ -1,20 +1,28 @@
-"""Does a cut remove noise? Error to what was there before the noise, against error to what is seen."""
+"""Noise: what a cut has to do with it; the error to what was there before it, against the error to what is seen."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen
+from lora_viz.core.experiment import Experiment
+from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import noisy_low_rank
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lesson import Lesson
 
-__all__ = ["Denoise", "denoise", "film", "plot_denoise", "table", "takeaway"]
+__all__ = ["LESSON", "Denoise", "denoise"]
 
+D_OUT, D_IN, DRAWS = 31, 23, 9
 ROUNDING = 1e-12
 
 
@@ -60,23 +68,11 @@ def denoise(d_out: int, d_in: int, true_rank: int, noise: float, seeds: range) -
             errors[row, :, r] = np.linalg.norm(so_far - goal, axis=(1, 2)) / np.linalg.norm(goal, axis=(1, 2))
     reached = errors[0] <= errors[0].min(axis=1, keepdims=True) + ROUNDING
     return Denoise(
-        rank=ranks,
-        to_clean=_spread(errors[0]),
-        to_noisy=_spread(errors[1]),
-        best=np.argmax(reached, axis=1),
-        true_rank=true_rank,
-        noise=noise,
-        noise_edge=float(noise * (np.sqrt(d_out) + np.sqrt(d_in))),
-        clean=clean[0],
-        noisy=noisy[0],
-        cut=cut,
-        sigma_clean=np.linalg.svd(clean[0], compute_uv=False),
-        sigma_noisy=sigma[0],
-    )
-
-
-def _spread(values: Float[np.ndarray, "draws K"]) -> Float[np.ndarray, "3 K"]:
-    return np.stack([values.min(axis=0), np.median(values, axis=0), values.max(axis=0)])
+        rank=ranks, to_clean=spread(errors[0], axis=0), to_noisy=spread(errors[1], axis=0),
+        best=np.argmax(reached, axis=1), true_rank=true_rank, noise=noise,
+        noise_edge=float(noise * (np.sqrt(d_out) + np.sqrt(d_in))), clean=clean[0], noisy=noisy[0], cut=cut,
+        sigma_clean=np.linalg.svd(clean[0], compute_uv=False), sigma_noisy=sigma[0],
+    )  # fmt: skip
 
 
 def film(record: Denoise) -> Film:
@@ -92,11 +88,13 @@ def film(record: Denoise) -> Film:
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
+                id="error",
                 title=say("Error of the cut at rank k, {draws} draws (drag here)", draws=draws),
                 y_label=say("relative error"),
                 span=7,
                 series=(
                     Series(
+                        id="to_clean",
                         name=say("to the clean matrix"),
                         colour="clean",
                         y=record.to_clean[1],
@@ -105,6 +103,7 @@ def film(record: Denoise) -> Film:
                         dots=True,
                     ),
                     Series(
+                        id="to_noisy",
                         name=say("to the noisy one"),
                         colour="W",
                         y=record.to_noisy[1],
@@ -113,24 +112,32 @@ def film(record: Denoise) -> Film:
                         dash="dash",
                     ),
                 ),
-                marks=(Mark(at=float(record.true_rank), label=say("true rank {rank}", rank=record.true_rank)),),
+                marks=(
+                    Mark(
+                        id="true_rank", at=float(record.true_rank), label=say("true rank {rank}", rank=record.true_rank)
+                    ),
+                ),
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values"),
                 y_label="σ",
                 span=5,
                 labels=tuple(str(i + 1) for i in range(k)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
                     Group(
+                        id="kept",
                         name=say("noisy, kept"),
                         colour="delta",
                         values=np.where(np.arange(k) < record.rank[:, None], record.sigma_noisy, 0.0),
                     ),
-                    Group(name=say("clean"), colour="clean", values=record.sigma_clean, outline=True),
+                    Group(id="clean", name=say("clean"), colour="clean", values=record.sigma_clean, outline=True),
                 ),
                 caption=(say("noise alone reaches σ ≈ {noise_edge}", noise_edge=number(record.noise_edge)),),
             ),
             HeatMap(
+                id="clean",
                 title=say("clean"),
                 colour="clean",
                 values=record.clean,
@@ -140,6 +147,7 @@ def film(record: Denoise) -> Film:
                 caption=(say("rank {rank}", rank=record.true_rank),),
             ),
             HeatMap(
+                id="noisy",
                 title=say("noisy: + {noise}·noise", noise=number(record.noise)),
                 caption=(say("what is seen"),),
                 colour="W",
@@ -149,6 +157,7 @@ def film(record: Denoise) -> Film:
                 row=1,
             ),
             HeatMap(
+                id="cut",
                 title=say("cut at rank k"),
                 colour="delta",
                 values=record.cut,
@@ -158,22 +167,25 @@ def film(record: Denoise) -> Film:
                 caption=tuple(say("rank {rank}", rank=r) for r in record.rank),
             ),
             HeatMap(
+                id="cut_minus_clean",
                 title=say("cut − clean"),
                 colour="ink",
                 values=record.cut - record.clean,
                 limit=limit,
                 span=2,
                 row=1,
-                caption=tuple(say("this draw: {error}", error=_percent(float(e))) for e in left),
+                caption=tuple(say("this draw: {error}", error=percent(float(e))) for e in left),
             ),
             Readout(
+                id="best_rank",
                 title=say("Best k"),
                 span=2,
                 row=1,
                 rows=(
-                    Row(label=say("true rank"), text=(str(record.true_rank),), colour="clean"),
+                    Row(id="true_rank", label=say("true rank"), text=(str(record.true_rank),), colour="clean"),
                     *(
                         Row(
+                            id=f"rank_{k}",
                             label=say("best k = {k}", k=k),
                             text=(say("{hits} of {draws}", hits=int((record.best == k).sum()), draws=draws),),
                         )
@@ -185,13 +197,9 @@ def film(record: Denoise) -> Film:
     )
 
 
-def _percent(value: float) -> str:
-    return "0 %" if value < ROUNDING else f"{number(100 * value)} %"
-
-
 def _narrate(record: Denoise, t: int) -> str:
     k = int(record.rank[t])
-    clean, noisy = _percent(float(record.to_clean[1, t])), _percent(float(record.to_noisy[1, t]))
+    clean, noisy = percent(float(record.to_clean[1, t])), percent(float(record.to_noisy[1, t]))
     if not record.noise:
         if k >= record.true_rank:
             return say("Rank {k}, without noise: {clean} left, exact to rounding.", k=k, clean=clean)
@@ -199,25 +207,19 @@ def _narrate(record: Denoise, t: int) -> str:
     if k < record.true_rank:
         return say(
             "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: signal is still missing.",
-            k=k,
-            noisy=noisy,
-            clean=clean,
-        )
+            k=k, noisy=noisy, clean=clean,
+        )  # fmt: skip
     if k == record.true_rank:
         return say(
             "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: nothing of the true rank is "
             "cut.",
-            k=k,
-            noisy=noisy,
-            clean=clean,
-        )
+            k=k, noisy=noisy, clean=clean,
+        )  # fmt: skip
     return say(
         "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: layers beyond the true rank are put "
         "back: noise.",
-        k=k,
-        noisy=noisy,
-        clean=clean,
-    )
+        k=k, noisy=noisy, clean=clean,
+    )  # fmt: skip
 
 
 def takeaway(record: Denoise) -> str:
@@ -229,10 +231,8 @@ def takeaway(record: Denoise) -> str:
         return say(
             "Without noise there is nothing to remove: from rank {r} on the cut is the matrix itself, to "
             "{worst} in all {draws} draws, and there is no slow tail.",
-            r=r,
-            worst=number(worst),
-            draws=draws,
-        )
+            r=r, worst=number(worst), draws=draws,
+        )  # fmt: skip
     hits = int((record.best == r).sum())
     said = [
         say(
@@ -272,28 +272,98 @@ def table(record: Denoise) -> dict[str, np.ndarray]:
     }
 
 
-def plot_denoise(record: Denoise, *, theme: str = "light") -> go.Figure:
+def figure(record: Denoise, *, theme: str = "light") -> go.Figure:
     """Both errors against the rank, as a still figure."""
-    colour = IDENTITY[theme]
-    figure = go.Figure(
+    drawn = still_curves(
         [
-            go.Scatter(
-                x=record.rank, y=y[1], name=name, mode="lines+markers", line={"color": c, "dash": dash, "width": 3}
-            )
-            for y, name, c, dash in (
-                (record.to_clean, say("to the clean matrix"), colour["clean"], "solid"),
-                (record.to_noisy, say("to the noisy matrix"), colour["W"], "dash"),
-            )
-        ]
+            Drawn(say("to the clean matrix"), "clean", record.rank, record.to_clean[1], dots=True),
+            Drawn(say("to the noisy matrix"), "W", record.rank, record.to_noisy[1], "dash", dots=True),
+        ],
+        title=say("Error of the cut, median of {draws} draws", draws=len(record.best)),
+        x=say("rank k kept"),
+        y=say("relative error"),
+        theme=theme,
     )
-    figure.add_vline(
-        x=record.true_rank, line_dash="dot", annotation_text=say("true rank {rank}", rank=record.true_rank)
-    )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Error of the cut, median of {draws} draws", draws=len(record.best)),
-            xaxis={"title": say("rank k kept")},
-            yaxis={"title": say("relative error"), "rangemode": "tozero"},
-        )
-    )
-    return figure
+    label = say("true rank {rank}", rank=record.true_rank)
+    drawn.add_vline(x=record.true_rank, line_dash="dot", annotation_text=label)
+    return drawn.update_yaxes(rangemode="tozero")
+
+
+def maths(record: Denoise) -> str:
+    """What a cut keeps of signal and of noise, with these draws' numbers."""
+    r, (m, n) = record.true_rank, record.clean.shape
+    return say(
+        r"""
+$$
+\underbrace{{Y}}_{{\text{{seen}}}} = \underbrace{{M}}_{{\text{{rank }} {r}}} + \nu N, \qquad
+\|Y_k - Y\|_F^2 = \sum_{{i>k}} \sigma_i(Y)^2 \ \text{{falls in }} k, \qquad
+\|\nu N\|_2 \approx \nu\,(\sqrt m + \sqrt n) = {noise_edge}
+$$
+
+At $k = {r}$ the cut is {to_clean} % from the clean $M$ and
+{to_noisy} % from $Y$ (medians of {draws} draws of $M$ and $N$,
+{m}×{n}); uncut it is {uncut} % from $M$. The weakest true $\sigma$ is
+{weakest}: a direction well above the noise's {noise_edge} is worth
+keeping, one below it is not. Nothing here says that *small* $\sigma$ are noise: without noise they are signal.""",
+        r=r, noise_edge=number(record.noise_edge), to_clean=number(100 * float(record.to_clean[1, r])),
+        to_noisy=number(100 * float(record.to_noisy[1, r])), draws=len(record.best), m=m, n=n,
+        uncut=number(100 * float(record.to_clean[1, -1])), weakest=number(float(record.sigma_clean[r - 1])),
+    )  # fmt: skip
+
+
+def draws(e: Experiment) -> Denoise:
+    """Nine draws of a matrix and its noise, cut at every rank."""
+    return denoise(D_OUT, D_IN, e.target_rank, e.noise, range(100 * e.seed, 100 * e.seed + DRAWS))
+
+
+def _much_noise(e: Experiment, _: Any) -> tuple[float, int, int]:
+    """Another noise, and the best cut for it and for the noise shown, in the median of the draws."""
+    other = replace(e, noise=0.3 if e.noise >= 2 else 2.0)
+    then, now = (int(np.median(draws(x).best)) for x in (other, e))
+    return other.noise, then, now
+
+
+def _ask(seen: Seen, found: Any) -> Measured:
+    noise, best, now = found
+    told = say("With noise {noise:g} the cut at rank {best} was nearest, median of 9 draws.", noise=noise, best=best)
+    return Measured(best, (now, seen.experiment.target_rank, D_IN, 2 * now), told, {"noise": noise})
+
+
+LESSON = Lesson(
+    id="denoise",
+    menu=to_say("Noise"),
+    title=to_say("Does a cut remove noise?"),
+    claim=to_say(
+        "If what lies under the noise has low rank: the error to the clean matrix falls up to the true rank and then "
+        "rises, while the error to the noisy one only falls."
+    ),
+    place=40,
+    default=Experiment(target_rank=4, noise=0.3),
+    controls=(
+        Choice(
+            id="noise",
+            label=to_say("Noise on every entry"),
+            options=(0.0, 0.1, 0.3, 1.0, 2.0),
+            help=to_say("Standard deviation; the clean entries have variance about 1."),
+        ),
+        Choice(
+            id="target_rank",
+            label=to_say("Rank of the clean matrix"),
+            options=(1, 2, 3, 4, 6, 8),
+            help=to_say("How many layers are signal."),
+        ),
+    ),
+    measure=lambda settings, lab: draws(settings.experiment),
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    trains=False,
+    question=Question(
+        to_say("Set the noise to {noise:g}. Which cut k is nearest to the clean matrix then?"),
+        to_say("A layer is worth keeping only while its signal is stronger than the noise it brings along."),
+        _ask,
+        _much_noise,
+    ),
+)

@@ -1,24 +1,33 @@
-"""Few knobs, few non-zeros, low rank: is it the same? One spectrum each."""
+"""Few numbers: few knobs, few non-zeros and low rank are three things, one spectrum each."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
+from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
-from lora_viz.film.panels import Film, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.panels import Dash, Film, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["FewNumbers", "few_numbers", "film", "plot_few_numbers", "table", "takeaway"]
+__all__ = ["KNOBS", "LESSON", "FewNumbers", "few_numbers"]
 
+D = 64
+KINDS = ("one_knob", "ten_knobs", "sparse", "rank_1")
 NAMES = ("c·I", to_say("10 knobs"), to_say("sparse"), to_say("rank 1"))
 COLOURS = ("ink", "W", "clean", "delta")
-DASHES = ("dash", "dot", "dashdot", "solid")
+DASHES: tuple[Dash, ...] = ("dash", "dot", "dashdot", "solid")
 TITLES = (
     to_say("one knob: c·I"),
     to_say("10 knobs: Σ cⱼ Mⱼ"),
@@ -79,8 +88,8 @@ def film(record: FewNumbers) -> Film:
     """The playhead is the rank that is allowed: what of each update remains out of reach, and its spectrum."""
     series = [
         tuple(
-            Series(name=say(name), colour=colour, y=y, dash=dash)  # type: ignore[arg-type]
-            for name, colour, dash, y in zip(NAMES, COLOURS, DASHES, curves, strict=True)
+            Series(id=kind, name=say(name), colour=colour, y=y, dash=dash)
+            for kind, name, colour, dash, y in zip(KINDS, NAMES, COLOURS, DASHES, curves, strict=True)
         )
         for curves in (record.error, record.sigma)
     ]
@@ -93,15 +102,24 @@ def film(record: FewNumbers) -> Film:
         narration=tuple(_narrate(record, t) for t in range(record.d)),
         panels=(
             Lines(
+                id="error",
                 title=say("Error of the best matrix of rank k (drag here)"),
                 y_label=say("relative error"),
                 span=6,
                 reach=1.0,
                 series=series[0],
             ),
-            Lines(title=say("Singular values σₖ"), y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
+            Lines(
+                id="singular_values",
+                title=say("Singular values σₖ"),
+                y_label="σₖ/σ₁",
+                span=6,
+                reach=1.0,
+                series=series[1],
+            ),
             *(
                 HeatMap(
+                    id=kind,
                     title=title,
                     colour=colour,
                     values=update,
@@ -110,16 +128,19 @@ def film(record: FewNumbers) -> Film:
                     row=1,
                     caption=(say("{rank} of {d} directions", rank=rank, d=record.d),),
                 )
-                for title, colour, update, rank in zip(titles, COLOURS, record.updates, record.rank, strict=True)
+                for kind, title, colour, update, rank in zip(
+                    KINDS, titles, COLOURS, record.updates, record.rank, strict=True
+                )
             ),
             Readout(
+                id="counted",
                 title=say("Free numbers · non-zeros · numerical rank"),
                 span=4,
                 row=1,
                 rows=tuple(
-                    Row(label=say(name), text=(f"{knobs} · {nonzeros} · {rank}",), colour=colour)
-                    for name, colour, knobs, nonzeros, rank in zip(
-                        NAMES, COLOURS, record.knobs, record.nonzeros, record.rank, strict=True
+                    Row(id=kind, label=say(name), text=(f"{knobs} · {nonzeros} · {rank}",), colour=colour)
+                    for kind, name, colour, knobs, nonzeros, rank in zip(
+                        KINDS, NAMES, COLOURS, record.knobs, record.nonzeros, record.rank, strict=True
                     )
                 ),
             ),
@@ -127,12 +148,8 @@ def film(record: FewNumbers) -> Film:
     )
 
 
-def _percent(value: float) -> str:
-    return "0 %" if value < 1e-12 else f"{number(100 * value)} %"
-
-
 def _narrate(record: FewNumbers, t: int) -> str:
-    one, ten, sparse, low = (_percent(float(e)) for e in record.error[:, t])
+    one, ten, sparse, low = (percent(e) for e in record.error[:, t])
     return say(
         "Rank {k} at its best misses {one} of c·I, {ten} of {knobs} knobs, {sparse} of sparse, {low} of rank 1.",
         k=int(record.kept[t]),
@@ -148,7 +165,7 @@ def takeaway(record: FewNumbers) -> str:
     """What was seen, in these updates' own numbers."""
     at = min(8, record.d) - 1
     k = int(record.kept[at])
-    one, ten, sparse, low = (_percent(float(e)) for e in record.error[:, at])
+    one, ten, sparse, low = (percent(e) for e in record.error[:, at])
     return say(
         "c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{d})); "
         "{knobs} knobs on fixed random directions: {ten}; {filled} non-zeros of {entries}: {sparse}, "
@@ -171,27 +188,95 @@ def takeaway(record: FewNumbers) -> str:
 
 def table(record: FewNumbers) -> dict[str, np.ndarray]:
     """The curves, as columns."""
-    columns = ("one_knob", "ten_knobs", "sparse", "rank_1")
     return {
         "rank": record.kept,
-        **{f"error_{name}": e for name, e in zip(columns, record.error, strict=True)},
-        **{f"sigma_{name}": s for name, s in zip(columns, record.sigma, strict=True)},
+        **{f"error_{kind}": e for kind, e in zip(KINDS, record.error, strict=True)},
+        **{f"sigma_{kind}": s for kind, s in zip(KINDS, record.sigma, strict=True)},
     }
 
 
-def plot_few_numbers(record: FewNumbers, *, theme: str = "light") -> go.Figure:
+def figure(record: FewNumbers, *, theme: str = "light") -> go.Figure:
     """Error of the best matrix of rank k for each, as a still figure."""
-    figure = go.Figure(
+    return still_curves(
         [
-            go.Scatter(x=record.kept, y=e, name=say(name), line={"color": IDENTITY[theme][c], "dash": dash, "width": 3})
-            for name, c, dash, e in zip(NAMES, COLOURS, DASHES, record.error, strict=True)
-        ]
+            Drawn(say(name), colour, record.kept, e, dash)
+            for name, colour, dash, e in zip(NAMES, COLOURS, DASHES, record.error, strict=True)
+        ],
+        title=say("What rank k cannot reach"),
+        x=say("rank k"),
+        y=say("relative error"),
+        theme=theme,
     )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("What rank k cannot reach"),
-            xaxis={"title": say("rank k")},
-            yaxis={"title": say("relative error")},
-        )
+
+
+def maths(record: FewNumbers) -> str:
+    """What rank k misses of c·I, and of the others here."""
+    return say(
+        r"""
+$$
+\min_{{\mathrm{{rank}}\,X \le k}} \frac{{\|c\,I - X\|_F}}{{\|c\,I\|_F}} = \sqrt{{1 - k/d}}, \qquad
+k = 8,\ d = {d}:\ {one}
+$$
+
+*Low-dimensional* (few knobs in weight space: intrinsic dimension, Li et al. 2018), *sparse* (few non-zeros: lottery
+tickets, Frankle & Carbin 2019) and *low rank* (few directions of input and output: LoRA) are different kinds of small.
+That a task needs few knobs does not make its update low-rank: $\sum_j c_j M_j$ has low rank only if the columns of
+the $M_j$ together span few dimensions, or the rows do. At $k = 8$ the {knobs}-knob update is missed by
+{ten} %, the sparse one by {sparse} %.""",
+        d=record.d,
+        one=number(float(record.error[0, 7])),
+        knobs=record.knobs[1],
+        ten=number(100 * float(record.error[1, 7])),
+        sparse=number(100 * float(record.error[2, 7])),
     )
-    return figure
+
+
+def measure(settings: Settings, _: Lab) -> FewNumbers:
+    """Draw the four updates."""
+    return few_numbers(D, float(settings["filled"].split()[0]) / 100, settings["seed"])
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    error = shown(seen.film, "error", "one_knob")
+    k, d = int(seen.film.values[first_place(error <= 0.1)]), int(seen.film.values[-1])
+    told = say(
+        "At rank {k} {left} is missed, at rank {before} {more}.",
+        k=k,
+        left=word(error[k - 1]),
+        before=k - 1,
+        more=word(error[k - 2]),
+    )
+    return Measured(k, (1, round(0.1 * d), round(0.9 * d)), told, {"d": d})
+
+
+LESSON = Lesson(
+    id="few_numbers",
+    menu=to_say("Few numbers"),
+    title=to_say("Are few numbers low rank?"),
+    claim=to_say(
+        "No: one knob, c·I, has full rank; a few scattered non-zeros nearly so; a dense matrix can have rank 1."
+    ),
+    place=70,
+    default=Experiment(),
+    controls=(
+        Choice(
+            id="filled",
+            label=to_say("Non-zeros of the sparse one"),
+            options=("1 %", "5 %", "20 %"),
+            help=to_say("The share of its entries that are not 0."),
+            default="5 %",
+        ),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    trains=False,
+    question=Question(
+        to_say("c·I is one knob, {d}×{d}. Which rank does a matrix need to miss at most 10 % of it?"),
+        to_say("All directions are equally strong, and the error is the root of the share that is missing."),
+        _ask,
+    ),
+)

@@ -1,19 +1,29 @@
-"""Are A and B unique? The same product from other factors, and what a gradient step makes of each."""
+"""Gauge: the same product from other factors, and what a gradient step makes of each."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
+from lora_viz.core.experiment import Experiment
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.factorisation import balance, balance_drift, gradient_step, product_jacobian, turn
 from lora_viz.layer.matrices import drawn_matrix, low_rank_factors
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["WAYS", "Gauge", "film", "gauge", "plot_gauge", "table", "takeaway"]
+__all__ = ["LESSON", "STEPS", "WAYS", "Gauge", "gauge"]
 
 WAYS = ("both", "turn", "stretch")
 D_OUT, D_IN = 12, 10
@@ -58,10 +68,10 @@ def gauge(way: str, rank: int, lr: float, seed: int, shape: tuple[int, int] = (D
     share = np.linspace(0, 1, FRAMES)
     angle = 2 * np.pi * share if way == "turn" else np.pi / 2 * share * (way == "both")
     stretch = STRETCH ** (share * (way != "turn"))
-    all_Q = np.stack([_turn(rank, a) * _lengths(rank, c) for a, c in zip(angle, stretch, strict=True)])
+    all_Q = np.stack([turn(rank, a) * _lengths(rank, c) for a, c in zip(angle, stretch, strict=True)])
     all_B, all_A = B @ all_Q, np.linalg.solve(all_Q, np.broadcast_to(A, (FRAMES, *A.shape)))
     product = all_B @ all_A
-    after_A, after_B = _stepped(all_A, all_B, wanted, lr)
+    after_A, after_B = gradient_step(all_A, all_B, wanted, lr)
     step = after_B @ after_A - product
     return Gauge(
         way=way,
@@ -76,21 +86,11 @@ def gauge(way: str, rank: int, lr: float, seed: int, shape: tuple[int, int] = (D
         moved_B=_moved(all_B),
         moved_product=_moved(product),
         moved_step=_moved(step),
-        balance=np.linalg.norm(_balance(all_A, all_B), axis=(1, 2)),
-        drift=(_drift(A, B, wanted, lr, STEPS), _drift(A, B, wanted, lr / 10, 10 * STEPS)),
-        jacobian=_jacobian(A, B),
-        jacobian_at_0=_jacobian(A, np.zeros_like(B)),
+        balance=np.linalg.norm(balance(all_A, all_B), axis=(1, 2)),
+        drift=(balance_drift(A, B, wanted, lr, STEPS), balance_drift(A, B, wanted, lr / 10, 10 * STEPS)),
+        jacobian=product_jacobian(A, B),
+        jacobian_at_0=product_jacobian(A, np.zeros_like(B)),
     )
-
-
-def _turn(r: int, angle: float) -> Float[np.ndarray, "r r"]:
-    """A rotation by this angle in each plane of neighbouring axes, one after the other."""
-    out = np.eye(r)
-    for i in range(r - 1):
-        plane = np.eye(r)
-        plane[i : i + 2, i : i + 2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-        out = out @ plane
-    return out
 
 
 def _lengths(r: int, condition: float) -> Float[np.ndarray, "r"]:
@@ -98,33 +98,8 @@ def _lengths(r: int, condition: float) -> Float[np.ndarray, "r"]:
     return condition ** (np.linspace(0.5, -0.5, r) if r > 1 else np.array([0.5]))
 
 
-def _stepped(A: np.ndarray, B: np.ndarray, wanted: np.ndarray, lr: float) -> tuple[np.ndarray, np.ndarray]:
-    missing = B @ A - wanted
-    return A - lr * np.swapaxes(B, -1, -2) @ missing, B - lr * missing @ np.swapaxes(A, -1, -2)
-
-
-def _balance(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    return np.swapaxes(B, -1, -2) @ B - A @ np.swapaxes(A, -1, -2)
-
-
-def _drift(A: np.ndarray, B: np.ndarray, wanted: np.ndarray, lr: float, steps: int) -> float:
-    start = _balance(A, B)
-    for _ in range(steps):
-        A, B = _stepped(A, B, wanted, lr)
-        if not np.abs(B).max() < 1e6:
-            return float("nan")
-    return float(np.linalg.norm(_balance(A, B) - start))
-
-
 def _moved(values: Float[np.ndarray, "T m n"]) -> Float[np.ndarray, "T"]:
     return np.linalg.norm(values - values[0], axis=(1, 2)) / np.linalg.norm(values[0])
-
-
-def _jacobian(A: Float[np.ndarray, "r d_in"], B: Float[np.ndarray, "d_out r"]) -> Float[np.ndarray, "parameters"]:
-    """Singular values of (dB, dA) ↦ dB A + B dA: how many are not 0 is how many ways the product can move."""
-    whole = np.hstack([np.kron(np.eye(len(B)), A.T), np.kron(B, np.eye(A.shape[1]))])
-    found = np.linalg.svd(whole, compute_uv=False)
-    return np.pad(found, (0, whole.shape[1] - len(found)))
 
 
 def _free(values: Float[np.ndarray, "parameters"]) -> int:
@@ -135,25 +110,26 @@ def film(record: Gauge) -> Film:
     """The playhead moves Q: both factors change, the product does not, the next step does if Q stretches."""
     d_out, d_in = record.product.shape[1:]
     r, T = record.rank, len(record.value)
-    turn = record.way == "turn"
-    step_limit = np.maximum(np.abs(record.step).max(axis=(1, 2)), 1e-300)
-    parameters = r * (d_out + d_in)
+    turning = record.way == "turn"
+    parameters, free, at_0 = r * (d_out + d_in), _free(record.jacobian), _free(record.jacobian_at_0)
     return Film(
-        axis=to_say("angle of Q in degrees") if turn else to_say("condition number of Q"),
+        axis=to_say("angle of Q in degrees") if turning else to_say("condition number of Q"),
         values=record.value,
         start=T // 2,
         seconds_per_frame=0.12,
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             HeatMap(
+                id="lora_a",
                 title=f"A → Q⁻¹A: {r}×{d_in}",
                 colour="A",
                 values=record.A,
                 limit=np.abs(record.A).max(axis=(1, 2)),
                 span=4,
-                caption=tuple(say("changed by {change}", change=_times(v)) for v in record.moved_A),
+                caption=_changes(record.moved_A),
             ),
             HeatMap(
+                id="lora_b",
                 title=f"B → B Q: {d_out}×{r}",
                 colour="B",
                 values=record.B,
@@ -162,74 +138,84 @@ def film(record: Gauge) -> Film:
                 caption=tuple(say("by {change}", change=_times(v)) for v in record.moved_B),
             ),
             HeatMap(
+                id="product",
                 title=say("product B A"),
                 colour="delta",
                 values=record.product,
                 limit=float(np.abs(record.product[0]).max()),
                 span=3,
-                caption=tuple(say("changed by {change}", change=_times(v)) for v in record.moved_product),
+                caption=_changes(record.moved_product),
             ),
             HeatMap(
+                id="step",
                 title=say("one step's change of it"),
                 colour="delta",
                 values=record.step,
-                limit=step_limit,
+                limit=np.maximum(np.abs(record.step).max(axis=(1, 2)), 1e-300),
                 hatched=True,
                 span=3,
-                caption=tuple(say("changed by {change}", change=_times(v)) for v in record.moved_step),
+                caption=_changes(record.moved_step),
             ),
             Lines(
+                id="changes",
                 title=say("Change, relative to Q = I"),
                 y_label="‖X − X₀‖/‖X₀‖",
                 scale="log",
-                x_scale="linear" if turn else "log",
+                x_scale="linear" if turning else "log",
                 span=5,
                 row=1,
                 series=(
-                    Series(name="A", colour="A", y=record.moved_A),
-                    Series(name="B", colour="B", y=record.moved_B),
-                    Series(name="B A", colour="delta", y=record.moved_product),
-                    Series(name=say("next step of B A"), colour="ink", y=record.moved_step, dash="dash"),
+                    Series(id="lora_a", name="A", colour="A", y=record.moved_A),
+                    Series(id="lora_b", name="B", colour="B", y=record.moved_B),
+                    Series(id="product", name="B A", colour="delta", y=record.moved_product),
+                    Series(id="step", name=say("next step of B A"), colour="ink", y=record.moved_step, dash="dash"),
                 ),
             ),
             Bars(
+                id="jacobian",
                 title=say("Ways to move B A: Jacobian's σ"),
                 y_label="σ",
                 span=4,
                 row=1,
                 labels=tuple(str(i + 1) for i in range(parameters)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(parameters)),
                 groups=(
-                    Group(name=say("at these factors"), colour="delta", values=record.jacobian),
-                    Group(name=say("at B = 0"), colour="A", values=record.jacobian_at_0),
+                    Group(id="here", name=say("at these factors"), colour="delta", values=record.jacobian),
+                    Group(id="at_0", name=say("at B = 0"), colour="A", values=record.jacobian_at_0),
                 ),
                 caption=(
-                    say(
-                        "{here} and {at_0} of {parameters} are not 0",
-                        here=_free(record.jacobian),
-                        at_0=_free(record.jacobian_at_0),
-                        parameters=parameters,
-                    ),
+                    say("{here} and {at_0} of {parameters} are not 0", here=free, at_0=at_0, parameters=parameters),
                 ),
             ),
             Readout(
+                id="counted",
                 title=say("Counted and measured"),
                 span=3,
                 row=1,
                 rows=(
-                    Row(label=say("numbers in A and B"), text=(str(parameters),)),
+                    Row(id="parameters", label=say("numbers in A and B"), text=(str(parameters),)),
                     Row(
+                        id="free",
                         label=say("ways to move B A · less r²"),
-                        text=(f"{_free(record.jacobian)} · {parameters - r * r}",),
+                        text=(f"{free} · {parameters - r * r}",),
                         colour="delta",
                     ),
-                    Row(label=say("ways at B = 0"), text=(str(_free(record.jacobian_at_0)),), colour="A"),
-                    Row(label="‖BᵀB − AAᵀ‖", text=tuple(number(float(v)) for v in record.balance)),
-                    Row(label=say("its drift in {steps} steps", steps=STEPS), text=(_drifted(record.drift[0]),)),
-                    Row(label=say("same time at η/10"), text=(_drifted(record.drift[1]),)),
+                    Row(id="free_at_0", label=say("ways at B = 0"), text=(str(at_0),), colour="A"),
+                    Row(id="balance", label="‖BᵀB − AAᵀ‖", text=numbers(record.balance)),
+                    Row(
+                        id="drift",
+                        label=say("its drift in {steps} steps", steps=STEPS),
+                        text=(_drifted(record.drift[0]),),
+                    ),
+                    Row(id="slow_drift", label=say("same time at η/10"), text=(_drifted(record.drift[1]),)),
                 ),
             ),
         ),
     )
+
+
+def _changes(moved: Float[np.ndarray, "T"]) -> tuple[str, ...]:
+    return tuple(say("changed by {change}", change=_times(v)) for v in moved)
 
 
 def _drifted(value: float) -> str:
@@ -245,66 +231,54 @@ def _narrate(record: Gauge, t: int) -> str:
     if t == 0:
         return say("Q = I: the factors as drawn.")
     value = number(float(record.value[t]))
-    A, B, product, step = (
-        _times(moved[t]) for moved in (record.moved_A, record.moved_B, record.moved_product, record.moved_step)
-    )
+    moved = {"A": record.moved_A, "B": record.moved_B, "product": record.moved_product, "step": record.moved_step}
+    changes = {name: _times(values[t]) for name, values in moved.items()}
     if record.way == "turn":
         return say(
             "Q turned by {angle}°: A has changed by {A}, B by {B}, B A by {product}, its next step by {step}.",
             angle=value,
-            A=A,
-            B=B,
-            product=product,
-            step=step,
+            **changes,
         )
     return say(
         "Q with condition number {condition}: A has changed by {A}, B by {B}, B A by {product}, its next step by "
         "{step}.",
         condition=value,
-        A=A,
-        B=B,
-        product=product,
-        step=step,
+        **changes,
     )
 
 
 def takeaway(record: Gauge) -> str:
     """What was seen, in this product's own numbers."""
+    return " ".join(_seen(record))
+
+
+def _seen(record: Gauge) -> Iterator[str]:
     d_out, d_in = record.product.shape[1:]
     parameters = record.rank * (d_out + d_in)
     product, step = float(record.moved_product.max()), float(record.moved_step.max())
-    said = [
-        say(
-            "Not unique: A and B changed by up to {A} and {B}, their product by {product}, rounding.",
-            A=_times(record.moved_A.max()),
-            B=_times(record.moved_B.max()),
-            product=number(product),
-        )
-    ]
+    yield say(
+        "Not unique: A and B changed by up to {A} and {B}, their product by {product}, rounding.",
+        A=_times(record.moved_A.max()),
+        B=_times(record.moved_B.max()),
+        product=number(product),
+    )
     if step < 1e-9:
-        said.append(
-            say(
-                "Turning alone leaves the next gradient step as it is, to {step}: what a step sees of Q is Q Qᵀ.",
-                step=number(step),
-            )
+        yield say(
+            "Turning alone leaves the next gradient step as it is, to {step}: what a step sees of Q is Q Qᵀ.",
+            step=number(step),
         )
     else:
-        said.append(
-            say(
-                "But the next gradient step of the product changed by up to {step}: plain gradient descent does "
-                "depend on which factors carry it.",
-                step=_times(step),
-            )
+        yield say(
+            "But the next gradient step of the product changed by up to {step}: plain gradient descent does "
+            "depend on which factors carry it.",
+            step=_times(step),
         )
-    said.append(
-        say(
-            "Of the {parameters} numbers {free} are free, and {at_0} at B = 0, where every adapter starts.",
-            parameters=parameters,
-            free=_free(record.jacobian),
-            at_0=_free(record.jacobian_at_0),
-        )
+    yield say(
+        "Of the {parameters} numbers {free} are free, and {at_0} at B = 0, where every adapter starts.",
+        parameters=parameters,
+        free=_free(record.jacobian),
+        at_0=_free(record.jacobian_at_0),
     )
-    return " ".join(said)
 
 
 def table(record: Gauge) -> dict[str, np.ndarray]:
@@ -319,31 +293,106 @@ def table(record: Gauge) -> dict[str, np.ndarray]:
     }
 
 
-def plot_gauge(record: Gauge, *, theme: str = "light") -> go.Figure:
+def figure(record: Gauge, *, theme: str = "light") -> go.Figure:
     """All four changes on one logarithmic axis, as a still figure; exact zeros are left out of it."""
-    colour = IDENTITY[theme]
-    curves = (
-        (record.moved_A, "A", colour["A"], "solid"),
-        (record.moved_B, "B", colour["B"], "solid"),
-        (record.moved_product, "B A", colour["delta"], "solid"),
-        (record.moved_step, say("next step of B A"), colour["ink"], "dash"),
+    changes = (
+        ("A", "A", record.moved_A, "solid"),
+        ("B", "B", record.moved_B, "solid"),
+        ("B A", "delta", record.moved_product, "solid"),
+        (say("next step of B A"), "ink", record.moved_step, "dash"),
     )
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=record.value, y=np.where(y > 0, y, np.nan), name=name, line={"color": c, "dash": dash, "width": 3}
-            )
-            for y, name, c, dash in curves
-        ]
+    turning = record.way == "turn"
+    return still_curves(
+        [Drawn(name, c, record.value, np.where(y > 0, y, np.nan), dash) for name, c, y, dash in changes],
+        title=say("Change relative to Q = I"),
+        x=say("angle of Q") if turning else say("condition of Q"),
+        y="‖X − X₀‖/‖X₀‖",
+        log="y" if turning else "xy",
+        theme=theme,
     )
-    turn = record.way == "turn"
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Change relative to Q = I"),
-            xaxis={"title": say("angle of Q"), "type": "linear"}
-            if turn
-            else {"title": say("condition of Q"), "type": "log"},
-            yaxis={"title": "‖X − X₀‖/‖X₀‖", "type": "log"},
-        )
+
+
+def maths(record: Gauge) -> str:
+    """The gauge freedom, what a step sees of it, and what it counts here."""
+    r, (d_out, d_in) = record.rank, record.product.shape[1:]
+    return say(
+        r"""
+$$
+{B}{A} = ({B}Q)(Q^{{-1}}{A}), \qquad
+\Delta({B}{A}) \approx -\eta\,\big(G\,{A}^\top (QQ^\top)^{{-1}}{A} + {B}\,QQ^\top {B}^\top G\big), \qquad
+\mathrm{{dof}} = r(d_\mathrm{{out}} + d_\mathrm{{in}}) - r^2
+$$
+
+$Q$ is any invertible {rank}×{rank} matrix, so $r^2 = {squared}$ of the {parameters} numbers are
+spent on naming the same product. The product moved by at most {moved}. The step
+sees $QQ^\top$: a rotation leaves it alone, a stretch does not. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved
+only as $\eta \to 0$: in the same training time it drifted by {drift} at $\eta = {lr:g}$ and by
+{slow_drift} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
+        rank=r,
+        squared=r**2,
+        parameters=r * (d_out + d_in),
+        moved=number(float(record.moved_product.max())),
+        drift=number(record.drift[0]),
+        lr=record.lr,
+        slow_drift=number(record.drift[1]),
+        **LETTERS,
     )
-    return figure
+
+
+def measure(settings: Settings, _: Lab) -> Gauge:
+    """Move the factors of a product of this rank."""
+    e = settings.experiment
+    return gauge(settings["gauge_path"], e.rank, e.lr, e.seed)
+
+
+def _ask(seen: Seen, _: None) -> Measured:
+    A, B = (shown(seen.film, factor)[0] for factor in ("lora_a", "lora_b"))
+    G = B @ A  # the gradient at which the target is 0; the ratio is the same for every G
+    first, then = (float(np.linalg.norm(G @ a.T @ a)) for a in (A, 10 * A))
+    second = np.linalg.norm(B @ B.T @ G) / np.linalg.norm((B / 10) @ (B / 10).T @ G)
+    told = say(
+        "‖G AᵀA‖ went from {first} to {then}, and ‖B BᵀG‖ became {second} times smaller; B A stayed.",
+        first=word(first), then=word(then), second=word(float(second)),
+    )  # fmt: skip
+    return Measured(then / first, (1, 10, 0.01), told)
+
+
+LESSON = Lesson(
+    id="gauge",
+    menu=to_say("Are A and B unique?"),
+    title=to_say("Are A and B unique?"),
+    claim=to_say(
+        "No: B Q and Q⁻¹A have the same product for every invertible Q. But a gradient step from them is not the same."
+    ),
+    place=50,
+    default=Experiment(rank=3, lr=0.01),
+    controls=(
+        Choice(
+            id="gauge_path",
+            label=to_say("What Q does"),
+            options=WAYS,
+            help=to_say(
+                "Turn: a rotation. Stretch: longer in one direction, shorter in another. Both: one after the other."
+            ),
+            default="both",
+            names={"both": to_say("both"), "turn": to_say("turn"), "stretch": to_say("stretch")},
+        ),
+        CONTROLS["rank"].only(2, 3, 4, 6),
+        CONTROLS["lr"].only(0.001, 0.01, 0.1),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    trains=False,
+    question=Question(
+        to_say(
+            "Take 10·A and B/10: B A is the same. The next gradient step of B A has two parts, G AᵀA and B BᵀG. How "
+            "many times as large is the first one now?"
+        ),
+        to_say("A stands in it twice: which of the equal pairs one holds decides which factor does the learning."),
+        _ask,
+    ),
+)

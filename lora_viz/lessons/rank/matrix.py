@@ -1,19 +1,26 @@
-"""What does a matrix do with the space it is given? Shape against rank, on a matrix small enough to draw."""
+"""What rank is: shape against rank, on a matrix small enough to draw."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
 
-from lora_viz.core.spectra import Ranks, ranks
+from lora_viz.content.questions import Measured, Question, Seen, shown
+from lora_viz.core.spectra import ranks
+from lora_viz.film.clouds import still_points
 from lora_viz.film.panels import Bars, Cloud, Film, Group, HeatMap, Lines, Points, Readout, Row, Series, Span
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.small_matrix import ShapeRank, shape_rank
+from lora_viz.layer.worked import parse_matrix
+from lora_viz.lessons.controls import Choice, Text
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["PRESETS", "ShapeRank", "film", "plot_shape_rank", "shape_rank", "table", "takeaway"]
+__all__ = ["LESSON", "PRESETS"]
 
 PRESETS: dict[str, str] = {
     "rank_1": "1 2 3; 2 4 6",
@@ -23,9 +30,6 @@ PRESETS: dict[str, str] = {
     "turn": "0 -1; 1 0",
     "projection": "0.5 0.5; 0.5 0.5",
 }
-MOST = 3
-FINE, COARSE = 1e-12, 1e-2
-WALK = np.linspace(-1.5, 1.5, 31)
 ROUNDING = 1e-12  # relative to σ₁
 OUT = (  # by the rank
     to_say("out: M x, all on a point"),
@@ -33,101 +37,6 @@ OUT = (  # by the rank
     to_say("out: M x, all on a plane"),
     to_say("out: M x, all on a volume"),
 )
-
-
-class ShapeRank(NamedTuple):
-    """A matrix, the unit sphere and its image, and a walk x + t·z along the direction z that the matrix shrinks most.
-
-    ``sigma``, ``left`` (rows u_i) and ``right`` (rows v_i, a whole basis of the inputs) are its SVD; z = v_n spans part
-    of the null space where there is one. ``moved`` is ‖M(x + t z) − M x‖. ``fine`` and ``coarse`` are the kinds of rank
-    with tolerances 1e-12 and 1e-2. ``turned`` is the angle in degrees between v₁ and M v₁, ``eigen`` the real
-    eigenvalues and ``twice`` = ‖M² − M‖/‖M‖; NaN, empty and NaN for a matrix that is not square. ``stretch`` is the
-    largest ‖M x‖ over the drawn unit vectors.
-    """
-
-    matrix: Float[np.ndarray, "m n"]
-    noise: float
-    sigma: Float[np.ndarray, "k"]
-    left: Float[np.ndarray, "k m"]
-    right: Float[np.ndarray, "n n"]
-    inputs: Float[np.ndarray, "points n"]
-    outputs: Float[np.ndarray, "points m"]
-    walk: Float[np.ndarray, "T"]
-    walked: Float[np.ndarray, "T n"]
-    arrived: Float[np.ndarray, "T m"]
-    moved: Float[np.ndarray, "T"]
-    fine: Ranks
-    coarse: Ranks
-    turned: float
-    eigen: Float[np.ndarray, "e"]
-    twice: float
-    stretch: float
-
-
-def shape_rank(matrix: Float[np.ndarray, "m n"], *, noise: float = 0.0, seed: int = 0) -> ShapeRank:
-    """Take a matrix of at most 3×3, with normal noise of this size on every entry, apart. Raises ValueError."""
-    if max(matrix.shape) > MOST:
-        raise ValueError(
-            say(
-                "M is {rows}×{columns}: at most {most}×{most} can be drawn.",
-                rows=matrix.shape[0],
-                columns=matrix.shape[1],
-                most=MOST,
-            )
-        )
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((matrix.shape[1],))
-    x *= 0.7 / np.linalg.norm(x)
-    matrix = matrix + noise * rng.standard_normal(matrix.shape)
-    m, n = matrix.shape
-    left, sigma, right = np.linalg.svd(matrix)
-    inputs = _sphere(n)
-    outputs = inputs @ matrix.T
-    z = right[-1]
-    walked = x + WALK[:, None] * z
-    arrived = walked @ matrix.T
-    k = len(sigma)
-    turned, eigen, twice = float("nan"), np.empty(0), float("nan")
-    if m == n:
-        length = float(np.linalg.norm(matrix @ right[0]))
-        if length > 0:
-            turned = float(np.degrees(np.arccos(np.clip(right[0] @ matrix @ right[0] / length, -1, 1))))
-            twice = float(np.linalg.norm(matrix @ matrix - matrix) / np.linalg.norm(matrix))
-        values = np.linalg.eigvals(matrix)
-        # a double eigenvalue splits by √ε: below that a part that is not real is rounding
-        eigen = np.sort(values.real[np.abs(values.imag) <= 1e-7 * max(1.0, float(sigma[0]))])[::-1]
-    return ShapeRank(
-        matrix=matrix,
-        noise=noise,
-        sigma=sigma,
-        left=left.T[:k],
-        right=right,
-        inputs=inputs,
-        outputs=outputs,
-        walk=WALK,
-        walked=walked,
-        arrived=arrived,
-        moved=np.linalg.norm(WALK[:, None] * (matrix @ z), axis=1),
-        fine=ranks(sigma, bound=k, tol=FINE),
-        coarse=ranks(sigma, bound=k, tol=COARSE),
-        turned=turned,
-        eigen=eigen,
-        twice=twice,
-        stretch=float(np.linalg.norm(outputs, axis=1).max()),
-    )
-
-
-def _sphere(n: int) -> Float[np.ndarray, "points n"]:
-    """Unit vectors all around: two, a circle, or a sphere (Fibonacci's spiral)."""
-    if n == 1:
-        return np.array([[-1.0], [1.0]])
-    if n == 2:
-        angle = np.arange(72) * 2 * np.pi / 72
-        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    i = np.arange(220) + 0.5
-    height, around = 1 - 2 * i / 220, np.pi * (1 + 5**0.5) * i
-    ring = np.sqrt(1 - height**2)
-    return np.stack([ring * np.cos(around), ring * np.sin(around), height], axis=1)
 
 
 def _nullity(record: ShapeRank) -> int:
@@ -153,6 +62,7 @@ def film(record: ShapeRank) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.walk))),
         panels=(
             Cloud(
+                id="in",
                 title=say("in: all unit vectors x, 1 number")
                 if n == 1
                 else say("in: all unit vectors x, {n} numbers", n=n),
@@ -161,17 +71,18 @@ def film(record: ShapeRank) -> Film:
                 limit=1.5,
                 axes="x",
                 spans=(
-                    Span(name=say("row space"), colour="A", basis=row_space * 1.4),
-                    Span(name="ker M", colour="alarm", basis=ker),
+                    Span(id="row_space", name=say("row space"), colour="A", basis=row_space * 1.4),
+                    Span(id="null_space", name="ker M", colour="alarm", basis=ker),
                 ),
                 points=(
-                    Points(name="x, ‖x‖ = 1", colour="W", xyz=record.inputs),
-                    Points(name=say("the walk"), colour="ink", xyz=path, style="ghost"),
-                    Points(name="x + t z", colour="ink", xyz=record.walked[:, None], style="probe"),
+                    Points(id="inputs", name="x, ‖x‖ = 1", colour="W", xyz=record.inputs),
+                    Points(id="walk", name=say("the walk"), colour="ink", xyz=path, style="ghost"),
+                    Points(id="walked", name="x + t z", colour="ink", xyz=record.walked[:, None], style="probe"),
                 ),
                 caption=(say("null space: {null} of {n} dimensions", null=null, n=n),),
             ),
             HeatMap(
+                id="matrix",
                 title=say("M: shape {m}×{n}, rank {r}", m=m, n=n, r=r),
                 colour="W",
                 values=record.matrix,
@@ -180,59 +91,68 @@ def film(record: ShapeRank) -> Film:
                 caption=("; ".join(" ".join(number(v) for v in row) for row in record.matrix),),
             ),
             Cloud(
+                id="out",
                 title=say(OUT[r]),
                 colour="delta",
                 dimension=m,
                 limit=reach * 1.05,
                 axes="y",
                 span=5,
-                spans=(Span(name="σu", colour="B", basis=axes, style="axes"),),
+                spans=(Span(id="semi_axes", name="σu", colour="B", basis=axes, style="axes"),),
                 points=(
-                    Points(name="M x", colour="delta", xyz=record.outputs),
-                    Points(name="M(x + t z)", colour="ink", xyz=record.arrived[:, None], style="probe"),
+                    Points(id="outputs", name="M x", colour="delta", xyz=record.outputs),
+                    Points(id="walked", name="M(x + t z)", colour="ink", xyz=record.arrived[:, None], style="probe"),
                 ),
                 caption=(say("column space: {r} of {m} dimensions; the semi-axes are σᵢ uᵢ", r=r, m=m),),
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values"),
                 y_label="σ",
                 span=3,
                 row=1,
                 labels=tuple(f"σ{'₁₂₃'[i]}" for i in range(k)),
-                groups=(Group(name="σ(M)", colour="delta", values=record.sigma),),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                groups=(Group(id="sigma", name="σ(M)", colour="delta", values=record.sigma),),
                 caption=(", ".join(_sigma(record, i) for i in range(k)),),
             ),
             Lines(
+                id="moved",
                 title=say("How far has x moved, and M x?"),
                 y_label=say("distance"),
                 span=4,
                 row=1,
                 reach=1.0,
                 series=(
-                    Series(name="x", colour="W", y=np.abs(record.walk)),
-                    Series(name="M x", colour="delta", y=record.moved),
+                    Series(id="input", name="x", colour="W", y=np.abs(record.walk)),
+                    Series(id="output", name="M x", colour="delta", y=record.moved),
                 ),
             ),
             Readout(
+                id="kinds_of_rank",
                 title=say("Which rank?"),
                 span=5,
                 row=1,
                 rows=(
-                    Row(label=say("bound min(m, n), from the shape"), text=(str(record.fine.bound),)),
+                    Row(id="bound", label=say("bound min(m, n), from the shape"), text=(str(record.fine.bound),)),
                     Row(
+                        id="numerical",
                         label=say("numerical, σ > 10⁻¹² σ₁ · σ > 10⁻² σ₁"),
                         text=(f"{record.fine.numerical} · {record.coarse.numerical}",),
                         colour="delta",
                     ),
                     Row(
+                        id="effective",
                         label=say("effective (entropy) · stable (‖·‖²/σ₁²)"),
                         text=(f"{number(record.fine.effective)} · {number(record.fine.stable)}",),
                     ),
                     Row(
-                        label=say("largest ‖M x‖ drawn · σ₁"), text=(f"{number(record.stretch)} · {_sigma(record, 0)}",)
+                        id="stretch",
+                        label=say("largest ‖M x‖ drawn · σ₁"),
+                        text=(f"{number(record.stretch)} · {_sigma(record, 0)}",),
                     ),
-                    Row(label=say("angle between v₁ and M v₁"), text=(_turned(record),)),
-                    Row(label=say("real λ in M v = λ v · ‖M M − M‖/‖M‖"), text=(_square(record),)),
+                    Row(id="turned", label=say("angle between v₁ and M v₁"), text=(_turned(record),)),
+                    Row(id="eigenvalues", label=say("real λ in M v = λ v · ‖M M − M‖/‖M‖"), text=(_square(record),)),
                 ),
             ),
         ),
@@ -276,10 +196,8 @@ def _narrate(record: ShapeRank, t: int) -> str:
     factor = number(float(record.sigma[-1]))
     return say(
         "x has moved by {way} along its weakest direction; M x by {moved}, {factor} times as far: nothing is lost.",
-        way=way,
-        moved=moved,
-        factor=factor,
-    )
+        way=way, moved=moved, factor=factor,
+    )  # fmt: skip
 
 
 def takeaway(record: ShapeRank) -> str:
@@ -330,21 +248,17 @@ def _counted(m: int, n: int, r: int) -> str:
     if m == 1:
         return say(
             "Shape 1×{n}, rank {r}: the output has 1 coordinate, but all outputs together have {r} dimensions.",
-            n=n,
-            r=r,
-        )
+            n=n, r=r,
+        )  # fmt: skip
     if r == 1:
         return say(
             "Shape {m}×{n}, rank 1: the output has {m} coordinates, but all outputs together have 1 dimension.",
-            m=m,
-            n=n,
-        )
+            m=m, n=n,
+        )  # fmt: skip
     return say(
         "Shape {m}×{n}, rank {r}: the output has {m} coordinates, but all outputs together have {r} dimensions.",
-        m=m,
-        n=n,
-        r=r,
-    )
+        m=m, n=n, r=r,
+    )  # fmt: skip
 
 
 def table(record: ShapeRank) -> dict[str, np.ndarray]:
@@ -352,28 +266,108 @@ def table(record: ShapeRank) -> dict[str, np.ndarray]:
     return {"t": record.walk, "x_moved": np.abs(record.walk), "output_moved": record.moved}
 
 
-def plot_shape_rank(record: ShapeRank, *, theme: str = "light") -> go.Figure:
+def figure(record: ShapeRank, *, theme: str = "light") -> go.Figure:
     """The image of all unit vectors, with its semi-axes, as a still figure."""
-    colour, m = IDENTITY[theme], record.matrix.shape[0]
-
-    def padded(points: np.ndarray) -> np.ndarray:
-        return np.hstack([points, np.zeros((len(points), max(0, 2 - m)))])
-
-    names = "xyz"[: max(m, 2)]
-    scatter = go.Scatter3d if m == 3 else go.Scatter
-    axes = record.sigma[:, None] * record.left
-    traces = [(padded(record.outputs), "M x, ‖x‖ = 1", "markers", colour["delta"])]
-    traces += [
-        (padded(np.stack([-axis, axis])), f"σ{'₁₂₃'[i]} u{'₁₂₃'[i]}", "lines", colour["B"])
-        for i, axis in enumerate(axes)
-    ]
-    figure = go.Figure(
-        [
-            scatter(**dict(zip(names, points.T, strict=True)), name=name, mode=mode, marker={"color": c, "size": 4})
-            for points, name, mode, c in traces
-        ]
+    colour = IDENTITY[theme]
+    traces = [(record.outputs, "M x, ‖x‖ = 1", "markers", colour["delta"])]
+    for i, axis in enumerate(record.sigma[:, None] * record.left):
+        traces.append((np.stack([-axis, axis]), f"σ{'₁₂₃'[i]} u{'₁₂₃'[i]}", "lines", colour["B"]))
+    drawn = go.Figure(
+        [still_points(p, name=name, mode=mode, marker={"color": c, "size": 4}) for p, name, mode, c in traces]
     )
-    figure.update_layout(
+    drawn.update_layout(
         **plotly_layout(title=say("Image of the unit vectors: rank {rank}", rank=record.fine.numerical))
     )
-    return figure
+    return drawn
+
+
+def maths(record: ShapeRank) -> str:
+    """Rank and null space by the SVD, with this matrix's numbers."""
+    (m, n), r = record.matrix.shape, record.fine.numerical
+    return say(
+        r"""
+$$
+M = U\,\Sigma\,V^\top = \sum_i \sigma_i\,u_i v_i^\top, \qquad
+\mathrm{{rank}}\,M = \dim \mathrm{{col}}(M) = \#\{{\sigma_i > 0\}} \le \min(m, n), \qquad
+\dim \ker M = n - \mathrm{{rank}}\,M
+$$
+
+Here $\sigma = ({lengths})$, rank {r} of at most {most}, null space of dimension ${n} - {r} = {null}$. The walk
+starts at $x = ({point})$. Rank is the number of directions in the *column space*, not the number of coordinates,
+$m = {m}$. With noise no $\sigma$ is exactly 0 any more: a rank read off numbers needs a tolerance. $M$ sends $v_i$ to
+$\sigma_i u_i$; only an eigenvector, $M v = \lambda v$, keeps its line. A matrix of low rank is no projection
+either: that would need $M M = M$.""",
+        lengths=", ".join(number(float(s)) for s in record.sigma), r=r, most=min(m, n), n=n, null=n - r, m=m,
+        point=", ".join(number(float(v)) for v in record.walked[len(record.walk) // 2]),
+    )  # fmt: skip
+
+
+def measure(settings: Settings, lab: Lab) -> ShapeRank:
+    """Take the matrix that is chosen, or written down, apart."""
+    text = PRESETS.get(settings["matrix"], settings["own_matrix"])
+    return shape_rank(parse_matrix(text, "M"), noise=float(settings["entry_noise"]), seed=settings["seed"])
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    M = shown(seen.film, "matrix")
+    tall = np.concatenate([M, M])
+    one, two = (ranks(np.linalg.svd(m, compute_uv=False), bound=3, tol=1e-12).numerical for m in (M, tall))
+    told = say("Rank {one} before, {two} after: σ grew by √2 and none was added.", one=one, two=two)
+    return Measured(two, (2 * one, one + 1, len(tall)), told, {"rows": len(M), "tall": len(tall)})
+
+
+LESSON = Lesson(
+    id="matrix",
+    menu=to_say("What is rank?"),
+    title=to_say("What is rank?"),
+    claim=to_say(
+        "The shape of a matrix says how many numbers go in and come out; its rank, how many directions arrive. "
+        "Walk x through the null space (drag or play): M x stays where it is."
+    ),
+    place=10,
+    controls=(
+        Choice(
+            id="matrix",
+            label=to_say("Matrix M"),
+            options=(*PRESETS, "own"),
+            help=to_say("Rank 1 is [[1, 2, 3], [2, 4, 6]]. My own: type your numbers below."),
+            default="rank_1",
+            names={
+                "rank_1": to_say("rank 1"),
+                "rank_2": to_say("rank 2"),
+                "rank_3": to_say("rank 3"),
+                "shear": to_say("shear"),
+                "turn": to_say("quarter turn"),
+                "projection": to_say("projection"),
+                "own": to_say("my own"),
+            },
+        ),
+        Choice(
+            id="entry_noise",
+            label=to_say("Noise on every entry"),
+            options=("0", "0.001", "0.1"),
+            help=to_say("Standard deviation of what is added to each entry."),
+            default="0",
+        ),
+        Text(
+            id="own_matrix",
+            label=to_say("Your own M, at most 3×3"),
+            help=to_say(
+                "Rows of numbers split by semicolons, or a Python or NumPy list. Drawn when “my own” is chosen."
+            ),
+            default="2 1; 1 2",
+        ),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    trains=False,
+    question=Question(
+        to_say("Write M's rows down once more below M: {tall} rows in place of {rows}. Which rank has that matrix?"),
+        to_say("A row that others already make adds a coordinate to the output, and no direction."),
+        _ask,
+    ),
+)

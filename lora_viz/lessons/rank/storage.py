@@ -1,19 +1,27 @@
-"""When does a factorisation need fewer numbers than the matrix? Counted, and weighed against what the cut loses."""
+"""Storage: the numbers that a matrix and its factorisations take, weighed against what a cut loses."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
+from lora_viz.costs.budget import break_even_rank
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["SHAPES", "Storage", "film", "plot_storage", "storage", "table", "takeaway"]
+__all__ = ["LESSON", "SHAPES", "Storage", "storage"]
 
 SHAPES: dict[str, tuple[int, int]] = {
     "41×31": (41, 31),
@@ -66,22 +74,12 @@ def storage(shape: tuple[int, int], spectrum: str, seed: int) -> Storage:
     parts = [(u[:, :r], s[:r], vt[:r]) for r in cut_rank]
     cut = np.stack([(a * b) @ c for a, b, c in parts])
     return Storage(
-        shape=shape,
-        measured=measured,
-        rank=rank,
-        truncated=rank * (m + n + 1),
-        factors=rank * (m + n),
-        whole=m * n,
-        thin=most * (m + n + 1),
-        full=m * m + most + n * n,
-        svd_breaks_even=break_even[0],
-        factors_break_even=break_even[1],
-        matrix=matrix,
-        cut_rank=cut_rank,
-        cut=cut,
+        shape=shape, measured=measured, rank=rank, truncated=rank * (m + n + 1), factors=rank * (m + n), whole=m * n,
+        thin=most * (m + n + 1), full=m * m + most + n * n, svd_breaks_even=break_even[0],
+        factors_break_even=break_even[1], matrix=matrix, cut_rank=cut_rank, cut=cut,
         error=np.linalg.norm(matrix - cut, axis=(1, 2)) / np.linalg.norm(matrix),
         counted=np.array([sum(part.size for part in three) for three in parts]),
-    )
+    )  # fmt: skip
 
 
 def film(record: Storage) -> Film:
@@ -101,7 +99,7 @@ def film(record: Storage) -> Film:
         "W + B A": record.factors + float(mn),
     }
     errors = tuple(
-        say("rank {r}: error {error}", r=r, error=_percent(float(e)))
+        say("rank {r}: error {error}", r=r, error=percent(float(e)))
         for r, e in zip(record.cut_rank, record.error, strict=True)
     )
     return Film(
@@ -112,49 +110,72 @@ def film(record: Storage) -> Film:
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Lines(
+                id="stored",
                 title=say("Numbers stored, in multiples of {name}", name=name)
                 if record.measured
                 else say("Numbers stored, in multiples of {name} (arithmetic)", name=name),
                 y_label="× m·n",
                 span=8,
                 series=(
-                    Series(name=say("W whole"), colour="W", y=ones),
-                    Series(name="Uᵣ σ Vᵣ", colour="delta", y=record.truncated / mn),
-                    Series(name="B A", colour="B", y=record.factors / mn, dash="dash"),
-                    Series(name="W + B A (LoRA)", colour="ink", y=1 + record.factors / mn, dash="dot"),
-                    Series(name=say("full SVD"), colour="faint", y=ones * record.full / mn, dash="dashdot"),
+                    Series(id="whole", name=say("W whole"), colour="W", y=ones),
+                    Series(id="cut_svd", name="Uᵣ σ Vᵣ", colour="delta", y=record.truncated / mn),
+                    Series(id="factors", name="B A", colour="B", y=record.factors / mn, dash="dash"),
+                    Series(id="lora", name="W + B A (LoRA)", colour="ink", y=1 + record.factors / mn, dash="dot"),
+                    Series(
+                        id="full_svd", name=say("full SVD"), colour="faint", y=ones * record.full / mn, dash="dashdot"
+                    ),
                 ),
                 marks=(
                     Mark(
+                        id="break_even",
                         at=record.svd_breaks_even,
                         label=say("breaks even at {rank}", rank=number(record.svd_breaks_even)),
                     ),
                 ),
             ),
             Readout(
+                id="counted",
                 title=say("Counted for {name}", name=name),
                 span=4,
                 rows=(
-                    Row(label=say("W whole, m·n"), text=(_count(mn),), colour="W"),
-                    Row(label="Uᵣ, σ, Vᵣ", text=tuple(_count(int(v)) for v in record.truncated), colour="delta"),
-                    Row(label=say("factors B, A"), text=tuple(_count(int(v)) for v in record.factors), colour="B"),
-                    Row(label=say("thin SVD, nothing lost"), text=(_count(record.thin),)),
-                    Row(label=say("full SVD, nothing lost"), text=(_count(record.full),)),
+                    Row(id="whole", label=say("W whole, m·n"), text=(_count(mn),), colour="W"),
                     Row(
+                        id="cut_svd",
+                        label="Uᵣ, σ, Vᵣ",
+                        text=tuple(_count(int(v)) for v in record.truncated),
+                        colour="delta",
+                    ),
+                    Row(
+                        id="factors",
+                        label=say("factors B, A"),
+                        text=tuple(_count(int(v)) for v in record.factors),
+                        colour="B",
+                    ),
+                    Row(id="thin_svd", label=say("thin SVD, nothing lost"), text=(_count(record.thin),)),
+                    Row(id="full_svd", label=say("full SVD, nothing lost"), text=(_count(record.full),)),
+                    Row(
+                        id="made",
                         label=say("entries of the arrays made ({stand_in})", stand_in=stand_in),
                         text=tuple(_count(int(v)) for v in record.counted),
                     ),
                 ),
             ),
             Bars(
+                id="stored_now",
                 title=say("Numbers stored for {name}", name=name),
                 y_label=say("numbers"),
                 span=5,
                 row=1,
                 labels=tuple(stored),
-                groups=(Group(name=say("stored"), colour="ink", values=np.stack(list(stored.values()), axis=1)),),
+                bar_ids=("whole", "full_svd", "cut_svd", "factors", "lora"),
+                groups=(
+                    Group(
+                        id="stored", name=say("stored"), colour="ink", values=np.stack(list(stored.values()), axis=1)
+                    ),
+                ),
             ),
             HeatMap(
+                id="matrix",
                 title=f"M: {stand_in}" if record.measured else say("M: {stand_in} in its stead", stand_in=stand_in),
                 colour="ink",
                 values=record.matrix,
@@ -163,8 +184,18 @@ def film(record: Storage) -> Film:
                 row=1,
                 caption=(say("rank {rank}", rank=min(record.matrix.shape)),),
             ),
-            HeatMap(title=say("cut"), colour="delta", values=record.cut, limit=limit, span=2, row=1, caption=errors),
             HeatMap(
+                id="cut",
+                title=say("cut"),
+                colour="delta",
+                values=record.cut,
+                limit=limit,
+                span=2,
+                row=1,
+                caption=errors,
+            ),
+            HeatMap(
+                id="lost",
                 title=say("lost"),
                 colour="ink",
                 values=record.matrix - record.cut,
@@ -181,10 +212,6 @@ def _count(value: int) -> str:
     return f"{value:,}"
 
 
-def _percent(value: float) -> str:
-    return "0 %" if value < 1e-12 else f"{number(100 * value)} %"
-
-
 def _narrate(record: Storage, t: int) -> str:
     more = int(record.truncated[t]) - record.whole
     rank, numbers = int(record.rank[t]), _count(abs(more))
@@ -192,10 +219,8 @@ def _narrate(record: Storage, t: int) -> str:
         return say(
             "Rank {rank}: Uᵣ, σ and Vᵣ take {numbers} numbers fewer than W: a saving, and {error} of the matrix shown "
             "is lost.",
-            rank=rank,
-            numbers=numbers,
-            error=_percent(float(record.error[t])),
-        )
+            rank=rank, numbers=numbers, error=percent(float(record.error[t])),
+        )  # fmt: skip
     return say(
         "Rank {rank}: Uᵣ, σ and Vᵣ take {numbers} numbers more than W: no saving any more.", rank=rank, numbers=numbers
     )
@@ -255,29 +280,96 @@ def table(record: Storage) -> dict[str, np.ndarray]:
     }
 
 
-def plot_storage(record: Storage, *, theme: str = "light") -> go.Figure:
+def figure(record: Storage, *, theme: str = "light") -> go.Figure:
     """The counts against the rank, as a still figure."""
-    colour = IDENTITY[theme]
-    ones = np.ones(len(record.rank))
-    curves = (
-        (ones, say("W whole"), colour["W"], "solid"),
-        (record.truncated / record.whole, "Uᵣ, σ, Vᵣ", colour["delta"], "solid"),
-        (record.factors / record.whole, "B, A", colour["B"], "dash"),
-        (1 + record.factors / record.whole, say("W and B, A (LoRA)"), colour["ink"], "dot"),
-        (ones * record.full / record.whole, say("full SVD"), colour["faint"], "dashdot"),
-    )
-    figure = go.Figure(
+    rank, ones = record.rank, np.ones(len(record.rank))
+    drawn = still_curves(
         [
-            go.Scatter(x=record.rank, y=y, name=name, line={"color": c, "dash": dash, "width": 3})
-            for y, name, c, dash in curves
-        ]
+            Drawn(say("W whole"), "W", rank, ones),
+            Drawn("Uᵣ, σ, Vᵣ", "delta", rank, record.truncated / record.whole),
+            Drawn("B, A", "B", rank, record.factors / record.whole, "dash"),
+            Drawn(say("W and B, A (LoRA)"), "ink", rank, 1 + record.factors / record.whole, "dot"),
+            Drawn(say("full SVD"), "faint", rank, ones * record.full / record.whole, "dashdot"),
+        ],
+        title=say("Numbers stored, in multiples of {name}", name="{}×{}".format(*record.shape)),
+        x=say("rank r"),
+        y="× m·n",
+        theme=theme,
     )
-    figure.add_vline(x=record.svd_breaks_even, line_dash="dot")
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Numbers stored, in multiples of {name}", name="{}×{}".format(*record.shape)),
-            xaxis={"title": say("rank r")},
-            yaxis={"title": "× m·n", "rangemode": "tozero"},
-        )
-    )
-    return figure
+    drawn.add_vline(x=record.svd_breaks_even, line_dash="dot")
+    return drawn.update_yaxes(rangemode="tozero")
+
+
+def maths(record: Storage) -> str:
+    """What each way of storing takes, and where it breaks even."""
+    m, n = record.shape
+    last = int((record.truncated < record.whole).sum()) - 1
+    return say(
+        r"""
+$$
+\underbrace{{m n}}_{{W}} \quad\text{{against}}\quad \underbrace{{r(m + n + 1)}}_{{U_r,\,\sigma,\,V_r}} \quad
+\underbrace{{r(m + n)}}_{{B,\,A}} \quad \underbrace{{m^2 + \min(m, n) + n^2}}_{{\text{{full SVD}}}}
+$$
+
+With $m = {m}$, $n = {n}$: break-even at $r = {cut:.2f}$ for the cut SVD and at
+${factors:.2f}$ for the factors. The last rank shown that saves, $r = {rank}$, leaves
+{error} % of the matrix drawn (at its rank {cut_rank}; its largest entry
+is {largest}) out. LU and QR save
+nothing either. **LoRA does not store B and A instead of W**: W stays, and BA comes on top; what shrinks is what is
+*trained* and what an adapter file holds.""",
+        m=m, n=n, cut=record.svd_breaks_even, factors=record.factors_break_even, rank=record.rank[last],
+        error=number(100 * float(record.error[last])), cut_rank=record.cut_rank[last],
+        largest=number(float(abs(record.matrix).max())),
+    )  # fmt: skip
+
+
+def measure(settings: Settings, lab: Lab) -> Storage:
+    """Count for the shape that is chosen, and cut a matrix with the chosen spectrum."""
+    return storage(SHAPES[settings["layer_shape"]], settings["shape_of_spectrum"], settings["seed"])
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    m, n = SHAPES[seen.setting("layer_shape")]
+    now, wide = break_even_rank(m, n), break_even_rank(2 * m, 2 * n)
+    told = say(
+        "{m2}·{n2}/({m2} + {n2}) = {wide}; for {m}×{n} it is {now}.",
+        m2=2 * m, n2=2 * n, wide=word(wide), m=m, n=n, now=word(now),
+    )  # fmt: skip
+    return Measured(wide, (now, 4 * now, now / 2), told, {"now": word(now)})
+
+
+LESSON = Lesson(
+    id="storage",
+    menu=to_say("Storage"),
+    title=to_say("When does a factorisation save anything?"),
+    claim=to_say(
+        "Only when it is cut: below rank mn/(m + n + 1) the SVD's pieces take fewer numbers than the matrix, above, "
+        "more."
+    ),
+    place=30,
+    controls=(
+        Choice(
+            id="layer_shape",
+            label=to_say("Shape of W"),
+            options=tuple(SHAPES),
+            help=to_say("41×31 is really decomposed; for the others the numbers are counted."),
+            default="41×31",
+        ),
+        CONTROLS["shape_of_spectrum"],
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    trains=False,
+    question=Question(
+        to_say(
+            "Factors B and A break even with W at rank {now}. At which rank do they for a layer twice as wide and "
+            "twice as high?"
+        ),
+        to_say("W grows fourfold, the factors only twofold: the wider a layer, the larger the ranks that still save."),
+        _ask,
+    ),
+)

@@ -1,20 +1,28 @@
-"""Are the matrices of rank r a subspace? What lies between two of them."""
+"""Subspace: what lies between two matrices of rank r, which has rank 2r."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown
+from lora_viz.core.experiment import Experiment
 from lora_viz.core.spectra import truncate
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
-from lora_viz.i18n.language import say
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, percent
+from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["LowRankSet", "film", "low_rank_set", "plot_low_rank_set", "table", "takeaway"]
+__all__ = ["LESSON", "LowRankSet", "low_rank_set"]
 
 D_OUT, D_IN, FRAMES = 31, 23, 41
 COUNTED = 1e-10
@@ -74,7 +82,8 @@ def film(record: LowRankSet) -> Film:
     """The playhead walks from M₁ to M₂: rank, spectrum, distance to the set, and the matrices."""
     T, r = len(record.t), record.r
     limit = float(max(np.abs(record.first).max(), np.abs(record.second).max()))
-    shown = min(record.sigma.shape[1], 3 * r + 2)
+    bars = min(record.sigma.shape[1], 3 * r + 2)
+    matrix = partial(HeatMap, limit=limit, span=2, row=1)
     return Film(
         axis="t: (1 − t)·M₁ + t·M₂",
         values=record.t,
@@ -83,83 +92,77 @@ def film(record: LowRankSet) -> Film:
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Lines(
+                id="rank",
                 title=say("Numerical rank of the mix"),
                 y_label="σ > 10⁻¹⁰ σ₁",
                 span=4,
                 reach=2.0 * r + 1,
                 series=(
-                    Series(name=say("the mix"), colour="delta", y=record.rank.astype(float), dots=True),
-                    Series(name="r", colour="faint", y=np.full(T, float(r)), dash="dash"),
+                    Series(id="mix", name=say("the mix"), colour="delta", y=record.rank.astype(float), dots=True),
+                    Series(id="r", name="r", colour="faint", y=np.full(T, float(r)), dash="dash"),
                 ),
             ),
             Bars(
-                title=say("First {shown} singular values of the mix", shown=shown),
+                id="singular_values",
+                title=say("First {shown} singular values of the mix", shown=bars),
                 y_label="σ",
                 span=4,
-                labels=tuple(str(i + 1) for i in range(shown)),
-                groups=(Group(name="σ", colour="delta", values=record.sigma[:, :shown]),),
+                labels=tuple(str(i + 1) for i in range(bars)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(bars)),
+                groups=(Group(id="mix", name="σ", colour="delta", values=record.sigma[:, :bars]),),
             ),
             Lines(
+                id="off",
                 title=say("How far off?"),
                 y_label=say("relative"),
                 span=4,
                 series=(
-                    Series(name=say("nearest rank {r}", r=r), colour="delta", y=record.away),
-                    Series(name=say("mixed factors"), colour="B", y=record.averaged, dash="dash"),
-                    Series(name=say("loss to −(B, A)"), colour="ink", y=record.loss, dash="dot"),
+                    Series(id="nearest", name=say("nearest rank {r}", r=r), colour="delta", y=record.away),
+                    Series(id="mixed_factors", name=say("mixed factors"), colour="B", y=record.averaged, dash="dash"),
+                    Series(id="loss", name=say("loss to −(B, A)"), colour="ink", y=record.loss, dash="dot"),
                 ),
             ),
-            HeatMap(
-                title=say("M₁, rank {r}", r=r),
-                colour="delta",
-                values=record.first,
-                limit=limit,
-                span=2,
-                row=1,
-                caption=("t = 0",),
+            matrix(id="first", title=say("M₁, rank {r}", r=r), colour="delta", values=record.first, caption=("t = 0",)),
+            matrix(
+                id="second", title=say("M₂, rank {r}", r=r), colour="delta", values=record.second, caption=("t = 1",)
             ),
-            HeatMap(
-                title=say("M₂, rank {r}", r=r),
-                colour="delta",
-                values=record.second,
-                limit=limit,
-                span=2,
-                row=1,
-                caption=("t = 1",),
-            ),
-            HeatMap(
+            matrix(
+                id="mix",
                 title=say("the mix"),
                 colour="delta",
                 values=record.mix,
-                limit=limit,
-                span=2,
-                row=1,
                 caption=tuple(say("rank {rank}", rank=k) for k in record.rank),
             ),
-            HeatMap(
+            matrix(
+                id="nearest",
                 title=say("nearest rank {r}", r=r),
                 colour="ink",
                 values=record.nearest,
-                limit=limit,
-                span=2,
-                row=1,
-                caption=tuple(say("misses {share}", share=_percent(float(a))) for a in record.away),
+                caption=tuple(say("misses {share}", share=percent(a)) for a in record.away),
             ),
             Readout(
+                id="closed",
                 title=say("Is the set closed under mixing?"),
                 span=4,
                 row=1,
                 rows=(
-                    Row(label=say("bound: rank M₁ + rank M₂"), text=(str(min(2 * r, *record.first.shape)),)),
                     Row(
-                        label=say("numerical rank of the mix"), text=tuple(str(k) for k in record.rank), colour="delta"
+                        id="bound", label=say("bound: rank M₁ + rank M₂"), text=(str(min(2 * r, *record.first.shape)),)
                     ),
                     Row(
+                        id="rank",
+                        label=say("numerical rank of the mix"),
+                        text=tuple(str(k) for k in record.rank),
+                        colour="delta",
+                    ),
+                    Row(
+                        id="mixed_factors",
                         label=say("mixing A's and B's instead is off by"),
-                        text=tuple(_percent(float(a)) for a in record.averaged),
+                        text=tuple(percent(a) for a in record.averaged),
                         colour="B",
                     ),
                     Row(
+                        id="loss",
                         label=say("½‖·‖² from (B, A) to (−B, −A)"),
                         text=tuple(f"{number(float(v))}·‖M₁‖²" for v in record.loss),
                     ),
@@ -167,10 +170,6 @@ def film(record: LowRankSet) -> Film:
             ),
         ),
     )
-
-
-def _percent(value: float) -> str:
-    return "0 %" if value < 1e-12 else f"{number(100 * value)} %"
 
 
 def _narrate(record: LowRankSet, t: int) -> str:
@@ -183,8 +182,8 @@ def _narrate(record: LowRankSet, t: int) -> str:
         at=at,
         k=k,
         r=record.r,
-        away=_percent(float(record.away[t])),
-        averaged=_percent(float(record.averaged[t])),
+        away=percent(float(record.away[t])),
+        averaged=percent(float(record.averaged[t])),
     )
 
 
@@ -200,8 +199,8 @@ def takeaway(record: LowRankSet) -> str:
         "{loss}·‖M₁‖² between them.",
         r=record.r,
         rank=int(record.rank[half]),
-        away=_percent(float(record.away[half])),
-        averaged=_percent(float(record.averaged[half])),
+        away=percent(float(record.away[half])),
+        averaged=percent(float(record.averaged[half])),
         loss=number(float(record.loss[half])),
     )
 
@@ -217,25 +216,84 @@ def table(record: LowRankSet) -> dict[str, np.ndarray]:
     }
 
 
-def plot_low_rank_set(record: LowRankSet, *, theme: str = "light") -> go.Figure:
+def figure(record: LowRankSet, *, theme: str = "light") -> go.Figure:
     """The spectrum along the segment, as a still figure."""
-    colour = IDENTITY[theme]
-    figure = go.Figure(
+    return still_curves(
         [
-            go.Scatter(
-                x=record.t,
-                y=record.sigma[:, i],
-                name=f"σ{i + 1}",
-                line={"color": colour["delta" if i < record.r else "B"], "width": 3},
-            )
+            Drawn(f"σ{i + 1}", "delta" if i < record.r else "B", record.t, record.sigma[:, i])
             for i in range(2 * record.r)
-        ]
+        ],
+        title=say("Singular values between two rank-{r} matrices", r=record.r),
+        x="t",
+        y="σ",
+        theme=theme,
     )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Singular values between two rank-{r} matrices", r=record.r),
-            xaxis={"title": "t"},
-            yaxis={"title": "σ"},
-        )
+
+
+def maths(record: LowRankSet) -> str:
+    """How many numbers the set of rank r takes, and what mixing does half-way here."""
+    r, half, (d_out, d_in) = record.r, len(record.t) // 2, record.first.shape
+    return say(
+        r"""
+$$
+\mathrm{{rank}}(M_1 + M_2) \le \mathrm{{rank}}\,M_1 + \mathrm{{rank}}\,M_2, \qquad
+\dim\{{X : \mathrm{{rank}}\,X = r\}} = r(d_\mathrm{{out}} + d_\mathrm{{in}}) - r^2 = {free}
+\ \text{{of}}\ {entries}
+$$
+
+The updates of one *fixed* column space form a subspace; those of rank at most $r$ are a curved set that holds many such
+subspaces: each point is on its own. The loss as a function of $(B, A)$ is not convex: $(B, A)$ and $(-B, -A)$ are
+equally good, and half-way, at 0, the loss is {loss}·$\|M_1\|^2$. Two adapters are added as
+*products*: averaging their factors is off by {averaged} % here. Stacking,
+$[B_1\ B_2]\,[A_1; A_2]$, is exact, with rank {sum_rank}.""",
+        free=r * (d_out + d_in) - r * r,
+        entries=d_out * d_in,
+        loss=number(float(record.loss[half])),
+        averaged=number(100 * float(record.averaged[half])),
+        sum_rank=2 * r,
     )
-    return figure
+
+
+def measure(settings: Settings, _: Lab) -> LowRankSet:
+    """Walk between two updates of this rank."""
+    return low_rank_set(settings["rank"], settings["seed"])
+
+
+def _ask(seen: Seen, _: None) -> Measured:
+    one, two = (shown(seen.film, panel) for panel in ("first", "second"))
+    r = int(np.linalg.matrix_rank(one))
+    u, s, _vt = np.linalg.svd(one)
+    rows = np.linalg.svd(two)[2][:r]
+    total = int(np.linalg.matrix_rank(one + (u[:, :r] * s[:r]) @ rows))
+    told = say(
+        "Their sum had numerical rank {total}: over the same {r} columns the rows just add up.", total=total, r=r
+    )
+    return Measured(total, (2 * r, 3 * r, min(one.shape)), told, {"r": r})
+
+
+LESSON = Lesson(
+    id="subspace",
+    menu=to_say("A subspace?"),
+    title=to_say("Is low rank a subspace?"),
+    claim=to_say(
+        "No: add two updates of rank r and the sum has rank 2r. Only the two ends of the way between them have rank r."
+    ),
+    place=60,
+    default=Experiment(rank=3),
+    controls=(CONTROLS["rank"].only(1, 2, 3, 4, 6),),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    trains=False,
+    question=Question(
+        to_say(
+            "Add to M₁, of rank {r}, a matrix of rank {r} with the same column space but M₂'s rows. Which rank has the "
+            "sum?"
+        ),
+        to_say("Ranks add only where neither the columns nor the rows are shared; one shared side is enough."),
+        _ask,
+    ),
+)

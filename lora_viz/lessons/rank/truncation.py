@@ -1,21 +1,29 @@
-"""Can anything beat the SVD at a given rank? Its layers one by one, and searches that try."""
+"""Truncation: the layers of an SVD one by one, and searches that try to beat it at a given rank."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.random_streams import stream
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Truncation", "film", "plot_truncation", "table", "takeaway", "truncation"]
+__all__ = ["LESSON", "Truncation", "truncation"]
 
+D_OUT, D_IN = 29, 23
 SPACES = 200  # random column spaces tried at every rank
 SKETCHES = 20
 ROUNDING = 1e-12
@@ -61,20 +69,12 @@ def truncation(name: str, d_out: int, d_in: int, seed: int, rivals: int = 0) -> 
     random = _errors(matrix, spaces)
     big = np.linalg.svd(drawn_matrix("random", GAUSSIAN, GAUSSIAN, seed), compute_uv=False) ** 2
     return Truncation(
-        name=name,
-        matrix=matrix,
-        sigma=sigma,
-        kept=kept,
-        layer=layer,
-        rank=np.arange(k + 1),
+        name=name, matrix=matrix, sigma=sigma, kept=kept, layer=layer, rank=np.arange(k + 1),
         svd=np.linalg.norm(matrix - kept, axis=(1, 2)) / size,
         tail=np.sqrt(np.append(np.cumsum(sigma[::-1] ** 2)[::-1], 0.0)) / size,
-        spectral=np.linalg.norm(matrix - kept, ord=2, axis=(1, 2)),
-        own=random[0],
-        searched=random.min(axis=0),
-        sketched=_errors(matrix, sketches).min(axis=0),
-        gaussian=float(np.sqrt(big[8:].sum() / big.sum())),
-    )
+        spectral=np.linalg.norm(matrix - kept, ord=2, axis=(1, 2)), own=random[0], searched=random.min(axis=0),
+        sketched=_errors(matrix, sketches).min(axis=0), gaussian=float(np.sqrt(big[8:].sum() / big.sum())),
+    )  # fmt: skip
 
 
 def _errors(matrix: Float[np.ndarray, "m n"], spaces: Float[np.ndarray, "s m k"]) -> Float[np.ndarray, "s k_and_0"]:
@@ -111,40 +111,65 @@ def film(record: Truncation) -> Film:
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
+                id="error",
                 title=say("Error left at rank k (drag here)"),
                 y_label="‖M − X‖/‖M‖",
                 span=5,
                 series=(
-                    Series(name=say("SVD cut"), colour="delta", y=record.svd, dots=True),
-                    Series(name=say("one random space"), colour="faint", y=record.own, dash="dot"),
-                    Series(name=say("best of {spaces}", spaces=SPACES), colour="ink", y=record.searched, dash="dash"),
-                    Series(name=say("best sketch"), colour="clean", y=record.sketched, dash="dashdot"),
+                    Series(id="svd", name=say("SVD cut"), colour="delta", y=record.svd, dots=True),
+                    Series(id="one_space", name=say("one random space"), colour="faint", y=record.own, dash="dot"),
+                    Series(
+                        id="best_space",
+                        name=say("best of {spaces}", spaces=SPACES),
+                        colour="ink",
+                        y=record.searched,
+                        dash="dash",
+                    ),
+                    Series(
+                        id="best_sketch", name=say("best sketch"), colour="clean", y=record.sketched, dash="dashdot"
+                    ),
                 ),
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values: kept, and all"),
                 y_label="σ",
                 span=4,
                 labels=tuple(str(i + 1) for i in range(k)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(name=say("kept"), colour="delta", values=kept),
-                    Group(name=say("all"), colour="ink", values=record.sigma, outline=True),
+                    Group(id="kept", name=say("kept"), colour="delta", values=kept),
+                    Group(id="all", name=say("all"), colour="ink", values=record.sigma, outline=True),
                 ),
             ),
             Readout(
+                id="tail",
                 title=say("The error is the tail"),
                 span=3,
                 rows=(
-                    Row(label="‖M − Mₖ‖²/‖M‖²", text=_told(record.svd**2), colour="delta"),
-                    Row(label=say("share of σᵢ², i > k"), text=_told(record.tail**2)),
-                    Row(label=say("‖M − Mₖ‖₂, its largest σ"), text=_told(record.spectral), colour="delta"),
-                    Row(label=say("σ at place k + 1"), text=_told(np.append(record.sigma, 0.0))),
+                    Row(id="error", label="‖M − Mₖ‖²/‖M‖²", text=_told(record.svd**2), colour="delta"),
+                    Row(id="share", label=say("share of σᵢ², i > k"), text=_told(record.tail**2)),
+                    Row(
+                        id="spectral_error",
+                        label=say("‖M − Mₖ‖₂, its largest σ"),
+                        text=_told(record.spectral),
+                        colour="delta",
+                    ),
+                    Row(id="next_sigma", label=say("σ at place k + 1"), text=_told(np.append(record.sigma, 0.0))),
                 ),
             ),
             HeatMap(
-                title="M", colour="ink", values=record.matrix, limit=limit, span=3, row=1, caption=(say("all layers"),)
+                id="matrix",
+                title="M",
+                colour="ink",
+                values=record.matrix,
+                limit=limit,
+                span=3,
+                row=1,
+                caption=(say("all layers"),),
             ),
             HeatMap(
+                id="kept",
                 title=say("kept: Mₖ"),
                 colour="delta",
                 values=record.kept,
@@ -154,6 +179,7 @@ def film(record: Truncation) -> Film:
                 caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * s) for s in share),
             ),
             HeatMap(
+                id="layer",
                 title=say("layer k: σₖ uₖ vₖᵀ"),
                 colour="delta",
                 values=record.layer,
@@ -166,6 +192,7 @@ def film(record: Truncation) -> Film:
                 ),
             ),
             HeatMap(
+                id="left_out",
                 title=say("left out: M − Mₖ"),
                 colour="ink",
                 values=record.matrix - record.kept,
@@ -182,10 +209,6 @@ def _told(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
     return tuple("≈ 0" if 0 < v < ROUNDING else number(float(v)) for v in values)
 
 
-def _percent(value: float) -> str:
-    return "0 %" if value < ROUNDING else f"{number(100 * value)} %"
-
-
 def _narrate(record: Truncation, t: int) -> str:
     k = int(record.rank[t])
     if k == 0:
@@ -197,12 +220,9 @@ def _narrate(record: Truncation, t: int) -> str:
     return say(
         "Rank {k}: the SVD leaves {svd}; the best of {spaces} random column spaces leaves "
         "{searched}, the best sketch {sketched}.",
-        k=k,
-        svd=_percent(float(record.svd[t])),
-        spaces=SPACES,
-        searched=_percent(float(record.searched[t])),
-        sketched=_percent(float(record.sketched[t])),
-    )
+        k=k, svd=percent(float(record.svd[t])), spaces=SPACES, searched=percent(float(record.searched[t])),
+        sketched=percent(float(record.sketched[t])),
+    )  # fmt: skip
 
 
 def takeaway(record: Truncation) -> str:
@@ -260,26 +280,95 @@ def table(record: Truncation) -> dict[str, np.ndarray]:
     }
 
 
-def plot_truncation(record: Truncation, *, theme: str = "light") -> go.Figure:
+def figure(record: Truncation, *, theme: str = "light") -> go.Figure:
     """The errors against the rank, as a still figure."""
-    colour = IDENTITY[theme]
-    curves = (
-        (record.svd, say("SVD cut"), colour["delta"], "solid"),
-        (record.own, say("one random column space"), colour["faint"], "dot"),
-        (record.searched, say("best of {spaces} random column spaces", spaces=SPACES), colour["ink"], "dash"),
-        (record.sketched, say("best of {sketches} sketches M·G", sketches=SKETCHES), colour["clean"], "dashdot"),
-    )
-    figure = go.Figure(
+    drawn = still_curves(
         [
-            go.Scatter(x=record.rank, y=y, name=name, line={"color": c, "dash": dash, "width": 3})
-            for y, name, c, dash in curves
-        ]
+            Drawn(say("SVD cut"), "delta", record.rank, record.svd),
+            Drawn(say("one random column space"), "faint", record.rank, record.own, "dot"),
+            Drawn(
+                say("best of {spaces} random column spaces", spaces=SPACES), "ink", record.rank, record.searched, "dash"
+            ),
+            Drawn(
+                say("best of {sketches} sketches M·G", sketches=SKETCHES),
+                "clean",
+                record.rank,
+                record.sketched,
+                "dashdot",
+            ),
+        ],
+        title=say("Error left at each rank"),
+        x=say("rank k"),
+        y="‖M − X‖/‖M‖",
+        theme=theme,
     )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Error left at each rank"),
-            xaxis={"title": say("rank k")},
-            yaxis={"title": "‖M − X‖/‖M‖", "rangemode": "tozero"},
-        )
+    return drawn.update_yaxes(rangemode="tozero")
+
+
+def maths(record: Truncation) -> str:
+    """Eckart–Young–Mirsky, with this matrix's numbers."""
+    return say(
+        r"""
+$$
+\min_{{\mathrm{{rank}}\,X \le k}} \|M - X\|_F^2 = \|M - M_k\|_F^2 = \sum_{{i>k}} \sigma_i^2, \qquad
+\|M - M_k\|_2 = \sigma_{{k+1}}, \qquad M_k = \sum_{{i \le k}} \sigma_i\,u_i v_i^\top
+$$
+
+Eckart & Young 1936; Mirsky 1960 for every norm that depends on the $\sigma$ alone. Measured and computed error differ
+by at most {gap} here. A rival is a column space $Q$ of dimension $k$ with the best $X$ in it, $Q Q^\top M$; a
+sketch takes $Q$ from $M G$ with a random $G$ (Halko, Martinsson & Tropp 2011) and comes near where the $\sigma$ fall
+fast. At $k = 8$ this matrix keeps {error} % error, a 64×64 matrix of independent normal
+entries {gaussian} %. At $k = {whole}$, the rank of $M$, the cut is exact:
+truncation is an approximation only below the rank.""",
+        gap=number(float(abs(record.svd - record.tail).max())), error=number(100 * float(record.svd[8])),
+        gaussian=number(100 * record.gaussian), whole=len(record.sigma),
+    )  # fmt: skip
+
+
+def measure(settings: Settings, lab: Lab) -> Truncation:
+    """Peel the matrix that is chosen, and let this draw of rivals compete."""
+    return truncation(settings["shape_of_spectrum"], D_OUT, D_IN, settings["seed"], settings["rivals"])
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    sigma = shown(seen.film, "singular_values", "all")
+    share = sigma[0] / sigma.sum()
+    left = float(sigma[0] / np.linalg.norm(sigma))
+    told = say(
+        "σ₁/√(σ₁² + σ₂² + …) = {left}; of the sum of all σ the first is {share}.", left=word(left), share=word(share)
     )
-    return figure
+    return Measured(left, (float(share), left**2, 1 / len(sigma)), told)
+
+
+LESSON = Lesson(
+    id="truncation",
+    menu=to_say("Beat the SVD"),
+    title=to_say("Can you beat the SVD?"),
+    claim=to_say(
+        "No matrix of rank k is nearer to M than its first k layers σᵢ uᵢ vᵢᵀ, and what is missing is exactly the "
+        "tail of the σ. Draw other rivals and try."
+    ),
+    place=20,
+    controls=(
+        CONTROLS["shape_of_spectrum"],
+        Choice(
+            id="rivals",
+            label=to_say("Draw of the rivals"),
+            options=tuple(range(10)),
+            help=to_say("Other random column spaces against the same matrix."),
+            default=0,
+        ),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    trains=False,
+    question=Question(
+        to_say("Leave out layer 1 alone and keep all others. How far from M is what is left, in units of ‖M‖?"),
+        to_say("Errors add up in squares, so one layer's share of the error is larger than its share of the sum of σ."),
+        _ask,
+    ),
+)

@@ -1,20 +1,28 @@
-"""What does a rank cost one layer? Its share of parameters, and multiply–adds, computed beside what torch counts."""
+"""What a rank costs one layer: its share of parameters, and multiply–adds, computed beside what torch counts."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
+from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.costs.budget import LayerCost, LayerTally, break_even_rank, layer_cost, rank_for_share, share_of_layer
+from lora_viz.costs.counting import count_layer
 from lora_viz.film.panels import Bars, Field, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import IDENTITY, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["RankCost", "film", "plot_rank_cost", "rank_cost", "ranks_for", "table", "takeaway"]
+__all__ = ["LESSON", "RankCost", "rank_cost", "ranks_for"]
 
+_LAYERS = ("4096×4096", "768×768", "1024×1024", "8192×8192", "11008×4096", "64×64")
 _STEPS = (1, 2, 4, 8, 16, 20, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 _SIZES = (64, 128, 256, 512, 768, 1024, 2048, 4096, 8192, 16384)
 _MAPPED = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -39,7 +47,7 @@ class RankCost(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Is every computed number the one that torch counted?"""
+        """Whether every computed number is the one that torch counted."""
         return all(
             (c.base, c.unmerged, c.full_training, c.lora_training) == (*t.forward, *t.training)
             for c, t in zip(self.costs, self.counted, strict=True)
@@ -71,9 +79,12 @@ def rank_cost(counted: tuple[LayerTally, ...]) -> RankCost:
 def film(record: RankCost) -> Film:
     """The playhead runs over the rank: its share, where it lies on the map, and the multiply–adds of a token."""
     one, even = _thresholds(record)
-    marks = [Mark(at=even, label="1×"), Mark(at=float(record.rank[-1]), label=f"{number(float(record.share[-1]))}×")]
+    marks = [
+        Mark(id="even", at=even, label="1×"),
+        Mark(id="full_rank", at=float(record.rank[-1]), label=f"{number(float(record.share[-1]))}×"),
+    ]
     if one >= 1:
-        marks.insert(0, Mark(at=one, label="1 %"))
+        marks.insert(0, Mark(id="one_percent", at=one, label="1 %"))
     base = float(record.costs[0].base)
 
     def stacked(*names: str) -> np.ndarray:
@@ -97,15 +108,19 @@ def film(record: RankCost) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
+                id="share",
                 title=say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
                 y_label="%",
                 scale="log",
                 x_scale="log",
                 marks=tuple(marks),
-                series=(Series(name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),),
+                series=(
+                    Series(id="trained", name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),
+                ),
                 span=5,
             ),
             Field(
+                id="map",
                 title=say("The same for square layers, in %"),
                 values=100 * record.map_share,
                 x_labels=tuple(map(str, _SIZES)),
@@ -119,25 +134,29 @@ def film(record: RankCost) -> Film:
                 span=7,
             ),
             Bars(
+                id="forward",
                 title=say("A token forward"),
                 labels=(say("base"), say("unmerged"), say("merged")),
-                groups=(Group(name=say("multiply–adds"), colour="delta", values=forward),),
+                bar_ids=("base", "unmerged", "merged"),
+                groups=(Group(id="cost", name=say("multiply–adds"), colour="delta", values=forward),),
                 y_label=say("of base"),
                 row=1,
                 span=4,
             ),
             Bars(
+                id="training",
                 title=say("A token in training"),
                 labels=(say("full"), "LoRA"),
+                bar_ids=("full", "lora"),
                 groups=(
-                    Group(name=say("all"), colour="delta", values=training),
-                    Group(name=say("of it through W"), colour="W", values=through_w),
+                    Group(id="all", name=say("all"), colour="delta", values=training),
+                    Group(id="through_w", name=say("of it through W"), colour="W", values=through_w),
                 ),
                 y_label=say("of base"),
                 row=1,
                 span=3,
             ),
-            Readout(title=say("Computed; ✓ torch counted the same"), row=1, span=5, rows=_rows(record)),
+            Readout(id="counted", title=say("Computed; ✓ torch counted the same"), row=1, span=5, rows=_rows(record)),
         ),
     )
 
@@ -154,6 +173,7 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
 
     return (
         Row(
+            id="parameters",
             label=say("parameters"),
             text=tuple(
                 both(r * (record.d_in + record.d_out), t.gradients[1])
@@ -161,9 +181,17 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
             ),
             colour="delta",
         ),
-        Row(label=say("forward, unmerged"), text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
-        Row(label=say("training, LoRA"), text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
-        Row(label=say("training, full"), text=tuple(both(c.full_training, t.training[0]) for c, t in pairs)),
+        Row(id="forward", label=say("forward, unmerged"), text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
+        Row(
+            id="training_lora",
+            label=say("training, LoRA"),
+            text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs),
+        ),
+        Row(
+            id="training_full",
+            label=say("training, full"),
+            text=tuple(both(c.full_training, t.training[0]) for c, t in pairs),
+        ),
     )
 
 
@@ -183,12 +211,10 @@ def _narrate(record: RankCost, t: int) -> str:
     return say(
         "Rank {rank}: {share} %, {parameters}; a token unmerged +{unmerged} %, merged +0; training {training} % of "
         "full.",
-        rank=record.rank[t],
-        share=number(100 * share),
-        parameters=parameters,
+        rank=record.rank[t], share=number(100 * share), parameters=parameters,
         unmerged=number(100 * (cost.unmerged / cost.base - 1)),
         training=number(100 * cost.lora_training / cost.full_training),
-    )
+    )  # fmt: skip
 
 
 def takeaway(record: RankCost) -> str:
@@ -202,17 +228,10 @@ def takeaway(record: RankCost) -> str:
         "factors hold as much as the layer, at full rank, {most}, {share} times as much. Training with LoRA never does "
         "less than two thirds of full fine-tuning's work ({training} % at rank {least}), and an unmerged adapter makes "
         "inference dearer. Torch counted {counted} ranks: {agree}.",
-        d_out=record.d_out,
-        d_in=record.d_in,
-        below=below,
-        even=number(even),
-        most=record.rank[-1],
-        share=number(float(record.share[-1])),
-        training=number(100 * least.lora_training / least.full_training),
-        least=record.rank[0],
-        counted=len(record.counted),
-        agree=agree,
-    )
+        d_out=record.d_out, d_in=record.d_in, below=below, even=number(even), most=record.rank[-1],
+        share=number(float(record.share[-1])), training=number(100 * least.lora_training / least.full_training),
+        least=record.rank[0], counted=len(record.counted), agree=agree,
+    )  # fmt: skip
 
 
 def table(record: RankCost) -> dict[str, np.ndarray]:
@@ -226,20 +245,89 @@ def table(record: RankCost) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_rank_cost(record: RankCost, *, theme: str = "light") -> go.Figure:
+def figure(record: RankCost, *, theme: str = "light") -> go.Figure:
     """The share over the rank with the lines of 1 %, 100 % and full rank, as a still figure."""
-    colour = IDENTITY[theme]
-    figure = go.Figure()
-    line = {"color": colour["delta"], "width": 4}
-    figure.add_scatter(x=record.rank, y=100 * record.share, mode="lines+markers", line=line, name="LoRA")
+    title = say("Share of a {d_out}×{d_in} layer that rank r trains", d_out=record.d_out, d_in=record.d_in)
+    curve = Drawn("LoRA", "delta", np.array(record.rank), 100 * record.share, dots=True)
+    drawn = still_curves([curve], title=title, x=say("rank r"), y="%", log="xy", theme=theme)
     one, even = _thresholds(record)
     for at, label in ((one, "1 %"), (even, "1×"), (float(record.rank[-1]), say("full rank"))):
-        figure.add_vline(x=at, line={"color": colour["faint"], "dash": "dot"}, annotation={"text": label})
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Share of a {d_out}×{d_in} layer that rank r trains", d_out=record.d_out, d_in=record.d_in),
-            xaxis={"title": say("rank r"), "type": "log"},
-            yaxis={"title": "%", "type": "log"},
-        )
-    )
-    return figure
+        drawn.add_vline(x=at, line={"color": IDENTITY[theme]["faint"], "dash": "dot"}, annotation={"text": label})
+    return drawn
+
+
+def maths(record: RankCost) -> str:
+    """Where the multiply–adds and the stored numbers of a training step come from."""
+    at = record.rank.index(16)
+    deep, tally = record.costs[at], record.counted[at]
+    backward = deep.to_input + deep.adapter_to_input + deep.adapter_to_factors
+    return say(
+        r"""
+$$
+\frac{{r(d_{{in}} + d_{{out}})}}{{d_{{in}}\,d_{{out}}}} = r\Big(\frac1{{d_{{in}}}} + \frac1{{d_{{out}}}}\Big),
+\qquad \frac{{\text{{training with LoRA}}}}{{\text{{full}}}}
+= \frac23 + r\Big(\frac1{{d_{{in}}}} + \frac1{{d_{{out}}}}\Big)
+$$
+
+**Computed** are multiply–adds of one token, without bias. Forward: $d_{{out}}d_{{in}}$, unmerged
+$r(d_{{in}} + d_{{out}})$ more, merged none. Backward, full fine-tuning pays $d_{{out}}d_{{in}}$ for the gradient of
+$x$ and as much for that of $W$. LoRA leaves out only the last: the gradient of $x$ still goes through the frozen $W$
+(which stands in neither $\nabla_A = s\,B^\top G$ nor $\nabla_B = s\,G A^\top$; but $G$ depends on it, unless the loss
+is linear in $y$).
+At $r = 16$ the factors' own gradients are {factors} % of its backward pass.
+Forming $BA$ anew for every token would cost {formed}× as much as $W x + B(A x)$.
+
+**Counted** are the same by torch's own counter (`FlopCounterMode`) while a step of AdamW ran on this layer's shapes,
+{tokens} tokens, no numbers stored. At $r = 16$ autograd keeps {saved:,} numbers for the backward pass,
+{more:,} more than in full fine-tuning: x stays, h comes on top. Gradients are
+{gradients:,} in place of {gradients_full:,}, Adam's two moments {states:,} in place of
+{states_full:,}: there LoRA saves. A count says nothing about how well the adapter learns.""",
+        factors=number(100 * deep.adapter_to_factors / backward), formed=number(deep.formed / deep.unmerged),
+        tokens=tally.tokens, saved=tally.saved[1], more=tally.saved[1] - tally.saved[0],
+        gradients=tally.gradients[1], gradients_full=tally.gradients[0], states=tally.states[1],
+        states_full=tally.states[0],
+    )  # fmt: skip
+
+
+def _sides(layer: str) -> tuple[int, int]:
+    d_out, d_in = map(int, layer.split("×"))
+    return d_out, d_in
+
+
+def measure(settings: Settings, lab: Lab) -> RankCost:
+    """Let torch count on a layer of this shape at each rank, no number stored."""
+    sides = _sides(settings["layer"])
+    return rank_cost(tuple(count_layer(*sides, rank, device="meta") for rank in ranks_for(*sides)))
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    d_out, d_in = _sides(seen.setting("layer"))
+    now, wide = (100 * share_of_layer(k * d_out, k * d_in, 16) for k in (1, 2))
+    told = say("16·(1/{d_in} + 1/{d_out}) = {wide} %.", d_in=2 * d_in, d_out=2 * d_out, wide=word(wide))
+    return Measured(wide, (now, 2 * now, now / 4), told, {"now": word(now)}, unit=" %")
+
+
+LESSON = Lesson(
+    id="cost",
+    menu=to_say("Cost"),
+    title=to_say("Cost: what does a rank cost one layer?"),
+    claim=to_say(
+        "“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute falls by a "
+        "third at most."
+    ),
+    place=90,
+    controls=(Choice(id="layer", label=to_say("Layer, d_out×d_in"), options=_LAYERS, default="4096×4096"),),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    question=Question(
+        to_say("Rank 16 trains {now} % of this layer. And of one that is twice as wide and twice as high?"),
+        to_say("The layer grows fourfold, the factors twofold: a share without a width says nothing."),
+        _ask,
+    ),
+    trains=False,
+    seeded=False,
+)

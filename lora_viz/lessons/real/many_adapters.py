@@ -1,21 +1,32 @@
-"""What happens when two adapters share one base? Switched, mixed, added, weighted; and averaged in the wrong place."""
+"""Two adapters on one base: switched, mixed, added, weighted; and averaged in the wrong place."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
+from lora_viz.core.experiment import Experiment
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import ranks
-from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.export.scripts.digits import pair_script
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
-from lora_viz.networks.digits import CHANGED, PairRun
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
+from lora_viz.networks.adapter_pair import adapt_pair
+from lora_viz.networks.digits import CHANGED, PairExperiment, PairRun
 
-__all__ = ["AdaptersTogether", "adapters_together", "film", "plot_adapters_together", "table", "takeaway"]
-
+__all__ = ["LESSON", "AdaptersTogether", "adapters_together"]
 
 Dash = Literal["solid", "dash", "dot", "dashdot"]
 
@@ -62,11 +73,11 @@ def adapters_together(run: PairRun) -> AdaptersTogether:
         second=e.second,
         rank=e.rank,
         weight=run.weight,
-        mixed=_spread(run.mixed),
-        averaged=_spread(run.averaged),
-        off=_spread(np.nan_to_num(run.difference)),
-        base=_spread(run.base),
-        added=_spread(run.grid[one, one]),
+        mixed=spread(run.mixed, axis=-1, worst="least"),
+        averaged=spread(run.averaged, axis=-1, worst="least"),
+        off=spread(np.nan_to_num(run.difference), axis=-1),
+        base=spread(run.base, axis=-1, worst="least"),
+        added=spread(run.grid[one, one], axis=-1, worst="least"),
         grid_weight=run.grid_weight,
         worse=np.median(run.grid[:, :, :2].min(axis=2), axis=-1),
         sigma=sigma[:, : 2 * e.rank + 2],
@@ -80,15 +91,13 @@ def adapters_together(run: PairRun) -> AdaptersTogether:
     )
 
 
-def _spread(values: Float[np.ndarray, "*n S"]) -> Float[np.ndarray, "3 *n"]:
-    return np.stack([values.min(axis=-1), np.median(values, axis=-1), values.max(axis=-1)])
-
-
 def film(record: AdaptersTogether) -> Film:
     """The playhead runs over the weight of the second adapter: from the first alone to the second alone."""
     frames = len(record.weight)
     names = (say(ON[FIRST]), _on_second(record), say("on upright"))
-    looks: tuple[tuple[str, Dash], ...] = (("delta", "solid"), ("delta", "dash"), ("clean", "dot"))
+    looks: tuple[tuple[str, str, Dash], ...] = (
+        ("first", "delta", "solid"), ("second", "delta", "dash"), ("upright", "clean", "dot"),
+    )  # fmt: skip
     kept = np.where(record.sigma > 1e-6 * record.sigma[:, :1], record.sigma, np.nan)
     labels = tuple(f"{v:g}" for v in record.grid_weight)
     one = int(np.argmin(np.abs(record.grid_weight - 1)))
@@ -100,61 +109,44 @@ def film(record: AdaptersTogether) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
+                id="mixed",
                 title=say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
                 y_label=say("accuracy, {members} networks", members=record.members),
                 reach=1.0,
                 span=5,
                 series=tuple(
-                    Series(
-                        name=name,
-                        colour=c,
-                        dash=dash,
-                        y=record.mixed[1, :, i],
-                        low=record.mixed[0, :, i],
-                        high=record.mixed[2, :, i],
-                    )
-                    for i, (name, (c, dash)) in enumerate(zip(names, looks, strict=True))
+                    Series(id=part, name=name, colour=c, dash=dash, **band(record.mixed[:, :, i]))
+                    for i, (name, (part, c, dash)) in enumerate(zip(names, looks, strict=True))
                 ),
             ),
             Lines(
+                id="averaged",
                 title=say("Wrong: A's and B's averaged"),
                 y_label=say("share"),
                 reach=1.0,
                 span=4,
                 series=(
                     *(
-                        Series(
-                            name=name,
-                            colour=c,
-                            dash=dash,
-                            y=record.averaged[1, :, i],
-                            low=record.averaged[0, :, i],
-                            high=record.averaged[2, :, i],
-                        )
-                        for i, (name, (c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
+                        Series(id=part, name=name, colour=c, dash=dash, **band(record.averaged[:, :, i]))
+                        for i, (name, (part, c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
                     ),
-                    Series(
-                        name=say("ΔW off by"),
-                        colour="alarm",
-                        dash="dash",
-                        y=record.off[1],
-                        low=record.off[0],
-                        high=record.off[2],
-                    ),
+                    Series(id="off", name=say("ΔW off by"), colour="alarm", dash="dash", **band(record.off)),
                 ),
             ),
             Readout(
+                id="overlap",
                 title=say("Do they share directions?"),
                 span=3,
                 rows=(
-                    Row(label=say("inputs (rows of A)"), colour="A", text=(number(record.inputs),)),
-                    Row(label=say("outputs (columns of B)"), colour="B", text=(number(record.outputs),)),
-                    Row(label=say("random subspaces"), text=(number(record.chance),)),
-                    Row(label=say("push by the other: 1st"), text=(_times(record.reach[0]),)),
-                    Row(label=say("2nd"), text=(_times(record.reach[1]),)),
+                    Row(id="inputs", label=say("inputs (rows of A)"), colour="A", text=(number(record.inputs),)),
+                    Row(id="outputs", label=say("outputs (columns of B)"), colour="B", text=(number(record.outputs),)),
+                    Row(id="random", label=say("random subspaces"), text=(number(record.chance),)),
+                    Row(id="push_first", label=say("push by the other: 1st"), text=(_times(record.reach[0]),)),
+                    Row(id="push_second", label=say("2nd"), text=(_times(record.reach[1]),)),
                 ),
             ),
             Field(
+                id="worse",
                 title=say("The worse of both tasks, at any two weights"),
                 values=record.worse,
                 x_labels=labels,
@@ -167,24 +159,31 @@ def film(record: AdaptersTogether) -> Film:
                 row=1,
             ),
             Curves(
+                id="singular_values",
                 title=say("Singular values of the mixed ΔW₁"),
                 x=np.arange(1, record.sigma.shape[1] + 1, dtype=float),
                 x_label="i",
                 y_label=say("σᵢ, first network"),
                 span=4,
                 row=1,
-                series=(Curve(name=say("mixed"), colour="delta", y=kept, dots=True),),
+                series=(Curve(id="mixed", name=say("mixed"), colour="delta", y=kept, dots=True),),
             ),
             Readout(
+                id="ranks",
                 title=say("Ranks add up"),
                 span=3,
                 row=1,
                 rows=(
-                    Row(label=say("bound r of each"), text=(str(record.rank),)),
-                    Row(label=say("numerical, mixed"), colour="delta", text=tuple(str(n) for n in record.numerical)),
-                    Row(label=say("numerical, added"), colour="delta", text=(str(record.sum_rank),)),
-                    Row(label=say("both added: 1st task"), text=(_percent(record.added[1, 0]),)),
-                    Row(label=say("2nd task"), text=(_percent(record.added[1, 1]),)),
+                    Row(id="bound", label=say("bound r of each"), text=(str(record.rank),)),
+                    Row(
+                        id="mixed",
+                        label=say("numerical, mixed"),
+                        colour="delta",
+                        text=tuple(str(n) for n in record.numerical),
+                    ),
+                    Row(id="added", label=say("numerical, added"), colour="delta", text=(str(record.sum_rank),)),
+                    Row(id="added_first", label=say("both added: 1st task"), text=(to_a_tenth(record.added[1, 0]),)),
+                    Row(id="added_second", label=say("2nd task"), text=(to_a_tenth(record.added[1, 1]),)),
                 ),
             ),
         ),
@@ -208,10 +207,6 @@ def _on_second(record: AdaptersTogether) -> str:
     return say(ON[record.second]) if record.second != FIRST else say("on rotated (2)")
 
 
-def _percent(share: float) -> str:
-    return "—" if np.isnan(share) else f"{100 * share:.1f} %"
-
-
 def _times(value: float) -> str:
     return "—" if np.isnan(value) else f"{number(float(value))}×"
 
@@ -222,14 +217,10 @@ def _narrate(record: AdaptersTogether, t: int) -> str:
     return say(
         "{what}: {first} of the {digits}, {second} of the {others} read right; with averaged factors {wrong_first} and "
         "{wrong_second}.",
-        what=what,
-        first=_percent(now[0]),
-        digits=say(CHANGED[FIRST]),
-        second=_percent(now[1]),
+        what=what, first=to_a_tenth(now[0]), digits=say(CHANGED[FIRST]), second=to_a_tenth(now[1]),
         others=say(CHANGED[record.second]) if record.second != FIRST else say("rotated digits (2)"),
-        wrong_first=_percent(record.averaged[1, t, 0]),
-        wrong_second=_percent(record.averaged[1, t, 1]),
-    )
+        wrong_first=to_a_tenth(record.averaged[1, t, 0]), wrong_second=to_a_tenth(record.averaged[1, t, 1]),
+    )  # fmt: skip
 
 
 def takeaway(record: AdaptersTogether) -> str:
@@ -244,29 +235,28 @@ def takeaway(record: AdaptersTogether) -> str:
         say(
             "In this experiment switching works: alone, they read {first} and {second} of their own digits (medians of "
             "{members} networks), and with both off the base reads {base} of the upright ones, as before.",
-            first=_percent(alone[0]),
-            second=_percent(alone[1]),
+            first=to_a_tenth(alone[0]),
+            second=to_a_tenth(alone[1]),
             members=record.members,
-            base=_percent(record.base[1, 2]),
+            base=to_a_tenth(record.base[1, 2]),
         ),
         say(
             "Added, they read {first} and {second}; at the best two weights ({v:g} and {w:g}) the worse of both is "
             "{worse}.",
-            first=_percent(record.added[1, 0]),
-            second=_percent(record.added[1, 1]),
+            first=to_a_tenth(record.added[1, 0]),
+            second=to_a_tenth(record.added[1, 1]),
             v=v,
             w=w,
-            worse=_percent(float(record.worse[best])),
+            worse=to_a_tenth(float(record.worse[best])),
         ),
     ]
     if record.sum_rank:
         said.append(
             say(
                 "Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.",
-                rank=record.rank,
-                sum_rank=record.sum_rank,
+                rank=record.rank, sum_rank=record.sum_rank,
             )
-        )
+        )  # fmt: skip
         said.append(
             say(
                 "Averaging A's and B's is not averaging products: at one half ΔW is {off:.0f} % off.",
@@ -278,11 +268,9 @@ def takeaway(record: AdaptersTogether) -> str:
             say(
                 "Overlap does not warn here: the input subspaces share {inputs} (random ones {chance}), yet the other "
                 "adapter pushes the first's images {reach} as hard as its own does, because the images lie in both.",
-                inputs=number(record.inputs),
-                chance=number(record.chance),
-                reach=_times(record.reach[0]),
+                inputs=number(record.inputs), chance=number(record.chance), reach=_times(record.reach[0]),
             )
-        )
+        )  # fmt: skip
     return " ".join(said)
 
 
@@ -300,24 +288,99 @@ def table(record: AdaptersTogether) -> dict[str, np.ndarray]:
     }
 
 
-def plot_adapters_together(record: AdaptersTogether, *, theme: str = "light") -> go.Figure:
+def figure(record: AdaptersTogether, *, theme: str = "light") -> go.Figure:
     """Both tasks over the weight, mixed and with averaged factors."""
-    colours = IDENTITY[theme]
-    figure = go.Figure()
-    for i, (task, dash) in enumerate(((say(FIRST), "solid"), (_second(record), "dash"))):
+    curves = [
+        Drawn(name, colour, record.weight, values[1, :, i], dash)
+        for i, (task, dash) in enumerate(((say(FIRST), "solid"), (_second(record), "dash")))
         for name, values, colour in (
             (say("{digits}, mixed", digits=task), record.mixed, "delta"),
             (say("{digits}, factors averaged", digits=task), record.averaged, "alarm"),
-        ):
-            figure.add_scatter(
-                x=record.weight, y=values[1, :, i], name=name, mode="lines",
-                line={"color": colours[colour], "dash": dash, "width": 3},
-            )  # fmt: skip
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Two adapters of rank {rank} on one base", rank=record.rank),
-            xaxis={"title": say("weight of the second")},
-            yaxis={"title": say("test accuracy"), "range": [0, 1.02]},
         )
+    ]
+    title = say("Two adapters of rank {rank} on one base", rank=record.rank)
+    drawn = still_curves(curves, title=title, x=say("weight of the second"), y=say("test accuracy"), theme=theme)
+    drawn.update_yaxes(range=[0, 1.02])
+    return drawn
+
+
+def maths(record: AdaptersTogether) -> str:
+    """Why averaged factors are no averaged updates, and what overlap sees."""
+    return say(
+        r"""
+$$
+\tfrac12({B}_1 {A}_1 + {B}_2 {A}_2) = \begin{{pmatrix}} {B}_1 & {B}_2 \end{{pmatrix}} \cdot \tfrac12
+\begin{{pmatrix}} {A}_1 \\ {A}_2 \end{{pmatrix}}
+\qquad\text{{but}}\qquad
+\tfrac{{{B}_1 + {B}_2}}2 \cdot \tfrac{{{A}_1 + {A}_2}}2 = \tfrac14({B}_1 {A}_1 + {B}_2 {A}_2 + {B}_1 {A}_2 +
+{B}_2 {A}_1)
+$$
+
+The sum of two updates of rank {rank} has rank at most {bound}, here {sum_rank}. Averaged
+factors halve what was learnt and add two cross terms that nobody trained: {off} % off at one half (Frobenius, first
+hidden layer, relative to the mixed ${dW}$; median of {members} networks). PEFT's `add_weighted_adapter` offers
+both: "cat" and "svd" mix the updates, "linear" the factors.
+
+Overlap is $\|U^\top V\|_F^2 / r$ of orthonormal bases (Hu et al. 2021, §7.2): 1 for the same subspace, {chance}
+expected of random ones. It sees the factors, not the data: what counts is how hard ${dW}_2$ pushes the first task's
+images, {reach} times as hard as ${dW}_1$ here. And both adapters change the same two layers of a network that is not
+linear.""",
+        B=tint("B", "B"), A=tint("A", "A"), rank=record.rank, bound=2 * record.rank, sum_rank=record.sum_rank,
+        off=number(100 * float(record.off[1, len(record.weight) // 2])), dW=tint("delta", r"\Delta W"),
+        members=record.members, chance=number(record.chance), reach=number(float(record.reach[0])),
+    )  # fmt: skip
+
+
+def adapted(settings: Settings, lab: Lab) -> tuple[PairExperiment, PairRun]:
+    """Two adapters on each of five networks, and what they read together."""
+    e = settings.experiment
+    wanted = PairExperiment(
+        second=settings["second"], rank=e.rank, alpha=float(e.alpha), lr=e.lr, steps=e.steps, seed=e.seed
     )
-    return figure
+    return wanted, lab.follow(adapt_pair, wanted)
+
+
+def measure(settings: Settings, lab: Lab) -> AdaptersTogether:
+    """Train both adapters of every network, and try the mixtures."""
+    return adapters_together(adapted(settings, lab)[1])
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    right, w = 100 * shown(seen.film, "mixed", "first"), seen.film.values
+    at = int(np.abs(w - 0.25).argmin())
+    told = say("{right} % were read right, median of 5 networks; alone, {alone} %.", right=word(right[at]),
+               alone=word(right[0]))  # fmt: skip
+    between = (1 - w[at]) * right[0] + w[at] * right[-1]
+    mistakes = (float(right[0]), float(between), float(right[-1]), float(100 * (1 - w[at])))
+    return Measured(float(right[at]), mistakes, told, {"alone": word(right[0]), "none": word(right[-1])}, unit=" %")
+
+
+LESSON = Lesson(
+    id="many_adapters",
+    menu=to_say("Many adapters"),
+    title=to_say("Many adapters, one base: do they go together?"),
+    claim=to_say(
+        "They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's and B's is "
+        "not averaging updates."
+    ),
+    place=30,
+    default=Experiment(d_in=64, d_out=64, rank=3, alpha=16.0, lr=0.01, steps=300),
+    controls=(CONTROLS["second"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300, 500)),
+    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
+    waits_for=to_say("Two adapters on each of five networks"),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: Scripts(partial(pair_script, *adapted(settings, lab)), {}),
+    question=Question(
+        to_say(
+            "The first adapter reads {alone} % of its digits, the second {none} % of the same ones. Mix ¾ of the first "
+            "update with ¼ of the second: how many now?"
+        ),
+        to_say("The mixture is linear in the weights, what the network makes of it is not."),
+        _ask,
+    ),
+)

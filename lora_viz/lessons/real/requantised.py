@@ -1,20 +1,32 @@
-"""Can an adapter be merged into a quantised base? What arrives of it at every size, and what the network then reads."""
+"""An adapter merged into a quantised base: what arrives of it at every size, and what the network then reads."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
-from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
+from lora_viz.core.experiment import Experiment
+from lora_viz.core.seeds import spread
+from lora_viz.export.scripts.digits import requantised_script
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
-from lora_viz.networks.evidence import minilm_evidence
-from lora_viz.networks.requantise import FORMATS, RequantiseRun
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
+from lora_viz.networks.digits import DigitsExperiment
+from lora_viz.networks.minilm_evidence import minilm_evidence
+from lora_viz.networks.requantise import FORMATS, RequantiseRun, merge_quantised
 
-__all__ = ["QuantisedMerge", "film", "plot_quantised_merge", "quantised_merge", "table", "takeaway"]
+__all__ = ["LESSON", "QuantisedMerge", "quantised_merge"]
 
 CORNER = 24  # rows and columns of the heat maps
 COLOURS = {"int8": "clean", "int4": "alarm", "NF4": "ink"}
@@ -55,8 +67,8 @@ def quantised_merge(run: RequantiseRun, *, shown: str = "NF4") -> QuantisedMerge
         rank=run.rank,
         sizes=run.sizes,
         base_error=np.median(run.base_error, axis=-1),
-        lost=_spread(run.lost),
-        kept_level=_spread(run.kept_level),
+        lost=spread(run.lost, axis=-1),
+        kept_level=spread(run.kept_level, axis=-1),
         natural=float(np.median(run.natural)),
         minilm=float(np.median(minilm_evidence().relative_change)),
         plain=float(np.median(run.plain)),
@@ -67,20 +79,18 @@ def quantised_merge(run: RequantiseRun, *, shown: str = "NF4") -> QuantisedMerge
     )
 
 
-def _spread(values: Float[np.ndarray, "*n S"]) -> Float[np.ndarray, "3 *n"]:
-    return np.stack([values.min(axis=-1), np.median(values, axis=-1), values.max(axis=-1)])
-
-
 def film(record: QuantisedMerge) -> Film:
     """The playhead runs over the size of the update."""
     f = record.formats.index(record.shown)
     limits = np.maximum(np.abs(record.asked).max(axis=(1, 2)), np.abs(record.arrived).max(axis=(1, 2)))
-    named = ((record.natural, say("as trained")), (record.minilm, "MiniLM"))
-    marks = tuple(Mark(at=at, label=name) for at, name in named if record.sizes[0] <= at <= record.sizes[-1])
+    named = (("natural", record.natural, say("as trained")), ("minilm", record.minilm, "MiniLM"))
+    marks = tuple(
+        Mark(id=part, at=at, label=name) for part, at, name in named if record.sizes[0] <= at <= record.sizes[-1]
+    )
 
     def lines(values: Float[np.ndarray, "3 T F"]) -> tuple[Series, ...]:
         return tuple(
-            Series(name=name, colour=COLOURS[name], y=values[1, :, i], low=values[0, :, i], high=values[2, :, i])
+            Series(id=name.lower(), name=name, colour=COLOURS[name], **band(values[:, :, i]))
             for i, name in enumerate(record.formats)
         )
 
@@ -92,6 +102,7 @@ def film(record: QuantisedMerge) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
             Lines(
+                id="error",
                 title=say("Error of the update that arrived (drag)"),
                 y_label=say("of ‖ΔW‖; 1: all lost"),
                 x_scale="log",
@@ -101,6 +112,7 @@ def film(record: QuantisedMerge) -> Film:
                 series=lines(record.lost),
             ),
             Lines(
+                id="kept_level",
                 title=say("Weights that kept their level"),
                 y_label=say("share"),
                 x_scale="log",
@@ -109,23 +121,32 @@ def film(record: QuantisedMerge) -> Film:
                 series=lines(record.kept_level),
             ),
             Readout(
+                id="at_this_size",
                 title=say("{shown}, at this size", shown=record.shown),
                 span=3,
                 rows=(
-                    Row(label="ρ = ‖ΔW‖/‖W‖", text=tuple(number(float(s)) for s in record.sizes)),
+                    Row(id="size", label="ρ = ‖ΔW‖/‖W‖", text=tuple(number(float(s)) for s in record.sizes)),
                     Row(
+                        id="error",
                         label=say("error of ΔW"),
                         colour="delta",
                         text=tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
                     ),
                     Row(
+                        id="kept_level",
                         label=say("kept their level"),
                         text=tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f]),
                     ),
-                    Row(label=say("error of Q(W)"), colour="W", text=(f"{100 * record.base_error[f]:.1f} %",)),
+                    Row(
+                        id="base_error",
+                        label=say("error of Q(W)"),
+                        colour="W",
+                        text=(f"{100 * record.base_error[f]:.1f} %",),
+                    ),
                 ),
             ),
             HeatMap(
+                id="asked",
                 title=say("asked: ΔW"),
                 colour="delta",
                 values=record.asked,
@@ -135,6 +156,7 @@ def film(record: QuantisedMerge) -> Film:
                 row=1,
             ),
             HeatMap(
+                id="arrived",
                 title=say("arrived in {shown}", shown=record.shown),
                 colour="delta",
                 values=record.arrived,
@@ -144,18 +166,25 @@ def film(record: QuantisedMerge) -> Film:
                 row=1,
             ),
             Readout(
+                id="read_right",
                 title=say(
                     "Rotated digits read right, adapter as trained (ρ = {natural})", natural=number(record.natural)
                 ),
                 span=6,
                 row=1,
                 rows=(
-                    Row(label=say("float32 base, adapter on"), colour="W", text=(_percent(record.plain),)),
+                    Row(
+                        id="plain",
+                        label=say("float32 base, adapter on"),
+                        colour="W",
+                        text=(to_a_tenth(record.plain),),
+                    ),
                     *(
                         Row(
+                            id=name.lower(),
                             label=say("{name}: base, adapter apart, merged", name=name),
                             colour=COLOURS[name],
-                            text=(" · ".join(_percent(float(v)) for v in record.accuracy[:, i]),),
+                            text=(" · ".join(to_a_tenth(float(v)) for v in record.accuracy[:, i]),),
                         )
                         for i, name in enumerate(record.formats)
                     ),
@@ -172,11 +201,8 @@ def _narrate(record: QuantisedMerge, t: int) -> str:
     return say(
         "An update of {size} % of W, merged and stored in {shown} again: what arrives is {lost:.0f} % off, "
         "{still:.0f} % of the weights kept their level.",
-        size=size,
-        shown=record.shown,
-        lost=lost,
-        still=still,
-    )
+        size=size, shown=record.shown, lost=lost, still=still,
+    )  # fmt: skip
 
 
 def takeaway(record: QuantisedMerge) -> str:
@@ -184,7 +210,7 @@ def takeaway(record: QuantisedMerge) -> str:
     at = int(np.argmin(np.abs(np.log(record.sizes / 0.01))))
     small = ", ".join(f"{name} {100 * v:.0f} %" for name, v in zip(record.formats, record.lost[1, at], strict=True))
     ways = ", ".join(
-        say("{name} {apart} and {merged}", name=name, apart=_percent(apart), merged=_percent(merged))
+        say("{name} {apart} and {merged}", name=name, apart=to_a_tenth(apart), merged=to_a_tenth(merged))
         for name, apart, merged in zip(record.formats, record.accuracy[1], record.accuracy[2], strict=True)
     )
     return say(
@@ -192,17 +218,9 @@ def takeaway(record: QuantisedMerge) -> str:
         "is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is large, {natural:.0f} % of W: "
         "apart and merged the digits read right are {ways} (float32 {plain}; medians of {members} networks). Apart, or "
         "merged into dequantised float32 weights, the update stays whole.",
-        small=small,
-        minilm=100 * record.minilm,
-        natural=100 * record.natural,
-        ways=ways,
-        plain=_percent(record.plain),
-        members=record.members,
-    )
-
-
-def _percent(share: float) -> str:
-    return "—" if np.isnan(share) else f"{100 * share:.1f} %"
+        small=small, minilm=100 * record.minilm, natural=100 * record.natural, ways=ways,
+        plain=to_a_tenth(record.plain), members=record.members,
+    )  # fmt: skip
 
 
 def table(record: QuantisedMerge) -> dict[str, np.ndarray]:
@@ -214,22 +232,83 @@ def table(record: QuantisedMerge) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_quantised_merge(record: QuantisedMerge, *, theme: str = "light") -> go.Figure:
+def figure(record: QuantisedMerge, *, theme: str = "light") -> go.Figure:
     """The error of the update that arrived, over its size."""
-    colours = IDENTITY[theme]
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=record.sizes, y=record.lost[1, :, i], name=name, line={"color": colours[COLOURS[name]], "width": 3}
-            )
-            for i, name in enumerate(record.formats)
-        ]
-    )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Merged into a quantised base, quantised again"),
-            xaxis={"title": "‖ΔW‖/‖W‖", "type": "log"},
-            yaxis={"title": say("relative error of the update that arrived")},
-        )
-    )
-    return figure
+    return still_curves(
+        [Drawn(name, COLOURS[name], record.sizes, record.lost[1, :, i]) for i, name in enumerate(record.formats)],
+        title=say("Merged into a quantised base, quantised again"), x="‖ΔW‖/‖W‖",
+        y=say("relative error of the update that arrived"), log="x", theme=theme,
+    )  # fmt: skip
+
+
+def maths(record: QuantisedMerge) -> str:
+    """What arrives, and why a small update does not."""
+    errors = ", ".join(f"{name} {100 * v:.1f} %" for name, v in zip(record.formats, record.base_error, strict=True))
+    return say(
+        r"""
+$$
+\text{{arrived}} = Q(Q({W}) + {dW}) - Q({W}) \qquad \text{{error}} = \|\text{{arrived}} - {dW}\|_F / \|{dW}\|_F
+$$
+
+$Q$ rounds to the format's levels. int8: 255 even levels, one scale a row. int4: 15 even levels, one scale for 64
+weights. NF4 (QLoRA, Dettmers et al. 2023): 16 levels at the quantiles of a normal distribution, one scale for 64
+weights. Storing ${W}$ alone costs {errors} of $\|{W}\|_F$. ${W}$ is the first hidden layer of a network that reads
+digits, ${dW}$ an adapter of rank {rank} that learnt rotated ones, scaled to each size ρ. An error above 100 %
+means that rounding added more than arrived: nearly all weights keep their level, and a new largest entry of a block
+moves its scale, hence all of them, in directions that ${dW}$ did not ask for. The dequantised base with the adapter
+riding on it, or merged in float32, has none of this. The levels are the formats'; the arithmetic is float64.""",
+        W=tint("W", "W"), dW=tint("delta", r"\Delta W"), errors=errors, rank=record.rank,
+    )  # fmt: skip
+
+
+def merged(settings: Settings, lab: Lab) -> tuple[DigitsExperiment, RequantiseRun]:
+    """Five networks with an adapter each, merged into every format at every size."""
+    e = settings.experiment
+    wanted = DigitsExperiment(alpha=float(e.alpha), lr=e.lr, steps=e.steps, seed=e.seed)
+    return wanted, lab.follow(merge_quantised, wanted, e.rank)
+
+
+def measure(settings: Settings, lab: Lab) -> QuantisedMerge:
+    """Train the adapters, and merge them."""
+    return quantised_merge(merged(settings, lab)[1], shown=settings["weight_format"])
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    name, size = seen.setting("weight_format"), seen.film.values
+    wrong = shown(seen.film, "error", name.lower())
+    at = first_place(wrong <= 0.5)
+    other = shown(seen.film, "error", "nf4" if name == "int8" else "int8")
+    elsewhere = float(size[first_place(other <= 0.5)])
+    told = say("From {size} % of W on at most half of it is lost in {name}; at 1 % the error is {error} %.",
+               size=word(100 * size[at]), name=name, error=word(100 * wrong[np.abs(size - 0.01).argmin()]))  # fmt: skip
+    right = 100 * float(size[at])
+    mistakes = (right / 100, right / 10, 100 * elsewhere, 100 * size[-1])
+    return Measured(right, mistakes, told, {"name": name}, unit=" %")
+
+
+LESSON = Lesson(
+    id="requantised",
+    menu=to_say("Merge into few bits"),
+    title=to_say("Quantised base: can the adapter be merged into it?"),
+    claim=to_say("Kept apart it works in full; merged and stored in few bits again, a small update is rounded away."),
+    place=40,
+    default=Experiment(d_in=64, d_out=64, rank=8, alpha=16.0, lr=0.01, steps=300),
+    controls=(CONTROLS["weight_format"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300)),
+    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),),
+    waits_for=to_say("Five networks"),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: Scripts(partial(requantised_script, *merged(settings, lab)), {}),
+    question=Question(
+        to_say(
+            "From which size of the update on, in percent of W, is at most half of it lost when it is merged "
+            "into {name}?"
+        ),
+        to_say("It must be about as large as the distance of two levels; fine-tuning is often far smaller."),
+        _ask,
+    ),
+)

@@ -1,1 +1,6 @@
 """Parameters, shapes, papers, words."""
+
+from lora_viz.i18n.language import to_say
+from lora_viz.lessons.lesson import Section
+
+SECTION = Section(to_say("Reference"), place=90)

@@ -1,22 +1,27 @@
-"""What happens inside one LoRA layer? Every vector and matrix of a run that sees one sample a step."""
+"""The machine: every vector and matrix inside one LoRA layer, in a run that sees one sample a step."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
-from lora_viz.core.experiment import ExperimentError
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable
+from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.spectra import factor_gradients, singular_values
 from lora_viz.film.panels import Bars, Film, Group, Lines, Machine, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import batches
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["CONVENTIONS", "LayerFlow", "film", "layer_flow", "plot_layer_flow", "table", "takeaway"]
+__all__ = ["CONVENTIONS", "LESSON", "LayerFlow", "layer_flow"]
 
 # What the documents of the field call the frozen weight, the factors and the update.
 CONVENTIONS: dict[str, tuple[str, str, str, str]] = {
@@ -65,7 +70,8 @@ def layer_flow(run: Run) -> LayerFlow:
     if e.batch != 1:
         raise ExperimentError(say("batch={batch} cannot be followed through the layer: allowed is 1.", batch=e.batch))
     alive = run.last() + 1
-    A, B, steps = run.A[0][:alive], run.B[0][:alive], run.steps[:alive]
+    factored, steps = run.factored()[:alive], run.steps[:alive]
+    A, B = factored.A, factored.B
     seen = batches(e)[steps, 0]
     x = task.inputs[seen]
     target = x @ task.base_weight.T + task.residuals[seen]
@@ -73,33 +79,17 @@ def layer_flow(run: Run) -> LayerFlow:
     u = np.einsum("tor,tr->to", B, h)
     y = x @ task.base_weight.T + e.scaling * u
     g = y - target
-    grad_A, grad_B = factor_gradients(G=g[:, :, None] * x[:, None, :], A=A, B=B, scaling=e.scaling)
+    grad_A, grad_B = factored.gradients(g[:, :, None] * x[:, None, :])
     return LayerFlow(
-        steps=steps,
-        W=task.base_weight,
-        A=A,
-        B=B,
-        x=x,
-        target=target,
-        h=h,
-        u=u,
-        y=y,
-        g=g,
-        grad_A=grad_A,
-        grad_B=grad_B,
-        sample_loss=0.5 * np.sum(g**2, axis=1),
-        loss=run.loss[:alive, 0],
-        sigma=singular_values(A=A, B=B, scaling=e.scaling),
-        target_sigma=np.linalg.svd(task.target_delta, compute_uv=False),
-        scaling=e.scaling,
-        lr=e.lr,
-        optimizer=e.optimizer,
-        frozen=e.frozen,
-        diverged_at=int(run.diverged_at[0]),
-    )
+        steps=steps, W=task.base_weight, A=A, B=B, x=x, target=target, h=h, u=u, y=y, g=g, grad_A=grad_A, grad_B=grad_B,
+        sample_loss=0.5 * np.sum(g**2, axis=1), loss=run.loss[:alive, 0],
+        sigma=factored.singular_values(),
+        target_sigma=np.linalg.svd(task.target_delta, compute_uv=False), scaling=e.scaling, lr=e.lr,
+        optimizer=e.optimizer, frozen=e.frozen, diverged_at=int(run.diverged_at[0]),
+    )  # fmt: skip
 
 
-def film(record: LayerFlow, *, convention: str = "paper") -> Film:
+def film(record: LayerFlow, settings: Settings) -> Film:
     """The layer, its loss and its singular values over one playhead; in slow motion each step in eight phases."""
     r = record.A.shape[1]
     delta = record.scaling * record.B @ record.A
@@ -116,6 +106,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
             np.concatenate([record.y.ravel(), record.target.ravel()]),
         )
     )
+    convention = settings["convention"]
     W, A, B, dW = map(say, CONVENTIONS[convention])
     k = min(len(record.target_sigma), r + 2)
     learnt = np.zeros((len(record.steps), k))
@@ -132,6 +123,7 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
         phases=tuple(_phases(record, t) for t in range(len(record.steps))),
         panels=(
             Machine(
+                id="layer",
                 title=say("One LoRA layer, one sample a step"),
                 colour="ink",
                 W=record.W,
@@ -147,21 +139,24 @@ def film(record: LayerFlow, *, convention: str = "paper") -> Film:
                 rows=convention == "row_vectors",
             ),
             Lines(
+                id="loss",
                 title=say("Loss over all samples"),
                 y_label=say("loss"),
                 x_scale="sqrt",
                 span=3,
-                series=(Series(name=say("loss"), colour="ink", y=record.loss),),
+                series=(Series(id="loss", name=say("loss"), colour="ink", y=record.loss),),
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values of ΔW"),
                 y_label="σ",
                 span=3,
                 row=1,
                 labels=tuple(str(i + 1) for i in range(k)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(name=say("learnt"), colour="delta", values=learnt),
-                    Group(name=say("wanted"), colour="ink", values=record.target_sigma[:k], outline=True),
+                    Group(id="learnt", name=say("learnt"), colour="delta", values=learnt),
+                    Group(id="target", name=say("wanted"), colour="ink", values=record.target_sigma[:k], outline=True),
                 ),
             ),
         ),
@@ -209,10 +204,8 @@ def _narrate(record: LayerFlow, t: int) -> str:
     size = number(float(record.scaling * np.linalg.norm(record.B[t] @ record.A[t])))
     return say(
         "Step {step}: ‖ΔW‖ is {size}, the loss over all samples {loss}.",
-        step=step,
-        size=size,
-        loss=number(float(record.loss[t])),
-    )
+        step=step, size=size, loss=number(float(record.loss[t])),
+    )  # fmt: skip
 
 
 def _moves(factor: Float[np.ndarray, "T m n"], t: int) -> bool:
@@ -274,19 +267,14 @@ def takeaway(record: LayerFlow) -> str:
         return say(
             "Nothing was learnt: the loss stayed at {loss} for {steps} steps, "
             "because the gradient of every factor that may move is exactly 0.",
-            loss=number(float(record.loss[0])),
-            steps=record.steps[-1],
-        )
+            loss=number(float(record.loss[0])), steps=record.steps[-1],
+        )  # fmt: skip
     b, a = (number(float(np.linalg.norm(x[0]))) for x in (record.grad_B, record.grad_A))
     return say(
         "At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}. In {steps} steps of one sample each, W untouched, "
         "the loss went from {first} to {last}.",
-        a=a,
-        b=b,
-        steps=record.steps[-1],
-        first=number(float(record.loss[0])),
-        last=number(float(record.loss[-1])),
-    )
+        a=a, b=b, steps=record.steps[-1], first=number(float(record.loss[0])), last=number(float(record.loss[-1])),
+    )  # fmt: skip
 
 
 def table(record: LayerFlow) -> dict[str, np.ndarray]:
@@ -301,10 +289,81 @@ def table(record: LayerFlow) -> dict[str, np.ndarray]:
     }
 
 
-def plot_layer_flow(record: LayerFlow, *, theme: str = "light") -> go.Figure:
+def figure(record: LayerFlow, *, theme: str = "light") -> go.Figure:
     """Loss over the steps, as a still figure."""
-    figure = go.Figure(go.Scatter(x=record.steps, y=record.loss, line={"color": IDENTITY[theme]["ink"], "width": 3}))
-    figure.update_layout(
-        **plotly_layout(title=say("Loss over all samples"), xaxis={"title": say("step")}, yaxis={"title": say("loss")})
-    )
-    return figure
+    curve = Drawn(say("loss"), "ink", record.steps, record.loss)
+    return still_curves([curve], title=say("Loss over all samples"), x=say("step"), y=say("loss"), theme=theme)
+
+
+def maths(record: LayerFlow, settings: Settings) -> str:
+    """The layer and its gradients in formulas, with what there is to train counted."""
+    e = settings.experiment
+    return say(
+        r"""
+$$
+y = {W}x + s\,{B}({A}x), \qquad \nabla_{{{B}}} = s\,g\,({A}x)^\top, \qquad \nabla_{{{A}}} = s\,({B}^\top g)\,x^\top,
+\qquad g = y - t, \qquad s = {scaling:.3g}
+$$
+
+Each step sees one sample $x$ with its target $t$ and takes the loss $\tfrac12\|y - t\|^2$ of that sample alone, so
+$\nabla_{{{A}}}$ and $\nabla_{{{B}}}$ have rank 1 at every step. ${W}$ has {frozen} numbers, ${A}$ and ${B}$
+together {trained}. At the last step $\|g\|$ is
+{error}.""",
+        W=tint("W", "W"), B=tint("B", "B"), A=tint("A", "A"), scaling=e.scaling, frozen=e.d_out * e.d_in,
+        trained=e.rank * (e.d_in + e.d_out), error=number(float((record.g[-1] ** 2).sum() ** 0.5)),
+    )  # fmt: skip
+
+
+def trained(settings: Settings, lab: Lab) -> Run:
+    """The run of this one layer, every step of it kept."""
+    e = settings.experiment
+    return lab.train(Sweep((e,)), settings.device, records=e.steps + 1)
+
+
+def measure(settings: Settings, lab: Lab) -> LayerFlow:
+    """Train the layer, and follow the sample of each step through it."""
+    return layer_flow(trained(settings, lab))
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    layer = seen.film.panel("layer")
+    assert isinstance(layer, Machine)
+    if len(layer.A) < 2:
+        raise Unanswerable(say("Without a step nothing can have changed."))
+    a, b = (int((factor[1] != factor[0]).sum()) for factor in (layer.A, layer.B))
+    all_a, all_b, all_w = layer.A[0].size, layer.B[0].size, layer.W.size
+    told = say("Step 1 changed {a} of A's numbers, {b} of B's and none of W's.", a=a, b=b)
+    about = {"all_a": all_a, "all_b": all_b, "all_w": all_w}
+    return Measured(a + b, (0, all_a, all_b, all_a + all_b, all_w), told, about)
+
+
+LESSON = Lesson(
+    id="machine",
+    menu=to_say("The machine"),
+    title=to_say("What happens inside one LoRA layer?"),
+    claim=to_say(
+        "W never changes. A small detour, down through A and up through B, learns what is missing. Hover any cell; "
+        "click a cell of A or B to change it; press S for slow motion."
+    ),
+    place=10,
+    default=Experiment(
+        d_in=8, d_out=6, target_rank=2, rank=2, alpha=2.0, optimizer="sgd", lr=0.02, batch=1, samples=64, steps=120
+    ),
+    controls=(CONTROLS["rank"].only(1, 2, 3, 4), *(CONTROLS[name] for name in ("init", "frozen", "optimizer", "lr"))),
+    more=tuple(CONTROLS[name] for name in ("convention", "alpha", "scaling_rule", "target_rank", "noise")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: trained(settings, lab),
+    question=Question(
+        to_say("W holds {all_w} numbers, A {all_a} and B {all_b}. How many of them has the very first step changed?"),
+        to_say(
+            "W is frozen, and each factor's gradient has the other one in it: while B is 0, A's is exactly 0 "
+            "(AdamW's decay alone would move A then)."
+        ),
+        _ask,
+    ),
+)

@@ -1,30 +1,30 @@
-"""Is α a second learning rate? A run with s beside its twins at s = 1, one with A₀ rescaled too, one without."""
+"""A run with s beside its twins at s = 1: one with A₀ rescaled too, one with the learning rate alone."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.engine.training import train
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import exactly
+from lora_viz.lessons.settings import Settings
 
-__all__ = [
-    "AlphaIdentity",
-    "alpha_identity",
-    "film",
-    "identity_sweep",
-    "plot_alpha_identity",
-    "table",
-    "takeaway",
-]
+__all__ = ["LESSON", "AlphaIdentity", "alpha_identity", "identity_sweep", "lr_factor"]
 
 P, Q = 4.0, 2.0  # by what Adam's second pair of knobs is turned
 
@@ -50,12 +50,12 @@ class AlphaIdentity(NamedTuple):
 
 
 def lr_factor(e: Experiment) -> float:
-    """By what must η be multiplied when s goes into it? s for SGD, √s for Adam."""
+    """What η is multiplied by when s goes into it: s for SGD, √s for Adam."""
     return e.scaling if e.optimizer == "sgd" else math.sqrt(e.scaling)
 
 
 def identity_sweep(e: Experiment, seeds: int = 8) -> Sweep:
-    """Which runs are compared? The four of each start, side by side."""
+    """The four runs of each start, side by side."""
     k, root = lr_factor(e), math.sqrt(e.scaling)
     alone = replace(e, scaling_rule="constant", alpha=1.0, lr=e.lr * k)
     four = (
@@ -106,10 +106,11 @@ def film(record: AlphaIdentity) -> Film:
     calm = record.loss[:, 0] <= 10 * record.loss[0, 0]
     twin, alone = (record.delta[:, i] - record.delta[:, 0] for i in (1, 2))
     together = calm & (record.loss[:, 2] <= 10 * record.loss[0, 0])
-    marks: tuple[Mark, ...] = ()
-    for i, name in enumerate(names):
-        if record.diverged_at[i] >= 0:
-            marks += (Mark(at=float(record.diverged_at[i]), label=say("{name} diverged", name=name), colour="alarm"),)
+    marks = tuple(
+        Mark(id="diverged", at=float(at), label=say("{name} diverged", name=name), colour="alarm")
+        for name, at in zip(names, record.diverged_at, strict=False)
+        if at >= 0
+    )
     start = int(np.argmin(np.abs(record.steps - record.steps[-1] / 8)))
     return Film(
         axis=to_say("step"),
@@ -121,28 +122,33 @@ def film(record: AlphaIdentity) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
+                id="loss",
                 title=say("Loss: the first two lie on each other"),
                 y_label=say("loss"),
                 scale="log",
                 x_scale="sqrt",
                 marks=marks[:1],
                 series=(
-                    Series(name=names[0], colour="delta", y=record.loss[:, 0]),
-                    Series(name=names[1], colour="ink", y=record.loss[:, 1], dash="dot"),
-                    Series(name=names[2], colour="alarm", y=record.loss[:, 2], dash="dash"),
+                    Series(id="run", name=names[0], colour="delta", y=record.loss[:, 0]),
+                    Series(id="twin", name=names[1], colour="ink", y=record.loss[:, 1], dash="dot"),
+                    Series(id="alone", name=names[2], colour="alarm", y=record.loss[:, 2], dash="dash"),
                 ),
             ),
             Lines(
+                id="difference",
                 title=say("How far is ΔW from the first run's?"),
                 y_label=say("largest difference, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name=say("η and A₀ rescaled"), colour="ink", y=record.difference[:, 1], dash="dot"),
-                    Series(name=say("η alone"), colour="alarm", y=record.difference[:, 2], dash="dash"),
+                    Series(
+                        id="twin", name=say("η and A₀ rescaled"), colour="ink", y=record.difference[:, 1], dash="dot"
+                    ),
+                    Series(id="alone", name=say("η alone"), colour="alarm", y=record.difference[:, 2], dash="dash"),
                 ),
             ),
             HeatMap(
+                id="delta",
                 title=f"ΔW, {names[0]}",
                 colour="delta",
                 values=record.delta[:, 0],
@@ -151,6 +157,7 @@ def film(record: AlphaIdentity) -> Film:
                 span=3,
             ),
             HeatMap(
+                id="twin_difference",
                 title=say("η and A₀ rescaled: ΔW − ΔW"),
                 colour="ink",
                 values=twin,
@@ -160,6 +167,7 @@ def film(record: AlphaIdentity) -> Film:
                 span=3,
             ),
             HeatMap(
+                id="alone_difference",
                 title=say("η alone: ΔW − ΔW"),
                 colour="alarm",
                 values=alone,
@@ -169,13 +177,18 @@ def film(record: AlphaIdentity) -> Film:
                 span=3,
             ),
             Readout(
+                id="largest_so_far",
                 title=say("Largest difference so far"),
                 row=1,
                 span=3,
                 rows=(
-                    Row(label=say("η and A₀ rescaled"), text=_so_far(record.difference[:, 1])),
-                    Row(label=say("η alone"), text=_so_far(record.difference[:, 2]), colour="alarm"),
-                    Row(label=f"α/{P * Q:g}, A₀·{P:g}, η_A·{P:g}, η_B·{Q:g}", text=_so_far(record.difference[:, 3])),
+                    Row(id="twin", label=say("η and A₀ rescaled"), text=_so_far(record.difference[:, 1])),
+                    Row(id="alone", label=say("η alone"), text=_so_far(record.difference[:, 2]), colour="alarm"),
+                    Row(
+                        id="pq",
+                        label=f"α/{P * Q:g}, A₀·{P:g}, η_A·{P:g}, η_B·{Q:g}",
+                        text=_so_far(record.difference[:, 3]),
+                    ),
                 ),
             ),
         ),
@@ -187,13 +200,11 @@ def _limit(x: Float[np.ndarray, "..."]) -> float:
 
 
 def _largest(x: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple(
-        say("diverged") if np.isnan(v) else say("largest now: {difference}", difference=number(float(v))) for v in x
-    )
+    return tuple(say("diverged") if np.isnan(v) else say("largest now: {difference}", difference=number(v)) for v in x)
 
 
 def _so_far(x: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple(say("0 exactly") if v == 0 else number(float(v)) for v in np.fmax.accumulate(x))
+    return tuple(map(exactly, np.fmax.accumulate(x)))
 
 
 def _narrate(record: AlphaIdentity, t: int) -> str:
@@ -201,7 +212,7 @@ def _narrate(record: AlphaIdentity, t: int) -> str:
     gone = [name for name, at in zip(names, record.diverged_at, strict=False) if 0 <= at <= step]
     if gone:
         return say("Step {step}: diverged: {gone}. Lower the learning rate.", step=step, gone="; ".join(gone))
-    first, twin, alone = (number(float(v)) for v in record.loss[t, :3])
+    first, twin, alone = (number(v) for v in record.loss[t, :3])
     if record.scaling == 1:
         return say("Step {step}: loss {loss}. s is 1 already: there is nothing to rescale.", step=step, loss=first)
     return say(
@@ -229,29 +240,25 @@ def takeaway(record: AlphaIdentity) -> str:
         factor=k,
         root=root,
         scaling=number(record.scaling),
-        twin=_exactly(twin.max()),
-        least=number(float(alone.min())),
-        most=number(float(alone.max())),
+        twin=exactly(twin.max()),
+        least=number(alone.min()),
+        most=number(alone.max()),
         starts=len(alone),
     )
     if record.optimizer == "sgd":
         said += say(
             " Adam's own identity, α, A₀, η_A and η_B turned together, is none for SGD ({pair}).",
-            pair=_exactly(pair.min()),
+            pair=exactly(pair.min()),
         )
     else:
         said += say(
             " That is not rounding but Adam's ε = 10⁻⁸, which was not rescaled. "
             "Turning α, A₀, η_A and η_B together changed ΔW by at most {pair}.",
-            pair=_exactly(pair.max()),
+            pair=exactly(pair.max()),
         )
     if record.diverged_at[2] >= 0:
         said += say(" With η alone it diverged after step {step}.", step=record.diverged_at[2])
     return said
-
-
-def _exactly(value: float) -> str:
-    return say("0 exactly") if value == 0 else number(float(value))
 
 
 def table(record: AlphaIdentity) -> dict[str, np.ndarray]:
@@ -264,20 +271,91 @@ def table(record: AlphaIdentity) -> dict[str, np.ndarray]:
     )
 
 
-def plot_alpha_identity(record: AlphaIdentity, *, theme: str = "light") -> go.Figure:
+def figure(record: AlphaIdentity, *, theme: str = "light") -> go.Figure:
     """The three losses over the steps."""
-    colour = IDENTITY[theme]
-    figure = go.Figure()
-    for i, (name, key, dash) in enumerate(
-        zip(_names(record), ("delta", "ink", "alarm"), ("solid", "dot", "dash"), strict=True)
-    ):
-        line = {"color": colour[key], "dash": dash, "width": 3}
-        figure.add_scatter(x=record.steps, y=record.loss[:, i], name=name, mode="lines", line=line)
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Is α a second learning rate?"),
-            xaxis={"title": say("step")},
-            yaxis={"title": say("loss"), "type": "log"},
-        )
+    looks = zip(_names(record), ("delta", "ink", "alarm"), ("solid", "dot", "dash"), strict=True)
+    return still_curves(
+        [Drawn(name, colour, record.steps, record.loss[:, i], dash) for i, (name, colour, dash) in enumerate(looks)],
+        title=say("Is α a second learning rate?"),
+        x=say("step"),
+        y=say("loss"),
+        log="y",
+        theme=theme,
     )
-    return figure
+
+
+def maths(record: AlphaIdentity) -> str:
+    """How s moves into the learning rate, and Adam's two identities."""
+    return say(
+        r"""
+$$
+{dW} = s\,{B}{A} = (\sqrt s\,{B})(\sqrt s\,{A}), \qquad
+(s,\ \eta,\ {A}_0) \equiv (1,\ s\,\eta,\ \sqrt s\,{A}_0) \ \text{{for SGD}}, \qquad
+(1,\ \sqrt s\,\eta,\ \sqrt s\,{A}_0) \ \text{{for Adam}}
+$$
+
+Put ${B}' = \sqrt s\,{B}$ and ${A}' = \sqrt s\,{A}$: SGD's step on ${B}$ is $-\eta\,s\,G{A}^\top$, so that of
+${B}'$ is $-\eta\,s\cdot G{A}'^\top$; Adam's has no size of its own, so $\sqrt s$ is left. Here
+$s = {scaling}$, and η goes from {lr} to {new}. A library
+draws $A_0$ at a fixed size and takes no such factor: there, another α with another η is another run.
+
+For Adam with $\varepsilon = 0$ there are two identities: ${dW}$ stays as it is under
+$\alpha \to \alpha/(pq)$, ${A}_0 \to p\,{A}_0$, $\eta_A \to p\,\eta_A$, $\eta_B \to q\,\eta_B$ for any $p$ and $q$
+(Schulman and Thinking Machines, *LoRA Without Regret*, 2025). Two knobs are left: $\alpha\,\|{A}_0\|\,\eta_B$, how fast
+${dW}$ begins to grow, and $\|{A}_0\|/\eta_A$, how long until ${A}$ has moved.""",
+        **LETTERS,
+        scaling=number(record.scaling),
+        lr=number(record.lr),
+        new=number(record.lr * record.factor),
+    )
+
+
+def _run(settings: Settings, lab: Lab) -> Run:
+    return lab.train(identity_sweep(settings.experiment), settings.device)
+
+
+def measure(settings: Settings, lab: Lab) -> AlphaIdentity:
+    """Train the four runs of eight starts."""
+    return alpha_identity(_run(settings, lab))
+
+
+def _traded(e: Experiment, _: Any) -> tuple[float, float]:
+    run = train(Sweep.each(replace(e, steps=1), alpha=(e.alpha, e.alpha / 2), lr=(e.lr, 2 * e.lr)))
+    one, two = (float(np.linalg.norm(run.delta_weight(i)[1])) for i in (0, 1))
+    return one, two
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    one, two = found
+    told = say("‖ΔW‖ after step 1 was {one}, and {two} with α/2 and 2η.", one=word(one), two=word(two))
+    return Measured(two / one if one else np.nan, (1, 2, 1 / 2, 1 / 4), told)
+
+
+LESSON = Lesson(
+    id="alpha",
+    menu=to_say("α and the learning rate"),
+    title=to_say("α: is it only a learning rate?"),
+    claim=to_say(
+        "α can go into the learning rate, but only if the start A₀ is rescaled too: then it is the same run to "
+        "rounding."
+    ),
+    place=70,
+    default=Experiment(
+        d_in=24, d_out=16, target_rank=4, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=160, noise=0.1
+    ),
+    controls=(CONTROLS["alpha"], CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["rank"], CONTROLS["lr"]),
+    more=tuple(CONTROLS[name] for name in ("scaling_rule", "noise", "condition", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: _run(settings, lab),
+    question=Question(
+        to_say("Halve α and double η, and leave A₀ as it is. How many times as large is ΔW after the first step?"),
+        to_say("From B = 0, SGD's first ΔW goes as η·s²; Adam, whose step for B is η whatever s is, as η·s."),
+        _ask,
+        _traded,
+    ),
+)

@@ -1,23 +1,33 @@
-"""What does gradient descent keep? AAᵀ − BᵀB: exactly in the limit of small steps, with a drift in proportion to η."""
+"""What gradient descent keeps: AAᵀ − BᵀB, exact in the limit of small steps, with a drift in proportion to η."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.spectra import factor_gradients, full_gradient
-from lora_viz.core.trials import log_slope, spread
-from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Readout, Row, Series
+from lora_viz.core.seeds import log_slope, spread
+from lora_viz.core.spectra import full_gradient
+from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Readout, Row, Series, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import adapters_diverged, exactly
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Balance", "balance", "film", "plot_balance", "table", "takeaway"]
+__all__ = ["LESSON", "PARTS", "Balance", "balance", "sweeps"]
+
+PARTS = (1, 2, 4, 8)
 
 
 class Balance(NamedTuple):
@@ -63,11 +73,11 @@ def balance(runs: Iterable[Run]) -> Balance:
     assert first is not None, "at least one run"
     e, alive = first.experiment, first.last() + 1
     D, A, B = _difference(first, 0), first.A[0], first.B[0]
-    a, b = factor_gradients(G=full_gradient(first), A=A, B=B, scaling=e.scaling)
+    a, b = first.factored().gradients(full_gradient(first))
     step = a @ a.transpose(0, 2, 1) - b.transpose(0, 2, 1) @ b
     error = np.full(len(first.steps), np.nan)
     error[1:alive] = np.abs(np.diff(D, axis=0) - e.lr**2 * step[:-1]).max(axis=(1, 2))[: alive - 1]
-    spreads = spread(np.array(ends).T)
+    spreads = spread(np.array(ends).T, axis=0)
     return Balance(
         steps=first.steps,
         lr=np.array(lr),
@@ -110,18 +120,26 @@ def film(record: Balance) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
+                id="drift",
                 title=say("How far AAᵀ − BᵀB has drifted, at equal times η·k"),
                 y_label=say("‖D − D₀‖/‖D₀‖, log; strip: exactly 0"),
                 scale="log",
                 span=7,
                 series=tuple(
-                    Series(name=f"η = {number(float(lr))}:", colour="ink", y=record.drift[i], dash=DASHES[i % 4])
+                    Series(
+                        id=f"lr_over_{record.lr[0] / lr:.0f}",
+                        name=f"η = {number(lr)}:",
+                        colour="ink",
+                        y=record.drift[i],
+                        dash=DASHES[i % 4],
+                    )
                     for i, lr in enumerate(record.lr)
                 ),
             ),
             Curves(
+                id="drift_by_lr",
                 title=say("Drift at the end against η: slope {slope}", slope=number(record.slope)),
-                x=record.lr[::-1].copy(),
+                x=record.lr[::-1],
                 x_label=say("learning rate η"),
                 y_label="‖D − D₀‖/‖D₀‖",
                 scale="log",
@@ -129,16 +147,16 @@ def film(record: Balance) -> Film:
                 span=5,
                 series=(
                     Curve(
+                        id="drift",
                         name=say("median of {seeds} seeds", seeds=record.seeds),
                         colour="ink",
-                        y=record.ends[1, ::-1].copy(),
-                        low=record.ends[0, ::-1].copy(),
-                        high=record.ends[2, ::-1].copy(),
+                        **band(record.ends[:, ::-1]),
                         dots=True,
                     ),
                 ),
             ),
             HeatMap(
+                id="difference",
                 title=say("D = A Aᵀ − Bᵀ B, largest η"),
                 colour="ink",
                 values=record.D,
@@ -147,24 +165,32 @@ def film(record: Balance) -> Film:
                 span=3,
             ),
             Lines(
+                id="norms",
                 title=say("A and B grow together"),
                 y_label=say("squared norm"),
                 row=1,
                 span=5,
                 series=(
-                    Series(name="‖A‖²", colour="A", y=_calm(record.norm_A)),
-                    Series(name="‖B‖²", colour="B", y=_calm(record.norm_B)),
-                    Series(name="‖A‖² − ‖B‖²", colour="ink", y=_calm(record.norm_A - record.norm_B), dash="dash"),
+                    Series(id="a", name="‖A‖²", colour="A", y=_calm(record.norm_A)),
+                    Series(id="b", name="‖B‖²", colour="B", y=_calm(record.norm_B)),
+                    Series(
+                        id="difference",
+                        name="‖A‖² − ‖B‖²",
+                        colour="ink",
+                        y=_calm(record.norm_A - record.norm_B),
+                        dash="dash",
+                    ),
                 ),
             ),
             Readout(
-                title=say("The step to here (D₋: before it), η = {lr}", lr=number(float(record.lr[0]))),
+                id="step",
+                title=say("The step to here (D₋: before it), η = {lr}", lr=number(record.lr[0])),
                 row=1,
                 span=4,
                 rows=(
-                    Row(label="‖A‖² − ‖B‖²", text=_read(record.norm_A - record.norm_B)),
-                    Row(label=say("drift of D"), text=_read(record.drift[0])),
-                    Row(label="D − D₋ − η²(∇A∇Aᵀ − ∇Bᵀ∇B)", text=_read(record.identity)),
+                    Row(id="norms", label="‖A‖² − ‖B‖²", text=tuple(map(exactly, record.norm_A - record.norm_B))),
+                    Row(id="drift", label=say("drift of D"), text=tuple(map(exactly, record.drift[0]))),
+                    Row(id="identity", label="D − D₋ − η²(∇A∇Aᵀ − ∇Bᵀ∇B)", text=tuple(map(exactly, record.identity))),
                 ),
             ),
         ),
@@ -173,10 +199,6 @@ def film(record: Balance) -> Film:
 
 def _calm(values: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
     return np.where(np.abs(values) < 1e6, values, np.nan)
-
-
-def _read(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple(say("0 exactly") if v == 0 else number(float(v)) for v in values)
 
 
 def _narrate(record: Balance, t: int) -> str:
@@ -195,11 +217,7 @@ def _narrate(record: Balance, t: int) -> str:
 def takeaway(record: Balance) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return say(
-            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
-            diverged=record.diverged,
-            adapters=record.seeds * len(record.lr),
-        )
+        return adapters_diverged(record.diverged, record.seeds * len(record.lr))
     if len(record.steps) < 2:
         return say("No step was taken: nothing has drifted.")
     low, median, high = record.ends
@@ -212,9 +230,9 @@ def takeaway(record: Balance) -> str:
             low=number(100 * float(low[0])),
             high=number(100 * float(high[0])),
             seeds=record.seeds,
-            lr=number(float(record.lr[0])),
+            lr=number(record.lr[0]),
             least=number(100 * float(median[-1])),
-            least_lr=number(float(record.lr[-1])),
+            least_lr=number(record.lr[-1]),
         )
     ]
     if record.optimizer == "sgd":
@@ -242,16 +260,95 @@ def table(record: Balance) -> dict[str, np.ndarray]:
     return columns | {"norm_A_squared": record.norm_A, "norm_B_squared": record.norm_B, "identity": record.identity}
 
 
-def plot_balance(record: Balance, *, theme: str = "light") -> go.Figure:
+def figure(record: Balance, *, theme: str = "light") -> go.Figure:
     """The drift over time, one curve a learning rate."""
     return still_curves(
         [
-            Drawn(f"η = {number(float(lr))}", "ink", record.steps, record.drift[i], DASHES[i % 4])
+            Drawn(f"η = {number(lr)}", "ink", record.steps, record.drift[i], DASHES[i % 4])
             for i, lr in enumerate(record.lr)
         ],
         title=say("Drift of AAᵀ − BᵀB at equal times"),
-        x=say("time ηk, in steps of η = {lr}", lr=number(float(record.lr[0]))),
+        x=say("time ηk, in steps of η = {lr}", lr=number(record.lr[0])),
         y="‖D − D₀‖/‖D₀‖",
         log="y",
         theme=theme,
     )
+
+
+def maths(record: Balance) -> str:
+    """Why the difference is kept, and what one step adds to it."""
+    return say(
+        r"""
+$$
+\frac{{d}}{{dt}}{A}{A}^\top = \frac{{d}}{{dt}}{B}^\top{B} = -s\,({B}^\top {G} {A}^\top + {A} {G}^\top {B})
+\quad\Rightarrow\quad D = {A}{A}^\top - {B}^\top{B} \ \text{{is constant under gradient flow}}
+$$
+
+A step of length η adds $\eta^2(\nabla_{{{A}}}\nabla_{{{A}}}^\top - \nabla_{{{B}}}^\top\nabla_{{{B}}})$ to $D$,
+exactly; over a fixed time there are $1/\eta$ steps, so the drift is of order η. From ${B}_0 = 0$ it follows that
+${B}^\top{B} = {A}{A}^\top - {A}_0{A}_0^\top$: what ${B}$ has become can be read off ${A}$. Here $\|{A}\|^2 -
+\|{B}\|^2$ went from {first} to
+{last} at the largest η. Many pairs $({B}Q, Q^{{-1}}{A})$ give the
+same update; $D$ is what tells them apart, and a start fixes it for the whole run.""",
+        **LETTERS,
+        first=number(record.norm_A[0] - record.norm_B[0]),
+        last=number(record.norm_A[-1] - record.norm_B[-1]),
+    )
+
+
+def sweeps(e: Experiment) -> tuple[Sweep, ...]:
+    """One sweep of eight starts a learning rate, each as far in time as the others."""
+    return tuple(Sweep.over(replace(e, lr=e.lr / p, steps=e.steps * p), init_seed=range(8)) for p in PARTS)
+
+
+def measure(settings: Settings, lab: Lab) -> Balance:
+    """Train at smaller and smaller learning rates, every step recorded."""
+    e = settings.experiment
+    return balance(lab.train_each(sweeps(e), settings.device, records=e.steps * PARTS[-1] + 1))
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    a, b = shown(seen.film, "norms", "a"), shown(seen.film, "norms", "b")
+    at = first_place(np.abs(a - a[0]) >= np.abs(a[-1] - a[0]) / 2)
+    step, grown = int(seen.film.values[at]), a[at] - a[0]
+    told = say(
+        "At step {step} ‖B‖² was {b}; ‖A‖² had changed by {change}.", step=step, b=word(b[at]), change=word(grown)
+    )
+    about = {"step": step, "a0": word(a[0]), "a": word(a[at]), "b0": word(b[0])}
+    return Measured(float(b[at]), (a[at], b[0] + grown / 2, b[0] + grown**0.5, b[0] + grown), told, about)
+
+
+LESSON = Lesson(
+    id="balance",
+    menu=to_say("Balance"),
+    title=to_say("Balance: what stays while both factors move?"),
+    claim=to_say(
+        "A and B grow by the same amount: AAᵀ − BᵀB stays what it was at the start, up to a drift in proportion to the "
+        "learning rate."
+    ),
+    place=100,
+    default=Experiment(
+        d_in=19, d_out=13, target_rank=3, rank=4, alpha=4.0, optimizer="sgd", lr=0.05, samples=64, steps=100
+    ),
+    controls=(
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2),
+        CONTROLS["rank"],
+        CONTROLS["init"].only("B_zero", "A_zero", "both_random"),
+    ),
+    more=tuple(CONTROLS[name] for name in ("alpha", "condition", "noise", "target_rank")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: sweeps(settings.experiment),
+    question=Question(
+        to_say("‖A‖² began at {a0} and ‖B‖² at {b0}. At step {step} ‖A‖² is {a}: what is ‖B‖²?"),
+        to_say(
+            "Gradient descent with small steps adds the same to both: the trace of AAᵀ − BᵀB is kept. Adam does not."
+        ),
+        _ask,
+    ),
+)

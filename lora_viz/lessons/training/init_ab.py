@@ -1,22 +1,28 @@
-"""A random or B random? The best loss over learning rates against the layer's width, for three starts."""
+"""A random or B random: the best loss over learning rates against the layer's width, for three starts."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["STARTS", "WIDTHS", "InitAB", "ab_sweeps", "film", "init_ab", "plot_init_ab", "table", "takeaway"]
+__all__ = ["LESSON", "STARTS", "WIDTHS", "InitAB", "ab_sweeps", "init_ab"]
 
 WIDTHS = (16, 32, 64, 128)
 STARTS: dict[str, tuple[str, str, Literal["solid", "dash", "dot"]]] = {
@@ -79,7 +85,7 @@ def init_ab(runs: tuple[Run, ...]) -> InitAB:
             first = s * len(rates) * seeds
             std[d, s] = max(float(run.A[first][0].std()), float(run.B[first][0].std()))
     losses = np.stack(all_losses, axis=1)
-    loss = spread(losses)
+    loss = spread(losses, axis=-1)
     best = np.argmin(np.where(np.isfinite(loss[1]), loss[1], np.inf), axis=-1)
     lowered = np.max(np.where(np.isfinite(losses[-1]), losses[-1], np.inf), axis=-1) < 1
     return InitAB(
@@ -104,7 +110,7 @@ def film(record: InitAB) -> Film:
 
     def curve(s: int, name: str, values: Float[np.ndarray, "3 T k"]) -> Curve:
         label, colour, dash = STARTS[name]
-        return Curve(name=say(label), colour=colour, dash=dash, y=values[1], low=values[0], high=values[2], dots=True)
+        return Curve(id=name.lower(), name=say(label), colour=colour, dash=dash, **band(values), dots=True)
 
     return Film(
         axis=to_say("step"),
@@ -116,6 +122,7 @@ def film(record: InitAB) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
+                id="loss_by_width",
                 title=say("Loss at each start's best learning rate, by width"),
                 x=record.widths.astype(float),
                 x_label=say("width d"),
@@ -125,6 +132,7 @@ def film(record: InitAB) -> Film:
                 series=tuple(curve(s, name, record.at_best[:, :, :, s]) for s, name in enumerate(record.inits)),
             ),
             Curves(
+                id="loss_by_rate",
                 title=say("Loss by learning rate at d = {d}", d=d),
                 x=record.rates,
                 x_label=say("learning rate η"),
@@ -134,6 +142,7 @@ def film(record: InitAB) -> Film:
                 series=tuple(curve(s, name, _calm(record.loss[:, :, -1, s])) for s, name in enumerate(record.inits)),
             ),
             Lines(
+                id="loss",
                 title=say("Loss over the steps at d = {d}, best rate at the end", d=d),
                 y_label=say("loss / start, log"),
                 scale="log",
@@ -141,6 +150,7 @@ def film(record: InitAB) -> Film:
                 span=7,
                 series=tuple(
                     Series(
+                        id=name.lower(),
                         name=say(STARTS[name][0]),
                         colour=STARTS[name][1],
                         dash=STARTS[name][2],
@@ -150,15 +160,16 @@ def film(record: InitAB) -> Film:
                 ),
             ),
             Readout(
+                id="starts",
                 title=say("At d = {d}: std of the start, best η", d=d),
                 row=1,
                 span=5,
                 rows=tuple(
                     Row(
+                        id=name.lower(),
                         label=say(STARTS[name][0]),
                         text=tuple(
-                            f"±{number(float(record.std[-1, s]))}, {number(float(record.rates[b]))}"
-                            for b in record.best[:, -1, s]
+                            f"±{number(record.std[-1, s])}, {number(record.rates[b])}" for b in record.best[:, -1, s]
                         ),
                         colour=STARTS[name][1],
                     )
@@ -176,7 +187,7 @@ def _calm(loss: Float[np.ndarray, "3 T K"]) -> Float[np.ndarray, "3 T K"]:
 
 def _narrate(record: InitAB, t: int) -> str:
     parts = ", ".join(
-        f"{say(STARTS[name][0])} {number(float(record.at_best[1, t, -1, s]))}" for s, name in enumerate(record.inits)
+        f"{say(STARTS[name][0])} {number(record.at_best[1, t, -1, s])}" for s, name in enumerate(record.inits)
     )
     return say(
         "Step {step}, d = {width}, best rates: share of the loss left: {parts}.",
@@ -204,8 +215,8 @@ def takeaway(record: InitAB) -> str:
         narrow=record.widths[0],
         b_wide=_left(last[b]),
         seeds=record.seeds,
-        least=number(float(record.at_best[0, -1, -1, b])),
-        most=number(float(record.at_best[2, -1, -1, b])),
+        least=number(record.at_best[0, -1, -1, b]),
+        most=number(record.at_best[2, -1, -1, b]),
         b_narrow=_left(first[b]),
         small=_left(last[small]),
     )
@@ -219,7 +230,7 @@ def takeaway(record: InitAB) -> str:
 
 
 def _left(share: float) -> str:
-    return number(float(share)) if np.isfinite(share) else say("— (it diverged)")
+    return number(share) if np.isfinite(share) else say("— (it diverged)")
 
 
 def table(record: InitAB) -> dict[str, np.ndarray]:
@@ -233,20 +244,97 @@ def table(record: InitAB) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_init_ab(record: InitAB, *, theme: str = "light") -> go.Figure:
+def figure(record: InitAB, *, theme: str = "light") -> go.Figure:
     """Loss at each start's best learning rate against width."""
-    figure = go.Figure()
-    for s, name in enumerate(record.inits):
-        label, colour, dash = STARTS[name]
-        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
-        figure.add_scatter(
-            x=record.widths, y=record.at_best[1, -1, :, s], name=say(label), mode="lines+markers", line=line
-        )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Loss left after {steps} steps at each start's best learning rate", steps=record.steps[-1]),
-            xaxis={"title": say("width d"), "type": "log"},
-            yaxis={"title": say("loss / loss at the start"), "type": "log"},
-        )
+    looks = [STARTS[name] for name in record.inits]
+    return still_curves(
+        [
+            Drawn(say(label), colour, record.widths, record.at_best[1, -1, :, s], dash, dots=True)
+            for s, (label, colour, dash) in enumerate(looks)
+        ],
+        title=say("Loss left after {steps} steps at each start's best learning rate", steps=record.steps[-1]),
+        x=say("width d"),
+        y=say("loss / loss at the start"),
+        log="xy",
+        theme=theme,
     )
-    return figure
+
+
+def maths(record: InitAB) -> str:
+    """How large each start is, and the highest rate that it stood."""
+    stable = [number(record.rates[k]) if k >= 0 else say("none") for k in record.stable[-1]]
+    return say(
+        r"""
+$$
+\text{{A random: }} {A} \sim \mathcal U(\pm 1/\sqrt{{d}}),\ {B} = 0 \qquad
+\text{{B random: }} {A} = 0,\ {B} \sim \mathcal U(\pm 1/\sqrt{{r}}) \qquad
+\text{{at A's scale: }} {A} = 0,\ {B} \sim \mathcal U(\pm 1/\sqrt{{d}})
+$$
+
+Hayou, Ghosh and Yu (2024, *The impact of initialization on LoRA finetuning dynamics*) found that A random allows
+larger learning rates and learns better than B random. The usual rule divides by the number of inputs of a matrix:
+${A}$ has $d$ of them, ${B}$ only $r$. So at $d = {d}$, $r = {rank}$ the entries of a random
+${B}$ are {ratio} times those of a random ${A}$, and the ratio grows as
+$\sqrt{{d/r}}$. For a square layer with round inputs the problem is its own transpose: there ${B}$ at ${A}$'s size must
+do as ${A}$ does. Stretched inputs break that symmetry. With SGD the difference is no smaller, so it is none of Adam's.
+Given more steps, B random catches up in narrow layers. The highest rate of the grid that lowered the loss in every seed
+at $d = {d}$: A random {stable_A}, B random {stable_B}, B random at A's scale {stable_small}.
+
+The best of {rates} learning rates is taken for each start and width; loss is relative to the start's.""",
+        **LETTERS,
+        d=record.widths[-1],
+        rank=record.rank,
+        ratio=number(record.std[-1, 1] / record.std[-1, 0]),
+        stable_A=stable[0],
+        stable_B=stable[1],
+        stable_small=stable[2],
+        rates=len(record.rates),
+    )
+
+
+def measure(settings: Settings, lab: Lab) -> InitAB:
+    """Train every start at every rate, one width after another."""
+    return init_ab(tuple(lab.train_each(ab_sweeps(settings.experiment), settings.device, records=11)))
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    a, b = (shown(seen.film, "loss_by_width", start)[-1] for start in ("b_zero", "a_zero"))
+    near, far = float(b[0] / a[0]), float(b[-1] / a[-1])
+    narrow, wide = WIDTHS[0], WIDTHS[-1]
+    told = say("At d = {narrow} B random left {near} times as much loss as A random.", narrow=narrow, near=word(near))
+    about = {"wide": wide, "narrow": narrow, "far": word(far)}
+    return Measured(near, (far, far * narrow / wide, 1 / far), told, about)
+
+
+LESSON = Lesson(
+    id="init_ab",
+    menu=to_say("A random or B random"),
+    title=to_say("Initialisation: A random or B random?"),
+    claim=to_say(
+        "B random at its usual size trains worse the wider the layer; at A's size it does not: the size matters."
+    ),
+    place=40,
+    default=Experiment(
+        target_rank=4, spectrum="flat", rank=4, alpha=64.0, optimizer="adam", steps=30, d_in=128, d_out=128
+    ),
+    controls=(
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["condition"].only(1.0, 10.0, 100.0),
+        CONTROLS["spectrum"],
+        CONTROLS["steps"].only(10, 30, 60),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: ab_sweeps(settings.experiment),
+    question=Question(
+        to_say(
+            "At d = {wide} B random leaves {far} times the loss that A random leaves. How many times at d = {narrow}?"
+        ),
+        to_say("B is drawn by the rank, not by the width: in a wide layer that start is large, in a narrow one not."),
+        _ask,
+    ),
+)

@@ -1,32 +1,30 @@
-"""Which way does the first step point? The cosine of each start's first update with −G, and the most it could be."""
+"""The direction of each start's first update: its cosine with −G, and the most it could be."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series, band
+from lora_viz.film.style import IDENTITY, LETTERS, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer import starts
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = [
-    "STARTS",
-    "InitAlignment",
-    "alignment_sweep",
-    "film",
-    "init_alignment",
-    "plot_init_alignment",
-    "table",
-    "takeaway",
-]
+__all__ = ["LESSON", "RANKS", "STARTS", "InitAlignment", "alignment_sweep", "init_alignment"]
 
+RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 Dash = Literal["solid", "dash", "dot", "dashdot"]
 # start -> its name, under a bar, colour, dash, and whether it is drawn at random
 STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
@@ -102,7 +100,7 @@ def init_alignment(run: Run, rival: str) -> InitAlignment:
     whole = np.where(drawn[..., None], found, found[..., :1])
     return InitAlignment(
         ranks=np.array(ranks),
-        cosine=spread(whole),
+        cosine=spread(whole, axis=-1),
         bound=bound,
         rank=rank,
         expected=np.sqrt(np.array(ranks) / (np.array(ranks) + G.shape[1] + 1.0)),
@@ -122,7 +120,7 @@ def film(record: InitAlignment) -> Film:
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
 
     def alike(i: int) -> tuple[str, ...]:
-        return tuple(say("cosine {cosine}", cosine=number(float(c))) for c in record.cosine[1, i])
+        return tuple(say("cosine {cosine}", cosine=number(c)) for c in record.cosine[1, i])
 
     return Film(
         axis=to_say("rank"),
@@ -133,16 +131,19 @@ def film(record: InitAlignment) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Bars(
+                id="cosines",
                 title=say("How far along −G does the first update point?"),
                 labels=tuple(say(STARTS[name][1]) for name in record.inits),
+                bar_ids=tuple(name.lower() for name in record.inits),
                 y_label=say("cosine with −G, median"),
                 span=7,
                 groups=(
-                    Group(name=say("measured"), colour="delta", values=record.cosine[1].T),
-                    Group(name=say("most at this rank"), colour="ink", values=record.bound.T, outline=True),
+                    Group(id="measured", name=say("measured"), colour="delta", values=record.cosine[1].T),
+                    Group(id="bound", name=say("most at this rank"), colour="ink", values=record.bound.T, outline=True),
                 ),
             ),
             Lines(
+                id="cosine_by_rank",
                 title=say("Against rank (drag here)"),
                 y_label=say("cosine with −G"),
                 x_scale="log",
@@ -150,22 +151,22 @@ def film(record: InitAlignment) -> Film:
                 series=(
                     *(
                         Series(
+                            id=name.lower(),
                             name=say(STARTS[name][1]),
                             colour=STARTS[name][2],
                             dash=STARTS[name][3],
-                            y=record.cosine[1, i],
-                            low=record.cosine[0, i],
-                            high=record.cosine[2, i],
+                            **band(record.cosine[:, i]),
                         )
                         for i, name in enumerate(record.inits)
                         if name in ("B_zero", "A_zero", record.rival)
                     ),
-                    Series(name="√(r/(r+d+1))", colour="ink", dash="dot", y=record.expected),
-                    Series(name=say("most, rank r"), colour="faint", dash="dash", y=record.bound[own]),
+                    Series(id="expected", name="√(r/(r+d+1))", colour="ink", dash="dot", y=record.expected),
+                    Series(id="bound", name=say("most, rank r"), colour="faint", dash="dash", y=record.bound[own]),
                 ),
             ),
-            HeatMap(title="−G", colour="W", values=-record.G, limit=limit, hatched=True, row=1, span=3),
+            HeatMap(id="minus_g", title="−G", colour="W", values=-record.G, limit=limit, hatched=True, row=1, span=3),
             HeatMap(
+                id="lora_update",
                 title=say("LoRA's first update"),
                 colour="delta",
                 values=record.updates[0],
@@ -175,6 +176,7 @@ def film(record: InitAlignment) -> Film:
                 span=3,
             ),
             HeatMap(
+                id="rival_update",
                 title=say("{rival}: first update", rival=rival),
                 colour="delta",
                 values=record.updates[1],
@@ -184,11 +186,12 @@ def film(record: InitAlignment) -> Film:
                 span=3,
             ),
             Readout(
+                id="numerical_rank",
                 title=say("Its numerical rank"),
                 row=1,
                 span=3,
                 rows=tuple(
-                    Row(label=say(STARTS[name][0]), text=tuple(str(r) for r in record.rank[i]))
+                    Row(id=name.lower(), label=say(STARTS[name][0]), text=tuple(str(r) for r in record.rank[i]))
                     for i, name in enumerate(record.inits)
                     if name in ("B_zero", "A_zero", "orthogonal", "pissa", "eva", "lora_ga")
                 ),
@@ -205,10 +208,10 @@ def _narrate(record: InitAlignment, t: int) -> str:
         "{bound} that this rank allows; most has {start}, "
         "{most}, with an update of rank {own_rank}.",
         rank=record.ranks[t],
-        cosine=number(float(record.cosine[1, own, t])),
-        bound=number(float(record.bound[own, t])),
+        cosine=number(record.cosine[1, own, t]),
+        bound=number(record.bound[own, t]),
         start=say(STARTS[record.inits[best]][0]),
-        most=number(float(record.cosine[1, best, t])),
+        most=number(record.cosine[1, best, t]),
         own_rank=record.rank[best, t],
     )
 
@@ -217,7 +220,7 @@ def takeaway(record: InitAlignment) -> str:
     """What was seen, in the run's own numbers."""
     t = int(np.argmin(np.abs(record.ranks - 8)))
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
-    low, middle, high = (number(float(x)) for x in record.cosine[:, own, t])
+    low, middle, high = (number(x) for x in record.cosine[:, own, t])
     said = say(
         "At rank {rank} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, "
         "{seeds} seeds), of {bound} that its rank allows: a random A sees a "
@@ -228,10 +231,10 @@ def takeaway(record: InitAlignment) -> str:
         low=low,
         high=high,
         seeds=record.seeds,
-        bound=number(float(record.bound[own, t])),
+        bound=number(record.bound[own, t]),
         start=say(STARTS[record.rival][0]),
-        cosine=number(float(record.cosine[1, at, t])),
-        allowed=number(float(record.bound[at, t])),
+        cosine=number(record.cosine[1, at, t]),
+        allowed=number(record.bound[at, t]),
         own_rank=record.rank[at, t],
     )
     return said + say(" A direction says nothing of what comes after: the race does.")
@@ -245,21 +248,109 @@ def table(record: InitAlignment) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_init_alignment(record: InitAlignment, *, theme: str = "light") -> go.Figure:
+def figure(record: InitAlignment, *, theme: str = "light") -> go.Figure:
     """Cosines at rank 8 (or the nearest), as bars with their bounds."""
     t = int(np.argmin(np.abs(record.ranks - 8)))
     colour = IDENTITY[theme]
     names = [say(STARTS[name][0]) for name in record.inits]
-    figure = go.Figure(
+    drawn = go.Figure(
         go.Bar(x=names, y=record.cosine[1, :, t], name=say("measured"), marker={"color": colour["delta"]})
     )
     ink = {"symbol": "line-ew", "size": 40, "line": {"width": 3, "color": colour["ink"]}}
-    figure.add_scatter(x=names, y=record.bound[:, t], name=say("most at this rank"), mode="markers", marker=ink)
-    figure.update_layout(
-        **plotly_layout(
-            title=say("First update against −G at rank {rank}", rank=record.ranks[t]),
-            xaxis={},
-            yaxis={"title": say("cosine with −G")},
-        )
+    drawn.add_scatter(x=names, y=record.bound[:, t], name=say("most at this rank"), mode="markers", marker=ink)
+    title = say("First update against −G at rank {rank}", rank=record.ranks[t])
+    drawn.update_layout(**plotly_layout(title=title, xaxis={}, yaxis={"title": say("cosine with −G")}))
+    return drawn
+
+
+def maths(record: InitAlignment) -> str:
+    """The most that a rank allows, and what a random A sees of the gradient."""
+    rival, t = starts.STARTS[record.rival], list(record.ranks).index(8)
+    return say(
+        r"""
+$$
+\cos({dW}_1, -{G}) \le \sqrt{{\frac{{\sum_{{i \le k}} \sigma_i({G})^2}}{{\sum_i \sigma_i({G})^2}}}}, \qquad
+k = \mathrm{{rank}}\,A_0 + \mathrm{{rank}}\,B_0: \ r \text{{ if one is 0}}
+$$
+
+With SGD from ${A}$ random and $B = 0$ the first update is ${dW}_1 = -\eta s^2\,{G}{A}^\top{A}$: ${G}$ seen through the
+rows of ${A}$. For a ${G}$ without preferred directions its cosine is about $\sqrt{{r/(r+d+1)}}$, at rank 8 here
+{expected}. **{label}**: ${rule}$ ({source}).
+
+LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $r$ for $B$, and with SGD reaches the
+bound of rank $2r$; EVA takes the inputs' main directions, which is good where the inputs have some (try a stretch of
+1).""",
+        **LETTERS,
+        expected=number(record.expected[t]),
+        label=say(rival.label),
+        rule=rival.rule,
+        source=say(rival.source),
     )
-    return figure
+
+
+def measure(settings: Settings, lab: Lab) -> InitAlignment:
+    """Take one step from every start at every rank."""
+    e = settings.experiment
+    return init_alignment(lab.train(alignment_sweep(e, RANKS), settings.device, records=2), e.init)
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    rank, cosine = seen.film.values, shown(seen.film, "cosine_by_rank", "b_zero")
+    d = seen.experiment.d_in
+    at = first_place(cosine >= 0.5)
+    told = say(
+        "At rank {rank} the median cosine was {cosine}. √(r/(r + d + 1)) is ½ at r = (d + 1)/3 = {law}.",
+        rank=int(rank[at]),
+        cosine=word(cosine[at]),
+        law=word((d + 1) / 3),
+    )
+    return Measured(int(rank[at]), (d // 16, d // 2, seen.experiment.d_out), told)
+
+
+LESSON = Lesson(
+    id="init_alignment",
+    menu=to_say("Direction of the first step"),
+    title=to_say("Initialisation: which way does the first step point?"),
+    claim=to_say(
+        "A random A sees a random part of the gradient; a start made from it points, with SGD, as far as rank allows."
+    ),
+    place=30,
+    default=Experiment(
+        task="full_rank",
+        d_in=64,
+        d_out=48,
+        samples=256,
+        condition=10.0,
+        rank=1,
+        alpha=16.0,
+        optimizer="sgd",
+        lr=0.0001,
+        init="lora_ga",
+    ),
+    controls=(
+        replace(
+            CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
+            label=to_say("Beside LoRA's own start"),
+            help=to_say("Whose first update is drawn beside that of LoRA's own start."),
+        ),
+        CONTROLS["spectrum"],
+        CONTROLS["condition"],
+        CONTROLS["optimizer"].only("sgd", "adam"),
+    ),
+    more=(CONTROLS["noise"],),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: (alignment_sweep(settings.experiment, RANKS),),
+    question=Question(
+        to_say(
+            "From LoRA's own start: which is the first rank shown whose first update has a cosine of at least ½ "
+            "with −G?"
+        ),
+        to_say("What a random A of rank r sees of G is a projection, and a cosine is a root: ½ takes a third of d."),
+        _ask,
+    ),
+)

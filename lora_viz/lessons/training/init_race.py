@@ -1,22 +1,30 @@
-"""What does the start decide? Starts raced on one task: who has a gradient, what is disturbed, who is ahead."""
+"""Starts raced on one task: who has a gradient, what is disturbed, who is ahead."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.engine.training import train
+from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer import starts
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["STARTS", "InitRace", "film", "init_race", "plot_init_race", "race_sweep", "table", "takeaway"]
+__all__ = ["LESSON", "STARTS", "InitRace", "init_race", "race_sweep"]
 
 Dash = Literal["solid", "dash", "dot", "dashdot"]
 # start -> its name in the legend, under a bar, its colour and its dash
@@ -71,11 +79,11 @@ def init_race(run: Run, rival: str) -> InitRace:
     lead = loss[:, inits.index(rival)] - loss[:, inits.index("B_zero")]
     return InitRace(
         steps=run.steps,
-        loss=spread(loss),
-        grad_A=spread(run.grad_A_norm.reshape(shape))[1],
-        grad_B=spread(run.grad_B_norm.reshape(shape))[1],
-        size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan))[1],
-        lead=spread(lead),
+        loss=spread(loss, axis=-1),
+        grad_A=spread(run.grad_A_norm.reshape(shape), axis=-1)[1],
+        grad_B=spread(run.grad_B_norm.reshape(shape), axis=-1)[1],
+        size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan), axis=-1)[1],
+        lead=spread(lead, axis=-1),
         behind=(lead > 0).sum(axis=-1),
         inits=inits,
         rival=rival,
@@ -88,9 +96,10 @@ def init_race(run: Run, rival: str) -> InitRace:
 def film(record: InitRace) -> Film:
     """Losses over the steps, who has a gradient, the rival against LoRA's own start, what is disturbed."""
     labels = tuple(say(STARTS[name][1]) for name in record.inits)
+    bar_ids = tuple(name.lower() for name in record.inits)
     rival = say(STARTS[record.rival][0])
     turn = _turn(record)
-    marks = (Mark(at=float(turn), label=say("step {turn}: the median turns", turn=turn)),) if turn else ()
+    marks = (Mark(id="turn", at=float(turn), label=say("step {turn}: the median turns", turn=turn)),) if turn else ()
     return Film(
         axis=to_say("step"),
         training=True,
@@ -101,6 +110,7 @@ def film(record: InitRace) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
+                id="loss",
                 title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
                 y_label=say("loss, log"),
                 scale="log",
@@ -108,23 +118,30 @@ def film(record: InitRace) -> Film:
                 span=7,
                 series=tuple(
                     Series(
-                        name=say(STARTS[name][1]), colour=STARTS[name][2], dash=STARTS[name][3], y=record.loss[1, :, i]
+                        id=name.lower(),
+                        name=say(STARTS[name][1]),
+                        colour=STARTS[name][2],
+                        dash=STARTS[name][3],
+                        y=record.loss[1, :, i],
                     )
                     for i, name in enumerate(record.inits)
                 ),
             ),
             Bars(
+                id="gradients",
                 title=say("Who has a gradient? No bar: exactly 0"),
+                bar_ids=bar_ids,
                 labels=labels,
                 y_label=say("norm, log"),
                 scale="log",
                 span=5,
                 groups=(
-                    Group(name="‖∇A‖", colour="A", values=record.grad_A),
-                    Group(name="‖∇B‖", colour="B", values=record.grad_B, outline=True),
+                    Group(id="grad_a", name="‖∇A‖", colour="A", values=record.grad_A),
+                    Group(id="grad_b", name="‖∇B‖", colour="B", values=record.grad_B, outline=True),
                 ),
             ),
             Lines(
+                id="lead",
                 title=say("{rival} against LoRA: who is behind?", rival=rival),
                 y_label=say("loss minus LoRA's, median and range"),
                 x_scale="sqrt",
@@ -132,17 +149,19 @@ def film(record: InitRace) -> Film:
                 span=7,
                 marks=marks,
                 series=(
-                    Series(name=rival, colour="alarm", y=record.lead[1], low=record.lead[0], high=record.lead[2]),
-                    Series(name="LoRA", colour="delta", y=np.zeros(len(record.steps)), dash="dash"),
+                    Series(id="rival", name=rival, colour="alarm", **band(record.lead)),
+                    Series(id="lora", name="LoRA", colour="delta", y=np.zeros(len(record.steps)), dash="dash"),
                 ),
             ),
             Bars(
+                id="disturbed",
                 title=say("What is disturbed? ‖ΔW‖"),
+                bar_ids=bar_ids,
                 labels=labels,
                 y_label=say("Frobenius norm"),
                 row=1,
                 span=5,
-                groups=(Group(name=say("‖ΔW‖, median"), colour="delta", values=record.size),),
+                groups=(Group(id="delta", name=say("‖ΔW‖, median"), colour="delta", values=record.size),),
             ),
         ),
     )
@@ -179,9 +198,9 @@ def _narrate(record: InitRace, t: int) -> str:
     return say(
         "Step {step}: LoRA at {mine}, {rival} at {theirs}, behind in {behind} of {seeds} seeds.",
         step=step,
-        mine=number(float(mine)),
+        mine=number(mine),
         rival=rival,
-        theirs=number(float(theirs)),
+        theirs=number(theirs),
         behind=record.behind[t],
         seeds=record.seeds,
     )
@@ -234,8 +253,8 @@ def takeaway(record: InitRace) -> str:
             step=record.steps[-1],
             last=last,
             seeds=record.seeds,
-            loss=number(float(record.loss[1, -1, at])),
-            own=number(float(record.loss[1, -1, own])),
+            loss=number(record.loss[1, -1, at]),
+            own=number(record.loss[1, -1, own]),
         )
     )
     if "both_zero" in record.inits:
@@ -258,18 +277,114 @@ def table(record: InitRace) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_init_race(record: InitRace, *, theme: str = "light") -> go.Figure:
+def figure(record: InitRace, *, theme: str = "light") -> go.Figure:
     """Median losses over the steps, one curve a start."""
-    figure = go.Figure()
-    for i, name in enumerate(record.inits):
-        label, _, colour, dash = STARTS[name]
-        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
-        figure.add_scatter(x=record.steps, y=record.loss[1, :, i], name=say(label), mode="lines", line=line)
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
-            xaxis={"title": say("step")},
-            yaxis={"title": say("loss"), "type": "log"},
-        )
+    looks = [STARTS[name] for name in record.inits]
+    return still_curves(
+        [
+            Drawn(say(label), colour, record.steps, record.loss[1, :, i], dash)
+            for i, (label, _, colour, dash) in enumerate(looks)
+        ],
+        title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
+        x=say("step"),
+        y=say("loss"),
+        log="y",
+        theme=theme,
     )
-    return figure
+
+
+def maths(record: InitRace) -> str:
+    """What each factor's gradient is made of, and how the rival starts."""
+    rival = starts.STARTS[record.rival]
+    return say(
+        r"""
+$$
+\nabla_{{{A}}} = s\,{B}^\top G, \qquad \nabla_{{{B}}} = s\,G\,{A}^\top, \qquad {dW}_0 = s\,{B}_0{A}_0
+$$
+
+What is 0 gives the other no gradient; what is not 0 on both sides disturbs the layer, unless ${B}_0{A}_0 = 0$ all the
+same (orthogonal) or ${W}$ gives way to ${W} - s\,{B}_0{A}_0$ (PiSSA, LoRA-GA). Shown against LoRA's own:
+**{label}**, ${rule}$ ({source}).
+
+The layer alone has loss {base_loss}. Starting from the SVD of the answer is cheating: it needs the
+update that training is to find. These starts meet one small linear task here: who wins is the task's doing (its
+spectrum, its rank, the learning rate), which of them may move at step 0 is not.""",
+        **LETTERS,
+        label=say(rival.label),
+        rule=rival.rule,
+        source=say(rival.source),
+        base_loss=number(record.base_loss),
+    )
+
+
+def _run(settings: Settings, lab: Lab) -> Run:
+    return lab.train(race_sweep(settings.experiment), settings.device, records=61)
+
+
+def measure(settings: Settings, lab: Lab) -> InitRace:
+    """Race the starts, eight seeds each."""
+    return init_race(_run(settings, lab), settings.experiment.init)
+
+
+def _half_the_start(e: Experiment, _: Any) -> tuple[float, float]:
+    run = train(Sweep.over(replace(e, init="both_random", steps=1), init_scale=(1.0, 0.5)))
+    whole, half = (float(np.linalg.norm(run.sweep[i].scaling * run.B[i][0] @ run.A[i][0])) for i in (0, 1))
+    return whole, half
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    whole, half = found
+    told = say("‖ΔW‖ before the first step was {whole}, then {half}.", whole=word(whole), half=word(half))
+    return Measured(half, (whole, whole / 2**0.5, whole / 2, 0), told, {"whole": word(whole)})
+
+
+LESSON = Lesson(
+    id="init_race",
+    menu=to_say("Starts raced"),
+    title=to_say("Initialisation: what does the start decide?"),
+    claim=to_say(
+        "Who may move first, and what is disturbed. With SGD a random start's damage is real, but over in a few steps."
+    ),
+    place=10,
+    default=Experiment(
+        target_rank=4,
+        spectrum="flat",
+        samples=128,
+        noise=0.1,
+        rank=8,
+        alpha=16.0,
+        optimizer="sgd",
+        lr=0.02,
+        steps=200,
+        init="both_random",
+    ),
+    controls=(
+        replace(
+            CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
+            label=to_say("Compare LoRA's start with"),
+            help=to_say(
+                "LoRA's own start is B = 0 with A Kaiming-uniform. The SVD of the answer needs the answer first: "
+                "cheating."
+            ),
+        ),
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["lr"],
+    ),
+    more=tuple(CONTROLS[name] for name in ("spectrum", "rank", "target_rank", "alpha", "noise", "condition")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: _run(settings, lab),
+    question=Question(
+        to_say(
+            "With both factors random ‖ΔW‖ is {whole} before the first step. Draw each of them half as large: how "
+            "large is it then?"
+        ),
+        to_say("ΔW is a product: it shrinks with both. With one factor 0 it is 0, however large the other one is."),
+        _ask,
+        _half_the_start,
+    ),
+)

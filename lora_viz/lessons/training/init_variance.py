@@ -1,21 +1,34 @@
-"""How large is the start? Entries of B A against rank when both are random, and A's variance as libraries draw it."""
+"""The size of a start: entries of B A against rank when both are random, and A's variance as libraries draw it."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
+from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import StartSizes
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.export.scripts.starts import start_sizes_script
+from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.start_sizes import start_sizes
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["STARTS", "InitVariance", "film", "init_variance", "plot_init_variance", "table", "takeaway"]
+__all__ = ["LESSON", "RANKS", "STARTS", "InitVariance", "init_variance"]
 
+RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 Dash = Literal["solid", "dash", "dot", "dashdot"]
 # start of A -> its name, who uses it, its dash
 STARTS: dict[str, tuple[str, str, Dash]] = {
@@ -24,11 +37,12 @@ STARTS: dict[str, tuple[str, str, Dash]] = {
     "variance_1_over_r": ("N(0, 1/r)", to_say("textbooks, no library"), "dot"),
     "kaiming_variance": ("N(0, 2/d)", to_say("textbooks, for ReLU"), "dashdot"),
 }
-RULES: tuple[tuple[str, float, str, Dash], ...] = (
-    ("s = 1", 0.0, "delta", "solid"),
-    ("1/√r", -0.5, "ink", "dash"),
-    ("1/r", -1.0, "W", "dot"),
-)
+# rule -> its name, the power of r that it multiplies by, its colour, its dash
+RULES: dict[str, tuple[str, float, str, Dash]] = {
+    "one": ("s = 1", 0.0, "delta", "solid"),
+    "over_root_r": ("1/√r", -0.5, "ink", "dash"),
+    "over_r": ("1/r", -1.0, "W", "dot"),
+}
 BINS = 61
 
 
@@ -65,7 +79,7 @@ def init_variance(sizes: StartSizes, d_in: int) -> InitVariance:
     density = counts / (sizes.entries.shape[1] * (edges[1] - edges[0]))
     std = np.sqrt(r)[:, None] * sizes.sigma**2
     normal = np.exp(-0.5 * (middle / std) ** 2) / (std * np.sqrt(2 * np.pi))
-    rms = spread(np.stack([sizes.rms * r[:, None] ** power for _, power, _, _ in RULES]))
+    rms = spread(np.stack([sizes.rms * r[:, None] ** power for _, power, _, _ in RULES.values()]), axis=-1)
     x = np.log(r) - np.log(r).mean()
     laws = {
         "B_zero": 1 / (3 * d_in) + 0 * r,
@@ -80,9 +94,9 @@ def init_variance(sizes: StartSizes, d_in: int) -> InitVariance:
         normal=np.where(normal >= density[counts > 0].min() / 3, normal, np.nan),
         rms=rms,
         rms_slope=np.log(rms[1]) @ x / (x @ x),
-        variance=spread(sizes.variance),
+        variance=spread(sizes.variance, axis=-1),
         expected=np.stack([laws[name] for name in sizes.inits]),
-        output=spread(sizes.output),
+        output=spread(sizes.output, axis=-1),
         inits=sizes.inits,
         sigma=sizes.sigma,
         d_in=d_in,
@@ -96,14 +110,7 @@ def film(record: InitVariance) -> Film:
 
     def starts(values: Float[np.ndarray, "3 I R"]) -> tuple[Series, ...]:
         return tuple(
-            Series(
-                name=say(STARTS[n][0]),
-                colour="A",
-                dash=STARTS[n][2],
-                y=values[1, i],
-                low=values[0, i],
-                high=values[2, i],
-            )
+            Series(id=n.lower(), name=say(STARTS[n][0]), colour="A", dash=STARTS[n][2], **band(values[:, i]))
             for i, n in enumerate(own)
         )
 
@@ -116,38 +123,38 @@ def film(record: InitVariance) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Curves(
+                id="entries",
                 title=say("Entries of B A, both factors random"),
                 x=record.bins,
                 x_label=say("value of an entry"),
                 y_label=say("density, log"),
                 scale="log",
                 series=(
-                    Curve(name=say("measured"), colour="delta", y=record.density),
-                    Curve(name="N(0, r·σ⁴)", colour="ink", y=record.normal, dash="dash"),
+                    Curve(id="measured", name=say("measured"), colour="delta", y=record.density),
+                    Curve(id="normal", name="N(0, r·σ⁴)", colour="ink", y=record.normal, dash="dash"),
                 ),
             ),
             Lines(
+                id="rms",
                 title=say("Root mean square of s·BA (drag here)"),
                 y_label=say("rms, log"),
                 scale="log",
                 x_scale="log",
                 series=tuple(
                     Series(
+                        id=rule,
                         name=say(
-                            "{rule} (slope {slope})",
-                            rule=name,
-                            slope=number(round(float(record.rms_slope[k]), 2)),
+                            "{rule} (slope {slope})", rule=name, slope=number(round(float(record.rms_slope[k]), 2))
                         ),
                         colour=colour,
                         dash=dash,
-                        y=record.rms[1, k],
-                        low=record.rms[0, k],
-                        high=record.rms[2, k],
+                        **band(record.rms[:, k]),
                     )
-                    for k, (name, _, colour, dash) in enumerate(RULES)
+                    for k, (rule, (name, _, colour, dash)) in enumerate(RULES.items())
                 ),
             ),
             Lines(
+                id="variance",
                 title=say("Variance of A's entries"),
                 y_label=say("Var(A), log"),
                 scale="log",
@@ -157,6 +164,7 @@ def film(record: InitVariance) -> Film:
                 span=4,
             ),
             Lines(
+                id="output",
                 title=say("What h = A x keeps of ‖x‖²"),
                 y_label=say("E‖Ax‖²/E‖x‖², log"),
                 scale="log",
@@ -166,14 +174,16 @@ def film(record: InitVariance) -> Film:
                 span=4,
             ),
             Readout(
+                id="variance_by_rule",
                 title=say("Var(A): measured, by rule"),
                 row=1,
                 span=4,
                 rows=tuple(
                     Row(
+                        id=name.lower(),
                         label=f"{say(STARTS[name][0])}: {say(STARTS[name][1])}",
                         text=tuple(
-                            f"{number(float(v))}, {number(float(x))}"
+                            f"{number(v)}, {number(x)}"
                             for v, x in zip(record.variance[1, i], record.expected[i], strict=True)
                         ),
                         colour="A",
@@ -200,8 +210,8 @@ def takeaway(record: InitVariance) -> str:
     """What was seen, in the run's own numbers."""
     low, middle, high = (float(x) for x in record.rms[:, 0, -1] ** 2 / (record.ranks[-1] * record.sigma**4))
     slopes = ", ".join(
-        say("r^{power} for {rule}", power=number(round(float(x), 2)), rule=RULES[k][0])
-        for k, x in enumerate(record.rms_slope)
+        say("r^{power} for {rule}", power=number(round(float(x), 2)), rule=name)
+        for (name, *_), x in zip(RULES.values(), record.rms_slope, strict=True)
     )
     used = record.inits.index("B_zero")
     change = float(record.output[1, used, -1] / record.output[1, used, 0])
@@ -218,7 +228,7 @@ def takeaway(record: InitVariance) -> str:
         high=number(high),
         seeds=record.seeds,
         slopes=slopes,
-        variance=number(float(record.variance[1, used, -1])),
+        variance=number(record.variance[1, used, -1]),
         change=number(change),
         first=record.ranks[0],
     )
@@ -232,17 +242,102 @@ def table(record: InitVariance) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_init_variance(record: InitVariance, *, theme: str = "light") -> go.Figure:
-    """rms of s·BA against rank under three rules, both axes logarithmic."""
-    figure = go.Figure()
-    for k, (name, _, colour, dash) in enumerate(RULES):
-        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
-        figure.add_scatter(x=record.ranks, y=record.rms[1, k], name=name, mode="lines+markers", line=line)
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Root mean square of s·BA at the start"),
-            xaxis={"title": say("rank r"), "type": "log"},
-            yaxis={"title": "rms", "type": "log"},
-        )
+def figure(record: InitVariance, *, theme: str = "light") -> go.Figure:
+    """Root mean square of s·BA against rank under three rules, both axes logarithmic."""
+    return still_curves(
+        [
+            Drawn(name, colour, record.ranks, record.rms[1, k], dash, dots=True)
+            for k, (name, _, colour, dash) in enumerate(RULES.values())
+        ],
+        title=say("Root mean square of s·BA at the start"),
+        x=say("rank r"),
+        y="rms",
+        log="xy",
+        theme=theme,
     )
-    return figure
+
+
+def maths(record: InitVariance) -> str:
+    """The variance of a product's entries, and what the libraries draw."""
+    used = record.inits.index("B_zero")
+    return say(
+        r"""
+$$
+\mathbb E\,({B}{A})_{{ij}}^2 = \sum_{{l=1}}^r \mathbb E\,{B}_{{il}}^2\;\mathbb E\,{A}_{{lj}}^2 = r\,\sigma^4, \qquad
+\mathbb E\,\|{A}x\|^2 = r\,\mathrm{{Var}}({A})\,\|x\|^2
+$$
+
+$\mathrm{{Var}}({A}) = 1/r$ would keep $\|{A}x\|^2$ at $\|x\|^2$ whatever the rank; textbooks call it the standard
+start, and no library draws it. PEFT and loralib draw kaiming_uniform(a=√5), which is $\mathcal U(\pm 1/\sqrt{{d}})$ of
+variance $1/(3d)$ (here {variance}, $1/(3d) = {law}$): a row
+keeps {kept} of the mean square, not 1, at any rank. PEFT's "gaussian"
+has standard deviation $1/r$, so variance $1/r^2$. A gain of 2, $\mathcal N(0, 2/d)$, is what He et al. (2015) derived
+for ReLU: {relu} here. The standard LoRA start has ${B} = 0$: the product
+is 0 for any variance, and what the variance decides is the first gradient.""",
+        **LETTERS,
+        variance=number(record.variance[1, used, -1]),
+        law=number(1 / (3 * record.d_in)),
+        kept=number(record.d_in * float(record.variance[1, used, -1])),
+        relu=number(record.d_in * float(record.variance[1, -1, -1])),
+    )
+
+
+def _sizes(settings: Settings, lab: Lab) -> StartSizes:
+    sigma = float(settings["sigma"])
+    return lab.compute(start_sizes, settings.experiment, ranks=RANKS, inits=tuple(STARTS), sigma=sigma)
+
+
+def measure(settings: Settings, lab: Lab) -> InitVariance:
+    """Draw every start at every rank, eight times."""
+    return init_variance(_sizes(settings, lab), settings.experiment.d_in)
+
+
+def scripts(record: InitVariance, settings: Settings, lab: Lab) -> Scripts:
+    """The scripts that draw these starts again."""
+    script = partial(start_sizes_script, _sizes(settings, lab), settings.experiment)
+    return Scripts(script, {say("How A starts"): record.inits})
+
+
+def _half_the_sigma(e: Experiment, settings: tuple[tuple[str, str], ...]) -> tuple[float, float]:
+    sigma = float(dict(settings).get("sigma", 0.5))
+    sizes = (start_sizes(e, ranks=(8,), inits=("B_zero",), sigma=x) for x in (sigma, sigma / 2))
+    whole, half = (float(np.median(size.rms**2)) for size in sizes)
+    return whole, half
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    whole, half = found
+    told = say(
+        "At rank 8 their variance went from {whole} to {half}, median of 8 seeds.", whole=word(whole), half=word(half)
+    )
+    return Measured(half / whole, (1 / 2, 1 / 4, 1 / 8), told)
+
+
+LESSON = Lesson(
+    id="init_variance",
+    menu=to_say("Size of the start"),
+    title=to_say("Initialisation: how large is the start?"),
+    claim=to_say(
+        "With both factors random the entries of BA have variance r·σ⁴: over √r the growth is gone, over r they shrink."
+    ),
+    place=20,
+    default=Experiment(d_in=64, d_out=64, samples=128, rank=1),
+    controls=(
+        CONTROLS["sigma"],
+        replace(CONTROLS["d_in"].only(64, 128), help=to_say("Rank goes up to 64.")),
+        CONTROLS["condition"],
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=scripts,
+    question=Question(
+        to_say("Halve σ in both factors. By which factor does the variance of B A's entries change?"),
+        to_say("The variance is r·σ⁴: σ² for each of the two factors."),
+        _ask,
+        _half_the_sigma,
+    ),
+)

@@ -1,24 +1,29 @@
-"""Is LoRA faster than full fine-tuning? Steps to a hundredth of the loss at every learning rate, over several tasks."""
+"""LoRA against full fine-tuning: steps to a hundredth of the loss at every learning rate, over several tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import first_below, spread
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.core.seeds import first_below, spread
+from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Race", "film", "plot_race", "race", "race_sweeps", "table", "takeaway"]
+__all__ = ["LESSON", "Race", "race", "race_sweeps"]
 
 GOAL = 1e-2
 TASKS = 8
@@ -77,9 +82,9 @@ def race(runs: Iterable[Run]) -> Race:
     return Race(
         racers=who,
         lr=np.array(lrs),
-        needed=spread(steps),
+        needed=spread(steps, axis=0),
         best=np.array(lrs)[best].T,
-        best_needed=spread(steps.min(axis=2)),
+        best_needed=spread(steps.min(axis=2), axis=0),
         steps=run.steps,
         loss=shown,
         optimizer=run.experiment.optimizer,
@@ -92,19 +97,44 @@ def _racer(rank: int, init: str) -> str:
     return to_say("full") if init == "identity" else f"LoRA r = {rank}"
 
 
+def _id(racer: str) -> str:
+    return f"lora_{racer.rpartition(' ')[2]}" if racer.startswith("LoRA") else "full"
+
+
 def _colour(i: int) -> str:
     return "W" if i == 0 else "delta"
+
+
+def _dash(i: int) -> Literal["solid", "dash", "dashdot", "dot"]:
+    return DASHES[max(i - 1, 0) % 4]
 
 
 def film(record: Race) -> Film:
     """The playhead runs over the learning rates: steps needed, the losses at this one, and those at each one's best."""
     whole = np.isfinite(record.needed).all(axis=0)
-    x = record.steps.astype(float)
     at = [int(np.argmin(np.where(np.isfinite(n), n, 1e12))) for n in record.needed[1]]
-    names = [say("{name}:", name=say(name)) for name in record.racers]
 
-    def shown(loss: Float[np.ndarray, "*T k"]) -> Float[np.ndarray, "*T k"]:
-        return np.where((loss < 9) & (loss > 1e-9), loss, np.nan)
+    def losses(id: str, title: str, each: list[np.ndarray]) -> Curves:
+        return Curves(
+            id=id,
+            title=title,
+            x=record.steps.astype(float),
+            x_label=say("step"),
+            y_label=say("loss/first loss, log"),
+            scale="log",
+            row=1,
+            span=6,
+            series=tuple(
+                Curve(
+                    id=_id(name),
+                    name=say(name),
+                    colour=_colour(i),
+                    y=np.where((each[i] < 9) & (each[i] > 1e-9), each[i], np.nan),
+                    dash=_dash(i),
+                )
+                for i, name in enumerate(record.racers)
+            ),
+        )
 
     return Film(
         axis=to_say("learning rate"),
@@ -114,6 +144,7 @@ def film(record: Race) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.lr))),
         panels=(
             Lines(
+                id="steps",
                 title=say("Steps to 1 % of the first loss, median of {tasks} tasks", tasks=record.tasks),
                 y_label=say("steps, log; a line ends where not every task is done"),
                 scale="log",
@@ -121,23 +152,24 @@ def film(record: Race) -> Film:
                 span=7,
                 series=tuple(
                     Series(
-                        name=names[i],
+                        id=_id(racer),
+                        name=say("{name}:", name=say(racer)),
                         colour=_colour(i),
-                        y=np.where(whole[i], _whole(record.needed[1, i]), np.nan),
-                        low=np.where(whole[i], _whole(record.needed[0, i]), np.nan),
-                        high=np.where(whole[i], _whole(record.needed[2, i]), np.nan),
-                        dash=DASHES[max(i - 1, 0) % 4],
+                        **band(np.where(whole[i], _whole(record.needed[:, i]), np.nan)),
+                        dash=_dash(i),
                         dots=True,
                     )
-                    for i in range(len(names))
+                    for i, racer in enumerate(record.racers)
                 ),
-                marks=(Mark(at=float(record.lr[at[0]]), label=say("full: best η"), colour="W"),),
+                marks=(Mark(id="best_full", at=float(record.lr[at[0]]), label=say("full: best η"), colour="W"),),
             ),
             Readout(
+                id="best",
                 title=say("Each at its best η: steps (range of {tasks})", tasks=record.tasks),
                 span=5,
                 rows=tuple(
                     Row(
+                        id=_id(name),
                         label=say(name),
                         text=(f"{_span(record.best_needed[:, i])}, η = {_lr(record.best[i])}",),
                         colour=_colour(i),
@@ -145,37 +177,8 @@ def film(record: Race) -> Film:
                     for i, name in enumerate(record.racers)
                 ),
             ),
-            Curves(
-                title=say("Loss at the same η, the playhead's"),
-                x=x,
-                x_label=say("step"),
-                y_label=say("loss/first loss, log"),
-                scale="log",
-                row=1,
-                span=6,
-                series=tuple(
-                    Curve(name=say(name), colour=_colour(i), y=shown(record.loss[i]), dash=DASHES[max(i - 1, 0) % 4])
-                    for i, name in enumerate(record.racers)
-                ),
-            ),
-            Curves(
-                title=say("Loss, each at its own best η"),
-                x=x,
-                x_label=say("step"),
-                y_label=say("loss/first loss, log"),
-                scale="log",
-                row=1,
-                span=6,
-                series=tuple(
-                    Curve(
-                        name=say(name),
-                        colour=_colour(i),
-                        y=shown(record.loss[i, at[i]]),
-                        dash=DASHES[max(i - 1, 0) % 4],
-                    )
-                    for i, name in enumerate(record.racers)
-                ),
-            ),
+            losses("same_rate", say("Loss at the same η, the playhead's"), list(record.loss)),
+            losses("best_rate", say("Loss, each at its own best η"), [record.loss[i, k] for i, k in enumerate(at)]),
         ),
     )
 
@@ -203,13 +206,13 @@ def _span(needed: Float[np.ndarray, "3"]) -> str:
 
 
 def _lr(values: Float[np.ndarray, "S"]) -> str:
-    low, high = number(float(values.min())), number(float(values.max()))
+    low, high = number(values.min()), number(values.max())
     return low if low == high else say("{low} to {high}", low=low, high=high)
 
 
 def _narrate(record: Race, t: int) -> str:
     said = ", ".join(f"{say(name)}: {_steps(record.needed[1, i, t])}" for i, name in enumerate(record.racers))
-    return say("All at η = {lr}. Steps to 1 % of the loss, median: {said}.", lr=number(float(record.lr[t])), said=said)
+    return say("All at η = {lr}. Steps to 1 % of the loss, median: {said}.", lr=number(record.lr[t]), said=said)
 
 
 def takeaway(record: Race) -> str:
@@ -226,7 +229,7 @@ def takeaway(record: Race) -> str:
             "In this experiment, steps to 1 % of the loss over {tasks} tasks, median and range. "
             "All at η = {lr}: {same}. Each at its best η: {best}.",
             tasks=record.tasks,
-            lr=number(float(record.lr[t])),
+            lr=number(record.lr[t]),
             same=same,
             best=best,
         )
@@ -238,10 +241,10 @@ def takeaway(record: Race) -> str:
     if np.isfinite(small) and np.isfinite(each):
         said.append(
             say(
-                "At the same η the best LoRA took {small} times full fine-tuning's steps, at each one's "
-                "best {each} times.",
-                small=number(float(small)),
-                each=number(float(each)),
+                "At the same η the best LoRA took {small} times full fine-tuning's steps, at each one's best "
+                "{each} times.",
+                small=number(small),
+                each=number(each),
             )
         )
     if small < 0.9 and each > 1.1:
@@ -253,11 +256,7 @@ def takeaway(record: Race) -> str:
     never = [say(name) for i, name in enumerate(record.racers) if not np.isfinite(record.best_needed[1, i])]
     if never:
         said.append(
-            say(
-                "{racers} never arrives: the target has rank {rank}.",
-                racers=", ".join(never),
-                rank=record.true_rank,
-            )
+            say("{racers} never arrives: the target has rank {rank}.", racers=", ".join(never), rank=record.true_rank)
         )
     return " ".join(said)
 
@@ -271,19 +270,17 @@ def table(record: Race) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_race(record: Race, *, theme: str = "light") -> go.Figure:
+def figure(record: Race, *, theme: str = "light") -> go.Figure:
     """Steps needed against the learning rate, one curve a racer."""
     return still_curves(
         [
             Drawn(
-                say(name),
-                _colour(i),
-                record.lr,
-                _whole(record.needed[1, i]),
-                DASHES[max(i - 1, 0) % 4],
+                name=say(name),
+                colour=_colour(i),
+                x=record.lr,
+                **band(_whole(record.needed[:, i])),
+                dash=_dash(i),
                 dots=True,
-                low=_whole(record.needed[0, i]),
-                high=_whole(record.needed[2, i]),
             )
             for i, name in enumerate(record.racers)
         ],
@@ -293,3 +290,105 @@ def plot_race(record: Race, *, theme: str = "light") -> go.Figure:
         log="xy",
         theme=theme,
     )
+
+
+def maths(record: Race, settings: Settings) -> str:
+    """One step of each, and the largest rate that it bears."""
+    scaling = settings.experiment.scaling
+    return say(
+        r"""
+$$
+\text{{full:}}\quad {dW} \leftarrow {dW} - \eta\,{G} \qquad\qquad
+\text{{LoRA:}}\quad {dW} \leftarrow {dW} - \eta s^2\,({G}{A}^\top{A} + {B}{B}^\top{G}) + O(\eta^2)
+$$
+
+Full fine-tuning trains ${dW}$ itself, here as the adapter whose ${A}$ is the identity and stays so. LoRA's step is the
+same gradient seen through ${A}^\top{A}$ and ${B}{B}^\top$: with $s = {scaling:.3g}$ it is short at first and, once
+the factors have grown, longer than full fine-tuning's at the same $\eta$. Full fine-tuning is stable up to $\eta <
+2/\lambda_{{\max}}(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {limit} here.
+Adam sets its own step per entry, which takes most of this difference away. The learning rates tried are the dots: the
+best is the best of {rates}. One linear layer is raced here; this says nothing about large networks.""",
+        **LETTERS,
+        scaling=scaling,
+        limit=number(1 / (scaling * 4)),
+        rates=len(record.lr),
+    )
+
+
+def measure(settings: Settings, lab: Lab) -> Race:
+    """Race full fine-tuning and LoRA at every learning rate, one task after another."""
+    return race(lab.train_each(race_sweeps(settings.experiment), settings.device, records=61))
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    rank = seen.experiment.rank
+    full, lora = (shown(seen.film, "steps", racer) for racer in ("full", f"lora_{rank}"))
+    if not np.isfinite(full).any():
+        raise Unanswerable(say("Full fine-tuning arrives at no learning rate tried: choose other settings."))
+    at = int(np.nanargmin(full))
+    words = (
+        say("it does not get there"),
+        say("it takes fewer steps than full fine-tuning"),
+        say("it takes about as many steps"),
+        say("it takes more steps than full fine-tuning"),
+    )
+    ratio = float(lora[at] / full[at])
+    value = words[0 if np.isnan(ratio) else 1 if ratio < 0.8 else 2 if ratio < 1.25 else 3]
+    name, lr = f"LoRA r = {rank}", word(seen.film.values[at])
+    steps = word(lora[at]) if np.isfinite(lora[at]) else say("never")
+    told = say(
+        "At η = {lr}: full {full}, {name} {steps} steps, medians of 8 tasks.",
+        lr=lr,
+        full=word(full[at]),
+        name=name,
+        steps=steps,
+    )
+    return Measured(value, words, told, {"lr": lr, "name": name})
+
+
+LESSON = Lesson(
+    id="race",
+    menu=to_say("LoRA against full"),
+    title=to_say("Race: is LoRA faster than full fine-tuning?"),
+    claim=to_say(
+        "It depends on what is held equal. At one small learning rate LoRA takes fewer steps; with SGD and each at "
+        "its own best, full fine-tuning does. Drag the learning rate."
+    ),
+    place=120,
+    default=Experiment(
+        d_in=16,
+        d_out=20,
+        target_rank=4,
+        spectrum="power",
+        condition=10.0,
+        rank=8,
+        alpha=2.0,
+        scaling_rule="constant",
+        optimizer="sgd",
+        samples=64,
+        steps=300,
+    ),
+    controls=(
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["rank"].only(1, 2, 4, 8, 16),
+        CONTROLS["alpha"].only(1.0, 2.0, 4.0),
+        CONTROLS["target_rank"].only(1, 2, 4, 8),
+        CONTROLS["condition"].only(1.0, 3.0, 10.0),
+    ),
+    more=(CONTROLS["spectrum"], CONTROLS["steps"].only(100, 200, 300, 500)),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: race_sweeps(settings.experiment),
+    question=Question(
+        to_say("Full fine-tuning is fastest at η = {lr}. And {name} at that same η?"),
+        to_say(
+            "LoRA's step has the factors in it, which grow: the largest η that it bears is another one than full "
+            "fine-tuning's."
+        ),
+        _ask,
+    ),
+)

@@ -1,34 +1,32 @@
-"""Which rank does ΔW have at each step? Numerical and effective rank for 1, 2, 4 and 64 samples a step."""
+"""The rank of ΔW at each step: numerical and effective, for 1, 2, 4 and 64 samples a step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.spectra import full_gradient, ranks, singular_values
+from lora_viz.core.spectra import full_gradient, ranks
+from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import batches
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = [
-    "SIZES",
-    "RankOverTime",
-    "film",
-    "plot_rank_over_time",
-    "rank_over_time",
-    "sample_sweeps",
-    "table",
-    "takeaway",
-]
+__all__ = ["LESSON", "SIZES", "RankOverTime", "rank_over_time", "sample_sweeps"]
 
 SIZES = (1, 2, 4, 64)
 
@@ -66,14 +64,13 @@ def sample_sweeps(e: Experiment, *, fresh: bool) -> tuple[Sweep, ...]:
 
 def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
     """Read the ranks off a run for each size, every run the same experiment with several init_seeds."""
-    sizes, sigma, kinds, gradient, ends = [], [], [], [], []
-    diverged = 0
+    sizes, sigma, kinds, gradient, ends, diverged = [], [], [], [], [], 0
     for run in runs:
         e = run.experiment
         sizes.append(e.batch or e.samples)
         alive = run.last() + 1
         found = np.full((len(run.steps), e.rank), np.nan)
-        found[:alive] = singular_values(A=run.A[0][:alive], B=run.B[0][:alive], scaling=e.scaling)
+        found[:alive] = run.factored()[:alive].singular_values()
         sigma.append(found)
         kinds.append([_kinds(s, e.rank) for s in found])
         G = _first_gradient(run)
@@ -81,8 +78,6 @@ def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
         ends.append([_ends(run, i) for i in range(len(run.sweep))])
         diverged += int((run.diverged_at >= 0).any())
     by_size = np.array(kinds)
-    seeds = len(ends[0])
-    agree = sum(all(size[i] == size[0] for size in ends) for i in range(seeds))
     return RankOverTime(
         steps=run.steps,
         sizes=tuple(sizes),
@@ -92,8 +87,8 @@ def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
         stable=by_size[:, :, 2],
         rank_G=np.array([g for g, _ in gradient]),
         rank_sign=np.array([s for _, s in gradient]),
-        agree=agree,
-        seeds=seeds,
+        agree=sum(all(size[i] == size[0] for size in ends) for i in range(len(ends[0]))),
+        seeds=len(ends[0]),
         bound=e.rank,
         shown=shown,
         fresh=bool(e.batch),
@@ -125,7 +120,7 @@ def _first_gradient(run: Run) -> Float[np.ndarray, "d_out d_in"]:
 def _ends(run: Run, i: int) -> tuple[int, int]:
     """Numerical rank after one step and at the end."""
     at = [min(1, run.last(i)), run.last(i)]
-    found = singular_values(A=run.A[i][at], B=run.B[i][at], scaling=run.sweep[i].scaling)
+    found = run.factored(i)[at].singular_values()
     return ranks(found[0], bound=run.sweep[i].rank).numerical, ranks(found[1], bound=run.sweep[i].rank).numerical
 
 
@@ -136,8 +131,8 @@ def film(record: RankOverTime) -> Film:
 
     def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
         return tuple(
-            Series(name=say("{name}:", name=name[i]), colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
-            for i in range(len(record.sizes))
+            Series(id=f"n_{n}", name=say("{name}:", name=name[i]), colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
+            for i, n in enumerate(record.sizes)
         )
 
     return Film(
@@ -150,6 +145,7 @@ def film(record: RankOverTime) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
+                id="numerical_rank",
                 title=say("Numerical rank of ΔW (bound r = {bound})", bound=record.bound),
                 y_label=say("count of σ > 10⁻⁶ σ₁"),
                 x_scale="sqrt",
@@ -158,13 +154,16 @@ def film(record: RankOverTime) -> Film:
                 span=7,
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values over the largest, {samples}", samples=name[s]),
                 labels=tuple(str(i + 1) for i in range(record.bound)),
-                groups=(Group(name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(record.bound)),
+                groups=(Group(id="delta", name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
                 y_label="σ/σ₁",
                 span=5,
             ),
             Lines(
+                id="effective_rank",
                 title=say("Effective rank of ΔW (none at ΔW = 0)"),
                 y_label=say("exp(entropy of σ/Σσ)"),
                 x_scale="sqrt",
@@ -174,25 +173,30 @@ def film(record: RankOverTime) -> Film:
                 span=5,
             ),
             Bars(
+                id="gradient_rank",
                 title=say("Rank of the first gradient G, and of its signs"),
                 labels=tuple(f"n = {n}" for n in record.sizes),
+                bar_ids=tuple(f"n_{n}" for n in record.sizes),
                 groups=(
-                    Group(name=say("sign(G): Adam's first step on W"), colour="faint", values=record.rank_sign),
-                    Group(name="G", colour="W", values=record.rank_G),
+                    Group(
+                        id="signs", name=say("sign(G): Adam's first step on W"), colour="faint", values=record.rank_sign
+                    ),
+                    Group(id="gradient", name="G", colour="W", values=record.rank_G),
                 ),
                 y_label=say("numerical rank"),
                 row=1,
                 span=4,
             ),
             Readout(
+                id="kinds_of_rank",
                 title=say("Kinds of rank of ΔW, {samples}", samples=name[s]),
                 row=1,
                 span=3,
                 rows=(
-                    Row(label=say("bound r"), text=(str(record.bound),)),
-                    Row(label=say("numerical"), text=_counts(record.numerical[s])),
-                    Row(label=say("effective (entropy)"), text=tuple(number(x) for x in record.effective[s])),
-                    Row(label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x) for x in record.stable[s])),
+                    Row(id="bound", label=say("bound r"), text=(str(record.bound),)),
+                    Row(id="numerical", label=say("numerical"), text=_counts(record.numerical[s])),
+                    Row(id="effective", label=say("effective (entropy)"), text=tuple(map(number, record.effective[s]))),
+                    Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=tuple(map(number, record.stable[s]))),
                 ),
             ),
         ),
@@ -215,13 +219,12 @@ def _list(values: Iterable[str]) -> str:
 
 def _narrate(record: RankOverTime, t: int) -> str:
     found = _list(_counts(record.numerical[:, t]))
-    said = say(
+    return say(
         "Step {step}: for {sizes} samples ΔW has numerical rank {found}.",
         step=record.steps[t],
         sizes=_list(map(str, record.sizes)),
         found=say("{found} (—: diverged)", found=found) if "—" in found else found,
     )
-    return said
 
 
 def takeaway(record: RankOverTime) -> str:
@@ -262,13 +265,11 @@ def takeaway(record: RankOverTime) -> str:
     if record.optimizer != "sgd" and not record.fresh and (last > most).any():
         said.append(say("Adam divides entry by entry, and that is no longer a step inside the gradient's columns."))
     said.append(say("The same counts in {agree} of {seeds} initialisations.", agree=record.agree, seeds=record.seeds))
-    few = (record.rank_sign > record.rank_G).nonzero()[0]
-    if len(few):
-        i = few[0]
+    for i in np.flatnonzero(record.rank_sign > record.rank_G)[:1]:
         said.append(
             say(
-                "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, "
-                "its signs rank {signs:.0f}.",
+                "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, its signs rank "
+                "{signs:.0f}.",
                 rank=record.rank_G[i],
                 n=sizes[i],
                 signs=record.rank_sign[i],
@@ -289,7 +290,7 @@ def table(record: RankOverTime) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_rank_over_time(record: RankOverTime, *, theme: str = "light") -> go.Figure:
+def figure(record: RankOverTime, *, theme: str = "light") -> go.Figure:
     """Numerical rank of ΔW over the steps, one curve a sample count."""
     return still_curves(
         [
@@ -301,3 +302,103 @@ def plot_rank_over_time(record: RankOverTime, *, theme: str = "light") -> go.Fig
         y=say("numerical rank"),
         theme=theme,
     )
+
+
+def maths(record: RankOverTime, settings: Settings) -> str:
+    """The bound min(n, r), and the kinds of rank."""
+    e = settings.experiment
+    return say(
+        r"""
+$$
+{dW}_1 = -\eta s^2\, {G}_0 {A}_0^\top {A}_0 \ \text{{ from }}\ {B}_0 = 0, \qquad
+{G}_0 = \tfrac1n \sum_{{i=1}}^{{n}} g_i x_i^\top \quad\Rightarrow\quad
+\mathrm{{rank}}\,{dW}_1 \le \min(n, r)
+$$
+
+Rank is a property of the numbers, not of the shapes: ${B}$ ({d_out}×{rank}) and ${A}$ ({rank}×{d_in}) only
+bound it by {rank}. With SGD on the same $n$ samples, every column of ${B}$ stays in the span of the $n$ residuals,
+because each new residual is an old one plus a column of ${B}$: the bound min(n, r) holds at every step. Adam does not
+keep to it; nor does full fine-tuning with Adam, whose first step is $-\eta\,\mathrm{{sign}}({G}_0)$. **Numerical** rank
+counts $\sigma > 10^{{-6}}\sigma_1$; **effective** rank weighs them, {effective} at the
+end for 64 samples, and does not exist at ${dW} = 0$ (0/0). One
+logit behind a linear rest gives the layer a gradient of rank 1 from any number of samples, each the same vector times
+its input: there $r = 1$ is enough.""",
+        **LETTERS,
+        d_out=e.d_out,
+        rank=e.rank,
+        d_in=e.d_in,
+        effective=number(record.effective[-1, -1]),
+    )
+
+
+def sweeps(settings: Settings) -> tuple[Sweep, ...]:
+    """One sweep a size, of the samples that each step is set to see."""
+    return sample_sweeps(settings.experiment, fresh=settings["sees"] == "new samples")
+
+
+def measure(settings: Settings, lab: Lab) -> RankOverTime:
+    """Train on each number of samples, eight starts each."""
+    samples = settings.experiment.samples
+    runs = lab.train_each(sweeps(settings), settings.device, records=81)
+    return rank_over_time(runs, shown=SIZES.index(samples) if samples in SIZES else 0)
+
+
+def _other_rule(e: Experiment, _: Any) -> int:
+    rule = "sgd" if e.optimizer.startswith("adam") else "adam"
+    run = train(Sweep((replace(e, optimizer=rule, samples=2, batch=0, warmup=0, steps=1),)))
+    sigma = np.linalg.svd(run.delta_weight()[-1], compute_uv=False)
+    return ranks(sigma, bound=e.rank).numerical
+
+
+def _ask(seen: Seen, found: Any) -> Measured:
+    rule = "SGD" if seen.experiment.optimizer.startswith("adam") else "Adam"
+    told = say("After one step of {rule} on 2 samples ΔW had numerical rank {found}.", rule=rule, found=found)
+    return Measured(found, (1, 2, 4, seen.experiment.rank), told, {"rule": rule})
+
+
+LESSON = Lesson(
+    id="rank_over_time",
+    menu=to_say("Rank over time"),
+    title=to_say("Rank over time: is it fixed by the shapes?"),
+    claim=to_say(
+        "The shapes set a bound, no more. ΔW has rank 0 before the first step, then at most one a sample: trained by "
+        "SGD on one sample, it has rank 1 for ever."
+    ),
+    place=80,
+    default=Experiment(
+        target_rank=8, spectrum="flat", rank=8, alpha=8.0, optimizer="sgd", lr=0.005, samples=4, steps=200
+    ),
+    controls=(
+        Choice(
+            id="sees",
+            label=to_say("Each step sees"),
+            options=("same samples", "new samples"),
+            help=to_say("The same n samples at every step, or n others of 256 each time."),
+            default="same samples",
+            names={"same samples": to_say("same samples"), "new samples": to_say("new samples")},
+        ),
+        Choice(
+            id="samples",
+            label=to_say("Samples n, for the bars"),
+            options=SIZES,
+            help=to_say("Whose singular values are shown beside."),
+        ),
+        *(CONTROLS[name] for name in ("rank", "optimizer", "lr")),
+    ),
+    more=tuple(CONTROLS[name] for name in ("alpha", "spectrum", "noise", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: sweeps(settings),
+    question=Question(
+        to_say("Two samples, the same at every step, and now {rule}: which numerical rank has ΔW after one step?"),
+        to_say(
+            "SGD keeps the rank of the gradient; Adam's first step takes its signs, and those have a rank of their own."
+        ),
+        _ask,
+        _other_rule,
+    ),
+)

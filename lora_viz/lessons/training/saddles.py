@@ -1,22 +1,35 @@
-"""Which direction is learnt when? From a tiny start one after another, from saddle to saddle; from LoRA's, closer."""
+"""When each direction of the target is learnt: one after another from a tiny start, closer together from LoRA's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import first_below, spread
+from lora_viz.core.seeds import first_below, spread
+from lora_viz.engine.training import train
 from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import adapters_diverged
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Saddles", "film", "plot_saddles", "saddles", "table", "takeaway"]
+__all__ = ["LESSON", "Saddles", "saddles"]
+
+STARTS = ("both_random_small", "B_zero")
+RECORDS = 201
 
 
 class Saddles(NamedTuple):
@@ -73,7 +86,7 @@ def saddles(runs: Iterable[Run], *, shown: str = "both_random_small") -> Saddles
                 line = cut_at**4 * size[:, None] - 2 * cut_at**2 * along_M[:, None] + np.sum(task.target_delta**2)
                 line[run.last(i) + 1 :] = np.nan
                 cut.append(line / 2)
-        half.append(spread(np.stack(times)))
+        half.append(spread(np.stack(times), axis=0))
     energy = np.linalg.svd(task.target_delta, compute_uv=False) ** 2
     return Saddles(
         steps=run.steps,
@@ -97,10 +110,12 @@ def film(record: Saddles) -> Film:
     """The playhead runs over the steps: the directions of both starts, the loss on its stairs, ΔW from within."""
     s, k = record.shown, len(record.sigma)
     limit = float(record.sigma[0]) or 1.0
-    stairs = min(record.rank, k)
+
+    halves = list(zip(record.starts, record.half, strict=True))
 
     def directions(at: int) -> Lines:
         return Lines(
+            id=f"directions_{record.starts[at].lower()}",
             title=say("{start}: how much of each direction", start=_name(record.starts[at])),
             y_label=say("uᵢᵀ ΔW vᵢ; dotted i: half of σᵢ learnt, median"),
             x_scale="sqrt",
@@ -108,6 +123,7 @@ def film(record: Saddles) -> Film:
             span=12 // len(record.starts),
             series=tuple(
                 Series(
+                    id=f"direction_{i + 1}",
                     name=say("direction {i}:", i=i + 1),
                     colour="delta",
                     y=np.clip(record.learnt[at, :, i], -9 * limit, 9 * limit),
@@ -116,24 +132,29 @@ def film(record: Saddles) -> Film:
                 for i in range(k)
             ),
             marks=tuple(
-                Mark(at=float(record.half[at, 1, i]), label=str(i + 1))
+                Mark(id=f"half_{i + 1}", at=float(record.half[at, 1, i]), label=str(i + 1))
                 for i in range(k)
                 if np.isfinite(record.half[at, 1, i])
             ),
         )
 
-    loss = record.loss[s]
+    frames, most = len(record.steps), 9 * record.floors[0] + 1
+
+    def calm(loss: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        return np.where(loss < most, loss, np.nan)
+
     return Film(
         axis=to_say("step"),
         training=True,
         of_last=True,
         values=record.steps.astype(float),
-        start=len(record.steps) - 1,
+        start=frames - 1,
         seconds_per_frame=1 / 25,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
+                id="loss",
                 title=say("Loss; dotted: so many are learnt"),
                 y_label=say("loss, log"),
                 scale="log",
@@ -141,19 +162,15 @@ def film(record: Saddles) -> Film:
                 row=1,
                 span=4,
                 series=(
-                    Series(name=say("loss"), colour="ink", y=np.where(loss < 9 * record.floors[0] + 1, loss, np.nan)),
+                    Series(id="loss", name=say("loss"), colour="ink", y=calm(record.loss[s])),
                     *(
-                        Series(
-                            name=f"{i}:",
-                            colour="faint",
-                            y=np.full(len(record.steps), record.floors[i]),
-                            dash="dot",
-                        )
-                        for i in range(stairs)
+                        Series(id=f"stair_{i}", name=f"{i}:", colour="faint", y=np.full(frames, floor), dash="dot")
+                        for i, floor in enumerate(record.floors[: min(record.rank, k)])
                     ),
                 ),
             ),
             HeatMap(
+                id="within",
                 title=say("ΔW, from within"),
                 colour="delta",
                 values=record.mixing[s],
@@ -163,33 +180,25 @@ def film(record: Saddles) -> Film:
                 span=2,
             ),
             Curves(
+                id="cut",
                 title=say("From (B, A) to (−B, −A)"),
                 x=record.cut_at,
                 x_label=say("× both"),
                 y_label=say("loss"),
                 row=1,
                 span=3,
-                series=(
-                    Curve(
-                        name=say("loss"),
-                        colour="ink",
-                        y=np.where(record.cut[s] < 9 * record.floors[0] + 1, record.cut[s], np.nan),
-                    ),
-                ),
+                series=(Curve(id="loss", name=say("loss"), colour="ink", y=calm(record.cut[s])),),
             ),
             Readout(
+                id="half_learnt",
                 title=say("Half learnt, median of {seeds}", seeds=record.seeds),
                 row=1,
                 span=3,
                 rows=tuple(
                     Row(
-                        label=f"σ{_low(i + 1)} = {number(float(record.sigma[i]))}",
-                        text=(
-                            "  ·  ".join(
-                                f"{_short(start)} {_when(record.half[at, 1, i])}"
-                                for at, start in enumerate(record.starts)
-                            ),
-                        ),
+                        id=f"direction_{i + 1}",
+                        label=f"σ{_low(i + 1)} = {number(record.sigma[i])}",
+                        text=("  ·  ".join(f"{_short(start)} {_when(steps[1, i])}" for start, steps in halves),),
                         colour="delta",
                     )
                     for i in range(min(k, 6))
@@ -219,18 +228,12 @@ def _when(step: float) -> str:
 def _narrate(record: Saddles, t: int) -> str:
     said = []
     for at, start in enumerate(record.starts):
-        learnt = record.learnt[at, t]
-        if np.isnan(learnt).any():
-            said.append(say("{start}: diverged", start=_name(start)))
-            continue
-        done = int((learnt >= record.sigma / 2).sum())
+        learnt, name = record.learnt[at, t], _name(start)
+        done, k = int((learnt >= record.sigma / 2).sum()), len(record.sigma)
         said.append(
-            say(
-                "{start}: {done} of {all} directions at least half learnt",
-                start=_name(start),
-                done=done,
-                all=len(record.sigma),
-            )
+            say("{start}: diverged", start=name)
+            if np.isnan(learnt).any()
+            else say("{start}: {done} of {all} directions at least half learnt", start=name, done=done, all=k)
         )
     return say("Step {step}. {starts}.", step=record.steps[t], starts="; ".join(said))
 
@@ -238,16 +241,11 @@ def _narrate(record: Saddles, t: int) -> str:
 def takeaway(record: Saddles) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return say(
-            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
-            diverged=record.diverged,
-            adapters=record.seeds * len(record.starts),
-        )
+        return adapters_diverged(record.diverged, record.seeds * len(record.starts))
     can = min(record.rank, len(record.sigma))
     sigma, half = record.sigma[:can], record.half[:, :, :can]
-    said = []
-    for at, start in enumerate(record.starts):
-        low, median, high = half[at]
+    said = [say("In this experiment, median and range of {seeds} seeds:", seeds=record.seeds)]
+    for start, (low, median, high) in zip(record.starts, half, strict=True):
         spans = ", ".join(
             say("{median} ({low} to {high})", median=_when(m), low=_when(a), high=_when(b))
             if np.isfinite(a)
@@ -255,37 +253,29 @@ def takeaway(record: Saddles) -> str:
             for a, m, b in zip(low, median, high, strict=True)
         )
         said.append(say("{start}: half learnt at step {spans}.", start=_name(start), spans=spans))
-    first = [say("In this experiment, median and range of {seeds} seeds:", seeds=record.seeds)]
     median = half[0, 1]
-    distinct = bool((np.diff(sigma) < -1e-9).all())
-    if not distinct:
+    if not (np.diff(sigma) < -1e-9).all():
         said.append(
             say("Equal singular values switch on together: no order, and the directions among them are arbitrary.")
         )
     elif np.isfinite(median).all() and len(sigma) > 1:
-        products = sigma * median
         said.append(
             say(
-                "From the tiny start σ·t stays between {least} and "
-                "{most}: a direction half as strong waits about twice as long.",
-                least=number(float(products.min())),
-                most=number(float(products.max())),
+                "From the tiny start σ·t stays between {least} and {most}: a direction half as strong waits about "
+                "twice as long.",
+                least=number((sigma * median).min()),
+                most=number((sigma * median).max()),
             )
         )
         other = half[-1, 1]
         if len(half) > 1 and np.isfinite(other).all():
-            gaps = (median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)
-            said.append(
-                say(
-                    "LoRA's start passes the same stairs in {share} of the time between them.",
-                    share=number(float(1 / gaps)),
-                )
-            )
+            share = number(1 / ((median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)))
+            said.append(say("LoRA's start passes the same stairs in {share} of the time between them.", share=share))
     elif not np.isfinite(median).all():
         said.append(say("More steps would show the directions that are still missing."))
     if record.rank < len(record.sigma):
         said.append(say("Rank {rank} ends on the {rank} strongest; the others are never learnt.", rank=record.rank))
-    return " ".join((*first, *said))
+    return " ".join(said)
 
 
 def table(record: Saddles) -> dict[str, np.ndarray]:
@@ -297,7 +287,7 @@ def table(record: Saddles) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_saddles(record: Saddles, *, theme: str = "light") -> go.Figure:
+def figure(record: Saddles, *, theme: str = "light") -> go.Figure:
     """How much of each direction is learnt, tiny start in purple and LoRA's in grey."""
     colours = ("delta", "W")
     return still_curves(
@@ -311,3 +301,110 @@ def plot_saddles(record: Saddles, *, theme: str = "light") -> go.Figure:
         y="uᵢᵀ ΔW vᵢ",
         theme=theme,
     )
+
+
+def maths(record: Saddles, settings: Settings) -> str:
+    """How fast a direction grows, and the critical points between."""
+    return say(
+        r"""
+$$
+L = \tfrac12\|s{B}{A} - {M}\|_F^2: \quad
+\dot c_i \approx 2 s\,\sigma_i\,c_i \ \text{{ while }}\ c_i = u_i^\top {dW} v_i \ \text{{ is small}}
+\quad\Rightarrow\quad \sigma_i\, t_i \approx \text{{const}}
+$$
+
+With distinct $\sigma$ the critical points are the sets of directions that are learnt whole, the others not at all;
+their losses are $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only the $r$ strongest are a minimum; every other set is a
+**strict saddle**: some direction leads down (Baldi & Hornik 1989). So no start gets stuck for ever but one that lies
+exactly on a saddle, ${A} = {B} = 0$ above all. The first 0, 1, … directions give {stairs}. This is for round inputs
+and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {limit}.
+Waiting grows with
+the logarithm of how tiny the start is: LoRA's has ${B} = 0$ but an ${A}$ that is not small, so it waits less. In
+${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
+between them is {hump} high.""",
+        **LETTERS,
+        M="M",
+        stairs=", ".join(map(number, record.floors)),
+        limit=number(1 / (settings.experiment.scaling * record.sigma[0])),
+        hump=number(record.floors[0]),
+    )
+
+
+def sweep(e: Experiment) -> Sweep:
+    """The tiny start and LoRA's own, eight seeds each."""
+    return Sweep.over(replace(e, init=STARTS[0]), init=STARTS, init_seed=range(8))
+
+
+def measure(settings: Settings, lab: Lab) -> Saddles:
+    """Train both starts, and follow the target's directions through them."""
+    e = settings.experiment
+    return saddles(lab.train_each((sweep(e),), settings.device, records=RECORDS), shown=e.init)
+
+
+def _tinier(e: Experiment, _: Any) -> tuple[float, float]:
+    """The step at which the strongest direction is half learnt, from the tiny start and from a tenth of it."""
+    runs = (train(sweep(replace(e, init_scale=scale)), records=RECORDS) for scale in (1.0, 0.1))
+    now, then = (float(saddles((run,)).half[0, 1, 0]) for run in runs)
+    return now, then
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    now, then = found
+    told = say("It was half learnt at step {then}, median of 8 seeds.", then=word(then))
+    return Measured(then, (now, 10 * now, 100 * now), told, {"now": word(now)})
+
+
+LESSON = Lesson(
+    id="saddles",
+    menu=to_say("Saddle to saddle"),
+    title=to_say("Saddle to saddle: what is learnt first?"),
+    claim=to_say(
+        "From a tiny start the strongest direction of the target switches on first, then the next: between them the "
+        "loss rests near a saddle. LoRA's own start presses the stairs together."
+    ),
+    place=90,
+    default=Experiment(
+        target_rank=4,
+        spectrum="geometric",
+        target_condition=8.0,
+        rank=4,
+        alpha=1.0,
+        scaling_rule="constant",
+        init="both_random_small",
+        optimizer="sgd",
+        lr=0.05,
+        samples=64,
+        steps=500,
+    ),
+    controls=(
+        Choice(
+            id="init",
+            label=to_say("Start, below"),
+            options=("both_random_small", "B_zero"),
+            help=to_say("Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own."),
+        ),
+        CONTROLS["spectrum"].only("geometric", "power", "flat"),
+        CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
+        CONTROLS["rank"],
+        CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2),
+    ),
+    more=(CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["steps"]),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: (sweep(settings.experiment),),
+    question=Question(
+        to_say(
+            "From the tiny start the strongest direction is half learnt at step {now}. Start with factors a tenth as "
+            "large: at which step is it then?"
+        ),
+        to_say(
+            "It grows by a factor at every step: a tenth of the start costs a few more steps, not ten times as many."
+        ),
+        _ask,
+        _tinier,
+    ),
+)

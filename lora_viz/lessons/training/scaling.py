@@ -1,21 +1,34 @@
-"""Does the first update depend on the rank? Its size against r for each rule, optimiser and start, and the slopes."""
+"""The first update against the rank: its size for each rule, optimiser and start, and the slopes."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import FirstUpdates
-from lora_viz.film.panels import Field, Film, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.core.seeds import spread
+from lora_viz.export.scripts.script import Scripts
+from lora_viz.export.scripts.starts import first_update_script
+from lora_viz.film.panels import Field, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.first_step import first_updates
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["RULES", "STARTS", "FirstUpdate", "film", "first_update", "plot_first_update", "table", "takeaway"]
+__all__ = ["LESSON", "RANKS", "RULES", "STARTS", "FirstUpdate", "first_update", "signed"]
 
+RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 # What s, and what the standard deviation of A's entries, is proportional to: the power of r.
 RULES = {"lora": ("α/r", -1.0), "rslora": ("α/√r", -0.5), "constant": (to_say("constant"), 0.0)}
 STARTS = {
@@ -24,6 +37,7 @@ STARTS = {
     "gaussian": (to_say("std 1/r"), -1.0),
 }
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
+ROWS = tuple((optimizer, init) for optimizer in OPTIMIZERS for init in STARTS)[::-1]  # of the map, the lowest first
 LOOKS: dict[str, tuple[str, Literal["solid", "dash", "dot"]]] = {
     "lora": ("delta", "solid"),
     "rslora": ("ink", "dash"),
@@ -71,12 +85,12 @@ def first_update(updates: FirstUpdates, e: Experiment) -> FirstUpdate:
     power = np.stack([2 * (rule + start), rule + start])
     return FirstUpdate(
         ranks=updates.ranks,
-        progress=_spread(updates.progress[o, i]),
-        size=_spread(updates.size[o, i]),
-        grad_B=_spread(updates.grad_B[i]),
-        progress_slope=_spread(_slope(updates.progress, r)),
-        size_slope=_spread(_slope(updates.size, r)),
-        grad_slope=_spread(_slope(updates.grad_B, r)),
+        progress=spread(updates.progress[o, i], axis=-1),
+        size=spread(updates.size[o, i], axis=-1),
+        grad_B=spread(updates.grad_B[i], axis=-1),
+        progress_slope=spread(_slope(updates.progress, r), axis=-1),
+        size_slope=spread(_slope(updates.size, r), axis=-1),
+        grad_slope=spread(_slope(updates.grad_B, r), axis=-1),
         progress_theory=power + 1,
         size_theory=power + _slope(expected[:, :, None], r)[:, 0][:, None, None],
         grad_theory=rule + start + 0.5,
@@ -88,10 +102,6 @@ def first_update(updates: FirstUpdates, e: Experiment) -> FirstUpdate:
         seeds=updates.size.shape[-1],
         d=e.d_in,
     )
-
-
-def _spread(values: Float[np.ndarray, "*shape N"]) -> Float[np.ndarray, "3 *shape"]:
-    return np.stack([values.min(axis=-1), np.median(values, axis=-1), values.max(axis=-1)])
 
 
 def _slope(y: Float[np.ndarray, "*shape R N"], r: Float[np.ndarray, "R"]) -> Float[np.ndarray, "*shape N"]:
@@ -108,7 +118,7 @@ def signed(slope: float) -> str:
 def film(record: FirstUpdate) -> Film:
     """The playhead runs over the ranks; the slopes of all combinations stand beside the theory's."""
     o, i = record.optimizers.index(record.optimizer), record.inits.index(record.init)
-    pairs = [(a, b) for a in range(len(record.optimizers)) for b in range(len(record.inits))][::-1]
+    pairs = [(record.optimizers.index(optimizer), record.inits.index(init)) for optimizer, init in ROWS]
 
     def label(a: int, b: int) -> str:
         mark = "▸ " if (a, b) == (o, i) else ""
@@ -117,12 +127,11 @@ def film(record: FirstUpdate) -> Film:
     def series(values: Float[np.ndarray, "3 S R"], slopes: Float[np.ndarray, "S"]) -> tuple[Series, ...]:
         return tuple(
             Series(
+                id=rule,
                 name=say("{rule} (slope {slope})", rule=say(RULES[rule][0]), slope=signed(float(slopes[k]))),
                 colour=LOOKS[rule][0],
                 dash=LOOKS[rule][1],
-                y=values[1, k],
-                low=values[0, k],
-                high=values[2, k],
+                **band(values[:, k]),
             )
             for k, rule in enumerate(record.rules)
         )
@@ -137,6 +146,7 @@ def film(record: FirstUpdate) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Lines(
+                id="useful_part",
                 title=say("Useful part of the first update (drag here)"),
                 y_label=say("−⟨ΔW₁, G⟩/‖G‖, log"),
                 scale="log",
@@ -144,6 +154,7 @@ def film(record: FirstUpdate) -> Film:
                 series=series(record.progress, record.progress_slope[1, o, i]),
             ),
             Lines(
+                id="size",
                 title=say("Size of the first update ‖ΔW₁‖"),
                 y_label=say("Frobenius norm, log"),
                 scale="log",
@@ -151,6 +162,7 @@ def film(record: FirstUpdate) -> Film:
                 series=series(record.size, record.size_slope[1, o, i]),
             ),
             Field(
+                id="slopes",
                 title=say("Measured slope of the useful part; 0: free of the rank"),
                 values=np.abs(slopes),
                 x_labels=tuple(say(RULES[rule][0]) for rule in record.rules),
@@ -163,25 +175,28 @@ def film(record: FirstUpdate) -> Film:
                 span=7,
             ),
             Readout(
+                id="slopes_shown",
                 title=say("Slopes for {optimizer}: α/r, α/√r, constant", optimizer=OPTIMIZERS[record.optimizer]),
                 row=1,
                 span=5,
                 rows=(
-                    *_rows(say("useful part"), record.progress_slope[1, o, i], record.progress_theory[o, i]),
-                    *_rows("‖ΔW₁‖", record.size_slope[1, o, i], record.size_theory[o, i]),
-                    *_rows("‖∇B‖", record.grad_slope[1, i], record.grad_theory[i]),
+                    *_rows(
+                        "useful_part", say("useful part"), record.progress_slope[1, o, i], record.progress_theory[o, i]
+                    ),
+                    *_rows("size", "‖ΔW₁‖", record.size_slope[1, o, i], record.size_theory[o, i]),
+                    *_rows("grad_b", "‖∇B‖", record.grad_slope[1, i], record.grad_theory[i]),
                 ),
             ),
         ),
     )
 
 
-def _rows(name: str, found: Float[np.ndarray, "S"], theory: Float[np.ndarray, "S"]) -> tuple[Row, Row]:
+def _rows(id: str, name: str, found: Float[np.ndarray, "S"], theory: Float[np.ndarray, "S"]) -> tuple[Row, Row]:
     def text(slopes: Float[np.ndarray, "S"]) -> tuple[str]:
         return ("  ".join(signed(float(x)).rjust(5, "\u2007") for x in slopes),)
 
-    return Row(label=name, text=text(found), colour="delta"), Row(
-        label=say("theory"), text=text(theory), colour="faint"
+    return Row(id=id, label=name, text=text(found), colour="delta"), Row(
+        id=f"{id}_theory", label=say("theory"), text=text(theory), colour="faint"
     )
 
 
@@ -189,7 +204,7 @@ def _narrate(record: FirstUpdate, t: int) -> str:
     parts = [
         say(
             "{times} times as far under {rule}" if k == 0 else "{times} under {rule}",
-            times=number(float(record.progress[1, k, t] / record.progress[1, k, 0])),
+            times=number(record.progress[1, k, t] / record.progress[1, k, 0]),
             rule=say(RULES[rule][0]),
         )
         for k, rule in enumerate(record.rules)
@@ -205,11 +220,7 @@ def takeaway(record: FirstUpdate) -> str:
         low, middle, high = (signed(float(x)) for x in record.progress_slope[:, o, i, k])
         told.append(
             say(
-                "r^{middle} under {rule} ({low} to {high})",
-                middle=middle,
-                rule=say(RULES[rule][0]),
-                low=low,
-                high=high,
+                "r^{middle} under {rule} ({low} to {high})", middle=middle, rule=say(RULES[rule][0]), low=low, high=high
             )
         )
     flat = np.argwhere(np.abs(record.progress_slope[1]) < 0.1)
@@ -253,24 +264,127 @@ def table(record: FirstUpdate) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_first_update(record: FirstUpdate, *, theme: str = "light") -> go.Figure:
+def figure(record: FirstUpdate, *, theme: str = "light") -> go.Figure:
     """The useful part of the first update against rank, one curve a rule, both axes logarithmic."""
-    figure = go.Figure()
-    for k, rule in enumerate(record.rules):
-        colour, dash = LOOKS[rule]
-        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
-        figure.add_scatter(
-            x=record.ranks, y=record.progress[1, k], name=say(RULES[rule][0]), mode="lines+markers", line=line
-        )
-    figure.update_layout(
-        **plotly_layout(
-            title=say(
-                "Useful part of the first update, {optimizer} from {start}",
-                optimizer=OPTIMIZERS[record.optimizer],
-                start=say(STARTS[record.init][0]),
-            ),
-            xaxis={"title": say("rank r"), "type": "log"},
-            yaxis={"title": "−⟨ΔW₁, G⟩/‖G‖", "type": "log"},
-        )
+    optimizer, start = OPTIMIZERS[record.optimizer], say(STARTS[record.init][0])
+    return still_curves(
+        [
+            Drawn(say(RULES[rule][0]), LOOKS[rule][0], record.ranks, record.progress[1, k], LOOKS[rule][1], dots=True)
+            for k, rule in enumerate(record.rules)
+        ],
+        title=say("Useful part of the first update, {optimizer} from {start}", optimizer=optimizer, start=start),
+        x=say("rank r"),
+        y="−⟨ΔW₁, G⟩/‖G‖",
+        log="xy",
+        theme=theme,
     )
-    return figure
+
+
+def maths(record: FirstUpdate) -> str:
+    """The first step in closed form, and the powers of r in it."""
+    lora = record.progress_slope[1, 0, 0, 0]
+    return say(
+        r"""
+$$
+{B}_1 = -\eta\,s\,{G}{A}^\top \ \text{{(SGD)}}, \qquad
+{B}_1 = -\eta\,\mathrm{{sign}}({G}{A}^\top) \ \text{{(Adam)}}, \qquad {dW}_1 = s\,{B}_1{A}
+$$
+
+$$
+-\langle {dW}_1, {G}\rangle \propto \eta\,s^2\,r\,\mathrm{{Var}}({A}) \ \text{{(SGD)}}, \qquad
+\propto \eta\,s\,r\,\mathrm{{Var}}({A})^{{1/2}} \ \text{{(Adam)}}
+$$
+
+The libraries draw $A$ with variance $1/(3d)$, whatever $r$: under $\alpha/r$ SGD's first step then falls as
+$r^{{-1}}$ (here {lora}), and $\alpha/\sqrt r$ makes it level (Kalajdzievski 2023, rsLoRA). For Adam the
+useful part is level under $\alpha/r$, though $\|{dW}_1\|$ is not. A textbook's $N(0, 1/r)$ *and* $\alpha/r$ count the
+same thing twice. With ${B} = 0$ the output at step 0 is that of $W$ for any $r$: there is nothing to normalise before
+the first step. SGD's $\|{dW}_1\|$ bends: $\mathbb E\|{G}{A}^\top{A}\|^2 = \mathrm{{Var}}({A})^2\,r\,(r+d+1)\,\|{G}\|^2$
+for Gaussian ${A}$, so its slope is half a power above the useful part's while $r \ll d$.""",
+        **LETTERS,
+        lora=signed(float(lora)),
+    )
+
+
+def _updates(settings: Settings, lab: Lab) -> FirstUpdates:
+    e = settings.experiment
+    return lab.compute(first_updates, e, ranks=tuple(r for r in RANKS if r <= e.d_in), inits=tuple(STARTS))
+
+
+def measure(settings: Settings, lab: Lab) -> FirstUpdate:
+    """Take the first step at every rank, under every rule, from every start."""
+    return first_update(_updates(settings, lab), settings.experiment)
+
+
+def scripts(record: FirstUpdate, settings: Settings, lab: Lab) -> Scripts:
+    """The scripts that take these first steps again."""
+    script = partial(first_update_script, _updates(settings, lab), settings.experiment)
+    return Scripts(script, {say("How A starts"): record.inits, say("Rule"): record.rules})
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    usual = (seen.experiment.optimizer, seen.experiment.init) == ("adam", "gaussian")
+    optimizer, init = ("sgd", "variance_1_over_r") if usual else ("adam", "gaussian")
+    slopes = np.abs(shown(seen.film, "slopes")[ROWS.index((optimizer, init))])
+    rules = [say(name) for name, _ in RULES.values()]
+    told = ", ".join(
+        say("{slope:.2f} under {rule}", rule=rule, slope=slope) for rule, slope in zip(rules, slopes, strict=True)
+    )
+    return Measured(
+        rules[int(slopes.argmin())],
+        tuple(rules),
+        say("The size of the slope was {told}; 0 is free of the rank.", told=told),
+        {"optimizer": OPTIMIZERS[optimizer], "start": say(STARTS[init][0])},
+    )
+
+
+LESSON = Lesson(
+    id="scaling",
+    menu=to_say("Scaling"),
+    title=to_say("Scaling: does the first step depend on the rank?"),
+    claim=to_say(
+        "Whether s frees the first step from the rank depends on the rule, the optimiser and how A starts: all three."
+    ),
+    place=50,
+    default=Experiment(
+        task="full_rank",
+        spectrum="flat",
+        d_in=128,
+        d_out=128,
+        samples=64,
+        rank=1,
+        alpha=16.0,
+        optimizer="sgd",
+        lr=0.001,
+    ),
+    controls=(
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        replace(
+            CONTROLS["init"].only(*STARTS),
+            label=to_say("How A starts"),
+            help=to_say(
+                "Kaiming is PEFT's own, uniform within ±1/√d_in; variance 1/r that of textbooks; Gaussian PEFT's "
+                "option of that name, of standard deviation 1/r. B is 0 in all."
+            ),
+            names={"B_zero": to_say("Kaiming"), "gaussian": to_say("Gaussian")},
+        ),
+    ),
+    more=(
+        replace(CONTROLS["d_in"].only(64, 128, 256), help=to_say("Rank goes up to this.")),
+        *(CONTROLS[name] for name in ("alpha", "spectrum", "noise")),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=scripts,
+    question=Question(
+        to_say(
+            "{optimizer}, with A drawn as {start}: under which rule is the first step's useful part free of the rank?"
+        ),
+        to_say("No rule is right for all: SGD's step has s² in it, Adam's s, and the size of A changes with the rank."),
+        _ask,
+    ),
+)

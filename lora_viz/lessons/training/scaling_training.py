@@ -1,39 +1,33 @@
-"""Does more rank train better at one learning rate? Loss against rank under three scaling rules, and the best rate."""
+"""Loss against rank at one learning rate under three scaling rules, and each rank's best rate."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.training.scaling import LOOKS
 
-__all__ = [
-    "FixedRate",
-    "film",
-    "fixed_rate",
-    "plot_fixed_rate",
-    "rate_sweep",
-    "rule_sweep",
-    "table",
-    "takeaway",
-]
+__all__ = ["LESSON", "FixedRate", "fixed_rate", "rate_sweep", "rule_sweep"]
 
 EQUAL_AT = 4  # the rank at which all three rules have the same s
 RULES = {"lora": "α/r", "rslora": "α/√r", "constant": to_say("constant")}
-LOOKS: dict[str, tuple[str, Literal["solid", "dash", "dot"]]] = {
-    "lora": ("delta", "solid"),
-    "rslora": ("ink", "dash"),
-    "constant": ("W", "dot"),
-}
+RECORDS = 12
 
 
 class FixedRate(NamedTuple):
@@ -99,14 +93,14 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
     grid = sorted({x.lr for x in rates.sweep.experiments})
     start = _start(rules)
     loss = rules.loss.reshape(len(rules.steps), len(RULES), len(ranks), -1) / start
-    by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start)[1]
+    by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start, axis=-1)[1]
     best = np.argmin(np.where(np.isfinite(by_rate), by_rate, np.inf), axis=1)
     last = np.where(np.isfinite(loss[-1]), loss[-1], np.inf)
     x = np.log(ranks) - np.log(ranks).mean()
     return FixedRate(
         steps=rules.steps,
         ranks=np.array(ranks),
-        loss=spread(loss),
+        loss=spread(loss, axis=-1),
         worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1),
         rates=np.array(grid),
         by_rate=by_rate,
@@ -146,6 +140,7 @@ def film(record: FixedRate) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
+                id="loss_by_rank",
                 title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
                 x=record.ranks.astype(float),
                 x_label=say("rank r"),
@@ -153,36 +148,38 @@ def film(record: FixedRate) -> Film:
                 x_scale="log",
                 series=tuple(
                     Curve(
+                        id=rule,
                         name=say(RULES[rule]),
                         colour=LOOKS[rule][0],
                         dash=LOOKS[rule][1],
-                        y=record.loss[1, :, k],
-                        low=record.loss[0, :, k],
-                        high=record.loss[2, :, k],
+                        **band(record.loss[:, :, k]),
                         dots=True,
                     )
                     for k, rule in enumerate(record.rules)
                 ),
-                marks=(Mark(at=float(EQUAL_AT), label=say("all s equal at {rank}", rank=EQUAL_AT)),),
+                marks=(Mark(id="equal", at=float(EQUAL_AT), label=say("all s equal at {rank}", rank=EQUAL_AT)),),
             ),
             Field(
+                id="rate_map",
                 title=say("Loss by learning rate and rank under {rule}", rule=name),
                 values=calm,
                 scale="log",
                 x_labels=tuple(str(r) for r in record.ranks),
-                y_labels=tuple(number(float(x)) for x in record.rates),
+                y_labels=tuple(number(x) for x in record.rates),
                 x_title=say("rank r"),
                 y_title=say("learning rate η"),
                 regions=regions,
                 region_names=(say("too slow"), say("best"), say("too fast")),
             ),
             Lines(
+                id="loss",
                 title=say("Loss over the steps under {rule}, η = {lr}", rule=name, lr=number(record.lr)),
                 y_label=say("loss / start"),
                 x_scale="sqrt",
                 row=1,
                 series=tuple(
                     Series(
+                        id=f"rank_{record.ranks[j]}",
                         name=f"r = {record.ranks[j]}",
                         colour="delta",
                         dash=("dot", "dash", "solid")[i],
@@ -192,6 +189,7 @@ def film(record: FixedRate) -> Film:
                 ),
             ),
             Curves(
+                id="best_rate",
                 title=say("Best learning rate under {rule}", rule=name),
                 x=record.ranks.astype(float),
                 x_label=say("rank r"),
@@ -200,8 +198,14 @@ def film(record: FixedRate) -> Film:
                 scale="log",
                 row=1,
                 series=(
-                    Curve(name=say("best η"), colour="delta", y=rates, dots=True),
-                    Curve(name=say("asked for"), colour="faint", y=np.full(len(record.ranks), record.lr), dash="dash"),
+                    Curve(id="best", name=say("best η"), colour="delta", y=rates, dots=True),
+                    Curve(
+                        id="asked",
+                        name=say("asked for"),
+                        colour="faint",
+                        y=np.full(len(record.ranks), record.lr),
+                        dash="dash",
+                    ),
                 ),
             ),
         ),
@@ -214,11 +218,7 @@ def _narrate(record: FixedRate, t: int) -> str:
     for j in sorted({0, len(record.ranks) // 2 - 1, len(record.ranks) - 1}):
         value = float(record.loss[1, t, own, j])
         parts.append(
-            say(
-                "rank {rank} {loss}",
-                rank=record.ranks[j],
-                loss=say("diverged") if np.isnan(value) else number(value),
-            )
+            say("rank {rank} {loss}", rank=record.ranks[j], loss=say("diverged") if np.isnan(value) else number(value))
         )
     return say(
         "Step {step}, {rule}: share of the start's loss left: {parts}.",
@@ -246,7 +246,7 @@ def takeaway(record: FixedRate) -> str:
                     "{highest} worse ({worst}), in {worse} of {seeds} starts",
                     rule=say(RULES[rule]),
                     rank=record.ranks[j],
-                    loss=number(float(line[j])),
+                    loss=number(line[j]),
                     highest=record.ranks[-1],
                     worst=worst,
                     worse=record.worse[k],
@@ -261,7 +261,7 @@ def takeaway(record: FixedRate) -> str:
                     "under {rule} rank {rank} did best ({loss}), the highest rank all but as well ({end})",
                     rule=say(RULES[rule]),
                     rank=record.ranks[j],
-                    loss=number(float(line[j])),
+                    loss=number(line[j]),
                     end=number(end),
                 )
             )
@@ -278,7 +278,7 @@ def takeaway(record: FixedRate) -> str:
         "The best learning rate under {rule} goes as r^{slope} ({lr} at rank 1).",
         rule=say(RULES[record.rule]),
         slope=number(round(record.slope, 2)),
-        lr=number(float(record.rates[record.best[-1, 0]])),
+        lr=number(record.rates[record.best[-1, 0]]),
     )
 
 
@@ -290,20 +290,94 @@ def table(record: FixedRate) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_fixed_rate(record: FixedRate, *, theme: str = "light") -> go.Figure:
+def figure(record: FixedRate, *, theme: str = "light") -> go.Figure:
     """Loss against rank at the last step, one curve a rule."""
-    figure = go.Figure()
-    for k, rule in enumerate(record.rules):
-        colour, dash = LOOKS[rule]
-        line = {"color": IDENTITY[theme][colour], "dash": dash, "width": 3}
-        figure.add_scatter(
-            x=record.ranks, y=record.loss[1, -1, k], name=say(RULES[rule]), mode="lines+markers", line=line
-        )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
-            xaxis={"title": say("rank r"), "type": "log"},
-            yaxis={"title": say("loss / loss at the start")},
-        )
+    return still_curves(
+        [
+            Drawn(say(RULES[rule]), LOOKS[rule][0], record.ranks, record.loss[1, -1, k], LOOKS[rule][1], dots=True)
+            for k, rule in enumerate(record.rules)
+        ],
+        title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
+        x=say("rank r"),
+        y=say("loss / loss at the start"),
+        log="x",
+        theme=theme,
     )
-    return figure
+
+
+def maths(record: FixedRate, settings: Settings) -> str:
+    """Full fine-tuning's learning rate in effect, under each rule."""
+    return say(
+        r"""
+$$
+\mathbb E[{dW}_1] = -\,\eta\,s^2\,\frac{{r}}{{3 d}}\,G
+\qquad\text{{so full fine-tuning's learning rate is, in effect,}}\qquad
+\eta\,s^2\,\frac{{r}}{{3d}} \;\propto\; \tfrac1r \ (\alpha/r),\quad 1 \ (\alpha/\sqrt r),\quad r \ (\text{{constant}})
+$$
+
+That is SGD's first step from the libraries' start (${A}$ of variance $1/(3d)$, ${B} = 0$). Under $\alpha/r$ what a
+higher rank could learn it does not reach in the same number of steps; its best learning rate grows as about $r$ (here
+$r^{{{slope}}}$ under the rule shown). So "the same learning rate for every rank" holds for
+$\alpha/\sqrt r$ with SGD (Kalajdzievski 2023), and nearly for $\alpha/r$ with Adam, whose steps have no size of their
+own. $\alpha$ is set so that $s = {s}$ at rank 4 under all three rules; the map's best rate is the
+best of {rates} on a logarithmic grid, so its exponent is no finer than that.""",
+        **LETTERS,
+        slope=number(round(record.slope, 2)),
+        s=number(settings.experiment.alpha / EQUAL_AT),
+        rates=len(record.rates),
+    )
+
+
+def sweeps(settings: Settings) -> tuple[Sweep, Sweep]:
+    """Every rule at the rate asked for, and every rate under the rule asked for."""
+    return rule_sweep(settings.experiment), rate_sweep(settings.experiment)
+
+
+def measure(settings: Settings, lab: Lab) -> FixedRate:
+    """Train every rank under every rule, and at every rate."""
+    rules, rates = (lab.train(sweep, settings.device, records=RECORDS) for sweep in sweeps(settings))
+    return fixed_rate(rules, rates)
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    best, ranks = shown(seen.film, "best_rate", "best")[-1], np.array(_ranks(seen.experiment))
+    four, sixteen = (float(best[first_place(ranks == r)]) for r in (4, 16))
+    told = say(
+        "The best of the map at rank 16 was {sixteen}, {times} times that at rank 4.",
+        sixteen=word(sixteen),
+        times=word(sixteen / four),
+    )
+    return Measured(sixteen, (four, 2 * four, 4 * four, four / 4), told, {"four": word(four)})
+
+
+LESSON = Lesson(
+    id="scaling_training",
+    menu=to_say("Scaling and training"),
+    title=to_say("Scaling: does more rank train better at one learning rate?"),
+    claim=to_say(
+        "Under α/r with SGD a high rank trains worse than a middle one: its steps shrink; its best rate is larger."
+    ),
+    place=60,
+    default=Experiment(
+        task="full_rank", d_in=24, d_out=24, samples=96, rank=4, alpha=16.0, optimizer="sgd", lr=0.005, steps=100
+    ),
+    controls=(
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["scaling_rule"],
+        CONTROLS["lr"],
+        CONTROLS["spectrum"],
+    ),
+    more=(CONTROLS["steps"].only(50, 100, 200), *(CONTROLS[name] for name in ("alpha", "noise", "condition"))),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: sweeps(settings),
+    question=Question(
+        to_say("At rank 4 the best learning rate on the map is {four}. Which is it at rank 16?"),
+        to_say("What the rule takes from the step at a higher rank, the learning rate must give back."),
+        _ask,
+    ),
+)

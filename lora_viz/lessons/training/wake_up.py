@@ -1,25 +1,34 @@
-"""How fast does A wake up? The size of ∇A over the first steps beside its law, and how it depends on s."""
+"""The size of ∇A over the first steps beside its law, and how it depends on s."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import log_slope, spread
 from lora_viz.core.spectra import full_gradient
-from lora_viz.core.trials import log_slope, spread
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.engine.training import train
+from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import adapters_diverged, exactly
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["WakeUp", "film", "plot_wake_up", "table", "takeaway", "wake_up"]
+__all__ = ["LESSON", "WakeUp", "wake_up"]
 
-STROKES = (DASHES[3], DASHES[0], DASHES[2])  # of the half, the whole and twice the scaling
+STROKES = {"half": DASHES[3], "whole": DASHES[0], "twice": DASHES[2]}  # of the scaling
 
 
 class WakeUp(NamedTuple):
@@ -73,9 +82,9 @@ def wake_up(runs: Iterable[Run], *, shown: float) -> WakeUp:
         grad_A=np.stack(rows),
         grad_B=np.stack(others),
         law=np.stack(laws),
-        first=spread(np.array(first).T),
-        first_B=spread(np.array(first_B).T),
-        holds=spread(np.array(holds, dtype=float)),
+        first=spread(np.array(first).T, axis=0),
+        first_B=spread(np.array(first_B).T, axis=0),
+        holds=spread(np.array(holds, dtype=float), axis=0),
         wakes=wakes,
         shown=alphas.index(shown),
         optimizer=e.optimizer,
@@ -115,20 +124,22 @@ def film(record: WakeUp) -> Film:
         narration=tuple(_narrate(record, t, float(ratio[t])) for t in range(len(record.steps))),
         panels=(
             Lines(
-                title=say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(float(record.s[k]))),
+                id="grad_a",
+                title=say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(record.s[k])),
                 y_label=say("‖∇A‖, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 span=7,
                 series=(
                     *(
-                        Series(name=f"s = {number(float(s))}:", colour="A", y=record.grad_A[i], dash=STROKES[i])
-                        for i, s in enumerate(record.s)
+                        Series(id=id, name=f"s = {number(s)}:", colour="A", y=found, dash=dash)
+                        for (id, dash), s, found in zip(STROKES.items(), record.s, record.grad_A, strict=True)
                     ),
-                    Series(name=say("law:"), colour="faint", y=record.law[k], dash="dash"),
+                    Series(id="law", name=say("law:"), colour="faint", y=record.law[k], dash="dash"),
                 ),
             ),
             Curves(
+                id="by_scaling",
                 title=say(
                     "Against s: ‖∇A‖ at its first step, slope {slope_A}; ‖∇B‖, {slope_B}",
                     slope_A=number(slope_A),
@@ -141,49 +152,46 @@ def film(record: WakeUp) -> Film:
                 x_scale="log",
                 span=5,
                 series=tuple(
-                    Curve(
-                        name=name,
-                        colour=colour,
-                        y=values[1][order],
-                        low=values[0][order],
-                        high=values[2][order],
-                        dots=True,
-                    )
-                    for name, colour, values in (
-                        (say("‖∇A‖ at step {step}", step=record.wakes), "A", record.first),
-                        (say("‖∇B‖ at step 0"), "B", record.first_B),
+                    Curve(id=id, name=name, colour=colour, **band(values[:, order]), dots=True)
+                    for id, name, colour, values in (
+                        ("grad_a", say("‖∇A‖ at step {step}", step=record.wakes), "A", record.first),
+                        ("grad_b", say("‖∇B‖ at step 0"), "B", record.first_B),
                     )
                 ),
             ),
             Lines(
-                title=say("Measured over law, s = {s}", s=number(float(record.s[k]))),
+                id="ratio",
+                title=say("Measured over law, s = {s}", s=number(record.s[k])),
                 y_label=say("ratio"),
                 x_scale="sqrt",
                 reach=1.2,
                 row=1,
                 span=7,
                 series=(
-                    Series(name=say("‖∇A‖ / law"), colour="A", y=np.where(ratio < 9, ratio, np.nan)),
-                    Series(name=say("law"), colour="faint", y=np.ones(len(ratio)), dash="dash"),
+                    Series(id="ratio", name=say("‖∇A‖ / law"), colour="A", y=np.where(ratio < 9, ratio, np.nan)),
+                    Series(id="law", name=say("law"), colour="faint", y=np.ones(len(ratio)), dash="dash"),
                 ),
-                marks=(Mark(at=holds, label=say("1 % right until {step:.0f}", step=holds)),) if holds > 0 else (),
+                marks=(Mark(id="holds", at=holds, label=say("1 % right until {step:.0f}", step=holds)),)
+                if holds > 0
+                else (),
             ),
             Readout(
-                title=say("At this step, s = {s}", s=number(float(record.s[k]))),
+                id="gradients",
+                title=say("At this step, s = {s}", s=number(record.s[k])),
                 row=1,
                 span=5,
                 rows=(
-                    Row(label=say("‖∇A‖ measured"), text=_read(record.grad_A[k]), colour="A"),
-                    Row(label=say("‖∇A‖ by the law"), text=_read(record.law[k])),
-                    Row(label=say("‖∇B‖ measured"), text=_read(record.grad_B[k]), colour="B"),
+                    Row(
+                        id="grad_a", label=say("‖∇A‖ measured"), text=tuple(map(exactly, record.grad_A[k])), colour="A"
+                    ),
+                    Row(id="law", label=say("‖∇A‖ by the law"), text=tuple(map(exactly, record.law[k]))),
+                    Row(
+                        id="grad_b", label=say("‖∇B‖ measured"), text=tuple(map(exactly, record.grad_B[k])), colour="B"
+                    ),
                 ),
             ),
         ),
     )
-
-
-def _read(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-    return tuple(say("0 exactly") if v == 0 else number(float(v)) for v in values)
 
 
 def _narrate(record: WakeUp, t: int, ratio: float) -> str:
@@ -195,7 +203,7 @@ def _narrate(record: WakeUp, t: int, ratio: float) -> str:
     return say(
         "Step {step}: ‖∇A‖ = {found}, {ratio} times what the law says.",
         step=record.steps[t],
-        found=number(float(found)),
+        found=number(found),
         ratio=number(ratio),
     )
 
@@ -203,11 +211,7 @@ def _narrate(record: WakeUp, t: int, ratio: float) -> str:
 def takeaway(record: WakeUp) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return say(
-            "{diverged} of {adapters} adapters diverged: lower the learning rate.",
-            diverged=record.diverged,
-            adapters=record.seeds * len(record.s),
-        )
+        return adapters_diverged(record.diverged, record.seeds * len(record.s))
     if not record.grad_A.any():
         return say("A never woke up: B did not move.")
     low, median, high = record.holds
@@ -250,15 +254,100 @@ def table(record: WakeUp) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_wake_up(record: WakeUp, *, theme: str = "light") -> go.Figure:
+def figure(record: WakeUp, *, theme: str = "light") -> go.Figure:
     """‖∇A‖ over the steps for each s, with its law."""
     late = slice(record.wakes, None)
+    steps = record.steps[late]
     found = [
-        Drawn(f"s = {number(float(s))}", "A", record.steps[late], record.grad_A[i][late], STROKES[i])
-        for i, s in enumerate(record.s)
+        Drawn(f"s = {number(s)}", "A", steps, grad_A[late], dash)
+        for dash, s, grad_A in zip(STROKES.values(), record.s, record.grad_A, strict=True)
     ]
     laws = [
-        Drawn(say("law, s = {s}", s=number(float(s))), "faint", record.steps[late], record.law[i][late], "dash")
-        for i, s in enumerate(record.s)
+        Drawn(say("law, s = {s}", s=number(s)), "faint", steps, law[late], "dash")
+        for s, law in zip(record.s, record.law, strict=True)
     ]
     return still_curves([*found, *laws], title=say("How A wakes up"), x=say("step"), y="‖∇A‖", log="xy", theme=theme)
+
+
+def maths(record: WakeUp, settings: Settings) -> str:
+    """The first steps in closed form, and the law beside what was measured."""
+    e, at = settings.experiment, record.wakes
+    return say(
+        r"""
+$$
+{B}_1 = -\eta s\,{G}_0{A}_0^\top, \qquad
+\nabla_{{{A}}}\big|_1 = -\eta s^2\,{A}_0 {G}_0^\top {G}_1, \qquad
+\|\nabla_{{{A}}}\|_k \approx k\,\eta\, s^2\, \|{A}_0 {G}_0^\top {G}_0\|
+$$
+
+The first two are exact for SGD from ${B}_0 = 0$; the third holds while $k$ steps have hardly changed ${G}$ and ${A}$.
+At step {at} it says {law} and
+{grad_A} was measured. The first step moves the layer by ${dW}_1 = -\eta
+s^2\,{G}_0{A}_0^\top{A}_0$: with Kaiming's ${A}$ that is on average full fine-tuning's step with the learning rate
+$\eta s^2 r/(3 d_\mathrm{{in}})$ = {lr}. Adam's first step is
+$-\eta\,\mathrm{{sign}}({G}_0{A}_0^\top)$ whatever $s$ is, and the law becomes $k\,\eta\,
+s\,\|\mathrm{{sign}}({A}_0{G}_0^\top)\,{G}_0\|$. A warm-up puts the sum of its learning rates in the place of
+$k\,\eta$: beginning at 0, it keeps A asleep for one step more. No $W$ stands in these formulas, but
+${G}$ holds it: the residual is what $W$ leaves of the label.""",
+        **LETTERS,
+        at=at,
+        law=number(record.law[record.shown, at]),
+        grad_A=number(record.grad_A[record.shown, at]),
+        lr=number(e.lr * e.scaling**2 * e.rank / (3 * e.d_in)),
+    )
+
+
+def sweep(e: Experiment) -> Sweep:
+    """Half, the whole and twice the scaling, eight seeds each."""
+    return Sweep.over(e, alpha=(e.alpha / 2, e.alpha, 2 * e.alpha), init_seed=range(8))
+
+
+def measure(settings: Settings, lab: Lab) -> WakeUp:
+    """Train at three scalings, every step recorded."""
+    e = settings.experiment
+    return wake_up(lab.train_each((sweep(e),), settings.device, records=e.steps + 1), shown=e.alpha)
+
+
+def _twice_and_half(e: Experiment, _: Any) -> tuple[float, float]:
+    run = train(Sweep.each(replace(e, warmup=0, steps=1), alpha=(e.alpha, 2 * e.alpha), lr=(e.lr, e.lr / 2)))
+    return float(run.grad_A_norm[1, 0]), float(run.grad_A_norm[1, 1])
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    one, two = found
+    told = say("‖∇A‖ at step 1 was {one}, then {two}.", one=word(one), two=word(two))
+    return Measured(round(two / one, 1) if one else np.nan, (1, 2, 4, 1 / 2), told)
+
+
+LESSON = Lesson(
+    id="wake_up",
+    menu=to_say("Wake-up"),
+    title=to_say("Wake-up: how fast does A come alive?"),
+    claim=to_say(
+        "From B = 0, ‖∇A‖ starts at exactly 0 and grows by equal amounts a step: with SGD in proportion to η and to "
+        "s², so twice the scaling wakes A four times as fast."
+    ),
+    place=110,
+    default=Experiment(d_in=19, d_out=13, target_rank=3, rank=4, alpha=4.0, optimizer="sgd", lr=0.005, steps=100),
+    controls=(
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["alpha"].only(1.0, 2.0, 4.0, 8.0),
+        CONTROLS["lr"].only(0.0001, 0.001, 0.002, 0.005, 0.01, 0.05),
+        CONTROLS["rank"],
+        CONTROLS["warmup"],
+    ),
+    more=tuple(CONTROLS[name] for name in ("scaling_rule", "lr_ratio", "condition", "noise", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: (sweep(settings.experiment),),
+    question=Question(
+        to_say("Double α and halve the learning rate. About how many times as large is the first ‖∇A‖ that is not 0?"),
+        to_say("With SGD it goes as η·s², so α is not just a learning rate; with Adam as η·s."),
+        _ask,
+        _twice_and_half,
+    ),
+)

@@ -1,23 +1,34 @@
-"""Does pruning find the ranks? Four layers, one budget: what AdaLoRA keeps in each, what equal ranks would leave."""
+"""What AdaLoRA keeps in each of four layers under one budget, and what equal ranks would leave."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen
+from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import Allocation
+from lora_viz.core.seeds import spread
+from lora_viz.engine.allocation import allocate
+from lora_viz.export.scripts.allocation import allocation_script
+from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.variants import VARIANTS
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["RankAllocation", "film", "plot_rank_allocation", "rank_allocation", "table", "takeaway"]
+__all__ = ["LESSON", "RankAllocation", "rank_allocation"]
 
 DASHES: tuple[Literal["solid", "dash", "dot", "dashdot"], ...] = ("solid", "dash", "dot", "dashdot")
-
-
 NOTHING = 1e-12  # a share of an error below it is rounding
 
 
@@ -52,8 +63,6 @@ def rank_allocation(run: Allocation) -> RankAllocation:
     layers = len(truth)
     equal = -(-int(run.budget[-1]) // layers)
     energy = np.sum(run.sigma**2, axis=1)
-    ends = np.sort(run.left[:, -1], axis=0)
-    middle = (len(ends) - 1) // 2, len(ends) // 2
     return RankAllocation(
         steps=run.steps,
         true_ranks=truth,
@@ -63,7 +72,7 @@ def rank_allocation(run: Allocation) -> RankAllocation:
         prunes_from=run.prunes_from,
         prunes_to=run.prunes_to,
         left=run.left[0],
-        left_ends=np.stack([ends[0], (ends[middle[0]] + ends[middle[1]]) / 2, ends[-1]]),
+        left_ends=spread(run.left[:, -1], axis=0),
         equal_rank=equal,
         equal_floor=np.sum(run.sigma[:, equal:] ** 2, axis=1) / energy,
         found=(kept == truth).all(axis=-1).sum(axis=0),
@@ -75,6 +84,11 @@ def rank_allocation(run: Allocation) -> RankAllocation:
 
 def _layers(record: RankAllocation) -> tuple[str, ...]:
     return tuple(say("layer {number}", number=i + 1) for i in range(len(record.true_ranks)))
+
+
+def _curves(record: RankAllocation) -> tuple[str, ...]:
+    named = zip(_layers(record), record.true_ranks, strict=True)
+    return tuple(say("{layer} (rank {rank})", layer=name, rank=r) for name, r in named)
 
 
 def film(record: RankAllocation) -> Film:
@@ -91,30 +105,43 @@ def film(record: RankAllocation) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Bars(
+                id="kept",
                 title=say("Triplets λᵢ pᵢ qᵢᵀ kept: each is one rank"),
                 y_label=say("triplets"),
                 labels=_layers(record),
+                bar_ids=tuple(f"layer_{i}" for i in range(len(record.true_ranks))),
                 groups=(
-                    Group(name=say("kept"), colour="delta", values=record.kept.astype(float)),
-                    Group(name=say("true rank"), colour="ink", values=record.true_ranks.astype(float), outline=True),
+                    Group(id="kept", name=say("kept"), colour="delta", values=record.kept.astype(float)),
+                    Group(
+                        id="true_rank",
+                        name=say("true rank"),
+                        colour="ink",
+                        values=record.true_ranks.astype(float),
+                        outline=True,
+                    ),
                 ),
                 span=5,
             ),
             Lines(
+                id="together",
                 title=say("Triplets of all layers together"),
                 y_label=say("triplets left by the last pruning"),
                 series=(
-                    Series(name=say("kept"), colour="delta", y=total.astype(float)),
-                    Series(name=say("budget"), colour="ink", y=record.budget.astype(float), dash="dash"),
+                    Series(id="kept", name=say("kept"), colour="delta", y=total.astype(float)),
+                    Series(id="budget", name=say("budget"), colour="ink", y=record.budget.astype(float), dash="dash"),
                 ),
                 marks=tuple(
-                    Mark(at=float(at), label=label)
-                    for at, label in ((record.prunes_from, say("pruning")), (record.prunes_to, say("settling")))
+                    Mark(id=part, at=float(at), label=name)
+                    for part, at, name in (
+                        ("prunes_from", record.prunes_from, say("pruning")),
+                        ("prunes_to", record.prunes_to, say("settling")),
+                    )
                     if 0 < at < record.steps[-1]
                 ),
                 span=7,
             ),
             HeatMap(
+                id="lambda",
                 title=say("λ: a row a layer, a column a triplet"),
                 colour="delta",
                 values=record.values,
@@ -123,38 +150,42 @@ def film(record: RankAllocation) -> Film:
                 row=1,
             ),
             Lines(
+                id="error_left",
                 title=say("Error left in each layer"),
                 y_label=say("share of ‖M‖², log"),
                 scale="log",
                 series=tuple(
-                    Series(
-                        name=say("{layer} (rank {rank})", layer=name, rank=r),
-                        colour="delta",
-                        y=np.where(y > 10, np.nan, y),
-                        dash=dash,
-                    )
-                    for name, r, y, dash in zip(_layers(record), record.true_ranks, record.left.T, DASHES, strict=True)
+                    Series(id=f"layer_{i}", name=name, colour="delta", y=np.where(y > 10, np.nan, y), dash=dash)
+                    for i, (name, y, dash) in enumerate(zip(_curves(record), record.left.T, DASHES, strict=True))
                 ),
                 span=4,
                 row=1,
             ),
             Readout(
+                id="at_the_end",
                 title=say("At the end, {sets} sets of layers", sets=record.sets),
                 rows=(
                     Row(
+                        id="true_ranks_kept",
                         label=say("true ranks kept"),
                         text=tuple(say("{found} of {sets}", found=n, sets=record.sets) for n in record.found),
                     ),
                     *(
-                        Row(label=say("{layer}: AdaLoRA", layer=name), text=(number(float(a)),), colour="delta")
-                        for name, a in zip(_layers(record), record.left_ends[1], strict=True)
+                        Row(
+                            id=f"adalora_{i}",
+                            label=say("{layer}: AdaLoRA", layer=name),
+                            text=(number(float(a)),),
+                            colour="delta",
+                        )
+                        for i, (name, a) in enumerate(zip(_layers(record), record.left_ends[1], strict=True))
                     ),
                     *(
                         Row(
+                            id=f"equal_{i}",
                             label=say("{layer}: equal r = {rank}", layer=name, rank=record.equal_rank),
                             text=(number(float(b)),),
                         )
-                        for name, b in zip(_layers(record), record.equal_floor, strict=True)
+                        for i, (name, b) in enumerate(zip(_layers(record), record.equal_floor, strict=True))
                         if b > NOTHING
                     ),
                 ),
@@ -175,11 +206,8 @@ def _narrate(record: RankAllocation, t: int) -> str:
         phase = say("pruning") if k <= record.prunes_to else say("settling")
     return say(
         "Step {step}, {phase}: {kept} triplets kept in the four layers; their targets have rank {ranks}.",
-        step=k,
-        phase=phase,
-        kept=kept,
-        ranks=_truth(record),
-    )
+        step=k, phase=phase, kept=kept, ranks=_truth(record),
+    )  # fmt: skip
 
 
 def _truth(record: RankAllocation) -> str:
@@ -194,44 +222,30 @@ def takeaway(record: RankAllocation) -> str:
         said = say(
             "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: the true "
             "ranks were kept in {found} of {sets} sets.",
-            budget=budget,
-            kept=kept,
-            ranks=_truth(record),
-            found=record.found[-1],
-            sets=record.sets,
-        )
+            budget=budget, kept=kept, ranks=_truth(record), found=record.found[-1], sets=record.sets,
+        )  # fmt: skip
     elif budget < needed:
         said = say(
             "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: {few} too "
             "few, and what is missing is missing for good.",
-            budget=budget,
-            kept=kept,
-            ranks=_truth(record),
-            few=needed - budget,
-        )
+            budget=budget, kept=kept, ranks=_truth(record), few=needed - budget,
+        )  # fmt: skip
     else:
         said = say(
             "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: {more} "
             "more than there is to learn, and pruning cannot know.",
-            budget=budget,
-            kept=kept,
-            ranks=_truth(record),
-            more=budget - needed,
-        )
+            budget=budget, kept=kept, ranks=_truth(record), more=budget - needed,
+        )  # fmt: skip
     worst = int(record.equal_floor.argmax())
     if record.equal_floor[worst] > NOTHING:
         low, middle, high = record.left_ends[:, worst]
         said += say(
             " {ranks} ranks in every layer, {all} in all, leave at least {floor:.0f} % of layer {layer}'s error; "
             "AdaLoRA left {middle} % (median; {low} to {high} %).",
-            ranks=record.equal_rank,
-            all=record.equal_rank * len(record.true_ranks),
-            floor=100 * record.equal_floor[worst],
-            layer=worst + 1,
-            middle=number(100 * float(middle)),
-            low=number(100 * float(low)),
-            high=number(100 * float(high)),
-        )
+            ranks=record.equal_rank, all=record.equal_rank * len(record.true_ranks),
+            floor=100 * record.equal_floor[worst], layer=worst + 1, middle=number(100 * float(middle)),
+            low=number(100 * float(low)), high=number(100 * float(high)),
+        )  # fmt: skip
     if record.diverged:
         said += say(" {diverged} sets diverged.", diverged=record.diverged)
     return said
@@ -245,23 +259,93 @@ def table(record: RankAllocation) -> dict[str, np.ndarray]:
     return columns
 
 
-def plot_rank_allocation(record: RankAllocation, *, theme: str = "light") -> go.Figure:
+def figure(record: RankAllocation, *, theme: str = "light") -> go.Figure:
     """Ranks kept over the steps, as a still figure."""
-    colour = IDENTITY[theme]["delta"]
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=record.steps,
-                y=y,
-                name=say("{layer} (rank {rank})", layer=name, rank=r),
-                line={"color": colour, "dash": dash, "width": 3},
-            )
-            for name, r, y, dash in zip(_layers(record), record.true_ranks, record.kept.T, DASHES, strict=True)
-        ]
-    )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Ranks kept in each layer"), xaxis={"title": say("step")}, yaxis={"title": say("triplets")}
-        )
-    )
-    return figure
+    named = zip(_curves(record), record.kept.T, DASHES, strict=True)
+    return still_curves(
+        [Drawn(name, "delta", record.steps, y, dash) for name, y, dash in named],
+        title=say("Ranks kept in each layer"), x=say("step"), y=say("triplets"), theme=theme,
+    )  # fmt: skip
+
+
+def maths(record: RankAllocation) -> str:
+    """The importance of a triplet, when pruning begins and ends, and what every set kept."""
+    v = VARIANTS["adalora"]
+    return say(
+        r"""
+$$
+\Delta W = \tfrac{{\alpha}}{{r_0}}\,P\,\mathrm{{diag}}(\lambda)\,Q, \qquad
+S_k = s(\lambda_k) + \tfrac1{{d_\text{{out}}}}\sum_i s(P_{{ik}}) + \tfrac1{{d_\text{{in}}}}\sum_j s(Q_{{kj}}), \qquad
+s(w) = \bar I(w)\,\bar U(w), \quad I(w) = |w\,\partial L/\partial w|
+$$
+
+$\bar I$ is the smoothed sensitivity and $\bar U$ the smoothed $|I - \bar I|$, both with factor 0.85. Every fifth step
+from step {prunes_from} to {prunes_to} the triplets of all layers are ranked by $S_k$ together, those
+beyond the budget get $\lambda = 0$ (they may come back until the end of that time), and the budget falls from
+{first_budget} to {last_budget} along a cubic. A penalty
+$0.1(\|P^\top P - I\|^2 + \|QQ^\top - I\|^2)$ keeps the triplets apart; PEFT and the authors' code take norms that are
+not squared. Importance is not the size of $\lambda$ alone: it asks what the loss would feel.
+
+**{title}**: {authors} {year}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv}), not by the authors of LoRA. The
+four layers stand side by side, each with its own $W$, target and data: what they share is the budget. What was kept,
+set by set: {kept}.""",
+        prunes_from=record.prunes_from, prunes_to=record.prunes_to, first_budget=record.budget[0],
+        last_budget=record.budget[-1], title=v.title, authors=v.authors, year=v.year, arxiv=v.arxiv,
+        kept="; ".join(", ".join(map(str, row)) for row in record.ends.tolist()),
+    )  # fmt: skip
+
+
+def allocated(settings: Settings, lab: Lab) -> Allocation:
+    """Eight sets of four layers under this budget."""
+    return lab.compute(allocate, settings.experiment, settings["budget"])
+
+
+def measure(settings: Settings, lab: Lab) -> RankAllocation:
+    """Train the sets while their triplets are pruned."""
+    return rank_allocation(allocated(settings, lab))
+
+
+def exports(record: RankAllocation, settings: Settings, lab: Lab) -> Scripts:
+    """A script for every set of layers."""
+    make = partial(allocation_script, allocated(settings, lab), settings.experiment, settings["budget"])
+    return Scripts(make, {say("Set of layers"): tuple(range(record.sets))})
+
+
+def _other_budget(e: Experiment, settings: tuple[tuple[str, str], ...]) -> tuple[int, tuple[int, ...]]:
+    budget = 15 if dict(settings).get("budget") == "8" else 8
+    ends = np.median(rank_allocation(allocate(e, budget, models=4, records=2)).ends, axis=0)
+    return budget, tuple(int(x) for x in ends)
+
+
+def _ask(_: Seen, found: Any) -> Measured:
+    budget, ends = found
+    told = say("Kept, median of 4 sets: {ends}.", ends=", ".join(map(str, ends)))
+    return Measured(ends[-1], (budget // 4, round(8 * budget / 15), 8, 1), told, {"budget": budget})
+
+
+LESSON = Lesson(
+    id="adalora",
+    menu=to_say("AdaLoRA"),
+    title=to_say("AdaLoRA: where should ranks go?"),
+    claim=to_say(
+        "Four layers, whose targets have ranks 1, 2, 4 and 8, share one budget. Pruning by importance, while they "
+        "train, finds where the ranks belong; the same rank everywhere cannot."
+    ),
+    place=30,
+    default=Experiment(spectrum="flat", alpha=10.0, lr=0.02, steps=400, rank=4, target_rank=1),
+    controls=tuple(CONTROLS[name] for name in ("budget", "spectrum", "steps")),
+    more=(CONTROLS["lr"], CONTROLS["alpha"]),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=exports,
+    question=Question(
+        to_say("Give all four layers together {budget} triplets. How many of them does the layer of rank 8 keep?"),
+        to_say("What is kept is what the loss would miss most, layer by layer, not an equal share."),
+        _ask,
+        _other_budget,
+    ),
+)

@@ -1,21 +1,30 @@
-"""Longer, or turned? What DoRA and LoRA do to the length and to the direction of every row of a weight."""
+"""What DoRA and LoRA do to the length and to the direction of every row of a weight."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import least_squares
+from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.variants import VARIANTS
+from lora_viz.lessons.catalogue import CONTROLS, TARGETS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["STARTS", "RowParts", "film", "plot_row_parts", "row_parts", "row_sweep", "table", "takeaway"]
+__all__ = ["LESSON", "STARTS", "RowParts", "row_parts", "row_sweep"]
 
 STARTS = 8
 NAMES = ("DoRA", "LoRA")
@@ -79,21 +88,14 @@ def row_parts(run: Run) -> RowParts:
         turn=turn,
         target_length=target_length,
         target_turn=target_turn,
-        turn_error=_spread(np.array(errors).reshape(2, STARTS, -1)),
-        left=_spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1)),
+        turn_error=spread(np.array(errors).reshape(2, STARTS, -1), axis=1),
+        left=spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1), axis=1),
         delta=delta,
         limit=float(np.abs(task.target_delta).max()) or 1.0,
         rank=run.sweep[0].rank,
         starts=STARTS,
         diverged=int((run.diverged_at >= 0).sum()),
     )
-
-
-def _spread(values: Float[np.ndarray, "2 S T"]) -> Float[np.ndarray, "3 2 T"]:
-    """(low, median, high) over the starts; who diverged counts as the worst, and the band ends with the median."""
-    ordered = np.sort(values, axis=1)
-    middle = (ordered[:, (STARTS - 1) // 2] + ordered[:, STARTS // 2]) / 2
-    return np.stack([ordered[:, 0], middle, np.where(np.isnan(ordered[:, -1]), middle, ordered[:, -1])])
 
 
 def film(record: RowParts) -> Film:
@@ -105,6 +107,7 @@ def film(record: RowParts) -> Film:
         low, middle, high = np.where(values > 1e6, np.nan, values)
         return tuple(
             Series(
+                id=NAMES[k].lower(),
                 name=NAMES[k],
                 colour=colour,
                 y=middle[k],
@@ -124,28 +127,33 @@ def film(record: RowParts) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Bars(
+                id="length",
                 title=say("Length of each row, over its length in W"),
                 y_label="‖w′‖/‖w‖",
                 labels=rows,
+                bar_ids=tuple(f"row_{row}" for row in rows),
                 groups=(
-                    Group(name="LoRA", colour="W", values=record.length[1].clip(max=1e6)),
-                    Group(name="DoRA", colour="delta", values=record.length[0].clip(max=1e6)),
-                    Group(name=say("target"), colour="ink", values=record.target_length, outline=True),
+                    Group(id="lora", name="LoRA", colour="W", values=record.length[1].clip(max=1e6)),
+                    Group(id="dora", name="DoRA", colour="delta", values=record.length[0].clip(max=1e6)),
+                    Group(id="target", name=say("target"), colour="ink", values=record.target_length, outline=True),
                 ),
                 span=6,
             ),
             Bars(
+                id="turn",
                 title=say("How far each row has turned"),
                 y_label=say("degrees"),
                 labels=rows,
+                bar_ids=tuple(f"row_{row}" for row in rows),
                 groups=(
-                    Group(name="LoRA", colour="W", values=record.turn[1]),
-                    Group(name="DoRA", colour="delta", values=record.turn[0]),
-                    Group(name=say("target"), colour="ink", values=record.target_turn, outline=True),
+                    Group(id="lora", name="LoRA", colour="W", values=record.turn[1]),
+                    Group(id="dora", name="DoRA", colour="delta", values=record.turn[0]),
+                    Group(id="target", name=say("target"), colour="ink", values=record.target_turn, outline=True),
                 ),
                 span=6,
             ),
             Lines(
+                id="turn_error",
                 title=say("Turned wrongly, mean over the rows"),
                 y_label=say("degrees, {starts} starts", starts=record.starts),
                 series=curves(record.turn_error),
@@ -153,6 +161,7 @@ def film(record: RowParts) -> Film:
                 row=1,
             ),
             Lines(
+                id="loss_left",
                 title=say("Loss left"),
                 y_label=say("share, {starts} starts", starts=record.starts),
                 scale="log",
@@ -162,6 +171,7 @@ def film(record: RowParts) -> Film:
             ),
             *(
                 HeatMap(
+                    id=f"delta_{NAMES[k].lower()}",
                     title=say("ΔW of {name}", name=NAMES[k]),
                     colour=colour,
                     values=np.where(np.abs(record.delta[k]) > 1e6, np.nan, record.delta[k]),
@@ -186,11 +196,8 @@ def _narrate(record: RowParts, t: int) -> str:
     goal = _degrees(float(record.target_turn.mean()))
     return say(
         "Step {step}: DoRA has turned the rows by {dora}, LoRA by {lora}; the target by {goal}.",
-        step=record.steps[t],
-        dora=dora,
-        lora=lora,
-        goal=goal,
-    )
+        step=record.steps[t], dora=dora, lora=lora, goal=goal,
+    )  # fmt: skip
 
 
 def takeaway(record: RowParts) -> str:
@@ -223,18 +230,13 @@ def takeaway(record: RowParts) -> str:
         said = say(
             "In this experiment the target turns its rows by {goal} on average and changes their lengths by up to "
             "{longer} of what they were.",
-            goal=_degrees(goal),
-            longer=longer,
-        )
+            goal=_degrees(goal), longer=longer,
+        )  # fmt: skip
     said += say(
         " DoRA of rank {rank} ended {off} off in direction and left {left} of the loss; LoRA ended {off_lora} off and "
         "left {left_lora}.",
-        rank=record.rank,
-        off=told(0),
-        left=left(0),
-        off_lora=told(1),
-        left_lora=left(1),
-    )
+        rank=record.rank, off=told(0), left=left(0), off_lora=told(1), left_lora=left(1),
+    )  # fmt: skip
     dora, lora = record.left[1, :, -1]
     if dora < 0.97 * lora and lora > 1e-4:
         said += say(" Lengths of their own help here.")
@@ -258,24 +260,110 @@ def table(record: RowParts) -> dict[str, np.ndarray]:
     }
 
 
-def plot_row_parts(record: RowParts, *, theme: str = "light") -> go.Figure:
+def figure(record: RowParts, *, theme: str = "light") -> go.Figure:
     """Each row's turn over its change of length, at the end, as a still figure."""
     colour = IDENTITY[theme]
-    figure = go.Figure(
+    drawn = go.Figure(
         [
-            go.Scatter(x=x, y=y, name=name, mode="markers", marker={"size": 12, "color": tint, "symbol": symbol})
-            for x, y, name, tint, symbol in (
+            go.Scatter(x=x, y=y, name=name, mode="markers", marker={"size": 12, "color": shade, "symbol": symbol})
+            for x, y, name, shade, symbol in (
                 (record.target_length, record.target_turn, say("target"), colour["ink"], "circle-open"),
                 (record.length[0, -1], record.turn[0, -1], "DoRA", colour["delta"], "circle"),
                 (record.length[1, -1], record.turn[1, -1], "LoRA", colour["W"], "diamond"),
             )
         ]
     )
-    figure.update_layout(
+    drawn.update_layout(
         **plotly_layout(
             title=say("Each row at the end: how much longer, how far turned"),
             xaxis={"title": "‖w′‖/‖w‖"},
             yaxis={"title": say("turned by, degrees")},
         )
     )
-    return figure
+    return drawn
+
+
+def maths(record: RowParts, settings: Settings) -> str:
+    """DoRA's rule and its gradients, and the longest rows at the end."""
+    e, v = settings.experiment, VARIANTS["dora"]
+    return say(
+        r"""
+$$
+W' = \operatorname{{diag}}\!\Big(\frac{{m}}{{\|V\|_\text{{row}}}}\Big)\,V, \qquad V = W + s\,{B}{A}, \qquad
+m_0 = \|W\|_\text{{row}}
+$$
+
+$m$ has one number for each of the {d_out} rows, so DoRA of rank {rank} trains {dora} numbers here, LoRA
+{lora}. Its gradient is $\nabla m_i = \langle G_i, V_i/\|V_i\|\rangle$; that of $V$ is
+$(m_i/\|V_i\|)\,G_i$, because the norm is held out of the gradient, as the paper suggests (§4.3) and PEFT does; with it
+the part of $G_i$ along $V_i$ would be taken out. Row lengths of the whole weight are $|m|$ at every step: the longest
+row ended at {length} times its length in $W$, the target's longest is at
+{target_length}. $\Delta W = W' - W$ may have full rank, whatever $r$ is.
+
+**{title}**: {authors} {year}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv}). The paper calls the norms
+column-wise, of a weight written the other way round: one for each output.""",
+        B=tint("B", "B"), A=tint("A", "A"), d_out=e.d_out, rank=e.rank, dora=v.parameters(e),
+        lora=VARIANTS["lora"].parameters(e), length=number(float(record.length[0, -1].max())),
+        target_length=number(float(record.target_length.max())), title=v.title, authors=v.authors, year=v.year,
+        arxiv=v.arxiv,
+    )  # fmt: skip
+
+
+def trained(settings: Settings, lab: Lab) -> Run:
+    """DoRA and LoRA on this task."""
+    return lab.train(row_sweep(settings.experiment), settings.device, records=61)
+
+
+def measure(settings: Settings, lab: Lab) -> RowParts:
+    """Train both, and take every row apart into length and direction."""
+    return row_parts(trained(settings, lab))
+
+
+def _turned(e: Experiment, _: Any) -> tuple[float, float]:
+    """What DoRA and LoRA leave of the loss on the other kind of target."""
+    task = "row_rescale" if e.task == "rotation" else "rotation"
+    dora, lora = row_parts(train(row_sweep(replace(e, task=task)), records=2)).left[1, :, -1]
+    return float(dora), float(lora)
+
+
+def _ask(seen: Seen, found: Any) -> Measured:
+    dora, lora = found
+    if not np.isfinite((dora, lora)).all():
+        raise Unanswerable(say("It diverged: lower the learning rate, and the question is asked."))
+    words = (say("DoRA, less than half"), say("LoRA, less than half"), say("neither: within a factor of two"))
+    value = words[0 if 2 * dora < lora else 1 if 2 * lora < dora else 2]
+    turned = seen.experiment.task != "rotation"
+    other = say("turns W's rows and keeps their lengths") if turned else say("stretches W's rows and turns none")
+    told = say("DoRA left {dora} %, LoRA {lora} % of the loss, medians of 8 starts.", dora=word(100 * dora),
+               lora=word(100 * lora))  # fmt: skip
+    return Measured(value, words, told, {"other": other})
+
+
+LESSON = Lesson(
+    id="dora",
+    menu=to_say("DoRA"),
+    title=to_say("DoRA: should a row grow, or turn?"),
+    claim=to_say(
+        "DoRA learns a length for every row of the weight beside a low-rank change of direction. Where only lengths "
+        "are to change, it turns no row; LoRA of the same rank must turn rows that should stay."
+    ),
+    place=20,
+    default=Experiment(
+        task="row_rescale", rank=4, target_rank=4, alpha=8.0, lr=0.12, steps=200, schedule="linear", noise=0.0
+    ),
+    controls=(TARGETS, CONTROLS["rank"], CONTROLS["steps"]),
+    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "noise", "condition")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: trained(settings, lab),
+    question=Question(
+        to_say("Now the target {other}. Which of the two leaves less of the loss?"),
+        to_say("DoRA's lengths pay where lengths are to change. A turn has to go through the low rank in both."),
+        _ask,
+        _turned,
+    ),
+)

@@ -1,39 +1,32 @@
-"""Which settings learn, and which do not? A plane of them, every cell a trained adapter."""
+"""A plane of settings, every cell a trained adapter: which settings learn, and which do not."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.film.panels import Field, Film, HeatMap, Lines, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = [
-    "PLANES",
-    "REGIONS",
-    "PhaseMap",
-    "axes",
-    "cell",
-    "film",
-    "nearest_cell",
-    "phase_map",
-    "plane",
-    "plot_phase_map",
-    "table",
-    "takeaway",
-]
+__all__ = ["LESSON", "PLANES", "REGIONS", "PhaseMap", "axes", "cell", "nearest_cell", "phase_map", "plane"]
 
 # What a cell is called: by the share of what training could take away that it did take away.
 REGIONS = (to_say("dead"), to_say("slow"), to_say("good"), to_say("diverged"))
 GOOD, DEAD = 0.01, 0.99  # of the excess over the floor is left: at most, at least
+RECORDS, BANDS = 25, 6
 PLANES = ("learning_rates", "rank_alpha")
 
 
@@ -63,7 +56,7 @@ class PhaseMap(NamedTuple):
 
 
 def axes(e: Experiment, kind: str, side: int) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "m"]]:
-    """Where do the cells of a plane lie? Its axes (x, y).
+    """The axes (x, y) on which the cells of a plane lie.
 
     "learning_rates" has η of A over η of B, four decades each; "rank_alpha" has ranks over α.
     """
@@ -78,7 +71,7 @@ def axes(e: Experiment, kind: str, side: int) -> tuple[Float[np.ndarray, "n"], F
 def cell(
     e: Experiment, kind: str, x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], at: tuple[int, int]
 ) -> Experiment:
-    """Which experiment is the cell in this row and column?"""
+    """The experiment that is the cell in this row and column."""
     row, column = at
     if kind == "rank_alpha":
         return replace(e, rank=int(x[column]), alpha=float(y[row]))
@@ -152,18 +145,14 @@ def film(record: PhaseMap) -> Film:
     row, column = record.chosen
     limit = float(np.abs(record.delta[record.loss <= 10 * record.loss[0]]).max(initial=0.0)) or 1.0
     counts = [[int((frame == k).sum()) for k in range(4)] for frame in record.region]
+    adapters = record.left[0].size
     told = tuple(
         say(
             "Step {step}: of {adapters} adapters {good} are good, {slow} slow, {dead} dead, {diverged} diverged.",
-            step=step,
-            adapters=record.left[0].size,
-            good=good,
-            slow=slow,
-            dead=dead,
-            diverged=diverged,
+            step=step, adapters=adapters, good=good, slow=slow, dead=dead, diverged=diverged,
         )
         for step, (dead, slow, good, diverged) in zip(record.steps, counts, strict=True)
-    )
+    )  # fmt: skip
     states = (say(REGIONS[int(k)]) for k in record.region[:, row, column])
     return Film(
         axis=to_say("step"),
@@ -175,6 +164,7 @@ def film(record: PhaseMap) -> Film:
         narration=told,
         panels=(
             Field(
+                id="map",
                 title=say("Excess loss left (click a cell)"),
                 values=record.left,
                 limits=(1e-4, 1.0),
@@ -192,29 +182,37 @@ def film(record: PhaseMap) -> Film:
                 tall=2,
             ),
             Lines(
+                id="chosen_loss",
                 title=say("The chosen adapter: {cell}", cell=_cell(record)),
                 y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name=say("loss"), colour="delta", y=record.loss),
-                    Series(name=say("floor"), colour="ink", y=np.full(len(record.steps), record.floor), dash="dash"),
+                    Series(id="loss", name=say("loss"), colour="delta", y=record.loss),
+                    Series(
+                        id="floor",
+                        name=say("floor"),
+                        colour="ink",
+                        y=np.full(len(record.steps), record.floor),
+                        dash="dash",
+                    ),
                 ),
                 span=5,
             ),
             Lines(
+                id="gradients",
                 title=say("Its gradients"),
                 y_label=say("norm, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(name="‖∇A‖", colour="A", y=record.grad_A_norm),
-                    Series(name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                    Series(id="grad_a", name="‖∇A‖", colour="A", y=record.grad_A_norm),
+                    Series(id="grad_b", name="‖∇B‖", colour="B", y=record.grad_B_norm),
                 ),
                 span=3,
                 row=1,
             ),
-            HeatMap(title=say("Its ΔW"), colour="delta", values=record.delta, limit=limit, span=2, row=1),
+            HeatMap(id="delta", title=say("Its ΔW"), colour="delta", values=record.delta, limit=limit, span=2, row=1),
         ),
     )
 
@@ -225,9 +223,8 @@ def takeaway(record: PhaseMap) -> str:
     good, diverged = last == 2, last == 3
     said = say(
         "In this experiment {good} of the plane ended within 1 % of its floor and {diverged} diverged.",
-        good=_share(good),
-        diverged=_share(diverged),
-    )
+        good=_share(good), diverged=_share(diverged),
+    )  # fmt: skip
     if good.any():
         on_line = [np.log10(record.x[j] * record.y[i]) for i, j in zip(*np.nonzero(good), strict=True)]
         rows, columns = np.nonzero(good)
@@ -244,9 +241,8 @@ def takeaway(record: PhaseMap) -> str:
             said += say(
                 " Good cells have η of B from {low} to {high} and η of A from {left} to {right}; along the valley the "
                 "product of both rates stays within {decades:.2g} decades.",
-                decades=max(on_line) - min(on_line),
-                **ends,
-            )
+                decades=max(on_line) - min(on_line), **ends,
+            )  # fmt: skip
     return f"{said} {_chosen_ended(record)}"
 
 
@@ -259,19 +255,15 @@ def _chosen_ended(record: PhaseMap) -> str:
             return say("The chosen adapter ({cell}) diverged after step {step}.", cell=named, step=step)
         return say(
             "The chosen adapter ({cell}) diverged after step {step}: {left} of its excess loss is left.",
-            cell=named,
-            step=step,
-            left=number(left),
-        )
+            cell=named, step=step, left=number(left),
+        )  # fmt: skip
     state = say(REGIONS[int(record.region[-1, row, column])])
     if np.isnan(left):
         return say("The chosen adapter ({cell}) is {state}.", cell=named, state=state)
     return say(
         "The chosen adapter ({cell}) is {state}: {left} of its excess loss is left.",
-        cell=named,
-        state=state,
-        left=number(left),
-    )
+        cell=named, state=state, left=number(left),
+    )  # fmt: skip
 
 
 def _share(cells: np.ndarray) -> str:
@@ -289,9 +281,9 @@ def table(record: PhaseMap) -> dict[str, np.ndarray]:
     }
 
 
-def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
+def figure(record: PhaseMap, *, theme: str = "light") -> go.Figure:
     """The map at the last step as a still figure."""
-    figure = go.Figure(
+    drawn = go.Figure(
         go.Heatmap(
             x=[_mark(v) for v in record.x],
             y=[_mark(v) for v in record.y],
@@ -301,14 +293,14 @@ def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
         )
     )
     row, column = record.chosen
-    figure.add_scatter(
+    drawn.add_scatter(
         x=[_mark(record.x[column])],
         y=[_mark(record.y[row])],
         mode="markers",
         name=say("chosen"),
         marker={"symbol": "square-open", "size": 16, "color": IDENTITY[theme]["alarm"], "line": {"width": 4}},
     )
-    figure.update_layout(
+    drawn.update_layout(
         **plotly_layout(
             title=say(
                 "Excess loss left after {steps} steps of {optimizer} (empty: diverged)",
@@ -319,4 +311,106 @@ def plot_phase_map(record: PhaseMap, *, theme: str = "light") -> go.Figure:
             yaxis={"title": say(record.y_name), "type": "category"},
         )
     )
-    return figure
+    return drawn
+
+
+def maths(record: PhaseMap) -> str:
+    """What the colour and the regions mean, and where the valley comes from."""
+    return say(
+        r"""
+$$
+{A} \leftarrow {A} - \eta_{{{A}}}\nabla_{{{A}}}, \qquad {B} \leftarrow {B} - \eta_{{{B}}}\nabla_{{{B}}}, \qquad
+q = \frac{{L - L_{{\text{{floor}}}}}}{{L_0 - L_{{\text{{floor}}}}}}
+$$
+
+The colour is $q$, what is left of the loss above the exact floor of its rank (reduced-rank regression). **Good**: at
+most 1 % is left. **Dead**: at least 99 % is left. **Diverged**: no finite number any more, or more than twice the
+start. **Slow**: the rest. From ${B} = 0$ the first step moves ${B}$ alone, by $\eta_B$; ${A}$ follows by $\eta_A$ times
+what ${B}$ has become, so that in the slow corner only the product of the two counts, as far as one still sees a valley.
+All {adapters} adapters share seed, target, data and start; the chosen one ends at loss
+{loss}, its floor is {floor}.""",
+        A=tint("A", "A"), B=tint("B", "B"), adapters=record.left[0].size, loss=number(float(record.loss[-1])),
+        floor=number(record.floor),
+    )  # fmt: skip
+
+
+def chosen_run(
+    settings: Settings, lab: Lab, x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], at: tuple[int, int]
+) -> Run:
+    """The adapter of one cell, trained alone with its factors."""
+    return lab.train(Sweep((cell(settings.experiment, settings["plane"], x, y, at),)), records=RECORDS)
+
+
+def measure(settings: Settings, lab: Lab) -> PhaseMap:
+    """Train every cell: on the CPU a coarse plane first, which is shown meanwhile, then the fine one in bands.
+
+    A GPU needs no bands: thousands of adapters take it less time than a redraw.
+    """
+    e, kind = settings.experiment, settings["plane"]
+
+    def trained(side: int, band: int = 0, count: int = 1) -> Run:
+        sweep = plane(e, kind, side, band=band, count=count)
+        return lab.train(sweep, settings.device, records=RECORDS, factors=False)
+
+    def read(runs: tuple[Run, ...], side: int) -> PhaseMap:
+        x, y = axes(e, kind, side)
+        at = nearest_cell(x, y, (settings["map_row"] / 100, settings["map_column"] / 100))
+        return phase_map(runs, chosen_run(settings, lab, x, y, at), kind=kind, x=x, y=y, chosen=at)
+
+    if settings.device != "cpu":
+        return read((trained(64),), 64)
+    coarse = read((trained(8),), 8)
+    runs = []
+    for band in range(BANDS):
+        said = say("Refining: {done} of {all} bands of the map are trained", done=band, all=BANDS)
+        lab.report(band / BANDS, said, preview=coarse)
+        runs.append(trained(24, band, BANDS))
+    return read(tuple(runs), 24)
+
+
+def pick(record: PhaseMap, row: int, column: int) -> dict[str, int]:
+    """The settings that choose this cell, whatever the resolution."""
+    share = (row + 0.5) / len(record.y), (column + 0.5) / len(record.x)
+    return {"map_row": int(100 * share[0]), "map_column": int(100 * share[1])}
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    left, field = shown(seen.film, "map"), seen.film.panel("map")
+    assert isinstance(field, Field) and field.regions is not None
+    last = field.regions.reshape(-1, *left.shape[-2:])[-1]
+    good, diverged = last == REGIONS.index("good"), last == REGIONS.index("diverged")
+    share, all_cells = (round(100 * float(cells.mean())) for cells in (good.any(axis=0), good))
+    told = say("{share} % of the columns hold a good cell; of all cells {all} % are good.", share=share, all=all_cells)
+    mistakes = (all_cells, round(100 * float((~diverged).mean())), 100 - share)
+    return Measured(share, mistakes, told, {"x": field.x_title, "y": field.y_title}, unit=" %")
+
+
+LESSON = Lesson(
+    id="phase_map",
+    menu=to_say("Phase map"),
+    title=to_say("Phase map: which settings learn?"),
+    claim=to_say(
+        "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one "
+        "learning rate makes up for lowering the other. Click a cell to see its run."
+    ),
+    place=50,
+    default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1, dtype="float32"),
+    controls=tuple(CONTROLS[name] for name in ("plane", "optimizer", "steps", "init", "condition")),
+    more=tuple(CONTROLS[name] for name in ("rank", "target_rank", "noise", "scaling_rule", "map_row", "map_column")),
+    many=True,
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    on_pick=pick,
+    exports=lambda record, settings, lab: chosen_run(settings, lab, record.x, record.y, record.chosen),
+    question=Question(
+        to_say("For how many of the values of {x} is there some {y} on the map that makes a good cell?"),
+        to_say(
+            "The good cells lie along a valley: one of the two settings can make up for the other over a wide range."
+        ),
+        _ask,
+    ),
+)

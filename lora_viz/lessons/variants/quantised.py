@@ -1,38 +1,38 @@
-"""What do 4 bits take from a weight, and which start gives some of it back? W ≈ Q + B A over the rank of B A."""
+"""What 4 bits take from a weight, and which start gives some of it back: W ≈ Q + B A over the rank of B A."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
+from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.fits import four_bit_script
 from lora_viz.export.scripts.script import Script, Scripts
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series, band
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.quantise import BLOCK, NF4, loftq, nf4
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = [
-    "KINDS",
-    "METHODS",
-    "RANKS",
-    "QuantisedBase",
-    "film",
-    "plot_quantised_base",
-    "quantised_base",
-    "scripts",
-    "table",
-    "takeaway",
-]
+__all__ = ["LESSON", "QuantisedBase", "quantised_base"]
 
 KINDS = ("gaussian", "decaying")
 CALLED = (to_say("Gaussian"), to_say("decaying"))
 METHODS = (to_say("NF4 alone"), to_say("LoftQ, 1 round"), to_say("LoftQ, 5 rounds"), to_say("PiSSA, then NF4"))
+LOOK: tuple[tuple[str, Literal["solid", "dash"]], ...] = (
+    ("faint", "solid"), ("ink", "dash"), ("ink", "solid"), ("delta", "solid"),
+)  # fmt: skip
+IDS = ("alone", "loftq_1", "loftq_5", "pissa")  # of the methods
 RANKS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 SIDE, BINS = 64, 41
 ALONE, ONCE, OFTEN, PISSA = range(4)
@@ -99,7 +99,7 @@ def quantised_base(e: Experiment, *, shown: str = "gaussian", seeds: int = 8) ->
     before, after = (np.histogram(x / scale, edges)[0] / weight.size for x in (weight, stored))
     return QuantisedBase(
         ranks=np.array(RANKS),
-        error=np.stack([error.min(axis=1), np.median(error, axis=1), error.max(axis=1)], axis=1),
+        error=np.moveaxis(spread(error, axis=1), 0, 1),
         wins=(error[:, :, PISSA] < error[:, :, OFTEN]).sum(axis=1),
         shown=at,
         weight=weight,
@@ -128,24 +128,23 @@ def scripts(record: QuantisedBase, e: Experiment) -> Scripts:
 def film(record: QuantisedBase) -> Film:
     """The playhead runs over the ranks of B A."""
     limit = float(np.abs(record.wrong[ALONE, 0]).max()) or 1.0
-    look = (("faint", "solid"), ("A", "dash"), ("A", "solid"), ("delta", "solid"))
     titles = (say("Gaussian W: σ fall slowly (drag here)"), say("Decaying W: σ fall as 1/i (drag here)"))
     errors = tuple(
         Lines(
+            id=KINDS[k],
             title=title,
             y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds),
             x_scale="sqrt",
             series=tuple(
                 Series(
+                    id=IDS[m],
                     name=say(name),
-                    colour=colour if colour != "A" else "ink",
-                    y=record.error[k, 1, m],
-                    low=record.error[k, 0, m],
-                    high=record.error[k, 2, m],
-                    dash="dash" if dash == "dash" else "solid",
+                    colour=colour,
+                    dash=dash,
+                    **band(record.error[k, :, m]),
                     dots=m in (OFTEN, PISSA),
                 )
-                for m, (name, (colour, dash)) in enumerate(zip(METHODS, look, strict=True))
+                for m, (name, (colour, dash)) in enumerate(zip(METHODS, LOOK, strict=True))
             ),
             span=6,
         )
@@ -166,18 +165,21 @@ def film(record: QuantisedBase) -> Film:
         panels=(
             *errors,
             Bars(
+                id="histogram",
                 title=say("Weights before and after: {levels} levels a block", levels=record.levels),
                 y_label=say("share"),
                 labels=tuple(f"{x:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)),
+                bar_ids=tuple(f"bin_{i}" for i in range(BINS)),
                 groups=(
-                    Group(name=say("stored in NF4"), colour="W", values=record.after),
-                    Group(name="W", colour="ink", values=record.before, outline=True),
+                    Group(id="stored", name=say("stored in NF4"), colour="W", values=record.after),
+                    Group(id="weight", name="W", colour="ink", values=record.before, outline=True),
                 ),
                 span=6,
                 row=1,
             ),
             *(
                 HeatMap(
+                    id=f"left_{IDS[m]}",
                     title=title,
                     colour=colour,
                     values=record.wrong[m],
@@ -210,12 +212,9 @@ def _narrate(record: QuantisedBase, t: int) -> str:
     return say(
         "Rank {rank}: LoftQ and PiSSA leave {loftq} and {pissa} of a Gaussian weight, {loftq_decaying} and "
         "{pissa_decaying} of a decaying one.",
-        rank=record.ranks[t],
-        loftq=_percent(float(gaussian[OFTEN])),
-        pissa=_percent(float(gaussian[PISSA])),
-        loftq_decaying=_percent(float(decaying[OFTEN])),
-        pissa_decaying=_percent(float(decaying[PISSA])),
-    )
+        rank=record.ranks[t], loftq=_percent(float(gaussian[OFTEN])), pissa=_percent(float(gaussian[PISSA])),
+        loftq_decaying=_percent(float(decaying[OFTEN])), pissa_decaying=_percent(float(decaying[PISSA])),
+    )  # fmt: skip
 
 
 def takeaway(record: QuantisedBase) -> str:
@@ -223,7 +222,7 @@ def takeaway(record: QuantisedBase) -> str:
     t = RANKS.index(8)
     rank = record.ranks[t]
 
-    def spread(kind: int, method: int) -> str:
+    def told(kind: int, method: int) -> str:
         low, middle, high = (100 * float(x) for x in record.error[kind, :, method, t])
         return say("{median} % ({low} to {high} %)", median=number(middle), low=number(low), high=number(high))
 
@@ -232,17 +231,10 @@ def takeaway(record: QuantisedBase) -> str:
         "first by {pissa}: its spectrum falls slowly, low ranks hold little of it, and PiSSA beat LoftQ in {wins} of "
         "{seeds} weights. A decaying weight moves by {alone_decaying}, {loftq_decaying} and {pissa_decaying}: what is "
         "large in it is kept exactly, and PiSSA beat LoftQ in {wins_decaying} of {seeds}.",
-        rank=rank,
-        alone=spread(0, ALONE),
-        loftq=spread(0, OFTEN),
-        pissa=spread(0, PISSA),
-        wins=record.wins[0, t],
-        seeds=record.seeds,
-        alone_decaying=spread(1, ALONE),
-        loftq_decaying=spread(1, OFTEN),
-        pissa_decaying=spread(1, PISSA),
-        wins_decaying=record.wins[1, t],
-    )
+        rank=rank, alone=told(0, ALONE), loftq=told(0, OFTEN), pissa=told(0, PISSA), wins=record.wins[0, t],
+        seeds=record.seeds, alone_decaying=told(1, ALONE), loftq_decaying=told(1, OFTEN),
+        pissa_decaying=told(1, PISSA), wins_decaying=record.wins[1, t],
+    )  # fmt: skip
 
 
 def table(record: QuantisedBase) -> dict[str, np.ndarray]:
@@ -252,32 +244,83 @@ def table(record: QuantisedBase) -> dict[str, np.ndarray]:
     }
 
 
-def plot_quantised_base(record: QuantisedBase, *, theme: str = "light") -> go.Figure:
+def figure(record: QuantisedBase, *, theme: str = "light") -> go.Figure:
     """The errors of both kinds over the rank, as a still figure."""
-    colour = IDENTITY[theme]
-    tints = (colour["faint"], colour["W"], colour["ink"], colour["delta"])
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=record.ranks,
-                y=record.error[k, 1, m],
-                name=f"{say(method)}, {say(kind)}",
-                line={"color": tints[m], "dash": "solid" if k else "dot", "width": 3},
-            )
-            for k, kind in enumerate(CALLED)
-            for m, method in enumerate(METHODS)
-        ]
-    )
-    figure.update_layout(
-        **plotly_layout(
-            title=say(
-                "Error of W ≈ Q + B A ({side}×{side}, blocks of {block}, {levels} levels)",
-                side=SIDE,
-                block=BLOCK,
-                levels=len(NF4),
-            ),
-            xaxis={"title": say("rank of B A")},
-            yaxis={"title": "‖W − Q − B A‖/‖W‖"},
-        )
-    )
-    return figure
+    curves = [
+        Drawn(f"{say(method)}, {say(kind)}", ("faint", "W", "ink", "delta")[m], record.ranks, record.error[k, 1, m],
+              "solid" if k else "dot", dots=True)
+        for k, kind in enumerate(CALLED)
+        for m, method in enumerate(METHODS)
+    ]  # fmt: skip
+    title = say("Error of W ≈ Q + B A ({side}×{side}, blocks of {block}, {levels} levels)", side=SIDE, block=BLOCK,
+                levels=len(NF4))  # fmt: skip
+    return still_curves(curves, title=title, x=say("rank of B A"), y="‖W − Q − BA‖/‖W‖", theme=theme)
+
+
+def maths(record: QuantisedBase) -> str:
+    """The sixteen levels, and how each start uses B A."""
+    energy = record.sigma**2
+    gaussian, decaying = 100 * energy[:, :8].sum(axis=1) / energy.sum(axis=1)
+    return say(
+        r"""
+$$
+Q = \mathrm{{NF4}}(W): \quad q_{{ij}} = c\,\ell\Big(\frac{{w_{{ij}}}}{{c}}\Big), \quad
+c = \max_\text{{block of 64}}|w|, \qquad
+\text{{LoftQ: }} Q \leftarrow \mathrm{{NF4}}(W - BA), \; BA \leftarrow [W - Q]_r \text{{ by turns}}
+$$
+
+The sixteen levels $\ell$ are quantiles of a normal distribution, scaled to ±1, with an exact zero, eight above it and
+seven below: {levels}. With one scale in 32 bits for 64 weights
+that makes 4.5 bits a weight; QLoRA's double quantisation of the scales, 4.127, is left out here.
+
+Plain **QLoRA** (Dettmers et al. 2023, [arXiv:2305.14314](https://arxiv.org/abs/2305.14314)) starts with $BA = 0$ and
+so with all of the error. **LoftQ** (Li et al. 2023, [arXiv:2310.08659](https://arxiv.org/abs/2310.08659)) lets $BA$
+make up for it: always a little. **PiSSA** (Meng, Wang & Zhang 2024,
+[arXiv:2404.02948](https://arxiv.org/abs/2404.02948)) puts $W$'s largest triplets into $BA$ and quantises the rest: what
+is rounded is then smaller, if the rest is. The first eight singular values hold
+{gaussian} % of the Gaussian weight's energy
+and {decaying} % of the decaying one's. What
+training makes of these starts is on the page of all variants.""",
+        levels=", ".join(f"{level:.3f}".replace("-", "−") for level in NF4), gaussian=number(float(gaussian)),
+        decaying=number(float(decaying)),
+    )  # fmt: skip
+
+
+def measure(settings: Settings, lab: Lab) -> QuantisedBase:
+    """Quantise eight weights of each kind, with every start at every rank."""
+    return quantised_base(settings.experiment, shown=settings["weight_kind"])
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    ranks = seen.film.values
+    pissa, loftq = (shown(seen.film, "decaying", start) for start in ("pissa", "loftq_5"))
+    at = first_place(ranks == 8)
+    k = first_place(loftq <= pissa[at])
+    told = say("LoftQ leaves {loftq} % at rank {rank}, PiSSA {pissa} % at rank 8.", loftq=word(100 * loftq[k]),
+               rank=int(ranks[k]), pissa=word(100 * pissa[at]))  # fmt: skip
+    return Measured(int(ranks[k]), (8, 12, 16, 4), told, {"left": word(100 * pissa[at])})
+
+
+LESSON = Lesson(
+    id="quantised",
+    menu=to_say("4-bit base"),
+    title=to_say("4-bit base: what is lost, and what gives it back?"),
+    claim=to_say(
+        "QLoRA freezes W in 4 bits: sixteen levels a block. A start that keeps W's large directions in B A helps much "
+        "where W's spectrum decays, and less than LoftQ where it does not."
+    ),
+    place=40,
+    controls=(CONTROLS["weight_kind"],),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    question=Question(
+        to_say("On the decaying weight PiSSA leaves {left} % at rank 8. Which rank shown does LoftQ need for that?"),
+        to_say("PiSSA keeps the large directions exactly, outside of the 4 bits; LoftQ repairs only what they broke."),
+        _ask,
+    ),
+)

@@ -1,9 +1,8 @@
-"""Which variant fits which target? All of them on one task, and a map, measured before, of all on every kind."""
+"""All variants raced on one task, and a map, measured before, of what each leaves on every kind of target."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,27 +12,21 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.film.panels import Bars, Field, Film, Group, HeatMap, Lines, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.variants import VARIANTS, card, trained_beside
+from lora_viz.lessons.catalogue import CONTROLS, TARGETS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = [
-    "KINDS",
-    "STARTS",
-    "VariantRace",
-    "cell_of",
-    "film",
-    "floor_told",
-    "measured",
-    "plot_variant_race",
-    "table",
-    "takeaway",
-    "variant_race",
-    "variant_sweep",
-]
+__all__ = ["LESSON", "VariantRace", "variant_race", "variant_sweep"]
 
 STARTS = 8
 # Kind of target: how it is called after "on", and above a column.
@@ -45,6 +38,7 @@ KINDS = {
     "row_rescale": (to_say("a stretching of W's rows"), to_say("rows")),
 }
 NOTHING = 1e-4  # of the loss: below it, training has found it all
+ASKED = {"galore": "GaLore", "dora": "DoRA", "lora": "LoRA", "lora_xs": "LoRA-XS"}  # the question's choices
 
 
 class VariantRace(NamedTuple):
@@ -57,7 +51,6 @@ class VariantRace(NamedTuple):
 
     steps: Int[np.ndarray, "T"]
     names: tuple[str, ...]
-    titles: tuple[str, ...]
     parameters: Int[np.ndarray, "V"]
     rates: Float[np.ndarray, "V"]
     left: Float[np.ndarray, "3 V T"]
@@ -82,45 +75,46 @@ def measured() -> dict[str, Any]:
     return dict(json.loads((Path(__file__).parent / "variant_field.json").read_text()))
 
 
-def variant_sweep(e: Experiment, rank_of: Mapping[str, Callable[[Experiment], int]]) -> Sweep:
+def variant_sweep(e: Experiment) -> Sweep:
     """Every variant with every start, each at the learning rate that was best for it on this kind of target."""
     known, base = measured(), replace(e, variant="lora")
     kind = known["kinds"].index(e.task)
     return Sweep(
         tuple(
-            replace(base, variant=name, rank=rank_of[name](base), lr=rates[kind], init_seed=start)
+            replace(base, variant=name, rank=VARIANTS[name].beside(base), lr=rates[kind], init_seed=start)
             for name, rates in zip(known["variants"], known["rate"], strict=True)
             for start in range(STARTS)
         )
     )
 
 
-def cell_of(row: int, column: int) -> tuple[str, str]:
-    """Which variant and kind of target does a cell of the map stand for? LoRA is its top row."""
-    return measured()["variants"][::-1][row], measured()["kinds"][column]
+def at_the_map() -> Experiment:
+    """The experiment that the map was measured with."""
+    return Experiment(**measured()["experiment"])
 
 
-def variant_race(
-    run: Run, *, chosen: str, beside: str, titles: Mapping[str, str], parameters: Mapping[str, tuple[int, int]]
-) -> VariantRace:
-    """Read a trained ``variant_sweep``. ``parameters`` counts what trains here, and at the map's rank of 4."""
+def pick(_: VariantRace, row: int, column: int) -> dict[str, str]:
+    """The settings that a cell of the map stands for; LoRA is its top row."""
+    return {"variant": measured()["variants"][::-1][row], "task": measured()["kinds"][column]}
+
+
+def variant_race(run: Run, *, chosen: str, beside: str) -> VariantRace:
+    """Read a trained ``variant_sweep``."""
     known, members = measured(), run.sweep.experiments
     names = tuple(known["variants"])
     least = least_squares(run.task)[1]
     whole = 0.5 * run.task.residual_energy - least or 1.0
     left = ((run.loss - least) / whole).clip(min=0).T.reshape(len(names), STARTS, -1)
     first = [next(i for i, e in enumerate(members) if e.variant == name) for name in names]
+    plain = members[first[names.index("lora")]]
     at, other = names.index(chosen), names.index(beside)
     delta, theirs = (run.delta_weight(first[i]).astype(float) for i in (at, other))
-    ordered = np.sort(left, axis=1)  # NaN, diverged, last
-    middle = (ordered[:, (STARTS - 1) // 2] + ordered[:, STARTS // 2]) / 2
     return VariantRace(
         steps=run.steps,
         names=names,
-        titles=tuple(titles[name] for name in names),
-        parameters=np.array([parameters[name][0] for name in names]),
+        parameters=np.array([trained_beside(name, plain) for name in names]),
         rates=np.array([members[i].lr for i in first]),
-        left=np.stack([ordered[:, 0], middle, ordered[:, -1]]),
+        left=spread(left, axis=1),
         floor=np.array([_floor(run, i) / whole for i in first]),
         chosen=at,
         beside=other,
@@ -128,11 +122,11 @@ def variant_race(
         sigma=np.linalg.svd(delta, compute_uv=False),
         sigma_beside=np.linalg.svd(theirs, compute_uv=False),
         target=run.task.target_delta,
-        kind=members[0].task,
+        kind=plain.task,
         field=np.array(known["left"]),
-        field_parameters=np.array([parameters[name][1] for name in names]),
+        field_parameters=np.array([trained_beside(name, at_the_map()) for name in names]),
         starts=STARTS,
-        rank=members[first[names.index("lora")]].rank,
+        rank=plain.rank,
         diverged=int((run.diverged_at >= 0).sum()),
     )
 
@@ -157,20 +151,16 @@ def film(record: VariantRace) -> Film:
     k = min(12, record.sigma.shape[1])
     # a rising share can leave any scale behind: what is past ten times the start is off the picture
     low, middle, high = (np.where(x > 10, np.nan, x) for x in record.left)
-    shown = [(c, "delta")] if c == b else [(c, "delta"), (b, "ink")]
+    high = np.where(np.isnan(high), middle, high)
     series = [
-        Series(name=_title(record, i), colour=colour, y=middle[i], low=low[i], high=_band(high[i], middle[i]))
-        for i, colour in shown
+        Series(id=name, name=_title(record, i), colour=colour, y=middle[i], low=low[i], high=high[i])
+        for name, i, colour in (("chosen", c, "delta"), ("beside", b, "ink"))[: 1 if c == b else 2]
     ]
     if record.floor[c] > NOTHING:
         series.append(
-            Series(
-                name=say("floor of {name}", name=say(record.titles[c])),
-                colour="faint",
-                y=np.full(len(record.steps), record.floor[c]),
-                dash="dash",
-            )
-        )
+            Series(id="floor", name=say("floor of {name}", name=_name(record, c)), colour="faint", dash="dash",
+                   y=np.full(len(record.steps), record.floor[c]))
+        )  # fmt: skip
     limit = float(np.abs(record.target).max()) or 1.0
     return Film(
         axis=to_say("step"),
@@ -182,14 +172,15 @@ def film(record: VariantRace) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Field(
+                id="map",
                 title=say("Loss left at the end, 8 tasks (click a cell)"),
                 values=np.median(record.field, axis=2)[::-1],
                 limits=(NOTHING, 1.0),
                 scale="log",
                 x_labels=tuple(say(KINDS[name][1]) for name in measured()["kinds"]),
                 y_labels=tuple(
-                    f"{title.split(' (')[0]} {n}"  # the name alone
-                    for title, n in zip(record.titles, record.field_parameters, strict=True)
+                    f"{VARIANTS[name].title.split(' (')[0]} {n}"  # the name alone
+                    for name, n in zip(record.names, record.field_parameters, strict=True)
                 )[::-1],
                 x_title=say("kind of target"),
                 y_title=say("variant and what it trains"),
@@ -199,15 +190,17 @@ def film(record: VariantRace) -> Film:
                 tall=2,
             ),
             Lines(
+                id="loss_left",
                 title=say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
                 y_label=say("share, log; median, range of {starts} starts", starts=record.starts),
                 scale="log",
                 series=tuple(series),
                 span=7,
             ),
-            HeatMap(title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
+            HeatMap(id="target", title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
             HeatMap(
-                title=say("ΔW of {name}", name=say(record.titles[c])),
+                id="delta",
+                title=say("ΔW of {name}", name=_name(record, c)),
                 colour="delta",
                 values=np.where(np.abs(record.delta) > 1e6, np.nan, record.delta),
                 limit=limit,
@@ -215,12 +208,15 @@ def film(record: VariantRace) -> Film:
                 row=1,
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values"),
                 y_label="σ",
                 labels=tuple(str(i + 1) for i in range(k)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(name="ΔW", colour="delta", values=record.sigma[:, :k].clip(max=1e6)),
+                    Group(id="delta", name="ΔW", colour="delta", values=record.sigma[:, :k].clip(max=1e6)),
                     Group(
+                        id="target",
                         name=say("target"),
                         colour="ink",
                         values=np.linalg.svd(record.target, compute_uv=False)[:k],
@@ -234,13 +230,12 @@ def film(record: VariantRace) -> Film:
     )
 
 
-def _band(high: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """A start that diverged has no upper end: the band then ends with the median."""
-    return np.where(np.isnan(high), middle, high)
+def _name(record: VariantRace, i: int) -> str:
+    return say(VARIANTS[record.names[i]].title)
 
 
 def _title(record: VariantRace, i: int) -> str:
-    return f"{say(record.titles[i])} ({record.parameters[i]})"
+    return f"{_name(record, i)} ({record.parameters[i]})"
 
 
 def _percent(value: float) -> str:
@@ -256,25 +251,19 @@ def _narrate(record: VariantRace, t: int) -> str:
         return say("Step {step}: {name} leaves {left} of the loss.", step=step, name=name, left=left)
     return say(
         "Step {step}: {name} leaves {left} and {beside} leaves {left_beside} of the loss.",
-        step=step,
-        name=name,
-        left=left,
-        beside=beside,
-        left_beside=left_beside,
-    )
+        step=step, name=name, left=left, beside=beside, left_beside=left_beside,
+    )  # fmt: skip
 
 
 def _ended(record: VariantRace, i: int) -> str:
     low, middle, high = (float(x) for x in record.left[:, i, -1])
-    return _ranged(middle, low, high) if high - low > 0.002 else _percent(middle)
-
-
-def _ranged(middle: float, low: float, high: float) -> str:
+    if np.isnan(middle) or high - low <= 0.002:
+        return _percent(middle)
     return say("{median} ({low} to {high})", median=_percent(middle), low=_percent(low), high=_percent(high))
 
 
-def floor_told(record: VariantRace) -> str:
-    """Below which share can no training take the chosen variant, if a formula for it is known?"""
+def _floor_told(record: VariantRace) -> str:
+    """The share below which no training takes the chosen variant, if a formula for it is known."""
     floor = float(record.floor[record.chosen])
     if np.isnan(floor):
         return say("Its floor here is not known in closed form.")
@@ -287,55 +276,41 @@ def takeaway(record: VariantRace) -> str:
     if c == b:
         text = say(
             "In this experiment, on {kind}, {name} with {parameters} trained numbers left {left} of the loss.",
-            kind=kind,
-            name=say(record.titles[c]),
-            parameters=record.parameters[c],
-            left=_ended(record, c),
-        )
+            kind=kind, name=_name(record, c), parameters=record.parameters[c], left=_ended(record, c),
+        )  # fmt: skip
     else:
         text = say(
             "In this experiment, on {kind}, {name} with {parameters} trained numbers left {left}, {beside} with "
             "{parameters_beside} trained numbers left {left_beside} of the loss.",
-            kind=kind,
-            name=say(record.titles[c]),
-            parameters=record.parameters[c],
-            left=_ended(record, c),
-            beside=say(record.titles[b]),
-            parameters_beside=record.parameters[b],
-            left_beside=_ended(record, b),
-        )
+            kind=kind, name=_name(record, c), parameters=record.parameters[c], left=_ended(record, c),
+            beside=_name(record, b), parameters_beside=record.parameters[b], left_beside=_ended(record, b),
+        )  # fmt: skip
     if record.floor[c] > NOTHING:
         text += say(
             " No training can take {name} below {floor} here.",
-            name=say(record.titles[c]),
-            floor=_percent(float(record.floor[c])),
-        )
+            name=_name(record, c), floor=_percent(float(record.floor[c])),
+        )  # fmt: skip
     text += f" {_where(record)}"
     if record.diverged:
         text += say(
             " {diverged} of {adapters} adapters diverged.",
-            diverged=record.diverged,
-            adapters=len(record.names) * record.starts,
-        )
+            diverged=record.diverged, adapters=len(record.names) * record.starts,
+        )  # fmt: skip
     return text
 
 
 def _where(record: VariantRace) -> str:
-    """Best and worst kind of target, by the ratio of its median to LoRA's over the eight tasks."""
+    """The best and the worst kind of target, by the ratio of its median to LoRA's over the eight tasks."""
     own, plain = record.field[record.chosen], record.field[record.names.index("lora")]
-    kinds = list(KINDS)
-    called = [say(KINDS[kind][0]) for kind in kinds]
+    called = [say(after_on) for after_on, _ in KINDS.values()]
     if record.names[record.chosen] == "lora":
         middle = np.median(own, axis=1)
         best, worst = int(middle.argmin()), int(middle.argmax())
         return say(
             "Over 8 tasks of each kind LoRA leaves least on {best} ({least}) and most on {worst} ({most}): its floor "
             "is the tail of the target.",
-            best=called[best],
-            least=_percent(middle[best]),
-            worst=called[worst],
-            most=_percent(middle[worst]),
-        )
+            best=called[best], least=_percent(middle[best]), worst=called[worst], most=_percent(middle[worst]),
+        )  # fmt: skip
     ratio = np.median(np.maximum(own, NOTHING), axis=1) / np.median(np.maximum(plain, NOTHING), axis=1)
     best, worst = int(ratio.argmin()), int(ratio.argmax())
 
@@ -349,16 +324,9 @@ def _where(record: VariantRace) -> str:
             "{kind} ({left}, {low} to {high}; LoRA {lora})", kind=called[k], left=left, low=low, high=high, lora=lora
         )
 
-    if ratio[best] < 0.97:
-        better = say("wins on {kind}", kind=one(best))
-    elif ratio[best] < 1.03:
-        better = say("does as well on {kind}", kind=one(best))
-    else:
-        better = say("comes nearest on {kind}", kind=one(best))
-    if ratio[worst] > 1.03:
-        worse = say("loses on {kind}", kind=one(worst))
-    else:
-        worse = say("gains least on {kind}", kind=one(worst))
+    equal = to_say("does as well on {kind}") if ratio[best] < 1.03 else to_say("comes nearest on {kind}")
+    better = say(to_say("wins on {kind}") if ratio[best] < 0.97 else equal, kind=one(best))
+    worse = say(to_say("loses on {kind}") if ratio[worst] > 1.03 else to_say("gains least on {kind}"), kind=one(worst))
     return say("Against LoRA, over 8 tasks of each kind, it {better} and {worse}.", better=better, worse=worse)
 
 
@@ -378,16 +346,16 @@ def table(record: VariantRace) -> dict[str, np.ndarray]:
     }
 
 
-def plot_variant_race(record: VariantRace, *, theme: str = "light") -> go.Figure:
+def figure(record: VariantRace, *, theme: str = "light") -> go.Figure:
     """What every variant left at the end, over how many numbers it trained, as a still figure."""
     colour = IDENTITY[theme]
     low, middle, high = np.maximum(record.left[:, :, -1], 1e-5)
-    figure = go.Figure(
+    drawn = go.Figure(
         go.Scatter(
             x=record.parameters,
             y=middle,
             error_y={"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low},
-            text=[say(title) for title in record.titles],
+            text=[_name(record, i) for i in range(len(record.names))],
             mode="markers+text",
             textposition="top center",
             marker={
@@ -397,11 +365,83 @@ def plot_variant_race(record: VariantRace, *, theme: str = "light") -> go.Figure
             showlegend=False,
         )
     )
-    figure.update_layout(
+    drawn.update_layout(
         **plotly_layout(
             title=say("Loss left on {kind} (10⁻⁵: that or less)", kind=say(KINDS[record.kind][0])),
             xaxis={"title": say("trained numbers"), "type": "log"},
             yaxis={"title": say("share of the loss"), "type": "log"},
         )
     )
-    return figure
+    return drawn
+
+
+def maths(record: VariantRace, settings: Settings) -> str:
+    """The chosen variant's rule and paper, what it trains here, and the floors."""
+    e, known = settings.experiment, measured()
+    return say(
+        r"""{card} It trains
+{own} numbers here, at learning rate {rate:g}; LoRA of rank
+{rank} trains {lora}, all of W would be {all}. {remark}
+
+{floor}
+Where $\Delta W = s\,BA + R$ with a fixed $R$, nothing goes below
+$\tfrac12\sum_{{i>r}}\sigma_i\big((M - R)\,C^{{1/2}}\big)^2$: for LoRA $R = 0$; for PiSSA, MiLoRA, OLoRA and LoRA-GA
+$R = -s\,B_0A_0$; for QLoRA and LoftQ what 4 bits did to $W$. PiSSA's update may have rank $2r$ and not reach what LoRA
+reaches. Learning rates: the best of {rates} by the median of eight tasks, for each variant and kind
+of target. The map is at rank 4 and {steps} steps, made by `{script}`. These targets explain
+mechanisms; they do not rank methods for language models.""",
+        card=card(e.variant), own=record.parameters[record.chosen], rate=record.rates[record.chosen], rank=e.rank,
+        lora=record.parameters[record.names.index("lora")], all=e.d_in * e.d_out,
+        remark=say(VARIANTS[e.variant].remark), floor=_floor_told(record), rates=len(known["rates"]),
+        steps=at_the_map().steps, script=known["made_by"],
+    )  # fmt: skip
+
+
+def trained(settings: Settings, lab: Lab) -> Run:
+    """Every variant on this task, from eight starts each."""
+    return lab.train(variant_sweep(settings.experiment), settings.device, records=41)
+
+
+def measure(settings: Settings, lab: Lab) -> VariantRace:
+    """Train all variants; the chosen one stands in front of the one beside it."""
+    return variant_race(trained(settings, lab), chosen=settings["variant"], beside=settings["versus"])
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    left, known = shown(seen.film, "map")[::-1], measured()
+    turn = known["kinds"].index("rotation")
+    found = {name: float(left[known["variants"].index(key), turn]) for key, name in ASKED.items()}
+    told = ", ".join(say("{name} left {left} %", name=name, left=word(100 * v)) for name, v in found.items())
+    best = min(found, key=found.__getitem__)
+    return Measured(best, tuple(ASKED.values()), say("Medians of 8 tasks: {told}.", told=told))
+
+
+LESSON = Lesson(
+    id="variants",
+    menu=to_say("Which variant?"),
+    title=to_say("Variants: which one for which change?"),
+    claim=to_say(
+        "None wins everywhere. DoRA finds a stretching of rows exactly, where LoRA cannot; LoRA-XS finds with 64 "
+        "numbers what lies inside W's leading directions, and little else. Same task, same seed, same data: click a "
+        "cell."
+    ),
+    place=10,
+    default=Experiment(
+        variant="dora", task="row_rescale", rank=4, target_rank=4, alpha=8.0, steps=200, schedule="linear"
+    ),
+    controls=(TARGETS, CONTROLS["variant"]),
+    more=tuple(CONTROLS[name] for name in ("versus", "rank", "steps", "noise", "condition")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    on_pick=pick,
+    exports=lambda record, settings, lab: trained(settings, lab),
+    question=Question(
+        to_say("The target turns W's outputs, a change of full rank. Which of these leaves the least of the loss?"),
+        to_say("What is of full rank takes updates of full rank: GaLore trains all of W, the others a few directions."),
+        _ask,
+    ),
+)

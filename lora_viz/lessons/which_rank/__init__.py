@@ -1,1 +1,6 @@
 """Which rank is enough?"""
+
+from lora_viz.i18n.language import to_say
+from lora_viz.lessons.lesson import Section
+
+SECTION = Section(to_say("Which rank?"), place=50)

@@ -1,26 +1,46 @@
-"""Does the 95 % rule give the rank that LoRA needs? The full update's spectrum beside what each rank achieves."""
+"""The 95 % rule: the full update's spectrum beside what LoRA of each rank achieves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run, Task
+from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor
-from lora_viz.core.trials import spread
 from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number, numbers, tint
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.tasks import make_task
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["EnergyRule", "energy_rank", "energy_rule", "film", "plot_energy_rule", "table", "takeaway"]
+__all__ = ["LESSON", "EnergyRule", "energy_rank", "energy_rule"]
 
+DEFAULT = Experiment(
+    d_in=32, d_out=24, target_rank=4, spectrum="exponential", noise=1.0, alpha=16.0, lr=0.03, schedule="linear",
+    steps=150, samples=96,
+)  # fmt: skip
+SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 SHARE = 0.95
 TOLERANCES = (0.10, 0.05, 0.01)
+KINDS = {
+    "bound": to_say("bound"),
+    "numerical": to_say("numerical (σ > 10⁻⁶ σ₁)"),
+    "effective": to_say("effective (entropy of σ/Σσ)"),
+    "stable": to_say("stable (‖·‖²/σ₁²)"),
+    "energy": to_say("95 % of the energy"),
+}
 
 
 class EnergyRule(NamedTuple):
@@ -76,14 +96,16 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
     assert first is not None, "at least one run"
     e, task, root = first.experiment, first.task, covariance_root(first.task)
     fitted, _ = least_squares(task)
-    sigma = np.linalg.svd(fitted, compute_uv=False)
-    full = _skill(task, root, fitted)
+    sigma, full = np.linalg.svd(fitted, compute_uv=False), _skill(task, root, fitted)
     swept = [0, *(x.rank for x in first.sweep.experiments)]
-    deltas = [np.zeros_like(fitted), *(_last(first, i) for i in range(len(first.sweep)))]
+    ends = (
+        np.where(at >= 0, np.nan, first.factored(i)[-1].in_float64().dense()) for i, at in enumerate(first.diverged_at)
+    )
+    deltas = [np.zeros_like(fitted), *ends]
     skill = np.array([_skill(task, root, d) for d in deltas])
     spectra = np.array([np.linalg.svd(np.nan_to_num(d), compute_uv=False) for d in deltas])
     energy = np.concatenate([[0.0], np.cumsum(sigma**2)]) / (np.sum(sigma**2) or 1.0)
-    enough = [[r for r, s in zip(swept, skill, strict=True) if s >= full - t] for t in TOLERANCES]
+    enough = [min((r for r, s in zip(swept, skill, strict=True) if s >= full - t), default=-1) for t in TOLERANCES]
     by_rule, by_need = np.array(rule, dtype=float), np.array(needed, dtype=float)
     return EnergyRule(
         rank=np.array(swept),
@@ -96,9 +118,9 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
         kinds=tuple(ranks(s, bound=r) for s, r in zip(spectra, swept, strict=True)),
         energy_ranks=np.array([energy_rank(s) for s in spectra]),
         own_rule=rule[0],
-        own_needed=(_least(enough[0]), _least(enough[1]), _least(enough[2])),
-        rule=spread(by_rule),
-        needed=spread(by_need),
+        own_needed=(enough[0], enough[1], enough[2]),
+        rule=spread(by_rule, axis=0),
+        needed=spread(by_need, axis=0),
         over=int((by_rule > by_need[:, 1]).sum()),
         under=int((by_rule < by_need[:, 1]).sum()),
         tasks=len(rule),
@@ -109,117 +131,98 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
     )
 
 
-def _last(run: Run, i: int) -> Float[np.ndarray, "d_out d_in"]:
-    delta = run.sweep[i].scaling * run.B[i][-1].astype(float) @ run.A[i][-1].astype(float)
-    return np.full_like(delta, np.nan) if run.diverged_at[i] >= 0 else delta
-
-
 def _skill(task: Task, root: Float[np.ndarray, "n n"], delta: Float[np.ndarray, "m n"]) -> float:
     whole = float(np.sum((task.target_delta @ root) ** 2)) or 1.0
     return 1 - float(np.sum(((delta - task.target_delta) @ root) ** 2)) / whole
 
 
-def _least(found: list[int]) -> int:
-    return min(found, default=-1)
-
-
 def film(record: EnergyRule) -> Film:
     """The playhead runs over LoRA's rank: energy of the full update, skill of the adapter, and five kinds of rank."""
-    swept = record.rank
-    t = int(np.argmin(np.abs(swept - record.own_rule)))
+    swept, bars = record.rank, range(1, len(record.sigma) + 1)
+    rule, needed = record.own_rule, record.own_needed[1]
+    kinds = {kind: numbers(getattr(k, kind) for k in (record.kinds_full, *record.kinds)) for kind in Ranks._fields}
+    kinds["energy"] = numbers(k or np.nan for k in (rule, *record.energy_ranks))
+    marks = [Mark(id="rule", at=float(rule), label=say("rule: {rank}", rank=rule), colour="W")]
+    if needed >= 0:
+        marks.append(Mark(id="needed", at=float(needed), label=f"LoRA: {needed}", colour="delta"))
     return Film(
         axis=to_say("rank"),
         of_last=True,
         values=swept.astype(float),
-        start=t,
+        start=int(np.argmin(np.abs(swept - rule))),
         seconds_per_frame=0.6,
         narration=tuple(_narrate(record, t) for t in range(len(swept))),
         panels=(
             Lines(
+                id="rule",
                 title=say("What the rule looks at, and what LoRA achieves"),
                 y_label=say("share; no update: 0"),
                 reach=1.3,
                 span=7,
                 series=(
-                    Series(name=say("energy of full update:"), colour="W", y=record.energy[swept], dots=True),
                     Series(
+                        id="energy", name=say("energy of full update:"), colour="W", y=record.energy[swept], dots=True
+                    ),
+                    Series(
+                        id="skill",
                         name=say("LoRA's skill:"),
                         colour="delta",
                         y=np.where(record.skill > -1, record.skill, np.nan),
                         dots=True,
                     ),
                     Series(
+                        id="full_skill",
                         name=say("full update's skill:"),
                         colour="ink",
                         y=np.full(len(swept), max(record.skill_full, -1.0)),
                         dash="dash",
                     ),
-                    Series(name="95 %:", colour="faint", y=np.full(len(swept), SHARE), dash="dot"),
+                    Series(id="share", name="95 %:", colour="faint", y=np.full(len(swept), SHARE), dash="dot"),
                 ),
-                marks=(
-                    Mark(at=float(record.own_rule), label=say("rule: {rank}", rank=record.own_rule), colour="W"),
-                    *(
-                        (Mark(at=float(record.own_needed[1]), label=f"LoRA: {record.own_needed[1]}", colour="delta"),)
-                        if record.own_needed[1] >= 0
-                        else ()
-                    ),
-                ),
+                marks=tuple(marks),
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values of the full update, and of LoRA's"),
-                labels=tuple(str(i + 1) for i in range(len(record.sigma))),
+                labels=tuple(map(str, bars)),
+                bar_ids=tuple(f"sigma_{i}" for i in bars),
                 groups=(
-                    Group(name=say("LoRA's ΔW"), colour="delta", values=record.sigma_learnt),
-                    Group(name=say("full update"), colour="W", values=record.sigma, outline=True),
+                    Group(id="learnt", name=say("LoRA's ΔW"), colour="delta", values=record.sigma_learnt),
+                    Group(id="full", name=say("full update"), colour="W", values=record.sigma, outline=True),
                 ),
                 y_label="σ",
                 span=5,
             ),
             Readout(
+                id="kinds_of_rank",
                 title=say("Five ranks of one spectrum, no two the same question"),
                 row=1,
                 span=7,
                 rows=tuple(
-                    Row(label=label, text=tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in mine))
-                    for label, whole, mine in (
-                        (say("bound"), str(record.kinds_full.bound), [str(k.bound) for k in record.kinds]),
-                        (
-                            say("numerical (σ > 10⁻⁶ σ₁)"),
-                            str(record.kinds_full.numerical),
-                            [str(k.numerical) for k in record.kinds],
-                        ),
-                        (
-                            say("effective (entropy of σ/Σσ)"),
-                            number(record.kinds_full.effective),
-                            [number(k.effective) for k in record.kinds],
-                        ),
-                        (
-                            say("stable (‖·‖²/σ₁²)"),
-                            number(record.kinds_full.stable),
-                            [number(k.stable) for k in record.kinds],
-                        ),
-                        (
-                            say("95 % of the energy"),
-                            str(record.own_rule) if record.own_rule else "—",
-                            [str(k) if k else "—" for k in record.energy_ranks],
-                        ),
+                    Row(
+                        id=kind,
+                        label=say(KINDS[kind]),
+                        text=tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in learnt),
                     )
+                    for kind, (whole, *learnt) in kinds.items()
                 ),
             ),
             Readout(
+                id="needed",
                 title=say("Rank that LoRA needed, trained on this task"),
                 row=1,
                 span=5,
                 rows=(
                     *(
                         Row(
+                            id=f"within_{100 * t:.0f}",
                             label=say("within {tolerance:.0f} % of the full update's skill", tolerance=100 * t),
                             text=(_or_more(n),),
                             colour="delta",
                         )
                         for t, n in zip(TOLERANCES, record.own_needed, strict=True)
                     ),
-                    Row(label=say("the 95 % rule says"), text=(str(record.own_rule),), colour="W"),
+                    Row(id="rule", label=say("the 95 % rule says"), text=(str(rule),), colour="W"),
                 ),
             ),
         ),
@@ -241,7 +244,7 @@ def _narrate(record: EnergyRule, t: int) -> str:
         "{skill}, the full update {full}.",
         r=r,
         energy=100 * record.energy[r],
-        skill=number(float(record.skill[t])),
+        skill=number(record.skill[t]),
         full=number(record.skill_full),
     )
 
@@ -250,43 +253,40 @@ def takeaway(record: EnergyRule) -> str:
     """What was seen, in the run's own numbers."""
     if record.diverged == len(record.rank) - 1:
         return say("Every adapter diverged: lower the learning rate.")
+    return " ".join(_seen(record))
+
+
+def _seen(record: EnergyRule) -> Iterator[str]:
     low, median, high = record.rule
     needs = "; ".join(
         say("{tolerance:.0f} % {median:.0f} ({low:.0f} to {high:.0f})", tolerance=100 * t, median=b, low=a, high=c)
         for t, a, b, c in zip(TOLERANCES, *record.needed, strict=True)
     )
-    said = [
-        say(
-            "In this experiment, median and range of {tasks} tasks, the 95 % rule says rank {median:.0f} ({low:.0f} "
-            "to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs rank, "
-            "at {needs}.",
-            tasks=record.tasks,
-            median=median,
-            low=low,
-            high=high,
-            needs=needs,
-        ),
-        say(
-            "At 5 % the rule asked too much in {over} of {tasks} tasks, too little in {under}.",
-            over=record.over,
-            tasks=record.tasks,
-            under=record.under,
-        ),
-    ]
+    yield say(
+        "In this experiment, median and range of {tasks} tasks, the 95 % rule says rank {median:.0f} ({low:.0f} "
+        "to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs rank, "
+        "at {needs}.",
+        tasks=record.tasks,
+        median=median,
+        low=low,
+        high=high,
+        needs=needs,
+    )
+    yield say(
+        "At 5 % the rule asked too much in {over} of {tasks} tasks, too little in {under}.",
+        over=record.over,
+        tasks=record.tasks,
+        under=record.under,
+    )
     if record.over > record.tasks / 2 and record.noise:
-        said.append(
-            say("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")
-        )
+        yield say("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")
     elif record.noise == 0 and record.condition == 1:
-        said.append(say("Without noise and with round inputs, energy left out is skill left out: rule and need agree."))
+        yield say("Without noise and with round inputs, energy left out is skill left out: rule and need agree.")
     elif record.over + record.under:
-        said.append(
-            say("The energy is of weights, the skill of outputs: with stretched inputs these are not the same.")
-        )
+        yield say("The energy is of weights, the skill of outputs: with stretched inputs these are not the same.")
     if max(record.skill) > record.skill_full + 0.01:
         at = int(record.rank[int(np.nanargmax(record.skill))])
-        said.append(say("LoRA of rank {rank} was better on clean data than the full update.", rank=at))
-    return " ".join(said)
+        yield say("LoRA of rank {rank} was better on clean data than the full update.", rank=at)
 
 
 def table(record: EnergyRule) -> dict[str, np.ndarray]:
@@ -295,27 +295,106 @@ def table(record: EnergyRule) -> dict[str, np.ndarray]:
         "rank": record.rank,
         "energy_of_full_update": record.energy[record.rank],
         "skill": record.skill,
-        "numerical_rank": np.array([k.numerical for k in record.kinds]),
-        "effective_rank": np.array([k.effective for k in record.kinds]),
-        "stable_rank": np.array([k.stable for k in record.kinds]),
+        **{f"{kind}_rank": np.array([getattr(k, kind) for k in record.kinds]) for kind in Ranks._fields[1:]},
         "energy_rank_95": record.energy_ranks,
     }
 
 
-def plot_energy_rule(record: EnergyRule, *, theme: str = "light") -> go.Figure:
+def figure(record: EnergyRule, *, theme: str = "light") -> go.Figure:
     """Energy of the full update and skill of LoRA, against rank."""
+    needed = _or_more(record.own_needed[1])
     return still_curves(
         [
             Drawn(say("energy of the full update"), "W", record.rank, record.energy[record.rank], dots=True),
             Drawn(say("skill of LoRA"), "delta", record.rank, record.skill, dots=True),
             Drawn("95 %", "faint", record.rank, np.full(len(record.rank), SHARE), "dot"),
         ],
-        title=say(
-            "The rule says {rule}; within 5 % LoRA needs {needed}",
-            rule=record.own_rule,
-            needed=_or_more(record.own_needed[1]),
-        ),
+        title=say("The rule says {rule}; within 5 % LoRA needs {needed}", rule=record.own_rule, needed=needed),
         x=say("rank r"),
         y=say("share"),
         theme=theme,
     )
+
+
+def maths(record: EnergyRule, settings: Settings) -> str:
+    """The rule and the kinds of rank, with the full update's own."""
+    kinds = record.kinds_full
+    return say(
+        r"""
+$$
+r_{{95}} = \min\Big\{{r : \sum_{{i \le r}} \sigma_i^2 \ge 0.95 \sum_i \sigma_i^2\Big\}}, \qquad
+\mathrm{{erank}} = \exp\Big(-\sum_i p_i \ln p_i\Big), \ p_i = \frac{{\sigma_i}}{{\sum_j \sigma_j}}, \qquad
+\mathrm{{stable}} = \frac{{\|{M}\|_F^2}}{{\sigma_1^2}}
+$$
+
+${M}$ is the full update, the least-squares fit of {samples} samples. Its kinds of rank: bound {bound},
+numerical {numerical}, effective {effective} (Roy & Vetterli 2007: σ, not σ²), stable
+{stable}, 95 %-energy {energy}. At ${dW} = 0$ the last three do not exist (0/0): "—". **Skill**
+is 1 − (clean squared error)/(that of no update), on outputs. With round inputs and no noise, the best rank-$r$ fit
+leaves just the energy that rank $r$ leaves out, so $r_{{95}}$ is the rank needed at a tolerance of 5 %; each of the
+two conditions can break that. What a task needs is capacity of at least its rank; a spectrum that was measured with
+noise is not the task's.""",
+        M=tint("W", "M"),
+        samples=settings["samples"],
+        bound=kinds.bound,
+        numerical=kinds.numerical,
+        effective=number(kinds.effective),
+        stable=number(kinds.stable),
+        energy=record.own_rule,
+        **LETTERS,
+    )
+
+
+def sweep(settings: Settings) -> Sweep:
+    """The adapters of every rank on the task that is shown."""
+    return Sweep.over(replace(settings.experiment, rank=1), rank=SWEPT)
+
+
+def measure(settings: Settings, lab: Lab) -> EnergyRule:
+    """Train every rank on one task, and draw nine others."""
+    e = settings.experiment
+    others = (Sweep((replace(e, rank=1, steps=0, seed=e.seed * 10 + i),)) for i in range(1, 10))
+    return energy_rule(lab.train_each((sweep(settings), *others), settings.device, records=2))
+
+
+def _without_noise(e: Experiment, _: Any) -> tuple[int, int]:
+    """The rank by the 95 % rule without noise, and with the noise shown."""
+    without, now = (
+        energy_rank(np.linalg.svd(least_squares(make_task(x))[0], compute_uv=False)) for x in (replace(e, noise=0.0), e)
+    )
+    return without, now
+
+
+def _ask(seen: Seen, found: Any) -> Measured:
+    without, now = found
+    e = seen.experiment
+    told = say("On the same task it says {without} without noise and {now} with it.", without=without, now=now)
+    return Measured(int(without), (int(now), round(0.95 * min(e.d_in, e.d_out)), e.true_rank), told)
+
+
+LESSON = Lesson(
+    id="energy_rule",
+    menu=to_say("The 95 % rule"),
+    title=to_say("The 95 % rule: which rank does LoRA need?"),
+    claim=to_say(
+        "With noisy labels, the rank that holds 95 % of a full update's energy is not the rank that LoRA needs: the "
+        "energy is the noise's too."
+    ),
+    place=20,
+    default=DEFAULT,
+    controls=tuple(CONTROLS[name] for name in ("noise", "spectrum", "condition", "target_rank", "task")),
+    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: (sweep(settings),),
+    question=Question(
+        to_say("The same task without label noise: which rank does the 95 % rule ask for?"),
+        to_say("The rule counts energy wherever it comes from, and noise has some in every direction."),
+        _ask,
+        _without_noise,
+    ),
+)

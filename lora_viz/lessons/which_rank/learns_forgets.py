@@ -1,24 +1,32 @@
-"""What does a higher rank learn, and what does it forget? Clean error and ‖ΔW‖² over r, from few noisy samples."""
+"""Learns, forgets: clean error and ‖ΔW‖² over the rank, from few noisy samples."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, first_place, shown
 from lora_viz.core.experiment import Experiment
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, stopped_early, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series
+from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.spreads import spread_columns
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["LearnsForgets", "film", "learns_forgets", "plot_learns_forgets", "scripts", "table", "takeaway"]
+__all__ = ["LESSON", "LearnsForgets", "learns_forgets", "scripts"]
 
 HEAD, TAIL = (2.0, 1.5, 1.0, 0.7), 0.05
 
@@ -65,15 +73,15 @@ def learns_forgets(e: Experiment, seeds: int = 20) -> LearnsForgets:
         matched[s] = np.where(there, found, np.nan)
     return LearnsForgets(
         rank=rank,
-        excess=spread(excess),
-        forgets=spread(size),
-        train=spread(fits.train[:, rank] / fits.train[:, :1]),
+        excess=spread(excess, axis=0),
+        forgets=spread(size, axis=0),
+        train=spread(fits.train[:, rank] / fits.train[:, :1], axis=0),
         path=np.stack([np.median(on_the_way, axis=0), np.median(its_size, axis=0)]),
-        matched=spread(matched)[1],
+        matched=np.array([np.median(m) if len(m) else np.nan for m in (x[~np.isnan(x)] for x in matched.T)]),
         less=(size < matched).sum(axis=0),
         reached=np.isfinite(matched).sum(axis=0),
         best=rank[excess.argmin(axis=1)],
-        stopped=spread(on_the_way.min(axis=1)),
+        stopped=spread(on_the_way.min(axis=1), axis=0),
         samples=e.samples,
         noise=e.noise,
         seeds=seeds,
@@ -117,31 +125,27 @@ def film(record: LearnsForgets) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
+                id="errors",
                 title=say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
                 y_label=say("no update: target 1, source 0"),
                 x_scale="log",
                 span=6,
                 series=(
                     Series(
-                        name=say("on the new task:"),
-                        colour="clean",
-                        y=record.excess[1],
-                        low=record.excess[0],
-                        high=record.excess[2],
-                        dots=True,
+                        id="new_task", name=say("on the new task:"), colour="clean", dots=True, **band(record.excess)
                     ),
                     Series(
+                        id="source_task",
                         name=say("added on the source task:"),
                         colour="W",
-                        y=record.forgets[1],
-                        low=record.forgets[0],
-                        high=record.forgets[2],
                         dots=True,
+                        **band(record.forgets),
                     ),
                 ),
-                marks=(Mark(at=float(best), label=f"r = {best}"),),
+                marks=(Mark(id="best", at=float(best), label=f"r = {best}"),),
             ),
             Curves(
+                id="trade",
                 title=say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"),
                 x=x,
                 x_label=say("forgotten: ‖ΔW‖²"),
@@ -149,20 +153,23 @@ def film(record: LearnsForgets) -> Film:
                 span=6,
                 series=(
                     Curve(
+                        id="lora",
                         name=say("LoRA, r = 1 to full"),
                         colour="delta",
                         y=np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
                     ),
                     Curve(
+                        id="full",
                         name=say("full, stopped early"),
                         colour="faint",
                         y=np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan),
                         dash="dash",
                     ),
-                    Curve(name=say("this rank"), colour="ink", y=here, dots=True),
+                    Curve(id="here", name=say("this rank"), colour="ink", y=here, dots=True),
                 ),
             ),
             Lines(
+                id="training",
                 title=say("On the samples themselves: it only falls"),
                 y_label=say("squared error; no update: 1"),
                 x_scale="log",
@@ -170,24 +177,29 @@ def film(record: LearnsForgets) -> Film:
                 row=1,
                 span=5,
                 series=(
-                    Series(
-                        name=say("training error:"),
-                        colour="ink",
-                        y=record.train[1],
-                        low=record.train[0],
-                        high=record.train[2],
-                        dots=True,
-                    ),
+                    Series(id="error", name=say("training error:"), colour="ink", dots=True, **band(record.train)),
                 ),
             ),
             Readout(
+                id="at_rank",
                 title=say("At this rank, median of {seeds} seeds", seeds=record.seeds),
                 row=1,
                 span=7,
                 rows=(
-                    Row(label=say("error on the new task"), text=_texts(record.excess[1]), colour="clean"),
-                    Row(label=say("error added on the source task, ‖ΔW‖²"), text=_texts(record.forgets[1]), colour="W"),
                     Row(
+                        id="new_task",
+                        label=say("error on the new task"),
+                        text=numbers(record.excess[1]),
+                        colour="clean",
+                    ),
+                    Row(
+                        id="source_task",
+                        label=say("error added on the source task, ‖ΔW‖²"),
+                        text=numbers(record.forgets[1]),
+                        colour="W",
+                    ),
+                    Row(
+                        id="full_forgets",
                         label=say("full, stopped at the same error, forgets"),
                         text=tuple(
                             say(
@@ -205,10 +217,6 @@ def film(record: LearnsForgets) -> Film:
     )
 
 
-def _texts(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
-    return tuple(number(float(v)) for v in values)
-
-
 def _narrate(record: LearnsForgets, t: int) -> str:
     return say(
         "Rank {rank}: error on the new task {excess}, error added on the source task {forgets}.",
@@ -220,73 +228,72 @@ def _narrate(record: LearnsForgets, t: int) -> str:
 
 def takeaway(record: LearnsForgets) -> str:
     """What was seen, in the run's own numbers."""
+    return " ".join(_seen(record))
+
+
+def _seen(record: LearnsForgets) -> Iterator[str]:
     at = int(record.excess[1].argmin())
     best, last = record.rank[at], record.rank[-1]
     hits = int((record.best == best).sum())
-    said = [
-        say(
-            "In this experiment ({samples} samples, noise {noise}, {seeds} seeds) the error on the new task was least "
-            "at r = {best}: {least}, against {at_one} at r = 1 and {at_last} at r = {last}; r = {best} was the best "
-            "in {hits} seeds.",
-            samples=record.samples,
-            noise=number(record.noise),
-            seeds=record.seeds,
-            best=best,
-            least=number(float(record.excess[1, at])),
-            at_one=number(float(record.excess[1, 0])),
-            at_last=number(float(record.excess[1, -1])),
-            last=last,
-            hits=hits,
-        )
-    ]
+    yield say(
+        "In this experiment ({samples} samples, noise {noise}, {seeds} seeds) the error on the new task was least "
+        "at r = {best}: {least}, against {at_one} at r = 1 and {at_last} at r = {last}; r = {best} was the best "
+        "in {hits} seeds.",
+        samples=record.samples,
+        noise=number(record.noise),
+        seeds=record.seeds,
+        best=best,
+        least=number(float(record.excess[1, at])),
+        at_one=number(float(record.excess[1, 0])),
+        at_last=number(float(record.excess[1, -1])),
+        last=last,
+        hits=hits,
+    )
     if at == len(record.rank) - 1:
-        said.append(say("There is no U here: the samples suffice for every rank."))
+        yield say("There is no U here: the samples suffice for every rank.")
     first, end = number(float(record.forgets[1, 0])), number(float(record.forgets[1, -1]))
     if (np.diff(record.forgets[1]) > 0).all():
-        said.append(say("What is forgotten grew with every step in r, from {first} to {end}.", first=first, end=end))
+        yield say("What is forgotten grew with every step in r, from {first} to {end}.", first=first, end=end)
     else:
-        said.append(say("What is forgotten grew with r on the whole, from {first} to {end}.", first=first, end=end))
+        yield say("What is forgotten grew with r on the whole, from {first} to {end}.", first=first, end=end)
     low, median, high = (number(float(x)) for x in record.stopped)
-    said.append(
-        say(
-            "Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).",
-            median=median,
-            low=low,
-            high=high,
-        )
+    yield say(
+        "Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).",
+        median=median,
+        low=low,
+        high=high,
     )
     comparable = np.flatnonzero(record.reached > record.seeds / 2)
     if len(comparable):
         i = int(comparable[0])
-        said.append(
-            say(
-                "At the error of r = {rank} it forgot {full}, the rank {own}: the rank forgot less in {less} of "
-                "{reached} seeds.",
-                rank=record.rank[i],
-                full=number(float(record.matched[i])),
-                own=number(float(record.forgets[1, i])),
-                less=record.less[i],
-                reached=record.reached[i],
-            )
+        yield say(
+            "At the error of r = {rank} it forgot {full}, the rank {own}: the rank forgot less in {less} of "
+            "{reached} seeds.",
+            rank=record.rank[i],
+            full=number(float(record.matched[i])),
+            own=number(float(record.forgets[1, i])),
+            less=record.less[i],
+            reached=record.reached[i],
         )
     under = [str(r) for r, x in zip(record.rank, record.excess[1], strict=True) if x < record.stopped[1]]
     if under and len(under) < len(record.rank):
-        said.append(
-            say("r = {ranks} went below that: there is no equal error at which to compare.", ranks=", ".join(under))
-        )
-    said.append(say("That a lower rank forgets less at the same skill is not a law."))
-    return " ".join(said)
+        yield say("r = {ranks} went below that: there is no equal error at which to compare.", ranks=", ".join(under))
+    yield say("That a lower rank forgets less at the same skill is not a law.")
 
 
 def table(record: LearnsForgets) -> dict[str, np.ndarray]:
     """Both errors by rank, as columns."""
-    columns: dict[str, np.ndarray] = {"rank": record.rank}
-    for name, values in (("excess", record.excess), ("forgets", record.forgets), ("train", record.train)):
-        columns |= dict(zip((f"{name}_low", f"{name}_median", f"{name}_high"), values, strict=True))
-    return columns | {"full_stopped_early_forgets": record.matched, "seeds_rank_forgets_less": record.less}
+    return {
+        "rank": record.rank,
+        **spread_columns("excess", record.excess),
+        **spread_columns("forgets", record.forgets),
+        **spread_columns("train", record.train),
+        "full_stopped_early_forgets": record.matched,
+        "seeds_rank_forgets_less": record.less,
+    }
 
 
-def plot_learns_forgets(record: LearnsForgets, *, theme: str = "light") -> go.Figure:
+def figure(record: LearnsForgets, *, theme: str = "light") -> go.Figure:
     """Learnt against forgotten: LoRA by rank, full fine-tuning by time."""
     return still_curves(
         [
@@ -298,3 +305,76 @@ def plot_learns_forgets(record: LearnsForgets, *, theme: str = "light") -> go.Fi
         y=say("error on the new task"),
         theme=theme,
     )
+
+
+def maths(record: LearnsForgets) -> str:
+    """What learning and forgetting are, and what is exact about them."""
+    return say(
+        r"""
+$$
+\text{{learns:}}\ \ \mathbb E\|({dW} - {dW}^*)x\|^2 = \|{dW} - {dW}^*\|_F^2 \qquad\quad
+\text{{forgets:}}\ \ \mathbb E\|{dW}\,x\|^2 = \|{dW}\|_F^2
+$$
+
+The source task was fitted by $W$; on inputs from $N(0, I)$ any update adds $\|{dW}\|_F^2$ to its error. The new task's
+${dW}^*$ has singular values {head} and a tail of {tail}. Each rank is fitted to the end
+and exactly (reduced-rank regression), {samples} samples a seed. Biderman et al. (2024) found on code and
+mathematics that LoRA learns less and forgets less than full fine-tuning; here that is the way along $r$. Compared
+**at the same error on the new task** it is another question. Without noise and with round inputs the answer is exact:
+to leave the share $\ell$ of ${dW}^*$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ and a rank that cuts
+the truth off forgets $1-\ell$, which is more.""",
+        head=", ".join(numbers(HEAD)),
+        tail=number(TAIL),
+        samples=record.samples,
+        **LETTERS,
+    )
+
+
+def measure(settings: Settings, _: Lab) -> LearnsForgets:
+    """Fit every rank, and stop full fine-tuning early."""
+    return learns_forgets(settings.experiment)
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    ranks, on_samples = seen.film.values, shown(seen.film, "training", "error")
+    least = int(ranks[first_place(on_samples <= on_samples.min() + 1e-9)])
+    best = int(ranks[shown(seen.film, "errors", "new_task").argmin()])
+    told = say("On the samples rank {least} was best, on the new task rank {best}.", least=least, best=best)
+    return Measured(least, (best, int(ranks[0]), int(ranks[len(ranks) // 2])), told)
+
+
+LESSON = Lesson(
+    id="learns_forgets",
+    menu=to_say("Learns, forgets"),
+    title=to_say("Learns less, forgets less: what does rank decide?"),
+    claim=to_say(
+        "From few noisy samples, a higher rank forgets more at every step, but learns more only up to the truth's "
+        "rank: beyond it, it learns the noise."
+    ),
+    place=40,
+    default=Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128),
+    controls=(
+        CONTROLS["noise"].only(0.0, 0.1, 0.25, 0.5, 1.0),
+        Choice(
+            id="samples",
+            label=to_say("Samples"),
+            options=(80, 96, 128, 256, 512, 1024),
+            help=to_say("Of the new task; 64 inputs."),
+        ),
+    ),
+    more=(CONTROLS["d_in"].only(32, 64),),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    question=Question(
+        to_say("Which is the least rank shown that fits the samples themselves best?"),
+        to_say(
+            "A higher rank always fits the samples at least as well; past the truth's rank it is their noise it fits."
+        ),
+        _ask,
+    ),
+)

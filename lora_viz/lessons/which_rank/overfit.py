@@ -1,26 +1,33 @@
-"""Does a low rank help? Clean test error over sample count and rank, for truths of every rank, in closed form."""
+"""Overfitting: clean test error over sample count and rank, for truths of every rank, in closed form."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, first_place, shown, word
 from lora_viz.core.experiment import Experiment
-from lora_viz.core.trials import spread
+from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row
+from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
 from lora_viz.film.still import DASHES, Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Overfit", "film", "overfit", "plot_overfit", "scripts", "table", "takeaway"]
+__all__ = ["LESSON", "Overfit", "overfit", "scripts"]
 
 SIZES = (8, 16, 24, 40, 64, 128, 400)
 RANKS = (1, 2, 4, 8, 16, 32)
@@ -65,8 +72,8 @@ def overfit(e: Experiment, seeds: int = 10) -> Overfit:
         truths=truths,
         ranks=ranks,
         samples=np.array(SIZES),
-        error=spread(error),
-        best=spread(ranks[error.argmin(axis=2)].astype(float)),
+        error=spread(error, axis=0),
+        best=spread(ranks[error.argmin(axis=2)].astype(float), axis=0),
         wins=wins,
         noise=e.noise,
         seeds=seeds,
@@ -95,10 +102,7 @@ def scripts(record: Overfit, e: Experiment) -> Scripts:
 def film(record: Overfit) -> Film:
     """The playhead runs over the truth's rank: the map of errors, three of its columns, the best rank for each n."""
     median = record.error[1]
-    at = [list(record.samples).index(n) for n in SHOWN]
     least = (median == median.min(axis=1, keepdims=True)).astype(float)
-    low, high = record.error[0], record.error[2]
-    columns = range(len(record.samples))
     return Film(
         axis=to_say("true rank"),
         values=record.truths.astype(float),
@@ -107,6 +111,7 @@ def film(record: Overfit) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
         panels=(
             Field(
+                id="errors",
                 title=say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
                 values=median,
                 x_labels=tuple(map(str, record.samples)),
@@ -120,6 +125,7 @@ def film(record: Overfit) -> Film:
                 row=0,
             ),
             Curves(
+                id="along_rank",
                 title=say("The same along r, for three n (band: all seeds)"),
                 x=record.ranks.astype(float),
                 x_label=say("rank r"),
@@ -130,18 +136,18 @@ def film(record: Overfit) -> Film:
                 row=0,
                 series=tuple(
                     Curve(
-                        name=f"n = {record.samples[i]}",
+                        id=f"n_{n}",
+                        name=f"n = {n}",
                         colour="delta",
-                        y=median[:, :, i],
-                        low=low[:, :, i],
-                        high=high[:, :, i],
                         dash=DASHES[2 - k],
                         dots=True,
+                        **band(record.error[..., _column(record, n)]),
                     )
-                    for k, i in enumerate(at)
+                    for k, n in enumerate(SHOWN)
                 ),
             ),
             Curves(
+                id="best",
                 title=say("Best rank for each n"),
                 x=record.samples.astype(float),
                 x_label=say("samples n"),
@@ -152,14 +158,14 @@ def film(record: Overfit) -> Film:
                 row=1,
                 series=(
                     Curve(
+                        id="best",
                         name=say("best r, median of {seeds}", seeds=record.seeds),
                         colour="clean",
-                        y=record.best[1],
-                        low=record.best[0],
-                        high=record.best[2],
                         dots=True,
+                        **band(record.best),
                     ),
                     Curve(
+                        id="true_rank",
                         name=say("true rank"),
                         colour="faint",
                         y=np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1),
@@ -168,12 +174,14 @@ def film(record: Overfit) -> Film:
                 ),
             ),
             Readout(
+                id="least",
                 title=say("Error at the best r, and at full rank"),
                 span=6,
                 row=1,
                 rows=tuple(
                     Row(
-                        label=f"n = {record.samples[i]}",
+                        id=f"n_{n}",
+                        label=f"n = {n}",
                         text=tuple(
                             say(
                                 "{least} at r = {rank}; full {full}",
@@ -184,12 +192,16 @@ def film(record: Overfit) -> Film:
                             for t in range(len(record.truths))
                         ),
                     )
-                    for i in columns
-                    if record.samples[i] in (16, 24, 64, 128, 400)
+                    for i, n in enumerate(record.samples)
+                    if n in (16, 24, 64, 128, 400)
                 ),
             ),
         ),
     )
+
+
+def _column(record: Overfit, n: int) -> int:
+    return list(record.samples).index(n)
 
 
 def _narrate(record: Overfit, t: int) -> str:
@@ -202,46 +214,43 @@ def _narrate(record: Overfit, t: int) -> str:
 
 def takeaway(record: Overfit) -> str:
     """What was seen, in the run's own numbers."""
-    few, many = list(record.samples).index(64), len(record.samples) - 1
+    return " ".join(_seen(record))
+
+
+def _seen(record: Overfit) -> Iterator[str]:
+    few, many = _column(record, 64), len(record.samples) - 1
     low, full = min(1, len(record.truths) - 1), len(record.truths) - 1
     own = int(np.searchsorted(record.ranks, record.truths[low]))
     error = record.error[1]
     n, m = record.samples[few], record.samples[many]
-    said = [
-        say(
-            "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truth} with {n} samples had clean "
-            "error {own} at r = {rank} and {full} at full rank; the low rank won in {wins} seeds of {seeds}.",
-            noise=number(record.noise),
-            seeds=record.seeds,
-            truth=record.truths[low],
-            n=n,
-            own=number(float(error[low, own, few])),
-            rank=record.ranks[own],
-            full=number(float(error[low, -1, few])),
-            wins=record.wins[low, few],
-        )
-    ]
+    yield say(
+        "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truth} with {n} samples had clean "
+        "error {own} at r = {rank} and {full} at full rank; the low rank won in {wins} seeds of {seeds}.",
+        noise=number(record.noise),
+        seeds=record.seeds,
+        truth=record.truths[low],
+        n=n,
+        own=number(float(error[low, own, few])),
+        rank=record.ranks[own],
+        full=number(float(error[low, -1, few])),
+        wins=record.wins[low, few],
+    )
     if error[full, own, many] > error[full, -1, many]:
-        said.append(
-            say(
-                "A truth of full rank with {m} samples had {low} at r = {rank} and {full} at full rank: there the low "
-                "rank lost.",
-                m=m,
-                low=number(float(error[full, own, many])),
-                rank=record.ranks[own],
-                full=number(float(error[full, -1, many])),
-            )
+        yield say(
+            "A truth of full rank with {m} samples had {low} at r = {rank} and {full} at full rank: there the low "
+            "rank lost.",
+            m=m,
+            low=number(float(error[full, own, many])),
+            rank=record.ranks[own],
+            full=number(float(error[full, -1, many])),
         )
-    scarce = record.ranks[error[full, :, list(record.samples).index(24)].argmin()]
+    scarce = record.ranks[error[full, :, _column(record, 24)].argmin()]
     if scarce < 24:
-        said.append(say("With 24 samples even that truth was fitted best at r = {rank}.", rank=scarce))
+        yield say("With 24 samples even that truth was fitted best at r = {rank}.", rank=scarce)
     if record.noise == 0:
-        said.append(
-            say("Without noise nothing is gained by a rank below the truth's; fewer samples than inputs still hurt.")
-        )
+        yield say("Without noise nothing is gained by a rank below the truth's; fewer samples than inputs still hurt.")
     else:
-        said.append(say("A low rank helps if the truth is of low rank or the data are few, not otherwise."))
-    return " ".join(said)
+        yield say("A low rank helps if the truth is of low rank or the data are few, not otherwise.")
 
 
 def table(record: Overfit) -> dict[str, np.ndarray]:
@@ -251,26 +260,101 @@ def table(record: Overfit) -> dict[str, np.ndarray]:
     return {"true_rank": truth, "rank": rank, "samples": n, "error_low": low, "error": median, "error_high": high}
 
 
-def plot_overfit(record: Overfit, *, theme: str = "light") -> go.Figure:
+def figure(record: Overfit, *, theme: str = "light") -> go.Figure:
     """Clean error against rank for three sample counts, at the truth first shown."""
-    t = record.start
+    at = record.start
     return still_curves(
         [
             Drawn(
-                f"n = {n}",
-                "delta",
-                record.ranks,
-                record.error[1, t, :, list(record.samples).index(n)],
-                DASHES[2 - k],
+                name=f"n = {n}",
+                colour="delta",
+                x=record.ranks,
+                dash=DASHES[2 - k],
                 dots=True,
-                low=record.error[0, t, :, list(record.samples).index(n)],
-                high=record.error[2, t, :, list(record.samples).index(n)],
+                **band(record.error[:, at, :, _column(record, n)]),
             )
             for k, n in enumerate(SHOWN)
         ],
-        title=say("Clean error against rank, true rank {truth}", truth=record.truths[t]),
+        title=say("Clean error against rank, true rank {truth}", truth=record.truths[at]),
         x=say("rank r"),
         y="‖ΔW − ΔW*‖²/‖ΔW*‖²",
         log="xy",
         theme=theme,
     )
+
+
+def maths(record: Overfit, settings: Settings) -> str:
+    """The best fit of a rank in closed form, and what least squares costs at this noise."""
+    d_in = settings.experiment.d_in
+    return say(
+        r"""
+$$
+{dW}_r = U_r U_r^\top \hat M, \quad \hat M = Y^\top X (X^\top X)^{{-1}}, \qquad
+\mathbb E_x\|({dW}_r - {dW}^*)x\|^2 = \|{dW}_r - {dW}^*\|_F^2
+$$
+
+${dW}_r$ is the exact minimum of the training loss over all updates of rank $r$ (reduced-rank regression, Izenman 1975;
+$U_r$ spans the strongest fitted outputs), what LoRA of rank $r$ would reach if trained to the end. Inputs are drawn
+from $N(0, I)$ in {d_in} dimensions. Full rank is ordinary least squares, whose clean error with $n$ samples is
+$\text{{noise}}^2\, d_\mathrm{{in}}/(n - d_\mathrm{{in}} - 1)$ a unit of signal: {ols} for $n = 64$, and it
+has no bound near $n = d_\mathrm{{in}}$. A rank $r$ must learn about $r(d_\mathrm{{in}} + d_\mathrm{{out}} - r)$
+numbers from $n\,d_\mathrm{{out}}$: fewer numbers, less noise fitted, but also what of the truth lies beyond rank $r$
+is lost. Stopping early or weight decay hold the noise down too; neither is used here.""",
+        d_in=d_in,
+        ols=number(record.noise**2 * d_in / (64 - d_in - 1)),
+        **LETTERS,
+    )
+
+
+def measure(settings: Settings, _: Lab) -> Overfit:
+    """Fit every rank to truths of every rank."""
+    return overfit(settings.experiment)
+
+
+def _ask(seen: Seen, _: Any) -> Measured:
+    error, r = shown(seen.film, "along_rank", "n_400"), RANKS
+    two = first_place(np.array(r) == 2)
+    if error[-1, -1] < 1e-9:
+        raise Unanswerable(say("Without noise full rank leaves no error at all to compare with: choose some noise."))
+    lost, won = (float(error[t, two] / error[t, -1]) for t in (-1, 1))
+    told = say("Clean error {two} at r = 2, {full} at r = {most}.", two=word(error[-1, two]), full=word(error[-1, -1]),
+               most=r[-1])  # fmt: skip
+    return Measured(lost, (won, 1, r[-1] / 2), told, {"most": r[-1]})
+
+
+LESSON = Lesson(
+    id="overfit",
+    menu=to_say("Overfitting"),
+    title=to_say("Overfitting: when does a low rank help?"),
+    claim=to_say(
+        "With noisy labels and few samples the best rank is the truth's own, or lower; with many samples and a "
+        "truth of full rank, a low rank only loses. Play through the truth's rank."
+    ),
+    place=10,
+    default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
+    controls=(
+        Choice(
+            id="noise",
+            label=to_say("Label noise"),
+            options=(0.0, 0.1, 0.25, 0.5, 1.0, 2.0),
+            help=to_say("Standard deviation of what is added to every label; the signal's is 1."),
+        ),
+        CONTROLS["spectrum"].only("flat", "power", "exponential"),
+    ),
+    more=(CONTROLS["target_rank"].only(1, 2, 4, 8, 16, 32),),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    question=Question(
+        to_say(
+            "400 samples, and the truth has full rank, {most}. How many times the clean error of full rank does "
+            "r = 2 leave?"
+        ),
+        to_say("A low rank pays only where the truth is of low rank too, or the data are few: here it is neither."),
+        _ask,
+    ),
+)

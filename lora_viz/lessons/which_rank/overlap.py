@@ -1,22 +1,35 @@
-"""Do adapters of different rank find the same directions? Subspace overlap φ(i, j) of their A, and of random ones."""
+"""Overlap: φ(i, j) of the subspaces that adapters of different rank find, beside that of random ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
+from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.trials import spread
-from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row
+from lora_viz.core.seeds import spread
+from lora_viz.engine.training import train
+from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
+from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import CONTROLS
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["Overlap", "film", "overlap", "overlaps", "plot_overlap", "table", "takeaway"]
+__all__ = ["LESSON", "Overlap", "overlap", "overlaps"]
+
+TRUE_RANK = {"spike": 21, "power": 48, "flat": 4}  # how many directions the target has
+HIGH, STARTS = 32, range(8)
 
 
 class Overlap(NamedTuple):
@@ -46,9 +59,8 @@ def overlaps(left: Float[np.ndarray, "*T i d"], right: Float[np.ndarray, "*T j d
     return square.cumsum(axis=-1).cumsum(axis=-2) / np.minimum(i[:, None], j)
 
 
-def overlap(runs: Iterable[Run]) -> Overlap:
+def overlap(run: Run) -> Overlap:
     """Compare the A of one sweep over two ranks and several init_seeds; pairs never share a seed."""
-    (run,) = runs
     ranks = sorted({e.rank for e in run.sweep.experiments})
     low, high = ranks[0], ranks[-1]
     place = {(e.rank, e.init_seed): i for i, e in enumerate(run.sweep.experiments)}
@@ -65,8 +77,8 @@ def overlap(runs: Iterable[Run]) -> Overlap:
         high=high,
         d=run.experiment.d_in,
         phi=first,
-        across=spread(np.stack(across)),
-        seeds=spread(np.stack(same)),
+        across=spread(np.stack(across), axis=0),
+        seeds=spread(np.stack(same), axis=0),
         sigma=np.linalg.svd(run.task.target_delta, compute_uv=False)[: max(run.experiment.true_rank, 1)],
         pairs=len(pairs),
         diverged=int((run.diverged_at >= 0).sum()),
@@ -98,6 +110,7 @@ def film(record: Overlap) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Field(
+                id="phi",
                 title=say(
                     "φ(i, j): A of rank {low} (i) against A of rank {high} (j)", low=record.low, high=record.high
                 ),
@@ -109,6 +122,7 @@ def film(record: Overlap) -> Film:
                 span=7,
             ),
             Curves(
+                id="diagonal",
                 title=say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs),
                 x=i.astype(float),
                 x_label=say("i strongest directions"),
@@ -117,23 +131,24 @@ def film(record: Overlap) -> Film:
                 span=5,
                 series=(
                     Curve(
+                        id="across",
                         name=say("rank {low} against {high}", low=record.low, high=record.high),
                         colour="A",
-                        y=record.across[1],
-                        low=record.across[0],
-                        high=record.across[2],
                         dots=True,
+                        **band(record.across),
                     ),
                     Curve(
+                        id="seeds",
                         name=say("rank {high}, two seeds", high=record.high),
                         colour="ink",
                         y=record.seeds[1],
                         dash="dash",
                     ),
-                    Curve(name=say("chance, i/{d}", d=record.d), colour="faint", y=chance, dash="dot"),
+                    Curve(id="chance", name=say("chance, i/{d}", d=record.d), colour="faint", y=chance, dash="dot"),
                 ),
             ),
             Curves(
+                id="target",
                 title=say("The target's singular values"),
                 x=np.arange(1.0, len(record.sigma) + 1),
                 x_label="i",
@@ -141,29 +156,26 @@ def film(record: Overlap) -> Film:
                 reach=1.0,
                 row=1,
                 span=5,
-                series=(Curve(name=say("σ of ΔW*"), colour="ink", y=record.sigma, dots=True),),
+                series=(Curve(id="sigma", name=say("σ of ΔW*"), colour="ink", y=record.sigma, dots=True),),
             ),
             Readout(
+                id="now",
                 title=say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
                 row=1,
                 span=7,
                 rows=tuple(
                     Row(
+                        id=f"phi_{k}",
                         label=say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
-                        text=tuple(_span(record.across[:, t, k - 1]) for t in range(len(record.steps))),
+                        text=readings(record.across[:, :, k - 1]),
                         colour="A",
                     )
-                    for k in (1, 2, 4, record.low)
+                    for k in sorted({1, 2, 4, record.low})
                     if k <= record.low
                 ),
             ),
         ),
     )
-
-
-def _span(values: Float[np.ndarray, "3"]) -> str:
-    low, median, high = (number(float(v)) for v in values)
-    return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 
 def _narrate(record: Overlap, t: int) -> str:
@@ -189,70 +201,56 @@ def takeaway(record: Overlap) -> str:
             diverged=record.diverged,
             pairs=2 * record.pairs,
         )
-    end = record.across[:, -1]
-    if np.isnan(end[1]).any():
+    if np.isnan(record.across[1, -1]).any():
         return say("An A was 0 to the end: it has no directions to compare.")
-    said = [
-        say(
-            "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to {first} "
-            "and φ({low}, {low}) to {all}; chance is {chance_first} and {chance_all}.",
-            pairs=record.pairs,
-            first=_span(end[:, 0]),
-            low=record.low,
-            all=_span(end[:, -1]),
-            chance_first=number(1 / record.d),
-            chance_all=number(record.low / record.d),
-        )
-    ]
+    return " ".join(_seen(record))
+
+
+def _seen(record: Overlap) -> Iterator[str]:
+    end = record.across[:, -1]
+    yield say(
+        "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to {first} "
+        "and φ({low}, {low}) to {all}; chance is {chance_first} and {chance_all}.",
+        pairs=record.pairs,
+        first=ranged(end[:, 0]),
+        low=record.low,
+        all=ranged(end[:, -1]),
+        chance_first=number(1 / record.d),
+        chance_all=number(record.low / record.d),
+    )
     tied = 1 + int(np.sum(np.abs(np.diff(record.sigma)) < 1e-9 * record.sigma[0]))
     strong = float(record.sigma[0] / record.sigma[1]) if len(record.sigma) > 1 else np.inf
     if tied == len(record.sigma) and 1 < tied <= record.low:
-        said.append(
-            say(
-                "The target's {tied} singular values are equal: which direction comes first is arbitrary, and only "
-                "φ({tied}, {tied}) = {overlap} means anything.",
-                tied=tied,
-                overlap=_span(end[:, tied - 1]),
-            )
+        yield say(
+            "The target's {tied} singular values are equal: which direction comes first is arbitrary, and only "
+            "φ({tied}, {tied}) = {overlap} means anything.",
+            tied=tied,
+            overlap=ranged(end[:, tied - 1]),
         )
     elif end[1, 0] > 0.8 and end[1, -1] < 0.6:
-        said.append(
-            say(
-                "The strongest direction is the same, the others are shared much less: the target has one that is "
-                "{strong} times as strong as the next.",
-                strong=number(strong),
-            )
+        yield say(
+            "The strongest direction is the same, the others are shared much less: the target has one that is "
+            "{strong} times as strong as the next.",
+            strong=number(strong),
         )
     elif end[1].min() > 0.7:
-        said.append(say("All of the directions are shared: the target has them in a clear order."))
-    return " ".join(said)
+        yield say("All of the directions are shared: the target has them in a clear order.")
 
 
 def table(record: Overlap) -> dict[str, np.ndarray]:
     """φ(i, i) at the end, as columns."""
     i = np.arange(1, record.low + 1)
-    columns: dict[str, np.ndarray] = {"i": i, "chance": i / record.d}
-    for name, values in (("ranks", record.across), ("seeds", record.seeds)):
-        for end, row in zip(("low", "median", "high"), values[:, -1], strict=True):
-            columns[f"{name}_{end}"] = row
-    return columns
+    columns = {"i": i, "chance": i / record.d}
+    return columns | spread_columns("ranks", record.across[:, -1]) | spread_columns("seeds", record.seeds[:, -1])
 
 
-def plot_overlap(record: Overlap, *, theme: str = "light") -> go.Figure:
+def figure(record: Overlap, *, theme: str = "light") -> go.Figure:
     """φ(i, i) at the end, beside chance."""
     i = np.arange(1, record.low + 1)
-    low, median, high = record.across[:, -1]
+    across = say("rank {low} against {high}", low=record.low, high=record.high)
     return still_curves(
         [
-            Drawn(
-                say("rank {low} against {high}", low=record.low, high=record.high),
-                "A",
-                i,
-                median,
-                dots=True,
-                low=low,
-                high=high,
-            ),
+            Drawn(name=across, colour="A", x=i, dots=True, **band(record.across[:, -1])),
             Drawn(say("rank {high}, two seeds", high=record.high), "ink", i, record.seeds[1, -1], "dash"),
             Drawn(say("chance"), "faint", i, i / record.d, "dot"),
         ],
@@ -261,3 +259,93 @@ def plot_overlap(record: Overlap, *, theme: str = "light") -> go.Figure:
         y="φ(i, i)",
         theme=theme,
     )
+
+
+def maths(record: Overlap) -> str:
+    """φ in three forms, and its chance."""
+    return say(
+        r"""
+$$
+\phi(i, j) = \frac{{\|V_i^\top V_j\|_F^2}}{{\min(i, j)}} = \frac1p \sum_{{k=1}}^{{p}} \cos^2\theta_k = 1 -
+\frac{{d^2}}{{p}}, \qquad p = \min(i, j), \quad \mathbb E\,\phi_{{\text{{random}}}} =
+\frac{{\max(i, j)}}{{d_\mathrm{{in}}}}
+$$
+
+$V_i$ are the $i$ strongest right singular vectors of one ${A}$, $V_j$ those of the other, $\theta_k$ the angles between
+the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their appendix G prints $(1 - d^2)/p$, which can
+be negative). Chance is not 0: {chance} for the {rank} strongest of each, more for larger $j$. No
+pair shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap
+before training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
+        chance=number(record.low / record.d),
+        rank=record.low,
+        **LETTERS,
+    )
+
+
+def sweep(e: Experiment) -> Sweep:
+    """Both ranks from eight starts, on a target with as many directions as its spectrum has."""
+    return Sweep.over(replace(e, target_rank=TRUE_RANK[e.spectrum]), rank=(e.rank, HIGH), init_seed=STARTS)
+
+
+def measure(settings: Settings, lab: Lab) -> Overlap:
+    """Train both ranks from every start, and compare."""
+    return overlap(lab.train(sweep(settings.experiment), settings.device, records=15))
+
+
+def _other_target(e: Experiment, _: Any) -> float:
+    """φ(1, 1) of low and high rank on a target with other singular values."""
+    other = replace(e, spectrum="spike" if e.spectrum == "flat" else "flat")
+    return float(overlap(train(sweep(other), records=2)).across[1, -1, 0])
+
+
+def _ask(seen: Seen, found: Any) -> Measured:
+    now = float(shown(seen.film, "diagonal", "across")[-1, 0])
+    flat = seen.experiment.spectrum == "flat"
+    other = say("one strong direction and twenty a tenth of it") if flat else say("four equally strong directions")
+    chance = 1 / seen.experiment.d_in
+    told = say("φ(1, 1) came to {found}, median of 8 pairs; chance is {chance}.", found=word(found),
+               chance=word(chance))  # fmt: skip
+    return Measured(found, (now, 1, chance), told, {"other": other, "now": word(now)})
+
+
+LESSON = Lesson(
+    id="overlap",
+    menu=to_say("Overlap"),
+    title=to_say("Overlap: do low and high rank find the same directions?"),
+    claim=to_say(
+        "The target decides: a strong direction is found by both, equal ones in no order. Chance is not 0, and is "
+        "drawn."
+    ),
+    place=30,
+    default=Experiment(
+        d_in=64, d_out=48, target_rank=4, spectrum="spike", rank=8, alpha=16.0, optimizer="adam", lr=0.02, steps=200
+    ),
+    controls=(
+        Choice(
+            id="spectrum",
+            label=to_say("Target's singular values"),
+            options=("spike", "power", "flat"),
+            help=to_say("Spike: one strong, twenty a tenth of it. Power law: 1/i to the last. Flat: four equal ones."),
+        ),
+        CONTROLS["rank"].only(4, 8, 16),
+        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["lr"].only(0.005, 0.01, 0.02, 0.05),
+    ),
+    more=tuple(CONTROLS[name] for name in ("alpha", "noise", "steps")),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    exports=lambda record, settings, lab: (sweep(settings.experiment),),
+    question=Question(
+        to_say(
+            "Let the target have {other}. How much do low and high rank share of their strongest direction, φ(1, 1), "
+            "which is {now} now?"
+        ),
+        to_say("A direction is found again where it stands out. Of equal ones any mixture is as good as another."),
+        _ask,
+        _other_target,
+    ),
+)

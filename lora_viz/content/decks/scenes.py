@@ -1,0 +1,230 @@
+"""Decks of scenes: what is shown in which order, read from a small TOML file that a teacher can write.
+
+A scene opens a page at some settings and a moment, with a caption, maybe a question that is asked first, and only the
+controls it names. Nothing in a deck is executed.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from lora_viz.core.refusals import Refusal
+from lora_viz.i18n.language import say
+
+__all__ = ["LONGEST_DECK", "Deck", "DeckError", "Question", "Scene", "read_deck"]
+
+LONGEST_DECK = 65_536  # bytes
+_MOST_SCENES = 200
+_MOST_DOTS = 200  # of a line, outside its texts
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_KINDS = ("number", "choice", "curve")
+_TAKES = ("largest", "smallest")
+
+
+class DeckError(Refusal):
+    """One sentence: in which line of the deck, what was given, and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What is asked before the picture is shown? The answer is read from the film, never written in the deck.
+
+    "number": the value of ``series[0]`` of ``panel`` at ``at``. "choice": which of ``series`` is the ``take`` there.
+    "curve": the whole of ``series[0]``, to be drawn.
+    """
+
+    kind: str
+    text: str
+    panel: str
+    series: tuple[str, ...]
+    at: float = 0.0
+    take: str = "largest"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """One step of a presentation: a page, its settings, the playhead's place, what is said, and which controls stay."""
+
+    page: str
+    caption: str
+    settings: tuple[tuple[str, str], ...] = ()
+    at: float | None = None
+    notes: str = ""
+    controls: tuple[str, ...] = ()
+    question: Question | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deck:
+    """A presentation."""
+
+    title: str
+    about: str
+    scenes: tuple[Scene, ...]
+
+
+def read_deck(text: str, pages: Collection[str], *, still: Collection[str] = ()) -> Deck:
+    """Which deck does this TOML text hold? Raises DeckError with the line and the reason.
+
+    On pages that stand ``still`` there is no playhead to place and no picture to ask about.
+    """
+    if len(text.encode()) > LONGEST_DECK:
+        raise DeckError(say("the deck is longer than {most} bytes: please split it.", most=LONGEST_DECK))
+    for n, line in enumerate(text.splitlines()):
+        if _QUOTED.sub("", line).count(".") > _MOST_DOTS:  # the reader's time grows with the square of a key's parts
+            said = say("a key or a number has more than {most} dots: scenes are flat tables.", most=_MOST_DOTS)
+            raise DeckError(say("line {line}: {said}", line=n + 1, said=said))
+    try:
+        given = tomllib.loads(text)
+    except ValueError as error:  # a TOMLDecodeError is one; so is a number of five thousand digits
+        raise DeckError(say("the deck is not TOML: {error}.", error=str(error)[:200])) from None
+    except RecursionError:
+        raise DeckError(say("the deck is nested too deeply: scenes are flat tables.")) from None
+    reader = _Reader(text, pages, still)
+    reader.only(given, ("title", "about", "scene"), None)
+    scenes = given.get("scene")
+    if not isinstance(scenes, list) or not 1 <= len(scenes) <= _MOST_SCENES:
+        raise DeckError(say("the deck has no [[scene]] or too many: allowed are 1 to {most}.", most=_MOST_SCENES))
+    return Deck(
+        title=reader.text(given, "title", None, most=120),
+        about=reader.text(given, "about", None, default=""),
+        scenes=tuple(reader.scene(scene, i) for i, scene in enumerate(scenes)),
+    )
+
+
+class _Reader:
+    """Checks values and knows where they stand in the text."""
+
+    def __init__(self, text: str, pages: Collection[str], still: Collection[str]) -> None:
+        self.lines = text.splitlines()
+        self.starts = [n for n, line in enumerate(self.lines) if re.match(r"\s*\[\[\s*scene\s*\]\]", line)]
+        self.pages = pages
+        self.still = still
+
+    def wrong(self, scene: int | None, key: str, said: str) -> DeckError:
+        first = 0 if scene is None or scene >= len(self.starts) else self.starts[scene]
+        rest = [n for n in self.starts if n > first]
+        stop = rest[0] if rest and scene is not None else len(self.lines)
+        pattern = re.compile(rf"(^\s*|[{{,]\s*)[\"']?{re.escape(key)}[\"']?\s*=|^\s*\[+\s*scene\.{re.escape(key)}\s*\]")
+        line = next((n for n in range(first, stop) if pattern.search(self.lines[n])), first)
+        return DeckError(say("line {line}: {said}", line=line + 1, said=said))
+
+    def only(self, table: dict[str, Any], allowed: tuple[str, ...], scene: int | None) -> None:
+        for key in table:
+            if key not in allowed:
+                raise self.wrong(
+                    scene,
+                    key,
+                    say("{key} is unknown: allowed are {allowed}.", key=key[:40], allowed=", ".join(allowed)),
+                )
+
+    def text(
+        self, table: dict[str, Any], key: str, scene: int | None, *, default: str | None = None, most: int = 2000
+    ) -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str) or (default is None and not value.strip()):
+            raise self.wrong(scene, key, say("{key} is missing or no text.", key=key))
+        if len(value) > most:
+            raise self.wrong(
+                scene,
+                key,
+                say("{key} has {count} characters: allowed are {most}.", key=key, count=len(value), most=most),
+            )
+        return value
+
+    def number(self, table: dict[str, Any], key: str, scene: int) -> float:
+        value = table[key]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
+            raise self.wrong(scene, key, say("{key}={value} is no number below 10⁹.", key=key, value=str(value)[:40]))
+        return float(value)
+
+    def texts(self, table: dict[str, Any], key: str, scene: int) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or len(value) > 12 or not all(isinstance(v, str) for v in value):
+            raise self.wrong(scene, key, say("{key} is no list of at most 12 texts.", key=key))
+        return tuple(value)
+
+    def scene(self, table: Any, i: int) -> Scene:
+        if not isinstance(table, dict):
+            raise self.wrong(i, "scene", say("a scene is no table: each begins with [[scene]]."))
+        self.only(table, ("page", "caption", "settings", "at", "notes", "controls", "question"), i)
+        page = self.text(table, "page", i)
+        if page not in self.pages:
+            raise self.wrong(
+                i,
+                "page",
+                say(
+                    "page={given} is unknown: allowed are {allowed}.",
+                    given=page[:40],
+                    allowed=", ".join(sorted(self.pages)),
+                ),
+            )
+        for key in ("at", "question"):
+            if page in self.still and key in table:
+                said = say("{key} needs a picture that moves, and the page {page} has none.", key=key, page=page)
+                raise self.wrong(i, key, said)
+        settings = table.get("settings", {})
+        if not isinstance(settings, dict):
+            raise self.wrong(i, "settings", say('settings is no table like { rank = 4, init = "B_zero" }.'))
+        for key, value in settings.items():
+            if not isinstance(value, (str, int, float)) or isinstance(value, bool) or len(str(value)) > 60:
+                raise self.wrong(
+                    i,
+                    key,
+                    say(
+                        "{key}={value} is no setting: allowed are a text or a number.",
+                        key=key[:40],
+                        value=str(value)[:40],
+                    ),
+                )
+        return Scene(
+            page=page,
+            caption=self.text(table, "caption", i, most=300),
+            settings=tuple((key, _written(value)) for key, value in settings.items()),
+            at=self.number(table, "at", i) if "at" in table else None,
+            notes=self.text(table, "notes", i, default=""),
+            controls=self.texts(table, "controls", i),
+            question=self.question(table["question"], i) if "question" in table else None,
+        )
+
+    def question(self, table: Any, i: int) -> Question:
+        if not isinstance(table, dict):
+            raise self.wrong(i, "question", say("question is no table."))
+        self.only(table, ("kind", "text", "panel", "series", "at", "take"), i)
+        kind = self.text(table, "kind", i)
+        if kind not in _KINDS:
+            raise self.wrong(
+                i,
+                "kind",
+                say("kind={given} is unknown: allowed are {allowed}.", given=kind[:40], allowed=", ".join(_KINDS)),
+            )
+        take = table.get("take", "largest")
+        if take not in _TAKES:
+            raise self.wrong(
+                i,
+                "take",
+                say("take={given} is unknown: allowed are {allowed}.", given=str(take)[:40], allowed=", ".join(_TAKES)),
+            )
+        series = self.texts(table, "series", i)
+        if not series or (kind == "choice") != (len(series) > 1):
+            raise self.wrong(
+                i,
+                "series",
+                say("series has {count} names: a choice needs at least 2, the others 1.", count=len(series)),
+            )
+        return Question(
+            kind=kind,
+            text=self.text(table, "text", i, most=300),
+            panel=self.text(table, "panel", i),
+            series=series,
+            at=self.number(table, "at", i) if "at" in table else 0.0,
+            take=take,
+        )
+
+
+def _written(value: str | int | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

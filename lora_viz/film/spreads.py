@@ -1,0 +1,33 @@
+"""Spreads over seeds in words and in tables: (low, median, high; …), as ``core.seeds.spread`` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from lora_viz.film.style import number
+from lora_viz.i18n.language import say
+
+__all__ = ["LOW_TO_HIGH", "ranged", "readings", "spread_columns"]
+
+LOW_TO_HIGH = ("low", "median", "high")
+
+
+def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number) -> str:
+    """One spread as "median (low to high)", each written by ``form``."""
+    low, median, high = (form(float(x)) for x in spread)
+    return say("{median} ({low} to {high})", median=median, low=low, high=high)
+
+
+def readings(
+    spread: Float[np.ndarray, "3 T"], form: Callable[[Float[np.ndarray, "3"]], str] = ranged
+) -> tuple[str, ...]:
+    """One text a frame."""
+    return tuple(form(spread[:, t]) for t in range(spread.shape[1]))
+
+
+def spread_columns(name: str, spread: Float[np.ndarray, "3 ..."]) -> dict[str, np.ndarray]:
+    """Three columns, ``name_low``, ``name_median`` and ``name_high``."""
+    return {f"{name}_{end}": values.ravel() for end, values in zip(LOW_TO_HIGH, spread, strict=True)}

@@ -1,0 +1,91 @@
+"""The lab: where a lesson has things trained and computed. It keeps what was computed, and says how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, TypeVar
+
+from lora_viz.core.experiment import Sweep
+from lora_viz.core.progress import Progress, heeding
+from lora_viz.core.results import Results, Ticket
+from lora_viz.core.run import Run
+from lora_viz.engine.training import train
+from lora_viz.i18n.language import language, say, speak
+from lora_viz.lessons.settings import Settings
+
+__all__ = ["RESULTS", "Lab"]
+
+R = TypeVar("R")
+RESULTS = Results()  # of this process: one for all visitors
+
+
+class Lab:
+    """Trains and computes for one visitor; what is known already is not computed again, whoever asked first.
+
+    ``visitor`` is whom turns are counted by, ``progress`` hears how far it is while this visitor waits.
+    """
+
+    def __init__(
+        self,
+        results: Results = RESULTS,
+        *,
+        visitor: Hashable = None,
+        progress: Callable[[Progress], None] | None = None,
+        ticket: Ticket | None = None,
+    ) -> None:
+        self.results, self.visitor, self.progress, self.ticket = results, visitor, progress, ticket
+
+    def measure(self, lesson: str, function: Callable[[Settings, Lab], R], settings: Settings) -> R:
+        """The record of a lesson at these settings."""
+        return self._kept(("record", lesson, language(), settings), lambda lab: function(settings, lab))
+
+    def train(self, sweep: Sweep, device: str = "cpu", *, records: int = 161, **options: Any) -> Run:
+        """``engine.training.train`` of this sweep."""
+        key = ("run", sweep, device, records, tuple(sorted(options.items())))
+        return self._kept(key, lambda _: train(sweep, device, records=records, **options))
+
+    def train_each(self, sweeps: tuple[Sweep, ...], device: str = "cpu", *, records: int = 161) -> Iterator[Run]:
+        """The runs of these sweeps one after another, none of them kept; between two it says how far it is."""
+        for i, sweep in enumerate(sweeps):
+            self.report(i / len(sweeps), say("{done} of {all} trainings are done", done=i, all=len(sweeps)))
+            yield train(sweep, device, records=records)
+
+    def compute(self, function: Callable[..., R], *given: Any, **options: Any) -> R:
+        """``function(*given, **options)``, whose arguments can be a key. What it says is kept for each language."""
+        key = (function.__module__, function.__qualname__, language(), given, tuple(sorted(options.items())))
+        return self._kept(key, lambda _: function(*given, **options))
+
+    def follow(self, function: Callable[..., Iterator[Progress | R]], *given: Any) -> R:
+        """What the chunks of ``function(*given)`` end in, its progress passed on between them."""
+
+        def work(lab: Lab) -> R:
+            chunks = function(*given)
+            try:
+                for item in chunks:
+                    if not isinstance(item, Progress):
+                        return item
+                    lab.report(item.share, item.said)
+            finally:
+                chunks.close()  # type: ignore[attr-defined]
+            raise RuntimeError(f"{function.__qualname__} ended without a result")
+
+        return self._kept((function.__module__, function.__qualname__, language(), given), work)
+
+    def report(self, share: float, said: str = "", preview: Any = None) -> None:
+        """Say how far it is, with a record to show meanwhile; stops the work where nobody waits for it any more."""
+        if self.ticket is not None:
+            self.ticket.report(share, said, preview)
+
+    def _kept(self, key: Hashable, work: Callable[[Lab], R]) -> R:
+        code = language()
+
+        def computed(ticket: Ticket) -> R:
+            with speak(code), heeding(ticket.check):  # in a thread of its own, which nobody reads
+                return work(Lab(self.results, visitor=self.visitor, ticket=ticket))
+
+        return self.results.get_or_compute(
+            key,
+            computed,
+            visitor=self.visitor,
+            progress=self.progress,
+        )

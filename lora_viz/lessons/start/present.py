@@ -1,0 +1,96 @@
+"""Present: for teachers, decks of scenes, one's own too."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lora_viz.content.decks.scenes import Deck, DeckError
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.controls import File
+from lora_viz.lessons.decks import DECKS, read_bytes, shipped_decks
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Boxed, Download, Notice, Part, Present, Prose, Row
+from lora_viz.lessons.settings import Settings
+
+__all__ = ["LESSON", "DecksRecord"]
+
+
+class DecksRecord(NamedTuple):
+    """The visitor's own deck, if one was given that can be read, or what is wrong with it."""
+
+    own: Deck | None
+    wrong: str
+
+
+def measure(settings: Settings, lab: Lab) -> DecksRecord:
+    """Read the deck that was given."""
+    for given in settings["deck_file"]:
+        try:
+            return DecksRecord(read_bytes(given.name, bytes(given.data)), "")
+        except DeckError as error:
+            return DecksRecord(None, str(error))
+    return DecksRecord(None, "")
+
+
+def takeaway(record: DecksRecord) -> str:
+    """What a deck is."""
+    return say("A deck is settings and sentences: nothing in it is executed.")
+
+
+def body(record: DecksRecord) -> tuple[Part, ...]:
+    """Every shipped deck, and the way to begin it."""
+    return tuple(
+        Boxed((_told(say(deck.title), deck, say(deck.about)), Row((Present(name, say("Begin")), _toml(name)))))
+        for name, deck in shipped_decks().items()
+    )
+
+
+def own(record: DecksRecord) -> tuple[Part, ...]:
+    """What became of the deck that was given."""
+    if record.wrong:
+        return (Notice(say("{error} Nothing was opened.", error=record.wrong), "error"),)
+    if record.own is None:
+        return ()
+    return (
+        _told(record.own.title, record.own, record.own.about),
+        Present("own", say("Begin my deck"), record.own),
+    )
+
+
+def _told(title: str, deck: Deck, about: str) -> Prose:
+    return Prose(say("**{title}** · {scenes} scenes. {about}", title=title, scenes=len(deck.scenes), about=about))
+
+
+def _toml(name: str) -> Download:
+    def text() -> str:
+        return (DECKS / f"{name}.toml").read_text(encoding="utf-8")
+
+    return Download(f"toml_{name}", say("Deck as TOML"), text, f"{name}.toml", "text/plain")
+
+
+LESSON = Lesson(
+    id="present",
+    menu=to_say("Present"),
+    title=to_say("Present: what shall the room see?"),
+    claim=to_say(
+        "A deck opens each scene at its settings and moment, large, with only the controls it needs. Page up and page "
+        "down turn the scenes, so a clicker does; a scene may ask the room before it shows."
+    ),
+    place=40,
+    controls=(
+        File(
+            id="deck_file",
+            label=to_say("Your own deck: a TOML file like those above, at most 64 kB"),
+            endings=("toml",),
+            most=1,
+            several=False,
+        ),
+    ),
+    measure=measure,
+    takeaway=takeaway,
+    body=body,
+    beside=own,
+    trains=False,
+    seeded=False,
+)

@@ -1,0 +1,32 @@
+"""The pages that are served: one for every lesson, by its file in pages/ where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from lora_viz.i18n.language import say
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.walk import home, lesson
+
+__all__ = ["page_of", "show_with"]
+
+FOLDER = Path(__file__).parents[2] / "pages"
+_show: list[Callable[[Lesson[Any]], None]] = []  # one: set by the module that shows lessons
+
+
+def show_with(show: Callable[[Lesson[Any]], None]) -> None:
+    """Show lessons that have no file of their own by this function."""
+    _show[:] = [show]
+
+
+def page_of(name: str) -> Any:
+    """The page of this lesson. The one that opens stands at "/" whatever it is called."""
+    own, file = lesson(name), FOLDER / f"{name}.py"
+    first = own is home()
+    shown = file if file.exists() else partial(_show[0], own)
+    return st.Page(shown, title=say(own.menu), url_path="home" if first else name, default=first)

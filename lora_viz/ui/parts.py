@@ -1,0 +1,93 @@
+"""The parts of a lesson on the screen: texts, tables, figures and files, as Streamlit shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from lora_viz.lessons.parts import (
+    Act,
+    Ask,
+    Boxed,
+    Code,
+    Columns,
+    Download,
+    Figure,
+    Folded,
+    Heading,
+    Html,
+    Notice,
+    Numbers,
+    Part,
+    Present,
+    Prose,
+    Reached,
+    Row,
+    Scores,
+    Table,
+)  # fmt: skip
+from lora_viz.ui.asking import set_answers
+from lora_viz.ui.contents import linked
+from lora_viz.ui.figures import csv_button, json_button, show_figure, shown_theme
+from lora_viz.ui.presenting import begin
+from lora_viz.ui.questions import ask_choices, reached, show_lessons_answered
+
+__all__ = ["draw"]
+
+
+def draw(parts: Iterable[Part]) -> None:
+    """Show these parts, one below the other, where we are."""
+    for part in parts:
+        _draw(part)
+
+
+def _draw(part: Part) -> None:
+    match part:
+        case Prose(text, small):
+            (st.caption if small else st.markdown)(linked(text))
+        case Heading(text, anchor):
+            st.header(text, anchor=anchor or False)
+        case Html(drawn):
+            st.html(drawn(shown_theme()))
+        case Figure(id, drawn, alt):
+            show_figure(drawn, name=id, alt=alt)
+        case Table(columns, alt, height):
+            st.dataframe(dict(columns), hide_index=True, alt=alt or None, height=height or "auto")
+        case Numbers(id, columns, as_csv, as_json):
+            with st.container(horizontal=True):
+                csv_button(as_csv, columns, name=id)
+                json_button(as_json, columns, name=id)
+        case Code(text, language, caption):
+            if caption:
+                st.caption(caption)
+            st.code(text, language=language)
+        case Download(id, label, make, file, mime):
+            st.download_button(label, make, file, mime, on_click="ignore", key=id)
+        case Notice(text, kind, icon):
+            shown = {"info": st.info, "warning": st.warning, "success": st.success, "error": st.error}[kind]
+            shown(linked(text), icon=icon or None)
+        case Boxed(parts):
+            with st.container(border=True):
+                draw(parts)
+        case Row(parts):
+            with st.container(horizontal=True):
+                draw(parts)
+        case Ask(id, asked, see):
+            ask_choices(id, asked, see)
+        case Act(id, label, answers):
+            st.button(label, key=id, on_click=set_answers, args=(answers,))
+        case Reached(id, holds, among):
+            st.caption(reached(id, holds, among))
+        case Present(id, label, deck):
+            if st.button(label, key=f"start_{id}", type="primary"):
+                begin(id, deck)
+        case Scores():
+            show_lessons_answered()
+        case Folded(label, inner):
+            with st.expander(label):
+                draw(inner)
+        case Columns(side, gap):
+            for place, own in zip(st.columns(len(side), gap=gap), side, strict=True):
+                with place:
+                    draw(own)

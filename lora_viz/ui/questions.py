@@ -1,0 +1,138 @@
+"""The question that ends a lesson: folded up until it is opened; its score is kept for the visit."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from lora_viz.content.questions import Answered, Unanswerable
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.lesson import Lesson, Played
+from lora_viz.lessons.walk import lessons, sections
+from lora_viz.ui.contents import link_to
+from lora_viz.ui.pages import page_of
+from lora_viz.ui.state import kept
+
+__all__ = ["ask_choices", "ask_question", "reached", "show_lessons_answered"]
+
+_HEARD = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap"
+# Was the first answer as measured? An icon, and what it says to whoever hears the page.
+_MARKS = {
+    True: (":material/check:", to_say("answered as measured")),
+    False: (":material/search:", to_say("answered otherwise")),
+}
+
+
+@dataclass(slots=True)
+class _Score:
+    """Whether the first answer was as measured, by lesson and by question of the quiz; and which goals were reached."""
+
+    given: dict[str, bool] = field(default_factory=dict)
+    quiz: dict[str, bool] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)
+
+
+def ask_question(played: Played[Any]) -> None:
+    """The question of this lesson, about what is on the screen. In somebody else's page nothing is asked."""
+    if played.lesson.question is not None and not st.context.is_embedded:
+        _asked(played)
+
+
+@st.fragment
+def _asked(played: Played[Any]) -> None:
+    """Opening and answering it redraw nothing else: the picture goes on."""
+    name = played.lesson.id
+    place = st.expander(say("Before you go: one question"), key=f"after_{name}", on_change="rerun")
+    if not place.open:
+        return
+    with place:
+        try:
+            with st.spinner(say("Measuring the answer …")):
+                asked = played.ask()
+        except Unanswerable as reason:
+            st.info(str(reason), icon=":material/block:")
+            return
+        if asked is None:
+            return
+        st.markdown(f"**{asked.text}**")
+        given = kept(_Score).given
+        if _choices(f"after_{name}", asked, given, name):
+            st.caption(_score(given))
+
+
+def _choices(key: str, asked: Answered, given: dict[str, bool], name: str, see: str = "") -> bool:
+    """The choices, and whether one was made: what was measured, and why. The first answer counts."""
+    # Other settings are another question: its choices are new, and none of them is chosen.
+    key = f"{key}_{zlib.crc32(repr((asked.text, asked.choices)).encode())}"
+    choice = st.radio(
+        asked.text, asked.choices, index=None, key=key, horizontal=True, label_visibility="collapsed"
+    )  # fmt: skip
+    if choice is None:
+        return False
+    right = asked.choices[asked.right]
+    given.setdefault(name, choice == right)
+    why = f"{asked.told} {asked.why}" + (f" {say('See it: {link}.', link=link_to(see))}" if see else "")
+    if choice == right:
+        st.success(f"{say('Yes, {choice}.', choice=choice)} {why}", icon=":material/check:")
+    else:
+        said = say("You said {choice}; measured was {right}.", choice=choice, right=right)
+        st.info(f"{said} {why}", icon=":material/search:")
+    return True
+
+
+def ask_choices(name: str, asked: Answered, see: str) -> None:
+    """A question of the quiz, and how many were answered as measured at once."""
+    given = kept(_Score).quiz
+    _choices(f"choice_{name}", asked, given, name, see)
+    if given:
+        counts = {"right": sum(given.values()), "answered": len(given)}
+        st.caption(say("{right} of {answered} answered as measured, at once.", **counts))
+    else:
+        st.caption(say("Nothing yet: choose an answer."))
+
+
+def reached(name: str, holds: bool, count: int) -> str:
+    """How many of so many goals were reached in this visit, this one now where it ``holds``."""
+    done = kept(_Score).reached
+    done.update({name} if holds else ())
+    return say("{passed} of {challenges} challenges passed in this visit.", passed=len(done), challenges=count)
+
+
+def _asking(among: tuple[Lesson[Any], ...]) -> list[Lesson[Any]]:
+    return [each for each in among if each.question is not None]
+
+
+def _score(given: dict[str, bool]) -> str:
+    return say(
+        "{count} of {all} lessons answered, {right} as measured at once.",
+        count=len(given), all=len(_asking(lessons())), right=sum(given.values()),
+    )  # fmt: skip
+
+
+def show_lessons_answered() -> None:
+    """After which lessons was the question answered, and as measured? Each leads to its lesson, in this session."""
+    given = kept(_Score).given
+    place = st.expander(_score(given), key="lessons_answered", on_change="rerun")
+    if not place.open:
+        return
+    with place:
+        st.markdown(
+            say("Every lesson ends with a question. A tick: your first answer was as measured; a lens: it was not.")
+        )
+        for section, own in sections().values():
+            asked = [(each.id, each.menu) for each in _asking(own)]
+            if not asked:
+                continue
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                st.markdown(f"**{say(section.title)}:**", width="content")
+                heard = "; ".join(f"{say(title)}: {say(_MARKS[given[n]][1])}" for n, title in asked if n in given)
+                if heard:  # an icon has no name that is read out
+                    st.html(f'<span style="{_HEARD}">{escape(heard)}.</span>', width="content")
+                for name, title in asked:
+                    icon = _MARKS[given[name]][0] if name in given else None
+                    if st.button(say(title), key=f"to_{name}", type="tertiary", icon=icon):
+                        st.switch_page(page_of(name))

@@ -1,0 +1,76 @@
+"""The visitor's own files: uploaded ones, or those in the folder that the server shows.
+
+An uploaded file stays in the server's memory until its page is closed or another takes its place; nothing is written to
+disk, and nothing is sent anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from lora_viz.adapters.opening import map_file
+from lora_viz.adapters.stored import AdapterError
+from lora_viz.i18n.language import say
+from lora_viz.lessons.controls import File, Upload
+
+__all__ = ["ask_files", "files_given", "folder"]
+
+CONFIG = "adapter_config.json"
+
+
+def folder() -> Path | None:
+    """The folder whose files a visitor may name, if whoever started the server named one."""
+    named = os.environ.get("LORA_PLAYGROUND_FILES")
+    return Path(named) if named else None
+
+
+def files_given(control: File) -> tuple[Upload, ...]:
+    """What was given at this control so far; a path that cannot be read is none, and is said where it is drawn."""
+    uploaded = st.session_state.get(control.id)
+    files = uploaded if isinstance(uploaded, list) else [uploaded] if uploaded is not None else []
+    if files or not control.folder:
+        return tuple(Upload(file.name, file.getvalue(), file.file_id) for file in files)
+    try:
+        return _from_folder(st.session_state.get(_path_key(control), ""))
+    except AdapterError:
+        return ()
+
+
+def ask_files(control: File) -> None:
+    """Draw the place for an upload and, where the server shows a folder, for a path."""
+    st.file_uploader(
+        say(control.label),
+        type=[*control.endings] or None,
+        accept_multiple_files=control.several,
+        key=control.id,
+        help=say(control.help) if control.help else None,
+        max_upload_size=control.most,
+    )
+    where = folder()
+    if control.folder and where is not None:
+        label = say("or a file under {folder}", folder=where)
+        path = st.text_input(label, key=_path_key(control), placeholder="adapter_model.safetensors")
+        try:
+            _from_folder(path)
+        except AdapterError as error:
+            st.error(str(error), icon=":material/error:")
+
+
+def _path_key(control: File) -> str:
+    return f"{control.id}_path"
+
+
+def _from_folder(path: str) -> tuple[Upload, ...]:
+    """The file at this path under the server's folder, and the config beside it. Raises AdapterError."""
+    where = folder()
+    if not path or where is None:
+        return ()
+    found = [Upload(Path(path).name, map_file(path, where), f"path {path}")]
+    beside = str(Path(path).parent / CONFIG)
+    with contextlib.suppress(AdapterError):
+        found.append(Upload(CONFIG, bytes(map_file(beside, where)[:2_000_000]), f"path {beside}"))
+    return tuple(found)

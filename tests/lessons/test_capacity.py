@@ -1,0 +1,54 @@
+"""The live training beside what was measured: words, map and figure, learnt or not."""
+
+import numpy as np
+import pytest
+
+from lora_viz.lessons.papers.capacity import Capacity, capacity, figure, film, table, takeaway
+from lora_viz.networks.bits import BitsExperiment, BitsRun, bits_evidence
+from lora_viz.networks.memorise import memorise_bits
+
+
+def trained(**change: int) -> Capacity:
+    run = list(memorise_bits(BitsExperiment(rank=1, samples=(64, 512), **change)))[-1]  # type: ignore[arg-type]
+    assert isinstance(run, BitsRun)
+    return capacity(run, bits_evidence())
+
+
+@pytest.fixture(scope="module")
+def found() -> Capacity:
+    return trained()
+
+
+def test_what_was_seen_is_told(found: Capacity) -> None:
+    said = takeaway(found)
+    assert "256 trained numbers, learnt all of at most 64 random bits" in said
+    assert "8 seeds" in said
+
+
+def test_without_steps_nothing_is_learnt() -> None:
+    record = trained(steps=0)
+    assert len(record.steps) == 1 and (record.live < 0.8).all()
+    assert "learnt none of the tried N in full" in takeaway(record)
+    assert film(record).narration[0].startswith("Step 0: none is learnt yet;")
+
+
+def test_the_still_figure_is_the_measured_map(found: Capacity) -> None:
+    drawn = figure(found)
+    names = ["r = 1, 256 numbers", "r = 2, 512 numbers", "r = 4, 1024 numbers", "r = 8, 2048 numbers"]
+    assert [trace.name for trace in drawn.data] == names
+    for i, trace in enumerate(drawn.data):
+        low, median, high = found.measured[:, i]
+        np.testing.assert_array_equal(trace.x, found.measured_samples)
+        np.testing.assert_array_equal(trace.y, median)
+        np.testing.assert_array_equal(trace.error_y.array, high - median)
+        np.testing.assert_array_equal(trace.error_y.arrayminus, median - low)
+    np.testing.assert_array_equal(table(found)["accuracy"], found.measured[1].ravel())
+
+
+def test_every_rank_lies_on_the_common_axis_of_loads(found: Capacity) -> None:
+    panel = film(found).panel("load")
+    for i, rank in enumerate(found.ranks):
+        curve = panel.part(f"rank_{rank}")
+        there = np.isfinite(curve.y)  # type: ignore[union-attr]
+        np.testing.assert_allclose(panel.x[there], found.measured_samples / (256 * rank))  # type: ignore[union-attr]
+        np.testing.assert_array_equal(curve.y[there], found.measured[1, i])  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""α and the learning rate."""
+"""The page of the lesson alpha."""
 
 from lora_viz.lessons.training.alpha import LESSON
 from lora_viz.ui.page import show

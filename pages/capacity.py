@@ -1,4 +1,4 @@
-"""Capacity."""
+"""The page of the lesson capacity."""
 
 from lora_viz.lessons.papers.capacity import LESSON
 from lora_viz.ui.page import show

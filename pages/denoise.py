@@ -1,4 +1,4 @@
-"""Noise."""
+"""The page of the lesson denoise."""
 
 from lora_viz.lessons.rank.denoise import LESSON
 from lora_viz.ui.page import show

@@ -1,4 +1,4 @@
-"""DoRA."""
+"""The page of the lesson dora."""
 
 from lora_viz.lessons.variants.dora import LESSON
 from lora_viz.ui.page import show

@@ -1,4 +1,4 @@
-"""The 95 % rule."""
+"""The page of the lesson energy_rule."""
 
 from lora_viz.lessons.which_rank.energy_rule import LESSON
 from lora_viz.ui.page import show

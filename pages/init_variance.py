@@ -1,4 +1,4 @@
-"""Size of the start."""
+"""The page of the lesson init_variance."""
 
 from lora_viz.lessons.training.init_variance import LESSON
 from lora_viz.ui.page import show

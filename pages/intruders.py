@@ -1,4 +1,4 @@
-"""Intruders."""
+"""The page of the lesson intruders."""
 
 from lora_viz.lessons.papers.intruders import LESSON
 from lora_viz.ui.page import show

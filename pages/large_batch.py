@@ -1,4 +1,4 @@
-"""Large batches."""
+"""The page of the lesson large_batch."""
 
 from lora_viz.lessons.papers.large_batch import LESSON
 from lora_viz.ui.page import show

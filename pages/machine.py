@@ -1,4 +1,4 @@
-"""The machine."""
+"""The page of the lesson machine."""
 
 from lora_viz.lessons.start.machine import LESSON
 from lora_viz.ui.page import show

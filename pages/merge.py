@@ -1,4 +1,4 @@
-"""Merge."""
+"""The page of the lesson merge."""
 
 from lora_viz.lessons.basics.merge import LESSON
 from lora_viz.ui.page import show

@@ -1,4 +1,4 @@
-"""Overfitting."""
+"""The page of the lesson overfit."""
 
 from lora_viz.lessons.which_rank.overfit import LESSON
 from lora_viz.ui.page import show

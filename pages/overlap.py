@@ -1,4 +1,4 @@
-"""Overlap."""
+"""The page of the lesson overlap."""
 
 from lora_viz.lessons.which_rank.overlap import LESSON
 from lora_viz.ui.page import show

@@ -1,4 +1,4 @@
-"""Present."""
+"""The page of the lesson present."""
 
 from lora_viz.lessons.start.present import LESSON
 from lora_viz.ui.page import show

@@ -1,4 +1,4 @@
-"""LoRA against full."""
+"""The page of the lesson race."""
 
 from lora_viz.lessons.training.race import LESSON
 from lora_viz.ui.page import show

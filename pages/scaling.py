@@ -1,4 +1,4 @@
-"""Scaling."""
+"""The page of the lesson scaling."""
 
 from lora_viz.lessons.training.scaling import LESSON
 from lora_viz.ui.page import show

@@ -1,4 +1,4 @@
-"""Scaling and training."""
+"""The page of the lesson scaling_training."""
 
 from lora_viz.lessons.training.scaling_training import LESSON
 from lora_viz.ui.page import show

@@ -1,4 +1,4 @@
-"""A subspace?"""
+"""The page of the lesson subspace."""
 
 from lora_viz.lessons.rank.subspace import LESSON
 from lora_viz.ui.page import show

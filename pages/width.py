@@ -1,4 +1,4 @@
-"""Width."""
+"""The page of the lesson width."""
 
 from lora_viz.lessons.papers.width import LESSON
 from lora_viz.ui.page import show

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from docs.make_pages import page, readme
-from lora_viz.lessons.walk import lessons
-from lora_viz.ui.contents import link_to, links
+from lora_viz.lessons.walk import lessons, links
+from lora_viz.ui.contents import link_to, linked
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +51,8 @@ def test_the_first_command_stands_on_the_first_screen() -> None:
 
 def test_the_page_that_opens_is_linked_without_a_name() -> None:
     """Streamlit gives the first page no address of its own: /machine only leads there, over one more run."""
-    assert links()["machine"] == '<a href="./" target="_self">The machine</a>'
-    assert all(f'href="{name}"' in link for name, link in links().items() if name != "machine")
+    assert linked(links()["machine"]) == '<a href="./" target="_self">The machine</a>'
+    assert linked("[The machine](machine?rank=1#top)") == "[The machine](./?rank=1#top)"
+    assert all(f'href="{name}"' in linked(link) for name, link in links().items() if name != "machine")
     assert link_to("machine?rank=1") == "[The machine](./?rank=1)"
     assert link_to("rank") == "[Rank](rank)"

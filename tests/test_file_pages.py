@@ -1,16 +1,12 @@
 """The pages that open files: at once with the app's own, then with any file, good or bad; nothing good is lost."""
 
-import io
-import json
 import re
-import zipfile
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load as load_torch
-from safetensors.torch import save as save_torch
 from streamlit.testing.v1 import AppTest
+
+from tests.lessons.adapters import adapter
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("inspector", "two_adapters", "extract")
@@ -36,15 +32,6 @@ def give(at: AppTest, key: str, *files: tuple[str, bytes]) -> AppTest:
     return at
 
 
-def adapter(rank: int = 3, seed: int = 0) -> bytes:
-    g = torch.Generator().manual_seed(seed)
-    tensors = {}
-    for i in range(2):
-        tensors[f"base_model.model.net.{i}.q.lora_A.weight"] = torch.randn(rank, 13, generator=g)
-        tensors[f"base_model.model.net.{i}.q.lora_B.weight"] = torch.randn(7, rank, generator=g)
-    return save_torch(tensors)
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_opens_with_a_file_of_the_apps_own(name: str) -> None:
     at = opened(name)
@@ -53,32 +40,15 @@ def test_a_page_opens_with_a_file_of_the_apps_own(name: str) -> None:
     assert "nan" not in words(at)
     assert len(at.get("bidi_component")) == 1
     assert not at.warning and not at.error and not at.info
-    controls = [w for w in (*at.button_group, *at.file_uploader) if not w.key.endswith("_given")]
-    assert len(controls) <= 5
-
-
-def test_the_shipped_adapter_is_measured() -> None:
-    said = words(opened("inspector"))
-    assert "36 modules given rank 8; 90 % of each update's energy lies in 1 to 5 directions" in said
-    assert words(opened("inspector", keep="99")) != said
-    assert words(opened("inspector", adapter="MiniLM-seed-1")) != said
 
 
 @pytest.mark.parametrize(
     ("name", "query", "sentence"),
     [
-        ("inspector", {"keep": "50"}, "keep=50 is not possible here: allowed is one of 90, 95, 99."),
-        (
-            "inspector",
-            {"adapter": "../secret"},
-            "adapter=../secret is not possible here: allowed is one of MiniLM-seed-0,",
-        ),
+        ("inspector", {"keep": "50"}, "keep=50 is not possible in this lesson: allowed is 90, 95, 99. Shown is 90."),
+        ("inspector", {"adapter": "../secret"}, "adapter=../secret is not possible in this lesson: allowed is MiniLM-"),
         ("two_adapters", {"first": "x"}, "first=x is not possible"),
-        (
-            "extract",
-            {"extract_rank": "3"},
-            "extract_rank=3 is not possible here: allowed is one of 1, 2, 4, 8, 16, 32, 64.",
-        ),
+        ("extract", {"extract_rank": "3"}, "extract_rank=3 is not possible in this lesson: allowed is 1, 2, 4, 8, 16,"),
         ("inspector", {"at": "nan"}, "at=nan is no place on the axis: allowed is 1 to 36."),
     ],
 )
@@ -101,20 +71,26 @@ def test_a_bad_file_is_said_and_the_good_one_before_it_stays() -> None:
     ):
         give(at, "adapter_file", (name, data))
         assert at.error[0].value.startswith(sentence)
-        assert at.error[0].value.endswith("Shown is the file before it.")
+        assert at.error[0].value.endswith("Shown is what fitted last.")
         assert words(at) == good
     give(at, "adapter_file", ("other.safetensors", adapter(5)))
     assert not at.error
     assert "2 modules given rank 5" in words(at)
 
 
-def test_the_configuration_beside_it_gives_the_scale() -> None:
-    config = json.dumps({"peft_type": "LORA", "lora_alpha": 6, "r": 3}).encode()
-    at = give(opened("inspector"), "adapter_file", ("a.safetensors", adapter()), ("adapter_config.json", config))
-    assert "does not say its scale" not in words(at)
-    alone = give(opened("inspector"), "adapter_file", ("adapter_config.json", config))
+def test_a_bad_first_file_leaves_ours() -> None:
+    at = give(opened("inspector"), "adapter_file", ("empty.bin", b""))
+    for _ in range(2):
+        assert at.error[0].value == "empty.bin is empty: 0 bytes. Shown is what fitted last."
+        assert "MiniLM-seed-0" in words(at)
+        at.run()
+
+
+def test_a_configuration_alone_is_said_and_an_alpha_counts() -> None:
+    alone = give(opened("inspector"), "adapter_file", ("adapter_config.json", b'{"lora_alpha": 6, "r": 3}'))
     assert alone.warning[0].value.startswith("adapter_config.json alone has no weights")
     spoken = give(opened("inspector"), "adapter_file", ("a.safetensors", adapter()))
+    assert "does not say its scale" in words(spoken)
     spoken.number_input(key="alpha_given").set_value(6.0).run()
     assert "does not say its scale" not in words(spoken)
 
@@ -132,48 +108,55 @@ def test_a_path_opens_only_what_the_server_shows(monkeypatch: pytest.MonkeyPatch
     assert "2 modules given rank 3" in words(at) and "does not say its scale" not in words(at)
     at.text_input(key="adapter_file_path").set_value("../secret").run()
     assert at.error[0].value.startswith("../secret is not a file under")
-    assert "given rank 3" in words(at)
+    assert "given rank 5" not in words(at)
+
+
+def test_a_file_that_is_written_anew_is_read_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LORA_PLAYGROUND_FILES", str(tmp_path))
+    (tmp_path / "a.safetensors").write_bytes(adapter())
+    at = opened("inspector")
+    at.text_input(key="adapter_file_path").set_value("a.safetensors").run()
+    assert "2 modules given rank 3" in words(at)
+    (tmp_path / "new").write_bytes(adapter(5))
+    (tmp_path / "new").replace(tmp_path / "a.safetensors")
+    assert "2 modules given rank 5" in words(at.run())
 
 
 def test_two_adapters_of_different_models_end_in_one_sentence() -> None:
     at = give(opened("two_adapters"), "second_file", ("a.safetensors", adapter()))
-    assert at.error[0].value.endswith("they are for different models.")
+    assert "they are for different models." in at.error[0].value
     give(at, "first_file", ("b.safetensors", adapter(4, seed=1)))
     assert not at.error
     assert "Adding the two adds their ranks in 2 of them" in words(at)
 
 
-def test_two_weight_files_give_an_adapter() -> None:
-    at = opened("extract", extract_rank="2")
-    g = torch.Generator().manual_seed(0)
-    W = torch.randn(13, 7, generator=g)
-    u, v = torch.randn(13, 2, generator=g), torch.randn(2, 7, generator=g)
-    give(at, "base_file", ("base.safetensors", save_torch({"q.weight": W})))
+def test_one_file_of_two_asks_for_the_other() -> None:
+    at = give(opened("extract", extract_rank="2"), "base_file", ("base.safetensors", adapter()))
     assert at.info[0].value == "One file is there: give the other one too."
-    give(at, "tuned_file", ("tuned.safetensors", save_torch({"q.weight": W + u @ v})))
-    assert "In all, a LoRA of rank 2 keeps 100 %" in words(at)
-    give(at, "tuned_file", ("tuned.safetensors", save_torch({"v.weight": W})))
+    give(at, "tuned_file", ("tuned.safetensors", adapter(seed=1)))
+    assert not at.info and "In all, a LoRA of rank 2 keeps" in words(at)
+    give(at, "tuned_file", ("tuned.safetensors", adapter(5)))
     assert "have no tensor of one name and shape" in at.error[0].value
 
 
-def test_a_cut_adapter_is_offered() -> None:
-    at = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
-    (button,) = (b for b in at.get("download_button") if "for 90 % of the energy" in b.proto.label)
-    assert button.proto.label
-    from lora_viz.adapters.opening import open_adapter
-    from lora_viz.adapters.report import inspect_adapter
-    from lora_viz.adapters.shrink import shrink
+def test_with_a_file_of_ones_own_none_of_ours_looks_chosen() -> None:
+    at = opened("inspector", adapter="MiniLM-seed-1")
+    assert "adapter" in [group.key for group in at.button_group]
+    give(at, "adapter_file", ("mine.safetensors", adapter()))
+    assert "adapter" not in [group.key for group in at.button_group]
+    assert any(caption.value.startswith("Adapter: your own file.") for caption in at.caption)
+    at.run()
+    at.file_uploader(key="adapter_file").set_value([]).run()
+    assert "MiniLM-seed-1" in words(at), "what was chosen before is chosen again"
+    assert next(group for group in at.button_group if group.key == "adapter").value == "MiniLM-seed-1"
 
-    mine = open_adapter("mine", adapter())
-    cut = shrink(mine, inspect_adapter(mine), 0.9)
-    with zipfile.ZipFile(io.BytesIO(cut.data)) as archive:
-        assert archive.testzip() is None
-        config = json.loads(archive.read("adapter/adapter_config.json"))
-        tensors = load_torch(archive.read("adapter/adapter_model.safetensors"))
-    ranks = {path: config["rank_pattern"].get(path, config["r"]) for path in config["target_modules"]}
-    assert {name: t.shape[0] for name, t in tensors.items() if "lora_A" in name} == {
-        f"base_model.model.{path}.lora_A.weight": r for path, r in ranks.items()
-    }
+
+def test_what_a_hidden_control_was_set_to_comes_back() -> None:
+    at = opened("inspector", adapter="MiniLM-seed-1")
+    next(group for group in at.button_group if group.key == "adapter").set_value("MiniLM-seed-0").run()
+    give(at, "adapter_file", ("mine.safetensors", adapter())).run()
+    at.file_uploader(key="adapter_file").set_value([]).run()
+    assert "MiniLM-seed-0" in words(at), "the click counts, not the link"
 
 
 # Finished runs, sweeps whose chosen adapter is trained again, and scripts of other kinds.
@@ -248,24 +231,6 @@ def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in(train_again: bool
     assert len(at.get("download_button")) == 3
     assert "LoRA: one layer trained in plain PyTorch" in at.code[0].value
     assert "init_seed=1" in at.code[0].value and "rank=2" in at.code[0].value
-
-
-def test_with_a_file_of_ones_own_none_of_ours_looks_chosen() -> None:
-    at = opened("inspector", adapter="MiniLM-seed-1")
-    assert "adapter" in [group.key for group in at.button_group]
-    give(at, "adapter_file", ("mine.safetensors", adapter()))
-    assert "adapter" not in [group.key for group in at.button_group]
-    assert any(caption.value.startswith("Adapter: your own file.") for caption in at.caption)
-    at.file_uploader(key="adapter_file").set_value([]).run()
-    assert "MiniLM-seed-1" in words(at), "what was chosen before is chosen again"
-    assert next(group for group in at.button_group if group.key == "adapter").value == "MiniLM-seed-1"
-
-
-def test_a_bad_first_file_is_not_said_to_have_one_before_it() -> None:
-    at = give(opened("inspector"), "adapter_file", ("empty.bin", b""))
-    for _ in range(2):
-        assert at.error[0].value == "empty.bin is empty: 0 bytes. Shown is an example of ours."
-        at.run()
 
 
 def test_the_choice_to_take_home_begins_at_what_the_page_shows() -> None:

@@ -19,9 +19,6 @@ from lora_viz.layer.worked import (
     parse_matrix,
     work,
 )
-from lora_viz.lessons.start.follow import steps_html, table, worked_table
-from lora_viz.lessons.start.follow import takeaway as steps_takeaway
-from lora_viz.lessons.start.mistake import comparison_html, mistakes, score, start_html, takeaway
 
 ORACLE = json.loads((Path(__file__).parent / "worked_examples.json").read_text())
 
@@ -52,8 +49,6 @@ def test_two_vectors_give_rank_two() -> None:
         close(step.grad_A, expected["grad_A"])
         close(step.grad_B, expected["grad_B"])
         close(step.delta_weight, expected["dW"])
-    assert worked_table(VECTORS, 2).rank == (0, 2, 2)
-    assert worked_table(VECTOR, 3).rank == (0, 1, 1, 1)
 
 
 @pytest.mark.parametrize("convention", ["row", "col"])
@@ -95,53 +90,11 @@ def test_gradients_equal_autograd(rows: bool) -> None:
     close(step.G_W, t["W"].grad.numpy())
 
 
-def test_every_wrong_entry_is_found_and_no_right_one() -> None:
-    counts = {name: int(mistakes(name).wrong.sum()) for name in PRINTED_STEP}
-    assert counts == {"∇A": 1, "∇B": 8, "A new": 1, "B new": 8, "W_eff new": 4}
-    wrong = {(int(i) + 1, int(j) + 1) for i, j in zip(*np.nonzero(mistakes("W_eff new").wrong), strict=True)}
-    assert wrong == {(1, 2), (3, 2), (4, 2), (4, 3)}
-
-
 def test_how_the_wrong_numbers_arose() -> None:
     e = work(PRINTED, 0)[0].g[0].copy()
     e[1] += 1.0  # y₂ kept where y₂ − t₂ belongs
     close(np.outer((PRINTED.X @ PRINTED.B)[0], e), PRINTED_STEP["∇A"])
     close(np.outer(e, PRINTED.A @ PRINTED.X[0]), PRINTED_STEP["∇B"])
-
-
-def test_losses_of_the_right_and_the_printed_step() -> None:
-    record = mistakes("∇A")
-    assert record.loss_before == pytest.approx(2.75, abs=1e-12)
-    assert record.loss_right == pytest.approx(2.21413629, abs=1e-12)
-    assert record.loss_printed == pytest.approx(2.3045, abs=1e-12)
-    assert "2.21413629" in takeaway(record)
-    assert "2.3045" in takeaway(record)
-
-
-def test_score_and_reveal() -> None:
-    record = mistakes("∇A")
-    assert score(record, ((0, 1), (0, 2))).startswith(
-        "1 of 8 entries are wrong; you marked 1 of them and 1 that is right"
-    )
-    assert 'class="found"' in comparison_html(record, suspected=((0, 1),), revealed=True)
-    assert 'class="wrong"' in comparison_html(record, revealed=True)
-    assert "−0.8" not in comparison_html(record), "nothing is given away before"
-    assert "−0.8" in comparison_html(record, revealed=True)
-    assert "ΔW" in start_html()
-
-
-def test_the_table_and_its_words() -> None:
-    record = worked_table(VECTOR, 3)
-    html = steps_html(record)
-    assert html.count("<th>step") == 4
-    assert "0.408375" in html
-    assert "−0.2594" in html
-    assert "every entry of ∇A is 0" in steps_takeaway(record)
-    assert "higher rank than 1" in steps_takeaway(record)
-    rows = worked_table(PRINTED, 1)
-    assert "∇B = s·xᵀ(G Aᵀ)" in steps_html(rows)
-    assert rows.samples == worked_table(PRINTED_COLUMNS, 1).samples == 1
-    assert "η is too large" in steps_takeaway(worked_table(replace(VECTOR, B=np.full((4, 2), 1e6), lr=1e300), 3))
 
 
 def test_divergence_ends_the_table() -> None:
@@ -212,17 +165,3 @@ def test_shapes_that_do_not_fit_say_which_product_fails(change: dict[str, np.nda
     with pytest.raises(WorkedError) as error:
         replace(VECTOR, **change)
     assert str(error.value).startswith(sentence)
-
-
-def test_every_number_of_the_table_can_be_taken() -> None:
-    columns = table(worked_table(VECTOR, 3))
-    rows = list(zip(*(columns[name].tolist() for name in ("step", "quantity", "row", "column")), strict=True))
-    assert len(set(rows)) == len(rows)
-    found = dict(zip(rows, columns["value"].tolist(), strict=True))
-    told = work(VECTOR, 3)
-    for step, one in enumerate(told):
-        for (i, j), value in np.ndenumerate(one.A):
-            assert found[step, "A", i + 1, j + 1] == value
-        assert found[step, "loss", 1, 1] == one.loss
-    assert [found[step, "rank", 1, 1] for step in range(4)] == [0, 1, 1, 1]
-    assert {quantity for _, quantity, _, _ in rows} == {*told[0]._fields, "rank"}

@@ -18,7 +18,7 @@ DASHES: tuple[Literal["solid", "dash", "dashdot", "dot"], ...] = ("solid", "dash
 
 
 class Drawn(NamedTuple):
-    """One curve of a still figure; ``low`` and ``high`` give it error bars."""
+    """One curve of a still figure; ``low`` and ``high`` give it error bars, ``text`` says what each point is."""
 
     name: str
     colour: str
@@ -28,6 +28,7 @@ class Drawn(NamedTuple):
     dots: bool = False
     low: Float[np.ndarray, "k"] | None = None
     high: Float[np.ndarray, "k"] | None = None
+    text: tuple[str, ...] | None = None
 
 
 def still_curves(
@@ -44,7 +45,8 @@ def still_curves(
     def bars(c: Drawn) -> dict[str, object] | None:
         if c.low is None or c.high is None:
             return None
-        up, down = np.nan_to_num(c.high - c.y, posinf=0.0), np.nan_to_num(c.y - c.low, posinf=0.0)
+        with np.errstate(invalid="ignore"):  # ∞ − ∞, where nobody arrived
+            up, down = np.nan_to_num(c.high - c.y, posinf=0.0), np.nan_to_num(c.y - c.low, posinf=0.0)
         return {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
 
     figure = go.Figure(
@@ -56,6 +58,7 @@ def still_curves(
                 mode="lines+markers" if c.dots else "lines",
                 line={"color": IDENTITY[theme][c.colour], "dash": c.dash, "width": 3},
                 error_y=bars(c),
+                text=c.text,
             )
             for c in curves
         ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from lora_viz.content.glossary import LEVELS
 from lora_viz.core.experiment import CHOICES
 from lora_viz.i18n.language import to_say
 from lora_viz.layer.matrices import SPECTRA
 from lora_viz.lessons.controls import Choice
 
-__all__ = ["CONTROLS", "TARGETS"]
+__all__ = ["CONTROLS", "LEVEL", "TARGETS"]
 
 
 _ALL = (
@@ -225,4 +226,20 @@ TARGETS = Choice(
         "Low rank and full rank: random directions. Inside W's top: within its leading directions. Rotation: W's "
         "outputs turn. Rows stretched: W's rows grow."
     ),
+)
+# For whom words are explained: the visitor's own choice, which goes along from lesson to lesson.
+LEVEL = Choice(
+    id="level",
+    label=to_say("Explain for"),
+    options=LEVELS,
+    help=to_say(
+        "How many words are explained and what stands open: the newcomer's maths is folded away, the expert's further "
+        "controls are not. The numbers stay the same."
+    ),
+    default="practitioner",
+    names={
+        "newcomer": to_say("newcomer"),
+        "practitioner": to_say("practitioner"),
+        "expert": to_say("expert"),
+    },
 )

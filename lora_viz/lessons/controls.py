@@ -7,9 +7,10 @@ sentence. Where an answer has no name of its own, what stands on the screen is w
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from lora_viz.core.experiment import Experiment, parse_field
 from lora_viz.core.refusals import Refusal
@@ -39,12 +40,20 @@ class SettingError(Refusal):
     """One sentence: what was given, and what is allowed."""
 
 
-class Upload(NamedTuple):
-    """A visitor's file: its name and what is in it. ``key`` is new whenever it is another file."""
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A visitor's file: its name and what is in it. ``key`` is new whenever it is another file, and all that counts.
+
+    Two uploads are equal, and are one key of a cache, where name and key are: nobody reads gigabytes to compare them.
+    """
 
     name: str
-    data: bytes | memoryview
-    key: str = ""
+    data: bytes | memoryview = field(compare=False, repr=False)
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def without_data(self) -> Upload:
+        """The same for a key, which would else keep the file in memory for as long as the key is kept."""
+        return replace(self, data=b"")
 
 
 def written(value: Any) -> str:
@@ -66,11 +75,12 @@ class Control:
     help: str = ""
     default: Any = None
     field: str = ""  # the experiment's field that it sets, where that is not its id
+    own: bool = False  # True: the lesson's own option, although an experiment has a field of this name
 
     @property
     def is_field(self) -> bool:
         """Whether its answer is a field of the lesson's own experiment."""
-        return self.id in Experiment.__dataclass_fields__
+        return not self.own and self.id in Experiment.__dataclass_fields__
 
     @property
     def names_of(self) -> str:
@@ -176,15 +186,20 @@ class Several(Control):
 
     options: tuple[str, ...]
     default: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # what stands on the screen, where that is not the answer
 
     def parse(self, text: str | list[str]) -> tuple[str, ...]:
         return self.check([one for one in ([text] if isinstance(text, str) else text) if one])
 
     def check(self, value: Any) -> tuple[str, ...]:
-        given = [value] if isinstance(value, str) else list(value)
-        for one in given:
+        for one in [value] if isinstance(value, str) else value:
             if one not in self.options:
                 raise self.refused(one)
+        return self.possible(value)
+
+    def possible(self, value: Any) -> tuple[str, ...]:
+        """What of this may be answered, in the order in which it stands."""
+        given = [value] if isinstance(value, str) else value
         return tuple(option for option in self.options if option in given)
 
     def allowed(self) -> str:
@@ -192,6 +207,9 @@ class Several(Control):
 
     def link(self, value: Any) -> str | list[str]:
         return list(value) or ""
+
+    def named(self, answer: Any, otherwise: str) -> str:
+        return say(self.names[answer]) if answer in self.names else otherwise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from lora_viz.core.experiment import Sweep
@@ -11,11 +12,13 @@ from lora_viz.core.results import Results, Ticket
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.i18n.language import language, say, speak
+from lora_viz.lessons.controls import Upload
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["RESULTS", "Lab"]
 
 R = TypeVar("R")
+G = TypeVar("G", bound=Hashable)
 RESULTS = Results()  # of this process: one for all visitors
 
 
@@ -35,9 +38,9 @@ class Lab:
     ) -> None:
         self.results, self.visitor, self.progress, self.ticket = results, visitor, progress, ticket
 
-    def measure(self, lesson: str, function: Callable[[Settings, Lab], R], settings: Settings) -> R:
-        """The record of a lesson at these settings."""
-        return self._kept(("record", lesson, language(), settings), lambda lab: function(settings, lab))
+    def measure(self, name: str, function: Callable[[G, Lab], R], given: G) -> R:
+        """The record of a lesson at its settings, or a part of one that several settings share."""
+        return self._kept(("record", name, language(), given), lambda lab: function(given, lab))
 
     def train(self, sweep: Sweep, device: str = "cpu", *, records: int = 161, **options: Any) -> Run:
         """``engine.training.train`` of this sweep."""
@@ -84,8 +87,20 @@ class Lab:
                 return work(Lab(self.results, visitor=self.visitor, ticket=ticket))
 
         return self.results.get_or_compute(
-            key,
+            _without_files(key),
             computed,
             visitor=self.visitor,
             progress=self.progress,
         )
+
+
+def _without_files(key: Any) -> Any:
+    """The key without what is in the files that it names: it is kept longer than they are."""
+    match key:
+        case Upload():
+            return key.without_data()
+        case Settings():
+            return replace(key, options=_without_files(key.options))
+        case tuple():
+            return tuple(map(_without_files, key))
+    return key

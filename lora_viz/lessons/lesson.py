@@ -103,9 +103,11 @@ class Lesson(Generic[R]):
         Answers that are not there are the usual ones.
         """
         every: dict[str, Any] = dict(answers)
+        own = set()
         for control in self.walk(every):
             every.setdefault(control.id, control.usual(self.default))
-        fields = {name: value for name, value in every.items() if name in Experiment.__dataclass_fields__}
+            own |= {control.id} if control.own else set()
+        fields = {n: value for n, value in every.items() if n in Experiment.__dataclass_fields__ and n not in own}
         if "d_in" in fields:
             fields["d_out"] = fields["d_in"]
         experiment, notices = nearest_possible(self.default, fields)

@@ -13,7 +13,7 @@ from lora_viz.i18n.language import say
 from lora_viz.lessons.controls import LONGEST_SHOWN
 from lora_viz.lessons.lesson import Lesson, Section
 
-__all__ = ["UnknownLesson", "home", "lesson", "lessons", "link", "section_of", "sections"]
+__all__ = ["UnknownLesson", "home", "lesson", "lessons", "link", "links", "section_of", "sections"]
 
 
 class UnknownLesson(KeyError):
@@ -61,6 +61,11 @@ def lesson(name: str) -> Lesson[Any]:
 def link(place: str) -> str:
     """A link to a lesson, maybe with settings as in "rank?noise=0", as Markdown under the menu's name."""
     return f"[{say(lesson(place.partition('?')[0]).menu)}]({place})"
+
+
+def links() -> dict[str, str]:
+    """Lesson -> the link to it, as HTML under the menu's name; whoever shows it knows the address that this means."""
+    return {each.id: f'<a href="{each.id}" target="_self">{say(each.menu)}</a>' for each in lessons()}
 
 
 def home() -> Lesson[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import streamlit as st
 from lora_viz.content.decks.scenes import Scene
 from lora_viz.engine.training import available_devices
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.catalogue import LEVEL
 from lora_viz.lessons.controls import Choice, Control, File, Number, SettingError, Several, Switch, Text, Whole, written
 from lora_viz.lessons.lesson import SEED, Lesson
 from lora_viz.lessons.settings import Settings
@@ -106,7 +108,7 @@ def _draw_more(lesson: Lesson[Any], more: tuple[Control, ...], shown: frozenset[
             if control.id in shown:
                 _widget(control, lesson)
         device = _device(shown, lesson.many) if lesson.trains else "cpu"
-        if "more" in shown:
+        if "more" in shown and not lesson.more_label:
             ask_level()
     return device
 
@@ -148,14 +150,19 @@ def _settled(control: Control, lesson: Lesson[Any], notices: list[str]) -> Any:
     """The answer as it stands: the widget's, else the link's, else the usual one. Its widget begins with it."""
     if isinstance(control, File):
         return files_given(control)
-    usual, own = control.usual(lesson.default), _from_the_link(control, lesson, notices)
-    if control.id in st.session_state:
-        value = st.session_state[control.id]
-        try:
-            return control.check(value) if own is None or value != own[1] else value
-        except SettingError:  # left over from before its options changed
-            pass
-    st.session_state[control.id] = own[1] if own else usual
+    if control.id == LEVEL.id:
+        return level()
+    own, now = _from_the_link(control, lesson, notices), kept(_Answers)
+    left = now.left.get(now.lesson or "", _Left())  # a control that was hidden comes back as it was
+    for known in (st.session_state, left.answers):
+        with suppress(SettingError):  # left over from before its options changed
+            if control.id in known:
+                value = known[control.id]
+                value = value if own and value == own[1] else control.check(value)
+                if known is left.answers:
+                    st.session_state[control.id] = value
+                return value
+    st.session_state[control.id] = own[1] if own else control.usual(lesson.default)
     return st.session_state[control.id]
 
 
@@ -170,8 +177,11 @@ def _leave_the_other_lesson(lesson: str) -> None:
     now = kept(_Answers)
     if now.lesson not in (None, lesson) or went_back():
         _forget(now)
-        left = _Left() if went_back() else now.left.get(lesson, _Left())
+        if went_back():
+            now.left.pop(lesson, None)
+        left = now.left.get(lesson, _Left())
         now.own = left.own
+        now.widgets.update(left.answers)
         st.session_state.update(left.answers)
     now.lesson = lesson
 
@@ -209,8 +219,11 @@ def _files(lesson: Lesson[Any], answers: Mapping[str, Any]) -> set[str]:
 def _remember(lesson: Lesson[Any], controls: Iterable[Control], answers: dict[str, Any]) -> None:
     """For whoever comes back, and in the link, which names only what is not the default."""
     now = kept(_Answers)
-    left = _Left(own=now.own)
+    left = now.left.setdefault(lesson.id, _Left())
+    left.own = now.own
     for control in controls:
+        if control.id == LEVEL.id:  # goes with the visitor from lesson to lesson
+            continue
         now.widgets.add(control.id)
         if isinstance(control, File):
             continue
@@ -218,13 +231,14 @@ def _remember(lesson: Lesson[Any], controls: Iterable[Control], answers: dict[st
         if control.in_link:
             usual = answers[control.id] == control.usual(lesson.default)
             hold(control.id, None if usual else _in_the_link(control, answers[control.id]))
-    now.left[lesson.id] = left
 
 
 def _widget(control: Control, lesson: Lesson[Any]) -> None:
     label, usual, own = say(control.label), control.usual(lesson.default), kept(_Answers).own.get(control.id)
     shared: dict[str, Any] = {"key": control.id, "help": say(control.help) if control.help else None}
     match control:
+        case Choice(id=LEVEL.id):
+            ask_level()
         case Choice():
             value = st.session_state[control.id]
             options = control.options
@@ -280,10 +294,11 @@ def _accepted(control: Control, lesson: Lesson[Any], given: Any, notices: list[s
     try:
         return given, control.parse(given)
     except SettingError as error:
-        shown = control.link(control.usual(lesson.default))
+        rest = control.possible(given) if isinstance(control, Several) else ()
+        shown = control.link(rest or control.usual(lesson.default))
         listed = shown if isinstance(shown, str) else ", ".join(shown)
         notices.append(say("{error} Shown is {shown}.", error=error, shown=listed))
-        return None
+        return (shown, rest) if rest else None
 
 
 def _next_seed() -> None:

@@ -9,7 +9,7 @@ from lora_viz.i18n.language import say
 from lora_viz.lessons.walk import home, lesson, lessons
 from lora_viz.ui.speaking import language_of_links
 
-__all__ = ["address", "link_to", "linked", "links"]
+__all__ = ["address", "link_to", "linked"]
 
 
 def address(place: str) -> str:
@@ -23,22 +23,17 @@ def address(place: str) -> str:
     return f"{'./' if name == home().id else name}{'?' if said else ''}{said}"
 
 
-def links() -> dict[str, str]:
-    """Page -> the link to it, as HTML, under the menu's name."""
-    return {each.id: f'<a href="{address(each.id)}" target="_self">{say(each.menu)}</a>' for each in lessons()}
-
-
 def link_to(place: str) -> str:
     """The link to a page, maybe with settings as in "rank?noise=0", as markdown under the menu's name."""
     return f"[{say(lesson(place.partition('?')[0]).menu)}]({address(place)})"
 
 
 def linked(text: str) -> str:
-    """The markdown text, its links to pages and into the glossary read in the same language."""
+    """The Markdown or HTML, its links to lessons and into the glossary at their addresses, in the same language."""
     known = {each.id for each in lessons()}
 
     def put(match: re.Match[str]) -> str:
-        place, part = match[1], match[2] or ""
-        return f"]({address(place)}{part})" if place.partition("?")[0] in known else match[0]
+        begins, place, ends = match.groups()
+        return f"{begins}{address(place)}{ends}" if place.partition("?")[0] in known else match[0]
 
-    return re.sub(r"\]\(([a-z_]+(?:\?[^)#]*)?)(#[^)]*)?\)", put, text) if language_of_links() else text
+    return re.sub(r"""(\]\(|<a href=")([a-z_]+(?:\?[^)#"]*)?)((?:#[^)"]*)?[)"])""", put, text)

@@ -7,21 +7,15 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from lora_viz.content.glossary import LEVELS, Term, mark
-from lora_viz.i18n.language import say, to_say
+from lora_viz.content.glossary import Term, mark
+from lora_viz.i18n.language import say
+from lora_viz.lessons.catalogue import LEVEL
 from lora_viz.ui.contents import linked
 from lora_viz.ui.linking import hold
 from lora_viz.ui.state import kept
 
 __all__ = ["ask_level", "explained", "level", "start_explaining"]
 
-USUAL = "practitioner"
-LEVEL = "level"
-NAMES = {"newcomer": to_say("newcomer"), "practitioner": to_say("practitioner"), "expert": to_say("expert")}
-_HELP = to_say(
-    "How many words are explained and what stands open: the newcomer's maths is folded away, the expert's further "
-    "controls are not. The numbers stay the same."
-)
 # A box at the top of the window, over the menu, is never cut off by what the word stands in and hides no number.
 _STYLE = """
 a[href^="glossary"][href*="#"] { color: inherit !important; text-decoration: underline dotted !important;
@@ -43,31 +37,31 @@ class _Explained:
 
 def level() -> str:
     """The level that the link or the visitor has chosen; it goes with the visitor from page to page."""
-    given = st.session_state.get(LEVEL) or st.query_params.get(LEVEL) or kept(_Explained).level
-    return given if given in LEVELS else USUAL
+    given = st.session_state.get(LEVEL.id) or st.query_params.get(LEVEL.id) or kept(_Explained).level
+    return str(given if given in LEVEL.options else LEVEL.default)
 
 
 def ask_level() -> str:
     """The choice itself, which the link holds."""
-    given = st.query_params.get(LEVEL)
-    if LEVEL not in st.session_state:
-        if given is not None and given not in LEVELS:
+    given, usual = st.query_params.get(LEVEL.id), LEVEL.default
+    if LEVEL.id not in st.session_state:
+        if given is not None and given not in LEVEL.options:
             st.warning(
                 say(
                     "{given} is not possible here: allowed is one of {allowed}. Shown is {shown}.",
                     given=f"level={given[:40]}",
-                    allowed=", ".join(LEVELS),
-                    shown=USUAL,
+                    allowed=", ".join(LEVEL.options),
+                    shown=usual,
                 ),
                 icon=":material/warning:",
             )
-        st.session_state[LEVEL] = level()
+        st.session_state[LEVEL.id] = level()
     chosen = st.pills(
-        say("Explain for"), LEVELS, default=USUAL, key=LEVEL, required=True, wrap=True, help=say(_HELP),
-        format_func=lambda name: say(NAMES[name]),
+        say(LEVEL.label), LEVEL.options, default=usual, key=LEVEL.id, required=True, wrap=True, help=say(LEVEL.help),
+        format_func=lambda name: LEVEL.named(name, name),
     )  # fmt: skip
     kept(_Explained).level = chosen
-    hold(LEVEL, None if chosen == USUAL else chosen)
+    hold(LEVEL.id, None if chosen == usual else chosen)
     return str(chosen)
 
 

@@ -49,7 +49,7 @@ def _draw(part: Part) -> None:
         case Heading(text, anchor):
             st.header(text, anchor=anchor or False)
         case Html(drawn):
-            st.html(drawn(shown_theme()))
+            st.html(linked(drawn(shown_theme())))
         case Figure(id, drawn, alt):
             show_figure(drawn, name=id, alt=alt)
         case Table(columns, alt, height):

@@ -69,8 +69,15 @@ def _from_folder(path: str) -> tuple[Upload, ...]:
     where = folder()
     if not path or where is None:
         return ()
-    found = [Upload(Path(path).name, map_file(path, where), f"path {path}")]
-    beside = str(Path(path).parent / CONFIG)
+    found = [_mapped(path, where)]
     with contextlib.suppress(AdapterError):
-        found.append(Upload(CONFIG, bytes(map_file(beside, where)[:2_000_000]), f"path {beside}"))
+        found.append(_mapped(str(Path(path).parent / CONFIG), where))
     return tuple(found)
+
+
+def _mapped(path: str, where: Path) -> Upload:
+    """The file as an upload, another one as soon as it is written anew. Raises AdapterError."""
+    data, written = map_file(path, where), 0
+    with contextlib.suppress(OSError):  # gone since
+        written = (where / path).stat().st_mtime_ns
+    return Upload(Path(path).name, data, f"path {path} {written} {len(data)}")

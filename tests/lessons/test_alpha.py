@@ -15,9 +15,9 @@ from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.training.alpha import (
     AlphaIdentity,
     alpha_identity,
+    figure,
     film,
     identity_sweep,
-    plot_alpha_identity,
     table,
     takeaway,
 )
@@ -82,7 +82,18 @@ def test_divergence_is_told() -> None:
 
 def test_the_figure_and_the_table_show_the_record() -> None:
     found = record()
-    figure = plot_alpha_identity(found)
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[2].y, found.loss[:, 2])
+    drawn = figure(found)
+    assert isinstance(drawn, go.Figure)
+    np.testing.assert_array_equal(drawn.data[2].y, found.loss[:, 2])
     np.testing.assert_array_equal(table(found)["difference_lr_alone"], found.difference[:, 2])
+
+
+@pytest.mark.parametrize("change", [{}, {"lr": 5.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"])
+def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
+    found = record(**change)
+    assert (found.diverged_at[0] >= 0) == ("lr" in change)
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == ["s = 2", "s = 1, η·2, A₀·1.41", "s = 1, η·2"]
+    for curve, expected in zip(drawn, found.loss[:, :3].T, strict=True):
+        np.testing.assert_array_equal(curve.x, found.steps)
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

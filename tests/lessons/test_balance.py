@@ -7,7 +7,8 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.balance import Balance, balance, takeaway
+from lora_viz.film.style import number
+from lora_viz.lessons.training.balance import Balance, balance, figure, takeaway
 
 
 def record(e: Experiment, **change: object) -> Balance:
@@ -51,3 +52,14 @@ def test_starts_of_any_size(small: Experiment, init: str) -> None:
 def test_divergence_is_said(small: Experiment) -> None:
     found = record(small, lr=50.0)
     assert "diverged" in takeaway(found)
+
+
+@pytest.mark.parametrize("change", [{}, {"lr": 50.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"])
+def test_the_figure_draws_the_record(small: Experiment, change: dict[str, object]) -> None:
+    found = record(small, **change)
+    assert (found.diverged > 0) == ("lr" in change)
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == [f"η = {number(lr)}" for lr in found.lr]
+    for curve, expected in zip(drawn, found.drift, strict=True):
+        np.testing.assert_array_equal(curve.x, found.steps)
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

@@ -7,7 +7,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.conditioning import Conditioning, conditioning, takeaway
+from lora_viz.lessons.training.conditioning import Conditioning, conditioning, figure, takeaway
 
 E = Experiment(
     d_in=11, d_out=7, target_rank=3, spectrum="geometric", rank=3, alpha=1.0, scaling_rule="constant", samples=31,
@@ -15,7 +15,7 @@ E = Experiment(
 )  # fmt: skip
 
 
-def record(stretched: str = "target", **change: object) -> Conditioning:
+def record(stretched: str = "target", faster: float = 1.0, **change: object) -> Conditioning:
     e = replace(E, **change)  # type: ignore[arg-type]
     runs = []
     for k in (1.0, 10.0):
@@ -23,7 +23,7 @@ def record(stretched: str = "target", **change: object) -> Conditioning:
             e, target_condition=k if stretched == "target" else 1.0, condition=1.0 if stretched == "target" else k
         )
         rules = [("sgd", 0.1), ("sgd", 0.2), ("scaled_gd", 0.3), ("scaled_gd", 0.7)]
-        members = [replace(task, optimizer=o, lr=lr, init_seed=s) for o, lr in rules for s in range(3)]
+        members = [replace(task, optimizer=o, lr=faster * lr, init_seed=s) for o, lr in rules for s in range(3)]
         runs.append(train(Sweep(tuple(members)), records=1000))
     return conditioning(runs, stretched=stretched)
 
@@ -58,3 +58,18 @@ def test_what_is_stretched_is_shown(found: Conditioning) -> None:
 
 def test_a_rank_too_small_never_arrives() -> None:
     assert "nobody arrives" in takeaway(record(rank=2))
+
+
+@pytest.mark.parametrize(
+    ("faster", "steps", "arrives"),
+    [(1.0, 400, True), (1e3, 400, False), (1.0, 0, False)],
+    ids=["normal", "diverged", "no_step"],
+)
+def test_the_figure_draws_the_record(faster: float, steps: int, arrives: bool) -> None:
+    found = record(faster=faster, steps=steps)
+    assert np.isfinite(found.needed).any() == arrives
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == ["GD", "Scaled GD"]
+    for curve, expected in zip(drawn, found.needed[1], strict=True):
+        np.testing.assert_array_equal(curve.x, [1.0, 10.0])
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

@@ -8,7 +8,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.init_ab import InitAB, ab_sweeps, film, init_ab, plot_init_ab, table, takeaway
+from lora_viz.lessons.training.init_ab import InitAB, ab_sweeps, figure, film, init_ab, table, takeaway
 
 BASE = Experiment(target_rank=4, spectrum="flat", rank=4, alpha=64.0, optimizer="adam", steps=30)
 A, B, SMALL = 0, 1, 2
@@ -67,7 +67,22 @@ def test_divergence_is_told() -> None:
 
 
 def test_the_figure_and_the_table_show_the_record(adam: InitAB) -> None:
-    figure = plot_init_ab(adam)
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[1].y, adam.at_best[1, -1, :, B])
+    drawn = figure(adam)
+    assert isinstance(drawn, go.Figure)
+    np.testing.assert_array_equal(drawn.data[1].y, adam.at_best[1, -1, :, B])
     np.testing.assert_array_equal(table(adam)["best_lr_A_zero"], adam.rates[adam.best[-1, :, B]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"optimizer": "sgd", "alpha": 1024.0, "condition": 1000.0, "spectrum": "power"}, {"steps": 0}],
+    ids=["normal", "diverged", "no_step"],
+)
+def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
+    found = record((17, 29), **change)
+    assert np.isfinite(found.at_best[1]).all() == ("alpha" not in change)
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == ["A random", "B random", "B random, A's scale"]
+    for curve, expected in zip(drawn, found.at_best[1, -1].T, strict=True):
+        np.testing.assert_array_equal(curve.x, [17, 29])
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

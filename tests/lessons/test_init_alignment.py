@@ -12,9 +12,9 @@ from lora_viz.lessons.training.init_alignment import (
     STARTS,
     InitAlignment,
     alignment_sweep,
+    figure,
     film,
     init_alignment,
-    plot_init_alignment,
     table,
     takeaway,
 )
@@ -79,7 +79,17 @@ def test_what_is_said_is_what_was_measured(plain: InitAlignment) -> None:
     assert "of rank 16" in takeaway(plain)
     assert "LoRA's first update has cosine" in film(plain).narration[0]
     assert record((1, 8), init="B_zero").rival == "lora_ga"
-    figure = plot_init_alignment(plain)
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[0].y, plain.cosine[1, :, 3])
+    drawn = figure(plain)
+    assert isinstance(drawn, go.Figure)
+    np.testing.assert_array_equal(drawn.data[0].y, plain.cosine[1, :, 3])
     np.testing.assert_array_equal(table(plain)["bound_eva"], plain.bound[plain.inits.index("eva")])
+
+
+@pytest.mark.parametrize("change", [{}, {"lr": 1e6}], ids=["normal", "diverged"])
+def test_the_figure_draws_cosines_under_their_bounds(change: dict[str, object]) -> None:
+    found = record((1, 8), **change)
+    cosines, bounds = figure(found, theme="dark").data
+    assert (cosines.name, bounds.name) == ("measured", "most at this rank")
+    assert list(cosines.x) == list(bounds.x) == [STARTS[name][0] for name in found.inits]
+    np.testing.assert_array_equal(cosines.y, found.cosine[1, :, 1])
+    np.testing.assert_array_equal(bounds.y, found.bound[:, 1])

@@ -11,9 +11,9 @@ from lora_viz.engine.training import train
 from lora_viz.lessons.training.init_race import (
     STARTS,
     InitRace,
+    figure,
     film,
     init_race,
-    plot_init_race,
     race_sweep,
     table,
     takeaway,
@@ -105,7 +105,18 @@ def test_divergence_is_told() -> None:
 
 
 def test_the_figure_and_the_table_show_the_record(race: InitRace) -> None:
-    figure = plot_init_race(race)
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[3].y, race.loss[1, :, 3])
+    drawn = figure(race)
+    assert isinstance(drawn, go.Figure)
+    np.testing.assert_array_equal(drawn.data[3].y, race.loss[1, :, 3])
     np.testing.assert_array_equal(table(race)["grad_A_pissa"], race.grad_A[:, race.inits.index("pissa")])
+
+
+@pytest.mark.parametrize("change", [{}, {"lr": 5.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"])
+def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
+    found = record(**change)
+    assert np.isfinite(found.loss[1]).all() == ("lr" not in change)
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == [STARTS[name][0] for name in found.inits]
+    for curve, expected in zip(drawn, found.loss[1].T, strict=True):
+        np.testing.assert_array_equal(curve.x, found.steps)
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

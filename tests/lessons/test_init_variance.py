@@ -16,9 +16,9 @@ from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.training.init_variance import (
     STARTS,
     InitVariance,
+    figure,
     film,
     init_variance,
-    plot_init_variance,
     table,
     takeaway,
 )
@@ -84,7 +84,15 @@ def test_sigma_is_kept_and_bounded() -> None:
 def test_what_is_said_is_what_was_measured(wide: InitVariance) -> None:
     assert "r^0.5 for s = 1, r^0 for 1/√r, r^−0.5 for 1/r" in takeaway(wide)
     assert film(wide).narration[0].endswith("r·σ⁴ is 0.0625.")
-    figure = plot_init_variance(wide)
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[2].y, wide.rms[1, 2])
+    drawn = figure(wide)
+    assert isinstance(drawn, go.Figure)
+    np.testing.assert_array_equal(drawn.data[2].y, wide.rms[1, 2])
     np.testing.assert_array_equal(table(wide)["variance_A_gaussian"], wide.variance[1, wide.inits.index("gaussian")])
+
+
+def test_the_figure_draws_the_record(wide: InitVariance) -> None:
+    drawn = figure(wide, theme="dark").data
+    assert [curve.name for curve in drawn] == ["s = 1", "1/√r", "1/r"]
+    for curve, expected in zip(drawn, wide.rms[1], strict=True):
+        np.testing.assert_array_equal(curve.x, RANKS)
+        np.testing.assert_array_equal(curve.y, expected)

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.race import Race, film, race, table, takeaway
+from lora_viz.lessons.training.race import Race, figure, film, race, table, takeaway
 
 E = Experiment(
     d_in=7, d_out=11, target_rank=2, spectrum="flat", rank=3, alpha=2.0, scaling_rule="constant", optimizer="sgd",
@@ -15,13 +16,14 @@ E = Experiment(
 LR = (0.01, 0.04, 0.64)
 
 
-def sweep(seed: int, rank: int = 3) -> Sweep:
-    full = replace(E, init="identity", frozen="A", rank=7, alpha=1.0)
-    return Sweep(tuple(replace(x, lr=lr, seed=seed) for x in (full, replace(E, rank=rank)) for lr in LR))
+def sweep(seed: int, rank: int = 3, lrs: tuple[float, ...] = LR, **change: object) -> Sweep:
+    e = replace(E, **change)  # type: ignore[arg-type]
+    full = replace(e, init="identity", frozen="A", rank=7, alpha=1.0)
+    return Sweep(tuple(replace(x, lr=lr, seed=seed) for x in (full, replace(e, rank=rank)) for lr in lrs))
 
 
-def record(rank: int = 3) -> Race:
-    return race(train(sweep(seed, rank), records=1000) for seed in range(3))
+def record(rank: int = 3, lrs: tuple[float, ...] = LR, **change: object) -> Race:
+    return race(train(sweep(seed, rank, lrs, **change), records=1000) for seed in range(3))
 
 
 def test_steps_are_counted() -> None:
@@ -63,3 +65,22 @@ def test_steps_are_said_alike_and_never_is_said_once() -> None:
     never = takeaway(record(rank=1))
     assert "LoRA r = 1: never." in never
     assert "(never to never)" not in never
+
+
+@pytest.mark.parametrize(
+    ("lrs", "steps", "arrives"),
+    [(LR, 150, True), ((50.0, 100.0), 150, False), (LR, 0, False)],
+    ids=["normal", "diverged", "no_step"],
+)
+def test_the_figure_draws_whole_steps_with_their_range(lrs: tuple[float, ...], steps: int, arrives: bool) -> None:
+    found = record(lrs=lrs, steps=steps)
+    assert np.isfinite(found.needed).any() == arrives
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == ["full", "LoRA r = 3"]
+    low, median, high = np.floor(found.needed + 0.5)
+    for i, curve in enumerate(drawn):
+        np.testing.assert_array_equal(curve.x, lrs)
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(median[i]), median[i], np.nan))
+        there = np.isfinite(high[i])
+        np.testing.assert_array_equal((curve.y + curve.error_y.array)[there], high[i][there])
+        np.testing.assert_array_equal((curve.y - curve.error_y.arrayminus)[there], low[i][there])

@@ -8,7 +8,7 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.rank_over_time import RankOverTime, rank_over_time, takeaway
+from lora_viz.lessons.training.rank_over_time import RankOverTime, figure, rank_over_time, takeaway
 
 SIZES = (1, 2, 29)
 
@@ -52,3 +52,16 @@ def test_divergence_is_said(small: Experiment, lr: float) -> None:
     found = record(small, optimizer="sgd", lr=lr)
     assert np.isnan(found.numerical[0, -1])
     assert takeaway(found).startswith("3 of 3 runs diverged")
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"optimizer": "sgd", "lr": 100.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"]
+)
+def test_the_figure_draws_the_record(small: Experiment, change: dict[str, object]) -> None:
+    found = record(small, **change)
+    assert np.isfinite(found.numerical).all() == ("lr" not in change)
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == [f"{n} samples a step" for n in SIZES]
+    for curve, expected in zip(drawn, found.numerical, strict=True):
+        np.testing.assert_array_equal(curve.x, found.steps)
+        np.testing.assert_array_equal(curve.y, expected)

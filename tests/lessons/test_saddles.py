@@ -9,7 +9,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import truncate
 from lora_viz.engine.training import losses, train
-from lora_viz.lessons.training.saddles import Saddles, saddles, takeaway
+from lora_viz.lessons.training.saddles import Saddles, figure, saddles, takeaway
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +75,16 @@ def test_a_rank_too_small_ends_on_the_strongest() -> None:
     assert np.isinf(cut.half[0, 0, 2])
     assert "Rank 2 ends on the 2 strongest" in takeaway(cut)
     assert cut.loss[0, -1] == pytest.approx(cut.floors[2], rel=1e-3)
+
+
+@pytest.mark.parametrize("change", [{}, {"lr": 5.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"])
+def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
+    found = saddles((train(sweep(**{"steps": 50, **change}), records=11),))
+    assert (found.diverged > 0) == ("lr" in change)
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == [
+        f"{start}, {i}" for start in ("Tiny start", "LoRA's start") for i in (1, 2, 3)
+    ]
+    for curve, expected in zip(drawn, np.concatenate([learnt.T for learnt in found.learnt]), strict=True):
+        np.testing.assert_array_equal(curve.x, found.steps)
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

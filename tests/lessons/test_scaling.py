@@ -11,9 +11,9 @@ from lora_viz.layer.first_step import first_updates
 from lora_viz.lessons.training.scaling import (
     STARTS,
     FirstUpdate,
+    figure,
     film,
     first_update,
-    plot_first_update,
     signed,
     table,
     takeaway,
@@ -85,7 +85,19 @@ def test_a_slope_is_written_with_its_sign() -> None:
 
 
 def test_the_figure_and_the_table_show_the_record(wide: FirstUpdate) -> None:
-    figure = plot_first_update(wide)
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[1].y, wide.progress[1, 1])
+    drawn = figure(wide)
+    assert isinstance(drawn, go.Figure)
+    np.testing.assert_array_equal(drawn.data[1].y, wide.progress[1, 1])
     np.testing.assert_array_equal(table(wide)["size_constant"], wide.size[1, 2])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_figure_draws_the_record(optimizer: str) -> None:
+    e = replace(WIDE, d_in=31, d_out=29, optimizer=optimizer)
+    found = first_update(first_updates(e, ranks=(1, 3, 29), inits=STARTS), e)
+    drawn = figure(found, theme="dark")
+    assert [curve.name for curve in drawn.data] == ["α/r", "α/√r", "constant"]
+    assert drawn.layout.title.text.endswith({"sgd": "SGD from Kaiming", "adam": "Adam from Kaiming"}[optimizer])
+    for curve, expected in zip(drawn.data, found.progress[1], strict=True):
+        np.testing.assert_array_equal(curve.x, (1, 3, 29))
+        np.testing.assert_array_equal(curve.y, expected)

@@ -10,9 +10,9 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.lessons.training.scaling_training import (
     FixedRate,
+    figure,
     film,
     fixed_rate,
-    plot_fixed_rate,
     rate_sweep,
     rule_sweep,
     table,
@@ -81,7 +81,18 @@ def test_divergence_is_told() -> None:
 
 
 def test_the_figure_and_the_table_show_the_record(sgd: FixedRate) -> None:
-    figure = plot_fixed_rate(sgd)
-    assert isinstance(figure, go.Figure)
-    np.testing.assert_array_equal(figure.data[1].y, sgd.loss[1, -1, 1])
+    drawn = figure(sgd)
+    assert isinstance(drawn, go.Figure)
+    np.testing.assert_array_equal(drawn.data[1].y, sgd.loss[1, -1, 1])
     np.testing.assert_array_equal(table(sgd)["best_lr_lora"], sgd.rates[sgd.best[-1]])
+
+
+@pytest.mark.parametrize("change", [{}, {"lr": 5.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"])
+def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
+    found = record(**change)
+    assert np.isfinite(found.loss[1, -1]).all() == ("lr" not in change)
+    drawn = figure(found, theme="dark").data
+    assert [curve.name for curve in drawn] == ["α/r", "α/√r", "constant"]
+    for curve, expected in zip(drawn, found.loss[1, -1], strict=True):
+        np.testing.assert_array_equal(curve.x, [1, 2, 4, 8, 16, 23])
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

@@ -1,4 +1,4 @@
-"""How much of a fine-tuning fits into a LoRA of rank r? The energy of W′ − W that each rank keeps, per matrix."""
+"""Extract a LoRA: how much of a fine-tuning fits into rank r, the energy of W′ − W that each rank keeps, per matrix."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
-from lora_viz.adapters.extract import Changes
+from lora_viz.adapters.extract import Changes, changes, extract
+from lora_viz.adapters.opening import open_weights
+from lora_viz.adapters.stored import Weights
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.controls import Choice, File, Upload
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Download, Heading, Notice, Part, Prose
+from lora_viz.lessons.real.adapter_files import DATA, file_notices, meant
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["WeightChange", "film", "plot_weight_change", "table", "takeaway", "weight_change"]
+__all__ = ["LESSON", "WeightChange", "weight_change"]
 
-_BARS = 128
+BARS = 128
+FILES = ("base_file", "tuned_file")
 
 
 class WeightChange(NamedTuple):
@@ -23,9 +33,10 @@ class WeightChange(NamedTuple):
     ``kept`` (M, K + 1) is the share of ‖ΔW‖² that rank 0, 1, … keeps, ``flat`` that of a flat spectrum of full rank.
 
     ``needs`` is 0 where the known values do not reach 90, 95 or 99 %; effective ranks are NaN where not all are known.
+    ``found``: the same one by one, and what did not change.
     """
 
-    names: tuple[str, str]
+    found: Changes
     matrices: tuple[str, ...]
     shape: Int[np.ndarray, "M 2"]
     sigma: Float[np.ndarray, "M K"]
@@ -36,9 +47,6 @@ class WeightChange(NamedTuple):
     effective: Float[np.ndarray, "M"]
     stable: Float[np.ndarray, "M"]
     needs: Int[np.ndarray, "M 3"]
-    unchanged: int
-    not_matrices: int
-    left_out: int
 
 
 def weight_change(found: Changes) -> WeightChange:
@@ -53,7 +61,7 @@ def weight_change(found: Changes) -> WeightChange:
     least = np.array([min(c.d_out, c.d_in) for c in m], dtype=float)
     k = np.arange(K + 1.0)
     return WeightChange(
-        names=found.names,
+        found=found,
         matrices=tuple(c.name for c in m),
         shape=np.array([(c.d_out, c.d_in) for c in m]),
         sigma=sigma,
@@ -64,16 +72,18 @@ def weight_change(found: Changes) -> WeightChange:
         effective=np.array([c.kinds.effective for c in m]),
         stable=np.array([c.kinds.stable for c in m]),
         needs=np.array([c.needs for c in m]),
-        unchanged=found.unchanged,
-        not_matrices=found.not_matrices,
-        left_out=found.too_large + found.unmatched,
     )
 
 
-def film(record: WeightChange, *, rank: int = 8) -> Film:
+def _rank(record: WeightChange, settings: Settings) -> int:
+    """The rank that was asked for, as far as singular values are known."""
+    return min(int(settings["extract_rank"]), record.sigma.shape[1])
+
+
+def film(record: WeightChange, settings: Settings) -> Film:
     """The playhead runs over the matrices."""
     M, K = record.sigma.shape
-    at = min(rank, K)
+    at = _rank(record, settings)
     return Film(
         axis=to_say("matrix"),
         values=np.arange(1.0, M + 1),
@@ -82,25 +92,28 @@ def film(record: WeightChange, *, rank: int = 8) -> Film:
         narration=tuple(_narrate(record, t, at) for t in range(M)),
         panels=(
             Curves(
+                id="kept",
                 title=say("Energy of ΔW that the best rank k keeps"),
                 x=np.arange(K + 1.0),
                 x_label="k",
                 y_label=say("share of ‖ΔW‖²"),
                 series=(
-                    Curve(name=say("this matrix"), colour="delta", y=record.kept),
-                    Curve(name=say("a flat spectrum"), colour="faint", y=record.flat, dash="dot"),
+                    Curve(id="matrix", name=say("this matrix"), colour="delta", y=record.kept),
+                    Curve(id="flat", name=say("a flat spectrum"), colour="faint", y=record.flat, dash="dot"),
                 ),
-                marks=(Mark(at=float(at), label=f"r = {at}"),),
+                marks=(Mark(id="rank", at=float(at), label=f"r = {at}"),),
                 span=7,
             ),
             Readout(
+                id="change",
                 title="W′ − W",
                 rows=(
-                    Row(label=say("shape"), text=tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
-                    Row(label="‖ΔW‖/‖W‖", text=_texts(record.relative), colour="delta"),
-                    Row(label=say("effective (entropy of σ)"), text=_texts(record.effective)),
-                    Row(label=say("stable (‖·‖²/σ₁²)"), text=_texts(record.stable)),
+                    Row(id="shape", label=say("shape"), text=tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
+                    Row(id="relative", label="‖ΔW‖/‖W‖", text=_texts(record.relative), colour="delta"),
+                    Row(id="effective", label=say("effective (entropy of σ)"), text=_texts(record.effective)),
+                    Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=_texts(record.stable)),
                     Row(
+                        id="needed",
                         label=say("rank for 90 / 95 / 99 %"),
                         text=tuple(" / ".join(str(k) if k else "?" for k in row) for row in record.needs),
                     ),
@@ -108,21 +121,28 @@ def film(record: WeightChange, *, rank: int = 8) -> Film:
                 span=5,
             ),
             Lines(
+                id="kept_by_matrix",
                 title=say("Energy that rank {rank} keeps, matrix by matrix (drag here)", rank=at),
                 y_label=say("share of ‖ΔW‖²"),
                 reach=1.0,
                 series=(
-                    Series(name=say("rank {rank}", rank=at), colour="delta", y=record.kept[:, at], dots=True),
-                    Series(name=say("of a flat spectrum"), colour="faint", y=record.flat[:, at], dash="dot"),
+                    Series(
+                        id="kept", name=say("rank {rank}", rank=at), colour="delta", y=record.kept[:, at], dots=True
+                    ),
+                    Series(id="flat", name=say("of a flat spectrum"), colour="faint", y=record.flat[:, at], dash="dot"),
                 ),
                 span=5,
                 row=1,
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values of ΔW"),
                 y_label="σ",
-                labels=tuple(str(i + 1) for i in range(min(K, _BARS))),
-                groups=(Group(name=say("σ, largest first"), colour="delta", values=record.sigma[:, :_BARS]),),
+                labels=tuple(str(i + 1) for i in range(min(K, BARS))),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(min(K, BARS))),
+                groups=(
+                    Group(id="change", name=say("σ, largest first"), colour="delta", values=record.sigma[:, :BARS]),
+                ),
                 span=7,
                 row=1,
             ),
@@ -144,9 +164,9 @@ def _narrate(record: WeightChange, t: int, rank: int) -> str:
     )
 
 
-def takeaway(record: WeightChange, *, rank: int = 8) -> str:
+def takeaway(record: WeightChange, settings: Settings) -> str:
     """What was seen, in the two files' own numbers."""
-    at = min(rank, record.sigma.shape[1])
+    at = _rank(record, settings)
     kept = float(record.kept[:, at] @ record.energy / record.energy.sum())
     most = record.needs[:, 0].max() if (record.needs[:, 0] > 0).all() else 0
     said = [
@@ -165,11 +185,12 @@ def takeaway(record: WeightChange, *, rank: int = 8) -> str:
     said.append(
         say("Training a LoRA of that rank is another matter: it may find an update that full fine-tuning did not.")
     )
-    if record.not_matrices:
+    vectors = record.found.not_matrices
+    if vectors:
         said.append(
             say("1 vector changed too, biases and norms: no LoRA holds them.")
-            if record.not_matrices == 1
-            else say("{count:,} vectors changed too, biases and norms: no LoRA holds them.", count=record.not_matrices)
+            if vectors == 1
+            else say("{count:,} vectors changed too, biases and norms: no LoRA holds them.", count=vectors)
         )
     return " ".join(said)
 
@@ -190,17 +211,17 @@ def table(record: WeightChange) -> dict[str, np.ndarray]:
     }
 
 
-def plot_weight_change(record: WeightChange, *, theme: str = "light") -> go.Figure:
+def figure(record: WeightChange, *, theme: str = "light") -> go.Figure:
     """The energy that each rank keeps, one curve a matrix, as a still figure."""
     colour = IDENTITY[theme]["delta"]
     x = np.arange(record.kept.shape[1])
-    figure = go.Figure(
+    drawn = go.Figure(
         [
             go.Scatter(x=x, y=y, name=name[-40:], line={"color": colour, "width": 2}, opacity=0.7)
             for y, name in zip(record.kept, record.matrices, strict=True)
         ]
     )
-    figure.update_layout(
+    drawn.update_layout(
         **plotly_layout(
             title=say("Energy of W′ − W that the best rank k keeps"),
             xaxis={"title": "k"},
@@ -208,4 +229,128 @@ def plot_weight_change(record: WeightChange, *, theme: str = "light") -> go.Figu
         ),
         showlegend=len(record.matrices) <= 12,
     )
-    return figure
+    return drawn
+
+
+def maths(record: WeightChange) -> str:
+    """The best factors of a difference, with the largest change."""
+    return say(
+        r"""
+$$
+\Delta W = W' - W = U\Sigma V^\top, \qquad B = U_r\Sigma_r^{{1/2}}, \quad A = \Sigma_r^{{1/2}}V_r^\top, \qquad
+\min_{{\mathrm{{rank}} \le r}}\|\Delta W - X\|_F^2 = \sum_{{i>r}}\sigma_i^2
+$$
+
+Eckart & Young (1936): no other factors of rank $r$ come nearer to these weights. The largest change is
+$\|\Delta W\|/\|W\| = {relative}$. Above 1,024 rows and columns only the largest 64 singular
+values are computed (Halko et al. 2011); the energy is exact all the same, since
+$\sum_i\sigma_i^2 = \|\Delta W\|_F^2$. Nearest in weights need not mean nearest in answers.""",
+        relative=number(float(record.relative.max())),
+    )
+
+
+def _pair(settings: Settings) -> tuple[Upload, ...]:
+    """Base and fine-tuned weights: the visitor's, or the two states of a network of ours until both are given."""
+    given = tuple(found.weights for name in FILES if (found := meant(settings[name])))
+    return given if len(given) == len(FILES) else tuple(
+        Upload(f"digits, {name}", (DATA / "digits" / f"{name}.safetensors").read_bytes(), f"ours {name}")
+        for name in ("base", "turned")
+    )  # fmt: skip
+
+
+def _weights(files: tuple[Upload, ...]) -> tuple[Weights, Weights]:
+    base, tuned = (open_weights(file.name, file.data) for file in files)
+    return base, tuned
+
+
+def measure(settings: Settings, lab: Lab) -> WeightChange:
+    """Take the difference of both files' matrices, one at a time."""
+    return lab.measure("weight_files", _changed, _pair(settings))
+
+
+def _changed(files: tuple[Upload, ...], lab: Lab) -> WeightChange:
+    said = say("Comparing the weights")
+    base, tuned = files
+    found = changes((base.name, tuned.name), *_weights(files), progress=lambda share: lab.report(share, said))
+    return weight_change(found)
+
+
+def extras(record: WeightChange, settings: Settings) -> tuple[Part, ...]:
+    """The difference as a LoRA of this rank, made when it is asked for."""
+    rank, found = int(settings["extract_rank"]), record.found
+    size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in found.modules)
+    about = say(
+        "A PEFT folder of rank {rank} with {size:,} parameters, α = r. {vectors} changed vectors are not in it.",
+        rank=rank,
+        size=size,
+        vectors=found.not_matrices,
+    )
+
+    def make() -> bytes:
+        return extract(*_weights(_pair(settings)), found, rank)[0]
+
+    label = say("Adapter of rank {rank}", rank=rank)
+    return Heading(say("Take it home")), Prose(about), Download("extracted", label, make, f"extracted_r{rank}.zip")
+
+
+def beside(record: WeightChange, settings: Settings) -> tuple[Part, ...]:
+    """What is shown at first, and what is still to be given."""
+    given = [settings[name] for name in FILES]
+    first = say("Shown at first: a network of ours that reads digits, before and after learning them turned by 90°.")
+    one = sum(meant(files) is not None for files in given) == 1
+    missing = (Notice(say("One file is there: give the other one too.")),) if one else ()
+    return (Prose(first, small=True), *(part for files in given for part in file_notices(files)), *missing)
+
+
+def _ask(seen: Seen, _: object) -> Measured:
+    rank = int(seen.setting("extract_rank"))
+    kept = float(shown(seen.film, "kept", "matrix")[0, rank])
+    left = max(0.0, 1 - kept) ** 0.5
+    told = say("√(1 − {kept}) = {left}.", kept=word(kept), left=word(left))
+    about = {"kept": word(100 * kept), "rank": rank}
+    return Measured(100 * left, (100 * (1 - kept), 100 * kept, 50 * (1 - kept)), told, about, unit=" %")
+
+
+LESSON = Lesson(
+    id="extract",
+    menu=to_say("Extract a LoRA"),
+    title=to_say("Extract: how much of a fine-tuning fits into a LoRA?"),
+    claim=to_say(
+        "The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning did, not "
+        "all."
+    ),
+    place=70,
+    controls=(
+        Choice(id="extract_rank", label=to_say("Rank r"), options=(1, 2, 4, 8, 16, 32, 64), default=8, picked=True),
+        File(
+            id="base_file",
+            label=to_say("Base weights"),
+            help=to_say("A safetensors file, or a file of torch.save."),
+            folder=True,
+        ),
+        File(
+            id="tuned_file",
+            label=to_say("Fine-tuned weights"),
+            help=to_say("The same tensors after fine-tuning."),
+            folder=True,
+        ),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    extras=extras,
+    beside=beside,
+    question=Question(
+        to_say(
+            "In the first matrix rank {rank} keeps {kept} % of the energy. How far, in percent of ‖ΔW‖, is the cut "
+            "from ΔW?"
+        ),
+        to_say("Energy counts squares: a small share of it that is missing is a much larger distance."),
+        _ask,
+    ),
+    trains=False,
+    seeded=False,
+)

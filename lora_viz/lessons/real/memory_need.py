@@ -1,4 +1,4 @@
-"""How much memory does a training step hold? Weights, gradients, optimiser and activations, one on top of the other."""
+"""The memory that a training step holds: weights, gradients, optimiser and activations, one on top of the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lora_viz.costs.budget import GPU_SIZES, METHODS, Budget
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
 
-__all__ = ["MemoryNeed", "memory_need", "plot_memory_need", "table", "takeaway"]
+__all__ = ["MemoryNeed", "figure", "memory_need", "table", "takeaway"]
 
 _LOOKS = {"weights": ("W", ""), "gradients": ("W", "/"), "optimiser": ("ink", ""), "activations": ("faint", "")}
 _PARTS = {
@@ -106,14 +106,14 @@ def table(record: MemoryNeed) -> dict[str, np.ndarray]:
     return {"method": np.array(METHODS), **columns, "total": record.need.sum(axis=1)}
 
 
-def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
+def figure(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     """A waterfall a method: each part begins where the one before it ended; lines are the sizes of cards."""
     colour, paper = IDENTITY[theme], "rgba(0,0,0,0)"
-    figure = go.Figure()
+    drawn = go.Figure()
     totals = record.need.sum(axis=1)
     start = np.cumsum(record.need, axis=1) - record.need
     for i, (part, (name, pattern)) in enumerate(_LOOKS.items()):
-        figure.add_bar(
+        drawn.add_bar(
             x=[5 * k + i for k in range(len(METHODS))],
             y=record.need[:, i],
             base=start[:, i],
@@ -123,7 +123,7 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
             hovertemplate=f"{say(_PARTS[part])}: %{{y:.3g}} GB<extra></extra>",
         )
     for k, total in enumerate(totals):
-        figure.add_annotation(
+        drawn.add_annotation(
             x=5 * k + 3,
             y=total,
             text=f"<b>{number(total)} GB</b>",
@@ -137,7 +137,7 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     for size in cards:
         if size - max(named, default=0) > 0.1 * top:
             named.append(size)
-    figure.update_yaxes(
+    drawn.update_yaxes(
         tickvals=[0, *cards],
         ticktext=["0", *(f"{size} GB" if size in named else "" for size in cards)],
         tickfont={"size": 19},
@@ -145,7 +145,7 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
         griddash="dot",
         range=[0, 1.15 * top],
     )
-    figure.add_annotation(  # not in the title, whose end lies under the toolbar
+    drawn.add_annotation(  # not in the title, whose end lies under the toolbar
         text=say("lines: sizes of cards"),
         x=1,
         y=1,
@@ -157,14 +157,14 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
         font={"size": 18, "color": colour["ink"]},
     )
     ticks = [5 * k + 1.5 for k in range(len(METHODS))]
-    figure.update_xaxes(
+    drawn.update_xaxes(
         tickvals=ticks,
         ticktext=[say(name) for name in _NAMES],
         tickfont={"size": 20},
         range=[-0.7, 14.4],
         showgrid=False,
     )
-    figure.update_layout(
+    drawn.update_layout(
         **plotly_layout(
             title=say("Memory of a training step"),
             margin={"l": 78, "r": 10, "t": 44, "b": 100},
@@ -181,4 +181,4 @@ def plot_memory_need(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
             font={"size": 19},
         )
     )
-    return figure
+    return drawn

@@ -1,4 +1,4 @@
-"""Which share of a real model is trained? Every linear layer to scale, the factors beside the weights they ride on."""
+"""The share of a real model that is trained: every layer to scale, the factors beside the weights they ride on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lora_viz.costs.budget import Budget
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say
 
-__all__ = ["ParameterShare", "parameter_share", "plot_parameter_share", "table", "takeaway"]
+__all__ = ["ParameterShare", "figure", "parameter_share", "table", "takeaway"]
 
 
 class ParameterShare(NamedTuple):
@@ -109,7 +109,7 @@ def table(record: ParameterShare) -> dict[str, np.ndarray]:
     }
 
 
-def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.Figure:
+def figure(record: ParameterShare, *, theme: str = "light") -> go.Figure:
     """The boxes as a tree map, areas to scale: grey is frozen, all A and all B together are the two coloured ones."""
     colour = IDENTITY[theme]
     fill = {
@@ -123,7 +123,7 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
     ids = [record.labels[i] for i in order]
     labels = [say(record.labels[i]) if record.kinds[i] == "rest" else record.labels[i] for i in order]
     share = [f"{number(100 * record.sizes[i] / record.total)} %" for i in order]
-    figure = go.Figure(
+    drawn = go.Figure(
         go.Treemap(
             labels=["", *labels],
             ids=["model", *ids],
@@ -144,7 +144,7 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
         )
     )
     a, b = (100 * record.sizes[record.kinds.index(kind)] / record.total for kind in ("A", "B"))
-    figure.add_annotation(
+    drawn.add_annotation(
         text=(
             f"<b>{say('trained:')} <span style='color:{colour['A']}'>A {number(a)} %</span>, "
             f"<span style='color:{colour['B']}'>B {number(b)} %</span></b>"
@@ -158,7 +158,7 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
         showarrow=False,
         font={"size": 26, "color": colour["ink"]},
     )
-    figure.update_layout(
+    drawn.update_layout(
         **plotly_layout(
             title=say("{title}'s parameters, areas to scale", title=record.title),
             margin={"l": 4, "r": 4, "t": 44, "b": 50},
@@ -166,4 +166,4 @@ def plot_parameter_share(record: ParameterShare, *, theme: str = "light") -> go.
             font={"size": 19},
         )
     )
-    return figure
+    return drawn

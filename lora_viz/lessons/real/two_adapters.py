@@ -1,4 +1,4 @@
-"""Do two adapters for one model use the same directions? Overlaps per module, and the spectrum of their sum."""
+"""Two adapters of one model: the directions that they share, per module, and the spectrum of their sum."""
 
 from __future__ import annotations
 
@@ -8,12 +8,28 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
-from lora_viz.adapters.compare import Comparison
+from lora_viz.adapters.compare import Comparison, compare
+from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Part
+from lora_viz.lessons.real.adapter_files import (
+    SHIPPED,
+    Source,
+    adapter_controls,
+    adapter_meant,
+    adapter_notices,
+    counted_modules,
+    opened,
+    report_of,
+)
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["AdapterPair", "adapter_pair", "film", "plot_adapter_pair", "table", "takeaway"]
+__all__ = ["LESSON", "AdapterPair", "adapter_pair", "film", "takeaway"]
 
 
 class AdapterPair(NamedTuple):
@@ -71,30 +87,43 @@ def film(record: AdapterPair) -> Film:
         narration=tuple(_narrate(record, t) for t in range(M)),
         panels=(
             Lines(
+                id="overlap",
                 title=say("Shared directions, module by module (drag here)"),
                 y_label=say("mean cos²"),
                 reach=1.0,
                 series=(
-                    Series(name=say("inputs (rows of A)"), colour="A", y=record.overlap[0], dots=True),
-                    Series(name=say("outputs (columns of B)"), colour="B", y=record.overlap[1], dots=True),
-                    Series(name=say("inputs, by chance"), colour="A", y=record.chance[0], dash="dot"),
-                    Series(name=say("outputs, by chance"), colour="B", y=record.chance[1], dash="dot"),
+                    Series(id="inputs", name=say("inputs (rows of A)"), colour="A", y=record.overlap[0], dots=True),
+                    Series(
+                        id="outputs", name=say("outputs (columns of B)"), colour="B", y=record.overlap[1], dots=True
+                    ),
+                    Series(
+                        id="inputs_by_chance", name=say("inputs, by chance"), colour="A", y=record.chance[0], dash="dot"
+                    ),
+                    Series(
+                        id="outputs_by_chance",
+                        name=say("outputs, by chance"),
+                        colour="B",
+                        y=record.chance[1],
+                        dash="dot",
+                    ),
                 ),
                 span=12,
             ),
             Bars(
+                id="singular_values",
                 title=say("Singular values: each alone, and their sum"),
                 y_label="σ",
                 labels=tuple(str(i + 1) for i in range(K)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
                 groups=(
-                    Group(name="ΔW₁ + ΔW₂", colour="delta", values=record.sigma[2]),
-                    Group(name="ΔW₁", colour="ink", values=record.sigma[0], outline=True),
-                    Group(name="ΔW₂", colour="faint", values=record.sigma[1], outline=True),
+                    Group(id="sum", name="ΔW₁ + ΔW₂", colour="delta", values=record.sigma[2]),
+                    Group(id="first", name="ΔW₁", colour="ink", values=record.sigma[0], outline=True),
+                    Group(id="second", name="ΔW₂", colour="faint", values=record.sigma[1], outline=True),
                 ),
                 span=7,
                 row=1,
             ),
-            Readout(title=say("First + second = sum"), rows=_rows(record), span=5, row=1),
+            Readout(id="sums", title=say("First + second = sum"), rows=_rows(record), span=5, row=1),
         ),
     )
 
@@ -105,11 +134,11 @@ def _rows(record: AdapterPair) -> tuple[Row, ...]:
 
     bound = np.vstack([record.rank, record.rank.sum(axis=0)]).astype(float)
     return (
-        Row(label=say("bound r"), text=sums(bound), colour="W"),
-        Row(label=say("numerical (σ > 10⁻⁶ σ₁)"), text=sums(record.numerical.astype(float))),
-        Row(label=say("effective (entropy of σ)"), text=sums(record.effective)),
-        Row(label="‖ΔW‖", text=sums(record.norm), colour="delta"),
-        Row(label=say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), text=tuple(number(float(c)) for c in record.cosine)),
+        Row(id="bound", label=say("bound r"), text=sums(bound), colour="W"),
+        Row(id="numerical", label=say("numerical (σ > 10⁻⁶ σ₁)"), text=sums(record.numerical.astype(float))),
+        Row(id="effective", label=say("effective (entropy of σ)"), text=sums(record.effective)),
+        Row(id="norm", label="‖ΔW‖", text=sums(record.norm), colour="delta"),
+        Row(id="cosine", label=say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), text=tuple(number(float(c)) for c in record.cosine)),
     )
 
 
@@ -130,10 +159,6 @@ def _narrate(record: AdapterPair, t: int) -> str:
     )
 
 
-def _modules(count: int) -> str:
-    return say("1 module") if count == 1 else say("{count:,} modules", count=count)
-
-
 def takeaway(record: AdapterPair) -> str:
     """What was seen, in the two files' own numbers."""
     known = np.isfinite(record.overlap).all(axis=0)
@@ -150,7 +175,7 @@ def takeaway(record: AdapterPair) -> str:
             "adds "
             "their ranks in {full} of them, whatever they share; the effective rank goes from {first} and {second} to "
             "{both}.",
-            modules=_modules(int(known.sum())),
+            modules=counted_modules(int(known.sum())),
             inputs=inputs,
             outputs=outputs,
             chance_inputs=chance[0],
@@ -165,7 +190,7 @@ def takeaway(record: AdapterPair) -> str:
         said.append(
             say(
                 "Without counterpart: {first} of the first, {second} of the second.",
-                first=_modules(record.only[0]),
+                first=counted_modules(record.only[0]),
                 second=record.only[1],
             )
         )
@@ -193,27 +218,103 @@ def table(record: AdapterPair) -> dict[str, np.ndarray]:
     }
 
 
-def plot_adapter_pair(record: AdapterPair, *, theme: str = "light") -> go.Figure:
+def figure(record: AdapterPair, *, theme: str = "light") -> go.Figure:
     """The overlaps and what chance would give, as a still figure."""
-    colour = IDENTITY[theme]
     x = np.arange(1, len(record.paths) + 1)
     curves = (
-        (record.overlap[0], say("inputs"), colour["A"], "solid"),
-        (record.overlap[1], say("outputs"), colour["B"], "solid"),
-        (record.chance[0], say("inputs, by chance"), colour["A"], "dot"),
-        (record.chance[1], say("outputs, by chance"), colour["B"], "dot"),
+        (say("inputs"), "A", "solid", record.overlap[0]),
+        (say("outputs"), "B", "solid", record.overlap[1]),
+        (say("inputs, by chance"), "A", "dot", record.chance[0]),
+        (say("outputs, by chance"), "B", "dot", record.chance[1]),
     )
-    figure = go.Figure(
-        [
-            go.Scatter(x=x, y=y, name=name, text=record.paths, line={"color": c, "dash": dash, "width": 3})
-            for y, name, c, dash in curves
-        ]
+    drawn = [Drawn(name, colour, x, y, dash, text=record.paths) for name, colour, dash, y in curves]
+    still = still_curves(drawn, title=say("Shared directions"), x=say("module"), y=say("mean cos²"), theme=theme)
+    return still.update_yaxes(range=[0, 1])
+
+
+def maths(record: AdapterPair) -> str:
+    """The sum's factors and the overlap, with the largest cosine between two updates."""
+    return say(
+        r"""
+$$
+\Delta W_1 + \Delta W_2 = \begin{{bmatrix}} s_1B_1 & s_2B_2\end{{bmatrix}}\begin{{bmatrix}} A_1\\ A_2\end{{bmatrix}},
+\qquad \varphi = \frac{{\|V_1^\top V_2\|_F^2}}{{\min(i, j)}} = \frac{{1}}{{\min(i,j)}}\sum_k \cos^2\theta_k
+$$
+
+$V_1$ and $V_2$ hold the $i$ and $j$ right singular vectors of the two updates that carry 90 % of each one's energy
+(left ones for the outputs), $\theta_k$ their principal angles: the similarity of Hu et al. (2021), eq. 4. Subspaces
+drawn at random have $\varphi = \max(i,j)/d$. Where singular values are nearly equal single directions are arbitrary,
+only the block means something. Here the cosine between the two updates is
+{cosine} at most.""",
+        cosine=number(float(record.cosine.max())),
     )
-    figure.update_layout(
-        **plotly_layout(
-            title=say("Shared directions"),
-            xaxis={"title": say("module")},
-            yaxis={"title": say("mean cos²"), "range": [0, 1]},
-        )
-    )
-    return figure
+
+
+def measure(settings: Settings, lab: Lab) -> AdapterPair:
+    """Measure both files, and compare the modules that both have."""
+    return lab.measure("compared", _compared, tuple(adapter_meant(settings, id, f"{id}_file") for id in ASKED))
+
+
+def _compared(sources: tuple[Source, ...], lab: Lab) -> AdapterPair:
+    one, other = ((opened(source), report_of(source, None, lab)) for source in sources)
+    return adapter_pair(compare(one, other))
+
+
+def beside(record: AdapterPair, settings: Settings) -> tuple[Part, ...]:
+    """Which of the visitor's files are shown."""
+    return tuple(part for id, label in ASKED.items() for part in adapter_notices(settings[f"{id}_file"], label))
+
+
+def _ask(seen: Seen, _: object) -> Measured:
+    sigma = (shown(seen.film, "singular_values", group)[0] for group in ("sum", "first", "second"))
+    total, one, two = (float(np.linalg.norm(each)) for each in sigma)
+    told = say("‖ΔW₁ + ΔW₂‖ is {total}; √({one}² + {two}²) = {law}.", total=word(total), one=word(one), two=word(two),
+               law=word(np.hypot(one, two)))  # fmt: skip
+    return Measured(
+        total, (one + two, abs(one - two), (one + two) / 2), told, {"one": word(one), "two": word(two)}
+    )  # fmt: skip
+
+
+ASKED = {"first": to_say("First"), "second": to_say("Second")}
+OWN = to_say("or your own")
+LESSON = Lesson(
+    id="two_adapters",
+    menu=to_say("Two adapters"),
+    title=to_say("Two adapters: do they share directions?"),
+    claim=to_say(
+        "Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside what "
+        "chance would give."
+    ),
+    place=60,
+    controls=(
+        *adapter_controls(
+            "first",
+            "first_file",
+            ASKED["first"],
+            OWN,
+            to_say("An adapter; adapter_config.json beside it for its scale."),
+        ),
+        *adapter_controls(
+            "second",
+            "second_file",
+            ASKED["second"],
+            OWN,
+            to_say("Another adapter for the same model."),
+            default=list(SHIPPED)[1],
+        ),
+    ),
+    measure=measure,
+    film=film,
+    takeaway=takeaway,
+    maths=maths,
+    figure=figure,
+    table=table,
+    beside=beside,
+    question=Question(
+        to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
+        to_say("The two hardly point along each other, so their squares add, not their lengths."),
+        _ask,
+    ),
+    trains=False,
+    seeded=False,
+)

@@ -1,4 +1,4 @@
-"""Which parameters does an adapter have? One card each: meaning, PEFT's default, the value chosen, where it is seen."""
+"""Key parameters: what an adapter has, a card each: meaning, PEFT's default, the value chosen, where it is seen."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from html import escape
 from typing import NamedTuple
 
 from lora_viz.costs.parameters import PARAMETERS, Parameter
-from lora_viz.costs.peft_config import AdapterConfig
+from lora_viz.costs.peft_config import BIASES, INITS, TASK_TYPES, AdapterConfig
 from lora_viz.film.style import number
-from lora_viz.i18n.language import say
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.controls import Choice, Several, Switch
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.model_controls import RANK
+from lora_viz.lessons.parts import Code, Columns, Html, Part
+from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.walk import links
 
-__all__ = ["ConfigCards", "cards_html", "config_cards", "takeaway"]
+__all__ = ["LESSON", "ConfigCards", "cards_html", "config_cards", "takeaway"]
+
+MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "c_attn", "query", "value")
 
 _STYLE = """<style>
 .cards { border-collapse: collapse; width: 100%; font-size: 0.95rem; line-height: 1.3; }
@@ -34,7 +43,7 @@ class ConfigCards(NamedTuple):
 
 
 def config_cards(config: AdapterConfig, links: Mapping[str, str]) -> ConfigCards:
-    """Put each parameter's value on its card; ``links`` are those (as HTML) to the pages there are."""
+    """Put each parameter's value on its card; ``links`` are those (as HTML) to the lessons there are."""
     given = config.fields()
     cards = tuple((p, given[p.peft], given[p.peft] == p.default) for p in PARAMETERS)
     return ConfigCards(config, cards, links)
@@ -81,3 +90,74 @@ def takeaway(record: ConfigCards) -> str:
     return say(
         "The scale before B A is s = {rule} = {scaling}. {differ}", rule=rule, scaling=number(c.scaling), differ=differ
     )
+
+
+def measure(settings: Settings, lab: Lab) -> ConfigCards:
+    """Put the chosen values on their cards. Raises AdapterConfigError: what does not go together."""
+    given = {name: settings[name] for name in ("rank", "alpha", "dropout", "init", "bias", "task_type")}
+    flags = {name: settings[name] for name in ("use_rslora", "use_dora")}
+    targets = settings["targets"]
+    return config_cards(
+        AdapterConfig(target_modules=targets, fan_in_fan_out="c_attn" in targets, **given, **flags), links()
+    )
+
+
+def extras(record: ConfigCards) -> tuple[Part, ...]:
+    """The same configuration as PEFT reads it."""
+    python = Code(record.config.as_python(), "python", say("For PEFT, in Python"))
+    return (Columns(((python,), (Code(record.config.as_json(), "json", "adapter_config.json"),))),)
+
+
+LESSON = Lesson(
+    id="config_card",
+    menu=to_say("Key parameters"),
+    title=to_say("Key parameters: what is there to choose?"),
+    claim=to_say(
+        "Eight choices make an adapter. α alone means nothing: only s, α over r or over √r, stands before B A."
+    ),
+    place=10,
+    controls=(
+        RANK,
+        Choice(id="alpha", label="α", options=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0), default=8.0, own=True),
+        Several(id="targets", label=to_say("Target modules"), options=MODULES, default=("q_proj", "v_proj")),
+        Choice(
+            id="init",
+            label=to_say("Start"),
+            options=INITS,
+            default="default",
+            names={"default": to_say("usual"), "gaussian": to_say("Gaussian")},
+            own=True,
+        ),
+        Switch(id="use_rslora", label="rsLoRA: s = α/√r"),
+    ),
+    more=(
+        Choice(id="dropout", label=to_say("Dropout"), options=(0.0, 0.05, 0.1, 0.2), default=0.0),
+        Switch(id="use_dora", label="DoRA"),
+        Choice(
+            id="bias",
+            label=to_say("Bias"),
+            options=BIASES,
+            default="none",
+            names={"none": to_say("none"), "lora_only": to_say("LoRA's own"), "all": to_say("all")},
+        ),
+        Choice(
+            id="task_type",
+            label=to_say("Task"),
+            options=TASK_TYPES,
+            default="CAUSAL_LM",
+            names={
+                "CAUSAL_LM": to_say("causal LM"),
+                "SEQ_CLS": to_say("text classes"),
+                "TOKEN_CLS": to_say("token classes"),
+                "FEATURE_EXTRACTION": to_say("features"),
+                "none": to_say("none"),
+            },
+        ),
+    ),
+    measure=measure,
+    takeaway=takeaway,
+    body=lambda record: (Html(lambda theme: cards_html(record)),),
+    extras=extras,
+    trains=False,
+    seeded=False,
+)

@@ -1,4 +1,4 @@
-"""Which paper claims what, under which condition, and what is seen of it here? Cards, folklore apart from papers."""
+"""Literature: which paper claims what, and under which condition, as cards, folklore apart from papers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
-from lora_viz.content.literature import FOLKLORE, PAPERS, Folklore, Paper
-from lora_viz.i18n.language import say
+from lora_viz.content.literature import FOLKLORE, PAPERS, TOPICS, Folklore, Paper
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.controls import Choice
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Html, Part
+from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.walk import links
 
-__all__ = ["LiteratureCards", "folklore_html", "literature_cards", "papers_html", "takeaway"]
+__all__ = ["LESSON", "LiteratureCards", "folklore_html", "literature_cards", "papers_html", "takeaway"]
 
 _STYLE = """<style>
 .papers { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 0.8rem; }
@@ -22,7 +28,7 @@ _STYLE = """<style>
 
 
 class LiteratureCards(NamedTuple):
-    """The papers and the folklore of one topic, and the link (as HTML) to each page there is."""
+    """The papers and the folklore of one topic, and the link (as HTML) to each lesson there is."""
 
     topic: str
     papers: tuple[Paper, ...]
@@ -78,7 +84,7 @@ def _links(record: LiteratureCards, pages: tuple[str, ...]) -> str:
 
 
 def takeaway(record: LiteratureCards) -> str:
-    """How much of this topic is shown here, and how much is only told?"""
+    """How much of this topic is shown here, and how much is only told."""
     shown = sum(any(page in record.links for page in p.pages) for p in record.papers)
     papers = say(
         "{papers} papers, of {shown} something is shown here; the others are told, not measured.",
@@ -87,3 +93,37 @@ def takeaway(record: LiteratureCards) -> str:
     )
     rules = say("{rules} rules of thumb have no measurement behind them that was found.", rules=len(record.folklore))
     return " ".join([papers] * bool(record.papers) + [rules] * bool(record.folklore))
+
+
+def measure(settings: Settings, lab: Lab) -> LiteratureCards:
+    """Pick out the cards of the topic."""
+    return literature_cards(settings["topic"], links())
+
+
+def body(record: LiteratureCards) -> tuple[Part, ...]:
+    """The papers, then the folklore."""
+    papers = (Html(lambda theme: papers_html(record)),) if record.papers else ()
+    return (*papers, Html(lambda theme: folklore_html(record))) if record.folklore else papers
+
+
+LESSON = Lesson(
+    id="literature",
+    menu=to_say("Literature"),
+    title=to_say("Literature: who claims what, and when does it hold?"),
+    claim=to_say("Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al."),
+    place=30,
+    controls=(
+        Choice(
+            id="topic",
+            label=to_say("Topic"),
+            options=("all", *TOPICS, "folklore"),
+            default="variants",
+            names={"all": to_say("all"), "folklore": to_say("folklore"), **{topic: topic for topic in TOPICS}},
+        ),
+    ),
+    measure=measure,
+    takeaway=takeaway,
+    body=body,
+    trains=False,
+    seeded=False,
+)

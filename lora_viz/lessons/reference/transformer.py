@@ -1,4 +1,4 @@
-"""Where in a transformer block do A and B sit? Its matrices, which of them are adapted, and what that adds."""
+"""Transformer: where in a block A and B sit, which of its matrices are adapted, and what that adds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from urllib.parse import quote
 
 import numpy as np
 
-from lora_viz.costs.models import DEFAULT_TARGETS
+from lora_viz.costs.models import DEFAULT_TARGETS, MODELS
 from lora_viz.costs.shapes import Matrix, ModelShape
+from lora_viz.film.notation import STYLE
 from lora_viz.film.style import IDENTITY, number
-from lora_viz.i18n.language import say
+from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.model_controls import RANK, model_asked, model_controls, no_targets, targets_asked
+from lora_viz.lessons.parts import Heading, Html, Numbers, Part, Prose
+from lora_viz.lessons.settings import Settings
 
 __all__ = [
+    "LESSON",
     "TransformerBlock",
     "block_html",
     "table",
@@ -24,6 +31,8 @@ __all__ = [
     "tree_html",
     "with_peft",
 ]
+
+MODEL = "Llama-3.1-8B"
 
 _Number = float | int
 
@@ -82,7 +91,7 @@ def transformer_block(shape: ModelShape, targets: Collection[str], rank: int) ->
 
 
 def with_peft(net: tuple[str, ...] = NET) -> tuple[str, ...]:
-    """Which modules has this network once PEFT has adapted every linear layer of it?"""
+    """The modules of this network once PEFT has adapted every linear layer of it."""
     layers = [name for name in net if name]
     return ("", *(f"{layer}{part}" for layer in layers for part in ("", *(f".{p}" for p in _INSIDE))))
 
@@ -104,7 +113,7 @@ def takeaway(record: TransformerBlock) -> str:
 
 
 def _usual(record: TransformerBlock) -> str:
-    """What would PEFT adapt?"""
+    """What PEFT would adapt."""
     if not record.usual:
         return say("PEFT has no choice of its own for this architecture.")
     if set(record.usual) == set(record.targets):
@@ -253,3 +262,49 @@ def targets_html(record: TransformerBlock) -> str:
     )
     style = "<style>.targets td { padding: 0.1rem 2rem 0.1rem 0; }</style>"
     return f'{style}<table class="targets">{rows}</table>'
+
+
+def measure(settings: Settings, lab: Lab) -> TransformerBlock:
+    """Count. Raises ConfigError."""
+    shape = model_asked(settings, MODEL)
+    return transformer_block(shape, targets_asked(settings, shape), settings["rank"])
+
+
+def extras(record: TransformerBlock) -> tuple[Part, ...]:
+    """What stands outside the blocks, every module's numbers, what PEFT builds, and what it adapts by itself."""
+    outside = Prose(say("Outside the blocks: {outside}.", outside=", ".join(record.outside)), small=True)
+    builds = say(
+        "A network of two linear layers, both adapted. “LoRA adds no new layers” is true after merging only: while it "
+        "trains, each adapted layer is a wrapper that holds the old one, A and B. Counted in PEFT 0.21, without the "
+        "two wrappers around the network."
+    )
+    return (
+        *((outside,) if record.outside else ()),
+        Numbers("modules", table(record), say("Modules as CSV"), say("Modules as JSON")),
+        Heading(say("What PEFT builds")),
+        Prose(builds),
+        Html(lambda theme: STYLE + tree_html(record)),
+        Heading(say("PEFT's own choice of modules")),
+        Html(lambda theme: targets_html(record)),
+    )
+
+
+LESSON = Lesson(
+    id="transformer",
+    menu=to_say("Transformer"),
+    title=to_say("Transformer: where do A and B sit?"),
+    claim=to_say(
+        "Beside any linear layer you name; PEFT's own choice is query and value. While training they are modules of "
+        "their own, merged they are gone."
+    ),
+    place=20,
+    controls=(*model_controls(MODEL, [title for title, shape in MODELS.items() if shape.kept]), RANK),
+    measure=measure,
+    takeaway=takeaway,
+    table=table,
+    body=lambda record: (Html(lambda theme: block_html(record, theme=theme)),),
+    extras=extras,
+    beside=lambda record, settings: no_targets(settings, record.shape),
+    trains=False,
+    seeded=False,
+)

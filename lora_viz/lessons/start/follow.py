@@ -1,18 +1,43 @@
-"""Follow one vector: every intermediate of a few steps, side by side, with its numbers."""
+"""Follow one vector: every intermediate of three steps, side by side, with its numbers."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lora_viz.core.spectra import ranks
 from lora_viz.film.notation import STYLE, matrix_html, plain
 from lora_viz.film.style import number
-from lora_viz.i18n.language import say
-from lora_viz.layer.worked import Worked, WorkedStep, work
+from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.worked import (
+    PRINTED,
+    PRINTED_COLUMNS,
+    VECTOR,
+    VECTORS,
+    Worked,
+    WorkedStep,
+    parse_matrix,
+    work,
+)
+from lora_viz.lessons.controls import Choice, Control, Number, Text
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Html, Numbers, Part, Prose
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["WorkedTable", "steps_html", "table", "takeaway", "worked_table"]
+__all__ = ["LESSON", "WorkedTable", "steps_html", "table", "takeaway", "worked_table"]
+
+STEPS = 3
+EXAMPLES = {
+    "one_sample": VECTOR,
+    "two_samples": VECTORS,
+    "printed_rows": PRINTED,
+    "printed_columns": PRINTED_COLUMNS,
+}
+FIELDS = {"W": "W", "A": "A", "B": "B", "x": "X", "t": "T"}  # what the visitor calls a matrix, and its field
 
 # Name on the screen, field of the step, colour: each factor over its gradient, then what lies between them.
 _ROWS = (
@@ -124,3 +149,76 @@ def takeaway(record: WorkedTable) -> str:
         )
     )
     return " ".join(said)
+
+
+def _own_numbers(answers: Mapping[str, Any]) -> tuple[Control, ...]:
+    """The numbers of the chosen example, each to be changed."""
+    name = answers["example"]
+    start = EXAMPLES[name]
+    matrices = (
+        Text(id=f"{name}_{called}", label=called, default=_written(getattr(start, field)), tall=110)
+        for called, field in FIELDS.items()
+    )
+    scaling = Number(id=f"{name}_s", label="s = α/r", low=0.0, high=64.0, default=start.scaling)
+    lr = Number(id=f"{name}_lr", label="η", low=0.0, high=100.0, default=start.lr, form="%.4g")
+    return (*matrices, scaling, lr)
+
+
+def _written(matrix: np.ndarray) -> str:
+    return "\n".join(" ".join(plain(v, 12).replace("−", "-") for v in row) for row in matrix)
+
+
+def measure(settings: Settings, lab: Lab) -> WorkedTable:
+    """Work the example through. Raises WorkedError: what cannot be read, or does not fit together."""
+    name = settings["example"]
+    given: dict[str, Any] = {
+        field: parse_matrix(settings[f"{name}_{called}"], called) for called, field in FIELDS.items()
+    }
+    example = replace(EXAMPLES[name], **given, scaling=settings[f"{name}_s"], lr=settings[f"{name}_lr"])
+    return worked_table(example, STEPS)
+
+
+def extras(record: WorkedTable) -> tuple[Part, ...]:
+    """The numbers to take along."""
+    return (Numbers("follow", table(record), say("Every number as CSV"), say("Every number as JSON")),)
+
+
+def beside(record: WorkedTable) -> tuple[Part, ...]:
+    """How one's own numbers are written."""
+    how = say("Rows of numbers, split by lines or semicolons, or a Python or NumPy list. Up to 6×6.")
+    return (Prose(how, small=True),)
+
+
+LESSON = Lesson(
+    id="follow",
+    menu=to_say("Follow one vector"),
+    title=to_say("Follow one vector: what does a step compute?"),
+    claim=to_say(
+        "A 4×3 layer with r = 2 and α = 4, worked out in full: at step 0 every entry of ∇A is 0, so A stays as it was."
+    ),
+    place=20,
+    controls=(
+        Choice(
+            id="example",
+            label=to_say("Samples"),
+            options=tuple(EXAMPLES),
+            default="one_sample",
+            names={
+                "one_sample": to_say("one sample"),
+                "two_samples": to_say("two samples"),
+                "printed_rows": to_say("as printed, rows"),
+                "printed_columns": to_say("as printed, columns"),
+            },
+        ),
+    ),
+    more=(_own_numbers,),
+    more_label=to_say("Your own numbers"),
+    measure=measure,
+    takeaway=takeaway,
+    table=table,
+    body=lambda record: (Html(lambda theme: steps_html(record)),),
+    extras=extras,
+    beside=beside,
+    trains=False,
+    seeded=False,
+)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -10,8 +11,12 @@ from jaxtyping import Bool, Float
 from lora_viz.film.notation import STYLE, matrix_html, plain
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, PRINTED_STEP, work
+from lora_viz.lessons.controls import Choice, Control, Several, Switch
+from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Heading, Html, Part, Prose
+from lora_viz.lessons.settings import Settings
 
-__all__ = ["NAMES", "Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
+__all__ = ["LESSON", "Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
 
 _COLOURS = {"∇A": "A", "∇B": "B", "A new": "A", "B new": "B", "W_eff new": "W"}
 # What stands on the screen for a printed matrix, where that is not its key.
@@ -46,7 +51,7 @@ class Mistakes(NamedTuple):
 
 
 def mistakes(name: str) -> Mistakes:
-    """What is wrong in the printed matrix of this name (a key of PRINTED_STEP)?"""
+    """What is wrong in the printed matrix of this name, a key of PRINTED_STEP."""
     first, then = work(PRINTED, 1)
     columns = work(PRINTED_COLUMNS, 1)
     fields = {
@@ -106,7 +111,7 @@ def start_html() -> str:
 
 
 def score(record: Mistakes, suspected: tuple[tuple[int, int], ...]) -> str:
-    """How good was the guess?"""
+    """How good the guess was."""
     hits = sum(bool(record.wrong[i, j]) for i, j in suspected)
     total = int(record.wrong.sum())
     missed = len(suspected) - hits
@@ -122,8 +127,10 @@ def score(record: Mistakes, suspected: tuple[tuple[int, int], ...]) -> str:
     )
 
 
-def takeaway(record: Mistakes) -> str:
-    """Why it went wrong, and what that costs."""
+def takeaway(record: Mistakes, settings: Settings) -> str:
+    """Once revealed: why it went wrong, and what that costs."""
+    if not settings["reveal"]:
+        return say("So far only what was printed: no number here is vouched for.")
     before, right, printed = (plain(v, 8) for v in (record.loss_before, record.loss_right, record.loss_printed))
     return say(
         "{reason} The loss was {before}: the right step brings it to {right}, the printed one only to "
@@ -133,3 +140,61 @@ def takeaway(record: Mistakes) -> str:
         right=right,
         printed=printed,
     )
+
+
+def _doubts(answers: Mapping[str, Any]) -> tuple[Control, ...]:
+    """The entries of the printed matrix, each to be doubted."""
+    name = answers["matrix"]
+    names = {f"{i + 1},{j + 1}": f"({i + 1}, {j + 1}): {plain(v)}" for (i, j), v in np.ndenumerate(PRINTED_STEP[name])}
+    return (Several(id=_IDS[name], label=to_say("Wrong are, I think"), options=tuple(names), names=names),)
+
+
+def suspected(settings: Settings) -> tuple[tuple[int, int], ...]:
+    """Row and column, from 0, of every entry that the visitor doubts."""
+    doubts = (doubt.split(",") for doubt in settings[_IDS[settings["matrix"]]])
+    return tuple((int(i) - 1, int(j) - 1) for i, j in doubts)
+
+
+def body(record: Mistakes, settings: Settings) -> tuple[Part, ...]:
+    """The printed matrix, beside the right one once revealed, and how good the guess was."""
+    guess, revealed = suspected(settings), settings["reveal"]
+    shown = Html(lambda theme: comparison_html(record, suspected=guess, revealed=revealed))
+    return (shown, Prose(f"**{score(record, guess)}**")) if revealed else (shown,)
+
+
+def extras(record: Mistakes) -> tuple[Part, ...]:
+    """What the step starts from, and where its numbers can be changed."""
+    change = say(
+        "Change these numbers yourself: [Follow one vector](follow?example=printed_rows), in either convention."
+    )
+    return Heading(say("What the step starts from")), Html(lambda theme: start_html()), Prose(change)
+
+
+_IDS = {
+    "∇A": "doubts_grad_A",
+    "∇B": "doubts_grad_B",
+    "A new": "doubts_A",
+    "B new": "doubts_B",
+    "W_eff new": "doubts_W_eff",
+}
+LESSON = Lesson(
+    id="mistake",
+    menu=to_say("Find the mistake"),
+    title=to_say("Find the mistake: which numbers are wrong?"),
+    claim=to_say(
+        "A document prints one step of a 4×4 layer: y = x·(W + B A), x = (1, 0, 0, 0), targets 1, η = 0.1, L = "
+        "½Σ(y−t)². Mark what you doubt, then reveal."
+    ),
+    place=30,
+    controls=(
+        Choice(id="matrix", label=to_say("Printed matrix"), options=tuple(PRINTED_STEP), default="∇A", names=NAMES),
+        _doubts,
+        Switch(id="reveal", label=to_say("Reveal")),
+    ),
+    measure=lambda settings, lab: mistakes(settings["matrix"]),
+    takeaway=takeaway,
+    body=body,
+    extras=extras,
+    trains=False,
+    seeded=False,
+)

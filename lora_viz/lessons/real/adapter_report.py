@@ -1,0 +1,163 @@
+"""The record of one adapter file: every module's rank given, rank needed, spectrum and place, and its words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lora_viz.adapters.report import LEVELS, Report
+from lora_viz.film.style import number
+from lora_viz.i18n.language import english, say
+from lora_viz.lessons.real.adapter_files import counted_modules
+
+__all__ = ["AdapterReport", "adapter_report", "dead_directions", "percent", "table", "takeaway"]
+
+
+class AdapterReport(NamedTuple):
+    """An adapter's M modules in the order of its file.
+
+    ``sigma`` (M, K) are the singular values of ΔW, 0 beyond a module's own, NaN where a factor is not finite;
+    ``energy`` (M, K + 1) the share of Σσ² in the largest 0, 1, … of them; ``needs`` (M, 3) the smallest rank that keeps
+    90, 95, 99 %. ``noise`` is the singular value that the number format alone could have made, NaN where not measured.
+    ``row`` and ``column`` place a module on the map of kinds and layers. ``scaled``: the file gave its scale;
+    ``report``: all else that was found.
+    """
+
+    report: Report
+    paths: tuple[str, ...]
+    kinds: tuple[str, ...]
+    layers: tuple[str, ...]
+    row: Int[np.ndarray, "M"]
+    column: Int[np.ndarray, "M"]
+    shape: Int[np.ndarray, "M 2"]
+    rank: Int[np.ndarray, "M"]
+    numerical: Int[np.ndarray, "M"]
+    effective: Float[np.ndarray, "M"]
+    stable: Float[np.ndarray, "M"]
+    needs: Int[np.ndarray, "M 3"]
+    sigma: Float[np.ndarray, "M K"]
+    energy: Float[np.ndarray, "M K_and_1"]
+    noise: Float[np.ndarray, "M"]
+    norm_A: Float[np.ndarray, "M"]
+    norm_B: Float[np.ndarray, "M"]
+    norm_delta: Float[np.ndarray, "M"]
+    dead: Int[np.ndarray, "M"]
+    not_finite: Int[np.ndarray, "M"]
+    dtypes: tuple[str, ...]
+    scales: tuple[str, ...]
+    scaled: bool
+    parameters: int
+
+
+def adapter_report(report: Report, noise: tuple[float, ...]) -> AdapterReport:
+    """Lay a file's report out over its layers. ``noise`` has one number a module."""
+    modules = report.modules
+    kinds = tuple(dict.fromkeys(m.place.kind for m in modules))
+    layers = tuple(dict.fromkeys(m.place.layer for m in modules))
+    widest = max(len(m.sigma) for m in modules)
+    sigma = np.zeros((len(modules), widest))
+    for row, m in zip(sigma, modules, strict=True):
+        row[: len(m.sigma)] = m.sigma
+        row[len(m.sigma) :] = np.nan if m.not_finite else 0.0
+    top = sigma.max(axis=1, keepdims=True, initial=0.0)
+    squares = np.divide(sigma, top, out=np.zeros_like(sigma), where=top > 0) ** 2
+    whole = squares.sum(axis=1, keepdims=True)
+    share = np.divide(np.cumsum(squares, axis=1), whole, out=np.full_like(sigma, np.nan), where=whole > 0)
+    return AdapterReport(
+        report=report,
+        paths=tuple(m.path for m in modules),
+        kinds=kinds,
+        layers=layers,
+        row=np.array([kinds.index(m.place.kind) for m in modules]),
+        column=np.array([layers.index(m.place.layer) for m in modules]),
+        shape=np.array([(m.d_out, m.d_in) for m in modules]),
+        rank=np.array([m.rank for m in modules]),
+        numerical=np.array([m.kinds.numerical for m in modules]),
+        effective=np.array([m.kinds.effective for m in modules]),
+        stable=np.array([m.kinds.stable for m in modules]),
+        needs=np.array([m.needs for m in modules]),
+        sigma=sigma,
+        energy=np.concatenate([np.where(np.isnan(share[:, :1]), np.nan, 0.0), share], axis=1),
+        noise=np.array(noise),
+        norm_A=np.array([m.norm_A for m in modules]),
+        norm_B=np.array([m.norm_B for m in modules]),
+        norm_delta=np.array([m.norm_delta for m in modules]),
+        dead=np.array([m.dead for m in modules]),
+        not_finite=np.array([m.not_finite for m in modules]),
+        dtypes=tuple(m.dtype for m in modules),
+        scales=tuple(m.scaling_words for m in modules),
+        scaled=all(m.scaling is not None for m in modules),
+        parameters=sum(m.parameters for m in modules),
+    )
+
+
+def percent(level: float) -> str:
+    return f"{100 * level:.0f} %"
+
+
+def dead_directions(count: int) -> str:
+    return say("1 dead direction") if count == 1 else say("{count:,} dead directions", count=count)
+
+
+def takeaway(record: AdapterReport, level: float) -> str:
+    """What was seen, in the file's own numbers, of the ranks that keep this share of the energy."""
+    fine = (record.not_finite == 0) & (record.norm_delta > 0)
+    said = []
+    if fine.any():
+        k, r = record.needs[fine, LEVELS.index(level)], record.rank[fine]
+        after = int(np.sum(np.maximum(1, record.needs[:, LEVELS.index(level)]) * record.shape.sum(axis=1)))
+        given, used = (
+            f"{x.min()}" if x.min() == x.max() else say("{low} to {high}", low=x.min(), high=x.max()) for x in (r, k)
+        )
+        said.append(
+            say(
+                "{name}: {modules} given rank {given}; {level} of each update's energy lies in {used} directions "
+                "(median "
+                "{k}), their effective rank is {effective} in the median. Cut there, {parameters:,} parameters become "
+                "{after:,}. Energy is what the weights keep; what the network keeps, its data must tell.",
+                name=record.report.name,
+                modules=counted_modules(int(fine.sum())),
+                given=given,
+                level=percent(level),
+                used=used,
+                k=number(float(np.median(k))),
+                effective=number(float(np.median(record.effective[fine]))),
+                parameters=record.parameters,
+                after=after,
+            )
+        )
+    if (idle := int(np.sum((record.norm_delta == 0) & (record.not_finite == 0)))) > 0:
+        said.append(say("{modules} with ΔW = 0.", modules=counted_modules(idle)))
+    if (broken := int((record.not_finite > 0).sum())) > 0:
+        said.append(say("{modules} with numbers that are not finite.", modules=counted_modules(broken)))
+    if record.dead.any() and fine.any():
+        said.append(say("{dead} in trained modules.", dead=dead_directions(int(record.dead[fine].sum()))))
+    if not record.scaled:
+        said.append(say("The file does not say its scale s: sizes are those of B·A; spectra keep their shape."))
+    return " ".join(said)
+
+
+def table(record: AdapterReport) -> dict[str, np.ndarray]:
+    """One row a module."""
+    return {
+        "module": np.array(record.paths),
+        "d_out": record.shape[:, 0],
+        "d_in": record.shape[:, 1],
+        "rank": record.rank,
+        "needed_90": record.needs[:, 0],
+        "needed_95": record.needs[:, 1],
+        "needed_99": record.needs[:, 2],
+        "effective_rank": record.effective,
+        "stable_rank": record.stable,
+        "numerical_rank": record.numerical,
+        "norm_delta": record.norm_delta,
+        "norm_A": record.norm_A,
+        "norm_B": record.norm_B,
+        "dead": record.dead,
+        "not_finite": record.not_finite,
+        "rounding_noise": record.noise,
+        "stored_as": np.array(record.dtypes),
+        "scale": np.array([english(scale) for scale in record.scales]),
+    }

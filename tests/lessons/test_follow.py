@@ -1,0 +1,79 @@
+"""Follow one vector: the table is what the example computes, one's own numbers too."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, WorkedError, work
+from lora_viz.lessons.controls import SettingError
+from lora_viz.lessons.parts import Html, Numbers
+from lora_viz.lessons.start.follow import LESSON, steps_html, table, takeaway, worked_table
+
+
+def test_two_vectors_give_rank_two() -> None:
+    assert worked_table(VECTORS, 2).rank == (0, 2, 2)
+    assert worked_table(VECTOR, 3).rank == (0, 1, 1, 1)
+
+
+def test_the_table_and_its_words() -> None:
+    record = worked_table(VECTOR, 3)
+    html = steps_html(record)
+    assert html.count("<th>step") == 4
+    assert "0.408375" in html
+    assert "−0.2594" in html
+    assert "every entry of ∇A is 0" in takeaway(record)
+    assert "higher rank than 1" in takeaway(record)
+    rows = worked_table(PRINTED, 1)
+    assert "∇B = s·xᵀ(G Aᵀ)" in steps_html(rows)
+    assert rows.samples == worked_table(PRINTED_COLUMNS, 1).samples == 1
+    assert "η is too large" in takeaway(worked_table(replace(VECTOR, B=np.full((4, 2), 1e6), lr=1e300), 3))
+
+
+def test_every_number_of_the_table_can_be_taken() -> None:
+    columns = table(worked_table(VECTOR, 3))
+    rows = list(zip(*(columns[name].tolist() for name in ("step", "quantity", "row", "column")), strict=True))
+    assert len(set(rows)) == len(rows)
+    found = dict(zip(rows, columns["value"].tolist(), strict=True))
+    told = work(VECTOR, 3)
+    for step, one in enumerate(told):
+        for (i, j), value in np.ndenumerate(one.A):
+            assert found[step, "A", i + 1, j + 1] == value
+        assert found[step, "loss", 1, 1] == one.loss
+    assert [found[step, "rank", 1, 1] for step in range(4)] == [0, 1, 1, 1]
+    assert {quantity for _, quantity, _, _ in rows} == {*told[0]._fields, "rank"}
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [("one_sample", VECTOR), ("two_samples", VECTORS), ("printed_rows", PRINTED), ("printed_columns", PRINTED_COLUMNS)],
+)
+def test_every_example_is_shown_as_it_is_written_down(name: str, example: object) -> None:
+    shown = LESSON.play(example=name)
+    expected = worked_table(example, 3)  # type: ignore[arg-type]
+    (html,) = shown.parts("body")
+    assert isinstance(html, Html) and html.draw("light") == steps_html(expected)
+    (numbers,) = shown.parts("extras")
+    assert isinstance(numbers, Numbers)
+    np.testing.assert_array_equal(numbers.columns["value"], table(expected)["value"])
+
+
+def test_ones_own_numbers_are_worked_through() -> None:
+    shown = LESSON.play(one_sample_x="[1, 0, 0]", one_sample_s=0.5, one_sample_lr=0.01)
+    expected = worked_table(replace(VECTOR, X=np.array([[1.0], [0], [0]]), scaling=0.5, lr=0.01), 3)
+    assert steps_html(shown.record) == steps_html(expected)
+    link = shown.link
+    assert (link["one_sample_x"], link["one_sample_s"]) == ("[1, 0, 0]", "0.5")
+    again = LESSON.read({name: str(value) for name, value in link.items()})
+    assert steps_html(again.record) == steps_html(expected), "a link gives the same numbers"
+
+
+def test_what_cannot_be_worked_through_is_refused() -> None:
+    with pytest.raises(WorkedError, match=r"^x holds 'zero'"):
+        LESSON.play(one_sample_x="1 0 zero")
+    with pytest.raises(WorkedError, match="W·x cannot be formed: W is 4×3 and x is 2×1"):
+        LESSON.play(one_sample_x="[1, 2]")
+    with pytest.raises(SettingError, match=r"one_sample_s=65\.0 is not possible in this lesson: allowed is 0 to 64"):
+        LESSON.play(one_sample_s=65.0)
+    with pytest.raises(SettingError, match="two_samples_x is no setting of this lesson"):
+        LESSON.play(two_samples_x="1")

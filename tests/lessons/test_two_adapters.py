@@ -1,0 +1,60 @@
+"""What is said of two adapters is what both files hold."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lora_viz.adapters.stored import AdapterError
+from lora_viz.lessons.controls import Upload
+from lora_viz.lessons.lesson import Played
+from lora_viz.lessons.parts import Prose
+from lora_viz.lessons.real.two_adapters import LESSON
+from tests.lessons.adapters import adapter, file_of, spiked
+
+
+@pytest.fixture(scope="module")
+def played() -> Played[Any]:
+    A, B = spiked(4.0, 2.0, 1.0)
+    idle = (A, 0 * B)
+    one = {"net.0.q": (A, B), "net.1.q": spiked(3.0, 1.0, 1.0, seed=1), "net.2.q": idle, "net.3.k": (A, B)}
+    other = {"net.0.q": (A, B), "net.1.q": spiked(3.0, 1.0, 1.0, seed=2), "net.2.q": (A, B)}
+    return LESSON.play(first_file=file_of(one), second_file=file_of(other))
+
+
+def test_an_adapter_beside_itself_and_beside_another(played: Played[Any]) -> None:
+    r, film = played.record, played.film
+    assert film is not None
+    assert r.only == (1, 0)
+    np.testing.assert_allclose(r.overlap[:, 0], 1, rtol=1e-12)
+    assert r.numerical[:, :2].T.tolist() == [[3, 3, 3], [3, 3, 6]]
+    assert "nothing to share" in film.narration[2]
+    assert "Adding the two adds their ranks in 1 of them" in played.takeaway
+    assert "Without counterpart: 1 module of the first, 0 of the second." in played.takeaway
+    np.testing.assert_array_equal(film.panel("overlap").part("inputs").y, r.overlap[0])  # type: ignore[union-attr]
+    labels = [part.text.partition(":")[0] for part in played.parts("beside") if isinstance(part, Prose)]
+    assert labels == ["First", "Second"]
+
+
+def test_the_still_figure_has_the_overlaps(played: Played[Any]) -> None:
+    drawn, r = played.figure(), played.record
+    assert drawn is not None
+    assert [curve.name for curve in drawn.data] == ["inputs", "outputs", "inputs, by chance", "outputs, by chance"]
+    for curve, values in zip(drawn.data, (*r.overlap, *r.chance), strict=True):
+        np.testing.assert_array_equal(curve.x, [1, 2, 3])
+        np.testing.assert_array_equal(curve.y, values)
+        assert curve.text == r.paths
+    assert drawn.layout.yaxis.range == (0, 1)
+
+
+def test_adapters_of_different_models_are_refused() -> None:
+    own = Upload("a.safetensors", adapter())
+    with pytest.raises(AdapterError, match=r"they are for different models\.$"):
+        LESSON.play(second_file=own)
+    both = LESSON.play(second_file=own, first_file=Upload("b.safetensors", adapter(4, seed=1)))
+    assert "Adding the two adds their ranks in 2 of them" in both.takeaway
+
+
+def test_ours_are_two_of_one_model() -> None:
+    assert LESSON.play().takeaway.startswith("Over 36 modules")
+    assert LESSON.play(second="MiniLM-seed-0").record.cosine == pytest.approx(1)

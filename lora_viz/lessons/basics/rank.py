@@ -189,6 +189,7 @@ def film(record: RankError, settings: Settings) -> Film:
                 y_label="σ",
                 span=5,
                 labels=tuple(str(i + 1) for i in range(k)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
                     Group(id="learnt", name=say("learnt ΔW"), colour="delta", values=record.sigma),
                     Group(id="target", name=say("target M"), colour="ink", values=record.sigma_fitted, outline=True),

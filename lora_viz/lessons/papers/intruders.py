@@ -34,7 +34,7 @@ CALLED = {"gaussian": to_say("Gaussian"), "decaying": to_say("decaying")}
 SIZES = np.linspace(0.0, 2.0, 33)
 WIDE = 1024  # of the question
 _hundredths = partial(ranged, form="{:.2f}".format)
-_whole = partial(ranged, form="{:.0f}".format)
+_whole = partial(ranged, form="{:g}".format)
 
 
 class Intruders(NamedTuple):
@@ -218,7 +218,7 @@ def _narrate(record: Intruders, t: int) -> str:
         top=TOP,
         closest=record.closest[1, t],
         along=record.along[1, t],
-        intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=count),
+        intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=f"{count:g}"),
     )
 
 

@@ -185,12 +185,7 @@ def test_untrained_dead_and_broken_modules_are_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("sigma", "expected"),
-    [
-        ((1.0, 1.0, 1.0, 1.0), (4, 4, 4)),
-        ((3.0, 1.0), (1, 2, 2)),
-        ((9.0, 1.0, 0.0), (1, 1, 2)),
-        ((0.0, 0.0), (0, 0, 0)),
-    ],
+    [((1.0, 1.0, 1.0, 1.0), (4, 4, 4)), ((3.0, 1.0), (1, 2, 2)), ((9.0, 1.0, 0.0), (1, 1, 2)), ((0.0, 0.0), (0, 0, 0))],
 )
 def test_the_rank_that_is_needed(sigma: tuple[float, ...], expected: tuple[int, int, int]) -> None:
     assert needs(np.array(sigma)) == expected

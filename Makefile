@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PLAYER := tests/player
+NODE := $(PLAYER)/node_modules
 PORT ?= 8501
 FILES ?=
 DECK ?= five_minutes
@@ -22,11 +24,17 @@ $(VENV)/tests.done: tests/requirements.txt $(VENV)/app.done
 	$(BIN)/pip install --disable-pip-version-check -q -r tests/requirements.txt
 	touch $@
 
+$(NODE)/.package-lock.json: $(PLAYER)/package-lock.json
+	bash tests/from_debian.sh node
+	npm ci --prefix $(PLAYER) --silent --no-audit --no-fund
+	touch $@
+
 run: $(VENV)/app.done ## the app, in your browser
 	LORA_PLAYGROUND_FILES=$(FILES) $(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/tests.done ## all tests, those in a real Chromium included
-	bash tests/chromium.sh
+	bash tests/from_debian.sh chromium node
+	node --test $(PLAYER)/*.test.js
 	@# Two cores serve, compute and draw at once: what a browser test waited for in vain is waited for once more.
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile \
 		--reruns 1 --only-rerun "Locator expected" --only-rerun "Timeout"
@@ -34,10 +42,12 @@ test: $(VENV)/tests.done ## all tests, those in a real Chromium included
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
 	$(BIN)/pytest tests_gpu
 
-check: $(VENV)/tests.done ## lint, types and floors
+check: $(VENV)/tests.done $(NODE)/.package-lock.json ## lint, types and floors
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(NODE)/.bin/tsc -p $(PLAYER)
+	$(NODE)/.bin/eslint -c $(PLAYER)/eslint.config.js lora_viz/film/player $(PLAYER)
 	$(BIN)/pytest -q tests/test_floors.py
 
 fix: $(VENV)/tests.done ## what lint can mend by itself
@@ -45,7 +55,7 @@ fix: $(VENV)/tests.done ## what lint can mend by itself
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON each
-	bash tests/chromium.sh
+	bash tests/from_debian.sh chromium
 	@set -e; for file in benchmarks/bench_*.py benchmarks/gpu_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
 
 deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes LANGUAGE=en OUT=deck.html

@@ -28,7 +28,7 @@ FLAGS = [
 def chromium() -> str:
     """The path of the Chromium that is installed here."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert found, "no Chromium on the PATH: `bash tests/chromium.sh` installs it on Debian"
+    assert found, "no Chromium on the PATH: `bash tests/from_debian.sh chromium` installs it on Debian"
     return found
 
 

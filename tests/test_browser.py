@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pytest
 from lora_viz.ui.deck_file import deck_html
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from lora_viz.content.decks.scenes import Question
-from lora_viz.film.panels import Film, HeatMap
-from lora_viz.film.style import number
 from lora_viz.lessons.decks import DECKS, read_file
 from lora_viz.lessons.walk import lessons
 from tests.browser import ROOT, served
@@ -26,7 +21,6 @@ WORKED = ("follow", "mistake", "present", "quiz", "challenges")  # numbers or a 
 HOME = "machine"  # tests/test_reference.py
 LESSONS = tuple(each.id for each in lessons() if each.film is not None and each.id not in (HOME, "cost"))
 PAGES = ("", *LESSONS)
-PLAYER = Path(ROOT / "lora_viz" / "film" / "player")
 Open = Callable[..., Page]
 # The last frame of lessons over a handful of settings.
 FEW = {"asymmetry": 5, "conditioning": 4, "extract": 2, "large_batch": 3, "overfit": 5, "race": 7, "width": 3}
@@ -499,106 +493,6 @@ def test_the_names_follow_the_convention(open_page: Open, convention: str) -> No
     assert picture(paper)[1] == picture(other)[1]
 
 
-def script() -> str:
-    return (PLAYER / "decode.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="session")
-def blank(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    yield page
-    page.close()
-
-
-VALUES = [
-    0.0,
-    1.0,
-    -1.0,
-    0.5,
-    3.14159,
-    12.3456,
-    99.96,
-    100.2,
-    1234.6,
-    99999.0,
-    123456.0,
-    1e-3,
-    9.996e-4,
-    1.523e-15,
-    -2.5e-7,
-    1e30,
-]
-
-
-@pytest.mark.parametrize("value", VALUES)
-def test_the_browser_writes_numbers_as_python_does(blank: Page, value: float) -> None:
-    assert blank.evaluate(f"() => {{ {script()}; return format({value!r}); }}") == number(value)
-
-
-def test_the_browser_decodes_what_python_packed(blank: Page) -> None:
-    rng = np.random.default_rng(2)
-    values = rng.standard_normal((3, 5, 7)).astype("f4")
-    values[1, 2, 3] = math.nan
-    film = Film(
-        axis="step",
-        training=True,
-        of_last=True,
-        values=np.arange(3.0),
-        start=1,
-        narration=("a", "bé", "‖∇A‖"),
-        panels=(HeatMap(title="ΔW", colour="delta", values=values, limit=2.0, span=12),),
-    )
-    data = base64.b64encode(film.to_bytes(colours={})).decode()
-    found = blank.evaluate(
-        f"""() => {{ {script()}
-        const raw = Uint8Array.from(atob("{data}"), (c) => c.charCodeAt(0));
-        const padded = new Uint8Array(raw.length + 1); padded.set(raw, 1);  // a misaligned view, as a message gives it
-        const {{ film }} = decode(padded.subarray(1));
-        const map = film.panels[0].values;
-        return [film.narration[2], map.shape, [...map.at(1, 2)], [...film.values.data]];
-    }}"""
-    )
-    assert found[0] == "‖∇A‖"
-    assert found[1] == [3, 5, 7]
-    np.testing.assert_array_equal(np.array(found[2], dtype="f4").reshape(5, 7), values[1])
-    assert found[3] == [0, 1, 2]
-
-
-def test_the_browsers_layer_is_pythons(blank: Page) -> None:
-    rng = np.random.default_rng(5)
-    m, n, r, s = 5, 7, 3, 1.7
-    W, A, B = rng.standard_normal((m, n)), rng.standard_normal((r, n)), rng.standard_normal((m, r))
-    x, target = rng.standard_normal(n), rng.standard_normal(m)
-    given = {name: value.ravel().tolist() for name, value in {"W": W, "A": A, "B": B, "x": x, "target": target}.items()}
-    code = (PLAYER / "machine.js").read_text(encoding="utf-8").replace("KINDS.machine = machine;", "")
-    for off in ([], [1]):
-        found = blank.evaluate(
-            f"""(given) => {{ {script()} {code}
-            const state = layerState({{ ...given, scaling: {s} }}, {m}, {n}, {r}, new Set({off}));
-            const plain = ([name, v]) => [name, typeof v === "number" ? v : [...v]];
-            return Object.fromEntries(Object.entries(state).map(plain)); }}""",
-            given,
-        )
-        a, b = A.copy(), B.copy()
-        a[off], b[:, off] = 0, 0
-        h, y = a @ x, W @ x + s * b @ a @ x
-        g = y - target
-        expected = {
-            "h": h,
-            "u": b @ h,
-            "base": W @ x,
-            "y": y,
-            "g": g,
-            "delta": s * b @ a,
-            "gradB": s * np.outer(g, h),
-            "gradA": s * np.outer(b.T @ g, x),
-            "loss": 0.5 * g @ g,
-            "sigma": np.linalg.svd(s * b @ a, compute_uv=False)[:r],
-        }
-        for name, value in expected.items():
-            np.testing.assert_allclose(np.ravel(found[name]), np.ravel(value), rtol=1e-9, atol=1e-9)
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
 @pytest.mark.parametrize("path", WORKED)
@@ -924,23 +818,3 @@ def test_a_word_is_explained_on_hover_and_on_focus(open_page: Open) -> None:
     assert word.evaluate(told) == "none"
     word.hover()
     assert "non-zero singular values" in word.evaluate(told)
-
-
-def test_what_is_counted_has_whole_numbers_on_its_axis(blank: Page) -> None:
-    code = (PLAYER / "panels.js").read_text(encoding="utf-8")
-
-    def ticks(low: float, high: float, most: int, whole: bool) -> list[float]:
-        call = f"niceTicks({low}, {high}, {most}, {str(whole).lower()})"
-        return list(blank.evaluate(f"() => {{ {script()} {code}; return {call}; }}"))
-
-    assert ticks(1, 3, 4, False) == [1, 1.5, 2, 2.5, 3]
-    assert ticks(1, 3, 4, True) == [1, 2, 3]
-    assert ticks(0, 10, 5, True) == [0, 2, 4, 6, 8, 10]
-    assert ticks(0, 10, 4, False) == [0, 2.5, 5, 7.5, 10]
-    assert ticks(0, 10, 4, True) == [0, 5, 10]
-    for high in (1, 2, 7, 36, 300, 4096):
-        for most in (2, 5, 9):
-            found = ticks(0, high, most, True)
-            assert len(found) > 1 and all(v == int(v) for v in found)
-    kinds = "[counts([{ data: [1, 2, NaN] }, null]), counts([{ data: [1, 1.5] }])]"
-    assert blank.evaluate(f"() => {{ {script()} {code}; return {kinds}; }}") == [True, False]

@@ -66,19 +66,11 @@ def test_modules_are_kept_for_each_model() -> None:
             "model=SDXL UNet is not possible in this lesson: allowed is one of the",
         ),
         ("budget", {"rank": "257"}, "rank=257 is not possible in this lesson: allowed is 1 to 256. Shown is 16."),
-        (
-            "budget",
-            {"precision": "fp8"},
-            "precision=fp8 is not possible in this lesson: allowed is bf16 mixed,",
-        ),
+        ("budget", {"precision": "fp8"}, "precision=fp8 is not possible in this lesson: allowed is bf16 mixed,"),
         ("cost", {"layer": "1e999"}, "layer=1e999 is not possible in this lesson: allowed is 4096×4096, 768×768,"),
         ("config_card", {"alpha": "nan"}, "alpha=nan is not possible in this lesson: allowed is 1 to 128. Shown is 8."),
         ("config_card", {"dropout": "2"}, "dropout=2 is not possible in this lesson: allowed is 0 to 0.2. Shown is 0."),
-        (
-            "literature",
-            {"topic": "x" * 99},
-            f"topic={'x' * 40} is not possible in this lesson: allowed is all,",
-        ),
+        ("literature", {"topic": "x" * 99}, f"topic={'x' * 40} is not possible in this lesson: allowed is all,"),
     ],
 )
 def test_a_bad_link_opens_with_one_sentence(name: str, query: dict[str, str], sentence: str) -> None:

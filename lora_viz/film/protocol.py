@@ -11,7 +11,7 @@ A description has a node for each field:
 - ``{"either": [node, …]}``: one of these
 
 ``T``, the number of frames, is one size throughout the film; other letters are one throughout a panel, ``_`` is any.
-``python -m lora_viz.film.player`` writes the description where the browser's reader finds it.
+``python -m lora_viz.film.written`` writes the description where the browser's reader finds it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How does a picture go where there is no server? One HTML file that holds the films and the player."""
+"""Pictures as one HTML file that needs no server: it holds the films and the player."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lora_viz.film.player import CSS, HTML, LEAVES_CSS, LEAVES_SCRIPT, NOTES_SCRIPT, SCRIPT, words
+from lora_viz.film.player import CSS, HTML, LEAVES_CSS, LEAVES_SCRIPT, words
 from lora_viz.i18n.language import language, say
 
 __all__ = ["Leaf", "standalone_html"]
@@ -40,7 +40,6 @@ def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
         for leaf in leaves
     ]
     data = json.dumps({"leaves": packed, "words": words()}, ensure_ascii=False).replace("<", "\\u003c")
-    script = SCRIPT.replace("export default function (", "function show(", 1)
     pictures, which = html.escape(say("Pictures")), html.escape(say("Which picture"))
     back, forth, notes = html.escape(say("◀ Back")), html.escape(say("Next ▶")), html.escape(say("Notes"))
     up, down = html.escape(say("Page up")), html.escape(say("Page down"))
@@ -61,8 +60,6 @@ def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
 <p id="notes" class="notes" hidden></p><p id="takeaway" class="takeaway"></p><p id="source"></p></main>
 <script type="application/json" id="leaves">{data}</script>
 <script type="module">
-{script}
-{NOTES_SCRIPT}
 {LEAVES_SCRIPT}
 </script></body></html>
 """

@@ -1,4 +1,8 @@
-"""What does the browser run? The player's parts: one canvas component that owns the playhead, its style and colours."""
+"""The browser's player: its modules as one script each, its pages and styles, its colours, the words that it says.
+
+The modules are plain ES modules, so that a checker and a test can load them one by one; the browser gets them as one
+script, each in a scope of its own, in the order of their imports.
+"""
 
 from __future__ import annotations
 
@@ -16,58 +20,73 @@ __all__ = [
     "HTML",
     "LEAVES_CSS",
     "LEAVES_SCRIPT",
-    "NOTES_SCRIPT",
     "SCRIPT",
     "SPEAKER_CSS",
     "SPEAKER_HTML",
     "SPEAKER_SCRIPT",
     "WORDS",
+    "bundle",
     "said_in_html",
     "said_in_script",
     "words",
 ]
 
 _HERE = Path(__file__).parent
+_IMPORT = re.compile(r'^import (\w+)?(?:, )?(?:\{([^}]*)\})? from "\./([\w.]+)";\n', re.M)
+_TYPES = re.compile(r"^ */\*\*(?:(?!\*/).)*\*/\n", re.M | re.S)  # what only the checker reads
+_EXPORT = re.compile(r"^export (default )?((?:async )?(?:function|const|class) (\w+))", re.M)
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
+def bundle(entry: str) -> str:
+    """One script of this module and of all that it imports; what it exports by default, the script does, too."""
+    parts: dict[str, str] = {}
+
+    def variable(name: str) -> str:
+        return "its_" + re.sub(r"\W", "_", name)
+
+    def add(name: str) -> None:
+        if name in parts:
+            return
+        text = _read(name)
+        if name.endswith(".css"):
+            parts[name] = f"const {variable(name)} = {{ default: {json.dumps(text)} }};"
+            return
+        given = []
+        for whole, names, file in _IMPORT.findall(text):
+            add(file)
+            given.append(f"const {{ {f'default: {whole}, ' if whole else ''}{names} }} = {variable(file)};")
+        exported = [f"default: {name}" if default else name for default, _, name in _EXPORT.findall(text)]
+        body = _TYPES.sub("", _EXPORT.sub(r"\2", _IMPORT.sub("", text)))
+        lines = [f"const {variable(name)} = (() => {{", *given, body, f"return {{ {', '.join(exported)} }};", "})();"]
+        parts[name] = "\n".join(lines)
+
+    add(entry)
+    shown = f"export default {variable(entry)}.default;" if "export default " in _read(entry) else ""
+    return "\n".join([*parts.values(), shown])
+
+
 def said_in_script(script: str) -> tuple[str, ...]:
-    """Which texts does this JavaScript say? Whole ones, in double quotes."""
-    return tuple(json.loads(text) for text in re.findall(r'\bsay\(("(?:[^"\\]|\\.)+")', script))
+    """The texts that this JavaScript says: whole ones, in double quotes, a long one in pieces with + between them."""
+    found = re.findall(r'\bsay\(\s*("(?:[^"\\]|\\.)+"(?:\s*\+\s*"(?:[^"\\]|\\.)+")*)', script)
+    return tuple("".join(map(json.loads, re.findall(r'"(?:[^"\\]|\\.)+"', text))) for text in found)
 
 
 def said_in_html(html: str) -> tuple[str, ...]:
-    """Which words stand in this HTML? Its texts, titles and names for the ear."""
+    """The words that stand in this HTML: its texts, titles and names for the ear."""
     found = re.findall(r'\b(?:title|aria-label)="([^"]+)"|>\s*([^<>]*[A-Za-z][^<>]*?)\s*<', html)
     return tuple(attribute or text for attribute, text in found)
 
 
-# The order counts: each part uses what the ones before it define, the last one exports the component.
-_PARTS = (
-    "decode.js",
-    "panels.js",
-    "curves.js",
-    "pictures.js",
-    "machine.js",
-    "guess.js",
-    "tables.js",
-    "slide.js",
-    "player.js",
-)
-
-HTML = _read("player.html")
-CSS = _read("player.css")
-SCRIPT = "\n".join(map(_read, _PARTS))
-LEAVES_CSS, LEAVES_SCRIPT = _read("leaves.css"), _read("leaves.js")  # for a file of its own
-NOTES_SCRIPT = _read("notes.js")
+HTML, CSS, SCRIPT = _read("player.html"), _read("player.css"), bundle("player.js")
+LEAVES_CSS, LEAVES_SCRIPT = _read("leaves.css"), bundle("leaves.js")  # for a file of its own, with the player in it
 # The presenter's toolbar is on pages without a picture too, so it is a component of its own.
-SPEAKER_HTML, SPEAKER_CSS = _read("speaker.html"), _read("speaker.css")
-SPEAKER_SCRIPT = "\n".join(map(_read, ("decode.js", "notes.js", "speaker.js")))
+SPEAKER_HTML, SPEAKER_CSS, SPEAKER_SCRIPT = _read("speaker.html"), _read("speaker.css"), bundle("speaker.js")
 COLOURS: dict[str, Any] = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}
-WORDS = tuple(dict.fromkeys(said_in_html(HTML) + said_in_script(SCRIPT + LEAVES_SCRIPT + SPEAKER_SCRIPT)))
+WORDS = tuple(dict.fromkeys(said_in_html(HTML) + said_in_script(LEAVES_SCRIPT + SPEAKER_SCRIPT)))
 
 
 def words() -> dict[str, str]:

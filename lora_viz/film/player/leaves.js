@@ -1,53 +1,97 @@
 // The page around the player in a file of its own: which picture is shown, by button, list or clicker.
 
-const given = JSON.parse(document.getElementById("leaves").textContent), leaves = given.leaves, host = document.getElementById("host");
-const part = (name) => document.getElementById(name), themes = ["light", "dark", "contrast"];
-words = given.words;
-const names = [say("light"), say("dark"), say("contrast")];
-let now = 0, began = beganAt(`${location.pathname} ${document.title}`), looks = matchMedia("(prefers-color-scheme: dark)").matches ? 1 : 0, notes = false;
+import { beganAt, keep, minutes } from "./clock.js";
+import { say, speakWith } from "./language.js";
+import { notesWords, openNotes, sceneForSpeaker, speaker, tellSpeaker, turnOf } from "./notes.js";
+import show, { players } from "./player.js";
+import { pause } from "./playhead.js";
+
+/** @typedef {Record<"title" | "caption" | "film" | "takeaway" | "notes" | "source" | "about", string>} Leaf */
+
+const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (document.getElementById(name));
+const given = JSON.parse(part("leaves").textContent || ""), host = part("host");
+const leaves = /** @type {Leaf[]} */ (given.leaves);
+speakWith(given.words);
+const THEMES = [["light", say("light")], ["dark", say("dark")], ["contrast", say("contrast")]];
+const list = /** @type {HTMLSelectElement} */ (part("list")), deck = `${location.pathname} ${document.title}`;
+let now = 0, began = beganAt(deck), looks = matchMedia("(prefers-color-scheme: dark)").matches ? 1 : 0, notes = false;
+
+/** @param {string} text */
 async function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
+
+/** @param {number} to */
 async function turn(to) {
   now = Math.max(0, Math.min(leaves.length - 1, to));
-  const leaf = leaves[now];
-  for (const name of ["title", "caption", "takeaway", "notes"]) part(name).textContent = leaf[name];
+  const leaf = leaves[now], player = players.get(host);
+  const shown = /** @type {const} */ (["title", "caption", "takeaway", "notes", "source"]);
+  for (const name of shown) part(name).textContent = leaf[name];
   part("notes").hidden = !notes || !leaf.notes;
-  part("source").textContent = leaf.source;
-  part("list").selectedIndex = now;
+  list.selectedIndex = now;
   part("count").textContent = say("{value} of {last}", { value: now + 1, last: leaves.length });
   host.hidden = !leaf.film;
   if (leaf.film) show({ data: await unpack(leaf.film), parentElement: host, setTriggerValue() {} });
-  else if (players.get(host)) pause(players.get(host)); // a page without a picture: what was playing rests
-  host.querySelector('[data-part="share"]').hidden = true; // a file has no address to share
-  document.documentElement.dataset.leaf = now;
+  else if (player) pause(player); // a page without a picture: what was playing rests
+  const share = host.querySelector('[data-part="share"]');
+  if (share instanceof HTMLElement) share.hidden = true; // a file has no address to share
+  document.documentElement.dataset.leaf = `${now}`;
   part("blocked").hidden = true;
   tellSpeaker();
 }
-function look(by) { looks = (looks + by) % themes.length; document.documentElement.dataset.theme = themes[looks]; part("theme").textContent = names[looks]; tellSpeaker(); }
-leaves.forEach((leaf, i) => part("list").append(new Option(`${i + 1}. ${leaf.caption || leaf.title}`)));
-part("list").addEventListener("change", (event) => turn(event.target.selectedIndex));
+
+/** @param {number} by */
+function look(by) {
+  looks = (looks + by) % THEMES.length;
+  [document.documentElement.dataset.theme, part("theme").textContent] = THEMES[looks];
+  tellSpeaker();
+}
+
+leaves.forEach((leaf, i) => list.append(new Option(`${i + 1}. ${leaf.caption || leaf.title}`)));
+list.addEventListener("change", () => turn(list.selectedIndex));
 part("back").addEventListener("click", () => turn(now - 1));
 part("forth").addEventListener("click", () => turn(now + 1));
 part("theme").addEventListener("click", () => look(1));
-part("tell").addEventListener("click", () => { notes = !notes; part("notes").hidden = !notes || !leaves[now].notes; });
+part("tell").addEventListener("click", () => {
+  notes = !notes;
+  part("notes").hidden = !notes || !leaves[now].notes;
+});
 addEventListener("keydown", (event) => { // a clicker is not meant for the field that has the focus
-  const by = { PageDown: 1, PageUp: -1 }[event.key];
-  if (by && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); turn(now + by); }
+  const by = turnOf(event);
+  if (!by) return;
+  event.preventDefault();
+  turn(now + by);
 }, true);
-setInterval(() => { const text = minutes(Date.now() - began); if (part("timer").textContent !== text) part("timer").textContent = text; }, 250);
-speaker.scene = () => sceneForSpeaker({
-  place: now + 1, count: leaves.length, caption: leaves[now].about || leaves[now].title, asked: leaves[now].about ? leaves[now].title : "",
-  notes: leaves[now].notes, next: leaves[now + 1]?.about || leaves[now + 1]?.title,
-}, began, themes[looks]);
-speaker.turn = (by) => { turn(now + by); return true; };
-speaker.reset = () => { began = Date.now(); keep("lora-began", { deck: `${location.pathname} ${document.title}`, at: began }); };
-part("speak").textContent = say("Notes window");
-part("timer").setAttribute("aria-label", say("Since the beginning"));
-part("blocked").textContent = say("The browser blocked the notes window: allow pop-ups for this page, then press the button again.");
-part("speak").addEventListener("click", () => { part("blocked").hidden = openNotes(); });
+setInterval(() => {
+  const text = minutes(Date.now() - began);
+  if (part("timer").textContent !== text) part("timer").textContent = text;
+}, 250);
+speaker.scene = () => {
+  const { about, title, notes: told } = leaves[now], next = leaves[now + 1];
+  return sceneForSpeaker({
+    ...{ place: now + 1, count: leaves.length, notes: told },
+    caption: about || title,
+    asked: about ? title : "",
+    next: next?.about || next?.title,
+  }, began, THEMES[looks][0]);
+};
+speaker.turn = (by) => {
+  turn(now + by);
+  return true;
+};
+speaker.reset = () => {
+  began = Date.now();
+  keep("lora-began", { deck, at: began });
+};
+const { open, since, blocked } = notesWords();
+part("speak").textContent = open;
+part("timer").setAttribute("aria-label", since);
+part("blocked").textContent = blocked;
+part("speak").addEventListener("click", () => {
+  part("blocked").hidden = openNotes();
+});
 if (leaves.length === 1) for (const name of ["list", "back", "forth", "count", "timer"]) part(name).hidden = true;
 if (!leaves.some((leaf) => leaf.notes)) part("tell").hidden = true;
 if (leaves.length === 1 && !leaves[0].notes) part("speak").hidden = true;

@@ -1,0 +1,108 @@
+// Predict, then reveal: a question hides the pictures until it is answered, then shows the guess beside what was
+// measured.
+
+import { offBy, typed } from "./guess.js";
+import { say } from "./language.js";
+import { format } from "./numbers.js";
+import { arrange, draw } from "./stage.js";
+
+/** @typedef {import("./types").Player} Player @typedef {import("./types").Question} Question */
+/** @typedef {import("./types").Picture<import("./film").Lines>} Lines */
+
+/**
+ * The panel that is asked of, by its id; a film whose panels have none is asked by title.
+ * @param {Player} s @param {Question} question
+ */
+const asked = (s, question) =>
+  /** @type {Lines | undefined} */ (s.pictures.find(({ panel }) => [panel.id, panel.title].includes(question.panel)));
+
+/** @param {Player} s @param {Question | null | undefined} question */
+export function askFirst(s, question) {
+  const box = s.find("question");
+  box.replaceChildren();
+  box.hidden = !question;
+  s.root.dataset.asking = question ? question.kind : "";
+  if (!question) return;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", question.text);
+  const row = document.createElement("div");
+  box.append(row);
+  const button = (/** @type {string} */ label, /** @type {() => void} */ action) => {
+    const b = Object.assign(document.createElement("button"), { textContent: label });
+    b.addEventListener("click", action);
+    row.append(b);
+    return b;
+  };
+  if (question.kind === "choice") {
+    const right = (/** @type {number} */ i) => (i === question.answer ? say("That is what you said.") : "");
+    question.choices?.forEach((choice, i) => button(choice, () => reveal(s, question, choice, right(i))));
+  } else if (question.kind === "number") askNumber(s, question, row, button);
+  else {
+    const p = asked(s, question);
+    if (p) {
+      p.veiled = true;
+      p.guess = new Float32Array(s.film.values.data.length).fill(NaN);
+      p.cell.dataset.asked = "true";
+    }
+    button(say("That is my curve"), () => reveal(s, question, say("the dotted curve"), distance(p, question)));
+  }
+  button(say("Reveal"), () => reveal(s, question, "", "")).className = "quiet";
+}
+
+/**
+ * @param {Player} s @param {Question} question @param {HTMLElement} row
+ * @param {(label: string, action: () => void) => HTMLElement} button
+ */
+function askNumber(s, question, row, button) {
+  const input = Object.assign(document.createElement("input"), { type: "text", inputMode: "decimal" });
+  input.setAttribute("aria-label", question.text);
+  const take = () => {
+    const given = typed(input.value), text = input.value.slice(0, 20);
+    if (Number.isNaN(given)) tell(s, say("\"{given}\" is not a number: give one, 0.5 say.", { given: text }));
+    else reveal(s, question, format(given), "");
+  };
+  input.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Enter") take();
+  });
+  row.append(input);
+  button(say("That is my guess"), take);
+}
+
+/** @param {Player} s @param {string} text */
+function tell(s, text) {
+  const box = s.find("question");
+  let line = box.querySelector(".told");
+  if (!line) {
+    line = Object.assign(document.createElement("p"), { className: "told" });
+    line.setAttribute("role", "status");
+    box.append(line);
+  }
+  line.textContent = text;
+}
+
+/** @param {Player} s @param {Question} question @param {string} guess @param {string} verdict */
+function reveal(s, question, guess, verdict) {
+  s.root.dataset.asking = "";
+  for (const b of s.find("question").querySelectorAll("button, input")) b.remove();
+  for (const p of s.pictures) {
+    p.veiled = false;
+    delete p.cell.dataset.asked;
+  }
+  const given = guess && say("Your guess: {guess}.", { guess });
+  const measured = say("Measured: {measured}.", { measured: question.measured });
+  tell(s, [given, measured, verdict].filter(Boolean).join(" "));
+  arrange(s);
+  draw(s);
+}
+
+/** @param {Lines | undefined} p @param {Question} question */
+function distance(p, question) {
+  const series = p?.panel.series.find(({ id, name }) => [id, name].includes(question.series || ""));
+  if (!p || !p.guess || !series) return "";
+  const log = p.panel.scale === "log", off = offBy(p.guess, series.y.data, log);
+  if (Number.isNaN(off)) return "";
+  return log
+    ? say("In the median you were off by a factor of {factor}.", { factor: format(off) })
+    : say("In the median you were off by {distance}.", { distance: format(off) });
+}

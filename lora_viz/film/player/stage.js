@@ -1,0 +1,183 @@
+// The stage: a cell for each panel, sized to the screen, drawn at the playhead, and said to those who hear it.
+
+import { themeOf } from "./colours.js";
+import { kindOf } from "./kinds.js";
+import { say } from "./language.js";
+import { format } from "./numbers.js";
+import { buildReadout, readOut } from "./readout.js";
+import { tableNode, TABLES } from "./tables.js";
+import { textAt } from "./tensor.js";
+
+/** @typedef {import("./types").Player} Player @typedef {import("./types").Picture} Picture */
+
+/** The place of the last frame. @param {Player} s */
+export const lastOf = (s) => s.film.values.data.length - 1;
+
+/** What the page says of its background. @param {Player} s */
+export const paperOf = (s) => getComputedStyle(s.root).getPropertyValue("--st-background-color").trim();
+
+/** @param {Player} s */
+export function readTheme(s) {
+  s.paper = paperOf(s);
+  const paper = (s.present && s.present.contrast ? "#000000" : s.paper) || "#ffffff";
+  s.theme = themeOf(s.colours, paper, getComputedStyle(s.root).fontFamily);
+  for (const p of s.pictures) p.cache.frame = null;
+  for (const [key, value] of Object.entries(s.theme)) {
+    if (typeof value === "string") s.root.style.setProperty(`--id-${key}`, value);
+  }
+}
+
+/** A cell for each panel; what was turned stays turned. @param {Player} s */
+export function build(s) {
+  const stage = s.find("stage"), views = s.pictures.map((p) => p.cache.view);
+  stage.replaceChildren();
+  s.pictures = s.film.panels.map((panel, index) => {
+    const cell = document.createElement("div");
+    cell.className = `cell ${panel.kind}`;
+    cell.style.setProperty("--span", `${panel.span}`);
+    stage.append(cell);
+    /** @type {Picture} */
+    const p = {
+      ...{ panel, cell, canvas: null, values: [], hover: null, veiled: false, guess: null, ghost: null },
+      box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1 },
+      cache: { view: views[index] },
+    };
+    if (panel.kind === "readout") buildReadout(p);
+    else {
+      p.canvas = document.createElement("canvas");
+      p.canvas.setAttribute("role", "img");
+      if ("tall" in panel) cell.style.gridRow = `span ${panel.tall}`;
+      cell.append(p.canvas);
+    }
+    return p;
+  });
+}
+
+/** The stage fills what the screen leaves below the title; rows share it by what stands in them. @param {Player} s */
+export function arrange(s) {
+  if (!s.film) return;
+  const width = s.root.clientWidth, narrow = width < 620;
+  const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
+  const font = s.present
+    ? Math.max(20, Math.min(34, width / 54))
+    : Math.max(narrow ? 14.2 : 13, Math.min(24, width / 62));
+  s.root.style.setProperty("--font", `${font}px`);
+  const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
+  // Presented, the transport must stand on the screen whatever is asked above; else a page may be scrolled.
+  const told = s.find("narration").offsetHeight;
+  const extra = s.present ? s.find("question").offsetHeight + told - font : Math.max(0, told - font * 1.6);
+  const room = window.innerHeight - Math.min(above, 260) - 112 - extra;
+  const total = Math.max(s.present ? 260 : rows > 1 ? 390 : 320, Math.min(room, width * 0.78));
+  const height = narrow ? Math.min(340, width * 0.9) : total / rows;
+  // The transport takes one line where it can.
+  s.root.dataset.tight = "false";
+  s.root.dataset.tight = `${!narrow && s.find("bar").offsetHeight > 60}`;
+  for (const p of s.pictures) {
+    const alone = "asked" in p.cell.dataset; // the others give way to the one that is drawn on
+    const many = narrow ? 1 : alone ? rows : p.panel.tall || 1, own = height * many + 8 * (many - 1);
+    p.cell.style.gridColumn = narrow || alone ? "1 / -1" : "";
+    p.cell.style.height = p.canvas || !narrow ? `${own}px` : "auto";
+    if (p.canvas) resize(p, p.canvas, own, font, s.present ? 1.4 : 1);
+    else fitReadout(s, p, font);
+  }
+}
+
+/**
+ * @param {Picture} p @param {HTMLCanvasElement} canvas @param {number} height @param {number} font
+ * @param {number} thick
+ */
+function resize(p, canvas, height, font, thick) {
+  const width = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1), box = p.box;
+  if (box.width === width && box.height === height && box.dpr === dpr && box.font === font) return;
+  p.box = { width, height, dpr, font, thick };
+  canvas.width = Math.round(width * dpr);
+  canvas.height = Math.round(height * dpr);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  p.cache.frame = null;
+}
+
+/**
+ * Nothing of a readout hides behind a scroll bar as long as it can still be read.
+ * @param {Player} s @param {Picture} p @param {number} font
+ */
+function fitReadout(s, p, font) {
+  readOut(p, s.t);
+  let size = font;
+  const set = () => p.cell.style.setProperty("--font", `${size}px`);
+  for (set(); p.cell.scrollHeight > p.cell.clientHeight + 1 && size > 0.7 * font; set()) size -= 0.5;
+}
+
+/** @param {Player} s @param {Picture} p */
+export function drawOne(s, p) {
+  if (!p.canvas) return readOut(p, s.t);
+  if (!p.box.width) return;
+  const g = /** @type {CanvasRenderingContext2D} */ (p.canvas.getContext("2d"));
+  g.setTransform(p.box.dpr, 0, 0, p.box.dpr, 0, 0);
+  g.clearRect(0, 0, p.box.width, p.box.height);
+  kindOf(p).draw(g, p, s);
+}
+
+/** Everything as it is at the playhead. @param {Player} s */
+export function draw(s) {
+  if (!s.film) return;
+  for (const p of s.pictures) drawOne(s, p);
+  const { values } = s.film, value = values.data[s.t], last = format(values.data[lastOf(s)]), scrub = s.find("scrub");
+  const where = s.film.of_last ? say("{value} of {last}", { value: format(value), last }) : format(value);
+  scrub.value = s.t;
+  scrub.setAttribute("aria-valuetext", `${s.axis} ${where}`);
+  s.find("where").textContent = where;
+  narrate(s);
+  for (const p of s.pictures) {
+    const now = p.hover && kindOf(p)?.tell?.(p, s);
+    if (now) tip(s, p, now);
+  }
+  s.drawn += 1;
+  const marks = { frame: s.t, frames: values.data.length, value, run: s.run, drawn: s.drawn, phase: s.phase };
+  for (const [key, each] of Object.entries(marks)) s.root.dataset[key] = `${each}`;
+  if (s.playing) return; // nobody can follow a sentence a frame, and the tables wait
+  for (const p of s.pictures) p.canvas?.setAttribute("aria-label", heard(s, p, format(value)));
+  tabulate(s);
+}
+
+/** @param {Player} s */
+function narrate(s) {
+  const byHand = s.pictures.map((p) => kindOf(p)?.byHand?.(p, s)).find(Boolean);
+  const told = byHand || (s.phase && s.film.phases[s.t]?.[s.phase - 1]);
+  if (told) s.find("narration").textContent = told;
+  else if (s.film.narration.length) s.find("narration").textContent = textAt(s.film.narration, s.t);
+}
+
+/** What a picture says to those who do not see it. @param {Player} s @param {Picture} p @param {string} value */
+function heard(s, p, value) {
+  const { title } = p.panel;
+  if (s.root.dataset.asking) return say("{title}. Hidden until the question above is answered", { title });
+  return say("{title}. At {axis} {value}: {reading}", { title, axis: s.axis, value, reading: kindOf(p).say(p, s) });
+}
+
+/** The tables where they are open: they say what is seen. @param {Player} s */
+export function tabulate(s) {
+  const box = s.find("tables");
+  if (box.hidden || s.playing || !s.film) return;
+  if (s.root.dataset.asking) box.textContent = say("Hidden until the question above is answered.");
+  else {
+    const { pictures } = s;
+    box.replaceChildren(...pictures.flatMap((p) => TABLES[p.panel.kind](p, s).map((t) => tableNode(t, p.panel.kind))));
+  }
+}
+
+/** What is said of the place under the pointer. @param {Player} s @param {Picture} p @param {string | null} text */
+export function tip(s, p, text) {
+  s.tip.hidden = !text;
+  if (!text || !p.canvas) return;
+  s.tip.textContent = text;
+  const stage = s.find("stage").getBoundingClientRect(), r = p.canvas.getBoundingClientRect();
+  if (kindOf(p).tell) { // beside the picture, not over what it explains
+    s.tip.style.left = `${r.left - stage.left + 4}px`;
+    s.tip.style.top = `${r.bottom - stage.top - p.box.font * 3.2 + s.find("stage").offsetTop}px`;
+    return;
+  }
+  const [x, y] = p.hover || [0, 0], most = stage.width - s.tip.offsetWidth - 4;
+  s.tip.style.left = `${Math.min(r.left - stage.left + x + 14, most)}px`;
+  s.tip.style.top = `${r.top - stage.top + y + 16}px`;
+}

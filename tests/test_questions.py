@@ -155,8 +155,8 @@ def test_orthogonal_updates_add_as_pythagoras_says() -> None:
 
 
 def film(**series: list[float]) -> Film:
-    curves = tuple(Series(id=id, name=id, colour="ink", y=np.array(y, float)) for id, y in series.items())
-    panel = Lines(id="loss", title="Loss", series=curves, y_label="", span=12)
+    curves = tuple(Series(id, id, "ink", np.array(y, float)) for id, y in series.items())
+    panel = Lines("loss", "Loss", series=curves, y_label="", span=12)
     return Film(axis="step", values=np.arange(3.0), panels=(panel,), start=0)
 
 

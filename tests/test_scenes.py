@@ -108,22 +108,11 @@ FILM = Film(
     values=STEPS,
     start=0,
     panels=(
-        Lines(
-            title="L",
-            y_label="y",
-            series=(Series(name="a", colour="A", y=STEPS**2), Series(name="b", colour="B", y=3 * STEPS)),
-        ),
-        Bars(
-            title="Bs",
-            y_label="y",
-            labels=("x", "z"),
-            groups=(Group(name="g", colour="A", values=np.outer(STEPS, [1.0, 2.0])),),
-        ),
-        HeatMap(title="H", colour="W", values=np.ones((2, 3)), limit=1.0, row=1),
-        Curves(
-            title="C", x=STEPS, x_label="x", y_label="y", series=(Curve(name="c", colour="A", y=STEPS),), span=4, row=1
-        ),
-        Readout(title="R", rows=(Row(label="l", text=("t",)),), row=1),
+        Lines("l", "L", y_label="y", series=(Series("a", "a", "A", STEPS**2), Series("b", "b", "B", 3 * STEPS))),
+        Bars("bs", "Bs", y_label="y", labels=("x", "z"), groups=(Group("g", "g", "A", np.outer(STEPS, [1.0, 2.0])),)),
+        HeatMap("h", "H", "W", np.ones((2, 3)), limit=1.0, row=1),
+        Curves("c", "C", x=STEPS, x_label="x", y_label="y", series=(Curve("c", "c", "A", STEPS),), span=4, row=1),
+        Readout("r", "R", (Row("l", "l", ("t",)),), row=1),
     ),
 )
 

@@ -174,7 +174,7 @@ def _show_rest(played: Played[Any]) -> None:
         else:
             st.header(heading, anchor=False)
             st.markdown(explained(played.maths))
-    if played.lesson.figure is not None:
+    if played.lesson.prints:
         still = st.expander(say("Still figure and data, for slides"), key=f"still_{name}", on_change="rerun")
         if still.open:
             with still:

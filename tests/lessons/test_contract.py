@@ -26,7 +26,7 @@ from lora_viz.lessons.walk import lesson, lessons
 
 IDS = [each.id for each in lessons()]
 FILMS = [each.id for each in lessons() if each.film is not None]
-STILLS = [each.id for each in lessons() if each.figure is not None]
+STILLS = [each.id for each in lessons() if each.prints]
 TRAINED = [each.id for each in lessons() if each.film is not None and each.trains and each.seeded]
 SHORT = 30  # steps: a film of few is as whole as one of many
 CASES: dict[str, dict[str, object]] = {
@@ -198,7 +198,7 @@ def test_its_film_is_whole_where_training_fails(name: str, case: str) -> None:
     header_of(played.film)
     for text in (played.takeaway, played.maths):
         assert "nan" not in text
-    if lesson(name).figure is not None:
+    if lesson(name).prints:
         for theme in ("light", "dark"):
             drawn(played.figure(theme), numbers=False)
 

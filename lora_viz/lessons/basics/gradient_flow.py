@@ -79,12 +79,10 @@ def film(record: GradientFlow) -> Film:
     calm = record.loss <= 10 * record.loss[0]
     hand_over = _hand_over(record)
     marks: tuple[Mark, ...] = (
-        (Mark(id="hand_over", at=float(hand_over), label=say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)),)
-        if hand_over
-        else ()
+        (Mark("hand_over", float(hand_over), say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)),) if hand_over else ()
     )
     if record.diverged_at >= 0:
-        marks += (Mark(id="diverged", at=float(record.diverged_at), label=say("diverged"), colour="alarm"),)
+        marks += (Mark("diverged", float(record.diverged_at), say("diverged"), colour="alarm"),)
 
     def reading(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
         return tuple(say("0 exactly") if v == 0 else number(v) for v in values[: len(record.steps)])
@@ -112,49 +110,49 @@ def film(record: GradientFlow) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="gradients",
-                title=say("Size of the gradients"),
+                "gradients",
+                say("Size of the gradients"),
                 y_label=say("norm, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 marks=marks,
                 series=(
-                    Series(id="grad_a", name="‖∇A‖", colour="A", y=record.grad_A_norm),
-                    Series(id="grad_b", name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                    Series("grad_a", "‖∇A‖", "A", record.grad_A_norm),
+                    Series("grad_b", "‖∇B‖", "B", record.grad_B_norm),
                 ),
             ),
             Lines(
-                id="updates",
-                title=say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
+                "updates",
+                say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
                 y_label=say("‖new − old‖, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(id="update_a", name=say("A moves by"), colour="A", y=record.update_A),
-                    Series(id="update_b", name=say("B moves by"), colour="B", y=record.update_B),
+                    Series("update_a", say("A moves by"), "A", record.update_A),
+                    Series("update_b", say("B moves by"), "B", record.update_B),
                 ),
             ),
             gradient("full_gradient", say("full gradient G (never formed)"), "W", record.G, span=4),
             gradient("grad_b", "∇B = s·G Aᵀ", "B", record.grad_B, span=2),
             gradient("grad_a", "∇A = s·Bᵀ G", "A", record.grad_A, span=3),
             Readout(
-                id="autograd",
-                title=say("Autograd beside the formula"),
-                row=1,
-                span=3,
-                rows=(
-                    Row(id="autograd_a", label=say("‖∇A‖ autograd"), text=reading(c.autograd_A), colour="A"),
-                    Row(id="formula_a", label="‖∇A‖ = ‖s·BᵀG‖", text=reading(c.formula_A), colour="A"),
-                    Row(id="autograd_b", label=say("‖∇B‖ autograd"), text=reading(c.autograd_B), colour="B"),
-                    Row(id="formula_b", label="‖∇B‖ = ‖s·G Aᵀ‖", text=reading(c.formula_B), colour="B"),
+                "autograd",
+                say("Autograd beside the formula"),
+                (
+                    Row("autograd_a", say("‖∇A‖ autograd"), reading(c.autograd_A), colour="A"),
+                    Row("formula_a", "‖∇A‖ = ‖s·BᵀG‖", reading(c.formula_A), colour="A"),
+                    Row("autograd_b", say("‖∇B‖ autograd"), reading(c.autograd_B), colour="B"),
+                    Row("formula_b", "‖∇B‖ = ‖s·G Aᵀ‖", reading(c.formula_B), colour="B"),
                     Row(
-                        id="difference",
-                        label=say("largest difference"),
-                        text=tuple(number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True))[
+                        "difference",
+                        say("largest difference"),
+                        tuple(number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True))[
                             : len(record.steps)
                         ],
                     ),
                 ),
+                row=1,
+                span=3,
             ),
         ),
     )

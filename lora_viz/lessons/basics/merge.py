@@ -55,7 +55,7 @@ def film(record: MergeCheck) -> Film:
 
     def by_dtype(values: Float[np.ndarray, "S D"]) -> tuple[Series, ...]:
         return tuple(
-            Series(id=d, name=SHORT[d], colour="delta" if i == m.shown else "ink", y=values[:, i], dash=DASHES[i])
+            Series(d, SHORT[d], "delta" if i == m.shown else "ink", values[:, i], dash=DASHES[i])
             for i, d in enumerate(m.dtypes)
         )
 
@@ -68,8 +68,8 @@ def film(record: MergeCheck) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
         panels=(
             Lines(
-                id="difference",
-                title=say("Difference of the outputs"),
+                "difference",
+                say("Difference of the outputs"),
                 y_label=say("relative"),
                 scale="log",
                 x_scale="log",
@@ -77,57 +77,41 @@ def film(record: MergeCheck) -> Film:
                 series=by_dtype(m.relative_difference),
             ),
             Lines(
-                id="unchanged",
-                title=say("Weights that did not change at all"),
+                "unchanged",
+                say("Weights that did not change at all"),
                 y_label=say("share"),
                 x_scale="log",
                 span=4,
                 series=by_dtype(m.unchanged),
             ),
             Readout(
-                id="in_this_format",
-                title=say("In {name}, at this size", name=name),
-                span=4,
-                rows=(
+                "in_this_format",
+                say("In {name}, at this size", name=name),
+                (
+                    Row("difference", say("largest output difference"), _texts(m.max_difference[:, m.shown])),
+                    Row("drift", say("drift after unmerging"), _texts(m.unmerge_drift[:, m.shown])),
                     Row(
-                        id="difference",
-                        label=say("largest output difference"),
-                        text=_texts(m.max_difference[:, m.shown]),
-                    ),
-                    Row(id="drift", label=say("drift after unmerging"), text=_texts(m.unmerge_drift[:, m.shown])),
-                    Row(
-                        id="lost",
-                        label=say("ΔW that arrived is wrong by"),
-                        text=tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]),
+                        "lost",
+                        say("ΔW that arrived is wrong by"),
+                        tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]),
                         colour="delta",
                     ),
-                    Row(id="cost", label=say("token, apart / merged"), text=(f"+{extra:.1f} % / +0 %",)),
+                    Row("cost", say("token, apart / merged"), (f"+{extra:.1f} % / +0 %",)),
                 ),
+                span=4,
             ),
-            HeatMap(id="base_weight", title="W", colour="W", values=m.base, limit=base_limit, row=1, span=2),
-            HeatMap(
-                id="asked", title=say("+ s·BA, asked"), colour="delta", values=m.delta, limit=delta_limit, row=1, span=2
-            ),
-            HeatMap(id="merged", title="= W′", colour="W", values=m.merged, limit=base_limit, row=1, span=2),
-            HeatMap(
-                id="arrived",
-                title=say("W′ − W, arrived"),
-                colour="delta",
-                values=m.arrived,
-                limit=delta_limit,
-                row=1,
-                span=2,
-            ),
+            HeatMap("base_weight", "W", "W", m.base, limit=base_limit, row=1, span=2),
+            HeatMap("asked", say("+ s·BA, asked"), "delta", m.delta, limit=delta_limit, row=1, span=2),
+            HeatMap("merged", "= W′", "W", m.merged, limit=base_limit, row=1, span=2),
+            HeatMap("arrived", say("W′ − W, arrived"), "delta", m.arrived, limit=delta_limit, row=1, span=2),
             Bars(
-                id="mistakes",
-                title=say("Merged rightly and wrongly (fp32)"),
+                "mistakes",
+                say("Merged rightly and wrongly (fp32)"),
                 y_label=say("relative"),
                 scale="log",
                 labels=tuple(map(say, m.mistake_names)),
                 bar_ids=MISTAKES,
-                groups=(
-                    Group(id="error", name=say("relative error of the outputs"), colour="alarm", values=m.mistakes),
-                ),
+                groups=(Group("error", say("relative error of the outputs"), "alarm", m.mistakes),),
                 row=1,
                 span=4,
             ),

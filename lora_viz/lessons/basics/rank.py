@@ -120,36 +120,27 @@ def film(record: RankError, settings: Settings) -> Film:
     k = len(record.sigma_fitted)
     series = [
         Series(
-            id="trained",
-            name=say("trained ({seeds} seeds)", seeds=record.seeds),
-            colour="delta",
-            y=record.trained[1],
+            "trained",
+            say("trained ({seeds} seeds)", seeds=record.seeds),
+            "delta",
+            record.trained[1],
             low=record.trained[0],
             high=record.trained[2],
             dots=True,
         ),
         Series(
-            id="floor",
-            name=say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)"),
-            colour="ink",
-            y=record.floor,
+            "floor",
+            say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)"),
+            "ink",
+            record.floor,
             dash="dash",
         ),
     ]
     if not isotropic:
-        series.append(
-            Series(id="svd_cut", name=say("SVD cut (Eckart–Young)"), colour="W", y=record.truncated, dash="dot")
-        )
+        series.append(Series("svd_cut", say("SVD cut (Eckart–Young)"), "W", record.truncated, dash="dot"))
     if record.noise:
         series.append(
-            Series(
-                id="clean",
-                name=say("clean target"),
-                colour="clean",
-                y=record.clean[1],
-                low=record.clean[0],
-                high=record.clean[2],
-            )
+            Series("clean", say("clean target"), "clean", record.clean[1], low=record.clean[0], high=record.clean[2])
         )
     diverged = np.isnan(record.delta).any(axis=(1, 2))
     captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
@@ -162,83 +153,71 @@ def film(record: RankError, settings: Settings) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                id="error",
-                title=say("Error left against rank (drag here)"),
+                "error",
+                say("Error left against rank (drag here)"),
                 y_label=say("relative error of the outputs"),
                 scale=settings["error_axis"],
                 span=7,
                 series=tuple(series),
-                marks=(
-                    Mark(
-                        id="target_rank",
-                        at=float(record.true_rank),
-                        label=say("target rank {rank}", rank=record.true_rank),
-                    ),
-                ),
+                marks=(Mark("target_rank", float(record.true_rank), say("target rank {rank}", rank=record.true_rank)),),
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values: target, and what this rank learnt"),
+                "singular_values",
+                say("Singular values: target, and what this rank learnt"),
                 y_label="σ",
                 span=5,
                 labels=tuple(str(i + 1) for i in range(k)),
                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(id="learnt", name=say("learnt ΔW"), colour="delta", values=record.sigma),
-                    Group(id="target", name=say("target M"), colour="ink", values=record.sigma_fitted, outline=True),
+                    Group("learnt", say("learnt ΔW"), "delta", record.sigma),
+                    Group("target", say("target M"), "ink", record.sigma_fitted, outline=True),
                 ),
             ),
             HeatMap(
-                id="target",
-                title=say("target M"),
-                colour="ink",
-                values=record.fitted,
+                "target",
+                say("target M"),
+                "ink",
+                record.fitted,
                 limit=limit,
                 span=3,
                 row=1,
                 caption=(say("what fits the samples best"),),
             ),
             HeatMap(
-                id="learnt",
-                title=say("learnt ΔW = s·B A"),
-                colour="delta",
-                values=record.delta,
+                "learnt",
+                say("learnt ΔW = s·B A"),
+                "delta",
+                record.delta,
                 limit=limit,
                 span=3,
                 row=1,
                 caption=_shares(captured),
             ),
             HeatMap(
-                id="left_out",
-                title=say("left out: M − ΔW"),
-                colour="ink",
-                values=record.fitted - record.delta,
+                "left_out",
+                say("left out: M − ΔW"),
+                "ink",
+                record.fitted - record.delta,
                 limit=limit,
                 span=3,
                 row=1,
                 caption=_shares(1 - captured),
             ),
             Readout(
-                id="kinds_of_rank",
-                title=say("Four kinds of rank of ΔW"),
+                "kinds_of_rank",
+                say("Four kinds of rank of ΔW"),
+                (
+                    Row("bound", say("bound r"), tuple(str(x.bound) for x in record.kinds)),
+                    Row(
+                        "numerical",
+                        say("numerical (σ > 10⁻⁶ σ₁)"),
+                        tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
+                    ),
+                    Row("effective", say("effective (entropy of σ)"), tuple(number(x.effective) for x in record.kinds)),
+                    Row("stable", say("stable (‖·‖²/σ₁²)"), tuple(number(x.stable) for x in record.kinds)),
+                ),
                 span=3,
                 row=1,
-                rows=(
-                    Row(id="bound", label=say("bound r"), text=tuple(str(x.bound) for x in record.kinds)),
-                    Row(
-                        id="numerical",
-                        label=say("numerical (σ > 10⁻⁶ σ₁)"),
-                        text=tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
-                    ),
-                    Row(
-                        id="effective",
-                        label=say("effective (entropy of σ)"),
-                        text=tuple(number(x.effective) for x in record.kinds),
-                    ),
-                    Row(
-                        id="stable", label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x.stable) for x in record.kinds)
-                    ),
-                ),
             ),
         ),
     )

@@ -136,8 +136,8 @@ def film(record: Asymmetry) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Curves(
-                id="left",
-                title=say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
+                "left",
+                say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
                 x=np.log10(record.conditions),
                 x_label=say("log₁₀ κ, κ: condition of the inputs"),
                 y_label=say("share of the signal left"),
@@ -145,15 +145,15 @@ def film(record: Asymmetry) -> Film:
                 span=12,
                 series=(
                     *(
-                        Curve(id=way, name=say(name), colour=colour, dots=True, **band(record.left[:, w]))
+                        Curve(way, say(name), colour, dots=True, **band(record.left[:, w]))
                         for w, (way, name, colour) in enumerate(zip(WAYS, NAMES, COLOURS, strict=True))
                     ),
-                    Curve(id="law", name="1 − r/d_out", colour="faint", y=law, dash="dash"),
+                    Curve("law", "1 − r/d_out", "faint", law, dash="dash"),
                 ),
             ),
             Curves(
-                id="wins",
-                title=say("In how many of {draws} draws training B left less", draws=record.draws),
+                "wins",
+                say("In how many of {draws} draws training B left less", draws=record.draws),
                 x=np.log10(record.conditions),
                 x_label=say("log₁₀ κ, κ: condition of the inputs"),
                 y_label=say("draws"),
@@ -161,31 +161,25 @@ def film(record: Asymmetry) -> Film:
                 row=1,
                 span=6,
                 series=(
-                    Curve(
-                        id="train_b",
-                        name=say("training B left less"),
-                        colour="B",
-                        y=record.wins.astype(float),
-                        dots=True,
-                    ),
-                    Curve(id="half", name=say("half"), colour="faint", y=np.full(k, record.draws / 2), dash="dash"),
+                    Curve("train_b", say("training B left less"), "B", record.wins.astype(float), dots=True),
+                    Curve("half", say("half"), "faint", np.full(k, record.draws / 2), dash="dash"),
                 ),
             ),
             Readout(
-                id="at_rank",
-                title=say("Trained at a frozen other: median (range)"),
-                span=6,
-                row=1,
-                rows=tuple(
+                "at_rank",
+                say("Trained at a frozen other: median (range)"),
+                tuple(
                     Row(
-                        id=f"{WAYS[w]}_{c}",
-                        label=f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
-                        text=readings(record.left[:, w, :, c], _range),
+                        f"{WAYS[w]}_{c}",
+                        f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
+                        readings(record.left[:, w, :, c], _range),
                         colour=COLOURS[w],
                     )
                     for c in (0, 2, k - 1)
                     for w in (0, 1)
                 ),
+                span=6,
+                row=1,
             ),
         ),
     )

@@ -84,8 +84,8 @@ def film(record: Capacity) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                id="live",
-                title=say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
+                "live",
+                say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
                 x=record.samples.astype(float),
                 x_label=say("random bits N, log"),
                 y_label=say("share read right; guessing: 0.5"),
@@ -94,25 +94,19 @@ def film(record: Capacity) -> Film:
                 span=6,
                 marks=(
                     Mark(
-                        id="parameters",
-                        at=float(record.parameters),
-                        label=say("{parameters} trained numbers", parameters=record.parameters),
+                        "parameters",
+                        float(record.parameters),
+                        say("{parameters} trained numbers", parameters=record.parameters),
                     ),
                 ),
                 series=(
-                    Curve(id="right", name=say("read right"), colour="delta", y=record.live, dots=True),
-                    Curve(
-                        id="guessing",
-                        name=say("guessing"),
-                        colour="faint",
-                        y=np.full(len(record.samples), 0.5),
-                        dash="dash",
-                    ),
+                    Curve("right", say("read right"), "delta", record.live, dots=True),
+                    Curve("guessing", say("guessing"), "faint", np.full(len(record.samples), 0.5), dash="dash"),
                 ),
             ),
             Field(
-                id="measured",
-                title=say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
+                "measured",
+                say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
                 values=median,
                 x_labels=tuple(map(str, record.measured_samples)),
                 y_labels=tuple(f"{r} ({record.per_rank * r})" for r in record.ranks),
@@ -125,8 +119,8 @@ def film(record: Capacity) -> Film:
                 span=6,
             ),
             Curves(
-                id="load",
-                title=say("The same against bits a trained number (band: all seeds)"),
+                "load",
+                say("The same against bits a trained number (band: all seeds)"),
                 x=load,
                 x_label=say("N/trained numbers, log"),
                 y_label=say("share read right"),
@@ -134,12 +128,12 @@ def film(record: Capacity) -> Film:
                 reach=1.0,
                 row=1,
                 span=7,
-                marks=(Mark(id="one_bit", at=1.0, label=say("one bit a number")),),
+                marks=(Mark("one_bit", 1.0, say("one bit a number")),),
                 series=tuple(
                     Curve(
-                        id=f"rank_{rank}",
-                        name=f"r = {rank}",
-                        colour="delta",
+                        f"rank_{rank}",
+                        f"r = {rank}",
+                        "delta",
                         dash=DASHES[i % 4],
                         dots=True,
                         **band(_on(load, record, i)),
@@ -148,25 +142,22 @@ def film(record: Capacity) -> Film:
                 ),
             ),
             Readout(
-                id="bits",
-                title=say("Bits known of the labels, at the best N"),
-                row=1,
-                span=5,
-                rows=(
+                "bits",
+                say("Bits known of the labels, at the best N"),
+                (
                     Row(
-                        id="live",
-                        label=say("live, r = {rank}", rank=record.rank),
-                        text=tuple(
+                        "live",
+                        say("live, r = {rank}", rank=record.rank),
+                        tuple(
                             say("{bits:.0f}, {share:.2f} a number", bits=b, share=b / record.parameters)
                             for b in record.bits
                         ),
                         colour="delta",
                     ),
-                    *(
-                        Row(id=f"rank_{rank}", label=f"r = {rank}", text=(_bits(record, i),))
-                        for i, rank in enumerate(record.ranks)
-                    ),
+                    *(Row(f"rank_{rank}", f"r = {rank}", (_bits(record, i),)) for i, rank in enumerate(record.ranks)),
                 ),
+                row=1,
+                span=5,
             ),
         ),
     )

@@ -117,8 +117,8 @@ def scripts(record: Intruders, seed: int) -> Scripts:
 def film(record: Intruders) -> Film:
     """The playhead runs over θ/σ₁: the spectrum, old against new directions, the least similar one, how many."""
     flat = np.ones_like(record.sizes)
-    marks = [Mark(id="threshold", at=0.5, label=say("½ σ₁: the law's threshold"))]
-    law = [Series(id="law", name=say("law of |cos(y, u)|:"), colour="faint", y=record.law, dash="dashdot")]
+    marks = [Mark("threshold", 0.5, say("½ σ₁: the law's threshold"))]
+    law = [Series("law", say("law of |cos(y, u)|:"), "faint", record.law, dash="dashdot")]
     if record.kind != "gaussian":
         marks, law = [], []
     return Film(
@@ -129,8 +129,8 @@ def film(record: Intruders) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
             Lines(
-                id="closest",
-                title=say(
+                "closest",
+                say(
                     "Least similar of the top {top}: max over all old directions, median of {seeds}",
                     top=TOP,
                     seeds=record.seeds,
@@ -140,18 +140,16 @@ def film(record: Intruders) -> Film:
                 span=7,
                 marks=tuple(marks),
                 series=(
-                    Series(id="closest", name=say("least similar y:"), colour="delta", **band(record.closest)),
-                    Series(id="along", name="|cos(y, u)|:", colour="clean", **band(record.along)),
+                    Series("closest", say("least similar y:"), "delta", **band(record.closest)),
+                    Series("along", "|cos(y, u)|:", "clean", **band(record.along)),
                     *law,
-                    Series(id="epsilon", name="ε:", colour="alarm", y=record.epsilon * flat, dash="dash"),
-                    Series(
-                        id="random", name=say("random, √(2 ln d/d):"), colour="W", y=record.baseline * flat, dash="dot"
-                    ),
+                    Series("epsilon", "ε:", "alarm", record.epsilon * flat, dash="dash"),
+                    Series("random", say("random, √(2 ln d/d):"), "W", record.baseline * flat, dash="dot"),
                 ),
             ),
             Field(
-                id="cosines",
-                title=say("|cos| of new and old directions, first seed"),
+                "cosines",
+                say("|cos| of new and old directions, first seed"),
                 values=record.cosines,
                 x_labels=tuple(str(i) for i in range(1, record.cosines.shape[2] + 1)),
                 y_labels=tuple(str(j) for j in range(1, record.cosines.shape[1] + 1)),
@@ -161,42 +159,42 @@ def film(record: Intruders) -> Film:
                 span=5,
             ),
             Curves(
-                id="singular_values",
-                title=say("Singular values, first seed"),
+                "singular_values",
+                say("Singular values, first seed"),
                 x=np.arange(1.0, len(record.before) + 1),
                 x_label=say("index"),
                 y_label="σ",
                 row=1,
                 span=5,
                 series=(
-                    Curve(id="before", name="W₀", colour="W", y=record.before, dash="dash"),
-                    Curve(id="after", name="W₀ + θuvᵀ", colour="delta", y=record.sigma, dots=True),
+                    Curve("before", "W₀", "W", record.before, dash="dash"),
+                    Curve("after", "W₀ + θuvᵀ", "delta", record.sigma, dots=True),
                 ),
             ),
             Readout(
-                id="counted",
-                title=say("Counted over {seeds} seeds: median (range)", seeds=record.seeds),
-                row=1,
-                span=7,
-                rows=(
+                "counted",
+                say("Counted over {seeds} seeds: median (range)", seeds=record.seeds),
+                (
                     Row(
-                        id="intruding",
-                        label=say("intruders of {top}, ε = {epsilon}", top=TOP, epsilon=number(record.epsilon)),
-                        text=readings(record.intruding, _whole),
+                        "intruding",
+                        say("intruders of {top}, ε = {epsilon}", top=TOP, epsilon=number(record.epsilon)),
+                        readings(record.intruding, _whole),
                         colour="delta",
                     ),
                     Row(
-                        id="random",
-                        label=say("a random direction's largest |cos|"),
-                        text=(f"{_hundredths(record.random)}; √(2 ln d/d) = {number(record.baseline)}",),
+                        "random",
+                        say("a random direction's largest |cos|"),
+                        (f"{_hundredths(record.random)}; √(2 ln d/d) = {number(record.baseline)}",),
                         colour="W",
                     ),
                     Row(
-                        id="inside",
-                        label=say("length of y nearest u inside the span of all x_i"),
-                        text=readings(record.inside, _hundredths),
+                        "inside",
+                        say("length of y nearest u inside the span of all x_i"),
+                        readings(record.inside, _hundredths),
                     ),
                 ),
+                row=1,
+                span=7,
             ),
         ),
     )

@@ -95,26 +95,21 @@ def film(record: LargeBatch) -> Film:
         narration=tuple(_narrate(record, t) for t in frames),
         panels=(
             Lines(
-                id="ratio",
-                title=say("Error over full fine-tuning's, each at its best η"),
+                "ratio",
+                say("Error over full fine-tuning's, each at its best η"),
                 y_label=say("ratio; median of {seeds}, band: all", seeds=own.seeds),
                 reach=2.0,
                 x_scale="log",
                 span=7,
                 series=(
                     *own.curves(record.ratio, ranks_only=True),
-                    Series(id="full", name=say("full:"), colour="W", y=np.ones(len(frames)), dash="dash"),
+                    Series("full", say("full:"), "W", np.ones(len(frames)), dash="dash"),
                 ),
             ),
-            Readout(
-                id="left",
-                title=say("At this batch: error left, median (range)"),
-                span=5,
-                rows=own.rows(record.left, ranged),
-            ),
+            Readout("left", say("At this batch: error left, median (range)"), own.rows(record.left, ranged), span=5),
             Lines(
-                id="errors",
-                title=say("Error left after one pass, each at its best η"),
+                "errors",
+                say("Error left after one pass, each at its best η"),
                 y_label=say("‖ΔW − ΔW*‖²/‖ΔW*‖², log"),
                 scale="log",
                 x_scale="log",

@@ -77,7 +77,7 @@ class Raced(NamedTuple):
         """A band a racer over the places."""
         found = np.where(np.isfinite(found), found, np.nan)
         return tuple(
-            Series(id=self.ids[i], name=self.names[i], dots=dots, **_look(i), **band(found[:, i]))
+            Series(self.ids[i], self.names[i], dots=dots, **_look(i), **band(found[:, i]))
             for i in range(int(ranks_only), len(self.racers))
         )
 
@@ -87,8 +87,8 @@ class Raced(NamedTuple):
         low, median, high = np.where(np.isfinite(found) & (found < 100), found, np.nan)
         high = np.where(np.isfinite(high), high, median)
         return Curves(
-            id="by_rate",
-            title=title,
+            "by_rate",
+            title,
             x=self.lr,
             x_label=say("learning rate η, log"),
             y_label=y_label,
@@ -97,7 +97,7 @@ class Raced(NamedTuple):
             row=1,
             span=6,
             series=tuple(
-                Curve(id=self.ids[i], name=say(name), y=median[i], low=low[i], high=high[i], dots=dots, **_look(i))
+                Curve(self.ids[i], say(name), y=median[i], low=low[i], high=high[i], dots=dots, **_look(i))
                 for i, name in enumerate(self.racers)
             ),
         )
@@ -105,7 +105,7 @@ class Raced(NamedTuple):
     def rows(self, found: Float[np.ndarray, "3 R K"], form: Callable[[Float[np.ndarray, "3"]], str]) -> tuple[Row, ...]:
         """A reading a racer, one text a place."""
         return tuple(
-            Row(id=self.ids[i], label=say(name), text=readings(found[:, i], form), colour=_look(i)["colour"])
+            Row(self.ids[i], say(name), readings(found[:, i], form), colour=_look(i)["colour"])
             for i, name in enumerate(self.racers)
         )
 

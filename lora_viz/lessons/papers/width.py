@@ -92,40 +92,30 @@ def film(record: WidthRate) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(flat))),
         panels=(
             Lines(
-                id="ratio",
-                title=say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=own.seeds),
+                "ratio",
+                say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=own.seeds),
                 y_label=say("ratio, log"),
                 scale="log",
                 x_scale="log",
                 span=7,
                 series=(
                     *own.curves(record.ratio, ranks_only=True, dots=True),
-                    Series(id="equal", name=say("equal:"), colour="W", y=flat, dash="dash"),
-                    Series(
-                        id="reported",
-                        name=say("reported for language models:"),
-                        colour="faint",
-                        y=REPORTED * flat,
-                        dash="dot",
-                    ),
+                    Series("equal", say("equal:"), "W", flat, dash="dash"),
+                    Series("reported", say("reported for language models:"), "faint", REPORTED * flat, dash="dot"),
                 ),
             ),
             Readout(
-                id="best_here",
-                title=say("Best η at this width: median (range)"),
-                span=5,
-                rows=(
+                "best_here",
+                say("Best η at this width: median (range)"),
+                (
                     *own.rows(record.best, _range),
-                    Row(
-                        id="among_ranks",
-                        label=say("largest over least among the ranks"),
-                        text=readings(record.rank_ratio, _range),
-                    ),
+                    Row("among_ranks", say("largest over least among the ranks"), readings(record.rank_ratio, _range)),
                 ),
+                span=5,
             ),
             Lines(
-                id="best",
-                title=say("Best η of each"),
+                "best",
+                say("Best η of each"),
                 y_label=say("learning rate, log"),
                 scale="log",
                 x_scale="log",

@@ -88,7 +88,7 @@ def film(record: FewNumbers) -> Film:
     """The playhead is the rank that is allowed: what of each update remains out of reach, and its spectrum."""
     series = [
         tuple(
-            Series(id=kind, name=say(name), colour=colour, y=y, dash=dash)
+            Series(kind, say(name), colour, y, dash=dash)
             for kind, name, colour, dash, y in zip(KINDS, NAMES, COLOURS, DASHES, curves, strict=True)
         )
         for curves in (record.error, record.sigma)
@@ -102,27 +102,20 @@ def film(record: FewNumbers) -> Film:
         narration=tuple(_narrate(record, t) for t in range(record.d)),
         panels=(
             Lines(
-                id="error",
-                title=say("Error of the best matrix of rank k (drag here)"),
+                "error",
+                say("Error of the best matrix of rank k (drag here)"),
                 y_label=say("relative error"),
                 span=6,
                 reach=1.0,
                 series=series[0],
             ),
-            Lines(
-                id="singular_values",
-                title=say("Singular values σₖ"),
-                y_label="σₖ/σ₁",
-                span=6,
-                reach=1.0,
-                series=series[1],
-            ),
+            Lines("singular_values", say("Singular values σₖ"), y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
             *(
                 HeatMap(
-                    id=kind,
-                    title=title,
-                    colour=colour,
-                    values=update,
+                    kind,
+                    title,
+                    colour,
+                    update,
                     limit=float(np.abs(update).max()),
                     span=2,
                     row=1,
@@ -133,16 +126,16 @@ def film(record: FewNumbers) -> Film:
                 )
             ),
             Readout(
-                id="counted",
-                title=say("Free numbers · non-zeros · numerical rank"),
-                span=4,
-                row=1,
-                rows=tuple(
-                    Row(id=kind, label=say(name), text=(f"{knobs} · {nonzeros} · {rank}",), colour=colour)
+                "counted",
+                say("Free numbers · non-zeros · numerical rank"),
+                tuple(
+                    Row(kind, say(name), (f"{knobs} · {nonzeros} · {rank}",), colour=colour)
                     for kind, name, colour, knobs, nonzeros, rank in zip(
                         KINDS, NAMES, COLOURS, record.knobs, record.nonzeros, record.rank, strict=True
                     )
                 ),
+                span=4,
+                row=1,
             ),
         ),
     )

@@ -79,12 +79,9 @@ def rank_cost(counted: tuple[LayerTally, ...]) -> RankCost:
 def film(record: RankCost) -> Film:
     """The playhead runs over the rank: its share, where it lies on the map, and the multiply–adds of a token."""
     one, even = _thresholds(record)
-    marks = [
-        Mark(id="even", at=even, label="1×"),
-        Mark(id="full_rank", at=float(record.rank[-1]), label=f"{number(float(record.share[-1]))}×"),
-    ]
+    marks = [Mark("even", even, "1×"), Mark("full_rank", float(record.rank[-1]), f"{number(float(record.share[-1]))}×")]
     if one >= 1:
-        marks.insert(0, Mark(id="one_percent", at=one, label="1 %"))
+        marks.insert(0, Mark("one_percent", one, "1 %"))
     base = float(record.costs[0].base)
 
     def stacked(*names: str) -> np.ndarray:
@@ -108,20 +105,18 @@ def film(record: RankCost) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                id="share",
-                title=say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
+                "share",
+                say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
                 y_label="%",
                 scale="log",
                 x_scale="log",
                 marks=tuple(marks),
-                series=(
-                    Series(id="trained", name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),
-                ),
+                series=(Series("trained", "r(1/d_in + 1/d_out)", "delta", 100 * record.share, dots=True),),
                 span=5,
             ),
             Field(
-                id="map",
-                title=say("The same for square layers, in %"),
+                "map",
+                say("The same for square layers, in %"),
                 values=100 * record.map_share,
                 x_labels=tuple(map(str, _SIZES)),
                 y_labels=tuple(map(str, _MAPPED)),
@@ -134,29 +129,29 @@ def film(record: RankCost) -> Film:
                 span=7,
             ),
             Bars(
-                id="forward",
-                title=say("A token forward"),
+                "forward",
+                say("A token forward"),
                 labels=(say("base"), say("unmerged"), say("merged")),
                 bar_ids=("base", "unmerged", "merged"),
-                groups=(Group(id="cost", name=say("multiply–adds"), colour="delta", values=forward),),
+                groups=(Group("cost", say("multiply–adds"), "delta", forward),),
                 y_label=say("of base"),
                 row=1,
                 span=4,
             ),
             Bars(
-                id="training",
-                title=say("A token in training"),
+                "training",
+                say("A token in training"),
                 labels=(say("full"), "LoRA"),
                 bar_ids=("full", "lora"),
                 groups=(
-                    Group(id="all", name=say("all"), colour="delta", values=training),
-                    Group(id="through_w", name=say("of it through W"), colour="W", values=through_w),
+                    Group("all", say("all"), "delta", training),
+                    Group("through_w", say("of it through W"), "W", through_w),
                 ),
                 y_label=say("of base"),
                 row=1,
                 span=3,
             ),
-            Readout(id="counted", title=say("Computed; ✓ torch counted the same"), row=1, span=5, rows=_rows(record)),
+            Readout("counted", say("Computed; ✓ torch counted the same"), _rows(record), row=1, span=5),
         ),
     )
 
@@ -173,25 +168,17 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
 
     return (
         Row(
-            id="parameters",
-            label=say("parameters"),
-            text=tuple(
+            "parameters",
+            say("parameters"),
+            tuple(
                 both(r * (record.d_in + record.d_out), t.gradients[1])
                 for r, (_, t) in zip(record.rank, pairs, strict=True)
             ),
             colour="delta",
         ),
-        Row(id="forward", label=say("forward, unmerged"), text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
-        Row(
-            id="training_lora",
-            label=say("training, LoRA"),
-            text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs),
-        ),
-        Row(
-            id="training_full",
-            label=say("training, full"),
-            text=tuple(both(c.full_training, t.training[0]) for c, t in pairs),
-        ),
+        Row("forward", say("forward, unmerged"), tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
+        Row("training_lora", say("training, LoRA"), tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
+        Row("training_full", say("training, full"), tuple(both(c.full_training, t.training[0]) for c, t in pairs)),
     )
 
 

@@ -137,12 +137,12 @@ def film(record: DigitsAdapt) -> Film:
 
     def curve(name: str, y: Float[np.ndarray, "T M k"], *, dots: bool = False) -> Curve:
         colour, dash = LOOKS[name]
-        return Curve(id=_id(name), name=_way(name), colour=colour, dash=dash, y=y[:, place[name]], dots=dots)
+        return Curve(_id(name), _way(name), colour, y[:, place[name]], dash=dash, dots=dots)
 
     def answers(name: str) -> Answers:
         said, right = record.predicted[:, place[name]], record.right[:, place[name]]
-        return Answers(id=_id(name), name=_way(name), colour=LOOKS[name][0] if name != "head" else "ink",
-                       text=tuple(map(_said, said)), right=tuple(map(_true, right)))  # fmt: skip
+        colour = LOOKS[name][0] if name != "head" else "ink"
+        return Answers(_id(name), _way(name), tuple(map(_said, said)), tuple(map(_true, right)), colour=colour)
 
     spectra = np.where(record.sigma > 1e-6 * record.sigma.max(axis=2, keepdims=True), record.sigma, np.nan)
     return Film(
@@ -155,22 +155,20 @@ def film(record: DigitsAdapt) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
-                id="accuracy",
-                title=say("Test accuracy on {digits}", digits=say(CHANGED[record.change])),
+                "accuracy",
+                say("Test accuracy on {digits}", digits=say(CHANGED[record.change])),
                 y_label=say("median, range of {members}", members=record.members),
                 x_scale="sqrt",
                 reach=1.0,
                 span=5,
                 series=tuple(
-                    Series(
-                        id=_id(name), name=_way(name), colour=colour, dash=dash, **band(record.new[:, :, place[name]])
-                    )
+                    Series(_id(name), _way(name), colour, dash=dash, **band(record.new[:, :, place[name]]))
                     for name, (colour, dash) in LOOKS.items()
                 ),
             ),
             Curves(
-                id="against_rank",
-                title=say("Accuracy against rank, now"),
+                "against_rank",
+                say("Accuracy against rank, now"),
                 x=np.array(RANKS, dtype=float),
                 x_label=say("rank r"),
                 y_label=say("accuracy"),
@@ -178,22 +176,15 @@ def film(record: DigitsAdapt) -> Film:
                 reach=1.0,
                 span=4,
                 series=(
-                    Curve(id="lora", name="LoRA", colour="delta", dots=True, **band(record.new[:, :, lora])),
-                    Curve(id="full", name=say("full"), colour="W", y=level(record.new[1, :, -1])),
-                    Curve(id="head", name=_way("head"), colour="faint", y=level(record.new[1, :, 0]), dash="dashdot"),
-                    Curve(
-                        id="upright",
-                        name=say("LoRA, upright"),
-                        colour="clean",
-                        y=record.old[1, :, lora],
-                        dots=True,
-                        dash="dot",
-                    ),
+                    Curve("lora", "LoRA", "delta", dots=True, **band(record.new[:, :, lora])),
+                    Curve("full", say("full"), "W", level(record.new[1, :, -1])),
+                    Curve("head", _way("head"), "faint", level(record.new[1, :, 0]), dash="dashdot"),
+                    Curve("upright", say("LoRA, upright"), "clean", record.old[1, :, lora], dots=True, dash="dot"),
                 ),
             ),
             Curves(
-                id="frontier",
-                title=say("Old kept at new learnt"),
+                "frontier",
+                say("Old kept at new learnt"),
                 x=LEVELS,
                 x_label=say("new ≥"),
                 y_label=say("upright"),
@@ -202,8 +193,8 @@ def film(record: DigitsAdapt) -> Film:
                 series=tuple(curve(name, record.kept) for name in ("r=1", "r=16", "full")),
             ),
             Curves(
-                id="singular_values",
-                title=say("Singular values of ΔW₁, first network"),
+                "singular_values",
+                say("Singular values of ΔW₁, first network"),
                 x=np.arange(1, record.sigma.shape[2] + 1, dtype=float),
                 x_label="i",
                 y_label=say("σᵢ, log"),
@@ -213,45 +204,40 @@ def film(record: DigitsAdapt) -> Film:
                 series=(
                     *(curve(name, spectra, dots=name == "r=1") for name in ("r=1", "r=4", "r=16", "full")),
                     Curve(
-                        id="exact",
-                        name=say("exact answer"),
-                        colour="ink",
-                        y=np.where(record.exact > 1e-6, record.exact, np.nan),
+                        "exact",
+                        say("exact answer"),
+                        "ink",
+                        np.where(record.exact > 1e-6, record.exact, np.nan),
                         dash="dash",
                     ),
                 ),
             ),
             Pictures(
-                id="pictures",
-                title=say("Test images, and what each says"),
+                "pictures",
+                say("Test images, and what each says"),
                 images=record.images,
                 span=5,
                 row=1,
                 rows=(
-                    Answers(
-                        id="before",
-                        name=say("before"),
-                        text=(_said(record.before),),
-                        right=(_true(record.before == record.truth),),
-                    ),
+                    Answers("before", say("before"), (_said(record.before),), (_true(record.before == record.truth),)),
                     *map(answers, LOOKS),
                 ),
             ),
             Readout(
-                id="readings",
-                title=say("Trains · bytes · eff. rank ΔW₁"),
-                span=3,
-                row=1,
-                rows=tuple(
+                "readings",
+                say("Trains · bytes · eff. rank ΔW₁"),
+                tuple(
                     Row(
-                        id=_id(name),
-                        label=_way(name),
+                        _id(name),
+                        _way(name),
+                        tuple(_reading(record, t, m) for t in range(frames)),
                         colour=_colour(name),
-                        text=tuple(_reading(record, t, m) for t in range(frames)),
                     )
                     for name, m in place.items()
                     if name != "r=2"
                 ),
+                span=3,
+                row=1,
             ),
         ),
     )

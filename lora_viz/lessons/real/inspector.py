@@ -62,10 +62,10 @@ def film(record: AdapterReport, settings: Settings) -> Film:
     level, drawn = _level(settings), str(settings["map"])
     _, title, scale = MAPS[drawn]
     known = np.isfinite(record.noise) & (record.noise > 0)
-    groups = [Group(id="learnt", name=say("σ of ΔW"), colour="delta", values=record.sigma)]
+    groups = [Group("learnt", say("σ of ΔW"), "delta", record.sigma)]
     if known.any():
         level_line = np.repeat(np.where(known, record.noise, 0.0)[:, None], K, axis=1)
-        groups.append(Group(id="rounding", name=say("rounding alone"), colour="faint", values=level_line, outline=True))
+        groups.append(Group("rounding", say("rounding alone"), "faint", level_line, outline=True))
     needed = record.needs[:, LEVELS.index(level)]
     return Film(
         axis=to_say("module"),
@@ -75,8 +75,8 @@ def film(record: AdapterReport, settings: Settings) -> Film:
         narration=tuple(_narrate(record, t, level) for t in range(M)),
         panels=(
             Field(
-                id="map",
-                title=say(title, level=percent(level)),
+                "map",
+                say(title, level=percent(level)),
                 values=_map(record, level, drawn),
                 x_labels=record.layers,
                 y_labels=tuple(_short(kind) for kind in record.kinds),
@@ -88,8 +88,8 @@ def film(record: AdapterReport, settings: Settings) -> Film:
                 span=5,
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values of this module"),
+                "singular_values",
+                say("Singular values of this module"),
                 y_label="σ",
                 scale="log",
                 labels=tuple(str(i + 1) for i in range(K)),
@@ -97,43 +97,41 @@ def film(record: AdapterReport, settings: Settings) -> Film:
                 groups=tuple(groups),
                 span=4,
             ),
-            Readout(id="module", title=say("This module"), rows=_rows(record), span=3),
+            Readout("module", say("This module"), _rows(record), span=3),
             Lines(
-                id="ranks",
-                title=say("Rank given and rank needed, module by module (drag here)"),
+                "ranks",
+                say("Rank given and rank needed, module by module (drag here)"),
                 y_label=say("rank"),
                 reach=1.0,
                 series=(
-                    Series(id="given", name=say("rank given r"), colour="W", y=record.rank.astype(float)),
+                    Series("given", say("rank given r"), "W", record.rank.astype(float)),
                     *(
                         Series(
-                            id=f"needed_{100 * x:.0f}",
-                            name=say("for {x}", x=percent(x)),
-                            colour="delta" if x == level else "faint",
-                            y=record.needs[:, i].astype(float),
+                            f"needed_{100 * x:.0f}",
+                            say("for {x}", x=percent(x)),
+                            "delta" if x == level else "faint",
+                            record.needs[:, i].astype(float),
                             dash="solid" if x == level else ("dash" if x == max(LEVELS) else "dot"),
                             dots=x == level,
                         )
                         for i, x in enumerate(LEVELS)
                     ),
-                    Series(
-                        id="effective", name=say("effective rank"), colour="ink", y=record.effective, dash="dashdot"
-                    ),
+                    Series("effective", say("effective rank"), "ink", record.effective, dash="dashdot"),
                 ),
                 span=8,
                 row=1,
             ),
             Curves(
-                id="energy",
-                title=say("Energy kept by the largest k"),
+                "energy",
+                say("Energy kept by the largest k"),
                 x=np.arange(K + 1.0),
                 x_label="k",
                 y_label=say("share of Σσ²"),
                 series=(
-                    Curve(id="kept", name=say("this module"), colour="delta", y=record.energy, dots=K <= 32),
-                    Curve(id="level", name=percent(level), colour="faint", y=np.full(K + 1, level), dash="dash"),
+                    Curve("kept", say("this module"), "delta", record.energy, dots=K <= 32),
+                    Curve("level", percent(level), "faint", np.full(K + 1, level), dash="dash"),
                 ),
-                marks=() if M > 1 else (Mark(id="needed", at=float(needed[0]), label=f"k = {needed[0]}"),),
+                marks=() if M > 1 else (Mark("needed", float(needed[0]), f"k = {needed[0]}"),),
                 span=4,
                 row=1,
             ),
@@ -170,12 +168,12 @@ def _rows(record: AdapterReport) -> tuple[Row, ...]:
 
     delta = "‖ΔW‖ = ‖s·BA‖" if record.scaled else say("‖BA‖, without s")
     return (
-        Row(id="bound", label=say("bound r"), text=tuple(str(r) for r in record.rank), colour="W"),
-        Row(id="numerical", label=say("numerical (σ > 10⁻⁶ σ₁)"), text=tuple(str(r) for r in record.numerical)),
-        Row(id="effective", label=say("effective (entropy of σ)"), text=texts(record.effective)),
-        Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=texts(record.stable)),
-        Row(id="norm", label=delta, text=texts(record.norm_delta), colour="delta"),
-        Row(id="scale", label="s", text=record.scales),
+        Row("bound", say("bound r"), tuple(str(r) for r in record.rank), colour="W"),
+        Row("numerical", say("numerical (σ > 10⁻⁶ σ₁)"), tuple(str(r) for r in record.numerical)),
+        Row("effective", say("effective (entropy of σ)"), texts(record.effective)),
+        Row("stable", say("stable (‖·‖²/σ₁²)"), texts(record.stable)),
+        Row("norm", delta, texts(record.norm_delta), colour="delta"),
+        Row("scale", "s", record.scales),
     )
 
 

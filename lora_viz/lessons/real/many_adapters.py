@@ -109,45 +109,45 @@ def film(record: AdaptersTogether) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
-                id="mixed",
-                title=say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
+                "mixed",
+                say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
                 y_label=say("accuracy, {members} networks", members=record.members),
                 reach=1.0,
                 span=5,
                 series=tuple(
-                    Series(id=part, name=name, colour=c, dash=dash, **band(record.mixed[:, :, i]))
+                    Series(part, name, c, dash=dash, **band(record.mixed[:, :, i]))
                     for i, (name, (part, c, dash)) in enumerate(zip(names, looks, strict=True))
                 ),
             ),
             Lines(
-                id="averaged",
-                title=say("Wrong: A's and B's averaged"),
+                "averaged",
+                say("Wrong: A's and B's averaged"),
                 y_label=say("share"),
                 reach=1.0,
                 span=4,
                 series=(
                     *(
-                        Series(id=part, name=name, colour=c, dash=dash, **band(record.averaged[:, :, i]))
+                        Series(part, name, c, dash=dash, **band(record.averaged[:, :, i]))
                         for i, (name, (part, c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
                     ),
-                    Series(id="off", name=say("ΔW off by"), colour="alarm", dash="dash", **band(record.off)),
+                    Series("off", say("ΔW off by"), "alarm", dash="dash", **band(record.off)),
                 ),
             ),
             Readout(
-                id="overlap",
-                title=say("Do they share directions?"),
-                span=3,
-                rows=(
-                    Row(id="inputs", label=say("inputs (rows of A)"), colour="A", text=(number(record.inputs),)),
-                    Row(id="outputs", label=say("outputs (columns of B)"), colour="B", text=(number(record.outputs),)),
-                    Row(id="random", label=say("random subspaces"), text=(number(record.chance),)),
-                    Row(id="push_first", label=say("push by the other: 1st"), text=(_times(record.reach[0]),)),
-                    Row(id="push_second", label=say("2nd"), text=(_times(record.reach[1]),)),
+                "overlap",
+                say("Do they share directions?"),
+                (
+                    Row("inputs", say("inputs (rows of A)"), (number(record.inputs),), colour="A"),
+                    Row("outputs", say("outputs (columns of B)"), (number(record.outputs),), colour="B"),
+                    Row("random", say("random subspaces"), (number(record.chance),)),
+                    Row("push_first", say("push by the other: 1st"), (_times(record.reach[0]),)),
+                    Row("push_second", say("2nd"), (_times(record.reach[1]),)),
                 ),
+                span=3,
             ),
             Field(
-                id="worse",
-                title=say("The worse of both tasks, at any two weights"),
+                "worse",
+                say("The worse of both tasks, at any two weights"),
                 values=record.worse,
                 x_labels=labels,
                 y_labels=labels,
@@ -159,32 +159,27 @@ def film(record: AdaptersTogether) -> Film:
                 row=1,
             ),
             Curves(
-                id="singular_values",
-                title=say("Singular values of the mixed ΔW₁"),
+                "singular_values",
+                say("Singular values of the mixed ΔW₁"),
                 x=np.arange(1, record.sigma.shape[1] + 1, dtype=float),
                 x_label="i",
                 y_label=say("σᵢ, first network"),
                 span=4,
                 row=1,
-                series=(Curve(id="mixed", name=say("mixed"), colour="delta", y=kept, dots=True),),
+                series=(Curve("mixed", say("mixed"), "delta", kept, dots=True),),
             ),
             Readout(
-                id="ranks",
-                title=say("Ranks add up"),
+                "ranks",
+                say("Ranks add up"),
+                (
+                    Row("bound", say("bound r of each"), (str(record.rank),)),
+                    Row("mixed", say("numerical, mixed"), tuple(str(n) for n in record.numerical), colour="delta"),
+                    Row("added", say("numerical, added"), (str(record.sum_rank),), colour="delta"),
+                    Row("added_first", say("both added: 1st task"), (to_a_tenth(record.added[1, 0]),)),
+                    Row("added_second", say("2nd task"), (to_a_tenth(record.added[1, 1]),)),
+                ),
                 span=3,
                 row=1,
-                rows=(
-                    Row(id="bound", label=say("bound r of each"), text=(str(record.rank),)),
-                    Row(
-                        id="mixed",
-                        label=say("numerical, mixed"),
-                        colour="delta",
-                        text=tuple(str(n) for n in record.numerical),
-                    ),
-                    Row(id="added", label=say("numerical, added"), colour="delta", text=(str(record.sum_rank),)),
-                    Row(id="added_first", label=say("both added: 1st task"), text=(to_a_tenth(record.added[1, 0]),)),
-                    Row(id="added_second", label=say("2nd task"), text=(to_a_tenth(record.added[1, 1]),)),
-                ),
             ),
         ),
     )

@@ -149,29 +149,20 @@ def film(record: MinilmSpectrum) -> Film:
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             Lines(
-                id="test_error",
-                title=say("Test error when each ΔW is cut (drag)"),
+                "test_error",
+                say("Test error when each ΔW is cut (drag)"),
                 y_label=say("%, {seeds} seeds", seeds=record.seeds),
                 x_scale="sqrt",
                 span=5,
                 series=(
-                    Series(id="kept", name=say("top k kept"), colour="delta", **band(record.kept), dots=True),
-                    Series(
-                        id="removed",
-                        name=say("top k removed"),
-                        colour="alarm",
-                        dash="dash",
-                        dots=True,
-                        **band(record.removed),
-                    ),
-                    Series(
-                        id="refitted", name=say("kept, new probe"), colour="clean", dash="dot", y=record.refitted[1]
-                    ),
+                    Series("kept", say("top k kept"), "delta", **band(record.kept), dots=True),
+                    Series("removed", say("top k removed"), "alarm", dash="dash", dots=True, **band(record.removed)),
+                    Series("refitted", say("kept, new probe"), "clean", record.refitted[1], dash="dot"),
                 ),
             ),
             Curves(
-                id="energy",
-                title=say("Share of energy in the top i"),
+                "energy",
+                say("Share of energy in the top i"),
                 x=x,
                 x_label="i",
                 y_label=say("Σσ² of all"),
@@ -179,12 +170,12 @@ def film(record: MinilmSpectrum) -> Film:
                 reach=1.0,
                 span=4,
                 series=(
-                    Curve(id="delta", name="36 ΔW", colour="delta", **band(record.curve)),
-                    Curve(id="weight", name="36 W", colour="W", **band(record.base_curve)),
-                    Curve(id="noise", name=say("noise"), colour="faint", y=record.noise_curve, dash="dash"),
+                    Curve("delta", "36 ΔW", "delta", **band(record.curve)),
+                    Curve("weight", "36 W", "W", **band(record.base_curve)),
+                    Curve("noise", say("noise"), "faint", record.noise_curve, dash="dash"),
                 ),
             ),
-            Readout(id="readings", title=say("With the top k of every ΔW"), span=3, rows=_readings(record)),
+            Readout("readings", say("With the top k of every ΔW"), _readings(record), span=3),
             Field(
                 id="kept_share",
                 title=say("Share of ‖ΔW‖² that is kept"),
@@ -197,8 +188,8 @@ def film(record: MinilmSpectrum) -> Film:
                 row=1,
             ),
             Curves(
-                id="lora",
-                title=say("Test error of LoRA on query and value"),
+                "lora",
+                say("Test error of LoRA on query and value"),
                 x=at,
                 x_label=say("rank r"),
                 y_label="%",
@@ -206,10 +197,10 @@ def film(record: MinilmSpectrum) -> Film:
                 span=5,
                 row=1,
                 series=(
-                    Curve(id="lora", name="LoRA", colour="delta", **band(record.lora), dots=True),
-                    Curve(id="full", name=say("full"), colour="W", y=level(float(record.full[1]))),
-                    Curve(id="probe", name=say("probe"), colour="clean", y=level(float(record.probe[1])), dash="dot"),
-                    Curve(id="head", name=say("head"), colour="faint", y=level(float(record.head[1])), dash="dashdot"),
+                    Curve("lora", "LoRA", "delta", **band(record.lora), dots=True),
+                    Curve("full", say("full"), "W", level(float(record.full[1]))),
+                    Curve("probe", say("probe"), "clean", level(float(record.probe[1])), dash="dot"),
+                    Curve("head", say("head"), "faint", level(float(record.head[1])), dash="dashdot"),
                 ),
             ),
         ),
@@ -222,16 +213,16 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
         for s in 100 * record.share.reshape(len(record.k), -1)
     )
     return (
-        Row(id="energy", label=say("of ‖ΔW‖²"), colour="delta", text=energy),
-        Row(id="kept", label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
+        Row("energy", say("of ‖ΔW‖²"), energy, colour="delta"),
+        Row("kept", say("error, kept"), tuple(f"{v:.1f} %" for v in record.kept[1]), colour="delta"),
         Row(
-            id="removed",
-            label=say("error, removed"),
+            "removed",
+            say("error, removed"),
+            tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
             colour="alarm",
-            text=tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
         ),
-        Row(id="numbers", label=say("numbers"), text=tuple(f"{n:,}" for n in record.numbers)),
-        Row(id="all_numbers", label=say("of"), text=(f"{record.all_numbers:,}",)),
+        Row("numbers", say("numbers"), tuple(f"{n:,}" for n in record.numbers)),
+        Row("all_numbers", say("of"), (f"{record.all_numbers:,}",)),
     )
 
 

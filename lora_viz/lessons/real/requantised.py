@@ -84,14 +84,11 @@ def film(record: QuantisedMerge) -> Film:
     f = record.formats.index(record.shown)
     limits = np.maximum(np.abs(record.asked).max(axis=(1, 2)), np.abs(record.arrived).max(axis=(1, 2)))
     named = (("natural", record.natural, say("as trained")), ("minilm", record.minilm, "MiniLM"))
-    marks = tuple(
-        Mark(id=part, at=at, label=name) for part, at, name in named if record.sizes[0] <= at <= record.sizes[-1]
-    )
+    marks = tuple(Mark(part, at, name) for part, at, name in named if record.sizes[0] <= at <= record.sizes[-1])
 
     def lines(values: Float[np.ndarray, "3 T F"]) -> tuple[Series, ...]:
         return tuple(
-            Series(id=name.lower(), name=name, colour=COLOURS[name], **band(values[:, :, i]))
-            for i, name in enumerate(record.formats)
+            Series(name.lower(), name, COLOURS[name], **band(values[:, :, i])) for i, name in enumerate(record.formats)
         )
 
     return Film(
@@ -102,8 +99,8 @@ def film(record: QuantisedMerge) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
             Lines(
-                id="error",
-                title=say("Error of the update that arrived (drag)"),
+                "error",
+                say("Error of the update that arrived (drag)"),
                 y_label=say("of ‖ΔW‖; 1: all lost"),
                 x_scale="log",
                 reach=1.6,
@@ -112,8 +109,8 @@ def film(record: QuantisedMerge) -> Film:
                 series=lines(record.lost),
             ),
             Lines(
-                id="kept_level",
-                title=say("Weights that kept their level"),
+                "kept_level",
+                say("Weights that kept their level"),
                 y_label=say("share"),
                 x_scale="log",
                 reach=1.0,
@@ -121,71 +118,62 @@ def film(record: QuantisedMerge) -> Film:
                 series=lines(record.kept_level),
             ),
             Readout(
-                id="at_this_size",
-                title=say("{shown}, at this size", shown=record.shown),
-                span=3,
-                rows=(
-                    Row(id="size", label="ρ = ‖ΔW‖/‖W‖", text=tuple(number(float(s)) for s in record.sizes)),
+                "at_this_size",
+                say("{shown}, at this size", shown=record.shown),
+                (
+                    Row("size", "ρ = ‖ΔW‖/‖W‖", tuple(number(float(s)) for s in record.sizes)),
                     Row(
-                        id="error",
-                        label=say("error of ΔW"),
+                        "error",
+                        say("error of ΔW"),
+                        tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
                         colour="delta",
-                        text=tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
                     ),
                     Row(
-                        id="kept_level",
-                        label=say("kept their level"),
-                        text=tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f]),
+                        "kept_level",
+                        say("kept their level"),
+                        tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f]),
                     ),
-                    Row(
-                        id="base_error",
-                        label=say("error of Q(W)"),
-                        colour="W",
-                        text=(f"{100 * record.base_error[f]:.1f} %",),
-                    ),
+                    Row("base_error", say("error of Q(W)"), (f"{100 * record.base_error[f]:.1f} %",), colour="W"),
                 ),
+                span=3,
             ),
             HeatMap(
-                id="asked",
-                title=say("asked: ΔW"),
-                colour="delta",
-                values=record.asked,
+                "asked",
+                say("asked: ΔW"),
+                "delta",
+                record.asked,
                 limit=limits,
                 caption=(say("{shown} of 64×64", shown=f"{record.asked.shape[1]}×{record.asked.shape[2]}"),),
                 span=3,
                 row=1,
             ),
             HeatMap(
-                id="arrived",
-                title=say("arrived in {shown}", shown=record.shown),
-                colour="delta",
-                values=record.arrived,
+                "arrived",
+                say("arrived in {shown}", shown=record.shown),
+                "delta",
+                record.arrived,
                 limit=limits,
                 caption=tuple(say("{lost:.0f} % off", lost=100 * v) for v in record.lost[1, :, f]),
                 span=3,
                 row=1,
             ),
             Readout(
-                id="read_right",
-                title=say(
-                    "Rotated digits read right, adapter as trained (ρ = {natural})", natural=number(record.natural)
-                ),
-                span=6,
-                row=1,
-                rows=(
-                    Row(
-                        id="plain", label=say("float32 base, adapter on"), colour="W", text=(to_a_tenth(record.plain),)
-                    ),
+                "read_right",
+                say("Rotated digits read right, adapter as trained (ρ = {natural})", natural=number(record.natural)),
+                (
+                    Row("plain", say("float32 base, adapter on"), (to_a_tenth(record.plain),), colour="W"),
                     *(
                         Row(
-                            id=name.lower(),
-                            label=say("{name}: base, adapter apart, merged", name=name),
+                            name.lower(),
+                            say("{name}: base, adapter apart, merged", name=name),
+                            (" · ".join(to_a_tenth(float(v)) for v in record.accuracy[:, i]),),
                             colour=COLOURS[name],
-                            text=(" · ".join(to_a_tenth(float(v)) for v in record.accuracy[:, i]),),
                         )
                         for i, name in enumerate(record.formats)
                     ),
                 ),
+                span=6,
+                row=1,
             ),
         ),
     )

@@ -87,43 +87,33 @@ def film(record: AdapterPair) -> Film:
         narration=tuple(_narrate(record, t) for t in range(M)),
         panels=(
             Lines(
-                id="overlap",
-                title=say("Shared directions, module by module (drag here)"),
+                "overlap",
+                say("Shared directions, module by module (drag here)"),
                 y_label=say("mean cos²"),
                 reach=1.0,
                 series=(
-                    Series(id="inputs", name=say("inputs (rows of A)"), colour="A", y=record.overlap[0], dots=True),
-                    Series(
-                        id="outputs", name=say("outputs (columns of B)"), colour="B", y=record.overlap[1], dots=True
-                    ),
-                    Series(
-                        id="inputs_by_chance", name=say("inputs, by chance"), colour="A", y=record.chance[0], dash="dot"
-                    ),
-                    Series(
-                        id="outputs_by_chance",
-                        name=say("outputs, by chance"),
-                        colour="B",
-                        y=record.chance[1],
-                        dash="dot",
-                    ),
+                    Series("inputs", say("inputs (rows of A)"), "A", record.overlap[0], dots=True),
+                    Series("outputs", say("outputs (columns of B)"), "B", record.overlap[1], dots=True),
+                    Series("inputs_by_chance", say("inputs, by chance"), "A", record.chance[0], dash="dot"),
+                    Series("outputs_by_chance", say("outputs, by chance"), "B", record.chance[1], dash="dot"),
                 ),
                 span=12,
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values: each alone, and their sum"),
+                "singular_values",
+                say("Singular values: each alone, and their sum"),
                 y_label="σ",
                 labels=tuple(str(i + 1) for i in range(K)),
                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
                 groups=(
-                    Group(id="sum", name="ΔW₁ + ΔW₂", colour="delta", values=record.sigma[2]),
-                    Group(id="first", name="ΔW₁", colour="ink", values=record.sigma[0], outline=True),
-                    Group(id="second", name="ΔW₂", colour="faint", values=record.sigma[1], outline=True),
+                    Group("sum", "ΔW₁ + ΔW₂", "delta", record.sigma[2]),
+                    Group("first", "ΔW₁", "ink", record.sigma[0], outline=True),
+                    Group("second", "ΔW₂", "faint", record.sigma[1], outline=True),
                 ),
                 span=7,
                 row=1,
             ),
-            Readout(id="sums", title=say("First + second = sum"), rows=_rows(record), span=5, row=1),
+            Readout("sums", say("First + second = sum"), _rows(record), span=5, row=1),
         ),
     )
 
@@ -134,11 +124,11 @@ def _rows(record: AdapterPair) -> tuple[Row, ...]:
 
     bound = np.vstack([record.rank, record.rank.sum(axis=0)]).astype(float)
     return (
-        Row(id="bound", label=say("bound r"), text=sums(bound), colour="W"),
-        Row(id="numerical", label=say("numerical (σ > 10⁻⁶ σ₁)"), text=sums(record.numerical.astype(float))),
-        Row(id="effective", label=say("effective (entropy of σ)"), text=sums(record.effective)),
-        Row(id="norm", label="‖ΔW‖", text=sums(record.norm), colour="delta"),
-        Row(id="cosine", label=say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), text=tuple(number(float(c)) for c in record.cosine)),
+        Row("bound", say("bound r"), sums(bound), colour="W"),
+        Row("numerical", say("numerical (σ > 10⁻⁶ σ₁)"), sums(record.numerical.astype(float))),
+        Row("effective", say("effective (entropy of σ)"), sums(record.effective)),
+        Row("norm", "‖ΔW‖", sums(record.norm), colour="delta"),
+        Row("cosine", say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), tuple(number(float(c)) for c in record.cosine)),
     )
 
 

@@ -107,7 +107,7 @@ def film(record: AlphaIdentity) -> Film:
     twin, alone = (record.delta[:, i] - record.delta[:, 0] for i in (1, 2))
     together = calm & (record.loss[:, 2] <= 10 * record.loss[0, 0])
     marks = tuple(
-        Mark(id="diverged", at=float(at), label=say("{name} diverged", name=name), colour="alarm")
+        Mark("diverged", float(at), say("{name} diverged", name=name), colour="alarm")
         for name, at in zip(names, record.diverged_at, strict=False)
         if at >= 0
     )
@@ -122,74 +122,68 @@ def film(record: AlphaIdentity) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="loss",
-                title=say("Loss: the first two lie on each other"),
+                "loss",
+                say("Loss: the first two lie on each other"),
                 y_label=say("loss"),
                 scale="log",
                 x_scale="sqrt",
                 marks=marks[:1],
                 series=(
-                    Series(id="run", name=names[0], colour="delta", y=record.loss[:, 0]),
-                    Series(id="twin", name=names[1], colour="ink", y=record.loss[:, 1], dash="dot"),
-                    Series(id="alone", name=names[2], colour="alarm", y=record.loss[:, 2], dash="dash"),
+                    Series("run", names[0], "delta", record.loss[:, 0]),
+                    Series("twin", names[1], "ink", record.loss[:, 1], dash="dot"),
+                    Series("alone", names[2], "alarm", record.loss[:, 2], dash="dash"),
                 ),
             ),
             Lines(
-                id="difference",
-                title=say("How far is ΔW from the first run's?"),
+                "difference",
+                say("How far is ΔW from the first run's?"),
                 y_label=say("largest difference, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(
-                        id="twin", name=say("η and A₀ rescaled"), colour="ink", y=record.difference[:, 1], dash="dot"
-                    ),
-                    Series(id="alone", name=say("η alone"), colour="alarm", y=record.difference[:, 2], dash="dash"),
+                    Series("twin", say("η and A₀ rescaled"), "ink", record.difference[:, 1], dash="dot"),
+                    Series("alone", say("η alone"), "alarm", record.difference[:, 2], dash="dash"),
                 ),
             ),
             HeatMap(
-                id="delta",
-                title=f"ΔW, {names[0]}",
-                colour="delta",
-                values=record.delta[:, 0],
+                "delta",
+                f"ΔW, {names[0]}",
+                "delta",
+                record.delta[:, 0],
                 limit=_limit(record.delta[:, 0][calm]),
                 row=1,
                 span=3,
             ),
             HeatMap(
-                id="twin_difference",
-                title=say("η and A₀ rescaled: ΔW − ΔW"),
-                colour="ink",
-                values=twin,
+                "twin_difference",
+                say("η and A₀ rescaled: ΔW − ΔW"),
+                "ink",
+                twin,
                 limit=_limit(twin[calm]),
                 caption=_largest(record.difference[:, 1]),
                 row=1,
                 span=3,
             ),
             HeatMap(
-                id="alone_difference",
-                title=say("η alone: ΔW − ΔW"),
-                colour="alarm",
-                values=alone,
+                "alone_difference",
+                say("η alone: ΔW − ΔW"),
+                "alarm",
+                alone,
                 limit=_limit(alone[together]),
                 caption=_largest(record.difference[:, 2]),
                 row=1,
                 span=3,
             ),
             Readout(
-                id="largest_so_far",
-                title=say("Largest difference so far"),
+                "largest_so_far",
+                say("Largest difference so far"),
+                (
+                    Row("twin", say("η and A₀ rescaled"), _so_far(record.difference[:, 1])),
+                    Row("alone", say("η alone"), _so_far(record.difference[:, 2]), colour="alarm"),
+                    Row("pq", f"α/{P * Q:g}, A₀·{P:g}, η_A·{P:g}, η_B·{Q:g}", _so_far(record.difference[:, 3])),
+                ),
                 row=1,
                 span=3,
-                rows=(
-                    Row(id="twin", label=say("η and A₀ rescaled"), text=_so_far(record.difference[:, 1])),
-                    Row(id="alone", label=say("η alone"), text=_so_far(record.difference[:, 2]), colour="alarm"),
-                    Row(
-                        id="pq",
-                        label=f"α/{P * Q:g}, A₀·{P:g}, η_A·{P:g}, η_B·{Q:g}",
-                        text=_so_far(record.difference[:, 3]),
-                    ),
-                ),
             ),
         ),
     )

@@ -126,17 +126,17 @@ def film(record: Conditioning) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.kappa))),
         panels=(
             Lines(
-                id="steps",
-                title=say("Steps to 10⁻⁸ of the first loss, median of {seeds} seeds", seeds=record.seeds),
+                "steps",
+                say("Steps to 10⁻⁸ of the first loss, median of {seeds} seeds", seeds=record.seeds),
                 y_label=say("steps, log; ends where a seed fails"),
                 scale="log",
                 x_scale="log",
                 span=6,
                 series=tuple(
                     Series(
-                        id=rule,
-                        name=f"{_name(rule)}:",
-                        colour=COLOURS.get(rule, "ink"),
+                        rule,
+                        f"{_name(rule)}:",
+                        COLOURS.get(rule, "ink"),
                         **band(np.where(whole[i], record.needed[:, i], np.nan)),
                         dots=True,
                         dash=DASHES[i % 4],
@@ -145,8 +145,8 @@ def film(record: Conditioning) -> Film:
                 ),
             ),
             Curves(
-                id="loss",
-                title=say("Loss at this κ, each rule at its best η"),
+                "loss",
+                say("Loss at this κ, each rule at its best η"),
                 x=record.steps.astype(float),
                 x_label=say("step"),
                 y_label=say("loss/first loss, log"),
@@ -155,42 +155,42 @@ def film(record: Conditioning) -> Film:
                 span=6,
                 series=tuple(
                     Curve(
-                        id=rule,
-                        name=_name(rule),
-                        colour=COLOURS.get(rule, "ink"),
-                        y=np.where(record.loss[i] > 1e-14, record.loss[i], np.nan),
+                        rule,
+                        _name(rule),
+                        COLOURS.get(rule, "ink"),
+                        np.where(record.loss[i] > 1e-14, record.loss[i], np.nan),
                         dash=DASHES[i % 4],
                     )
                     for i, rule in enumerate(record.rules)
                 ),
             ),
             Bars(
-                id="stretched",
-                title=say("Target's singular values") if of_target else say("Inputs' standard deviations"),
+                "stretched",
+                say("Target's singular values") if of_target else say("Inputs' standard deviations"),
                 labels=tuple(str(i + 1) for i in range(record.shape.shape[1])),
                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(record.shape.shape[1])),
-                groups=(Group(id="sigma", name="σ", colour="ink" if of_target else "W", values=record.shape),),
+                groups=(Group("sigma", "σ", "ink" if of_target else "W", record.shape),),
                 y_label=say("σ, log"),
                 scale="log",
                 row=1,
                 span=5,
             ),
             Readout(
-                id="needed",
-                title=say("Steps needed at this κ (range of {seeds} seeds), best η", seeds=record.seeds),
-                row=1,
-                span=7,
-                rows=tuple(
+                "needed",
+                say("Steps needed at this κ (range of {seeds} seeds), best η", seeds=record.seeds),
+                tuple(
                     Row(
-                        id=rule,
-                        label=_name(rule),
-                        text=tuple(
+                        rule,
+                        _name(rule),
+                        tuple(
                             f"{_span(record.needed[:, i, t])}, η = {number(record.lr[i, t])}"
                             for t in range(len(record.kappa))
                         ),
                     )
                     for i, rule in enumerate(record.rules)
                 ),
+                row=1,
+                span=7,
             ),
         ),
     )

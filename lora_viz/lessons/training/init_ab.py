@@ -110,7 +110,7 @@ def film(record: InitAB) -> Film:
 
     def curve(s: int, name: str, values: Float[np.ndarray, "3 T k"]) -> Curve:
         label, colour, dash = STARTS[name]
-        return Curve(id=name.lower(), name=say(label), colour=colour, dash=dash, **band(values), dots=True)
+        return Curve(name.lower(), say(label), colour, dash=dash, **band(values), dots=True)
 
     return Film(
         axis=to_say("step"),
@@ -122,8 +122,8 @@ def film(record: InitAB) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                id="loss_by_width",
-                title=say("Loss at each start's best learning rate, by width"),
+                "loss_by_width",
+                say("Loss at each start's best learning rate, by width"),
                 x=record.widths.astype(float),
                 x_label=say("width d"),
                 y_label=say("loss / start, log; median and range of {seeds}", seeds=record.seeds),
@@ -132,8 +132,8 @@ def film(record: InitAB) -> Film:
                 series=tuple(curve(s, name, record.at_best[:, :, :, s]) for s, name in enumerate(record.inits)),
             ),
             Curves(
-                id="loss_by_rate",
-                title=say("Loss by learning rate at d = {d}", d=d),
+                "loss_by_rate",
+                say("Loss by learning rate at d = {d}", d=d),
                 x=record.rates,
                 x_label=say("learning rate η"),
                 y_label=say("loss / start, log"),
@@ -142,39 +142,39 @@ def film(record: InitAB) -> Film:
                 series=tuple(curve(s, name, _calm(record.loss[:, :, -1, s])) for s, name in enumerate(record.inits)),
             ),
             Lines(
-                id="loss",
-                title=say("Loss over the steps at d = {d}, best rate at the end", d=d),
+                "loss",
+                say("Loss over the steps at d = {d}, best rate at the end", d=d),
                 y_label=say("loss / start, log"),
                 scale="log",
                 row=1,
                 span=7,
                 series=tuple(
                     Series(
-                        id=name.lower(),
-                        name=say(STARTS[name][0]),
-                        colour=STARTS[name][1],
+                        name.lower(),
+                        say(STARTS[name][0]),
+                        STARTS[name][1],
+                        record.loss[1, :, -1, s, record.best[-1, -1, s]],
                         dash=STARTS[name][2],
-                        y=record.loss[1, :, -1, s, record.best[-1, -1, s]],
                     )
                     for s, name in enumerate(record.inits)
                 ),
             ),
             Readout(
-                id="starts",
-                title=say("At d = {d}: std of the start, best η", d=d),
-                row=1,
-                span=5,
-                rows=tuple(
+                "starts",
+                say("At d = {d}: std of the start, best η", d=d),
+                tuple(
                     Row(
-                        id=name.lower(),
-                        label=say(STARTS[name][0]),
-                        text=tuple(
+                        name.lower(),
+                        say(STARTS[name][0]),
+                        tuple(
                             f"±{number(record.std[-1, s])}, {number(record.rates[b])}" for b in record.best[:, -1, s]
                         ),
                         colour=STARTS[name][1],
                     )
                     for s, name in enumerate(record.inits)
                 ),
+                row=1,
+                span=5,
             ),
         ),
     )

@@ -131,70 +131,70 @@ def film(record: InitAlignment) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Bars(
-                id="cosines",
-                title=say("How far along −G does the first update point?"),
+                "cosines",
+                say("How far along −G does the first update point?"),
                 labels=tuple(say(STARTS[name][1]) for name in record.inits),
                 bar_ids=tuple(name.lower() for name in record.inits),
                 y_label=say("cosine with −G, median"),
                 span=7,
                 groups=(
-                    Group(id="measured", name=say("measured"), colour="delta", values=record.cosine[1].T),
-                    Group(id="bound", name=say("most at this rank"), colour="ink", values=record.bound.T, outline=True),
+                    Group("measured", say("measured"), "delta", record.cosine[1].T),
+                    Group("bound", say("most at this rank"), "ink", record.bound.T, outline=True),
                 ),
             ),
             Lines(
-                id="cosine_by_rank",
-                title=say("Against rank (drag here)"),
+                "cosine_by_rank",
+                say("Against rank (drag here)"),
                 y_label=say("cosine with −G"),
                 x_scale="log",
                 span=5,
                 series=(
                     *(
                         Series(
-                            id=name.lower(),
-                            name=say(STARTS[name][1]),
-                            colour=STARTS[name][2],
+                            name.lower(),
+                            say(STARTS[name][1]),
+                            STARTS[name][2],
                             dash=STARTS[name][3],
                             **band(record.cosine[:, i]),
                         )
                         for i, name in enumerate(record.inits)
                         if name in ("B_zero", "A_zero", record.rival)
                     ),
-                    Series(id="expected", name="√(r/(r+d+1))", colour="ink", dash="dot", y=record.expected),
-                    Series(id="bound", name=say("most, rank r"), colour="faint", dash="dash", y=record.bound[own]),
+                    Series("expected", "√(r/(r+d+1))", "ink", record.expected, dash="dot"),
+                    Series("bound", say("most, rank r"), "faint", record.bound[own], dash="dash"),
                 ),
             ),
-            HeatMap(id="minus_g", title="−G", colour="W", values=-record.G, limit=limit, hatched=True, row=1, span=3),
+            HeatMap("minus_g", "−G", "W", -record.G, limit=limit, hatched=True, row=1, span=3),
             HeatMap(
-                id="lora_update",
-                title=say("LoRA's first update"),
-                colour="delta",
-                values=record.updates[0],
+                "lora_update",
+                say("LoRA's first update"),
+                "delta",
+                record.updates[0],
                 limit=limit,
                 caption=alike(own),
                 row=1,
                 span=3,
             ),
             HeatMap(
-                id="rival_update",
-                title=say("{rival}: first update", rival=rival),
-                colour="delta",
-                values=record.updates[1],
+                "rival_update",
+                say("{rival}: first update", rival=rival),
+                "delta",
+                record.updates[1],
                 limit=limit,
                 caption=alike(at),
                 row=1,
                 span=3,
             ),
             Readout(
-                id="numerical_rank",
-                title=say("Its numerical rank"),
-                row=1,
-                span=3,
-                rows=tuple(
-                    Row(id=name.lower(), label=say(STARTS[name][0]), text=tuple(str(r) for r in record.rank[i]))
+                "numerical_rank",
+                say("Its numerical rank"),
+                tuple(
+                    Row(name.lower(), say(STARTS[name][0]), tuple(str(r) for r in record.rank[i]))
                     for i, name in enumerate(record.inits)
                     if name in ("B_zero", "A_zero", "orthogonal", "pissa", "eva", "lora_ga")
                 ),
+                row=1,
+                span=3,
             ),
         ),
     )

@@ -99,7 +99,7 @@ def film(record: InitRace) -> Film:
     bar_ids = tuple(name.lower() for name in record.inits)
     rival = say(STARTS[record.rival][0])
     turn = _turn(record)
-    marks = (Mark(id="turn", at=float(turn), label=say("step {turn}: the median turns", turn=turn)),) if turn else ()
+    marks = (Mark("turn", float(turn), say("step {turn}: the median turns", turn=turn)),) if turn else ()
     return Film(
         axis=to_say("step"),
         training=True,
@@ -110,58 +110,54 @@ def film(record: InitRace) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="loss",
-                title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
+                "loss",
+                say("Loss, median of {seeds} seeds", seeds=record.seeds),
                 y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 span=7,
                 series=tuple(
                     Series(
-                        id=name.lower(),
-                        name=say(STARTS[name][1]),
-                        colour=STARTS[name][2],
-                        dash=STARTS[name][3],
-                        y=record.loss[1, :, i],
+                        name.lower(), say(STARTS[name][1]), STARTS[name][2], record.loss[1, :, i], dash=STARTS[name][3]
                     )
                     for i, name in enumerate(record.inits)
                 ),
             ),
             Bars(
-                id="gradients",
-                title=say("Who has a gradient? No bar: exactly 0"),
+                "gradients",
+                say("Who has a gradient? No bar: exactly 0"),
                 bar_ids=bar_ids,
                 labels=labels,
                 y_label=say("norm, log"),
                 scale="log",
                 span=5,
                 groups=(
-                    Group(id="grad_a", name="‖∇A‖", colour="A", values=record.grad_A),
-                    Group(id="grad_b", name="‖∇B‖", colour="B", values=record.grad_B, outline=True),
+                    Group("grad_a", "‖∇A‖", "A", record.grad_A),
+                    Group("grad_b", "‖∇B‖", "B", record.grad_B, outline=True),
                 ),
             ),
             Lines(
-                id="lead",
-                title=say("{rival} against LoRA: who is behind?", rival=rival),
+                "lead",
+                say("{rival} against LoRA: who is behind?", rival=rival),
                 y_label=say("loss minus LoRA's, median and range"),
                 x_scale="sqrt",
                 row=1,
                 span=7,
                 marks=marks,
                 series=(
-                    Series(id="rival", name=rival, colour="alarm", **band(record.lead)),
-                    Series(id="lora", name="LoRA", colour="delta", y=np.zeros(len(record.steps)), dash="dash"),
+                    Series("rival", rival, "alarm", **band(record.lead)),
+                    Series("lora", "LoRA", "delta", np.zeros(len(record.steps)), dash="dash"),
                 ),
             ),
             Bars(
-                id="disturbed",
-                title=say("What is disturbed? ‖ΔW‖"),
+                "disturbed",
+                say("What is disturbed? ‖ΔW‖"),
                 bar_ids=bar_ids,
                 labels=labels,
                 y_label=say("Frobenius norm"),
                 row=1,
                 span=5,
-                groups=(Group(id="delta", name=say("‖ΔW‖, median"), colour="delta", values=record.size),),
+                groups=(Group("delta", say("‖ΔW‖, median"), "delta", record.size),),
             ),
         ),
     )

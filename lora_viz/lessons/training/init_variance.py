@@ -110,7 +110,7 @@ def film(record: InitVariance) -> Film:
 
     def starts(values: Float[np.ndarray, "3 I R"]) -> tuple[Series, ...]:
         return tuple(
-            Series(id=n.lower(), name=say(STARTS[n][0]), colour="A", dash=STARTS[n][2], **band(values[:, i]))
+            Series(n.lower(), say(STARTS[n][0]), "A", dash=STARTS[n][2], **band(values[:, i]))
             for i, n in enumerate(own)
         )
 
@@ -123,30 +123,28 @@ def film(record: InitVariance) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Curves(
-                id="entries",
-                title=say("Entries of B A, both factors random"),
+                "entries",
+                say("Entries of B A, both factors random"),
                 x=record.bins,
                 x_label=say("value of an entry"),
                 y_label=say("density, log"),
                 scale="log",
                 series=(
-                    Curve(id="measured", name=say("measured"), colour="delta", y=record.density),
-                    Curve(id="normal", name="N(0, r·σ⁴)", colour="ink", y=record.normal, dash="dash"),
+                    Curve("measured", say("measured"), "delta", record.density),
+                    Curve("normal", "N(0, r·σ⁴)", "ink", record.normal, dash="dash"),
                 ),
             ),
             Lines(
-                id="rms",
-                title=say("Root mean square of s·BA (drag here)"),
+                "rms",
+                say("Root mean square of s·BA (drag here)"),
                 y_label=say("rms, log"),
                 scale="log",
                 x_scale="log",
                 series=tuple(
                     Series(
-                        id=rule,
-                        name=say(
-                            "{rule} (slope {slope})", rule=name, slope=number(round(float(record.rms_slope[k]), 2))
-                        ),
-                        colour=colour,
+                        rule,
+                        say("{rule} (slope {slope})", rule=name, slope=number(round(float(record.rms_slope[k]), 2))),
+                        colour,
                         dash=dash,
                         **band(record.rms[:, k]),
                     )
@@ -154,8 +152,8 @@ def film(record: InitVariance) -> Film:
                 ),
             ),
             Lines(
-                id="variance",
-                title=say("Variance of A's entries"),
+                "variance",
+                say("Variance of A's entries"),
                 y_label=say("Var(A), log"),
                 scale="log",
                 x_scale="log",
@@ -164,8 +162,8 @@ def film(record: InitVariance) -> Film:
                 span=4,
             ),
             Lines(
-                id="output",
-                title=say("What h = A x keeps of ‖x‖²"),
+                "output",
+                say("What h = A x keeps of ‖x‖²"),
                 y_label=say("E‖Ax‖²/E‖x‖², log"),
                 scale="log",
                 x_scale="log",
@@ -174,15 +172,13 @@ def film(record: InitVariance) -> Film:
                 span=4,
             ),
             Readout(
-                id="variance_by_rule",
-                title=say("Var(A): measured, by rule"),
-                row=1,
-                span=4,
-                rows=tuple(
+                "variance_by_rule",
+                say("Var(A): measured, by rule"),
+                tuple(
                     Row(
-                        id=name.lower(),
-                        label=f"{say(STARTS[name][0])}: {say(STARTS[name][1])}",
-                        text=tuple(
+                        name.lower(),
+                        f"{say(STARTS[name][0])}: {say(STARTS[name][1])}",
+                        tuple(
                             f"{number(v)}, {number(x)}"
                             for v, x in zip(record.variance[1, i], record.expected[i], strict=True)
                         ),
@@ -190,6 +186,8 @@ def film(record: InitVariance) -> Film:
                     )
                     for i, name in enumerate(own)
                 ),
+                row=1,
+                span=4,
             ),
         ),
     )

@@ -116,8 +116,8 @@ def film(record: Race) -> Film:
 
     def losses(id: str, title: str, each: list[np.ndarray]) -> Curves:
         return Curves(
-            id=id,
-            title=title,
+            id,
+            title,
             x=record.steps.astype(float),
             x_label=say("step"),
             y_label=say("loss/first loss, log"),
@@ -126,10 +126,10 @@ def film(record: Race) -> Film:
             span=6,
             series=tuple(
                 Curve(
-                    id=_id(name),
-                    name=say(name),
-                    colour=_colour(i),
-                    y=np.where((each[i] < 9) & (each[i] > 1e-9), each[i], np.nan),
+                    _id(name),
+                    say(name),
+                    _colour(i),
+                    np.where((each[i] < 9) & (each[i] > 1e-9), each[i], np.nan),
                     dash=_dash(i),
                 )
                 for i, name in enumerate(record.racers)
@@ -144,38 +144,38 @@ def film(record: Race) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.lr))),
         panels=(
             Lines(
-                id="steps",
-                title=say("Steps to 1 % of the first loss, median of {tasks} tasks", tasks=record.tasks),
+                "steps",
+                say("Steps to 1 % of the first loss, median of {tasks} tasks", tasks=record.tasks),
                 y_label=say("steps, log; a line ends where not every task is done"),
                 scale="log",
                 x_scale="log",
                 span=7,
                 series=tuple(
                     Series(
-                        id=_id(racer),
-                        name=say("{name}:", name=say(racer)),
-                        colour=_colour(i),
+                        _id(racer),
+                        say("{name}:", name=say(racer)),
+                        _colour(i),
                         **band(np.where(whole[i], _whole(record.needed[:, i]), np.nan)),
                         dash=_dash(i),
                         dots=True,
                     )
                     for i, racer in enumerate(record.racers)
                 ),
-                marks=(Mark(id="best_full", at=float(record.lr[at[0]]), label=say("full: best η"), colour="W"),),
+                marks=(Mark("best_full", float(record.lr[at[0]]), say("full: best η"), colour="W"),),
             ),
             Readout(
-                id="best",
-                title=say("Each at its best η: steps (range of {tasks})", tasks=record.tasks),
-                span=5,
-                rows=tuple(
+                "best",
+                say("Each at its best η: steps (range of {tasks})", tasks=record.tasks),
+                tuple(
                     Row(
-                        id=_id(name),
-                        label=say(name),
-                        text=(f"{_span(record.best_needed[:, i])}, η = {_lr(record.best[i])}",),
+                        _id(name),
+                        say(name),
+                        (f"{_span(record.best_needed[:, i])}, η = {_lr(record.best[i])}",),
                         colour=_colour(i),
                     )
                     for i, name in enumerate(record.racers)
                 ),
+                span=5,
             ),
             losses("same_rate", say("Loss at the same η, the playhead's"), list(record.loss)),
             losses("best_rate", say("Loss, each at its own best η"), [record.loss[i, k] for i, k in enumerate(at)]),

@@ -131,7 +131,7 @@ def film(record: RankOverTime) -> Film:
 
     def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
         return tuple(
-            Series(id=f"n_{n}", name=say("{name}:", name=name[i]), colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
+            Series(f"n_{n}", say("{name}:", name=name[i]), "delta", values[i], dash=DASHES[-1 - i % 4])
             for i, n in enumerate(record.sizes)
         )
 
@@ -145,8 +145,8 @@ def film(record: RankOverTime) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="numerical_rank",
-                title=say("Numerical rank of ΔW (bound r = {bound})", bound=record.bound),
+                "numerical_rank",
+                say("Numerical rank of ΔW (bound r = {bound})", bound=record.bound),
                 y_label=say("count of σ > 10⁻⁶ σ₁"),
                 x_scale="sqrt",
                 reach=float(record.bound),
@@ -154,17 +154,17 @@ def film(record: RankOverTime) -> Film:
                 span=7,
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values over the largest, {samples}", samples=name[s]),
+                "singular_values",
+                say("Singular values over the largest, {samples}", samples=name[s]),
                 labels=tuple(str(i + 1) for i in range(record.bound)),
                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(record.bound)),
-                groups=(Group(id="delta", name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
+                groups=(Group("delta", "ΔW", "delta", _shares(record.sigma[s])),),
                 y_label="σ/σ₁",
                 span=5,
             ),
             Lines(
-                id="effective_rank",
-                title=say("Effective rank of ΔW (none at ΔW = 0)"),
+                "effective_rank",
+                say("Effective rank of ΔW (none at ΔW = 0)"),
                 y_label=say("exp(entropy of σ/Σσ)"),
                 x_scale="sqrt",
                 reach=float(record.bound),
@@ -173,31 +173,29 @@ def film(record: RankOverTime) -> Film:
                 span=5,
             ),
             Bars(
-                id="gradient_rank",
-                title=say("Rank of the first gradient G, and of its signs"),
+                "gradient_rank",
+                say("Rank of the first gradient G, and of its signs"),
                 labels=tuple(f"n = {n}" for n in record.sizes),
                 bar_ids=tuple(f"n_{n}" for n in record.sizes),
                 groups=(
-                    Group(
-                        id="signs", name=say("sign(G): Adam's first step on W"), colour="faint", values=record.rank_sign
-                    ),
-                    Group(id="gradient", name="G", colour="W", values=record.rank_G),
+                    Group("signs", say("sign(G): Adam's first step on W"), "faint", record.rank_sign),
+                    Group("gradient", "G", "W", record.rank_G),
                 ),
                 y_label=say("numerical rank"),
                 row=1,
                 span=4,
             ),
             Readout(
-                id="kinds_of_rank",
-                title=say("Kinds of rank of ΔW, {samples}", samples=name[s]),
+                "kinds_of_rank",
+                say("Kinds of rank of ΔW, {samples}", samples=name[s]),
+                (
+                    Row("bound", say("bound r"), (str(record.bound),)),
+                    Row("numerical", say("numerical"), _counts(record.numerical[s])),
+                    Row("effective", say("effective (entropy)"), tuple(map(number, record.effective[s]))),
+                    Row("stable", say("stable (‖·‖²/σ₁²)"), tuple(map(number, record.stable[s]))),
+                ),
                 row=1,
                 span=3,
-                rows=(
-                    Row(id="bound", label=say("bound r"), text=(str(record.bound),)),
-                    Row(id="numerical", label=say("numerical"), text=_counts(record.numerical[s])),
-                    Row(id="effective", label=say("effective (entropy)"), text=tuple(map(number, record.effective[s]))),
-                    Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=tuple(map(number, record.stable[s]))),
-                ),
             ),
         ),
     )

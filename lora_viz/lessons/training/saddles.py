@@ -115,24 +115,24 @@ def film(record: Saddles) -> Film:
 
     def directions(at: int) -> Lines:
         return Lines(
-            id=f"directions_{record.starts[at].lower()}",
-            title=say("{start}: how much of each direction", start=_name(record.starts[at])),
+            f"directions_{record.starts[at].lower()}",
+            say("{start}: how much of each direction", start=_name(record.starts[at])),
             y_label=say("uᵢᵀ ΔW vᵢ; dotted i: half of σᵢ learnt, median"),
             x_scale="sqrt",
             reach=limit,
             span=12 // len(record.starts),
             series=tuple(
                 Series(
-                    id=f"direction_{i + 1}",
-                    name=say("direction {i}:", i=i + 1),
-                    colour="delta",
-                    y=np.clip(record.learnt[at, :, i], -9 * limit, 9 * limit),
+                    f"direction_{i + 1}",
+                    say("direction {i}:", i=i + 1),
+                    "delta",
+                    np.clip(record.learnt[at, :, i], -9 * limit, 9 * limit),
                     dash=DASHES[i % 4],
                 )
                 for i in range(k)
             ),
             marks=tuple(
-                Mark(id=f"half_{i + 1}", at=float(record.half[at, 1, i]), label=str(i + 1))
+                Mark(f"half_{i + 1}", float(record.half[at, 1, i]), str(i + 1))
                 for i in range(k)
                 if np.isfinite(record.half[at, 1, i])
             ),
@@ -154,55 +154,55 @@ def film(record: Saddles) -> Film:
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
-                id="loss",
-                title=say("Loss; dotted: so many are learnt"),
+                "loss",
+                say("Loss; dotted: so many are learnt"),
                 y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 row=1,
                 span=4,
                 series=(
-                    Series(id="loss", name=say("loss"), colour="ink", y=calm(record.loss[s])),
+                    Series("loss", say("loss"), "ink", calm(record.loss[s])),
                     *(
-                        Series(id=f"stair_{i}", name=f"{i}:", colour="faint", y=np.full(frames, floor), dash="dot")
+                        Series(f"stair_{i}", f"{i}:", "faint", np.full(frames, floor), dash="dot")
                         for i, floor in enumerate(record.floors[: min(record.rank, k)])
                     ),
                 ),
             ),
             HeatMap(
-                id="within",
-                title=say("ΔW, from within"),
-                colour="delta",
-                values=record.mixing[s],
+                "within",
+                say("ΔW, from within"),
+                "delta",
+                record.mixing[s],
                 limit=limit,
                 caption=("Uᵀ ΔW V",),
                 row=1,
                 span=2,
             ),
             Curves(
-                id="cut",
-                title=say("From (B, A) to (−B, −A)"),
+                "cut",
+                say("From (B, A) to (−B, −A)"),
                 x=record.cut_at,
                 x_label=say("× both"),
                 y_label=say("loss"),
                 row=1,
                 span=3,
-                series=(Curve(id="loss", name=say("loss"), colour="ink", y=calm(record.cut[s])),),
+                series=(Curve("loss", say("loss"), "ink", calm(record.cut[s])),),
             ),
             Readout(
-                id="half_learnt",
-                title=say("Half learnt, median of {seeds}", seeds=record.seeds),
-                row=1,
-                span=3,
-                rows=tuple(
+                "half_learnt",
+                say("Half learnt, median of {seeds}", seeds=record.seeds),
+                tuple(
                     Row(
-                        id=f"direction_{i + 1}",
-                        label=f"σ{_low(i + 1)} = {number(record.sigma[i])}",
-                        text=("  ·  ".join(f"{_short(start)} {_when(steps[1, i])}" for start, steps in halves),),
+                        f"direction_{i + 1}",
+                        f"σ{_low(i + 1)} = {number(record.sigma[i])}",
+                        ("  ·  ".join(f"{_short(start)} {_when(steps[1, i])}" for start, steps in halves),),
                         colour="delta",
                     )
                     for i in range(min(k, 6))
                 ),
+                row=1,
+                span=3,
             ),
         ),
     )

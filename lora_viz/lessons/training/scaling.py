@@ -127,9 +127,9 @@ def film(record: FirstUpdate) -> Film:
     def series(values: Float[np.ndarray, "3 S R"], slopes: Float[np.ndarray, "S"]) -> tuple[Series, ...]:
         return tuple(
             Series(
-                id=rule,
-                name=say("{rule} (slope {slope})", rule=say(RULES[rule][0]), slope=signed(float(slopes[k]))),
-                colour=LOOKS[rule][0],
+                rule,
+                say("{rule} (slope {slope})", rule=say(RULES[rule][0]), slope=signed(float(slopes[k]))),
+                LOOKS[rule][0],
                 dash=LOOKS[rule][1],
                 **band(values[:, k]),
             )
@@ -146,24 +146,24 @@ def film(record: FirstUpdate) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Lines(
-                id="useful_part",
-                title=say("Useful part of the first update (drag here)"),
+                "useful_part",
+                say("Useful part of the first update (drag here)"),
                 y_label=say("−⟨ΔW₁, G⟩/‖G‖, log"),
                 scale="log",
                 x_scale="log",
                 series=series(record.progress, record.progress_slope[1, o, i]),
             ),
             Lines(
-                id="size",
-                title=say("Size of the first update ‖ΔW₁‖"),
+                "size",
+                say("Size of the first update ‖ΔW₁‖"),
                 y_label=say("Frobenius norm, log"),
                 scale="log",
                 x_scale="log",
                 series=series(record.size, record.size_slope[1, o, i]),
             ),
             Field(
-                id="slopes",
-                title=say("Measured slope of the useful part; 0: free of the rank"),
+                "slopes",
+                say("Measured slope of the useful part; 0: free of the rank"),
                 values=np.abs(slopes),
                 x_labels=tuple(say(RULES[rule][0]) for rule in record.rules),
                 y_labels=tuple(label(a, b) for a, b in pairs),
@@ -175,17 +175,17 @@ def film(record: FirstUpdate) -> Film:
                 span=7,
             ),
             Readout(
-                id="slopes_shown",
-                title=say("Slopes for {optimizer}: α/r, α/√r, constant", optimizer=OPTIMIZERS[record.optimizer]),
-                row=1,
-                span=5,
-                rows=(
+                "slopes_shown",
+                say("Slopes for {optimizer}: α/r, α/√r, constant", optimizer=OPTIMIZERS[record.optimizer]),
+                (
                     *_rows(
                         "useful_part", say("useful part"), record.progress_slope[1, o, i], record.progress_theory[o, i]
                     ),
                     *_rows("size", "‖ΔW₁‖", record.size_slope[1, o, i], record.size_theory[o, i]),
                     *_rows("grad_b", "‖∇B‖", record.grad_slope[1, i], record.grad_theory[i]),
                 ),
+                row=1,
+                span=5,
             ),
         ),
     )
@@ -195,9 +195,7 @@ def _rows(id: str, name: str, found: Float[np.ndarray, "S"], theory: Float[np.nd
     def text(slopes: Float[np.ndarray, "S"]) -> tuple[str]:
         return ("  ".join(signed(float(x)).rjust(5, "\u2007") for x in slopes),)
 
-    return Row(id=id, label=name, text=text(found), colour="delta"), Row(
-        id=f"{id}_theory", label=say("theory"), text=text(theory), colour="faint"
-    )
+    return Row(id, name, text(found), colour="delta"), Row(f"{id}_theory", say("theory"), text(theory), colour="faint")
 
 
 def _narrate(record: FirstUpdate, t: int) -> str:

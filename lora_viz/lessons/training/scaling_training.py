@@ -140,28 +140,28 @@ def film(record: FixedRate) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                id="loss_by_rank",
-                title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
+                "loss_by_rank",
+                say("Loss against rank at η = {lr}", lr=number(record.lr)),
                 x=record.ranks.astype(float),
                 x_label=say("rank r"),
                 y_label=say("loss / start, median and range of {seeds}", seeds=record.seeds),
                 x_scale="log",
                 series=tuple(
                     Curve(
-                        id=rule,
-                        name=say(RULES[rule]),
-                        colour=LOOKS[rule][0],
+                        rule,
+                        say(RULES[rule]),
+                        LOOKS[rule][0],
                         dash=LOOKS[rule][1],
                         **band(record.loss[:, :, k]),
                         dots=True,
                     )
                     for k, rule in enumerate(record.rules)
                 ),
-                marks=(Mark(id="equal", at=float(EQUAL_AT), label=say("all s equal at {rank}", rank=EQUAL_AT)),),
+                marks=(Mark("equal", float(EQUAL_AT), say("all s equal at {rank}", rank=EQUAL_AT)),),
             ),
             Field(
-                id="rate_map",
-                title=say("Loss by learning rate and rank under {rule}", rule=name),
+                "rate_map",
+                say("Loss by learning rate and rank under {rule}", rule=name),
                 values=calm,
                 scale="log",
                 x_labels=tuple(str(r) for r in record.ranks),
@@ -172,25 +172,25 @@ def film(record: FixedRate) -> Film:
                 region_names=(say("too slow"), say("best"), say("too fast")),
             ),
             Lines(
-                id="loss",
-                title=say("Loss over the steps under {rule}, η = {lr}", rule=name, lr=number(record.lr)),
+                "loss",
+                say("Loss over the steps under {rule}, η = {lr}", rule=name, lr=number(record.lr)),
                 y_label=say("loss / start"),
                 x_scale="sqrt",
                 row=1,
                 series=tuple(
                     Series(
-                        id=f"rank_{record.ranks[j]}",
-                        name=f"r = {record.ranks[j]}",
-                        colour="delta",
+                        f"rank_{record.ranks[j]}",
+                        f"r = {record.ranks[j]}",
+                        "delta",
+                        record.loss[1, :, own, j],
                         dash=("dot", "dash", "solid")[i],
-                        y=record.loss[1, :, own, j],
                     )
                     for i, j in enumerate(shown)
                 ),
             ),
             Curves(
-                id="best_rate",
-                title=say("Best learning rate under {rule}", rule=name),
+                "best_rate",
+                say("Best learning rate under {rule}", rule=name),
                 x=record.ranks.astype(float),
                 x_label=say("rank r"),
                 y_label=say("best η of the map, log"),
@@ -198,14 +198,8 @@ def film(record: FixedRate) -> Film:
                 scale="log",
                 row=1,
                 series=(
-                    Curve(id="best", name=say("best η"), colour="delta", y=rates, dots=True),
-                    Curve(
-                        id="asked",
-                        name=say("asked for"),
-                        colour="faint",
-                        y=np.full(len(record.ranks), record.lr),
-                        dash="dash",
-                    ),
+                    Curve("best", say("best η"), "delta", rates, dots=True),
+                    Curve("asked", say("asked for"), "faint", np.full(len(record.ranks), record.lr), dash="dash"),
                 ),
             ),
         ),

@@ -124,23 +124,23 @@ def film(record: WakeUp) -> Film:
         narration=tuple(_narrate(record, t, float(ratio[t])) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="grad_a",
-                title=say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(record.s[k])),
+                "grad_a",
+                say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(record.s[k])),
                 y_label=say("‖∇A‖, log; strip: exactly 0"),
                 scale="log",
                 x_scale="sqrt",
                 span=7,
                 series=(
                     *(
-                        Series(id=id, name=f"s = {number(s)}:", colour="A", y=found, dash=dash)
+                        Series(id, f"s = {number(s)}:", "A", found, dash=dash)
                         for (id, dash), s, found in zip(STROKES.items(), record.s, record.grad_A, strict=True)
                     ),
-                    Series(id="law", name=say("law:"), colour="faint", y=record.law[k], dash="dash"),
+                    Series("law", say("law:"), "faint", record.law[k], dash="dash"),
                 ),
             ),
             Curves(
-                id="by_scaling",
-                title=say(
+                "by_scaling",
+                say(
                     "Against s: ‖∇A‖ at its first step, slope {slope_A}; ‖∇B‖, {slope_B}",
                     slope_A=number(slope_A),
                     slope_B=number(slope_B),
@@ -152,7 +152,7 @@ def film(record: WakeUp) -> Film:
                 x_scale="log",
                 span=5,
                 series=tuple(
-                    Curve(id=id, name=name, colour=colour, **band(values[:, order]), dots=True)
+                    Curve(id, name, colour, **band(values[:, order]), dots=True)
                     for id, name, colour, values in (
                         ("grad_a", say("‖∇A‖ at step {step}", step=record.wakes), "A", record.first),
                         ("grad_b", say("‖∇B‖ at step 0"), "B", record.first_B),
@@ -160,35 +160,29 @@ def film(record: WakeUp) -> Film:
                 ),
             ),
             Lines(
-                id="ratio",
-                title=say("Measured over law, s = {s}", s=number(record.s[k])),
+                "ratio",
+                say("Measured over law, s = {s}", s=number(record.s[k])),
                 y_label=say("ratio"),
                 x_scale="sqrt",
                 reach=1.2,
                 row=1,
                 span=7,
                 series=(
-                    Series(id="ratio", name=say("‖∇A‖ / law"), colour="A", y=np.where(ratio < 9, ratio, np.nan)),
-                    Series(id="law", name=say("law"), colour="faint", y=np.ones(len(ratio)), dash="dash"),
+                    Series("ratio", say("‖∇A‖ / law"), "A", np.where(ratio < 9, ratio, np.nan)),
+                    Series("law", say("law"), "faint", np.ones(len(ratio)), dash="dash"),
                 ),
-                marks=(Mark(id="holds", at=holds, label=say("1 % right until {step:.0f}", step=holds)),)
-                if holds > 0
-                else (),
+                marks=(Mark("holds", holds, say("1 % right until {step:.0f}", step=holds)),) if holds > 0 else (),
             ),
             Readout(
-                id="gradients",
-                title=say("At this step, s = {s}", s=number(record.s[k])),
+                "gradients",
+                say("At this step, s = {s}", s=number(record.s[k])),
+                (
+                    Row("grad_a", say("‖∇A‖ measured"), tuple(map(exactly, record.grad_A[k])), colour="A"),
+                    Row("law", say("‖∇A‖ by the law"), tuple(map(exactly, record.law[k]))),
+                    Row("grad_b", say("‖∇B‖ measured"), tuple(map(exactly, record.grad_B[k])), colour="B"),
+                ),
                 row=1,
                 span=5,
-                rows=(
-                    Row(
-                        id="grad_a", label=say("‖∇A‖ measured"), text=tuple(map(exactly, record.grad_A[k])), colour="A"
-                    ),
-                    Row(id="law", label=say("‖∇A‖ by the law"), text=tuple(map(exactly, record.law[k]))),
-                    Row(
-                        id="grad_b", label=say("‖∇B‖ measured"), text=tuple(map(exactly, record.grad_B[k])), colour="B"
-                    ),
-                ),
             ),
         ),
     )

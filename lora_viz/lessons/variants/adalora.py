@@ -105,33 +105,27 @@ def film(record: RankAllocation) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Bars(
-                id="kept",
-                title=say("Triplets λᵢ pᵢ qᵢᵀ kept: each is one rank"),
+                "kept",
+                say("Triplets λᵢ pᵢ qᵢᵀ kept: each is one rank"),
                 y_label=say("triplets"),
                 labels=_layers(record),
                 bar_ids=tuple(f"layer_{i}" for i in range(len(record.true_ranks))),
                 groups=(
-                    Group(id="kept", name=say("kept"), colour="delta", values=record.kept.astype(float)),
-                    Group(
-                        id="true_rank",
-                        name=say("true rank"),
-                        colour="ink",
-                        values=record.true_ranks.astype(float),
-                        outline=True,
-                    ),
+                    Group("kept", say("kept"), "delta", record.kept.astype(float)),
+                    Group("true_rank", say("true rank"), "ink", record.true_ranks.astype(float), outline=True),
                 ),
                 span=5,
             ),
             Lines(
-                id="together",
-                title=say("Triplets of all layers together"),
+                "together",
+                say("Triplets of all layers together"),
                 y_label=say("triplets left by the last pruning"),
                 series=(
-                    Series(id="kept", name=say("kept"), colour="delta", y=total.astype(float)),
-                    Series(id="budget", name=say("budget"), colour="ink", y=record.budget.astype(float), dash="dash"),
+                    Series("kept", say("kept"), "delta", total.astype(float)),
+                    Series("budget", say("budget"), "ink", record.budget.astype(float), dash="dash"),
                 ),
                 marks=tuple(
-                    Mark(id=part, at=float(at), label=name)
+                    Mark(part, float(at), name)
                     for part, at, name in (
                         ("prunes_from", record.prunes_from, say("pruning")),
                         ("prunes_to", record.prunes_to, say("settling")),
@@ -141,49 +135,44 @@ def film(record: RankAllocation) -> Film:
                 span=7,
             ),
             HeatMap(
-                id="lambda",
-                title=say("λ: a row a layer, a column a triplet"),
-                colour="delta",
-                values=record.values,
+                "lambda",
+                say("λ: a row a layer, a column a triplet"),
+                "delta",
+                record.values,
                 limit=limit,
                 span=5,
                 row=1,
             ),
             Lines(
-                id="error_left",
-                title=say("Error left in each layer"),
+                "error_left",
+                say("Error left in each layer"),
                 y_label=say("share of ‖M‖², log"),
                 scale="log",
                 series=tuple(
-                    Series(id=f"layer_{i}", name=name, colour="delta", y=np.where(y > 10, np.nan, y), dash=dash)
+                    Series(f"layer_{i}", name, "delta", np.where(y > 10, np.nan, y), dash=dash)
                     for i, (name, y, dash) in enumerate(zip(_curves(record), record.left.T, DASHES, strict=True))
                 ),
                 span=4,
                 row=1,
             ),
             Readout(
-                id="at_the_end",
-                title=say("At the end, {sets} sets of layers", sets=record.sets),
-                rows=(
+                "at_the_end",
+                say("At the end, {sets} sets of layers", sets=record.sets),
+                (
                     Row(
-                        id="true_ranks_kept",
-                        label=say("true ranks kept"),
-                        text=tuple(say("{found} of {sets}", found=n, sets=record.sets) for n in record.found),
+                        "true_ranks_kept",
+                        say("true ranks kept"),
+                        tuple(say("{found} of {sets}", found=n, sets=record.sets) for n in record.found),
                     ),
                     *(
-                        Row(
-                            id=f"adalora_{i}",
-                            label=say("{layer}: AdaLoRA", layer=name),
-                            text=(number(float(a)),),
-                            colour="delta",
-                        )
+                        Row(f"adalora_{i}", say("{layer}: AdaLoRA", layer=name), (number(float(a)),), colour="delta")
                         for i, (name, a) in enumerate(zip(_layers(record), record.left_ends[1], strict=True))
                     ),
                     *(
                         Row(
-                            id=f"equal_{i}",
-                            label=say("{layer}: equal r = {rank}", layer=name, rank=record.equal_rank),
-                            text=(number(float(b)),),
+                            f"equal_{i}",
+                            say("{layer}: equal r = {rank}", layer=name, rank=record.equal_rank),
+                            (number(float(b)),),
                         )
                         for i, (name, b) in enumerate(zip(_layers(record), record.equal_floor, strict=True))
                         if b > NOTHING

@@ -164,8 +164,8 @@ def film(record: PhaseMap) -> Film:
         narration=told,
         panels=(
             Field(
-                id="map",
-                title=say("Excess loss left (click a cell)"),
+                "map",
+                say("Excess loss left (click a cell)"),
                 values=record.left,
                 limits=(1e-4, 1.0),
                 scale="log",
@@ -182,37 +182,31 @@ def film(record: PhaseMap) -> Film:
                 tall=2,
             ),
             Lines(
-                id="chosen_loss",
-                title=say("The chosen adapter: {cell}", cell=_cell(record)),
+                "chosen_loss",
+                say("The chosen adapter: {cell}", cell=_cell(record)),
                 y_label=say("loss, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(id="loss", name=say("loss"), colour="delta", y=record.loss),
-                    Series(
-                        id="floor",
-                        name=say("floor"),
-                        colour="ink",
-                        y=np.full(len(record.steps), record.floor),
-                        dash="dash",
-                    ),
+                    Series("loss", say("loss"), "delta", record.loss),
+                    Series("floor", say("floor"), "ink", np.full(len(record.steps), record.floor), dash="dash"),
                 ),
                 span=5,
             ),
             Lines(
-                id="gradients",
-                title=say("Its gradients"),
+                "gradients",
+                say("Its gradients"),
                 y_label=say("norm, log"),
                 scale="log",
                 x_scale="sqrt",
                 series=(
-                    Series(id="grad_a", name="‖∇A‖", colour="A", y=record.grad_A_norm),
-                    Series(id="grad_b", name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                    Series("grad_a", "‖∇A‖", "A", record.grad_A_norm),
+                    Series("grad_b", "‖∇B‖", "B", record.grad_B_norm),
                 ),
                 span=3,
                 row=1,
             ),
-            HeatMap(id="delta", title=say("Its ΔW"), colour="delta", values=record.delta, limit=limit, span=2, row=1),
+            HeatMap("delta", say("Its ΔW"), "delta", record.delta, limit=limit, span=2, row=1),
         ),
     )
 

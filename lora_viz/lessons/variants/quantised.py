@@ -131,19 +131,12 @@ def film(record: QuantisedBase) -> Film:
     titles = (say("Gaussian W: σ fall slowly (drag here)"), say("Decaying W: σ fall as 1/i (drag here)"))
     errors = tuple(
         Lines(
-            id=KINDS[k],
-            title=title,
+            KINDS[k],
+            title,
             y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds),
             x_scale="sqrt",
             series=tuple(
-                Series(
-                    id=IDS[m],
-                    name=say(name),
-                    colour=colour,
-                    dash=dash,
-                    **band(record.error[k, :, m]),
-                    dots=m in (OFTEN, PISSA),
-                )
+                Series(IDS[m], say(name), colour, dash=dash, **band(record.error[k, :, m]), dots=m in (OFTEN, PISSA))
                 for m, (name, (colour, dash)) in enumerate(zip(METHODS, LOOK, strict=True))
             ),
             span=6,
@@ -165,24 +158,24 @@ def film(record: QuantisedBase) -> Film:
         panels=(
             *errors,
             Bars(
-                id="histogram",
-                title=say("Weights before and after: {levels} levels a block", levels=record.levels),
+                "histogram",
+                say("Weights before and after: {levels} levels a block", levels=record.levels),
                 y_label=say("share"),
                 labels=tuple(f"{x:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)),
                 bar_ids=tuple(f"bin_{i}" for i in range(BINS)),
                 groups=(
-                    Group(id="stored", name=say("stored in NF4"), colour="W", values=record.after),
-                    Group(id="weight", name="W", colour="ink", values=record.before, outline=True),
+                    Group("stored", say("stored in NF4"), "W", record.after),
+                    Group("weight", "W", "ink", record.before, outline=True),
                 ),
                 span=6,
                 row=1,
             ),
             *(
                 HeatMap(
-                    id=f"left_{IDS[m]}",
-                    title=title,
-                    colour=colour,
-                    values=record.wrong[m],
+                    f"left_{IDS[m]}",
+                    title,
+                    colour,
+                    record.wrong[m],
                     limit=limit,
                     span=2,
                     row=1,

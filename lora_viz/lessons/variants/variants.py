@@ -153,14 +153,12 @@ def film(record: VariantRace) -> Film:
     low, middle, high = (np.where(x > 10, np.nan, x) for x in record.left)
     high = np.where(np.isnan(high), middle, high)
     series = [
-        Series(id=name, name=_title(record, i), colour=colour, y=middle[i], low=low[i], high=high[i])
+        Series(name, _title(record, i), colour, middle[i], low=low[i], high=high[i])
         for name, i, colour in (("chosen", c, "delta"), ("beside", b, "ink"))[: 1 if c == b else 2]
     ]
     if record.floor[c] > NOTHING:
-        series.append(
-            Series(id="floor", name=say("floor of {name}", name=_name(record, c)), colour="faint", dash="dash",
-                   y=np.full(len(record.steps), record.floor[c]))
-        )  # fmt: skip
+        floor = np.full(len(record.steps), record.floor[c])
+        series.append(Series("floor", say("floor of {name}", name=_name(record, c)), "faint", floor, dash="dash"))
     limit = float(np.abs(record.target).max()) or 1.0
     return Film(
         axis=to_say("step"),
@@ -190,37 +188,33 @@ def film(record: VariantRace) -> Film:
                 tall=2,
             ),
             Lines(
-                id="loss_left",
-                title=say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
+                "loss_left",
+                say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
                 y_label=say("share, log; median, range of {starts} starts", starts=record.starts),
                 scale="log",
                 series=tuple(series),
                 span=7,
             ),
-            HeatMap(id="target", title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
+            HeatMap("target", say("target M"), "ink", record.target, limit=limit, span=2, row=1),
             HeatMap(
-                id="delta",
-                title=say("ΔW of {name}", name=_name(record, c)),
-                colour="delta",
-                values=np.where(np.abs(record.delta) > 1e6, np.nan, record.delta),
+                "delta",
+                say("ΔW of {name}", name=_name(record, c)),
+                "delta",
+                np.where(np.abs(record.delta) > 1e6, np.nan, record.delta),
                 limit=limit,
                 span=2,
                 row=1,
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values"),
+                "singular_values",
+                say("Singular values"),
                 y_label="σ",
                 labels=tuple(str(i + 1) for i in range(k)),
                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(id="delta", name="ΔW", colour="delta", values=record.sigma[:, :k].clip(max=1e6)),
+                    Group("delta", "ΔW", "delta", record.sigma[:, :k].clip(max=1e6)),
                     Group(
-                        id="target",
-                        name=say("target"),
-                        colour="ink",
-                        values=np.linalg.svd(record.target, compute_uv=False)[:k],
-                        outline=True,
+                        "target", say("target"), "ink", np.linalg.svd(record.target, compute_uv=False)[:k], outline=True
                     ),
                 ),
                 span=3,

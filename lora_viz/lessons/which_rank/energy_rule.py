@@ -142,9 +142,9 @@ def film(record: EnergyRule) -> Film:
     rule, needed = record.own_rule, record.own_needed[1]
     kinds = {kind: numbers(getattr(k, kind) for k in (record.kinds_full, *record.kinds)) for kind in Ranks._fields}
     kinds["energy"] = numbers(k or np.nan for k in (rule, *record.energy_ranks))
-    marks = [Mark(id="rule", at=float(rule), label=say("rule: {rank}", rank=rule), colour="W")]
+    marks = [Mark("rule", float(rule), say("rule: {rank}", rank=rule), colour="W")]
     if needed >= 0:
-        marks.append(Mark(id="needed", at=float(needed), label=f"LoRA: {needed}", colour="delta"))
+        marks.append(Mark("needed", float(needed), f"LoRA: {needed}", colour="delta"))
     return Film(
         axis=to_say("rank"),
         of_last=True,
@@ -154,76 +154,74 @@ def film(record: EnergyRule) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(swept))),
         panels=(
             Lines(
-                id="rule",
-                title=say("What the rule looks at, and what LoRA achieves"),
+                "rule",
+                say("What the rule looks at, and what LoRA achieves"),
                 y_label=say("share; no update: 0"),
                 reach=1.3,
                 span=7,
                 series=(
+                    Series("energy", say("energy of full update:"), "W", record.energy[swept], dots=True),
                     Series(
-                        id="energy", name=say("energy of full update:"), colour="W", y=record.energy[swept], dots=True
-                    ),
-                    Series(
-                        id="skill",
-                        name=say("LoRA's skill:"),
-                        colour="delta",
-                        y=np.where(record.skill > -1, record.skill, np.nan),
+                        "skill",
+                        say("LoRA's skill:"),
+                        "delta",
+                        np.where(record.skill > -1, record.skill, np.nan),
                         dots=True,
                     ),
                     Series(
-                        id="full_skill",
-                        name=say("full update's skill:"),
-                        colour="ink",
-                        y=np.full(len(swept), max(record.skill_full, -1.0)),
+                        "full_skill",
+                        say("full update's skill:"),
+                        "ink",
+                        np.full(len(swept), max(record.skill_full, -1.0)),
                         dash="dash",
                     ),
-                    Series(id="share", name="95 %:", colour="faint", y=np.full(len(swept), SHARE), dash="dot"),
+                    Series("share", "95 %:", "faint", np.full(len(swept), SHARE), dash="dot"),
                 ),
                 marks=tuple(marks),
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values of the full update, and of LoRA's"),
+                "singular_values",
+                say("Singular values of the full update, and of LoRA's"),
                 labels=tuple(map(str, bars)),
                 bar_ids=tuple(f"sigma_{i}" for i in bars),
                 groups=(
-                    Group(id="learnt", name=say("LoRA's ΔW"), colour="delta", values=record.sigma_learnt),
-                    Group(id="full", name=say("full update"), colour="W", values=record.sigma, outline=True),
+                    Group("learnt", say("LoRA's ΔW"), "delta", record.sigma_learnt),
+                    Group("full", say("full update"), "W", record.sigma, outline=True),
                 ),
                 y_label="σ",
                 span=5,
             ),
             Readout(
-                id="kinds_of_rank",
-                title=say("Five ranks of one spectrum, no two the same question"),
-                row=1,
-                span=7,
-                rows=tuple(
+                "kinds_of_rank",
+                say("Five ranks of one spectrum, no two the same question"),
+                tuple(
                     Row(
-                        id=kind,
-                        label=say(KINDS[kind]),
-                        text=tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in learnt),
+                        kind,
+                        say(KINDS[kind]),
+                        tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in learnt),
                     )
                     for kind, (whole, *learnt) in kinds.items()
                 ),
+                row=1,
+                span=7,
             ),
             Readout(
-                id="needed",
-                title=say("Rank that LoRA needed, trained on this task"),
-                row=1,
-                span=5,
-                rows=(
+                "needed",
+                say("Rank that LoRA needed, trained on this task"),
+                (
                     *(
                         Row(
-                            id=f"within_{100 * t:.0f}",
-                            label=say("within {tolerance:.0f} % of the full update's skill", tolerance=100 * t),
-                            text=(_or_more(n),),
+                            f"within_{100 * t:.0f}",
+                            say("within {tolerance:.0f} % of the full update's skill", tolerance=100 * t),
+                            (_or_more(n),),
                             colour="delta",
                         )
                         for t, n in zip(TOLERANCES, record.own_needed, strict=True)
                     ),
-                    Row(id="rule", label=say("the 95 % rule says"), text=(str(rule),), colour="W"),
+                    Row("rule", say("the 95 % rule says"), (str(rule),), colour="W"),
                 ),
+                row=1,
+                span=5,
             ),
         ),
     )

@@ -125,83 +125,66 @@ def film(record: LearnsForgets) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                id="errors",
-                title=say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
+                "errors",
+                say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
                 y_label=say("no update: target 1, source 0"),
                 x_scale="log",
                 span=6,
                 series=(
-                    Series(
-                        id="new_task", name=say("on the new task:"), colour="clean", dots=True, **band(record.excess)
-                    ),
-                    Series(
-                        id="source_task",
-                        name=say("added on the source task:"),
-                        colour="W",
-                        dots=True,
-                        **band(record.forgets),
-                    ),
+                    Series("new_task", say("on the new task:"), "clean", dots=True, **band(record.excess)),
+                    Series("source_task", say("added on the source task:"), "W", dots=True, **band(record.forgets)),
                 ),
-                marks=(Mark(id="best", at=float(best), label=f"r = {best}"),),
+                marks=(Mark("best", float(best), f"r = {best}"),),
             ),
             Curves(
-                id="trade",
-                title=say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"),
+                "trade",
+                say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"),
                 x=x,
                 x_label=say("forgotten: ‖ΔW‖²"),
                 y_label=say("error on the new task"),
                 span=6,
                 series=(
                     Curve(
-                        id="lora",
-                        name=say("LoRA, r = 1 to full"),
-                        colour="delta",
-                        y=np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
+                        "lora",
+                        say("LoRA, r = 1 to full"),
+                        "delta",
+                        np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
                     ),
                     Curve(
-                        id="full",
-                        name=say("full, stopped early"),
-                        colour="faint",
-                        y=np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan),
+                        "full",
+                        say("full, stopped early"),
+                        "faint",
+                        np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan),
                         dash="dash",
                     ),
-                    Curve(id="here", name=say("this rank"), colour="ink", y=here, dots=True),
+                    Curve("here", say("this rank"), "ink", here, dots=True),
                 ),
             ),
             Lines(
-                id="training",
-                title=say("On the samples themselves: it only falls"),
+                "training",
+                say("On the samples themselves: it only falls"),
                 y_label=say("squared error; no update: 1"),
                 x_scale="log",
                 reach=1.0,
                 row=1,
                 span=5,
-                series=(
-                    Series(id="error", name=say("training error:"), colour="ink", dots=True, **band(record.train)),
-                ),
+                series=(Series("error", say("training error:"), "ink", dots=True, **band(record.train)),),
             ),
             Readout(
-                id="at_rank",
-                title=say("At this rank, median of {seeds} seeds", seeds=record.seeds),
-                row=1,
-                span=7,
-                rows=(
+                "at_rank",
+                say("At this rank, median of {seeds} seeds", seeds=record.seeds),
+                (
+                    Row("new_task", say("error on the new task"), numbers(record.excess[1]), colour="clean"),
                     Row(
-                        id="new_task",
-                        label=say("error on the new task"),
-                        text=numbers(record.excess[1]),
-                        colour="clean",
-                    ),
-                    Row(
-                        id="source_task",
-                        label=say("error added on the source task, ‖ΔW‖²"),
-                        text=numbers(record.forgets[1]),
+                        "source_task",
+                        say("error added on the source task, ‖ΔW‖²"),
+                        numbers(record.forgets[1]),
                         colour="W",
                     ),
                     Row(
-                        id="full_forgets",
-                        label=say("full, stopped at the same error, forgets"),
-                        text=tuple(
+                        "full_forgets",
+                        say("full, stopped at the same error, forgets"),
+                        tuple(
                             say(
                                 "{forgets} (rank forgets less: {less} of {n})", forgets=number(float(m)), less=less, n=n
                             )
@@ -212,6 +195,8 @@ def film(record: LearnsForgets) -> Film:
                         colour="ink",
                     ),
                 ),
+                row=1,
+                span=7,
             ),
         ),
     )

@@ -111,8 +111,8 @@ def film(record: Overfit) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
         panels=(
             Field(
-                id="errors",
-                title=say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
+                "errors",
+                say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
                 values=median,
                 x_labels=tuple(map(str, record.samples)),
                 y_labels=tuple(map(str, record.ranks)),
@@ -125,8 +125,8 @@ def film(record: Overfit) -> Film:
                 row=0,
             ),
             Curves(
-                id="along_rank",
-                title=say("The same along r, for three n (band: all seeds)"),
+                "along_rank",
+                say("The same along r, for three n (band: all seeds)"),
                 x=record.ranks.astype(float),
                 x_label=say("rank r"),
                 y_label=say("error, log; no update: 1"),
@@ -136,9 +136,9 @@ def film(record: Overfit) -> Film:
                 row=0,
                 series=tuple(
                     Curve(
-                        id=f"n_{n}",
-                        name=f"n = {n}",
-                        colour="delta",
+                        f"n_{n}",
+                        f"n = {n}",
+                        "delta",
                         dash=DASHES[2 - k],
                         dots=True,
                         **band(record.error[..., _column(record, n)]),
@@ -147,8 +147,8 @@ def film(record: Overfit) -> Film:
                 ),
             ),
             Curves(
-                id="best",
-                title=say("Best rank for each n"),
+                "best",
+                say("Best rank for each n"),
                 x=record.samples.astype(float),
                 x_label=say("samples n"),
                 y_label=say("rank of least clean error, log"),
@@ -158,31 +158,29 @@ def film(record: Overfit) -> Film:
                 row=1,
                 series=(
                     Curve(
-                        id="best",
-                        name=say("best r, median of {seeds}", seeds=record.seeds),
-                        colour="clean",
+                        "best",
+                        say("best r, median of {seeds}", seeds=record.seeds),
+                        "clean",
                         dots=True,
                         **band(record.best),
                     ),
                     Curve(
-                        id="true_rank",
-                        name=say("true rank"),
-                        colour="faint",
-                        y=np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1),
+                        "true_rank",
+                        say("true rank"),
+                        "faint",
+                        np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1),
                         dash="dash",
                     ),
                 ),
             ),
             Readout(
-                id="least",
-                title=say("Error at the best r, and at full rank"),
-                span=6,
-                row=1,
-                rows=tuple(
+                "least",
+                say("Error at the best r, and at full rank"),
+                tuple(
                     Row(
-                        id=f"n_{n}",
-                        label=f"n = {n}",
-                        text=tuple(
+                        f"n_{n}",
+                        f"n = {n}",
+                        tuple(
                             say(
                                 "{least} at r = {rank}; full {full}",
                                 least=number(float(median[t, :, i].min())),
@@ -195,6 +193,8 @@ def film(record: Overfit) -> Film:
                     for i, n in enumerate(record.samples)
                     if n in (16, 24, 64, 128, 400)
                 ),
+                span=6,
+                row=1,
             ),
         ),
     )

@@ -110,10 +110,8 @@ def film(record: Overlap) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Field(
-                id="phi",
-                title=say(
-                    "φ(i, j): A of rank {low} (i) against A of rank {high} (j)", low=record.low, high=record.high
-                ),
+                "phi",
+                say("φ(i, j): A of rank {low} (i) against A of rank {high} (j)", low=record.low, high=record.high),
                 values=record.phi,
                 x_labels=tuple(str(j + 1) for j in range(record.high)),
                 y_labels=tuple(map(str, i)),
@@ -122,8 +120,8 @@ def film(record: Overlap) -> Film:
                 span=7,
             ),
             Curves(
-                id="diagonal",
-                title=say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs),
+                "diagonal",
+                say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs),
                 x=i.astype(float),
                 x_label=say("i strongest directions"),
                 y_label=say("overlap, 1: the same subspace"),
@@ -131,48 +129,44 @@ def film(record: Overlap) -> Film:
                 span=5,
                 series=(
                     Curve(
-                        id="across",
-                        name=say("rank {low} against {high}", low=record.low, high=record.high),
-                        colour="A",
+                        "across",
+                        say("rank {low} against {high}", low=record.low, high=record.high),
+                        "A",
                         dots=True,
                         **band(record.across),
                     ),
                     Curve(
-                        id="seeds",
-                        name=say("rank {high}, two seeds", high=record.high),
-                        colour="ink",
-                        y=record.seeds[1],
-                        dash="dash",
+                        "seeds", say("rank {high}, two seeds", high=record.high), "ink", record.seeds[1], dash="dash"
                     ),
-                    Curve(id="chance", name=say("chance, i/{d}", d=record.d), colour="faint", y=chance, dash="dot"),
+                    Curve("chance", say("chance, i/{d}", d=record.d), "faint", chance, dash="dot"),
                 ),
             ),
             Curves(
-                id="target",
-                title=say("The target's singular values"),
+                "target",
+                say("The target's singular values"),
                 x=np.arange(1.0, len(record.sigma) + 1),
                 x_label="i",
                 y_label="σ",
                 reach=1.0,
                 row=1,
                 span=5,
-                series=(Curve(id="sigma", name=say("σ of ΔW*"), colour="ink", y=record.sigma, dots=True),),
+                series=(Curve("sigma", say("σ of ΔW*"), "ink", record.sigma, dots=True),),
             ),
             Readout(
-                id="now",
-                title=say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
-                row=1,
-                span=7,
-                rows=tuple(
+                "now",
+                say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
+                tuple(
                     Row(
-                        id=f"phi_{k}",
-                        label=say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
-                        text=readings(record.across[:, :, k - 1]),
+                        f"phi_{k}",
+                        say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
+                        readings(record.across[:, :, k - 1]),
                         colour="A",
                     )
                     for k in sorted({1, 2, 4, record.low})
                     if k <= record.low
                 ),
+                row=1,
+                span=7,
             ),
         ),
     )

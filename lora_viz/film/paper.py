@@ -24,7 +24,7 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
     if isinstance(shown, Lines | Curves):
         x, label = (film.values, say(film.axis)) if isinstance(shown, Lines) else (shown.x, shown.x_label)
         curves = [
-            Drawn(s.name.rstrip(":"), s.colour, x, _last(s.y), s.dash, s.dots, low=_last(s.low), high=_last(s.high))
+            Drawn(s.name.rstrip(":"), s.colour, x, _last(s.y), s.dash, s.dots, low=_end(s.low), high=_end(s.high))
             for s in shown.series
         ]
         log = ("x" if shown.x_scale == "log" else "") + ("y" if shown.scale == "log" else "")
@@ -63,9 +63,11 @@ def columns(film: Film, *panels: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _last(values: np.ndarray | None, still: int = 1) -> np.ndarray | None:
+def _last(values: np.ndarray, still: int = 1) -> np.ndarray:
     """The last frame of what moves; finite numbers alone can be drawn."""
-    if values is None:
-        return None
     shown = np.asarray(values[-1] if values.ndim > still else values, float)
     return np.where(np.isfinite(shown), shown, np.nan)
+
+
+def _end(values: np.ndarray | None) -> np.ndarray | None:
+    return None if values is None else _last(values)

@@ -56,8 +56,8 @@ class Lesson(Generic[R]):
 
     ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body`` and
     ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen.
-    ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film, and where there is
-    no ``table`` the curves of the film are its columns. ``body`` stands in place of a film, ``extras`` below what was seen.
+    ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film. Where there is no
+    ``table`` the film's curves are the columns. ``body`` stands in place of a film, ``extras`` below what was seen.
     ``exports(record, settings, lab)`` says what can be taken along. A lesson without ``seeded`` draws nothing at
     random; one that trains nothing is asked for no device (``trains``); one that trains ``many`` takes the GPU unless
     it is told otherwise. ``place`` orders a section's lessons. ``waits_for`` names what takes long.

@@ -85,16 +85,10 @@ def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
         share = 1 - kept[..., ranks - 1] / whole[:, None]
         left[..., c] = np.where(share < 1e-12, 0.0, share)  # less is rounding
     return Asymmetry(
-        ranks=ranks,
-        conditions=np.array(CONDITIONS),
-        left=spread(left, axis=0),
-        wins=(left[:, 0] < left[:, 1]).sum(axis=0),
-        draws=draws,
-        targets=targets,
-        d_out=e.d_out,
-        d_in=e.d_in,
+        ranks=ranks, conditions=np.array(CONDITIONS), left=spread(left, axis=0),
+        wins=(left[:, 0] < left[:, 1]).sum(axis=0), draws=draws, targets=targets, d_out=e.d_out, d_in=e.d_in,
         start=int(np.argmin(np.abs(ranks - e.rank))),
-    )
+    )  # fmt: skip
 
 
 def _frozen(
@@ -197,14 +191,10 @@ def _narrate(record: Asymmetry, t: int) -> str:
     return say(
         "Rank {rank}. Round inputs: B trained leaves {b_round}, A trained {a_round}. Condition {condition}: {b} "
         "against {a}; both trained {both}.",
-        rank=record.ranks[t],
-        b_round=number(float(left[0, 0])),
-        a_round=number(float(left[1, 0])),
-        condition=_power(record.conditions[-1]),
-        b=number(float(left[0, -1])),
-        a=number(float(left[1, -1])),
+        rank=record.ranks[t], b_round=number(float(left[0, 0])), a_round=number(float(left[1, 0])),
+        condition=_power(record.conditions[-1]), b=number(float(left[0, -1])), a=number(float(left[1, -1])),
         both=number(float(left[2, -1])),
-    )
+    )  # fmt: skip
 
 
 def takeaway(record: Asymmetry) -> str:
@@ -220,19 +210,10 @@ def _seen(record: Asymmetry) -> Iterator[str]:
         "with round inputs training B left {b_round} of the signal and training A {a_round}; at condition "
         "{condition} it was {b} against {a}. Training B left less in {wins_round} draws of {n} with round inputs, "
         "in {wins} at the most stretched.",
-        rank=record.ranks[t],
-        d_out=record.d_out,
-        d_in=record.d_in,
-        n=n,
-        targets=record.targets,
-        b_round=_range(left[:, 0, 0]),
-        a_round=_range(left[:, 1, 0]),
-        condition=_power(record.conditions[-1]),
-        b=_range(left[:, 0, -1]),
-        a=_range(left[:, 1, -1]),
-        wins_round=wins[0],
-        wins=wins[-1],
-    )
+        rank=record.ranks[t], d_out=record.d_out, d_in=record.d_in, n=n, targets=record.targets,
+        b_round=_range(left[:, 0, 0]), a_round=_range(left[:, 1, 0]), condition=_power(record.conditions[-1]),
+        b=_range(left[:, 0, -1]), a=_range(left[:, 1, -1]), wins_round=wins[0], wins=wins[-1],
+    )  # fmt: skip
     if record.d_out == record.d_in:
         yield say("The layer is square: with round inputs the two differ by chance alone.")
     elif record.d_out < record.d_in:
@@ -295,11 +276,8 @@ $r = {rank}$. So the asymmetry is the inputs' and the shape's, not the factors':
 the layer is transposed and the inputs are round. Training ${B}$ fits $r\,d_\mathrm{{out}}$ numbers, training ${A}$
 $r\,d_\mathrm{{in}}$. The paper's second argument, that fewer trained numbers generalise better, is not measured here.
 The floor is the best update of rank $r$ (Izenman 1975), which training both reaches.""",
-        d_out=record.d_out,
-        left=number(1 - rank / record.d_out),
-        rank=rank,
-        **LETTERS,
-    )
+        d_out=record.d_out, left=number(1 - rank / record.d_out), rank=rank, **LETTERS,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> Asymmetry:

@@ -54,19 +54,12 @@ def capacity(run: BitsRun, evidence: BitsEvidence) -> Capacity:
     """Put the live training beside the grid that was measured on the same network."""
     samples = np.array(run.experiment.samples)
     return Capacity(
-        steps=run.steps,
-        samples=samples,
-        live=run.accuracy,
-        bits=stored_bits(run.accuracy, samples).max(axis=1),
-        rank=run.experiment.rank,
-        parameters=run.experiment.parameters,
-        ranks=evidence.ranks,
-        measured_samples=evidence.samples,
-        measured=spread(evidence.accuracy, axis=0),
+        steps=run.steps, samples=samples, live=run.accuracy, bits=stored_bits(run.accuracy, samples).max(axis=1),
+        rank=run.experiment.rank, parameters=run.experiment.parameters, ranks=evidence.ranks,
+        measured_samples=evidence.samples, measured=spread(evidence.accuracy, axis=0),
         measured_bits=spread(stored_bits(evidence.accuracy, evidence.samples).max(axis=2), axis=0),
-        per_rank=run.experiment.parameters // run.experiment.rank,
-        seeds=len(evidence.accuracy),
-    )
+        per_rank=run.experiment.parameters // run.experiment.rank, seeds=len(evidence.accuracy),
+    )  # fmt: skip
 
 
 def film(record: Capacity) -> Film:
@@ -181,11 +174,8 @@ def _bits(record: Capacity, i: int) -> str:
     low, median, high = record.measured_bits[:, i]
     return say(
         "{median:.0f} ({low:.0f} to {high:.0f}), {share:.2f} a number",
-        median=median,
-        low=low,
-        high=high,
-        share=median / (record.per_rank * record.ranks[i]),
-    )
+        median=median, low=low, high=high, share=median / (record.per_rank * record.ranks[i]),
+    )  # fmt: skip
 
 
 def _narrate(record: Capacity, t: int) -> str:
@@ -297,17 +287,10 @@ The live row is trained while you wait, from the page's seed. The map comes from
 network, by `python docs/make_capacity.py`: {bits} bits in {numbers} numbers leave an
 accuracy of {lost}. One width and one depth were measured; that the count does not depend on them is not shown
 here.""",
-        width=e.width,
-        parameters=e.parameters,
-        inputs=e.inputs,
-        steps=e.steps,
-        lr=e.lr,
-        seeds=record.seeds,
-        bits=record.measured_samples[-1],
-        numbers=record.per_rank,
-        lost=number(float(record.measured[1, :, -1].min())),
+        width=e.width, parameters=e.parameters, inputs=e.inputs, steps=e.steps, lr=e.lr, seeds=record.seeds,
+        bits=record.measured_samples[-1], numbers=record.per_rank, lost=number(float(record.measured[1, :, -1].min())),
         **LETTERS,
-    )
+    )  # fmt: skip
 
 
 def wanted(settings: Settings) -> BitsExperiment:

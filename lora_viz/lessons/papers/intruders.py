@@ -79,22 +79,13 @@ def intruders(d: int, kind: str, epsilon: float, seed: int, seeds: int = 8) -> I
         law = np.sqrt(np.clip(1 - 1 / theta**2, 0, None)) if kind == "gaussian" else np.full(len(SIZES), np.nan)
     random = stream("random directions", seed).standard_normal((200, d))
     return Intruders(
-        sizes=SIZES,
-        closest=spread(nearest.min(axis=2), axis=0),
+        sizes=SIZES, closest=spread(nearest.min(axis=2), axis=0),
         intruding=spread((nearest < epsilon).sum(axis=2).astype(float), axis=0),
-        along=spread(along.max(axis=2), axis=0),
-        inside=spread(inside, axis=0),
-        cosines=cosines[0, :, :SHOWN].transpose(0, 2, 1),
-        before=sigma[0, 0, :SHOWN],
-        sigma=sigma[0, :, :SHOWN],
-        random=spread(np.abs(random).max(axis=1) / np.linalg.norm(random, axis=1), axis=0),
-        law=law,
-        baseline=float(np.sqrt(2 * np.log(d) / d)),
-        epsilon=epsilon,
-        kind=kind,
-        d=d,
-        seeds=seeds,
-    )
+        along=spread(along.max(axis=2), axis=0), inside=spread(inside, axis=0),
+        cosines=cosines[0, :, :SHOWN].transpose(0, 2, 1), before=sigma[0, 0, :SHOWN], sigma=sigma[0, :, :SHOWN],
+        random=spread(np.abs(random).max(axis=1) / np.linalg.norm(random, axis=1), axis=0), law=law,
+        baseline=float(np.sqrt(2 * np.log(d) / d)), epsilon=epsilon, kind=kind, d=d, seeds=seeds,
+    )  # fmt: skip
 
 
 def _spikes(seed: int, seeds: int, d: int, kind: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -212,12 +203,9 @@ def _narrate(record: Intruders, t: int) -> str:
     return say(
         "θ = {size} σ₁: the least similar of the top {top} has |cos| {closest:.2f} to its nearest old direction, "
         "{along:.2f} to the spike; {intruders}.",
-        size=number(float(record.sizes[t])),
-        top=TOP,
-        closest=record.closest[1, t],
-        along=record.along[1, t],
+        size=number(float(record.sizes[t])), top=TOP, closest=record.closest[1, t], along=record.along[1, t],
         intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=f"{count:g}"),
-    )
+    )  # fmt: skip
 
 
 def takeaway(record: Intruders) -> str:
@@ -229,11 +217,8 @@ def _seen(record: Intruders) -> Iterator[str]:
     first, size = _first(record), [number(float(x)) for x in record.sizes]
     what = say(
         "d = {d}, {seeds} seeds, W₀ {kind}, ε = {epsilon}",
-        d=record.d,
-        seeds=record.seeds,
-        kind=say(CALLED[record.kind]),
-        epsilon=number(record.epsilon),
-    )
+        d=record.d, seeds=record.seeds, kind=say(CALLED[record.kind]), epsilon=number(record.epsilon),
+    )  # fmt: skip
     if record.baseline > record.epsilon:
         yield say(
             "In this experiment ({what}) even a random direction has |cos| {baseline} to its nearest "
@@ -252,12 +237,9 @@ def _seen(record: Intruders) -> Iterator[str]:
         yield say(
             "In this experiment ({what}) the median seed had no lasting intruder up to θ = {before} σ₁ and had one "
             "from {first} σ₁ on; at {last} σ₁ it was {intruding}.",
-            what=what,
-            before=size[first - 1],
-            first=size[first],
-            last=size[-1],
+            what=what, before=size[first - 1], first=size[first], last=size[-1],
             intruding=_whole(record.intruding[:, -1]),
-        )
+        )  # fmt: skip
         early = int(np.flatnonzero(record.intruding[1] >= 1)[0])
         if early < first:
             yield say(
@@ -268,10 +250,9 @@ def _seen(record: Intruders) -> Iterator[str]:
         "It is like no single old direction: |cos| {closest}, and a random one reaches "
         "{random}. An intruder is not outside the old span: W₀ has full rank, and "
         "{inside} of its length lies inside.",
-        closest=_hundredths(record.closest[:, -1]),
-        random=_hundredths(record.random),
+        closest=_hundredths(record.closest[:, -1]), random=_hundredths(record.random),
         inside=number(float(record.inside[1, -1])),
-    )
+    )  # fmt: skip
 
 
 def table(record: Intruders) -> dict[str, np.ndarray]:
@@ -324,11 +305,8 @@ An intruder resembles no **single** old direction. It lies in the span of all of
 full rank. A random direction reaches about $\sqrt{{2 \ln d/d}} = {baseline}$; where that is near
 $\varepsilon$ the test says little. Real weights decay: there a spike passes the small $\sigma$ early, and mixes with an
 old direction whenever their $\sigma$ are equal.""",
-        W=tint("W", "W_0"),
-        dW=tint("delta", r"\theta u v^\top"),
-        d=record.d,
-        baseline=number(record.baseline),
-    )
+        W=tint("W", "W_0"), dW=tint("delta", r"\theta u v^\top"), d=record.d, baseline=number(record.baseline),
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> Intruders:

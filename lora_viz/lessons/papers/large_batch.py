@@ -67,13 +67,9 @@ def large_batch(runs: Iterable[Run]) -> LargeBatch:
     with np.errstate(invalid="ignore"):
         ratio = found.least / found.least[:, :1]
     return LargeBatch(
-        raced=found,
-        steps=found.shown.samples // found.places,
-        left=spread(found.least, axis=0),
-        ratio=spread(ratio, axis=0),
-        true_rank=found.shown.true_rank,
-        samples=found.shown.samples,
-    )
+        raced=found, steps=found.shown.samples // found.places, left=spread(found.least, axis=0),
+        ratio=spread(ratio, axis=0), true_rank=found.shown.true_rank, samples=found.shown.samples,
+    )  # fmt: skip
 
 
 def _left(run: Run) -> Float[np.ndarray, "N"]:
@@ -125,10 +121,8 @@ def film(record: LargeBatch) -> Film:
 def _narrate(record: LargeBatch, t: int) -> str:
     return say(
         "Batch {batch}, {steps} steps: error over full fine-tuning's, median: {ratios}.",
-        batch=record.raced.places[t],
-        steps=record.steps[t],
-        ratios=record.raced.ratios(record.ratio, t),
-    )
+        batch=record.raced.places[t], steps=record.steps[t], ratios=record.raced.ratios(record.ratio, t),
+    )  # fmt: skip
 
 
 def takeaway(record: LargeBatch) -> str:
@@ -143,25 +137,17 @@ def _seen(record: LargeBatch) -> Iterator[str]:
         "In this experiment (one pass over {samples} samples, {seeds} seeds, each at its best of {rates} η) "
         "{racer} left {first} times full fine-tuning's error with batch {least} and {last} times with batch "
         "{most}.",
-        samples=record.samples,
-        seeds=own.seeds,
-        rates=len(own.lr),
-        racer=own.racers[small],
-        first=ranged(first[:, small]),
-        least=own.places[0],
-        last=ranged(last[:, small]),
-        most=own.places[-1],
-    )
+        samples=record.samples, seeds=own.seeds, rates=len(own.lr), racer=own.racers[small],
+        first=ranged(first[:, small]), least=own.places[0], last=ranged(last[:, small]), most=own.places[-1],
+    )  # fmt: skip
     if last[1, small] > 1.2 * first[1, small]:
         yield say("The gap grows with the batch.")
     else:
         yield say("Here the gap does not grow with the batch.")
     yield say(
         "{racer}, full width: {first} and {last} times.",
-        racer=own.racers[whole],
-        first=ranged(first[:, whole]),
-        last=ranged(last[:, whole]),
-    )
+        racer=own.racers[whole], first=ranged(first[:, whole]), last=ranged(last[:, whole]),
+    )  # fmt: skip
     if last[1, whole] < 1.2:
         yield say("At full width the penalty is gone: here the rank does mend it, unlike what the paper reports.")
     yield from own.warn_of_edge()
@@ -202,17 +188,10 @@ rows until ${A}$ has turned, which needs ${B}$. So the first half of the report 
 $r = {rank}$, where ${A}$ spans every input from the start, the ratio is
 {ratio} at batch {batch}. Whether that holds in a deep network is not
 tested. Error is to the hidden update, relative; each racer has its best of {rates} learning rates in each seed.""",
-        samples=e.samples,
-        steps=", ".join(map(str, record.steps)),
-        d_out=e.d_out,
-        d_in=e.d_in,
-        true_rank=record.true_rank,
-        rank=own.ranks[-1],
-        ratio=number(float(record.ratio[1, -1, -1])),
-        batch=own.places[-1],
-        rates=len(own.lr),
-        **LETTERS,
-    )
+        samples=e.samples, steps=", ".join(map(str, record.steps)), d_out=e.d_out, d_in=e.d_in,
+        true_rank=record.true_rank, rank=own.ranks[-1], ratio=number(float(record.ratio[1, -1, -1])),
+        batch=own.places[-1], rates=len(own.lr), **LETTERS,
+    )  # fmt: skip
 
 
 def sweeps(e: Experiment) -> tuple[Sweep, ...]:

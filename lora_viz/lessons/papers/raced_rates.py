@@ -163,12 +163,9 @@ def raced(runs: Iterable[Run], place: str, error: Callable[[Run], Float[np.ndarr
     places = sorted(found)
     return Raced(
         racers=tuple(to_say("full") if x.init == "identity" else f"LoRA r = {x.rank}" for x in own),
-        ranks=np.array([x.rank for x in own]),
-        places=np.array(places),
-        lr=np.array(lrs),
-        error=np.stack([np.stack(found[p]) for p in places], axis=2),
-        shown=own[-1],
-    )
+        ranks=np.array([x.rank for x in own]), places=np.array(places), lr=np.array(lrs),
+        error=np.stack([np.stack(found[p]) for p in places], axis=2), shown=own[-1],
+    )  # fmt: skip
 
 
 def _look(i: int) -> dict[str, Any]:

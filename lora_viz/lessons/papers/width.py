@@ -66,13 +66,11 @@ def width_rate(runs: Iterable[Run]) -> WidthRate:
     best = found.best_lr
     middle = spread(best, axis=0)
     return WidthRate(
-        raced=found,
-        best=middle,
-        ratio=spread(best / best[:, :1], axis=0),
+        raced=found, best=middle, ratio=spread(best / best[:, :1], axis=0),
         rank_ratio=spread(best[:, 1:].max(axis=1) / best[:, 1:].min(axis=1), axis=0),
         slope=np.array([log_slope(found.places.astype(float), b) for b in middle[1]]),
         grew=(best[:, :, -1] * best[:, :1, 0] > best[:, :, 0] * best[:, :1, -1] * 1.01).sum(axis=0),
-    )
+    )  # fmt: skip
 
 
 def _loss(run: Run) -> Float[np.ndarray, "N"]:
@@ -154,17 +152,10 @@ def _seen(record: WidthRate) -> Iterator[str]:
         "In this experiment ({seeds} seeds, {steps} steps of Adam, {rule}, α = {alpha}, each at its best of "
         "{rates} η) {racer}'s best rate was {first} times full fine-tuning's at d = {narrow} and {last} times at "
         "d = {wide}.",
-        seeds=seeds,
-        steps=e.steps,
-        rule={"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[e.scaling_rule],
-        alpha=number(e.alpha),
-        rates=len(own.lr),
-        racer=own.racers[i],
-        first=_range(ratio[:, 0]),
-        narrow=own.places[0],
-        last=_range(ratio[:, -1]),
-        wide=own.places[-1],
-    )
+        seeds=seeds, steps=e.steps, rule={"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[e.scaling_rule],
+        alpha=number(e.alpha), rates=len(own.lr), racer=own.racers[i], first=_range(ratio[:, 0]), narrow=own.places[0],
+        last=_range(ratio[:, -1]), wide=own.places[-1],
+    )  # fmt: skip
     if grew > 0.75 * seeds:
         yield say(
             "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio grows with the width.",
@@ -181,10 +172,8 @@ def _seen(record: WidthRate) -> Iterator[str]:
         yield say("Ten, as reported for language models, is not reached at these widths.")
     yield say(
         "Among ranks {ranks} the best rates at d = {width} lie within a factor of {factor}.",
-        ranks=", ".join(map(str, own.ranks[1:])),
-        width=own.places[-1],
-        factor=_range(record.rank_ratio[:, -1]),
-    )
+        ranks=", ".join(map(str, own.ranks[1:])), width=own.places[-1], factor=_range(record.rank_ratio[:, -1]),
+    )  # fmt: skip
     yield from own.warn_of_edge()
 
 
@@ -226,9 +215,8 @@ The same report finds less than a factor of 2 between ranks 4 and 512 under α/r
 read-out, also for the other rules. Each learning rate is $\sqrt2$ times the last: no best is told more finely.
 Gradients are exact, there is no sampling noise.""",
         target_rank=record.raced.shown.target_rank,
-        slopes=", ".join(f"{say(name)} {number(float(slope))}" for name, slope in slopes),
-        **LETTERS,
-    )
+        slopes=", ".join(f"{say(name)} {number(float(slope))}" for name, slope in slopes), **LETTERS,
+    )  # fmt: skip
 
 
 def sweeps(e: Experiment) -> tuple[Sweep, ...]:

@@ -64,22 +64,12 @@ def rank_allocation(run: Allocation) -> RankAllocation:
     equal = -(-int(run.budget[-1]) // layers)
     energy = np.sum(run.sigma**2, axis=1)
     return RankAllocation(
-        steps=run.steps,
-        true_ranks=truth,
-        kept=kept[0],
-        values=run.values[0],
-        budget=run.budget,
-        prunes_from=run.prunes_from,
-        prunes_to=run.prunes_to,
-        left=run.left[0],
-        left_ends=spread(run.left[:, -1], axis=0),
-        equal_rank=equal,
-        equal_floor=np.sum(run.sigma[:, equal:] ** 2, axis=1) / energy,
-        found=(kept == truth).all(axis=-1).sum(axis=0),
-        ends=kept[:, -1],
-        sets=len(kept),
-        diverged=int(np.isnan(run.left[:, -1]).any(axis=-1).sum()),
-    )
+        steps=run.steps, true_ranks=truth, kept=kept[0], values=run.values[0], budget=run.budget,
+        prunes_from=run.prunes_from, prunes_to=run.prunes_to, left=run.left[0],
+        left_ends=spread(run.left[:, -1], axis=0), equal_rank=equal,
+        equal_floor=np.sum(run.sigma[:, equal:] ** 2, axis=1) / energy, found=(kept == truth).all(axis=-1).sum(axis=0),
+        ends=kept[:, -1], sets=len(kept), diverged=int(np.isnan(run.left[:, -1]).any(axis=-1).sum()),
+    )  # fmt: skip
 
 
 def _layers(record: RankAllocation) -> tuple[str, ...]:

@@ -83,19 +83,12 @@ def row_parts(run: Run) -> RowParts:
             firsts[i // STARTS] = length, turn, delta
     length, turn, delta = (np.stack([firsts[k][part] for k in range(2)]) for part in range(3))
     return RowParts(
-        steps=run.steps,
-        length=length,
-        turn=turn,
-        target_length=target_length,
-        target_turn=target_turn,
+        steps=run.steps, length=length, turn=turn, target_length=target_length, target_turn=target_turn,
         turn_error=spread(np.array(errors).reshape(2, STARTS, -1), axis=1),
-        left=spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1), axis=1),
-        delta=delta,
-        limit=float(np.abs(task.target_delta).max()) or 1.0,
-        rank=run.sweep[0].rank,
-        starts=STARTS,
+        left=spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1), axis=1), delta=delta,
+        limit=float(np.abs(task.target_delta).max()) or 1.0, rank=run.sweep[0].rank, starts=STARTS,
         diverged=int((run.diverged_at >= 0).sum()),
-    )
+    )  # fmt: skip
 
 
 def film(record: RowParts) -> Film:

@@ -113,22 +113,13 @@ def phase_map(
     left = (loss - floor) / np.maximum(loss[0] - floor, np.finfo(float).tiny)
     region = np.select([np.isnan(left) | (left > 2), left <= GOOD, left >= DEAD], [3, 2, 0], default=1)
     return PhaseMap(
-        steps=first.steps,
-        x_name=to_say("rank r") if kind == "rank_alpha" else to_say("η of A"),
-        y_name="α" if kind == "rank_alpha" else to_say("η of B"),
-        x=x.astype(float),
-        y=y,
-        left=left.reshape(-1, m, n),
-        region=region.reshape(-1, m, n),
-        chosen=chosen,
-        loss=picked.loss[:, 0],
-        floor=float(floors[picked.experiment.rank]),
-        grad_A_norm=picked.grad_A_norm[:, 0],
-        grad_B_norm=picked.grad_B_norm[:, 0],
-        delta=picked.delta_weight().astype(float),
-        diverged_at=int(picked.diverged_at[0]),
-        optimizer=first.experiment.optimizer,
-    )
+        steps=first.steps, x_name=to_say("rank r") if kind == "rank_alpha" else to_say("η of A"),
+        y_name="α" if kind == "rank_alpha" else to_say("η of B"), x=x.astype(float), y=y, left=left.reshape(-1, m, n),
+        region=region.reshape(-1, m, n), chosen=chosen, loss=picked.loss[:, 0],
+        floor=float(floors[picked.experiment.rank]), grad_A_norm=picked.grad_A_norm[:, 0],
+        grad_B_norm=picked.grad_B_norm[:, 0], delta=picked.delta_weight().astype(float),
+        diverged_at=int(picked.diverged_at[0]), optimizer=first.experiment.optimizer,
+    )  # fmt: skip
 
 
 def _mark(value: float) -> str:

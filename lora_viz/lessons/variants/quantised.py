@@ -98,18 +98,11 @@ def quantised_base(e: Experiment, *, shown: str = "gaussian", seeds: int = 8) ->
     edges = np.linspace(-1 - 1 / (BINS - 1), 1 + 1 / (BINS - 1), BINS + 1)
     before, after = (np.histogram(x / scale, edges)[0] / weight.size for x in (weight, stored))
     return QuantisedBase(
-        ranks=np.array(RANKS),
-        error=np.moveaxis(spread(error, axis=1), 0, 1),
-        wins=(error[:, :, PISSA] < error[:, :, OFTEN]).sum(axis=1),
-        shown=at,
-        weight=weight,
-        wrong=wrong[at][0],
-        sigma=np.stack([np.linalg.svd(own[0], compute_uv=False) for own in weights]),
-        before=before,
-        after=after,
-        levels=len(np.unique((stored / scale).round(9))),
-        seeds=seeds,
-    )
+        ranks=np.array(RANKS), error=np.moveaxis(spread(error, axis=1), 0, 1),
+        wins=(error[:, :, PISSA] < error[:, :, OFTEN]).sum(axis=1), shown=at, weight=weight, wrong=wrong[at][0],
+        sigma=np.stack([np.linalg.svd(own[0], compute_uv=False) for own in weights]), before=before, after=after,
+        levels=len(np.unique((stored / scale).round(9))), seeds=seeds,
+    )  # fmt: skip
 
 
 def scripts(record: QuantisedBase, e: Experiment) -> Scripts:

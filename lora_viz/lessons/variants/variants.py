@@ -110,25 +110,14 @@ def variant_race(run: Run, *, chosen: str, beside: str) -> VariantRace:
     at, other = names.index(chosen), names.index(beside)
     delta, theirs = (run.delta_weight(first[i]).astype(float) for i in (at, other))
     return VariantRace(
-        steps=run.steps,
-        names=names,
-        parameters=np.array([trained_beside(name, plain) for name in names]),
-        rates=np.array([members[i].lr for i in first]),
-        left=spread(left, axis=1),
-        floor=np.array([_floor(run, i) / whole for i in first]),
-        chosen=at,
-        beside=other,
-        delta=delta,
-        sigma=np.linalg.svd(delta, compute_uv=False),
-        sigma_beside=np.linalg.svd(theirs, compute_uv=False),
-        target=run.task.target_delta,
-        kind=plain.task,
-        field=np.array(known["left"]),
-        field_parameters=np.array([trained_beside(name, at_the_map()) for name in names]),
-        starts=STARTS,
-        rank=plain.rank,
-        diverged=int((run.diverged_at >= 0).sum()),
-    )
+        steps=run.steps, names=names, parameters=np.array([trained_beside(name, plain) for name in names]),
+        rates=np.array([members[i].lr for i in first]), left=spread(left, axis=1),
+        floor=np.array([_floor(run, i) / whole for i in first]), chosen=at, beside=other, delta=delta,
+        sigma=np.linalg.svd(delta, compute_uv=False), sigma_beside=np.linalg.svd(theirs, compute_uv=False),
+        target=run.task.target_delta, kind=plain.task, field=np.array(known["left"]),
+        field_parameters=np.array([trained_beside(name, at_the_map()) for name in names]), starts=STARTS,
+        rank=plain.rank, diverged=int((run.diverged_at >= 0).sum()),
+    )  # fmt: skip
 
 
 def _floor(run: Run, i: int) -> float:

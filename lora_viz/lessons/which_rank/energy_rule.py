@@ -108,27 +108,14 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
     enough = [min((r for r, s in zip(swept, skill, strict=True) if s >= full - t), default=-1) for t in TOLERANCES]
     by_rule, by_need = np.array(rule, dtype=float), np.array(needed, dtype=float)
     return EnergyRule(
-        rank=np.array(swept),
-        energy=energy,
-        sigma=sigma,
-        sigma_learnt=spectra,
-        skill=skill,
-        skill_full=full,
+        rank=np.array(swept), energy=energy, sigma=sigma, sigma_learnt=spectra, skill=skill, skill_full=full,
         kinds_full=ranks(sigma, bound=len(sigma)),
         kinds=tuple(ranks(s, bound=r) for s, r in zip(spectra, swept, strict=True)),
-        energy_ranks=np.array([energy_rank(s) for s in spectra]),
-        own_rule=rule[0],
-        own_needed=(enough[0], enough[1], enough[2]),
-        rule=spread(by_rule, axis=0),
-        needed=spread(by_need, axis=0),
-        over=int((by_rule > by_need[:, 1]).sum()),
-        under=int((by_rule < by_need[:, 1]).sum()),
-        tasks=len(rule),
-        true_rank=e.true_rank,
-        noise=e.noise,
-        condition=e.condition,
-        diverged=int((first.diverged_at >= 0).sum()),
-    )
+        energy_ranks=np.array([energy_rank(s) for s in spectra]), own_rule=rule[0],
+        own_needed=(enough[0], enough[1], enough[2]), rule=spread(by_rule, axis=0), needed=spread(by_need, axis=0),
+        over=int((by_rule > by_need[:, 1]).sum()), under=int((by_rule < by_need[:, 1]).sum()), tasks=len(rule),
+        true_rank=e.true_rank, noise=e.noise, condition=e.condition, diverged=int((first.diverged_at >= 0).sum()),
+    )  # fmt: skip
 
 
 def _skill(task: Task, root: Float[np.ndarray, "n n"], delta: Float[np.ndarray, "m n"]) -> float:
@@ -240,11 +227,8 @@ def _narrate(record: EnergyRule, t: int) -> str:
     return say(
         "Rank {r}: {energy:.0f} % of the full update's energy; LoRA of this rank has skill "
         "{skill}, the full update {full}.",
-        r=r,
-        energy=100 * record.energy[r],
-        skill=number(record.skill[t]),
-        full=number(record.skill_full),
-    )
+        r=r, energy=100 * record.energy[r], skill=number(record.skill[t]), full=number(record.skill_full),
+    )  # fmt: skip
 
 
 def takeaway(record: EnergyRule) -> str:
@@ -264,18 +248,12 @@ def _seen(record: EnergyRule) -> Iterator[str]:
         "In this experiment, median and range of {tasks} tasks, the 95 % rule says rank {median:.0f} ({low:.0f} "
         "to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs rank, "
         "at {needs}.",
-        tasks=record.tasks,
-        median=median,
-        low=low,
-        high=high,
-        needs=needs,
-    )
+        tasks=record.tasks, median=median, low=low, high=high, needs=needs,
+    )  # fmt: skip
     yield say(
         "At 5 % the rule asked too much in {over} of {tasks} tasks, too little in {under}.",
-        over=record.over,
-        tasks=record.tasks,
-        under=record.under,
-    )
+        over=record.over, tasks=record.tasks, under=record.under,
+    )  # fmt: skip
     if record.over > record.tasks / 2 and record.noise:
         yield say("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")
     elif record.noise == 0 and record.condition == 1:
@@ -332,15 +310,9 @@ is 1 − (clean squared error)/(that of no update), on outputs. With round input
 leaves just the energy that rank $r$ leaves out, so $r_{{95}}$ is the rank needed at a tolerance of 5 %; each of the
 two conditions can break that. What a task needs is capacity of at least its rank; a spectrum that was measured with
 noise is not the task's.""",
-        M=tint("W", "M"),
-        samples=settings["samples"],
-        bound=kinds.bound,
-        numerical=kinds.numerical,
-        effective=number(kinds.effective),
-        stable=number(kinds.stable),
-        energy=record.own_rule,
-        **LETTERS,
-    )
+        M=tint("W", "M"), samples=settings["samples"], bound=kinds.bound, numerical=kinds.numerical,
+        effective=number(kinds.effective), stable=number(kinds.stable), energy=record.own_rule, **LETTERS,
+    )  # fmt: skip
 
 
 def sweep(settings: Settings) -> Sweep:

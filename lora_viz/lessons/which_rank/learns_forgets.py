@@ -72,20 +72,13 @@ def learns_forgets(e: Experiment, seeds: int = 20) -> LearnsForgets:
         found = np.interp(excess[s], on_the_way[s, turn::-1], its_size[s, turn::-1])
         matched[s] = np.where(there, found, np.nan)
     return LearnsForgets(
-        rank=rank,
-        excess=spread(excess, axis=0),
-        forgets=spread(size, axis=0),
+        rank=rank, excess=spread(excess, axis=0), forgets=spread(size, axis=0),
         train=spread(fits.train[:, rank] / fits.train[:, :1], axis=0),
         path=np.stack([np.median(on_the_way, axis=0), np.median(its_size, axis=0)]),
         matched=np.array([np.median(m) if len(m) else np.nan for m in (x[~np.isnan(x)] for x in matched.T)]),
-        less=(size < matched).sum(axis=0),
-        reached=np.isfinite(matched).sum(axis=0),
-        best=rank[excess.argmin(axis=1)],
-        stopped=spread(on_the_way.min(axis=1), axis=0),
-        samples=e.samples,
-        noise=e.noise,
-        seeds=seeds,
-    )
+        less=(size < matched).sum(axis=0), reached=np.isfinite(matched).sum(axis=0), best=rank[excess.argmin(axis=1)],
+        stopped=spread(on_the_way.min(axis=1), axis=0), samples=e.samples, noise=e.noise, seeds=seeds,
+    )  # fmt: skip
 
 
 def _truth(e: Experiment, seeds: int) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "S d_out d_in"]]:
@@ -205,10 +198,8 @@ def film(record: LearnsForgets) -> Film:
 def _narrate(record: LearnsForgets, t: int) -> str:
     return say(
         "Rank {rank}: error on the new task {excess}, error added on the source task {forgets}.",
-        rank=record.rank[t],
-        excess=number(float(record.excess[1, t])),
-        forgets=number(float(record.forgets[1, t])),
-    )
+        rank=record.rank[t], excess=number(float(record.excess[1, t])), forgets=number(float(record.forgets[1, t])),
+    )  # fmt: skip
 
 
 def takeaway(record: LearnsForgets) -> str:
@@ -224,16 +215,10 @@ def _seen(record: LearnsForgets) -> Iterator[str]:
         "In this experiment ({samples} samples, noise {noise}, {seeds} seeds) the error on the new task was least "
         "at r = {best}: {least}, against {at_one} at r = 1 and {at_last} at r = {last}; r = {best} was the best "
         "in {hits} seeds.",
-        samples=record.samples,
-        noise=number(record.noise),
-        seeds=record.seeds,
-        best=best,
-        least=number(float(record.excess[1, at])),
-        at_one=number(float(record.excess[1, 0])),
-        at_last=number(float(record.excess[1, -1])),
-        last=last,
-        hits=hits,
-    )
+        samples=record.samples, noise=number(record.noise), seeds=record.seeds, best=best,
+        least=number(float(record.excess[1, at])), at_one=number(float(record.excess[1, 0])),
+        at_last=number(float(record.excess[1, -1])), last=last, hits=hits,
+    )  # fmt: skip
     if at == len(record.rank) - 1:
         yield say("There is no U here: the samples suffice for every rank.")
     first, end = number(float(record.forgets[1, 0])), number(float(record.forgets[1, -1]))
@@ -244,22 +229,17 @@ def _seen(record: LearnsForgets) -> Iterator[str]:
     low, median, high = (number(float(x)) for x in record.stopped)
     yield say(
         "Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).",
-        median=median,
-        low=low,
-        high=high,
-    )
+        median=median, low=low, high=high,
+    )  # fmt: skip
     comparable = np.flatnonzero(record.reached > record.seeds / 2)
     if len(comparable):
         i = int(comparable[0])
         yield say(
             "At the error of r = {rank} it forgot {full}, the rank {own}: the rank forgot less in {less} of "
             "{reached} seeds.",
-            rank=record.rank[i],
-            full=number(float(record.matched[i])),
-            own=number(float(record.forgets[1, i])),
-            less=record.less[i],
-            reached=record.reached[i],
-        )
+            rank=record.rank[i], full=number(float(record.matched[i])), own=number(float(record.forgets[1, i])),
+            less=record.less[i], reached=record.reached[i],
+        )  # fmt: skip
     under = [str(r) for r, x in zip(record.rank, record.excess[1], strict=True) if x < record.stopped[1]]
     if under and len(under) < len(record.rank):
         yield say("r = {ranks} went below that: there is no equal error at which to compare.", ranks=", ".join(under))
@@ -308,11 +288,8 @@ mathematics that LoRA learns less and forgets less than full fine-tuning; here t
 **at the same error on the new task** it is another question. Without noise and with round inputs the answer is exact:
 to leave the share $\ell$ of ${dW}^*$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ and a rank that cuts
 the truth off forgets $1-\ell$, which is more.""",
-        head=", ".join(numbers(HEAD)),
-        tail=number(TAIL),
-        samples=record.samples,
-        **LETTERS,
-    )
+        head=", ".join(numbers(HEAD)), tail=number(TAIL), samples=record.samples, **LETTERS,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> LearnsForgets:

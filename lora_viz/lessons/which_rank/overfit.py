@@ -69,16 +69,10 @@ def overfit(e: Experiment, seeds: int = 10) -> Overfit:
     own = [int(np.searchsorted(ranks, k)) for k in truths]
     wins = np.stack([(error[:, t, own[t]] < error[:, t, -1]).sum(axis=0) for t in range(len(truths))])
     return Overfit(
-        truths=truths,
-        ranks=ranks,
-        samples=np.array(SIZES),
-        error=spread(error, axis=0),
-        best=spread(ranks[error.argmin(axis=2)].astype(float), axis=0),
-        wins=wins,
-        noise=e.noise,
-        seeds=seeds,
+        truths=truths, ranks=ranks, samples=np.array(SIZES), error=spread(error, axis=0),
+        best=spread(ranks[error.argmin(axis=2)].astype(float), axis=0), wins=wins, noise=e.noise, seeds=seeds,
         start=int(np.argmin(np.abs(truths - e.target_rank))),
-    )
+    )  # fmt: skip
 
 
 def _truth(e: Experiment, true_rank: int, seeds: int) -> Float[np.ndarray, "S d_out d_in"]:
@@ -226,24 +220,17 @@ def _seen(record: Overfit) -> Iterator[str]:
     yield say(
         "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truth} with {n} samples had clean "
         "error {own} at r = {rank} and {full} at full rank; the low rank won in {wins} seeds of {seeds}.",
-        noise=number(record.noise),
-        seeds=record.seeds,
-        truth=record.truths[low],
-        n=n,
-        own=number(float(error[low, own, few])),
-        rank=record.ranks[own],
-        full=number(float(error[low, -1, few])),
+        noise=number(record.noise), seeds=record.seeds, truth=record.truths[low], n=n,
+        own=number(float(error[low, own, few])), rank=record.ranks[own], full=number(float(error[low, -1, few])),
         wins=record.wins[low, few],
-    )
+    )  # fmt: skip
     if error[full, own, many] > error[full, -1, many]:
         yield say(
             "A truth of full rank with {m} samples had {low} at r = {rank} and {full} at full rank: there the low "
             "rank lost.",
-            m=m,
-            low=number(float(error[full, own, many])),
-            rank=record.ranks[own],
+            m=m, low=number(float(error[full, own, many])), rank=record.ranks[own],
             full=number(float(error[full, -1, many])),
-        )
+        )  # fmt: skip
     scarce = record.ranks[error[full, :, _column(record, 24)].argmin()]
     if scarce < 24:
         yield say("With 24 samples even that truth was fitted best at r = {rank}.", rank=scarce)
@@ -300,10 +287,8 @@ $\text{{noise}}^2\, d_\mathrm{{in}}/(n - d_\mathrm{{in}} - 1)$ a unit of signal:
 has no bound near $n = d_\mathrm{{in}}$. A rank $r$ must learn about $r(d_\mathrm{{in}} + d_\mathrm{{out}} - r)$
 numbers from $n\,d_\mathrm{{out}}$: fewer numbers, less noise fitted, but also what of the truth lies beyond rank $r$
 is lost. Stopping early or weight decay hold the noise down too; neither is used here.""",
-        d_in=d_in,
-        ols=number(record.noise**2 * d_in / (64 - d_in - 1)),
-        **LETTERS,
-    )
+        d_in=d_in, ols=number(record.noise**2 * d_in / (64 - d_in - 1)), **LETTERS,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> Overfit:

@@ -72,17 +72,11 @@ def overlap(run: Run) -> Overlap:
     across = [overlaps(found[low, a], found[high, b])[:, diagonal, diagonal] for a, b in pairs]
     same = [overlaps(found[high, a][:, :low], found[high, b])[:, diagonal, diagonal] for a, b in pairs]
     return Overlap(
-        steps=run.steps,
-        low=low,
-        high=high,
-        d=run.experiment.d_in,
-        phi=first,
-        across=spread(np.stack(across), axis=0),
+        steps=run.steps, low=low, high=high, d=run.experiment.d_in, phi=first, across=spread(np.stack(across), axis=0),
         seeds=spread(np.stack(same), axis=0),
         sigma=np.linalg.svd(run.task.target_delta, compute_uv=False)[: max(run.experiment.true_rank, 1)],
-        pairs=len(pairs),
-        diverged=int((run.diverged_at >= 0).sum()),
-    )
+        pairs=len(pairs), diverged=int((run.diverged_at >= 0).sum()),
+    )  # fmt: skip
 
 
 def _directions(run: Run, i: int) -> Float[np.ndarray, "T r d"]:
@@ -178,13 +172,10 @@ def _narrate(record: Overlap, t: int) -> str:
     return say(
         "Step {step}: the strongest directions overlap by {first}, the {low} strongest by {all}; chance is "
         "{chance_first} and {chance_all}.",
-        step=record.steps[t],
-        first=number(float(record.across[1, t, 0])),
-        low=record.low,
-        all=number(float(record.across[1, t, -1])),
-        chance_first=number(1 / record.d),
+        step=record.steps[t], first=number(float(record.across[1, t, 0])), low=record.low,
+        all=number(float(record.across[1, t, -1])), chance_first=number(1 / record.d),
         chance_all=number(record.low / record.d),
-    )
+    )  # fmt: skip
 
 
 def takeaway(record: Overlap) -> str:
@@ -205,13 +196,9 @@ def _seen(record: Overlap) -> Iterator[str]:
     yield say(
         "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to {first} "
         "and φ({low}, {low}) to {all}; chance is {chance_first} and {chance_all}.",
-        pairs=record.pairs,
-        first=ranged(end[:, 0]),
-        low=record.low,
-        all=ranged(end[:, -1]),
-        chance_first=number(1 / record.d),
-        chance_all=number(record.low / record.d),
-    )
+        pairs=record.pairs, first=ranged(end[:, 0]), low=record.low, all=ranged(end[:, -1]),
+        chance_first=number(1 / record.d), chance_all=number(record.low / record.d),
+    )  # fmt: skip
     tied = 1 + int(np.sum(np.abs(np.diff(record.sigma)) < 1e-9 * record.sigma[0]))
     strong = float(record.sigma[0] / record.sigma[1]) if len(record.sigma) > 1 else np.inf
     if tied == len(record.sigma) and 1 < tied <= record.low:
@@ -270,10 +257,8 @@ the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their app
 be negative). Chance is not 0: {chance} for the {rank} strongest of each, more for larger $j$. No
 pair shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap
 before training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
-        chance=number(record.low / record.d),
-        rank=record.low,
-        **LETTERS,
-    )
+        chance=number(record.low / record.d), rank=record.low, **LETTERS,
+    )  # fmt: skip
 
 
 def sweep(e: Experiment) -> Sweep:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -20,7 +19,6 @@ from lora_viz.export.scripts.fits import frozen_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
 from lora_viz.film.panels import Curve, Curves, Film, Readout, Row, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
@@ -237,22 +235,6 @@ def table(record: Asymmetry) -> dict[str, np.ndarray]:
     return columns
 
 
-def figure(record: Asymmetry, *, theme: str = "light") -> go.Figure:
-    """What each way leaves against the condition number, at the rank first shown."""
-    t = record.start
-    return still_curves(
-        [
-            Drawn(name=say(name), colour=colour, x=record.conditions, dots=True, **band(record.left[:, w, t]))
-            for w, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True))
-        ],
-        title=say("Error left, rank {rank}", rank=record.ranks[t]),
-        x=say("condition number of the inputs"),
-        y=say("share of the signal left"),
-        log="x",
-        theme=theme,
-    )
-
-
 def maths(record: Asymmetry) -> str:
     """Both exact minima, and why they differ."""
     rank = record.ranks[record.start]
@@ -327,7 +309,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="left",
     table=table,
     exports=lambda record, settings, lab: scripts(record, settings.experiment),
     trains=False,

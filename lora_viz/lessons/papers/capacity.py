@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
@@ -15,7 +14,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.bits import bits_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Curve, Curves, Field, Film, Mark, Readout, Row, band
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -242,28 +241,6 @@ def table(record: Capacity) -> dict[str, np.ndarray]:
     return {"rank": rank, "bits": n, "numbers": rank * record.per_rank, "low": low, "accuracy": median, "high": high}
 
 
-def figure(record: Capacity, *, theme: str = "light") -> go.Figure:
-    """Accuracy against N for every rank, as measured."""
-    return still_curves(
-        [
-            Drawn(
-                name=say("r = {rank}, {numbers} numbers", rank=rank, numbers=rank * record.per_rank),
-                colour="delta",
-                x=record.measured_samples,
-                dash=DASHES[i % 4],
-                dots=True,
-                **band(record.measured[:, i]),
-            )
-            for i, rank in enumerate(record.ranks)
-        ],
-        title=say("Random bits learnt, median of {seeds} seeds", seeds=record.seeds),
-        x=say("random bits N"),
-        y=say("share read right"),
-        log="x",
-        theme=theme,
-    )
-
-
 def maths(record: Capacity, settings: Settings) -> str:
     """What is trained and how it is counted, beside what the report says."""
     e = wanted(settings)
@@ -334,7 +311,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="load",
     table=table,
     exports=exports,
     trains=False,

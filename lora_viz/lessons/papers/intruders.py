@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -18,7 +17,6 @@ from lora_viz.export.scripts.fits import spike_script
 from lora_viz.export.scripts.script import Script, Scripts
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.spikes import draw_spike, plant_spike
@@ -266,23 +264,6 @@ def table(record: Intruders) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: Intruders, *, theme: str = "light") -> go.Figure:
-    """The least similar direction against the spike's size, with the random baseline."""
-    x, flat = record.sizes, np.ones_like(record.sizes)
-    return still_curves(
-        [
-            Drawn(name=say("least similar of the top {top}", top=TOP), colour="delta", x=x, **band(record.closest)),
-            Drawn("|cos(y, u)|", "clean", x, record.along[1]),
-            Drawn("ε", "alarm", x, record.epsilon * flat, "dash"),
-            Drawn(say("random direction, √(2 ln d/d)"), "W", x, record.baseline * flat, "dot"),
-        ],
-        title=say("New against old directions, d = {d}", d=record.d),
-        x="θ/σ₁(W₀)",
-        y="|cos|",
-        theme=theme,
-    )
-
-
 def maths(record: Intruders) -> str:
     """The test for intruders, the law of a spike, and what chance reaches."""
     return say(
@@ -365,7 +346,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="closest",
     table=table,
     exports=lambda record, settings, lab: scripts(record, settings["seed"]),
     trains=False,

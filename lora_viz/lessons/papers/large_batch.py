@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -153,22 +152,6 @@ def _seen(record: LargeBatch) -> Iterator[str]:
     yield from own.warn_of_edge()
 
 
-def table(record: LargeBatch) -> dict[str, np.ndarray]:
-    """One row a racer and batch size; rank 0 is full fine-tuning."""
-    return record.raced.table("batch", error=record.left, over_full=record.ratio)
-
-
-def figure(record: LargeBatch, *, theme: str = "light") -> go.Figure:
-    """The error over full fine-tuning's against the batch size, one curve a rank."""
-    return record.raced.ratio_figure(
-        record.ratio,
-        title=say("Error over full fine-tuning's after one pass"),
-        x=say("batch size"),
-        y=say("ratio of errors"),
-        theme=theme,
-    )
-
-
 def maths(record: LargeBatch, settings: Settings) -> str:
     """Why few steps cost a product more, beside what the report says."""
     e, own = settings.experiment, record.raced
@@ -231,8 +214,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="ratio",
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say(

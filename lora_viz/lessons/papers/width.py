@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -177,22 +176,6 @@ def _seen(record: WidthRate) -> Iterator[str]:
     yield from own.warn_of_edge()
 
 
-def table(record: WidthRate) -> dict[str, np.ndarray]:
-    """One row a racer and width; rank 0 is full fine-tuning."""
-    return record.raced.table("width", best_lr=record.best, over_full=record.ratio)
-
-
-def figure(record: WidthRate, *, theme: str = "light") -> go.Figure:
-    """The ratio of best rates against the width, one curve a rank."""
-    return record.raced.ratio_figure(
-        record.ratio,
-        title=say("Best learning rate over full fine-tuning's"),
-        x=say("width d"),
-        y=say("ratio"),
-        theme=theme,
-    )
-
-
 def maths(record: WidthRate) -> str:
     """How far Adam's first step carries each, beside what the report says."""
     slopes = zip(record.raced.racers, record.slope, strict=True)
@@ -254,8 +237,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="ratio",
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say("Full fine-tuning's best learning rate is {first} at d = {narrow}. Which is it at d = {wide}?"),

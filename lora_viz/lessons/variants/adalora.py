@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen
@@ -17,7 +16,6 @@ from lora_viz.engine.allocation import allocate
 from lora_viz.export.scripts.allocation import allocation_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS
@@ -238,15 +236,6 @@ def table(record: RankAllocation) -> dict[str, np.ndarray]:
     return columns
 
 
-def figure(record: RankAllocation, *, theme: str = "light") -> go.Figure:
-    """Ranks kept over the steps, as a still figure."""
-    named = zip(_curves(record), record.kept.T, DASHES, strict=True)
-    return still_curves(
-        [Drawn(name, "delta", record.steps, y, dash) for name, y, dash in named],
-        title=say("Ranks kept in each layer"), x=say("step"), y=say("triplets"), theme=theme,
-    )  # fmt: skip
-
-
 def maths(record: RankAllocation) -> str:
     """The importance of a triplet, when pruning begins and ends, and what every set kept."""
     v = VARIANTS["adalora"]
@@ -318,7 +307,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="kept",
     table=table,
     exports=exports,
     question=Question(

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
@@ -16,7 +15,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import least_squares
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS
 from lora_viz.lessons.catalogue import CONTROLS, TARGETS
@@ -253,29 +252,6 @@ def table(record: RowParts) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: RowParts, *, theme: str = "light") -> go.Figure:
-    """Each row's turn over its change of length, at the end, as a still figure."""
-    colour = IDENTITY[theme]
-    drawn = go.Figure(
-        [
-            go.Scatter(x=x, y=y, name=name, mode="markers", marker={"size": 12, "color": shade, "symbol": symbol})
-            for x, y, name, shade, symbol in (
-                (record.target_length, record.target_turn, say("target"), colour["ink"], "circle-open"),
-                (record.length[0, -1], record.turn[0, -1], "DoRA", colour["delta"], "circle"),
-                (record.length[1, -1], record.turn[1, -1], "LoRA", colour["W"], "diamond"),
-            )
-        ]
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say("Each row at the end: how much longer, how far turned"),
-            xaxis={"title": "‖w′‖/‖w‖"},
-            yaxis={"title": say("turned by, degrees")},
-        )
-    )
-    return drawn
-
-
 def maths(record: RowParts, settings: Settings) -> str:
     """DoRA's rule and its gradients, and the longest rows at the end."""
     e, v = settings.experiment, VARIANTS["dora"]
@@ -350,7 +326,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="turn",
     table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
@@ -14,7 +13,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.film.panels import Field, Film, HeatMap, Lines, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -266,39 +265,6 @@ def table(record: PhaseMap) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: PhaseMap, *, theme: str = "light") -> go.Figure:
-    """The map at the last step as a still figure."""
-    drawn = go.Figure(
-        go.Heatmap(
-            x=[_mark(v) for v in record.x],
-            y=[_mark(v) for v in record.y],
-            z=np.log10(np.clip(record.left[-1], 1e-4, 1.0)),
-            colorscale="Cividis",
-            colorbar={"title": say("log₁₀ of what is left")},
-        )
-    )
-    row, column = record.chosen
-    drawn.add_scatter(
-        x=[_mark(record.x[column])],
-        y=[_mark(record.y[row])],
-        mode="markers",
-        name=say("chosen"),
-        marker={"symbol": "square-open", "size": 16, "color": IDENTITY[theme]["alarm"], "line": {"width": 4}},
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say(
-                "Excess loss left after {steps} steps of {optimizer} (empty: diverged)",
-                steps=record.steps[-1],
-                optimizer=record.optimizer.upper(),
-            ),
-            xaxis={"title": say(record.x_name), "type": "category"},
-            yaxis={"title": say(record.y_name), "type": "category"},
-        )
-    )
-    return drawn
-
-
 def maths(record: PhaseMap) -> str:
     """What the colour and the regions mean, and where the valley comes from."""
     return say(
@@ -387,7 +353,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="map",
     table=table,
     on_pick=pick,
     exports=lambda record, settings, lab: chosen_run(settings, lab, record.x, record.y, record.chosen),

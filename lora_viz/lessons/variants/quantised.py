@@ -223,13 +223,6 @@ def takeaway(record: QuantisedBase) -> str:
     )  # fmt: skip
 
 
-def table(record: QuantisedBase) -> dict[str, np.ndarray]:
-    """The medians over the weights, a column a method and kind."""
-    return {"rank": record.ranks} | {
-        f"{kind}: {method}": record.error[k, 1, m] for k, kind in enumerate(KINDS) for m, method in enumerate(METHODS)
-    }
-
-
 def figure(record: QuantisedBase, *, theme: str = "light") -> go.Figure:
     """The errors of both kinds over the rank, as a still figure."""
     curves = [
@@ -302,7 +295,6 @@ LESSON = Lesson(
     takeaway=takeaway,
     maths=maths,
     figure=figure,
-    table=table,
     exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
         to_say("On the decaying weight PiSSA leaves {left} % at rank 8. Which rank shown does LoftQ need for that?"),

@@ -46,7 +46,7 @@ class VariantRace(NamedTuple):
 
     ``left`` holds (low, median, high) over ``starts`` starts for every variant and recorded step; ``floor`` is what the
     first start cannot go below, NaN where no formula is known here. ``field`` (variant, kind, task) is the same share
-    at the end, measured before on eight tasks. ``delta``, ``sigma`` are the chosen variant's first start's.
+    at the end, measured before on eight tasks; NaN where a variant has not been. ``delta``, ``sigma`` are the chosen variant's first start's.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -76,13 +76,14 @@ def measured() -> dict[str, Any]:
 
 
 def variant_sweep(e: Experiment) -> Sweep:
-    """Every variant with every start, each at the learning rate that was best for it on this kind of target."""
+    """Every variant with every start, at the rate that was best on this kind of target; LoRA's if not yet measured."""
     known, base = measured(), replace(e, variant="lora")
     kind = known["kinds"].index(e.task)
+    best = {name: rates[kind] for name, rates in zip(known["variants"], known["rate"], strict=True)}
     return Sweep(
         tuple(
-            replace(base, variant=name, rank=VARIANTS[name].beside(base), lr=rates[kind], init_seed=start)
-            for name, rates in zip(known["variants"], known["rate"], strict=True)
+            replace(base, variant=name, rank=v.beside(base), lr=best.get(name, best["lora"]), init_seed=start)
+            for name, v in VARIANTS.items()
             for start in range(STARTS)
         )
     )
@@ -93,28 +94,29 @@ def at_the_map() -> Experiment:
     return Experiment(**measured()["experiment"])
 
 
-def pick(_: VariantRace, row: int, column: int) -> dict[str, str]:
+def pick(record: VariantRace, row: int, column: int) -> dict[str, str]:
     """The settings that a cell of the map stands for; LoRA is its top row."""
-    return {"variant": measured()["variants"][::-1][row], "task": measured()["kinds"][column]}
+    return {"variant": record.names[::-1][row], "task": measured()["kinds"][column]}
 
 
 def variant_race(run: Run, *, chosen: str, beside: str) -> VariantRace:
     """Read a trained ``variant_sweep``."""
-    known, members = measured(), run.sweep.experiments
-    names = tuple(known["variants"])
+    members, names = run.sweep.experiments, tuple(VARIANTS)
+    cells = dict(zip(measured()["variants"], measured()["left"], strict=True))
+    nothing = np.full_like(cells["lora"], np.nan)
     least = least_squares(run.task)[1]
     whole = 0.5 * run.task.residual_energy - least or 1.0
     left = ((run.loss - least) / whole).clip(min=0).T.reshape(len(names), STARTS, -1)
     first = [next(i for i, e in enumerate(members) if e.variant == name) for name in names]
     plain = members[first[names.index("lora")]]
     at, other = names.index(chosen), names.index(beside)
-    delta, theirs = (run.delta_weight(first[i]).astype(float) for i in (at, other))
+    delta = run.delta_weight(first[at]).astype(float)
     return VariantRace(
         steps=run.steps, names=names, parameters=np.array([trained_beside(name, plain) for name in names]),
         rates=np.array([members[i].lr for i in first]), left=spread(left, axis=1),
         floor=np.array([_floor(run, i) / whole for i in first]), chosen=at, beside=other, delta=delta,
         sigma=np.linalg.svd(delta, compute_uv=False), sigma_beside=np.linalg.svd(theirs, compute_uv=False),
-        target=run.task.target_delta, kind=plain.task, field=np.array(known["left"]),
+        target=run.task.target_delta, kind=plain.task, field=np.array([cells.get(name, nothing) for name in names]),
         field_parameters=np.array([trained_beside(name, at_the_map()) for name in names]), starts=STARTS,
         rank=plain.rank, diverged=int((run.diverged_at >= 0).sum()),
     )  # fmt: skip

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen
@@ -16,7 +15,6 @@ from lora_viz.core.run import Run, Task
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor
 from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task
@@ -276,22 +274,6 @@ def table(record: EnergyRule) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: EnergyRule, *, theme: str = "light") -> go.Figure:
-    """Energy of the full update and skill of LoRA, against rank."""
-    needed = _or_more(record.own_needed[1])
-    return still_curves(
-        [
-            Drawn(say("energy of the full update"), "W", record.rank, record.energy[record.rank], dots=True),
-            Drawn(say("skill of LoRA"), "delta", record.rank, record.skill, dots=True),
-            Drawn("95 %", "faint", record.rank, np.full(len(record.rank), SHARE), "dot"),
-        ],
-        title=say("The rule says {rule}; within 5 % LoRA needs {needed}", rule=record.own_rule, needed=needed),
-        x=say("rank r"),
-        y=say("share"),
-        theme=theme,
-    )
-
-
 def maths(record: EnergyRule, settings: Settings) -> str:
     """The rule and the kinds of rank, with the full update's own."""
     kinds = record.kinds_full
@@ -358,7 +340,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="rule",
     table=table,
     exports=lambda record, settings, lab: (sweep(settings),),
     question=Question(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown
@@ -17,7 +16,6 @@ from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
 from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -258,20 +256,6 @@ def table(record: LearnsForgets) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: LearnsForgets, *, theme: str = "light") -> go.Figure:
-    """Learnt against forgotten: LoRA by rank, full fine-tuning by time."""
-    return still_curves(
-        [
-            Drawn(say("LoRA, by rank"), "delta", record.forgets[1], record.excess[1], dots=True),
-            Drawn(say("full, stopped early"), "faint", record.path[1], record.path[0], "dash"),
-        ],
-        title=say("Learnt against forgotten"),
-        x=say("forgotten: ‖ΔW‖²/‖ΔW*‖²"),
-        y=say("error on the new task"),
-        theme=theme,
-    )
-
-
 def maths(record: LearnsForgets) -> str:
     """What learning and forgetting are, and what is exact about them."""
     return say(
@@ -329,7 +313,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="trade",
     table=table,
     exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, first_place, shown, word
@@ -17,7 +16,7 @@ from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
 from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
@@ -247,29 +246,6 @@ def table(record: Overfit) -> dict[str, np.ndarray]:
     return {"true_rank": truth, "rank": rank, "samples": n, "error_low": low, "error": median, "error_high": high}
 
 
-def figure(record: Overfit, *, theme: str = "light") -> go.Figure:
-    """Clean error against rank for three sample counts, at the truth first shown."""
-    at = record.start
-    return still_curves(
-        [
-            Drawn(
-                name=f"n = {n}",
-                colour="delta",
-                x=record.ranks,
-                dash=DASHES[2 - k],
-                dots=True,
-                **band(record.error[:, at, :, _column(record, n)]),
-            )
-            for k, n in enumerate(SHOWN)
-        ],
-        title=say("Clean error against rank, true rank {truth}", truth=record.truths[at]),
-        x=say("rank r"),
-        y="‖ΔW − ΔW*‖²/‖ΔW*‖²",
-        log="xy",
-        theme=theme,
-    )
-
-
 def maths(record: Overfit, settings: Settings) -> str:
     """The best fit of a rank in closed form, and what least squares costs at this noise."""
     d_in = settings.experiment.d_in
@@ -331,7 +307,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="along_rank",
     table=table,
     exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(

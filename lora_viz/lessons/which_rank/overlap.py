@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -17,7 +16,6 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -225,23 +223,6 @@ def table(record: Overlap) -> dict[str, np.ndarray]:
     return columns | spread_columns("ranks", record.across[:, -1]) | spread_columns("seeds", record.seeds[:, -1])
 
 
-def figure(record: Overlap, *, theme: str = "light") -> go.Figure:
-    """φ(i, i) at the end, beside chance."""
-    i = np.arange(1, record.low + 1)
-    across = say("rank {low} against {high}", low=record.low, high=record.high)
-    return still_curves(
-        [
-            Drawn(name=across, colour="A", x=i, dots=True, **band(record.across[:, -1])),
-            Drawn(say("rank {high}, two seeds", high=record.high), "ink", i, record.seeds[1, -1], "dash"),
-            Drawn(say("chance"), "faint", i, i / record.d, "dot"),
-        ],
-        title=say("Overlap of the i strongest directions after {steps} steps", steps=record.steps[-1]),
-        x="i",
-        y="φ(i, i)",
-        theme=theme,
-    )
-
-
 def maths(record: Overlap) -> str:
     """φ in three forms, and its chance."""
     return say(
@@ -315,7 +296,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="diagonal",
     table=table,
     exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(

@@ -33,7 +33,9 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
         figure = still_curves(curves, title=title, x=label, y=shown.y_label, log=log, theme=theme)
         for mark in shown.marks:
             figure.add_vline(x=mark.at, line_dash="dot")
-            at = np.log10(mark.at) if shown.x_scale == "log" else mark.at  # a line's place is a number, a text's its log
+            at = (
+                np.log10(mark.at) if shown.x_scale == "log" else mark.at
+            )  # a line's place is a number, a text's its log
             figure.add_annotation(x=at, y=1, yref="paper", text=mark.label, showarrow=False, xanchor="left")
         return figure
     if isinstance(shown, Bars):

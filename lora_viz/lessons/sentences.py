@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import ParamSpec
+
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 
-__all__ = ["adapters_diverged", "exactly"]
+__all__ = ["adapters_diverged", "exactly", "in_one_text"]
+
+P = ParamSpec("P")
+
+
+def in_one_text(sentences: Callable[P, Iterator[str]]) -> Callable[P, str]:
+    """The function that gives all of these sentences as one text."""
+
+    @wraps(sentences)
+    def told(*args: P.args, **kwargs: P.kwargs) -> str:
+        return " ".join(sentences(*args, **kwargs))
+
+    return told
 
 
 def exactly(value: float) -> str:

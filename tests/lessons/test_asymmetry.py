@@ -62,7 +62,12 @@ def test_the_floor_lies_below_both_and_falls_with_rank(found: Asymmetry) -> None
 
 def test_the_still_figure_and_the_readings_hold_the_rank_first_shown(found: Asymmetry) -> None:
     drawn, t = printed(film(found), "left"), found.start
-    assert [x.name for x in drawn.data] == ["train B, A frozen", "train A, B frozen", "train both: the floor", "1 − r/d_out"]
+    assert [x.name for x in drawn.data] == [
+        "train B, A frozen",
+        "train A, B frozen",
+        "train both: the floor",
+        "1 − r/d_out",
+    ]
     for w, trace in enumerate(drawn.data[:3]):
         low, median, high = found.left[:, w, t]
         np.testing.assert_array_equal(trace.x, np.log10(found.conditions))

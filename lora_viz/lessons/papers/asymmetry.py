@@ -26,6 +26,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import in_one_text
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Asymmetry", "asymmetry", "scripts"]
@@ -119,62 +120,43 @@ def film(record: Asymmetry) -> Film:
     """The playhead runs over the rank: what each way leaves by condition number, who won, and the numbers."""
     k = len(record.conditions)
     law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
-    return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.ranks.astype(float),
-        start=record.start,
-        seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
-        panels=(
-            Curves(
-                "left",
-                say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
-                x=np.log10(record.conditions),
-                x_label=say("log₁₀ κ, κ: condition of the inputs"),
-                y_label=say("share of the signal left"),
-                reach=1.0,
-                span=12,
-                series=(
-                    *(
-                        Curve(way, say(name), colour, dots=True, **band(record.left[:, w]))
-                        for w, (way, name, colour) in enumerate(zip(WAYS, NAMES, COLOURS, strict=True))
-                    ),
-                    Curve("law", "1 − r/d_out", "faint", law, dash="dash"),
-                ),
+    left = Curves(
+        "left", say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
+        x=np.log10(record.conditions), x_label=say("log₁₀ κ, κ: condition of the inputs"),
+        y_label=say("share of the signal left"), reach=1.0, span=12,
+        series=(
+            *(
+                Curve(way, say(name), colour, dots=True, **band(record.left[:, w]))
+                for w, (way, name, colour) in enumerate(zip(WAYS, NAMES, COLOURS, strict=True))
             ),
-            Curves(
-                "wins",
-                say("In how many of {draws} draws training B left less", draws=record.draws),
-                x=np.log10(record.conditions),
-                x_label=say("log₁₀ κ, κ: condition of the inputs"),
-                y_label=say("draws"),
-                reach=float(record.draws),
-                row=1,
-                span=6,
-                series=(
-                    Curve("train_b", say("training B left less"), "B", record.wins.astype(float), dots=True),
-                    Curve("half", say("half"), "faint", np.full(k, record.draws / 2), dash="dash"),
-                ),
-            ),
-            Readout(
-                "at_rank",
-                say("Trained at a frozen other: median (range)"),
-                tuple(
-                    Row(
-                        f"{WAYS[w]}_{c}",
-                        f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
-                        readings(record.left[:, w, :, c], _range),
-                        colour=COLOURS[w],
-                    )
-                    for c in (0, 2, k - 1)
-                    for w in (0, 1)
-                ),
-                span=6,
-                row=1,
-            ),
+            Curve("law", "1 − r/d_out", "faint", law, dash="dash"),
         ),
-    )
+    )  # fmt: skip
+    wins = Curves(
+        "wins", say("In how many of {draws} draws training B left less", draws=record.draws),
+        x=np.log10(record.conditions), x_label=say("log₁₀ κ, κ: condition of the inputs"), y_label=say("draws"),
+        reach=float(record.draws), row=1, span=6,
+        series=(
+            Curve("train_b", say("training B left less"), "B", record.wins.astype(float), dots=True),
+            Curve("half", say("half"), "faint", np.full(k, record.draws / 2), dash="dash"),
+        ),
+    )  # fmt: skip
+    at_rank = Readout(
+        "at_rank", say("Trained at a frozen other: median (range)"),
+        tuple(
+            Row(
+                f"{WAYS[w]}_{c}", f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
+                readings(record.left[:, w, :, c], _range), colour=COLOURS[w],
+            )
+            for c in (0, 2, k - 1)
+            for w in (0, 1)
+        ),
+        span=6, row=1,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("rank"), of_last=True, values=record.ranks.astype(float), start=record.start, seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(record.ranks))), panels=(left, wins, at_rank),
+    )  # fmt: skip
 
 
 def _power(value: float) -> str:
@@ -195,12 +177,9 @@ def _narrate(record: Asymmetry, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: Asymmetry) -> str:
+@in_one_text
+def takeaway(record: Asymmetry) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: Asymmetry) -> Iterator[str]:
     t, n = record.start, record.draws
     left, wins = record.left[:, :, t], record.wins[t]
     yield say(
@@ -286,32 +265,21 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="asymmetry",
-    menu=to_say("Asymmetry"),
-    title=to_say("Asymmetry: freeze A or freeze B?"),
+    id="asymmetry", menu=to_say("Asymmetry"), title=to_say("Asymmetry: freeze A or freeze B?"),
     claim=to_say(
         "With round inputs and a square layer it is the same. The more the inputs are stretched, the better it is to "
         "freeze A and train B. Play through the rank."
     ),
-    place=10,
-    default=Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8),
+    place=10, default=Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8),
     controls=(
         Choice(
-            id="d_out",
-            label=to_say("Outputs of the layer"),
-            options=(16, 64, 128),
+            id="d_out", label=to_say("Outputs of the layer"), options=(16, 64, 128),
             help=to_say("The layer has 64 inputs; 64 outputs make it square."),
         ),
         CONTROLS["spectrum"],
     ),
-    more=(CONTROLS["rank"].only(1, 2, 4, 8),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="left",
-    table=table,
-    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    more=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film, takeaway=takeaway, maths=maths,
+    on_paper="left", table=table, exports=lambda record, settings, lab: scripts(record, settings.experiment),
     trains=False,
     question=Question(
         to_say(
@@ -324,4 +292,4 @@ LESSON = Lesson(
         _ask,
         _other_height,
     ),
-)
+)  # fmt: skip

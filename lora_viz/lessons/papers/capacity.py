@@ -66,93 +66,58 @@ def film(record: Capacity) -> Film:
     median = record.measured[1]
     own = list(record.ranks).index(record.rank) if record.rank in record.ranks else None
     load = np.unique(np.concatenate([record.measured_samples / (record.per_rank * r) for r in record.ranks]))
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=0.12,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Curves(
-                "live",
-                say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
-                x=record.samples.astype(float),
-                x_label=say("random bits N, log"),
-                y_label=say("share read right; guessing: 0.5"),
-                x_scale="log",
-                reach=1.0,
-                span=6,
-                marks=(
-                    Mark(
-                        "parameters",
-                        float(record.parameters),
-                        say("{parameters} trained numbers", parameters=record.parameters),
-                    ),
-                ),
-                series=(
-                    Curve("right", say("read right"), "delta", record.live, dots=True),
-                    Curve("guessing", say("guessing"), "faint", np.full(len(record.samples), 0.5), dash="dash"),
-                ),
-            ),
-            Field(
-                "measured",
-                say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
-                values=median,
-                x_labels=tuple(map(str, record.measured_samples)),
-                y_labels=tuple(f"{r} ({record.per_rank * r})" for r in record.ranks),
-                x_title=say("random bits N"),
-                y_title=say("rank (trained numbers)"),
-                limits=(0.5, 1.0),
-                regions=(median >= LEARNT).astype(float),
-                region_names=(say("some lost"), f"≥ {LEARNT}"),
-                chosen=None if own is None else (own, _edge(record, own)),
-                span=6,
-            ),
-            Curves(
-                "load",
-                say("The same against bits a trained number (band: all seeds)"),
-                x=load,
-                x_label=say("N/trained numbers, log"),
-                y_label=say("share read right"),
-                x_scale="log",
-                reach=1.0,
-                row=1,
-                span=7,
-                marks=(Mark("one_bit", 1.0, say("one bit a number")),),
-                series=tuple(
-                    Curve(
-                        f"rank_{rank}",
-                        f"r = {rank}",
-                        "delta",
-                        dash=DASHES[i % 4],
-                        dots=True,
-                        **band(_on(load, record, i)),
-                    )
-                    for i, rank in enumerate(record.ranks)
-                ),
-            ),
-            Readout(
-                "bits",
-                say("Bits known of the labels, at the best N"),
-                (
-                    Row(
-                        "live",
-                        say("live, r = {rank}", rank=record.rank),
-                        tuple(
-                            say("{bits:.0f}, {share:.2f} a number", bits=b, share=b / record.parameters)
-                            for b in record.bits
-                        ),
-                        colour="delta",
-                    ),
-                    *(Row(f"rank_{rank}", f"r = {rank}", (_bits(record, i),)) for i, rank in enumerate(record.ranks)),
-                ),
-                row=1,
-                span=5,
+    live = Curves(
+        "live", say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
+        x=record.samples.astype(float), x_label=say("random bits N, log"),
+        y_label=say("share read right; guessing: 0.5"), x_scale="log", reach=1.0, span=6,
+        marks=(
+            Mark(
+                "parameters", float(record.parameters),
+                say("{parameters} trained numbers", parameters=record.parameters),
             ),
         ),
-    )
+        series=(
+            Curve("right", say("read right"), "delta", record.live, dots=True),
+            Curve("guessing", say("guessing"), "faint", np.full(len(record.samples), 0.5), dash="dash"),
+        ),
+    )  # fmt: skip
+    measured = Field(
+        "measured", say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
+        values=median, x_labels=tuple(map(str, record.measured_samples)),
+        y_labels=tuple(f"{r} ({record.per_rank * r})" for r in record.ranks), x_title=say("random bits N"),
+        y_title=say("rank (trained numbers)"), limits=(0.5, 1.0), regions=(median >= LEARNT).astype(float),
+        region_names=(say("some lost"), f"≥ {LEARNT}"), chosen=None if own is None else (own, _edge(record, own)),
+        span=6,
+    )  # fmt: skip
+    load_panel = Curves(
+        "load", say("The same against bits a trained number (band: all seeds)"), x=load,
+        x_label=say("N/trained numbers, log"), y_label=say("share read right"), x_scale="log", reach=1.0, row=1, span=7,
+        marks=(Mark("one_bit", 1.0, say("one bit a number")),),
+        series=tuple(
+            Curve(f"rank_{rank}", f"r = {rank}", "delta", dash=DASHES[i % 4], dots=True, **band(_on(load, record, i)))
+            for i, rank in enumerate(record.ranks)
+        ),
+    )  # fmt: skip
+    bits = Readout(
+        "bits", say("Bits known of the labels, at the best N"),
+        (
+            Row(
+                "live", say("live, r = {rank}", rank=record.rank),
+                tuple(
+                    say("{bits:.0f}, {share:.2f} a number", bits=b, share=b / record.parameters) for b in record.bits
+                ),
+                colour="delta",
+            ),
+            *(Row(f"rank_{rank}", f"r = {rank}", (_bits(record, i),)) for i, rank in enumerate(record.ranks)),
+        ),
+        row=1, span=5,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=0.12,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(live, measured, load_panel, bits),
+    )  # fmt: skip
 
 
 def _on(load: Float[np.ndarray, "k"], record: Capacity, i: int) -> Float[np.ndarray, "3 k"]:
@@ -189,9 +154,8 @@ def _narrate(record: Capacity, t: int) -> str:
     return say(
         "Step {step}: up to {held} bits are learnt; of the {bits} bits {share:.0f} % are read right, where guessing "
         "gives 50 %.",
-        held=record.samples[whole.max()],
-        **here,
-    )
+        held=record.samples[whole.max()], **here,
+    )  # fmt: skip
 
 
 def takeaway(record: Capacity) -> str:
@@ -203,35 +167,24 @@ def takeaway(record: Capacity) -> str:
     numbers = ", ".join(str(record.per_rank * r) for r in record.ranks)
     per = record.measured_bits[1] / (record.per_rank * record.ranks)
     least, top = number(float(per.min())), number(float(per.max()))
-    here = {
-        "rank": record.rank,
-        "parameters": record.parameters,
-        "share": 100 * record.live[-1, -1],
-        "bits": record.samples[-1],
-    }
+    share, bits = 100 * record.live[-1, -1], record.samples[-1]
     if len(whole):
         said = say(
             "In this experiment rank {rank}, {parameters} trained numbers, learnt all of at most {held} random bits "
             "(of the N tried) and read {share:.1f} % of {bits} right.",
-            held=record.samples[whole.max()],
-            **here,
-        )
+            rank=record.rank, parameters=record.parameters, held=record.samples[whole.max()], share=share, bits=bits,
+        )  # fmt: skip
     else:
         said = say(
             "In this experiment rank {rank}, {parameters} trained numbers, learnt none of the tried N in full and read "
             "{share:.1f} % of {bits} random bits right.",
-            **here,
-        )
+            rank=record.rank, parameters=record.parameters, share=share, bits=bits,
+        )  # fmt: skip
     return said + say(
         " Measured with {seeds} seeds, ranks {ranks} with {numbers} numbers learnt {edges}; known of the labels was at "
         "best {least} to {top} bits a number. Twice the rank holds twice the bits.",
-        seeds=record.seeds,
-        ranks=", ".join(map(str, record.ranks)),
-        numbers=numbers,
-        edges=edges,
-        least=least,
-        top=top,
-    )
+        seeds=record.seeds, ranks=", ".join(map(str, record.ranks)), numbers=numbers, edges=edges, least=least, top=top,
+    )  # fmt: skip
 
 
 def table(record: Capacity) -> dict[str, np.ndarray]:
@@ -297,28 +250,17 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="capacity",
-    menu=to_say("Capacity"),
-    title=to_say("Capacity: how many random bits does an adapter hold?"),
+    id="capacity", menu=to_say("Capacity"), title=to_say("Capacity: how many random bits does an adapter hold?"),
     claim=to_say(
         "About one bit a trained number: up to there it learns every label by heart, beyond it loses some. Twice the "
         "rank holds twice as many."
     ),
-    place=30,
-    default=Experiment(rank=2),
-    controls=(CONTROLS["rank"].only(1, 2, 4, 8),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="load",
-    table=table,
-    exports=exports,
-    trains=False,
+    place=30, default=Experiment(rank=2), controls=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="load", table=table, exports=exports, trains=False,
     waits_for=to_say("Six trainings of one adapter"),
     question=Question(
         to_say("1024 random bits are to be read right, all of them. Which is the least rank measured that is enough?"),
         to_say("About one bit a trained number: rank r trains 256·r of them here."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -23,6 +23,7 @@ from lora_viz.layer.spikes import draw_spike, plant_spike
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import in_one_text
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "SHOWN", "TOP", "Intruders", "intruders", "scripts"]
@@ -110,83 +111,54 @@ def film(record: Intruders) -> Film:
     law = [Series("law", say("law of |cos(y, u)|:"), "faint", record.law, dash="dashdot")]
     if record.kind != "gaussian":
         marks, law = [], []
-    return Film(
-        axis="θ/σ₁(W₀)",
-        values=record.sizes,
-        start=int(np.argmin(np.abs(record.sizes - 1.0))),
-        seconds_per_frame=0.25,
-        narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
-        panels=(
-            Lines(
-                "closest",
-                say(
-                    "Least similar of the top {top}: max over all old directions, median of {seeds}",
-                    top=TOP,
-                    seeds=record.seeds,
-                ),
-                y_label="|cos|",
-                reach=1.0,
-                span=7,
-                marks=tuple(marks),
-                series=(
-                    Series("closest", say("least similar y:"), "delta", **band(record.closest)),
-                    Series("along", "|cos(y, u)|:", "clean", **band(record.along)),
-                    *law,
-                    Series("epsilon", "ε:", "alarm", record.epsilon * flat, dash="dash"),
-                    Series("random", say("random, √(2 ln d/d):"), "W", record.baseline * flat, dash="dot"),
-                ),
+    closest = Lines(
+        "closest", say("Least similar of the top {top}: max over all old directions, median of {seeds}",
+                       top=TOP, seeds=record.seeds),
+        y_label="|cos|", reach=1.0, span=7, marks=tuple(marks),
+        series=(
+            Series("closest", say("least similar y:"), "delta", **band(record.closest)),
+            Series("along", "|cos(y, u)|:", "clean", **band(record.along)),
+            *law,
+            Series("epsilon", "ε:", "alarm", record.epsilon * flat, dash="dash"),
+            Series("random", say("random, √(2 ln d/d):"), "W", record.baseline * flat, dash="dot"),
+        ),
+    )  # fmt: skip
+    cosines = Field(
+        "cosines", say("|cos| of new and old directions, first seed"), values=record.cosines,
+        x_labels=tuple(str(i) for i in range(1, record.cosines.shape[2] + 1)),
+        y_labels=tuple(str(j) for j in range(1, record.cosines.shape[1] + 1)), x_title=say("old direction i of W₀"),
+        y_title=say("new direction j"), limits=(0.0, 1.0), span=5,
+    )  # fmt: skip
+    singular_values = Curves(
+        "singular_values", say("Singular values, first seed"), x=np.arange(1.0, len(record.before) + 1),
+        x_label=say("index"), y_label="σ", row=1, span=5,
+        series=(
+            Curve("before", "W₀", "W", record.before, dash="dash"),
+            Curve("after", "W₀ + θuvᵀ", "delta", record.sigma, dots=True),
+        ),
+    )  # fmt: skip
+    counted = Readout(
+        "counted", say("Counted over {seeds} seeds: median (range)", seeds=record.seeds),
+        (
+            Row(
+                "intruding", say("intruders of {top}, ε = {epsilon}", top=TOP, epsilon=number(record.epsilon)),
+                readings(record.intruding, _whole), colour="delta",
             ),
-            Field(
-                "cosines",
-                say("|cos| of new and old directions, first seed"),
-                values=record.cosines,
-                x_labels=tuple(str(i) for i in range(1, record.cosines.shape[2] + 1)),
-                y_labels=tuple(str(j) for j in range(1, record.cosines.shape[1] + 1)),
-                x_title=say("old direction i of W₀"),
-                y_title=say("new direction j"),
-                limits=(0.0, 1.0),
-                span=5,
+            Row(
+                "random", say("a random direction's largest |cos|"),
+                (f"{_hundredths(record.random)}; √(2 ln d/d) = {number(record.baseline)}",), colour="W",
             ),
-            Curves(
-                "singular_values",
-                say("Singular values, first seed"),
-                x=np.arange(1.0, len(record.before) + 1),
-                x_label=say("index"),
-                y_label="σ",
-                row=1,
-                span=5,
-                series=(
-                    Curve("before", "W₀", "W", record.before, dash="dash"),
-                    Curve("after", "W₀ + θuvᵀ", "delta", record.sigma, dots=True),
-                ),
-            ),
-            Readout(
-                "counted",
-                say("Counted over {seeds} seeds: median (range)", seeds=record.seeds),
-                (
-                    Row(
-                        "intruding",
-                        say("intruders of {top}, ε = {epsilon}", top=TOP, epsilon=number(record.epsilon)),
-                        readings(record.intruding, _whole),
-                        colour="delta",
-                    ),
-                    Row(
-                        "random",
-                        say("a random direction's largest |cos|"),
-                        (f"{_hundredths(record.random)}; √(2 ln d/d) = {number(record.baseline)}",),
-                        colour="W",
-                    ),
-                    Row(
-                        "inside",
-                        say("length of y nearest u inside the span of all x_i"),
-                        readings(record.inside, _hundredths),
-                    ),
-                ),
-                row=1,
-                span=7,
+            Row(
+                "inside", say("length of y nearest u inside the span of all x_i"), readings(record.inside, _hundredths),
             ),
         ),
-    )
+        row=1, span=7,
+    )  # fmt: skip
+    return Film(
+        axis="θ/σ₁(W₀)", values=record.sizes, start=int(np.argmin(np.abs(record.sizes - 1.0))), seconds_per_frame=0.25,
+        narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
+        panels=(closest, cosines, singular_values, counted),
+    )  # fmt: skip
 
 
 def _first(record: Intruders) -> int | None:
@@ -206,12 +178,9 @@ def _narrate(record: Intruders, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: Intruders) -> str:
+@in_one_text
+def takeaway(record: Intruders) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: Intruders) -> Iterator[str]:
     first, size = _first(record), [number(float(x)) for x in record.sizes]
     what = say(
         "d = {d}, {seeds} seeds, W₀ {kind}, ε = {epsilon}",
@@ -221,9 +190,8 @@ def _seen(record: Intruders) -> Iterator[str]:
         yield say(
             "In this experiment ({what}) even a random direction has |cos| {baseline} to its nearest "
             "old one, above ε: at this size the test finds next to nothing. Take a wider layer or a larger ε.",
-            what=what,
-            baseline=number(record.baseline),
-        )
+            what=what, baseline=number(record.baseline),
+        )  # fmt: skip
         return
     if first is None:
         yield say(
@@ -311,45 +279,29 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="intruders",
-    menu=to_say("Intruders"),
-    title=to_say("Intruders: when is a new direction among the top ones?"),
+    id="intruders", menu=to_say("Intruders"), title=to_say("Intruders: when is a new direction among the top ones?"),
     claim=to_say(
         "A small update hides in W₀'s own directions; beyond a size it becomes a singular vector that resembles none "
         "of them, and no more than a random one. Drag its size θ."
     ),
-    place=20,
-    default=Experiment(d_in=64, d_out=64),
+    place=20, default=Experiment(d_in=64, d_out=64),
     controls=(
         Choice(
-            id="weight_kind",
-            label=to_say("Singular values of W₀"),
-            options=("gaussian", "decaying"),
+            id="weight_kind", label=to_say("Singular values of W₀"), options=("gaussian", "decaying"),
             help=to_say("Gaussian: of normal entries, they fall slowly. Decaying: the i-th is 1/i of the first."),
             default="gaussian",
         ),
         Choice(
-            id="epsilon",
-            label=to_say("Intruder below |cos| = ε"),
-            options=(0.3, 0.4, 0.5, 0.6),
-            help=to_say("PEFT's reduce_intruder_dimension takes 0.5."),
-            default=0.5,
+            id="epsilon", label=to_say("Intruder below |cos| = ε"), options=(0.3, 0.4, 0.5, 0.6),
+            help=to_say("PEFT's reduce_intruder_dimension takes 0.5."), default=0.5,
         ),
         Choice(
-            id="d_in",
-            label=to_say("Width d"),
-            options=(32, 64, 96),
+            id="d_in", label=to_say("Width d"), options=(32, 64, 96),
             help=to_say("The narrower the layer, the more any direction resembles one of its d."),
         ),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="closest",
-    table=table,
-    exports=lambda record, settings, lab: scripts(record, settings["seed"]),
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="closest", table=table,
+    exports=lambda record, settings, lab: scripts(record, settings["seed"]), trains=False,
     question=Question(
         to_say(
             "In a layer of width {d} a random direction has |cos| {now} with the old direction nearest to it. And in a "
@@ -361,4 +313,4 @@ LESSON = Lesson(
         _ask,
         _nearest,
     ),
-)
+)  # fmt: skip

@@ -21,6 +21,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
+from lora_viz.lessons.sentences import in_one_text
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "LargeBatch", "large_batch", "one_pass"]
@@ -81,40 +82,25 @@ def _left(run: Run) -> Float[np.ndarray, "N"]:
 def film(record: LargeBatch) -> Film:
     """The playhead runs over the batch size: errors by learning rate, at the best one, and over full fine-tuning's."""
     own, frames = record.raced, range(len(record.steps))
-    return Film(
-        axis=to_say("batch"),
-        of_last=True,
-        values=own.places.astype(float),
-        start=len(frames) - 1,
-        seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in frames),
-        panels=(
-            Lines(
-                "ratio",
-                say("Error over full fine-tuning's, each at its best η"),
-                y_label=say("ratio; median of {seeds}, band: all", seeds=own.seeds),
-                reach=2.0,
-                x_scale="log",
-                span=7,
-                series=(
-                    *own.curves(record.ratio, ranks_only=True),
-                    Series("full", say("full:"), "W", np.ones(len(frames)), dash="dash"),
-                ),
-            ),
-            Readout("left", say("At this batch: error left, median (range)"), own.rows(record.left, ranged), span=5),
-            Lines(
-                "errors",
-                say("Error left after one pass, each at its best η"),
-                y_label=say("‖ΔW − ΔW*‖²/‖ΔW*‖², log"),
-                scale="log",
-                x_scale="log",
-                row=1,
-                span=6,
-                series=own.curves(record.left),
-            ),
-            own.by_rate(say("At this batch, by learning rate (median)"), say("error left, log"), dots=True),
+    ratio = Lines(
+        "ratio", say("Error over full fine-tuning's, each at its best η"),
+        y_label=say("ratio; median of {seeds}, band: all", seeds=own.seeds), reach=2.0, x_scale="log", span=7,
+        series=(
+            *own.curves(record.ratio, ranks_only=True),
+            Series("full", say("full:"), "W", np.ones(len(frames)), dash="dash"),
         ),
-    )
+    )  # fmt: skip
+    left = Readout("left", say("At this batch: error left, median (range)"), own.rows(record.left, ranged), span=5)
+    errors = Lines(
+        "errors", say("Error left after one pass, each at its best η"), y_label=say("‖ΔW − ΔW*‖²/‖ΔW*‖², log"),
+        scale="log", x_scale="log", row=1, span=6, series=own.curves(record.left),
+    )  # fmt: skip
+    by_rate = own.by_rate(say("At this batch, by learning rate (median)"), say("error left, log"), dots=True)
+    return Film(
+        axis=to_say("batch"), of_last=True, values=own.places.astype(float), start=len(frames) - 1,
+        seconds_per_frame=1.0, narration=tuple(_narrate(record, t) for t in frames),
+        panels=(ratio, left, errors, by_rate),
+    )  # fmt: skip
 
 
 def _narrate(record: LargeBatch, t: int) -> str:
@@ -124,12 +110,9 @@ def _narrate(record: LargeBatch, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: LargeBatch) -> str:
+@in_one_text
+def takeaway(record: LargeBatch) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: LargeBatch) -> Iterator[str]:
     own, small, whole = record.raced, 1, len(record.raced.racers) - 1
     first, last = record.ratio[:, :, 0], record.ratio[:, :, -1]
     yield say(
@@ -199,23 +182,14 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="large_batch",
-    menu=to_say("Large batches"),
-    title=to_say("Large batches: does LoRA bear them?"),
+    id="large_batch", menu=to_say("Large batches"), title=to_say("Large batches: does LoRA bear them?"),
     claim=to_say(
         "Worse than full fine-tuning while the rank is small, and the more so the larger the batch; at full width the "
         "penalty is gone. Play through the batch size."
     ),
-    place=40,
-    default=DEFAULT,
-    controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
-    more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="ratio",
-    exports=lambda record, settings, lab: sweeps(settings.experiment),
+    place=40, default=DEFAULT, controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
+    more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),), measure=measure, film=film, takeaway=takeaway, maths=maths,
+    on_paper="ratio", exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say(
             "{name} leaves {most} times full fine-tuning's error at batch {large}. How many times at batch {small}?"
@@ -223,4 +197,4 @@ LESSON = Lesson(
         to_say("With enough steps that rank keeps up: it is the few steps of a large batch that cost it more."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -21,6 +21,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
+from lora_viz.lessons.sentences import in_one_text
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "WidthRate", "width_rate", "width_sweeps"]
@@ -81,48 +82,33 @@ def film(record: WidthRate) -> Film:
     """The playhead runs over the width: the ratio, both best rates, and the losses by rate at this width."""
     own = record.raced
     flat = np.ones(len(own.places))
-    return Film(
-        axis=to_say("width d"),
-        values=own.places.astype(float),
-        start=len(flat) - 1,
-        seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in range(len(flat))),
-        panels=(
-            Lines(
-                "ratio",
-                say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=own.seeds),
-                y_label=say("ratio, log"),
-                scale="log",
-                x_scale="log",
-                span=7,
-                series=(
-                    *own.curves(record.ratio, ranks_only=True, dots=True),
-                    Series("equal", say("equal:"), "W", flat, dash="dash"),
-                    Series("reported", say("reported for language models:"), "faint", REPORTED * flat, dash="dot"),
-                ),
-            ),
-            Readout(
-                "best_here",
-                say("Best η at this width: median (range)"),
-                (
-                    *own.rows(record.best, _range),
-                    Row("among_ranks", say("largest over least among the ranks"), readings(record.rank_ratio, _range)),
-                ),
-                span=5,
-            ),
-            Lines(
-                "best",
-                say("Best η of each"),
-                y_label=say("learning rate, log"),
-                scale="log",
-                x_scale="log",
-                row=1,
-                span=6,
-                series=own.curves(record.best, dots=True),
-            ),
-            own.by_rate(say("At this width, by learning rate (median)"), say("loss/first loss, log")),
+    ratio = Lines(
+        "ratio", say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=own.seeds),
+        y_label=say("ratio, log"), scale="log", x_scale="log", span=7,
+        series=(
+            *own.curves(record.ratio, ranks_only=True, dots=True),
+            Series("equal", say("equal:"), "W", flat, dash="dash"),
+            Series("reported", say("reported for language models:"), "faint", REPORTED * flat, dash="dot"),
         ),
-    )
+    )  # fmt: skip
+    best_here = Readout(
+        "best_here", say("Best η at this width: median (range)"),
+        (
+            *own.rows(record.best, _range),
+            Row("among_ranks", say("largest over least among the ranks"), readings(record.rank_ratio, _range)),
+        ),
+        span=5,
+    )  # fmt: skip
+    best = Lines(
+        "best", say("Best η of each"), y_label=say("learning rate, log"), scale="log", x_scale="log", row=1, span=6,
+        series=own.curves(record.best, dots=True),
+    )  # fmt: skip
+    by_rate = own.by_rate(say("At this width, by learning rate (median)"), say("loss/first loss, log"))
+    return Film(
+        axis=to_say("width d"), values=own.places.astype(float), start=len(flat) - 1, seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(flat))),
+        panels=(ratio, best_here, best, by_rate),
+    )  # fmt: skip
 
 
 def _range(found: Float[np.ndarray, "3"]) -> str:
@@ -133,17 +119,13 @@ def _range(found: Float[np.ndarray, "3"]) -> str:
 def _narrate(record: WidthRate, t: int) -> str:
     return say(
         "d = {width}: best learning rate over full fine-tuning's, median: {ratios}.",
-        width=record.raced.places[t],
-        ratios=record.raced.ratios(record.ratio, t),
-    )
+        width=record.raced.places[t], ratios=record.raced.ratios(record.ratio, t),
+    )  # fmt: skip
 
 
-def takeaway(record: WidthRate) -> str:
+@in_one_text
+def takeaway(record: WidthRate) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: WidthRate) -> Iterator[str]:
     own, e = record.raced, record.raced.shown
     i, seeds = min(2, len(own.racers) - 1), own.seeds
     ratio, grew = record.ratio[:, i], record.grew[i]
@@ -158,15 +140,13 @@ def _seen(record: WidthRate) -> Iterator[str]:
     if grew > 0.75 * seeds:
         yield say(
             "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio grows with the width.",
-            grew=grew,
-            seeds=seeds,
-        )
+            grew=grew, seeds=seeds,
+        )  # fmt: skip
     else:
         yield say(
             "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio does not clearly grow here.",
-            grew=grew,
-            seeds=seeds,
-        )
+            grew=grew, seeds=seeds,
+        )  # fmt: skip
     if ratio[2, -1] < REPORTED / 2:
         yield say("Ten, as reported for language models, is not reached at these widths.")
     yield say(
@@ -222,9 +202,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="width",
-    menu=to_say("Width"),
-    title=to_say("Width: how much larger is LoRA's best learning rate?"),
+    id="width", menu=to_say("Width"), title=to_say("Width: how much larger is LoRA's best learning rate?"),
     claim=to_say(
         "Its ratio to full fine-tuning's is no constant: it grows with the width of the layer. The factor of ten "
         "reported for language models is not reached here."
@@ -232,12 +210,7 @@ LESSON = Lesson(
     place=50,
     default=Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, optimizer="adam", steps=30, dtype="float32"),
     controls=(CONTROLS["scaling_rule"], CONTROLS["alpha"].only(8.0, 16.0, 32.0), CONTROLS["steps"].only(10, 30, 100)),
-    more=(CONTROLS["spectrum"],),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="ratio",
+    more=(CONTROLS["spectrum"],), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="ratio",
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say("Full fine-tuning's best learning rate is {first} at d = {narrow}. Which is it at d = {wide}?"),
@@ -247,4 +220,4 @@ LESSON = Lesson(
         ),
         _ask,
     ),
-)
+)  # fmt: skip

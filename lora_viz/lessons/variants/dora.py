@@ -26,7 +26,7 @@ from lora_viz.lessons.settings import Settings
 __all__ = ["LESSON", "STARTS", "RowParts", "row_parts", "row_sweep"]
 
 STARTS = 8
-NAMES = ("DoRA", "LoRA")
+LOOK = {"DoRA": "delta", "LoRA": "ink"}
 STILL = 0.05  # degrees: below it no row turns
 
 
@@ -93,88 +93,54 @@ def row_parts(run: Run) -> RowParts:
 def film(record: RowParts) -> Film:
     """Every row's length and turn, both means over the steps, and both updates."""
     rows = tuple(str(i + 1) for i in range(len(record.target_turn)))
-    look = (("delta", 0), ("ink", 1))
+    bar_ids = tuple(f"row_{row}" for row in rows)
 
     def curves(values: np.ndarray) -> tuple[Series, ...]:
         low, middle, high = np.where(values > 1e6, np.nan, values)
+        high = np.where(np.isnan(high), middle, high)
         return tuple(
-            Series(
-                NAMES[k].lower(),
-                NAMES[k],
-                colour,
-                middle[k],
-                low=low[k],
-                high=np.where(np.isnan(high[k]), middle[k], high[k]),
-            )
-            for colour, k in look
+            Series(name.lower(), name, colour, middle[k], low=low[k], high=high[k])
+            for k, (name, colour) in enumerate(LOOK.items())
         )
 
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 12,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Bars(
-                "length",
-                say("Length of each row, over its length in W"),
-                y_label="‖w′‖/‖w‖",
-                labels=rows,
-                bar_ids=tuple(f"row_{row}" for row in rows),
-                groups=(
-                    Group("lora", "LoRA", "W", record.length[1].clip(max=1e6)),
-                    Group("dora", "DoRA", "delta", record.length[0].clip(max=1e6)),
-                    Group("target", say("target"), "ink", record.target_length, outline=True),
-                ),
-                span=6,
-            ),
-            Bars(
-                "turn",
-                say("How far each row has turned"),
-                y_label=say("degrees"),
-                labels=rows,
-                bar_ids=tuple(f"row_{row}" for row in rows),
-                groups=(
-                    Group("lora", "LoRA", "W", record.turn[1]),
-                    Group("dora", "DoRA", "delta", record.turn[0]),
-                    Group("target", say("target"), "ink", record.target_turn, outline=True),
-                ),
-                span=6,
-            ),
-            Lines(
-                "turn_error",
-                say("Turned wrongly, mean over the rows"),
-                y_label=say("degrees, {starts} starts", starts=record.starts),
-                series=curves(record.turn_error),
-                span=4,
-                row=1,
-            ),
-            Lines(
-                "loss_left",
-                say("Loss left"),
-                y_label=say("share, {starts} starts", starts=record.starts),
-                scale="log",
-                series=curves(record.left),
-                span=4,
-                row=1,
-            ),
-            *(
-                HeatMap(
-                    f"delta_{NAMES[k].lower()}",
-                    say("ΔW of {name}", name=NAMES[k]),
-                    colour,
-                    np.where(np.abs(record.delta[k]) > 1e6, np.nan, record.delta[k]),
-                    limit=record.limit,
-                    span=2,
-                    row=1,
-                )
-                for colour, k in look
-            ),
+    length = Bars(
+        "length", say("Length of each row, over its length in W"), y_label="‖w′‖/‖w‖", labels=rows,
+        bar_ids=bar_ids, span=6,
+        groups=(
+            Group("lora", "LoRA", "W", record.length[1].clip(max=1e6)),
+            Group("dora", "DoRA", "delta", record.length[0].clip(max=1e6)),
+            Group("target", say("target"), "ink", record.target_length, outline=True),
         ),
-    )
+    )  # fmt: skip
+    turn = Bars(
+        "turn", say("How far each row has turned"), y_label=say("degrees"), labels=rows, bar_ids=bar_ids, span=6,
+        groups=(
+            Group("lora", "LoRA", "W", record.turn[1]),
+            Group("dora", "DoRA", "delta", record.turn[0]),
+            Group("target", say("target"), "ink", record.target_turn, outline=True),
+        ),
+    )  # fmt: skip
+    turn_error = Lines(
+        "turn_error", say("Turned wrongly, mean over the rows"),
+        y_label=say("degrees, {starts} starts", starts=record.starts), series=curves(record.turn_error), span=4, row=1,
+    )  # fmt: skip
+    loss_left = Lines(
+        "loss_left", say("Loss left"), y_label=say("share, {starts} starts", starts=record.starts), scale="log",
+        series=curves(record.left), span=4, row=1,
+    )  # fmt: skip
+    deltas = (
+        HeatMap(
+            f"delta_{name.lower()}", say("ΔW of {name}", name=name), colour,
+            np.where(np.abs(delta) > 1e6, np.nan, delta), limit=record.limit, span=2, row=1,
+        )
+        for (name, colour), delta in zip(LOOK.items(), record.delta, strict=True)
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 12,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(length, turn, turn_error, loss_left, *deltas),
+    )  # fmt: skip
 
 
 def _degrees(value: float) -> str:
@@ -309,9 +275,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="dora",
-    menu=to_say("DoRA"),
-    title=to_say("DoRA: should a row grow, or turn?"),
+    id="dora", menu=to_say("DoRA"), title=to_say("DoRA: should a row grow, or turn?"),
     claim=to_say(
         "DoRA learns a length for every row of the weight beside a low-rank change of direction. Where only lengths "
         "are to change, it turns no row; LoRA of the same rank must turn rows that should stay."
@@ -321,13 +285,8 @@ LESSON = Lesson(
         task="row_rescale", rank=4, target_rank=4, alpha=8.0, lr=0.12, steps=200, schedule="linear", noise=0.0
     ),
     controls=(TARGETS, CONTROLS["rank"], CONTROLS["steps"]),
-    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "noise", "condition")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="turn",
-    table=table,
+    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "noise", "condition")), measure=measure,
+    film=film, takeaway=takeaway, maths=maths, on_paper="turn", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("Now the target {other}. Which of the two leaves less of the loss?"),
@@ -335,4 +294,4 @@ LESSON = Lesson(
         _ask,
         _turned,
     ),
-)
+)  # fmt: skip

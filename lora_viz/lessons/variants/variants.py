@@ -46,7 +46,8 @@ class VariantRace(NamedTuple):
 
     ``left`` holds (low, median, high) over ``starts`` starts for every variant and recorded step; ``floor`` is what the
     first start cannot go below, NaN where no formula is known here. ``field`` (variant, kind, task) is the same share
-    at the end, measured before on eight tasks; NaN where a variant has not been. ``delta``, ``sigma`` are the chosen variant's first start's.
+    at the end, measured before on eight tasks, NaN for a variant that is newer than the measurement. ``delta``,
+    ``sigma`` are the chosen variant's first start's.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -59,13 +60,11 @@ class VariantRace(NamedTuple):
     beside: int
     delta: Float[np.ndarray, "T d_out d_in"]
     sigma: Float[np.ndarray, "T k"]
-    sigma_beside: Float[np.ndarray, "T k"]
     target: Float[np.ndarray, "d_out d_in"]
     kind: str
     field: Float[np.ndarray, "V K S"]
     field_parameters: Int[np.ndarray, "V"]
     starts: int
-    rank: int
     diverged: int
 
 
@@ -115,10 +114,10 @@ def variant_race(run: Run, *, chosen: str, beside: str) -> VariantRace:
         steps=run.steps, names=names, parameters=np.array([trained_beside(name, plain) for name in names]),
         rates=np.array([members[i].lr for i in first]), left=spread(left, axis=1),
         floor=np.array([_floor(run, i) / whole for i in first]), chosen=at, beside=other, delta=delta,
-        sigma=np.linalg.svd(delta, compute_uv=False), sigma_beside=np.linalg.svd(theirs, compute_uv=False),
-        target=run.task.target_delta, kind=plain.task, field=np.array([cells.get(name, nothing) for name in names]),
+        sigma=np.linalg.svd(delta, compute_uv=False), target=run.task.target_delta, kind=plain.task,
+        field=np.array([cells.get(name, nothing) for name in names]),
         field_parameters=np.array([trained_beside(name, at_the_map()) for name in names]), starts=STARTS,
-        rank=plain.rank, diverged=int((run.diverged_at >= 0).sum()),
+        diverged=int((run.diverged_at >= 0).sum()),
     )  # fmt: skip
 
 
@@ -151,68 +150,42 @@ def film(record: VariantRace) -> Film:
         floor = np.full(len(record.steps), record.floor[c])
         series.append(Series("floor", say("floor of {name}", name=_name(record, c)), "faint", floor, dash="dash"))
     limit = float(np.abs(record.target).max()) or 1.0
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 10,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Field(
-                id="map",
-                title=say("Loss left at the end, 8 tasks (click a cell)"),
-                values=np.median(record.field, axis=2)[::-1],
-                limits=(NOTHING, 1.0),
-                scale="log",
-                x_labels=tuple(say(KINDS[name][1]) for name in measured()["kinds"]),
-                y_labels=tuple(
-                    f"{VARIANTS[name].title.split(' (')[0]} {n}"  # the name alone
-                    for name, n in zip(record.names, record.field_parameters, strict=True)
-                )[::-1],
-                x_title=say("kind of target"),
-                y_title=say("variant and what it trains"),
-                chosen=(len(record.names) - 1 - c, list(KINDS).index(record.kind)),
-                picks=True,
-                span=5,
-                tall=2,
-            ),
-            Lines(
-                "loss_left",
-                say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
-                y_label=say("share, log; median, range of {starts} starts", starts=record.starts),
-                scale="log",
-                series=tuple(series),
-                span=7,
-            ),
-            HeatMap("target", say("target M"), "ink", record.target, limit=limit, span=2, row=1),
-            HeatMap(
-                "delta",
-                say("ΔW of {name}", name=_name(record, c)),
-                "delta",
-                np.where(np.abs(record.delta) > 1e6, np.nan, record.delta),
-                limit=limit,
-                span=2,
-                row=1,
-            ),
-            Bars(
-                "singular_values",
-                say("Singular values"),
-                y_label="σ",
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
-                groups=(
-                    Group("delta", "ΔW", "delta", record.sigma[:, :k].clip(max=1e6)),
-                    Group(
-                        "target", say("target"), "ink", np.linalg.svd(record.target, compute_uv=False)[:k], outline=True
-                    ),
-                ),
-                span=3,
-                row=1,
-            ),
+    map_panel = Field(
+        id="map", title=say("Loss left at the end, 8 tasks (click a cell)"),
+        values=np.median(record.field, axis=2)[::-1], limits=(NOTHING, 1.0), scale="log",
+        x_labels=tuple(say(KINDS[name][1]) for name in measured()["kinds"]),
+        y_labels=tuple(
+            f"{VARIANTS[name].title.split(' (')[0]} {n}"  # the name alone
+            for name, n in zip(record.names, record.field_parameters, strict=True)
+        )[::-1],
+        x_title=say("kind of target"), y_title=say("variant and what it trains"),
+        chosen=(len(record.names) - 1 - c, list(KINDS).index(record.kind)), picks=True, span=5, tall=2,
+    )  # fmt: skip
+    loss_left = Lines(
+        "loss_left", say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
+        y_label=say("share, log; median, range of {starts} starts", starts=record.starts), scale="log",
+        series=tuple(series), span=7,
+    )  # fmt: skip
+    target = HeatMap("target", say("target M"), "ink", record.target, limit=limit, span=2, row=1)
+    delta = HeatMap(
+        "delta", say("ΔW of {name}", name=_name(record, c)), "delta",
+        np.where(np.abs(record.delta) > 1e6, np.nan, record.delta), limit=limit, span=2, row=1,
+    )  # fmt: skip
+    singular_values = Bars(
+        "singular_values", say("Singular values"), y_label="σ", labels=tuple(str(i + 1) for i in range(k)),
+        bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+        groups=(
+            Group("delta", "ΔW", "delta", record.sigma[:, :k].clip(max=1e6)),
+            Group("target", say("target"), "ink", np.linalg.svd(record.target, compute_uv=False)[:k], outline=True),
         ),
-    )
+        span=3, row=1,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 10,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(map_panel, loss_left, target, delta, singular_values),
+    )  # fmt: skip
 
 
 def _name(record: VariantRace, i: int) -> str:
@@ -287,6 +260,8 @@ def takeaway(record: VariantRace) -> str:
 def _where(record: VariantRace) -> str:
     """The best and the worst kind of target, by the ratio of its median to LoRA's over the eight tasks."""
     own, plain = record.field[record.chosen], record.field[record.names.index("lora")]
+    if np.isnan(own).all():
+        return say("On eight tasks of each kind it has not been measured yet.")
     called = [say(after_on) for after_on, _ in KINDS.values()]
     if record.names[record.chosen] == "lora":
         middle = np.median(own, axis=1)
@@ -393,18 +368,16 @@ def measure(settings: Settings, lab: Lab) -> VariantRace:
 
 
 def _ask(seen: Seen, _: Any) -> Measured:
-    left, known = shown(seen.film, "map")[::-1], measured()
-    turn = known["kinds"].index("rotation")
-    found = {name: float(left[known["variants"].index(key), turn]) for key, name in ASKED.items()}
+    left, rows = shown(seen.film, "map")[::-1], list(VARIANTS)
+    turn = measured()["kinds"].index("rotation")
+    found = {name: float(left[rows.index(key), turn]) for key, name in ASKED.items()}
     told = ", ".join(say("{name} left {left} %", name=name, left=word(100 * v)) for name, v in found.items())
     best = min(found, key=found.__getitem__)
     return Measured(best, tuple(ASKED.values()), say("Medians of 8 tasks: {told}.", told=told))
 
 
 LESSON = Lesson(
-    id="variants",
-    menu=to_say("Which variant?"),
-    title=to_say("Variants: which one for which change?"),
+    id="variants", menu=to_say("Which variant?"), title=to_say("Variants: which one for which change?"),
     claim=to_say(
         "None wins everywhere. DoRA finds a stretching of rows exactly, where LoRA cannot; LoRA-XS finds with 64 "
         "numbers what lies inside W's leading directions, and little else. Same task, same seed, same data: click a "
@@ -415,18 +388,12 @@ LESSON = Lesson(
         variant="dora", task="row_rescale", rank=4, target_rank=4, alpha=8.0, steps=200, schedule="linear"
     ),
     controls=(TARGETS, CONTROLS["variant"]),
-    more=tuple(CONTROLS[name] for name in ("versus", "rank", "steps", "noise", "condition")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    on_pick=pick,
+    more=tuple(CONTROLS[name] for name in ("versus", "rank", "steps", "noise", "condition")), measure=measure,
+    film=film, takeaway=takeaway, maths=maths, figure=figure, table=table, on_pick=pick,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("The target turns W's outputs, a change of full rank. Which of these leaves the least of the loss?"),
         to_say("What is of full rank takes updates of full rank: GaLore trains all of W, the others a few directions."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -22,6 +22,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import in_one_text
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "LearnsForgets", "learns_forgets", "scripts"]
@@ -107,90 +108,58 @@ def film(record: LearnsForgets) -> Film:
     here[np.arange(len(record.rank)), near] = record.excess[1]
     inside = (x >= record.forgets[1, 0]) & (x <= record.forgets[1, -1])
     best = int(record.rank[record.excess[1].argmin()])
-    return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.rank.astype(float),
-        start=int(record.excess[1].argmin()),
-        seconds_per_frame=0.7,
-        narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
-        panels=(
-            Lines(
-                "errors",
-                say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
-                y_label=say("no update: target 1, source 0"),
-                x_scale="log",
-                span=6,
-                series=(
-                    Series("new_task", say("on the new task:"), "clean", dots=True, **band(record.excess)),
-                    Series("source_task", say("added on the source task:"), "W", dots=True, **band(record.forgets)),
-                ),
-                marks=(Mark("best", float(best), f"r = {best}"),),
+    errors = Lines(
+        "errors", say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
+        y_label=say("no update: target 1, source 0"), x_scale="log", span=6,
+        series=(
+            Series("new_task", say("on the new task:"), "clean", dots=True, **band(record.excess)),
+            Series("source_task", say("added on the source task:"), "W", dots=True, **band(record.forgets)),
+        ),
+        marks=(Mark("best", float(best), f"r = {best}"),),
+    )  # fmt: skip
+    trade = Curves(
+        "trade", say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"), x=x,
+        x_label=say("forgotten: ‖ΔW‖²"), y_label=say("error on the new task"), span=6,
+        series=(
+            Curve(
+                "lora", say("LoRA, r = 1 to full"), "delta",
+                np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
             ),
-            Curves(
-                "trade",
-                say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"),
-                x=x,
-                x_label=say("forgotten: ‖ΔW‖²"),
-                y_label=say("error on the new task"),
-                span=6,
-                series=(
-                    Curve(
-                        "lora",
-                        say("LoRA, r = 1 to full"),
-                        "delta",
-                        np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
-                    ),
-                    Curve(
-                        "full",
-                        say("full, stopped early"),
-                        "faint",
-                        np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan),
-                        dash="dash",
-                    ),
-                    Curve("here", say("this rank"), "ink", here, dots=True),
-                ),
+            Curve(
+                "full", say("full, stopped early"), "faint",
+                np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan), dash="dash",
             ),
-            Lines(
-                "training",
-                say("On the samples themselves: it only falls"),
-                y_label=say("squared error; no update: 1"),
-                x_scale="log",
-                reach=1.0,
-                row=1,
-                span=5,
-                series=(Series("error", say("training error:"), "ink", dots=True, **band(record.train)),),
-            ),
-            Readout(
-                "at_rank",
-                say("At this rank, median of {seeds} seeds", seeds=record.seeds),
-                (
-                    Row("new_task", say("error on the new task"), numbers(record.excess[1]), colour="clean"),
-                    Row(
-                        "source_task",
-                        say("error added on the source task, ‖ΔW‖²"),
-                        numbers(record.forgets[1]),
-                        colour="W",
-                    ),
-                    Row(
-                        "full_forgets",
-                        say("full, stopped at the same error, forgets"),
-                        tuple(
-                            say(
-                                "{forgets} (rank forgets less: {less} of {n})", forgets=number(float(m)), less=less, n=n
-                            )
-                            if n
-                            else say("never gets there")
-                            for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
-                        ),
-                        colour="ink",
-                    ),
+            Curve("here", say("this rank"), "ink", here, dots=True),
+        ),
+    )  # fmt: skip
+    training = Lines(
+        "training", say("On the samples themselves: it only falls"), y_label=say("squared error; no update: 1"),
+        x_scale="log", reach=1.0, row=1, span=5,
+        series=(Series("error", say("training error:"), "ink", dots=True, **band(record.train)),),
+    )  # fmt: skip
+    at_rank = Readout(
+        "at_rank", say("At this rank, median of {seeds} seeds", seeds=record.seeds),
+        (
+            Row("new_task", say("error on the new task"), numbers(record.excess[1]), colour="clean"),
+            Row("source_task", say("error added on the source task, ‖ΔW‖²"), numbers(record.forgets[1]), colour="W"),
+            Row(
+                "full_forgets", say("full, stopped at the same error, forgets"),
+                tuple(
+                    say("{forgets} (rank forgets less: {less} of {n})", forgets=number(float(m)), less=less, n=n)
+                    if n
+                    else say("never gets there")
+                    for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
                 ),
-                row=1,
-                span=7,
+                colour="ink",
             ),
         ),
-    )
+        row=1, span=7,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("rank"), of_last=True, values=record.rank.astype(float), start=int(record.excess[1].argmin()),
+        seconds_per_frame=0.7, narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
+        panels=(errors, trade, training, at_rank),
+    )  # fmt: skip
 
 
 def _narrate(record: LearnsForgets, t: int) -> str:
@@ -200,12 +169,9 @@ def _narrate(record: LearnsForgets, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: LearnsForgets) -> str:
+@in_one_text
+def takeaway(record: LearnsForgets) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: LearnsForgets) -> Iterator[str]:
     at = int(record.excess[1].argmin())
     best, last = record.rank[at], record.rank[-1]
     hits = int((record.best == best).sum())
@@ -290,32 +256,22 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="learns_forgets",
-    menu=to_say("Learns, forgets"),
+    id="learns_forgets", menu=to_say("Learns, forgets"),
     title=to_say("Learns less, forgets less: what does rank decide?"),
     claim=to_say(
         "From few noisy samples, a higher rank forgets more at every step, but learns more only up to the truth's "
         "rank: beyond it, it learns the noise."
     ),
-    place=40,
-    default=Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128),
+    place=40, default=Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128),
     controls=(
         CONTROLS["noise"].only(0.0, 0.1, 0.25, 0.5, 1.0),
         Choice(
-            id="samples",
-            label=to_say("Samples"),
-            options=(80, 96, 128, 256, 512, 1024),
+            id="samples", label=to_say("Samples"), options=(80, 96, 128, 256, 512, 1024),
             help=to_say("Of the new task; 64 inputs."),
         ),
     ),
-    more=(CONTROLS["d_in"].only(32, 64),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="trade",
-    table=table,
-    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    more=(CONTROLS["d_in"].only(32, 64),), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="trade",
+    table=table, exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
         to_say("Which is the least rank shown that fits the samples themselves best?"),
         to_say(
@@ -323,4 +279,4 @@ LESSON = Lesson(
         ),
         _ask,
     ),
-)
+)  # fmt: skip

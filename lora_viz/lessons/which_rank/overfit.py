@@ -24,6 +24,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import in_one_text
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Overfit", "overfit", "scripts"]
@@ -96,101 +97,61 @@ def film(record: Overfit) -> Film:
     """The playhead runs over the truth's rank: the map of errors, three of its columns, the best rank for each n."""
     median = record.error[1]
     least = (median == median.min(axis=1, keepdims=True)).astype(float)
-    return Film(
-        axis=to_say("true rank"),
-        values=record.truths.astype(float),
-        start=record.start,
-        seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
-        panels=(
-            Field(
-                "errors",
-                say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
-                values=median,
-                x_labels=tuple(map(str, record.samples)),
-                y_labels=tuple(map(str, record.ranks)),
-                x_title=say("samples n"),
-                y_title=say("rank r"),
-                scale="log",
-                regions=least,
-                region_names=(say("worse"), say("best")),
-                span=6,
-                row=0,
+    errors = Field(
+        "errors", say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
+        values=median, x_labels=tuple(map(str, record.samples)), y_labels=tuple(map(str, record.ranks)),
+        x_title=say("samples n"), y_title=say("rank r"), scale="log", regions=least,
+        region_names=(say("worse"), say("best")), span=6, row=0,
+    )  # fmt: skip
+    along_rank = Curves(
+        "along_rank", say("The same along r, for three n (band: all seeds)"), x=record.ranks.astype(float),
+        x_label=say("rank r"), y_label=say("error, log; no update: 1"), scale="log", x_scale="log", span=6, row=0,
+        series=tuple(
+            Curve(
+                f"n_{n}", f"n = {n}", "delta", dash=DASHES[2 - k], dots=True,
+                **band(record.error[..., _column(record, n)]),
+            )
+            for k, n in enumerate(SHOWN)
+        ),
+    )  # fmt: skip
+    best = Curves(
+        "best", say("Best rank for each n"), x=record.samples.astype(float), x_label=say("samples n"),
+        y_label=say("rank of least clean error, log"), scale="log", x_scale="log", span=6, row=1,
+        series=(
+            Curve(
+                "best", say("best r, median of {seeds}", seeds=record.seeds), "clean", dots=True, **band(record.best),
             ),
-            Curves(
-                "along_rank",
-                say("The same along r, for three n (band: all seeds)"),
-                x=record.ranks.astype(float),
-                x_label=say("rank r"),
-                y_label=say("error, log; no update: 1"),
-                scale="log",
-                x_scale="log",
-                span=6,
-                row=0,
-                series=tuple(
-                    Curve(
-                        f"n_{n}",
-                        f"n = {n}",
-                        "delta",
-                        dash=DASHES[2 - k],
-                        dots=True,
-                        **band(record.error[..., _column(record, n)]),
-                    )
-                    for k, n in enumerate(SHOWN)
-                ),
-            ),
-            Curves(
-                "best",
-                say("Best rank for each n"),
-                x=record.samples.astype(float),
-                x_label=say("samples n"),
-                y_label=say("rank of least clean error, log"),
-                scale="log",
-                x_scale="log",
-                span=6,
-                row=1,
-                series=(
-                    Curve(
-                        "best",
-                        say("best r, median of {seeds}", seeds=record.seeds),
-                        "clean",
-                        dots=True,
-                        **band(record.best),
-                    ),
-                    Curve(
-                        "true_rank",
-                        say("true rank"),
-                        "faint",
-                        np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1),
-                        dash="dash",
-                    ),
-                ),
-            ),
-            Readout(
-                "least",
-                say("Error at the best r, and at full rank"),
-                tuple(
-                    Row(
-                        f"n_{n}",
-                        f"n = {n}",
-                        tuple(
-                            say(
-                                "{least} at r = {rank}; full {full}",
-                                least=number(float(median[t, :, i].min())),
-                                rank=record.ranks[median[t, :, i].argmin()],
-                                full=number(float(median[t, -1, i])),
-                            )
-                            for t in range(len(record.truths))
-                        ),
-                    )
-                    for i, n in enumerate(record.samples)
-                    if n in (16, 24, 64, 128, 400)
-                ),
-                span=6,
-                row=1,
+            Curve(
+                "true_rank", say("true rank"), "faint",
+                np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1), dash="dash",
             ),
         ),
-    )
+    )  # fmt: skip
+    least_panel = Readout(
+        "least", say("Error at the best r, and at full rank"),
+        tuple(
+            Row(
+                f"n_{n}", f"n = {n}",
+                tuple(
+                    say(
+                        "{least} at r = {rank}; full {full}",
+                        least=number(float(median[t, :, i].min())),
+                        rank=record.ranks[median[t, :, i].argmin()],
+                        full=number(float(median[t, -1, i])),
+                    )
+                    for t in range(len(record.truths))
+                ),
+            )
+            for i, n in enumerate(record.samples)
+            if n in (16, 24, 64, 128, 400)
+        ),
+        span=6, row=1,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("true rank"), values=record.truths.astype(float), start=record.start, seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
+        panels=(errors, along_rank, best, least_panel),
+    )  # fmt: skip
 
 
 def _column(record: Overfit, n: int) -> int:
@@ -205,12 +166,9 @@ def _narrate(record: Overfit, t: int) -> str:
     return say("True rank {truth}: the rank of least clean error is {found}.", truth=record.truths[t], found=found)
 
 
-def takeaway(record: Overfit) -> str:
+@in_one_text
+def takeaway(record: Overfit) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: Overfit) -> Iterator[str]:
     few, many = _column(record, 64), len(record.samples) - 1
     low, full = min(1, len(record.truths) - 1), len(record.truths) - 1
     own = int(np.searchsorted(record.ranks, record.truths[low]))
@@ -284,31 +242,21 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="overfit",
-    menu=to_say("Overfitting"),
-    title=to_say("Overfitting: when does a low rank help?"),
+    id="overfit", menu=to_say("Overfitting"), title=to_say("Overfitting: when does a low rank help?"),
     claim=to_say(
         "With noisy labels and few samples the best rank is the truth's own, or lower; with many samples and a "
         "truth of full rank, a low rank only loses. Play through the truth's rank."
     ),
-    place=10,
-    default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
+    place=10, default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
     controls=(
         Choice(
-            id="noise",
-            label=to_say("Label noise"),
-            options=(0.0, 0.1, 0.25, 0.5, 1.0, 2.0),
+            id="noise", label=to_say("Label noise"), options=(0.0, 0.1, 0.25, 0.5, 1.0, 2.0),
             help=to_say("Standard deviation of what is added to every label; the signal's is 1."),
         ),
         CONTROLS["spectrum"].only("flat", "power", "exponential"),
     ),
-    more=(CONTROLS["target_rank"].only(1, 2, 4, 8, 16, 32),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="along_rank",
-    table=table,
+    more=(CONTROLS["target_rank"].only(1, 2, 4, 8, 16, 32),), measure=measure, film=film, takeaway=takeaway,
+    maths=maths, on_paper="along_rank", table=table,
     exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
         to_say(
@@ -318,4 +266,4 @@ LESSON = Lesson(
         to_say("A low rank pays only where the truth is of low rank too, or the data are few: here it is neither."),
         _ask,
     ),
-)
+)  # fmt: skip

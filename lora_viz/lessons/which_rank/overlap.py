@@ -22,6 +22,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import adapters_diverged, in_one_text
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Overlap", "overlap", "overlaps"]
@@ -92,76 +93,46 @@ def film(record: Overlap) -> Film:
     """The playhead runs over the steps: the map of φ, its diagonal beside two seeds and chance, in words."""
     i = np.arange(1, record.low + 1)
     chance = i / record.d
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 8,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Field(
-                "phi",
-                say("φ(i, j): A of rank {low} (i) against A of rank {high} (j)", low=record.low, high=record.high),
-                values=record.phi,
-                x_labels=tuple(str(j + 1) for j in range(record.high)),
-                y_labels=tuple(map(str, i)),
-                x_title=say("j strongest of rank {high}", high=record.high),
-                y_title=say("i strongest of rank {low}", low=record.low),
-                span=7,
+    phi = Field(
+        "phi", say("φ(i, j): A of rank {low} (i) against A of rank {high} (j)", low=record.low, high=record.high),
+        values=record.phi, x_labels=tuple(str(j + 1) for j in range(record.high)), y_labels=tuple(map(str, i)),
+        x_title=say("j strongest of rank {high}", high=record.high),
+        y_title=say("i strongest of rank {low}", low=record.low), span=7,
+    )  # fmt: skip
+    diagonal = Curves(
+        "diagonal", say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs), x=i.astype(float),
+        x_label=say("i strongest directions"), y_label=say("overlap, 1: the same subspace"), reach=1.0, span=5,
+        series=(
+            Curve(
+                "across", say("rank {low} against {high}", low=record.low, high=record.high), "A", dots=True,
+                **band(record.across),
             ),
-            Curves(
-                "diagonal",
-                say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs),
-                x=i.astype(float),
-                x_label=say("i strongest directions"),
-                y_label=say("overlap, 1: the same subspace"),
-                reach=1.0,
-                span=5,
-                series=(
-                    Curve(
-                        "across",
-                        say("rank {low} against {high}", low=record.low, high=record.high),
-                        "A",
-                        dots=True,
-                        **band(record.across),
-                    ),
-                    Curve(
-                        "seeds", say("rank {high}, two seeds", high=record.high), "ink", record.seeds[1], dash="dash"
-                    ),
-                    Curve("chance", say("chance, i/{d}", d=record.d), "faint", chance, dash="dot"),
-                ),
-            ),
-            Curves(
-                "target",
-                say("The target's singular values"),
-                x=np.arange(1.0, len(record.sigma) + 1),
-                x_label="i",
-                y_label="σ",
-                reach=1.0,
-                row=1,
-                span=5,
-                series=(Curve("sigma", say("σ of ΔW*"), "ink", record.sigma, dots=True),),
-            ),
-            Readout(
-                "now",
-                say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
-                tuple(
-                    Row(
-                        f"phi_{k}",
-                        say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
-                        readings(record.across[:, :, k - 1]),
-                        colour="A",
-                    )
-                    for k in sorted({1, 2, 4, record.low})
-                    if k <= record.low
-                ),
-                row=1,
-                span=7,
-            ),
+            Curve("seeds", say("rank {high}, two seeds", high=record.high), "ink", record.seeds[1], dash="dash"),
+            Curve("chance", say("chance, i/{d}", d=record.d), "faint", chance, dash="dot"),
         ),
-    )
+    )  # fmt: skip
+    target = Curves(
+        "target", say("The target's singular values"), x=np.arange(1.0, len(record.sigma) + 1), x_label="i",
+        y_label="σ", reach=1.0, row=1, span=5,
+        series=(Curve("sigma", say("σ of ΔW*"), "ink", record.sigma, dots=True),),
+    )  # fmt: skip
+    now = Readout(
+        "now", say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
+        tuple(
+            Row(
+                f"phi_{k}", say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
+                readings(record.across[:, :, k - 1]), colour="A",
+            )
+            for k in sorted({1, 2, 4, record.low})
+            if k <= record.low
+        ),
+        row=1, span=7,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 8,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))), panels=(phi, diagonal, target, now),
+    )  # fmt: skip
 
 
 def _narrate(record: Overlap, t: int) -> str:
@@ -176,20 +147,15 @@ def _narrate(record: Overlap, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: Overlap) -> str:
+@in_one_text
+def takeaway(record: Overlap) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return say(
-            "{diverged} of {pairs} adapters diverged: lower the learning rate.",
-            diverged=record.diverged,
-            pairs=2 * record.pairs,
-        )
+        yield adapters_diverged(record.diverged, 2 * record.pairs)
+        return
     if np.isnan(record.across[1, -1]).any():
-        return say("An A was 0 to the end: it has no directions to compare.")
-    return " ".join(_seen(record))
-
-
-def _seen(record: Overlap) -> Iterator[str]:
+        yield say("An A was 0 to the end: it has no directions to compare.")
+        return
     end = record.across[:, -1]
     yield say(
         "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to {first} "
@@ -203,9 +169,8 @@ def _seen(record: Overlap) -> Iterator[str]:
         yield say(
             "The target's {tied} singular values are equal: which direction comes first is arbitrary, and only "
             "φ({tied}, {tied}) = {overlap} means anything.",
-            tied=tied,
-            overlap=ranged(end[:, tied - 1]),
-        )
+            tied=tied, overlap=ranged(end[:, tied - 1]),
+        )  # fmt: skip
     elif end[1, 0] > 0.8 and end[1, -1] < 0.6:
         yield say(
             "The strongest direction is the same, the others are shared much less: the target has one that is "
@@ -269,9 +234,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="overlap",
-    menu=to_say("Overlap"),
-    title=to_say("Overlap: do low and high rank find the same directions?"),
+    id="overlap", menu=to_say("Overlap"), title=to_say("Overlap: do low and high rank find the same directions?"),
     claim=to_say(
         "The target decides: a strong direction is found by both, equal ones in no order. Chance is not 0, and is "
         "drawn."
@@ -282,23 +245,15 @@ LESSON = Lesson(
     ),
     controls=(
         Choice(
-            id="spectrum",
-            label=to_say("Target's singular values"),
-            options=("spike", "power", "flat"),
+            id="spectrum", label=to_say("Target's singular values"), options=("spike", "power", "flat"),
             help=to_say("Spike: one strong, twenty a tenth of it. Power law: 1/i to the last. Flat: four equal ones."),
         ),
         CONTROLS["rank"].only(4, 8, 16),
         CONTROLS["optimizer"].only("sgd", "adam"),
         CONTROLS["lr"].only(0.005, 0.01, 0.02, 0.05),
     ),
-    more=tuple(CONTROLS[name] for name in ("alpha", "noise", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="diagonal",
-    table=table,
-    exports=lambda record, settings, lab: (sweep(settings.experiment),),
+    more=tuple(CONTROLS[name] for name in ("alpha", "noise", "steps")), measure=measure, film=film, takeaway=takeaway,
+    maths=maths, on_paper="diagonal", table=table, exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
         to_say(
             "Let the target have {other}. How much do low and high rank share of their strongest direction, φ(1, 1), "
@@ -308,4 +263,4 @@ LESSON = Lesson(
         _ask,
         _other_target,
     ),
-)
+)  # fmt: skip

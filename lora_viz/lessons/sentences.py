@@ -9,7 +9,7 @@ from typing import ParamSpec
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 
-__all__ = ["adapters_diverged", "exactly", "in_one_text"]
+__all__ = ["adapters_diverged", "exactly", "in_one_text", "share_of_loss"]
 
 P = ParamSpec("P")
 
@@ -27,6 +27,13 @@ def in_one_text(sentences: Callable[P, Iterator[str]]) -> Callable[P, str]:
 def exactly(value: float) -> str:
     """The number in words, where an exact zero is worth saying."""
     return say("0 exactly") if value == 0 else number(value)
+
+
+def share_of_loss(left: float) -> str:
+    """What is left of the loss, in percent; below a hundredth of one training has found it all."""
+    if left != left:
+        return say("nothing finite")
+    return say("less than 0.01 %") if left < 1e-4 else f"{number(100 * left)} %"
 
 
 def adapters_diverged(diverged: int, adapters: int) -> str:

@@ -15,12 +15,14 @@ from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import least_squares
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
+from lora_viz.film.spreads import ranged
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS
 from lora_viz.lessons.catalogue import CONTROLS, TARGETS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import share_of_loss
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "STARTS", "RowParts", "row_parts", "row_sweep"]
@@ -164,19 +166,12 @@ def takeaway(record: RowParts) -> str:
         return say("Most adapters of both kinds diverged: lower the learning rate.")
 
     def told(k: int) -> str:
-        low, middle, high = (float(x) for x in record.turn_error[:, k, -1])
-        if np.isnan(middle):
+        end = record.turn_error[:, k, -1]
+        if np.isnan(end[1]):
             return say("nothing finite")
-        if high - low <= STILL:
-            return _degrees(middle)
-        return say("{median} ({low} to {high})", median=_degrees(middle), low=_degrees(low), high=_degrees(high))
+        return ranged(end, _degrees) if end[2] - end[0] > STILL else _degrees(float(end[1]))
 
-    def left(k: int) -> str:
-        share = float(record.left[1, k, -1])
-        if np.isnan(share):
-            return say("nothing finite")
-        return say("less than 0.01 %") if share < 1e-4 else f"{number(100 * share)} %"
-
+    left_dora, left_lora = (share_of_loss(float(share)) for share in record.left[1, :, -1])
     goal = float(record.target_turn.mean())
     longer = number(float(np.abs(record.target_length - 1).max()))
     if goal < STILL:
@@ -193,7 +188,7 @@ def takeaway(record: RowParts) -> str:
     said += say(
         " DoRA of rank {rank} ended {off} off in direction and left {left} of the loss; LoRA ended {off_lora} off and "
         "left {left_lora}.",
-        rank=record.rank, off=told(0), left=left(0), off_lora=told(1), left_lora=left(1),
+        rank=record.rank, off=told(0), left=left_dora, off_lora=told(1), left_lora=left_lora,
     )  # fmt: skip
     dora, lora = record.left[1, :, -1]
     if dora < 0.97 * lora and lora > 1e-4:

@@ -183,22 +183,15 @@ def takeaway(record: PhaseMap) -> str:
         good=_share(good), diverged=_share(diverged),
     )  # fmt: skip
     if good.any():
-        on_line = [np.log10(record.x[j] * record.y[i]) for i, j in zip(*np.nonzero(good), strict=True)]
-        rows, columns = np.nonzero(good)
-        low, high = record.y[rows.min()], record.y[rows.max()]
-        ends = {
-            "low": _mark(low),
-            "high": _mark(high),
-            "left": _mark(record.x[columns.min()]),
-            "right": _mark(record.x[columns.max()]),
-        }
+        y, x = (axis[at] for axis, at in zip((record.y, record.x), np.nonzero(good), strict=True))
+        ends = {"low": _mark(y.min()), "high": _mark(y.max()), "left": _mark(x.min()), "right": _mark(x.max())}
         if record.x_name == "rank r":
             said += say(" Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
         else:
             said += say(
                 " Good cells have η of B from {low} to {high} and η of A from {left} to {right}; along the valley the "
                 "product of both rates stays within {decades:.2g} decades.",
-                decades=max(on_line) - min(on_line), **ends,
+                decades=np.ptp(np.log10(x * y)), **ends,
             )  # fmt: skip
     return f"{said} {_chosen_ended(record)}"
 
@@ -206,8 +199,7 @@ def takeaway(record: PhaseMap) -> str:
 def _chosen_ended(record: PhaseMap) -> str:
     row, column = record.chosen
     left, named = float(record.left[-1, row, column]), _cell(record)
-    if record.diverged_at >= 0:
-        step = record.diverged_at
+    if (step := record.diverged_at) >= 0:
         if np.isnan(left):
             return say("The chosen adapter ({cell}) diverged after step {step}.", cell=named, step=step)
         return say(

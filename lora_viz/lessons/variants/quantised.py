@@ -124,18 +124,14 @@ def film(record: QuantisedBase) -> Film:
     titles = (say("Gaussian W: σ fall slowly (drag here)"), say("Decaying W: σ fall as 1/i (drag here)"))
     errors = tuple(
         Lines(
-            KINDS[k],
-            title,
-            y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds),
-            x_scale="sqrt",
+            KINDS[k], title, y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds), x_scale="sqrt", span=6,
             series=tuple(
                 Series(IDS[m], say(name), colour, dash=dash, **band(record.error[k, :, m]), dots=m in (OFTEN, PISSA))
                 for m, (name, (colour, dash)) in enumerate(zip(METHODS, LOOK, strict=True))
             ),
-            span=6,
         )
         for k, title in enumerate(titles)
-    )
+    )  # fmt: skip
     maps = (
         (say("W − Q, NF4 alone"), "ink", ALONE),
         (say("left by LoftQ"), "ink", OFTEN),

@@ -18,12 +18,14 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.film.panels import Bars, Field, Film, Group, HeatMap, Lines, Series
+from lora_viz.film.spreads import ranged
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS, card, trained_beside
 from lora_viz.lessons.catalogue import CONTROLS, TARGETS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import share_of_loss
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "VariantRace", "variant_race", "variant_sweep"]
@@ -196,15 +198,9 @@ def _title(record: VariantRace, i: int) -> str:
     return f"{_name(record, i)} ({record.parameters[i]})"
 
 
-def _percent(value: float) -> str:
-    if np.isnan(value):
-        return say("nothing finite")
-    return say("less than 0.01 %") if value < NOTHING else f"{number(100 * value)} %"
-
-
 def _narrate(record: VariantRace, t: int) -> str:
     step, (name, beside) = record.steps[t], (_title(record, i) for i in (record.chosen, record.beside))
-    left, left_beside = (_percent(float(record.left[1, i, t])) for i in (record.chosen, record.beside))
+    left, left_beside = (share_of_loss(float(record.left[1, i, t])) for i in (record.chosen, record.beside))
     if record.chosen == record.beside:
         return say("Step {step}: {name} leaves {left} of the loss.", step=step, name=name, left=left)
     return say(
@@ -214,10 +210,9 @@ def _narrate(record: VariantRace, t: int) -> str:
 
 
 def _ended(record: VariantRace, i: int) -> str:
-    low, middle, high = (float(x) for x in record.left[:, i, -1])
-    if np.isnan(middle) or high - low <= 0.002:
-        return _percent(middle)
-    return say("{median} ({low} to {high})", median=_percent(middle), low=_percent(low), high=_percent(high))
+    low, middle, high = end = record.left[:, i, -1]
+    one = np.isnan(middle) or high - low <= 0.002
+    return share_of_loss(float(middle)) if one else ranged(end, share_of_loss)
 
 
 def _floor_told(record: VariantRace) -> str:
@@ -246,7 +241,7 @@ def takeaway(record: VariantRace) -> str:
     if record.floor[c] > NOTHING:
         text += say(
             " No training can take {name} below {floor} here.",
-            name=_name(record, c), floor=_percent(float(record.floor[c])),
+            name=_name(record, c), floor=share_of_loss(float(record.floor[c])),
         )  # fmt: skip
     text += f" {_where(record)}"
     if record.diverged:
@@ -269,17 +264,18 @@ def _where(record: VariantRace) -> str:
         return say(
             "Over 8 tasks of each kind LoRA leaves least on {best} ({least}) and most on {worst} ({most}): its floor "
             "is the tail of the target.",
-            best=called[best], least=_percent(middle[best]), worst=called[worst], most=_percent(middle[worst]),
+            best=called[best], least=share_of_loss(middle[best]),
+            worst=called[worst], most=share_of_loss(middle[worst]),
         )  # fmt: skip
     ratio = np.median(np.maximum(own, NOTHING), axis=1) / np.median(np.maximum(plain, NOTHING), axis=1)
     best, worst = int(ratio.argmin()), int(ratio.argmax())
 
     def one(k: int) -> str:
-        a, lora = own[k], _percent(float(np.median(plain[k])))
-        left = _percent(float(np.median(a)))
+        a, lora = own[k], share_of_loss(float(np.median(plain[k])))
+        left = share_of_loss(float(np.median(a)))
         if np.ptp(a) <= 0.002:
             return say("{kind} ({left}; LoRA {lora})", kind=called[k], left=left, lora=lora)
-        low, high = _percent(float(a.min())), _percent(float(a.max()))
+        low, high = share_of_loss(float(a.min())), share_of_loss(float(a.max()))
         return say(
             "{kind} ({left}, {low} to {high}; LoRA {lora})", kind=called[k], left=left, low=low, high=high, lora=lora
         )
@@ -308,7 +304,7 @@ def table(record: VariantRace) -> dict[str, np.ndarray]:
 
 def figure(record: VariantRace, *, theme: str = "light") -> go.Figure:
     """What every variant left at the end, over how many numbers it trained, as a still figure."""
-    colour = IDENTITY[theme]
+    tones = [IDENTITY[theme]["delta" if i == record.chosen else "W"] for i in range(len(record.names))]
     low, middle, high = np.maximum(record.left[:, :, -1], 1e-5)
     drawn = go.Figure(
         go.Scatter(
@@ -318,10 +314,7 @@ def figure(record: VariantRace, *, theme: str = "light") -> go.Figure:
             text=[_name(record, i) for i in range(len(record.names))],
             mode="markers+text",
             textposition="top center",
-            marker={
-                "size": 13,
-                "color": [colour["delta"] if i == record.chosen else colour["W"] for i in range(len(record.names))],
-            },
+            marker={"size": 13, "color": tones},
             showlegend=False,
         )
     )

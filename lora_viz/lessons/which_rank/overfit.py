@@ -135,8 +135,7 @@ def film(record: Overfit) -> Film:
                 tuple(
                     say(
                         "{least} at r = {rank}; full {full}",
-                        least=number(float(median[t, :, i].min())),
-                        rank=record.ranks[median[t, :, i].argmin()],
+                        least=number(float(median[t, :, i].min())), rank=record.ranks[median[t, :, i].argmin()],
                         full=number(float(median[t, -1, i])),
                     )
                     for t in range(len(record.truths))

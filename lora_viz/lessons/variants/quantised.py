@@ -124,7 +124,8 @@ def film(record: QuantisedBase) -> Film:
     titles = (say("Gaussian W: σ fall slowly (drag here)"), say("Decaying W: σ fall as 1/i (drag here)"))
     errors = tuple(
         Lines(
-            KINDS[k], title, y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds), x_scale="sqrt", span=6,
+            KINDS[k], title, span=6, x_scale="sqrt",
+            y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds),
             series=tuple(
                 Series(IDS[m], say(name), colour, dash=dash, **band(record.error[k, :, m]), dots=m in (OFTEN, PISSA))
                 for m, (name, (colour, dash)) in enumerate(zip(METHODS, LOOK, strict=True))

@@ -92,7 +92,7 @@ def decks_here() -> dict[str, Deck]:
 
 
 def presented() -> Presented | None:
-    """Which scene does the link ask for? None without a deck; a deck or scene that is not there is said."""
+    """The scene that the link asks for; None without a deck. A deck or scene that is not there is said."""
     name = st.query_params.get("deck")
     if name is None:
         return None
@@ -115,7 +115,7 @@ def begin(name: str, own: Deck | None = None) -> None:
 
 
 def take_up(here: str | None) -> None:
-    """Does the link name a scene that stands on another page than this? It is opened there, where its deck is here."""
+    """Open the scene that the link names on its own page, where it stands on another than this."""
     if st.query_params.get("deck") not in decks_here():
         return  # said where the page is opened
     now = presented()

@@ -114,7 +114,7 @@ def _score(given: dict[str, bool]) -> str:
 
 
 def show_lessons_answered() -> None:
-    """After which lessons was the question answered, and as measured? Each leads to its lesson, in this session."""
+    """Every lesson with a question, whether it was answered as measured, and a way there within this visit."""
     given = kept(_Score).given
     place = st.expander(_score(given), key="lessons_answered", on_change="rerun")
     if not place.open:

@@ -21,7 +21,7 @@ __all__ = ["frame_of", "offer_link"]
 
 
 def frame_of(film: Film) -> int | None:
-    """Which frame does the link ask for, by ``at``, a place on the film's axis? The nearest one; None: it does not."""
+    """The frame nearest to the place on the film's axis that the link asks for by ``at``; None: it does not."""
     if "at" not in st.query_params:
         return None
     try:

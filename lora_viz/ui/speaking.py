@@ -79,7 +79,7 @@ def _found() -> str:
 
 
 def language_of_links() -> str | None:
-    """What must a link to another page say, so that it is read in the same language? None: nothing."""
+    """What a link to another page must say so that it is read in the same language; None: nothing."""
     asked = kept(_Language).asked_for or st.query_params.get(CHOSEN) in languages()
     return language() if language() != "en" or asked else None
 

@@ -23,10 +23,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     graded = np.geomspace(1, 1e-2, R)[:, None]
     factors = [
-        (
-            (rng.standard_normal((R, D)) * graded).astype(np.float32),
-            rng.standard_normal((D, R)).astype(np.float32),
-        )
+        ((rng.standard_normal((R, D)) * graded).astype(np.float32), rng.standard_normal((D, R)).astype(np.float32))
         for _ in range(4)
     ]
     FactoredMatrix(factors[0][0], factors[0][1], 1.0).singular_values()

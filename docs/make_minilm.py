@@ -20,14 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lora_viz.networks.encoder import (
-    MINILM_SHA256,
-    Encoder,
-    attach_lora,
-    find_minilm,
-    linear_layers,
-    load_encoder,
-)
+from lora_viz.networks.encoder import MINILM_SHA256, Encoder, attach_lora, find_minilm, linear_layers, load_encoder
 from lora_viz.networks.word_polarity import (
     LowerHalf,
     RatedWords,

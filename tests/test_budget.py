@@ -55,11 +55,7 @@ TOTALS = {
     "SDXL UNet": 2_567_463_684,
     "SD1.5 UNet": 859_520_964,
 }
-QV, QKVO, MLP = (
-    ("q_proj", "v_proj"),
-    ("q_proj", "k_proj", "v_proj", "o_proj"),
-    ("gate_proj", "up_proj", "down_proj"),
-)
+QV, QKVO, MLP = (("q_proj", "v_proj"), ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj"))
 PER_RANK = {
     "Llama-2-7B": (524_288, 1_048_576, 1_449_984, 2_498_560),
     "Llama-2-13B": (819_200, 1_638_400, 2_273_280, 3_911_680),

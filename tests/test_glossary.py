@@ -8,6 +8,8 @@ from streamlit.testing.v1 import AppTest
 from lora_viz.content.glossary import LEVELS, TERMS, by_letters, mark
 from lora_viz.i18n import language
 from lora_viz.i18n.language import languages, speak
+from lora_viz.lessons.parts import Columns, Heading, Notice, Prose
+from lora_viz.lessons.reference.glossary import LESSON
 from lora_viz.lessons.walk import lessons
 from lora_viz.ui.pages import FOLDER
 
@@ -142,11 +144,34 @@ def test_a_scene_marks_nothing() -> None:
     assert not LINK.search(" ".join(element.value for element in at.markdown))
 
 
-def test_the_page_lists_all_and_finds() -> None:
-    at = opened("glossary")
-    assert [header.value for header in at.header] == [term.name for term in TERMS]
-    at.text_input(key="find").set_value("ECKART").run()
-    assert {header.value for header in at.header} == {"Eckart–Young"}
-    at.text_input(key="find").set_value("<b>zz").run()
+def entries(**given: str) -> list[tuple[Heading, Prose]]:
+    (columns,) = (part for part in LESSON.play(**given).parts("body") if isinstance(part, Columns))
+    return [pair for own in columns.columns for pair in zip(own[::2], own[1::2], strict=True)]
+
+
+def test_the_lesson_lists_all_and_finds() -> None:
+    assert [heading.text for heading, _ in entries()] == [term.name for term in TERMS]
+    ((heading, prose),) = entries(find=" ECKART ")
+    assert (heading.text, heading.anchor) == ("Eckart–Young", "eckart-young")
+    assert prose.text.endswith("[Beat the SVD](truncation)")
+    (nothing,) = LESSON.play(find="<b>zz").parts("body")
+    assert isinstance(nothing, Notice) and nothing.text.startswith("“<b>zz” is not in the glossary")
+    marked = [LESSON.play(level=level).record.marked for level in LEVELS]
+    assert marked == [sum(LEVELS.index(t.level) >= i for t in TERMS) for i in range(3)]
+    assert LESSON.play().takeaway == f"{len(TERMS)} words, {marked[1]} of them underlined on the pages."
+
+
+def test_the_level_goes_along_and_its_page_asks_for_it() -> None:
+    at = opened("glossary", level="newcomer")
+    asked = [group for group in at.button_group if group.key == "level"]
+    assert [group.value for group in asked] == ["newcomer"], "asked for once"
+    assert f"{len(TERMS)} of them underlined" in LINK.sub(r"\1", at.markdown[-1].value)
+    asked[0].set_value("expert").run()
     assert not at.exception
-    assert at.warning[0].value.startswith("“<b>zz” is not in the glossary")
+    assert at.query_params["level"] == "expert"
+    experts = sum(term.level == "expert" for term in TERMS)
+    assert f"{experts} of them underlined" in LINK.sub(r"\1", at.markdown[-1].value)
+    bad = opened("glossary", level="wizard")
+    assert [warning.value for warning in bad.warning] == [
+        "level=wizard is not possible here: allowed is one of newcomer, practitioner, expert. Shown is practitioner."
+    ]

@@ -122,11 +122,7 @@ def outputs(run: Run, report: MergeReport, row: int) -> tuple[np.ndarray, np.nda
 def test_mistakes_against_numpy(report: MergeReport, run: Run, size: float) -> None:
     row = at(report, size)
     x, update, y = outputs(run, report, row)
-    expected = {
-        "twice": update,
-        "no s": update * (1 / SQUARE.scaling - 1),
-        "ΔWᵀ": x @ report.delta[row] - update,
-    }
+    expected = {"twice": update, "no s": update * (1 / SQUARE.scaling - 1), "ΔWᵀ": x @ report.delta[row] - update}
     assert report.mistake_names == MISTAKES
     found = dict(zip(report.mistake_names, report.mistakes[row], strict=True))
     for name, error in expected.items():

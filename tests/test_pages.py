@@ -107,11 +107,7 @@ def test_new_seed_is_its_own_button(name: str) -> None:
             "change=mirrored is not possible in this lesson: allowed is rotated, relabelled",
         ),
         ("digits", {"lr": "7"}, "lr=7 is not possible in this lesson: allowed is 0.002 to 0.02. Shown is 0.01."),
-        (
-            "requantised",
-            {"weight_format": "int3"},
-            "weight_format=int3 is not possible in this lesson: allowed",
-        ),
+        ("requantised", {"weight_format": "int3"}, "weight_format=int3 is not possible in this lesson: allowed"),
         ("many_adapters", {"rank": "64"}, "rank=64 is not possible in this lesson: allowed is 1 to 8. Shown is 3."),
         ("machine", {"rank": "8"}, "rank=8 is not possible in this lesson: allowed is 1 to 4. Shown is 2."),
     ],

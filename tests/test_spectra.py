@@ -19,11 +19,7 @@ rng = np.random.default_rng(11)
 
 @pytest.mark.parametrize(
     ("sigma", "expected"),
-    [
-        ([1.0, 1.0, 1.0, 1.0], (4, 4, 4.0, 4.0)),
-        ([1.0, 0.0, 0.0], (3, 1, 1.0, 1.0)),
-        ([2.0, 1e-9], (2, 1, 1.0, 1.0)),
-    ],
+    [([1.0, 1.0, 1.0, 1.0], (4, 4, 4.0, 4.0)), ([1.0, 0.0, 0.0], (3, 1, 1.0, 1.0)), ([2.0, 1e-9], (2, 1, 1.0, 1.0))],
 )
 def test_kinds_of_rank(sigma: list[float], expected: tuple[float, ...]) -> None:
     assert ranks(np.array(sigma), bound=len(sigma)) == pytest.approx(expected, abs=1e-6)

@@ -29,11 +29,7 @@ def read_members(buffer: memoryview) -> Members:
         count, size, offset = _directory(buffer)
         if count > MEMBERS_MOST or size > DIRECTORY_MOST:
             raise AdapterError(
-                say(
-                    "The archive lists {count:,} members: up to {most:,} are read.",
-                    count=count,
-                    most=MEMBERS_MOST,
-                )
+                say("The archive lists {count:,} members: up to {most:,} are read.", count=count, most=MEMBERS_MOST)
             )
         if offset + size > len(buffer):
             raise AdapterError(say("The archive is cut off: its directory is not all there."))

@@ -49,11 +49,7 @@ def parse_config(text: bytes) -> Config:
     """An adapter_config.json, checked. Raises AdapterError."""
     if len(text) > CONFIG_MOST:
         raise AdapterError(
-            say(
-                "adapter_config.json has {size:,} bytes: up to {most:,} are read.",
-                size=len(text),
-                most=CONFIG_MOST,
-            )
+            say("adapter_config.json has {size:,} bytes: up to {most:,} are read.", size=len(text), most=CONFIG_MOST)
         )
     raw = parse_json(text, "adapter_config.json")
     kind = raw.get("peft_type", "LORA")

@@ -101,9 +101,7 @@ def _apart(entries: dict[str, Stored]) -> None:
         if entry.start < end:
             raise AdapterError(
                 say(
-                    "{name} overlaps {other}: every tensor has bytes of its own.",
-                    name=short(name),
-                    other=short(before),
+                    "{name} overlaps {other}: every tensor has bytes of its own.", name=short(name), other=short(before)
                 )
             )
         end, before = entry.start + entry.numel * SIZES.get(entry.dtype, 1), name

@@ -85,19 +85,11 @@ def check_names(names: Collection[str]) -> None:
     """Names stand in sentences, tables and patterns: 50,000 of up to 500 letters are read. Raises AdapterError."""
     if len(names) > TENSORS_MOST:
         raise AdapterError(
-            say(
-                "The file lists {count:,} tensors: up to {most:,} are read.",
-                count=len(names),
-                most=TENSORS_MOST,
-            )
+            say("The file lists {count:,} tensors: up to {most:,} are read.", count=len(names), most=TENSORS_MOST)
         )
     if (longest := max(map(len, names), default=0)) > NAME_MOST:
         raise AdapterError(
-            say(
-                "A tensor's name has {longest:,} letters: up to {most} are read.",
-                longest=longest,
-                most=NAME_MOST,
-            )
+            say("A tensor's name has {longest:,} letters: up to {most} are read.", longest=longest, most=NAME_MOST)
         )
 
 

@@ -87,9 +87,7 @@ class FactoredMatrix:
         """∇A = s·Bᵀ G and ∇B = s·G Aᵀ: the shadows that the full gradient G casts on the factors."""
         return self.scaling * np.swapaxes(self.B, -1, -2) @ G, self.scaling * G @ np.swapaxes(self.A, -1, -2)
 
-    def svd(
-        self,
-    ) -> tuple[Float[np.ndarray, "*T d_out k"], Float[np.ndarray, "*T k"], Float[np.ndarray, "*T k d_in"]]:
+    def svd(self) -> tuple[Float[np.ndarray, "*T d_out k"], Float[np.ndarray, "*T k"], Float[np.ndarray, "*T k d_in"]]:
         """U, σ and Vᵀ of the product, k = min(rank, d_out, d_in): QR of both factors, SVD of what is left of them."""
         b, a, size = self._alone()
         (left, L), (right, R) = np.linalg.qr(b), np.linalg.qr(a)

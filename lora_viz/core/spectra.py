@@ -41,10 +41,7 @@ def ranks(sigma: Float[np.ndarray, "k"], *, bound: int, tol: float = 1e-6) -> Ra
         return Ranks(bound, 0, float("nan"), float("nan"))
     p = sigma[sigma > 0] / sigma.sum()
     return Ranks(
-        bound,
-        int((sigma > tol * top).sum()),
-        float(np.exp(-np.sum(p * np.log(p)))),
-        float(np.sum((sigma / top) ** 2)),
+        bound, int((sigma > tol * top).sum()), float(np.exp(-np.sum(p * np.log(p)))), float(np.sum((sigma / top) ** 2))
     )
 
 

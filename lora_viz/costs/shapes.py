@@ -288,11 +288,7 @@ def gpt_separate(title: str, hidden: int, layers: int, vocab: int, positions: in
         Matrix(at + "mlp.fc_in", 4 * hidden, hidden, layers, "mlp", "MLP input"),
         Matrix(at + "mlp.fc_out", hidden, 4 * hidden, layers, "mlp", "MLP activation"),
     )
-    rest = {
-        EMBEDDINGS: (vocab + positions) * hidden,
-        NORMS: (2 * layers + 1) * 2 * hidden,
-        BIASES: layers * 9 * hidden,
-    }
+    rest = {EMBEDDINGS: (vocab + positions) * hidden, NORMS: (2 * layers + 1) * 2 * hidden, BIASES: layers * 9 * hidden}
     rest[_UNLISTED] = total - sum(m.weights for m in matrices) - sum(rest.values())
     kept = _kept(hidden, 4 * hidden, ("q_proj", "k_proj", "v_proj"), ("fc_in",), ("fc_out",))
     return ModelShape(title, "gpt3", layers, hidden, matrices, rest, kept, vocab, (note,))

@@ -25,14 +25,7 @@ from lora_viz.layer.starts import STARTS, initial_factors
 from lora_viz.layer.tasks import batches, make_task
 from lora_viz.layer.variants import VARIANTS, is_plain, resolved
 
-__all__ = [
-    "LONGEST_STEP",
-    "autograd_check",
-    "available_devices",
-    "initial_state",
-    "losses",
-    "train",
-]
+__all__ = ["LONGEST_STEP", "autograd_check", "available_devices", "initial_state", "losses", "train"]
 
 
 def available_devices() -> tuple[str, ...]:

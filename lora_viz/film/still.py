@@ -32,13 +32,7 @@ class Drawn(NamedTuple):
 
 
 def still_curves(
-    curves: Sequence[Drawn],
-    *,
-    title: str,
-    x: str,
-    y: str,
-    log: str = "",
-    theme: str = "light",
+    curves: Sequence[Drawn], *, title: str, x: str, y: str, log: str = "", theme: str = "light"
 ) -> go.Figure:
     """The curves on common axes; ``log`` names the logarithmic ones: "x", "y", "xy". What is not finite is left out."""
 

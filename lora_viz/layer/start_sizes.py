@@ -49,11 +49,5 @@ def start_sizes(
                 variance[i, j, k] = np.mean(a**2)
                 output[i, j, k] = np.sum((a @ task.input_covariance) * a) / energy
     return StartSizes(
-        ranks=np.array(ranks),
-        inits=inits,
-        sigma=sigma,
-        entries=entries,
-        rms=rms,
-        variance=variance,
-        output=output,
+        ranks=np.array(ranks), inits=inits, sigma=sigma, entries=entries, rms=rms, variance=variance, output=output
     )

@@ -237,9 +237,5 @@ LEVEL = Choice(
         "controls are not. The numbers stay the same."
     ),
     default="practitioner",
-    names={
-        "newcomer": to_say("newcomer"),
-        "practitioner": to_say("practitioner"),
-        "expert": to_say("expert"),
-    },
+    names={"newcomer": to_say("newcomer"), "practitioner": to_say("practitioner"), "expert": to_say("expert")},
 )

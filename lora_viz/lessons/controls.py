@@ -118,7 +118,7 @@ class Control:
 
     def refused(self, given: Any) -> SettingError:
         """The error that names what was given and what is allowed."""
-        text = f"{self.id}={str(given)[:LONGEST_SHOWN]}"
+        text = f"{self.id}={written(given)[:LONGEST_SHOWN]}"
         return SettingError(say("{given} is not possible in this lesson: allowed is {allowed}.",
                                 given=text, allowed=self.allowed()))  # fmt: skip
 
@@ -131,7 +131,7 @@ class Choice(Control):
     """
 
     options: tuple[Any, ...]
-    names: Mapping[Any, str] = field(default_factory=dict)
+    names: Mapping[Any, str] = field(default_factory=dict, hash=False)
     picked: bool = False  # True: numbers too are picked, none lies between them
 
     def only(self, *options: Any) -> Choice:
@@ -186,7 +186,9 @@ class Several(Control):
 
     options: tuple[str, ...]
     default: tuple[str, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict)  # what stands on the screen, where that is not the answer
+    names: Mapping[str, str] = field(
+        default_factory=dict, hash=False
+    )  # what stands on the screen, where that is not the answer
 
     def parse(self, text: str | list[str]) -> tuple[str, ...]:
         return self.check([one for one in ([text] if isinstance(text, str) else text) if one])

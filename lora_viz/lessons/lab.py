@@ -86,12 +86,7 @@ class Lab:
             with speak(code), heeding(ticket.check):  # in a thread of its own, which nobody reads
                 return work(Lab(self.results, visitor=self.visitor, ticket=ticket))
 
-        return self.results.get_or_compute(
-            _without_files(key),
-            computed,
-            visitor=self.visitor,
-            progress=self.progress,
-        )
+        return self.results.get_or_compute(_without_files(key), computed, visitor=self.visitor, progress=self.progress)
 
 
 def _without_files(key: Any) -> Any:

@@ -168,10 +168,7 @@ PENALTIES = (1e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 
 
 def fit_probe(
-    features: Float[Tensor, "n d"],
-    labels: Int[Tensor, "n"],
-    test: Float[Tensor, "m d"],
-    test_labels: Int[Tensor, "m"],
+    features: Float[Tensor, "n d"], labels: Int[Tensor, "n"], test: Float[Tensor, "m d"], test_labels: Int[Tensor, "m"]
 ) -> float:
     """How far frozen features go: test accuracy of a logistic regression whose penalty a held-out fifth chose."""
     w, centre, spread = _probe(features, labels)

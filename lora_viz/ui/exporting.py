@@ -80,12 +80,7 @@ def _offer_adapter(run: Run, adapter: int, name: str) -> None:
         )
     )
     if run.diverged_at[adapter] >= 0:
-        st.markdown(
-            say(
-                "This adapter diverged: its weights are those of step {step}.",
-                step=run.diverged_at[adapter],
-            )
-        )
+        st.markdown(say("This adapter diverged: its weights are those of step {step}.", step=run.diverged_at[adapter]))
     if ends_in_rounding(run.loss[:, adapter]):
         st.caption(
             say(

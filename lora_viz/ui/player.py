@@ -40,12 +40,7 @@ def play(
     asked = _player(
         key=key,
         data=film.to_bytes(
-            colours=COLOURS,
-            words=words(),
-            at=at,
-            shares=on_share is not None,
-            question=question,
-            present=present,
+            colours=COLOURS, words=words(), at=at, shares=on_share is not None, question=question, present=present
         ),
         on_picked_change=picked,
         on_shared_change=lambda: None,

@@ -59,10 +59,7 @@ class Presented(NamedTuple):
 
     def for_player(self) -> dict[str, Any]:
         """What the player must know of the presentation."""
-        return {
-            "scene": f"{self.name}/{self.place}",
-            "contrast": contrast(),
-        }
+        return {"scene": f"{self.name}/{self.place}", "contrast": contrast()}
 
     def for_speaker(self) -> dict[str, Any]:
         """What the speaker's own window shows of this scene, and which beginning of the deck its time counts from."""

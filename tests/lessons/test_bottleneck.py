@@ -128,8 +128,7 @@ def test_training_turns_both_subspaces_to_the_best(lesson: Bottleneck) -> None:
 
 
 @pytest.mark.parametrize(
-    ("d_in", "d_out", "rank"),
-    [(3, 3, 1), (3, 3, 2), (3, 3, 3), (2, 2, 1), (2, 2, 2), (3, 2, 1), (3, 2, 2), (2, 3, 2)],
+    ("d_in", "d_out", "rank"), [(3, 3, 1), (3, 3, 2), (3, 3, 3), (2, 2, 1), (2, 2, 2), (3, 2, 1), (3, 2, 2), (2, 3, 2)]
 )
 def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
     run = trained(replace(OPENED, d_in=d_in, d_out=d_out, rank=rank, steps=20))

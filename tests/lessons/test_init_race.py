@@ -8,16 +8,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.init_race import (
-    STARTS,
-    InitRace,
-    figure,
-    film,
-    init_race,
-    race_sweep,
-    table,
-    takeaway,
-)
+from lora_viz.lessons.training.init_race import STARTS, InitRace, figure, film, init_race, race_sweep, table, takeaway
 
 ODD = Experiment(
     d_in=31, d_out=23, target_rank=4, spectrum="flat", samples=127, noise=0.1, rank=8, alpha=16.0,

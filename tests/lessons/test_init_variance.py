@@ -13,15 +13,7 @@ from lora_viz.core.experiment import Experiment, ExperimentError
 from lora_viz.layer.start_sizes import start_sizes
 from lora_viz.layer.starts import initial_factors
 from lora_viz.layer.tasks import make_task
-from lora_viz.lessons.training.init_variance import (
-    STARTS,
-    InitVariance,
-    figure,
-    film,
-    init_variance,
-    table,
-    takeaway,
-)
+from lora_viz.lessons.training.init_variance import STARTS, InitVariance, figure, film, init_variance, table, takeaway
 
 RANKS = (1, 2, 4, 8, 16, 32)
 WIDE = Experiment(d_in=97, d_out=89, samples=128, rank=1)

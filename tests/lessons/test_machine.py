@@ -12,16 +12,7 @@ from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.panels import Bars, Lines, Machine
 from lora_viz.film.style import IDENTITY, number
 from lora_viz.layer.tasks import batches
-from lora_viz.lessons.start.machine import (
-    CONVENTIONS,
-    LESSON,
-    LayerFlow,
-    figure,
-    film,
-    layer_flow,
-    table,
-    takeaway,
-)
+from lora_viz.lessons.start.machine import CONVENTIONS, LESSON, LayerFlow, figure, film, layer_flow, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")

@@ -8,16 +8,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.layer.first_step import first_updates
-from lora_viz.lessons.training.scaling import (
-    STARTS,
-    FirstUpdate,
-    figure,
-    film,
-    first_update,
-    signed,
-    table,
-    takeaway,
-)
+from lora_viz.lessons.training.scaling import STARTS, FirstUpdate, figure, film, first_update, signed, table, takeaway
 
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128)
 WIDE = Experiment(

@@ -117,7 +117,7 @@ def test_a_variant_decides_its_own_fields(small: Experiment) -> None:
     once = resolved(Sweep.over(small, variant=tuple(VARIANTS)))
     assert resolved(once) == once
     assert [name for name in VARIANTS if is_plain(replace(small, variant=name))] == [
-        *("lora", "rslora", "lora_plus", "lora_fa", "pissa", "milora", "olora", "lora_ga"),
+        *("lora", "rslora", "lora_plus", "lora_fa", "pissa", "milora", "olora", "lora_ga")
     ]
 
 

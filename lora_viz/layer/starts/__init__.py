@@ -1,4 +1,7 @@
-"""Starts, one file each, found by walking this folder; and what a start makes of A, B and the base weight."""
+"""Starts, one file each, found in this folder; and what a start makes of A, B and the base weight.
+
+A file's PLACE orders the choices; without one it is last.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Variants, ways to adapt a layer: one file each, found by walking this folder."""
+"""Variants, ways to adapt a layer: one file each in this folder.
+
+A file's PLACE orders the choices; without one it is last.
+"""
 
 from __future__ import annotations
 

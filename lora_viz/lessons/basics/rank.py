@@ -13,14 +13,7 @@ from lora_viz.content.questions import Measured, Question, Seen, first_place, wo
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.core.spectra import (
-    Ranks,
-    covariance_root,
-    least_squares,
-    ranks,
-    reduced_rank_floor,
-    truncate,
-)
+from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor, truncate
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
 from lora_viz.i18n.language import say, to_say
@@ -189,6 +182,7 @@ def film(record: RankError, settings: Settings) -> Film:
                 y_label="σ",
                 span=5,
                 labels=tuple(str(i + 1) for i in range(k)),
+                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
                     Group(id="learnt", name=say("learnt ΔW"), colour="delta", values=record.sigma),
                     Group(id="target", name=say("target M"), colour="ink", values=record.sigma_fitted, outline=True),
@@ -329,10 +323,7 @@ def takeaway(record: RankError) -> str:
             )
     else:
         said.append(
-            say(
-                "The elbow stands at {rank} because rank {rank} was put into the target.",
-                rank=record.true_rank,
-            )
+            say("The elbow stands at {rank} because rank {rank} was put into the target.", rank=record.true_rank)
         )
     if record.condition > 1:
         there = record.floor[1:-1] > 1e-6  # below that both are rounding, and so is their ratio

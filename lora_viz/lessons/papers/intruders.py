@@ -34,7 +34,7 @@ CALLED = {"gaussian": to_say("Gaussian"), "decaying": to_say("decaying")}
 SIZES = np.linspace(0.0, 2.0, 33)
 WIDE = 1024  # of the question
 _hundredths = partial(ranged, form="{:.2f}".format)
-_whole = partial(ranged, form="{:.0f}".format)
+_whole = partial(ranged, form="{:g}".format)
 
 
 class Intruders(NamedTuple):
@@ -204,7 +204,7 @@ def film(record: Intruders) -> Film:
 
 def _first(record: Intruders) -> int | None:
     """The first size from which on the median seed keeps an intruder."""
-    clean = np.flatnonzero(record.intruding[1] == 0)
+    clean = np.flatnonzero(record.intruding[1] < 1)
     after = int(clean[-1]) + 1 if len(clean) else 0
     return after if after < len(record.sizes) else None
 
@@ -218,7 +218,7 @@ def _narrate(record: Intruders, t: int) -> str:
         top=TOP,
         closest=record.closest[1, t],
         along=record.along[1, t],
-        intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=count),
+        intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=f"{count:g}"),
     )
 
 
@@ -260,7 +260,7 @@ def _seen(record: Intruders) -> Iterator[str]:
             last=size[-1],
             intruding=_whole(record.intruding[:, -1]),
         )
-        early = int(np.flatnonzero(record.intruding[1])[0])
+        early = int(np.flatnonzero(record.intruding[1] >= 1)[0])
         if early < first:
             yield say(
                 "It came and went before, first at {size} σ₁: where θ meets one of W₀'s own σ, the two mix.",

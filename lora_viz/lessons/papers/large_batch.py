@@ -16,7 +16,7 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Film, Lines, Readout, Series
 from lora_viz.film.spreads import ranged
-from lora_viz.film.style import LETTERS, number, tint
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import english, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -209,7 +209,6 @@ $r = {rank}$, where ${A}$ spans every input from the start, the ratio is
 tested. Error is to the hidden update, relative; each racer has its best of {rates} learning rates in each seed.""",
         samples=e.samples,
         steps=", ".join(map(str, record.steps)),
-        G=tint("W", "G"),
         d_out=e.d_out,
         d_in=e.d_in,
         true_rank=record.true_rank,

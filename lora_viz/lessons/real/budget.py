@@ -12,14 +12,7 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Switch
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.model_controls import (
-    RANK,
-    model_asked,
-    model_controls,
-    no_targets,
-    targets_asked,
-    usual_targets,
-)
+from lora_viz.lessons.model_controls import RANK, model_asked, model_controls, no_targets, targets_asked, usual_targets
 from lora_viz.lessons.parts import Code, Columns, Figure, Heading, Numbers, Part, Prose, Row
 from lora_viz.lessons.real import memory_need, parameter_share
 from lora_viz.lessons.real.memory_need import MemoryNeed

@@ -168,14 +168,7 @@ def figure(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
         **plotly_layout(
             title=say("Memory of a training step"),
             margin={"l": 78, "r": 10, "t": 44, "b": 100},
-            legend={
-                "orientation": "h",
-                "y": -0.17,
-                "yanchor": "top",
-                "x": 0,
-                "font": {"size": 18},
-                "entrywidth": 112,
-            },
+            legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 112},
             barmode="overlay",
             height=400,
             font={"size": 19},

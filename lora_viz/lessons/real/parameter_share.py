@@ -102,11 +102,7 @@ def takeaway(record: ParameterShare) -> str:
 
 def table(record: ParameterShare) -> dict[str, np.ndarray]:
     """The boxes, one a row."""
-    return {
-        "what": np.array(record.labels),
-        "parameters": np.array(record.sizes),
-        "kind": np.array(record.kinds),
-    }
+    return {"what": np.array(record.labels), "parameters": np.array(record.sizes), "kind": np.array(record.kinds)}
 
 
 def figure(record: ParameterShare, *, theme: str = "light") -> go.Figure:

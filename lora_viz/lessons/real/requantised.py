@@ -174,10 +174,7 @@ def film(record: QuantisedMerge) -> Film:
                 row=1,
                 rows=(
                     Row(
-                        id="plain",
-                        label=say("float32 base, adapter on"),
-                        colour="W",
-                        text=(to_a_tenth(record.plain),),
+                        id="plain", label=say("float32 base, adapter on"), colour="W", text=(to_a_tenth(record.plain),)
                     ),
                     *(
                         Row(

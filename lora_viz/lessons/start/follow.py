@@ -12,16 +12,7 @@ from lora_viz.core.spectra import ranks
 from lora_viz.film.notation import STYLE, matrix_html, plain
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
-from lora_viz.layer.worked import (
-    PRINTED,
-    PRINTED_COLUMNS,
-    VECTOR,
-    VECTORS,
-    Worked,
-    WorkedStep,
-    parse_matrix,
-    work,
-)
+from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, Worked, WorkedStep, parse_matrix, work
 from lora_viz.lessons.controls import Choice, Control, Number, Text
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -31,12 +22,7 @@ from lora_viz.lessons.settings import Settings
 __all__ = ["LESSON", "WorkedTable", "steps_html", "table", "takeaway", "worked_table"]
 
 STEPS = 3
-EXAMPLES = {
-    "one_sample": VECTOR,
-    "two_samples": VECTORS,
-    "printed_rows": PRINTED,
-    "printed_columns": PRINTED_COLUMNS,
-}
+EXAMPLES = {"one_sample": VECTOR, "two_samples": VECTORS, "printed_rows": PRINTED, "printed_columns": PRINTED_COLUMNS}
 FIELDS = {"W": "W", "A": "A", "B": "B", "x": "X", "t": "T"}  # what the visitor calls a matrix, and its field
 
 # Name on the screen, field of the step, colour: each factor over its gradient, then what lies between them.

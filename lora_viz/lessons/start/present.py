@@ -52,10 +52,7 @@ def own(record: DecksRecord) -> tuple[Part, ...]:
         return (Notice(say("{error} Nothing was opened.", error=record.wrong), "error"),)
     if record.own is None:
         return ()
-    return (
-        _told(record.own.title, record.own, record.own.about),
-        Present("own", say("Begin my deck"), record.own),
-    )
+    return (_told(record.own.title, record.own, record.own.about), Present("own", say("Begin my deck"), record.own))
 
 
 def _told(title: str, deck: Deck, about: str) -> Prose:

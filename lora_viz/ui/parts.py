@@ -55,7 +55,7 @@ def _draw(part: Part) -> None:
         case Table(columns, alt, height):
             st.dataframe(dict(columns), hide_index=True, alt=alt or None, height=height or "auto")
         case Numbers(id, columns, as_csv, as_json):
-            with st.container(horizontal=True):
+            with st.container(horizontal=True, width="content"):
                 csv_button(as_csv, columns, name=id)
                 json_button(as_json, columns, name=id)
         case Code(text, language, caption):

@@ -126,7 +126,8 @@ def test_answers_come_from_the_film() -> None:
     value = Question(kind="number", text="?", panel="Bs", series=("z",), at=3.2)
     assert asked_first(FILM, value)["measured"] == "z 6 at step 3"
     curve = Question(kind="curve", text="?", panel="L", series=("a",))
-    assert asked_first(FILM, curve)["series"] == "a"
+    told = asked_first(FILM, replace(curve, series=("b",)))
+    assert (told["panel"], told["series"]) == (0, 1), "where the player finds it"
 
 
 @pytest.mark.parametrize(

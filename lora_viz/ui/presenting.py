@@ -15,8 +15,8 @@ from lora_viz.i18n.language import say
 from lora_viz.lessons.decks import shipped_decks
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.pages import page_of
-from lora_viz.ui.speaking import language_of_links
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
+from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["OWN", "Presented", "begin", "contrast", "offer_tour", "presented", "take_up", "toolbar"]
 
@@ -66,7 +66,7 @@ class Presented(NamedTuple):
         following = self.deck.scenes[self.place + 1 : self.place + 2]
         return {
             "deck": f"{self.name} {self.deck.title}",
-            "beginning": kept(_Presentation).began,
+            "beginning": of_visit(_Presentation).began,
             "place": self.place + 1,
             "count": len(self.deck.scenes),
             "caption": say(self.scene.caption),
@@ -87,7 +87,7 @@ def contrast() -> bool:
 
 def decks_here() -> dict[str, Deck]:
     """The decks that can be presented in this visit: the shipped ones, and the visitor's own."""
-    own = kept(_Presentation).own
+    own = of_visit(_Presentation).own
     return {**shipped_decks(), **({OWN: own} if own is not None else {})}
 
 
@@ -109,7 +109,7 @@ def presented() -> Presented | None:
 
 def begin(name: str, own: Deck | None = None) -> None:
     """Open a deck at its first scene, and its time at zero: leaves the running page. ``own`` is the visitor's."""
-    state = kept(_Presentation)
+    state = of_visit(_Presentation)
     state.began, state.own = time.time(), own or state.own
     _open(name, 0)
 
@@ -120,7 +120,7 @@ def take_up(here: str | None) -> None:
         return  # said where the page is opened
     now = presented()
     if now is not None and here not in (None, now.scene.page):
-        state = kept(_Presentation)
+        state = of_visit(_Presentation)
         state.began = state.began or time.time()
         _open(now.name, now.place)
 

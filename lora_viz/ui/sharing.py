@@ -15,7 +15,7 @@ from lora_viz.film.panels import Film
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import say
-from lora_viz.ui.speaking import language_of_links
+from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["frame_of", "offer_link"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
@@ -19,9 +18,9 @@ from lora_viz.core.spectra import (
     reduced_rank_floor,
 )
 from lora_viz.engine.training import train
-from lora_viz.film.clouds import limit, still_points, view
+from lora_viz.film.clouds import limit, view
 from lora_viz.film.panels import Cloud, Film, Lines, Points, Readout, Row, Series, Span
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -301,18 +300,6 @@ def table(record: Bottleneck) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: Bottleneck, *, theme: str = "light") -> go.Figure:
-    """The outputs of the finished run on col(B), as a still figure."""
-    colour = IDENTITY[theme]
-    clouds = (
-        (record.wanted, say("asked for"), {"size": 3, "color": colour["faint"]}),
-        (record.outputs[-1], "Δy = s·B A x", {"size": 5, "color": colour["delta"]}),
-    )
-    drawn = go.Figure([still_points(y, name=name, mode="markers", marker=marker) for y, name, marker in clouds])
-    drawn.update_layout(**plotly_layout(title=say("Outputs of a rank-{rank} update", rank=record.rank), height=560))
-    return drawn
-
-
 def maths(record: Bottleneck, settings: Settings) -> str:
     """Where Δy lies and what A does not see, with this run's numbers."""
     e = settings.experiment
@@ -382,7 +369,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="out",
     table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(

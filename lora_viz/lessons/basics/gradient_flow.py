@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -15,11 +15,12 @@ from lora_viz.core.run import GradientCheck, Run
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "GradientFlow", "gradient_flow"]
@@ -214,42 +215,45 @@ def _narrate(record: GradientFlow, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: GradientFlow) -> str:
+@sentences
+def takeaway(record: GradientFlow) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     a, b = record.grad_A_norm, record.grad_B_norm
     if record.diverged_at >= 0:
-        return say(
+        yield say(
             "Training diverged after step {step}: the loss had grown from {first} to {last}. Lower the learning rate.",
-            step=record.diverged_at, first=number(record.loss[0]), last=number(record.loss[-1]),
-        )  # fmt: skip
+            step=record.diverged_at,
+            first=number(record.loss[0]),
+            last=number(record.loss[-1]),
+        )
+        return
     if not a.any() and not b.any():
-        return say(
+        yield say(
             "Both factors are 0, so both gradients are exactly 0 at all {steps} recorded steps: "
             "the loss stayed at {loss}. This start can never learn.",
-            steps=len(record.steps), loss=number(record.loss[-1]),
-        )  # fmt: skip
-    if a[0] == 0:
-        said = [say("At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}.", b=number(b[0])), _first_moves(record)]
-    elif b[0] == 0:
-        said = [say("At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {a}.", a=number(a[0])), _first_moves(record)]
-    else:
-        said = [
-            say(
-                "Neither factor was 0, so both had gradients at step 0 ({a} and {b}), "
-                "and the output was already disturbed before the first step.",
-                a=number(a[0]),
-                b=number(b[0]),
-            )
-        ]
-    if a.any():
-        said.append(
-            say(
-                "‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than {difference}.",
-                peak=int(record.steps[np.argmax(a)]),
-                difference=number(float(max(record.check.difference_A.max(), record.check.difference_B.max()))),
-            )
+            steps=len(record.steps),
+            loss=number(record.loss[-1]),
         )
-    return " ".join(said)
+        return
+    if a[0] == 0:
+        yield say("At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}.", b=number(b[0]))
+        yield _first_moves(record)
+    elif b[0] == 0:
+        yield say("At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {a}.", a=number(a[0]))
+        yield _first_moves(record)
+    else:
+        yield say(
+            "Neither factor was 0, so both had gradients at step 0 ({a} and {b}), "
+            "and the output was already disturbed before the first step.",
+            a=number(a[0]),
+            b=number(b[0]),
+        )
+    if a.any():
+        yield say(
+            "‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than {difference}.",
+            peak=int(record.steps[np.argmax(a)]),
+            difference=number(float(max(record.check.difference_A.max(), record.check.difference_B.max()))),
+        )
 
 
 def _first_moves(record: GradientFlow) -> str:
@@ -278,25 +282,6 @@ def table(record: GradientFlow) -> dict[str, np.ndarray]:
         "travelled_A": record.travelled_A,
         "travelled_B": record.travelled_B,
     }
-
-
-def figure(record: GradientFlow, *, theme: str = "light") -> go.Figure:
-    """Gradient norms over the steps on a logarithmic axis; exact zeros stand as crosses on the bottom line."""
-    curves = (("‖∇A‖", record.grad_A_norm, "A"), ("‖∇B‖", record.grad_B_norm, "B"))
-    every = np.concatenate([y for _, y, _ in curves])
-    bottom = float(every[every > 0].min(initial=np.inf)) / 10 if every.any() else 0.1
-    drawn = go.Figure()
-    for name, y, letter in curves:
-        line = {"color": IDENTITY[theme][letter], "width": 3}
-        drawn.add_scatter(x=record.steps, y=np.where(y > 0, y, np.nan), name=name, mode="lines", line=line)
-        zero = record.steps[y == 0]
-        if len(zero):
-            cross = {"symbol": "x", "size": 12, "color": IDENTITY[theme][letter]}
-            crossed = say("{curve} exactly 0", curve=name)
-            drawn.add_scatter(x=zero, y=np.full(len(zero), bottom), name=crossed, mode="markers", marker=cross)
-    axes = {"xaxis": {"title": say("step")}, "yaxis": {"title": say("Frobenius norm"), "type": "log"}}
-    drawn.update_layout(**plotly_layout(title=say("Size of the gradients"), **axes))
-    return drawn
 
 
 def maths(record: GradientFlow, settings: Settings) -> str:
@@ -366,7 +351,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="gradients",
     table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(

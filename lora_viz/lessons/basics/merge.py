@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import MergeReport
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.merging import merge_report
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "MergeCheck", "merge_check"]
@@ -137,7 +137,8 @@ def _narrate(record: MergeCheck, t: int) -> str:
     )
 
 
-def takeaway(record: MergeCheck) -> str:
+@sentences
+def takeaway(record: MergeCheck) -> Iterator[str]:
     """What was seen, in the report's own numbers."""
     m = record.report
     t = int(np.argmin(np.abs(np.log(m.sizes / TELLING))))
@@ -147,18 +148,16 @@ def takeaway(record: MergeCheck) -> str:
         say("{difference} in {dtype}", difference=number(float(m.relative_difference[t, by_name[d]])), dtype=SHORT[d])
         for d in told
     )
-    said = [
-        say(
-            "In this experiment, at ‖ΔW‖ = {size}·‖W‖, merged and unmerged outputs agree to each "
-            "format's rounding (relative difference {differences}).",
-            size=number(float(m.sizes[t])),
-            differences=differences,
-        )
-    ]
+    yield say(
+        "In this experiment, at ‖ΔW‖ = {size}·‖W‖, merged and unmerged outputs agree to each "
+        "format's rounding (relative difference {differences}).",
+        size=number(float(m.sizes[t])),
+        differences=differences,
+    )
     for d in told:
         share, wrong = m.unchanged[t, by_name[d]], m.lost[t, by_name[d]]
         if wrong > 0.01:
-            said.append(
+            yield (
                 say(
                     "But in {dtype} {share:.0f} % of the weights did not change at all, and the ΔW that arrived "
                     "is {wrong:.0f} % wrong: rounding has eaten most of it.",
@@ -170,10 +169,7 @@ def takeaway(record: MergeCheck) -> str:
                 else say("In {dtype} the ΔW that arrived is {wrong:.0f} % wrong.", dtype=SHORT[d], wrong=100 * wrong)
             )
     drift = number(float(m.unmerge_drift[:, by_name["float32"]].max()))
-    said.append(
-        say("Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.", drift=drift)
-    )
-    return " ".join(said)
+    yield say("Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.", drift=drift)
 
 
 def table(record: MergeCheck) -> dict[str, np.ndarray]:
@@ -183,24 +179,6 @@ def table(record: MergeCheck) -> dict[str, np.ndarray]:
     for what in ("max_difference", "relative_difference", "unmerge_drift", "unchanged", "lost"):
         columns |= {f"{what}_{d}": getattr(m, what)[:, i] for i, d in enumerate(m.dtypes)}
     return columns
-
-
-def figure(record: MergeCheck, *, theme: str = "light") -> go.Figure:
-    """Merged against unmerged outputs in every dtype over the relative size, as a still figure."""
-    m = record.report
-    colours = ["delta" if i == m.shown else "ink" for i in range(len(m.dtypes))]
-    drawn = still_curves(
-        [Drawn(d, colours[i], m.sizes, m.relative_difference[:, i], DASHES[i]) for i, d in enumerate(m.dtypes)],
-        title=say("Difference of the outputs"),
-        x="‖ΔW‖ / ‖W‖",
-        y=say("relative difference"),
-        log="xy",
-        theme=theme,
-    )
-    for i, curve in enumerate(drawn.data):
-        curve.line.width = 4 if i == m.shown else 2
-    drawn.update_xaxes(exponentformat="power").update_yaxes(exponentformat="power")
-    return drawn
 
 
 def maths(record: MergeCheck, settings: Settings) -> str:
@@ -263,7 +241,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="difference",
     table=table,
     exports=lambda record, settings, lab: (Sweep((settings.experiment,)),),
     question=Question(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, word
@@ -15,12 +15,13 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor, truncate
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "RankError", "rank_error"]
@@ -253,11 +254,13 @@ def _narrate(record: RankError, t: int) -> str:
     return said
 
 
-def takeaway(record: RankError) -> str:
+@sentences
+def takeaway(record: RankError) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     trained = np.isfinite(record.trained[1]) & (record.rank > 0)
     if not trained.any():
-        return say("Every adapter diverged: lower the learning rate.")
+        yield say("Every adapter diverged: lower the learning rate.")
+        return
     gap = np.where(trained, record.trained[1] - record.floor, 0.0)
     worst = int(np.argmax(gap))
     points = number(100 * float(gap[worst]))
@@ -280,44 +283,34 @@ def takeaway(record: RankError) -> str:
             "all else that is missing at a rank is missing by necessity.",
             points=points,
         )
-    said = [seen]
+    yield (seen)
     full = record.true_rank >= len(record.sigma_fitted)
     if full:
         half = len(record.rank) // 2
-        said.append(
-            say(
-                "The target has full rank: rank {rank} still leaves {left:.0f} % of the error.",
-                rank=record.rank[half],
-                left=100 * record.floor[half],
-            )
+        yield say(
+            "The target has full rank: rank {rank} still leaves {left:.0f} % of the error.",
+            rank=record.rank[half],
+            left=100 * record.floor[half],
         )
     elif record.noise:
         best = int(np.nanargmin(record.clean[1]))
         if gap[worst] < 0.02 and np.nanmax(record.clean[1, best:]) > 1.02 * record.clean[1, best]:
-            said.append(
-                say(
-                    "The error to the clean target is least at rank {rank}; beyond it the adapter fits the noise.",
-                    rank=record.rank[best],
-                )
+            yield say(
+                "The error to the clean target is least at rank {rank}; beyond it the adapter fits the noise.",
+                rank=record.rank[best],
             )
     else:
-        said.append(
-            say("The elbow stands at {rank} because rank {rank} was put into the target.", rank=record.true_rank)
-        )
+        yield say("The elbow stands at {rank} because rank {rank} was put into the target.", rank=record.true_rank)
     if record.condition > 1:
         there = record.floor[1:-1] > 1e-6  # below that both are rounding, and so is their ratio
         times = float(np.max(record.truncated[1:-1][there] / record.floor[1:-1][there], initial=0.0))
         if 1.005 <= times < 1e6:
-            said.append(
-                say(
-                    "With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's "
-                    "error.",
-                    times=times,
-                )
+            yield say(
+                "With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's error.",
+                times=times,
             )
     if record.diverged:
-        said.append(say("{count} adapters diverged and are left out.", count=record.diverged))
-    return " ".join(said)
+        yield say("{count} adapters diverged and are left out.", count=record.diverged)
 
 
 def table(record: RankError) -> dict[str, np.ndarray]:
@@ -333,43 +326,6 @@ def table(record: RankError) -> dict[str, np.ndarray]:
         "weight_error_median": record.weights,
         "weight_floor_eckart_young": record.weights_floor,
     }
-
-
-def figure(record: RankError, settings: Settings, *, theme: str = "light") -> go.Figure:
-    """Both floors and the trained errors, in output space and in weight space, as a still figure."""
-    colour = IDENTITY[theme]
-    x = record.rank
-    curves = [
-        (
-            record.trained[1],
-            say("trained, outputs (median of {seeds})", seeds=record.seeds),
-            colour["delta"],
-            "lines+markers",
-            "solid",
-        ),
-        (record.floor, say("floor: reduced-rank regression (outputs)"), colour["ink"], "lines", "dash"),
-        (record.weights, say("trained, weights"), colour["W"], "lines+markers", "solid"),
-        (record.weights_floor, say("floor: Eckart–Young (weights)"), colour["faint"], "lines", "dot"),
-    ]
-    if record.noise:
-        curves.append((record.clean[1], say("trained, to the clean target"), colour["clean"], "lines+markers", "solid"))
-    drawn = go.Figure(
-        [
-            go.Scatter(x=x, y=y, name=name, mode=mode, line={"color": c, "dash": dash, "width": 3})
-            for y, name, c, mode, dash in curves
-        ]
-    )
-    drawn.add_vline(
-        x=record.true_rank, line_dash="dot", annotation_text=say("target rank {rank}", rank=record.true_rank)
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say("Error left against rank"),
-            xaxis={"title": say("rank r")},
-            yaxis={"title": say("relative error"), "type": settings["error_axis"]},
-        )
-    )
-    return drawn
 
 
 def maths(record: RankError, settings: Settings) -> str:
@@ -464,7 +420,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="error",
     table=table,
     exports=lambda record, settings, lab: (sweep(settings),),
     question=Question(

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
@@ -17,7 +16,6 @@ from lora_viz.core.spectra import orthonormal_columns, principal_angles
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.reconstruction import principal_axes, reconstruction_task
@@ -293,21 +291,6 @@ def table(record: Autoencoder) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: Autoencoder, *, theme: str = "light") -> go.Figure:
-    """Distance to PCA's projector over the steps, as a still figure."""
-    return still_curves(
-        [
-            Drawn(say("to PCA's projector"), "delta", record.steps, record.to_pca[1]),
-            Drawn(say("to that of the axes about 0"), "ink", record.steps, record.to_moment[1], "dash"),
-        ],
-        title=say("B A against PCA, median of {starts} starts", starts=record.starts),
-        x=say("step"),
-        y="‖B A − P‖",
-        log="y",
-        theme=theme,
-    )
-
-
 def maths(record: Autoencoder) -> str:
     """Where the loss is least, and what that is here."""
     return say(
@@ -394,7 +377,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="distance",
     table=table,
     exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(

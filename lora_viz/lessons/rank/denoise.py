@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import noisy_low_rank
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 
 __all__ = ["LESSON", "Denoise", "denoise"]
 
@@ -218,71 +218,41 @@ def _narrate(record: Denoise, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: Denoise) -> str:
+@sentences
+def takeaway(record: Denoise) -> Iterator[str]:
     """What was seen, over all draws."""
     draws, r = len(record.best), record.true_rank
     whole, least = float(record.to_clean[1, -1]), float(record.to_clean[1].min())
     if not record.noise:
         worst = float(record.to_clean[2, r:].max())
-        return say(
+        yield say(
             "Without noise there is nothing to remove: from rank {r} on the cut is the matrix itself, to "
             "{worst} in all {draws} draws, and there is no slow tail.",
-            r=r, worst=number(worst), draws=draws,
-        )  # fmt: skip
-    hits = int((record.best == r).sum())
-    said = [
-        say(
-            "The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in "
-            "{hits} of {draws} draws.",
             r=r,
-            hits=hits,
+            worst=number(worst),
             draws=draws,
         )
-    ]
+        return
+    hits = int((record.best == r).sum())
+    yield say(
+        "The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in "
+        "{hits} of {draws} draws.",
+        r=r,
+        hits=hits,
+        draws=draws,
+    )
     if least < whole:
-        said.append(
-            say(
-                "At its least the cut is {least} % from the clean matrix, the uncut one {whole} % (medians).",
-                least=number(100 * least),
-                whole=number(100 * whole),
-            )
+        yield say(
+            "At its least the cut is {least} % from the clean matrix, the uncut one {whole} % (medians).",
+            least=number(100 * least),
+            whole=number(100 * whole),
         )
     if hits < draws:
-        said.append(
-            say(
-                "Where noise as large as σ ≈ {noise_edge} hides the weakest directions, keeping them does "
-                "more harm than good, and the best k is smaller.",
-                noise_edge=number(record.noise_edge),
-            )
+        yield say(
+            "Where noise as large as σ ≈ {noise_edge} hides the weakest directions, keeping them does "
+            "more harm than good, and the best k is smaller.",
+            noise_edge=number(record.noise_edge),
         )
-    return " ".join(said)
-
-
-def table(record: Denoise) -> dict[str, np.ndarray]:
-    """The curves, as columns."""
-    names = ("low", "median", "high")
-    return {
-        "rank": record.rank,
-        **{f"to_clean_{n}": v for n, v in zip(names, record.to_clean, strict=True)},
-        **{f"to_noisy_{n}": v for n, v in zip(names, record.to_noisy, strict=True)},
-    }
-
-
-def figure(record: Denoise, *, theme: str = "light") -> go.Figure:
-    """Both errors against the rank, as a still figure."""
-    drawn = still_curves(
-        [
-            Drawn(say("to the clean matrix"), "clean", record.rank, record.to_clean[1], dots=True),
-            Drawn(say("to the noisy matrix"), "W", record.rank, record.to_noisy[1], "dash", dots=True),
-        ],
-        title=say("Error of the cut, median of {draws} draws", draws=len(record.best)),
-        x=say("rank k kept"),
-        y=say("relative error"),
-        theme=theme,
-    )
-    label = say("true rank {rank}", rank=record.true_rank)
-    drawn.add_vline(x=record.true_rank, line_dash="dot", annotation_text=label)
-    return drawn.update_yaxes(rangemode="tozero")
 
 
 def maths(record: Denoise) -> str:
@@ -353,8 +323,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="error",
     trains=False,
     question=Question(
         to_say("Set the noise to {noise:g}. Which cut k is nearest to the clean matrix then?"),

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
 from lora_viz.film.panels import Dash, Film, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors
@@ -179,29 +177,6 @@ def takeaway(record: FewNumbers) -> str:
     )
 
 
-def table(record: FewNumbers) -> dict[str, np.ndarray]:
-    """The curves, as columns."""
-    return {
-        "rank": record.kept,
-        **{f"error_{kind}": e for kind, e in zip(KINDS, record.error, strict=True)},
-        **{f"sigma_{kind}": s for kind, s in zip(KINDS, record.sigma, strict=True)},
-    }
-
-
-def figure(record: FewNumbers, *, theme: str = "light") -> go.Figure:
-    """Error of the best matrix of rank k for each, as a still figure."""
-    return still_curves(
-        [
-            Drawn(say(name), colour, record.kept, e, dash)
-            for name, colour, dash, e in zip(NAMES, COLOURS, DASHES, record.error, strict=True)
-        ],
-        title=say("What rank k cannot reach"),
-        x=say("rank k"),
-        y=say("relative error"),
-        theme=theme,
-    )
-
-
 def maths(record: FewNumbers) -> str:
     """What rank k misses of c·I, and of the others here."""
     return say(
@@ -264,8 +239,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="error",
     trains=False,
     question=Question(
         to_say("c·I is one knob, {d}×{d}. Which rank does a matrix need to miss at most 10 % of it?"),

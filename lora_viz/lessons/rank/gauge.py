@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.factorisation import balance, balance_drift, gradient_step, product_jacobian, turn
@@ -272,37 +270,6 @@ def _seen(record: Gauge) -> Iterator[str]:
     )
 
 
-def table(record: Gauge) -> dict[str, np.ndarray]:
-    """The changes, as columns."""
-    return {
-        "angle_degrees" if record.way == "turn" else "condition_number": record.value,
-        "A_changed": record.moved_A,
-        "B_changed": record.moved_B,
-        "product_changed": record.moved_product,
-        "step_changed": record.moved_step,
-        "balance": record.balance,
-    }
-
-
-def figure(record: Gauge, *, theme: str = "light") -> go.Figure:
-    """All four changes on one logarithmic axis, as a still figure; exact zeros are left out of it."""
-    changes = (
-        ("A", "A", record.moved_A, "solid"),
-        ("B", "B", record.moved_B, "solid"),
-        ("B A", "delta", record.moved_product, "solid"),
-        (say("next step of B A"), "ink", record.moved_step, "dash"),
-    )
-    turning = record.way == "turn"
-    return still_curves(
-        [Drawn(name, c, record.value, np.where(y > 0, y, np.nan), dash) for name, c, y, dash in changes],
-        title=say("Change relative to Q = I"),
-        x=say("angle of Q") if turning else say("condition of Q"),
-        y="‖X − X₀‖/‖X₀‖",
-        log="y" if turning else "xy",
-        theme=theme,
-    )
-
-
 def maths(record: Gauge) -> str:
     """The gauge freedom, what a step sees of it, and what it counts here."""
     r, (d_out, d_in) = record.rank, record.product.shape[1:]
@@ -375,8 +342,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="changes",
     trains=False,
     question=Question(
         to_say(

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.spectra import ranks
-from lora_viz.film.clouds import still_points
 from lora_viz.film.panels import Bars, Cloud, Film, Group, HeatMap, Lines, Points, Readout, Row, Series, Span
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.small_matrix import ShapeRank, shape_rank
 from lora_viz.layer.worked import parse_matrix
 from lora_viz.lessons.controls import Choice, Text
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "PRESETS"]
@@ -193,46 +193,36 @@ def _narrate(record: ShapeRank, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: ShapeRank) -> str:
+@sentences
+def takeaway(record: ShapeRank) -> Iterator[str]:
     """What was seen, in the matrix's own numbers."""
     m, n = record.matrix.shape
     r, null = record.fine.numerical, _nullity(record)
-    said = [_counted(m, n, r)]
+    yield _counted(m, n, r)
     most = number(float(record.moved.max()))
     if null == 1:
-        said.append(
-            say("1 of {n} input dimensions is lost: a walk of 3 along it moved the output by {most}.", n=n, most=most)
-        )
+        yield say("1 of {n} input dimensions is lost: a walk of 3 along it moved the output by {most}.", n=n, most=most)
     elif null:
-        said.append(
-            say(
-                "{null} of {n} input dimensions are lost: a walk of 3 along one of them moved the output by {most}.",
-                null=null,
-                n=n,
-                most=most,
-            )
+        yield say(
+            "{null} of {n} input dimensions are lost: a walk of 3 along one of them moved the output by {most}.",
+            null=null,
+            n=n,
+            most=most,
         )
     else:
-        said.append(
-            say(
-                "No input direction is lost: the weakest is still passed on {weakest}×.",
-                weakest=number(float(record.sigma[-1])),
-            )
+        yield say(
+            "No input direction is lost: the weakest is still passed on {weakest}×.",
+            weakest=number(float(record.sigma[-1])),
         )
     if record.coarse.numerical != r:
-        said.append(
-            say(
-                "How many σ count depends on the tolerance: {fine} above 10⁻¹² σ₁, {coarse} above 10⁻² σ₁.",
-                fine=r,
-                coarse=record.coarse.numerical,
-            )
+        yield say(
+            "How many σ count depends on the tolerance: {fine} above 10⁻¹² σ₁, {coarse} above 10⁻² σ₁.",
+            fine=r,
+            coarse=record.coarse.numerical,
         )
     alone = len(record.sigma) > 1 and record.sigma[0] > record.sigma[1] * (1 + 1e-9)
     if alone and np.isfinite(record.turned) and record.turned > 1e-6:
-        said.append(
-            say("v₁ is the most stretched direction, yet M turns it by {turned}°.", turned=number(record.turned))
-        )
-    return " ".join(said)
+        yield say("v₁ is the most stretched direction, yet M turns it by {turned}°.", turned=number(record.turned))
 
 
 def _counted(m: int, n: int, r: int) -> str:
@@ -252,26 +242,6 @@ def _counted(m: int, n: int, r: int) -> str:
         "Shape {m}×{n}, rank {r}: the output has {m} coordinates, but all outputs together have {r} dimensions.",
         m=m, n=n, r=r,
     )  # fmt: skip
-
-
-def table(record: ShapeRank) -> dict[str, np.ndarray]:
-    """The walk, as columns."""
-    return {"t": record.walk, "x_moved": np.abs(record.walk), "output_moved": record.moved}
-
-
-def figure(record: ShapeRank, *, theme: str = "light") -> go.Figure:
-    """The image of all unit vectors, with its semi-axes, as a still figure."""
-    colour = IDENTITY[theme]
-    traces = [(record.outputs, "M x, ‖x‖ = 1", "markers", colour["delta"])]
-    for i, axis in enumerate(record.sigma[:, None] * record.left):
-        traces.append((np.stack([-axis, axis]), f"σ{'₁₂₃'[i]} u{'₁₂₃'[i]}", "lines", colour["B"]))
-    drawn = go.Figure(
-        [still_points(p, name=name, mode=mode, marker={"color": c, "size": 4}) for p, name, mode, c in traces]
-    )
-    drawn.update_layout(
-        **plotly_layout(title=say("Image of the unit vectors: rank {rank}", rank=record.fine.numerical))
-    )
-    return drawn
 
 
 def maths(record: ShapeRank) -> str:
@@ -355,8 +325,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="out",
     trains=False,
     question=Question(
         to_say("Write M's rows down once more below M: {tall} rows in place of {rows}. Which rank has that matrix?"),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.costs.budget import break_even_rank
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix
@@ -19,6 +18,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "SHAPES", "Storage", "storage"]
@@ -201,44 +201,35 @@ def _narrate(record: Storage, t: int) -> str:
     )
 
 
-def takeaway(record: Storage) -> str:
+@sentences
+def takeaway(record: Storage) -> Iterator[str]:
     """What was counted."""
     m, n = record.shape
     lora = 16 if min(m, n) > 64 else 4
     added = lora * (m + n)
-    said = [
-        say(
-            "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one {thin:.4f}: a "
-            "decomposition by itself saves nothing.",
-            name=f"{m}×{n}",
-            full=record.full / record.whole,
-            thin=record.thin / record.whole,
-        )
-    ]
+    yield say(
+        "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one {thin:.4f}: a "
+        "decomposition by itself saves nothing.",
+        name=f"{m}×{n}",
+        full=record.full / record.whole,
+        thin=record.thin / record.whole,
+    )
     cut, factors = record.svd_breaks_even, record.factors_break_even
     if record.measured:
-        said.append(
-            say("A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f}.", cut=cut, factors=factors)
-        )
+        yield say("A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f}.", cut=cut, factors=factors)
     else:
-        said.append(
-            say(
-                "A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f} (arithmetic).",
-                cut=cut,
-                factors=factors,
-            )
+        yield say(
+            "A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f} (arithmetic).",
+            cut=cut,
+            factors=factors,
         )
-    said.append(
-        say(
-            "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more; only those {share} % are "
-            "trained.",
-            r=lora,
-            whole=_count(record.whole),
-            added=_count(added),
-            share=number(100 * added / record.whole),
-        )
+    yield say(
+        "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more; only those {share} % are trained.",
+        r=lora,
+        whole=_count(record.whole),
+        added=_count(added),
+        share=number(100 * added / record.whole),
     )
-    return " ".join(said)
 
 
 def table(record: Storage) -> dict[str, np.ndarray]:
@@ -253,26 +244,6 @@ def table(record: Storage) -> dict[str, np.ndarray]:
         "cut_rank": record.cut_rank,
         "relative_error": record.error,
     }
-
-
-def figure(record: Storage, *, theme: str = "light") -> go.Figure:
-    """The counts against the rank, as a still figure."""
-    rank, ones = record.rank, np.ones(len(record.rank))
-    drawn = still_curves(
-        [
-            Drawn(say("W whole"), "W", rank, ones),
-            Drawn("Uᵣ, σ, Vᵣ", "delta", rank, record.truncated / record.whole),
-            Drawn("B, A", "B", rank, record.factors / record.whole, "dash"),
-            Drawn(say("W and B, A (LoRA)"), "ink", rank, 1 + record.factors / record.whole, "dot"),
-            Drawn(say("full SVD"), "faint", rank, ones * record.full / record.whole, "dashdot"),
-        ],
-        title=say("Numbers stored, in multiples of {name}", name="{}×{}".format(*record.shape)),
-        x=say("rank r"),
-        y="× m·n",
-        theme=theme,
-    )
-    drawn.add_vline(x=record.svd_breaks_even, line_dash="dot")
-    return drawn.update_yaxes(rangemode="tozero")
 
 
 def maths(record: Storage) -> str:
@@ -336,7 +307,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="stored",
     table=table,
     trains=False,
     question=Question(

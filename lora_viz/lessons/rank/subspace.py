@@ -6,14 +6,12 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.spectra import truncate
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors
@@ -198,31 +196,6 @@ def takeaway(record: LowRankSet) -> str:
     )
 
 
-def table(record: LowRankSet) -> dict[str, np.ndarray]:
-    """The curves, as columns."""
-    return {
-        "t": record.t,
-        "rank": record.rank,
-        "distance_to_rank_r": record.away,
-        "mixed_factors_off": record.averaged,
-        "loss_to_minus": record.loss,
-    }
-
-
-def figure(record: LowRankSet, *, theme: str = "light") -> go.Figure:
-    """The spectrum along the segment, as a still figure."""
-    return still_curves(
-        [
-            Drawn(f"σ{i + 1}", "delta" if i < record.r else "B", record.t, record.sigma[:, i])
-            for i in range(2 * record.r)
-        ],
-        title=say("Singular values between two rank-{r} matrices", r=record.r),
-        x="t",
-        y="σ",
-        theme=theme,
-    )
-
-
 def maths(record: LowRankSet) -> str:
     """How many numbers the set of rank r takes, and what mixing does half-way here."""
     r, half, (d_out, d_in) = record.r, len(record.t) // 2, record.first.shape
@@ -278,8 +251,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="rank",
     trains=False,
     question=Question(
         to_say(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.random_streams import stream
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix
@@ -19,6 +18,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Truncation", "truncation"]
@@ -203,84 +203,38 @@ def _narrate(record: Truncation, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: Truncation) -> str:
+@sentences
+def takeaway(record: Truncation) -> Iterator[str]:
     """What was seen, in the matrix's own numbers."""
     k = len(record.sigma)
     tried = (SPACES + SKETCHES) * (k - 1)
     margin = _margin(record)
     if abs(margin) < ROUNDING:
-        said = [
-            say(
-                "None of {tried} column spaces beat the SVD; those inside col(M) are as good, to {margin}: "
-                "where all σ are equal, no direction is better than another.",
-                tried=tried,
-                margin=number(abs(margin)),
-            )
-        ]
-    elif margin < 0:
-        said = [
-            say(
-                "A column space beat the SVD by {margin}: that must not be, and is a fault of this page.",
-                margin=number(-margin),
-            )
-        ]
-    else:
-        said = [
-            say(
-                "None of {tried} column spaces beat the SVD; the nearest stayed {margin} above it.",
-                tried=tried,
-                margin=number(margin),
-            )
-        ]
-    half = next(i for i in range(k + 1) if record.svd[i] <= 0.1 + ROUNDING)
-    said.append(say("Rank {half} of {k} is the first that leaves at most 10 %.", half=half, k=k))
-    if record.name == "random":
-        said.append(
-            say(
-                "A matrix of pure noise has no short summary: at 64×64 the best rank-8 matrix misses "
-                "{gaussian:.0f} % of it.",
-                gaussian=100 * record.gaussian,
-            )
+        yield say(
+            "None of {tried} column spaces beat the SVD; those inside col(M) are as good, to {margin}: "
+            "where all σ are equal, no direction is better than another.",
+            tried=tried,
+            margin=number(abs(margin)),
         )
-    return " ".join(said)
-
-
-def table(record: Truncation) -> dict[str, np.ndarray]:
-    """The record's curves, as columns."""
-    return {
-        "rank": record.rank,
-        "svd": record.svd,
-        "tail": record.tail,
-        "spectral": record.spectral,
-        "one_random_space": record.own,
-        "best_random_space": record.searched,
-        "best_sketch": record.sketched,
-    }
-
-
-def figure(record: Truncation, *, theme: str = "light") -> go.Figure:
-    """The errors against the rank, as a still figure."""
-    drawn = still_curves(
-        [
-            Drawn(say("SVD cut"), "delta", record.rank, record.svd),
-            Drawn(say("one random column space"), "faint", record.rank, record.own, "dot"),
-            Drawn(
-                say("best of {spaces} random column spaces", spaces=SPACES), "ink", record.rank, record.searched, "dash"
-            ),
-            Drawn(
-                say("best of {sketches} sketches M·G", sketches=SKETCHES),
-                "clean",
-                record.rank,
-                record.sketched,
-                "dashdot",
-            ),
-        ],
-        title=say("Error left at each rank"),
-        x=say("rank k"),
-        y="‖M − X‖/‖M‖",
-        theme=theme,
-    )
-    return drawn.update_yaxes(rangemode="tozero")
+    elif margin < 0:
+        yield say(
+            "A column space beat the SVD by {margin}: that must not be, and is a fault of this page.",
+            margin=number(-margin),
+        )
+    else:
+        yield say(
+            "None of {tried} column spaces beat the SVD; the nearest stayed {margin} above it.",
+            tried=tried,
+            margin=number(margin),
+        )
+    half = next(i for i in range(k + 1) if record.svd[i] <= 0.1 + ROUNDING)
+    yield say("Rank {half} of {k} is the first that leaves at most 10 %.", half=half, k=k)
+    if record.name == "random":
+        yield say(
+            "A matrix of pure noise has no short summary: at 64×64 the best rank-8 matrix misses "
+            "{gaussian:.0f} % of it.",
+            gaussian=100 * record.gaussian,
+        )
 
 
 def maths(record: Truncation) -> str:
@@ -341,8 +295,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="error",
     trains=False,
     question=Question(
         to_say("Leave out layer 1 alone and keep all others. How far from M is what is left, in units of ‖M‖?"),

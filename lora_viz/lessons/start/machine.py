@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable
 from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.core.run import Run
 from lora_viz.film.panels import Bars, Film, Group, Lines, Machine, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import batches
@@ -289,12 +287,6 @@ def table(record: LayerFlow) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: LayerFlow, *, theme: str = "light") -> go.Figure:
-    """Loss over the steps, as a still figure."""
-    curve = Drawn(say("loss"), "ink", record.steps, record.loss)
-    return still_curves([curve], title=say("Loss over all samples"), x=say("step"), y=say("loss"), theme=theme)
-
-
 def maths(record: LayerFlow, settings: Settings) -> str:
     """The layer and its gradients in formulas, with what there is to train counted."""
     e = settings.experiment
@@ -355,7 +347,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="loss",
     table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(

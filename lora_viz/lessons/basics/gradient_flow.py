@@ -103,31 +103,21 @@ def film(record: GradientFlow) -> Film:
         )
 
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
         start=0 if record.diverged_at < 0 else len(record.steps) - 1,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                "gradients",
-                say("Size of the gradients"),
-                y_label=say("norm, log; strip: exactly 0"),
-                scale="log",
-                x_scale="sqrt",
-                marks=marks,
+                "gradients", say("Size of the gradients"), y_label=say("norm, log; strip: exactly 0"), scale="log",
+                x_scale="sqrt", marks=marks,
                 series=(
                     Series("grad_a", "‖∇A‖", "A", record.grad_A_norm),
                     Series("grad_b", "‖∇B‖", "B", record.grad_B_norm),
                 ),
             ),
             Lines(
-                "updates",
-                say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
-                y_label=say("‖new − old‖, log; strip: exactly 0"),
-                scale="log",
-                x_scale="sqrt",
+                "updates", say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
+                y_label=say("‖new − old‖, log; strip: exactly 0"), scale="log", x_scale="sqrt",
                 series=(
                     Series("update_a", say("A moves by"), "A", record.update_A),
                     Series("update_b", say("B moves by"), "B", record.update_B),
@@ -137,26 +127,23 @@ def film(record: GradientFlow) -> Film:
             gradient("grad_b", "∇B = s·G Aᵀ", "B", record.grad_B, span=2),
             gradient("grad_a", "∇A = s·Bᵀ G", "A", record.grad_A, span=3),
             Readout(
-                "autograd",
-                say("Autograd beside the formula"),
+                "autograd", say("Autograd beside the formula"),
                 (
                     Row("autograd_a", say("‖∇A‖ autograd"), reading(c.autograd_A), colour="A"),
                     Row("formula_a", "‖∇A‖ = ‖s·BᵀG‖", reading(c.formula_A), colour="A"),
                     Row("autograd_b", say("‖∇B‖ autograd"), reading(c.autograd_B), colour="B"),
                     Row("formula_b", "‖∇B‖ = ‖s·G Aᵀ‖", reading(c.formula_B), colour="B"),
                     Row(
-                        "difference",
-                        say("largest difference"),
+                        "difference", say("largest difference"),
                         tuple(number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True))[
                             : len(record.steps)
                         ],
                     ),
                 ),
-                row=1,
-                span=3,
+                row=1, span=3,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _hand_over(record: GradientFlow) -> int:
@@ -222,10 +209,8 @@ def takeaway(record: GradientFlow) -> Iterator[str]:
     if record.diverged_at >= 0:
         yield say(
             "Training diverged after step {step}: the loss had grown from {first} to {last}. Lower the learning rate.",
-            step=record.diverged_at,
-            first=number(record.loss[0]),
-            last=number(record.loss[-1]),
-        )
+            step=record.diverged_at, first=number(record.loss[0]), last=number(record.loss[-1]),
+        )  # fmt: skip
         return
     if not a.any() and not b.any():
         yield say(
@@ -334,30 +319,22 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="gradient_flow",
-    menu=to_say("Gradient flow"),
-    title=to_say("Gradient flow: who moves first?"),
+    id="gradient_flow", menu=to_say("Gradient flow"), title=to_say("Gradient flow: who moves first?"),
     claim=to_say(
         "Started as LoRA is, with B = 0, A has a gradient of exactly zero: B takes the first step alone, then A wakes "
         "up."
     ),
     place=30,
     default=Experiment(
-        d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, weight_decay=0.1
+        d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, weight_decay=0.1,
     ),
     controls=tuple(CONTROLS[name] for name in ("init", "optimizer", "warmup", "rank", "lr")),
     more=tuple(CONTROLS[name] for name in ("alpha", "scaling_rule", "lr_ratio", "noise", "condition", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="gradients",
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="gradients", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("Start it the other way: {start}. Which factor has a gradient at step 0?"),
         to_say("∇A = s·Bᵀ G and ∇B = s·G Aᵀ: a factor waits where the other one is 0. Either may be the one that is."),
-        _ask,
-        _other_way,
+        _ask, _other_way,
     ),
-)
+)  # fmt: skip

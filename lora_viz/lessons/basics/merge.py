@@ -61,40 +61,25 @@ def film(record: MergeCheck) -> Film:
 
     extra = 100 * (record.cost_unmerged / record.cost_base - 1)
     return Film(
-        axis="‖ΔW‖/‖W‖",
-        values=m.sizes,
-        start=int(np.argmin(np.abs(np.log(m.sizes / TELLING)))),
-        seconds_per_frame=0.16,
-        narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
+        axis="‖ΔW‖/‖W‖", values=m.sizes, start=int(np.argmin(np.abs(np.log(m.sizes / TELLING)))),
+        seconds_per_frame=0.16, narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
         panels=(
             Lines(
-                "difference",
-                say("Difference of the outputs"),
-                y_label=say("relative"),
-                scale="log",
-                x_scale="log",
-                span=4,
-                series=by_dtype(m.relative_difference),
+                "difference", say("Difference of the outputs"), y_label=say("relative"), scale="log", x_scale="log",
+                span=4, series=by_dtype(m.relative_difference),
             ),
             Lines(
-                "unchanged",
-                say("Weights that did not change at all"),
-                y_label=say("share"),
-                x_scale="log",
-                span=4,
+                "unchanged", say("Weights that did not change at all"), y_label=say("share"), x_scale="log", span=4,
                 series=by_dtype(m.unchanged),
             ),
             Readout(
-                "in_this_format",
-                say("In {name}, at this size", name=name),
+                "in_this_format", say("In {name}, at this size", name=name),
                 (
                     Row("difference", say("largest output difference"), _texts(m.max_difference[:, m.shown])),
                     Row("drift", say("drift after unmerging"), _texts(m.unmerge_drift[:, m.shown])),
                     Row(
-                        "lost",
-                        say("ΔW that arrived is wrong by"),
-                        tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]),
-                        colour="delta",
+                        "lost", say("ΔW that arrived is wrong by"),
+                        tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]), colour="delta",
                     ),
                     Row("cost", say("token, apart / merged"), (f"+{extra:.1f} % / +0 %",)),
                 ),
@@ -105,18 +90,12 @@ def film(record: MergeCheck) -> Film:
             HeatMap("merged", "= W′", "W", m.merged, limit=base_limit, row=1, span=2),
             HeatMap("arrived", say("W′ − W, arrived"), "delta", m.arrived, limit=delta_limit, row=1, span=2),
             Bars(
-                "mistakes",
-                say("Merged rightly and wrongly (fp32)"),
-                y_label=say("relative"),
-                scale="log",
-                labels=tuple(map(say, m.mistake_names)),
-                bar_ids=MISTAKES,
-                groups=(Group("error", say("relative error of the outputs"), "alarm", m.mistakes),),
-                row=1,
-                span=4,
+                "mistakes", say("Merged rightly and wrongly (fp32)"), y_label=say("relative"), scale="log",
+                labels=tuple(map(say, m.mistake_names)), bar_ids=MISTAKES,
+                groups=(Group("error", say("relative error of the outputs"), "alarm", m.mistakes),), row=1, span=4,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _texts(values: Float[np.ndarray, "S"]) -> tuple[str, ...]:
@@ -128,13 +107,10 @@ def _narrate(record: MergeCheck, t: int) -> str:
     name, i = SHORT[m.dtypes[m.shown]], m.shown
     differ, still = number(m.relative_difference[t, i]), number(100 * float(m.unchanged[t, i]))
     return say(
-        "‖ΔW‖ = {size}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; "
-        "{still} % of the weights did not change.",
-        size=number(m.sizes[t]),
-        name=name,
-        differ=differ,
-        still=still,
-    )
+        "‖ΔW‖ = {size}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; {still} % of the "
+        "weights did not change.",
+        size=number(m.sizes[t]), name=name, differ=differ, still=still,
+    )  # fmt: skip
 
 
 @sentences
@@ -229,27 +205,18 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="merge",
-    menu=to_say("Merge"),
-    title=to_say("Merge: is it the same?"),
+    id="merge", menu=to_say("Merge"), title=to_say("Merge: is it the same?"),
     claim=to_say("W + s·BA gives the same outputs to rounding, and rounding can eat the update: drag its size."),
-    place=40,
-    default=Experiment(d_in=48, d_out=48, target_rank=4, rank=4, alpha=8.0, lr=0.02, steps=200),
+    place=40, default=Experiment(d_in=48, d_out=48, target_rank=4, rank=4, alpha=8.0, lr=0.02, steps=200),
     controls=tuple(CONTROLS[name] for name in ("weights_dtype", "rank", "alpha")),
-    more=tuple(CONTROLS[name] for name in ("scaling_rule", "target_rank", "lr", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="difference",
-    table=table,
+    more=tuple(CONTROLS[name] for name in ("scaling_rule", "target_rank", "lr", "steps")), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="difference", table=table,
     exports=lambda record, settings, lab: (Sweep((settings.experiment,)),),
     question=Question(
         to_say(
             "bf16 has 8 significant bits, fp16 11. At ‖ΔW‖ = {size}·‖W‖ bf16 leaves {share} % of the weights as they "
             "were. At which ‖ΔW‖/‖W‖ does fp16 leave as many?"
         ),
-        to_say("Each further bit halves the least change that is kept, and 2³ = 8."),
-        _ask,
+        to_say("Each further bit halves the least change that is kept, and 2³ = 8."), _ask,
     ),
-)
+)  # fmt: skip

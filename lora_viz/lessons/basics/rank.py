@@ -89,24 +89,15 @@ def rank_error(run: Run) -> RankError:
     floors = [reduced_rank_floor(fitted, root, int(r))[1] / size_out for r in all_ranks]
     cut = [truncate(fitted, int(r)) for r in all_ranks]
     return RankError(
-        rank=all_ranks,
-        trained=_from_none(trained),
-        clean=_from_none(clean),
-        floor=np.array(floors),
+        rank=all_ranks, trained=_from_none(trained), clean=_from_none(clean), floor=np.array(floors),
         truncated=np.array([np.linalg.norm((m - fitted) @ root) / size_out for m in cut]),
         weights=_from_none(weights)[1],
-        weights_floor=np.array([np.linalg.norm(m - fitted) / size_weights for m in cut]),
-        fitted=fitted,
-        delta=delta,
-        sigma_fitted=np.linalg.svd(fitted, compute_uv=False),
-        sigma=sigma,
+        weights_floor=np.array([np.linalg.norm(m - fitted) / size_weights for m in cut]), fitted=fitted, delta=delta,
+        sigma_fitted=np.linalg.svd(fitted, compute_uv=False), sigma=sigma,
         kinds=tuple(ranks(np.nan_to_num(s), bound=int(r)) for s, r in zip(sigma, all_ranks, strict=True)),
-        true_rank=e.true_rank,
-        noise=e.noise,
-        condition=e.condition,
-        seeds=len(seeds),
+        true_rank=e.true_rank, noise=e.noise, condition=e.condition, seeds=len(seeds),
         diverged=int((run.diverged_at >= 0).sum()),
-    )
+    )  # fmt: skip
 
 
 def _from_none(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
@@ -146,82 +137,50 @@ def film(record: RankError, settings: Settings) -> Film:
     diverged = np.isnan(record.delta).any(axis=(1, 2))
     captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
     return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.rank.astype(float),
-        start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1),
-        seconds_per_frame=0.55,
+        axis=to_say("rank"), of_last=True, values=record.rank.astype(float),
+        start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1), seconds_per_frame=0.55,
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                "error",
-                say("Error left against rank (drag here)"),
-                y_label=say("relative error of the outputs"),
-                scale=settings["error_axis"],
-                span=7,
-                series=tuple(series),
+                "error", say("Error left against rank (drag here)"), y_label=say("relative error of the outputs"),
+                scale=settings["error_axis"], span=7, series=tuple(series),
                 marks=(Mark("target_rank", float(record.true_rank), say("target rank {rank}", rank=record.true_rank)),),
             ),
             Bars(
-                "singular_values",
-                say("Singular values: target, and what this rank learnt"),
-                y_label="σ",
-                span=5,
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                "singular_values", say("Singular values: target, and what this rank learnt"), y_label="σ", span=5,
+                labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
                     Group("learnt", say("learnt ΔW"), "delta", record.sigma),
                     Group("target", say("target M"), "ink", record.sigma_fitted, outline=True),
                 ),
             ),
             HeatMap(
-                "target",
-                say("target M"),
-                "ink",
-                record.fitted,
-                limit=limit,
-                span=3,
-                row=1,
+                "target", say("target M"), "ink", record.fitted, limit=limit, span=3, row=1,
                 caption=(say("what fits the samples best"),),
             ),
             HeatMap(
-                "learnt",
-                say("learnt ΔW = s·B A"),
-                "delta",
-                record.delta,
-                limit=limit,
-                span=3,
-                row=1,
+                "learnt", say("learnt ΔW = s·B A"), "delta", record.delta, limit=limit, span=3, row=1,
                 caption=_shares(captured),
             ),
             HeatMap(
-                "left_out",
-                say("left out: M − ΔW"),
-                "ink",
-                record.fitted - record.delta,
-                limit=limit,
-                span=3,
-                row=1,
+                "left_out", say("left out: M − ΔW"), "ink", record.fitted - record.delta, limit=limit, span=3, row=1,
                 caption=_shares(1 - captured),
             ),
             Readout(
-                "kinds_of_rank",
-                say("Four kinds of rank of ΔW"),
+                "kinds_of_rank", say("Four kinds of rank of ΔW"),
                 (
                     Row("bound", say("bound r"), tuple(str(x.bound) for x in record.kinds)),
                     Row(
-                        "numerical",
-                        say("numerical (σ > 10⁻⁶ σ₁)"),
+                        "numerical", say("numerical (σ > 10⁻⁶ σ₁)"),
                         tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
                     ),
                     Row("effective", say("effective (entropy of σ)"), tuple(number(x.effective) for x in record.kinds)),
                     Row("stable", say("stable (‖·‖²/σ₁²)"), tuple(number(x.stable) for x in record.kinds)),
                 ),
-                span=3,
-                row=1,
+                span=3, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _shares(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
@@ -245,10 +204,8 @@ def _narrate(record: RankError, t: int) -> str:
     got, least = _percent(float(left)), _percent(float(floor))
     said = say(
         "Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}.",
-        r=r,
-        got=got,
-        least=least,
-    )
+        r=r, got=got, least=least,
+    )  # fmt: skip
     if record.noise:
         return f"{said} {say('Against the clean target: {clean}.', clean=_percent(float(record.clean[1, t])))}"
     return said
@@ -346,18 +303,11 @@ and training reached {trained}, median of {seeds} initialisations; in weight spa
 $\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {weights_floor} (Eckart–Young) and
 {weights}. The target's singular values begin
 {singular_values}.""",
-        dW=tint("delta", r"\Delta W"),
-        M="M",
-        samples=e.samples,
-        condition=e.condition,
-        r=r,
-        floor=number(float(record.floor[at])),
-        trained=number(float(record.trained[1][at])),
-        seeds=record.seeds,
-        weights_floor=number(float(record.weights_floor[at])),
-        weights=number(float(record.weights[at])),
+        dW=tint("delta", r"\Delta W"), M="M", samples=e.samples, condition=e.condition, r=r,
+        floor=number(float(record.floor[at])), trained=number(float(record.trained[1][at])), seeds=record.seeds,
+        weights_floor=number(float(record.weights_floor[at])), weights=number(float(record.weights[at])),
         singular_values=", ".join(number(float(s)) for s in record.sigma_fitted[:6]),
-    )
+    )  # fmt: skip
 
 
 def sweep(settings: Settings) -> Sweep:
@@ -394,41 +344,25 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="rank",
-    menu=to_say("Rank"),
-    title=to_say("Rank: how much error is left?"),
+    id="rank", menu=to_say("Rank"), title=to_say("Rank: how much error is left?"),
     claim=to_say(
         "A rank that is too small fails by an exact amount, known before training; beyond the target's only noise is "
         "left."
     ),
     place=20,
     default=Experiment(
-        d_in=32,
-        d_out=24,
-        target_rank=4,
-        spectrum="flat",
-        noise=1.0,
-        alpha=16.0,
-        lr=0.03,
-        schedule="linear",
-        steps=200,
+        d_in=32, d_out=24, target_rank=4, spectrum="flat", noise=1.0, alpha=16.0, lr=0.03, schedule="linear", steps=200,
         samples=192,
     ),
     controls=tuple(CONTROLS[name] for name in ("target_rank", "noise", "spectrum", "condition", "task")),
     more=tuple(CONTROLS[name] for name in ("error_axis", "optimizer", "lr", "alpha", "scaling_rule", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="error",
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", table=table,
     exports=lambda record, settings, lab: (sweep(settings),),
     question=Question(
         to_say(
             "Set the label noise to 0. Which is the least rank whose best update leaves less than 1 % of the error?"
         ),
         to_say("What a rank above the target's still takes away is noise; without noise nothing is left to take."),
-        _ask,
-        _without_noise,
+        _ask, _without_noise,
     ),
-)
+)  # fmt: skip

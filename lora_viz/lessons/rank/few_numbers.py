@@ -70,16 +70,10 @@ def few_numbers(d: int, share: float, seed: int) -> FewNumbers:
     nonzeros = [int((u != 0).sum()) for u in updates]
     rank = [int((s > COUNTED * s[0]).sum()) for s in sigma]
     return FewNumbers(
-        d=d,
-        share=share,
-        updates=updates,
-        knobs=(1, KNOBS, len(filled), 2 * d - 1),
-        nonzeros=(nonzeros[0], nonzeros[1], nonzeros[2], nonzeros[3]),
-        rank=(rank[0], rank[1], rank[2], rank[3]),
-        sigma=sigma / sigma[:, :1],
-        error=np.sqrt(tail / energy[:, :1]),
-        kept=np.arange(1, d + 1),
-    )
+        d=d, share=share, updates=updates, knobs=(1, KNOBS, len(filled), 2 * d - 1),
+        nonzeros=(nonzeros[0], nonzeros[1], nonzeros[2], nonzeros[3]), rank=(rank[0], rank[1], rank[2], rank[3]),
+        sigma=sigma / sigma[:, :1], error=np.sqrt(tail / energy[:, :1]), kept=np.arange(1, d + 1),
+    )  # fmt: skip
 
 
 def film(record: FewNumbers) -> Film:
@@ -93,19 +87,12 @@ def film(record: FewNumbers) -> Film:
     ]
     titles = [say(title, share=number(100 * record.share)) for title in TITLES]
     return Film(
-        axis=to_say("rank k"),
-        values=record.kept.astype(float),
-        start=7,
-        seconds_per_frame=0.2,
+        axis=to_say("rank k"), values=record.kept.astype(float), start=7, seconds_per_frame=0.2,
         narration=tuple(_narrate(record, t) for t in range(record.d)),
         panels=(
             Lines(
-                "error",
-                say("Error of the best matrix of rank k (drag here)"),
-                y_label=say("relative error"),
-                span=6,
-                reach=1.0,
-                series=series[0],
+                "error", say("Error of the best matrix of rank k (drag here)"), y_label=say("relative error"), span=6,
+                reach=1.0, series=series[0],
             ),
             Lines("singular_values", say("Singular values σₖ"), y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
             *(
@@ -124,32 +111,25 @@ def film(record: FewNumbers) -> Film:
                 )
             ),
             Readout(
-                "counted",
-                say("Free numbers · non-zeros · numerical rank"),
+                "counted", say("Free numbers · non-zeros · numerical rank"),
                 tuple(
                     Row(kind, say(name), (f"{knobs} · {nonzeros} · {rank}",), colour=colour)
                     for kind, name, colour, knobs, nonzeros, rank in zip(
                         KINDS, NAMES, COLOURS, record.knobs, record.nonzeros, record.rank, strict=True
                     )
                 ),
-                span=4,
-                row=1,
+                span=4, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: FewNumbers, t: int) -> str:
     one, ten, sparse, low = (percent(e) for e in record.error[:, t])
     return say(
         "Rank {k} at its best misses {one} of c·I, {ten} of {knobs} knobs, {sparse} of sparse, {low} of rank 1.",
-        k=int(record.kept[t]),
-        one=one,
-        ten=ten,
-        knobs=KNOBS,
-        sparse=sparse,
-        low=low,
-    )
+        k=int(record.kept[t]), one=one, ten=ten, knobs=KNOBS, sparse=sparse, low=low,
+    )  # fmt: skip
 
 
 def takeaway(record: FewNumbers) -> str:
@@ -158,23 +138,13 @@ def takeaway(record: FewNumbers) -> str:
     k = int(record.kept[at])
     one, ten, sparse, low = (percent(e) for e in record.error[:, at])
     return say(
-        "c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{d})); "
-        "{knobs} knobs on fixed random directions: {ten}; {filled} non-zeros of {entries}: {sparse}, "
-        "rank {rank}. The update of rank 1 has {free} free numbers, {nonzeros} "
-        "non-zeros, and nothing is missed: {low}. Few degrees of freedom, few non-zeros and low rank are three things.",
-        k=k,
-        one=one,
-        d=record.d,
-        knobs=KNOBS,
-        ten=ten,
-        filled=record.nonzeros[2],
-        entries=record.d**2,
-        sparse=sparse,
-        rank=record.rank[2],
-        free=record.knobs[3],
-        nonzeros=record.nonzeros[3],
-        low=low,
-    )
+        "c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{d})); {knobs} knobs "
+        "on fixed random directions: {ten}; {filled} non-zeros of {entries}: {sparse}, rank {rank}. The update of "
+        "rank 1 has {free} free numbers, {nonzeros} non-zeros, and nothing is missed: {low}. Few degrees of freedom, "
+        "few non-zeros and low rank are three things.",
+        k=k, one=one, d=record.d, knobs=KNOBS, ten=ten, filled=record.nonzeros[2], entries=record.d**2, sparse=sparse,
+        rank=record.rank[2], free=record.knobs[3], nonzeros=record.nonzeros[3], low=low,
+    )  # fmt: skip
 
 
 def maths(record: FewNumbers) -> str:
@@ -191,12 +161,9 @@ tickets, Frankle & Carbin 2019) and *low rank* (few directions of input and outp
 That a task needs few knobs does not make its update low-rank: $\sum_j c_j M_j$ has low rank only if the columns of
 the $M_j$ together span few dimensions, or the rows do. At $k = 8$ the {knobs}-knob update is missed by
 {ten} %, the sparse one by {sparse} %.""",
-        d=record.d,
-        one=number(float(record.error[0, 7])),
-        knobs=record.knobs[1],
-        ten=number(100 * float(record.error[1, 7])),
-        sparse=number(100 * float(record.error[2, 7])),
-    )
+        d=record.d, one=number(float(record.error[0, 7])), knobs=record.knobs[1],
+        ten=number(100 * float(record.error[1, 7])), sparse=number(100 * float(record.error[2, 7])),
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> FewNumbers:
@@ -209,41 +176,26 @@ def _ask(seen: Seen, _: Any) -> Measured:
     k, d = int(seen.film.values[first_place(error <= 0.1)]), int(seen.film.values[-1])
     told = say(
         "At rank {k} {left} is missed, at rank {before} {more}.",
-        k=k,
-        left=word(error[k - 1]),
-        before=k - 1,
-        more=word(error[k - 2]),
-    )
+        k=k, left=word(error[k - 1]), before=k - 1, more=word(error[k - 2]),
+    )  # fmt: skip
     return Measured(k, (1, round(0.1 * d), round(0.9 * d)), told, {"d": d})
 
 
 LESSON = Lesson(
-    id="few_numbers",
-    menu=to_say("Few numbers"),
-    title=to_say("Are few numbers low rank?"),
+    id="few_numbers", menu=to_say("Few numbers"), title=to_say("Are few numbers low rank?"),
     claim=to_say(
         "No: one knob, c·I, has full rank; a few scattered non-zeros nearly so; a dense matrix can have rank 1."
     ),
-    place=70,
-    default=Experiment(),
+    place=70, default=Experiment(),
     controls=(
         Choice(
-            id="filled",
-            label=to_say("Non-zeros of the sparse one"),
-            options=("1 %", "5 %", "20 %"),
-            help=to_say("The share of its entries that are not 0."),
-            default="5 %",
+            id="filled", label=to_say("Non-zeros of the sparse one"), options=("1 %", "5 %", "20 %"),
+            help=to_say("The share of its entries that are not 0."), default="5 %",
         ),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="error",
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", trains=False,
     question=Question(
         to_say("c·I is one knob, {d}×{d}. Which rank does a matrix need to miss at most 10 % of it?"),
-        to_say("All directions are equally strong, and the error is the root of the share that is missing."),
-        _ask,
+        to_say("All directions are equally strong, and the error is the root of the share that is missing."), _ask,
     ),
-)
+)  # fmt: skip

@@ -55,19 +55,14 @@ def film(record: ShapeRank) -> Film:
     start = int(np.argmin(np.abs(record.walk)))
     path = np.stack([np.broadcast_to(record.walked[start], record.walked.shape), record.walked], axis=1)
     return Film(
-        axis="t: x + t·z, z ∈ ker M" if null else f"t: x + t·z, z = v{'₁₂₃'[n - 1]}",
-        values=record.walk,
-        start=len(record.walk) - 1,
-        seconds_per_frame=0.08,
+        axis="t: x + t·z, z ∈ ker M" if null else f"t: x + t·z, z = v{'₁₂₃'[n - 1]}", values=record.walk,
+        start=len(record.walk) - 1, seconds_per_frame=0.08,
         narration=tuple(_narrate(record, t) for t in range(len(record.walk))),
         panels=(
             Cloud(
                 "in",
                 say("in: all unit vectors x, 1 number") if n == 1 else say("in: all unit vectors x, {n} numbers", n=n),
-                "ink",
-                dimension=n,
-                limit=1.5,
-                axes="x",
+                "ink", dimension=n, limit=1.5, axes="x",
                 spans=(
                     Span("row_space", say("row space"), "A", row_space * 1.4),
                     Span("null_space", "ker M", "alarm", ker),
@@ -80,22 +75,12 @@ def film(record: ShapeRank) -> Film:
                 caption=(say("null space: {null} of {n} dimensions", null=null, n=n),),
             ),
             HeatMap(
-                "matrix",
-                say("M: shape {m}×{n}, rank {r}", m=m, n=n, r=r),
-                "W",
-                record.matrix,
-                limit=float(np.abs(record.matrix).max()),
-                span=3,
+                "matrix", say("M: shape {m}×{n}, rank {r}", m=m, n=n, r=r), "W", record.matrix,
+                limit=float(np.abs(record.matrix).max()), span=3,
                 caption=("; ".join(" ".join(number(v) for v in row) for row in record.matrix),),
             ),
             Cloud(
-                "out",
-                say(OUT[r]),
-                "delta",
-                dimension=m,
-                limit=reach * 1.05,
-                axes="y",
-                span=5,
+                "out", say(OUT[r]), "delta", dimension=m, limit=reach * 1.05, axes="y", span=5,
                 spans=(Span("semi_axes", "σu", "B", axes, style="axes"),),
                 points=(
                     Points("outputs", "M x", "delta", record.outputs),
@@ -104,52 +89,38 @@ def film(record: ShapeRank) -> Film:
                 caption=(say("column space: {r} of {m} dimensions; the semi-axes are σᵢ uᵢ", r=r, m=m),),
             ),
             Bars(
-                "singular_values",
-                say("Singular values"),
-                y_label="σ",
-                span=3,
-                row=1,
-                labels=tuple(f"σ{'₁₂₃'[i]}" for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                "singular_values", say("Singular values"), y_label="σ", span=3, row=1,
+                labels=tuple(f"σ{'₁₂₃'[i]}" for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(Group("sigma", "σ(M)", "delta", record.sigma),),
                 caption=(", ".join(_sigma(record, i) for i in range(k)),),
             ),
             Lines(
-                "moved",
-                say("How far has x moved, and M x?"),
-                y_label=say("distance"),
-                span=4,
-                row=1,
-                reach=1.0,
+                "moved", say("How far has x moved, and M x?"), y_label=say("distance"), span=4, row=1, reach=1.0,
                 series=(Series("input", "x", "W", np.abs(record.walk)), Series("output", "M x", "delta", record.moved)),
             ),
             Readout(
-                "kinds_of_rank",
-                say("Which rank?"),
+                "kinds_of_rank", say("Which rank?"),
                 (
                     Row("bound", say("bound min(m, n), from the shape"), (str(record.fine.bound),)),
                     Row(
-                        "numerical",
-                        say("numerical, σ > 10⁻¹² σ₁ · σ > 10⁻² σ₁"),
-                        (f"{record.fine.numerical} · {record.coarse.numerical}",),
-                        colour="delta",
+                        "numerical", say("numerical, σ > 10⁻¹² σ₁ · σ > 10⁻² σ₁"),
+                        (f"{record.fine.numerical} · {record.coarse.numerical}",), colour="delta",
                     ),
                     Row(
-                        "effective",
-                        say("effective (entropy) · stable (‖·‖²/σ₁²)"),
+                        "effective", say("effective (entropy) · stable (‖·‖²/σ₁²)"),
                         (f"{number(record.fine.effective)} · {number(record.fine.stable)}",),
                     ),
                     Row(
-                        "stretch", say("largest ‖M x‖ drawn · σ₁"), (f"{number(record.stretch)} · {_sigma(record, 0)}",)
+                        "stretch", say("largest ‖M x‖ drawn · σ₁"),
+                        (f"{number(record.stretch)} · {_sigma(record, 0)}",),
                     ),
                     Row("turned", say("angle between v₁ and M v₁"), (_turned(record),)),
                     Row("eigenvalues", say("real λ in M v = λ v · ‖M M − M‖/‖M‖"), (_square(record),)),
                 ),
-                span=5,
-                row=1,
+                span=5, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _sigma(record: ShapeRank, i: int) -> str:
@@ -205,10 +176,8 @@ def takeaway(record: ShapeRank) -> Iterator[str]:
     elif null:
         yield say(
             "{null} of {n} input dimensions are lost: a walk of 3 along one of them moved the output by {most}.",
-            null=null,
-            n=n,
-            most=most,
-        )
+            null=null, n=n, most=most,
+        )  # fmt: skip
     else:
         yield say(
             "No input direction is lost: the weakest is still passed on {weakest}×.",
@@ -280,56 +249,37 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="matrix",
-    menu=to_say("What is rank?"),
-    title=to_say("What is rank?"),
+    id="matrix", menu=to_say("What is rank?"), title=to_say("What is rank?"),
     claim=to_say(
-        "The shape of a matrix says how many numbers go in and come out; its rank, how many directions arrive. "
-        "Walk x through the null space (drag or play): M x stays where it is."
+        "The shape of a matrix says how many numbers go in and come out; its rank, how many directions arrive. Walk x "
+        "through the null space (drag or play): M x stays where it is."
     ),
     place=10,
     controls=(
         Choice(
-            id="matrix",
-            label=to_say("Matrix M"),
-            options=(*PRESETS, "own"),
-            help=to_say("Rank 1 is [[1, 2, 3], [2, 4, 6]]. My own: type your numbers below."),
-            default="rank_1",
+            id="matrix", label=to_say("Matrix M"), options=(*PRESETS, "own"),
+            help=to_say("Rank 1 is [[1, 2, 3], [2, 4, 6]]. My own: type your numbers below."), default="rank_1",
             names={
-                "rank_1": to_say("rank 1"),
-                "rank_2": to_say("rank 2"),
-                "rank_3": to_say("rank 3"),
-                "shear": to_say("shear"),
-                "turn": to_say("quarter turn"),
-                "projection": to_say("projection"),
+                "rank_1": to_say("rank 1"), "rank_2": to_say("rank 2"), "rank_3": to_say("rank 3"),
+                "shear": to_say("shear"), "turn": to_say("quarter turn"), "projection": to_say("projection"),
                 "own": to_say("my own"),
             },
         ),
         Choice(
-            id="entry_noise",
-            label=to_say("Noise on every entry"),
-            options=("0", "0.001", "0.1"),
-            help=to_say("Standard deviation of what is added to each entry."),
-            default="0",
+            id="entry_noise", label=to_say("Noise on every entry"), options=("0", "0.001", "0.1"),
+            help=to_say("Standard deviation of what is added to each entry."), default="0",
         ),
         Text(
-            id="own_matrix",
-            label=to_say("Your own M, at most 3×3"),
+            id="own_matrix", label=to_say("Your own M, at most 3×3"),
             help=to_say(
                 "Rows of numbers split by semicolons, or a Python or NumPy list. Drawn when “my own” is chosen."
             ),
             default="2 1; 1 2",
         ),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="out",
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="out", trains=False,
     question=Question(
         to_say("Write M's rows down once more below M: {tall} rows in place of {rows}. Which rank has that matrix?"),
-        to_say("A row that others already make adds a coordinate to the output, and no direction."),
-        _ask,
+        to_say("A row that others already make adds a coordinate to the output, and no direction."), _ask,
     ),
-)
+)  # fmt: skip

@@ -103,19 +103,15 @@ def film(record: Storage) -> Film:
         for r, e in zip(record.cut_rank, record.error, strict=True)
     )
     return Film(
-        axis=to_say("rank r"),
-        values=record.rank.astype(float),
-        start=max(0, min(last_saving, T - 1)),
-        seconds_per_frame=0.25,
-        narration=tuple(_narrate(record, t) for t in range(T)),
+        axis=to_say("rank r"), values=record.rank.astype(float), start=max(0, min(last_saving, T - 1)),
+        seconds_per_frame=0.25, narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Lines(
                 "stored",
                 say("Numbers stored, in multiples of {name}", name=name)
                 if record.measured
                 else say("Numbers stored, in multiples of {name} (arithmetic)", name=name),
-                y_label="× m·n",
-                span=8,
+                y_label="× m·n", span=8,
                 series=(
                     Series("whole", say("W whole"), "W", ones),
                     Series("cut_svd", "Uᵣ σ Vᵣ", "delta", record.truncated / mn),
@@ -125,15 +121,13 @@ def film(record: Storage) -> Film:
                 ),
                 marks=(
                     Mark(
-                        "break_even",
-                        record.svd_breaks_even,
+                        "break_even", record.svd_breaks_even,
                         say("breaks even at {rank}", rank=number(record.svd_breaks_even)),
                     ),
                 ),
             ),
             Readout(
-                "counted",
-                say("Counted for {name}", name=name),
+                "counted", say("Counted for {name}", name=name),
                 (
                     Row("whole", say("W whole, m·n"), (_count(mn),), colour="W"),
                     Row("cut_svd", "Uᵣ, σ, Vᵣ", tuple(_count(int(v)) for v in record.truncated), colour="delta"),
@@ -141,46 +135,29 @@ def film(record: Storage) -> Film:
                     Row("thin_svd", say("thin SVD, nothing lost"), (_count(record.thin),)),
                     Row("full_svd", say("full SVD, nothing lost"), (_count(record.full),)),
                     Row(
-                        "made",
-                        say("entries of the arrays made ({stand_in})", stand_in=stand_in),
+                        "made", say("entries of the arrays made ({stand_in})", stand_in=stand_in),
                         tuple(_count(int(v)) for v in record.counted),
                     ),
                 ),
                 span=4,
             ),
             Bars(
-                "stored_now",
-                say("Numbers stored for {name}", name=name),
-                y_label=say("numbers"),
-                span=5,
-                row=1,
-                labels=tuple(stored),
-                bar_ids=("whole", "full_svd", "cut_svd", "factors", "lora"),
+                "stored_now", say("Numbers stored for {name}", name=name), y_label=say("numbers"), span=5, row=1,
+                labels=tuple(stored), bar_ids=("whole", "full_svd", "cut_svd", "factors", "lora"),
                 groups=(Group("stored", say("stored"), "ink", np.stack(list(stored.values()), axis=1)),),
             ),
             HeatMap(
-                "matrix",
-                f"M: {stand_in}" if record.measured else say("M: {stand_in} in its stead", stand_in=stand_in),
-                "ink",
-                record.matrix,
-                limit=limit,
-                span=3,
-                row=1,
+                "matrix", f"M: {stand_in}" if record.measured else say("M: {stand_in} in its stead", stand_in=stand_in),
+                "ink", record.matrix, limit=limit, span=3, row=1,
                 caption=(say("rank {rank}", rank=min(record.matrix.shape)),),
             ),
             HeatMap("cut", say("cut"), "delta", record.cut, limit=limit, span=2, row=1, caption=errors),
             HeatMap(
-                "lost",
-                say("lost"),
-                "ink",
-                record.matrix - record.cut,
-                limit=limit,
-                span=2,
-                row=1,
+                "lost", say("lost"), "ink", record.matrix - record.cut, limit=limit, span=2, row=1,
                 caption=(say("M − cut"),),
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _count(value: int) -> str:
@@ -210,10 +187,8 @@ def takeaway(record: Storage) -> Iterator[str]:
     yield say(
         "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one {thin:.4f}: a "
         "decomposition by itself saves nothing.",
-        name=f"{m}×{n}",
-        full=record.full / record.whole,
-        thin=record.thin / record.whole,
-    )
+        name=f"{m}×{n}", full=record.full / record.whole, thin=record.thin / record.whole,
+    )  # fmt: skip
     cut, factors = record.svd_breaks_even, record.factors_break_even
     if record.measured:
         yield say("A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f}.", cut=cut, factors=factors)
@@ -225,11 +200,8 @@ def takeaway(record: Storage) -> Iterator[str]:
         )
     yield say(
         "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more; only those {share} % are trained.",
-        r=lora,
-        whole=_count(record.whole),
-        added=_count(added),
-        share=number(100 * added / record.whole),
-    )
+        r=lora, whole=_count(record.whole), added=_count(added), share=number(100 * added / record.whole),
+    )  # fmt: skip
 
 
 def table(record: Storage) -> dict[str, np.ndarray]:
@@ -285,9 +257,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="storage",
-    menu=to_say("Storage"),
-    title=to_say("When does a factorisation save anything?"),
+    id="storage", menu=to_say("Storage"), title=to_say("When does a factorisation save anything?"),
     claim=to_say(
         "Only when it is cut: below rank mn/(m + n + 1) the SVD's pieces take fewer numbers than the matrix, above, "
         "more."
@@ -295,21 +265,12 @@ LESSON = Lesson(
     place=30,
     controls=(
         Choice(
-            id="layer_shape",
-            label=to_say("Shape of W"),
-            options=tuple(SHAPES),
-            help=to_say("41×31 is really decomposed; for the others the numbers are counted."),
-            default="41×31",
+            id="layer_shape", label=to_say("Shape of W"), options=tuple(SHAPES),
+            help=to_say("41×31 is really decomposed; for the others the numbers are counted."), default="41×31",
         ),
         CONTROLS["shape_of_spectrum"],
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="stored",
-    table=table,
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="stored", table=table, trains=False,
     question=Question(
         to_say(
             "Factors B and A break even with W at rank {now}. At which rank do they for a layer twice as wide and "
@@ -318,4 +279,4 @@ LESSON = Lesson(
         to_say("W grows fourfold, the factors only twofold: the wider a layer, the larger the ranks that still save."),
         _ask,
     ),
-)
+)  # fmt: skip

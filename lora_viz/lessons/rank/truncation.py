@@ -104,17 +104,11 @@ def film(record: Truncation) -> Film:
     kept = np.where(np.arange(k) < record.rank[:, None], record.sigma, 0.0)
     share = 1 - record.svd**2
     return Film(
-        axis=to_say("rank k kept"),
-        values=record.rank.astype(float),
-        start=min(4, k),
-        seconds_per_frame=0.45,
+        axis=to_say("rank k kept"), values=record.rank.astype(float), start=min(4, k), seconds_per_frame=0.45,
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
-                "error",
-                say("Error left at rank k (drag here)"),
-                y_label="‖M − X‖/‖M‖",
-                span=5,
+                "error", say("Error left at rank k (drag here)"), y_label="‖M − X‖/‖M‖", span=5,
                 series=(
                     Series("svd", say("SVD cut"), "delta", record.svd, dots=True),
                     Series("one_space", say("one random space"), "faint", record.own, dash="dot"),
@@ -123,20 +117,15 @@ def film(record: Truncation) -> Film:
                 ),
             ),
             Bars(
-                "singular_values",
-                say("Singular values: kept, and all"),
-                y_label="σ",
-                span=4,
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                "singular_values", say("Singular values: kept, and all"), y_label="σ", span=4,
+                labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
                     Group("kept", say("kept"), "delta", kept),
                     Group("all", say("all"), "ink", record.sigma, outline=True),
                 ),
             ),
             Readout(
-                "tail",
-                say("The error is the tail"),
+                "tail", say("The error is the tail"),
                 (
                     Row("error", "‖M − Mₖ‖²/‖M‖²", _told(record.svd**2), colour="delta"),
                     Row("share", say("share of σᵢ², i > k"), _told(record.tail**2)),
@@ -147,40 +136,22 @@ def film(record: Truncation) -> Film:
             ),
             HeatMap("matrix", "M", "ink", record.matrix, limit=limit, span=3, row=1, caption=(say("all layers"),)),
             HeatMap(
-                "kept",
-                say("kept: Mₖ"),
-                "delta",
-                record.kept,
-                limit=limit,
-                span=3,
-                row=1,
+                "kept", say("kept: Mₖ"), "delta", record.kept, limit=limit, span=3, row=1,
                 caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * s) for s in share),
             ),
             HeatMap(
-                "layer",
-                say("layer k: σₖ uₖ vₖᵀ"),
-                "delta",
-                record.layer,
-                limit=limit,
-                span=3,
-                row=1,
+                "layer", say("layer k: σₖ uₖ vₖᵀ"), "delta", record.layer, limit=limit, span=3, row=1,
                 caption=(
                     say("no layer"),
                     *(say("rank 1, size σ = {sigma}", sigma=number(float(s))) for s in record.sigma),
                 ),
             ),
             HeatMap(
-                "left_out",
-                say("left out: M − Mₖ"),
-                "ink",
-                record.matrix - record.kept,
-                limit=limit,
-                span=3,
-                row=1,
+                "left_out", say("left out: M − Mₖ"), "ink", record.matrix - record.kept, limit=limit, span=3, row=1,
                 caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * (1 - s)) for s in share),
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _told(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
@@ -273,9 +244,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="truncation",
-    menu=to_say("Beat the SVD"),
-    title=to_say("Can you beat the SVD?"),
+    id="truncation", menu=to_say("Beat the SVD"), title=to_say("Can you beat the SVD?"),
     claim=to_say(
         "No matrix of rank k is nearer to M than its first k layers σᵢ uᵢ vᵢᵀ, and what is missing is exactly the "
         "tail of the σ. Draw other rivals and try."
@@ -284,22 +253,14 @@ LESSON = Lesson(
     controls=(
         CONTROLS["shape_of_spectrum"],
         Choice(
-            id="rivals",
-            label=to_say("Draw of the rivals"),
-            options=tuple(range(10)),
-            help=to_say("Other random column spaces against the same matrix."),
-            default=0,
+            id="rivals", label=to_say("Draw of the rivals"), options=tuple(range(10)),
+            help=to_say("Other random column spaces against the same matrix."), default=0,
         ),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="error",
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", trains=False,
     question=Question(
         to_say("Leave out layer 1 alone and keep all others. How far from M is what is left, in units of ‖M‖?"),
         to_say("Errors add up in squares, so one layer's share of the error is larger than its share of the sum of σ."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -114,10 +114,8 @@ def takeaway(record: WorkedTable) -> Iterator[str]:
         return
     yield say(
         "The loss went from {first} to {last} in {steps} steps.",
-        first=number(first.loss),
-        last=number(last.loss),
-        steps=len(record.steps) - 1,
-    )
+        first=number(first.loss), last=number(last.loss), steps=len(record.steps) - 1,
+    )  # fmt: skip
     most = max(record.rank)
     directions = last.A.shape[0]
     yield (
@@ -175,35 +173,21 @@ def beside(record: WorkedTable) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="follow",
-    menu=to_say("Follow one vector"),
-    title=to_say("Follow one vector: what does a step compute?"),
+    id="follow", menu=to_say("Follow one vector"), title=to_say("Follow one vector: what does a step compute?"),
     claim=to_say(
         "A 4×3 layer with r = 2 and α = 4, worked out in full: at step 0 every entry of ∇A is 0, so A stays as it was."
     ),
     place=20,
     controls=(
         Choice(
-            id="example",
-            label=to_say("Samples"),
-            options=tuple(EXAMPLES),
-            default="one_sample",
+            id="example", label=to_say("Samples"), options=tuple(EXAMPLES), default="one_sample",
             names={
-                "one_sample": to_say("one sample"),
-                "two_samples": to_say("two samples"),
-                "printed_rows": to_say("as printed, rows"),
-                "printed_columns": to_say("as printed, columns"),
+                "one_sample": to_say("one sample"), "two_samples": to_say("two samples"),
+                "printed_rows": to_say("as printed, rows"), "printed_columns": to_say("as printed, columns"),
             },
         ),
     ),
-    more=(_own_numbers,),
-    more_label=to_say("Your own numbers"),
-    measure=measure,
-    takeaway=takeaway,
-    table=table,
-    body=lambda record: (Html(lambda theme: steps_html(record)),),
-    extras=extras,
-    beside=beside,
-    trains=False,
+    more=(_own_numbers,), more_label=to_say("Your own numbers"), measure=measure, takeaway=takeaway, table=table,
+    body=lambda record: (Html(lambda theme: steps_html(record)),), extras=extras, beside=beside, trains=False,
     seeded=False,
-)
+)  # fmt: skip

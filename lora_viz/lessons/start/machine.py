@@ -80,8 +80,7 @@ def layer_flow(run: Run) -> LayerFlow:
     grad_A, grad_B = factored.gradients(g[:, :, None] * x[:, None, :])
     return LayerFlow(
         steps=steps, W=task.base_weight, A=A, B=B, x=x, target=target, h=h, u=u, y=y, g=g, grad_A=grad_A, grad_B=grad_B,
-        sample_loss=0.5 * np.sum(g**2, axis=1), loss=run.loss[:alive, 0],
-        sigma=factored.singular_values(),
+        sample_loss=0.5 * np.sum(g**2, axis=1), loss=run.loss[:alive, 0], sigma=factored.singular_values(),
         target_sigma=np.linalg.svd(task.target_delta, compute_uv=False), scaling=e.scaling, lr=e.lr,
         optimizer=e.optimizer, frozen=e.frozen, diverged_at=int(run.diverged_at[0]),
     )  # fmt: skip
@@ -110,55 +109,30 @@ def film(record: LayerFlow, settings: Settings) -> Film:
     learnt = np.zeros((len(record.steps), k))
     learnt[:, :r] = record.sigma
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=0.1,
-        autoplay=True,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=0.1, autoplay=True,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         phases=tuple(_phases(record, t) for t in range(len(record.steps))),
         panels=(
             Machine(
-                "layer",
-                say("One LoRA layer, one sample a step"),
-                colour="ink",
-                W=record.W,
-                A=record.A,
-                B=record.B,
-                x=record.x,
-                target=record.target,
-                scaling=record.scaling,
-                limits=limits,
-                names=(W, A, B, dW),
-                symbol="W" if convention == "peft" else W,
-                lr=record.lr,
-                rows=convention == "row_vectors",
+                "layer", say("One LoRA layer, one sample a step"), colour="ink", W=record.W, A=record.A, B=record.B,
+                x=record.x, target=record.target, scaling=record.scaling, limits=limits, names=(W, A, B, dW),
+                symbol="W" if convention == "peft" else W, lr=record.lr, rows=convention == "row_vectors",
             ),
             Lines(
-                "loss",
-                say("Loss over all samples"),
-                y_label=say("loss"),
-                x_scale="sqrt",
-                span=3,
+                "loss", say("Loss over all samples"), y_label=say("loss"), x_scale="sqrt", span=3,
                 series=(Series("loss", say("loss"), "ink", record.loss),),
             ),
             Bars(
-                "singular_values",
-                say("Singular values of ΔW"),
-                y_label="σ",
-                span=3,
-                row=1,
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                "singular_values", say("Singular values of ΔW"), y_label="σ", span=3, row=1,
+                labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
                     Group("learnt", say("learnt"), "delta", learnt),
                     Group("target", say("wanted"), "ink", record.target_sigma[:k], outline=True),
                 ),
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: LayerFlow, t: int) -> str:
@@ -330,32 +304,25 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="machine",
-    menu=to_say("The machine"),
-    title=to_say("What happens inside one LoRA layer?"),
+    id="machine", menu=to_say("The machine"), title=to_say("What happens inside one LoRA layer?"),
     claim=to_say(
         "W never changes. A small detour, down through A and up through B, learns what is missing. Hover any cell; "
         "click a cell of A or B to change it; press S for slow motion."
     ),
     place=10,
     default=Experiment(
-        d_in=8, d_out=6, target_rank=2, rank=2, alpha=2.0, optimizer="sgd", lr=0.02, batch=1, samples=64, steps=120
+        d_in=8, d_out=6, target_rank=2, rank=2, alpha=2.0, optimizer="sgd", lr=0.02, batch=1, samples=64, steps=120,
     ),
     controls=(CONTROLS["rank"].only(1, 2, 3, 4), *(CONTROLS[name] for name in ("init", "frozen", "optimizer", "lr"))),
     more=tuple(CONTROLS[name] for name in ("convention", "alpha", "scaling_rule", "target_rank", "noise")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="loss",
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("W holds {all_w} numbers, A {all_a} and B {all_b}. How many of them has the very first step changed?"),
         to_say(
-            "W is frozen, and each factor's gradient has the other one in it: while B is 0, A's is exactly 0 "
-            "(AdamW's decay alone would move A then)."
+            "W is frozen, and each factor's gradient has the other one in it: while B is 0, A's is exactly 0 (AdamW's "
+            "decay alone would move A then)."
         ),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -32,16 +32,19 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
             for s in shown.series
         ]
         log = ("x" if shown.x_scale == "log" else "") + ("y" if shown.scale == "log" else "")
-        figure = still_curves(curves, title=title, x=label, y=shown.y_label, log=log, theme=theme)
+        drawn = [c._replace(y=np.where(c.y > 0, c.y, np.nan)) if shown.scale == "log" else c for c in curves]
+        figure = still_curves(drawn, title=title, x=label, y=shown.y_label, log=log, theme=theme)
         for mark in shown.marks:
-            figure.add_vline(x=mark.at, line_dash="dot", annotation_text=mark.label)
+            figure.add_vline(x=mark.at, line_dash="dot")
+            at = np.log10(mark.at) if "x" in log else mark.at  # where an axis is logarithmic, an annotation's place is
+            figure.add_annotation(x=at, y=1, yref="y domain", yanchor="bottom", text=mark.label, showarrow=False)
         every = np.concatenate([curve.y for curve in curves])
-        bottom = float(every[every > 0].min(initial=np.inf)) / 10 if (every > 0).any() else 0.1
+        bottom = float(every[every > 0].min()) / 10 if (every > 0).any() else 0.1
         for curve in curves if shown.scale == "log" else ():
             if (zero := curve.y == 0).any():
                 name, cross = say("{curve} exactly 0", curve=curve.name), {"symbol": "x", "size": 12}
-                at = {"x": curve.x[zero], "y": np.full(zero.sum(), bottom)}
-                figure.add_scatter(**at, name=name, mode="markers", marker=cross | {"color": tones[curve.colour]})
+                below = {"x": curve.x[zero], "y": np.full(zero.sum(), bottom)}
+                figure.add_scatter(**below, name=name, mode="markers", marker=cross | {"color": tones[curve.colour]})
         return figure
     if isinstance(shown, Bars):
         figure = go.Figure([

@@ -115,7 +115,7 @@ def test_every_init(change: dict[str, object]) -> None:
     drawn, differences = printed(film(record), "difference").data, record.report.relative_difference.T
     for trace, difference in zip(drawn[:4], differences, strict=True):
         np.testing.assert_array_equal(trace.y, np.where(difference > 0, difference, np.nan))
-    zeros = [SIZES[difference == 0] for difference in differences if (difference == 0).any()]
+    zeros = [np.array(SIZES)[difference == 0] for difference in differences if (difference == 0).any()]
     assert [list(crosses.x) for crosses in drawn[4:]] == [list(sizes) for sizes in zeros]
     assert all(np.isfinite(column).all() for column in table(record).values())
 

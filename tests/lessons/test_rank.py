@@ -173,9 +173,8 @@ def test_words_and_figure(round_run: Run, stretched_run: Run) -> None:
             assert figure.layout.yaxis.type == scale
             for trace, errors in zip(curves, (record.trained[1], record.floor), strict=False):
                 np.testing.assert_array_equal(trace.x, record.rank)
-                np.testing.assert_array_equal(
-                    trace.y, errors if scale == "linear" else np.where(errors > 0, errors, np.nan)
-                )
+                shown = errors if scale == "linear" else np.where(errors > 0, errors, np.nan)
+                np.testing.assert_array_equal(trace.y, shown)
         assert len(picture.panels[0].series) == (3 if run is round_run else 4)
 
 

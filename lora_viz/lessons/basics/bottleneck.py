@@ -20,7 +20,7 @@ from lora_viz.core.spectra import (
 from lora_viz.engine.training import train
 from lora_viz.film.clouds import limit, view
 from lora_viz.film.panels import Cloud, Film, Lines, Points, Readout, Row, Series, Span
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -122,22 +122,7 @@ def film(record: Bottleneck) -> Film:
     x_limit = limit(record.inputs, record.ghosts)
     y_limit = limit(record.wanted, record.outputs if fine else record.outputs[:1])
     at = _probe(record.inputs)
-    outside = tuple(map(number, record.outside))
-    moves = tuple(map(number, record.movement)) if r < d_in else (say("ker A = {0}: nothing is lost"),)
-    outputs = Cloud(
-        "out", say(OUT[r]) if r < d_out or d_out == 3 else say("out: Δy = s·B h, all on the whole plane"), "delta",
-        dimension=d_out, limit=y_limit, axes="y", view=view(record.col_B[-1]),
-        spans=(
-            Span("best", "u", "faint", record.target_out * y_limit * 0.95, style="axes"),
-            Span("col_b", "col(B)", "B", record.col_B * y_limit * 0.9),
-        ),
-        points=(
-            Points("target", say("asked for"), "faint", record.wanted, style="ring"),
-            Points("trained", "Δy", "delta", record.outputs),
-            Points("probe", say("probe"), "ink", record.outputs[:, at : at + 1], style="probe"),
-        ),
-        caption=tuple(_pushed(d_out, r, count) for count in _counts(record.col_B)),
-    )  # fmt: skip
+    moves = numbers(record.movement) if r < d_in else (say("ker A = {0}: nothing is lost"),)
     return Film(
         axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
         start=len(record.steps) - 1, narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
@@ -161,7 +146,20 @@ def film(record: Bottleneck) -> Film:
                 ),
                 caption=(f"x ({d_in}) → A ({r}×{d_in}) → h ({r}) → B ({d_out}×{r}) → Δy ({d_out})",),
             ),
-            outputs,
+            Cloud(
+                "out", say(OUT[r]) if r < d_out or d_out == 3 else say("out: Δy = s·B h, all on the whole plane"),
+                "delta", dimension=d_out, limit=y_limit, axes="y", view=view(record.col_B[-1]),
+                spans=(
+                    Span("best", "u", "faint", record.target_out * y_limit * 0.95, style="axes"),
+                    Span("col_b", "col(B)", "B", record.col_B * y_limit * 0.9),
+                ),
+                points=(
+                    Points("target", say("asked for"), "faint", record.wanted, style="ring"),
+                    Points("trained", "Δy", "delta", record.outputs),
+                    Points("probe", say("probe"), "ink", record.outputs[:, at : at + 1], style="probe"),
+                ),
+                caption=tuple(_pushed(d_out, r, count) for count in _counts(record.col_B)),
+            ),
             Lines(
                 "angles", say("Largest angle to the best rank-r update"), y_label=say("degrees"), x_scale="sqrt",
                 reach=10.0, span=7, row=1,
@@ -170,9 +168,9 @@ def film(record: Bottleneck) -> Film:
             Readout(
                 "measured", say("Measured"),
                 (
-                    Row("outside", say("farthest Δy from col(B)"), outside, colour="B"),
+                    Row("outside", say("farthest Δy from col(B)"), numbers(record.outside), colour="B"),
                     Row("movement", say("Δy moves, for a step in ker A"), moves, colour="A"),
-                    Row("loss", say("loss"), tuple(map(number, record.loss))),
+                    Row("loss", say("loss"), numbers(record.loss)),
                 ),
                 span=5, row=1,
             ),

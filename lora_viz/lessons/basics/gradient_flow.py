@@ -15,12 +15,12 @@ from lora_viz.core.run import GradientCheck, Run
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import sentences
+from lora_viz.lessons.sentences import exactly, sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "GradientFlow", "gradient_flow"]
@@ -79,28 +79,22 @@ def film(record: GradientFlow) -> Film:
     c = record.check
     calm = record.loss <= 10 * record.loss[0]
     hand_over = _hand_over(record)
-    marks: tuple[Mark, ...] = (
-        (Mark("hand_over", float(hand_over), say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)),) if hand_over else ()
-    )
+    marks = []
+    if hand_over:
+        marks.append(Mark("hand_over", float(hand_over), say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)))
     if record.diverged_at >= 0:
-        marks += (Mark("diverged", float(record.diverged_at), say("diverged"), colour="alarm"),)
+        marks.append(Mark("diverged", float(record.diverged_at), say("diverged"), colour="alarm"))
+
+    difference = numbers(np.maximum(c.difference_A, c.difference_B)[: len(record.steps)])
 
     def reading(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-        return tuple(say("0 exactly") if v == 0 else number(v) for v in values[: len(record.steps)])
+        return tuple(map(exactly, values[: len(record.steps)]))
 
     def gradient(id: str, title: str, colour: str, values: Float[np.ndarray, "T m n"], *, span: int) -> HeatMap:
         sizes = np.abs(values).max(axis=(1, 2))
-        return HeatMap(
-            id=id,
-            title=title,
-            colour=colour,
-            values=values,
-            limit=float(sizes[calm].max()) or 1.0,  # of a diverging run, before it blows up
-            hatched=True,
-            caption=tuple(say("largest now: {size}", size=number(float(v))) for v in sizes),
-            row=1,
-            span=span,
-        )
+        limit = float(sizes[calm].max()) or 1.0  # of a diverging run, before it blows up
+        told = tuple(say("largest now: {size}", size=size) for size in numbers(sizes))
+        return HeatMap(id, title, colour, values, limit=limit, hatched=True, caption=told, row=1, span=span)
 
     return Film(
         axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
@@ -109,7 +103,7 @@ def film(record: GradientFlow) -> Film:
         panels=(
             Lines(
                 "gradients", say("Size of the gradients"), y_label=say("norm, log; strip: exactly 0"), scale="log",
-                x_scale="sqrt", marks=marks,
+                x_scale="sqrt", marks=tuple(marks),
                 series=(
                     Series("grad_a", "‖∇A‖", "A", record.grad_A_norm),
                     Series("grad_b", "‖∇B‖", "B", record.grad_B_norm),
@@ -133,12 +127,7 @@ def film(record: GradientFlow) -> Film:
                     Row("formula_a", "‖∇A‖ = ‖s·BᵀG‖", reading(c.formula_A), colour="A"),
                     Row("autograd_b", say("‖∇B‖ autograd"), reading(c.autograd_B), colour="B"),
                     Row("formula_b", "‖∇B‖ = ‖s·G Aᵀ‖", reading(c.formula_B), colour="B"),
-                    Row(
-                        "difference", say("largest difference"),
-                        tuple(number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True))[
-                            : len(record.steps)
-                        ],
-                    ),
+                    Row("difference", say("largest difference"), difference),
                 ),
                 row=1, span=3,
             ),
@@ -222,9 +211,9 @@ def takeaway(record: GradientFlow) -> Iterator[str]:
         return
     if a[0] == 0:
         yield say("At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}.", b=number(b[0]))
-        yield _first_moves(record)
     elif b[0] == 0:
         yield say("At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {a}.", a=number(a[0]))
+    if a[0] == 0 or b[0] == 0:
         yield _first_moves(record)
     else:
         yield say(
@@ -243,16 +232,10 @@ def takeaway(record: GradientFlow) -> Iterator[str]:
 
 def _first_moves(record: GradientFlow) -> str:
     """When did each factor first differ from its start?"""
-    told = []
-    for name, travelled in (("A", record.travelled_A), ("B", record.travelled_B)):
-        moved = np.flatnonzero(travelled)
-        told.append(
-            (int(record.steps[moved[0]]), say("{factor} after step {step}", factor=name, step=record.steps[moved[0]]))
-            if len(moved)
-            else None
-        )
-    parts = [text for _, text in sorted(filter(None, told))]
-    return say("Who had moved: {moves}.", moves=", ".join(parts)) if parts else say("Nothing has moved.")
+    travelled = (("A", record.travelled_A), ("B", record.travelled_B))
+    moved = sorted((record.steps[way > 0][0], name) for name, way in travelled if way.any())
+    told = ", ".join(say("{factor} after step {step}", factor=name, step=step) for step, name in moved)
+    return say("Who had moved: {moves}.", moves=told) if told else say("Nothing has moved.")
 
 
 def table(record: GradientFlow) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, f
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import MergeReport
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.merging import merge_report
 from lora_viz.lessons.catalogue import CONTROLS
@@ -59,6 +59,7 @@ def film(record: MergeCheck) -> Film:
             for i, d in enumerate(m.dtypes)
         )
 
+    lost = tuple(f"{share} %" for share in numbers(100 * m.lost[:, m.shown]))
     extra = 100 * (record.cost_unmerged / record.cost_base - 1)
     return Film(
         axis="‖ΔW‖/‖W‖", values=m.sizes, start=int(np.argmin(np.abs(np.log(m.sizes / TELLING)))),
@@ -75,12 +76,9 @@ def film(record: MergeCheck) -> Film:
             Readout(
                 "in_this_format", say("In {name}, at this size", name=name),
                 (
-                    Row("difference", say("largest output difference"), _texts(m.max_difference[:, m.shown])),
-                    Row("drift", say("drift after unmerging"), _texts(m.unmerge_drift[:, m.shown])),
-                    Row(
-                        "lost", say("ΔW that arrived is wrong by"),
-                        tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]), colour="delta",
-                    ),
+                    Row("difference", say("largest output difference"), numbers(m.max_difference[:, m.shown])),
+                    Row("drift", say("drift after unmerging"), numbers(m.unmerge_drift[:, m.shown])),
+                    Row("lost", say("ΔW that arrived is wrong by"), lost, colour="delta"),
                     Row("cost", say("token, apart / merged"), (f"+{extra:.1f} % / +0 %",)),
                 ),
                 span=4,
@@ -96,10 +94,6 @@ def film(record: MergeCheck) -> Film:
             ),
         ),
     )  # fmt: skip
-
-
-def _texts(values: Float[np.ndarray, "S"]) -> tuple[str, ...]:
-    return tuple(number(v) for v in values)
 
 
 def _narrate(record: MergeCheck, t: int) -> str:
@@ -132,18 +126,14 @@ def takeaway(record: MergeCheck) -> Iterator[str]:
     )
     for d in told:
         share, wrong = m.unchanged[t, by_name[d]], m.lost[t, by_name[d]]
-        if wrong > 0.01:
-            yield (
-                say(
-                    "But in {dtype} {share:.0f} % of the weights did not change at all, and the ΔW that arrived "
-                    "is {wrong:.0f} % wrong: rounding has eaten most of it.",
-                    dtype=SHORT[d],
-                    share=100 * share,
-                    wrong=100 * wrong,
-                )
-                if wrong > 0.5
-                else say("In {dtype} the ΔW that arrived is {wrong:.0f} % wrong.", dtype=SHORT[d], wrong=100 * wrong)
-            )
+        if wrong > 0.5:
+            yield say(
+                "But in {dtype} {share:.0f} % of the weights did not change at all, and the ΔW that arrived is "
+                "{wrong:.0f} % wrong: rounding has eaten most of it.",
+                dtype=SHORT[d], share=100 * share, wrong=100 * wrong,
+            )  # fmt: skip
+        elif wrong > 0.01:
+            yield say("In {dtype} the ΔW that arrived is {wrong:.0f} % wrong.", dtype=SHORT[d], wrong=100 * wrong)
     drift = number(float(m.unmerge_drift[:, by_name["float32"]].max()))
     yield say("Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.", drift=drift)
 

@@ -14,8 +14,9 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor, truncate
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import number, tint
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.spreads import spread_columns
+from lora_viz.film.style import number, percent, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
@@ -110,35 +111,21 @@ def film(record: RankError, settings: Settings) -> Film:
     isotropic = record.condition == 1
     limit = float(np.abs(record.fitted).max()) or 1.0
     k = len(record.sigma_fitted)
+    trained = say("trained ({seeds} seeds)", seeds=record.seeds)
+    floor = say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)")
     series = [
-        Series(
-            "trained",
-            say("trained ({seeds} seeds)", seeds=record.seeds),
-            "delta",
-            record.trained[1],
-            low=record.trained[0],
-            high=record.trained[2],
-            dots=True,
-        ),
-        Series(
-            "floor",
-            say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)"),
-            "ink",
-            record.floor,
-            dash="dash",
-        ),
+        Series("trained", trained, "delta", **band(record.trained), dots=True),
+        Series("floor", floor, "ink", record.floor, dash="dash"),
     ]
     if not isotropic:
         series.append(Series("svd_cut", say("SVD cut (Eckart–Young)"), "W", record.truncated, dash="dot"))
     if record.noise:
-        series.append(
-            Series("clean", say("clean target"), "clean", record.clean[1], low=record.clean[0], high=record.clean[2])
-        )
+        series.append(Series("clean", say("clean target"), "clean", **band(record.clean)))
     diverged = np.isnan(record.delta).any(axis=(1, 2))
     captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
     return Film(
-        axis=to_say("rank"), of_last=True, values=record.rank.astype(float),
-        start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1), seconds_per_frame=0.55,
+        axis=to_say("rank"), of_last=True, values=record.rank.astype(float), seconds_per_frame=0.55,
+        start=min(int(np.searchsorted(record.rank, min(record.true_rank, 4))), len(record.rank) - 1),
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
@@ -187,12 +174,8 @@ def _shares(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
     return tuple(say("diverged") if np.isnan(v) else say("{share:.1f} % of ‖M‖²", share=100 * v) for v in values)
 
 
-def _percent(value: float) -> str:
-    return "0 %" if value < 1e-9 else f"{number(100 * value)} %"
-
-
-def _place(record: RankError, rank: int) -> int:
-    return int(np.searchsorted(record.rank, rank))
+def _percent(share: float) -> str:
+    return percent(share, rounding=1e-9)
 
 
 def _narrate(record: RankError, t: int) -> str:
@@ -222,27 +205,25 @@ def takeaway(record: RankError) -> Iterator[str]:
     worst = int(np.argmax(gap))
     points = number(100 * float(gap[worst]))
     if gap[worst] >= 0.02:
-        seen = say(
+        yield say(
             "In this experiment training stayed up to {points} percentage points above the exact floor (at rank "
             "{rank}): that part is the optimiser's, not the rank's; more steps or another learning rate would take it.",
             points=points,
             rank=record.rank[worst],
         )
     elif record.diverged:
-        seen = say(
+        yield say(
             "In this experiment training ended within {points} percentage points of the exact floor at the ranks that "
             "did not diverge: all else that is missing at a rank is missing by necessity.",
             points=points,
         )
     else:
-        seen = say(
+        yield say(
             "In this experiment training ended within {points} percentage points of the exact floor at every rank: "
             "all else that is missing at a rank is missing by necessity.",
             points=points,
         )
-    yield (seen)
-    full = record.true_rank >= len(record.sigma_fitted)
-    if full:
+    if record.true_rank >= len(record.sigma_fitted):
         half = len(record.rank) // 2
         yield say(
             "The target has full rank: rank {rank} still leaves {left:.0f} % of the error.",
@@ -274,9 +255,7 @@ def table(record: RankError) -> dict[str, np.ndarray]:
     """The record's curves, as columns."""
     return {
         "rank": record.rank,
-        "trained_low": record.trained[0],
-        "trained_median": record.trained[1],
-        "trained_high": record.trained[2],
+        **spread_columns("trained", record.trained),
         "floor_reduced_rank_regression": record.floor,
         "svd_truncation": record.truncated,
         "clean_median": record.clean[1],

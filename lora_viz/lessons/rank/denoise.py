@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import noisy_low_rank
@@ -80,6 +81,11 @@ def film(record: Denoise) -> Film:
     limit = float(np.abs(record.noisy).max())
     k, draws = len(record.sigma_noisy), len(record.best)
     left = np.linalg.norm(record.cut - record.clean, axis=(1, 2)) / np.linalg.norm(record.clean)
+    kept = np.where(np.arange(k) < record.rank[:, None], record.sigma_noisy, 0.0)
+    best = tuple(
+        Row(f"rank_{k}", say("best k = {k}", k=k), (say("{hits} of {draws}", hits=hits, draws=draws),))
+        for k, hits in sorted(Counter(record.best.tolist()).items())[:4]
+    )
     return Film(
         axis=to_say("rank k kept"), values=record.rank.astype(float), start=record.true_rank, seconds_per_frame=0.4,
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
@@ -88,14 +94,8 @@ def film(record: Denoise) -> Film:
                 "error", say("Error of the cut at rank k, {draws} draws (drag here)", draws=draws),
                 y_label=say("relative error"), span=7,
                 series=(
-                    Series(
-                        "to_clean", say("to the clean matrix"), "clean", record.to_clean[1], low=record.to_clean[0],
-                        high=record.to_clean[2], dots=True,
-                    ),
-                    Series(
-                        "to_noisy", say("to the noisy one"), "W", record.to_noisy[1], low=record.to_noisy[0],
-                        high=record.to_noisy[2], dash="dash",
-                    ),
+                    Series("to_clean", say("to the clean matrix"), "clean", **band(record.to_clean), dots=True),
+                    Series("to_noisy", say("to the noisy one"), "W", **band(record.to_noisy), dash="dash"),
                 ),
                 marks=(Mark("true_rank", float(record.true_rank), say("true rank {rank}", rank=record.true_rank)),),
             ),
@@ -103,10 +103,7 @@ def film(record: Denoise) -> Film:
                 "singular_values", say("Singular values"), y_label="σ", span=5,
                 labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(
-                        "kept", say("noisy, kept"), "delta",
-                        np.where(np.arange(k) < record.rank[:, None], record.sigma_noisy, 0.0),
-                    ),
+                    Group("kept", say("noisy, kept"), "delta", kept),
                     Group("clean", say("clean"), "clean", record.sigma_clean, outline=True),
                 ),
                 caption=(say("noise alone reaches σ ≈ {noise_edge}", noise_edge=number(record.noise_edge)),),
@@ -129,18 +126,7 @@ def film(record: Denoise) -> Film:
             ),
             Readout(
                 "best_rank", say("Best k"),
-                (
-                    Row("true_rank", say("true rank"), (str(record.true_rank),), colour="clean"),
-                    *(
-                        Row(
-                            f"rank_{k}",
-                            say("best k = {k}", k=k),
-                            (say("{hits} of {draws}", hits=int((record.best == k).sum()), draws=draws),),
-                        )
-                        for k in sorted({int(b) for b in record.best})[:4]
-                    ),
-                ),
-                span=2, row=1,
+                (Row("true_rank", say("true rank"), (str(record.true_rank),), colour="clean"), *best), span=2, row=1,
             ),
         ),
     )  # fmt: skip

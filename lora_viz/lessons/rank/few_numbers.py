@@ -46,9 +46,9 @@ class FewNumbers(NamedTuple):
     d: int
     share: float
     updates: Float[np.ndarray, "4 d d"]
-    knobs: tuple[int, int, int, int]
-    nonzeros: tuple[int, int, int, int]
-    rank: tuple[int, int, int, int]
+    knobs: tuple[int, ...]
+    nonzeros: tuple[int, ...]
+    rank: tuple[int, ...]
     sigma: Float[np.ndarray, "4 d"]
     error: Float[np.ndarray, "4 d"]
     kept: Int[np.ndarray, "d"]
@@ -67,11 +67,10 @@ def few_numbers(d: int, share: float, seed: int) -> FewNumbers:
     sigma = np.linalg.svd(updates, compute_uv=False)
     energy = np.cumsum(sigma[:, ::-1] ** 2, axis=1)[:, ::-1]
     tail = np.concatenate([energy[:, 1:], np.zeros((4, 1))], axis=1)
-    nonzeros = [int((u != 0).sum()) for u in updates]
-    rank = [int((s > COUNTED * s[0]).sum()) for s in sigma]
     return FewNumbers(
         d=d, share=share, updates=updates, knobs=(1, KNOBS, len(filled), 2 * d - 1),
-        nonzeros=(nonzeros[0], nonzeros[1], nonzeros[2], nonzeros[3]), rank=(rank[0], rank[1], rank[2], rank[3]),
+        nonzeros=tuple(int((u != 0).sum()) for u in updates),
+        rank=tuple(int((s > COUNTED * s[0]).sum()) for s in sigma),
         sigma=sigma / sigma[:, :1], error=np.sqrt(tail / energy[:, :1]), kept=np.arange(1, d + 1),
     )  # fmt: skip
 
@@ -85,7 +84,18 @@ def film(record: FewNumbers) -> Film:
         )
         for curves in (record.error, record.sigma)
     ]
-    titles = [say(title, share=number(100 * record.share)) for title in TITLES]
+    maps = [
+        HeatMap(
+            kind, say(title, share=number(100 * record.share)), colour, update, limit=float(np.abs(update).max()),
+            span=2, row=1, caption=(say("{rank} of {d} directions", rank=rank, d=record.d),),
+        )
+        for kind, title, colour, update, rank in zip(KINDS, TITLES, COLOURS, record.updates, record.rank, strict=True)
+    ]  # fmt: skip
+    counted = zip(record.knobs, record.nonzeros, record.rank, strict=True)
+    rows = tuple(
+        Row(kind, say(name), (" · ".join(map(str, three)),), colour=colour)
+        for kind, name, colour, three in zip(KINDS, NAMES, COLOURS, counted, strict=True)
+    )
     return Film(
         axis=to_say("rank k"), values=record.kept.astype(float), start=7, seconds_per_frame=0.2,
         narration=tuple(_narrate(record, t) for t in range(record.d)),
@@ -95,31 +105,8 @@ def film(record: FewNumbers) -> Film:
                 reach=1.0, series=series[0],
             ),
             Lines("singular_values", say("Singular values σₖ"), y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
-            *(
-                HeatMap(
-                    kind,
-                    title,
-                    colour,
-                    update,
-                    limit=float(np.abs(update).max()),
-                    span=2,
-                    row=1,
-                    caption=(say("{rank} of {d} directions", rank=rank, d=record.d),),
-                )
-                for kind, title, colour, update, rank in zip(
-                    KINDS, titles, COLOURS, record.updates, record.rank, strict=True
-                )
-            ),
-            Readout(
-                "counted", say("Free numbers · non-zeros · numerical rank"),
-                tuple(
-                    Row(kind, say(name), (f"{knobs} · {nonzeros} · {rank}",), colour=colour)
-                    for kind, name, colour, knobs, nonzeros, rank in zip(
-                        KINDS, NAMES, COLOURS, record.knobs, record.nonzeros, record.rank, strict=True
-                    )
-                ),
-                span=4, row=1,
-            ),
+            *maps,
+            Readout("counted", say("Free numbers · non-zeros · numerical rank"), rows, span=4, row=1),
         ),
     )  # fmt: skip
 

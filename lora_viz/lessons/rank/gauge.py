@@ -19,6 +19,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "STEPS", "WAYS", "Gauge", "gauge"]
@@ -98,7 +99,9 @@ def film(record: Gauge) -> Film:
     d_out, d_in = record.product.shape[1:]
     r, T = record.rank, len(record.value)
     turning = record.way == "turn"
+    names = tuple(str(i + 1) for i in range(r * (d_out + d_in)))
     parameters, free, at_0 = r * (d_out + d_in), _free(record.jacobian), _free(record.jacobian_at_0)
+    counted = say("{here} and {at_0} of {parameters} are not 0", here=free, at_0=at_0, parameters=parameters)
     return Film(
         axis=to_say("angle of Q in degrees") if turning else to_say("condition number of Q"), values=record.value,
         start=T // 2, seconds_per_frame=0.12, narration=tuple(_narrate(record, t) for t in range(T)),
@@ -132,15 +135,12 @@ def film(record: Gauge) -> Film:
             ),
             Bars(
                 "jacobian", say("Ways to move B A: Jacobian's σ"), y_label="σ", span=4, row=1,
-                labels=tuple(str(i + 1) for i in range(parameters)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(parameters)),
+                labels=names, bar_ids=tuple(f"sigma_{name}" for name in names),
                 groups=(
                     Group("here", say("at these factors"), "delta", record.jacobian),
                     Group("at_0", say("at B = 0"), "A", record.jacobian_at_0),
                 ),
-                caption=(
-                    say("{here} and {at_0} of {parameters} are not 0", here=free, at_0=at_0, parameters=parameters),
-                ),
+                caption=(counted,),
             ),
             Readout(
                 "counted", say("Counted and measured"),
@@ -191,12 +191,9 @@ def _narrate(record: Gauge, t: int) -> str:
     )
 
 
-def takeaway(record: Gauge) -> str:
+@sentences
+def takeaway(record: Gauge) -> Iterator[str]:
     """What was seen, in this product's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: Gauge) -> Iterator[str]:
     d_out, d_in = record.product.shape[1:]
     parameters = record.rank * (d_out + d_in)
     product, step = float(record.moved_product.max()), float(record.moved_step.max())

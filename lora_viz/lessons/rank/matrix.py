@@ -145,13 +145,9 @@ def _square(record: ShapeRank) -> str:
     return f"{eigen} · {twice}"
 
 
-def _still(record: ShapeRank) -> bool:
-    return bool(record.sigma[0] == 0 or _nullity(record) > 0)
-
-
 def _narrate(record: ShapeRank, t: int) -> str:
     way, moved = number(abs(float(record.walk[t]))), number(float(record.moved[t]))
-    if _still(record):
+    if record.sigma[0] == 0 or _nullity(record):
         if record.moved[t] > 0:
             return say(
                 "x has moved by {way} inside the null space; M x has moved by {moved}, rounding.", way=way, moved=moved

@@ -98,10 +98,10 @@ def film(record: Storage) -> Film:
         "B A": record.factors.astype(float),
         "W + B A": record.factors + float(mn),
     }
-    errors = tuple(
-        say("rank {r}: error {error}", r=r, error=percent(float(e)))
-        for r, e in zip(record.cut_rank, record.error, strict=True)
-    )
+    cuts = zip(record.cut_rank, record.error, strict=True)
+    errors = tuple(say("rank {r}: error {error}", r=r, error=percent(float(e))) for r, e in cuts)
+    breaks_even = say("breaks even at {rank}", rank=number(record.svd_breaks_even))
+    made = say("entries of the arrays made ({stand_in})", stand_in=stand_in)
     return Film(
         axis=to_say("rank r"), values=record.rank.astype(float), start=max(0, min(last_saving, T - 1)),
         seconds_per_frame=0.25, narration=tuple(_narrate(record, t) for t in range(T)),
@@ -119,25 +119,17 @@ def film(record: Storage) -> Film:
                     Series("lora", "W + B A (LoRA)", "ink", 1 + record.factors / mn, dash="dot"),
                     Series("full_svd", say("full SVD"), "faint", ones * record.full / mn, dash="dashdot"),
                 ),
-                marks=(
-                    Mark(
-                        "break_even", record.svd_breaks_even,
-                        say("breaks even at {rank}", rank=number(record.svd_breaks_even)),
-                    ),
-                ),
+                marks=(Mark("break_even", record.svd_breaks_even, breaks_even),),
             ),
             Readout(
                 "counted", say("Counted for {name}", name=name),
                 (
                     Row("whole", say("W whole, m·n"), (_count(mn),), colour="W"),
-                    Row("cut_svd", "Uᵣ, σ, Vᵣ", tuple(_count(int(v)) for v in record.truncated), colour="delta"),
-                    Row("factors", say("factors B, A"), tuple(_count(int(v)) for v in record.factors), colour="B"),
+                    Row("cut_svd", "Uᵣ, σ, Vᵣ", tuple(map(_count, record.truncated)), colour="delta"),
+                    Row("factors", say("factors B, A"), tuple(map(_count, record.factors)), colour="B"),
                     Row("thin_svd", say("thin SVD, nothing lost"), (_count(record.thin),)),
                     Row("full_svd", say("full SVD, nothing lost"), (_count(record.full),)),
-                    Row(
-                        "made", say("entries of the arrays made ({stand_in})", stand_in=stand_in),
-                        tuple(_count(int(v)) for v in record.counted),
-                    ),
+                    Row("made", made, tuple(map(_count, record.counted))),
                 ),
                 span=4,
             ),

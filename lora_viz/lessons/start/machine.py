@@ -89,20 +89,10 @@ def layer_flow(run: Run) -> LayerFlow:
 def film(record: LayerFlow, settings: Settings) -> Film:
     """The layer, its loss and its singular values over one playhead; in slow motion each step in eight phases."""
     r = record.A.shape[1]
+    inputs, outputs = np.hstack([record.x, record.h]), np.hstack([record.y, record.target])
     delta = record.scaling * record.B @ record.A
-    limits = tuple(
-        float(np.abs(x).max()) or 1.0
-        for x in (
-            record.W,
-            record.A,
-            record.B,
-            delta,
-            record.grad_A,
-            record.grad_B,
-            np.concatenate([record.x.ravel(), record.h.ravel()]),
-            np.concatenate([record.y.ravel(), record.target.ravel()]),
-        )
-    )
+    coloured = (record.W, record.A, record.B, delta, record.grad_A, record.grad_B, inputs, outputs)
+    limits = tuple(float(np.abs(x).max()) or 1.0 for x in coloured)
     convention = settings["convention"]
     W, A, B, dW = map(say, CONVENTIONS[convention])
     k = min(len(record.target_sigma), r + 2)
@@ -145,31 +135,22 @@ def _narrate(record: LayerFlow, t: int) -> str:
     if a == 0 and b == 0:
         return say("Step {step}: both gradients are exactly 0: this layer cannot learn.", step=step)
     if a == 0:
-        return (
-            say(
+        if _moves(record.A, t):
+            return say(
                 "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: only weight decay "
                 "moves A.",
                 step=step,
             )
-            if _moves(record.A, t)
-            else say(
-                "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.",
-                step=step,
-            )
+        return say(
+            "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.",
+            step=step,
         )
     if b == 0:
-        return (
-            say("Step {step}: A is 0, so ∇B is exactly 0: only weight decay moves B.", step=step)
-            if _moves(record.B, t)
-            else say("Step {step}: A is 0, so ∇B is exactly 0: B stands still.", step=step)
-        )
-    if (
-        record.frozen != "A"
-        and t
-        and np.array_equal(record.A[t], record.A[0])
-        and record.B[t].any()
-        and not record.B[t - 1].any()
-    ):
+        if _moves(record.B, t):
+            return say("Step {step}: A is 0, so ∇B is exactly 0: only weight decay moves B.", step=step)
+        return say("Step {step}: A is 0, so ∇B is exactly 0: B stands still.", step=step)
+    just_left = t and record.B[t].any() and not record.B[t - 1].any()
+    if just_left and record.frozen != "A" and np.array_equal(record.A[t], record.A[0]):
         return say(
             "Step {step}: B has left 0; A has not moved yet, but now ∇A is {size}.", step=step, size=number(float(a))
         )
@@ -201,27 +182,17 @@ def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
         update = say("no update: its next step would not be a number")
     else:
         update = say("no update: this is the last step")
+    g1, h1, x1, back1 = _short(g[0]), _short(h[0]), _short(x[0]), _short(back[0])
+    b1, a1 = _short(record.grad_B[t, 0, 0]), _short(record.grad_A[t, 0, 0])
     y1 = f"{_short(record.W[0] @ x)} + {s:g}·{_short(record.u[t, 0])} = {_short(record.y[t, 0])}"
     return (
-        f"1/8  h = A x:  h₁ = {dot(A[0], x)} = {_short(h[0])}",
+        f"1/8  h = A x:  h₁ = {dot(A[0], x)} = {h1}",
         f"2/8  u = B h:  u₁ = {dot(B[0], h)} = {_short(record.u[t, 0])}",
         f"3/8  y = W x + s·u:  y₁ = {y1}",
         say("4/8  loss = ½‖y − t‖² = {loss} for this sample", loss=number(float(record.sample_loss[t]))),
-        f"5/8  g = y − t:  g₁ = {_short(record.y[t, 0])} − {_short(record.target[t, 0])} = {_short(g[0])}",
-        say(
-            "6/8  ∇B = s·g hᵀ:  first entry {s:g}·{g}·{h} = {grad_B}",
-            s=s,
-            g=_short(g[0]),
-            h=_short(h[0]),
-            grad_B=_short(record.grad_B[t, 0, 0]),
-        ),
-        say(
-            "7/8  ∇A = s·(Bᵀg) xᵀ:  first entry {s:g}·{back}·{x} = {grad_A}",
-            s=s,
-            back=_short(back[0]),
-            x=_short(x[0]),
-            grad_A=_short(record.grad_A[t, 0, 0]),
-        ),
+        f"5/8  g = y − t:  g₁ = {_short(record.y[t, 0])} − {_short(record.target[t, 0])} = {g1}",
+        say("6/8  ∇B = s·g hᵀ:  first entry {s:g}·{g}·{h} = {grad_B}", s=s, g=g1, h=h1, grad_B=b1),
+        say("7/8  ∇A = s·(Bᵀg) xᵀ:  first entry {s:g}·{back}·{x} = {grad_A}", s=s, back=back1, x=x1, grad_A=a1),
         f"8/8  {update}",
     )
 

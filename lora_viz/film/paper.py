@@ -7,7 +7,8 @@ import re
 import numpy as np
 import plotly.graph_objects as go
 
-from lora_viz.film.panels import Bars, Curves, Film, HeatMap, Lines
+from lora_viz.film.clouds import still_points
+from lora_viz.film.panels import Bars, Cloud, Curves, Film, HeatMap, Lines
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import DIVERGING, IDENTITY, plotly_layout
 from lora_viz.i18n.language import say
@@ -18,8 +19,11 @@ _BY_HAND = re.compile(r" \((?:drag here|hier ziehen)\)$")  # what a title says o
 
 
 def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
-    """The panel of this id as a still figure, at the film's last frame where it moves."""
-    shown = film.panel(panel)
+    """The panel of this id as a still figure, at the film's last frame where it moves.
+
+    On a logarithmic axis exact zeros stand as crosses below everything else.
+    """
+    shown, tones = film.panel(panel), IDENTITY[theme]
     title = _BY_HAND.sub("", shown.title)
     if isinstance(shown, Lines | Curves):
         x, label = (film.values, say(film.axis)) if isinstance(shown, Lines) else (shown.x, shown.x_label)
@@ -28,12 +32,21 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
             for s in shown.series
         ]
         log = ("x" if shown.x_scale == "log" else "") + ("y" if shown.scale == "log" else "")
-        figure = still_curves(curves, title=title, x=label, y=shown.y_label, log=log, theme=theme)
+        drawn = [c._replace(y=np.where(c.y > 0, c.y, np.nan)) if shown.scale == "log" else c for c in curves]
+        figure = still_curves(drawn, title=title, x=label, y=shown.y_label, log=log, theme=theme)
         for mark in shown.marks:
-            figure.add_vline(x=mark.at, line_dash="dot", annotation_text=mark.label)
+            figure.add_vline(x=mark.at, line_dash="dot")
+            at = np.log10(mark.at) if "x" in log else mark.at  # where an axis is logarithmic, an annotation's place is
+            figure.add_annotation(x=at, y=1, yref="y domain", yanchor="bottom", text=mark.label, showarrow=False)
+        every = np.concatenate([curve.y for curve in curves])
+        bottom = float(every[every > 0].min()) / 10 if (every > 0).any() else 0.1
+        for curve in curves if shown.scale == "log" else ():
+            if (zero := curve.y == 0).any():
+                name, cross = say("{curve} exactly 0", curve=curve.name), {"symbol": "x", "size": 12}
+                below = {"x": curve.x[zero], "y": np.full(zero.sum(), bottom)}
+                figure.add_scatter(**below, name=name, mode="markers", marker=cross | {"color": tones[curve.colour]})
         return figure
     if isinstance(shown, Bars):
-        tones = IDENTITY[theme]
         figure = go.Figure([
             go.Bar(x=shown.labels, y=_last(group.values), name=group.name.rstrip(":"), marker_color=tones[group.colour])
             for group in shown.groups
@@ -41,6 +54,17 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
         figure.update_layout(
             **plotly_layout(title=title, barmode="group", yaxis={"title": shown.y_label, "type": shown.scale})
         )
+        return figure
+    if isinstance(shown, Cloud):
+        figure = go.Figure([
+            still_points(_last(p.xyz, 2), name=p.name, mode="markers", marker={"color": tones[p.colour], "size": 5})
+            for p in shown.points
+        ])  # fmt: skip
+        for span in shown.spans:
+            for end in filter(lambda end: np.isfinite(end).all(), _last(span.basis, 2)):
+                line = {"color": tones[span.colour], "width": 3}
+                figure.add_trace(still_points(np.stack([-end, end]), name=span.name, mode="lines", line=line))
+        figure.update_layout(**plotly_layout(title=title, height=560))
         return figure
     assert isinstance(shown, HeatMap), f"{shown.kind} has no still figure"
     limit = float(np.max(shown.limit))

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import ParamSpec
+
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 
-__all__ = ["adapters_diverged", "exactly"]
+__all__ = ["adapters_diverged", "exactly", "sentences"]
+
+P = ParamSpec("P")
+
+
+def sentences(told: Callable[P, Iterator[str]]) -> Callable[P, str]:
+    """The function whose text is the sentences that this one yields."""
+
+    @wraps(told)
+    def text(*given: P.args, **named: P.kwargs) -> str:
+        return " ".join(told(*given, **named))
+
+    return text
 
 
 def exactly(value: float) -> str:

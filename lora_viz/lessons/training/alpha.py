@@ -57,9 +57,11 @@ def identity_sweep(e: Experiment, seeds: int = 8) -> Sweep:
     k, root = lr_factor(e), math.sqrt(e.scaling)
     alone = replace(e, scaling_rule="constant", alpha=1.0, lr=e.lr * k)
     four = (
-        e, replace(alone, init_scale=e.init_scale * root), alone,
+        e,
+        replace(alone, init_scale=e.init_scale * root),
+        alone,
         replace(e, alpha=e.alpha / (P * Q), init_scale=P * e.init_scale, lr=P * e.lr, lr_ratio=e.lr_ratio * Q / P),
-    )  # fmt: skip
+    )
     return Sweep(tuple(replace(x, init_seed=e.init_seed + i) for i in range(seeds) for x in four))
 
 

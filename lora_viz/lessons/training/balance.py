@@ -33,7 +33,7 @@ class Balance(NamedTuple):
     """D = AAᵀ − BᵀB at equal times t = ηk for learning rates ``lr``, largest first; NaN after divergence.
 
     ``drift`` is ‖D − D₀‖/‖D₀‖ (lr, T), ``ends`` its value at the end, (low, median, high; lr) over the seeds. For the
-    largest lr and the first seed: ``D``, the squared norms of A and B, the loss, and ``identity``, the largest entry
+    largest lr and the first seed: ``D``, the squared norms of A and B, and ``identity``, the largest entry
     of D_k − D_{k−1} − η²(∇A∇Aᵀ − ∇Bᵀ∇B)_{k−1} over ‖D₀‖, which is 0 up to rounding for plain gradient descent.
     """
 
@@ -44,7 +44,6 @@ class Balance(NamedTuple):
     D: Float[np.ndarray, "T r r"]
     norm_A: Float[np.ndarray, "T"]
     norm_B: Float[np.ndarray, "T"]
-    loss: Float[np.ndarray, "T"]
     identity: Float[np.ndarray, "T"]
     slope: float
     optimizer: str
@@ -81,7 +80,7 @@ def balance(runs: Iterable[Run]) -> Balance:
         steps=first.steps, lr=np.array(lr), drift=np.stack(drift), ends=spreads, D=D,
         norm_A=np.where(np.isnan(D[:, 0, 0]), np.nan, np.sum(A**2, axis=(1, 2))),
         norm_B=np.where(np.isnan(D[:, 0, 0]), np.nan, np.sum(B**2, axis=(1, 2))),
-        loss=first.loss[:, 0], identity=error / (float(_norms(D[:1])[0]) or 1.0),
+        identity=error / (float(_norms(D[:1])[0]) or 1.0),
         slope=log_slope(np.array(lr), spreads[1]), optimizer=e.optimizer, seeds=len(ends[0]), diverged=diverged,
     )  # fmt: skip
 
@@ -182,9 +181,8 @@ def takeaway(record: Balance) -> str:
         least_lr=number(record.lr[-1]),
     )]  # fmt: skip
     if record.optimizer == "sgd":
-        said.append(
-            say("The drift goes as η to the power {slope}: only its limit η → 0 keeps D.", slope=number(record.slope))
-        )
+        slope = number(record.slope)
+        said.append(say("The drift goes as η to the power {slope}: only its limit η → 0 keeps D.", slope=slope))
         worst = float(np.nanmax(record.identity)) if np.isfinite(record.identity).any() else 0.0
         said.append(say("Each step moved D by exactly η²(∇A∇Aᵀ − ∇Bᵀ∇B), to {worst} of its size.", worst=number(worst)))
     else:

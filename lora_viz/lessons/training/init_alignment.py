@@ -26,12 +26,15 @@ __all__ = ["LESSON", "RANKS", "STARTS", "InitAlignment", "alignment_sweep", "ini
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 # start -> its name, under a bar, colour, dash, and whether it is drawn at random
 STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
-    "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid", True), "A_zero": ("A = 0", "A = 0", "delta", "dash", True),
+    "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid", True),
+    "A_zero": ("A = 0", "A = 0", "delta", "dash", True),
     "orthogonal": (to_say("orthogonal"), to_say("orth."), "clean", "dash", True),
-    "milora": ("MiLoRA", "MiLoRA", "W", "dash", False), "pissa": ("PiSSA", "PiSSA", "W", "solid", False),
-    "olora": ("OLoRA", "OLoRA", "W", "dot", False), "eva": ("EVA", "EVA", "A", "solid", False),
+    "milora": ("MiLoRA", "MiLoRA", "W", "dash", False),
+    "pissa": ("PiSSA", "PiSSA", "W", "solid", False),
+    "olora": ("OLoRA", "OLoRA", "W", "dot", False),
+    "eva": ("EVA", "EVA", "A", "solid", False),
     "lora_ga": ("LoRA-GA", "GA", "clean", "solid", False),
-}  # fmt: skip
+}
 
 
 class InitAlignment(NamedTuple):
@@ -53,7 +56,6 @@ class InitAlignment(NamedTuple):
     updates: Float[np.ndarray, "2 R d_out d_in"]
     inits: tuple[str, ...]
     rival: str
-    optimizer: str
     seeds: int
 
 
@@ -96,7 +98,7 @@ def init_alignment(run: Run, rival: str) -> InitAlignment:
     return InitAlignment(
         ranks=np.array(ranks), cosine=spread(whole, axis=-1), bound=bound, rank=rank,
         expected=np.sqrt(np.array(ranks) / (np.array(ranks) + G.shape[1] + 1.0)),
-        G=G / (np.linalg.norm(G) or 1.0), updates=updates, inits=inits, rival=rival, optimizer=run.experiment.optimizer,
+        G=G / (np.linalg.norm(G) or 1.0), updates=updates, inits=inits, rival=rival,
         seeds=seeds,
     )  # fmt: skip
 

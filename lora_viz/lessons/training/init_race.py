@@ -26,14 +26,16 @@ __all__ = ["LESSON", "STARTS", "InitRace", "init_race", "race_sweep"]
 
 # start -> its name in the legend, under a bar, its colour and its dash
 STARTS: dict[str, tuple[str, str, str, Dash]] = {
-    "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid"), "A_zero": ("A = 0", "A = 0", "delta", "dash"),
+    "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid"),
+    "A_zero": ("A = 0", "A = 0", "delta", "dash"),
     "both_zero": (to_say("both 0"), to_say("both 0"), "faint", "dot"),
     "both_random": (to_say("both random"), to_say("random"), "alarm", "solid"),
     "both_random_small": (to_say("both random, a hundredth"), to_say("small"), "alarm", "dash"),
-    "orthogonal": (to_say("orthogonal"), to_say("orth."), "clean", "dash"), "pissa": ("PiSSA", "PiSSA", "W", "solid"),
+    "orthogonal": (to_say("orthogonal"), to_say("orth."), "clean", "dash"),
+    "pissa": ("PiSSA", "PiSSA", "W", "solid"),
     "lora_ga": ("LoRA-GA", "GA", "clean", "solid"),
     "svd_of_answer": (to_say("SVD of the answer (cheating)"), to_say("cheat"), "ink", "dot"),
-}  # fmt: skip
+}
 
 
 class InitRace(NamedTuple):
@@ -53,7 +55,6 @@ class InitRace(NamedTuple):
     inits: tuple[str, ...]
     rival: str
     base_loss: float
-    optimizer: str
     seeds: int
 
 
@@ -77,7 +78,7 @@ def init_race(run: Run, rival: str) -> InitRace:
         grad_B=spread(run.grad_B_norm.reshape(shape), axis=-1)[1],
         size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan), axis=-1)[1],
         lead=spread(lead, axis=-1), behind=(lead > 0).sum(axis=-1), inits=inits, rival=rival,
-        base_loss=0.5 * run.task.residual_energy, optimizer=run.experiment.optimizer, seeds=loss.shape[-1],
+        base_loss=0.5 * run.task.residual_energy, seeds=loss.shape[-1],
     )  # fmt: skip
 
 
@@ -176,8 +177,8 @@ def takeaway(record: InitRace) -> str:
         )]  # fmt: skip
     elif record.size[0, at] > 1e-12:
         said = [say(
-            "{rival} left the loss as it was, {before}, to half a percent.", rival=rival,
-            before=number(record.base_loss),
+            "{rival} left the loss as it was, {before}, to half a percent.",
+            rival=rival, before=number(record.base_loss),
         )]  # fmt: skip
     else:
         said = [

@@ -78,9 +78,11 @@ def init_variance(sizes: StartSizes, d_in: int) -> InitVariance:
     normal = np.exp(-0.5 * (middle / std) ** 2) / (std * np.sqrt(2 * np.pi))
     rms = spread(np.stack([sizes.rms * r[:, None] ** power for _, power, _, _ in RULES.values()]), axis=-1)
     laws = {
-        "B_zero": 1 / (3 * d_in) + 0 * r, "gaussian": r**-2, "variance_1_over_r": 1 / r,
+        "B_zero": 1 / (3 * d_in) + 0 * r,
+        "gaussian": r**-2,
+        "variance_1_over_r": 1 / r,
         "kaiming_variance": 2 / d_in + 0 * r,
-    }  # fmt: skip
+    }
     return InitVariance(
         ranks=sizes.ranks, bins=middle, density=np.where(counts > 0, density, np.nan),
         normal=np.where(normal >= density[counts > 0].min() / 3, normal, np.nan),
@@ -155,8 +157,8 @@ def _narrate(record: InitVariance, t: int) -> str:
     r = int(record.ranks[t])
     found, law = float(record.rms[1, 0, t]) ** 2, r * record.sigma**4
     return say(
-        "Rank {rank}: the entries of BA have variance {found}; r·σ⁴ is {law}.", rank=r, found=number(found),
-        law=number(law),
+        "Rank {rank}: the entries of BA have variance {found}; r·σ⁴ is {law}.",
+        rank=r, found=number(found), law=number(law),
     )  # fmt: skip
 
 

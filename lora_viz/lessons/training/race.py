@@ -49,7 +49,6 @@ class Race(NamedTuple):
     best_needed: Float[np.ndarray, "3 R"]
     steps: Int[np.ndarray, "T"]
     loss: Float[np.ndarray, "R L T"]
-    optimizer: str
     tasks: int
     true_rank: int
 
@@ -82,7 +81,7 @@ def race(runs: Iterable[Run]) -> Race:
     best = steps.argmin(axis=2)
     return Race(
         racers=who, lr=np.array(lrs), needed=spread(steps, axis=0), best=np.array(lrs)[best].T,
-        best_needed=spread(steps.min(axis=2), axis=0), steps=run.steps, loss=shown, optimizer=run.experiment.optimizer,
+        best_needed=spread(steps.min(axis=2), axis=0), steps=run.steps, loss=shown,
         tasks=len(needed), true_rank=run.experiment.true_rank,
     )  # fmt: skip
 
@@ -214,9 +213,8 @@ def takeaway(record: Race) -> str:
         said.append(say("At each one's best they are level."))
     never = [say(name) for i, name in enumerate(record.racers) if not np.isfinite(record.best_needed[1, i])]
     if never:
-        said.append(
-            say("{racers} never arrives: the target has rank {rank}.", racers=", ".join(never), rank=record.true_rank)
-        )
+        names, rank = ", ".join(never), record.true_rank
+        said.append(say("{racers} never arrives: the target has rank {rank}.", racers=names, rank=rank))
     return " ".join(said)
 
 
@@ -252,16 +250,18 @@ def _ask(seen: Seen, _: Any) -> Measured:
         raise Unanswerable(say("Full fine-tuning arrives at no learning rate tried: choose other settings."))
     at = int(np.nanargmin(full))
     words = (
-        say("it does not get there"), say("it takes fewer steps than full fine-tuning"),
-        say("it takes about as many steps"), say("it takes more steps than full fine-tuning"),
-    )  # fmt: skip
+        say("it does not get there"),
+        say("it takes fewer steps than full fine-tuning"),
+        say("it takes about as many steps"),
+        say("it takes more steps than full fine-tuning"),
+    )
     ratio = float(lora[at] / full[at])
     value = words[0 if np.isnan(ratio) else 1 if ratio < 0.8 else 2 if ratio < 1.25 else 3]
     name, lr = f"LoRA r = {rank}", word(seen.film.values[at])
     steps = word(lora[at]) if np.isfinite(lora[at]) else say("never")
     told = say(
-        "At η = {lr}: full {full}, {name} {steps} steps, medians of 8 tasks.", lr=lr, full=word(full[at]), name=name,
-        steps=steps,
+        "At η = {lr}: full {full}, {name} {steps} steps, medians of 8 tasks.",
+        lr=lr, full=word(full[at]), name=name, steps=steps,
     )  # fmt: skip
     return Measured(value, words, told, {"lr": lr, "name": name})
 

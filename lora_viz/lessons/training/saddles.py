@@ -187,9 +187,11 @@ def _narrate(record: Saddles, t: int) -> str:
     for at, start in enumerate(record.starts):
         learnt, name = record.learnt[at, t], _name(start)
         done, k = int((learnt >= record.sigma / 2).sum()), len(record.sigma)
-        said.append(say("{start}: diverged", start=name) if np.isnan(learnt).any() else say(
-            "{start}: {done} of {all} directions at least half learnt", start=name, done=done, all=k,
-        ))  # fmt: skip
+        said.append(
+            say("{start}: diverged", start=name)
+            if np.isnan(learnt).any()
+            else say("{start}: {done} of {all} directions at least half learnt", start=name, done=done, all=k)
+        )
     return say("Step {step}. {starts}.", step=record.steps[t], starts="; ".join(said))
 
 

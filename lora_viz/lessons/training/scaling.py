@@ -30,8 +30,10 @@ RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 # What s, and what the standard deviation of A's entries, is proportional to: the power of r.
 RULES = {"lora": ("α/r", -1.0), "rslora": ("α/√r", -0.5), "constant": (to_say("constant"), 0.0)}
 STARTS = {
-    "B_zero": (to_say("Kaiming"), 0.0), "variance_1_over_r": ("N(0, 1/r)", -0.5), "gaussian": (to_say("std 1/r"), -1.0),
-}  # fmt: skip
+    "B_zero": (to_say("Kaiming"), 0.0),
+    "variance_1_over_r": ("N(0, 1/r)", -0.5),
+    "gaussian": (to_say("std 1/r"), -1.0),
+}
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 ROWS = tuple((optimizer, init) for optimizer in OPTIMIZERS for init in STARTS)[::-1]  # of the map, the lowest first
 LOOKS: dict[str, tuple[str, Dash]] = {"lora": ("delta", "solid"), "rslora": ("ink", "dash"), "constant": ("W", "dot")}
@@ -40,15 +42,14 @@ LOOKS: dict[str, tuple[str, Dash]] = {"lora": ("delta", "solid"), "rslora": ("in
 class FirstUpdate(NamedTuple):
     """(low, median, high) over the starts' seeds of what is shown, and of the fitted log–log slopes of all.
 
-    ``progress`` is −⟨ΔW₁, G⟩/‖G‖, ``size`` ‖ΔW₁‖, ``grad_B`` ‖∇B‖ at step 0; slopes are least-squares fits of log y to
-    log r, one a seed. ``theory`` holds what the slopes should be: integers and halves for progress and ‖∇B‖, the same
-    fit to the expected ‖ΔW₁‖ for the size.
+    ``progress`` is −⟨ΔW₁, G⟩/‖G‖, ``size`` ‖ΔW₁‖, and ``grad`` means ‖∇B‖ at step 0; slopes are least-squares fits of
+    log y to log r, one a seed. ``theory`` holds what the slopes should be: integers and halves for progress and ‖∇B‖,
+    the same fit to the expected ‖ΔW₁‖ for the size.
     """
 
     ranks: Int[np.ndarray, "R"]
     progress: Float[np.ndarray, "3 S R"]
     size: Float[np.ndarray, "3 S R"]
-    grad_B: Float[np.ndarray, "3 S R"]
     progress_slope: Float[np.ndarray, "3 O I S"]
     size_slope: Float[np.ndarray, "3 O I S"]
     grad_slope: Float[np.ndarray, "3 I S"]
@@ -61,7 +62,6 @@ class FirstUpdate(NamedTuple):
     optimizer: str
     init: str
     seeds: int
-    d: int
 
 
 def first_update(updates: FirstUpdates, e: Experiment) -> FirstUpdate:
@@ -77,12 +77,12 @@ def first_update(updates: FirstUpdates, e: Experiment) -> FirstUpdate:
     power = np.stack([2 * (rule + start), rule + start])
     return FirstUpdate(
         ranks=updates.ranks, progress=spread(updates.progress[o, i], axis=-1), size=spread(updates.size[o, i], axis=-1),
-        grad_B=spread(updates.grad_B[i], axis=-1), progress_slope=spread(_slope(updates.progress, r), axis=-1),
+        progress_slope=spread(_slope(updates.progress, r), axis=-1),
         size_slope=spread(_slope(updates.size, r), axis=-1), grad_slope=spread(_slope(updates.grad_B, r), axis=-1),
         progress_theory=power + 1,
         size_theory=power + _slope(expected[:, :, None], r)[:, 0][:, None, None],
         grad_theory=rule + start + 0.5, rules=updates.rules, optimizers=updates.optimizers, inits=updates.inits,
-        optimizer=optimizer, init=init, seeds=updates.size.shape[-1], d=e.d_in,
+        optimizer=optimizer, init=init, seeds=updates.size.shape[-1],
     )  # fmt: skip
 
 
@@ -179,19 +179,18 @@ def takeaway(record: FirstUpdate) -> str:
     told = []
     for k, rule in enumerate(record.rules):
         low, middle, high = (signed(float(x)) for x in record.progress_slope[:, o, i, k])
-        told.append(
-            say(
-                "r^{middle} under {rule} ({low} to {high})", middle=middle, rule=say(RULES[rule][0]), low=low, high=high
-            )
-        )
+        name = say(RULES[rule][0])
+        told.append(say("r^{middle} under {rule} ({low} to {high})", middle=middle, rule=name, low=low, high=high))
     flat = np.argwhere(np.abs(record.progress_slope[1]) < 0.1)
     named = [
         say(
-            "{optimizer} from {start} under {rule}", optimizer=OPTIMIZERS[record.optimizers[a]],
-            start=say(STARTS[record.inits[b]][0]), rule=say(RULES[record.rules[k]][0]),
+            "{optimizer} from {start} under {rule}",
+            optimizer=OPTIMIZERS[record.optimizers[a]],
+            start=say(STARTS[record.inits[b]][0]),
+            rule=say(RULES[record.rules[k]][0]),
         )
         for a, b, k in flat
-    ]  # fmt: skip
+    ]
     off = float(np.abs(record.progress_slope[1] - record.progress_theory).max())
     said = say(
         "With {optimizer} from {start} the useful part of the first update goes as {told}; medians and ranges of "
@@ -201,8 +200,8 @@ def takeaway(record: FirstUpdate) -> str:
     )  # fmt: skip
     if named:
         said += say(
-            "Of {all} combinations {count} are free of the rank: {named}. ", all=record.progress_theory.size,
-            count=len(named), named="; ".join(named),
+            "Of {all} combinations {count} are free of the rank: {named}. ",
+            all=record.progress_theory.size, count=len(named), named="; ".join(named),
         )  # fmt: skip
     return said + say("No median slope is further than {off} from the theory's.", off=number(off))
 

@@ -51,7 +51,6 @@ class FixedRate(NamedTuple):
     optimizer: str
     lr: float
     seeds: int
-    diverged: int
 
 
 def _under(e: Experiment, rule: str) -> Experiment:
@@ -100,7 +99,6 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
         worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1), rates=np.array(grid), by_rate=by_rate, best=best,
         slope=log_slope(np.array(ranks, float), np.array(grid)[best[-1]]), rules=tuple(RULES), rule=e.scaling_rule,
         optimizer=e.optimizer, lr=rules.experiment.lr, seeds=loss.shape[-1],
-        diverged=int((rules.diverged_at >= 0).sum()),
     )  # fmt: skip
 
 
@@ -168,12 +166,11 @@ def _narrate(record: FixedRate, t: int) -> str:
     parts = []
     for j in sorted({0, len(record.ranks) // 2 - 1, len(record.ranks) - 1}):
         value = float(record.loss[1, t, own, j])
-        parts.append(
-            say("rank {rank} {loss}", rank=record.ranks[j], loss=say("diverged") if np.isnan(value) else number(value))
-        )
+        loss = say("diverged") if np.isnan(value) else number(value)
+        parts.append(say("rank {rank} {loss}", rank=record.ranks[j], loss=loss))
     return say(
-        "Step {step}, {rule}: share of the start's loss left: {parts}.", step=record.steps[t],
-        rule=say(RULES[record.rule]), parts=", ".join(parts),
+        "Step {step}, {rule}: share of the start's loss left: {parts}.",
+        step=record.steps[t], rule=say(RULES[record.rule]), parts=", ".join(parts),
     )  # fmt: skip
 
 
@@ -203,8 +200,8 @@ def takeaway(record: FixedRate) -> str:
                 rule=say(RULES[rule]), rank=record.ranks[j], loss=number(line[j]), end=number(end),
             ))  # fmt: skip
     text = say(
-        "With {optimizer} at η = {lr}, {steps} steps: {said}. ", optimizer=name, lr=number(record.lr),
-        steps=record.steps[-1], said="; ".join(said),
+        "With {optimizer} at η = {lr}, {steps} steps: {said}. ",
+        optimizer=name, lr=number(record.lr), steps=record.steps[-1], said="; ".join(said),
     )  # fmt: skip
     if record.optimizer != "sgd" and record.worse[0] * 2 <= record.seeds:
         text += say("With {optimizer} the harm of α/r does not appear here. ", optimizer=name)

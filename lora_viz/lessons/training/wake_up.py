@@ -126,8 +126,8 @@ def film(record: WakeUp) -> Film:
             Curves(
                 "by_scaling",
                 say(
-                    "Against s: ‖∇A‖ at its first step, slope {slope_A}; ‖∇B‖, {slope_B}", slope_A=number(slope_A),
-                    slope_B=number(slope_B),
+                    "Against s: ‖∇A‖ at its first step, slope {slope_A}; ‖∇B‖, {slope_B}",
+                    slope_A=number(slope_A), slope_B=number(slope_B),
                 ),
                 x=record.s[order], x_label=say("scaling s"), y_label=say("Frobenius norm"), scale="log", x_scale="log",
                 span=5,
@@ -168,8 +168,8 @@ def _narrate(record: WakeUp, t: int, ratio: float) -> str:
     if found == 0:
         return say("Step {step}: ∇A is exactly 0, for B still is.", step=record.steps[t])
     return say(
-        "Step {step}: ‖∇A‖ = {found}, {ratio} times what the law says.", step=record.steps[t], found=number(found),
-        ratio=number(ratio),
+        "Step {step}: ‖∇A‖ = {found}, {ratio} times what the law says.",
+        step=record.steps[t], found=number(found), ratio=number(ratio),
     )  # fmt: skip
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import ParamSpec
 
+import numpy as np
+
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 
-__all__ = ["adapters_diverged", "exactly", "sentences"]
+__all__ = ["adapters_diverged", "exactly", "sentences", "step_or_never"]
 
 P = ParamSpec("P")
 
@@ -27,6 +29,11 @@ def sentences(told: Callable[P, Iterator[str]]) -> Callable[P, str]:
 def exactly(value: float) -> str:
     """The number in words, where an exact zero is worth saying."""
     return say("0 exactly") if value == 0 else number(value)
+
+
+def step_or_never(step: float) -> str:
+    """The step in words, where some never arrive: ∞."""
+    return f"{step:.0f}" if np.isfinite(step) else say("never")
 
 
 def adapters_diverged(diverged: int, adapters: int) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.costs.budget import LayerCost, LayerTally, break_even_rank, layer_cost, rank_for_share, share_of_layer
 from lora_viz.costs.counting import count_layer
 from lora_viz.film.panels import Bars, Field, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import IDENTITY, number
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
@@ -232,17 +230,6 @@ def table(record: RankCost) -> dict[str, np.ndarray]:
     return columns
 
 
-def figure(record: RankCost, *, theme: str = "light") -> go.Figure:
-    """The share over the rank with the lines of 1 %, 100 % and full rank, as a still figure."""
-    title = say("Share of a {d_out}×{d_in} layer that rank r trains", d_out=record.d_out, d_in=record.d_in)
-    curve = Drawn("LoRA", "delta", np.array(record.rank), 100 * record.share, dots=True)
-    drawn = still_curves([curve], title=title, x=say("rank r"), y="%", log="xy", theme=theme)
-    one, even = _thresholds(record)
-    for at, label in ((one, "1 %"), (even, "1×"), (float(record.rank[-1]), say("full rank"))):
-        drawn.add_vline(x=at, line={"color": IDENTITY[theme]["faint"], "dash": "dot"}, annotation={"text": label})
-    return drawn
-
-
 def maths(record: RankCost) -> str:
     """Where the multiply–adds and the stored numbers of a training step come from."""
     at = record.rank.index(16)
@@ -308,7 +295,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="share",
     table=table,
     question=Question(
         to_say("Rank 16 trains {now} % of this layer. And of one that is twice as wide and twice as high?"),

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -17,8 +16,7 @@ from lora_viz.export.network_files import network_home
 from lora_viz.export.scripts.digits import digits_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Answers, Curve, Curves, Film, Lines, Pictures, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import IDENTITY, number, tint, to_a_tenth
+from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -346,27 +344,6 @@ def table(record: DigitsAdapt) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: DigitsAdapt, *, theme: str = "light") -> go.Figure:
-    """Accuracy against rank at the last step, over head and full, and what is left of the old digits."""
-    named = ((say("LoRA, changed digits"), record.new, "delta"), (say("LoRA, upright digits"), record.old, "clean"))
-    adapted = say("Adapted to {digits}, median and range of {members}", digits=say(CHANGED[record.change]),
-                  members=record.members)  # fmt: skip
-    drawn = still_curves(
-        [
-            Drawn(name, colour, np.array(RANKS), middle, dots=True, low=low, high=high)
-            for name, values, colour in named
-            for low, middle, high in (values[:, -1, 1:-1],)
-        ],
-        title=adapted, x=say("rank r"), y=say("test accuracy"), log="x", theme=theme,
-    )  # fmt: skip
-    for name, m, colour in ((say("full"), -1, "W"), (say("head only"), 0, "faint")):
-        line = {"color": IDENTITY[theme][colour], "dash": "dash"}
-        drawn.add_hline(y=float(record.new[1, -1, m]), line=line, annotation_text=name)
-    drawn.update_xaxes(tickvals=list(RANKS))
-    drawn.update_yaxes(range=[0, 1.02])
-    return drawn
-
-
 def maths(record: DigitsAdapt, settings: Settings) -> str:
     """The update that needs no training, the kinds of rank of what was learnt, and how it was trained."""
     far = minilm_evidence()
@@ -440,7 +417,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="against_rank",
     table=table,
     exports=exports,
     question=Question(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.adapters.extract import Changes, changes, extract
@@ -13,7 +12,7 @@ from lora_viz.adapters.opening import open_weights
 from lora_viz.adapters.stored import Weights
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, File, Upload
 from lora_viz.lessons.lab import Lab
@@ -207,27 +206,6 @@ def table(record: WeightChange) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: WeightChange, *, theme: str = "light") -> go.Figure:
-    """The energy that each rank keeps, one curve a matrix, as a still figure."""
-    colour = IDENTITY[theme]["delta"]
-    x = np.arange(record.kept.shape[1])
-    drawn = go.Figure(
-        [
-            go.Scatter(x=x, y=y, name=name[-40:], line={"color": colour, "width": 2}, opacity=0.7)
-            for y, name in zip(record.kept, record.matrices, strict=True)
-        ]
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say("Energy of W′ − W that the best rank k keeps"),
-            xaxis={"title": "k"},
-            yaxis={"title": say("share of ‖ΔW‖²")},
-        ),
-        showlegend=len(record.matrices) <= 12,
-    )
-    return drawn
-
-
 def maths(record: WeightChange) -> str:
     """The best factors of a difference, with the largest change."""
     return say(
@@ -335,7 +313,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="kept_by_matrix",
     table=table,
     extras=extras,
     beside=beside,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.adapters.report import LEVELS, noise_floor
@@ -12,7 +11,6 @@ from lora_viz.adapters.stored import AdapterError
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.spectra import ranks
 from lora_viz.film.panels import Bars, Curve, Curves, Field, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Number
@@ -205,18 +203,6 @@ def _narrate(record: AdapterReport, t: int, level: float) -> str:
     return say("{told} It has {dead}.", told=told, dead=dead_directions(int(record.dead[t])))
 
 
-def figure(record: AdapterReport, settings: Settings, *, theme: str = "light") -> go.Figure:
-    """Rank given, rank needed and effective rank, module by module, as a still figure."""
-    level, x = _level(settings), np.arange(1, len(record.rank) + 1)
-    curves = (
-        (say("rank given"), "W", record.rank),
-        (say("needed for {level}", level=percent(level)), "delta", record.needs[:, LEVELS.index(level)]),
-        (say("effective rank"), "ink", record.effective),
-    )
-    drawn = [Drawn(name, colour, x, y, dots=True, text=record.paths) for name, colour, y in curves]
-    return still_curves(drawn, title=say("Rank given and rank needed"), x=say("module"), y=say("rank"), theme=theme)
-
-
 def maths(record: AdapterReport) -> str:
     """The spectrum from the factors alone, with this file's largest singular value."""
     return say(
@@ -383,7 +369,7 @@ LESSON = Lesson(
     film=film,
     takeaway=lambda record, settings: takeaway(record, _level(settings)),
     maths=maths,
-    figure=figure,
+    on_paper="ranks",
     table=table,
     extras=extras,
     beside=beside,

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -16,7 +15,6 @@ from lora_viz.core.spectra import ranks
 from lora_viz.export.scripts.digits import pair_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -269,36 +267,6 @@ def takeaway(record: AdaptersTogether) -> str:
     return " ".join(said)
 
 
-def table(record: AdaptersTogether) -> dict[str, np.ndarray]:
-    """Accuracies over the weight of the second adapter."""
-    return {
-        "weight_of_second": record.weight,
-        "mixed_first_task": record.mixed[1, :, 0],
-        "mixed_second_task": record.mixed[1, :, 1],
-        "mixed_upright": record.mixed[1, :, 2],
-        "averaged_factors_first_task": record.averaged[1, :, 0],
-        "averaged_factors_second_task": record.averaged[1, :, 1],
-        "averaged_factors_delta_off": record.off[1],
-        "numerical_rank_mixed": np.array(record.numerical),
-    }
-
-
-def figure(record: AdaptersTogether, *, theme: str = "light") -> go.Figure:
-    """Both tasks over the weight, mixed and with averaged factors."""
-    curves = [
-        Drawn(name, colour, record.weight, values[1, :, i], dash)
-        for i, (task, dash) in enumerate(((say(FIRST), "solid"), (_second(record), "dash")))
-        for name, values, colour in (
-            (say("{digits}, mixed", digits=task), record.mixed, "delta"),
-            (say("{digits}, factors averaged", digits=task), record.averaged, "alarm"),
-        )
-    ]
-    title = say("Two adapters of rank {rank} on one base", rank=record.rank)
-    drawn = still_curves(curves, title=title, x=say("weight of the second"), y=say("test accuracy"), theme=theme)
-    drawn.update_yaxes(range=[0, 1.02])
-    return drawn
-
-
 def maths(record: AdaptersTogether) -> str:
     """Why averaged factors are no averaged updates, and what overlap sees."""
     return say(
@@ -367,8 +335,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="mixed",
     exports=lambda record, settings, lab: Scripts(partial(pair_script, *adapted(settings, lab)), {}),
     question=Question(
         to_say(

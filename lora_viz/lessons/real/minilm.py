@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
@@ -16,7 +15,6 @@ from lora_viz.core.progress import Progress
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Control
@@ -278,20 +276,6 @@ def table(record: MinilmSpectrum) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: MinilmSpectrum, *, theme: str = "light") -> go.Figure:
-    """Energy in the top i of ΔW, of W and of noise."""
-    i = np.arange(1, record.curve.shape[1] + 1)
-    curves = (
-        Drawn(say("36 updates ΔW"), "delta", i, record.curve[1]),
-        Drawn(say("36 weights W"), "W", i, record.base_curve[1]),
-        Drawn(say("Gaussian noise"), "faint", i, record.noise_curve, "dash"),
-    )
-    title = say("MiniLM: {stable} is the median stable rank of ΔW", stable=number(float(record.stable[1])))
-    drawn = still_curves(curves, title=title, x="i", y=say("share of Σσ² in the top i"), log="x", theme=theme)
-    drawn.update_yaxes(range=[0, 1.02])
-    return drawn
-
-
 def maths(record: MinilmSpectrum) -> str:
     """Two kinds of rank, the leads over the probe, and how far all this goes."""
     low, middle, high = (number(float(x)) for x in record.effective)
@@ -426,7 +410,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="energy",
     table=table,
     beside=beside,
     extras=extras,

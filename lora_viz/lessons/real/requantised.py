@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
@@ -15,7 +14,6 @@ from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.digits import requantised_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -208,24 +206,6 @@ def takeaway(record: QuantisedMerge) -> str:
     )  # fmt: skip
 
 
-def table(record: QuantisedMerge) -> dict[str, np.ndarray]:
-    """Error and standstill over the sizes, a column a format."""
-    columns = {"size": record.sizes}
-    for i, name in enumerate(record.formats):
-        columns[f"{name}_error_median"] = record.lost[1, :, i]
-        columns[f"{name}_kept_level_median"] = record.kept_level[1, :, i]
-    return columns
-
-
-def figure(record: QuantisedMerge, *, theme: str = "light") -> go.Figure:
-    """The error of the update that arrived, over its size."""
-    return still_curves(
-        [Drawn(name, COLOURS[name], record.sizes, record.lost[1, :, i]) for i, name in enumerate(record.formats)],
-        title=say("Merged into a quantised base, quantised again"), x="‖ΔW‖/‖W‖",
-        y=say("relative error of the update that arrived"), log="x", theme=theme,
-    )  # fmt: skip
-
-
 def maths(record: QuantisedMerge) -> str:
     """What arrives, and why a small update does not."""
     errors = ", ".join(f"{name} {100 * v:.1f} %" for name, v in zip(record.formats, record.base_error, strict=True))
@@ -285,8 +265,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
-    table=table,
+    on_paper="error",
     exports=lambda record, settings, lab: Scripts(partial(requantised_script, *merged(settings, lab)), {}),
     question=Question(
         to_say(

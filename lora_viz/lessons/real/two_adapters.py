@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.adapters.compare import Comparison, compare
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.lab import Lab
@@ -208,20 +206,6 @@ def table(record: AdapterPair) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: AdapterPair, *, theme: str = "light") -> go.Figure:
-    """The overlaps and what chance would give, as a still figure."""
-    x = np.arange(1, len(record.paths) + 1)
-    curves = (
-        (say("inputs"), "A", "solid", record.overlap[0]),
-        (say("outputs"), "B", "solid", record.overlap[1]),
-        (say("inputs, by chance"), "A", "dot", record.chance[0]),
-        (say("outputs, by chance"), "B", "dot", record.chance[1]),
-    )
-    drawn = [Drawn(name, colour, x, y, dash, text=record.paths) for name, colour, dash, y in curves]
-    still = still_curves(drawn, title=say("Shared directions"), x=say("module"), y=say("mean cos²"), theme=theme)
-    return still.update_yaxes(range=[0, 1])
-
-
 def maths(record: AdapterPair) -> str:
     """The sum's factors and the overlap, with the largest cosine between two updates."""
     return say(
@@ -297,7 +281,7 @@ LESSON = Lesson(
     film=film,
     takeaway=takeaway,
     maths=maths,
-    figure=figure,
+    on_paper="overlap",
     table=table,
     beside=beside,
     question=Question(

@@ -54,13 +54,8 @@ def compare(first: tuple[Opened, Report], second: tuple[Opened, Report]) -> Comp
     both = [(m, others[m.path, m.d_out, m.d_in]) for m in first[1].modules if (m.path, m.d_out, m.d_in) in others]
     whole = [(m, n) for m, n in both if not m.not_finite and not n.not_finite and " (part" not in m.path]
     if not whole:
-        raise AdapterError(
-            say(
-                "{first} and {second} have no module in common: they are for different models.",
-                first=first[1].name,
-                second=second[1].name,
-            )
-        )
+        raise AdapterError(say("{first} and {second} have no module in common: they are for different models.",
+                               first=first[1].name, second=second[1].name))  # fmt: skip
     return Comparison(
         names=(first[1].name, second[1].name),
         modules=tuple(_meet(first[0], m, second[0], n) for m, n in whole),

@@ -60,13 +60,8 @@ def parse_config(text: bytes) -> Config:
         raise AdapterError(say("adapter_config.json: alpha_pattern is not a table."))
     for key in patterns:
         if not re.fullmatch(r"\^?(?:[\w\-]|\\?\.)+\$?", key):
-            raise AdapterError(
-                say(
-                    "adapter_config.json: the alpha_pattern {key} is a regular expression: only names of modules "
-                    "are read.",
-                    key=short(key),
-                )
-            )
+            raise AdapterError(say("adapter_config.json: the alpha_pattern {key} is a regular expression: only names "
+                                   "of modules are read.", key=short(key)))  # fmt: skip
     return Config(
         alpha=_number(raw.get("lora_alpha", 8), "lora_alpha"),
         use_rslora=raw.get("use_rslora") is True,

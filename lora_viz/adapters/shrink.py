@@ -60,12 +60,8 @@ def plan(opened: Opened, report: Report, level: float) -> Plan:
     """What cutting to the ranks advised at this level would do. Raises AdapterError where it is not possible."""
     config = opened.config
     if config is not None and config.moves_base:
-        raise AdapterError(
-            say(
-                "An adapter started as {init} cannot be cut: its base weight was moved by its own first factors.",
-                init=short(config.init, 20),
-            )
-        )
+        raise AdapterError(say("An adapter started as {init} cannot be cut: its base weight was moved by its own first "
+                               "factors.", init=short(config.init, 20)))  # fmt: skip
     if any(" (part" in module.path for module in report.modules):
         raise AdapterError(say("loralib's fused layers cannot be cut: their updates share one pair of tensors."))
     ranks = advised_ranks(report, level)

@@ -152,13 +152,8 @@ def budget(
     if rank < 1:
         raise ValueError(say("rank={rank} is not possible: allowed is 1 and more.", rank=rank))
     if precision not in PRECISIONS:
-        raise ValueError(
-            say(
-                "precision={precision} is not known: allowed is {allowed}.",
-                precision=precision,
-                allowed=", ".join(PRECISIONS),
-            )
-        )
+        raise ValueError(say("precision={precision} is not known: allowed is {allowed}.", precision=precision,
+                             allowed=", ".join(PRECISIONS)))  # fmt: skip
     chosen = shape.chosen(targets)
     if not chosen:
         raise ValueError(say("No target module was given: allowed are {names}.", names=", ".join(shape.names)))

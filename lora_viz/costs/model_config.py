@@ -55,13 +55,8 @@ def parse_config(text: str) -> ModelShape:
         )
     shape = _read(str(kind), _Fields(config), _title(config, str(kind)))
     if shape.total > _LARGEST:
-        raise ConfigError(
-            say(
-                "This config makes {total:.3g} parameters: allowed are up to {most:.0e}.",
-                total=shape.total,
-                most=_LARGEST,
-            )
-        )
+        raise ConfigError(say("This config makes {total:.3g} parameters: allowed are up to {most:.0e}.",
+                              total=shape.total, most=_LARGEST))  # fmt: skip
     return shape._replace(notes=(*shape.notes, to_say("Read from your config.json.")))
 
 
@@ -78,15 +73,8 @@ class _Fields:
                 raise ConfigError(say("The config lacks {name}: a whole number is needed.", name=name))
             return default
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-            raise ConfigError(
-                say(
-                    "{name}={value} is not possible: allowed are whole numbers {least} to {most:,}.",
-                    name=name,
-                    value=_short(value),
-                    least=least,
-                    most=_MOST,
-                )
-            )
+            raise ConfigError(say("{name}={value} is not possible: allowed are whole numbers {least} to {most:,}.",
+                                  name=name, value=_short(value), least=least, most=_MOST))  # fmt: skip
         return value
 
     def flag(self, name: str, default: bool) -> bool:
@@ -108,11 +96,8 @@ class _Fields:
 def _llama(fields: _Fields, title: str, kind: str) -> ModelShape:
     for name in ("num_experts", "num_local_experts", "n_routed_experts"):
         if fields.has(name):
-            raise ConfigError(
-                say(
-                    "This is a mixture of experts ({name}): only models with one MLP a layer are known here.", name=name
-                )
-            )
+            raise ConfigError(say("This is a mixture of experts ({name}): only models with one MLP a layer are known "
+                                  "here.", name=name))  # fmt: skip
     hidden, heads = fields("hidden_size"), fields("num_attention_heads")
     size = fields("head_dim", hidden // heads or 1)
     if not fields.has("head_dim") and hidden % heads:

@@ -106,14 +106,8 @@ class ModelShape(NamedTuple):
         """The matrices of these names; ValueError names the ones there are."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise ValueError(
-                say(
-                    "{title} has no {unknown}: it has {names}.",
-                    title=self.title,
-                    unknown=", ".join(unknown),
-                    names=", ".join(self.names),
-                )
-            )
+            raise ValueError(say("{title} has no {unknown}: it has {names}.", title=self.title,
+                                 unknown=", ".join(unknown), names=", ".join(self.names)))  # fmt: skip
         return tuple(m for m in self.matrices if m.name in names)
 
     def target_modules(self, names: Collection[str]) -> list[str] | str:

@@ -83,12 +83,9 @@ def shipped_words(name: str) -> str:
     """What one of the playground's own adapters is, and how it did when it was trained."""
     found = json.loads((DATA / "adapters_measured.json").read_text(encoding="utf-8"))["minilm"]
     accuracy = next(row["test_accuracy"] for row in found if SHIPPED[name].endswith(str(row["seed"])))
-    return say(
-        "{name}: trained by this project. MiniLM's 36 linear layers learnt liked from disliked words, "
-        "{accuracy:.1f} % of 1,200 unseen words right. Stored in bfloat16.",
-        name=name,
-        accuracy=100 * accuracy,
-    )
+    return say("{name}: trained by this project. MiniLM's 36 linear layers learnt liked from disliked words, "
+               "{accuracy:.1f} % of 1,200 unseen words right. Stored in bfloat16.", name=name,
+               accuracy=100 * accuracy)  # fmt: skip
 
 
 def file_notices(given: tuple[Upload, ...]) -> tuple[Part, ...]:

@@ -111,23 +111,13 @@ def takeaway(record: AdapterReport, level: float) -> str:
         given, used = (
             f"{x.min()}" if x.min() == x.max() else say("{low} to {high}", low=x.min(), high=x.max()) for x in (r, k)
         )
-        said.append(
-            say(
-                "{name}: {modules} given rank {given}; {level} of each update's energy lies in {used} directions "
-                "(median "
-                "{k}), their effective rank is {effective} in the median. Cut there, {parameters:,} parameters become "
-                "{after:,}. Energy is what the weights keep; what the network keeps, its data must tell.",
-                name=record.report.name,
-                modules=counted_modules(int(fine.sum())),
-                given=given,
-                level=percent(level),
-                used=used,
-                k=number(float(np.median(k))),
-                effective=number(float(np.median(record.effective[fine]))),
-                parameters=record.parameters,
-                after=after,
-            )
-        )
+        said.append(say("{name}: {modules} given rank {given}; {level} of each update's energy lies in {used} "
+                        "directions (median {k}), their effective rank is {effective} in the median. Cut there, "
+                        "{parameters:,} parameters become {after:,}. Energy is what the weights keep; what the network "
+                        "keeps, its data must tell.", name=record.report.name, modules=counted_modules(int(fine.sum())),
+                        given=given, level=percent(level), used=used, k=number(float(np.median(k))),
+                        effective=number(float(np.median(record.effective[fine]))), parameters=record.parameters,
+                        after=after))  # fmt: skip
     if (idle := int(np.sum((record.norm_delta == 0) & (record.not_finite == 0)))) > 0:
         said.append(say("{modules} with ΔW = 0.", modules=counted_modules(idle)))
     if (broken := int((record.not_finite > 0).sum())) > 0:

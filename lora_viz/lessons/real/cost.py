@@ -193,13 +193,10 @@ def _narrate(record: RankCost, t: int) -> str:
         if share == 1
         else say("{times}× as many parameters", times=number(share))
     )
-    return say(
-        "Rank {rank}: {share} %, {parameters}; a token unmerged +{unmerged} %, merged +0; training {training} % of "
-        "full.",
-        rank=record.rank[t], share=number(100 * share), parameters=parameters,
-        unmerged=number(100 * (cost.unmerged / cost.base - 1)),
-        training=number(100 * cost.lora_training / cost.full_training),
-    )  # fmt: skip
+    return say("Rank {rank}: {share} %, {parameters}; a token unmerged +{unmerged} %, merged +0; training {training} % "
+               "of full.", rank=record.rank[t], share=number(100 * share), parameters=parameters,
+               unmerged=number(100 * (cost.unmerged / cost.base - 1)),
+               training=number(100 * cost.lora_training / cost.full_training))  # fmt: skip
 
 
 def takeaway(record: RankCost) -> str:
@@ -208,15 +205,13 @@ def takeaway(record: RankCost) -> str:
     least = record.costs[0]
     agree = say("all of them equal to the formulas") if record.agrees else say("NOT all of them equal to the formulas")
     below = say("below rank {rank}", rank=number(one)) if one > 1 else say("at no rank")
-    return say(
-        "In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at rank {even} the "
-        "factors hold as much as the layer, at full rank, {most}, {share} times as much. Training with LoRA never does "
-        "less than two thirds of full fine-tuning's work ({training} % at rank {least}), and an unmerged adapter makes "
-        "inference dearer. Torch counted {counted} ranks: {agree}.",
-        d_out=record.d_out, d_in=record.d_in, below=below, even=number(even), most=record.rank[-1],
-        share=number(float(record.share[-1])), training=number(100 * least.lora_training / least.full_training),
-        least=record.rank[0], counted=len(record.counted), agree=agree,
-    )  # fmt: skip
+    return say("In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at rank "
+               "{even} the factors hold as much as the layer, at full rank, {most}, {share} times as much. Training "
+               "with LoRA never does less than two thirds of full fine-tuning's work ({training} % at rank {least}), "
+               "and an unmerged adapter makes inference dearer. Torch counted {counted} ranks: {agree}.",
+               d_out=record.d_out, d_in=record.d_in, below=below, even=number(even), most=record.rank[-1],
+               share=number(float(record.share[-1])), training=number(100 * least.lora_training / least.full_training),
+               least=record.rank[0], counted=len(record.counted), agree=agree)  # fmt: skip
 
 
 def table(record: RankCost) -> dict[str, np.ndarray]:

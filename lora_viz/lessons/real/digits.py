@@ -277,10 +277,8 @@ def _narrate(record: DigitsAdapt, t: int) -> str:
     ways = ("head", "r=1", "r=8", "full")
     reached = [f"{_way(name)} {to_a_tenth(float(now[record.methods.index(name)]))}" for name in ways]
     kept = to_a_tenth(float(old[record.methods.index("r=8")]))
-    return say(
-        "Step {step}: {reached}. Upright digits with the adapter of rank 8: {kept}.",
-        step=record.steps[t], reached=", ".join(reached), kept=kept,
-    )  # fmt: skip
+    return say("Step {step}: {reached}. Upright digits with the adapter of rank 8: {kept}.", step=record.steps[t],
+               reached=", ".join(reached), kept=kept)  # fmt: skip
 
 
 def takeaway(record: DigitsAdapt) -> str:
@@ -291,41 +289,27 @@ def takeaway(record: DigitsAdapt) -> str:
         return say("{gone} ended in outputs that are no numbers: lower the learning rate.", gone=", ".join(gone))
     full, best = last[1, -1], float(last[1, 1:-1].max())
     rank8, size = record.methods.index("r=8"), record.trainable
-    first = say(
-        "In this experiment full fine-tuning reads {full} of the {digits} (median of {members} networks, {low} to "
-        "{high}), the head alone {head}.",
-        full=to_a_tenth(float(full)), digits=say(CHANGED[record.change]), members=record.members,
-        low=to_a_tenth(float(last[0, -1])), high=to_a_tenth(float(last[2, -1])), head=to_a_tenth(float(last[1, 0])),
-    )  # fmt: skip
+    first = say("In this experiment full fine-tuning reads {full} of the {digits} (median of {members} networks, {low} "
+                "to {high}), the head alone {head}.", full=to_a_tenth(float(full)), digits=say(CHANGED[record.change]),
+                members=record.members, low=to_a_tenth(float(last[0, -1])), high=to_a_tenth(float(last[2, -1])),
+                head=to_a_tenth(float(last[1, 0])))  # fmt: skip
     said = [first]
     if record.enough:
         m = record.methods.index(f"r={record.enough}")
-        said.append(
-            say(
-                "LoRA comes within a point of full from rank {enough} on ({reached}), training {trained:,} of {all:,} "
-                "numbers; rank 1 reads {least}.",
-                enough=record.enough, reached=to_a_tenth(float(last[1, m])), trained=size[m], all=size[-1],
-                least=to_a_tenth(float(last[1, 1])),
-            )
-        )  # fmt: skip
+        said.append(say("LoRA comes within a point of full from rank {enough} on ({reached}), training {trained:,} of "
+                        "{all:,} numbers; rank 1 reads {least}.", enough=record.enough,
+                        reached=to_a_tenth(float(last[1, m])), trained=size[m], all=size[-1],
+                        least=to_a_tenth(float(last[1, 1]))))  # fmt: skip
     else:
-        said.append(
-            say(
-                "No rank up to {most} comes within a point of it: LoRA's best is {best}.",
-                most=RANKS[-1], best=to_a_tenth(best),
-            )
-        )  # fmt: skip
+        said.append(say("No rank up to {most} comes within a point of it: LoRA's best is {best}.", most=RANKS[-1],
+                        best=to_a_tenth(best)))  # fmt: skip
     if record.change == "inverted":
         said.append(say("The exact answer is ΔW₁ = −2W₁, of full rank, and biases that LoRA leaves alone."))
     if record.change == "relabelled":
         said.append(say("New names are the head's work: its rows change places, and no hidden weight need move."))
-    said.append(
-        say(
-            "Upright digits fall from {before} to {adapted} (rank 8) and {full} (full); the adapter can be taken off "
-            "again.",
-            before=to_a_tenth(record.base_old), adapted=to_a_tenth(float(old[rank8])), full=to_a_tenth(float(old[-1])),
-        )
-    )  # fmt: skip
+    said.append(say("Upright digits fall from {before} to {adapted} (rank 8) and {full} (full); the adapter can be "
+                    "taken off again.", before=to_a_tenth(record.base_old), adapted=to_a_tenth(float(old[rank8])),
+                    full=to_a_tenth(float(old[-1]))))  # fmt: skip
     return " ".join(said)
 
 

@@ -151,12 +151,8 @@ def _texts(values: np.ndarray) -> tuple[str, ...]:
 
 def _narrate(record: WeightChange, t: int, rank: int) -> str:
     kept = f"{number(100 * float(record.kept[t, rank]))} %"
-    return say(
-        "{matrix}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
-        matrix=record.matrices[t][-60:],
-        rank=rank,
-        kept=kept,
-    )
+    return say("{matrix}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
+               matrix=record.matrices[t][-60:], rank=rank, kept=kept)  # fmt: skip
 
 
 def takeaway(record: WeightChange, settings: Settings) -> str:
@@ -253,12 +249,8 @@ def extras(record: WeightChange, settings: Settings) -> tuple[Part, ...]:
     """The difference as a LoRA of this rank, made when it is asked for."""
     rank, found = int(settings["extract_rank"]), record.found
     size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in found.modules)
-    about = say(
-        "A PEFT folder of rank {rank} with {size:,} parameters, α = r. {vectors} changed vectors are not in it.",
-        rank=rank,
-        size=size,
-        vectors=found.not_matrices,
-    )
+    about = say("A PEFT folder of rank {rank} with {size:,} parameters, α = r. {vectors} changed vectors are not in "
+                "it.", rank=rank, size=size, vectors=found.not_matrices)  # fmt: skip
 
     def make() -> bytes:
         return extract(*_weights(_pair(settings)), found, rank)[0]

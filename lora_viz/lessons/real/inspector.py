@@ -182,20 +182,16 @@ def _short(kind: str, most: int = 24) -> str:
 def _narrate(record: AdapterReport, t: int, level: float) -> str:
     path, r = _short(record.paths[t], 70), int(record.rank[t])
     if record.not_finite[t]:
-        return say(
-            "{path}: {not_finite} of its numbers are not finite; there is no spectrum.",
-            path=path, not_finite=record.not_finite[t],
-        )  # fmt: skip
+        return say("{path}: {not_finite} of its numbers are not finite; there is no spectrum.", path=path,
+                   not_finite=record.not_finite[t])  # fmt: skip
     if record.norm_delta[t] == 0:
         return say("{path}: ΔW = 0; it was never trained, or one of its factors is 0.", path=path)
     k = int(record.needs[t, LEVELS.index(level)])
     held = percent(float(record.energy[t, k]))
     if 0 < k < record.energy.shape[1] - 1:
-        told = say(
-            "{path}: {k} of {r} directions hold {energy} of the energy, the next adds {more} %.",
-            path=path, k=k, r=r, energy=held,
-            more=number(100 * float(record.energy[t, k + 1] - record.energy[t, k])),
-        )  # fmt: skip
+        told = say("{path}: {k} of {r} directions hold {energy} of the energy, the next adds {more} %.", path=path, k=k,
+                   r=r, energy=held,
+                   more=number(100 * float(record.energy[t, k + 1] - record.energy[t, k])))  # fmt: skip
     else:
         told = say("{path}: {k} of {r} directions hold {energy} of the energy.", path=path, k=k, r=r, energy=held)
     if not record.dead[t]:
@@ -238,23 +234,17 @@ def _smaller(record: AdapterReport, settings: Settings) -> tuple[Part, ...]:
     except AdapterError as error:
         return (Notice(str(error)),)
     before, after = found.parameters
-    told = say(
-        "Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks {low} to {high}, "
-        "{before:,} → "
-        "{after:,} parameters. What is left out, ‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates together and at most "
-        "{error} in one module.",
-        level=100 * level, low=min(found.ranks), high=max(found.ranks), before=before, after=after,
-        whole=number(found.whole), error=number(float(found.error.max())),
-    )  # fmt: skip
+    told = say("Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks {low} to {high}, "
+               "{before:,} → {after:,} parameters. What is left out, ‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates "
+               "together and at most {error} in one module.", level=100 * level, low=min(found.ranks),
+               high=max(found.ranks), before=before, after=after, whole=number(found.whole),
+               error=number(float(found.error.max())))  # fmt: skip
     measured: tuple[Part, ...] = ()
     if before <= CUT_MOST:
         cut = shrink(adapter, report, level)
-        written = say(
-            "Measured on the factors as they are written, rounding included: {whole} and {error}; {before:.2f} → "
-            "{after:.2f} MB.",
-            whole=number(cut.whole), error=number(float(cut.error.max())),
-            before=cut.size[0] / 1e6, after=cut.size[1] / 1e6,
-        )  # fmt: skip
+        written = say("Measured on the factors as they are written, rounding included: {whole} and {error}; "
+                      "{before:.2f} → {after:.2f} MB.", whole=number(cut.whole), error=number(float(cut.error.max())),
+                      before=cut.size[0] / 1e6, after=cut.size[1] / 1e6)  # fmt: skip
         measured = (Prose(written, small=True),)
     label = say("Adapter for {level:.0f} % of the energy", level=100 * level)
     file = Download("shrunk", label, lambda: shrink(adapter, report, level).data, cut_name(report, level))
@@ -265,11 +255,9 @@ def _modules_table(record: AdapterReport) -> tuple[Part, ...]:
     """Every module as a row, sortable, and the tensors that are no LoRA factors."""
     report = record.report
     kind = {"safetensors": say("a safetensors file"), "torch": say("a file of torch.save")}[report.kind]
-    about = say(
-        "{name}: {kind}, {size:.2f} MB of numbers, keys as in {schemes}, {modules} modules, {others} other tensors.",
-        name=report.name, kind=kind, size=report.size / 1e6, schemes=", ".join(report.schemes),
-        modules=len(report.modules), others=len(report.others),
-    )  # fmt: skip
+    about = say("{name}: {kind}, {size:.2f} MB of numbers, keys as in {schemes}, {modules} modules, {others} other "
+                "tensors.", name=report.name, kind=kind, size=report.size / 1e6, schemes=", ".join(report.schemes),
+                modules=len(report.modules), others=len(report.others))  # fmt: skip
     others = {
         say("name"): [o.name for o in report.others],
         say("shape"): ["×".join(map(str, o.shape)) or say("one number") for o in report.others],

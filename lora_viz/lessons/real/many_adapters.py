@@ -207,13 +207,12 @@ def _times(value: float) -> str:
 def _narrate(record: AdaptersTogether, t: int) -> str:
     w, now = float(record.weight[t]), record.mixed[1, t]
     what = say("The first alone") if t == 0 else say("The second alone") if w == 1 else f"w = {w:.2f}"
-    return say(
-        "{what}: {first} of the {digits}, {second} of the {others} read right; with averaged factors {wrong_first} and "
-        "{wrong_second}.",
-        what=what, first=to_a_tenth(now[0]), digits=say(CHANGED[FIRST]), second=to_a_tenth(now[1]),
-        others=say(CHANGED[record.second]) if record.second != FIRST else say("rotated digits (2)"),
-        wrong_first=to_a_tenth(record.averaged[1, t, 0]), wrong_second=to_a_tenth(record.averaged[1, t, 1]),
-    )  # fmt: skip
+    return say("{what}: {first} of the {digits}, {second} of the {others} read right; with averaged factors "
+               "{wrong_first} and {wrong_second}.", what=what, first=to_a_tenth(now[0]), digits=say(CHANGED[FIRST]),
+               second=to_a_tenth(now[1]),
+               others=say(CHANGED[record.second]) if record.second != FIRST else say("rotated digits (2)"),
+               wrong_first=to_a_tenth(record.averaged[1, t, 0]),
+               wrong_second=to_a_tenth(record.averaged[1, t, 1]))  # fmt: skip
 
 
 def takeaway(record: AdaptersTogether) -> str:
@@ -244,26 +243,15 @@ def takeaway(record: AdaptersTogether) -> str:
         ),
     ]
     if record.sum_rank:
-        said.append(
-            say(
-                "Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.",
-                rank=record.rank, sum_rank=record.sum_rank,
-            )
-        )  # fmt: skip
-        said.append(
-            say(
-                "Averaging A's and B's is not averaging products: at one half ΔW is {off:.0f} % off.",
-                off=100 * record.off[1, middle],
-            )
-        )
+        said.append(say("Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.", rank=record.rank,
+                        sum_rank=record.sum_rank))  # fmt: skip
+        said.append(say("Averaging A's and B's is not averaging products: at one half ΔW is {off:.0f} % off.",
+                        off=100 * record.off[1, middle]))  # fmt: skip
     if record.second != FIRST and record.inputs < 3 * record.chance:
-        said.append(
-            say(
-                "Overlap does not warn here: the input subspaces share {inputs} (random ones {chance}), yet the other "
-                "adapter pushes the first's images {reach} as hard as its own does, because the images lie in both.",
-                inputs=number(record.inputs), chance=number(record.chance), reach=_times(record.reach[0]),
-            )
-        )  # fmt: skip
+        said.append(say("Overlap does not warn here: the input subspaces share {inputs} (random ones {chance}), yet "
+                        "the other adapter pushes the first's images {reach} as hard as its own does, because the "
+                        "images lie in both.", inputs=number(record.inputs), chance=number(record.chance),
+                        reach=_times(record.reach[0])))  # fmt: skip
     return " ".join(said)
 
 

@@ -59,20 +59,12 @@ def takeaway(record: MemoryNeed) -> str:
     full, lora, qlora = record.need.sum(axis=1)
     frozen = record.need[1, 0] / lora
     less = number(full / lora)
-    said = say(
-        "{fewer}× fewer trained numbers than full fine-tuning are {less}× less memory: {full} in full, {lora} with "
-        "LoRA, {qlora} with QLoRA. {frozen:.0f} % of LoRA's are the weights. That would fit {full_card}, {lora_card} "
-        "and {qlora_card}, were it not for what is left out (listed below).",
-        fewer=number(record.fewer),
-        less=less,
-        full=_gb(full),
-        lora=_gb(lora),
-        qlora=_gb(qlora),
-        frozen=100 * frozen,
-        full_card=smallest(full),
-        lora_card=smallest(lora),
-        qlora_card=smallest(qlora),
-    )
+    said = say("{fewer}× fewer trained numbers than full fine-tuning are {less}× less memory: {full} in full, {lora} "
+               "with LoRA, {qlora} with QLoRA. {frozen:.0f} % of LoRA's are the weights. That would fit {full_card}, "
+               "{lora_card} and {qlora_card}, were it not for what is left out (listed below).",
+               fewer=number(record.fewer), less=less, full=_gb(full), lora=_gb(lora), qlora=_gb(qlora),
+               frozen=100 * frozen, full_card=smallest(full), lora_card=smallest(lora),
+               qlora_card=smallest(qlora))  # fmt: skip
     return f"{said} {_activations(record)}"
 
 
@@ -84,16 +76,10 @@ def _activations(record: MemoryNeed) -> str:
     if abs(shrunk) < 0.5:
         return say("The activations of {tokens} tokens are as many as full fine-tuning's.", tokens=record.tokens)
     if shrunk > 0:
-        return say(
-            "The activations of {tokens} tokens are {share:.0f} % fewer than full fine-tuning's.",
-            tokens=record.tokens,
-            share=shrunk,
-        )
-    return say(
-        "The activations of {tokens} tokens are {share:.0f} % more than full fine-tuning's.",
-        tokens=record.tokens,
-        share=-shrunk,
-    )
+        return say("The activations of {tokens} tokens are {share:.0f} % fewer than full fine-tuning's.",
+                   tokens=record.tokens, share=shrunk)  # fmt: skip
+    return say("The activations of {tokens} tokens are {share:.0f} % more than full fine-tuning's.",
+               tokens=record.tokens, share=-shrunk)  # fmt: skip
 
 
 def _gb(value: float) -> str:

@@ -237,11 +237,8 @@ def _narrate(record: MinilmSpectrum, t: int) -> str:
         return say(
             "Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors.", k=k, share=100 * share, kept=kept
         )
-    return say(
-        "Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors; with these removed and all others kept "
-        "{gone:.1f} %.",
-        k=k, share=100 * share, kept=kept, gone=gone,
-    )  # fmt: skip
+    return say("Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors; with these removed and all others "
+               "kept {gone:.1f} %.", k=k, share=100 * share, kept=kept, gone=gone)  # fmt: skip
 
 
 def takeaway(record: MinilmSpectrum) -> str:
@@ -250,16 +247,14 @@ def takeaway(record: MinilmSpectrum) -> str:
     one, eight = place[1], place[8]
     low, high = float(record.lora[1].min()), float(record.lora[1].max())
     first, base = 100 * np.median(record.share[one]), 100 * record.base_curve[1, 0]
-    return say(
-        "In this experiment the update is not of low rank, it is steep with a long tail: the first of 384 directions "
-        "holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {base:.0f} %), 90 % takes "
-        "{most:.0f}. But the function sits at the top: with one direction kept "
-        "{kept:.1f} % errors, with all {full:.1f} %, with the top 8 removed {removed:.1f} %. LoRA of rank 1 to {rank} "
-        "ends between {low:.1f} and {high:.1f} %: rank makes no visible difference here, where frozen features alone "
-        "give {probe:.1f} %.",
-        first=first, base=base, most=record.rank_90[1], kept=record.kept[1, one], full=record.full[1],
-        removed=record.removed[1, eight], rank=record.rank[-1], low=low, high=high, probe=record.probe[1],
-    )  # fmt: skip
+    return say("In this experiment the update is not of low rank, it is steep with a long tail: the first of 384 "
+               "directions holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {base:.0f} %), 90 % takes "
+               "{most:.0f}. But the function sits at the top: with one direction kept {kept:.1f} % errors, with all "
+               "{full:.1f} %, with the top 8 removed {removed:.1f} %. LoRA of rank 1 to {rank} ends between {low:.1f} "
+               "and {high:.1f} %: rank makes no visible difference here, where frozen features alone give {probe:.1f} "
+               "%.", first=first, base=base, most=record.rank_90[1], kept=record.kept[1, one], full=record.full[1],
+               removed=record.removed[1, eight], rank=record.rank[-1], low=low, high=high,
+               probe=record.probe[1])  # fmt: skip
 
 
 def table(record: MinilmSpectrum) -> dict[str, np.ndarray]:
@@ -308,12 +303,9 @@ Weights: all-MiniLM-L6-v2, Apache-2.0, SHA-256 pinned. Words: VADER, Hutto & Gil
 
 def beside(record: MinilmSpectrum) -> tuple[Part, ...]:
     """What was measured, and how."""
-    said = say(
-        "**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: 3,000 "
-        "rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, on "
-        "the CPU, by `docs/make_minilm.py`.",
-        seeds=record.seeds,
-    )
+    said = say("**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: "
+               "3,000 rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, "
+               "on the CPU, by `docs/make_minilm.py`.", seeds=record.seeds)  # fmt: skip
     return (Prose(said),)
 
 
@@ -347,18 +339,14 @@ def measure(settings: Settings, lab: Lab) -> MinilmSpectrum:
 def extras(record: MinilmSpectrum, settings: Settings) -> tuple[Part, ...]:
     """What was adapted here, or how to get what it takes."""
     if "live_rank" not in dict(settings.options):
-        get = say(
-            "MiniLM and its words are an optional extra of 83 MB: after `{command}` its last two layers are "
-            "adapted here, live. The measurements above need nothing.",
-            command=INSTALL,
-        )
+        get = say("MiniLM and its words are an optional extra of 83 MB: after `{command}` its last two layers are "
+                  "adapted here, live. The measurements above need nothing.", command=INSTALL)  # fmt: skip
         return Heading(say("Adapt it here")), Prose(get)
     if record.live is None:
         return ()
-    no_script = say(
-        "There is no script to take home here: the transformer, its tokens and its words need more than sixty "
-        "lines. All of it is plain PyTorch, in lora_viz/networks/encoder.py and lora_viz/networks/word_polarity.py."
-    )
+    no_script = say("There is no script to take home here: the transformer, its tokens and its words need more than "
+                    "sixty lines. All of it is plain PyTorch, in lora_viz/networks/encoder.py and "
+                    "lora_viz/networks/word_polarity.py.")  # fmt: skip
     return Heading(say("Adapt it here")), Prose(told(record.live)), Prose(no_script, small=True)
 
 

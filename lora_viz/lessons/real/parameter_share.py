@@ -77,26 +77,16 @@ def takeaway(record: ParameterShare) -> str:
         "touched": record.touched,
     }
     if touched >= 1:
-        counted = say(
-            "Rank {rank} on {targets}, {modules} matrices, trains {trained:,} numbers, {share} % of {title}'s "
-            "{total:,}; "
-            "the matrices it touches hold {times} times as many ({touched:,}).",
-            times=number(touched),
-            **values,
-        )
+        counted = say("Rank {rank} on {targets}, {modules} matrices, trains {trained:,} numbers, {share} % of "
+                      "{title}'s {total:,}; the matrices it touches hold {times} times as many ({touched:,}).",
+                      times=number(touched), **values)  # fmt: skip
     else:
-        counted = say(
-            "Rank {rank} on {targets}, {modules} matrices, trains {trained:,} numbers, {share} % of {title}'s "
-            "{total:,}; "
-            "more than the {touched:,} of the matrices it touches: the rank is past break-even.",
-            **values,
-        )
-    work = say(
-        "Unmerged, a token's multiply–adds are {unmerged} % more, merged none; in training {training} % of full "
-        "fine-tuning's.",
-        unmerged=number(100 * (record.unmerged - 1)),
-        training=number(100 * record.training),
-    )
+        counted = say("Rank {rank} on {targets}, {modules} matrices, trains {trained:,} numbers, {share} % of "
+                      "{title}'s {total:,}; more than the {touched:,} of the matrices it touches: the rank is past "
+                      "break-even.", **values)  # fmt: skip
+    work = say("Unmerged, a token's multiply–adds are {unmerged} % more, merged none; in training {training} % of full "
+               "fine-tuning's.", unmerged=number(100 * (record.unmerged - 1)),
+               training=number(100 * record.training))  # fmt: skip
     return f"{counted} {work}"
 
 

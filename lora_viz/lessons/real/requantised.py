@@ -181,11 +181,9 @@ def _narrate(record: QuantisedMerge, t: int) -> str:
     f = record.formats.index(record.shown)
     lost, still = 100 * record.lost[1, t, f], 100 * record.kept_level[1, t, f]
     size = number(100 * float(record.sizes[t]))
-    return say(
-        "An update of {size} % of W, merged and stored in {shown} again: what arrives is {lost:.0f} % off, "
-        "{still:.0f} % of the weights kept their level.",
-        size=size, shown=record.shown, lost=lost, still=still,
-    )  # fmt: skip
+    return say("An update of {size} % of W, merged and stored in {shown} again: what arrives is {lost:.0f} % off, "
+               "{still:.0f} % of the weights kept their level.", size=size, shown=record.shown, lost=lost,
+               still=still)  # fmt: skip
 
 
 def takeaway(record: QuantisedMerge) -> str:
@@ -196,14 +194,12 @@ def takeaway(record: QuantisedMerge) -> str:
         say("{name} {apart} and {merged}", name=name, apart=to_a_tenth(apart), merged=to_a_tenth(merged))
         for name, apart, merged in zip(record.formats, record.accuracy[1], record.accuracy[2], strict=True)
     )
-    return say(
-        "In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a level "
-        "is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is large, {natural:.0f} % of W: "
-        "apart and merged the digits read right are {ways} (float32 {plain}; medians of {members} networks). Apart, or "
-        "merged into dequantised float32 weights, the update stays whole.",
-        small=small, minilm=100 * record.minilm, natural=100 * record.natural, ways=ways,
-        plain=to_a_tenth(record.plain), members=record.members,
-    )  # fmt: skip
+    return say("In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a "
+               "level is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is large, "
+               "{natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 {plain}; medians of "
+               "{members} networks). Apart, or merged into dequantised float32 weights, the update stays whole.",
+               small=small, minilm=100 * record.minilm, natural=100 * record.natural, ways=ways,
+               plain=to_a_tenth(record.plain), members=record.members)  # fmt: skip
 
 
 def maths(record: QuantisedMerge) -> str:

@@ -135,16 +135,9 @@ def _narrate(record: AdapterPair, t: int) -> str:
     if not np.isfinite(record.overlap[:, t]).all():
         return say("{path}: one of the two updates is 0; there is nothing to share.", path=path)
     i, j = record.kept[:, t]
-    return say(
-        "{path}: {i} and {j} directions hold 90 % of the energy; inputs share {inputs} (chance {chance}), outputs "
-        "{outputs}.",
-        path=path,
-        i=i,
-        j=j,
-        inputs=number(float(record.overlap[0, t])),
-        chance=number(float(record.chance[0, t])),
-        outputs=number(float(record.overlap[1, t])),
-    )
+    return say("{path}: {i} and {j} directions hold 90 % of the energy; inputs share {inputs} (chance {chance}), "
+               "outputs {outputs}.", path=path, i=i, j=j, inputs=number(float(record.overlap[0, t])),
+               chance=number(float(record.chance[0, t])), outputs=number(float(record.overlap[1, t])))  # fmt: skip
 
 
 def takeaway(record: AdapterPair) -> str:
@@ -175,13 +168,8 @@ def takeaway(record: AdapterPair) -> str:
         )
     ]
     if sum(record.only):
-        said.append(
-            say(
-                "Without counterpart: {first} of the first, {second} of the second.",
-                first=counted_modules(record.only[0]),
-                second=record.only[1],
-            )
-        )
+        said.append(say("Without counterpart: {first} of the first, {second} of the second.",
+                        first=counted_modules(record.only[0]), second=record.only[1]))  # fmt: skip
     return " ".join(said)
 
 

@@ -86,11 +86,8 @@ def _links(record: LiteratureCards, pages: tuple[str, ...]) -> str:
 def takeaway(record: LiteratureCards) -> str:
     """How much of this topic is shown here, and how much is only told."""
     shown = sum(any(page in record.links for page in p.pages) for p in record.papers)
-    papers = say(
-        "{papers} papers, of {shown} something is shown here; the others are told, not measured.",
-        papers=len(record.papers),
-        shown=shown,
-    )
+    papers = say("{papers} papers, of {shown} something is shown here; the others are told, not measured.",
+                 papers=len(record.papers), shown=shown)  # fmt: skip
     rules = say("{rules} rules of thumb have no measurement behind them that was found.", rules=len(record.folklore))
     return " ".join([papers] * bool(record.papers) + [rules] * bool(record.folklore))
 

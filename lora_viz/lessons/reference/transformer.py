@@ -99,16 +99,10 @@ def with_peft(net: tuple[str, ...] = NET) -> tuple[str, ...]:
 def takeaway(record: TransformerBlock) -> str:
     """What was chosen, in numbers, and how it compares with PEFT's own choice."""
     names = ", ".join(record.targets)
-    adds = say(
-        "Rank {rank} on {names} adds {block:,} numbers a block and {trained:,} to {title}, {share} % of its {total:,}.",
-        rank=record.rank,
-        names=names,
-        block=record.block,
-        trained=record.trained,
-        title=record.shape.title,
-        share=number(100 * record.trained / record.shape.total),
-        total=record.shape.total,
-    )
+    adds = say("Rank {rank} on {names} adds {block:,} numbers a block and {trained:,} to {title}, {share} % of its "
+               "{total:,}.", rank=record.rank, names=names, block=record.block, trained=record.trained,
+               title=record.shape.title, share=number(100 * record.trained / record.shape.total),
+               total=record.shape.total)  # fmt: skip
     return f"{adds} {_usual(record)}"
 
 
@@ -273,11 +267,9 @@ def measure(settings: Settings, lab: Lab) -> TransformerBlock:
 def extras(record: TransformerBlock) -> tuple[Part, ...]:
     """What stands outside the blocks, every module's numbers, what PEFT builds, and what it adapts by itself."""
     outside = Prose(say("Outside the blocks: {outside}.", outside=", ".join(record.outside)), small=True)
-    builds = say(
-        "A network of two linear layers, both adapted. “LoRA adds no new layers” is true after merging only: while it "
-        "trains, each adapted layer is a wrapper that holds the old one, A and B. Counted in PEFT 0.21, without the "
-        "two wrappers around the network."
-    )
+    builds = say("A network of two linear layers, both adapted. “LoRA adds no new layers” is true after merging only: "
+                 "while it trains, each adapted layer is a wrapper that holds the old one, A and B. Counted in PEFT "
+                 "0.21, without the two wrappers around the network.")  # fmt: skip
     return (
         *((outside,) if record.outside else ()),
         Numbers("modules", table(record), say("Modules as CSV"), say("Modules as JSON")),

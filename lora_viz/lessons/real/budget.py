@@ -107,37 +107,21 @@ def extras(record: BudgetRecord) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="budget",
-    menu=to_say("Budget"),
-    title=to_say("Budget: what does an adapter cost on a real model?"),
-    claim=to_say(
-        "128× fewer trained numbers (Llama-2-7B, attention, r = 16) are not 128× less memory: frozen weights and "
-        "activations stay. Computed from published shapes, not measured."
-    ),
-    place=80,
+    id="budget", menu=to_say("Budget"), title=to_say("Budget: what does an adapter cost on a real model?"),
+    claim=to_say("128× fewer trained numbers (Llama-2-7B, attention, r = 16) are not 128× less memory: frozen weights "
+                 "and activations stay. Computed from published shapes, not measured."), place=80,
     controls=(
         *model_controls(MODEL, usual=attention),
         replace(RANK, default=16),
-        Choice(
-            id="precision",
-            label=to_say("Numbers in"),
-            options=tuple(PRECISIONS),
-            default="bf16 mixed",
-            names={"bf16 mixed": to_say("bf16 mixed"), "bf16 pure": to_say("bf16 pure")},
-        ),
+        Choice(id="precision", label=to_say("Numbers in"), options=tuple(PRECISIONS), default="bf16 mixed",
+               names={"bf16 mixed": to_say("bf16 mixed"), "bf16 pure": to_say("bf16 pure")}),
     ),
     more=(
         Choice(id="tokens", label=to_say("Tokens a step"), options=(512, 1024, 2048, 4096, 8192), default=2048),
         Switch(id="checkpointing", label=to_say("Gradient checkpointing"), default=True),
         Choice(id="alpha", label="α", options=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0), default=32.0, own=True),
         Switch(id="use_rslora", label="α/√r (rsLoRA)"),
-    ),
-    measure=measure,
-    takeaway=takeaway,
-    table=lambda record: parameter_share.table(record.share),
-    body=body,
-    extras=extras,
-    beside=lambda record, settings: no_targets(settings, record.budget.shape, attention),
-    trains=False,
+    ), measure=measure, takeaway=takeaway, table=lambda record: parameter_share.table(record.share), body=body,
+    extras=extras, beside=lambda record, settings: no_targets(settings, record.budget.shape, attention), trains=False,
     seeded=False,
-)
+)  # fmt: skip

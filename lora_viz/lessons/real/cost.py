@@ -96,62 +96,28 @@ def film(record: RankCost) -> Film:
     )
     start = record.rank.index(16) if 16 in record.rank else 0
     return Film(
-        axis=to_say("rank r"),
-        values=np.array(record.rank, dtype=float),
-        start=start,
-        seconds_per_frame=0.5,
+        axis=to_say("rank r"), values=np.array(record.rank, dtype=float), start=start, seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
-            Lines(
-                "share",
-                say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
-                y_label="%",
-                scale="log",
-                x_scale="log",
-                marks=tuple(marks),
-                series=(Series("trained", "r(1/d_in + 1/d_out)", "delta", 100 * record.share, dots=True),),
-                span=5,
-            ),
-            Field(
-                "map",
-                say("The same for square layers, in %"),
-                values=100 * record.map_share,
-                x_labels=tuple(map(str, _SIZES)),
-                y_labels=tuple(map(str, _MAPPED)),
-                x_title=say("width d"),
-                y_title=say("rank r"),
-                colour="delta",
-                scale="log",
-                regions=regions,
-                region_names=tuple(say(name) for name in _REGIONS),
-                span=7,
-            ),
-            Bars(
-                "forward",
-                say("A token forward"),
-                labels=(say("base"), say("unmerged"), say("merged")),
-                bar_ids=("base", "unmerged", "merged"),
-                groups=(Group("cost", say("multiply–adds"), "delta", forward),),
-                y_label=say("of base"),
-                row=1,
-                span=4,
-            ),
-            Bars(
-                "training",
-                say("A token in training"),
-                labels=(say("full"), "LoRA"),
-                bar_ids=("full", "lora"),
-                groups=(
-                    Group("all", say("all"), "delta", training),
-                    Group("through_w", say("of it through W"), "W", through_w),
-                ),
-                y_label=say("of base"),
-                row=1,
-                span=3,
-            ),
+            Lines("share",
+                  say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
+                  y_label="%", scale="log", x_scale="log", marks=tuple(marks),
+                  series=(Series("trained", "r(1/d_in + 1/d_out)", "delta", 100 * record.share, dots=True),), span=5),
+            Field("map", say("The same for square layers, in %"), values=100 * record.map_share,
+                  x_labels=tuple(map(str, _SIZES)), y_labels=tuple(map(str, _MAPPED)), x_title=say("width d"),
+                  y_title=say("rank r"), colour="delta", scale="log", regions=regions,
+                  region_names=tuple(say(name) for name in _REGIONS), span=7),
+            Bars("forward", say("A token forward"), labels=(say("base"), say("unmerged"), say("merged")),
+                 bar_ids=("base", "unmerged", "merged"),
+                 groups=(Group("cost", say("multiply–adds"), "delta", forward),), y_label=say("of base"), row=1,
+                 span=4),
+            Bars("training", say("A token in training"), labels=(say("full"), "LoRA"), bar_ids=("full", "lora"),
+                 groups=(Group("all", say("all"), "delta", training),
+                         Group("through_w", say("of it through W"), "W", through_w)), y_label=say("of base"), row=1,
+                 span=3),
             Readout("counted", say("Computed; ✓ torch counted the same"), _rows(record), row=1, span=5),
         ),
-    )
+    )  # fmt: skip
 
 
 def _rows(record: RankCost) -> tuple[Row, ...]:
@@ -277,26 +243,13 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="cost",
-    menu=to_say("Cost"),
-    title=to_say("Cost: what does a rank cost one layer?"),
-    claim=to_say(
-        "“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute falls by a "
-        "third at most."
-    ),
-    place=90,
+    id="cost", menu=to_say("Cost"), title=to_say("Cost: what does a rank cost one layer?"),
+    claim=to_say("“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute "
+                 "falls by a third at most."), place=90,
     controls=(Choice(id="layer", label=to_say("Layer, d_out×d_in"), options=_LAYERS, default="4096×4096"),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="share",
-    table=table,
-    question=Question(
-        to_say("Rank 16 trains {now} % of this layer. And of one that is twice as wide and twice as high?"),
-        to_say("The layer grows fourfold, the factors twofold: a share without a width says nothing."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="share", table=table,
+    question=Question(to_say("Rank 16 trains {now} % of this layer. And of one that is twice as wide and twice as "
+                             "high?"),
+                      to_say("The layer grows fourfold, the factors twofold: a share without a width says nothing."),
+                      _ask), trains=False, seeded=False,
+)  # fmt: skip

@@ -144,101 +144,39 @@ def film(record: DigitsAdapt) -> Film:
 
     spectra = np.where(record.sigma > 1e-6 * record.sigma.max(axis=2, keepdims=True), record.sigma, np.nan)
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=frames - 1,
-        seconds_per_frame=0.3,
-        narration=tuple(_narrate(record, t) for t in range(frames)),
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float), start=frames - 1,
+        seconds_per_frame=0.3, narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
-            Lines(
-                "accuracy",
-                say("Test accuracy on {digits}", digits=say(CHANGED[record.change])),
-                y_label=say("median, range of {members}", members=record.members),
-                x_scale="sqrt",
-                reach=1.0,
-                span=5,
-                series=tuple(
-                    Series(_id(name), _way(name), colour, dash=dash, **band(record.new[:, :, place[name]]))
-                    for name, (colour, dash) in LOOKS.items()
-                ),
-            ),
-            Curves(
-                "against_rank",
-                say("Accuracy against rank, now"),
-                x=np.array(RANKS, dtype=float),
-                x_label=say("rank r"),
-                y_label=say("accuracy"),
-                x_scale="log",
-                reach=1.0,
-                span=4,
-                series=(
-                    Curve("lora", "LoRA", "delta", dots=True, **band(record.new[:, :, lora])),
-                    Curve("full", say("full"), "W", level(record.new[1, :, -1])),
-                    Curve("head", _way("head"), "faint", level(record.new[1, :, 0]), dash="dashdot"),
-                    Curve("upright", say("LoRA, upright"), "clean", record.old[1, :, lora], dots=True, dash="dot"),
-                ),
-            ),
-            Curves(
-                "frontier",
-                say("Old kept at new learnt"),
-                x=LEVELS,
-                x_label=say("new ≥"),
-                y_label=say("upright"),
-                reach=1.0,
-                span=3,
-                series=tuple(curve(name, record.kept) for name in ("r=1", "r=16", "full")),
-            ),
-            Curves(
-                "singular_values",
-                say("Singular values of ΔW₁, first network"),
-                x=np.arange(1, record.sigma.shape[2] + 1, dtype=float),
-                x_label="i",
-                y_label=say("σᵢ, log"),
-                scale="log",
-                span=4,
-                row=1,
-                series=(
-                    *(curve(name, spectra, dots=name == "r=1") for name in ("r=1", "r=4", "r=16", "full")),
-                    Curve(
-                        "exact",
-                        say("exact answer"),
-                        "ink",
-                        np.where(record.exact > 1e-6, record.exact, np.nan),
-                        dash="dash",
-                    ),
-                ),
-            ),
-            Pictures(
-                "pictures",
-                say("Test images, and what each says"),
-                images=record.images,
-                span=5,
-                row=1,
-                rows=(
-                    Answers("before", say("before"), (_said(record.before),), (_true(record.before == record.truth),)),
-                    *map(answers, LOOKS),
-                ),
-            ),
-            Readout(
-                "readings",
-                say("Trains · bytes · eff. rank ΔW₁"),
-                tuple(
-                    Row(
-                        _id(name),
-                        _way(name),
-                        tuple(_reading(record, t, m) for t in range(frames)),
-                        colour=_colour(name),
-                    )
-                    for name, m in place.items()
-                    if name != "r=2"
-                ),
-                span=3,
-                row=1,
-            ),
+            Lines("accuracy", say("Test accuracy on {digits}", digits=say(CHANGED[record.change])),
+                  y_label=say("median, range of {members}", members=record.members), x_scale="sqrt", reach=1.0, span=5,
+                  series=tuple(Series(_id(name), _way(name), colour, dash=dash, **band(record.new[:, :, place[name]]))
+                               for name, (colour, dash) in LOOKS.items())),
+            Curves("against_rank", say("Accuracy against rank, now"), x=np.array(RANKS, dtype=float),
+                   x_label=say("rank r"), y_label=say("accuracy"), x_scale="log", reach=1.0, span=4,
+                   series=(Curve("lora", "LoRA", "delta", dots=True, **band(record.new[:, :, lora])),
+                           Curve("full", say("full"), "W", level(record.new[1, :, -1])),
+                           Curve("head", _way("head"), "faint", level(record.new[1, :, 0]), dash="dashdot"),
+                           Curve("upright", say("LoRA, upright"), "clean", record.old[1, :, lora], dots=True,
+                                 dash="dot"))),
+            Curves("frontier", say("Old kept at new learnt"), x=LEVELS, x_label=say("new ≥"), y_label=say("upright"),
+                   reach=1.0, span=3, series=tuple(curve(name, record.kept) for name in ("r=1", "r=16", "full"))),
+            Curves("singular_values", say("Singular values of ΔW₁, first network"),
+                   x=np.arange(1, record.sigma.shape[2] + 1, dtype=float), x_label="i", y_label=say("σᵢ, log"),
+                   scale="log", span=4, row=1,
+                   series=(*(curve(name, spectra, dots=name == "r=1") for name in ("r=1", "r=4", "r=16", "full")),
+                           Curve("exact", say("exact answer"), "ink",
+                                 np.where(record.exact > 1e-6, record.exact, np.nan), dash="dash"))),
+            Pictures("pictures", say("Test images, and what each says"), images=record.images, span=5, row=1,
+                     rows=(
+                         Answers("before", say("before"), (_said(record.before),),
+                                 (_true(record.before == record.truth),)),
+                         *map(answers, LOOKS),
+                     )),
+            Readout("readings", say("Trains · bytes · eff. rank ΔW₁"),
+                    tuple(Row(_id(name), _way(name), tuple(_reading(record, t, m) for t in range(frames)),
+                              colour=_colour(name)) for name, m in place.items() if name != "r=2"), span=3, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _id(name: str) -> str:
@@ -385,33 +323,14 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="digits",
-    menu=to_say("Digits"),
-    title=to_say("Digits: which rank does a real network need?"),
-    claim=to_say(
-        "A small network that reads upright digits needs a rank of about 8 to read rotated ones; on inverted ones "
-        "even rank 16 fails here."
-    ),
-    place=10,
-    default=Experiment(alpha=16.0, lr=0.01, steps=300),
+    id="digits", menu=to_say("Digits"), title=to_say("Digits: which rank does a real network need?"),
+    claim=to_say("A small network that reads upright digits needs a rank of about 8 to read rotated ones; on inverted "
+                 "ones even rank 16 fails here."), place=10, default=Experiment(alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["change"], CONTROLS["steps"].only(100, 300, 500), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
-    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),),
-    waits_for=to_say("Five networks, seven ways of adapting each"),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="against_rank",
-    table=table,
-    exports=exports,
-    question=Question(
-        to_say(
-            "The adapter of rank 16 is trained. To the nearest whole number, which effective rank has its update "
-            "of the first hidden layer?"
-        ),
-        to_say(
-            "r is a bound. How many directions are really used is up to the data and the start, and can be far less."
-        ),
-        _ask,
-    ),
-)
+    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),), waits_for=to_say("Five networks, seven ways of adapting each"),
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="against_rank", table=table, exports=exports,
+    question=Question(to_say("The adapter of rank 16 is trained. To the nearest whole number, which effective rank has "
+                             "its update of the first hidden layer?"),
+                      to_say("r is a bound. How many directions are really used is up to the data and the start, and "
+                             "can be far less."), _ask),
+)  # fmt: skip

@@ -84,65 +84,32 @@ def film(record: WeightChange, settings: Settings) -> Film:
     M, K = record.sigma.shape
     at = _rank(record, settings)
     return Film(
-        axis=to_say("matrix"),
-        values=np.arange(1.0, M + 1),
-        start=int(np.argmax(record.energy)),
-        seconds_per_frame=0.8,
+        axis=to_say("matrix"), values=np.arange(1.0, M + 1), start=int(np.argmax(record.energy)), seconds_per_frame=0.8,
         narration=tuple(_narrate(record, t, at) for t in range(M)),
         panels=(
-            Curves(
-                "kept",
-                say("Energy of ΔW that the best rank k keeps"),
-                x=np.arange(K + 1.0),
-                x_label="k",
-                y_label=say("share of ‖ΔW‖²"),
-                series=(
-                    Curve("matrix", say("this matrix"), "delta", record.kept),
-                    Curve("flat", say("a flat spectrum"), "faint", record.flat, dash="dot"),
-                ),
-                marks=(Mark("rank", float(at), f"r = {at}"),),
-                span=7,
-            ),
-            Readout(
-                "change",
-                "W′ − W",
-                (
-                    Row("shape", say("shape"), tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
-                    Row("relative", "‖ΔW‖/‖W‖", _texts(record.relative), colour="delta"),
-                    Row("effective", say("effective (entropy of σ)"), _texts(record.effective)),
-                    Row("stable", say("stable (‖·‖²/σ₁²)"), _texts(record.stable)),
-                    Row(
-                        "needed",
-                        say("rank for 90 / 95 / 99 %"),
-                        tuple(" / ".join(str(k) if k else "?" for k in row) for row in record.needs),
-                    ),
-                ),
-                span=5,
-            ),
-            Lines(
-                "kept_by_matrix",
-                say("Energy that rank {rank} keeps, matrix by matrix (drag here)", rank=at),
-                y_label=say("share of ‖ΔW‖²"),
-                reach=1.0,
-                series=(
-                    Series("kept", say("rank {rank}", rank=at), "delta", record.kept[:, at], dots=True),
-                    Series("flat", say("of a flat spectrum"), "faint", record.flat[:, at], dash="dot"),
-                ),
-                span=5,
-                row=1,
-            ),
-            Bars(
-                "singular_values",
-                say("Singular values of ΔW"),
-                y_label="σ",
-                labels=tuple(str(i + 1) for i in range(min(K, BARS))),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(min(K, BARS))),
-                groups=(Group("change", say("σ, largest first"), "delta", record.sigma[:, :BARS]),),
-                span=7,
-                row=1,
-            ),
+            Curves("kept", say("Energy of ΔW that the best rank k keeps"), x=np.arange(K + 1.0), x_label="k",
+                   y_label=say("share of ‖ΔW‖²"),
+                   series=(Curve("matrix", say("this matrix"), "delta", record.kept),
+                           Curve("flat", say("a flat spectrum"), "faint", record.flat, dash="dot")),
+                   marks=(Mark("rank", float(at), f"r = {at}"),), span=7),
+            Readout("change", "W′ − W",
+                    (Row("shape", say("shape"), tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
+                     Row("relative", "‖ΔW‖/‖W‖", _texts(record.relative), colour="delta"),
+                     Row("effective", say("effective (entropy of σ)"), _texts(record.effective)),
+                     Row("stable", say("stable (‖·‖²/σ₁²)"), _texts(record.stable)),
+                     Row("needed", say("rank for 90 / 95 / 99 %"),
+                         tuple(" / ".join(str(k) if k else "?" for k in row) for row in record.needs))), span=5),
+            Lines("kept_by_matrix", say("Energy that rank {rank} keeps, matrix by matrix (drag here)", rank=at),
+                  y_label=say("share of ‖ΔW‖²"), reach=1.0,
+                  series=(Series("kept", say("rank {rank}", rank=at), "delta", record.kept[:, at], dots=True),
+                          Series("flat", say("of a flat spectrum"), "faint", record.flat[:, at], dash="dot")), span=5,
+                  row=1),
+            Bars("singular_values", say("Singular values of ΔW"), y_label="σ",
+                 labels=tuple(str(i + 1) for i in range(min(K, BARS))),
+                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(min(K, BARS))),
+                 groups=(Group("change", say("σ, largest first"), "delta", record.sigma[:, :BARS]),), span=7, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _texts(values: np.ndarray) -> tuple[str, ...]:
@@ -278,45 +245,19 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 
 LESSON = Lesson(
-    id="extract",
-    menu=to_say("Extract a LoRA"),
-    title=to_say("Extract: how much of a fine-tuning fits into a LoRA?"),
-    claim=to_say(
-        "The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning did, not "
-        "all."
-    ),
-    place=70,
+    id="extract", menu=to_say("Extract a LoRA"), title=to_say("Extract: how much of a fine-tuning fits into a LoRA?"),
+    claim=to_say("The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning "
+                 "did, not all."), place=70,
     controls=(
         Choice(id="extract_rank", label=to_say("Rank r"), options=(1, 2, 4, 8, 16, 32, 64), default=8, picked=True),
-        File(
-            id="base_file",
-            label=to_say("Base weights"),
-            help=to_say("A safetensors file, or a file of torch.save."),
-            folder=True,
-        ),
-        File(
-            id="tuned_file",
-            label=to_say("Fine-tuned weights"),
-            help=to_say("The same tensors after fine-tuning."),
-            folder=True,
-        ),
-    ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="kept_by_matrix",
-    table=table,
-    extras=extras,
-    beside=beside,
-    question=Question(
-        to_say(
-            "In the first matrix rank {rank} keeps {kept} % of the energy. How far, in percent of ‖ΔW‖, is the cut "
-            "from ΔW?"
-        ),
-        to_say("Energy counts squares: a small share of it that is missing is a much larger distance."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+        File(id="base_file", label=to_say("Base weights"), help=to_say("A safetensors file, or a file of torch.save."),
+             folder=True),
+        File(id="tuned_file", label=to_say("Fine-tuned weights"), help=to_say("The same tensors after fine-tuning."),
+             folder=True),
+    ), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="kept_by_matrix", table=table,
+    extras=extras, beside=beside,
+    question=Question(to_say("In the first matrix rank {rank} keeps {kept} % of the energy. How far, in percent of "
+                             "‖ΔW‖, is the cut from ΔW?"),
+                      to_say("Energy counts squares: a small share of it that is missing is a much larger distance."),
+                      _ask), trains=False, seeded=False,
+)  # fmt: skip

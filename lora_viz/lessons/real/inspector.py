@@ -66,75 +66,32 @@ def film(record: AdapterReport, settings: Settings) -> Film:
         groups.append(Group("rounding", say("rounding alone"), "faint", level_line, outline=True))
     needed = record.needs[:, LEVELS.index(level)]
     return Film(
-        axis=to_say("module"),
-        values=np.arange(1.0, M + 1),
-        start=int(np.argmax(needed)),
-        seconds_per_frame=0.5,
+        axis=to_say("module"), values=np.arange(1.0, M + 1), start=int(np.argmax(needed)), seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t, level) for t in range(M)),
         panels=(
-            Field(
-                "map",
-                say(title, level=percent(level)),
-                values=_map(record, level, drawn),
-                x_labels=record.layers,
-                y_labels=tuple(_short(kind) for kind in record.kinds),
-                x_title=say("layer"),
-                y_title=say("module"),
-                scale="log" if scale == "log" else "linear",
-                regions=_outline(record),
-                region_names=("", ""),
-                span=5,
-            ),
-            Bars(
-                "singular_values",
-                say("Singular values of this module"),
-                y_label="σ",
-                scale="log",
-                labels=tuple(str(i + 1) for i in range(K)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
-                groups=tuple(groups),
-                span=4,
-            ),
+            Field("map", say(title, level=percent(level)), values=_map(record, level, drawn), x_labels=record.layers,
+                  y_labels=tuple(_short(kind) for kind in record.kinds), x_title=say("layer"), y_title=say("module"),
+                  scale="log" if scale == "log" else "linear", regions=_outline(record), region_names=("", ""), span=5),
+            Bars("singular_values", say("Singular values of this module"), y_label="σ", scale="log",
+                 labels=tuple(str(i + 1) for i in range(K)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
+                 groups=tuple(groups), span=4),
             Readout("module", say("This module"), _rows(record), span=3),
-            Lines(
-                "ranks",
-                say("Rank given and rank needed, module by module (drag here)"),
-                y_label=say("rank"),
-                reach=1.0,
-                series=(
-                    Series("given", say("rank given r"), "W", record.rank.astype(float)),
-                    *(
-                        Series(
-                            f"needed_{100 * x:.0f}",
-                            say("for {x}", x=percent(x)),
-                            "delta" if x == level else "faint",
-                            record.needs[:, i].astype(float),
-                            dash="solid" if x == level else ("dash" if x == max(LEVELS) else "dot"),
-                            dots=x == level,
-                        )
-                        for i, x in enumerate(LEVELS)
-                    ),
-                    Series("effective", say("effective rank"), "ink", record.effective, dash="dashdot"),
-                ),
-                span=8,
-                row=1,
-            ),
-            Curves(
-                "energy",
-                say("Energy kept by the largest k"),
-                x=np.arange(K + 1.0),
-                x_label="k",
-                y_label=say("share of Σσ²"),
-                series=(
-                    Curve("kept", say("this module"), "delta", record.energy, dots=K <= 32),
-                    Curve("level", percent(level), "faint", np.full(K + 1, level), dash="dash"),
-                ),
-                marks=() if M > 1 else (Mark("needed", float(needed[0]), f"k = {needed[0]}"),),
-                span=4,
-                row=1,
-            ),
+            Lines("ranks", say("Rank given and rank needed, module by module (drag here)"), y_label=say("rank"),
+                  reach=1.0,
+                  series=(Series("given", say("rank given r"), "W", record.rank.astype(float)),
+                          *(Series(f"needed_{100 * x:.0f}", say("for {x}", x=percent(x)),
+                                   "delta" if x == level else "faint", record.needs[:, i].astype(float),
+                                   dash="solid" if x == level else ("dash" if x == max(LEVELS) else "dot"),
+                                   dots=x == level) for i, x in enumerate(LEVELS)),
+                          Series("effective", say("effective rank"), "ink", record.effective, dash="dashdot")), span=8,
+                  row=1),
+            Curves("energy", say("Energy kept by the largest k"), x=np.arange(K + 1.0), x_label="k",
+                   y_label=say("share of Σσ²"),
+                   series=(Curve("kept", say("this module"), "delta", record.energy, dots=K <= 32),
+                           Curve("level", percent(level), "faint", np.full(K + 1, level), dash="dash")),
+                   marks=() if M > 1 else (Mark("needed", float(needed[0]), f"k = {needed[0]}"),), span=4, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _map(record: AdapterReport, level: float, drawn: str) -> Float[np.ndarray, "kinds layers"]:
@@ -314,58 +271,24 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 ASKED = to_say("Adapter")
 LESSON = Lesson(
-    id="inspector",
-    menu=to_say("Adapter inspector"),
-    title=to_say("Adapter inspector: which rank did it need?"),
-    claim=to_say(
-        "An adapter is given one rank for all its modules. Its singular values say how many directions each module "
-        "used."
-    ),
-    place=50,
+    id="inspector", menu=to_say("Adapter inspector"), title=to_say("Adapter inspector: which rank did it need?"),
+    claim=to_say("An adapter is given one rank for all its modules. Its singular values say how many directions each "
+                 "module used."), place=50,
     controls=(
-        *adapter_controls(
-            "adapter",
-            "adapter_file",
-            ASKED,
-            to_say("or your own file"),
-            to_say(
-                "safetensors, or a file of torch.save; with adapter_config.json beside it for the scale. It stays "
-                "in this server's memory."
-            ),
-        ),
+        *adapter_controls("adapter", "adapter_file", ASKED, to_say("or your own file"),
+                          to_say("safetensors, or a file of torch.save; with adapter_config.json beside it for the "
+                                 "scale. It stays in this server's memory.")),
         Choice(id="keep", label=to_say("Energy to keep, %"), options=(90, 95, 99), default=90),
-        Choice(
-            id="map",
-            label=to_say("Map"),
-            options=tuple(MAPS),
-            default="needed",
-            names={name: called for name, (called, _, _) in MAPS.items()},
-        ),
+        Choice(id="map", label=to_say("Map"), options=tuple(MAPS), default="needed",
+               names={name: called for name, (called, _, _) in MAPS.items()}),
     ),
     more=(
-        Number(
-            id="alpha_given",
-            label=to_say("α, where the file has none"),
-            help=to_say("loralib, diffusers and others do not keep α in the file. s = α/r."),
-            low=0.0,
-            high=4096.0,
-            optional=True,
-            placeholder=to_say("not known"),
-        ),
-    ),
-    measure=measure,
-    film=film,
-    takeaway=lambda record, settings: takeaway(record, _level(settings)),
-    maths=maths,
-    on_paper="ranks",
-    table=table,
-    extras=extras,
-    beside=beside,
-    question=Question(
-        to_say("The first module's update has effective rank {now}. Which has it when α is doubled?"),
-        to_say("α scales every singular value alike. It makes an update larger, never richer."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+        Number(id="alpha_given", label=to_say("α, where the file has none"),
+               help=to_say("loralib, diffusers and others do not keep α in the file. s = α/r."), low=0.0, high=4096.0,
+               optional=True, placeholder=to_say("not known")),
+    ), measure=measure, film=film, takeaway=lambda record, settings: takeaway(record, _level(settings)), maths=maths,
+    on_paper="ranks", table=table, extras=extras, beside=beside,
+    question=Question(to_say("The first module's update has effective rank {now}. Which has it when α is doubled?"),
+                      to_say("α scales every singular value alike. It makes an update larger, never richer."), _ask),
+    trains=False, seeded=False,
+)  # fmt: skip

@@ -100,87 +100,41 @@ def film(record: AdaptersTogether) -> Film:
     labels = tuple(f"{v:g}" for v in record.grid_weight)
     one = int(np.argmin(np.abs(record.grid_weight - 1)))
     return Film(
-        axis=to_say("weight of the second"),
-        values=record.weight,
-        start=frames // 2,
-        seconds_per_frame=0.3,
+        axis=to_say("weight of the second"), values=record.weight, start=frames // 2, seconds_per_frame=0.3,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
-            Lines(
-                "mixed",
-                say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
-                y_label=say("accuracy, {members} networks", members=record.members),
-                reach=1.0,
-                span=5,
-                series=tuple(
-                    Series(part, name, c, dash=dash, **band(record.mixed[:, :, i]))
-                    for i, (name, (part, c, dash)) in enumerate(zip(names, looks, strict=True))
-                ),
-            ),
-            Lines(
-                "averaged",
-                say("Wrong: A's and B's averaged"),
-                y_label=say("share"),
-                reach=1.0,
-                span=4,
-                series=(
-                    *(
-                        Series(part, name, c, dash=dash, **band(record.averaged[:, :, i]))
-                        for i, (name, (part, c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
-                    ),
-                    Series("off", say("ΔW off by"), "alarm", dash="dash", **band(record.off)),
-                ),
-            ),
-            Readout(
-                "overlap",
-                say("Do they share directions?"),
-                (
-                    Row("inputs", say("inputs (rows of A)"), (number(record.inputs),), colour="A"),
-                    Row("outputs", say("outputs (columns of B)"), (number(record.outputs),), colour="B"),
-                    Row("random", say("random subspaces"), (number(record.chance),)),
-                    Row("push_first", say("push by the other: 1st"), (_times(record.reach[0]),)),
-                    Row("push_second", say("2nd"), (_times(record.reach[1]),)),
-                ),
-                span=3,
-            ),
-            Field(
-                "worse",
-                say("The worse of both tasks, at any two weights"),
-                values=record.worse,
-                x_labels=labels,
-                y_labels=labels,
-                x_title=say("weight of the second ({change})", change=_second(record)),
-                y_title=say("weight of the first ({change})", change=say(FIRST)),
-                chosen=(one, one),
-                caption=(say("outlined: both added whole"),),
-                span=5,
-                row=1,
-            ),
-            Curves(
-                "singular_values",
-                say("Singular values of the mixed ΔW₁"),
-                x=np.arange(1, record.sigma.shape[1] + 1, dtype=float),
-                x_label="i",
-                y_label=say("σᵢ, first network"),
-                span=4,
-                row=1,
-                series=(Curve("mixed", say("mixed"), "delta", kept, dots=True),),
-            ),
-            Readout(
-                "ranks",
-                say("Ranks add up"),
-                (
-                    Row("bound", say("bound r of each"), (str(record.rank),)),
-                    Row("mixed", say("numerical, mixed"), tuple(str(n) for n in record.numerical), colour="delta"),
-                    Row("added", say("numerical, added"), (str(record.sum_rank),), colour="delta"),
-                    Row("added_first", say("both added: 1st task"), (to_a_tenth(record.added[1, 0]),)),
-                    Row("added_second", say("2nd task"), (to_a_tenth(record.added[1, 1]),)),
-                ),
-                span=3,
-                row=1,
-            ),
+            Lines("mixed", say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
+                  y_label=say("accuracy, {members} networks", members=record.members), reach=1.0, span=5,
+                  series=tuple(Series(part, name, c, dash=dash, **band(record.mixed[:, :, i]))
+                               for i, (name, (part, c, dash)) in enumerate(zip(names, looks, strict=True)))),
+            Lines("averaged", say("Wrong: A's and B's averaged"), y_label=say("share"), reach=1.0, span=4,
+                  series=(*(
+                               Series(part, name, c, dash=dash, **band(record.averaged[:, :, i]))
+                               for i, (name, (part, c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
+                           ),
+                          Series("off", say("ΔW off by"), "alarm", dash="dash", **band(record.off)))),
+            Readout("overlap", say("Do they share directions?"),
+                    (Row("inputs", say("inputs (rows of A)"), (number(record.inputs),), colour="A"),
+                     Row("outputs", say("outputs (columns of B)"), (number(record.outputs),), colour="B"),
+                     Row("random", say("random subspaces"), (number(record.chance),)),
+                     Row("push_first", say("push by the other: 1st"), (_times(record.reach[0]),)),
+                     Row("push_second", say("2nd"), (_times(record.reach[1]),))), span=3),
+            Field("worse", say("The worse of both tasks, at any two weights"), values=record.worse, x_labels=labels,
+                  y_labels=labels, x_title=say("weight of the second ({change})", change=_second(record)),
+                  y_title=say("weight of the first ({change})", change=say(FIRST)), chosen=(one, one),
+                  caption=(say("outlined: both added whole"),), span=5, row=1),
+            Curves("singular_values", say("Singular values of the mixed ΔW₁"),
+                   x=np.arange(1, record.sigma.shape[1] + 1, dtype=float), x_label="i",
+                   y_label=say("σᵢ, first network"), span=4, row=1,
+                   series=(Curve("mixed", say("mixed"), "delta", kept, dots=True),)),
+            Readout("ranks", say("Ranks add up"),
+                    (Row("bound", say("bound r of each"), (str(record.rank),)),
+                     Row("mixed", say("numerical, mixed"), tuple(str(n) for n in record.numerical), colour="delta"),
+                     Row("added", say("numerical, added"), (str(record.sum_rank),), colour="delta"),
+                     Row("added_first", say("both added: 1st task"), (to_a_tenth(record.added[1, 0]),)),
+                     Row("added_second", say("2nd task"), (to_a_tenth(record.added[1, 1]),))), span=3, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 FIRST = "rotated"
@@ -307,30 +261,16 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="many_adapters",
-    menu=to_say("Many adapters"),
-    title=to_say("Many adapters, one base: do they go together?"),
-    claim=to_say(
-        "They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's and B's is "
-        "not averaging updates."
-    ),
-    place=30,
+    id="many_adapters", menu=to_say("Many adapters"), title=to_say("Many adapters, one base: do they go together?"),
+    claim=to_say("They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's "
+                 "and B's is not averaging updates."), place=30,
     default=Experiment(d_in=64, d_out=64, rank=3, alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["second"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300, 500)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
-    waits_for=to_say("Two adapters on each of five networks"),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="mixed",
+    waits_for=to_say("Two adapters on each of five networks"), measure=measure, film=film, takeaway=takeaway,
+    maths=maths, on_paper="mixed",
     exports=lambda record, settings, lab: Scripts(partial(pair_script, *adapted(settings, lab)), {}),
-    question=Question(
-        to_say(
-            "The first adapter reads {alone} % of its digits, the second {none} % of the same ones. Mix ¾ of the first "
-            "update with ¼ of the second: how many now?"
-        ),
-        to_say("The mixture is linear in the weights, what the network makes of it is not."),
-        _ask,
-    ),
-)
+    question=Question(to_say("The first adapter reads {alone} % of its digits, the second {none} % of the same ones. "
+                             "Mix ¾ of the first update with ¼ of the second: how many now?"),
+                      to_say("The mixture is linear in the weights, what the network makes of it is not."), _ask),
+)  # fmt: skip

@@ -385,31 +385,12 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="minilm",
-    menu=to_say("A real transformer"),
-    title=to_say("Is the update of a real transformer low-rank?"),
-    claim=to_say(
-        "No: it is steep with a long tail. But one or two of its 384 directions carry most of what was learnt."
-    ),
-    place=20,
-    controls=(live_rank,),
-    waits_for="MiniLM",
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="energy",
-    table=table,
-    beside=beside,
-    extras=extras,
-    question=Question(
-        to_say(
-            "Full fine-tuning makes {full} % errors. Take only the strongest direction out of every ΔW and keep the "
-            "other 383: how many then?"
-        ),
-        to_say("Energy is spread over a long tail, what was learnt is not: much of it sits in the first direction."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+    id="minilm", menu=to_say("A real transformer"), title=to_say("Is the update of a real transformer low-rank?"),
+    claim=to_say("No: it is steep with a long tail. But one or two of its 384 directions carry most of what was "
+                 "learnt."), place=20, controls=(live_rank,), waits_for="MiniLM", measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="energy", table=table, beside=beside, extras=extras,
+    question=Question(to_say("Full fine-tuning makes {full} % errors. Take only the strongest direction out of every "
+                             "ΔW and keep the other 383: how many then?"),
+                      to_say("Energy is spread over a long tail, what was learnt is not: much of it sits in the first "
+                             "direction."), _ask), trains=False, seeded=False,
+)  # fmt: skip

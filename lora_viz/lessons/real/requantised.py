@@ -90,91 +90,35 @@ def film(record: QuantisedMerge) -> Film:
         )
 
     return Film(
-        axis=to_say("size ρ"),
-        values=record.sizes,
-        start=int(np.argmin(np.abs(np.log(record.sizes / 0.01)))),
-        seconds_per_frame=0.25,
-        narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
+        axis=to_say("size ρ"), values=record.sizes, start=int(np.argmin(np.abs(np.log(record.sizes / 0.01)))),
+        seconds_per_frame=0.25, narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
-            Lines(
-                "error",
-                say("Error of the update that arrived (drag)"),
-                y_label=say("of ‖ΔW‖; 1: all lost"),
-                x_scale="log",
-                reach=1.6,
-                span=5,
-                marks=marks,
-                series=lines(record.lost),
-            ),
-            Lines(
-                "kept_level",
-                say("Weights that kept their level"),
-                y_label=say("share"),
-                x_scale="log",
-                reach=1.0,
-                span=4,
-                series=lines(record.kept_level),
-            ),
-            Readout(
-                "at_this_size",
-                say("{shown}, at this size", shown=record.shown),
-                (
-                    Row("size", "ρ = ‖ΔW‖/‖W‖", tuple(number(float(s)) for s in record.sizes)),
-                    Row(
-                        "error",
-                        say("error of ΔW"),
-                        tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
-                        colour="delta",
-                    ),
-                    Row(
-                        "kept_level",
-                        say("kept their level"),
-                        tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f]),
-                    ),
-                    Row("base_error", say("error of Q(W)"), (f"{100 * record.base_error[f]:.1f} %",), colour="W"),
-                ),
-                span=3,
-            ),
-            HeatMap(
-                "asked",
-                say("asked: ΔW"),
-                "delta",
-                record.asked,
-                limit=limits,
-                caption=(say("{shown} of 64×64", shown=f"{record.asked.shape[1]}×{record.asked.shape[2]}"),),
-                span=3,
-                row=1,
-            ),
-            HeatMap(
-                "arrived",
-                say("arrived in {shown}", shown=record.shown),
-                "delta",
-                record.arrived,
-                limit=limits,
-                caption=tuple(say("{lost:.0f} % off", lost=100 * v) for v in record.lost[1, :, f]),
-                span=3,
-                row=1,
-            ),
-            Readout(
-                "read_right",
-                say("Rotated digits read right, adapter as trained (ρ = {natural})", natural=number(record.natural)),
-                (
-                    Row("plain", say("float32 base, adapter on"), (to_a_tenth(record.plain),), colour="W"),
-                    *(
-                        Row(
-                            name.lower(),
-                            say("{name}: base, adapter apart, merged", name=name),
-                            (" · ".join(to_a_tenth(float(v)) for v in record.accuracy[:, i]),),
-                            colour=COLOURS[name],
-                        )
-                        for i, name in enumerate(record.formats)
-                    ),
-                ),
-                span=6,
-                row=1,
-            ),
+            Lines("error", say("Error of the update that arrived (drag)"), y_label=say("of ‖ΔW‖; 1: all lost"),
+                  x_scale="log", reach=1.6, span=5, marks=marks, series=lines(record.lost)),
+            Lines("kept_level", say("Weights that kept their level"), y_label=say("share"), x_scale="log", reach=1.0,
+                  span=4, series=lines(record.kept_level)),
+            Readout("at_this_size", say("{shown}, at this size", shown=record.shown),
+                    (Row("size", "ρ = ‖ΔW‖/‖W‖", tuple(number(float(s)) for s in record.sizes)),
+                     Row("error", say("error of ΔW"), tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
+                         colour="delta"),
+                     Row("kept_level", say("kept their level"),
+                         tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f])),
+                     Row("base_error", say("error of Q(W)"), (f"{100 * record.base_error[f]:.1f} %",), colour="W")),
+                    span=3),
+            HeatMap("asked", say("asked: ΔW"), "delta", record.asked, limit=limits,
+                    caption=(say("{shown} of 64×64", shown=f"{record.asked.shape[1]}×{record.asked.shape[2]}"),),
+                    span=3, row=1),
+            HeatMap("arrived", say("arrived in {shown}", shown=record.shown), "delta", record.arrived, limit=limits,
+                    caption=tuple(say("{lost:.0f} % off", lost=100 * v) for v in record.lost[1, :, f]), span=3, row=1),
+            Readout("read_right",
+                    say("Rotated digits read right, adapter as trained (ρ = {natural})",
+                        natural=number(record.natural)),
+                    (Row("plain", say("float32 base, adapter on"), (to_a_tenth(record.plain),), colour="W"),
+                     *(Row(name.lower(), say("{name}: base, adapter apart, merged", name=name),
+                           (" · ".join(to_a_tenth(float(v)) for v in record.accuracy[:, i]),), colour=COLOURS[name])
+                       for i, name in enumerate(record.formats))), span=6, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: QuantisedMerge, t: int) -> str:
@@ -248,27 +192,16 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="requantised",
-    menu=to_say("Merge into few bits"),
+    id="requantised", menu=to_say("Merge into few bits"),
     title=to_say("Quantised base: can the adapter be merged into it?"),
     claim=to_say("Kept apart it works in full; merged and stored in few bits again, a small update is rounded away."),
-    place=40,
-    default=Experiment(d_in=64, d_out=64, rank=8, alpha=16.0, lr=0.01, steps=300),
+    place=40, default=Experiment(d_in=64, d_out=64, rank=8, alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["weight_format"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300)),
-    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),),
-    waits_for=to_say("Five networks"),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="error",
+    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),), waits_for=to_say("Five networks"), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="error",
     exports=lambda record, settings, lab: Scripts(partial(requantised_script, *merged(settings, lab)), {}),
-    question=Question(
-        to_say(
-            "From which size of the update on, in percent of W, is at most half of it lost when it is merged "
-            "into {name}?"
-        ),
-        to_say("It must be about as large as the distance of two levels; fine-tuning is often far smaller."),
-        _ask,
-    ),
-)
+    question=Question(to_say("From which size of the update on, in percent of W, is at most half of it lost when it is "
+                             "merged into {name}?"),
+                      to_say("It must be about as large as the distance of two levels; fine-tuning is often far "
+                             "smaller."), _ask),
+)  # fmt: skip

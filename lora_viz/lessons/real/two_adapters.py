@@ -78,42 +78,25 @@ def film(record: AdapterPair) -> Film:
     M, K = record.sigma.shape[1:]
     finite = np.isfinite(record.overlap).all(axis=0)
     return Film(
-        axis=to_say("module"),
-        values=np.arange(1.0, M + 1),
-        start=int(np.argmax(np.where(finite, record.overlap[0], -1))),
-        seconds_per_frame=0.5,
+        axis=to_say("module"), values=np.arange(1.0, M + 1),
+        start=int(np.argmax(np.where(finite, record.overlap[0], -1))), seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(M)),
         panels=(
-            Lines(
-                "overlap",
-                say("Shared directions, module by module (drag here)"),
-                y_label=say("mean cos²"),
-                reach=1.0,
-                series=(
-                    Series("inputs", say("inputs (rows of A)"), "A", record.overlap[0], dots=True),
-                    Series("outputs", say("outputs (columns of B)"), "B", record.overlap[1], dots=True),
-                    Series("inputs_by_chance", say("inputs, by chance"), "A", record.chance[0], dash="dot"),
-                    Series("outputs_by_chance", say("outputs, by chance"), "B", record.chance[1], dash="dot"),
-                ),
-                span=12,
-            ),
-            Bars(
-                "singular_values",
-                say("Singular values: each alone, and their sum"),
-                y_label="σ",
-                labels=tuple(str(i + 1) for i in range(K)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
-                groups=(
-                    Group("sum", "ΔW₁ + ΔW₂", "delta", record.sigma[2]),
-                    Group("first", "ΔW₁", "ink", record.sigma[0], outline=True),
-                    Group("second", "ΔW₂", "faint", record.sigma[1], outline=True),
-                ),
-                span=7,
-                row=1,
-            ),
+            Lines("overlap", say("Shared directions, module by module (drag here)"), y_label=say("mean cos²"),
+                  reach=1.0,
+                  series=(Series("inputs", say("inputs (rows of A)"), "A", record.overlap[0], dots=True),
+                          Series("outputs", say("outputs (columns of B)"), "B", record.overlap[1], dots=True),
+                          Series("inputs_by_chance", say("inputs, by chance"), "A", record.chance[0], dash="dot"),
+                          Series("outputs_by_chance", say("outputs, by chance"), "B", record.chance[1], dash="dot")),
+                  span=12),
+            Bars("singular_values", say("Singular values: each alone, and their sum"), y_label="σ",
+                 labels=tuple(str(i + 1) for i in range(K)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
+                 groups=(Group("sum", "ΔW₁ + ΔW₂", "delta", record.sigma[2]),
+                         Group("first", "ΔW₁", "ink", record.sigma[0], outline=True),
+                         Group("second", "ΔW₂", "faint", record.sigma[1], outline=True)), span=7, row=1),
             Readout("sums", say("First + second = sum"), _rows(record), span=5, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _rows(record: AdapterPair) -> tuple[Row, ...]:
@@ -240,43 +223,15 @@ def _ask(seen: Seen, _: object) -> Measured:
 ASKED = {"first": to_say("First"), "second": to_say("Second")}
 OWN = to_say("or your own")
 LESSON = Lesson(
-    id="two_adapters",
-    menu=to_say("Two adapters"),
-    title=to_say("Two adapters: do they share directions?"),
-    claim=to_say(
-        "Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside what "
-        "chance would give."
-    ),
-    place=60,
-    controls=(
-        *adapter_controls(
-            "first",
-            "first_file",
-            ASKED["first"],
-            OWN,
-            to_say("An adapter; adapter_config.json beside it for its scale."),
-        ),
-        *adapter_controls(
-            "second",
-            "second_file",
-            ASKED["second"],
-            OWN,
-            to_say("Another adapter for the same model."),
-            default=list(SHIPPED)[1],
-        ),
-    ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    on_paper="overlap",
-    table=table,
-    beside=beside,
-    question=Question(
-        to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
-        to_say("The two hardly point along each other, so their squares add, not their lengths."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+    id="two_adapters", menu=to_say("Two adapters"), title=to_say("Two adapters: do they share directions?"),
+    claim=to_say("Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside "
+                 "what chance would give."), place=60,
+    controls=(*adapter_controls("first", "first_file", ASKED["first"], OWN,
+                                to_say("An adapter; adapter_config.json beside it for its scale.")),
+              *adapter_controls("second", "second_file", ASKED["second"], OWN,
+                                to_say("Another adapter for the same model."), default=list(SHIPPED)[1])),
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="overlap", table=table, beside=beside,
+    question=Question(to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
+                      to_say("The two hardly point along each other, so their squares add, not their lengths."), _ask),
+    trains=False, seeded=False,
+)  # fmt: skip

@@ -104,23 +104,11 @@ def body(record: LiteratureCards) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="literature",
-    menu=to_say("Literature"),
-    title=to_say("Literature: who claims what, and when does it hold?"),
+    id="literature", menu=to_say("Literature"), title=to_say("Literature: who claims what, and when does it hold?"),
     claim=to_say("Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al."),
     place=30,
     controls=(
-        Choice(
-            id="topic",
-            label=to_say("Topic"),
-            options=("all", *TOPICS, "folklore"),
-            default="variants",
-            names={"all": to_say("all"), "folklore": to_say("folklore"), **{topic: topic for topic in TOPICS}},
-        ),
-    ),
-    measure=measure,
-    takeaway=takeaway,
-    body=body,
-    trains=False,
-    seeded=False,
-)
+        Choice(id="topic", label=to_say("Topic"), options=("all", *TOPICS, "folklore"), default="variants",
+               names={"all": to_say("all"), "folklore": to_say("folklore"), **{topic: topic for topic in TOPICS}}),
+    ), measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False,
+)  # fmt: skip

@@ -282,21 +282,10 @@ def extras(record: TransformerBlock) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="transformer",
-    menu=to_say("Transformer"),
-    title=to_say("Transformer: where do A and B sit?"),
-    claim=to_say(
-        "Beside any linear layer you name; PEFT's own choice is query and value. While training they are modules of "
-        "their own, merged they are gone."
-    ),
-    place=20,
-    controls=(*model_controls(MODEL, [title for title, shape in MODELS.items() if shape.kept]), RANK),
-    measure=measure,
-    takeaway=takeaway,
-    table=table,
-    body=lambda record: (Html(lambda theme: block_html(record, theme=theme)),),
-    extras=extras,
-    beside=lambda record, settings: no_targets(settings, record.shape),
-    trains=False,
-    seeded=False,
-)
+    id="transformer", menu=to_say("Transformer"), title=to_say("Transformer: where do A and B sit?"),
+    claim=to_say("Beside any linear layer you name; PEFT's own choice is query and value. While training they are "
+                 "modules of their own, merged they are gone."), place=20,
+    controls=(*model_controls(MODEL, [title for title, shape in MODELS.items() if shape.kept]), RANK), measure=measure,
+    takeaway=takeaway, table=table, body=lambda record: (Html(lambda theme: block_html(record, theme=theme)),),
+    extras=extras, beside=lambda record, settings: no_targets(settings, record.shape), trains=False, seeded=False,
+)  # fmt: skip

@@ -18,16 +18,8 @@ from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.i18n.language import say
 
 __all__ = [
-    "LEVELS",
-    "RANK_MOST",
-    "Module",
-    "Other",
-    "Report",
-    "inspect_adapter",
-    "needs",
-    "noise_floor",
-    "read_factors",
-]
+    "LEVELS", "RANK_MOST", "Module", "Other", "Report", "inspect_adapter", "needs", "noise_floor", "read_factors",
+]  # fmt: skip
 
 LEVELS = (0.9, 0.95, 0.99)
 RANK_MOST = 1024

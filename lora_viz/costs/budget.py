@@ -13,24 +13,10 @@ from lora_viz.costs.shapes import ModelShape
 from lora_viz.i18n.language import say
 
 __all__ = [
-    "GPU_SIZES",
-    "METHODS",
-    "NF4_BITS",
-    "PRECISIONS",
-    "Budget",
-    "LayerCost",
-    "LayerTally",
-    "Memory",
-    "Precision",
-    "assumptions",
-    "break_even_rank",
-    "budget",
-    "layer_cost",
-    "memory",
-    "numbers_kept",
-    "rank_for_share",
+    "GPU_SIZES", "METHODS", "NF4_BITS", "PRECISIONS", "Budget", "LayerCost", "LayerTally", "Memory", "Precision",
+    "assumptions", "break_even_rank", "budget", "layer_cost", "memory", "numbers_kept", "rank_for_share",
     "share_of_layer",
-]
+]  # fmt: skip
 
 GPU_SIZES = (8, 16, 24, 48, 80)  # GB on the card, as sold
 METHODS = ("full", "LoRA", "QLoRA")

@@ -13,19 +13,9 @@ from typing import NamedTuple
 from lora_viz.i18n.language import say, to_say
 
 __all__ = [
-    "BIASES",
-    "EMBEDDINGS",
-    "NORMS",
-    "Kept",
-    "Matrix",
-    "ModelShape",
-    "bert",
-    "gpt2",
-    "gpt_separate",
-    "llama",
-    "unet",
+    "BIASES", "EMBEDDINGS", "NORMS", "Kept", "Matrix", "ModelShape", "bert", "gpt2", "gpt_separate", "llama", "unet",
     "vit",
-]
+]  # fmt: skip
 
 EMBEDDINGS, NORMS, BIASES = to_say("embeddings"), to_say("norms"), to_say("biases")
 _UNLISTED = to_say("in the published total, not in the published shapes")

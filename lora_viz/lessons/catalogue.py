@@ -93,4 +93,5 @@ TARGETS = Choice(id="task", label=to_say("What is to be learnt"), options=CHOICE
 LEVEL = Choice(id="level", label=to_say("Explain for"), options=LEVELS,
                help=to_say("How many words are explained and what stands open: the newcomer's maths is folded away, "
                            "the expert's further controls are not. The numbers stay the same."), default="practitioner",
-               names={"newcomer": to_say("newcomer"), "practitioner": to_say("practitioner"), "expert": to_say("expert")})  # fmt: skip
+               names={"newcomer": to_say("newcomer"), "practitioner": to_say("practitioner"),
+                      "expert": to_say("expert")})  # fmt: skip

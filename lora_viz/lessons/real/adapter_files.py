@@ -18,20 +18,9 @@ from lora_viz.lessons.parts import Notice, Part, Prose
 from lora_viz.lessons.settings import Settings
 
 __all__ = [
-    "DATA",
-    "SHIPPED",
-    "Source",
-    "adapter_controls",
-    "adapter_meant",
-    "adapter_notices",
-    "counted_modules",
-    "file_notices",
-    "meant",
-    "opened",
-    "report_of",
-    "shipped",
-    "shipped_words",
-]
+    "DATA", "SHIPPED", "Source", "adapter_controls", "adapter_meant", "adapter_notices", "counted_modules",
+    "file_notices", "meant", "opened", "report_of", "shipped", "shipped_words",
+]  # fmt: skip
 
 DATA = Path(__file__).parents[2] / "networks" / "data"
 SHIPPED = {"MiniLM-seed-0": "minilm_words_0", "MiniLM-seed-1": "minilm_words_1"}

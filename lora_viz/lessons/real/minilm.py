@@ -139,70 +139,34 @@ def film(record: MinilmSpectrum) -> Film:
     def level(value: float) -> Float[np.ndarray, "R"]:
         return np.full(len(at), value)
 
+    matrices = (*KINDS[:3], *map(say, KINDS[3:]))  # the first three are called so in every language
     return Film(
-        axis=to_say("directions kept"),
-        values=record.k.astype(float),
-        start=1,
-        seconds_per_frame=0.9,
+        axis=to_say("directions kept"), values=record.k.astype(float), start=1, seconds_per_frame=0.9,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
-            Lines(
-                "test_error",
-                say("Test error when each ΔW is cut (drag)"),
-                y_label=say("%, {seeds} seeds", seeds=record.seeds),
-                x_scale="sqrt",
-                span=5,
-                series=(
-                    Series("kept", say("top k kept"), "delta", **band(record.kept), dots=True),
-                    Series("removed", say("top k removed"), "alarm", dash="dash", dots=True, **band(record.removed)),
-                    Series("refitted", say("kept, new probe"), "clean", record.refitted[1], dash="dot"),
-                ),
-            ),
-            Curves(
-                "energy",
-                say("Share of energy in the top i"),
-                x=x,
-                x_label="i",
-                y_label=say("Σσ² of all"),
-                x_scale="log",
-                reach=1.0,
-                span=4,
-                series=(
-                    Curve("delta", "36 ΔW", "delta", **band(record.curve)),
-                    Curve("weight", "36 W", "W", **band(record.base_curve)),
-                    Curve("noise", say("noise"), "faint", record.noise_curve, dash="dash"),
-                ),
-            ),
+            Lines("test_error", say("Test error when each ΔW is cut (drag)"),
+                  y_label=say("%, {seeds} seeds", seeds=record.seeds), x_scale="sqrt", span=5,
+                  series=(Series("kept", say("top k kept"), "delta", **band(record.kept), dots=True),
+                          Series("removed", say("top k removed"), "alarm", dash="dash", dots=True,
+                                 **band(record.removed)),
+                          Series("refitted", say("kept, new probe"), "clean", record.refitted[1], dash="dot"))),
+            Curves("energy", say("Share of energy in the top i"), x=x, x_label="i", y_label=say("Σσ² of all"),
+                   x_scale="log", reach=1.0, span=4,
+                   series=(Curve("delta", "36 ΔW", "delta", **band(record.curve)),
+                           Curve("weight", "36 W", "W", **band(record.base_curve)),
+                           Curve("noise", say("noise"), "faint", record.noise_curve, dash="dash"))),
             Readout("readings", say("With the top k of every ΔW"), _readings(record), span=3),
-            Field(
-                id="kept_share",
-                title=say("Share of ‖ΔW‖² that is kept"),
-                values=record.share,
-                x_labels=(*KINDS[:3], *map(say, KINDS[3:])),  # the first three are called so in every language
-                y_labels=tuple(str(i) for i in range(record.share.shape[1])),
-                x_title=say("matrix"),
-                y_title=say("layer"),
-                span=7,
-                row=1,
-            ),
-            Curves(
-                "lora",
-                say("Test error of LoRA on query and value"),
-                x=at,
-                x_label=say("rank r"),
-                y_label="%",
-                x_scale="log",
-                span=5,
-                row=1,
-                series=(
-                    Curve("lora", "LoRA", "delta", **band(record.lora), dots=True),
-                    Curve("full", say("full"), "W", level(float(record.full[1]))),
-                    Curve("probe", say("probe"), "clean", level(float(record.probe[1])), dash="dot"),
-                    Curve("head", say("head"), "faint", level(float(record.head[1])), dash="dashdot"),
-                ),
-            ),
+            Field("kept_share", say("Share of ‖ΔW‖² that is kept"), values=record.share, x_labels=matrices,
+                  y_labels=tuple(str(i) for i in range(record.share.shape[1])), x_title=say("matrix"),
+                  y_title=say("layer"), span=7, row=1),
+            Curves("lora", say("Test error of LoRA on query and value"), x=at, x_label=say("rank r"), y_label="%",
+                   x_scale="log", span=5, row=1,
+                   series=(Curve("lora", "LoRA", "delta", **band(record.lora), dots=True),
+                           Curve("full", say("full"), "W", level(float(record.full[1]))),
+                           Curve("probe", say("probe"), "clean", level(float(record.probe[1])), dash="dot"),
+                           Curve("head", say("head"), "faint", level(float(record.head[1])), dash="dashdot"))),
         ),
-    )
+    )  # fmt: skip
 
 
 def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:

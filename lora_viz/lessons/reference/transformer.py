@@ -21,16 +21,9 @@ from lora_viz.lessons.parts import Heading, Html, Numbers, Part, Prose
 from lora_viz.lessons.settings import Settings
 
 __all__ = [
-    "LESSON",
-    "TransformerBlock",
-    "block_html",
-    "table",
-    "takeaway",
-    "targets_html",
-    "transformer_block",
-    "tree_html",
+    "LESSON", "TransformerBlock", "block_html", "table", "takeaway", "targets_html", "transformer_block", "tree_html",
     "with_peft",
-]
+]  # fmt: skip
 
 MODEL = "Llama-3.1-8B"
 

@@ -101,18 +101,9 @@ def _change(name: str, place: Place, W: np.ndarray, delta: np.ndarray) -> Change
     reached = np.cumsum(sigma**2) / energy if energy else np.zeros(len(sigma))
     short_needs = tuple(int(np.argmax(reached >= level)) + 1 if (reached >= level).any() else 0 for level in LEVELS)
     size = float(np.sqrt(np.sum(np.square(W, dtype=np.float64))))
-    return Change(
-        name=name,
-        place=place,
-        d_out=delta.shape[0],
-        d_in=delta.shape[1],
-        sigma=sigma,
-        energy=energy,
-        relative=float(np.sqrt(energy)) / size if size else float("nan"),
-        exact=exact,
-        kinds=known,
-        needs=needs(sigma) if exact else (short_needs[0], short_needs[1], short_needs[2]),
-    )
+    return Change(name=name, place=place, d_out=delta.shape[0], d_in=delta.shape[1], sigma=sigma, energy=energy,
+                  relative=float(np.sqrt(energy)) / size if size else float("nan"), exact=exact, kinds=known,
+                  needs=needs(sigma) if exact else (short_needs[0], short_needs[1], short_needs[2]))  # fmt: skip
 
 
 def _sketch(delta: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

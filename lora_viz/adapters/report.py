@@ -99,15 +99,10 @@ def inspect_adapter(
         modules += _measured(weights, pair, place, opened.config, alpha)
         progress((i + 1) / len(pairs))
     others = tuple(Other(name, weights.entries[name].shape, weights.entries[name].dtype) for name in other_names)
-    return Report(
-        name=opened.name,
-        kind=weights.kind,
-        schemes=tuple(sorted({pair.scheme for pair in pairs})),
-        modules=tuple(modules),
-        others=others,
-        size=sum(e.numel * SIZES.get(e.dtype, 1) for e in weights.entries.values()),
-        notes=_notes(opened.config, pairs),
-    )
+    return Report(name=opened.name, kind=weights.kind, schemes=tuple(sorted({pair.scheme for pair in pairs})),
+                  modules=tuple(modules), others=others,
+                  size=sum(e.numel * SIZES.get(e.dtype, 1) for e in weights.entries.values()),
+                  notes=_notes(opened.config, pairs))  # fmt: skip
 
 
 def _notes(config: Config | None, pairs: tuple[Pair, ...]) -> tuple[str, ...]:

@@ -146,21 +146,11 @@ def budget(
     linear = sum(m.weights for m in shape.matrices)
     trained = rank * sum(m.per_rank for m in chosen)
     names = tuple(name for name in shape.names if name in targets)
-    return Budget(
-        shape=shape,
-        targets=names,
-        rank=rank,
-        precision=precision,
-        tokens=tokens,
-        checkpointing=checkpointing,
-        trained=trained,
-        touched=sum(m.weights for m in chosen),
-        linear=linear,
-        forward=(linear, linear + trained, linear),
-        training=(3 * linear, 2 * linear + 3 * trained),
-        memory=tuple(memory(shape, names, trained, method, precision, tokens, checkpointing) for method in METHODS),
-        file=2 * trained,
-    )
+    return Budget(shape=shape, targets=names, rank=rank, precision=precision, tokens=tokens,
+                  checkpointing=checkpointing, trained=trained, touched=sum(m.weights for m in chosen), linear=linear,
+                  forward=(linear, linear + trained, linear), training=(3 * linear, 2 * linear + 3 * trained),
+                  memory=tuple(memory(shape, names, trained, method, precision, tokens, checkpointing)
+                               for method in METHODS), file=2 * trained)  # fmt: skip
 
 
 def memory(

@@ -102,22 +102,11 @@ def _llama(fields: _Fields, title: str, kind: str) -> ModelShape:
     size = fields("head_dim", hidden // heads or 1)
     if not fields.has("head_dim") and hidden % heads:
         raise ConfigError(say("hidden_size={hidden} cannot be split into {heads} heads.", hidden=hidden, heads=heads))
-    return llama(
-        title,
-        hidden,
-        fields("num_hidden_layers"),
-        heads,
-        fields("num_key_value_heads", heads),
-        fields("intermediate_size"),
-        fields("vocab_size"),
-        model_type=kind,
-        head=size,
-        tied=fields.flag("tie_word_embeddings", kind.startswith("gemma")),
-        qkv_bias=kind == "qwen2",
-        qk_norm=kind == "qwen3",
-        norms=4 if kind == "gemma2" else 2,
-        notes=(_BIASES,) if fields.has("attention_bias") else (),
-    )
+    return llama(title, hidden, fields("num_hidden_layers"), heads, fields("num_key_value_heads", heads),
+                 fields("intermediate_size"), fields("vocab_size"), model_type=kind, head=size,
+                 tied=fields.flag("tie_word_embeddings", kind.startswith("gemma")), qkv_bias=kind == "qwen2",
+                 qk_norm=kind == "qwen3", norms=4 if kind == "gemma2" else 2,
+                 notes=(_BIASES,) if fields.has("attention_bias") else ())  # fmt: skip
 
 
 def _gpt2(fields: _Fields, title: str) -> ModelShape:
@@ -127,29 +116,16 @@ def _gpt2(fields: _Fields, title: str) -> ModelShape:
 
 
 def _bert(fields: _Fields, title: str, kind: str) -> ModelShape:
-    return bert(
-        title,
-        fields("hidden_size"),
-        fields("num_hidden_layers"),
-        fields("vocab_size"),
-        fields("max_position_embeddings", 512),
-        fields("type_vocab_size", 2 if kind == "bert" else 1),
-        fields("intermediate_size"),
-        model_type=kind,
-    )
+    return bert(title, fields("hidden_size"), fields("num_hidden_layers"), fields("vocab_size"),
+                fields("max_position_embeddings", 512), fields("type_vocab_size", 2 if kind == "bert" else 1),
+                fields("intermediate_size"), model_type=kind)  # fmt: skip
 
 
 def _vit(fields: _Fields, title: str) -> ModelShape:
     patch, image = fields("patch_size", 16), fields("image_size", 224)
-    return vit(
-        title,
-        fields("hidden_size"),
-        fields("num_hidden_layers"),
-        fields("intermediate_size"),
-        (image // patch) ** 2,
-        fields("num_channels", 3) * patch * patch,
-        fields.entries("id2label") or 2,
-    )
+    return vit(title, fields("hidden_size"), fields("num_hidden_layers"), fields("intermediate_size"),
+               (image // patch) ** 2, fields("num_channels", 3) * patch * patch,
+               fields.entries("id2label") or 2)  # fmt: skip
 
 
 def _read(kind: str, fields: _Fields, title: str) -> ModelShape:

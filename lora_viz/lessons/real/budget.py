@@ -47,14 +47,10 @@ def measure(settings: Settings, lab: Lab) -> BudgetRecord:
     own = {name: settings[name] for name in ("precision", "tokens", "checkpointing")}
     found = budget(shape, targets, rank, **own)
     named = shape.target_modules(targets)
-    config = AdapterConfig(
-        rank=rank,
-        alpha=settings["alpha"],
-        target_modules=named if isinstance(named, str) else tuple(named),
-        use_rslora=settings["use_rslora"],
-        fan_in_fan_out=shape.model_type == "gpt2",
-        task_type="CAUSAL_LM" if shape.logits else "none",
-    )
+    config = AdapterConfig(rank=rank, alpha=settings["alpha"],
+                           target_modules=named if isinstance(named, str) else tuple(named),
+                           use_rslora=settings["use_rslora"], fan_in_fan_out=shape.model_type == "gpt2",
+                           task_type="CAUSAL_LM" if shape.logits else "none")  # fmt: skip
     return BudgetRecord(found, config, parameter_share.parameter_share(found), memory_need.memory_need(found))
 
 
@@ -82,28 +78,14 @@ def extras(record: BudgetRecord) -> tuple[Part, ...]:
         "adapter_config.json; the adapter's file will hold {size:,.1f} MB in bf16", size=record.budget.file / 1e6
     )
     notes = (*assumptions(), *map(say, record.budget.shape.notes))
-    return (
-        Heading(say("To take away")),
-        Columns(
-            (
-                (Code(record.config.as_python(), "python", say("For PEFT, in Python")),),
-                (Code(record.config.as_json(), "json", size),),
-            )
-        ),
-        Row(
-            (
-                Numbers(
-                    "parameters",
-                    parameter_share.table(record.share),
-                    say("Parameters as CSV"),
-                    say("Parameters as JSON"),
-                ),
-                Numbers("memory", memory_need.table(record.need), say("Memory as CSV"), say("Memory as JSON")),
-            )
-        ),
-        Heading(say("What is assumed")),
-        Prose("\n".join(f"- {line}" for line in notes)),
-    )
+    return (Heading(say("To take away")),
+            Columns(((Code(record.config.as_python(), "python", say("For PEFT, in Python")),),
+                     (Code(record.config.as_json(), "json", size),))),
+            Row((Numbers("parameters", parameter_share.table(record.share), say("Parameters as CSV"),
+                         say("Parameters as JSON")),
+                 Numbers("memory", memory_need.table(record.need), say("Memory as CSV"), say("Memory as JSON")))),
+            Heading(say("What is assumed")),
+            Prose("\n".join(f"- {line}" for line in notes)))  # fmt: skip
 
 
 LESSON = Lesson(

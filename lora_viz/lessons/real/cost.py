@@ -63,15 +63,9 @@ def rank_cost(counted: tuple[LayerTally, ...]) -> RankCost:
     d_out, d_in = counted[0].d_out, counted[0].d_in
     rank = tuple(t.rank for t in counted)
     mapped = np.array([[share_of_layer(d, d, r) if r <= d else np.nan for d in _SIZES] for r in _MAPPED])
-    return RankCost(
-        d_out=d_out,
-        d_in=d_in,
-        rank=rank,
-        share=np.array([share_of_layer(d_out, d_in, r) for r in rank]),
-        costs=tuple(layer_cost(d_out, d_in, r) for r in rank),
-        counted=counted,
-        map_share=mapped,
-    )
+    return RankCost(d_out=d_out, d_in=d_in, rank=rank, share=np.array([share_of_layer(d_out, d_in, r) for r in rank]),
+                    costs=tuple(layer_cost(d_out, d_in, r) for r in rank), counted=counted,
+                    map_share=mapped)  # fmt: skip
 
 
 def film(record: RankCost) -> Film:
@@ -130,20 +124,13 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
             else say("{computed:,}, counted {counted:,}", computed=computed, counted=counted)
         )
 
-    return (
-        Row(
-            "parameters",
-            say("parameters"),
-            tuple(
-                both(r * (record.d_in + record.d_out), t.gradients[1])
-                for r, (_, t) in zip(record.rank, pairs, strict=True)
-            ),
-            colour="delta",
-        ),
-        Row("forward", say("forward, unmerged"), tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
-        Row("training_lora", say("training, LoRA"), tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
-        Row("training_full", say("training, full"), tuple(both(c.full_training, t.training[0]) for c, t in pairs)),
-    )
+    return (Row("parameters", say("parameters"),
+                tuple(both(r * (record.d_in + record.d_out), t.gradients[1])
+                      for r, (_, t) in zip(record.rank, pairs, strict=True)), colour="delta"),
+            Row("forward", say("forward, unmerged"), tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
+            Row("training_lora", say("training, LoRA"), tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
+            Row("training_full", say("training, full"),
+                tuple(both(c.full_training, t.training[0]) for c, t in pairs)))  # fmt: skip
 
 
 def _thresholds(record: RankCost) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from lora_viz.adapters.opening import open_weights
 from lora_viz.adapters.stored import Weights
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import number
+from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, File, Upload
 from lora_viz.lessons.lab import Lab
@@ -94,9 +94,9 @@ def film(record: WeightChange, settings: Settings) -> Film:
                    marks=(Mark("rank", float(at), f"r = {at}"),), span=7),
             Readout("change", "W′ − W",
                     (Row("shape", say("shape"), tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
-                     Row("relative", "‖ΔW‖/‖W‖", _texts(record.relative), colour="delta"),
-                     Row("effective", say("effective (entropy of σ)"), _texts(record.effective)),
-                     Row("stable", say("stable (‖·‖²/σ₁²)"), _texts(record.stable)),
+                     Row("relative", "‖ΔW‖/‖W‖", numbers(record.relative), colour="delta"),
+                     Row("effective", say("effective (entropy of σ)"), numbers(record.effective)),
+                     Row("stable", say("stable (‖·‖²/σ₁²)"), numbers(record.stable)),
                      Row("needed", say("rank for 90 / 95 / 99 %"),
                          tuple(" / ".join(str(k) if k else "?" for k in row) for row in record.needs))), span=5),
             Lines("kept_by_matrix", say("Energy that rank {rank} keeps, matrix by matrix (drag here)", rank=at),
@@ -112,10 +112,6 @@ def film(record: WeightChange, settings: Settings) -> Film:
     )  # fmt: skip
 
 
-def _texts(values: np.ndarray) -> tuple[str, ...]:
-    return tuple(number(float(v)) for v in values)
-
-
 def _narrate(record: WeightChange, t: int, rank: int) -> str:
     kept = f"{number(100 * float(record.kept[t, rank]))} %"
     return say("{matrix}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
@@ -127,17 +123,10 @@ def takeaway(record: WeightChange, settings: Settings) -> str:
     at = _rank(record, settings)
     kept = float(record.kept[:, at] @ record.energy / record.energy.sum())
     most = record.needs[:, 0].max() if (record.needs[:, 0] > 0).all() else 0
-    said = [
-        say(
-            "In all, a LoRA of rank {rank} keeps {kept} % of the energy of this fine-tuning, between {least} and "
-            "{most} % "
-            "in one matrix.",
-            rank=at,
-            kept=number(100 * kept),
-            least=number(100 * float(record.kept[:, at].min())),
-            most=number(100 * float(record.kept[:, at].max())),
-        )
-    ]
+    said = [say("In all, a LoRA of rank {rank} keeps {kept} % of the energy of this fine-tuning, between {least} and "
+                "{most} % in one matrix.", rank=at, kept=number(100 * kept),
+                least=number(100 * float(record.kept[:, at].min())),
+                most=number(100 * float(record.kept[:, at].max())))]  # fmt: skip
     if most:
         said.append(say("For 90 % everywhere it takes rank {rank}.", rank=most))
     said.append(

@@ -11,7 +11,7 @@ from lora_viz.adapters.stored import AdapterError
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.spectra import ranks
 from lora_viz.film.panels import Bars, Curve, Curves, Field, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import number
+from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Number
 from lora_viz.lessons.lab import Lab
@@ -118,16 +118,13 @@ def _outline(record: AdapterReport) -> Float[np.ndarray, "M kinds layers"] | Non
 
 
 def _rows(record: AdapterReport) -> tuple[Row, ...]:
-    def texts(values: np.ndarray) -> tuple[str, ...]:
-        return tuple(number(float(v)) for v in values)
-
     delta = "‖ΔW‖ = ‖s·BA‖" if record.scaled else say("‖BA‖, without s")
     return (
         Row("bound", say("bound r"), tuple(str(r) for r in record.rank), colour="W"),
         Row("numerical", say("numerical (σ > 10⁻⁶ σ₁)"), tuple(str(r) for r in record.numerical)),
-        Row("effective", say("effective (entropy of σ)"), texts(record.effective)),
-        Row("stable", say("stable (‖·‖²/σ₁²)"), texts(record.stable)),
-        Row("norm", delta, texts(record.norm_delta), colour="delta"),
+        Row("effective", say("effective (entropy of σ)"), numbers(record.effective)),
+        Row("stable", say("stable (‖·‖²/σ₁²)"), numbers(record.stable)),
+        Row("norm", delta, numbers(record.norm_delta), colour="delta"),
         Row("scale", "s", record.scales),
     )
 

@@ -177,25 +177,13 @@ def takeaway(record: AdaptersTogether) -> str:
         return say("An adapter ended in outputs that are no numbers: lower the learning rate.")
     best = np.unravel_index(int(np.argmax(record.worse)), record.worse.shape)
     v, w = (float(record.grid_weight[i]) for i in best)
-    said = [
-        say(
-            "In this experiment switching works: alone, they read {first} and {second} of their own digits (medians of "
-            "{members} networks), and with both off the base reads {base} of the upright ones, as before.",
-            first=to_a_tenth(alone[0]),
-            second=to_a_tenth(alone[1]),
-            members=record.members,
-            base=to_a_tenth(record.base[1, 2]),
-        ),
-        say(
-            "Added, they read {first} and {second}; at the best two weights ({v:g} and {w:g}) the worse of both is "
-            "{worse}.",
-            first=to_a_tenth(record.added[1, 0]),
-            second=to_a_tenth(record.added[1, 1]),
-            v=v,
-            w=w,
-            worse=to_a_tenth(float(record.worse[best])),
-        ),
-    ]
+    said = [say("In this experiment switching works: alone, they read {first} and {second} of their own digits "
+                "(medians of {members} networks), and with both off the base reads {base} of the upright ones, as "
+                "before.", first=to_a_tenth(alone[0]), second=to_a_tenth(alone[1]), members=record.members,
+                base=to_a_tenth(record.base[1, 2])),
+            say("Added, they read {first} and {second}; at the best two weights ({v:g} and {w:g}) the worse of both is "
+                "{worse}.", first=to_a_tenth(record.added[1, 0]), second=to_a_tenth(record.added[1, 1]), v=v, w=w,
+                worse=to_a_tenth(float(record.worse[best])))]  # fmt: skip
     if record.sum_rank:
         said.append(say("Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.", rank=record.rank,
                         sum_rank=record.sum_rank))  # fmt: skip

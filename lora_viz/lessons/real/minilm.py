@@ -174,18 +174,12 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
         say("{middle:.0f} % ({low:.0f} to {high:.0f})", middle=np.median(s), low=s.min(), high=s.max())
         for s in 100 * record.share.reshape(len(record.k), -1)
     )
-    return (
-        Row("energy", say("of ‖ΔW‖²"), energy, colour="delta"),
-        Row("kept", say("error, kept"), tuple(f"{v:.1f} %" for v in record.kept[1]), colour="delta"),
-        Row(
-            "removed",
-            say("error, removed"),
-            tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
-            colour="alarm",
-        ),
-        Row("numbers", say("numbers"), tuple(f"{n:,}" for n in record.numbers)),
-        Row("all_numbers", say("of"), (f"{record.all_numbers:,}",)),
-    )
+    return (Row("energy", say("of ‖ΔW‖²"), energy, colour="delta"),
+            Row("kept", say("error, kept"), tuple(f"{v:.1f} %" for v in record.kept[1]), colour="delta"),
+            Row("removed", say("error, removed"),
+                tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]), colour="alarm"),
+            Row("numbers", say("numbers"), tuple(f"{n:,}" for n in record.numbers)),
+            Row("all_numbers", say("of"), (f"{record.all_numbers:,}",)))  # fmt: skip
 
 
 def _narrate(record: MinilmSpectrum, t: int) -> str:
@@ -278,15 +272,10 @@ def live_rank(_: Mapping[str, Any]) -> tuple[Control, ...]:
     if find_minilm() is None or read_lexicon() is None:
         return ()
     return (
-        Choice(
-            id="live_rank",
-            label=to_say("Adapt the last two layers"),
-            help=to_say("1,000 words, three epochs: some ten seconds a core."),
-            options=("none", "1", "2", "4", "8"),
-            names={"none": to_say("not now")},
-            default="none",
-        ),
-    )
+        Choice(id="live_rank", label=to_say("Adapt the last two layers"),
+               help=to_say("1,000 words, three epochs: some ten seconds a core."), options=("none", "1", "2", "4", "8"),
+               names={"none": to_say("not now")}, default="none"),
+    )  # fmt: skip
 
 
 def _adapt(folder: Path, sha256: str, rank: int) -> Iterator[Progress | RatedWordsRun]:
@@ -316,21 +305,13 @@ def extras(record: MinilmSpectrum, settings: Settings) -> tuple[Part, ...]:
 
 def told(run: RatedWordsRun) -> str:
     """The run in one sentence and one line a ΔW."""
-    lines = [
-        say(
-            "Frozen features with a probe read {probe:.1f} % of {test} test words; adapted from there "
-            "{accuracy:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), "
-            "with {trainable:,} trained numbers.",
-            probe=100 * run.probe,
-            test=run.test,
-            accuracy=100 * run.accuracy[-1],
-            error=100 * np.sqrt(0.25 / run.test),
-            trainable=run.trainable,
-        ),
-        "",
-        say("| ΔW of | σ | effective rank |"),
-        "|---|---|---|",
-    ]
+    lines = [say("Frozen features with a probe read {probe:.1f} % of {test} test words; adapted from there "
+                 "{accuracy:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), with "
+                 "{trainable:,} trained numbers.", probe=100 * run.probe, test=run.test,
+                 accuracy=100 * run.accuracy[-1], error=100 * np.sqrt(0.25 / run.test), trainable=run.trainable),
+             "",
+             say("| ΔW of | σ | effective rank |"),
+             "|---|---|---|"]  # fmt: skip
     for name, sigma in zip(run.names, run.sigma, strict=True):
         layer, _, matrix = name.removeprefix("encoder.layer.").partition(".attention.self.")
         short = say("layer {layer}, {matrix}", layer=layer, matrix=matrix)

@@ -14,7 +14,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.digits import requantised_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.style import number, tint, to_a_tenth
+from lora_viz.film.style import number, numbers, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -98,7 +98,7 @@ def film(record: QuantisedMerge) -> Film:
             Lines("kept_level", say("Weights that kept their level"), y_label=say("share"), x_scale="log", reach=1.0,
                   span=4, series=lines(record.kept_level)),
             Readout("at_this_size", say("{shown}, at this size", shown=record.shown),
-                    (Row("size", "ρ = ‖ΔW‖/‖W‖", tuple(number(float(s)) for s in record.sizes)),
+                    (Row("size", "ρ = ‖ΔW‖/‖W‖", numbers(record.sizes)),
                      Row("error", say("error of ΔW"), tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
                          colour="delta"),
                      Row("kept_level", say("kept their level"),

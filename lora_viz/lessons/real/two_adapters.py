@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from lora_viz.adapters.compare import Comparison, compare
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
-from lora_viz.film.style import number
+from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -109,7 +109,7 @@ def _rows(record: AdapterPair) -> tuple[Row, ...]:
         Row("numerical", say("numerical (σ > 10⁻⁶ σ₁)"), sums(record.numerical.astype(float))),
         Row("effective", say("effective (entropy of σ)"), sums(record.effective)),
         Row("norm", "‖ΔW‖", sums(record.norm), colour="delta"),
-        Row("cosine", say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), tuple(number(float(c)) for c in record.cosine)),
+        Row("cosine", say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), numbers(record.cosine)),
     )
 
 
@@ -131,25 +131,14 @@ def takeaway(record: AdapterPair) -> str:
     inputs, outputs = (number(float(np.median(row[known]))) for row in record.overlap)
     chance = tuple(number(float(np.median(row[known]))) for row in record.chance)
     full = int((record.numerical[2] == record.numerical[:2].sum(axis=0))[known].sum())
-    said = [
-        say(
-            "Over {modules} the directions that carry 90 % of the energy overlap by {inputs} for the inputs and "
-            "{outputs} "
-            "for the outputs (medians of mean cos²; by chance {chance_inputs} and {chance_outputs}). Adding the two "
-            "adds "
-            "their ranks in {full} of them, whatever they share; the effective rank goes from {first} and {second} to "
-            "{both}.",
-            modules=counted_modules(int(known.sum())),
-            inputs=inputs,
-            outputs=outputs,
-            chance_inputs=chance[0],
-            chance_outputs=chance[1],
-            full=full,
-            first=number(float(np.median(record.effective[0, known]))),
-            second=number(float(np.median(record.effective[1, known]))),
-            both=number(float(np.median(record.effective[2, known]))),
-        )
-    ]
+    said = [say("Over {modules} the directions that carry 90 % of the energy overlap by {inputs} for the inputs and "
+                "{outputs} for the outputs (medians of mean cos²; by chance {chance_inputs} and {chance_outputs}). "
+                "Adding the two adds their ranks in {full} of them, whatever they share; the effective rank goes from "
+                "{first} and {second} to {both}.", modules=counted_modules(int(known.sum())), inputs=inputs,
+                outputs=outputs, chance_inputs=chance[0], chance_outputs=chance[1], full=full,
+                first=number(float(np.median(record.effective[0, known]))),
+                second=number(float(np.median(record.effective[1, known]))),
+                both=number(float(np.median(record.effective[2, known]))))]  # fmt: skip
     if sum(record.only):
         said.append(say("Without counterpart: {first} of the first, {second} of the second.",
                         first=counted_modules(record.only[0]), second=record.only[1]))  # fmt: skip

@@ -71,16 +71,12 @@ def transformer_block(shape: ModelShape, targets: Collection[str], rank: int) ->
     """Count what rank r adds to one block and to the model; matrices beyond the blocks are named apart."""
     inside = tuple(m for m in shape.matrices if m.part in ("attention", "mlp"))
     chosen = shape.chosen(targets)
-    return TransformerBlock(
-        shape=shape,
-        matrices=inside,
-        outside=tuple(m.name for m in shape.matrices if m not in inside),
-        targets=tuple(name for name in shape.names if name in targets),
-        rank=rank,
-        block=rank * sum(m.per_rank // m.copies for m in chosen if m in inside),
-        trained=rank * sum(m.per_rank for m in chosen),
-        usual=DEFAULT_TARGETS.get(shape.model_type, ()),
-    )
+    return TransformerBlock(shape=shape, matrices=inside,
+                            outside=tuple(m.name for m in shape.matrices if m not in inside),
+                            targets=tuple(name for name in shape.names if name in targets), rank=rank,
+                            block=rank * sum(m.per_rank // m.copies for m in chosen if m in inside),
+                            trained=rank * sum(m.per_rank for m in chosen),
+                            usual=DEFAULT_TARGETS.get(shape.model_type, ()))  # fmt: skip
 
 
 def with_peft(net: tuple[str, ...] = NET) -> tuple[str, ...]:

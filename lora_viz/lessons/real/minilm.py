@@ -15,6 +15,7 @@ from lora_viz.core.progress import Progress
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Control
@@ -220,9 +221,7 @@ def table(record: MinilmSpectrum) -> dict[str, np.ndarray]:
     return {
         "k": record.k,
         "energy_kept_median": np.median(record.share.reshape(len(record.k), -1), axis=1),
-        "error_kept_low": record.kept[0],
-        "error_kept_median": record.kept[1],
-        "error_kept_high": record.kept[2],
+        **spread_columns("error_kept", record.kept),
         "error_kept_refitted_median": record.refitted[1],
         "error_removed_median": record.removed[1],
         "numbers": record.numbers,

@@ -52,13 +52,8 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
     name = next(name for name in members if name.endswith("/data.pkl"))
     start, size = members[name]
     if size > PICKLE_MOST:
-        raise AdapterError(
-            say(
-                "The torch file's list of tensors has {size:,} bytes: up to {most:,} are read.",
-                size=size,
-                most=PICKLE_MOST,
-            )
-        )
+        raise AdapterError(say("The torch file's list of tensors has {size:,} bytes: up to {most:,} are read.",
+                               size=size, most=PICKLE_MOST))  # fmt: skip
     at, length = members.get(name.removesuffix("data.pkl") + "byteorder", (0, 0))
     if bytes(buffer[at : at + length]) not in (b"", b"little"):
         raise AdapterError(say("The torch file has its bytes in big-endian order: save it on an ordinary machine."))
@@ -194,13 +189,8 @@ def _storage(given: Any, places: dict[str, tuple[int, int]]) -> _Storage:
         raise AdapterError(say("The torch file stores numbers as {what}: they are not read.", what=what))
     start, size = places[key]
     if not 0 <= count * SIZES[dtype] <= size:
-        raise AdapterError(
-            say(
-                "The torch file says that storage {key} has {count} numbers: it has not.",
-                key=short(key),
-                count=short(count),
-            )
-        )
+        raise AdapterError(say("The torch file says that storage {key} has {count} numbers: it has not.",
+                               key=short(key), count=short(count)))  # fmt: skip
     return _Storage(dtype, start, count)
 
 
@@ -212,12 +202,8 @@ def _call(wanted: Any, given: Any) -> Any:
         return given[0]
     if name == "torch._utils _rebuild_tensor_v2":
         return _tensor(*given[:4])
-    raise AdapterError(
-        say(
-            "The torch file's pickle asks for {name}, which weights do not need: it is not opened.",
-            name=short(name.replace(" ", ".")),
-        )
-    )
+    raise AdapterError(say("The torch file's pickle asks for {name}, which weights do not need: it is not opened.",
+                           name=short(name.replace(" ", "."))))  # fmt: skip
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
@@ -226,13 +212,8 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
         raise AdapterError(say(_CUT))
     reach = offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if math.prod(shape) and (reach > storage.length or math.prod(shape) > storage.length):
-        raise AdapterError(
-            say(
-                "A tensor of shape {shape} does not fit into its {length:,} stored numbers.",
-                shape=short(shape),
-                length=storage.length,
-            )
-        )
+        raise AdapterError(say("A tensor of shape {shape} does not fit into its {length:,} stored numbers.",
+                               shape=short(shape), length=storage.length))  # fmt: skip
     dense = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
     start = storage.start + offset * SIZES[storage.dtype]
     return Stored(storage.dtype, tuple(shape), start, None if strides == dense else tuple(strides))

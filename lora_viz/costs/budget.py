@@ -13,24 +13,10 @@ from lora_viz.costs.shapes import ModelShape
 from lora_viz.i18n.language import say
 
 __all__ = [
-    "GPU_SIZES",
-    "METHODS",
-    "NF4_BITS",
-    "PRECISIONS",
-    "Budget",
-    "LayerCost",
-    "LayerTally",
-    "Memory",
-    "Precision",
-    "assumptions",
-    "break_even_rank",
-    "budget",
-    "layer_cost",
-    "memory",
-    "numbers_kept",
-    "rank_for_share",
+    "GPU_SIZES", "METHODS", "NF4_BITS", "PRECISIONS", "Budget", "LayerCost", "LayerTally", "Memory", "Precision",
+    "assumptions", "break_even_rank", "budget", "layer_cost", "memory", "numbers_kept", "rank_for_share",
     "share_of_layer",
-]
+]  # fmt: skip
 
 GPU_SIZES = (8, 16, 24, 48, 80)  # GB on the card, as sold
 METHODS = ("full", "LoRA", "QLoRA")
@@ -152,34 +138,19 @@ def budget(
     if rank < 1:
         raise ValueError(say("rank={rank} is not possible: allowed is 1 and more.", rank=rank))
     if precision not in PRECISIONS:
-        raise ValueError(
-            say(
-                "precision={precision} is not known: allowed is {allowed}.",
-                precision=precision,
-                allowed=", ".join(PRECISIONS),
-            )
-        )
+        raise ValueError(say("precision={precision} is not known: allowed is {allowed}.", precision=precision,
+                             allowed=", ".join(PRECISIONS)))  # fmt: skip
     chosen = shape.chosen(targets)
     if not chosen:
         raise ValueError(say("No target module was given: allowed are {names}.", names=", ".join(shape.names)))
     linear = sum(m.weights for m in shape.matrices)
     trained = rank * sum(m.per_rank for m in chosen)
     names = tuple(name for name in shape.names if name in targets)
-    return Budget(
-        shape=shape,
-        targets=names,
-        rank=rank,
-        precision=precision,
-        tokens=tokens,
-        checkpointing=checkpointing,
-        trained=trained,
-        touched=sum(m.weights for m in chosen),
-        linear=linear,
-        forward=(linear, linear + trained, linear),
-        training=(3 * linear, 2 * linear + 3 * trained),
-        memory=tuple(memory(shape, names, trained, method, precision, tokens, checkpointing) for method in METHODS),
-        file=2 * trained,
-    )
+    return Budget(shape=shape, targets=names, rank=rank, precision=precision, tokens=tokens,
+                  checkpointing=checkpointing, trained=trained, touched=sum(m.weights for m in chosen), linear=linear,
+                  forward=(linear, linear + trained, linear), training=(3 * linear, 2 * linear + 3 * trained),
+                  memory=tuple(memory(shape, names, trained, method, precision, tokens, checkpointing)
+                               for method in METHODS), file=2 * trained)  # fmt: skip
 
 
 def memory(

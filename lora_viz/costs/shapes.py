@@ -13,19 +13,9 @@ from typing import NamedTuple
 from lora_viz.i18n.language import say, to_say
 
 __all__ = [
-    "BIASES",
-    "EMBEDDINGS",
-    "NORMS",
-    "Kept",
-    "Matrix",
-    "ModelShape",
-    "bert",
-    "gpt2",
-    "gpt_separate",
-    "llama",
-    "unet",
+    "BIASES", "EMBEDDINGS", "NORMS", "Kept", "Matrix", "ModelShape", "bert", "gpt2", "gpt_separate", "llama", "unet",
     "vit",
-]
+]  # fmt: skip
 
 EMBEDDINGS, NORMS, BIASES = to_say("embeddings"), to_say("norms"), to_say("biases")
 _UNLISTED = to_say("in the published total, not in the published shapes")
@@ -106,14 +96,8 @@ class ModelShape(NamedTuple):
         """The matrices of these names; ValueError names the ones there are."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise ValueError(
-                say(
-                    "{title} has no {unknown}: it has {names}.",
-                    title=self.title,
-                    unknown=", ".join(unknown),
-                    names=", ".join(self.names),
-                )
-            )
+            raise ValueError(say("{title} has no {unknown}: it has {names}.", title=self.title,
+                                 unknown=", ".join(unknown), names=", ".join(self.names)))  # fmt: skip
         return tuple(m for m in self.matrices if m.name in names)
 
     def target_modules(self, names: Collection[str]) -> list[str] | str:

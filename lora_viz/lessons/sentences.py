@@ -6,22 +6,24 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import ParamSpec
 
+import numpy as np
+
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 
-__all__ = ["adapters_diverged", "exactly", "in_one_text", "share_of_loss"]
+__all__ = ["adapters_diverged", "exactly", "sentences", "share_of_loss", "step_or_never"]
 
 P = ParamSpec("P")
 
 
-def in_one_text(sentences: Callable[P, Iterator[str]]) -> Callable[P, str]:
-    """The function that gives all of these sentences as one text."""
+def sentences(told: Callable[P, Iterator[str]]) -> Callable[P, str]:
+    """The function whose text is the sentences that this one yields."""
 
-    @wraps(sentences)
-    def told(*args: P.args, **kwargs: P.kwargs) -> str:
-        return " ".join(sentences(*args, **kwargs))
+    @wraps(told)
+    def text(*given: P.args, **named: P.kwargs) -> str:
+        return " ".join(told(*given, **named))
 
-    return told
+    return text
 
 
 def exactly(value: float) -> str:
@@ -34,6 +36,11 @@ def share_of_loss(left: float) -> str:
     if left != left:
         return say("nothing finite")
     return say("less than 0.01 %") if left < 1e-4 else f"{number(100 * left)} %"
+
+
+def step_or_never(step: float) -> str:
+    """The step in words, where some never arrive: ∞."""
+    return f"{step:.0f}" if np.isfinite(step) else say("never")
 
 
 def adapters_diverged(diverged: int, adapters: int) -> str:

@@ -26,7 +26,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import in_one_text
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Asymmetry", "asymmetry", "scripts"]
@@ -177,7 +177,7 @@ def _narrate(record: Asymmetry, t: int) -> str:
     )  # fmt: skip
 
 
-@in_one_text
+@sentences
 def takeaway(record: Asymmetry) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     t, n = record.start, record.draws

@@ -23,7 +23,7 @@ from lora_viz.layer.spikes import draw_spike, plant_spike
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import in_one_text
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "SHOWN", "TOP", "Intruders", "intruders", "scripts"]
@@ -178,7 +178,7 @@ def _narrate(record: Intruders, t: int) -> str:
     )  # fmt: skip
 
 
-@in_one_text
+@sentences
 def takeaway(record: Intruders) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     first, size = _first(record), [number(float(x)) for x in record.sizes]

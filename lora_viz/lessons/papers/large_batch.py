@@ -21,7 +21,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
-from lora_viz.lessons.sentences import in_one_text
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "LargeBatch", "large_batch", "one_pass"]
@@ -110,7 +110,7 @@ def _narrate(record: LargeBatch, t: int) -> str:
     )  # fmt: skip
 
 
-@in_one_text
+@sentences
 def takeaway(record: LargeBatch) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     own, small, whole = record.raced, 1, len(record.raced.racers) - 1

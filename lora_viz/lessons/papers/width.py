@@ -21,7 +21,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
-from lora_viz.lessons.sentences import in_one_text
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "WidthRate", "width_rate", "width_sweeps"]
@@ -123,7 +123,7 @@ def _narrate(record: WidthRate, t: int) -> str:
     )  # fmt: skip
 
 
-@in_one_text
+@sentences
 def takeaway(record: WidthRate) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     own, e = record.raced, record.raced.shown

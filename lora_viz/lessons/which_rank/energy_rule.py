@@ -21,7 +21,7 @@ from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import in_one_text
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "EnergyRule", "energy_rank", "energy_rule"]
@@ -202,7 +202,7 @@ def _narrate(record: EnergyRule, t: int) -> str:
     )  # fmt: skip
 
 
-@in_one_text
+@sentences
 def takeaway(record: EnergyRule) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged == len(record.rank) - 1:

@@ -22,7 +22,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import in_one_text
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "LearnsForgets", "learns_forgets", "scripts"]
@@ -169,7 +169,7 @@ def _narrate(record: LearnsForgets, t: int) -> str:
     )  # fmt: skip
 
 
-@in_one_text
+@sentences
 def takeaway(record: LearnsForgets) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     at = int(record.excess[1].argmin())

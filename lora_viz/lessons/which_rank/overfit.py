@@ -24,7 +24,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import in_one_text
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Overfit", "overfit", "scripts"]
@@ -165,7 +165,7 @@ def _narrate(record: Overfit, t: int) -> str:
     return say("True rank {truth}: the rank of least clean error is {found}.", truth=record.truths[t], found=found)
 
 
-@in_one_text
+@sentences
 def takeaway(record: Overfit) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     few, many = _column(record, 64), len(record.samples) - 1

@@ -22,7 +22,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import adapters_diverged, in_one_text
+from lora_viz.lessons.sentences import adapters_diverged, sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Overlap", "overlap", "overlaps"]
@@ -147,7 +147,7 @@ def _narrate(record: Overlap, t: int) -> str:
     )  # fmt: skip
 
 
-@in_one_text
+@sentences
 def takeaway(record: Overlap) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged:

@@ -184,7 +184,7 @@ def test_a_language_that_is_not_there_is_said() -> None:
 
 
 def test_with_one_language_there_is_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_viz.ui.speaking.languages", lambda: {"en": "English"})
+    monkeypatch.setattr("lora_viz.ui.visitor_language.languages", lambda: {"en": "English"})
     assert not [w for w in app().button_group if w.key == "lang"]
 
 

@@ -33,8 +33,8 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
             for group in shown.groups:
                 heights, colour = _at(frame, group.values), tones[group.colour]
                 figure.add_bar(x=shown.labels, y=heights, name=group.name.rstrip(":"), marker_color=colour)
-            heights = {"title": shown.y_label, "type": shown.scale}
-            return figure.update_layout(**plotly_layout(title=title, barmode="group", yaxis=heights))
+            axis = {"title": shown.y_label, "type": shown.scale}
+            return figure.update_layout(**plotly_layout(title=title, barmode="group", yaxis=axis))
         case Cloud():
             return _cloud(shown, frame, title, tones)
         case Field():

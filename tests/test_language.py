@@ -50,7 +50,22 @@ NAMES = re.compile(
     re.X | re.S,
 )
 SHOWN = ("label", "body", "help", "options", "content", "placeholder", "text", "title", "caption", "alt")
-HIDDEN = ("id", "kind", "colour", "scale", "x_scale", "dash", "axis", "array", "lift", "family", "font", "style")
+HIDDEN = (
+    "id",
+    "bar_ids",
+    "id",
+    "kind",
+    "colour",
+    "scale",
+    "x_scale",
+    "dash",
+    "axis",
+    "array",
+    "lift",
+    "family",
+    "font",
+    "style",
+)
 
 
 def messages(proto: Any) -> Iterator[str]:

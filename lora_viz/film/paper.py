@@ -14,7 +14,7 @@ from lora_viz.i18n.language import say
 
 __all__ = ["columns", "printed"]
 
-_BY_HAND = re.compile(r" \((?:drag here|hier ziehen)\)$")  # what a title says of the screen
+_BY_HAND = re.compile(r" \((?:drag(?: here)?|(?:hier )?ziehen)\)$")  # what a title says of the screen
 
 
 def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:

@@ -47,7 +47,7 @@ check: $(VENV)/tests.done $(NODE)/.package-lock.json ## lint, types and floors
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(NODE)/.bin/tsc -p $(PLAYER)
-	$(NODE)/.bin/eslint -c $(PLAYER)/eslint.config.js lora_viz/film/player $(PLAYER)
+	$(NODE)/.bin/eslint -c $(PLAYER)/eslint.config.js lora_viz $(PLAYER)
 	$(BIN)/pytest -q tests/test_floors.py
 
 fix: $(VENV)/tests.done ## what lint can mend by itself

@@ -13,18 +13,9 @@ from lora_viz.lessons.catalogue import LEVEL
 from lora_viz.ui.contents import linked
 from lora_viz.ui.linking import hold
 from lora_viz.ui.state import kept
+from lora_viz.ui.styles import style
 
 __all__ = ["ask_level", "explained", "level", "start_explaining"]
-
-# A box at the top of the window, over the menu, is never cut off by what the word stands in and hides no number.
-_STYLE = """
-a[href^="glossary"][href*="#"] { color: inherit !important; text-decoration: underline dotted !important;
-  text-underline-offset: 0.2em; cursor: help; }
-a[href^="glossary"][href*="#"]:is(:hover, :focus)::after { position: fixed; z-index: 1000000; left: 50%; top: 0.5rem;
-  transform: translateX(-50%); width: max-content; max-width: min(46rem, 92vw); padding: 0.6rem 0.9rem;
-  border-radius: 0.4rem; background: #14181f; color: #f2f4f8; font-size: 1rem; font-weight: 400; line-height: 1.4;
-  box-shadow: 0 2px 12px #0006; pointer-events: none; }
-"""
 
 
 @dataclass(slots=True)
@@ -75,7 +66,8 @@ def explained(text: str) -> str:
     seen = kept(_Explained).terms
     marked, terms = mark(text, level(), seen)
     if terms:
-        st.html(f"<style>{_STYLE if not seen else ''}{''.join(map(_rule, terms))}</style>")
+        rules = "".join(map(_rule, terms))
+        st.html(f"{style('explained') if not seen else ''}<style>{rules}</style>")
         seen.update(term.key for term in terms)
     return linked(marked)
 

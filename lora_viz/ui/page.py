@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.core.refusals import Refusal
-from lora_viz.film.style import letters_css
 from lora_viz.i18n.language import say
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.settings import Settings
@@ -29,18 +27,10 @@ from lora_viz.ui.questions import ask_question
 from lora_viz.ui.sharing import frame_of, offer_link
 from lora_viz.ui.speaking import find_language
 from lora_viz.ui.state import kept
+from lora_viz.ui.styles import style
 from lora_viz.ui.waiting import Stopped, visitors_lab, waited_for
 
-__all__ = ["show", "style"]
-
-STYLES = Path(__file__).parent / "styles"
-
-
-@cache
-def style(name: str) -> str:
-    """The style sheet of this name, to be written into a page."""
-    letters = letters_css() if name == "page" else ""
-    return f"<style>\n{(STYLES / f'{name}.css').read_text(encoding='utf-8')}{letters}</style>"
+__all__ = ["show"]
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -10,42 +11,15 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from lora_viz.i18n.language import follow, language, languages, say
 from lora_viz.ui.linking import hold
 from lora_viz.ui.state import kept
+from lora_viz.ui.styles import style
 
 __all__ = ["ask_language", "find_language", "language_of_links", "spoken"]
 
-# Beside Streamlit's menu, in the header bar; paper has neither.
-_STYLE = """<style>
-[data-testid="stLayoutWrapper"]:has(> .st-key-languages), .st-key-languages { position: fixed; z-index: 999991;
-  top: 0.65rem; right: 3.6rem; width: auto; gap: 0 !important; }
-.st-key-languages button { min-height: 1.9rem; padding: 0.1rem 0.55rem; }
-@media print { .st-key-languages { display: none; } }
-</style>"""
-# A page read aloud needs its language. And as long as only settings change, a page is one step of the browser's
-# history, not one for each setting; a scene of a deck is a step of its own. What a page is set to may be told just
-# before its address is: then the step before gets back what it said, and a scene waits for its address.
+# A page read aloud needs its language.
 _SCRIPT = """<script>
 document.documentElement.lang = "LANGUAGE";
-if (!history.stepsByPage) {
-  history.stepsByPage = true;
-  const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
-  const scene = (url) => url.searchParams.get("deck") + " " + url.searchParams.get("scene");
-  let before = { url: location.href, at: -1000 }, waiting = 0;
-  history.pushState = (state, title, to) => {
-    const here = new URL(location.href), there = new URL(to ?? "", here), now = performance.now();
-    clearTimeout(waiting);
-    if (there.pathname !== here.pathname) {
-      if (now - before.at < 500 && new URL(before.url).pathname === here.pathname) replace(state, title, before.url);
-      push(state, title, to);
-    } else if (scene(there) === scene(here)) {
-      if (now - before.at >= 500) before = { url: here.href, at: now };
-      replace(state, title, to);
-    } else {
-      waiting = setTimeout(() => location.pathname === here.pathname && push(state, title, to), 100);
-    }
-  };
-  addEventListener("popstate", () => clearTimeout(waiting));
-}
-</script>"""
+HISTORY
+</script>""".replace("HISTORY", (Path(__file__).parent / "history.js").read_text(encoding="utf-8"))
 
 
 CHOSEN = "lang"
@@ -105,7 +79,7 @@ def ask_language() -> None:
             icon=":material/warning:",
         )
     with st.container(key="languages"):
-        st.html(_STYLE)
+        st.html(style("languages"))
         st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)
         if len(languages()) > 1 and "deck" not in st.query_params and not st.context.is_embedded:
             if CHOSEN not in st.session_state:

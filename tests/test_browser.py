@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from lora_viz.ui.deck_file import deck_html
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from lora_viz.content.decks.scenes import Question
+from lora_viz.lessons.deck_file import deck_html
 from lora_viz.lessons.decks import DECKS, read_file
 from lora_viz.lessons.walk import lessons
 from tests.browser import ROOT, served

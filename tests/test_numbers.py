@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -314,3 +316,47 @@ def test_what_is_asked_first_is_in_no_table(page: Page) -> None:
     page.get_by_role("button", name="Numbers").click()
     expect(page.locator(".tables")).to_have_text("Hidden until the question above is answered.")
     assert page.locator(".tables table").count() == 0
+
+
+def with_header(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    """The packed film with another header."""
+    length = int.from_bytes(data[:4], "little")
+    header = json.loads(data[4 : 4 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    text += b" " * (-(len(text) + 4) % 4)
+    return len(text).to_bytes(4, "little") + text + data[4 + length :]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda header: header.update(protocol=99), "another version of the player: load the page again"),
+        (lambda header: header["film"]["panels"][0].update(colour="mauve", kind="pie"), "damaged.*panels.0"),
+        (lambda header: header["film"]["values"]["array"].__setitem__(0, 10**9), "damaged.*array of 4"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_sentence_in_place_of_the_picture(
+    browser: Browser, tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    good = FILM.to_bytes(colours=COLOURS)
+    leaves = [Leaf("Good", "", good), Leaf("Bad", "", with_header(good, change)), Leaf("Good", "", good)]
+    (tmp_path / "bad.html").write_text(standalone_html("Bad", leaves), encoding="utf-8")
+    page = browser.new_page(reduced_motion="reduce")
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "bad.html").as_uri())
+    play, told = page.locator("[data-part=play]"), page.locator(".stage [role=alert]")
+    expect(play).to_be_visible()
+    page.keyboard.press("PageDown")
+    expect(told).to_have_text(re.compile(said))
+    expect(page.locator(".stage canvas")).to_have_count(0)
+    expect(play).to_be_hidden()
+    for key in (" ", "ArrowRight", "End", "Home", "s"):
+        page.keyboard.press(key)
+    page.keyboard.press("PageDown")
+    expect(told).to_have_count(0)
+    expect(play).to_be_visible()
+    expect(page.locator(".player")).to_have_attribute("data-frame", "1")
+    page.close()
+    assert not complaints

@@ -28,6 +28,7 @@ __all__ = [
     "Cloud",
     "Curve",
     "Curves",
+    "Dash",
     "Field",
     "Film",
     "FilmError",

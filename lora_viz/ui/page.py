@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.core.refusals import Refusal
-from lora_viz.film.style import letters_css
 from lora_viz.i18n.language import say
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.settings import Settings
@@ -27,20 +25,12 @@ from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, contrast, offer_tour, presented, toolbar
 from lora_viz.ui.questions import ask_question
 from lora_viz.ui.sharing import frame_of, offer_link
-from lora_viz.ui.speaking import find_language
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
+from lora_viz.ui.styles import style
+from lora_viz.ui.visitor_language import find_language
 from lora_viz.ui.waiting import Stopped, visitors_lab, waited_for
 
-__all__ = ["show", "style"]
-
-STYLES = Path(__file__).parent / "styles"
-
-
-@cache
-def style(name: str) -> str:
-    """The style sheet of this name, to be written into a page."""
-    letters = letters_css() if name == "page" else ""
-    return f"<style>\n{(STYLES / f'{name}.css').read_text(encoding='utf-8')}{letters}</style>"
+__all__ = ["show"]
 
 
 @dataclass(slots=True)
@@ -66,7 +56,7 @@ def show(lesson: Lesson[Any]) -> None:
     left, right = (st.container(key="beside" if hidden else None), st.container()) if bare else _two_columns()
     with left:
         asked = ask(lesson, None if now is None else now.scene, "" if now is None else f"{now.name} {now.place}")
-    notices = kept(_Notices)
+    notices = of_visit(_Notices)
     told = tuple(dict.fromkeys((*notices.again, *asked.notices)))
     notices.again = told  # until this run has come to its end
     for notice in told:
@@ -117,7 +107,7 @@ def _open(lesson: Lesson[Any]) -> Presented | None:
 
 def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Presented | None) -> Played[Any]:
     """The lesson at these settings; where they cannot be, at those that were shown last. Ends the run where stopped."""
-    good = kept(_LastGood).settings
+    good = of_visit(_LastGood).settings
     name = say(lesson.waits_for) if lesson.waits_for else say(lesson.menu)
 
     def shown(settings: Settings) -> Played[Any]:

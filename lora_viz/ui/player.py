@@ -1,4 +1,4 @@
-"""How does a film reach the browser? Once, as bytes, to one component that owns the playhead."""
+"""The player on the screen: a film goes once, as bytes, to one component that owns the playhead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def play(
 
     ``at`` is the frame that is seen first, if not the film's own. ``on_pick(row, column)`` is called where a cell of a
     ``Field`` that picks was asked for, ``on_share(value)`` with the playhead's place where the picture is to be shared.
-    ``question`` (``predicting.asked_first``) hides the picture until it is answered; ``present`` makes it large.
+    ``question`` (``decks.asking.asked_first``) hides the picture until it is answered; ``present`` makes it large.
     """
 
     def picked() -> None:

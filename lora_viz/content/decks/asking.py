@@ -29,7 +29,7 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
             say("panel={given} has no curves over the playhead's axis: none can be drawn.", given=question.panel[:60])
         )
     frame = int(abs(film.values - question.at).argmin())
-    shown, values = zip(*(_reading(panel, name, frame) for name in question.series), strict=True)
+    places, shown, values = zip(*(_reading(panel, name, frame) for name in question.series), strict=True)
     names = [name.rstrip(":") for name in shown]  # a legend's colon announces the value at the playhead
     if question.kind == "choice":
         best = values.index(max(values) if question.take == "largest" else min(values))
@@ -46,8 +46,8 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
     return {
         "kind": question.kind,
         "text": say(question.text),
-        "panel": panel.title,
-        "series": shown[0],
+        "panel": film.panels.index(panel),
+        "series": places[0],
         "measured": say("the solid curve")
         if question.kind == "curve"
         else say(
@@ -60,8 +60,8 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
     }
 
 
-def _reading(panel: Any, name: str, frame: int) -> tuple[str, float]:
-    """What a panel calls this curve or bar, and the number that it shows there at a frame. Raises DeckError."""
+def _reading(panel: Any, name: str, frame: int) -> tuple[int, str, float]:
+    """Which curve or bar this is, what its panel calls it, and its number at a frame. Raises DeckError."""
     if isinstance(panel, Curves):
         raise DeckError(
             say("panel={title} has an axis of its own: ask of a panel over the playhead's axis.", title=panel.title)
@@ -73,9 +73,9 @@ def _reading(panel: Any, name: str, frame: int) -> tuple[str, float]:
             say("panel={title} shows a matrix or a map: ask of a panel with curves or bars.", title=panel.title)
         )
     readings = list(_readings(panel, frame))
-    for id, shown, value in readings:
+    for place, (id, shown, value) in enumerate(readings):
         if name in (id, english(shown)):
-            return shown, value
+            return place, shown, value
     raise DeckError(
         say(
             "series={given} is not in {panel}: allowed are {allowed}.",

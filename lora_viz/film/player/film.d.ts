@@ -115,6 +115,7 @@ export interface Bars {
   labels: string[];
   groups: Group[];
   y_label: string;
+  bar_ids: string[];
   scale: "linear" | "log";
   caption: string[];
   span: number;

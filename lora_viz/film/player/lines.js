@@ -20,7 +20,6 @@ function linesFrame(g, { panel, box }, { film, axis, theme }) {
     g.font = `${size}px ${theme.font}`;
     return panel.series.map((s) => size * LEAD + measure(`${s.name} ${WIDEST}`));
   }, GAP, box.width, f);
-  g.font = `${f}px ${theme.font}`;
   const last = values[values.length - 1], log = panel.x_scale === "log";
   const spare = 8 + measure(log ? "10⁻⁵" : format(last)) / 2;
   const frame = plotFrame(g, panel, values, box, theme, { below: false, spare, legend });

@@ -163,10 +163,7 @@ function take(s, bytes) {
   if (opening && film.autoplay && !s.calm.matches && named === null) play(s);
 }
 
-/**
- * The run before this one stays as dotted curves, panel by panel of the same id, or title.
- * @param {Player} s @param {boolean} on
- */
+/** The run before this one stays as dotted curves, panel by panel. @param {Player} s @param {boolean} on */
 function compare(s, on) {
   s.compare = on;
   const name = (/** @type {import("./film").Panel} */ { kind, id, title }) => `${kind} ${id || title}`;

@@ -118,6 +118,7 @@ export const PROTOCOL = {
       labels: {"list": "string", "length": ["k"]},
       groups: {"list": {"record": "Group"}},
       y_label: "string",
+      bar_ids: {"list": "string", "length": ["k", "0"]},
       scale: {"one_of": ["linear", "log"]},
       caption: {"list": "string", "length": ["0", "1", "T"]},
       span: "integer",

@@ -9,13 +9,6 @@ import { arrange, draw } from "./stage.js";
 /** @typedef {import("./types").Player} Player @typedef {import("./types").Question} Question */
 /** @typedef {import("./types").Picture<import("./film").Lines>} Lines */
 
-/**
- * The panel that is asked of, by its id; a film whose panels have none is asked by title.
- * @param {Player} s @param {Question} question
- */
-const asked = (s, question) =>
-  /** @type {Lines | undefined} */ (s.pictures.find(({ panel }) => [panel.id, panel.title].includes(question.panel)));
-
 /** @param {Player} s @param {Question | null | undefined} question */
 export function askFirst(s, question) {
   const box = s.find("question");
@@ -38,12 +31,10 @@ export function askFirst(s, question) {
     question.choices?.forEach((choice, i) => button(choice, () => reveal(s, question, choice, right(i))));
   } else if (question.kind === "number") askNumber(s, question, row, button);
   else {
-    const p = asked(s, question);
-    if (p) {
-      p.veiled = true;
-      p.guess = new Float32Array(s.film.values.data.length).fill(NaN);
-      p.cell.dataset.asked = "true";
-    }
+    const p = /** @type {Lines} */ (s.pictures[question.panel || 0]);
+    p.veiled = true;
+    p.guess = new Float32Array(s.film.values.data.length).fill(NaN);
+    p.cell.dataset.asked = "true";
     button(say("That is my curve"), () => reveal(s, question, say("the dotted curve"), distance(p, question)));
   }
   button(say("Reveal"), () => reveal(s, question, "", "")).className = "quiet";
@@ -96,11 +87,9 @@ function reveal(s, question, guess, verdict) {
   draw(s);
 }
 
-/** @param {Lines | undefined} p @param {Question} question */
-function distance(p, question) {
-  const series = p?.panel.series.find(({ id, name }) => [id, name].includes(question.series || ""));
-  if (!p || !p.guess || !series) return "";
-  const log = p.panel.scale === "log", off = offBy(p.guess, series.y.data, log);
+/** @param {Lines} p @param {Question} question */
+function distance({ panel, guess }, question) {
+  const log = panel.scale === "log", off = offBy(guess || [], panel.series[question.series || 0].y.data, log);
   if (Number.isNaN(off)) return "";
   return log
     ? say("In the median you were off by a factor of {factor}.", { factor: format(off) })

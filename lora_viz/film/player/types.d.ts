@@ -87,8 +87,8 @@ export interface Question {
   measured: string;
   choices?: string[];
   answer?: number;
-  panel?: string;
-  series?: string;
+  panel?: number; // where it stands in the film
+  series?: number;
 }
 
 export interface Presenting {

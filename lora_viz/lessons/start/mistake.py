@@ -65,15 +65,10 @@ def mistakes(name: str) -> Mistakes:
     printed = PRINTED_STEP[name]
     missed = PRINTED.X @ PRINTED_STEP["W_eff new"] - PRINTED.T
     return Mistakes(
-        name=name,
-        printed=printed,
-        right=right,
-        wrong=np.abs(printed - right) > _ROUNDING[name] + 1e-9,
-        other_convention=other,
-        loss_before=first.loss,
-        loss_right=then.loss,
+        name=name, printed=printed, right=right, wrong=np.abs(printed - right) > _ROUNDING[name] + 1e-9,
+        other_convention=other, loss_before=first.loss, loss_right=then.loss,
         loss_printed=0.5 * float(np.sum(missed**2)),
-    )
+    )  # fmt: skip
 
 
 def comparison_html(record: Mistakes, *, suspected: tuple[tuple[int, int], ...] = (), revealed: bool = False) -> str:
@@ -133,13 +128,10 @@ def takeaway(record: Mistakes, settings: Settings) -> str:
         return say("So far only what was printed: no number here is vouched for.")
     before, right, printed = (plain(v, 8) for v in (record.loss_before, record.loss_right, record.loss_printed))
     return say(
-        "{reason} The loss was {before}: the right step brings it to {right}, the printed one only to "
-        "{printed}, and it moves y₂ away from its target.",
-        reason=say(_REASONS[record.name]),
-        before=before,
-        right=right,
-        printed=printed,
-    )
+        "{reason} The loss was {before}: the right step brings it to {right}, the printed one only to {printed}, and "
+        "it moves y₂ away from its target.",
+        reason=say(_REASONS[record.name]), before=before, right=right, printed=printed,
+    )  # fmt: skip
 
 
 def _doubts(answers: Mapping[str, Any]) -> tuple[Control, ...]:
@@ -178,9 +170,7 @@ _IDS = {
     "W_eff new": "doubts_W_eff",
 }
 LESSON = Lesson(
-    id="mistake",
-    menu=to_say("Find the mistake"),
-    title=to_say("Find the mistake: which numbers are wrong?"),
+    id="mistake", menu=to_say("Find the mistake"), title=to_say("Find the mistake: which numbers are wrong?"),
     claim=to_say(
         "A document prints one step of a 4×4 layer: y = x·(W + B A), x = (1, 0, 0, 0), targets 1, η = 0.1, L = "
         "½Σ(y−t)². Mark what you doubt, then reveal."
@@ -191,10 +181,6 @@ LESSON = Lesson(
         _doubts,
         Switch(id="reveal", label=to_say("Reveal")),
     ),
-    measure=lambda settings, lab: mistakes(settings["matrix"]),
-    takeaway=takeaway,
-    body=body,
-    extras=extras,
-    trains=False,
-    seeded=False,
-)
+    measure=lambda settings, lab: mistakes(settings["matrix"]), takeaway=takeaway, body=body, extras=extras,
+    trains=False, seeded=False,
+)  # fmt: skip

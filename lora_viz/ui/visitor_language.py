@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from lora_viz.i18n.language import follow, language, languages, say
-from lora_viz.ui.linking import hold
-from lora_viz.ui.state import kept
+from lora_viz.ui.address_bar import write_link
+from lora_viz.ui.state import of_visit
+from lora_viz.ui.styles import style
 
 __all__ = ["ask_language", "find_language", "language_of_links", "spoken"]
 
-# Beside Streamlit's menu, in the header bar; paper has neither.
-_STYLE = """<style>
-[data-testid="stLayoutWrapper"]:has(> .st-key-languages), .st-key-languages { position: fixed; z-index: 999991;
-  top: 0.65rem; right: 3.6rem; width: auto; gap: 0 !important; }
-.st-key-languages button { min-height: 1.9rem; padding: 0.1rem 0.55rem; }
-@media print { .st-key-languages { display: none; } }
-</style>"""
-# A page read aloud needs its language. And as long as only settings change, a page is one step of the browser's
-# history, not one for each setting; a scene of a deck is a step of its own. What a page is set to may be told just
-# before its address is: then the step before gets back what it said, and a scene waits for its address.
+# A page read aloud needs its language.
 _SCRIPT = """<script>
 document.documentElement.lang = "LANGUAGE";
-if (!history.stepsByPage) {
-  history.stepsByPage = true;
-  const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
-  const scene = (url) => url.searchParams.get("deck") + " " + url.searchParams.get("scene");
-  let before = { url: location.href, at: -1000 }, waiting = 0;
-  history.pushState = (state, title, to) => {
-    const here = new URL(location.href), there = new URL(to ?? "", here), now = performance.now();
-    clearTimeout(waiting);
-    if (there.pathname !== here.pathname) {
-      if (now - before.at < 500 && new URL(before.url).pathname === here.pathname) replace(state, title, before.url);
-      push(state, title, to);
-    } else if (scene(there) === scene(here)) {
-      if (now - before.at >= 500) before = { url: here.href, at: now };
-      replace(state, title, to);
-    } else {
-      waiting = setTimeout(() => location.pathname === here.pathname && push(state, title, to), 100);
-    }
-  };
-  addEventListener("popstate", () => clearTimeout(waiting));
-}
-</script>"""
+HISTORY
+</script>""".replace("HISTORY", (Path(__file__).parent / "history.js").read_text(encoding="utf-8"))
 
 
 CHOSEN = "lang"
@@ -63,12 +37,12 @@ def spoken() -> str | None:
     """The visitor's language; None where there is no visitor: in a thread of its own, in a script."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
-    known = kept(_Language).spoken  # asked hundreds of times a run, found out once
+    known = of_visit(_Language).spoken  # asked hundreds of times a run, found out once
     return _found() if known is None else str(known)
 
 
 def _found() -> str:
-    chosen = st.session_state.get(CHOSEN) or kept(_Language).spoken
+    chosen = st.session_state.get(CHOSEN) or of_visit(_Language).spoken
     if chosen in languages():
         return str(chosen)
     asked = st.query_params.get(CHOSEN)
@@ -79,22 +53,22 @@ def _found() -> str:
 
 
 def language_of_links() -> str | None:
-    """What must a link to another page say, so that it is read in the same language? None: nothing."""
-    asked = kept(_Language).asked_for or st.query_params.get(CHOSEN) in languages()
+    """What a link to another page must say so that it is read in the same language; None: nothing."""
+    asked = of_visit(_Language).asked_for or st.query_params.get(CHOSEN) in languages()
     return language() if language() != "en" or asked else None
 
 
 def find_language() -> None:
     """Find out in which language this run speaks, before anything is said; from now on visitors are asked."""
     follow(spoken)
-    kept(_Language).spoken = _found()
+    of_visit(_Language).spoken = _found()
 
 
 def ask_language() -> None:
     """The choice, on every page but on a projector and in somebody else's page; nothing where there is none."""
     given = st.query_params.get(CHOSEN)
     if given in languages():
-        kept(_Language).asked_for = True
+        of_visit(_Language).asked_for = True
     elif given is not None:
         st.warning(
             say(
@@ -105,7 +79,7 @@ def ask_language() -> None:
             icon=":material/warning:",
         )
     with st.container(key="languages"):
-        st.html(_STYLE)
+        st.html(style("languages"))
         st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)
         if len(languages()) > 1 and "deck" not in st.query_params and not st.context.is_embedded:
             if CHOSEN not in st.session_state:
@@ -114,8 +88,8 @@ def ask_language() -> None:
                 say("Language"), tuple(languages()), format_func=str.upper, key=CHOSEN, required=True,
                 label_visibility="collapsed", on_change=_asked_for,
             )  # fmt: skip
-    hold("lang", language_of_links())
+    write_link("lang", language_of_links())
 
 
 def _asked_for() -> None:
-    kept(_Language).asked_for = True
+    of_visit(_Language).asked_for = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import pickletools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from lora_viz.adapters.archive import Members
 from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
@@ -17,6 +17,7 @@ from lora_viz.i18n.language import say, to_say
 
 __all__ = ["is_torch_archive", "read_torch"]
 
+T = TypeVar("T")
 PICKLE_MOST, WORDS_MOST = 2_000_000, 250_000
 _STORAGES = {
     "torch DoubleStorage": "F64", "torch FloatStorage": "F32", "torch HalfStorage": "F16",
@@ -96,12 +97,8 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 pass
             case "MARK":
                 stack.append(_Mark)
-            case "EMPTY_DICT":
-                stack.append({})
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_TUPLE":
-                stack.append(())
+            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE":
+                stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[op.name]())
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[op.name])
             case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE" | "SHORT_BINUNICODE":
@@ -121,16 +118,16 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 stack.append(few[::-1])
             case "SETITEM":
                 value, key = _pop(stack), _pop(stack)
-                _set(_table(stack), (key, value))
+                _set(_top(stack, dict), (key, value))
             case "SETITEMS":
                 values = _since_mark(stack)
-                _set(_table(stack), *zip(values[::2], values[1::2], strict=True))
+                _set(_top(stack, dict), *zip(values[::2], values[1::2], strict=True))
             case "APPEND":
                 value = _pop(stack)
-                _list(stack).append(value)
+                _top(stack, list).append(value)
             case "APPENDS":
                 values = _since_mark(stack)
-                _list(stack).extend(values)
+                _top(stack, list).extend(values)
             case "BINPERSID":
                 stack.append(_storage(_pop(stack), places))
             case "REDUCE":
@@ -138,7 +135,7 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 stack.append(_call(wanted, given))
             case "BUILD":  # a state dict's own _metadata: versions of layers, not needed
                 _pop(stack)
-                _table(stack)
+                _top(stack, dict)
             case "STOP":
                 return _pop(stack)
             case _:
@@ -162,8 +159,9 @@ def _since_mark(stack: list[Any]) -> list[Any]:
     return values[::-1]
 
 
-def _table(stack: list[Any]) -> dict[Any, Any]:
-    if not isinstance(stack[-1], dict):
+def _top(stack: list[Any], kind: type[T]) -> T:
+    """What lies on top of the stack, where it is of this kind."""
+    if not isinstance(stack[-1], kind):
         raise AdapterError(say(_CUT))
     return stack[-1]
 
@@ -173,12 +171,6 @@ def _set(table: dict[Any, Any], *items: tuple[Any, Any]) -> None:
     if not all(type(key) in (str, int) for key, _ in items):
         raise AdapterError(say(_CUT))
     table.update(items)
-
-
-def _list(stack: list[Any]) -> list[Any]:
-    if not isinstance(stack[-1], list):
-        raise AdapterError(say(_CUT))
-    return stack[-1]
 
 
 def _storage(given: Any, places: dict[str, tuple[int, int]]) -> _Storage:

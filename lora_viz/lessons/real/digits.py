@@ -167,11 +167,8 @@ def film(record: DigitsAdapt) -> Film:
                            Curve("exact", say("exact answer"), "ink",
                                  np.where(record.exact > 1e-6, record.exact, np.nan), dash="dash"))),
             Pictures("pictures", say("Test images, and what each says"), images=record.images, span=5, row=1,
-                     rows=(
-                         Answers("before", say("before"), (_said(record.before),),
-                                 (_true(record.before == record.truth),)),
-                         *map(answers, LOOKS),
-                     )),
+                     rows=(Answers("before", say("before"), (_said(record.before),),
+                                   (_true(record.before == record.truth),)), *map(answers, LOOKS))),
             Readout("readings", say("Trains · bytes · eff. rank ΔW₁"),
                     tuple(Row(_id(name), _way(name), tuple(_reading(record, t, m) for t in range(frames)),
                               colour=_colour(name)) for name, m in place.items() if name != "r=2"), span=3, row=1),

@@ -92,10 +92,18 @@ def adapters_together(run: PairRun) -> AdaptersTogether:
 def film(record: AdaptersTogether) -> Film:
     """The playhead runs over the weight of the second adapter: from the first alone to the second alone."""
     frames = len(record.weight)
-    names = (say(ON[FIRST]), _on_second(record), say("on upright"))
-    looks: tuple[tuple[str, str, Dash], ...] = (
-        ("first", "delta", "solid"), ("second", "delta", "dash"), ("upright", "clean", "dot"),
+    looks: tuple[tuple[str, str, str, Dash], ...] = (
+        ("first", say(ON[FIRST]), "delta", "solid"), ("second", _on_second(record), "delta", "dash"),
+        ("upright", say("on upright"), "clean", "dot"),
     )  # fmt: skip
+
+    def tasks(values: Float[np.ndarray, "3 T 3"], count: int) -> tuple[Series, ...]:
+        """The accuracies on the first tasks."""
+        return tuple(
+            Series(part, name, colour, dash=dash, **band(values[:, :, i]))
+            for i, (part, name, colour, dash) in enumerate(looks[:count])
+        )
+
     kept = np.where(record.sigma > 1e-6 * record.sigma[:, :1], record.sigma, np.nan)
     labels = tuple(f"{v:g}" for v in record.grid_weight)
     one = int(np.argmin(np.abs(record.grid_weight - 1)))
@@ -105,13 +113,9 @@ def film(record: AdaptersTogether) -> Film:
         panels=(
             Lines("mixed", say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
                   y_label=say("accuracy, {members} networks", members=record.members), reach=1.0, span=5,
-                  series=tuple(Series(part, name, c, dash=dash, **band(record.mixed[:, :, i]))
-                               for i, (name, (part, c, dash)) in enumerate(zip(names, looks, strict=True)))),
+                  series=tasks(record.mixed, 3)),
             Lines("averaged", say("Wrong: A's and B's averaged"), y_label=say("share"), reach=1.0, span=4,
-                  series=(*(
-                               Series(part, name, c, dash=dash, **band(record.averaged[:, :, i]))
-                               for i, (name, (part, c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
-                           ),
+                  series=(*tasks(record.averaged, 2),
                           Series("off", say("ΔW off by"), "alarm", dash="dash", **band(record.off)))),
             Readout("overlap", say("Do they share directions?"),
                     (Row("inputs", say("inputs (rows of A)"), (number(record.inputs),), colour="A"),

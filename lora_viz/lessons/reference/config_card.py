@@ -126,13 +126,9 @@ LESSON = Lesson(
         Choice(id="bias", label=to_say("Bias"), options=BIASES, default="none",
                names={"none": to_say("none"), "lora_only": to_say("LoRA's own"), "all": to_say("all")}),
         Choice(id="task_type", label=to_say("Task"), options=TASK_TYPES, default="CAUSAL_LM",
-               names={
-                         "CAUSAL_LM": to_say("causal LM"),
-                         "SEQ_CLS": to_say("text classes"),
-                         "TOKEN_CLS": to_say("token classes"),
-                         "FEATURE_EXTRACTION": to_say("features"),
-                         "none": to_say("none"),
-                     }),
+               names={"CAUSAL_LM": to_say("causal LM"), "SEQ_CLS": to_say("text classes"),
+                      "TOKEN_CLS": to_say("token classes"), "FEATURE_EXTRACTION": to_say("features"),
+                      "none": to_say("none")}),
     ), measure=measure, takeaway=takeaway, body=lambda record: (Html(lambda theme: cards_html(record)),), extras=extras,
     trains=False, seeded=False,
 )  # fmt: skip

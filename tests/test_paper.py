@@ -174,6 +174,7 @@ def test_a_cloud_shows_its_points_and_both_ends_of_its_directions(d: int, kind: 
     moving, still = RNG.standard_normal((T, M, d)), RNG.standard_normal((N, d))
     basis = RNG.standard_normal((T, 2, d))
     basis[-1, 1] = np.nan
+    twice = RNG.standard_normal((2, d))
     cloud = Cloud(
         "out",
         "out",
@@ -182,11 +183,13 @@ def test_a_cloud_shows_its_points_and_both_ends_of_its_directions(d: int, kind: 
         dimension=d,
         limit=3.0,
         points=(Points("seen", "seen", "W", moving), Points("asked", "asked for", "ink", still, style="ring")),
-        spans=(Span("columns", "col(B)", "B", basis),),
+        spans=(Span("columns", "col(B)", "B", basis), Span("best", "u", "faint", twice, style="axes")),
     )
     drawn = printed_alone(cloud)
-    assert [(trace.name, trace.type) for trace in drawn.data] == [("seen", kind), ("asked for", kind), ("col(B)", kind)]
-    seen, asked, line = drawn.data
+    assert [trace.name for trace in drawn.data] == ["seen", "asked for", "col(B)", "u", "u"]
+    assert {trace.type for trace in drawn.data} == {kind}
+    seen, asked, line, *best = drawn.data
+    assert [trace.showlegend for trace in best] == [True, False], "one name for both"
     for axis, name in enumerate("xyz"[:d]):
         np.testing.assert_array_equal(seen[name], moving[-1, :, axis])
         np.testing.assert_array_equal(asked[name], still[:, axis])
@@ -240,6 +243,8 @@ def test_columns_are_the_axis_and_every_curve_with_its_band() -> None:
     assert list(found) == ["step", "error_trained", "error_trained_low", "error_trained_high", "error_floor"]
     for values, expected in zip(found.values(), (STEPS, RISING, RISING - 1, RISING + 1, RISING / 7), strict=True):
         np.testing.assert_array_equal(values, expected)
+    named = Film(axis="t: x + t·z", values=STEPS, panels=(lines,), start=0)
+    assert next(iter(columns(named, "error"))) == "t"
     x = np.array([1.0, 2.0, 3.0])
     own = Curves("own", "Own", span=12, x=x, x_label="x", y_label="y", series=(Curve("c", "c", "ink", x),))
     with pytest.raises(AssertionError, match="an axis of their own"):

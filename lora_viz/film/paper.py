@@ -49,7 +49,7 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
 
 def columns(film: Film, *panels: str) -> dict[str, np.ndarray]:
     """The film's axis, and every curve of these panels over it, with its band: by the ids of panel and curve."""
-    found = {film.axis.replace(" ", "_"): film.values}
+    found = {film.axis.partition(":")[0].replace(" ", "_"): film.values}  # "t: x + t·z" is a t
     for panel in panels:
         shown = film.panel(panel)
         assert isinstance(shown, Lines), f"the curves of {panel} have an axis of their own"
@@ -89,9 +89,10 @@ def _cloud(shown: Cloud, frame: int, title: str, tones: dict[str, str]) -> go.Fi
         for p in shown.points
     ])  # fmt: skip
     for span in shown.spans:
-        for end in filter(lambda end: np.isfinite(end).all(), _at(frame, span.basis, 2)):
-            line = {"color": tones[span.colour], "width": 3}
-            figure.add_trace(still_points(np.stack([-end, end]), name=span.name, mode="lines", line=line))
+        line, ends = {"color": tones[span.colour], "width": 3}, _at(frame, span.basis, 2)
+        for i, end in enumerate(ends[np.isfinite(ends).all(axis=1)]):
+            both = np.stack([-end, end])
+            figure.add_trace(still_points(both, name=span.name, mode="lines", line=line, showlegend=i == 0))
     return figure.update_layout(**plotly_layout(title=title, height=560))
 
 

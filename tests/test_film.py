@@ -71,7 +71,7 @@ def a_film() -> Film:
                 marks=(Mark("here", 2.0, "here"),),
             ),
             HeatMap("w", "W", "W", draw((3, 7)), limit=1.5, caption=("still",), span=6),
-            HeatMap("w", "ΔW", "delta", draw((T, 3, 7)), limit=np.abs(draw(T)), hatched=True, row=1),
+            HeatMap("delta_w", "ΔW", "delta", draw((T, 3, 7)), limit=np.abs(draw(T)), hatched=True, row=1),
             Bars(
                 "part",
                 "σ",

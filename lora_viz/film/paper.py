@@ -15,9 +15,8 @@ from lora_viz.i18n.language import say
 
 __all__ = ["columns", "printed"]
 
-_BY_HAND = re.compile(
-    r" \((?:drag here|click a cell|hier ziehen|Zelle anklicken)\)$"
-)  # what a title says of the screen
+# What a title says of the screen.
+_BY_HAND = re.compile(r" \((?:drag(?: here)?|click a cell|(?:hier )?ziehen|Zelle anklicken)\)$")
 
 
 def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:

@@ -1,14 +1,15 @@
 // As long as only settings change, a page is one step of the browser's history, not one for each setting; a scene of a
 // deck is a step of its own. What a page is set to may be told just before its address is: then the step before gets
-// back what it said, and a scene waits for its address.
+// back what it said, and a scene waits for its address. What is written into a page may hold no "<" before a letter:
+// Streamlit drops it.
 
 if (!("stepsByPage" in history)) { // this script may run again
   Object.assign(history, { stepsByPage: true });
   const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
   const scene = (/** @type {URL} */ url) => url.searchParams.get("deck") + " " + url.searchParams.get("scene");
   let before = { url: location.href, at: -1000 };
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let waiting;
+  /** @type {any} */
+  let waiting = 0;
   history.pushState = (state, title, to) => {
     const here = new URL(location.href), there = new URL(to ?? "", here), now = performance.now();
     clearTimeout(waiting);

@@ -114,12 +114,13 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
         def preview(record: Any) -> None:
             _show_picture(Played(lesson, settings, visitors_lab(), record), asked, where, now)
 
-        return waited_for((lesson.id, settings), partial(lesson.played, settings), where, name=name, show=preview)
+        try:
+            return waited_for((lesson.id, settings), partial(lesson.played, settings), where, name=name, show=preview)
+        except Stopped:
+            st.stop()
 
     try:
         played = shown(asked.settings)
-    except Stopped:
-        st.stop()
     except Refusal as error:
         last = good.get(lesson.id)
         told = say("{error} Shown is what fitted last.", error=error) if last else say(

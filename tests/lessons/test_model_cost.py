@@ -47,9 +47,8 @@ def test_the_still_figure_of_the_cost(record: rank_cost.RankCost) -> None:
     (curve,) = drawn.data
     np.testing.assert_array_equal(curve.x, record.rank)
     np.testing.assert_array_equal(curve.y, 100 * record.share)
-    assert [line.x0 for line in drawn.layout.shapes] == pytest.approx(
-        [0.01 / (1 / 31 + 1 / 64), 1 / (1 / 31 + 1 / 64), 31]
-    )
+    # 1 % lies below rank 1
+    assert [line.x0 for line in drawn.layout.shapes] == pytest.approx([1 / (1 / 31 + 1 / 64), 31])
 
 
 def test_every_layer_that_is_offered_can_be_counted() -> None:

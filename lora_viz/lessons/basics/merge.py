@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import MergeReport
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.panels import Bars, Dash, Film, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.merging import merge_report
@@ -24,7 +24,7 @@ from lora_viz.lessons.settings import Settings
 __all__ = ["LESSON", "MergeCheck", "merge_check"]
 
 SHORT = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
-DASHES: tuple[Literal["solid", "dash", "dot", "dashdot"], ...] = ("solid", "dash", "dot", "dashdot")
+DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot")
 MISTAKES = ("right", "twice", "no_scaling", "dropout", "transposed")  # in the report's order
 TELLING = 1e-3  # the relative size at which half precision begins to lose the update: where the story is
 

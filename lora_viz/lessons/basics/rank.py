@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,7 +123,10 @@ def film(record: RankError, settings: Settings) -> Film:
     if record.noise:
         series.append(Series("clean", say("clean target"), "clean", **band(record.clean)))
     diverged = np.isnan(record.delta).any(axis=(1, 2))
-    captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
+    numerical = tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True))
+    matrix = partial(HeatMap, limit=limit, span=3, row=1)
+    left_out = record.fitted - record.delta
+    captured = 1 - np.sum(left_out**2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
     return Film(
         axis=to_say("rank"), of_last=True, values=record.rank.astype(float), seconds_per_frame=0.55,
         start=min(int(np.searchsorted(record.rank, min(record.true_rank, 4))), len(record.rank) - 1),
@@ -141,26 +145,14 @@ def film(record: RankError, settings: Settings) -> Film:
                     Group("target", say("target M"), "ink", record.sigma_fitted, outline=True),
                 ),
             ),
-            HeatMap(
-                "target", say("target M"), "ink", record.fitted, limit=limit, span=3, row=1,
-                caption=(say("what fits the samples best"),),
-            ),
-            HeatMap(
-                "learnt", say("learnt ΔW = s·B A"), "delta", record.delta, limit=limit, span=3, row=1,
-                caption=_shares(captured),
-            ),
-            HeatMap(
-                "left_out", say("left out: M − ΔW"), "ink", record.fitted - record.delta, limit=limit, span=3, row=1,
-                caption=_shares(1 - captured),
-            ),
+            matrix("target", say("target M"), "ink", record.fitted, caption=(say("what fits the samples best"),)),
+            matrix("learnt", say("learnt ΔW = s·B A"), "delta", record.delta, caption=_shares(captured)),
+            matrix("left_out", say("left out: M − ΔW"), "ink", left_out, caption=_shares(1 - captured)),
             Readout(
                 "kinds_of_rank", say("Four kinds of rank of ΔW"),
                 (
                     Row("bound", say("bound r"), tuple(str(x.bound) for x in record.kinds)),
-                    Row(
-                        "numerical", say("numerical (σ > 10⁻⁶ σ₁)"),
-                        tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
-                    ),
+                    Row("numerical", say("numerical (σ > 10⁻⁶ σ₁)"), numerical),
                     Row("effective", say("effective (entropy of σ)"), tuple(number(x.effective) for x in record.kinds)),
                     Row("stable", say("stable (‖·‖²/σ₁²)"), tuple(number(x.stable) for x in record.kinds)),
                 ),

@@ -112,6 +112,7 @@ def film(record: Autoencoder) -> Film:
     r, d, T = record.rank, record.d, len(record.steps)
     limit = float(np.quantile(np.abs(record.cloud), 0.96))
     one = float(max(np.abs(record.product).max(), 1.0)) if record.diverged else 1.0
+    axes = say("axes? cos of {names} with b", names=", ".join(("u₁", "u₂", "u₃")[:r]))
     matrix = partial(HeatMap, span=3, row=1)
     return Film(
         axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float), start=T - 1,
@@ -150,21 +151,15 @@ def film(record: Autoencoder) -> Film:
                 ),
                 span=3,
             ),
+            matrix("product", "B A", "delta", record.product, limit=one, caption=(say("decoder times encoder"),)),
             matrix(
-                id="product", title="B A", colour="delta", values=record.product, limit=one,
-                caption=(say("decoder times encoder"),),
-            ),
-            matrix(
-                id="projector", title=say("PCA's projector Uᵣ Uᵣᵀ"), colour="ink", values=record.projector, limit=1.0,
+                "projector", say("PCA's projector Uᵣ Uᵣᵀ"), "ink", record.projector, limit=1.0,
                 caption=(say("onto the axes of most variance"),),
             ),
+            matrix("cosines", axes, "B", record.cosines, limit=1.0, caption=tuple(map(_largest, record.cosines))),
             matrix(
-                id="cosines", title=say("axes? cos of {names} with b", names=", ".join(("u₁", "u₂", "u₃")[:r])),
-                colour="B", values=record.cosines, limit=1.0, caption=tuple(_largest(c) for c in record.cosines),
-            ),
-            matrix(
-                id="encoder", title=say("encoder A"), colour="A", values=record.encoder,
-                limit=float(np.abs(record.encoder).max()) or 1.0, caption=(say("{r}×{d}, as Uᵣᵀ is", r=r, d=d),),
+                "encoder", say("encoder A"), "A", record.encoder, limit=float(np.abs(record.encoder).max()) or 1.0,
+                caption=(say("{r}×{d}, as Uᵣᵀ is", r=r, d=d),),
             ),
         ),
     )  # fmt: skip

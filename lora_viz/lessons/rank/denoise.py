@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,6 +82,10 @@ def film(record: Denoise) -> Film:
     limit = float(np.abs(record.noisy).max())
     k, draws = len(record.sigma_noisy), len(record.best)
     left = np.linalg.norm(record.cut - record.clean, axis=(1, 2)) / np.linalg.norm(record.clean)
+    errors = tuple(say("this draw: {error}", error=percent(float(e))) for e in left)
+    ranks = tuple(say("rank {rank}", rank=r) for r in record.rank)
+    noisy = say("noisy: + {noise}·noise", noise=number(record.noise))
+    matrix = partial(HeatMap, limit=limit, row=1)
     kept = np.where(np.arange(k) < record.rank[:, None], record.sigma_noisy, 0.0)
     best = tuple(
         Row(f"rank_{k}", say("best k = {k}", k=k), (say("{hits} of {draws}", hits=hits, draws=draws),))
@@ -108,22 +113,10 @@ def film(record: Denoise) -> Film:
                 ),
                 caption=(say("noise alone reaches σ ≈ {noise_edge}", noise_edge=number(record.noise_edge)),),
             ),
-            HeatMap(
-                "clean", say("clean"), "clean", record.clean, limit=limit, span=3, row=1,
-                caption=(say("rank {rank}", rank=record.true_rank),),
-            ),
-            HeatMap(
-                "noisy", say("noisy: + {noise}·noise", noise=number(record.noise)), "W", record.noisy,
-                caption=(say("what is seen"),), limit=limit, span=3, row=1,
-            ),
-            HeatMap(
-                "cut", say("cut at rank k"), "delta", record.cut, limit=limit, span=2, row=1,
-                caption=tuple(say("rank {rank}", rank=r) for r in record.rank),
-            ),
-            HeatMap(
-                "cut_minus_clean", say("cut − clean"), "ink", record.cut - record.clean, limit=limit, span=2, row=1,
-                caption=tuple(say("this draw: {error}", error=percent(float(e))) for e in left),
-            ),
+            matrix("clean", say("clean"), "clean", record.clean, span=3, caption=(ranks[record.true_rank],)),
+            matrix("noisy", noisy, "W", record.noisy, span=3, caption=(say("what is seen"),)),
+            matrix("cut", say("cut at rank k"), "delta", record.cut, span=2, caption=ranks),
+            matrix("cut_minus_clean", say("cut − clean"), "ink", record.cut - record.clean, span=2, caption=errors),
             Readout(
                 "best_rank", say("Best k"),
                 (Row("true_rank", say("true rank"), (str(record.true_rank),), colour="clean"), *best), span=2, row=1,

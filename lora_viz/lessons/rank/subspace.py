@@ -12,7 +12,7 @@ from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.spectra import truncate
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import number, percent
+from lora_viz.film.style import number, numbers, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors
 from lora_viz.lessons.catalogue import CONTROLS
@@ -76,6 +76,10 @@ def film(record: LowRankSet) -> Film:
     limit = float(max(np.abs(record.first).max(), np.abs(record.second).max()))
     bars = min(record.sigma.shape[1], 3 * r + 2)
     matrix = partial(HeatMap, limit=limit, span=2, row=1)
+    ranks = tuple(say("rank {rank}", rank=k) for k in record.rank)
+    misses = tuple(say("misses {share}", share=percent(a)) for a in record.away)
+    averaged = tuple(map(percent, record.averaged.tolist()))
+    wall = tuple(f"{loss}·‖M₁‖²" for loss in numbers(record.loss))
     return Film(
         axis="t: (1 − t)·M₁ + t·M₂", values=record.t, start=T // 2, seconds_per_frame=0.12,
         narration=tuple(_narrate(record, t) for t in range(T)),
@@ -100,31 +104,17 @@ def film(record: LowRankSet) -> Film:
                     Series("loss", say("loss to −(B, A)"), "ink", record.loss, dash="dot"),
                 ),
             ),
-            matrix(id="first", title=say("M₁, rank {r}", r=r), colour="delta", values=record.first, caption=("t = 0",)),
-            matrix(
-                id="second", title=say("M₂, rank {r}", r=r), colour="delta", values=record.second, caption=("t = 1",),
-            ),
-            matrix(
-                id="mix", title=say("the mix"), colour="delta", values=record.mix,
-                caption=tuple(say("rank {rank}", rank=k) for k in record.rank),
-            ),
-            matrix(
-                id="nearest", title=say("nearest rank {r}", r=r), colour="ink", values=record.nearest,
-                caption=tuple(say("misses {share}", share=percent(a)) for a in record.away),
-            ),
+            matrix("first", say("M₁, rank {r}", r=r), "delta", record.first, caption=("t = 0",)),
+            matrix("second", say("M₂, rank {r}", r=r), "delta", record.second, caption=("t = 1",)),
+            matrix("mix", say("the mix"), "delta", record.mix, caption=ranks),
+            matrix("nearest", say("nearest rank {r}", r=r), "ink", record.nearest, caption=misses),
             Readout(
                 "closed", say("Is the set closed under mixing?"),
                 (
                     Row("bound", say("bound: rank M₁ + rank M₂"), (str(min(2 * r, *record.first.shape)),)),
                     Row("rank", say("numerical rank of the mix"), tuple(str(k) for k in record.rank), colour="delta"),
-                    Row(
-                        "mixed_factors", say("mixing A's and B's instead is off by"),
-                        tuple(percent(a) for a in record.averaged), colour="B",
-                    ),
-                    Row(
-                        "loss", say("½‖·‖² from (B, A) to (−B, −A)"),
-                        tuple(f"{number(float(v))}·‖M₁‖²" for v in record.loss),
-                    ),
+                    Row("mixed_factors", say("mixing A's and B's instead is off by"), averaged, colour="B"),
+                    Row("loss", say("½‖·‖² from (B, A) to (−B, −A)"), wall),
                 ),
                 span=4, row=1,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.random_streams import stream
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import number, percent
+from lora_viz.film.style import number, numbers, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix
 from lora_viz.lessons.catalogue import CONTROLS
@@ -103,6 +104,8 @@ def film(record: Truncation) -> Film:
     limit = float(np.abs(record.matrix).max())
     kept = np.where(np.arange(k) < record.rank[:, None], record.sigma, 0.0)
     share = 1 - record.svd**2
+    layers = (say("rank 1, size σ = {sigma}", sigma=sigma) for sigma in numbers(record.sigma))
+    matrix = partial(HeatMap, limit=limit, span=3, row=1)
     return Film(
         axis=to_say("rank k kept"), values=record.rank.astype(float), start=min(4, k), seconds_per_frame=0.45,
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
@@ -134,24 +137,16 @@ def film(record: Truncation) -> Film:
                 ),
                 span=3,
             ),
-            HeatMap("matrix", "M", "ink", record.matrix, limit=limit, span=3, row=1, caption=(say("all layers"),)),
-            HeatMap(
-                "kept", say("kept: Mₖ"), "delta", record.kept, limit=limit, span=3, row=1,
-                caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * s) for s in share),
-            ),
-            HeatMap(
-                "layer", say("layer k: σₖ uₖ vₖᵀ"), "delta", record.layer, limit=limit, span=3, row=1,
-                caption=(
-                    say("no layer"),
-                    *(say("rank 1, size σ = {sigma}", sigma=number(float(s))) for s in record.sigma),
-                ),
-            ),
-            HeatMap(
-                "left_out", say("left out: M − Mₖ"), "ink", record.matrix - record.kept, limit=limit, span=3, row=1,
-                caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * (1 - s)) for s in share),
-            ),
+            matrix("matrix", "M", "ink", record.matrix, caption=(say("all layers"),)),
+            matrix("kept", say("kept: Mₖ"), "delta", record.kept, caption=_shares(share)),
+            matrix("layer", say("layer k: σₖ uₖ vₖᵀ"), "delta", record.layer, caption=(say("no layer"), *layers)),
+            matrix("left_out", say("left out: M − Mₖ"), "ink", record.matrix - record.kept, caption=_shares(1 - share)),
         ),
     )  # fmt: skip
+
+
+def _shares(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
+    return tuple(say("{share:.1f} % of ‖M‖²", share=100 * value) for value in values)
 
 
 def _told(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:

@@ -205,6 +205,16 @@ def takeaway(record: AlphaIdentity) -> str:
     return said
 
 
+def table(record: AlphaIdentity) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    kinds = ("s", "lr_and_A_rescaled", "lr_alone", "pq")
+    return (
+        {"step": record.steps}
+        | {f"loss_{name}": record.loss[:, i] for i, name in enumerate(kinds)}
+        | {f"difference_{name}": record.difference[:, i] for i, name in enumerate(kinds) if i}
+    )
+
+
 def maths(record: AlphaIdentity) -> str:
     """How s moves into the learning rate, and Adam's two identities."""
     return say(
@@ -261,7 +271,7 @@ LESSON = Lesson(
     ),
     controls=(CONTROLS["alpha"], CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["rank"], CONTROLS["lr"]),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "noise", "condition", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss",
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
     exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(
         to_say("Halve α and double η, and leave A₀ as it is. How many times as large is ΔW after the first step?"),

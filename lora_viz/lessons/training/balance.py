@@ -194,6 +194,13 @@ def takeaway(record: Balance) -> str:
     return " ".join(said)
 
 
+def table(record: Balance) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns: dict[str, np.ndarray] = {"step_of_largest_lr": record.steps}
+    columns |= {f"drift_lr_{lr:.4g}": record.drift[i] for i, lr in enumerate(record.lr)}
+    return columns | {"norm_A_squared": record.norm_A, "norm_B_squared": record.norm_B, "identity": record.identity}
+
+
 def maths(record: Balance) -> str:
     """Why the difference is kept, and what one step adds to it."""
     return say(
@@ -252,7 +259,7 @@ LESSON = Lesson(
         CONTROLS["init"].only("B_zero", "A_zero", "both_random"),
     ),
     more=tuple(CONTROLS[name] for name in ("alpha", "condition", "noise", "target_rank")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="drift",
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="drift", table=table,
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say("‖A‖² began at {a0} and ‖B‖² at {b0}. At step {step} ‖A‖² is {a}: what is ‖B‖²?"),

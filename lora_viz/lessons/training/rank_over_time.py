@@ -231,6 +231,18 @@ def takeaway(record: RankOverTime) -> str:
     return " ".join(said)
 
 
+def table(record: RankOverTime) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns: dict[str, np.ndarray] = {"step": record.steps}
+    for i, n in enumerate(record.sizes):
+        columns |= {
+            f"numerical_rank_n{n}": record.numerical[i],
+            f"effective_rank_n{n}": record.effective[i],
+            f"stable_rank_n{n}": record.stable[i],
+        }
+    return columns
+
+
 def maths(record: RankOverTime, settings: Settings) -> str:
     """The bound min(n, r), and the kinds of rank."""
     e = settings.experiment
@@ -303,7 +315,7 @@ LESSON = Lesson(
         *(CONTROLS[name] for name in ("rank", "optimizer", "lr")),
     ),
     more=tuple(CONTROLS[name] for name in ("alpha", "spectrum", "noise", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="numerical_rank",
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="numerical_rank", table=table,
     exports=lambda record, settings, lab: sweeps(settings),
     question=Question(
         to_say("Two samples, the same at every step, and now {rule}: which numerical rank has ΔW after one step?"),

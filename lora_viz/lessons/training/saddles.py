@@ -229,6 +229,15 @@ def takeaway(record: Saddles) -> str:
     return " ".join(said)
 
 
+def table(record: Saddles) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns: dict[str, np.ndarray] = {"step": record.steps}
+    for at, start in enumerate(record.starts):
+        columns |= {f"{start}_direction_{i + 1}": record.learnt[at, :, i] for i in range(len(record.sigma))}
+        columns[f"{start}_loss"] = record.loss[at]
+    return columns
+
+
 def maths(record: Saddles, settings: Settings) -> str:
     """How fast a direction grows, and the critical points between."""
     return say(
@@ -297,7 +306,7 @@ LESSON = Lesson(
         CONTROLS["rank"], CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2),
     ),
     more=(CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["steps"]),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="directions_both_random_small",
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="directions_both_random_small", table=table,
     exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
         to_say(

@@ -202,6 +202,18 @@ def takeaway(record: WakeUp) -> str:
     return " ".join(said)
 
 
+def table(record: WakeUp) -> dict[str, np.ndarray]:
+    """The record's curves, as columns."""
+    columns: dict[str, np.ndarray] = {"step": record.steps}
+    for i, s in enumerate(record.s):
+        columns |= {
+            f"grad_A_s{s:g}": record.grad_A[i],
+            f"law_s{s:g}": record.law[i],
+            f"grad_B_s{s:g}": record.grad_B[i],
+        }
+    return columns
+
+
 def maths(record: WakeUp, settings: Settings) -> str:
     """The first steps in closed form, and the law beside what was measured."""
     e, at = settings.experiment, record.wakes
@@ -262,7 +274,7 @@ LESSON = Lesson(
         CONTROLS["lr"].only(0.0001, 0.001, 0.002, 0.005, 0.01, 0.05), CONTROLS["rank"], CONTROLS["warmup"],
     ),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "lr_ratio", "condition", "noise", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="grad_a",
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="grad_a", table=table,
     exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
         to_say("Double α and halve the learning rate. About how many times as large is the first ‖∇A‖ that is not 0?"),

@@ -209,7 +209,7 @@ def test_a_field_keeps_its_limits_and_frames_the_chosen_cell(scale: str) -> None
     values[-1, 0, 1] = np.nan
     labels = {"x_labels": ("1", "2", "3"), "y_labels": ("a", "b"), "x_title": "rank", "y_title": "kind"}
     field = Field(
-        "map", "Left (click a cell)", values, **labels, span=12, scale=scale, limits=(0.1, 2.0), chosen=(1, 2)
+        "map", "Left (click a cell)", values=values, **labels, span=12, scale=scale, limits=(0.1, 2.0), chosen=(1, 2)
     )
     drawn = printed_alone(field, "dark")
     cells, chosen = drawn.data

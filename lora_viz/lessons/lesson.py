@@ -108,7 +108,7 @@ class Lesson(Generic[R]):
     def resolve(self, answers: Mapping[str, Any], device: str = "cpu") -> tuple[Settings, tuple[str, ...]]:
         """The settings nearest to these answers, each allowed but maybe not together; and what gave way, in words.
 
-        Answers that are not there are the usual ones.
+        Answers that are not there are the usual ones. A control of ``d_in`` asks for a square layer: d_out follows.
         """
         every: dict[str, Any] = dict(answers)
         own = set()
@@ -167,7 +167,7 @@ class Lesson(Generic[R]):
 
     def played(self, settings: Settings, lab: Lab) -> Played[R]:
         """The same with a lab of one's own."""
-        return Played(self, settings, lab, lab.measure(self.id, self.measure, settings))
+        return Played(self, settings, lab, lab.measure(self.measure, settings))
 
 
 @dataclass(frozen=True)

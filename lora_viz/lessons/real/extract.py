@@ -191,7 +191,7 @@ def _weights(files: tuple[Upload, ...]) -> tuple[Weights, Weights]:
 
 def measure(settings: Settings, lab: Lab) -> WeightChange:
     """Take the difference of both files' matrices, one at a time."""
-    return lab.measure("weight_files", _changed, _pair(settings))
+    return lab.measure(_changed, _pair(settings))
 
 
 def _changed(files: tuple[Upload, ...], lab: Lab) -> WeightChange:

@@ -239,7 +239,7 @@ def _source(settings: Settings) -> Source:
 
 def measure(settings: Settings, lab: Lab) -> AdapterReport:
     """Measure every module of the file."""
-    return lab.measure("inspected", _inspected, (_source(settings), settings["alpha_given"]))
+    return lab.measure(_inspected, (_source(settings), settings["alpha_given"]))
 
 
 def _inspected(given: tuple[Source, float | None], lab: Lab) -> AdapterReport:

@@ -186,7 +186,7 @@ only the block means something. Here the cosine between the two updates is
 
 def measure(settings: Settings, lab: Lab) -> AdapterPair:
     """Measure both files, and compare the modules that both have."""
-    return lab.measure("compared", _compared, tuple(adapter_meant(settings, id, f"{id}_file") for id in ASKED))
+    return lab.measure(_compared, tuple(adapter_meant(settings, id, f"{id}_file") for id in ASKED))
 
 
 def _compared(sources: tuple[Source, ...], lab: Lab) -> AdapterPair:

@@ -9,8 +9,11 @@ FILES ?=
 DECK ?= five_minutes
 LANGUAGE := en
 OUT ?= deck.html
+ONLY ?=
+# A file is one worker's: what a module has computed is there for all its tests.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
 
-.PHONY: help run test test-gpu check fix bench deck clean
+.PHONY: help run dev test quick test-gpu check fix bench deck clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -32,12 +35,19 @@ $(NODE)/.package-lock.json: $(PLAYER)/package-lock.json
 run: $(VENV)/app.done ## the app, in your browser
 	LORA_PLAYGROUND_FILES=$(FILES) $(BIN)/streamlit run app.py --server.port $(PORT)
 
-test: $(VENV)/tests.done ## all tests, those in a real Chromium included
+dev: $(VENV)/app.done ## the app for whoever edits: runs anew when a file is saved, shows tracebacks
+	$(BIN)/streamlit run app.py --server.port $(PORT) --server.fileWatcherType auto --server.runOnSave true \
+		--client.showErrorDetails full
+
+test: $(VENV)/tests.done ## all tests, those in a real Chromium included; make test ONLY=rank: what concerns one lesson
 	bash tests/from_debian.sh chromium node
 	node --test $(PLAYER)/*.test.js
-	@# Two cores serve, compute and draw at once: what a browser test waited for in vain is waited for once more.
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile \
-		--reruns 1 --only-rerun "Locator expected" --only-rerun "Timeout"
+	$(PYTEST) $(if $(ONLY),--lesson $(ONLY))
+
+quick: $(VENV)/tests.done ## the tests that need no browser and are not marked slow
+	bash tests/from_debian.sh node
+	node --test $(PLAYER)/*.test.js
+	$(PYTEST) -m "not browser and not slow"
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
 	$(BIN)/pytest tests_gpu

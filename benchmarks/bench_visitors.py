@@ -1,6 +1,6 @@
 """How much longer does a visitor wait when four ask at once? Default runs in one server's threads.
 
-The app trains one run at a time (``ui/cache.py``), so that nobody waits for all: measured with that gate and without.
+The app trains one run at a time (``core/results.py``), so that nobody waits for all: measured with a gate and without.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which variant fits which target? Measures lora_viz/views/variant_field.json: every variant on every kind of target.
+"""Measures lora_viz/lessons/variants/variant_field.json: every variant on every kind of target.
 
 `python benchmarks/variant_field.py` writes the file again (under a minute); `--check` measures one task of it and
 compares. Each cell is the share of the loss that is left at the best of four learning rates, on eight tasks.

@@ -33,20 +33,25 @@ play(
         narration=tuple(f"Step {t}" for t in range(T)),
         panels=(
             Curves(
-                title="Error against rank",
+                "error_against_rank",
+                "Error against rank",
                 x=x,
                 x_label="rank r",
                 x_scale="log",
                 y_label="relative error, log; strip: exactly 0",
                 scale="log",
-                marks=(Mark(at=16.0, label="target rank 16"), Mark(at=64.0, label="another", colour="alarm")),
+                marks=(
+                    Mark("target_rank_16", 16.0, "target rank 16"),
+                    Mark("another", 64.0, "another", colour="alarm"),
+                ),
                 series=(
-                    Curve(name="trained", colour="delta", y=moving, low=moving / 2, high=moving * 2, dots=True),
-                    Curve(name="floor", colour="ink", y=np.where(x > 50, 0.0, 0.5 / x), dash="dash"),
+                    Curve("trained", "trained", "delta", moving, low=moving / 2, high=moving * 2, dots=True),
+                    Curve("floor", "floor", "ink", np.where(x > 50, 0.0, 0.5 / x), dash="dash"),
                 ),
             ),
             Field(
-                title="A map",
+                "a_map",
+                "A map",
                 values=values,
                 x_labels=tuple(f"{j}" for j in range(n)),
                 y_labels=tuple(f"1e-{i}" for i in range(m)),

@@ -21,7 +21,7 @@ from lora_viz.adapters.report import inspect_adapter
 from lora_viz.core.experiment import CHOICES, Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
-from lora_viz.export.adapter_folder import history_csv, plain_lora, take_home
+from lora_viz.export.adapter_folder import history_csv, packed_adapter, plain_lora
 from lora_viz.export.scripts.layer import layer_script
 
 
@@ -43,7 +43,7 @@ def linear(e: Experiment, weight: np.ndarray) -> torch.nn.Sequential:
 
 def same_in_peft(run: Run, folder: Path, adapter: int = 0) -> PeftModel:
     e = run.sweep[adapter]
-    unpacked(take_home(run, adapter), folder)
+    unpacked(packed_adapter(run, adapter), folder)
     model = PeftModel.from_pretrained(linear(e, run.task.base_weight), str(folder / "adapter")).eval()
     x = torch.tensor(run.task.inputs, dtype=getattr(torch, e.dtype))
     W = run.task.base_weight + run.delta_weight(adapter)[run.last(adapter)]
@@ -129,7 +129,7 @@ def test_one_of_a_sweep_and_one_that_diverged(small: Experiment, tmp_path: Path)
 def test_the_loading_script_runs(
     small: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    unpacked(take_home(run_of(small)), tmp_path)
+    unpacked(packed_adapter(run_of(small)), tmp_path)
     monkeypatch.chdir(tmp_path)
     runpy.run_path("load_with_peft.py")
     assert float(capsys.readouterr().out.rsplit(":", 1)[1]) < 1e-12
@@ -137,7 +137,7 @@ def test_the_loading_script_runs(
 
 def test_what_went_home_can_be_inspected(small: Experiment) -> None:
     run = run_of(small)
-    (module,) = inspect_adapter(open_adapter("take_home.zip", take_home(run))).modules
+    (module,) = inspect_adapter(open_adapter("take_home.zip", packed_adapter(run))).modules
     expected = np.linalg.svd(run.delta_weight()[-1], compute_uv=False)[: small.rank]
     np.testing.assert_allclose(module.sigma, expected, rtol=1e-9)
     assert module.scaling == run.experiment.scaling

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lora_viz.lessons.walk import lesson, lessons
 from tests.lessons.adapters import adapter
 
 ROOT = Path(__file__).parent.parent
@@ -185,34 +186,37 @@ def test_a_page_lets_what_it_computed_be_taken_home(name: str) -> None:
     assert "python train.py, beside its data.npz" in at.code[0].value
 
 
-COMPUTES = re.compile(r"\b(?:cached_(?!tallies)\w+|watch|trained_plane|offer_live)\(")
-NO_SCRIPT = {
-    "quiz": "each answer is computed when it is asked, and its page has the script",
-    "minilm": "the page says why",
-}
+@pytest.mark.parametrize("name", [each.id for each in lessons() if each.trains and each.seeded])
+def test_no_lesson_keeps_its_runs_for_itself(name: str) -> None:
+    assert lesson(name).exports is not None
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("pages/*.py")), ids=lambda p: p.stem)
-def test_no_page_keeps_its_runs_for_itself(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    if COMPUTES.search(text) and page.stem not in NO_SCRIPT:
-        assert "    home=" in text or "offer_home(" in text
+OFFER = """
+from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.engine.training import train
+from lora_viz.lessons.lesson import Lesson
+import streamlit as st
+from lora_viz.ui.exporting import offer_exports
+
+def offer(home):
+    st.session_state["home_x"] = True
+    offer_exports(Lesson(
+        id="x", menu="", title="", claim="", place=0, measure=lambda settings, lab: None,
+        takeaway=lambda record: "", exports=lambda record, settings, lab: home,
+    ).play())
+"""
 
 
 @pytest.mark.parametrize("train_again", [False, True], ids=["run", "sweeps"])
 def test_an_adapter_of_a_sweep_is_chosen_by_what_it_differs_in(train_again: bool) -> None:
     at = AppTest.from_string(
-        f"""
-        from lora_viz.core.experiment import Experiment, Sweep
-        from lora_viz.engine.training import train
-        import streamlit as st
-        st.session_state["home_x"] = True
-        from lora_viz.ui.take_home import offer_home
-        base = Experiment(d_in=7, d_out=5, steps=3)
-        sweep = Sweep.over(base, rank=(1, 2), init_seed=(0, 1))
-        other = Sweep.over(base, variant=("dora",), init_seed=(5, 6, 7))
-        offer_home((sweep, other) if {train_again} else train(sweep, records=2), "x")
-        """,
+        OFFER
+        + f"""
+base = Experiment(d_in=7, d_out=5, steps=3)
+sweep = Sweep.over(base, rank=(1, 2), init_seed=(0, 1))
+other = Sweep.over(base, variant=("dora",), init_seed=(5, 6, 7))
+offer((sweep, other) if {train_again} else train(sweep, records=2))
+""",
         default_timeout=60,
     ).run()
     assert not at.exception
@@ -254,16 +258,12 @@ def test_the_choice_to_take_home_begins_at_what_the_page_shows() -> None:
 @pytest.mark.parametrize("rounds", [True, False])
 def test_a_loss_that_ends_in_rounding_is_said_beside_the_button(rounds: bool) -> None:
     at = AppTest.from_string(
-        f"""
-        from lora_viz.core.experiment import Experiment, Sweep
-        from lora_viz.engine.training import train
-        import streamlit as st
-        st.session_state["home_x"] = True
-        from lora_viz.ui.take_home import offer_home
-        e = Experiment(d_in=7, d_out=5, rank=5, target_rank=1, optimizer="scaled_gd", lr=0.5,
-                       alpha=1.0, scaling_rule="constant", steps={400 if rounds else 3})
-        offer_home(train(Sweep((e,)), records=9), "x")
-        """,
+        OFFER
+        + f"""
+e = Experiment(d_in=7, d_out=5, rank=5, target_rank=1, optimizer="scaled_gd", lr=0.5,
+               alpha=1.0, scaling_rule="constant", steps={400 if rounds else 3})
+offer(train(Sweep((e,)), records=9))
+""",
         default_timeout=60,
     ).run()
     assert not at.exception

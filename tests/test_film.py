@@ -60,35 +60,38 @@ def a_film() -> Film:
         narration=tuple(f"Step {t}: ∇A is 0" for t in range(T)),
         panels=(
             Lines(
-                title="loss",
+                "loss",
+                "loss",
                 y_label="L",
                 scale="log",
                 series=(
-                    Series(name="seen", colour="A", y=gone, dots=True),
-                    Series(name="band", colour="B", y=draw(T), low=draw(T), high=draw(T), dash="dot"),
+                    Series("seen", "seen", "A", gone, dots=True),
+                    Series("band", "band", "B", draw(T), low=draw(T), high=draw(T), dash="dot"),
                 ),
-                marks=(Mark(at=2.0, label="here"),),
+                marks=(Mark("here", 2.0, "here"),),
             ),
-            HeatMap(title="W", colour="W", values=draw((3, 7)), limit=1.5, caption=("still",), span=6),
-            HeatMap(title="ΔW", colour="delta", values=draw((T, 3, 7)), limit=np.abs(draw(T)), hatched=True, row=1),
+            HeatMap("w", "W", "W", draw((3, 7)), limit=1.5, caption=("still",), span=6),
+            HeatMap("delta_w", "ΔW", "delta", draw((T, 3, 7)), limit=np.abs(draw(T)), hatched=True, row=1),
             Bars(
-                title="σ",
+                "part",
+                "σ",
                 labels=("1", "2"),
                 y_label="σ",
-                groups=(Group(name="σ", colour="B", values=draw((T, 2))),),
+                groups=(Group("part", "σ", "B", draw((T, 2))),),
                 span=4,
                 row=1,
             ),
             Cloud(
-                title="out",
-                colour="ink",
+                "out",
+                "out",
+                "ink",
                 dimension=3,
                 limit=2.0,
-                points=(Points(name="y", colour="ink", xyz=draw((T, 11, 3))),),
-                spans=(Span(name="col(B)", colour="B", basis=np.full((T, 2, 3), np.nan)),),
+                points=(Points("y", "y", "ink", draw((T, 11, 3))),),
+                spans=(Span("col_b", "col(B)", "B", np.full((T, 2, 3), np.nan)),),
                 row=1,
             ),
-            Readout(title="Measured", rows=(Row(label="loss", text=tuple("01234")),), span=12, row=2),
+            Readout("measured", "Measured", (Row("loss", "loss", tuple("01234")),), span=12, row=2),
         ),
     )
 
@@ -141,7 +144,7 @@ def test_nan_survives_and_nothing_else_turns_into_it() -> None:
 
 def test_views_and_other_dtypes_are_packed_in_row_order() -> None:
     base = np.arange(42, dtype=float).reshape(7, 6)
-    film = replace(a_film(), panels=(HeatMap(title="W", colour="W", values=base.T[::2], limit=1.0, span=12),))
+    film = replace(a_film(), panels=(HeatMap("w", "W", "W", base.T[::2], limit=1.0, span=12),))
     header, _ = decode(film.to_bytes())
     np.testing.assert_array_equal(header["film"]["panels"][0]["values"], base.T[::2])
 
@@ -217,15 +220,15 @@ def changed(film: Film, title: str, **change: Any) -> Film:
         ("loss", {"series": ()}, "panel 'loss': it has no curves"),
         ("loss", {"span": 5}, "row 0 of the grid, with 'loss', 'W', is 11 wide, not 12"),
         ("loss", {"reach": float("inf")}, r"panel 'loss'.reach is inf, no finite number"),
-        ("loss", {"series": (Series(name="s", colour="A", y=np.ones(3)),)}, r"series\[0\].y has the shape \(3,\)"),
-        ("loss", {"series": (Series(name="s", colour="mauve", y=np.ones(T)),)}, "'mauve', no colour: ink, faint, W"),
-        ("loss", {"series": (Series(name="s", colour="A", y=np.ones(T), low=np.ones(T)),)}, "s: a band has"),
+        ("loss", {"series": (Series("s", "s", "A", np.ones(3)),)}, r"series\[0\].y has the shape \(3,\)"),
+        ("loss", {"series": (Series("s", "s", "mauve", np.ones(T)),)}, "'mauve', no colour: ink, faint, W"),
+        ("loss", {"series": (Series("s", "s", "A", np.ones(T), low=np.ones(T)),)}, "s: a band has"),
         ("W", {"limit": np.ones(T + 1)}, r"panel 'W'.limit has the shape \(6,\), not \(T\) with T = 5"),
         ("ΔW", {"limit": -1.0}, "panel 'ΔW': a limit is negative"),
         ("ΔW", {"caption": ("a", "b")}, "panel 'ΔW'.caption has the length 2, not 0 or 1 or T"),
         ("σ", {"labels": ("1",)}, r"groups\[0\].values has the shape \(5, 2\), not \(k\) or \(T k\) with T = 5, k = 1"),
         ("out", {"dimension": 2}, r"points\[0\].xyz has the shape \(5, 11, 3\)"),
-        ("Measured", {"rows": (Row(label="l", text=("1", "2")),)}, r"rows\[0\].text has the length 2, not 1 or T"),
+        ("Measured", {"rows": (Row("l", "l", ("1", "2")),)}, r"rows\[0\].text has the length 2, not 1 or T"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence_that_names_the_panel(

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from docs.make_catalogue import gathered
 from lora_viz.i18n import language
 from lora_viz.i18n.language import Said, catalogue, english, languages, say, speak
-from lora_viz.ui import speaking
+from lora_viz.ui import visitor_language
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(ROOT.glob("pages/*.py"))
@@ -50,7 +50,22 @@ NAMES = re.compile(
     re.X | re.S,
 )
 SHOWN = ("label", "body", "help", "options", "content", "placeholder", "text", "title", "caption", "alt")
-HIDDEN = ("id", "kind", "colour", "scale", "x_scale", "dash", "axis", "array", "lift", "family", "font", "style")
+HIDDEN = (
+    "id",
+    "bar_ids",
+    "id",
+    "kind",
+    "colour",
+    "scale",
+    "x_scale",
+    "dash",
+    "axis",
+    "array",
+    "lift",
+    "family",
+    "font",
+    "style",
+)
 
 
 def messages(proto: Any) -> Iterator[str]:
@@ -108,7 +123,7 @@ def unsaid(text: str) -> str:
 @pytest.fixture
 def brackets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "catalogue", lambda code: Bracketed() if code == "xx" else {})
-    monkeypatch.setattr(speaking, "_found", lambda: "xx")
+    monkeypatch.setattr(visitor_language, "_found", lambda: "xx")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)

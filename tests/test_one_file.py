@@ -1,4 +1,4 @@
-"""A variant is one file, and so is a start: in a copy of the package with one more of each, both train."""
+"""A variant is one file, and so is a start: in a copy of the package with one more of each, both train and show."""
 
 import os
 import shutil
@@ -59,6 +59,26 @@ except ExperimentError as error:
 print(*CHOICES["variant"])
 print(*CHOICES["init"])
 """
+SHOWN = """
+import numpy as np
+from lora_viz.lessons.walk import lesson
+own = lesson("variants")
+played = own.play(variant="slow_b", versus="lora", steps=50, rank=2)
+record = played.record
+assert record.names[-1] == "slow_b" and record.chosen == len(record.names) - 1
+assert np.isnan(record.field[-1]).all() and np.isfinite(record.field[:-1]).all()
+cells = played.film.panel("map")
+assert cells.y_labels[0].startswith("Slow B ") and cells.chosen[0] == 0
+assert np.isnan(cells.values[0]).all() and np.isfinite(cells.values[1:]).all()
+assert np.isfinite(record.left[:, -1]).all() and record.rates[-1] == record.rates[0], "LoRA's rate, none being known"
+assert own.on_pick(record, 0, 4) == {"variant": "slow_b", "task": "row_rescale"}
+assert played.table["variant"][-1] == "slow_b" and np.isnan(played.table["map_rotation"][-1])
+assert "has not been measured yet" in played.takeaway and "nan" not in played.takeaway + played.maths
+assert "Slow B" in played.maths and "Slow B" in played.figure().data[0].text
+asked = played.ask()
+assert asked.choices[asked.right] == "GaLore", "as without it"
+print("shown")
+"""
 
 
 def choices(folder: Path, asked: str) -> list[list[str]]:
@@ -72,7 +92,7 @@ def choices(folder: Path, asked: str) -> list[list[str]]:
 
 def test_one_more_of_each(tmp_path: Path) -> None:
     package = Path(lora_viz.__file__).parent
-    shutil.copytree(package, tmp_path / "lora_viz", ignore=shutil.ignore_patterns("__pycache__", "player"))
+    shutil.copytree(package, tmp_path / "lora_viz", ignore=shutil.ignore_patterns("__pycache__"))
     layer = tmp_path / "lora_viz" / "layer"
     before = [[path.stem for path in (layer / folder).glob("[!_]*.py")] for folder in ("variants", "starts")]
     (layer / "variants" / "slow_b.py").write_text(VARIANT)
@@ -81,6 +101,7 @@ def test_one_more_of_each(tmp_path: Path) -> None:
     assert variants[-1] == "slow_b", "without a place: last"
     assert sorted(variants[:-1]) == sorted(before[0])
     # its PLACE is that of A_zero: the name decides
+    assert choices(tmp_path, SHOWN) == [["shown"]]
     assert starts[:3] == ["B_zero", "A_zero", "tenth"] and sorted(starts) == sorted([*before[1], "tenth"])
 
 

@@ -67,7 +67,7 @@ def test_every_page_runs_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEEDED)
 def test_another_seed_is_another_run(name: str) -> None:
-    assert lesson(name).play(seed=1).film.to_bytes() != lesson(name).play().film.to_bytes()  # type: ignore[union-attr]
+    assert lesson(name).play(seed=7).film.to_bytes() != lesson(name).play().film.to_bytes()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("name", ["rank", "denoise", "machine"])

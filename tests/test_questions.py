@@ -21,6 +21,7 @@ from lora_viz.lessons.walk import lesson, lessons
 from lora_viz.ui.pages import FOLDER
 from lora_viz.ui.questions import _Score
 from lora_viz.ui.state import key_of
+from tests.small import SLOW
 from tests.test_language import Bracketed, unsaid
 
 ASKING = [each.id for each in lessons() if each.question is not None]
@@ -61,7 +62,7 @@ def test_another_seed_and_another_language_change_no_question(name: str, monkeyp
     """A language of nothing but brackets: the film is found all the same, and no word of the question is left out."""
     monkeypatch.setattr(language, "catalogue", lambda code: Bracketed() if code == "xx" else {})
     with language.speak("xx"):
-        asked = asked_of(name, **({"seed": "7"} if lesson(name).seeded else {}))
+        asked = asked_of(name, **({"seed": "7"} if lesson(name).seeded and name not in SLOW else {}))
     assert len(set(asked.choices)) == len(asked.choices) >= 3
     assert not [text for text in (asked.text, asked.told, asked.why, *asked.choices) if unsaid(text)]
 
@@ -155,8 +156,8 @@ def test_orthogonal_updates_add_as_pythagoras_says() -> None:
 
 
 def film(**series: list[float]) -> Film:
-    curves = tuple(Series(id=id, name=id, colour="ink", y=np.array(y, float)) for id, y in series.items())
-    panel = Lines(id="loss", title="Loss", series=curves, y_label="", span=12)
+    curves = tuple(Series(id, id, "ink", np.array(y, float)) for id, y in series.items())
+    panel = Lines("loss", "Loss", series=curves, y_label="", span=12)
     return Film(axis="step", values=np.arange(3.0), panels=(panel,), start=0)
 
 

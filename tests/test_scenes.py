@@ -1,6 +1,6 @@
 """Decks: what is read, what is refused and in which line, and that every scene that ships can be shown."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,12 @@ from streamlit.testing.v1 import AppTest
 
 from lora_viz.content.decks.asking import asked_first
 from lora_viz.content.decks.scenes import LONGEST_DECK, DeckError, Question, read_deck
-from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Part, Readout, Row, Series
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.lessons.deck_file import leaf_of
 from lora_viz.lessons.decks import DECKS, read_file
-from lora_viz.lessons.walk import lesson
+from lora_viz.lessons.lesson import Played
+from lora_viz.lessons.walk import lesson, lessons
 from lora_viz.ui.pages import FOLDER
 from lora_viz.ui.presenting import _Presentation
 from lora_viz.ui.state import key_of
@@ -108,22 +109,11 @@ FILM = Film(
     values=STEPS,
     start=0,
     panels=(
-        Lines(
-            title="L",
-            y_label="y",
-            series=(Series(name="a", colour="A", y=STEPS**2), Series(name="b", colour="B", y=3 * STEPS)),
-        ),
-        Bars(
-            title="Bs",
-            y_label="y",
-            labels=("x", "z"),
-            groups=(Group(name="g", colour="A", values=np.outer(STEPS, [1.0, 2.0])),),
-        ),
-        HeatMap(title="H", colour="W", values=np.ones((2, 3)), limit=1.0, row=1),
-        Curves(
-            title="C", x=STEPS, x_label="x", y_label="y", series=(Curve(name="c", colour="A", y=STEPS),), span=4, row=1
-        ),
-        Readout(title="R", rows=(Row(label="l", text=("t",)),), row=1),
+        Lines("l", "L", y_label="y", series=(Series("a", "a", "A", STEPS**2), Series("b", "b", "B", 3 * STEPS))),
+        Bars("bs", "Bs", y_label="y", labels=("x", "z"), groups=(Group("g", "g", "A", np.outer(STEPS, [1.0, 2.0])),)),
+        HeatMap("h", "H", "W", np.ones((2, 3)), limit=1.0, row=1),
+        Curves("c", "C", x=STEPS, x_label="x", y_label="y", series=(Curve("c", "c", "A", STEPS),), span=4, row=1),
+        Readout("r", "R", (Row("l", "l", ("t",)),), row=1),
     ),
 )
 
@@ -239,3 +229,44 @@ def test_a_file_holds_no_way_out_of_its_data() -> None:
     assert page.count("<script") == 2
     assert "<b>" not in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def retitled(film: Film) -> Film:
+    """The same film with other words for everything: only ids are left."""
+
+    def other(item: object, n: int) -> object:
+        word = {"title", "name", "label"} & {field.name for field in fields(item)}  # type: ignore[arg-type]
+        return replace(item, **{each: f"Word {n}" for each in word})  # type: ignore[type-var]
+
+    panels = []
+    for n, panel in enumerate(film.panels):
+        parts = {
+            field.name: tuple(other(part, i) for i, part in enumerate(value))
+            for field in fields(panel)
+            if isinstance(value := getattr(panel, field.name), tuple) and value and isinstance(value[0], Part)
+        }
+        panels.append(replace(other(panel, n), **parts))  # type: ignore[type-var]
+    return replace(film, panels=tuple(panels))
+
+
+@pytest.mark.parametrize(("name", "index"), SCENES)
+def test_retitling_everything_breaks_no_scene(name: str, index: int) -> None:
+    scene = read_file(DECKS / f"{name}.toml").scenes[index]
+    if scene.question is None:
+        return
+    film = lesson(scene.page).read(dict(scene.settings)).film
+    assert film is not None
+    asked, before = asked_first(retitled(film), scene.question), asked_first(film, scene.question)
+    assert (asked["kind"], asked.get("answer"), asked["text"]) == (before["kind"], before.get("answer"), before["text"])
+
+
+@pytest.mark.parametrize("name", [each.id for each in lessons() if each.question is not None])
+def test_retitling_everything_breaks_no_question(name: str) -> None:
+    played = lesson(name).play()
+    assert played.film is not None
+    before = played.ask()
+    again = Played(played.lesson, played.settings, played.lab, played.record)
+    vars(again)["film"] = retitled(played.film)
+    asked = again.ask()
+    assert before is not None and asked is not None
+    assert (asked.choices, asked.right, asked.why) == (before.choices, before.right, before.why)

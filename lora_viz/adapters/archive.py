@@ -70,13 +70,8 @@ def _members(buffer: memoryview, count: int, at: int, end: int) -> Members:
         if name.endswith("/"):
             continue
         if method or flags & 1 or packed != size:
-            raise AdapterError(
-                say(
-                    "The archive's member {name} is compressed or encrypted: unpack the archive and give the "
-                    "adapter file itself.",
-                    name=short(name),
-                )
-            )
+            raise AdapterError(say("The archive's member {name} is compressed or encrypted: unpack the archive and "
+                                   "give the adapter file itself.", name=short(name)))  # fmt: skip
         if bytes(buffer[local : local + 4]) != _LOCAL:
             raise AdapterError(
                 say("The archive is damaged: its member {name} is not where it should be.", name=short(name))

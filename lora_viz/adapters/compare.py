@@ -54,13 +54,8 @@ def compare(first: tuple[Opened, Report], second: tuple[Opened, Report]) -> Comp
     both = [(m, others[m.path, m.d_out, m.d_in]) for m in first[1].modules if (m.path, m.d_out, m.d_in) in others]
     whole = [(m, n) for m, n in both if not m.not_finite and not n.not_finite and " (part" not in m.path]
     if not whole:
-        raise AdapterError(
-            say(
-                "{first} and {second} have no module in common: they are for different models.",
-                first=first[1].name,
-                second=second[1].name,
-            )
-        )
+        raise AdapterError(say("{first} and {second} have no module in common: they are for different models.",
+                               first=first[1].name, second=second[1].name))  # fmt: skip
     return Comparison(
         names=(first[1].name, second[1].name),
         modules=tuple(_meet(first[0], m, second[0], n) for m, n in whole),
@@ -80,24 +75,12 @@ def _meet(first: Opened, m: Module, second: Opened, n: Module) -> Meeting:
         row[: len(found)] = found
     sizes = float(np.linalg.norm(s1)), float(np.linalg.norm(s2)), float(np.linalg.norm(s3))
     inner = one.scaling * other.scaling * float(np.sum((one.B.T @ other.B) * (one.A @ other.A.T)))
-    return Meeting(
-        path=m.path,
-        place=m.place,
-        rank=(m.rank, n.rank),
-        kept=(i, j),
-        overlap_in=_phi(v1[:i].T, v2[:j].T),
-        overlap_out=_phi(u1[:, :i], u2[:, :j]),
-        chance_in=max(i, j) / m.d_in,
-        chance_out=max(i, j) / m.d_out,
-        cosine=inner / (sizes[0] * sizes[1]) if min(sizes[:2]) > 0 else float("nan"),
-        sigma=spectra,
-        kinds=(
-            ranks(spectra[0], bound=m.rank),
-            ranks(spectra[1], bound=n.rank),
-            ranks(spectra[2], bound=m.rank + n.rank),
-        ),
-        norm=sizes,
-    )
+    return Meeting(path=m.path, place=m.place, rank=(m.rank, n.rank), kept=(i, j), overlap_in=_phi(v1[:i].T, v2[:j].T),
+                   overlap_out=_phi(u1[:, :i], u2[:, :j]), chance_in=max(i, j) / m.d_in, chance_out=max(i, j) / m.d_out,
+                   cosine=inner / (sizes[0] * sizes[1]) if min(sizes[:2]) > 0 else float("nan"), sigma=spectra,
+                   kinds=(ranks(spectra[0], bound=m.rank),
+                          ranks(spectra[1], bound=n.rank),
+                          ranks(spectra[2], bound=m.rank + n.rank)), norm=sizes)  # fmt: skip
 
 
 def _phi(left: Float[np.ndarray, "d i"], right: Float[np.ndarray, "d j"]) -> float:

@@ -60,21 +60,12 @@ def parse_config(text: bytes) -> Config:
         raise AdapterError(say("adapter_config.json: alpha_pattern is not a table."))
     for key in patterns:
         if not re.fullmatch(r"\^?(?:[\w\-]|\\?\.)+\$?", key):
-            raise AdapterError(
-                say(
-                    "adapter_config.json: the alpha_pattern {key} is a regular expression: only names of modules "
-                    "are read.",
-                    key=short(key),
-                )
-            )
-    return Config(
-        alpha=_number(raw.get("lora_alpha", 8), "lora_alpha"),
-        use_rslora=raw.get("use_rslora") is True,
-        use_dora=raw.get("use_dora") is True,
-        alpha_pattern=tuple((key, _number(value, f"alpha_pattern {key}")) for key, value in patterns.items()),
-        init=str(raw.get("init_lora_weights", "")),
-        raw=raw,
-    )
+            raise AdapterError(say("adapter_config.json: the alpha_pattern {key} is a regular expression: only names "
+                                   "of modules are read.", key=short(key)))  # fmt: skip
+    return Config(alpha=_number(raw.get("lora_alpha", 8), "lora_alpha"), use_rslora=raw.get("use_rslora") is True,
+                  use_dora=raw.get("use_dora") is True,
+                  alpha_pattern=tuple((key, _number(value, f"alpha_pattern {key}")) for key, value in patterns.items()),
+                  init=str(raw.get("init_lora_weights", "")), raw=raw)  # fmt: skip
 
 
 def _number(value: Any, what: str) -> float:

@@ -58,13 +58,8 @@ def changes(
     both = [n for n, e in base.entries.items() if n in tuned.entries and tuned.entries[n].shape == e.shape]
     both = [n for n in both if base.entries[n].dtype in FLOATS and tuned.entries[n].dtype in FLOATS]
     if not both:
-        raise AdapterError(
-            say(
-                "{base} and {tuned} have no tensor of one name and shape: they are two models.",
-                base=short(names[0]),
-                tuned=short(names[1]),
-            )
-        )
+        raise AdapterError(say("{base} and {tuned} have no tensor of one name and shape: they are two models.",
+                               base=short(names[0]), tuned=short(names[1])))  # fmt: skip
     found, unchanged, not_matrices, too_large = [], 0, 0, 0
     stand = dict(zip(both, places(n.removesuffix(".weight") for n in both), strict=True))
     for i, name in enumerate(both):
@@ -79,13 +74,8 @@ def changes(
             found.append(_change(name, stand[name], *_difference(base, tuned, name)))
         progress((i + 1) / len(both))
     if not found:
-        raise AdapterError(
-            say(
-                "{base} and {tuned} differ in no matrix: there is nothing for a LoRA to hold.",
-                base=short(names[0]),
-                tuned=short(names[1]),
-            )
-        )
+        raise AdapterError(say("{base} and {tuned} differ in no matrix: there is nothing for a LoRA to hold.",
+                               base=short(names[0]), tuned=short(names[1])))  # fmt: skip
     unmatched = len(base.entries) + len(tuned.entries) - 2 * len(both)
     return Changes(names, tuple(found), unchanged, not_matrices, unmatched, too_large)
 
@@ -111,18 +101,9 @@ def _change(name: str, place: Place, W: np.ndarray, delta: np.ndarray) -> Change
     reached = np.cumsum(sigma**2) / energy if energy else np.zeros(len(sigma))
     short_needs = tuple(int(np.argmax(reached >= level)) + 1 if (reached >= level).any() else 0 for level in LEVELS)
     size = float(np.sqrt(np.sum(np.square(W, dtype=np.float64))))
-    return Change(
-        name=name,
-        place=place,
-        d_out=delta.shape[0],
-        d_in=delta.shape[1],
-        sigma=sigma,
-        energy=energy,
-        relative=float(np.sqrt(energy)) / size if size else float("nan"),
-        exact=exact,
-        kinds=known,
-        needs=needs(sigma) if exact else (short_needs[0], short_needs[1], short_needs[2]),
-    )
+    return Change(name=name, place=place, d_out=delta.shape[0], d_in=delta.shape[1], sigma=sigma, energy=energy,
+                  relative=float(np.sqrt(energy)) / size if size else float("nan"), exact=exact, kinds=known,
+                  needs=needs(sigma) if exact else (short_needs[0], short_needs[1], short_needs[2]))  # fmt: skip
 
 
 def _sketch(delta: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -51,13 +51,9 @@ def open_adapter(name: str, data: bytes | memoryview, config: bytes | None = Non
         if not is_torch_archive(members):
             folder = next((m for m in sorted(members, key=len) if m.endswith("adapter_model.safetensors")), None)
             if folder is None:
-                raise AdapterError(
-                    say(
-                        "{name} is a zip archive without an adapter: allowed are safetensors files, files of "
-                        "torch.save, and a PEFT folder stored uncompressed.",
-                        name=short(name),
-                    )
-                )
+                raise AdapterError(say("{name} is a zip archive without an adapter: allowed are safetensors files, "
+                                       "files of torch.save, and a PEFT folder stored uncompressed.",
+                                       name=short(name)))  # fmt: skip
             start, size = members[folder]
             at = members.get(folder.replace("adapter_model.safetensors", "adapter_config.json"))
             if own is None and at is not None:
@@ -72,14 +68,8 @@ def open_weights(name: str, data: bytes | memoryview) -> Weights:
     if not len(buffer):
         raise AdapterError(say("{name} is empty: 0 bytes.", name=short(name)))
     if len(buffer) > BYTES_MOST:
-        raise AdapterError(
-            say(
-                "{name} has {size:,} bytes: up to {most:,} are read.",
-                name=short(name),
-                size=len(buffer),
-                most=BYTES_MOST,
-            )
-        )
+        raise AdapterError(say("{name} has {size:,} bytes: up to {most:,} are read.", name=short(name),
+                               size=len(buffer), most=BYTES_MOST))  # fmt: skip
     start = bytes(buffer[:24])
     if len(buffer) > 8 and is_archive(buffer):
         members = read_members(buffer)
@@ -89,21 +79,12 @@ def open_weights(name: str, data: bytes | memoryview) -> Weights:
             )
         return read_torch(buffer, members)
     if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and start[8:9] != b"{":
-        raise AdapterError(
-            say(
-                "{name} is a bare pickle, which can run foreign code and is not opened: save it as safetensors.",
-                name=short(name),
-            )
-        )
+        raise AdapterError(say("{name} is a bare pickle, which can run foreign code and is not opened: save it as "
+                               "safetensors.", name=short(name)))  # fmt: skip
     for begins, what in _STARTS.items():
         if start.startswith(begins) and start[8:9] != b"{":
-            raise AdapterError(
-                say(
-                    "{name} is {what}: allowed are safetensors files and files of torch.save (.bin, .pt).",
-                    name=short(name),
-                    what=say(what),
-                )
-            )
+            raise AdapterError(say("{name} is {what}: allowed are safetensors files and files of torch.save (.bin, "
+                                   ".pt).", name=short(name), what=say(what)))  # fmt: skip
     return read_safetensors(buffer)
 
 

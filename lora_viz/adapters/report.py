@@ -18,16 +18,8 @@ from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.i18n.language import say
 
 __all__ = [
-    "LEVELS",
-    "RANK_MOST",
-    "Module",
-    "Other",
-    "Report",
-    "inspect_adapter",
-    "needs",
-    "noise_floor",
-    "read_factors",
-]
+    "LEVELS", "RANK_MOST", "Module", "Other", "Report", "inspect_adapter", "needs", "noise_floor", "read_factors",
+]  # fmt: skip
 
 LEVELS = (0.9, 0.95, 0.99)
 RANK_MOST = 1024
@@ -107,27 +99,17 @@ def inspect_adapter(
         modules += _measured(weights, pair, place, opened.config, alpha)
         progress((i + 1) / len(pairs))
     others = tuple(Other(name, weights.entries[name].shape, weights.entries[name].dtype) for name in other_names)
-    return Report(
-        name=opened.name,
-        kind=weights.kind,
-        schemes=tuple(sorted({pair.scheme for pair in pairs})),
-        modules=tuple(modules),
-        others=others,
-        size=sum(e.numel * SIZES.get(e.dtype, 1) for e in weights.entries.values()),
-        notes=_notes(opened.config, pairs),
-    )
+    return Report(name=opened.name, kind=weights.kind, schemes=tuple(sorted({pair.scheme for pair in pairs})),
+                  modules=tuple(modules), others=others,
+                  size=sum(e.numel * SIZES.get(e.dtype, 1) for e in weights.entries.values()),
+                  notes=_notes(opened.config, pairs))  # fmt: skip
 
 
 def _notes(config: Config | None, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
     notes = []
     if config is not None and config.moves_base:
-        notes.append(
-            say(
-                "It was started as {init}, which moves the base weight: the numbers are those of s·BA, "
-                "and ΔW is s·(BA − B₀A₀).",
-                init=short(config.init, 20),
-            )
-        )
+        notes.append(say("It was started as {init}, which moves the base weight: the numbers are those of s·BA, and ΔW "
+                         "is s·(BA − B₀A₀).", init=short(config.init, 20)))  # fmt: skip
     if any(pair.magnitude for pair in pairs):
         notes.append(
             say("It is a DoRA adapter: the numbers are those of its low-rank part, before W + s·BA is rescaled.")
@@ -148,23 +130,12 @@ def read_factors(weights: Weights, pair: Pair, scaling: float = 1.0) -> list[tup
             split = zip(np.split(A, parts), np.split(B, parts), strict=True)
             return [(f" (part {i + 1} of {parts})", FactoredMatrix(a, b, scaling)) for i, (a, b) in enumerate(split)]
     if len(A) != B.shape[1]:
-        raise AdapterError(
-            say(
-                "{path}: A is {A} and B is {B}: B needs a column for every row of A.",
-                path=short(pair.path),
-                A=f"{len(A)}×{A.shape[1]}",
-                B=f"{len(B)}×{B.shape[1]}",
-            )
-        )
+        raise AdapterError(say("{path}: A is {A} and B is {B}: B needs a column for every row of A.",
+                               path=short(pair.path), A=f"{len(A)}×{A.shape[1]}",
+                               B=f"{len(B)}×{B.shape[1]}"))  # fmt: skip
     if not 1 <= len(A) <= RANK_MOST or not len(B) or not A.shape[1]:
-        raise AdapterError(
-            say(
-                "{path} has rank {rank}: read are 1 to {most} in a layer of some size.",
-                path=short(pair.path),
-                rank=len(A),
-                most=RANK_MOST,
-            )
-        )
+        raise AdapterError(say("{path} has rank {rank}: read are 1 to {most} in a layer of some size.",
+                               path=short(pair.path), rank=len(A), most=RANK_MOST))  # fmt: skip
     return [("", FactoredMatrix(A, B, scaling))]
 
 

@@ -23,21 +23,11 @@ def read_safetensors(buffer: memoryview) -> Weights:
         raise AdapterError(say("The file has {size} bytes: a safetensors file has at least 8.", size=len(buffer)))
     length = int.from_bytes(buffer[:8], "little")
     if length > HEADER_MOST:
-        raise AdapterError(
-            say(
-                "This is no safetensors file: it would have a header of {length:,} bytes: up to {most:,} are read.",
-                length=length,
-                most=HEADER_MOST,
-            )
-        )
+        raise AdapterError(say("This is no safetensors file: it would have a header of {length:,} bytes: up to "
+                               "{most:,} are read.", length=length, most=HEADER_MOST))  # fmt: skip
     if 8 + length > len(buffer):
-        raise AdapterError(
-            say(
-                "The file is cut off: its header has {length:,} bytes, the whole file {size:,}.",
-                length=length,
-                size=len(buffer),
-            )
-        )
+        raise AdapterError(say("The file is cut off: its header has {length:,} bytes, the whole file {size:,}.",
+                               length=length, size=len(buffer)))  # fmt: skip
     header = parse_json(bytes(buffer[8 : 8 + length]), say("The file's header"))
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
@@ -62,27 +52,14 @@ def _entry(name: str, given: Any, base: int, end: int) -> Stored:
         raise AdapterError(say("{name} has {count} dimensions: up to 8 are read.", name=short(name), count=len(shape)))
     start, stop = offsets
     if not start <= stop <= end - base:
-        raise AdapterError(
-            say(
-                "The file is cut off: {name} should end at byte {byte}, the file ends at {end:,}.",
-                name=short(name),
-                byte=_size(base + stop),
-                end=end,
-            )
-        )
+        raise AdapterError(say("The file is cut off: {name} should end at byte {byte}, the file ends at {end:,}.",
+                               name=short(name), byte=_size(base + stop), end=end))  # fmt: skip
     if dtype not in SIZES:
         return Stored(short(dtype, 12), (stop - start,), base + start)
     if math.prod(shape) * SIZES[dtype] != stop - start:
-        raise AdapterError(
-            say(
-                "{name} with shape {shape} in {dtype} needs {needed} bytes: the header gives it {given:,}.",
-                name=short(name),
-                shape=short(shape),
-                dtype=dtype,
-                needed=_size(math.prod(shape) * SIZES[dtype]),
-                given=stop - start,
-            )
-        )
+        raise AdapterError(say("{name} with shape {shape} in {dtype} needs {needed} bytes: the header gives it "
+                               "{given:,}.", name=short(name), shape=short(shape), dtype=dtype,
+                               needed=_size(math.prod(shape) * SIZES[dtype]), given=stop - start))  # fmt: skip
     return Stored(dtype, tuple(shape), base + start)
 
 
@@ -99,11 +76,8 @@ def _apart(entries: dict[str, Stored]) -> None:
     end, before = 0, ""
     for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
         if entry.start < end:
-            raise AdapterError(
-                say(
-                    "{name} overlaps {other}: every tensor has bytes of its own.", name=short(name), other=short(before)
-                )
-            )
+            raise AdapterError(say("{name} overlaps {other}: every tensor has bytes of its own.", name=short(name),
+                                   other=short(before)))  # fmt: skip
         end, before = entry.start + entry.numel * SIZES.get(entry.dtype, 1), name
 
 

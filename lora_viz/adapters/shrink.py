@@ -60,35 +60,21 @@ def plan(opened: Opened, report: Report, level: float) -> Plan:
     """What cutting to the ranks advised at this level would do. Raises AdapterError where it is not possible."""
     config = opened.config
     if config is not None and config.moves_base:
-        raise AdapterError(
-            say(
-                "An adapter started as {init} cannot be cut: its base weight was moved by its own first factors.",
-                init=short(config.init, 20),
-            )
-        )
+        raise AdapterError(say("An adapter started as {init} cannot be cut: its base weight was moved by its own first "
+                               "factors.", init=short(config.init, 20)))  # fmt: skip
     if any(" (part" in module.path for module in report.modules):
         raise AdapterError(say("loralib's fused layers cannot be cut: their updates share one pair of tensors."))
     ranks = advised_ranks(report, level)
-    lost = np.array(
-        [
-            0.0 if m.not_finite else float(np.sum(np.square(m.sigma[r:])))
-            for m, r in zip(report.modules, ranks, strict=True)
-        ]
-    )
+    cuts = list(zip(report.modules, ranks, strict=True))
+    lost = np.array([0.0 if m.not_finite else float(np.sum(np.square(m.sigma[r:]))) for m, r in cuts])
     kept = np.array([0.0 if m.not_finite else m.norm_delta**2 for m in report.modules])
     unscaled = any(module.scaling is None for module in report.modules)
-    return Plan(
-        ranks=ranks,
-        parameters=(
-            sum(m.parameters for m in report.modules),
-            sum(r * (m.d_in + m.d_out) for m, r in zip(report.modules, ranks, strict=True)),
-        ),
-        error=np.sqrt(np.divide(lost, kept, out=np.zeros(len(kept)), where=kept > 0)),
-        whole=float(np.sqrt(lost.sum() / kept.sum())) if kept.any() else 0.0,
-        note=say("The scale is not in the file, so B·A is written as it is, with s = 1: multiply lora_alpha by your s.")
-        if unscaled
-        else "",
-    )
+    note = say("The scale is not in the file, so B·A is written as it is, with s = 1: multiply lora_alpha by your s.")
+    return Plan(ranks=ranks,
+                parameters=(sum(m.parameters for m in report.modules), sum(r * (m.d_in + m.d_out) for m, r in cuts)),
+                error=np.sqrt(np.divide(lost, kept, out=np.zeros(len(kept)), where=kept > 0)),
+                whole=float(np.sqrt(lost.sum() / kept.sum())) if kept.any() else 0.0,
+                note=note if unscaled else "")  # fmt: skip
 
 
 def shrink(opened: Opened, report: Report, level: float) -> Shrunk:
@@ -128,14 +114,8 @@ def shrink(opened: Opened, report: Report, level: float) -> Shrunk:
         data = peft_folder(peft_config(by_path, given=given), tensors, {})
     else:
         data = write_safetensors(tensors, opened.weights.metadata)
-    return Shrunk(
-        data=data,
-        file_name=cut_name(report, level),
-        ranks=np.array(ranks),
-        error=error,
-        whole=float(np.sqrt(lost / kept)) if kept else 0.0,
-        size=(report.size, len(data)),
-    )
+    return Shrunk(data=data, file_name=cut_name(report, level), ranks=np.array(ranks), error=error,
+                  whole=float(np.sqrt(lost / kept)) if kept else 0.0, size=(report.size, len(data)))  # fmt: skip
 
 
 def cut_name(report: Report, level: float) -> str:

@@ -52,13 +52,8 @@ class Weights(NamedTuple):
         """The numbers of one tensor, float64 where stored so, else float32; read-only. Raises AdapterError."""
         entry = self.entries[name]
         if entry.dtype not in FLOATS:
-            raise AdapterError(
-                say(
-                    "{name} is stored as {dtype}: read are F64, F32, F16 and BF16, nothing else.",
-                    name=short(name),
-                    dtype=short(entry.dtype),
-                )
-            )
+            raise AdapterError(say("{name} is stored as {dtype}: read are F64, F32, F16 and BF16, nothing else.",
+                                   name=short(name), dtype=short(entry.dtype)))  # fmt: skip
         raw = self._raw(entry)
         if entry.dtype == "BF16":
             return (raw.astype(np.uint32) << 16).view(np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import pickletools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from lora_viz.adapters.archive import Members
 from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
@@ -17,6 +17,7 @@ from lora_viz.i18n.language import say, to_say
 
 __all__ = ["is_torch_archive", "read_torch"]
 
+T = TypeVar("T")
 PICKLE_MOST, WORDS_MOST = 2_000_000, 250_000
 _STORAGES = {
     "torch DoubleStorage": "F64", "torch FloatStorage": "F32", "torch HalfStorage": "F16",
@@ -52,13 +53,8 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
     name = next(name for name in members if name.endswith("/data.pkl"))
     start, size = members[name]
     if size > PICKLE_MOST:
-        raise AdapterError(
-            say(
-                "The torch file's list of tensors has {size:,} bytes: up to {most:,} are read.",
-                size=size,
-                most=PICKLE_MOST,
-            )
-        )
+        raise AdapterError(say("The torch file's list of tensors has {size:,} bytes: up to {most:,} are read.",
+                               size=size, most=PICKLE_MOST))  # fmt: skip
     at, length = members.get(name.removesuffix("data.pkl") + "byteorder", (0, 0))
     if bytes(buffer[at : at + length]) not in (b"", b"little"):
         raise AdapterError(say("The torch file has its bytes in big-endian order: save it on an ordinary machine."))
@@ -101,12 +97,8 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 pass
             case "MARK":
                 stack.append(_Mark)
-            case "EMPTY_DICT":
-                stack.append({})
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_TUPLE":
-                stack.append(())
+            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE":
+                stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[op.name]())
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[op.name])
             case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE" | "SHORT_BINUNICODE":
@@ -126,16 +118,16 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 stack.append(few[::-1])
             case "SETITEM":
                 value, key = _pop(stack), _pop(stack)
-                _set(_table(stack), (key, value))
+                _set(_top(stack, dict), (key, value))
             case "SETITEMS":
                 values = _since_mark(stack)
-                _set(_table(stack), *zip(values[::2], values[1::2], strict=True))
+                _set(_top(stack, dict), *zip(values[::2], values[1::2], strict=True))
             case "APPEND":
                 value = _pop(stack)
-                _list(stack).append(value)
+                _top(stack, list).append(value)
             case "APPENDS":
                 values = _since_mark(stack)
-                _list(stack).extend(values)
+                _top(stack, list).extend(values)
             case "BINPERSID":
                 stack.append(_storage(_pop(stack), places))
             case "REDUCE":
@@ -143,7 +135,7 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 stack.append(_call(wanted, given))
             case "BUILD":  # a state dict's own _metadata: versions of layers, not needed
                 _pop(stack)
-                _table(stack)
+                _top(stack, dict)
             case "STOP":
                 return _pop(stack)
             case _:
@@ -167,8 +159,9 @@ def _since_mark(stack: list[Any]) -> list[Any]:
     return values[::-1]
 
 
-def _table(stack: list[Any]) -> dict[Any, Any]:
-    if not isinstance(stack[-1], dict):
+def _top(stack: list[Any], kind: type[T]) -> T:
+    """What lies on top of the stack, where it is of this kind."""
+    if not isinstance(stack[-1], kind):
         raise AdapterError(say(_CUT))
     return stack[-1]
 
@@ -180,12 +173,6 @@ def _set(table: dict[Any, Any], *items: tuple[Any, Any]) -> None:
     table.update(items)
 
 
-def _list(stack: list[Any]) -> list[Any]:
-    if not isinstance(stack[-1], list):
-        raise AdapterError(say(_CUT))
-    return stack[-1]
-
-
 def _storage(given: Any, places: dict[str, tuple[int, int]]) -> _Storage:
     word, kind, key, _, count = given
     dtype = _STORAGES.get(kind.name) if isinstance(kind, _Global) else None
@@ -194,13 +181,8 @@ def _storage(given: Any, places: dict[str, tuple[int, int]]) -> _Storage:
         raise AdapterError(say("The torch file stores numbers as {what}: they are not read.", what=what))
     start, size = places[key]
     if not 0 <= count * SIZES[dtype] <= size:
-        raise AdapterError(
-            say(
-                "The torch file says that storage {key} has {count} numbers: it has not.",
-                key=short(key),
-                count=short(count),
-            )
-        )
+        raise AdapterError(say("The torch file says that storage {key} has {count} numbers: it has not.",
+                               key=short(key), count=short(count)))  # fmt: skip
     return _Storage(dtype, start, count)
 
 
@@ -212,12 +194,8 @@ def _call(wanted: Any, given: Any) -> Any:
         return given[0]
     if name == "torch._utils _rebuild_tensor_v2":
         return _tensor(*given[:4])
-    raise AdapterError(
-        say(
-            "The torch file's pickle asks for {name}, which weights do not need: it is not opened.",
-            name=short(name.replace(" ", ".")),
-        )
-    )
+    raise AdapterError(say("The torch file's pickle asks for {name}, which weights do not need: it is not opened.",
+                           name=short(name.replace(" ", "."))))  # fmt: skip
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
@@ -226,13 +204,8 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
         raise AdapterError(say(_CUT))
     reach = offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if math.prod(shape) and (reach > storage.length or math.prod(shape) > storage.length):
-        raise AdapterError(
-            say(
-                "A tensor of shape {shape} does not fit into its {length:,} stored numbers.",
-                shape=short(shape),
-                length=storage.length,
-            )
-        )
+        raise AdapterError(say("A tensor of shape {shape} does not fit into its {length:,} stored numbers.",
+                               shape=short(shape), length=storage.length))  # fmt: skip
     dense = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
     start = storage.start + offset * SIZES[storage.dtype]
     return Stored(storage.dtype, tuple(shape), start, None if strides == dense else tuple(strides))

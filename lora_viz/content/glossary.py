@@ -1,4 +1,4 @@
-"""What does a word mean? One catalogue for all pages, and the words of it that a text uses.
+"""The glossary: one catalogue of words for all lessons, and those of them that a text uses.
 
 A level says for whom a word is explained: a newcomer has all of them marked, a practitioner those of the mathematics,
 an expert the few that are rare. It never changes a number.
@@ -43,12 +43,12 @@ class Term(NamedTuple):
         return self._replace(name=say(self.name), says=say(self.says))
 
     def forms(self) -> tuple[str, ...]:
-        """As what does it stand in a text of the visitor's language?"""
+        """The forms in which it stands in a text of the visitor's language."""
         return tuple(filter(None, str(say(self.words)).split("|")))
 
 
 def by_letters(word: str) -> str:
-    """Where does a word stand in an alphabet? Accents and capitals do not count, as in a dictionary."""
+    """The place of a word in an alphabet; accents and capitals do not count, as in a dictionary."""
     return "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c))
 
 

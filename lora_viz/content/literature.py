@@ -1,4 +1,4 @@
-"""What did the papers claim, and under which condition? One card each, and the folklore that has no paper, as data.
+"""What papers claim, and under which condition: one card each, and the folklore that has no paper, as data.
 
 ``seen`` says what this playground shows of it, on ``pages``; a card without pages is told, not measured. Attributions
 follow the arXiv listings. Titles and authors stay as published; the other sentences are said where they are shown.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-__all__ = ["Progress", "heed", "heeding"]
+__all__ = ["Progress", "give_way", "giving_way"]
 
 
 class Progress(NamedTuple):
@@ -18,24 +18,24 @@ class Progress(NamedTuple):
     preview: Any = None
 
 
-_heeded: ContextVar[Callable[[], None] | None] = ContextVar("heeded", default=None)
+_asked: ContextVar[Callable[[], None] | None] = ContextVar("heeded", default=None)
 
 
-def heed() -> None:
+def give_way() -> None:
     """Give way, or stop, as whoever asked for this work wants it: for long loops, every few milliseconds.
 
-    Raises what ``heeding`` was given raises; does nothing where nobody asked.
+    Raises what ``giving_way`` was given raises; does nothing where nobody asked.
     """
-    call = _heeded.get()
+    call = _asked.get()
     if call is not None:
         call()
 
 
 @contextmanager
-def heeding(call: Callable[[], None]) -> Iterator[None]:
-    """Within this block ``heed`` calls ``call``."""
-    before = _heeded.set(call)
+def giving_way(call: Callable[[], None]) -> Iterator[None]:
+    """Within this block ``give_way`` calls ``call``."""
+    before = _asked.set(call)
     try:
         yield
     finally:
-        _heeded.reset(before)
+        _asked.reset(before)

@@ -13,24 +13,10 @@ from lora_viz.costs.shapes import ModelShape
 from lora_viz.i18n.language import say
 
 __all__ = [
-    "GPU_SIZES",
-    "METHODS",
-    "NF4_BITS",
-    "PRECISIONS",
-    "Budget",
-    "LayerCost",
-    "LayerTally",
-    "Memory",
-    "Precision",
-    "assumptions",
-    "break_even_rank",
-    "budget",
-    "layer_cost",
-    "memory",
-    "numbers_kept",
-    "rank_for_share",
+    "GPU_SIZES", "METHODS", "NF4_BITS", "PRECISIONS", "Budget", "LayerCost", "LayerTally", "Memory", "Precision",
+    "assumptions", "break_even_rank", "budget", "layer_cost", "memory", "numbers_kept", "rank_for_share",
     "share_of_layer",
-]
+]  # fmt: skip
 
 GPU_SIZES = (8, 16, 24, 48, 80)  # GB on the card, as sold
 METHODS = ("full", "LoRA", "QLoRA")
@@ -63,30 +49,17 @@ PRECISIONS = {
 
 def assumptions() -> tuple[str, ...]:
     """What do these numbers take for granted? One sentence each."""
-    return (
-        say(
-            "AdamW: two moments a trained number. bf16 mixed keeps weight and gradient in 2 bytes, a master copy in 4, "
-            "moments in 8; bf16 pure keeps everything in 2 bytes each; fp32 everything in 4."
-        ),
-        say(
-            "QLoRA: the linear layers but the output head in NF4 with double quantisation, {bits:.3f} bits a weight; "
-            "the "
-            "rest as in LoRA.",
-            bits=NF4_BITS,
-        ),
-        say(
-            "Activations: batch size 1, so tokens are the sequence's length; attention in one fused kernel that "
-            "keeps no "
-            "table of scores; no dropout; each vector that the backward pass needs is kept once. A few numbers a token "
-            "(means, log-sum-exps) are left out."
-        ),
-        say("With checkpointing each layer keeps its input, and one layer at a time is recomputed in full."),
-        say("Logits: one number a token and word of the vocabulary, in fp32."),
-        say(
-            "Left out: the CUDA context, fragmentation, buffers of kernels, dequantised copies, the optimiser's "
-            "temporaries."
-        ),
-    )
+    return (say("AdamW: two moments a trained number. bf16 mixed keeps weight and gradient in 2 bytes, a master copy "
+                "in 4, moments in 8; bf16 pure keeps everything in 2 bytes each; fp32 everything in 4."),
+            say("QLoRA: the linear layers but the output head in NF4 with double quantisation, {bits:.3f} bits a "
+                "weight; the rest as in LoRA.", bits=NF4_BITS),
+            say("Activations: batch size 1, so tokens are the sequence's length; attention in one fused kernel that "
+                "keeps no table of scores; no dropout; each vector that the backward pass needs is kept once. A few "
+                "numbers a token (means, log-sum-exps) are left out."),
+            say("With checkpointing each layer keeps its input, and one layer at a time is recomputed in full."),
+            say("Logits: one number a token and word of the vocabulary, in fp32."),
+            say("Left out: the CUDA context, fragmentation, buffers of kernels, dequantised copies, the optimiser's "
+                "temporaries."))  # fmt: skip
 
 
 class Memory(NamedTuple):
@@ -152,34 +125,19 @@ def budget(
     if rank < 1:
         raise ValueError(say("rank={rank} is not possible: allowed is 1 and more.", rank=rank))
     if precision not in PRECISIONS:
-        raise ValueError(
-            say(
-                "precision={precision} is not known: allowed is {allowed}.",
-                precision=precision,
-                allowed=", ".join(PRECISIONS),
-            )
-        )
+        raise ValueError(say("precision={precision} is not known: allowed is {allowed}.", precision=precision,
+                             allowed=", ".join(PRECISIONS)))  # fmt: skip
     chosen = shape.chosen(targets)
     if not chosen:
         raise ValueError(say("No target module was given: allowed are {names}.", names=", ".join(shape.names)))
     linear = sum(m.weights for m in shape.matrices)
     trained = rank * sum(m.per_rank for m in chosen)
     names = tuple(name for name in shape.names if name in targets)
-    return Budget(
-        shape=shape,
-        targets=names,
-        rank=rank,
-        precision=precision,
-        tokens=tokens,
-        checkpointing=checkpointing,
-        trained=trained,
-        touched=sum(m.weights for m in chosen),
-        linear=linear,
-        forward=(linear, linear + trained, linear),
-        training=(3 * linear, 2 * linear + 3 * trained),
-        memory=tuple(memory(shape, names, trained, method, precision, tokens, checkpointing) for method in METHODS),
-        file=2 * trained,
-    )
+    return Budget(shape=shape, targets=names, rank=rank, precision=precision, tokens=tokens,
+                  checkpointing=checkpointing, trained=trained, touched=sum(m.weights for m in chosen), linear=linear,
+                  forward=(linear, linear + trained, linear), training=(3 * linear, 2 * linear + 3 * trained),
+                  memory=tuple(memory(shape, names, trained, method, precision, tokens, checkpointing)
+                               for method in METHODS), file=2 * trained)  # fmt: skip
 
 
 def memory(

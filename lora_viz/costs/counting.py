@@ -21,32 +21,28 @@ def count_layer(d_out: int, d_in: int, rank: int, tokens: int = 16, *, device: s
     """
     full = nn.Linear(d_in, d_out, bias=False, device=device)
     adapted = LoRALinear(nn.Linear(d_in, d_out, bias=False, device=device), rank=rank, alpha=float(rank))
-    forward, training, saved, gradients, states = {}, {}, {}, {}, {}
-    for name, layer in (("full", full), ("LoRA", adapted)):
-        x = torch.zeros(tokens, d_in, device=device, requires_grad=True)
-        with FlopCounterMode(display=False) as counter:
-            y = layer(x)
-            forward[name] = counter.get_total_flops() // (2 * tokens)
-            y.sum().backward()
-        training[name] = counter.get_total_flops() // (2 * tokens)
-        saved[name] = numbers_saved(layer, torch.zeros(tokens, d_in, device=device, requires_grad=True))
-        trained = [p for p in layer.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, foreach=False)
-        optimizer.step()
-        gradients[name] = sum(p.grad.numel() for p in trained if p.grad is not None)
-        states[name] = sum(s.numel() for p in trained for k, s in optimizer.state[p].items() if k != "step")
-    return LayerTally(
-        d_out=d_out,
-        d_in=d_in,
-        rank=rank,
-        tokens=tokens,
-        stored=device != "meta",
-        forward=(forward["full"], forward["LoRA"]),
-        training=(training["full"], training["LoRA"]),
-        saved=(saved["full"], saved["LoRA"]),
-        gradients=(gradients["full"], gradients["LoRA"]),
-        states=(states["full"], states["LoRA"]),
+    full_counts, lora_counts = (
+        _one_step(layer, *(torch.zeros(tokens, d_in, device=device, requires_grad=True) for _ in range(2)))
+        for layer in (full, adapted)
     )
+    pairs = list(zip(full_counts, lora_counts, strict=True))
+    return LayerTally(d_out, d_in, rank, tokens, device != "meta", *pairs)
+
+
+def _one_step(layer: nn.Module, x: torch.Tensor, again: torch.Tensor) -> tuple[int, ...]:
+    """Multiply–adds a token, forward and in all; numbers saved, of gradients, of Adam's states."""
+    with FlopCounterMode(display=False) as counter:
+        y = layer(x)
+        forward = counter.get_total_flops() // (2 * len(x))
+        y.sum().backward()
+    training = counter.get_total_flops() // (2 * len(x))
+    saved = numbers_saved(layer, again)
+    trained = [p for p in layer.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, foreach=False)
+    optimizer.step()
+    gradients = sum(p.grad.numel() for p in trained if p.grad is not None)
+    states = sum(s.numel() for p in trained for k, s in optimizer.state[p].items() if k != "step")
+    return forward, training, saved, gradients, states
 
 
 def numbers_saved(layer: nn.Module, x: torch.Tensor) -> int:

@@ -55,13 +55,8 @@ def parse_config(text: str) -> ModelShape:
         )
     shape = _read(str(kind), _Fields(config), _title(config, str(kind)))
     if shape.total > _LARGEST:
-        raise ConfigError(
-            say(
-                "This config makes {total:.3g} parameters: allowed are up to {most:.0e}.",
-                total=shape.total,
-                most=_LARGEST,
-            )
-        )
+        raise ConfigError(say("This config makes {total:.3g} parameters: allowed are up to {most:.0e}.",
+                              total=shape.total, most=_LARGEST))  # fmt: skip
     return shape._replace(notes=(*shape.notes, to_say("Read from your config.json.")))
 
 
@@ -78,15 +73,8 @@ class _Fields:
                 raise ConfigError(say("The config lacks {name}: a whole number is needed.", name=name))
             return default
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-            raise ConfigError(
-                say(
-                    "{name}={value} is not possible: allowed are whole numbers {least} to {most:,}.",
-                    name=name,
-                    value=_short(value),
-                    least=least,
-                    most=_MOST,
-                )
-            )
+            raise ConfigError(say("{name}={value} is not possible: allowed are whole numbers {least} to {most:,}.",
+                                  name=name, value=_short(value), least=least, most=_MOST))  # fmt: skip
         return value
 
     def flag(self, name: str, default: bool) -> bool:
@@ -108,31 +96,17 @@ class _Fields:
 def _llama(fields: _Fields, title: str, kind: str) -> ModelShape:
     for name in ("num_experts", "num_local_experts", "n_routed_experts"):
         if fields.has(name):
-            raise ConfigError(
-                say(
-                    "This is a mixture of experts ({name}): only models with one MLP a layer are known here.", name=name
-                )
-            )
+            raise ConfigError(say("This is a mixture of experts ({name}): only models with one MLP a layer are known "
+                                  "here.", name=name))  # fmt: skip
     hidden, heads = fields("hidden_size"), fields("num_attention_heads")
     size = fields("head_dim", hidden // heads or 1)
     if not fields.has("head_dim") and hidden % heads:
         raise ConfigError(say("hidden_size={hidden} cannot be split into {heads} heads.", hidden=hidden, heads=heads))
-    return llama(
-        title,
-        hidden,
-        fields("num_hidden_layers"),
-        heads,
-        fields("num_key_value_heads", heads),
-        fields("intermediate_size"),
-        fields("vocab_size"),
-        model_type=kind,
-        head=size,
-        tied=fields.flag("tie_word_embeddings", kind.startswith("gemma")),
-        qkv_bias=kind == "qwen2",
-        qk_norm=kind == "qwen3",
-        norms=4 if kind == "gemma2" else 2,
-        notes=(_BIASES,) if fields.has("attention_bias") else (),
-    )
+    return llama(title, hidden, fields("num_hidden_layers"), heads, fields("num_key_value_heads", heads),
+                 fields("intermediate_size"), fields("vocab_size"), model_type=kind, head=size,
+                 tied=fields.flag("tie_word_embeddings", kind.startswith("gemma")), qkv_bias=kind == "qwen2",
+                 qk_norm=kind == "qwen3", norms=4 if kind == "gemma2" else 2,
+                 notes=(_BIASES,) if fields.has("attention_bias") else ())  # fmt: skip
 
 
 def _gpt2(fields: _Fields, title: str) -> ModelShape:
@@ -142,29 +116,16 @@ def _gpt2(fields: _Fields, title: str) -> ModelShape:
 
 
 def _bert(fields: _Fields, title: str, kind: str) -> ModelShape:
-    return bert(
-        title,
-        fields("hidden_size"),
-        fields("num_hidden_layers"),
-        fields("vocab_size"),
-        fields("max_position_embeddings", 512),
-        fields("type_vocab_size", 2 if kind == "bert" else 1),
-        fields("intermediate_size"),
-        model_type=kind,
-    )
+    return bert(title, fields("hidden_size"), fields("num_hidden_layers"), fields("vocab_size"),
+                fields("max_position_embeddings", 512), fields("type_vocab_size", 2 if kind == "bert" else 1),
+                fields("intermediate_size"), model_type=kind)  # fmt: skip
 
 
 def _vit(fields: _Fields, title: str) -> ModelShape:
     patch, image = fields("patch_size", 16), fields("image_size", 224)
-    return vit(
-        title,
-        fields("hidden_size"),
-        fields("num_hidden_layers"),
-        fields("intermediate_size"),
-        (image // patch) ** 2,
-        fields("num_channels", 3) * patch * patch,
-        fields.entries("id2label") or 2,
-    )
+    return vit(title, fields("hidden_size"), fields("num_hidden_layers"), fields("intermediate_size"),
+               (image // patch) ** 2, fields("num_channels", 3) * patch * patch,
+               fields.entries("id2label") or 2)  # fmt: skip
 
 
 def _read(kind: str, fields: _Fields, title: str) -> ModelShape:

@@ -58,14 +58,8 @@ class AdapterConfig:
             ("task_type", self.task_type, TASK_TYPES),
         ):
             if value not in allowed:
-                raise AdapterConfigError(
-                    say(
-                        "{name}={value} is not known: allowed is {allowed}.",
-                        name=name,
-                        value=value,
-                        allowed=", ".join(allowed),
-                    )
-                )
+                raise AdapterConfigError(say("{name}={value} is not known: allowed is {allowed}.", name=name,
+                                             value=value, allowed=", ".join(allowed)))  # fmt: skip
 
     @property
     def scaling(self) -> float:

@@ -13,19 +13,9 @@ from typing import NamedTuple
 from lora_viz.i18n.language import say, to_say
 
 __all__ = [
-    "BIASES",
-    "EMBEDDINGS",
-    "NORMS",
-    "Kept",
-    "Matrix",
-    "ModelShape",
-    "bert",
-    "gpt2",
-    "gpt_separate",
-    "llama",
-    "unet",
+    "BIASES", "EMBEDDINGS", "NORMS", "Kept", "Matrix", "ModelShape", "bert", "gpt2", "gpt_separate", "llama", "unet",
     "vit",
-]
+]  # fmt: skip
 
 EMBEDDINGS, NORMS, BIASES = to_say("embeddings"), to_say("norms"), to_say("biases")
 _UNLISTED = to_say("in the published total, not in the published shapes")
@@ -106,14 +96,8 @@ class ModelShape(NamedTuple):
         """The matrices of these names; ValueError names the ones there are."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise ValueError(
-                say(
-                    "{title} has no {unknown}: it has {names}.",
-                    title=self.title,
-                    unknown=", ".join(unknown),
-                    names=", ".join(self.names),
-                )
-            )
+            raise ValueError(say("{title} has no {unknown}: it has {names}.", title=self.title,
+                                 unknown=", ".join(unknown), names=", ".join(self.names)))  # fmt: skip
         return tuple(m for m in self.matrices if m.name in names)
 
     def target_modules(self, names: Collection[str]) -> list[str] | str:
@@ -135,22 +119,10 @@ def _ends_with(path: str, name: str) -> bool:
 
 
 def llama(
-    title: str,
-    hidden: int,
-    layers: int,
-    heads: int,
-    kv_heads: int,
-    mlp: int,
-    vocab: int,
-    *,
-    model_type: str = "llama",
-    head: int | None = None,
-    tied: bool = False,
-    qkv_bias: bool = False,
-    qk_norm: bool = False,
-    norms: int = 2,
+    title: str, hidden: int, layers: int, heads: int, kv_heads: int, mlp: int, vocab: int, *, model_type: str = "llama",
+    head: int | None = None, tied: bool = False, qkv_bias: bool = False, qk_norm: bool = False, norms: int = 2,
     notes: tuple[str, ...] = (),
-) -> ModelShape:
+) -> ModelShape:  # fmt: skip
     """The Llama family (Llama, Mistral, Qwen, Gemma): gated MLP, grouped key and value heads, RMS norms."""
     head = head or hidden // heads
     q, kv = heads * head, kv_heads * head
@@ -187,110 +159,82 @@ def llama(
     return ModelShape(title, model_type, layers, hidden, tuple(matrices), rest, kept, vocab, notes)
 
 
+def _block(
+    at: str, hidden: int, layers: int, mlp: int, qkv: tuple[str, ...], output: str, up: str, down: str
+) -> tuple[Matrix, ...]:
+    """Attention, and an MLP of two layers around an activation, by their paths below ``at``."""
+    wide = hidden if len(qkv) == 3 else 3 * hidden
+    return (
+        *(Matrix(at + name, wide, hidden, layers, "attention", "attention input") for name in qkv),
+        Matrix(at + output, hidden, hidden, layers, "attention", "attention output"),
+        Matrix(at + up, mlp, hidden, layers, "mlp", "MLP input"),
+        Matrix(at + down, hidden, mlp, layers, "mlp", "MLP activation"),
+    )
+
+
+def _rest(embeddings: int, hidden: int, layers: int, mlp: int, biases: int = 0) -> dict[str, int]:
+    """Two norms a block and one more, with biases; a bias for every output of a block, and ``biases`` beyond."""
+    return {
+        EMBEDDINGS: embeddings, NORMS: (2 * layers + 1) * 2 * hidden, BIASES: layers * (5 * hidden + mlp) + biases
+    }  # fmt: skip
+
+
+def _kept(hidden: int, mlp: int, matrices: tuple[Matrix, ...]) -> tuple[Kept, ...]:
+    def readers(reads: str) -> tuple[str, ...]:
+        return tuple(m.name for m in matrices if m.reads == reads)
+
+    return (
+        Kept("input of the first norm", hidden),
+        Kept("attention input", hidden, readers("attention input")),
+        Kept("queries, keys and values", 3 * hidden),
+        Kept("attention output", hidden),
+        Kept("input of the second norm", hidden),
+        Kept("MLP input", hidden, readers("MLP input")),
+        Kept("input of the activation", mlp),
+        Kept("MLP activation", mlp, readers("MLP activation")),
+    )
+
+
 def gpt2(title: str, hidden: int, layers: int, vocab: int = 50257, positions: int = 1024, mlp: int = 0) -> ModelShape:
     """GPT-2: query, key and value fused in c_attn (stored transposed), the output head tied to the embeddings."""
     mlp = mlp or 4 * hidden
-    at = "transformer.h.{}."
-    matrices = (
-        Matrix(at + "attn.c_attn", 3 * hidden, hidden, layers, "attention", "attention input"),
-        Matrix(at + "attn.c_proj", hidden, hidden, layers, "attention", "attention output"),
-        Matrix(at + "mlp.c_fc", mlp, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "mlp.c_proj", hidden, mlp, layers, "mlp", "MLP activation"),
-    )
-    rest = {
-        EMBEDDINGS: (vocab + positions) * hidden,
-        NORMS: (2 * layers + 1) * 2 * hidden,
-        BIASES: layers * (5 * hidden + mlp),
-    }
-    kept = _kept(hidden, mlp, ("c_attn",), ("c_fc",), ("mlp.c_proj",))
+    paths = (("attn.c_attn",), "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    matrices = _block("transformer.h.{}.", hidden, layers, mlp, *paths)
+    rest = _rest((vocab + positions) * hidden, hidden, layers, mlp)
+    kept = _kept(hidden, mlp, matrices)
     return ModelShape(title, "gpt2", layers, hidden, matrices, rest, kept, vocab, (_TIED,))
 
 
 def bert(
-    title: str,
-    hidden: int,
-    layers: int,
-    vocab: int,
-    positions: int,
-    types: int,
-    mlp: int = 0,
-    *,
+    title: str, hidden: int, layers: int, vocab: int, positions: int, types: int, mlp: int = 0, *,
     model_type: str = "bert",
-) -> ModelShape:
+) -> ModelShape:  # fmt: skip
     """BERT and RoBERTa without a task head: separate query, key and value, a pooler on top."""
     mlp = mlp or 4 * hidden
-    at = "encoder.layer.{}."
-    matrices = (
-        *(
-            Matrix(f"{at}attention.self.{name}", hidden, hidden, layers, "attention", "attention input")
-            for name in ("query", "key", "value")
-        ),
-        Matrix(at + "attention.output.dense", hidden, hidden, layers, "attention", "attention output"),
-        Matrix(at + "intermediate.dense", mlp, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "output.dense", hidden, mlp, layers, "mlp", "MLP activation"),
-        Matrix("pooler.dense", hidden, hidden, 1, "pooler", "last hidden"),
-    )
-    rest = {
-        EMBEDDINGS: (vocab + positions + types) * hidden,
-        NORMS: (2 * layers + 1) * 2 * hidden,
-        BIASES: layers * (5 * hidden + mlp) + hidden,
-    }
-    kept = _kept(hidden, mlp, ("query", "key", "value"), ("intermediate.dense",), ("output.dense",))
-    return ModelShape(title, model_type, layers, hidden, matrices, rest, kept)
+    qkv = ("attention.self.query", "attention.self.key", "attention.self.value")
+    paths = (qkv, "attention.output.dense", "intermediate.dense", "output.dense")
+    block = _block("encoder.layer.{}.", hidden, layers, mlp, *paths)
+    matrices = (*block, Matrix("pooler.dense", hidden, hidden, 1, "pooler", "last hidden"))
+    rest = _rest((vocab + positions + types) * hidden, hidden, layers, mlp, biases=hidden)
+    return ModelShape(title, model_type, layers, hidden, matrices, rest, _kept(hidden, mlp, block))
 
 
 def vit(title: str, hidden: int, layers: int, mlp: int, patches: int, pixels: int, classes: int) -> ModelShape:
     """A vision transformer with its classifier; the patch embedding is a convolution and counts as rest."""
-    at = "vit.layers.{}."
-    matrices = (
-        *(
-            Matrix(f"{at}attention.{name}", hidden, hidden, layers, "attention", "attention input")
-            for name in ("q_proj", "k_proj", "v_proj")
-        ),
-        Matrix(at + "attention.o_proj", hidden, hidden, layers, "attention", "attention output"),
-        Matrix(at + "mlp.fc1", mlp, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "mlp.fc2", hidden, mlp, layers, "mlp", "MLP activation"),
-        Matrix("classifier", classes, hidden, 1, "classifier", "last hidden"),
-    )
-    rest = {
-        EMBEDDINGS: (pixels + 1) * hidden + (patches + 2) * hidden,
-        NORMS: (2 * layers + 1) * 2 * hidden,
-        BIASES: layers * (5 * hidden + mlp) + classes,
-    }
-    kept = _kept(hidden, mlp, ("q_proj", "k_proj", "v_proj"), ("fc1",), ("fc2",))
-    return ModelShape(title, "vit", layers, hidden, matrices, rest, kept)
-
-
-def _kept(
-    hidden: int, mlp: int, attention: tuple[str, ...], up: tuple[str, ...], down: tuple[str, ...]
-) -> tuple[Kept, ...]:
-    return (
-        Kept("input of the first norm", hidden),
-        Kept("attention input", hidden, attention),
-        Kept("queries, keys and values", 3 * hidden),
-        Kept("attention output", hidden),
-        Kept("input of the second norm", hidden),
-        Kept("MLP input", hidden, up),
-        Kept("input of the activation", mlp),
-        Kept("MLP activation", mlp, down),
-    )
+    qkv = ("attention.q_proj", "attention.k_proj", "attention.v_proj")
+    block = _block("vit.layers.{}.", hidden, layers, mlp, qkv, "attention.o_proj", "mlp.fc1", "mlp.fc2")
+    matrices = (*block, Matrix("classifier", classes, hidden, 1, "classifier", "last hidden"))
+    rest = _rest((pixels + 1) * hidden + (patches + 2) * hidden, hidden, layers, mlp, biases=classes)
+    return ModelShape(title, "vit", layers, hidden, matrices, rest, _kept(hidden, mlp, block))
 
 
 def gpt_separate(title: str, hidden: int, layers: int, vocab: int, positions: int, total: int, note: str) -> ModelShape:
     """A GPT with separate query, key and value, of a published total; what its shapes leave open counts as rest."""
-    at = "h.{}."
-    matrices = (
-        *(
-            Matrix(f"{at}attn.{name}", hidden, hidden, layers, "attention", "attention input")
-            for name in ("q_proj", "k_proj", "v_proj")
-        ),
-        Matrix(at + "attn.o_proj", hidden, hidden, layers, "attention", "attention output"),
-        Matrix(at + "mlp.fc_in", 4 * hidden, hidden, layers, "mlp", "MLP input"),
-        Matrix(at + "mlp.fc_out", hidden, 4 * hidden, layers, "mlp", "MLP activation"),
-    )
-    rest = {EMBEDDINGS: (vocab + positions) * hidden, NORMS: (2 * layers + 1) * 2 * hidden, BIASES: layers * 9 * hidden}
+    mlp, qkv = 4 * hidden, ("attn.q_proj", "attn.k_proj", "attn.v_proj")
+    matrices = _block("h.{}.", hidden, layers, mlp, qkv, "attn.o_proj", "mlp.fc_in", "mlp.fc_out")
+    rest = _rest((vocab + positions) * hidden, hidden, layers, mlp)
     rest[_UNLISTED] = total - sum(m.weights for m in matrices) - sum(rest.values())
-    kept = _kept(hidden, 4 * hidden, ("q_proj", "k_proj", "v_proj"), ("fc_in",), ("fc_out",))
+    kept = _kept(hidden, mlp, matrices)
     return ModelShape(title, "gpt3", layers, hidden, matrices, rest, kept, vocab, (note,))
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lora_viz.core.experiment import Experiment
-from lora_viz.core.progress import heed
+from lora_viz.core.progress import give_way
 from lora_viz.core.run import Task
 from lora_viz.engine.optim import RULES, Rule, Segment, schedule_factor
 from lora_viz.engine.stack import family
@@ -110,7 +110,7 @@ class _Group:
         e, form, memory = self.own[0], self.form, State()
         longest = max(1.0, *(e.lr * max(1.0, e.lr_ratio) for e in self.own))
         for k in range(e.steps + 1):
-            heed()
+            give_way()
             covariance, cross, _ = statistics(k)
             delta = form.delta(self.p, self.fixed, self.s)
             G = (delta if covariance is None else delta @ covariance) - cross

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from lora_viz.core.experiment import Sweep
-from lora_viz.core.progress import heed
+from lora_viz.core.progress import give_way
 from lora_viz.engine.history import LONGEST_STEP, History
 from lora_viz.engine.optim import RULES, Rule, Segment, schedule_factor
 from lora_viz.engine.stack import Stack, StackedGradient, Statistics, family
 
 __all__ = ["run_stack"]
 
-HEEDED = 16  # steps between two looks at whether anybody waits
+LOOK = 16  # steps between two looks at whether anybody waits
 
 
 def run_stack(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics, kept: list[int]) -> History:
@@ -36,8 +36,8 @@ def run_stack(sweep: Sweep, stack: Stack, start: Tensor, statistics: Statistics,
 
     now = history[0].copy_(start)
     for k in range(e.steps + 1):
-        if not k % HEEDED:
-            heed()
+        if not k % LOOK:
+            give_way()
         gradient(now, *statistics.at(k))
         if k in slot:
             torch.linalg.vector_norm(gradient.A, dim=1, out=norms[0, slot[k]])

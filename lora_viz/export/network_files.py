@@ -1,4 +1,4 @@
-"""Which files take an adapted network home? A PEFT folder, the network before and after, a script that loads them."""
+"""The files of an adapted network: a PEFT folder, the network before and after, a script that loads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a matrix written on a page? As HTML with its numbers, its identity colour and marked cells."""
+"""A matrix as HTML, with its numbers, its identity colour and marked cells."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import KW_ONLY, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -28,6 +28,7 @@ __all__ = [
     "Cloud",
     "Curve",
     "Curves",
+    "Dash",
     "Field",
     "Film",
     "FilmError",
@@ -62,11 +63,11 @@ Scale = Literal["linear", "log"]
 AxisScale = Literal["linear", "log", "sqrt"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _WithId:
     """A name for programs, in snake_case: decks, questions and tests ask for it, no visitor reads it."""
 
-    id: Id = ""
+    id: Id
 
 
 class _Panel(_WithId):
@@ -109,29 +110,31 @@ def band(values: Float[np.ndarray, "3 ..."]) -> Band:
     return {"y": median, "low": low, "high": high}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Series(_WithId):
     """One curve over the film's axis; ``low`` and ``high`` draw a band. NaN ends it."""
 
     name: str
     colour: Colour
     y: Frames
+    _: KW_ONLY
     low: Frames | None = None
     high: Frames | None = None
     dash: Dash = "solid"
     dots: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Mark(_WithId):
     """A labelled place on the axis."""
 
     at: float
     label: str
+    _: KW_ONLY
     colour: Colour = "faint"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lines(_Panel):
     """Curves over the axis. ``scale`` "log" leaves a strip at the bottom for exact zeros. Dragging it scrubs.
 
@@ -139,6 +142,7 @@ class Lines(_Panel):
     """
 
     title: str
+    _: KW_ONLY
     series: tuple[Series, ...]
     y_label: str
     scale: Scale = "linear"
@@ -150,24 +154,26 @@ class Lines(_Panel):
     kind: Literal["lines"] = "lines"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Curve(_WithId):
     """One curve over an axis of its own, (k,) or (T, k); ``low`` and ``high`` draw a band. NaN leaves a gap."""
 
     name: str
     colour: Colour
     y: Numbers
+    _: KW_ONLY
     low: Numbers | None = None
     high: Numbers | None = None
     dash: Dash = "solid"
     dots: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Curves(_Panel):
     """Curves over their own axis ``x`` (k,), redrawn at every frame where they move. Scales as in ``Lines``."""
 
     title: str
+    _: KW_ONLY
     x: Float[np.ndarray, "k"]
     series: tuple[Curve, ...]
     x_label: str
@@ -181,7 +187,7 @@ class Curves(_Panel):
     kind: Literal["curves"] = "curves"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Field(_Panel):
     """A map of numbers, (m, n) or (T, m, n), over two labelled axes, row 0 at the bottom; NaN is hatched.
 
@@ -192,6 +198,7 @@ class Field(_Panel):
     """
 
     title: str
+    _: KW_ONLY
     values: Matrix
     x_labels: Annotated[tuple[str, ...], "n"]
     y_labels: Annotated[tuple[str, ...], "m"]
@@ -211,7 +218,7 @@ class Field(_Panel):
     kind: Literal["field"] = "field"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class HeatMap(_Panel):
     """A matrix, (m, n) or (T, m, n), on a scale that is zero-centred, symmetric and printed. Gradients are hatched.
 
@@ -221,6 +228,7 @@ class HeatMap(_Panel):
     title: str
     colour: Colour
     values: Matrix
+    _: KW_ONLY
     limit: float | Frames
     caption: Caption = ()
     hatched: bool = False
@@ -229,21 +237,23 @@ class HeatMap(_Panel):
     kind: Literal["heatmap"] = "heatmap"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group(_WithId):
     """One set of bars, (k,) or (T, k)."""
 
     name: str
     colour: Colour
     values: Numbers
+    _: KW_ONLY
     outline: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bars(_Panel):
     """Bars of k named things; groups are drawn over each other, outlines on top. ``scale`` "log" shows 0 as no bar."""
 
     title: str
+    _: KW_ONLY
     labels: Annotated[tuple[str, ...], "k"]
     groups: tuple[Group, ...]
     y_label: str
@@ -255,27 +265,29 @@ class Bars(_Panel):
     kind: Literal["bars"] = "bars"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Points(_WithId):
     """Some points, (n, d) or (T, n, d), d = 1, 2 or 3."""
 
     name: str
     colour: Colour
     xyz: Places
+    _: KW_ONLY
     style: Literal["dot", "ring", "probe", "ghost"] = "dot"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Span(_WithId):
     """A subspace through 0: a basis, (k, d) or (T, k, d), k ≤ 3 vectors drawn at their lengths; NaN rows are not."""
 
     name: str
     colour: Colour
     basis: Places
+    _: KW_ONLY
     style: Literal["fill", "axes"] = "fill"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Cloud(_Panel):
     """A point cloud and subspaces in 1, 2 or 3 dimensions, drawn to ±limit on every axis; 3-D turns by dragging.
 
@@ -284,6 +296,7 @@ class Cloud(_Panel):
 
     title: str
     colour: Colour
+    _: KW_ONLY
     dimension: Annotated[int, "d"]
     limit: float
     points: tuple[Points, ...]
@@ -296,7 +309,7 @@ class Cloud(_Panel):
     kind: Literal["cloud"] = "cloud"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Machine(_Panel):
     """One LoRA layer with every number in it: frozen W, both factors, the vectors of the sample that each step sees.
 
@@ -306,6 +319,7 @@ class Machine(_Panel):
     """
 
     title: str
+    _: KW_ONLY
     colour: Colour
     W: Float[np.ndarray, "m n"]
     A: Float[np.ndarray, "T r n"]
@@ -324,21 +338,23 @@ class Machine(_Panel):
     kind: Literal["machine"] = "machine"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Answers(_WithId):
     """What somebody says of each of k pictures: one text each, or k a frame; ``right`` likewise says which are true."""
 
     name: str
     text: Annotated[tuple[Annotated[tuple[str, ...], "k"], ...], "1 | T"]
     right: Annotated[tuple[Annotated[tuple[bool, ...], "k"], ...], "1 | T"]
+    _: KW_ONLY
     colour: Colour = "ink"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pictures(_Panel):
     """Small grey pictures, (k, h, w) from 0, the paper, to 1, the ink; below them what everybody says they show."""
 
     title: str
+    _: KW_ONLY
     images: Float[np.ndarray, "k _ _"]
     rows: tuple[Answers, ...]
     colour: Colour = "ink"
@@ -347,21 +363,23 @@ class Pictures(_Panel):
     kind: Literal["pictures"] = "pictures"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Row(_WithId):
     """A label and its reading: one text, or one a frame."""
 
     label: str
     text: Texts
+    _: KW_ONLY
     colour: Colour = "ink"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Readout(_Panel):
     """Measured numbers in words, at the playhead."""
 
     title: str
     rows: tuple[Row, ...]
+    _: KW_ONLY
     span: int = 4
     row: int = 0
     kind: Literal["readout"] = "readout"

@@ -154,7 +154,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _fits(given: tuple[int, ...], wanted: typing.Sequence[str], sizes: dict[str, int]) -> bool:
-    """Are these the sizes? Those that have no number yet get it here."""
+    """Whether these are the sizes; those that have no number yet get it here."""
     if len(given) != len(wanted):
         return False
     known = [int(name) if name.isdigit() else sizes.get(name, size) for name, size in zip(wanted, given, strict=True)]

@@ -1,4 +1,4 @@
-"""How does a lesson's result look when it stands still? Curves on paper, in the letters' colours."""
+"""Still figures of curves, in the letters' colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which colour means what? One identity a colour, in pictures and in formulas, readable by the colour-blind."""
+"""Colours and numbers: one identity a colour, in pictures and in formulas, readable by the colour-blind."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SEQUENTIAL: tuple[str, ...] = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b
 
 
 def number(value: float) -> str:
-    """How is a measured number written? Zero as "0", 1.52e−15 as 1.52·10⁻¹⁵, from 0.001 to 99999 without a power.
+    """A measured number as it is written: zero as "0", 1.52e−15 as 1.52·10⁻¹⁵, from 0.001 to 99999 without a power.
 
     At most three significant digits, but all that stand before the point: 0.5, 12.3, 4096.
     """
@@ -103,7 +103,7 @@ LETTERS = {
 
 
 def letters_css() -> str:
-    """Which colour has a letter in formulas and tables? The identity of the theme that the page is in."""
+    """The colours of letters in formulas and tables as CSS, in the theme that the page is in."""
 
     def rule(name: str, middle: str) -> str:
         red, green, blue = (int(middle[i : i + 2], 16) for i in (1, 3, 5))

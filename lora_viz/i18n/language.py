@@ -1,4 +1,4 @@
-"""In which language is a page read? English stands in the code; every other language is one catalogue file.
+"""What is said, in the visitor's language: English stands in the code; every other language is one catalogue file.
 
 A sentence is said as a whole, ``say("Rank {rank}: {left} of the error is left.", rank=rank, left=left)``, so that a
 translator may turn it round. What is written down before anybody is there to read it, a label in a table of controls,
@@ -30,7 +30,7 @@ class Said(str):
 
 @cache
 def languages() -> dict[str, str]:
-    """Which languages are there, and what does each call itself? English, then one for every catalogue."""
+    """Every language by its code, and what it calls itself: English, then one for every catalogue."""
     from babel import Locale  # not before a page asks: the core alone needs no names of languages
 
     codes = ["en", *sorted(path.stem for path in CATALOGUES.glob("*.po"))]

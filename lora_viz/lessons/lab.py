@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from lora_viz.core.experiment import Sweep
-from lora_viz.core.progress import Progress, heeding
+from lora_viz.core.progress import Progress, giving_way
 from lora_viz.core.results import Results, Ticket
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
@@ -83,7 +83,7 @@ class Lab:
         code = language()
 
         def computed(ticket: Ticket) -> R:
-            with speak(code), heeding(ticket.check):  # in a thread of its own, which nobody reads
+            with speak(code), giving_way(ticket.check):  # in a thread of its own, which nobody reads
                 return work(Lab(self.results, visitor=self.visitor, ticket=ticket))
 
         return self.results.get_or_compute(_without_files(key), computed, visitor=self.visitor, progress=self.progress)

@@ -18,7 +18,8 @@ import plotly.graph_objects as go
 from lora_viz.content.questions import Answered, Question, Seen, answer
 from lora_viz.core.experiment import Experiment, nearest_possible
 from lora_viz.export.offered import Exports
-from lora_viz.film.panels import Film
+from lora_viz.film.panels import Film, Lines
+from lora_viz.film.paper import columns, printed
 from lora_viz.i18n.language import to_say
 from lora_viz.lessons.controls import Control, SettingError, Whole, unknown
 from lora_viz.lessons.lab import Lab
@@ -55,7 +56,8 @@ class Lesson(Generic[R]):
 
     ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body`` and
     ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen.
-    ``figure`` takes ``theme`` by name beside. ``body`` stands in place of a film, ``extras`` below what was seen.
+    ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film. Where there is no
+    ``table`` the film's curves are the columns. ``body`` stands in place of a film, ``extras`` below what was seen.
     ``exports(record, settings, lab)`` says what can be taken along. A lesson without ``seeded`` draws nothing at
     random; one that trains nothing is asked for no device (``trains``); one that trains ``many`` takes the GPU unless
     it is told otherwise. ``place`` orders a section's lessons. ``waits_for`` names what takes long.
@@ -76,6 +78,7 @@ class Lesson(Generic[R]):
     maths: Callable[..., str] | None = None
     figure: Callable[..., go.Figure] | None = None
     table: Callable[..., dict[str, np.ndarray]] | None = None
+    on_paper: str = ""
     body: Callable[..., tuple[Part, ...]] | None = None
     extras: Callable[..., tuple[Part, ...]] | None = None
     beside: Callable[..., tuple[Part, ...]] | None = None
@@ -87,6 +90,11 @@ class Lesson(Generic[R]):
     many: bool = False
     seeded: bool = True
     waits_for: str = ""
+
+    @property
+    def prints(self) -> bool:
+        """Whether it has a still figure."""
+        return bool(self.figure or self.on_paper)
 
     def shown(self, answers: Mapping[str, Any]) -> tuple[tuple[Control, ...], tuple[Control, ...]]:
         """The controls that stand at these answers: those that come first, and the further ones, the seed last."""
@@ -187,12 +195,16 @@ class Played(Generic[R]):
         return self._made(self.lesson.maths) or ""
 
     def figure(self, theme: str = "light") -> go.Figure | None:
-        """The still figure; None where there is none."""
+        """The still figure: the lesson's own, or the panel of its film that stands for it; None where there is none."""
+        if self.lesson.on_paper and self.film is not None:
+            return printed(self.film, self.lesson.on_paper, theme=theme)
         return self._made(self.lesson.figure, theme=theme)
 
     @cached_property
     def table(self) -> dict[str, np.ndarray]:
         """The numbers behind the picture, as columns."""
+        if self.lesson.table is None and self.film is not None:
+            return columns(self.film, *(panel.id for panel in self.film.panels if isinstance(panel, Lines)))
         return self._made(self.lesson.table) or {}
 
     def parts(self, which: str) -> tuple[Part, ...]:

@@ -50,15 +50,9 @@ def model_controls(
     return model, own, targets
 
 
-OWN_CONFIG = Text(
-    id="own_config",
-    label="config.json",
-    help=to_say("Read as text here, nothing of it is executed or kept on disk."),
-    longest=LONGEST,
-    tall=120,
-    placeholder='{"model_type": "llama", "hidden_size": 4096, …}',
-    shared=False,
-)
+OWN_CONFIG = Text(id="own_config", label="config.json",
+                  help=to_say("Read as text here, nothing of it is executed or kept on disk."), longest=LONGEST,
+                  tall=120, placeholder='{"model_type": "llama", "hidden_size": 4096, …}', shared=False)  # fmt: skip
 
 
 def _shape(answers: Mapping[str, Any] | Settings, default: str) -> ModelShape:

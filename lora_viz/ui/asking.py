@@ -16,9 +16,9 @@ from lora_viz.lessons.catalogue import LEVEL
 from lora_viz.lessons.controls import Choice, Control, File, Number, SettingError, Several, Switch, Text, Whole, written
 from lora_viz.lessons.lesson import SEED, Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.ui.address_bar import went_back, write_link
 from lora_viz.ui.explaining import ask_level, level
-from lora_viz.ui.linking import hold, went_back
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
 from lora_viz.ui.uploads import ask_files, files_given
 
 __all__ = ["BESIDE", "Asked", "ask", "set_answers"]
@@ -152,7 +152,7 @@ def _settled(control: Control, lesson: Lesson[Any], notices: list[str]) -> Any:
         return files_given(control)
     if control.id == LEVEL.id:
         return level()
-    own, now = _from_the_link(control, lesson, notices), kept(_Answers)
+    own, now = _from_the_link(control, lesson, notices), of_visit(_Answers)
     left = now.left.get(now.lesson or "", _Left())  # a control that was hidden comes back as it was
     for known in (st.session_state, left.answers):
         with suppress(SettingError):  # left over from before its options changed
@@ -168,13 +168,13 @@ def _settled(control: Control, lesson: Lesson[Any], notices: list[str]) -> Any:
 
 def _in_the_link(control: Control, value: Any) -> Any:
     """In the link's own words, if the value came from there."""
-    own = kept(_Answers).own
+    own = of_visit(_Answers).own
     return own[control.id][0] if control.id in own and own[control.id][1] == value else control.link(value)
 
 
 def _leave_the_other_lesson(lesson: str) -> None:
     """Who goes back in the browser's history finds what the link says, whoever returns by the menu what was left."""
-    now = kept(_Answers)
+    now = of_visit(_Answers)
     if now.lesson not in (None, lesson) or went_back():
         _forget(now)
         if went_back():
@@ -194,7 +194,7 @@ def _forget(now: _Answers) -> None:
 
 def _set_the_scene(name: str, scene: Scene, lesson: Lesson[Any], notices: list[str]) -> None:
     """A scene that was just opened begins at its own settings, whatever was on the screen before."""
-    now = kept(_Answers)
+    now = of_visit(_Answers)
     if now.lesson == name:
         return
     _forget(now)
@@ -218,7 +218,7 @@ def _files(lesson: Lesson[Any], answers: Mapping[str, Any]) -> set[str]:
 
 def _remember(lesson: Lesson[Any], controls: Iterable[Control], answers: dict[str, Any]) -> None:
     """For whoever comes back, and in the link, which names only what is not the default."""
-    now = kept(_Answers)
+    now = of_visit(_Answers)
     left = now.left.setdefault(lesson.id, _Left())
     left.own = now.own
     for control in controls:
@@ -230,11 +230,11 @@ def _remember(lesson: Lesson[Any], controls: Iterable[Control], answers: dict[st
         left.answers[control.id] = answers[control.id]
         if control.in_link:
             usual = answers[control.id] == control.usual(lesson.default)
-            hold(control.id, None if usual else _in_the_link(control, answers[control.id]))
+            write_link(control.id, None if usual else _in_the_link(control, answers[control.id]))
 
 
 def _widget(control: Control, lesson: Lesson[Any]) -> None:
-    label, usual, own = say(control.label), control.usual(lesson.default), kept(_Answers).own.get(control.id)
+    label, usual, own = say(control.label), control.usual(lesson.default), of_visit(_Answers).own.get(control.id)
     shared: dict[str, Any] = {"key": control.id, "help": say(control.help) if control.help else None}
     match control:
         case Choice(id=LEVEL.id):
@@ -279,7 +279,7 @@ def _from_the_link(control: Control, lesson: Lesson[Any], notices: list[str]) ->
     A number between two marks gets a mark of its own for as long as the lesson is open. What is not possible is said,
     and the default shown: the link then drops it, so that link and picture agree.
     """
-    own = kept(_Answers).own
+    own = of_visit(_Answers).own
     if control.id in st.session_state or control.id not in st.query_params or not control.in_link:
         return own.get(control.id)
     given = st.query_params.get_all(control.id) if isinstance(control, Several) else st.query_params[control.id]
@@ -311,7 +311,7 @@ def _device(shown: frozenset[str], many: bool) -> str:
     if "more" not in shown:
         return usual
     if len(here) == 1:
-        hold("device", None)
+        write_link("device", None)
         st.caption(say("Trained on the CPU, one thread a run."))
         return usual
     if "device" not in st.session_state:
@@ -320,5 +320,5 @@ def _device(shown: frozenset[str], many: bool) -> str:
     asked = st.segmented_control(
         say("Train on"), here, default=usual, key="device", required=True, format_func=lambda name: say(DEVICES[name])
     )
-    hold("device", None if asked == usual else asked)
+    write_link("device", None if asked == usual else asked)
     return asked or usual

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from lora_viz.i18n.language import say
 from lora_viz.lessons.walk import home, lesson, lessons
-from lora_viz.ui.speaking import language_of_links
+from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["address", "link_to", "linked"]
 

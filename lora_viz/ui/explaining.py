@@ -10,9 +10,9 @@ import streamlit as st
 from lora_viz.content.glossary import Term, mark
 from lora_viz.i18n.language import say
 from lora_viz.lessons.catalogue import LEVEL
+from lora_viz.ui.address_bar import write_link
 from lora_viz.ui.contents import linked
-from lora_viz.ui.linking import hold
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
 from lora_viz.ui.styles import style
 
 __all__ = ["ask_level", "explained", "level", "start_explaining"]
@@ -28,7 +28,7 @@ class _Explained:
 
 def level() -> str:
     """The level that the link or the visitor has chosen; it goes with the visitor from page to page."""
-    given = st.session_state.get(LEVEL.id) or st.query_params.get(LEVEL.id) or kept(_Explained).level
+    given = st.session_state.get(LEVEL.id) or st.query_params.get(LEVEL.id) or of_visit(_Explained).level
     return str(given if given in LEVEL.options else LEVEL.default)
 
 
@@ -51,19 +51,19 @@ def ask_level() -> str:
         say(LEVEL.label), LEVEL.options, default=usual, key=LEVEL.id, required=True, wrap=True, help=say(LEVEL.help),
         format_func=lambda name: LEVEL.named(name, name),
     )  # fmt: skip
-    kept(_Explained).level = chosen
-    hold(LEVEL.id, None if chosen == usual else chosen)
+    of_visit(_Explained).level = chosen
+    write_link(LEVEL.id, None if chosen == usual else chosen)
     return str(chosen)
 
 
 def start_explaining() -> None:
     """A new page: nothing is explained yet."""
-    kept(_Explained).terms.clear()
+    of_visit(_Explained).terms.clear()
 
 
 def explained(text: str) -> str:
     """The markdown text with those terms marked that this page has not marked before."""
-    seen = kept(_Explained).terms
+    seen = of_visit(_Explained).terms
     marked, terms = mark(text, level(), seen)
     if terms:
         rules = "".join(map(_rule, terms))

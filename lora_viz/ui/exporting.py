@@ -20,7 +20,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.names import NAMES
 from lora_viz.ui.figures import plain_json
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
 
 __all__ = ["offer_exports"]
 
@@ -150,7 +150,7 @@ def _chosen(
     if len(values) == 1:
         return values[0]
     by_name = {str(value): value for value in values}
-    followed = kept(_Followed).shown
+    followed = of_visit(_Followed).shown
     if shown_now in values and (followed.get(key) != shown_now or key not in st.session_state):
         st.session_state[key] = str(shown_now)
         followed[key] = shown_now

@@ -42,7 +42,7 @@ def shown_theme() -> str:
 
 
 def ask_format(name: str) -> str:
-    """As what shall the camera save the figure?"""
+    """Ask as what the camera saves the figure: SVG or PNG."""
     return str(st.pills(say("The camera saves"), ("SVG", "PNG"), default="SVG", required=True, key=f"format_{name}"))
 
 

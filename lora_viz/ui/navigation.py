@@ -7,7 +7,7 @@ from lora_viz.i18n.language import say
 from lora_viz.lessons.walk import home, sections
 from lora_viz.ui.pages import page_of
 from lora_viz.ui.presenting import take_up
-from lora_viz.ui.speaking import ask_language, find_language
+from lora_viz.ui.visitor_language import ask_language, find_language
 
 st.set_page_config(page_title="LoRA Playground", layout="wide")
 find_language()

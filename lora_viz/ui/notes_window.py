@@ -1,4 +1,4 @@
-"""What does the speaker see that the room does not? A window of notes, and the time since the deck began."""
+"""What the speaker sees and the room does not: a window of notes, and the time since the deck began."""
 
 from __future__ import annotations
 

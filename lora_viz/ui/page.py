@@ -25,9 +25,9 @@ from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, contrast, offer_tour, presented, toolbar
 from lora_viz.ui.questions import ask_question
 from lora_viz.ui.sharing import frame_of, offer_link
-from lora_viz.ui.speaking import find_language
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
 from lora_viz.ui.styles import style
+from lora_viz.ui.visitor_language import find_language
 from lora_viz.ui.waiting import Stopped, visitors_lab, waited_for
 
 __all__ = ["show"]
@@ -56,7 +56,7 @@ def show(lesson: Lesson[Any]) -> None:
     left, right = (st.container(key="beside" if hidden else None), st.container()) if bare else _two_columns()
     with left:
         asked = ask(lesson, None if now is None else now.scene, "" if now is None else f"{now.name} {now.place}")
-    notices = kept(_Notices)
+    notices = of_visit(_Notices)
     told = tuple(dict.fromkeys((*notices.again, *asked.notices)))
     notices.again = told  # until this run has come to its end
     for notice in told:
@@ -107,19 +107,20 @@ def _open(lesson: Lesson[Any]) -> Presented | None:
 
 def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Presented | None) -> Played[Any]:
     """The lesson at these settings; where they cannot be, at those that were shown last. Ends the run where stopped."""
-    good = kept(_LastGood).settings
+    good = of_visit(_LastGood).settings
     name = say(lesson.waits_for) if lesson.waits_for else say(lesson.menu)
 
     def shown(settings: Settings) -> Played[Any]:
         def preview(record: Any) -> None:
             _show_picture(Played(lesson, settings, visitors_lab(), record), asked, where, now)
 
-        return waited_for((lesson.id, settings), partial(lesson.played, settings), where, name=name, show=preview)
+        try:
+            return waited_for((lesson.id, settings), partial(lesson.played, settings), where, name=name, show=preview)
+        except Stopped:
+            st.stop()
 
     try:
         played = shown(asked.settings)
-    except Stopped:
-        st.stop()
     except Refusal as error:
         last = good.get(lesson.id)
         told = say("{error} Shown is what fitted last.", error=error) if last else say(
@@ -164,7 +165,7 @@ def _show_rest(played: Played[Any]) -> None:
         else:
             st.header(heading, anchor=False)
             st.markdown(explained(played.maths))
-    if played.lesson.figure is not None:
+    if played.lesson.prints:
         still = st.expander(say("Still figure and data, for slides"), key=f"still_{name}", on_change="rerun")
         if still.open:
             with still:

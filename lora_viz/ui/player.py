@@ -1,4 +1,4 @@
-"""How does a film reach the browser? Once, as bytes, to one component that owns the playhead."""
+"""The player on the screen: a film goes once, as bytes, to one component that owns the playhead."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from lora_viz.i18n.language import say
 from lora_viz.lessons.decks import shipped_decks
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.pages import page_of
-from lora_viz.ui.speaking import language_of_links
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
+from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["OWN", "Presented", "begin", "contrast", "offer_tour", "presented", "take_up", "toolbar"]
 
@@ -66,7 +66,7 @@ class Presented(NamedTuple):
         following = self.deck.scenes[self.place + 1 : self.place + 2]
         return {
             "deck": f"{self.name} {self.deck.title}",
-            "beginning": kept(_Presentation).began,
+            "beginning": of_visit(_Presentation).began,
             "place": self.place + 1,
             "count": len(self.deck.scenes),
             "caption": say(self.scene.caption),
@@ -87,12 +87,12 @@ def contrast() -> bool:
 
 def decks_here() -> dict[str, Deck]:
     """The decks that can be presented in this visit: the shipped ones, and the visitor's own."""
-    own = kept(_Presentation).own
+    own = of_visit(_Presentation).own
     return {**shipped_decks(), **({OWN: own} if own is not None else {})}
 
 
 def presented() -> Presented | None:
-    """Which scene does the link ask for? None without a deck; a deck or scene that is not there is said."""
+    """The scene that the link asks for; None without a deck. A deck or scene that is not there is said."""
     name = st.query_params.get("deck")
     if name is None:
         return None
@@ -109,18 +109,18 @@ def presented() -> Presented | None:
 
 def begin(name: str, own: Deck | None = None) -> None:
     """Open a deck at its first scene, and its time at zero: leaves the running page. ``own`` is the visitor's."""
-    state = kept(_Presentation)
+    state = of_visit(_Presentation)
     state.began, state.own = time.time(), own or state.own
     _open(name, 0)
 
 
 def take_up(here: str | None) -> None:
-    """Does the link name a scene that stands on another page than this? It is opened there, where its deck is here."""
+    """Open the scene that the link names on its own page, where it stands on another than this."""
     if st.query_params.get("deck") not in decks_here():
         return  # said where the page is opened
     now = presented()
     if now is not None and here not in (None, now.scene.page):
-        state = kept(_Presentation)
+        state = of_visit(_Presentation)
         state.began = state.began or time.time()
         _open(now.name, now.place)
 

@@ -15,7 +15,7 @@ from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.walk import lessons, sections
 from lora_viz.ui.contents import link_to
 from lora_viz.ui.pages import page_of
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
 
 __all__ = ["ask_choices", "ask_question", "reached", "show_lessons_answered"]
 
@@ -59,7 +59,7 @@ def _asked(played: Played[Any]) -> None:
         if asked is None:
             return
         st.markdown(f"**{asked.text}**")
-        given = kept(_Score).given
+        given = of_visit(_Score).given
         if _choices(f"after_{name}", asked, given, name):
             st.caption(_score(given))
 
@@ -86,7 +86,7 @@ def _choices(key: str, asked: Answered, given: dict[str, bool], name: str, see: 
 
 def ask_choices(name: str, asked: Answered, see: str) -> None:
     """A question of the quiz, and how many were answered as measured at once."""
-    given = kept(_Score).quiz
+    given = of_visit(_Score).quiz
     _choices(f"choice_{name}", asked, given, name, see)
     if given:
         counts = {"right": sum(given.values()), "answered": len(given)}
@@ -97,7 +97,7 @@ def ask_choices(name: str, asked: Answered, see: str) -> None:
 
 def reached(name: str, holds: bool, count: int) -> str:
     """How many of so many goals were reached in this visit, this one now where it ``holds``."""
-    done = kept(_Score).reached
+    done = of_visit(_Score).reached
     done.update({name} if holds else ())
     return say("{passed} of {challenges} challenges passed in this visit.", passed=len(done), challenges=count)
 
@@ -114,8 +114,8 @@ def _score(given: dict[str, bool]) -> str:
 
 
 def show_lessons_answered() -> None:
-    """After which lessons was the question answered, and as measured? Each leads to its lesson, in this session."""
-    given = kept(_Score).given
+    """Every lesson with a question, whether it was answered as measured, and a way there within this visit."""
+    given = of_visit(_Score).given
     place = st.expander(_score(given), key="lessons_answered", on_change="rerun")
     if not place.open:
         return

@@ -15,13 +15,13 @@ from lora_viz.film.panels import Film
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import say
-from lora_viz.ui.speaking import language_of_links
+from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["frame_of", "offer_link"]
 
 
 def frame_of(film: Film) -> int | None:
-    """Which frame does the link ask for, by ``at``, a place on the film's axis? The nearest one; None: it does not."""
+    """The frame nearest to the place on the film's axis that the link asks for by ``at``; None: it does not."""
     if "at" not in st.query_params:
         return None
     try:

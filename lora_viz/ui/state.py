@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-__all__ = ["kept", "key_of"]
+__all__ = ["key_of", "of_visit"]
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ def key_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def kept(kind: type[T]) -> T:
+def of_visit(kind: type[T]) -> T:
     """This visit's object of this kind, made when it is first asked for."""
     key = key_of(kind)
     if key not in st.session_state:

@@ -15,7 +15,7 @@ from lora_viz.core.progress import Progress
 from lora_viz.i18n.language import say
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.settings import Settings
-from lora_viz.ui.state import kept
+from lora_viz.ui.state import of_visit
 
 __all__ = ["Stopped", "visitors_lab", "waited_for"]
 
@@ -54,7 +54,7 @@ def waited_for(
     is then run anew when the last one has come.
     """
     place = where.empty()
-    if kept(_Stop).key == key:
+    if of_visit(_Stop).key == key:
         with place.container():
             st.info(say("{name}: stopped, nothing is kept.", name=name), icon=":material/stop_circle:")
             st.button(say("Start again"), key="start_again", on_click=_stop, args=(None,))
@@ -94,7 +94,7 @@ class _Screen:
 
 
 def _stop(key: object) -> None:
-    kept(_Stop).key = key
+    of_visit(_Stop).key = key
 
 
 def _visit() -> str | None:

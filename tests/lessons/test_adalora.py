@@ -10,7 +10,8 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.engine.allocation import TRUE_RANKS, allocate
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Bars, Lines
-from lora_viz.lessons.variants.adalora import LESSON, RankAllocation, figure, film, rank_allocation, table, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.variants.adalora import LESSON, RankAllocation, film, rank_allocation, table, takeaway
 
 ODD = Experiment(d_in=13, d_out=11, spectrum="power", alpha=10.0, lr=0.02, steps=140, samples=53, target_rank=1)
 
@@ -53,11 +54,10 @@ def test_film_and_table() -> None:
 def test_the_still_figure_shows_what_was_kept(change: dict[str, Any]) -> None:
     record = read(15, **change)
     assert record.diverged == (3 if "lr" in change else 0)
-    traces = figure(record, theme="dark").data
-    assert [trace.name for trace in traces] == [f"layer {i + 1} (rank {r})" for i, r in enumerate(TRUE_RANKS)]
-    for layer, trace in enumerate(traces):
-        np.testing.assert_array_equal(trace.x, record.steps)
-        np.testing.assert_array_equal(trace.y, record.kept[:, layer])
+    kept, truth = printed(film(record), "kept", theme="dark").data
+    assert kept.x == truth.x == tuple(f"layer {i + 1}" for i in range(4))
+    np.testing.assert_array_equal(kept.y, record.kept[-1])
+    np.testing.assert_array_equal(truth.y, TRUE_RANKS)
     assert "nan" not in takeaway(record)
     assert len(film(record).narration) == len(record.steps)
 

@@ -4,15 +4,15 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 import torch
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
+from lora_viz.film.paper import printed
 from lora_viz.layer.starts import initial_factors
 from lora_viz.layer.tasks import make_task
-from lora_viz.lessons.training.alpha import AlphaIdentity, alpha_identity, figure, film, identity_sweep, table, takeaway
+from lora_viz.lessons.training.alpha import LESSON, AlphaIdentity, alpha_identity, film, identity_sweep, takeaway
 
 ODD = Experiment(
     d_in=13, d_out=7, target_rank=3, rank=5, alpha=10.0, samples=53, optimizer="sgd", lr=0.02, steps=60, noise=0.3
@@ -72,19 +72,11 @@ def test_divergence_is_told() -> None:
     assert "diverged" in film(found).narration[-1]
 
 
-def test_the_figure_and_the_table_show_the_record() -> None:
-    found = record()
-    drawn = figure(found)
-    assert isinstance(drawn, go.Figure)
-    np.testing.assert_array_equal(drawn.data[2].y, found.loss[:, 2])
-    np.testing.assert_array_equal(table(found)["difference_lr_alone"], found.difference[:, 2])
-
-
 @pytest.mark.parametrize("change", [{}, {"lr": 5.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"])
 def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
     found = record(**change)
     assert (found.diverged_at[0] >= 0) == ("lr" in change)
-    drawn = figure(found, theme="dark").data
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
     assert [curve.name for curve in drawn] == ["s = 2", "s = 1, η·2, A₀·1.41", "s = 1, η·2"]
     for curve, expected in zip(drawn, found.loss[:, :3].T, strict=True):
         np.testing.assert_array_equal(curve.x, found.steps)

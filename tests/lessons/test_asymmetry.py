@@ -8,8 +8,9 @@ import pytest
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
 from lora_viz.engine.regression import teacher
+from lora_viz.film.paper import printed
 from lora_viz.layer.tasks import target_spectrum
-from lora_viz.lessons.papers.asymmetry import Asymmetry, asymmetry, figure, film, takeaway
+from lora_viz.lessons.papers.asymmetry import Asymmetry, asymmetry, film, takeaway
 
 E = Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8)
 ODD = replace(E, d_in=13, d_out=7, rank=2, seed=3)
@@ -60,15 +61,20 @@ def test_the_floor_lies_below_both_and_falls_with_rank(found: Asymmetry) -> None
 
 
 def test_the_still_figure_and_the_readings_hold_the_rank_first_shown(found: Asymmetry) -> None:
-    drawn, t = figure(found), found.start
-    assert [x.name for x in drawn.data] == ["train B, A frozen", "train A, B frozen", "train both: the floor"]
-    for w, trace in enumerate(drawn.data):
+    drawn, t = printed(film(found), "left"), found.start
+    assert [x.name for x in drawn.data] == [
+        "train B, A frozen",
+        "train A, B frozen",
+        "train both: the floor",
+        "1 − r/d_out",
+    ]
+    for w, trace in enumerate(drawn.data[:3]):
         low, median, high = found.left[:, w, t]
-        np.testing.assert_array_equal(trace.x, found.conditions)
+        np.testing.assert_array_equal(trace.x, np.log10(found.conditions))
         np.testing.assert_array_equal(trace.y, median)
         np.testing.assert_array_equal(trace.error_y.array, high - median)
         np.testing.assert_array_equal(trace.error_y.arrayminus, median - low)
-    assert drawn.layout.xaxis.type == "log" and drawn.layout.yaxis.type == "linear"
+    np.testing.assert_array_equal(drawn.data[3].y, np.full(7, 1 - 8 / 64))
     low, median, high = found.left[:, 1, t, -1]
     read = film(found).panel("at_rank").part("train_a_6")
     assert read.text[t] == f"{median:.3f} ({low:.3f} to {high:.3f})"  # type: ignore[union-attr]

@@ -8,8 +8,9 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.film.panels import HeatMap
+from lora_viz.film.paper import printed
 from lora_viz.layer.reconstruction import reconstruction_task
-from lora_viz.lessons.rank.autoencoder import Autoencoder, autoencoder, figure, film, table, takeaway
+from lora_viz.lessons.rank.autoencoder import Autoencoder, autoencoder, film, table, takeaway
 
 E = Experiment(
     d_in=11,
@@ -107,8 +108,8 @@ def test_words_and_figure(centred: Autoencoder) -> None:
 
 def test_the_still_figure_of_a_normal_a_wild_and_an_untrained_run(centred: Autoencoder) -> None:
     for record in (centred, trained(lr=0.5), trained(steps=0)):
-        pca, moment = figure(record).data
-        assert (pca.name, moment.name) == ("to PCA's projector", "to that of the axes about 0")
+        pca, moment = printed(film(record), "distance").data
+        assert (pca.name, moment.name) == ("to PCA", "to axes about 0")
         for trace, away in ((pca, record.to_pca), (moment, record.to_moment)):
             np.testing.assert_array_equal(trace.x, record.steps)
             np.testing.assert_array_equal(trace.y, away[1])

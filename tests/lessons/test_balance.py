@@ -7,8 +7,9 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
+from lora_viz.film.paper import printed
 from lora_viz.film.style import number
-from lora_viz.lessons.training.balance import Balance, balance, figure, takeaway
+from lora_viz.lessons.training.balance import LESSON, Balance, balance, film, takeaway
 
 
 def record(e: Experiment, **change: object) -> Balance:
@@ -58,7 +59,7 @@ def test_divergence_is_said(small: Experiment) -> None:
 def test_the_figure_draws_the_record(small: Experiment, change: dict[str, object]) -> None:
     found = record(small, **change)
     assert (found.diverged > 0) == ("lr" in change)
-    drawn = figure(found, theme="dark").data
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
     assert [curve.name for curve in drawn] == [f"η = {number(lr)}" for lr in found.lr]
     for curve, expected in zip(drawn, found.drift, strict=True):
         np.testing.assert_array_equal(curve.x, found.steps)

@@ -10,8 +10,9 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Cloud
+from lora_viz.film.paper import printed
 from lora_viz.film.style import number
-from lora_viz.lessons.basics.bottleneck import LESSON, Bottleneck, bottleneck, figure, film, table, takeaway
+from lora_viz.lessons.basics.bottleneck import LESSON, Bottleneck, bottleneck, film, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -164,12 +165,11 @@ def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
     if (d_in, d_out, rank) == (3, 3, 2):
         assert "almost parallel" in narration[-1]
     for theme in ("light", "dark"):
-        drawn = figure(record, theme=theme)
+        drawn = printed(film(record), "out", theme=theme)
         assert isinstance(drawn, go.Figure)
-        assert [trace.name for trace in drawn.data] == ["asked for", "Δy = s·B A x"]
-        assert f"rank-{rank}" in drawn.layout.title.text
+        assert [trace.name for trace in drawn.data[:3]] == ["asked for", "Δy", "probe"]
         assert {trace.type for trace in drawn.data} == {"scatter3d" if d_out == 3 else "scatter"}
-        for trace, points in zip(drawn.data, (record.wanted, record.outputs[-1]), strict=True):
+        for trace, points in zip(drawn.data[:2], (record.wanted, record.outputs[-1]), strict=True):
             for axis, name in enumerate("xyz"[:d_out]):
                 np.testing.assert_array_equal(trace[name], points[:, axis])
 
@@ -233,7 +233,7 @@ def test_every_init(init: str) -> None:
     assert record.outside.max() < 1e-10  # directions of B below 1e-9 of its largest count as none
     assert record.movement.max() < 1e-12
     assert "nan" not in takeaway(record)
-    np.testing.assert_array_equal(figure(record).data[1].x, record.outputs[-1][:, 0])
+    np.testing.assert_array_equal(printed(film(record), "out").data[1].x, record.outputs[-1][:, 0])
     assert len(film(record).narration) == 11
     if init == "both_zero":
         assert not record.outputs.any()
@@ -251,7 +251,7 @@ def test_a_run_that_diverged() -> None:
     assert f"diverged after step {at}" in takeaway(record)
     assert "diverged" in film(record).narration[-1]
     assert len(film(record).narration) == at + 1
-    np.testing.assert_array_equal(figure(record).data[1].z, record.outputs[-1][:, 2])
+    np.testing.assert_array_equal(printed(film(record), "out").data[1].z, record.outputs[-1][:, 2])
     assert {len(column) for column in table(record).values()} == {at + 1}
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.conditioning import Conditioning, conditioning, figure, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.training.conditioning import LESSON, Conditioning, conditioning, film, takeaway
 
 E = Experiment(
     d_in=11, d_out=7, target_rank=3, spectrum="geometric", rank=3, alpha=1.0, scaling_rule="constant", samples=31,
@@ -68,7 +69,7 @@ def test_a_rank_too_small_never_arrives() -> None:
 def test_the_figure_draws_the_record(faster: float, steps: int, arrives: bool) -> None:
     found = record(faster=faster, steps=steps)
     assert np.isfinite(found.needed).any() == arrives
-    drawn = figure(found, theme="dark").data
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
     assert [curve.name for curve in drawn] == ["GD", "Scaled GD"]
     for curve, expected in zip(drawn, found.needed[1], strict=True):
         np.testing.assert_array_equal(curve.x, [1.0, 10.0])

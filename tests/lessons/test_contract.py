@@ -23,10 +23,11 @@ from lora_viz.lessons.controls import Choice, File, SettingError
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.walk import lesson, lessons
+from tests.small import SLOW
 
 IDS = [each.id for each in lessons()]
 FILMS = [each.id for each in lessons() if each.film is not None]
-STILLS = [each.id for each in lessons() if each.figure is not None]
+STILLS = [each.id for each in lessons() if each.prints]
 TRAINED = [each.id for each in lessons() if each.film is not None and each.trains and each.seeded]
 SHORT = 30  # steps: a film of few is as whole as one of many
 CASES: dict[str, dict[str, object]] = {
@@ -170,7 +171,7 @@ def test_its_film_is_whole_and_everything_in_it_has_an_id(name: str) -> None:
             assert len(set(panel.bar_ids)) == len(panel.labels), f"the bars of {panel.id} have no ids"
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", [name for name in FILMS if name not in SLOW])
 def test_ids_do_not_hang_on_the_settings(name: str) -> None:
     """A deck names them: what a panel is called may change with the first control, what it is may not."""
     own, film = lesson(name), opened(name).film
@@ -198,12 +199,14 @@ def test_its_film_is_whole_where_training_fails(name: str, case: str) -> None:
     header_of(played.film)
     for text in (played.takeaway, played.maths):
         assert "nan" not in text
-    if lesson(name).figure is not None:
+    if lesson(name).prints:
         for theme in ("light", "dark"):
             drawn(played.figure(theme), numbers=False)
 
 
-@pytest.mark.parametrize(("name", "init"), [(name, init) for name in TRAINED for init in starts(name)])
+@pytest.mark.parametrize(
+    ("name", "init"), [(name, init) for name in TRAINED if name not in SLOW for init in starts(name)]
+)
 def test_its_film_is_whole_from_every_start(name: str, init: str) -> None:
     played = changed(name, init=init)
     if played is not None and played.film is not None:

@@ -6,8 +6,9 @@ import pytest
 
 from lora_viz.core.spectra import truncate
 from lora_viz.film.panels import Lines, Readout
+from lora_viz.film.paper import columns, printed
 from lora_viz.layer.matrices import noisy_low_rank
-from lora_viz.lessons.rank.denoise import Denoise, denoise, figure, film, table, takeaway
+from lora_viz.lessons.rank.denoise import Denoise, denoise, film, takeaway
 
 SEEDS = range(9)
 
@@ -66,12 +67,11 @@ def test_words_and_figure(quiet: Denoise) -> None:
     lines, readout = picture.panels[0], picture.panels[-1]
     assert isinstance(lines, Lines) and lines.marks[0].at == 4
     assert isinstance(readout, Readout) and readout.rows[1].text == ("9 of 9",)
-    drawn = figure(quiet, theme="dark")
+    drawn = printed(picture, "error", theme="dark")
     assert isinstance(drawn, go.Figure)
-    assert [trace.name for trace in drawn.data] == ["to the clean matrix", "to the noisy matrix"]
+    assert [trace.name for trace in drawn.data] == ["to the clean matrix", "to the noisy one"]
     for trace, errors in zip(drawn.data, (quiet.to_clean, quiet.to_noisy), strict=True):
         np.testing.assert_array_equal(trace.x, np.arange(24))
         np.testing.assert_array_equal(trace.y, errors[1])
     assert drawn.layout.shapes[0].x0 == 4
-    columns = table(quiet)
-    assert {len(c) for c in columns.values()} == {24} and len(columns) == 7
+    assert len(columns(picture, "error")) == 7

@@ -1,12 +1,15 @@
 """The digits record is arithmetic on the run: medians, frontier, kinds of rank, and words that follow the numbers."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from lora_viz.film.panels import Pictures
-from lora_viz.lessons.real.digits import LESSON, LEVELS, digits_adapt, figure, film, table, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.real.digits import LESSON, LEVELS, DigitsAdapt, digits_adapt, film, table, takeaway
 from lora_viz.networks.adapting import adapt_digits
 from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun
 
@@ -118,27 +121,35 @@ def test_the_table_is_the_last_step() -> None:
     np.testing.assert_allclose(columns["new_median"], [0.5, 0.6, 0.7, 0.8, 0.895, 0.9, 0.9])
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_still_figure_shows_the_ranks(theme: str) -> None:
-    for run in (made(), diverged()):
-        record = digits_adapt(run)
-        drawn = figure(record, theme=theme)
-        assert [trace.name for trace in drawn.data] == ["LoRA, changed digits", "LoRA, upright digits"]
-        for trace, values in zip(drawn.data, (record.new, record.old), strict=True):
-            low, middle, high = values[:, -1, 1:-1]
-            np.testing.assert_array_equal(trace.x, RANKS)
-            np.testing.assert_array_equal(trace.y, middle)
-            np.testing.assert_allclose(trace.error_y.array, np.nan_to_num(high - middle))
-            np.testing.assert_allclose(trace.error_y.arrayminus, np.nan_to_num(middle - low))
-        assert [line.y0 for line in drawn.layout.shapes] == [record.new[1, -1, -1], record.new[1, -1, 0]]
-    np.testing.assert_allclose(figure(digits_adapt(made())).data[0].y, [0.6, 0.7, 0.8, 0.895, 0.9])
+def last(record: DigitsAdapt) -> go.Figure:
+    return printed(film(record), LESSON.on_paper)
+
+
+@pytest.mark.parametrize("run", [made, diverged])
+def test_the_still_figure_shows_the_ranks(run: Callable[[], DigitsRun]) -> None:
+    record = digits_adapt(run())
+    lora, full, head, upright = last(record).data
+    assert [trace.name for trace in (lora, full, head, upright)] == ["LoRA", "full", "head only", "LoRA, upright"]
+    low, middle, high = record.new[:, -1, 1:-1]
+    for trace, y in (
+        (lora, middle), (upright, record.old[1, -1, 1:-1]),
+        (full, [record.new[1, -1, -1]] * len(RANKS)), (head, [record.new[1, -1, 0]] * len(RANKS)),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(trace.x, RANKS)
+        np.testing.assert_array_equal(trace.y, y)
+    np.testing.assert_allclose(lora.error_y.array, np.nan_to_num(high - middle))
+    np.testing.assert_allclose(lora.error_y.arrayminus, np.nan_to_num(middle - low))
+
+
+def test_the_still_figure_by_hand() -> None:
+    np.testing.assert_allclose(last(digits_adapt(made())).data[0].y, [0.6, 0.7, 0.8, 0.895, 0.9])
 
 
 def test_without_a_step_nothing_is_learnt_and_all_can_be_taken_along() -> None:
     run = adapted_in(0)
     record = digits_adapt(run)
     assert record.steps.tolist() == [0]
-    np.testing.assert_array_equal(figure(record).data[0].y, np.full(len(RANKS), record.base_new))
+    np.testing.assert_array_equal(last(record).data[0].y, np.full(len(RANKS), record.base_new))
     assert "nan" not in " ".join(film(record).narration)
 
 

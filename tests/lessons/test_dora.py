@@ -10,7 +10,8 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars
-from lora_viz.lessons.variants.dora import STARTS, RowParts, _parts, figure, film, row_parts, row_sweep, table, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.variants.dora import STARTS, RowParts, _parts, film, row_parts, row_sweep, table, takeaway
 
 ODD = Experiment(d_in=13, d_out=11, target_rank=3, rank=3, samples=53, steps=60, noise=0.2, condition=3.0, lr=0.05)
 LESSON = Experiment(task="row_rescale", rank=4, target_rank=4, lr=0.12, steps=200, schedule="linear")
@@ -75,14 +76,12 @@ def test_film_and_table() -> None:
 @pytest.mark.parametrize("change", [{}, {"optimizer": "sgd", "lr": 5.0}, {"steps": 0}], ids=["", "diverged", "no step"])
 def test_the_still_figure_shows_every_row(change: dict[str, Any]) -> None:
     _, record = read(replace(ODD, **change))
-    target, dora, lora = figure(record, theme="dark").data
+    lora, dora, target = printed(film(record), "turn", theme="dark").data
     assert [trace.name for trace in (target, dora, lora)] == ["target", "DoRA", "LoRA"]
-    np.testing.assert_array_equal(target.x, record.target_length)
     np.testing.assert_array_equal(target.y, record.target_turn)
     for k, trace in enumerate((dora, lora)):
-        np.testing.assert_array_equal(trace.x, record.length[k, -1])
         np.testing.assert_array_equal(trace.y, record.turn[k, -1])
     if change == {"steps": 0}:
-        np.testing.assert_allclose(dora.x, 1)
+        np.testing.assert_allclose(record.length[0, -1], 1)
         np.testing.assert_allclose(lora.y, 0, atol=1e-6)
     assert len(film(record).narration) == len(record.steps)

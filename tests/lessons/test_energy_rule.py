@@ -7,7 +7,8 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.lessons.which_rank.energy_rule import EnergyRule, energy_rank, energy_rule, figure, film, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.which_rank.energy_rule import EnergyRule, energy_rank, energy_rule, film, takeaway
 
 E = Experiment(
     d_in=13, d_out=11, target_rank=4, spectrum="exponential", rank=1, alpha=8.0, lr=0.03, schedule="linear",
@@ -60,9 +61,11 @@ def test_no_update_has_no_effective_rank() -> None:
 
 def test_the_still_figure_of_normal_wild_and_untrained_adapters() -> None:
     for found in (record(), record(optimizer="sgd", lr=1e4), record(steps=0)):
-        energy, skill, share = figure(found).data
-        assert (energy.name, skill.name, share.name) == ("energy of the full update", "skill of LoRA", "95 %")
-        for trace, y in ((energy, found.energy[found.rank]), (skill, found.skill), (share, np.full(8, 0.95))):
+        energy, skill, full, share = printed(film(found), "rule").data
+        assert (energy.name, skill.name, share.name) == ("energy of full update", "LoRA's skill", "95 %")
+        seen = np.where(found.skill > -1, found.skill, np.nan)
+        np.testing.assert_array_equal(full.y, max(found.skill_full, -1.0))
+        for trace, y in ((energy, found.energy[found.rank]), (skill, seen), (share, np.full(8, 0.95))):
             np.testing.assert_array_equal(trace.x, found.rank)
             np.testing.assert_array_equal(trace.y, y)
 

@@ -60,10 +60,10 @@ def test_the_energy_that_a_rank_keeps(played: Played[Any]) -> None:
 def test_the_still_figure_has_the_energy(played: Played[Any]) -> None:
     drawn = played.figure("dark")
     assert drawn is not None
-    (curve,) = drawn.data
-    np.testing.assert_array_equal(curve.x, np.arange(12))
-    np.testing.assert_array_equal(curve.y, played.record.kept[0])
-    assert curve.name == "a.weight"
+    kept, flat = drawn.data
+    for curve, values in ((kept, played.record.kept), (flat, played.record.flat)):
+        np.testing.assert_array_equal(curve.x, [1])
+        np.testing.assert_array_equal(curve.y, values[:, 2])
 
 
 def test_the_adapter_stands_for_the_difference(played: Played[Any]) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lora_viz.core.spectra import truncate
-from lora_viz.lessons.rank.few_numbers import KNOBS, few_numbers, figure, film, table, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.rank.few_numbers import KNOBS, few_numbers, film, takeaway
 
 
 def test_one_knob_has_full_rank() -> None:
@@ -42,9 +43,8 @@ def test_words_and_figure() -> None:
     assert picture.narration[7].startswith("Rank 8 at its best misses 93.5 % of c·I")
     assert picture.narration[7].endswith("0 % of rank 1.")
     assert picture.panel("counted").part("one_knob").text == ("1 · 64 · 64",)  # type: ignore[union-attr]
-    drawn = figure(record)
+    drawn = printed(picture, "error")
     assert [trace.name for trace in drawn.data] == ["c·I", "10 knobs", "sparse", "rank 1"]
     for trace, error in zip(drawn.data, record.error, strict=True):
         np.testing.assert_array_equal(trace.x, range(1, 65))
         np.testing.assert_array_equal(trace.y, error)
-    assert {len(c) for c in table(record).values()} == {64}

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from lora_viz.film.paper import printed
 from lora_viz.layer.factorisation import product_jacobian
 from lora_viz.layer.matrices import drawn_matrix
-from lora_viz.lessons.rank.gauge import STEPS, WAYS, figure, film, gauge, table, takeaway
+from lora_viz.lessons.rank.gauge import STEPS, WAYS, film, gauge, takeaway
 
 
 @pytest.mark.parametrize("rank", [2, 3, 5])
@@ -98,11 +99,12 @@ def test_words_and_figure(way: str) -> None:
     assert lines.x_scale == ("linear" if way == "turn" else "log")  # type: ignore[union-attr]
     assert picture.narration[0] == "Q = I: the factors as drawn."
     assert ("turned by" if way == "turn" else "condition number") in picture.narration[9]
-    drawn = figure(record, theme="dark")
+    drawn = printed(picture, "changes", theme="dark")
     moved = (record.moved_A, record.moved_B, record.moved_product, record.moved_step)
-    assert [trace.name for trace in drawn.data] == ["A", "B", "B A", "next step of B A"]
-    for trace, y in zip(drawn.data, moved, strict=True):
+    assert [trace.name for trace in drawn.data] == ["A", "B", "B A", "next step of B A"] + [
+        f"{name} exactly 0" for name, y in zip(("A", "B", "B A", "next step of B A"), moved, strict=True) if 0 in y
+    ]
+    for trace, y in zip(drawn.data[:4], moved, strict=True):
         np.testing.assert_array_equal(trace.x, record.value)
         np.testing.assert_array_equal(trace.y, np.where(y > 0, y, np.nan))
     assert drawn.layout.xaxis.type == ("linear" if way == "turn" else "log") and drawn.layout.yaxis.type == "log"
-    assert {len(c) for c in table(record).values()} == {41}

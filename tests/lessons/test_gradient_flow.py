@@ -10,8 +10,9 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.engine.training import autograd_check, train
+from lora_viz.film.paper import printed
 from lora_viz.film.style import number
-from lora_viz.lessons.basics.gradient_flow import GradientFlow, figure, film, gradient_flow, table, takeaway
+from lora_viz.lessons.basics.gradient_flow import GradientFlow, film, gradient_flow, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -26,8 +27,12 @@ def flow(records: int = 1000, **change: object) -> tuple[Run, GradientFlow]:
     return run, gradient_flow(run, autograd_check(run))
 
 
+def still(record: GradientFlow) -> go.Figure:
+    return printed(film(record), "gradients")
+
+
 def curves(record: GradientFlow) -> dict[str, np.ndarray]:
-    return {trace.name: trace.y for trace in figure(record).data}
+    return {trace.name: trace.y for trace in still(record).data}
 
 
 @pytest.fixture(scope="module")
@@ -196,20 +201,20 @@ def test_the_hand_over_is_marked(plain: tuple[Run, GradientFlow]) -> None:
 
 def test_figure_draws_zeros_as_crosses(plain: tuple[Run, GradientFlow]) -> None:
     _, record = plain
-    drawn = figure(record)
+    drawn = still(record)
     assert isinstance(drawn, go.Figure)
-    assert [trace.name for trace in drawn.data] == ["‖∇A‖", "‖∇A‖ exactly 0", "‖∇B‖"]
-    assert list(drawn.data[1].x) == [0]
+    assert [trace.name for trace in drawn.data] == ["‖∇A‖", "‖∇B‖", "‖∇A‖ exactly 0"]
+    assert list(drawn.data[2].x) == [0]
     norms = np.concatenate([record.grad_A_norm[1:], record.grad_B_norm])
-    assert drawn.data[1].y == pytest.approx([norms.min() / 10]), "a decade below all that is drawn"
+    assert drawn.data[2].y == pytest.approx([norms.min() / 10]), "a decade below all that is drawn"
     assert drawn.layout.title.text and drawn.layout.yaxis.type == "log"
     np.testing.assert_array_equal(drawn.data[0].x, record.steps)
     np.testing.assert_array_equal(drawn.data[0].y[1:], record.grad_A_norm[1:])
-    np.testing.assert_array_equal(drawn.data[2].y, record.grad_B_norm)
+    np.testing.assert_array_equal(drawn.data[1].y, record.grad_B_norm)
     assert np.isnan(drawn.data[0].y[0])
-    assert len(figure(flow(init="both_zero", steps=3)[1], theme="dark").data) == 4
-    assert len(figure(flow(init="both_random", steps=3)[1]).data) == 2
-    assert [list(trace.x) for trace in figure(flow(steps=0)[1]).data] == [[0], [0], [0]]
+    assert len(still(flow(init="both_zero", steps=3)[1]).data) == 4
+    assert len(still(flow(init="both_random", steps=3)[1]).data) == 2
+    assert [list(trace.x) for trace in still(flow(steps=0)[1]).data] == [[0], [0], [0]]
 
 
 def test_reading_says_exactly_0_for_zero_alone(plain: tuple[Run, GradientFlow]) -> None:

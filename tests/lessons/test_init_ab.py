@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.init_ab import InitAB, ab_sweeps, figure, film, init_ab, table, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.training.init_ab import LESSON, InitAB, ab_sweeps, film, init_ab, table, takeaway
 
 BASE = Experiment(target_rank=4, spectrum="flat", rank=4, alpha=64.0, optimizer="adam", steps=30)
 A, B, SMALL = 0, 1, 2
@@ -66,10 +66,8 @@ def test_divergence_is_told() -> None:
     assert "nan" not in film(found).narration[-1]
 
 
-def test_the_figure_and_the_table_show_the_record(adam: InitAB) -> None:
-    drawn = figure(adam)
-    assert isinstance(drawn, go.Figure)
-    np.testing.assert_array_equal(drawn.data[1].y, adam.at_best[1, -1, :, B])
+def test_the_table_shows_the_record(adam: InitAB) -> None:
+    np.testing.assert_array_equal(table(adam)["loss_B_zero_high"], adam.at_best[2, -1, :, A])
     np.testing.assert_array_equal(table(adam)["best_lr_A_zero"], adam.rates[adam.best[-1, :, B]])
 
 
@@ -81,7 +79,7 @@ def test_the_figure_and_the_table_show_the_record(adam: InitAB) -> None:
 def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
     found = record((17, 29), **change)
     assert np.isfinite(found.at_best[1]).all() == ("alpha" not in change)
-    drawn = figure(found, theme="dark").data
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
     assert [curve.name for curve in drawn] == ["A random", "B random", "B random, A's scale"]
     for curve, expected in zip(drawn, found.at_best[1, -1].T, strict=True):
         np.testing.assert_array_equal(curve.x, [17, 29])

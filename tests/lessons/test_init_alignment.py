@@ -3,16 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
+from lora_viz.film.paper import printed
 from lora_viz.lessons.training.init_alignment import (
+    LESSON,
     STARTS,
     InitAlignment,
     alignment_sweep,
-    figure,
     film,
     init_alignment,
     table,
@@ -79,17 +79,16 @@ def test_what_is_said_is_what_was_measured(plain: InitAlignment) -> None:
     assert "of rank 16" in takeaway(plain)
     assert "LoRA's first update has cosine" in film(plain).narration[0]
     assert record((1, 8), init="B_zero").rival == "lora_ga"
-    drawn = figure(plain)
-    assert isinstance(drawn, go.Figure)
-    np.testing.assert_array_equal(drawn.data[0].y, plain.cosine[1, :, 3])
     np.testing.assert_array_equal(table(plain)["bound_eva"], plain.bound[plain.inits.index("eva")])
 
 
 @pytest.mark.parametrize("change", [{}, {"lr": 1e6}], ids=["normal", "diverged"])
-def test_the_figure_draws_cosines_under_their_bounds(change: dict[str, object]) -> None:
+def test_the_figure_draws_cosines_and_their_bound(change: dict[str, object]) -> None:
     found = record((1, 8), **change)
-    cosines, bounds = figure(found, theme="dark").data
-    assert (cosines.name, bounds.name) == ("measured", "most at this rank")
-    assert list(cosines.x) == list(bounds.x) == [STARTS[name][0] for name in found.inits]
-    np.testing.assert_array_equal(cosines.y, found.cosine[1, :, 1])
-    np.testing.assert_array_equal(bounds.y, found.bound[:, 1])
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
+    names = ("B_zero", "A_zero", found.rival)
+    assert [curve.name for curve in drawn] == [*(STARTS[n][1] for n in names), "√(r/(r+d+1))", "most, rank r"]
+    cosines = [found.cosine[1, found.inits.index(name)] for name in names]
+    for curve, expected in zip(drawn, (*cosines, found.expected, found.bound[0]), strict=True):
+        np.testing.assert_array_equal(curve.x, found.ranks)
+        np.testing.assert_array_equal(curve.y, expected)

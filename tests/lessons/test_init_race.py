@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.init_race import STARTS, InitRace, figure, film, init_race, race_sweep, table, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.training.init_race import LESSON, STARTS, InitRace, film, init_race, race_sweep, table, takeaway
 
 ODD = Experiment(
     d_in=31, d_out=23, target_rank=4, spectrum="flat", samples=127, noise=0.1, rank=8, alpha=16.0,
@@ -95,10 +95,7 @@ def test_divergence_is_told() -> None:
     assert "diverged" in film(found).narration[-1]
 
 
-def test_the_figure_and_the_table_show_the_record(race: InitRace) -> None:
-    drawn = figure(race)
-    assert isinstance(drawn, go.Figure)
-    np.testing.assert_array_equal(drawn.data[3].y, race.loss[1, :, 3])
+def test_the_table_shows_the_record(race: InitRace) -> None:
     np.testing.assert_array_equal(table(race)["grad_A_pissa"], race.grad_A[:, race.inits.index("pissa")])
 
 
@@ -106,8 +103,8 @@ def test_the_figure_and_the_table_show_the_record(race: InitRace) -> None:
 def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
     found = record(**change)
     assert np.isfinite(found.loss[1]).all() == ("lr" not in change)
-    drawn = figure(found, theme="dark").data
-    assert [curve.name for curve in drawn] == [STARTS[name][0] for name in found.inits]
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
+    assert [curve.name for curve in drawn] == [STARTS[name][1] for name in found.inits]
     for curve, expected in zip(drawn, found.loss[1].T, strict=True):
         np.testing.assert_array_equal(curve.x, found.steps)
         np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from lora_viz.core.experiment import Experiment, ExperimentError
+from lora_viz.film.paper import printed
 from lora_viz.layer.start_sizes import start_sizes
 from lora_viz.layer.starts import initial_factors
 from lora_viz.layer.tasks import make_task
-from lora_viz.lessons.training.init_variance import STARTS, InitVariance, figure, film, init_variance, table, takeaway
+from lora_viz.lessons.training.init_variance import LESSON, STARTS, InitVariance, film, init_variance, takeaway
 
 RANKS = (1, 2, 4, 8, 16, 32)
 WIDE = Experiment(d_in=97, d_out=89, samples=128, rank=1)
@@ -76,15 +76,11 @@ def test_sigma_is_kept_and_bounded() -> None:
 def test_what_is_said_is_what_was_measured(wide: InitVariance) -> None:
     assert "r^0.5 for s = 1, r^0 for 1/√r, r^−0.5 for 1/r" in takeaway(wide)
     assert film(wide).narration[0].endswith("r·σ⁴ is 0.0625.")
-    drawn = figure(wide)
-    assert isinstance(drawn, go.Figure)
-    np.testing.assert_array_equal(drawn.data[2].y, wide.rms[1, 2])
-    np.testing.assert_array_equal(table(wide)["variance_A_gaussian"], wide.variance[1, wide.inits.index("gaussian")])
 
 
 def test_the_figure_draws_the_record(wide: InitVariance) -> None:
-    drawn = figure(wide, theme="dark").data
-    assert [curve.name for curve in drawn] == ["s = 1", "1/√r", "1/r"]
+    drawn = printed(film(wide), LESSON.on_paper, theme="dark").data
+    assert [curve.name for curve in drawn] == ["s = 1 (slope 0.5)", "1/√r (slope 0)", "1/r (slope −0.5)"]
     for curve, expected in zip(drawn, wide.rms[1], strict=True):
         np.testing.assert_array_equal(curve.x, RANKS)
         np.testing.assert_array_equal(curve.y, expected)

@@ -100,13 +100,13 @@ def test_the_still_figure_has_the_ranks(keep: int) -> None:
     shown = played(keep=keep)
     drawn = shown.figure("dark")
     assert drawn is not None
-    given, needed, effective = drawn.data
+    given, *needed, effective = drawn.data
     r = shown.record
-    for curve, values in ((given, r.rank), (needed, r.needs[:, {90: 0, 99: 2}[keep]]), (effective, r.effective)):
+    for curve, values in zip((given, *needed, effective), (r.rank, *r.needs.T, r.effective), strict=True):
         np.testing.assert_array_equal(curve.x, [1, 2, 3, 4])
         np.testing.assert_array_equal(curve.y, values)
-        assert curve.text == r.paths
-    assert (given.name, needed.name, effective.name) == ("rank given", f"needed for {keep} %", "effective rank")
+    (chosen,) = (curve.name for curve in needed if curve.line.dash == "solid")
+    assert (given.name, chosen, effective.name) == ("rank given r", f"for {keep} %", "effective rank")
 
 
 def test_our_own_adapter_is_measured() -> None:

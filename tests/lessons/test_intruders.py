@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lora_viz.core.random_streams import stream
-from lora_viz.lessons.papers.intruders import SHOWN, TOP, Intruders, figure, film, intruders, table, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.papers.intruders import SHOWN, TOP, Intruders, film, intruders, table, takeaway
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +70,10 @@ def test_a_decaying_weight_mixes_with_the_spike_where_values_meet() -> None:
 @pytest.mark.parametrize("kind", ["gaussian", "decaying"])
 def test_the_still_figure_the_law_and_the_table(kind: str) -> None:
     record = intruders(41, kind, 0.4, 3, seeds=3)
-    drawn, flat = figure(record), np.ones(33)
-    closest, along, epsilon, random = drawn.data
-    assert [x.name for x in drawn.data[:3]] == ["least similar of the top 10", "|cos(y, u)|", "ε"]
+    drawn, flat = printed(film(record), "closest"), np.ones(33)
+    closest, along, *law, epsilon, random = drawn.data
+    assert [x.name for x in (closest, along, epsilon)] == ["least similar y", "|cos(y, u)|", "ε"]
+    assert len(law) == (kind == "gaussian")
     for trace, y in (
         (closest, record.closest[1]),
         (along, record.along[1]),

@@ -7,7 +7,9 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
-from lora_viz.lessons.papers.large_batch import LargeBatch, figure, film, large_batch, one_pass, table, takeaway
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Played
+from lora_viz.lessons.papers.large_batch import LESSON, LargeBatch, film, large_batch, one_pass, takeaway
 
 E = Experiment(
     d_in=32, d_out=32, target_rank=4, spectrum="flat", alpha=32.0, schedule="linear", samples=1024, dtype="float32"
@@ -58,6 +60,10 @@ def test_full_fine_tuning_is_the_unit(found: LargeBatch) -> None:
     np.testing.assert_array_equal(found.ratio[:, 0], 1.0)
 
 
+def played(record: LargeBatch) -> Played[LargeBatch]:
+    return Played(LESSON, LESSON.settings(), Lab(), record)
+
+
 def test_the_still_figure_the_table_and_who_diverged(found: LargeBatch) -> None:
     e = replace(E, d_in=13, d_out=13, samples=64, optimizer="sgd", lr=1.0)
     runs = [train(sweep, records=2) for sweep in one_pass(e, (2, 4), (2,), (1e-4, 1e6), seeds=2)]
@@ -66,12 +72,12 @@ def test_the_still_figure_the_table_and_who_diverged(found: LargeBatch) -> None:
     rates = film(wild).panel("by_rate").part("rank_2")
     assert np.isnan(rates.y[:, 1]).all() and np.isfinite(rates.y[:, 0]).all()  # type: ignore[union-attr]
     for record in (found, wild):
-        drawn = figure(record)
-        assert [trace.name for trace in drawn.data] == list(record.raced.racers)
-        for i, trace in enumerate(drawn.data):
+        *ranks, full = played(record).figure().data  # type: ignore[union-attr]
+        assert [trace.name for trace in (full, *ranks)] == list(record.raced.racers)
+        for i, trace in enumerate((full, *ranks)):
             np.testing.assert_array_equal(trace.x, record.raced.places)
             np.testing.assert_array_equal(trace.y, record.ratio[1, i])
-    columns = table(found)
-    np.testing.assert_array_equal(columns["rank"], [0, 0, 4, 4, 32, 32])
-    np.testing.assert_array_equal(columns["batch"], [64, 256] * 3)
-    np.testing.assert_array_equal(columns["error_median"], found.left[1].ravel())
+    columns = played(found).table
+    np.testing.assert_array_equal(columns["batch"], [64, 256])
+    for i, racer in enumerate(("full", "rank_4", "rank_32")):
+        np.testing.assert_array_equal(columns[f"errors_{racer}"], found.left[1, i])

@@ -10,9 +10,10 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.panels import Bars, Lines, Machine
+from lora_viz.film.paper import printed
 from lora_viz.film.style import IDENTITY, number
 from lora_viz.layer.tasks import batches
-from lora_viz.lessons.start.machine import CONVENTIONS, LESSON, LayerFlow, figure, film, layer_flow, table, takeaway
+from lora_viz.lessons.start.machine import CONVENTIONS, LESSON, LayerFlow, film, layer_flow, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -260,7 +261,7 @@ def test_a_run_that_diverged(lr: float) -> None:
     assert picture.narration[-1] == f"Step {at}: training diverged after this step; lower the learning rate."
     assert not any("diverged" in text for text in picture.narration[:-1])
     assert takeaway(record) == f"Training diverged after step {at}: lower the learning rate."
-    (curve,) = figure(record).data
+    (curve,) = printed(film(record, PAPER), "loss").data
     np.testing.assert_array_equal(curve.x, np.arange(at + 1))
     np.testing.assert_array_equal(curve.y, run.loss[: at + 1, 0])
     assert {len(column) for column in table(record).values()} == {at + 1}
@@ -344,7 +345,7 @@ def test_table(plain: tuple[Run, LayerFlow]) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_figure(plain: tuple[Run, LayerFlow], theme: str) -> None:
     _, record = plain
-    drawn = figure(record, theme=theme)
+    drawn = printed(film(record, PAPER), "loss", theme=theme)
     assert isinstance(drawn, go.Figure)
     (curve,) = drawn.data
     np.testing.assert_array_equal(curve.x, record.steps)
@@ -356,7 +357,7 @@ def test_figure(plain: tuple[Run, LayerFlow], theme: str) -> None:
 
 def test_without_a_step_there_is_one_point() -> None:
     run, record = flow(steps=0)
-    (curve,) = figure(record).data
+    (curve,) = printed(film(record, PAPER), "loss").data
     assert (list(curve.x), list(curve.y)) == ([0], [run.loss[0, 0]])
 
 

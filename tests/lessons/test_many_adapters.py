@@ -7,6 +7,8 @@ import pytest
 
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Field
+from lora_viz.film.paper import columns as columns_of
+from lora_viz.film.paper import printed
 from lora_viz.lessons.real import many_adapters as pair
 from lora_viz.lessons.real import requantised as quantised
 from lora_viz.networks.digits import PairExperiment, PairRun
@@ -65,7 +67,9 @@ def test_the_pairs_words_follow_the_numbers() -> None:
     assert moving.narration[1].startswith("w = 0.50: 40.0 % of the rotated digits, 50.0 % of the rotated digits (2)")
     (field,) = [p for p in moving.panels if isinstance(p, Field)]
     assert field.chosen == (2, 2)
-    assert pair.table(pair.adapters_together(pair_run()))["numerical_rank_mixed"].tolist() == [3, 6, 3]
+    columns = columns_of(moving, "mixed", "averaged")
+    assert len(columns) == 1 + 3 * 3 + 3 * 3
+    np.testing.assert_allclose(columns["averaged_off"], [0, 0.66, 0], atol=0.01)
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -74,11 +78,9 @@ def test_the_pairs_still_figure(gone: bool) -> None:
     if gone:
         run = replace(run, mixed=np.where(run.weight[:, None, None] > 0.6, np.nan, run.mixed))
     record = pair.adapters_together(run)
-    traces = pair.figure(record, theme="dark").data
-    ways = ("mixed", "factors averaged")
-    assert [trace.name for trace in traces] == [f"{task}, {way}" for task in ("rotated", "permuted") for way in ways]
-    shown = [values[1, :, i] for i in range(2) for values in (record.mixed, record.averaged)]
-    for trace, y in zip(traces, shown, strict=True):
+    traces = printed(pair.film(record), pair.LESSON.on_paper, theme="dark").data
+    assert [trace.name for trace in traces] == ["on rotated", "on permuted", "on upright"]
+    for trace, y in zip(traces, record.mixed[1].T, strict=True):
         np.testing.assert_array_equal(trace.x, W)
         np.testing.assert_array_equal(trace.y, y)
     assert ("lower the learning rate" in pair.takeaway(record)) == gone
@@ -134,8 +136,9 @@ def test_the_quantised_words_follow_the_numbers() -> None:
     said = quantised.takeaway(record)
     assert "an error of int8 50 %, int4 100 %, NF4 150 %" in said
     assert "NF4 80.0 % and 60.0 % (float32 90.0 %" in said
-    assert quantised.table(record)["NF4_error_median"].tolist() == pytest.approx([3.0, 1.5, 0.6, 0.3])
-    traces = quantised.figure(record, theme="dark").data
+    moving = quantised.film(record)
+    assert columns_of(moving, "error")["error_nf4"].tolist() == pytest.approx([3.0, 1.5, 0.6, 0.3])
+    traces = printed(moving, quantised.LESSON.on_paper, theme="dark").data
     assert [trace.name for trace in traces] == list(FORMATS)
     for i, trace in enumerate(traces):
         np.testing.assert_array_equal(trace.x, record.sizes)

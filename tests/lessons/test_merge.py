@@ -8,10 +8,11 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
+from lora_viz.film.paper import printed
 from lora_viz.film.style import number
 from lora_viz.layer.merging import DTYPES, merge_report
 from lora_viz.layer.merging import MISTAKES as MISTAKE_NAMES
-from lora_viz.lessons.basics.merge import MISTAKES, MergeCheck, figure, film, merge_check, table, takeaway
+from lora_viz.lessons.basics.merge import MISTAKES, MergeCheck, film, merge_check, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -94,11 +95,11 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
 
 def test_figure(record: MergeCheck) -> None:
     for theme in ("light", "dark"):
-        drawn = figure(record, theme=theme)
+        drawn = printed(film(record), "difference", theme=theme)
         assert isinstance(drawn, go.Figure)
-        assert [trace.name for trace in drawn.data] == list(DTYPES)
+        assert [trace.name for trace in drawn.data] == ["fp64", "fp32", "fp16", "bf16"]
         assert drawn.layout.title.text == "Difference of the outputs"
-        assert [trace.line.width for trace in drawn.data] == [2, 2, 2, 4]
+        assert len({trace.line.dash for trace in drawn.data}) == 4
         for i, trace in enumerate(drawn.data):
             np.testing.assert_array_equal(trace.y, record.report.relative_difference[:, i])
             np.testing.assert_array_equal(trace.x, SIZES)
@@ -111,8 +112,11 @@ def test_every_init(change: dict[str, object]) -> None:
     record = checked(**change)
     assert "nan" not in takeaway(record)
     assert len(film(record).narration) == len(SIZES)
-    for i, trace in enumerate(figure(record).data):
-        np.testing.assert_array_equal(trace.y, record.report.relative_difference[:, i])
+    drawn, differences = printed(film(record), "difference").data, record.report.relative_difference.T
+    for trace, difference in zip(drawn[:4], differences, strict=True):
+        np.testing.assert_array_equal(trace.y, np.where(difference > 0, difference, np.nan))
+    zeros = [np.array(SIZES)[difference == 0] for difference in differences if (difference == 0).any()]
+    assert [list(crosses.x) for crosses in drawn[4:]] == [list(sizes) for sizes in zeros]
     assert all(np.isfinite(column).all() for column in table(record).values())
 
 

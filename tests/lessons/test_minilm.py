@@ -10,10 +10,11 @@ from streamlit.testing.v1 import AppTest
 from lora_viz.core.experiment import ExperimentError
 from lora_viz.core.progress import Progress
 from lora_viz.core.results import Results
+from lora_viz.film.paper import printed
 from lora_viz.lessons.controls import SettingError
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.real import minilm
-from lora_viz.lessons.real.minilm import LESSON, figure, film, minilm_spectrum, table, takeaway, told
+from lora_viz.lessons.real.minilm import LESSON, film, minilm_spectrum, table, takeaway, told
 from lora_viz.networks.encoder import MINILM_SHA256
 from lora_viz.networks.minilm_evidence import KINDS, MinilmEvidence, minilm_evidence
 from lora_viz.networks.word_polarity import RatedWordsRun, adapt_words
@@ -113,8 +114,8 @@ def test_words_and_columns_follow_the_record() -> None:
 @pytest.mark.parametrize("evidence", [made(), minilm_evidence()], ids=["made", "measured"])
 def test_the_still_figure_shows_the_energy(evidence: MinilmEvidence) -> None:
     record = minilm_spectrum(evidence)
-    updates, weights, noise = figure(record, theme="dark").data
-    assert [trace.name for trace in (updates, weights, noise)] == ["36 updates ΔW", "36 weights W", "Gaussian noise"]
+    updates, weights, noise = printed(film(record), LESSON.on_paper, theme="dark").data
+    assert [trace.name for trace in (updates, weights, noise)] == ["36 ΔW", "36 W", "noise"]
     for trace, y in ((updates, record.curve[1]), (weights, record.base_curve[1]), (noise, record.noise_curve)):
         np.testing.assert_array_equal(trace.x, np.arange(1, len(y) + 1))
         np.testing.assert_array_equal(trace.y, y)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lora_viz.costs.counting import count_layer
+from lora_viz.film.paper import printed
 from lora_viz.lessons.real import cost as rank_cost
 
 
@@ -42,14 +43,12 @@ def test_a_hundredfold_ends_between_20_and_32() -> None:
 
 
 def test_the_still_figure_of_the_cost(record: rank_cost.RankCost) -> None:
-    drawn = rank_cost.figure(record, theme="dark")
+    drawn = printed(rank_cost.film(record), rank_cost.LESSON.on_paper, theme="dark")
     (curve,) = drawn.data
-    assert curve.name == "LoRA"
     np.testing.assert_array_equal(curve.x, record.rank)
     np.testing.assert_array_equal(curve.y, 100 * record.share)
-    assert [line.x0 for line in drawn.layout.shapes] == pytest.approx(
-        [0.01 / (1 / 31 + 1 / 64), 1 / (1 / 31 + 1 / 64), 31]
-    )
+    # 1 % lies below rank 1
+    assert [line.x0 for line in drawn.layout.shapes] == pytest.approx([1 / (1 / 31 + 1 / 64), 31])
 
 
 def test_every_layer_that_is_offered_can_be_counted() -> None:

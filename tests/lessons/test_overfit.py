@@ -7,7 +7,8 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
-from lora_viz.lessons.which_rank.overfit import SHOWN, Overfit, figure, overfit, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.which_rank.overfit import SHOWN, Overfit, film, overfit, takeaway
 
 E = Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1)
 
@@ -50,11 +51,12 @@ def test_without_noise_there_is_nothing_to_overfit() -> None:
 
 def test_the_still_figure_holds_three_columns_of_the_map(found: Overfit) -> None:
     for record in (found, overfit(replace(E, noise=0.0), seeds=3)):
-        drawn = figure(record)
-        assert [trace.name for trace in drawn.data] == [f"n = {n}" for n in SHOWN]
-        for trace, n in zip(drawn.data, SHOWN, strict=True):
+        drawn = printed(film(record), "along_rank")
+        assert [trace.name for trace in drawn.data[:3]] == [f"n = {n}" for n in SHOWN]
+        assert all(trace.name.endswith(" exactly 0") for trace in drawn.data[3:])
+        for trace, n in zip(drawn.data[:3], SHOWN, strict=True):
             low, median, high = record.error[:, 1, :, list(record.samples).index(n)]
             np.testing.assert_array_equal(trace.x, record.ranks)
-            np.testing.assert_array_equal(trace.y, median)
+            np.testing.assert_array_equal(trace.y, np.where(median > 0, median, np.nan))
             np.testing.assert_array_equal(trace.error_y.array, high - median)
             np.testing.assert_array_equal(trace.error_y.arrayminus, median - low)

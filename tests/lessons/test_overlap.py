@@ -8,7 +8,8 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.spectra import principal_angles
 from lora_viz.engine.training import train
-from lora_viz.lessons.which_rank.overlap import Overlap, figure, film, overlap, overlaps, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.which_rank.overlap import Overlap, film, overlap, overlaps, takeaway
 
 E = Experiment(d_in=37, d_out=29, rank=5, alpha=8.0, lr=0.02, steps=200, samples=97)
 
@@ -57,8 +58,8 @@ def test_no_directions_in_zero() -> None:
 
 def test_the_still_figure_of_a_normal_a_wild_and_an_untrained_run() -> None:
     for found in (record(), record(optimizer="sgd", lr=1e4), record(steps=0)):
-        across, seeds, chance = figure(found).data
-        assert (across.name, seeds.name, chance.name) == ("rank 5 against 17", "rank 17, two seeds", "chance")
+        across, seeds, chance = printed(film(found), "diagonal").data
+        assert (across.name, seeds.name, chance.name) == ("rank 5 against 17", "rank 17, two seeds", "chance, i/37")
         for trace, y in ((across, found.across[1, -1]), (seeds, found.seeds[1, -1]), (chance, np.arange(1, 6) / 37)):
             np.testing.assert_array_equal(trace.x, np.arange(1, 6))
             np.testing.assert_array_equal(trace.y, y)

@@ -12,6 +12,7 @@ from lora_viz.core.results import Results
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Field, HeatMap, Lines
+from lora_viz.film.paper import printed
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.variants.phase_map import (
     LESSON,
@@ -20,7 +21,6 @@ from lora_viz.lessons.variants.phase_map import (
     PhaseMap,
     axes,
     cell,
-    figure,
     film,
     nearest_cell,
     phase_map,
@@ -123,14 +123,13 @@ def test_the_picture_shows_the_record() -> None:
 )
 def test_the_still_figure_shows_the_last_step(steps: int, row: int, column: int) -> None:
     record = mapped(replace(ODD, steps=steps), "learning_rates", 7, chosen=(row, column))
-    cells, chosen = figure(record, theme="dark").data
+    cells, chosen = printed(film(record), "map", theme="dark").data
     assert cells.z.shape == (7, 7)
     left = record.left[-1]
     np.testing.assert_allclose(10**cells.z, np.clip(left, 1e-4, 1), rtol=1e-9)
     assert np.isnan(left).any() == (steps > 0), "what diverged stays empty"
     assert (chosen.x, chosen.y) == ((cells.x[column],), (cells.y[row],))
-    title = figure(record).layout.title.text
-    assert title == f"Excess loss left after {steps} steps of SGD (empty: diverged)"
+    assert printed(film(record), "map").layout.title.text == "Excess loss left"
     assert "nan" not in takeaway(record)
     assert (record.diverged_at >= 0) == (row == 6)
 

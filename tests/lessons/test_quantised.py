@@ -6,6 +6,8 @@ import pytest
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.panels import Lines
 from lora_viz.layer.quantise import loftq, nf4, quantised_pissa
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.variants.quantised import (
     ALONE,
     KINDS,
@@ -18,7 +20,6 @@ from lora_viz.lessons.variants.quantised import (
     figure,
     film,
     quantised_base,
-    table,
     takeaway,
 )
 
@@ -67,7 +68,10 @@ def test_film_and_table() -> None:
     made = film(record)
     assert [isinstance(panel, Lines) for panel in made.panels[:3]] == [True, True, False]
     assert made.values.tolist() == list(RANKS)
-    assert len(table(record)) == 1 + 8
+    columns = Played(LESSON, LESSON.settings(), Lab(), record).table
+    for kind, medians in zip(KINDS, record.error[:, 1], strict=True):
+        found = [columns[f"{kind}_{method}"] for method in ("alone", "loftq_1", "loftq_5", "pissa")]
+        np.testing.assert_array_equal(found, medians)
 
 
 def test_the_still_figure_shows_the_medians() -> None:

@@ -10,9 +10,11 @@ from lora_viz.core.experiment import CHOICES, Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.film.panels import HeatMap, Readout
+from lora_viz.film.paper import printed
 from lora_viz.film.style import number
 from lora_viz.layer.tasks import target_spectrum
-from lora_viz.lessons.basics.rank import RankError, film, plot_rank_error, rank_error, table, takeaway
+from lora_viz.lessons.basics.rank import LESSON as OFFERED
+from lora_viz.lessons.basics.rank import RankError, film, rank_error, table, takeaway
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -33,6 +35,8 @@ LESSON = Experiment(
 ODD = Experiment(
     d_in=13, d_out=7, target_rank=3, noise=0.3, samples=53, alpha=4.0, lr=0.05, schedule="linear", steps=300, seed=2
 )
+
+LINEAR, LOG = (OFFERED.settings(error_axis=scale) for scale in ("linear", "log"))
 
 
 def swept(e: Experiment, ranks: tuple[int, ...] = (1, 2, 3, 5, 7), seeds: int = 3) -> Run:
@@ -158,24 +162,25 @@ def test_words_and_figure(round_run: Run, stretched_run: Run) -> None:
         assert gap < 0.02
         assert f"within {number(100 * gap)} percentage points" in said
         assert "least at rank 3" in said
-        for log in (False, True):
-            picture = film(record, log=log)
+        for settings, scale in ((LINEAR, "linear"), (LOG, "log")):
+            picture = film(record, settings)
             assert len(picture.narration) == 6
-            assert picture.panels[0].scale == ("log" if log else "linear")
-            figure = plot_rank_error(record, log=log, theme="dark")
-            assert isinstance(figure, go.Figure)
-            assert len(figure.data) == 5
+            assert picture.panels[0].scale == scale
+            figure = printed(picture, "error", theme="dark")
+            curves = [trace for trace in figure.data if not trace.name.endswith("exactly 0")]
+            assert len(curves) == len(picture.panels[0].series)
             assert figure.layout.title.text == "Error left against rank"
-            assert figure.layout.yaxis.type == ("log" if log else "linear")
-            np.testing.assert_array_equal(figure.data[0].y, record.trained[1])
-            np.testing.assert_array_equal(figure.data[1].y, record.floor)
+            assert figure.layout.yaxis.type == scale
+            for trace, errors in zip(curves, (record.trained[1], record.floor), strict=False):
+                np.testing.assert_array_equal(trace.x, record.rank)
+                shown = errors if scale == "linear" else np.where(errors > 0, errors, np.nan)
+                np.testing.assert_array_equal(trace.y, shown)
         assert len(picture.panels[0].series) == (3 if run is round_run else 4)
 
 
 def test_without_noise_there_is_no_curve_to_the_clean_target() -> None:
     record = rank_error(swept(replace(ODD, noise=0.0), (1, 3, 7), seeds=1))
-    assert len(plot_rank_error(record).data) == 4
-    assert len(film(record).panels[0].series) == 2
+    assert len(printed(film(record, LINEAR), "error").data) == len(film(record, LINEAR).panels[0].series) == 2
     assert "elbow stands at 3" in takeaway(record)
 
 
@@ -184,8 +189,8 @@ def test_every_init(init: str) -> None:
     record = rank_error(swept(replace(ODD, init=init, steps=30), (1, 7), seeds=2))
     assert (record.trained >= record.floor * (1 - 1e-9)).all()
     assert "nan" not in takeaway(record)
-    assert len(plot_rank_error(record).data) == 5
-    assert len(film(record).narration) == 3
+    assert len(printed(film(record, LINEAR), "error").data) == 3
+    assert len(film(record, LINEAR).narration) == 3
     if init == "both_zero":
         assert (record.trained == 1).all()
         assert [k.numerical for k in record.kinds] == [0, 0, 0]
@@ -193,7 +198,7 @@ def test_every_init(init: str) -> None:
 
 def pictures_of_ranks(record: RankError) -> tuple[list[float], tuple[str, ...], tuple[str, ...], dict[str, object]]:
     """The colour ranges, the captions of what is captured and left out, and the four kinds of rank."""
-    panels = film(record).panels
+    panels = film(record, LINEAR).panels
     maps = [p for p in panels if isinstance(p, HeatMap)]
     captured, left = (p.caption for p in maps if p.title != maps[0].title)
     (kinds,) = ({row.label: row.text for row in p.rows} for p in panels if isinstance(p, Readout))
@@ -202,7 +207,7 @@ def pictures_of_ranks(record: RankError) -> tuple[list[float], tuple[str, ...], 
 
 def test_narration_and_captions(round_run: Run) -> None:
     record = rank_error(round_run)
-    told = film(record).narration
+    told = film(record, LINEAR).narration
     assert told[0] == "Rank 0: no update, all of the error is left."
     for t in range(1, 6):
         got, least, clean = (
@@ -215,7 +220,9 @@ def test_narration_and_captions(round_run: Run) -> None:
             f"Against the clean target: {clean}."
         )
     assert "can leave less than 0 %." in told[-1], "rounding is not an error left"
-    assert not any("noise" in text for text in film(rank_error(swept(replace(ODD, noise=0.0, steps=5)))).narration)
+    assert not any(
+        "noise" in text for text in film(rank_error(swept(replace(ODD, noise=0.0, steps=5))), LINEAR).narration
+    )
     _, captured, left, _ = pictures_of_ranks(record)
     missing = [np.sum((d - record.fitted) ** 2) / np.sum(record.fitted**2) for d in record.delta]
     assert captured == tuple(f"{100 * (1 - m):.1f} % of ‖M‖²" for m in missing)
@@ -248,7 +255,7 @@ def test_who_diverged_is_left_out() -> None:
     assert record.trained[2, 1] <= calm.trained[2, 1] * (1 + 1e-9)
     said = takeaway(record)
     assert "4 adapters diverged" in said and "nan" not in said
-    picture = film(record)
+    picture = film(record, LINEAR)
     assert picture.narration[2] == "Rank 2: every seed diverged; lower the learning rate."
     assert "at every rank" not in said
     fitted, captured, left_out, kinds = pictures_of_ranks(record)
@@ -261,7 +268,7 @@ def test_who_diverged_is_left_out() -> None:
         "stable (‖·‖²/σ₁²)": ("—", "—", "—"),
     }
     assert np.isfinite(fitted).all(), "one scale for all, whoever diverged"
-    assert isinstance(plot_rank_error(record), go.Figure)
+    assert isinstance(printed(picture, "error"), go.Figure)
     assert {len(column) for column in table(record).values()} == {3}
 
 
@@ -276,7 +283,7 @@ def test_nothing_to_learn() -> None:
     """A link may ask for target_rank=0: no division by the target's size, 0, may come through."""
     record = rank_error(swept(replace(ODD, target_rank=0, noise=0.0, steps=3), (1, 2), seeds=1))
     assert "nan" not in takeaway(record)
-    assert len(film(record).narration) == 3
+    assert len(film(record, LINEAR).narration) == 3
 
 
 def test_table(lesson: RankError) -> None:

@@ -8,7 +8,8 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import train
-from lora_viz.lessons.training.rank_over_time import RankOverTime, figure, rank_over_time, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.training.rank_over_time import LESSON, RankOverTime, film, rank_over_time, takeaway
 
 SIZES = (1, 2, 29)
 
@@ -60,8 +61,8 @@ def test_divergence_is_said(small: Experiment, lr: float) -> None:
 def test_the_figure_draws_the_record(small: Experiment, change: dict[str, object]) -> None:
     found = record(small, **change)
     assert np.isfinite(found.numerical).all() == ("lr" not in change)
-    drawn = figure(found, theme="dark").data
-    assert [curve.name for curve in drawn] == [f"{n} samples a step" for n in SIZES]
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
+    assert [curve.name for curve in drawn] == ["1 sample", "2 samples", "29 samples"]
     for curve, expected in zip(drawn, found.numerical, strict=True):
         np.testing.assert_array_equal(curve.x, found.steps)
         np.testing.assert_array_equal(curve.y, expected)

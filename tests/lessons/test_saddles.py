@@ -9,7 +9,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import truncate
 from lora_viz.engine.training import losses, train
-from lora_viz.lessons.training.saddles import Saddles, figure, saddles, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.training.saddles import LESSON, Saddles, film, saddles, takeaway
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +82,9 @@ def test_a_rank_too_small_ends_on_the_strongest() -> None:
 def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
     found = saddles((train(sweep(**{"steps": 50, **change}), records=11),))
     assert (found.diverged > 0) == ("lr" in change)
-    drawn = figure(found, theme="dark").data
-    assert [curve.name for curve in drawn] == [
-        f"{start}, {i}" for start in ("Tiny start", "LoRA's start") for i in (1, 2, 3)
-    ]
-    for curve, expected in zip(drawn, np.concatenate([learnt.T for learnt in found.learnt]), strict=True):
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
+    assert [curve.name for curve in drawn] == ["direction 1", "direction 2", "direction 3"]
+    reach = 9 * found.sigma[0]
+    for curve, expected in zip(drawn, np.clip(found.learnt[0].T, -reach, reach), strict=True):
         np.testing.assert_array_equal(curve.x, found.steps)
         np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

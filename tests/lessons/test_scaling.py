@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from lora_viz.core.experiment import Experiment
+from lora_viz.film.paper import printed
 from lora_viz.layer.first_step import first_updates
-from lora_viz.lessons.training.scaling import STARTS, FirstUpdate, figure, film, first_update, signed, table, takeaway
+from lora_viz.lessons.training.scaling import LESSON, STARTS, FirstUpdate, film, first_update, signed, takeaway
 
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128)
 WIDE = Experiment(
@@ -75,20 +75,14 @@ def test_a_slope_is_written_with_its_sign() -> None:
     assert [signed(x) for x in (-1.006, 0.994, 0.004, -0.004)] == ["−1.01", "+0.99", "0.00", "0.00"]
 
 
-def test_the_figure_and_the_table_show_the_record(wide: FirstUpdate) -> None:
-    drawn = figure(wide)
-    assert isinstance(drawn, go.Figure)
-    np.testing.assert_array_equal(drawn.data[1].y, wide.progress[1, 1])
-    np.testing.assert_array_equal(table(wide)["size_constant"], wide.size[1, 2])
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_the_figure_draws_the_record(optimizer: str) -> None:
     e = replace(WIDE, d_in=31, d_out=29, optimizer=optimizer)
     found = first_update(first_updates(e, ranks=(1, 3, 29), inits=STARTS), e)
-    drawn = figure(found, theme="dark")
-    assert [curve.name for curve in drawn.data] == ["α/r", "α/√r", "constant"]
-    assert drawn.layout.title.text.endswith({"sgd": "SGD from Kaiming", "adam": "Adam from Kaiming"}[optimizer])
+    drawn = printed(film(found), LESSON.on_paper, theme="dark")
+    slopes = found.progress_slope[1, ("sgd", "adam").index(optimizer), 0]
+    rules = zip(("α/r", "α/√r", "constant"), slopes, strict=True)
+    assert [curve.name for curve in drawn.data] == [f"{rule} (slope {signed(slope)})" for rule, slope in rules]
     for curve, expected in zip(drawn.data, found.progress[1], strict=True):
         np.testing.assert_array_equal(curve.x, (1, 3, 29))
         np.testing.assert_array_equal(curve.y, expected)

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
+from lora_viz.film.paper import printed
 from lora_viz.lessons.training.scaling_training import (
+    LESSON,
     FixedRate,
-    figure,
     film,
     fixed_rate,
     rate_sweep,
@@ -80,10 +80,7 @@ def test_divergence_is_told() -> None:
     assert "rank 1 diverged" in film(found).narration[-1]
 
 
-def test_the_figure_and_the_table_show_the_record(sgd: FixedRate) -> None:
-    drawn = figure(sgd)
-    assert isinstance(drawn, go.Figure)
-    np.testing.assert_array_equal(drawn.data[1].y, sgd.loss[1, -1, 1])
+def test_the_table_shows_the_record(sgd: FixedRate) -> None:
     np.testing.assert_array_equal(table(sgd)["best_lr_lora"], sgd.rates[sgd.best[-1]])
 
 
@@ -91,7 +88,7 @@ def test_the_figure_and_the_table_show_the_record(sgd: FixedRate) -> None:
 def test_the_figure_draws_the_record(change: dict[str, object]) -> None:
     found = record(**change)
     assert np.isfinite(found.loss[1, -1]).all() == ("lr" not in change)
-    drawn = figure(found, theme="dark").data
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
     assert [curve.name for curve in drawn] == ["α/r", "α/√r", "constant"]
     for curve, expected in zip(drawn, found.loss[1, -1], strict=True):
         np.testing.assert_array_equal(curve.x, [1, 2, 4, 8, 16, 23])

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 import pytest
 
 from lora_viz.film.panels import Lines
-from lora_viz.lessons.rank.storage import SHAPES, figure, film, storage, table, takeaway
+from lora_viz.film.paper import printed
+from lora_viz.lessons.rank.storage import SHAPES, film, storage, table, takeaway
 
 
 @pytest.mark.parametrize("shape", [(13, 7), (7, 13), *SHAPES.values()], ids=str)
@@ -70,11 +71,11 @@ def test_words_and_figure() -> None:
     assert by_rank[4].startswith("Rank 4: Uᵣ, σ and Vᵣ take 7 numbers fewer than W: a saving")
     assert by_rank[5] == "Rank 5: Uᵣ, σ and Vᵣ take 14 numbers more than W: no saving any more."
     assert "LoRA stores W as well: at r = 4 it is 91 numbers and 80 more" in takeaway(record)
-    drawn = figure(record)
+    drawn = printed(picture, "stored")
     assert isinstance(drawn, go.Figure) and len(drawn.data) == 5
     for trace, stored in zip(drawn.data, (91, record.truncated, record.factors, 91 + record.factors, 225), strict=True):
         np.testing.assert_array_equal(trace.x, record.rank)
         np.testing.assert_allclose(91 * trace.y, stored + 0 * record.rank)
-    assert [trace.name for trace in drawn.data][:2] == ["W whole", "Uᵣ, σ, Vᵣ"]
+    assert [trace.name for trace in drawn.data][:2] == ["W whole", "Uᵣ σ Vᵣ"]
     assert drawn.layout.shapes[0].x0 == 91 / 21
     assert len({len(c) for c in table(record).values()}) == 1

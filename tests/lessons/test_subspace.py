@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from lora_viz.film.paper import printed
 from lora_viz.layer.matrices import low_rank_factors
-from lora_viz.lessons.rank.subspace import figure, film, low_rank_set, table, takeaway
+from lora_viz.lessons.rank.subspace import film, low_rank_set, takeaway
 
 
 @pytest.mark.parametrize("r", [1, 2, 3, 6])
@@ -53,9 +54,7 @@ def test_words_and_figure() -> None:
     picture = film(record)
     assert picture.narration[0] == "t = 0: M₁ itself, rank 3." and picture.narration[-1] == "t = 1: M₂ itself, rank 3."
     assert picture.narration[20].startswith("t = 0.5: the mix has rank 6;")
-    drawn = figure(record)
-    assert [trace.name for trace in drawn.data] == [f"σ{i}" for i in range(1, 7)]
-    for i, trace in enumerate(drawn.data):
+    mix, r = printed(picture, "rank").data
+    for trace, rank in ((mix, record.rank), (r, np.full(41, 3))):
         np.testing.assert_array_equal(trace.x, record.t)
-        np.testing.assert_array_equal(trace.y, record.sigma[:, i])
-    assert {len(c) for c in table(record).values()} == {41}
+        np.testing.assert_array_equal(trace.y, rank)

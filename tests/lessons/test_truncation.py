@@ -6,9 +6,10 @@ import pytest
 
 from lora_viz.core.random_streams import stream
 from lora_viz.film.panels import Bars
+from lora_viz.film.paper import printed
 from lora_viz.film.style import number
 from lora_viz.layer.matrices import SPECTRA
-from lora_viz.lessons.rank.truncation import Truncation, figure, film, table, takeaway, truncation
+from lora_viz.lessons.rank.truncation import Truncation, film, takeaway, truncation
 
 
 @pytest.fixture(scope="module", params=SPECTRA)
@@ -79,13 +80,10 @@ def test_words_and_figure(record: Truncation) -> None:
     for k in range(8):
         np.testing.assert_array_equal(bars.groups[0].values[k], np.where(np.arange(7) < k, record.sigma, 0))
     assert "nan" not in takeaway(record)
-    drawn = figure(record, theme="dark")
+    drawn = printed(picture, "error", theme="dark")
     assert isinstance(drawn, go.Figure)
-    assert [trace.name for trace in drawn.data] == [
-        *("SVD cut", "one random column space", "best of 200 random column spaces", "best of 20 sketches M·G")
-    ]
+    assert [trace.name for trace in drawn.data] == [*("SVD cut", "one random space", "best of 200", "best sketch")]
     curves = (record.svd, record.own, record.searched, record.sketched)
     for trace, errors in zip(drawn.data, curves, strict=True):
         np.testing.assert_array_equal(trace.x, np.arange(8))
         np.testing.assert_array_equal(trace.y, errors)
-    assert {len(c) for c in table(record).values()} == {8}

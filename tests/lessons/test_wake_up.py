@@ -8,9 +8,10 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.seeds import log_slope
 from lora_viz.engine.training import train
+from lora_viz.film.paper import printed
 from lora_viz.layer.lora import initial_factors
 from lora_viz.layer.tasks import make_task
-from lora_viz.lessons.training.wake_up import WakeUp, figure, takeaway, wake_up
+from lora_viz.lessons.training.wake_up import LESSON, WakeUp, film, takeaway, wake_up
 
 
 def record(e: Experiment, **change: object) -> WakeUp:
@@ -56,12 +57,12 @@ def test_a_long_step_breaks_the_law(small: Experiment) -> None:
 
 
 @pytest.mark.parametrize("change", [{}, {"lr": 50.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"])
-def test_the_figure_draws_the_record_from_where_a_is_awake(small: Experiment, change: dict[str, object]) -> None:
+def test_the_figure_draws_the_record(small: Experiment, change: dict[str, object]) -> None:
     found = record(small, **change)
     assert (found.diverged > 0) == ("lr" in change)
-    drawn = figure(found, theme="dark").data
+    drawn = printed(film(found), LESSON.on_paper, theme="dark").data
     scalings = ("s = 1", "s = 2", "s = 4")
-    assert [curve.name for curve in drawn] == [*scalings, *(f"law, {s}" for s in scalings)]
-    for curve, expected in zip(drawn, (*found.grad_A, *found.law), strict=True):
-        np.testing.assert_array_equal(curve.x, found.steps[found.wakes :])
-        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan)[found.wakes :])
+    assert [curve.name for curve in drawn] == [*scalings, "law"]
+    for curve, expected in zip(drawn, (*found.grad_A, found.law[1]), strict=True):
+        np.testing.assert_array_equal(curve.x, found.steps)
+        np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

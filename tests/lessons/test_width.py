@@ -7,7 +7,9 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
-from lora_viz.lessons.papers.width import WidthRate, figure, film, table, takeaway, width_rate, width_sweeps
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Played
+from lora_viz.lessons.papers.width import LESSON, WidthRate, film, takeaway, width_rate, width_sweeps
 
 E = Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, steps=30, dtype="float32")
 LR = tuple(float(f"{x:.3g}") for x in np.geomspace(0.016, 0.512, 11))
@@ -47,6 +49,10 @@ def test_full_fine_tuning_is_the_unit(found: WidthRate) -> None:
     np.testing.assert_array_equal(found.ratio[:, 0], 1.0)
 
 
+def played(record: WidthRate) -> Played[WidthRate]:
+    return Played(LESSON, LESSON.settings(), Lab(), record)
+
+
 def test_the_still_figure_the_table_and_who_diverged(found: WidthRate) -> None:
     wild_e = replace(E, optimizer="sgd")
     wild = width_rate(train(sweep, records=2) for sweep in width_sweeps(wild_e, (5, 7), (3,), (1e-4, 1e6), seeds=2))
@@ -54,12 +60,12 @@ def test_the_still_figure_the_table_and_who_diverged(found: WidthRate) -> None:
     rates = film(wild).panel("by_rate").part("rank_3")
     assert np.isnan(rates.y[:, 1]).all() and np.isfinite(rates.y[:, 0]).all()  # type: ignore[union-attr]
     for record in (found, wild):
-        drawn = figure(record)
-        assert [trace.name for trace in drawn.data] == list(record.raced.racers)
-        for i, trace in enumerate(drawn.data):
+        *ranks, _, _ = played(record).figure().data  # type: ignore[union-attr]
+        assert [trace.name for trace in ranks] == list(record.raced.racers[1:])
+        for i, trace in enumerate(ranks, 1):
             np.testing.assert_array_equal(trace.x, record.raced.places)
             np.testing.assert_array_equal(trace.y, record.ratio[1, i])
-    columns = table(found)
-    np.testing.assert_array_equal(columns["rank"], [0, 0, 4, 4, 8, 8])
-    np.testing.assert_array_equal(columns["width"], [16, 64] * 3)
-    np.testing.assert_array_equal(columns["best_lr_high"], found.best[2].ravel())
+    columns = played(found).table
+    np.testing.assert_array_equal(columns["width_d"], [16, 64])
+    for i, racer in enumerate(("full", "rank_4", "rank_8")):
+        np.testing.assert_array_equal(columns[f"best_{racer}_high"], found.best[2, i])

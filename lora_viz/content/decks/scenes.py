@@ -31,7 +31,7 @@ class DeckError(Refusal):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """What is asked before the picture is shown? The answer is read from the film, never written in the deck.
+    """What is asked before the picture is shown; its answer is read from the film, never written in the deck.
 
     "number": the value of ``series[0]`` of ``panel`` at ``at``. "choice": which of ``series`` is the ``take`` there.
     "curve": the whole of ``series[0]``, to be drawn.
@@ -68,7 +68,7 @@ class Deck:
 
 
 def read_deck(text: str, pages: Collection[str], *, still: Collection[str] = ()) -> Deck:
-    """Which deck does this TOML text hold? Raises DeckError with the line and the reason.
+    """The deck that this TOML text holds. Raises DeckError with the line and the reason.
 
     On pages that stand ``still`` there is no playhead to place and no picture to ask about.
     """

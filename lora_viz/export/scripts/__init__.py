@@ -1,1 +1,1 @@
-"""Which script of plain PyTorch or NumPy repeats what a page has computed? One file for each kind of computation."""
+"""Scripts of plain PyTorch or NumPy that repeat what a lesson has computed, a file for each kind of computation."""

@@ -1,4 +1,4 @@
-"""Which script prunes four layers under one budget again? AdaLoRA in plain PyTorch, the layers as one batch."""
+"""The script that prunes four layers under one budget again: AdaLoRA in plain PyTorch, the layers as one batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which script learns random labels by heart again? One adapter on a frozen random network, in plain PyTorch."""
+"""The script that learns random labels by heart again: one adapter on a frozen random network, in plain PyTorch."""
 
 from __future__ import annotations
 

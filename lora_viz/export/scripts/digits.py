@@ -1,4 +1,4 @@
-"""Which scripts adapt the network of digits again? One way of adapting, or two on one base, in plain PyTorch."""
+"""Scripts that adapt the network of digits again, in one way or in two on one base, in plain PyTorch."""
 
 from __future__ import annotations
 

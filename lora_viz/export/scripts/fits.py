@@ -1,4 +1,4 @@
-"""Which scripts find exact fits again? Every rank on noisy samples, one frozen factor, four bits, a spike."""
+"""Scripts that find exact fits again: every rank on noisy samples, one frozen factor, four bits, a spike."""
 
 from __future__ import annotations
 

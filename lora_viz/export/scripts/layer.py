@@ -1,4 +1,4 @@
-"""Which script repeats a run of the engine? One layer, its variant's own lines, its optimiser, in plain PyTorch."""
+"""The script that repeats a run of the engine: one layer, its variant's own lines, its optimiser, in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def layer_script(run: Run, adapter: int = 0) -> Script:
 
 
 def ends_in_rounding(losses: Float[np.ndarray, "T"]) -> bool:
-    """Is one of these losses 0 but for rounding, so that another way to sum it up prints another number?"""
+    """Whether one of these losses is 0 but for rounding, so that another way to sum it up prints another number."""
     fine = losses[np.isfinite(losses)]
     return len(fine) > 0 and bool(fine.min() < ROUNDING * fine.max())
 

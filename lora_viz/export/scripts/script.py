@@ -1,4 +1,4 @@
-"""What is a script to take home? Its text, the numbers it reads, and those that it prints beside its own."""
+"""A script to take along: its text, the numbers it reads, and those that it prints beside its own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Script(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
-    """Which scripts does a page offer? One for every answer to ``choices``; ``make`` takes an answer to each.
+    """The scripts that a lesson offers, one for every answer to ``choices``; ``make`` takes an answer to each.
 
     ``archive`` packs more than script and data, from the same answers.
     """

@@ -1,4 +1,4 @@
-"""Which scripts measure starts again? Sizes of A and of B A, and the first update, in NumPy."""
+"""Scripts that measure starts again: sizes of A and of B A, and the first update, in NumPy."""
 
 from __future__ import annotations
 

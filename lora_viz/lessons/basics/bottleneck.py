@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
@@ -19,9 +18,9 @@ from lora_viz.core.spectra import (
     reduced_rank_floor,
 )
 from lora_viz.engine.training import train
-from lora_viz.film.clouds import limit, still_points, view
+from lora_viz.film.clouds import limit, view
 from lora_viz.film.panels import Cloud, Film, Lines, Points, Readout, Row, Series, Span
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -123,91 +122,60 @@ def film(record: Bottleneck) -> Film:
     x_limit = limit(record.inputs, record.ghosts)
     y_limit = limit(record.wanted, record.outputs if fine else record.outputs[:1])
     at = _probe(record.inputs)
-    outside = tuple(map(number, record.outside))
-    moves = tuple(map(number, record.movement)) if r < d_in else (say("ker A = {0}: nothing is lost"),)
-    outputs = Cloud(
-        id="out",
-        title=say(OUT[r]) if r < d_out or d_out == 3 else say("out: Δy = s·B h, all on the whole plane"),
-        colour="delta",
-        dimension=d_out,
-        limit=y_limit,
-        axes="y",
-        view=view(record.col_B[-1]),
-        spans=(
-            Span(id="best", name="u", colour="faint", basis=record.target_out * y_limit * 0.95, style="axes"),
-            Span(id="col_b", name="col(B)", colour="B", basis=record.col_B * y_limit * 0.9),
-        ),
-        points=(
-            Points(id="target", name=say("asked for"), colour="faint", xyz=record.wanted, style="ring"),
-            Points(id="trained", name="Δy", colour="delta", xyz=record.outputs),
-            Points(id="probe", name=say("probe"), colour="ink", xyz=record.outputs[:, at : at + 1], style="probe"),
-        ),
-        caption=tuple(_pushed(d_out, r, count) for count in _counts(record.col_B)),
-    )
+    moves = numbers(record.movement) if r < d_in else (say("ker A = {0}: nothing is lost"),)
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Cloud(
-                id="in",
-                title=say("in: x, {d_in} numbers", d_in=d_in),
-                colour="ink",
-                dimension=d_in,
-                limit=x_limit,
-                axes="x",
-                view=view(record.row_A[-1]),
-                spans=(Span(id="row_a", name="row(A)", colour="A", basis=record.row_A * x_limit * 0.8),),
+                "in", say("in: x, {d_in} numbers", d_in=d_in), "ink", dimension=d_in, limit=x_limit, axes="x",
+                view=view(record.row_A[-1]), spans=(Span("row_a", "row(A)", "A", record.row_A * x_limit * 0.8),),
                 points=(
-                    Points(id="inputs", name="x", colour="W", xyz=record.inputs),
-                    Points(id="kernel", name=say("x + ker A"), colour="alarm", xyz=record.ghosts, style="ghost"),
-                    Points(id="probe", name=say("probe"), colour="ink", xyz=record.inputs[at : at + 1], style="probe"),
+                    Points("inputs", "x", "W", record.inputs),
+                    Points("kernel", say("x + ker A"), "alarm", record.ghosts, style="ghost"),
+                    Points("probe", say("probe"), "ink", record.inputs[at : at + 1], style="probe"),
                 ),
                 caption=tuple(_read(r, d_in, count) for count in _counts(record.row_A)),
             ),
             Cloud(
-                id="code",
-                title=say("bottleneck: h = A x, {r} numbers", r=r) if r > 1 else say("bottleneck: h = A x, 1 number"),
-                colour="A",
-                dimension=r,
-                limit=limit(record.code if fine else record.code[:1]),
-                axes="h",
+                "code", say("bottleneck: h = A x, {r} numbers", r=r) if r > 1 else say("bottleneck: h = A x, 1 number"),
+                "A", dimension=r, limit=limit(record.code if fine else record.code[:1]), axes="h",
                 points=(
-                    Points(id="code", name="h", colour="A", xyz=record.code),
-                    Points(id="probe", name=say("probe"), colour="ink", xyz=record.code[:, at : at + 1], style="probe"),
+                    Points("code", "h", "A", record.code),
+                    Points("probe", say("probe"), "ink", record.code[:, at : at + 1], style="probe"),
                 ),
                 caption=(f"x ({d_in}) → A ({r}×{d_in}) → h ({r}) → B ({d_out}×{r}) → Δy ({d_out})",),
             ),
-            outputs,
-            Lines(
-                id="angles",
-                title=say("Largest angle to the best rank-r update"),
-                y_label=say("degrees"),
-                x_scale="sqrt",
-                reach=10.0,
-                span=7,
-                row=1,
-                series=(
-                    Series(id="row_a", name="row(A)", colour="A", y=record.angle_A),
-                    Series(id="col_b", name="col(B)", colour="B", y=record.angle_B),
+            Cloud(
+                "out", say(OUT[r]) if r < d_out or d_out == 3 else say("out: Δy = s·B h, all on the whole plane"),
+                "delta", dimension=d_out, limit=y_limit, axes="y", view=view(record.col_B[-1]),
+                spans=(
+                    Span("best", "u", "faint", record.target_out * y_limit * 0.95, style="axes"),
+                    Span("col_b", "col(B)", "B", record.col_B * y_limit * 0.9),
                 ),
+                points=(
+                    Points("target", say("asked for"), "faint", record.wanted, style="ring"),
+                    Points("trained", "Δy", "delta", record.outputs),
+                    Points("probe", say("probe"), "ink", record.outputs[:, at : at + 1], style="probe"),
+                ),
+                caption=tuple(_pushed(d_out, r, count) for count in _counts(record.col_B)),
+            ),
+            Lines(
+                "angles", say("Largest angle to the best rank-r update"), y_label=say("degrees"), x_scale="sqrt",
+                reach=10.0, span=7, row=1,
+                series=(Series("row_a", "row(A)", "A", record.angle_A), Series("col_b", "col(B)", "B", record.angle_B)),
             ),
             Readout(
-                id="measured",
-                title=say("Measured"),
-                span=5,
-                row=1,
-                rows=(
-                    Row(id="outside", label=say("farthest Δy from col(B)"), text=outside, colour="B"),
-                    Row(id="movement", label=say("Δy moves, for a step in ker A"), text=moves, colour="A"),
-                    Row(id="loss", label=say("loss"), text=tuple(map(number, record.loss))),
+                "measured", say("Measured"),
+                (
+                    Row("outside", say("farthest Δy from col(B)"), numbers(record.outside), colour="B"),
+                    Row("movement", say("Δy moves, for a step in ker A"), moves, colour="A"),
+                    Row("loss", say("loss"), numbers(record.loss)),
                 ),
+                span=5, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _counts(basis: Float[np.ndarray, "T k d"]) -> list[int]:
@@ -304,18 +272,6 @@ def table(record: Bottleneck) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: Bottleneck, *, theme: str = "light") -> go.Figure:
-    """The outputs of the finished run on col(B), as a still figure."""
-    colour = IDENTITY[theme]
-    clouds = (
-        (record.wanted, say("asked for"), {"size": 3, "color": colour["faint"]}),
-        (record.outputs[-1], "Δy = s·B A x", {"size": 5, "color": colour["delta"]}),
-    )
-    drawn = go.Figure([still_points(y, name=name, mode="markers", marker=marker) for y, name, marker in clouds])
-    drawn.update_layout(**plotly_layout(title=say("Outputs of a rank-{rank} update", rank=record.rank), height=560))
-    return drawn
-
-
 def maths(record: Bottleneck, settings: Settings) -> str:
     """Where Δy lies and what A does not see, with this run's numbers."""
     e = settings.experiment
@@ -368,25 +324,18 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="bottleneck",
-    menu=to_say("Bottleneck"),
-    title=to_say("Bottleneck: where can an update push?"),
+    id="bottleneck", menu=to_say("Bottleneck"), title=to_say("Bottleneck: where can an update push?"),
     claim=to_say(
-        "Whatever the input, a rank-r update only pushes the output along the r columns of B, "
-        "and only sees the r rows of A."
+        "Whatever the input, a rank-r update only pushes the output along the r columns of B, and only sees the r "
+        "rows of A."
     ),
     place=10,
     default=Experiment(
-        task="full_rank", d_in=3, d_out=3, spectrum="exponential", rank=2, alpha=4.0, lr=0.02, steps=300, condition=3.0
+        task="full_rank", d_in=3, d_out=3, spectrum="exponential", rank=2, alpha=4.0, lr=0.02, steps=300, condition=3.0,
     ),
     controls=(CONTROLS["rank"].only(1, 2, 3), *(CONTROLS[name] for name in ("d_in", "condition", "spectrum"))),
-    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "init", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "init", "steps")), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="out", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say(
@@ -394,7 +343,6 @@ LESSON = Lesson(
             "outputs, W x + Δy, for x and for x + z?"
         ),
         to_say("Only the detour is narrow. The frozen W still sees every direction: the layer as a whole loses none."),
-        _ask,
-        _unseen,
+        _ask, _unseen,
     ),
-)
+)  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -15,11 +15,12 @@ from lora_viz.core.run import GradientCheck, Run
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import exactly, sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "GradientFlow", "gradient_flow"]
@@ -78,86 +79,60 @@ def film(record: GradientFlow) -> Film:
     c = record.check
     calm = record.loss <= 10 * record.loss[0]
     hand_over = _hand_over(record)
-    marks: tuple[Mark, ...] = (
-        (Mark(id="hand_over", at=float(hand_over), label=say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)),)
-        if hand_over
-        else ()
-    )
+    marks = []
+    if hand_over:
+        marks.append(Mark("hand_over", float(hand_over), say("step {step}: ‖∇A‖ ≥ ‖∇B‖", step=hand_over)))
     if record.diverged_at >= 0:
-        marks += (Mark(id="diverged", at=float(record.diverged_at), label=say("diverged"), colour="alarm"),)
+        marks.append(Mark("diverged", float(record.diverged_at), say("diverged"), colour="alarm"))
+
+    difference = numbers(np.maximum(c.difference_A, c.difference_B)[: len(record.steps)])
 
     def reading(values: Float[np.ndarray, "T"]) -> tuple[str, ...]:
-        return tuple(say("0 exactly") if v == 0 else number(v) for v in values[: len(record.steps)])
+        return tuple(map(exactly, values[: len(record.steps)]))
 
     def gradient(id: str, title: str, colour: str, values: Float[np.ndarray, "T m n"], *, span: int) -> HeatMap:
         sizes = np.abs(values).max(axis=(1, 2))
-        return HeatMap(
-            id=id,
-            title=title,
-            colour=colour,
-            values=values,
-            limit=float(sizes[calm].max()) or 1.0,  # of a diverging run, before it blows up
-            hatched=True,
-            caption=tuple(say("largest now: {size}", size=number(float(v))) for v in sizes),
-            row=1,
-            span=span,
-        )
+        limit = float(sizes[calm].max()) or 1.0  # of a diverging run, before it blows up
+        told = tuple(say("largest now: {size}", size=size) for size in numbers(sizes))
+        return HeatMap(id, title, colour, values, limit=limit, hatched=True, caption=told, row=1, span=span)
 
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
         start=0 if record.diverged_at < 0 else len(record.steps) - 1,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="gradients",
-                title=say("Size of the gradients"),
-                y_label=say("norm, log; strip: exactly 0"),
-                scale="log",
-                x_scale="sqrt",
-                marks=marks,
+                "gradients", say("Size of the gradients"), y_label=say("norm, log; strip: exactly 0"), scale="log",
+                x_scale="sqrt", marks=tuple(marks),
                 series=(
-                    Series(id="grad_a", name="‖∇A‖", colour="A", y=record.grad_A_norm),
-                    Series(id="grad_b", name="‖∇B‖", colour="B", y=record.grad_B_norm),
+                    Series("grad_a", "‖∇A‖", "A", record.grad_A_norm),
+                    Series("grad_b", "‖∇B‖", "B", record.grad_B_norm),
                 ),
             ),
             Lines(
-                id="updates",
-                title=say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
-                y_label=say("‖new − old‖, log; strip: exactly 0"),
-                scale="log",
-                x_scale="sqrt",
+                "updates", say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
+                y_label=say("‖new − old‖, log; strip: exactly 0"), scale="log", x_scale="sqrt",
                 series=(
-                    Series(id="update_a", name=say("A moves by"), colour="A", y=record.update_A),
-                    Series(id="update_b", name=say("B moves by"), colour="B", y=record.update_B),
+                    Series("update_a", say("A moves by"), "A", record.update_A),
+                    Series("update_b", say("B moves by"), "B", record.update_B),
                 ),
             ),
             gradient("full_gradient", say("full gradient G (never formed)"), "W", record.G, span=4),
             gradient("grad_b", "∇B = s·G Aᵀ", "B", record.grad_B, span=2),
             gradient("grad_a", "∇A = s·Bᵀ G", "A", record.grad_A, span=3),
             Readout(
-                id="autograd",
-                title=say("Autograd beside the formula"),
-                row=1,
-                span=3,
-                rows=(
-                    Row(id="autograd_a", label=say("‖∇A‖ autograd"), text=reading(c.autograd_A), colour="A"),
-                    Row(id="formula_a", label="‖∇A‖ = ‖s·BᵀG‖", text=reading(c.formula_A), colour="A"),
-                    Row(id="autograd_b", label=say("‖∇B‖ autograd"), text=reading(c.autograd_B), colour="B"),
-                    Row(id="formula_b", label="‖∇B‖ = ‖s·G Aᵀ‖", text=reading(c.formula_B), colour="B"),
-                    Row(
-                        id="difference",
-                        label=say("largest difference"),
-                        text=tuple(number(max(a, b)) for a, b in zip(c.difference_A, c.difference_B, strict=True))[
-                            : len(record.steps)
-                        ],
-                    ),
+                "autograd", say("Autograd beside the formula"),
+                (
+                    Row("autograd_a", say("‖∇A‖ autograd"), reading(c.autograd_A), colour="A"),
+                    Row("formula_a", "‖∇A‖ = ‖s·BᵀG‖", reading(c.formula_A), colour="A"),
+                    Row("autograd_b", say("‖∇B‖ autograd"), reading(c.autograd_B), colour="B"),
+                    Row("formula_b", "‖∇B‖ = ‖s·G Aᵀ‖", reading(c.formula_B), colour="B"),
+                    Row("difference", say("largest difference"), difference),
                 ),
+                row=1, span=3,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _hand_over(record: GradientFlow) -> int:
@@ -216,56 +191,51 @@ def _narrate(record: GradientFlow, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: GradientFlow) -> str:
+@sentences
+def takeaway(record: GradientFlow) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     a, b = record.grad_A_norm, record.grad_B_norm
     if record.diverged_at >= 0:
-        return say(
+        yield say(
             "Training diverged after step {step}: the loss had grown from {first} to {last}. Lower the learning rate.",
             step=record.diverged_at, first=number(record.loss[0]), last=number(record.loss[-1]),
         )  # fmt: skip
+        return
     if not a.any() and not b.any():
-        return say(
+        yield say(
             "Both factors are 0, so both gradients are exactly 0 at all {steps} recorded steps: "
             "the loss stayed at {loss}. This start can never learn.",
-            steps=len(record.steps), loss=number(record.loss[-1]),
-        )  # fmt: skip
-    if a[0] == 0:
-        said = [say("At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}.", b=number(b[0])), _first_moves(record)]
-    elif b[0] == 0:
-        said = [say("At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {a}.", a=number(a[0])), _first_moves(record)]
-    else:
-        said = [
-            say(
-                "Neither factor was 0, so both had gradients at step 0 ({a} and {b}), "
-                "and the output was already disturbed before the first step.",
-                a=number(a[0]),
-                b=number(b[0]),
-            )
-        ]
-    if a.any():
-        said.append(
-            say(
-                "‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than {difference}.",
-                peak=int(record.steps[np.argmax(a)]),
-                difference=number(float(max(record.check.difference_A.max(), record.check.difference_B.max()))),
-            )
+            steps=len(record.steps),
+            loss=number(record.loss[-1]),
         )
-    return " ".join(said)
+        return
+    if a[0] == 0:
+        yield say("At step 0 ‖∇A‖ was exactly 0 and ‖∇B‖ was {b}.", b=number(b[0]))
+    elif b[0] == 0:
+        yield say("At step 0 ‖∇B‖ was exactly 0 and ‖∇A‖ was {a}.", a=number(a[0]))
+    if a[0] == 0 or b[0] == 0:
+        yield _first_moves(record)
+    else:
+        yield say(
+            "Neither factor was 0, so both had gradients at step 0 ({a} and {b}), "
+            "and the output was already disturbed before the first step.",
+            a=number(a[0]),
+            b=number(b[0]),
+        )
+    if a.any():
+        yield say(
+            "‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than {difference}.",
+            peak=int(record.steps[np.argmax(a)]),
+            difference=number(float(max(record.check.difference_A.max(), record.check.difference_B.max()))),
+        )
 
 
 def _first_moves(record: GradientFlow) -> str:
     """When did each factor first differ from its start?"""
-    told = []
-    for name, travelled in (("A", record.travelled_A), ("B", record.travelled_B)):
-        moved = np.flatnonzero(travelled)
-        told.append(
-            (int(record.steps[moved[0]]), say("{factor} after step {step}", factor=name, step=record.steps[moved[0]]))
-            if len(moved)
-            else None
-        )
-    parts = [text for _, text in sorted(filter(None, told))]
-    return say("Who had moved: {moves}.", moves=", ".join(parts)) if parts else say("Nothing has moved.")
+    travelled = (("A", record.travelled_A), ("B", record.travelled_B))
+    moved = sorted((record.steps[way > 0][0], name) for name, way in travelled if way.any())
+    told = ", ".join(say("{factor} after step {step}", factor=name, step=step) for step, name in moved)
+    return say("Who had moved: {moves}.", moves=told) if told else say("Nothing has moved.")
 
 
 def table(record: GradientFlow) -> dict[str, np.ndarray]:
@@ -280,25 +250,6 @@ def table(record: GradientFlow) -> dict[str, np.ndarray]:
         "travelled_A": record.travelled_A,
         "travelled_B": record.travelled_B,
     }
-
-
-def figure(record: GradientFlow, *, theme: str = "light") -> go.Figure:
-    """Gradient norms over the steps on a logarithmic axis; exact zeros stand as crosses on the bottom line."""
-    curves = (("‖∇A‖", record.grad_A_norm, "A"), ("‖∇B‖", record.grad_B_norm, "B"))
-    every = np.concatenate([y for _, y, _ in curves])
-    bottom = float(every[every > 0].min(initial=np.inf)) / 10 if every.any() else 0.1
-    drawn = go.Figure()
-    for name, y, letter in curves:
-        line = {"color": IDENTITY[theme][letter], "width": 3}
-        drawn.add_scatter(x=record.steps, y=np.where(y > 0, y, np.nan), name=name, mode="lines", line=line)
-        zero = record.steps[y == 0]
-        if len(zero):
-            cross = {"symbol": "x", "size": 12, "color": IDENTITY[theme][letter]}
-            crossed = say("{curve} exactly 0", curve=name)
-            drawn.add_scatter(x=zero, y=np.full(len(zero), bottom), name=crossed, mode="markers", marker=cross)
-    axes = {"xaxis": {"title": say("step")}, "yaxis": {"title": say("Frobenius norm"), "type": "log"}}
-    drawn.update_layout(**plotly_layout(title=say("Size of the gradients"), **axes))
-    return drawn
 
 
 def maths(record: GradientFlow, settings: Settings) -> str:
@@ -351,30 +302,22 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="gradient_flow",
-    menu=to_say("Gradient flow"),
-    title=to_say("Gradient flow: who moves first?"),
+    id="gradient_flow", menu=to_say("Gradient flow"), title=to_say("Gradient flow: who moves first?"),
     claim=to_say(
         "Started as LoRA is, with B = 0, A has a gradient of exactly zero: B takes the first step alone, then A wakes "
         "up."
     ),
     place=30,
     default=Experiment(
-        d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, weight_decay=0.1
+        d_in=16, d_out=12, target_rank=3, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, weight_decay=0.1,
     ),
     controls=tuple(CONTROLS[name] for name in ("init", "optimizer", "warmup", "rank", "lr")),
     more=tuple(CONTROLS[name] for name in ("alpha", "scaling_rule", "lr_ratio", "noise", "condition", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="gradients", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("Start it the other way: {start}. Which factor has a gradient at step 0?"),
         to_say("∇A = s·Bᵀ G and ∇B = s·G Aᵀ: a factor waits where the other one is 0. Either may be the one that is."),
-        _ask,
-        _other_way,
+        _ask, _other_way,
     ),
-)
+)  # fmt: skip

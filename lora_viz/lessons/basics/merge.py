@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import MergeReport
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, tint
+from lora_viz.film.panels import Bars, Dash, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.merging import merge_report
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "MergeCheck", "merge_check"]
 
 SHORT = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
-DASHES: tuple[Literal["solid", "dash", "dot", "dashdot"], ...] = ("solid", "dash", "dot", "dashdot")
+DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot")
 MISTAKES = ("right", "twice", "no_scaling", "dropout", "transposed")  # in the report's order
 TELLING = 1e-3  # the relative size at which half precision begins to lose the update: where the story is
 
@@ -55,88 +55,45 @@ def film(record: MergeCheck) -> Film:
 
     def by_dtype(values: Float[np.ndarray, "S D"]) -> tuple[Series, ...]:
         return tuple(
-            Series(id=d, name=SHORT[d], colour="delta" if i == m.shown else "ink", y=values[:, i], dash=DASHES[i])
+            Series(d, SHORT[d], "delta" if i == m.shown else "ink", values[:, i], dash=DASHES[i])
             for i, d in enumerate(m.dtypes)
         )
 
+    lost = tuple(f"{share} %" for share in numbers(100 * m.lost[:, m.shown]))
     extra = 100 * (record.cost_unmerged / record.cost_base - 1)
     return Film(
-        axis="‖ΔW‖/‖W‖",
-        values=m.sizes,
-        start=int(np.argmin(np.abs(np.log(m.sizes / TELLING)))),
-        seconds_per_frame=0.16,
-        narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
+        axis="‖ΔW‖/‖W‖", values=m.sizes, start=int(np.argmin(np.abs(np.log(m.sizes / TELLING)))),
+        seconds_per_frame=0.16, narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
         panels=(
             Lines(
-                id="difference",
-                title=say("Difference of the outputs"),
-                y_label=say("relative"),
-                scale="log",
-                x_scale="log",
-                span=4,
-                series=by_dtype(m.relative_difference),
+                "difference", say("Difference of the outputs"), y_label=say("relative"), scale="log", x_scale="log",
+                span=4, series=by_dtype(m.relative_difference),
             ),
             Lines(
-                id="unchanged",
-                title=say("Weights that did not change at all"),
-                y_label=say("share"),
-                x_scale="log",
-                span=4,
+                "unchanged", say("Weights that did not change at all"), y_label=say("share"), x_scale="log", span=4,
                 series=by_dtype(m.unchanged),
             ),
             Readout(
-                id="in_this_format",
-                title=say("In {name}, at this size", name=name),
-                span=4,
-                rows=(
-                    Row(
-                        id="difference",
-                        label=say("largest output difference"),
-                        text=_texts(m.max_difference[:, m.shown]),
-                    ),
-                    Row(id="drift", label=say("drift after unmerging"), text=_texts(m.unmerge_drift[:, m.shown])),
-                    Row(
-                        id="lost",
-                        label=say("ΔW that arrived is wrong by"),
-                        text=tuple(f"{number(100 * v)} %" for v in m.lost[:, m.shown]),
-                        colour="delta",
-                    ),
-                    Row(id="cost", label=say("token, apart / merged"), text=(f"+{extra:.1f} % / +0 %",)),
+                "in_this_format", say("In {name}, at this size", name=name),
+                (
+                    Row("difference", say("largest output difference"), numbers(m.max_difference[:, m.shown])),
+                    Row("drift", say("drift after unmerging"), numbers(m.unmerge_drift[:, m.shown])),
+                    Row("lost", say("ΔW that arrived is wrong by"), lost, colour="delta"),
+                    Row("cost", say("token, apart / merged"), (f"+{extra:.1f} % / +0 %",)),
                 ),
+                span=4,
             ),
-            HeatMap(id="base_weight", title="W", colour="W", values=m.base, limit=base_limit, row=1, span=2),
-            HeatMap(
-                id="asked", title=say("+ s·BA, asked"), colour="delta", values=m.delta, limit=delta_limit, row=1, span=2
-            ),
-            HeatMap(id="merged", title="= W′", colour="W", values=m.merged, limit=base_limit, row=1, span=2),
-            HeatMap(
-                id="arrived",
-                title=say("W′ − W, arrived"),
-                colour="delta",
-                values=m.arrived,
-                limit=delta_limit,
-                row=1,
-                span=2,
-            ),
+            HeatMap("base_weight", "W", "W", m.base, limit=base_limit, row=1, span=2),
+            HeatMap("asked", say("+ s·BA, asked"), "delta", m.delta, limit=delta_limit, row=1, span=2),
+            HeatMap("merged", "= W′", "W", m.merged, limit=base_limit, row=1, span=2),
+            HeatMap("arrived", say("W′ − W, arrived"), "delta", m.arrived, limit=delta_limit, row=1, span=2),
             Bars(
-                id="mistakes",
-                title=say("Merged rightly and wrongly (fp32)"),
-                y_label=say("relative"),
-                scale="log",
-                labels=tuple(map(say, m.mistake_names)),
-                bar_ids=MISTAKES,
-                groups=(
-                    Group(id="error", name=say("relative error of the outputs"), colour="alarm", values=m.mistakes),
-                ),
-                row=1,
-                span=4,
+                "mistakes", say("Merged rightly and wrongly (fp32)"), y_label=say("relative"), scale="log",
+                labels=tuple(map(say, m.mistake_names)), bar_ids=MISTAKES,
+                groups=(Group("error", say("relative error of the outputs"), "alarm", m.mistakes),), row=1, span=4,
             ),
         ),
-    )
-
-
-def _texts(values: Float[np.ndarray, "S"]) -> tuple[str, ...]:
-    return tuple(number(v) for v in values)
+    )  # fmt: skip
 
 
 def _narrate(record: MergeCheck, t: int) -> str:
@@ -144,16 +101,14 @@ def _narrate(record: MergeCheck, t: int) -> str:
     name, i = SHORT[m.dtypes[m.shown]], m.shown
     differ, still = number(m.relative_difference[t, i]), number(100 * float(m.unchanged[t, i]))
     return say(
-        "‖ΔW‖ = {size}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; "
-        "{still} % of the weights did not change.",
-        size=number(m.sizes[t]),
-        name=name,
-        differ=differ,
-        still=still,
-    )
+        "‖ΔW‖ = {size}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; {still} % of the "
+        "weights did not change.",
+        size=number(m.sizes[t]), name=name, differ=differ, still=still,
+    )  # fmt: skip
 
 
-def takeaway(record: MergeCheck) -> str:
+@sentences
+def takeaway(record: MergeCheck) -> Iterator[str]:
     """What was seen, in the report's own numbers."""
     m = record.report
     t = int(np.argmin(np.abs(np.log(m.sizes / TELLING))))
@@ -163,33 +118,24 @@ def takeaway(record: MergeCheck) -> str:
         say("{difference} in {dtype}", difference=number(float(m.relative_difference[t, by_name[d]])), dtype=SHORT[d])
         for d in told
     )
-    said = [
-        say(
-            "In this experiment, at ‖ΔW‖ = {size}·‖W‖, merged and unmerged outputs agree to each "
-            "format's rounding (relative difference {differences}).",
-            size=number(float(m.sizes[t])),
-            differences=differences,
-        )
-    ]
+    yield say(
+        "In this experiment, at ‖ΔW‖ = {size}·‖W‖, merged and unmerged outputs agree to each "
+        "format's rounding (relative difference {differences}).",
+        size=number(float(m.sizes[t])),
+        differences=differences,
+    )
     for d in told:
         share, wrong = m.unchanged[t, by_name[d]], m.lost[t, by_name[d]]
-        if wrong > 0.01:
-            said.append(
-                say(
-                    "But in {dtype} {share:.0f} % of the weights did not change at all, and the ΔW that arrived "
-                    "is {wrong:.0f} % wrong: rounding has eaten most of it.",
-                    dtype=SHORT[d],
-                    share=100 * share,
-                    wrong=100 * wrong,
-                )
-                if wrong > 0.5
-                else say("In {dtype} the ΔW that arrived is {wrong:.0f} % wrong.", dtype=SHORT[d], wrong=100 * wrong)
-            )
+        if wrong > 0.5:
+            yield say(
+                "But in {dtype} {share:.0f} % of the weights did not change at all, and the ΔW that arrived is "
+                "{wrong:.0f} % wrong: rounding has eaten most of it.",
+                dtype=SHORT[d], share=100 * share, wrong=100 * wrong,
+            )  # fmt: skip
+        elif wrong > 0.01:
+            yield say("In {dtype} the ΔW that arrived is {wrong:.0f} % wrong.", dtype=SHORT[d], wrong=100 * wrong)
     drift = number(float(m.unmerge_drift[:, by_name["float32"]].max()))
-    said.append(
-        say("Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.", drift=drift)
-    )
-    return " ".join(said)
+    yield say("Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.", drift=drift)
 
 
 def table(record: MergeCheck) -> dict[str, np.ndarray]:
@@ -199,24 +145,6 @@ def table(record: MergeCheck) -> dict[str, np.ndarray]:
     for what in ("max_difference", "relative_difference", "unmerge_drift", "unchanged", "lost"):
         columns |= {f"{what}_{d}": getattr(m, what)[:, i] for i, d in enumerate(m.dtypes)}
     return columns
-
-
-def figure(record: MergeCheck, *, theme: str = "light") -> go.Figure:
-    """Merged against unmerged outputs in every dtype over the relative size, as a still figure."""
-    m = record.report
-    colours = ["delta" if i == m.shown else "ink" for i in range(len(m.dtypes))]
-    drawn = still_curves(
-        [Drawn(d, colours[i], m.sizes, m.relative_difference[:, i], DASHES[i]) for i, d in enumerate(m.dtypes)],
-        title=say("Difference of the outputs"),
-        x="‖ΔW‖ / ‖W‖",
-        y=say("relative difference"),
-        log="xy",
-        theme=theme,
-    )
-    for i, curve in enumerate(drawn.data):
-        curve.line.width = 4 if i == m.shown else 2
-    drawn.update_xaxes(exponentformat="power").update_yaxes(exponentformat="power")
-    return drawn
 
 
 def maths(record: MergeCheck, settings: Settings) -> str:
@@ -267,27 +195,18 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="merge",
-    menu=to_say("Merge"),
-    title=to_say("Merge: is it the same?"),
+    id="merge", menu=to_say("Merge"), title=to_say("Merge: is it the same?"),
     claim=to_say("W + s·BA gives the same outputs to rounding, and rounding can eat the update: drag its size."),
-    place=40,
-    default=Experiment(d_in=48, d_out=48, target_rank=4, rank=4, alpha=8.0, lr=0.02, steps=200),
+    place=40, default=Experiment(d_in=48, d_out=48, target_rank=4, rank=4, alpha=8.0, lr=0.02, steps=200),
     controls=tuple(CONTROLS[name] for name in ("weights_dtype", "rank", "alpha")),
-    more=tuple(CONTROLS[name] for name in ("scaling_rule", "target_rank", "lr", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    more=tuple(CONTROLS[name] for name in ("scaling_rule", "target_rank", "lr", "steps")), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="difference", table=table,
     exports=lambda record, settings, lab: (Sweep((settings.experiment,)),),
     question=Question(
         to_say(
             "bf16 has 8 significant bits, fp16 11. At ‖ΔW‖ = {size}·‖W‖ bf16 leaves {share} % of the weights as they "
             "were. At which ‖ΔW‖/‖W‖ does fp16 leave as many?"
         ),
-        to_say("Each further bit halves the least change that is kept, and 2³ = 8."),
-        _ask,
+        to_say("Each further bit halves the least change that is kept, and 2³ = 8."), _ask,
     ),
-)
+)  # fmt: skip

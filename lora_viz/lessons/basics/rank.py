@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, word
@@ -14,13 +15,15 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor, truncate
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.spreads import spread_columns
+from lora_viz.film.style import number, percent, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "RankError", "rank_error"]
@@ -88,24 +91,15 @@ def rank_error(run: Run) -> RankError:
     floors = [reduced_rank_floor(fitted, root, int(r))[1] / size_out for r in all_ranks]
     cut = [truncate(fitted, int(r)) for r in all_ranks]
     return RankError(
-        rank=all_ranks,
-        trained=_from_none(trained),
-        clean=_from_none(clean),
-        floor=np.array(floors),
+        rank=all_ranks, trained=_from_none(trained), clean=_from_none(clean), floor=np.array(floors),
         truncated=np.array([np.linalg.norm((m - fitted) @ root) / size_out for m in cut]),
         weights=_from_none(weights)[1],
-        weights_floor=np.array([np.linalg.norm(m - fitted) / size_weights for m in cut]),
-        fitted=fitted,
-        delta=delta,
-        sigma_fitted=np.linalg.svd(fitted, compute_uv=False),
-        sigma=sigma,
+        weights_floor=np.array([np.linalg.norm(m - fitted) / size_weights for m in cut]), fitted=fitted, delta=delta,
+        sigma_fitted=np.linalg.svd(fitted, compute_uv=False), sigma=sigma,
         kinds=tuple(ranks(np.nan_to_num(s), bound=int(r)) for s, r in zip(sigma, all_ranks, strict=True)),
-        true_rank=e.true_rank,
-        noise=e.noise,
-        condition=e.condition,
-        seeds=len(seeds),
+        true_rank=e.true_rank, noise=e.noise, condition=e.condition, seeds=len(seeds),
         diverged=int((run.diverged_at >= 0).sum()),
-    )
+    )  # fmt: skip
 
 
 def _from_none(values: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "3 R_and_0"]:
@@ -118,142 +112,62 @@ def film(record: RankError, settings: Settings) -> Film:
     isotropic = record.condition == 1
     limit = float(np.abs(record.fitted).max()) or 1.0
     k = len(record.sigma_fitted)
+    trained = say("trained ({seeds} seeds)", seeds=record.seeds)
+    floor = say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)")
     series = [
-        Series(
-            id="trained",
-            name=say("trained ({seeds} seeds)", seeds=record.seeds),
-            colour="delta",
-            y=record.trained[1],
-            low=record.trained[0],
-            high=record.trained[2],
-            dots=True,
-        ),
-        Series(
-            id="floor",
-            name=say("floor (Eckart–Young)") if isotropic else say("floor (reduced-rank regr.)"),
-            colour="ink",
-            y=record.floor,
-            dash="dash",
-        ),
+        Series("trained", trained, "delta", **band(record.trained), dots=True),
+        Series("floor", floor, "ink", record.floor, dash="dash"),
     ]
     if not isotropic:
-        series.append(
-            Series(id="svd_cut", name=say("SVD cut (Eckart–Young)"), colour="W", y=record.truncated, dash="dot")
-        )
+        series.append(Series("svd_cut", say("SVD cut (Eckart–Young)"), "W", record.truncated, dash="dot"))
     if record.noise:
-        series.append(
-            Series(
-                id="clean",
-                name=say("clean target"),
-                colour="clean",
-                y=record.clean[1],
-                low=record.clean[0],
-                high=record.clean[2],
-            )
-        )
+        series.append(Series("clean", say("clean target"), "clean", **band(record.clean)))
     diverged = np.isnan(record.delta).any(axis=(1, 2))
-    captured = 1 - np.sum((record.delta - record.fitted) ** 2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
+    numerical = tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True))
+    matrix = partial(HeatMap, limit=limit, span=3, row=1)
+    left_out = record.fitted - record.delta
+    captured = 1 - np.sum(left_out**2, axis=(1, 2)) / (np.sum(record.fitted**2) or 1.0)
     return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.rank.astype(float),
-        start=min(_place(record, min(record.true_rank, 4)), len(record.rank) - 1),
-        seconds_per_frame=0.55,
+        axis=to_say("rank"), of_last=True, values=record.rank.astype(float), seconds_per_frame=0.55,
+        start=min(int(np.searchsorted(record.rank, min(record.true_rank, 4))), len(record.rank) - 1),
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                id="error",
-                title=say("Error left against rank (drag here)"),
-                y_label=say("relative error of the outputs"),
-                scale=settings["error_axis"],
-                span=7,
-                series=tuple(series),
-                marks=(
-                    Mark(
-                        id="target_rank",
-                        at=float(record.true_rank),
-                        label=say("target rank {rank}", rank=record.true_rank),
-                    ),
-                ),
+                "error", say("Error left against rank (drag here)"), y_label=say("relative error of the outputs"),
+                scale=settings["error_axis"], span=7, series=tuple(series),
+                marks=(Mark("target_rank", float(record.true_rank), say("target rank {rank}", rank=record.true_rank)),),
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values: target, and what this rank learnt"),
-                y_label="σ",
-                span=5,
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                "singular_values", say("Singular values: target, and what this rank learnt"), y_label="σ", span=5,
+                labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(id="learnt", name=say("learnt ΔW"), colour="delta", values=record.sigma),
-                    Group(id="target", name=say("target M"), colour="ink", values=record.sigma_fitted, outline=True),
+                    Group("learnt", say("learnt ΔW"), "delta", record.sigma),
+                    Group("target", say("target M"), "ink", record.sigma_fitted, outline=True),
                 ),
             ),
-            HeatMap(
-                id="target",
-                title=say("target M"),
-                colour="ink",
-                values=record.fitted,
-                limit=limit,
-                span=3,
-                row=1,
-                caption=(say("what fits the samples best"),),
-            ),
-            HeatMap(
-                id="learnt",
-                title=say("learnt ΔW = s·B A"),
-                colour="delta",
-                values=record.delta,
-                limit=limit,
-                span=3,
-                row=1,
-                caption=_shares(captured),
-            ),
-            HeatMap(
-                id="left_out",
-                title=say("left out: M − ΔW"),
-                colour="ink",
-                values=record.fitted - record.delta,
-                limit=limit,
-                span=3,
-                row=1,
-                caption=_shares(1 - captured),
-            ),
+            matrix("target", say("target M"), "ink", record.fitted, caption=(say("what fits the samples best"),)),
+            matrix("learnt", say("learnt ΔW = s·B A"), "delta", record.delta, caption=_shares(captured)),
+            matrix("left_out", say("left out: M − ΔW"), "ink", left_out, caption=_shares(1 - captured)),
             Readout(
-                id="kinds_of_rank",
-                title=say("Four kinds of rank of ΔW"),
-                span=3,
-                row=1,
-                rows=(
-                    Row(id="bound", label=say("bound r"), text=tuple(str(x.bound) for x in record.kinds)),
-                    Row(
-                        id="numerical",
-                        label=say("numerical (σ > 10⁻⁶ σ₁)"),
-                        text=tuple("—" if d else str(x.numerical) for x, d in zip(record.kinds, diverged, strict=True)),
-                    ),
-                    Row(
-                        id="effective",
-                        label=say("effective (entropy of σ)"),
-                        text=tuple(number(x.effective) for x in record.kinds),
-                    ),
-                    Row(
-                        id="stable", label=say("stable (‖·‖²/σ₁²)"), text=tuple(number(x.stable) for x in record.kinds)
-                    ),
+                "kinds_of_rank", say("Four kinds of rank of ΔW"),
+                (
+                    Row("bound", say("bound r"), tuple(str(x.bound) for x in record.kinds)),
+                    Row("numerical", say("numerical (σ > 10⁻⁶ σ₁)"), numerical),
+                    Row("effective", say("effective (entropy of σ)"), tuple(number(x.effective) for x in record.kinds)),
+                    Row("stable", say("stable (‖·‖²/σ₁²)"), tuple(number(x.stable) for x in record.kinds)),
                 ),
+                span=3, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _shares(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
     return tuple(say("diverged") if np.isnan(v) else say("{share:.1f} % of ‖M‖²", share=100 * v) for v in values)
 
 
-def _percent(value: float) -> str:
-    return "0 %" if value < 1e-9 else f"{number(100 * value)} %"
-
-
-def _place(record: RankError, rank: int) -> int:
-    return int(np.searchsorted(record.rank, rank))
+def _percent(share: float) -> str:
+    return percent(share, rounding=1e-9)
 
 
 def _narrate(record: RankError, t: int) -> str:
@@ -265,132 +179,81 @@ def _narrate(record: RankError, t: int) -> str:
     got, least = _percent(float(left)), _percent(float(floor))
     said = say(
         "Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}.",
-        r=r,
-        got=got,
-        least=least,
-    )
+        r=r, got=got, least=least,
+    )  # fmt: skip
     if record.noise:
         return f"{said} {say('Against the clean target: {clean}.', clean=_percent(float(record.clean[1, t])))}"
     return said
 
 
-def takeaway(record: RankError) -> str:
+@sentences
+def takeaway(record: RankError) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     trained = np.isfinite(record.trained[1]) & (record.rank > 0)
     if not trained.any():
-        return say("Every adapter diverged: lower the learning rate.")
+        yield say("Every adapter diverged: lower the learning rate.")
+        return
     gap = np.where(trained, record.trained[1] - record.floor, 0.0)
     worst = int(np.argmax(gap))
     points = number(100 * float(gap[worst]))
     if gap[worst] >= 0.02:
-        seen = say(
+        yield say(
             "In this experiment training stayed up to {points} percentage points above the exact floor (at rank "
             "{rank}): that part is the optimiser's, not the rank's; more steps or another learning rate would take it.",
             points=points,
             rank=record.rank[worst],
         )
     elif record.diverged:
-        seen = say(
+        yield say(
             "In this experiment training ended within {points} percentage points of the exact floor at the ranks that "
             "did not diverge: all else that is missing at a rank is missing by necessity.",
             points=points,
         )
     else:
-        seen = say(
+        yield say(
             "In this experiment training ended within {points} percentage points of the exact floor at every rank: "
             "all else that is missing at a rank is missing by necessity.",
             points=points,
         )
-    said = [seen]
-    full = record.true_rank >= len(record.sigma_fitted)
-    if full:
+    if record.true_rank >= len(record.sigma_fitted):
         half = len(record.rank) // 2
-        said.append(
-            say(
-                "The target has full rank: rank {rank} still leaves {left:.0f} % of the error.",
-                rank=record.rank[half],
-                left=100 * record.floor[half],
-            )
+        yield say(
+            "The target has full rank: rank {rank} still leaves {left:.0f} % of the error.",
+            rank=record.rank[half],
+            left=100 * record.floor[half],
         )
     elif record.noise:
         best = int(np.nanargmin(record.clean[1]))
         if gap[worst] < 0.02 and np.nanmax(record.clean[1, best:]) > 1.02 * record.clean[1, best]:
-            said.append(
-                say(
-                    "The error to the clean target is least at rank {rank}; beyond it the adapter fits the noise.",
-                    rank=record.rank[best],
-                )
+            yield say(
+                "The error to the clean target is least at rank {rank}; beyond it the adapter fits the noise.",
+                rank=record.rank[best],
             )
     else:
-        said.append(
-            say("The elbow stands at {rank} because rank {rank} was put into the target.", rank=record.true_rank)
-        )
+        yield say("The elbow stands at {rank} because rank {rank} was put into the target.", rank=record.true_rank)
     if record.condition > 1:
         there = record.floor[1:-1] > 1e-6  # below that both are rounding, and so is their ratio
         times = float(np.max(record.truncated[1:-1][there] / record.floor[1:-1][there], initial=0.0))
         if 1.005 <= times < 1e6:
-            said.append(
-                say(
-                    "With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's "
-                    "error.",
-                    times=times,
-                )
+            yield say(
+                "With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's error.",
+                times=times,
             )
     if record.diverged:
-        said.append(say("{count} adapters diverged and are left out.", count=record.diverged))
-    return " ".join(said)
+        yield say("{count} adapters diverged and are left out.", count=record.diverged)
 
 
 def table(record: RankError) -> dict[str, np.ndarray]:
     """The record's curves, as columns."""
     return {
         "rank": record.rank,
-        "trained_low": record.trained[0],
-        "trained_median": record.trained[1],
-        "trained_high": record.trained[2],
+        **spread_columns("trained", record.trained),
         "floor_reduced_rank_regression": record.floor,
         "svd_truncation": record.truncated,
         "clean_median": record.clean[1],
         "weight_error_median": record.weights,
         "weight_floor_eckart_young": record.weights_floor,
     }
-
-
-def figure(record: RankError, settings: Settings, *, theme: str = "light") -> go.Figure:
-    """Both floors and the trained errors, in output space and in weight space, as a still figure."""
-    colour = IDENTITY[theme]
-    x = record.rank
-    curves = [
-        (
-            record.trained[1],
-            say("trained, outputs (median of {seeds})", seeds=record.seeds),
-            colour["delta"],
-            "lines+markers",
-            "solid",
-        ),
-        (record.floor, say("floor: reduced-rank regression (outputs)"), colour["ink"], "lines", "dash"),
-        (record.weights, say("trained, weights"), colour["W"], "lines+markers", "solid"),
-        (record.weights_floor, say("floor: Eckart–Young (weights)"), colour["faint"], "lines", "dot"),
-    ]
-    if record.noise:
-        curves.append((record.clean[1], say("trained, to the clean target"), colour["clean"], "lines+markers", "solid"))
-    drawn = go.Figure(
-        [
-            go.Scatter(x=x, y=y, name=name, mode=mode, line={"color": c, "dash": dash, "width": 3})
-            for y, name, c, mode, dash in curves
-        ]
-    )
-    drawn.add_vline(
-        x=record.true_rank, line_dash="dot", annotation_text=say("target rank {rank}", rank=record.true_rank)
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say("Error left against rank"),
-            xaxis={"title": say("rank r")},
-            yaxis={"title": say("relative error"), "type": settings["error_axis"]},
-        )
-    )
-    return drawn
 
 
 def maths(record: RankError, settings: Settings) -> str:
@@ -411,18 +274,11 @@ and training reached {trained}, median of {seeds} initialisations; in weight spa
 $\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {weights_floor} (Eckart–Young) and
 {weights}. The target's singular values begin
 {singular_values}.""",
-        dW=tint("delta", r"\Delta W"),
-        M="M",
-        samples=e.samples,
-        condition=e.condition,
-        r=r,
-        floor=number(float(record.floor[at])),
-        trained=number(float(record.trained[1][at])),
-        seeds=record.seeds,
-        weights_floor=number(float(record.weights_floor[at])),
-        weights=number(float(record.weights[at])),
+        dW=tint("delta", r"\Delta W"), M="M", samples=e.samples, condition=e.condition, r=r,
+        floor=number(float(record.floor[at])), trained=number(float(record.trained[1][at])), seeds=record.seeds,
+        weights_floor=number(float(record.weights_floor[at])), weights=number(float(record.weights[at])),
         singular_values=", ".join(number(float(s)) for s in record.sigma_fitted[:6]),
-    )
+    )  # fmt: skip
 
 
 def sweep(settings: Settings) -> Sweep:
@@ -459,41 +315,25 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="rank",
-    menu=to_say("Rank"),
-    title=to_say("Rank: how much error is left?"),
+    id="rank", menu=to_say("Rank"), title=to_say("Rank: how much error is left?"),
     claim=to_say(
         "A rank that is too small fails by an exact amount, known before training; beyond the target's only noise is "
         "left."
     ),
     place=20,
     default=Experiment(
-        d_in=32,
-        d_out=24,
-        target_rank=4,
-        spectrum="flat",
-        noise=1.0,
-        alpha=16.0,
-        lr=0.03,
-        schedule="linear",
-        steps=200,
+        d_in=32, d_out=24, target_rank=4, spectrum="flat", noise=1.0, alpha=16.0, lr=0.03, schedule="linear", steps=200,
         samples=192,
     ),
     controls=tuple(CONTROLS[name] for name in ("target_rank", "noise", "spectrum", "condition", "task")),
     more=tuple(CONTROLS[name] for name in ("error_axis", "optimizer", "lr", "alpha", "scaling_rule", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", table=table,
     exports=lambda record, settings, lab: (sweep(settings),),
     question=Question(
         to_say(
             "Set the label noise to 0. Which is the least rank whose best update leaves less than 1 % of the error?"
         ),
         to_say("What a rank above the target's still takes away is noise; without noise nothing is left to take."),
-        _ask,
-        _without_noise,
+        _ask, _without_noise,
     ),
-)
+)  # fmt: skip

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -20,7 +19,6 @@ from lora_viz.export.scripts.fits import frozen_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
 from lora_viz.film.panels import Curve, Curves, Film, Readout, Row, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
@@ -28,6 +26,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Asymmetry", "asymmetry", "scripts"]
@@ -85,16 +84,10 @@ def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
         share = 1 - kept[..., ranks - 1] / whole[:, None]
         left[..., c] = np.where(share < 1e-12, 0.0, share)  # less is rounding
     return Asymmetry(
-        ranks=ranks,
-        conditions=np.array(CONDITIONS),
-        left=spread(left, axis=0),
-        wins=(left[:, 0] < left[:, 1]).sum(axis=0),
-        draws=draws,
-        targets=targets,
-        d_out=e.d_out,
-        d_in=e.d_in,
+        ranks=ranks, conditions=np.array(CONDITIONS), left=spread(left, axis=0),
+        wins=(left[:, 0] < left[:, 1]).sum(axis=0), draws=draws, targets=targets, d_out=e.d_out, d_in=e.d_in,
         start=int(np.argmin(np.abs(ranks - e.rank))),
-    )
+    )  # fmt: skip
 
 
 def _frozen(
@@ -127,68 +120,43 @@ def film(record: Asymmetry) -> Film:
     """The playhead runs over the rank: what each way leaves by condition number, who won, and the numbers."""
     k = len(record.conditions)
     law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
-    return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.ranks.astype(float),
-        start=record.start,
-        seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
-        panels=(
-            Curves(
-                id="left",
-                title=say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
-                x=np.log10(record.conditions),
-                x_label=say("log₁₀ κ, κ: condition of the inputs"),
-                y_label=say("share of the signal left"),
-                reach=1.0,
-                span=12,
-                series=(
-                    *(
-                        Curve(id=way, name=say(name), colour=colour, dots=True, **band(record.left[:, w]))
-                        for w, (way, name, colour) in enumerate(zip(WAYS, NAMES, COLOURS, strict=True))
-                    ),
-                    Curve(id="law", name="1 − r/d_out", colour="faint", y=law, dash="dash"),
-                ),
+    left = Curves(
+        "left", say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
+        x=np.log10(record.conditions), x_label=say("log₁₀ κ, κ: condition of the inputs"),
+        y_label=say("share of the signal left"), reach=1.0, span=12,
+        series=(
+            *(
+                Curve(way, say(name), colour, dots=True, **band(record.left[:, w]))
+                for w, (way, name, colour) in enumerate(zip(WAYS, NAMES, COLOURS, strict=True))
             ),
-            Curves(
-                id="wins",
-                title=say("In how many of {draws} draws training B left less", draws=record.draws),
-                x=np.log10(record.conditions),
-                x_label=say("log₁₀ κ, κ: condition of the inputs"),
-                y_label=say("draws"),
-                reach=float(record.draws),
-                row=1,
-                span=6,
-                series=(
-                    Curve(
-                        id="train_b",
-                        name=say("training B left less"),
-                        colour="B",
-                        y=record.wins.astype(float),
-                        dots=True,
-                    ),
-                    Curve(id="half", name=say("half"), colour="faint", y=np.full(k, record.draws / 2), dash="dash"),
-                ),
-            ),
-            Readout(
-                id="at_rank",
-                title=say("Trained at a frozen other: median (range)"),
-                span=6,
-                row=1,
-                rows=tuple(
-                    Row(
-                        id=f"{WAYS[w]}_{c}",
-                        label=f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
-                        text=readings(record.left[:, w, :, c], _range),
-                        colour=COLOURS[w],
-                    )
-                    for c in (0, 2, k - 1)
-                    for w in (0, 1)
-                ),
-            ),
+            Curve("law", "1 − r/d_out", "faint", law, dash="dash"),
         ),
-    )
+    )  # fmt: skip
+    wins = Curves(
+        "wins", say("In how many of {draws} draws training B left less", draws=record.draws),
+        x=np.log10(record.conditions), x_label=say("log₁₀ κ, κ: condition of the inputs"), y_label=say("draws"),
+        reach=float(record.draws), row=1, span=6,
+        series=(
+            Curve("train_b", say("training B left less"), "B", record.wins.astype(float), dots=True),
+            Curve("half", say("half"), "faint", np.full(k, record.draws / 2), dash="dash"),
+        ),
+    )  # fmt: skip
+    at_rank = Readout(
+        "at_rank", say("Trained at a frozen other: median (range)"),
+        tuple(
+            Row(
+                f"{WAYS[w]}_{c}", f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
+                readings(record.left[:, w, :, c], _range), colour=COLOURS[w],
+            )
+            for c in (0, 2, k - 1)
+            for w in (0, 1)
+        ),
+        span=6, row=1,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("rank"), of_last=True, values=record.ranks.astype(float), start=record.start, seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(record.ranks))), panels=(left, wins, at_rank),
+    )  # fmt: skip
 
 
 def _power(value: float) -> str:
@@ -203,22 +171,15 @@ def _narrate(record: Asymmetry, t: int) -> str:
     return say(
         "Rank {rank}. Round inputs: B trained leaves {b_round}, A trained {a_round}. Condition {condition}: {b} "
         "against {a}; both trained {both}.",
-        rank=record.ranks[t],
-        b_round=number(float(left[0, 0])),
-        a_round=number(float(left[1, 0])),
-        condition=_power(record.conditions[-1]),
-        b=number(float(left[0, -1])),
-        a=number(float(left[1, -1])),
+        rank=record.ranks[t], b_round=number(float(left[0, 0])), a_round=number(float(left[1, 0])),
+        condition=_power(record.conditions[-1]), b=number(float(left[0, -1])), a=number(float(left[1, -1])),
         both=number(float(left[2, -1])),
-    )
+    )  # fmt: skip
 
 
-def takeaway(record: Asymmetry) -> str:
+@sentences
+def takeaway(record: Asymmetry) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: Asymmetry) -> Iterator[str]:
     t, n = record.start, record.draws
     left, wins = record.left[:, :, t], record.wins[t]
     yield say(
@@ -226,19 +187,10 @@ def _seen(record: Asymmetry) -> Iterator[str]:
         "with round inputs training B left {b_round} of the signal and training A {a_round}; at condition "
         "{condition} it was {b} against {a}. Training B left less in {wins_round} draws of {n} with round inputs, "
         "in {wins} at the most stretched.",
-        rank=record.ranks[t],
-        d_out=record.d_out,
-        d_in=record.d_in,
-        n=n,
-        targets=record.targets,
-        b_round=_range(left[:, 0, 0]),
-        a_round=_range(left[:, 1, 0]),
-        condition=_power(record.conditions[-1]),
-        b=_range(left[:, 0, -1]),
-        a=_range(left[:, 1, -1]),
-        wins_round=wins[0],
-        wins=wins[-1],
-    )
+        rank=record.ranks[t], d_out=record.d_out, d_in=record.d_in, n=n, targets=record.targets,
+        b_round=_range(left[:, 0, 0]), a_round=_range(left[:, 1, 0]), condition=_power(record.conditions[-1]),
+        b=_range(left[:, 0, -1]), a=_range(left[:, 1, -1]), wins_round=wins[0], wins=wins[-1],
+    )  # fmt: skip
     if record.d_out == record.d_in:
         yield say("The layer is square: with round inputs the two differ by chance alone.")
     elif record.d_out < record.d_in:
@@ -260,22 +212,6 @@ def table(record: Asymmetry) -> dict[str, np.ndarray]:
     for w, name in enumerate(("train_B", "train_A", "both")):
         columns |= spread_columns(name, record.left[:, w])
     return columns
-
-
-def figure(record: Asymmetry, *, theme: str = "light") -> go.Figure:
-    """What each way leaves against the condition number, at the rank first shown."""
-    t = record.start
-    return still_curves(
-        [
-            Drawn(name=say(name), colour=colour, x=record.conditions, dots=True, **band(record.left[:, w, t]))
-            for w, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True))
-        ],
-        title=say("Error left, rank {rank}", rank=record.ranks[t]),
-        x=say("condition number of the inputs"),
-        y=say("share of the signal left"),
-        log="x",
-        theme=theme,
-    )
 
 
 def maths(record: Asymmetry) -> str:
@@ -301,11 +237,8 @@ $r = {rank}$. So the asymmetry is the inputs' and the shape's, not the factors':
 the layer is transposed and the inputs are round. Training ${B}$ fits $r\,d_\mathrm{{out}}$ numbers, training ${A}$
 $r\,d_\mathrm{{in}}$. The paper's second argument, that fewer trained numbers generalise better, is not measured here.
 The floor is the best update of rank $r$ (Izenman 1975), which training both reaches.""",
-        d_out=record.d_out,
-        left=number(1 - rank / record.d_out),
-        rank=rank,
-        **LETTERS,
-    )
+        d_out=record.d_out, left=number(1 - rank / record.d_out), rank=rank, **LETTERS,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> Asymmetry:
@@ -332,32 +265,21 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="asymmetry",
-    menu=to_say("Asymmetry"),
-    title=to_say("Asymmetry: freeze A or freeze B?"),
+    id="asymmetry", menu=to_say("Asymmetry"), title=to_say("Asymmetry: freeze A or freeze B?"),
     claim=to_say(
         "With round inputs and a square layer it is the same. The more the inputs are stretched, the better it is to "
         "freeze A and train B. Play through the rank."
     ),
-    place=10,
-    default=Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8),
+    place=10, default=Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8),
     controls=(
         Choice(
-            id="d_out",
-            label=to_say("Outputs of the layer"),
-            options=(16, 64, 128),
+            id="d_out", label=to_say("Outputs of the layer"), options=(16, 64, 128),
             help=to_say("The layer has 64 inputs; 64 outputs make it square."),
         ),
         CONTROLS["spectrum"],
     ),
-    more=(CONTROLS["rank"].only(1, 2, 4, 8),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    more=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film, takeaway=takeaway, maths=maths,
+    on_paper="left", table=table, exports=lambda record, settings, lab: scripts(record, settings.experiment),
     trains=False,
     question=Question(
         to_say(
@@ -370,4 +292,4 @@ LESSON = Lesson(
         _ask,
         _other_height,
     ),
-)
+)  # fmt: skip

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
@@ -15,7 +14,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.bits import bits_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Curve, Curves, Field, Film, Mark, Readout, Row, band
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -54,19 +53,12 @@ def capacity(run: BitsRun, evidence: BitsEvidence) -> Capacity:
     """Put the live training beside the grid that was measured on the same network."""
     samples = np.array(run.experiment.samples)
     return Capacity(
-        steps=run.steps,
-        samples=samples,
-        live=run.accuracy,
-        bits=stored_bits(run.accuracy, samples).max(axis=1),
-        rank=run.experiment.rank,
-        parameters=run.experiment.parameters,
-        ranks=evidence.ranks,
-        measured_samples=evidence.samples,
-        measured=spread(evidence.accuracy, axis=0),
+        steps=run.steps, samples=samples, live=run.accuracy, bits=stored_bits(run.accuracy, samples).max(axis=1),
+        rank=run.experiment.rank, parameters=run.experiment.parameters, ranks=evidence.ranks,
+        measured_samples=evidence.samples, measured=spread(evidence.accuracy, axis=0),
         measured_bits=spread(stored_bits(evidence.accuracy, evidence.samples).max(axis=2), axis=0),
-        per_rank=run.experiment.parameters // run.experiment.rank,
-        seeds=len(evidence.accuracy),
-    )
+        per_rank=run.experiment.parameters // run.experiment.rank, seeds=len(evidence.accuracy),
+    )  # fmt: skip
 
 
 def film(record: Capacity) -> Film:
@@ -74,102 +66,58 @@ def film(record: Capacity) -> Film:
     median = record.measured[1]
     own = list(record.ranks).index(record.rank) if record.rank in record.ranks else None
     load = np.unique(np.concatenate([record.measured_samples / (record.per_rank * r) for r in record.ranks]))
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=0.12,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Curves(
-                id="live",
-                title=say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
-                x=record.samples.astype(float),
-                x_label=say("random bits N, log"),
-                y_label=say("share read right; guessing: 0.5"),
-                x_scale="log",
-                reach=1.0,
-                span=6,
-                marks=(
-                    Mark(
-                        id="parameters",
-                        at=float(record.parameters),
-                        label=say("{parameters} trained numbers", parameters=record.parameters),
-                    ),
-                ),
-                series=(
-                    Curve(id="right", name=say("read right"), colour="delta", y=record.live, dots=True),
-                    Curve(
-                        id="guessing",
-                        name=say("guessing"),
-                        colour="faint",
-                        y=np.full(len(record.samples), 0.5),
-                        dash="dash",
-                    ),
-                ),
-            ),
-            Field(
-                id="measured",
-                title=say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
-                values=median,
-                x_labels=tuple(map(str, record.measured_samples)),
-                y_labels=tuple(f"{r} ({record.per_rank * r})" for r in record.ranks),
-                x_title=say("random bits N"),
-                y_title=say("rank (trained numbers)"),
-                limits=(0.5, 1.0),
-                regions=(median >= LEARNT).astype(float),
-                region_names=(say("some lost"), f"≥ {LEARNT}"),
-                chosen=None if own is None else (own, _edge(record, own)),
-                span=6,
-            ),
-            Curves(
-                id="load",
-                title=say("The same against bits a trained number (band: all seeds)"),
-                x=load,
-                x_label=say("N/trained numbers, log"),
-                y_label=say("share read right"),
-                x_scale="log",
-                reach=1.0,
-                row=1,
-                span=7,
-                marks=(Mark(id="one_bit", at=1.0, label=say("one bit a number")),),
-                series=tuple(
-                    Curve(
-                        id=f"rank_{rank}",
-                        name=f"r = {rank}",
-                        colour="delta",
-                        dash=DASHES[i % 4],
-                        dots=True,
-                        **band(_on(load, record, i)),
-                    )
-                    for i, rank in enumerate(record.ranks)
-                ),
-            ),
-            Readout(
-                id="bits",
-                title=say("Bits known of the labels, at the best N"),
-                row=1,
-                span=5,
-                rows=(
-                    Row(
-                        id="live",
-                        label=say("live, r = {rank}", rank=record.rank),
-                        text=tuple(
-                            say("{bits:.0f}, {share:.2f} a number", bits=b, share=b / record.parameters)
-                            for b in record.bits
-                        ),
-                        colour="delta",
-                    ),
-                    *(
-                        Row(id=f"rank_{rank}", label=f"r = {rank}", text=(_bits(record, i),))
-                        for i, rank in enumerate(record.ranks)
-                    ),
-                ),
+    live = Curves(
+        "live", say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
+        x=record.samples.astype(float), x_label=say("random bits N, log"),
+        y_label=say("share read right; guessing: 0.5"), x_scale="log", reach=1.0, span=6,
+        marks=(
+            Mark(
+                "parameters", float(record.parameters),
+                say("{parameters} trained numbers", parameters=record.parameters),
             ),
         ),
-    )
+        series=(
+            Curve("right", say("read right"), "delta", record.live, dots=True),
+            Curve("guessing", say("guessing"), "faint", np.full(len(record.samples), 0.5), dash="dash"),
+        ),
+    )  # fmt: skip
+    measured = Field(
+        "measured", say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
+        values=median, x_labels=tuple(map(str, record.measured_samples)),
+        y_labels=tuple(f"{r} ({record.per_rank * r})" for r in record.ranks), x_title=say("random bits N"),
+        y_title=say("rank (trained numbers)"), limits=(0.5, 1.0), regions=(median >= LEARNT).astype(float),
+        region_names=(say("some lost"), f"≥ {LEARNT}"), chosen=None if own is None else (own, _edge(record, own)),
+        span=6,
+    )  # fmt: skip
+    load_panel = Curves(
+        "load", say("The same against bits a trained number (band: all seeds)"), x=load,
+        x_label=say("N/trained numbers, log"), y_label=say("share read right"), x_scale="log", reach=1.0, row=1, span=7,
+        marks=(Mark("one_bit", 1.0, say("one bit a number")),),
+        series=tuple(
+            Curve(f"rank_{rank}", f"r = {rank}", "delta", dash=DASHES[i % 4], dots=True, **band(_on(load, record, i)))
+            for i, rank in enumerate(record.ranks)
+        ),
+    )  # fmt: skip
+    bits = Readout(
+        "bits", say("Bits known of the labels, at the best N"),
+        (
+            Row(
+                "live", say("live, r = {rank}", rank=record.rank),
+                tuple(
+                    say("{bits:.0f}, {share:.2f} a number", bits=b, share=b / record.parameters) for b in record.bits
+                ),
+                colour="delta",
+            ),
+            *(Row(f"rank_{rank}", f"r = {rank}", (_bits(record, i),)) for i, rank in enumerate(record.ranks)),
+        ),
+        row=1, span=5,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=0.12,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(live, measured, load_panel, bits),
+    )  # fmt: skip
 
 
 def _on(load: Float[np.ndarray, "k"], record: Capacity, i: int) -> Float[np.ndarray, "3 k"]:
@@ -190,11 +138,8 @@ def _bits(record: Capacity, i: int) -> str:
     low, median, high = record.measured_bits[:, i]
     return say(
         "{median:.0f} ({low:.0f} to {high:.0f}), {share:.2f} a number",
-        median=median,
-        low=low,
-        high=high,
-        share=median / (record.per_rank * record.ranks[i]),
-    )
+        median=median, low=low, high=high, share=median / (record.per_rank * record.ranks[i]),
+    )  # fmt: skip
 
 
 def _narrate(record: Capacity, t: int) -> str:
@@ -209,9 +154,8 @@ def _narrate(record: Capacity, t: int) -> str:
     return say(
         "Step {step}: up to {held} bits are learnt; of the {bits} bits {share:.0f} % are read right, where guessing "
         "gives 50 %.",
-        held=record.samples[whole.max()],
-        **here,
-    )
+        held=record.samples[whole.max()], **here,
+    )  # fmt: skip
 
 
 def takeaway(record: Capacity) -> str:
@@ -223,35 +167,24 @@ def takeaway(record: Capacity) -> str:
     numbers = ", ".join(str(record.per_rank * r) for r in record.ranks)
     per = record.measured_bits[1] / (record.per_rank * record.ranks)
     least, top = number(float(per.min())), number(float(per.max()))
-    here = {
-        "rank": record.rank,
-        "parameters": record.parameters,
-        "share": 100 * record.live[-1, -1],
-        "bits": record.samples[-1],
-    }
+    share, bits = 100 * record.live[-1, -1], record.samples[-1]
     if len(whole):
         said = say(
             "In this experiment rank {rank}, {parameters} trained numbers, learnt all of at most {held} random bits "
             "(of the N tried) and read {share:.1f} % of {bits} right.",
-            held=record.samples[whole.max()],
-            **here,
-        )
+            rank=record.rank, parameters=record.parameters, held=record.samples[whole.max()], share=share, bits=bits,
+        )  # fmt: skip
     else:
         said = say(
             "In this experiment rank {rank}, {parameters} trained numbers, learnt none of the tried N in full and read "
             "{share:.1f} % of {bits} random bits right.",
-            **here,
-        )
+            rank=record.rank, parameters=record.parameters, share=share, bits=bits,
+        )  # fmt: skip
     return said + say(
         " Measured with {seeds} seeds, ranks {ranks} with {numbers} numbers learnt {edges}; known of the labels was at "
         "best {least} to {top} bits a number. Twice the rank holds twice the bits.",
-        seeds=record.seeds,
-        ranks=", ".join(map(str, record.ranks)),
-        numbers=numbers,
-        edges=edges,
-        least=least,
-        top=top,
-    )
+        seeds=record.seeds, ranks=", ".join(map(str, record.ranks)), numbers=numbers, edges=edges, least=least, top=top,
+    )  # fmt: skip
 
 
 def table(record: Capacity) -> dict[str, np.ndarray]:
@@ -259,28 +192,6 @@ def table(record: Capacity) -> dict[str, np.ndarray]:
     rank, n = (x.ravel() for x in np.meshgrid(record.ranks, record.measured_samples, indexing="ij"))
     low, median, high = (x.ravel() for x in record.measured)
     return {"rank": rank, "bits": n, "numbers": rank * record.per_rank, "low": low, "accuracy": median, "high": high}
-
-
-def figure(record: Capacity, *, theme: str = "light") -> go.Figure:
-    """Accuracy against N for every rank, as measured."""
-    return still_curves(
-        [
-            Drawn(
-                name=say("r = {rank}, {numbers} numbers", rank=rank, numbers=rank * record.per_rank),
-                colour="delta",
-                x=record.measured_samples,
-                dash=DASHES[i % 4],
-                dots=True,
-                **band(record.measured[:, i]),
-            )
-            for i, rank in enumerate(record.ranks)
-        ],
-        title=say("Random bits learnt, median of {seeds} seeds", seeds=record.seeds),
-        x=say("random bits N"),
-        y=say("share read right"),
-        log="x",
-        theme=theme,
-    )
 
 
 def maths(record: Capacity, settings: Settings) -> str:
@@ -306,17 +217,10 @@ The live row is trained while you wait, from the page's seed. The map comes from
 network, by `python docs/make_capacity.py`: {bits} bits in {numbers} numbers leave an
 accuracy of {lost}. One width and one depth were measured; that the count does not depend on them is not shown
 here.""",
-        width=e.width,
-        parameters=e.parameters,
-        inputs=e.inputs,
-        steps=e.steps,
-        lr=e.lr,
-        seeds=record.seeds,
-        bits=record.measured_samples[-1],
-        numbers=record.per_rank,
-        lost=number(float(record.measured[1, :, -1].min())),
+        width=e.width, parameters=e.parameters, inputs=e.inputs, steps=e.steps, lr=e.lr, seeds=record.seeds,
+        bits=record.measured_samples[-1], numbers=record.per_rank, lost=number(float(record.measured[1, :, -1].min())),
         **LETTERS,
-    )
+    )  # fmt: skip
 
 
 def wanted(settings: Settings) -> BitsExperiment:
@@ -346,28 +250,17 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="capacity",
-    menu=to_say("Capacity"),
-    title=to_say("Capacity: how many random bits does an adapter hold?"),
+    id="capacity", menu=to_say("Capacity"), title=to_say("Capacity: how many random bits does an adapter hold?"),
     claim=to_say(
         "About one bit a trained number: up to there it learns every label by heart, beyond it loses some. Twice the "
         "rank holds twice as many."
     ),
-    place=30,
-    default=Experiment(rank=2),
-    controls=(CONTROLS["rank"].only(1, 2, 4, 8),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=exports,
-    trains=False,
+    place=30, default=Experiment(rank=2), controls=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="load", table=table, exports=exports, trains=False,
     waits_for=to_say("Six trainings of one adapter"),
     question=Question(
         to_say("1024 random bits are to be read right, all of them. Which is the least rank measured that is enough?"),
         to_say("About one bit a trained number: rank r trains 256·r of them here."),
         _ask,
     ),
-)
+)  # fmt: skip

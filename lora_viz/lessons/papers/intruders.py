@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -18,13 +17,13 @@ from lora_viz.export.scripts.fits import spike_script
 from lora_viz.export.scripts.script import Script, Scripts
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.spikes import draw_spike, plant_spike
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "SHOWN", "TOP", "Intruders", "intruders", "scripts"]
@@ -79,22 +78,13 @@ def intruders(d: int, kind: str, epsilon: float, seed: int, seeds: int = 8) -> I
         law = np.sqrt(np.clip(1 - 1 / theta**2, 0, None)) if kind == "gaussian" else np.full(len(SIZES), np.nan)
     random = stream("random directions", seed).standard_normal((200, d))
     return Intruders(
-        sizes=SIZES,
-        closest=spread(nearest.min(axis=2), axis=0),
+        sizes=SIZES, closest=spread(nearest.min(axis=2), axis=0),
         intruding=spread((nearest < epsilon).sum(axis=2).astype(float), axis=0),
-        along=spread(along.max(axis=2), axis=0),
-        inside=spread(inside, axis=0),
-        cosines=cosines[0, :, :SHOWN].transpose(0, 2, 1),
-        before=sigma[0, 0, :SHOWN],
-        sigma=sigma[0, :, :SHOWN],
-        random=spread(np.abs(random).max(axis=1) / np.linalg.norm(random, axis=1), axis=0),
-        law=law,
-        baseline=float(np.sqrt(2 * np.log(d) / d)),
-        epsilon=epsilon,
-        kind=kind,
-        d=d,
-        seeds=seeds,
-    )
+        along=spread(along.max(axis=2), axis=0), inside=spread(inside, axis=0),
+        cosines=cosines[0, :, :SHOWN].transpose(0, 2, 1), before=sigma[0, 0, :SHOWN], sigma=sigma[0, :, :SHOWN],
+        random=spread(np.abs(random).max(axis=1) / np.linalg.norm(random, axis=1), axis=0), law=law,
+        baseline=float(np.sqrt(2 * np.log(d) / d)), epsilon=epsilon, kind=kind, d=d, seeds=seeds,
+    )  # fmt: skip
 
 
 def _spikes(seed: int, seeds: int, d: int, kind: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -117,89 +107,58 @@ def scripts(record: Intruders, seed: int) -> Scripts:
 def film(record: Intruders) -> Film:
     """The playhead runs over θ/σ₁: the spectrum, old against new directions, the least similar one, how many."""
     flat = np.ones_like(record.sizes)
-    marks = [Mark(id="threshold", at=0.5, label=say("½ σ₁: the law's threshold"))]
-    law = [Series(id="law", name=say("law of |cos(y, u)|:"), colour="faint", y=record.law, dash="dashdot")]
+    marks = [Mark("threshold", 0.5, say("½ σ₁: the law's threshold"))]
+    law = [Series("law", say("law of |cos(y, u)|:"), "faint", record.law, dash="dashdot")]
     if record.kind != "gaussian":
         marks, law = [], []
-    return Film(
-        axis="θ/σ₁(W₀)",
-        values=record.sizes,
-        start=int(np.argmin(np.abs(record.sizes - 1.0))),
-        seconds_per_frame=0.25,
-        narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
-        panels=(
-            Lines(
-                id="closest",
-                title=say(
-                    "Least similar of the top {top}: max over all old directions, median of {seeds}",
-                    top=TOP,
-                    seeds=record.seeds,
-                ),
-                y_label="|cos|",
-                reach=1.0,
-                span=7,
-                marks=tuple(marks),
-                series=(
-                    Series(id="closest", name=say("least similar y:"), colour="delta", **band(record.closest)),
-                    Series(id="along", name="|cos(y, u)|:", colour="clean", **band(record.along)),
-                    *law,
-                    Series(id="epsilon", name="ε:", colour="alarm", y=record.epsilon * flat, dash="dash"),
-                    Series(
-                        id="random", name=say("random, √(2 ln d/d):"), colour="W", y=record.baseline * flat, dash="dot"
-                    ),
-                ),
+    closest = Lines(
+        "closest", say("Least similar of the top {top}: max over all old directions, median of {seeds}",
+                       top=TOP, seeds=record.seeds),
+        y_label="|cos|", reach=1.0, span=7, marks=tuple(marks),
+        series=(
+            Series("closest", say("least similar y:"), "delta", **band(record.closest)),
+            Series("along", "|cos(y, u)|:", "clean", **band(record.along)),
+            *law,
+            Series("epsilon", "ε:", "alarm", record.epsilon * flat, dash="dash"),
+            Series("random", say("random, √(2 ln d/d):"), "W", record.baseline * flat, dash="dot"),
+        ),
+    )  # fmt: skip
+    cosines = Field(
+        "cosines", say("|cos| of new and old directions, first seed"), values=record.cosines,
+        x_labels=tuple(str(i) for i in range(1, record.cosines.shape[2] + 1)),
+        y_labels=tuple(str(j) for j in range(1, record.cosines.shape[1] + 1)), x_title=say("old direction i of W₀"),
+        y_title=say("new direction j"), limits=(0.0, 1.0), span=5,
+    )  # fmt: skip
+    singular_values = Curves(
+        "singular_values", say("Singular values, first seed"), x=np.arange(1.0, len(record.before) + 1),
+        x_label=say("index"), y_label="σ", row=1, span=5,
+        series=(
+            Curve("before", "W₀", "W", record.before, dash="dash"),
+            Curve("after", "W₀ + θuvᵀ", "delta", record.sigma, dots=True),
+        ),
+    )  # fmt: skip
+    counted = Readout(
+        "counted", say("Counted over {seeds} seeds: median (range)", seeds=record.seeds),
+        (
+            Row(
+                "intruding", say("intruders of {top}, ε = {epsilon}", top=TOP, epsilon=number(record.epsilon)),
+                readings(record.intruding, _whole), colour="delta",
             ),
-            Field(
-                id="cosines",
-                title=say("|cos| of new and old directions, first seed"),
-                values=record.cosines,
-                x_labels=tuple(str(i) for i in range(1, record.cosines.shape[2] + 1)),
-                y_labels=tuple(str(j) for j in range(1, record.cosines.shape[1] + 1)),
-                x_title=say("old direction i of W₀"),
-                y_title=say("new direction j"),
-                limits=(0.0, 1.0),
-                span=5,
+            Row(
+                "random", say("a random direction's largest |cos|"),
+                (f"{_hundredths(record.random)}; √(2 ln d/d) = {number(record.baseline)}",), colour="W",
             ),
-            Curves(
-                id="singular_values",
-                title=say("Singular values, first seed"),
-                x=np.arange(1.0, len(record.before) + 1),
-                x_label=say("index"),
-                y_label="σ",
-                row=1,
-                span=5,
-                series=(
-                    Curve(id="before", name="W₀", colour="W", y=record.before, dash="dash"),
-                    Curve(id="after", name="W₀ + θuvᵀ", colour="delta", y=record.sigma, dots=True),
-                ),
-            ),
-            Readout(
-                id="counted",
-                title=say("Counted over {seeds} seeds: median (range)", seeds=record.seeds),
-                row=1,
-                span=7,
-                rows=(
-                    Row(
-                        id="intruding",
-                        label=say("intruders of {top}, ε = {epsilon}", top=TOP, epsilon=number(record.epsilon)),
-                        text=readings(record.intruding, _whole),
-                        colour="delta",
-                    ),
-                    Row(
-                        id="random",
-                        label=say("a random direction's largest |cos|"),
-                        text=(f"{_hundredths(record.random)}; √(2 ln d/d) = {number(record.baseline)}",),
-                        colour="W",
-                    ),
-                    Row(
-                        id="inside",
-                        label=say("length of y nearest u inside the span of all x_i"),
-                        text=readings(record.inside, _hundredths),
-                    ),
-                ),
+            Row(
+                "inside", say("length of y nearest u inside the span of all x_i"), readings(record.inside, _hundredths),
             ),
         ),
-    )
+        row=1, span=7,
+    )  # fmt: skip
+    return Film(
+        axis="θ/σ₁(W₀)", values=record.sizes, start=int(np.argmin(np.abs(record.sizes - 1.0))), seconds_per_frame=0.25,
+        narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
+        panels=(closest, cosines, singular_values, counted),
+    )  # fmt: skip
 
 
 def _first(record: Intruders) -> int | None:
@@ -214,35 +173,25 @@ def _narrate(record: Intruders, t: int) -> str:
     return say(
         "θ = {size} σ₁: the least similar of the top {top} has |cos| {closest:.2f} to its nearest old direction, "
         "{along:.2f} to the spike; {intruders}.",
-        size=number(float(record.sizes[t])),
-        top=TOP,
-        closest=record.closest[1, t],
-        along=record.along[1, t],
+        size=number(float(record.sizes[t])), top=TOP, closest=record.closest[1, t], along=record.along[1, t],
         intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=f"{count:g}"),
-    )
+    )  # fmt: skip
 
 
-def takeaway(record: Intruders) -> str:
+@sentences
+def takeaway(record: Intruders) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: Intruders) -> Iterator[str]:
     first, size = _first(record), [number(float(x)) for x in record.sizes]
     what = say(
         "d = {d}, {seeds} seeds, W₀ {kind}, ε = {epsilon}",
-        d=record.d,
-        seeds=record.seeds,
-        kind=say(CALLED[record.kind]),
-        epsilon=number(record.epsilon),
-    )
+        d=record.d, seeds=record.seeds, kind=say(CALLED[record.kind]), epsilon=number(record.epsilon),
+    )  # fmt: skip
     if record.baseline > record.epsilon:
         yield say(
             "In this experiment ({what}) even a random direction has |cos| {baseline} to its nearest "
             "old one, above ε: at this size the test finds next to nothing. Take a wider layer or a larger ε.",
-            what=what,
-            baseline=number(record.baseline),
-        )
+            what=what, baseline=number(record.baseline),
+        )  # fmt: skip
         return
     if first is None:
         yield say(
@@ -254,12 +203,9 @@ def _seen(record: Intruders) -> Iterator[str]:
         yield say(
             "In this experiment ({what}) the median seed had no lasting intruder up to θ = {before} σ₁ and had one "
             "from {first} σ₁ on; at {last} σ₁ it was {intruding}.",
-            what=what,
-            before=size[first - 1],
-            first=size[first],
-            last=size[-1],
+            what=what, before=size[first - 1], first=size[first], last=size[-1],
             intruding=_whole(record.intruding[:, -1]),
-        )
+        )  # fmt: skip
         early = int(np.flatnonzero(record.intruding[1] >= 1)[0])
         if early < first:
             yield say(
@@ -270,10 +216,9 @@ def _seen(record: Intruders) -> Iterator[str]:
         "It is like no single old direction: |cos| {closest}, and a random one reaches "
         "{random}. An intruder is not outside the old span: W₀ has full rank, and "
         "{inside} of its length lies inside.",
-        closest=_hundredths(record.closest[:, -1]),
-        random=_hundredths(record.random),
+        closest=_hundredths(record.closest[:, -1]), random=_hundredths(record.random),
         inside=number(float(record.inside[1, -1])),
-    )
+    )  # fmt: skip
 
 
 def table(record: Intruders) -> dict[str, np.ndarray]:
@@ -285,23 +230,6 @@ def table(record: Intruders) -> dict[str, np.ndarray]:
         **spread_columns("cos_spike", record.along),
         "random_baseline": np.full(len(record.sizes), record.baseline),
     }
-
-
-def figure(record: Intruders, *, theme: str = "light") -> go.Figure:
-    """The least similar direction against the spike's size, with the random baseline."""
-    x, flat = record.sizes, np.ones_like(record.sizes)
-    return still_curves(
-        [
-            Drawn(name=say("least similar of the top {top}", top=TOP), colour="delta", x=x, **band(record.closest)),
-            Drawn("|cos(y, u)|", "clean", x, record.along[1]),
-            Drawn("ε", "alarm", x, record.epsilon * flat, "dash"),
-            Drawn(say("random direction, √(2 ln d/d)"), "W", x, record.baseline * flat, "dot"),
-        ],
-        title=say("New against old directions, d = {d}", d=record.d),
-        x="θ/σ₁(W₀)",
-        y="|cos|",
-        theme=theme,
-    )
 
 
 def maths(record: Intruders) -> str:
@@ -326,11 +254,8 @@ An intruder resembles no **single** old direction. It lies in the span of all of
 full rank. A random direction reaches about $\sqrt{{2 \ln d/d}} = {baseline}$; where that is near
 $\varepsilon$ the test says little. Real weights decay: there a spike passes the small $\sigma$ early, and mixes with an
 old direction whenever their $\sigma$ are equal.""",
-        W=tint("W", "W_0"),
-        dW=tint("delta", r"\theta u v^\top"),
-        d=record.d,
-        baseline=number(record.baseline),
-    )
+        W=tint("W", "W_0"), dW=tint("delta", r"\theta u v^\top"), d=record.d, baseline=number(record.baseline),
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> Intruders:
@@ -354,45 +279,29 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="intruders",
-    menu=to_say("Intruders"),
-    title=to_say("Intruders: when is a new direction among the top ones?"),
+    id="intruders", menu=to_say("Intruders"), title=to_say("Intruders: when is a new direction among the top ones?"),
     claim=to_say(
         "A small update hides in W₀'s own directions; beyond a size it becomes a singular vector that resembles none "
         "of them, and no more than a random one. Drag its size θ."
     ),
-    place=20,
-    default=Experiment(d_in=64, d_out=64),
+    place=20, default=Experiment(d_in=64, d_out=64),
     controls=(
         Choice(
-            id="weight_kind",
-            label=to_say("Singular values of W₀"),
-            options=("gaussian", "decaying"),
+            id="weight_kind", label=to_say("Singular values of W₀"), options=("gaussian", "decaying"),
             help=to_say("Gaussian: of normal entries, they fall slowly. Decaying: the i-th is 1/i of the first."),
             default="gaussian",
         ),
         Choice(
-            id="epsilon",
-            label=to_say("Intruder below |cos| = ε"),
-            options=(0.3, 0.4, 0.5, 0.6),
-            help=to_say("PEFT's reduce_intruder_dimension takes 0.5."),
-            default=0.5,
+            id="epsilon", label=to_say("Intruder below |cos| = ε"), options=(0.3, 0.4, 0.5, 0.6),
+            help=to_say("PEFT's reduce_intruder_dimension takes 0.5."), default=0.5,
         ),
         Choice(
-            id="d_in",
-            label=to_say("Width d"),
-            options=(32, 64, 96),
+            id="d_in", label=to_say("Width d"), options=(32, 64, 96),
             help=to_say("The narrower the layer, the more any direction resembles one of its d."),
         ),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=lambda record, settings, lab: scripts(record, settings["seed"]),
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="closest", table=table,
+    exports=lambda record, settings, lab: scripts(record, settings["seed"]), trains=False,
     question=Question(
         to_say(
             "In a layer of width {d} a random direction has |cos| {now} with the old direction nearest to it. And in a "
@@ -404,4 +313,4 @@ LESSON = Lesson(
         _ask,
         _nearest,
     ),
-)
+)  # fmt: skip

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -22,6 +21,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "LargeBatch", "large_batch", "one_pass"]
@@ -67,13 +67,9 @@ def large_batch(runs: Iterable[Run]) -> LargeBatch:
     with np.errstate(invalid="ignore"):
         ratio = found.least / found.least[:, :1]
     return LargeBatch(
-        raced=found,
-        steps=found.shown.samples // found.places,
-        left=spread(found.least, axis=0),
-        ratio=spread(ratio, axis=0),
-        true_rank=found.shown.true_rank,
-        samples=found.shown.samples,
-    )
+        raced=found, steps=found.shown.samples // found.places, left=spread(found.least, axis=0),
+        ratio=spread(ratio, axis=0), true_rank=found.shown.true_rank, samples=found.shown.samples,
+    )  # fmt: skip
 
 
 def _left(run: Run) -> Float[np.ndarray, "N"]:
@@ -86,106 +82,57 @@ def _left(run: Run) -> Float[np.ndarray, "N"]:
 def film(record: LargeBatch) -> Film:
     """The playhead runs over the batch size: errors by learning rate, at the best one, and over full fine-tuning's."""
     own, frames = record.raced, range(len(record.steps))
-    return Film(
-        axis=to_say("batch"),
-        of_last=True,
-        values=own.places.astype(float),
-        start=len(frames) - 1,
-        seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in frames),
-        panels=(
-            Lines(
-                id="ratio",
-                title=say("Error over full fine-tuning's, each at its best η"),
-                y_label=say("ratio; median of {seeds}, band: all", seeds=own.seeds),
-                reach=2.0,
-                x_scale="log",
-                span=7,
-                series=(
-                    *own.curves(record.ratio, ranks_only=True),
-                    Series(id="full", name=say("full:"), colour="W", y=np.ones(len(frames)), dash="dash"),
-                ),
-            ),
-            Readout(
-                id="left",
-                title=say("At this batch: error left, median (range)"),
-                span=5,
-                rows=own.rows(record.left, ranged),
-            ),
-            Lines(
-                id="errors",
-                title=say("Error left after one pass, each at its best η"),
-                y_label=say("‖ΔW − ΔW*‖²/‖ΔW*‖², log"),
-                scale="log",
-                x_scale="log",
-                row=1,
-                span=6,
-                series=own.curves(record.left),
-            ),
-            own.by_rate(say("At this batch, by learning rate (median)"), say("error left, log"), dots=True),
+    ratio = Lines(
+        "ratio", say("Error over full fine-tuning's, each at its best η"),
+        y_label=say("ratio; median of {seeds}, band: all", seeds=own.seeds), reach=2.0, x_scale="log", span=7,
+        series=(
+            *own.curves(record.ratio, ranks_only=True),
+            Series("full", say("full:"), "W", np.ones(len(frames)), dash="dash"),
         ),
-    )
+    )  # fmt: skip
+    left = Readout("left", say("At this batch: error left, median (range)"), own.rows(record.left, ranged), span=5)
+    errors = Lines(
+        "errors", say("Error left after one pass, each at its best η"), y_label=say("‖ΔW − ΔW*‖²/‖ΔW*‖², log"),
+        scale="log", x_scale="log", row=1, span=6, series=own.curves(record.left),
+    )  # fmt: skip
+    by_rate = own.by_rate(say("At this batch, by learning rate (median)"), say("error left, log"), dots=True)
+    return Film(
+        axis=to_say("batch"), of_last=True, values=own.places.astype(float), start=len(frames) - 1,
+        seconds_per_frame=1.0, narration=tuple(_narrate(record, t) for t in frames),
+        panels=(ratio, left, errors, by_rate),
+    )  # fmt: skip
 
 
 def _narrate(record: LargeBatch, t: int) -> str:
     return say(
         "Batch {batch}, {steps} steps: error over full fine-tuning's, median: {ratios}.",
-        batch=record.raced.places[t],
-        steps=record.steps[t],
-        ratios=record.raced.ratios(record.ratio, t),
-    )
+        batch=record.raced.places[t], steps=record.steps[t], ratios=record.raced.ratios(record.ratio, t),
+    )  # fmt: skip
 
 
-def takeaway(record: LargeBatch) -> str:
+@sentences
+def takeaway(record: LargeBatch) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: LargeBatch) -> Iterator[str]:
     own, small, whole = record.raced, 1, len(record.raced.racers) - 1
     first, last = record.ratio[:, :, 0], record.ratio[:, :, -1]
     yield say(
         "In this experiment (one pass over {samples} samples, {seeds} seeds, each at its best of {rates} η) "
         "{racer} left {first} times full fine-tuning's error with batch {least} and {last} times with batch "
         "{most}.",
-        samples=record.samples,
-        seeds=own.seeds,
-        rates=len(own.lr),
-        racer=own.racers[small],
-        first=ranged(first[:, small]),
-        least=own.places[0],
-        last=ranged(last[:, small]),
-        most=own.places[-1],
-    )
+        samples=record.samples, seeds=own.seeds, rates=len(own.lr), racer=own.racers[small],
+        first=ranged(first[:, small]), least=own.places[0], last=ranged(last[:, small]), most=own.places[-1],
+    )  # fmt: skip
     if last[1, small] > 1.2 * first[1, small]:
         yield say("The gap grows with the batch.")
     else:
         yield say("Here the gap does not grow with the batch.")
     yield say(
         "{racer}, full width: {first} and {last} times.",
-        racer=own.racers[whole],
-        first=ranged(first[:, whole]),
-        last=ranged(last[:, whole]),
-    )
+        racer=own.racers[whole], first=ranged(first[:, whole]), last=ranged(last[:, whole]),
+    )  # fmt: skip
     if last[1, whole] < 1.2:
         yield say("At full width the penalty is gone: here the rank does mend it, unlike what the paper reports.")
     yield from own.warn_of_edge()
-
-
-def table(record: LargeBatch) -> dict[str, np.ndarray]:
-    """One row a racer and batch size; rank 0 is full fine-tuning."""
-    return record.raced.table("batch", error=record.left, over_full=record.ratio)
-
-
-def figure(record: LargeBatch, *, theme: str = "light") -> go.Figure:
-    """The error over full fine-tuning's against the batch size, one curve a rank."""
-    return record.raced.ratio_figure(
-        record.ratio,
-        title=say("Error over full fine-tuning's after one pass"),
-        x=say("batch size"),
-        y=say("ratio of errors"),
-        theme=theme,
-    )
 
 
 def maths(record: LargeBatch, settings: Settings) -> str:
@@ -207,17 +154,10 @@ rows until ${A}$ has turned, which needs ${B}$. So the first half of the report 
 $r = {rank}$, where ${A}$ spans every input from the start, the ratio is
 {ratio} at batch {batch}. Whether that holds in a deep network is not
 tested. Error is to the hidden update, relative; each racer has its best of {rates} learning rates in each seed.""",
-        samples=e.samples,
-        steps=", ".join(map(str, record.steps)),
-        d_out=e.d_out,
-        d_in=e.d_in,
-        true_rank=record.true_rank,
-        rank=own.ranks[-1],
-        ratio=number(float(record.ratio[1, -1, -1])),
-        batch=own.places[-1],
-        rates=len(own.lr),
-        **LETTERS,
-    )
+        samples=e.samples, steps=", ".join(map(str, record.steps)), d_out=e.d_out, d_in=e.d_in,
+        true_rank=record.true_rank, rank=own.ranks[-1], ratio=number(float(record.ratio[1, -1, -1])),
+        batch=own.places[-1], rates=len(own.lr), **LETTERS,
+    )  # fmt: skip
 
 
 def sweeps(e: Experiment) -> tuple[Sweep, ...]:
@@ -242,24 +182,14 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="large_batch",
-    menu=to_say("Large batches"),
-    title=to_say("Large batches: does LoRA bear them?"),
+    id="large_batch", menu=to_say("Large batches"), title=to_say("Large batches: does LoRA bear them?"),
     claim=to_say(
         "Worse than full fine-tuning while the rank is small, and the more so the larger the batch; at full width the "
         "penalty is gone. Play through the batch size."
     ),
-    place=40,
-    default=DEFAULT,
-    controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
-    more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=lambda record, settings, lab: sweeps(settings.experiment),
+    place=40, default=DEFAULT, controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
+    more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),), measure=measure, film=film, takeaway=takeaway, maths=maths,
+    on_paper="ratio", exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say(
             "{name} leaves {most} times full fine-tuning's error at batch {large}. How many times at batch {small}?"
@@ -267,4 +197,4 @@ LESSON = Lesson(
         to_say("With enough steps that rank keeps up: it is the few steps of a large batch that cost it more."),
         _ask,
     ),
-)
+)  # fmt: skip

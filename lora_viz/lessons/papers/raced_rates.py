@@ -1,6 +1,6 @@
 """Full fine-tuning and LoRA of some ranks, each at its best learning rate, at some batch sizes or widths.
 
-What the lessons on large batches and on width share: the racers, what their runs left, its curves, table and figure.
+What the lessons on large batches and on width share: the racers, what their runs left, its curves and readings.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.film.panels import Curve, Curves, Row, Series, band
-from lora_viz.film.spreads import readings, spread_columns
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.spreads import readings
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 
@@ -77,7 +76,7 @@ class Raced(NamedTuple):
         """A band a racer over the places."""
         found = np.where(np.isfinite(found), found, np.nan)
         return tuple(
-            Series(id=self.ids[i], name=self.names[i], dots=dots, **_look(i), **band(found[:, i]))
+            Series(self.ids[i], self.names[i], dots=dots, **_look(i), **band(found[:, i]))
             for i in range(int(ranks_only), len(self.racers))
         )
 
@@ -87,8 +86,8 @@ class Raced(NamedTuple):
         low, median, high = np.where(np.isfinite(found) & (found < 100), found, np.nan)
         high = np.where(np.isfinite(high), high, median)
         return Curves(
-            id="by_rate",
-            title=title,
+            "by_rate",
+            title,
             x=self.lr,
             x_label=say("learning rate η, log"),
             y_label=y_label,
@@ -97,7 +96,7 @@ class Raced(NamedTuple):
             row=1,
             span=6,
             series=tuple(
-                Curve(id=self.ids[i], name=say(name), y=median[i], low=low[i], high=high[i], dots=dots, **_look(i))
+                Curve(self.ids[i], say(name), y=median[i], low=low[i], high=high[i], dots=dots, **_look(i))
                 for i, name in enumerate(self.racers)
             ),
         )
@@ -105,7 +104,7 @@ class Raced(NamedTuple):
     def rows(self, found: Float[np.ndarray, "3 R K"], form: Callable[[Float[np.ndarray, "3"]], str]) -> tuple[Row, ...]:
         """A reading a racer, one text a place."""
         return tuple(
-            Row(id=self.ids[i], label=say(name), text=readings(found[:, i], form), colour=_look(i)["colour"])
+            Row(self.ids[i], say(name), readings(found[:, i], form), colour=_look(i)["colour"])
             for i, name in enumerate(self.racers)
         )
 
@@ -121,28 +120,6 @@ class Raced(NamedTuple):
         """The sentence that warns of a grid too narrow, where it is."""
         if self.at_edge:
             yield say("{count} bests lie at an end of the grid: a wider one may shift the numbers.", count=self.at_edge)
-
-    def table(self, place: str, **found: Float[np.ndarray, "3 R K"]) -> dict[str, np.ndarray]:
-        """One row a racer and place; rank 0 is full fine-tuning."""
-        rank, at = (x.ravel() for x in np.meshgrid(np.array([0, *self.ranks[1:]]), self.places, indexing="ij"))
-        columns = {"rank": rank, place: at}
-        for name, values in found.items():
-            columns |= spread_columns(name, values)
-        return columns
-
-    def ratio_figure(self, ratio: Float[np.ndarray, "3 R K"], *, title: str, x: str, y: str, theme: str) -> go.Figure:
-        """The ratio against the places, one curve a racer."""
-        return still_curves(
-            [
-                Drawn(name=say(name), x=self.places, dots=True, **_look(i), **band(ratio[:, i]))
-                for i, name in enumerate(self.racers)
-            ],
-            title=title,
-            x=x,
-            y=y,
-            log="xy",
-            theme=theme,
-        )
 
 
 def racers(e: Experiment, ranks: Iterable[int], lrs: Iterable[float]) -> tuple[Experiment, ...]:
@@ -163,12 +140,9 @@ def raced(runs: Iterable[Run], place: str, error: Callable[[Run], Float[np.ndarr
     places = sorted(found)
     return Raced(
         racers=tuple(to_say("full") if x.init == "identity" else f"LoRA r = {x.rank}" for x in own),
-        ranks=np.array([x.rank for x in own]),
-        places=np.array(places),
-        lr=np.array(lrs),
-        error=np.stack([np.stack(found[p]) for p in places], axis=2),
-        shown=own[-1],
-    )
+        ranks=np.array([x.rank for x in own]), places=np.array(places), lr=np.array(lrs),
+        error=np.stack([np.stack(found[p]) for p in places], axis=2), shown=own[-1],
+    )  # fmt: skip
 
 
 def _look(i: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -22,6 +21,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "WidthRate", "width_rate", "width_sweeps"]
@@ -66,13 +66,11 @@ def width_rate(runs: Iterable[Run]) -> WidthRate:
     best = found.best_lr
     middle = spread(best, axis=0)
     return WidthRate(
-        raced=found,
-        best=middle,
-        ratio=spread(best / best[:, :1], axis=0),
+        raced=found, best=middle, ratio=spread(best / best[:, :1], axis=0),
         rank_ratio=spread(best[:, 1:].max(axis=1) / best[:, 1:].min(axis=1), axis=0),
         slope=np.array([log_slope(found.places.astype(float), b) for b in middle[1]]),
         grew=(best[:, :, -1] * best[:, :1, 0] > best[:, :, 0] * best[:, :1, -1] * 1.01).sum(axis=0),
-    )
+    )  # fmt: skip
 
 
 def _loss(run: Run) -> Float[np.ndarray, "N"]:
@@ -84,58 +82,33 @@ def film(record: WidthRate) -> Film:
     """The playhead runs over the width: the ratio, both best rates, and the losses by rate at this width."""
     own = record.raced
     flat = np.ones(len(own.places))
-    return Film(
-        axis=to_say("width d"),
-        values=own.places.astype(float),
-        start=len(flat) - 1,
-        seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in range(len(flat))),
-        panels=(
-            Lines(
-                id="ratio",
-                title=say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=own.seeds),
-                y_label=say("ratio, log"),
-                scale="log",
-                x_scale="log",
-                span=7,
-                series=(
-                    *own.curves(record.ratio, ranks_only=True, dots=True),
-                    Series(id="equal", name=say("equal:"), colour="W", y=flat, dash="dash"),
-                    Series(
-                        id="reported",
-                        name=say("reported for language models:"),
-                        colour="faint",
-                        y=REPORTED * flat,
-                        dash="dot",
-                    ),
-                ),
-            ),
-            Readout(
-                id="best_here",
-                title=say("Best η at this width: median (range)"),
-                span=5,
-                rows=(
-                    *own.rows(record.best, _range),
-                    Row(
-                        id="among_ranks",
-                        label=say("largest over least among the ranks"),
-                        text=readings(record.rank_ratio, _range),
-                    ),
-                ),
-            ),
-            Lines(
-                id="best",
-                title=say("Best η of each"),
-                y_label=say("learning rate, log"),
-                scale="log",
-                x_scale="log",
-                row=1,
-                span=6,
-                series=own.curves(record.best, dots=True),
-            ),
-            own.by_rate(say("At this width, by learning rate (median)"), say("loss/first loss, log")),
+    ratio = Lines(
+        "ratio", say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=own.seeds),
+        y_label=say("ratio, log"), scale="log", x_scale="log", span=7,
+        series=(
+            *own.curves(record.ratio, ranks_only=True, dots=True),
+            Series("equal", say("equal:"), "W", flat, dash="dash"),
+            Series("reported", say("reported for language models:"), "faint", REPORTED * flat, dash="dot"),
         ),
-    )
+    )  # fmt: skip
+    best_here = Readout(
+        "best_here", say("Best η at this width: median (range)"),
+        (
+            *own.rows(record.best, _range),
+            Row("among_ranks", say("largest over least among the ranks"), readings(record.rank_ratio, _range)),
+        ),
+        span=5,
+    )  # fmt: skip
+    best = Lines(
+        "best", say("Best η of each"), y_label=say("learning rate, log"), scale="log", x_scale="log", row=1, span=6,
+        series=own.curves(record.best, dots=True),
+    )  # fmt: skip
+    by_rate = own.by_rate(say("At this width, by learning rate (median)"), say("loss/first loss, log"))
+    return Film(
+        axis=to_say("width d"), values=own.places.astype(float), start=len(flat) - 1, seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(flat))),
+        panels=(ratio, best_here, best, by_rate),
+    )  # fmt: skip
 
 
 def _range(found: Float[np.ndarray, "3"]) -> str:
@@ -146,17 +119,13 @@ def _range(found: Float[np.ndarray, "3"]) -> str:
 def _narrate(record: WidthRate, t: int) -> str:
     return say(
         "d = {width}: best learning rate over full fine-tuning's, median: {ratios}.",
-        width=record.raced.places[t],
-        ratios=record.raced.ratios(record.ratio, t),
-    )
+        width=record.raced.places[t], ratios=record.raced.ratios(record.ratio, t),
+    )  # fmt: skip
 
 
-def takeaway(record: WidthRate) -> str:
+@sentences
+def takeaway(record: WidthRate) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: WidthRate) -> Iterator[str]:
     own, e = record.raced, record.raced.shown
     i, seeds = min(2, len(own.racers) - 1), own.seeds
     ratio, grew = record.ratio[:, i], record.grew[i]
@@ -164,54 +133,27 @@ def _seen(record: WidthRate) -> Iterator[str]:
         "In this experiment ({seeds} seeds, {steps} steps of Adam, {rule}, α = {alpha}, each at its best of "
         "{rates} η) {racer}'s best rate was {first} times full fine-tuning's at d = {narrow} and {last} times at "
         "d = {wide}.",
-        seeds=seeds,
-        steps=e.steps,
-        rule={"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[e.scaling_rule],
-        alpha=number(e.alpha),
-        rates=len(own.lr),
-        racer=own.racers[i],
-        first=_range(ratio[:, 0]),
-        narrow=own.places[0],
-        last=_range(ratio[:, -1]),
-        wide=own.places[-1],
-    )
+        seeds=seeds, steps=e.steps, rule={"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[e.scaling_rule],
+        alpha=number(e.alpha), rates=len(own.lr), racer=own.racers[i], first=_range(ratio[:, 0]), narrow=own.places[0],
+        last=_range(ratio[:, -1]), wide=own.places[-1],
+    )  # fmt: skip
     if grew > 0.75 * seeds:
         yield say(
             "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio grows with the width.",
-            grew=grew,
-            seeds=seeds,
-        )
+            grew=grew, seeds=seeds,
+        )  # fmt: skip
     else:
         yield say(
             "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio does not clearly grow here.",
-            grew=grew,
-            seeds=seeds,
-        )
+            grew=grew, seeds=seeds,
+        )  # fmt: skip
     if ratio[2, -1] < REPORTED / 2:
         yield say("Ten, as reported for language models, is not reached at these widths.")
     yield say(
         "Among ranks {ranks} the best rates at d = {width} lie within a factor of {factor}.",
-        ranks=", ".join(map(str, own.ranks[1:])),
-        width=own.places[-1],
-        factor=_range(record.rank_ratio[:, -1]),
-    )
+        ranks=", ".join(map(str, own.ranks[1:])), width=own.places[-1], factor=_range(record.rank_ratio[:, -1]),
+    )  # fmt: skip
     yield from own.warn_of_edge()
-
-
-def table(record: WidthRate) -> dict[str, np.ndarray]:
-    """One row a racer and width; rank 0 is full fine-tuning."""
-    return record.raced.table("width", best_lr=record.best, over_full=record.ratio)
-
-
-def figure(record: WidthRate, *, theme: str = "light") -> go.Figure:
-    """The ratio of best rates against the width, one curve a rank."""
-    return record.raced.ratio_figure(
-        record.ratio,
-        title=say("Best learning rate over full fine-tuning's"),
-        x=say("width d"),
-        y=say("ratio"),
-        theme=theme,
-    )
 
 
 def maths(record: WidthRate) -> str:
@@ -236,9 +178,8 @@ The same report finds less than a factor of 2 between ranks 4 and 512 under α/r
 read-out, also for the other rules. Each learning rate is $\sqrt2$ times the last: no best is told more finely.
 Gradients are exact, there is no sampling noise.""",
         target_rank=record.raced.shown.target_rank,
-        slopes=", ".join(f"{say(name)} {number(float(slope))}" for name, slope in slopes),
-        **LETTERS,
-    )
+        slopes=", ".join(f"{say(name)} {number(float(slope))}" for name, slope in slopes), **LETTERS,
+    )  # fmt: skip
 
 
 def sweeps(e: Experiment) -> tuple[Sweep, ...]:
@@ -261,9 +202,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="width",
-    menu=to_say("Width"),
-    title=to_say("Width: how much larger is LoRA's best learning rate?"),
+    id="width", menu=to_say("Width"), title=to_say("Width: how much larger is LoRA's best learning rate?"),
     claim=to_say(
         "Its ratio to full fine-tuning's is no constant: it grows with the width of the layer. The factor of ten "
         "reported for language models is not reached here."
@@ -271,13 +210,7 @@ LESSON = Lesson(
     place=50,
     default=Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, optimizer="adam", steps=30, dtype="float32"),
     controls=(CONTROLS["scaling_rule"], CONTROLS["alpha"].only(8.0, 16.0, 32.0), CONTROLS["steps"].only(10, 30, 100)),
-    more=(CONTROLS["spectrum"],),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    more=(CONTROLS["spectrum"],), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="ratio",
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say("Full fine-tuning's best learning rate is {first} at d = {narrow}. Which is it at d = {wide}?"),
@@ -287,4 +220,4 @@ LESSON = Lesson(
         ),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
@@ -17,7 +16,6 @@ from lora_viz.core.spectra import orthonormal_columns, principal_angles
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.reconstruction import principal_axes, reconstruction_task
@@ -94,30 +92,14 @@ def autoencoder(run: Run) -> Autoencoder:
         q = orthonormal_columns(B[t])
         plane[t, : q.shape[1]] = q.T @ U[:, :3]  # what of it is seen in the first three principal coordinates
     return Autoencoder(
-        steps=run.steps[:alive],
-        rank=r,
-        d=x.shape[1],
-        samples=len(x),
-        mean=float(np.linalg.norm(x.mean(axis=0))),
-        to_pca=spread(away[0], axis=0),
-        to_moment=spread(away[1], axis=0),
-        angle=spread(angle, axis=0),
-        loss_over_floor=np.median(run.loss[:alive] / floor - 1, axis=1),
-        encoder=A,
-        decoder=B,
-        principal=U[:, :r].T,
-        product=s * B @ A,
-        projector=projector,
-        cosines=cosines,
-        spread=(min(first), max(first)),
-        cloud=(x @ U)[:SHOWN, :3],
-        decoded=s * x[:SHOWN] @ np.swapaxes(A, 1, 2) @ np.swapaxes(B, 1, 2) @ U[:, :3],
-        columns=np.swapaxes(B, 1, 2) @ U[:, :3] / np.maximum(lengths, 1e-300)[:, :, None],
-        plane=plane,
-        deviations=deviations,
-        starts=len(run.sweep),
-        diverged=int((run.diverged_at >= 0).sum()),
-    )
+        steps=run.steps[:alive], rank=r, d=x.shape[1], samples=len(x), mean=float(np.linalg.norm(x.mean(axis=0))),
+        to_pca=spread(away[0], axis=0), to_moment=spread(away[1], axis=0), angle=spread(angle, axis=0),
+        loss_over_floor=np.median(run.loss[:alive] / floor - 1, axis=1), encoder=A, decoder=B, principal=U[:, :r].T,
+        product=s * B @ A, projector=projector, cosines=cosines, spread=(min(first), max(first)),
+        cloud=(x @ U)[:SHOWN, :3], decoded=s * x[:SHOWN] @ np.swapaxes(A, 1, 2) @ np.swapaxes(B, 1, 2) @ U[:, :3],
+        columns=np.swapaxes(B, 1, 2) @ U[:, :3] / np.maximum(lengths, 1e-300)[:, :, None], plane=plane,
+        deviations=deviations, starts=len(run.sweep), diverged=int((run.diverged_at >= 0).sum()),
+    )  # fmt: skip
 
 
 def _angle(decoder: Float[np.ndarray, "d r"], principal: Float[np.ndarray, "d r"]) -> float:
@@ -130,103 +112,57 @@ def film(record: Autoencoder) -> Film:
     r, d, T = record.rank, record.d, len(record.steps)
     limit = float(np.quantile(np.abs(record.cloud), 0.96))
     one = float(max(np.abs(record.product).max(), 1.0)) if record.diverged else 1.0
+    axes = say("axes? cos of {names} with b", names=", ".join(("u₁", "u₂", "u₃")[:r]))
     matrix = partial(HeatMap, span=3, row=1)
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=T - 1,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float), start=T - 1,
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Cloud(
-                id="data",
-                title=say("data x, and B A x, along u₁ u₂ u₃"),
-                colour="ink",
-                dimension=3,
-                limit=limit,
-                axes="u",
-                view=(-0.9, 0.35),
-                span=5,
+                "data", say("data x, and B A x, along u₁ u₂ u₃"), "ink", dimension=3, limit=limit, axes="u",
+                view=(-0.9, 0.35), span=5,
                 spans=(
-                    Span(id="column_space", name="col(B)", colour="B", basis=record.plane * limit * 0.9),
-                    Span(id="columns", name="b", colour="ink", basis=record.columns * limit, style="axes"),
+                    Span("column_space", "col(B)", "B", record.plane * limit * 0.9),
+                    Span("columns", "b", "ink", record.columns * limit, style="axes"),
                 ),
                 points=(
-                    Points(id="x", name="x", colour="W", xyz=record.cloud, style="ring"),
-                    Points(id="decoded", name="B A x", colour="delta", xyz=record.decoded),
+                    Points("x", "x", "W", record.cloud, style="ring"),
+                    Points("decoded", "B A x", "delta", record.decoded),
                 ),
                 caption=(say("{d} numbers a sample, of which three coordinates are drawn", d=d),),
             ),
             Lines(
-                id="distance",
-                title=say("Distance to two projectors, {starts} starts", starts=record.starts),
-                y_label="‖B A − P‖",
-                scale="log",
-                span=4,
+                "distance", say("Distance to two projectors, {starts} starts", starts=record.starts),
+                y_label="‖B A − P‖", scale="log", span=4,
                 series=(
-                    Series(id="to_pca", name=say("to PCA"), colour="delta", **band(record.to_pca)),
-                    Series(
-                        id="to_moment", name=say("to axes about 0"), colour="ink", dash="dash", **band(record.to_moment)
-                    ),
+                    Series("to_pca", say("to PCA"), "delta", **band(record.to_pca)),
+                    Series("to_moment", say("to axes about 0"), "ink", dash="dash", **band(record.to_moment)),
                 ),
             ),
             Readout(
-                id="measured",
-                title=say("Measured"),
-                span=3,
-                rows=(
-                    Row(
-                        id="angle",
-                        label=say("angle to PCA's subspace"),
-                        text=tuple(map(_degrees, record.angle[1])),
-                        colour="B",
-                    ),
-                    Row(id="loss", label=say("loss over least"), text=tuple(_above(v) for v in record.loss_over_floor)),
-                    Row(id="encoder", label=say("encoder A · Uᵣᵀ"), text=(f"{r}×{d} · {r}×{d}",), colour="A"),
-                    Row(id="decoder", label=say("decoder B · Uᵣ"), text=(f"{d}×{r} · {d}×{r}",), colour="B"),
-                    Row(id="no_encoder", label=say("Vᵣ (no encoder)"), text=(f"{record.samples}×{r}",)),
-                    Row(
-                        id="mean",
-                        label=say("mean of the data"),
-                        text=(number(record.mean) if record.mean > 1e-9 else "≈ 0",),
-                    ),
+                "measured", say("Measured"),
+                (
+                    Row("angle", say("angle to PCA's subspace"), tuple(map(_degrees, record.angle[1])), colour="B"),
+                    Row("loss", say("loss over least"), tuple(_above(v) for v in record.loss_over_floor)),
+                    Row("encoder", say("encoder A · Uᵣᵀ"), (f"{r}×{d} · {r}×{d}",), colour="A"),
+                    Row("decoder", say("decoder B · Uᵣ"), (f"{d}×{r} · {d}×{r}",), colour="B"),
+                    Row("no_encoder", say("Vᵣ (no encoder)"), (f"{record.samples}×{r}",)),
+                    Row("mean", say("mean of the data"), (number(record.mean) if record.mean > 1e-9 else "≈ 0",)),
                 ),
+                span=3,
             ),
+            matrix("product", "B A", "delta", record.product, limit=one, caption=(say("decoder times encoder"),)),
             matrix(
-                id="product",
-                title="B A",
-                colour="delta",
-                values=record.product,
-                limit=one,
-                caption=(say("decoder times encoder"),),
-            ),
-            matrix(
-                id="projector",
-                title=say("PCA's projector Uᵣ Uᵣᵀ"),
-                colour="ink",
-                values=record.projector,
-                limit=1.0,
+                "projector", say("PCA's projector Uᵣ Uᵣᵀ"), "ink", record.projector, limit=1.0,
                 caption=(say("onto the axes of most variance"),),
             ),
+            matrix("cosines", axes, "B", record.cosines, limit=1.0, caption=tuple(map(_largest, record.cosines))),
             matrix(
-                id="cosines",
-                title=say("axes? cos of {names} with b", names=", ".join(("u₁", "u₂", "u₃")[:r])),
-                colour="B",
-                values=record.cosines,
-                limit=1.0,
-                caption=tuple(_largest(c) for c in record.cosines),
-            ),
-            matrix(
-                id="encoder",
-                title=say("encoder A"),
-                colour="A",
-                values=record.encoder,
-                limit=float(np.abs(record.encoder).max()) or 1.0,
+                "encoder", say("encoder A"), "A", record.encoder, limit=float(np.abs(record.encoder).max()) or 1.0,
                 caption=(say("{r}×{d}, as Uᵣᵀ is", r=r, d=d),),
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _degrees(angle: float) -> str:
@@ -247,13 +183,11 @@ def _narrate(record: Autoencoder, t: int) -> str:
     if record.diverged and t + 1 == len(record.steps):
         return say("Step {step}: training diverged after this one; lower the learning rate.", step=step)
     return say(
-        "Step {step}: the decoder's subspace is {angle} from PCA's, "
-        "B A {distance} from its projector (medians of {starts} starts).",
-        step=step,
-        angle=_degrees(float(record.angle[1, t])),
-        distance=number(float(record.to_pca[1, t])),
+        "Step {step}: the decoder's subspace is {angle} from PCA's, B A {distance} from its projector (medians of "
+        "{starts} starts).",
+        step=step, angle=_degrees(float(record.angle[1, t])), distance=number(float(record.to_pca[1, t])),
         starts=record.starts,
-    )
+    )  # fmt: skip
 
 
 def takeaway(record: Autoencoder) -> str:
@@ -265,13 +199,10 @@ def takeaway(record: Autoencoder) -> str:
     if float(record.to_pca[2, -1]) >= NEAR:
         if record.mean > 1e-9 and float(record.to_moment[2, -1]) < NEAR:
             return say(
-                "The data are not centred, and the subspace is not PCA's: {angle} away "
-                "(median of {starts} starts). What was found are the axes of most variance about 0, to "
-                "{moment}: the mean took one of them.",
-                angle=_degrees(float(record.angle[1, -1])),
-                moment=number(float(record.to_moment[1, -1])),
-                **told,
-            )
+                "The data are not centred, and the subspace is not PCA's: {angle} away (median of {starts} starts). "
+                "What was found are the axes of most variance about 0, to {moment}: the mean took one of them.",
+                angle=_degrees(float(record.angle[1, -1])), moment=number(float(record.to_moment[1, -1])), **told,
+            )  # fmt: skip
         return say(
             "After these steps B A is still {middle} from PCA's projector (range {low} to {high} over "
             "{starts} starts): not converged. More steps or another learning rate may get there.",
@@ -285,12 +216,10 @@ def takeaway(record: Autoencoder) -> str:
         )
     least, most = numbers(round(v, 3) for v in record.spread)
     return say(
-        "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
-        "The axes are not: |cos(b₁, u₁)| ends anywhere from {least} to {most}.",
-        least=least,
-        most=most,
-        **told,
-    )
+        "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. The axes are "
+        "not: |cos(b₁, u₁)| ends anywhere from {least} to {most}.",
+        least=least, most=most, **told,
+    )  # fmt: skip
 
 
 def table(record: Autoencoder) -> dict[str, np.ndarray]:
@@ -302,21 +231,6 @@ def table(record: Autoencoder) -> dict[str, np.ndarray]:
         **spread_columns("angle_degrees", record.angle),
         "loss_over_floor": record.loss_over_floor,
     }
-
-
-def figure(record: Autoencoder, *, theme: str = "light") -> go.Figure:
-    """Distance to PCA's projector over the steps, as a still figure."""
-    return still_curves(
-        [
-            Drawn(say("to PCA's projector"), "delta", record.steps, record.to_pca[1]),
-            Drawn(say("to that of the axes about 0"), "ink", record.steps, record.to_moment[1], "dash"),
-        ],
-        title=say("B A against PCA, median of {starts} starts", starts=record.starts),
-        x=say("step"),
-        y="‖B A − P‖",
-        log="y",
-        theme=theme,
-    )
 
 
 def maths(record: Autoencoder) -> str:
@@ -334,13 +248,9 @@ for every invertible $Q$ (Baldi & Hornik 1989): with samples as columns the enco
 problem: $W = 0$, target $\Delta W^* = I$, the same engine. $U_r$ are axes about the mean; the loss knows only second
 moments about 0, so a mean of size {mean} counts as variance along its
 direction. Standard deviations along the first axes: {deviations}.""",
-        decoder=tint("B", "B"),
-        encoder=tint("A", "A"),
-        rank=record.rank,
-        samples=record.samples,
-        mean=number(record.mean) if record.mean > 1e-9 else "0",
-        deviations=", ".join(numbers(record.deviations[:4])),
-    )
+        decoder=tint("B", "B"), encoder=tint("A", "A"), rank=record.rank, samples=record.samples,
+        mean=number(record.mean) if record.mean > 1e-9 else "0", deviations=", ".join(numbers(record.deviations[:4])),
+    )  # fmt: skip
 
 
 def _trained(e: Experiment, device: str, centred: str, records: int) -> Run:
@@ -379,39 +289,26 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="autoencoder",
-    menu=to_say("Autoencoder"),
-    title=to_say("Does a linear autoencoder find PCA?"),
+    id="autoencoder", menu=to_say("Autoencoder"), title=to_say("Does a linear autoencoder find PCA?"),
     claim=to_say(
         "It finds PCA's subspace, not its axes; and only if the data are centred. Trained here from eight random "
         "starts."
     ),
-    place=80,
-    default=DEFAULT,
+    place=80, default=DEFAULT,
     controls=(
         Choice(
-            id="centred",
-            label=to_say("Data"),
-            options=("centred", "not centred"),
-            help=to_say("Is the mean taken away before training?"),
-            default="centred",
+            id="centred", label=to_say("Data"), options=("centred", "not centred"),
+            help=to_say("Is the mean taken away before training?"), default="centred",
             names={"centred": to_say("centred"), "not centred": to_say("not centred")},
         ),
         CONTROLS["rank"].only(1, 2, 3),
         CONTROLS["lr"].only(0.02, 0.05, 0.1, 0.2, 0.5),
     ),
-    more=(CONTROLS["optimizer"], CONTROLS["steps"]),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=lambda record, settings, lab: _run(settings, lab),
+    more=(CONTROLS["optimizer"], CONTROLS["steps"]), measure=measure, film=film, takeaway=takeaway, maths=maths,
+    on_paper="distance", table=table, exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(
         to_say("Now the data are {other}. Onto which axes does B A become the projector?"),
         to_say("It reproduces x itself, mean and all: what counts is size about 0. Without a mean, that is variance."),
-        _ask,
-        _recentred,
+        _ask, _recentred,
     ),
-)
+)  # fmt: skip

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import noisy_low_rank
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 
 __all__ = ["LESSON", "Denoise", "denoise"]
 
@@ -80,121 +82,47 @@ def film(record: Denoise) -> Film:
     limit = float(np.abs(record.noisy).max())
     k, draws = len(record.sigma_noisy), len(record.best)
     left = np.linalg.norm(record.cut - record.clean, axis=(1, 2)) / np.linalg.norm(record.clean)
+    errors = tuple(say("this draw: {error}", error=percent(float(e))) for e in left)
+    ranks = tuple(say("rank {rank}", rank=r) for r in record.rank)
+    noisy = say("noisy: + {noise}·noise", noise=number(record.noise))
+    matrix = partial(HeatMap, limit=limit, row=1)
+    kept = np.where(np.arange(k) < record.rank[:, None], record.sigma_noisy, 0.0)
+    best = tuple(
+        Row(f"rank_{k}", say("best k = {k}", k=k), (say("{hits} of {draws}", hits=hits, draws=draws),))
+        for k, hits in sorted(Counter(record.best.tolist()).items())[:4]
+    )
     return Film(
-        axis=to_say("rank k kept"),
-        values=record.rank.astype(float),
-        start=record.true_rank,
-        seconds_per_frame=0.4,
+        axis=to_say("rank k kept"), values=record.rank.astype(float), start=record.true_rank, seconds_per_frame=0.4,
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
-                id="error",
-                title=say("Error of the cut at rank k, {draws} draws (drag here)", draws=draws),
-                y_label=say("relative error"),
-                span=7,
+                "error", say("Error of the cut at rank k, {draws} draws (drag here)", draws=draws),
+                y_label=say("relative error"), span=7,
                 series=(
-                    Series(
-                        id="to_clean",
-                        name=say("to the clean matrix"),
-                        colour="clean",
-                        y=record.to_clean[1],
-                        low=record.to_clean[0],
-                        high=record.to_clean[2],
-                        dots=True,
-                    ),
-                    Series(
-                        id="to_noisy",
-                        name=say("to the noisy one"),
-                        colour="W",
-                        y=record.to_noisy[1],
-                        low=record.to_noisy[0],
-                        high=record.to_noisy[2],
-                        dash="dash",
-                    ),
+                    Series("to_clean", say("to the clean matrix"), "clean", **band(record.to_clean), dots=True),
+                    Series("to_noisy", say("to the noisy one"), "W", **band(record.to_noisy), dash="dash"),
                 ),
-                marks=(
-                    Mark(
-                        id="true_rank", at=float(record.true_rank), label=say("true rank {rank}", rank=record.true_rank)
-                    ),
-                ),
+                marks=(Mark("true_rank", float(record.true_rank), say("true rank {rank}", rank=record.true_rank)),),
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values"),
-                y_label="σ",
-                span=5,
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                "singular_values", say("Singular values"), y_label="σ", span=5,
+                labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(
-                        id="kept",
-                        name=say("noisy, kept"),
-                        colour="delta",
-                        values=np.where(np.arange(k) < record.rank[:, None], record.sigma_noisy, 0.0),
-                    ),
-                    Group(id="clean", name=say("clean"), colour="clean", values=record.sigma_clean, outline=True),
+                    Group("kept", say("noisy, kept"), "delta", kept),
+                    Group("clean", say("clean"), "clean", record.sigma_clean, outline=True),
                 ),
                 caption=(say("noise alone reaches σ ≈ {noise_edge}", noise_edge=number(record.noise_edge)),),
             ),
-            HeatMap(
-                id="clean",
-                title=say("clean"),
-                colour="clean",
-                values=record.clean,
-                limit=limit,
-                span=3,
-                row=1,
-                caption=(say("rank {rank}", rank=record.true_rank),),
-            ),
-            HeatMap(
-                id="noisy",
-                title=say("noisy: + {noise}·noise", noise=number(record.noise)),
-                caption=(say("what is seen"),),
-                colour="W",
-                values=record.noisy,
-                limit=limit,
-                span=3,
-                row=1,
-            ),
-            HeatMap(
-                id="cut",
-                title=say("cut at rank k"),
-                colour="delta",
-                values=record.cut,
-                limit=limit,
-                span=2,
-                row=1,
-                caption=tuple(say("rank {rank}", rank=r) for r in record.rank),
-            ),
-            HeatMap(
-                id="cut_minus_clean",
-                title=say("cut − clean"),
-                colour="ink",
-                values=record.cut - record.clean,
-                limit=limit,
-                span=2,
-                row=1,
-                caption=tuple(say("this draw: {error}", error=percent(float(e))) for e in left),
-            ),
+            matrix("clean", say("clean"), "clean", record.clean, span=3, caption=(ranks[record.true_rank],)),
+            matrix("noisy", noisy, "W", record.noisy, span=3, caption=(say("what is seen"),)),
+            matrix("cut", say("cut at rank k"), "delta", record.cut, span=2, caption=ranks),
+            matrix("cut_minus_clean", say("cut − clean"), "ink", record.cut - record.clean, span=2, caption=errors),
             Readout(
-                id="best_rank",
-                title=say("Best k"),
-                span=2,
-                row=1,
-                rows=(
-                    Row(id="true_rank", label=say("true rank"), text=(str(record.true_rank),), colour="clean"),
-                    *(
-                        Row(
-                            id=f"rank_{k}",
-                            label=say("best k = {k}", k=k),
-                            text=(say("{hits} of {draws}", hits=int((record.best == k).sum()), draws=draws),),
-                        )
-                        for k in sorted({int(b) for b in record.best})[:4]
-                    ),
-                ),
+                "best_rank", say("Best k"),
+                (Row("true_rank", say("true rank"), (str(record.true_rank),), colour="clean"), *best), span=2, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: Denoise, t: int) -> str:
@@ -222,71 +150,37 @@ def _narrate(record: Denoise, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: Denoise) -> str:
+@sentences
+def takeaway(record: Denoise) -> Iterator[str]:
     """What was seen, over all draws."""
     draws, r = len(record.best), record.true_rank
     whole, least = float(record.to_clean[1, -1]), float(record.to_clean[1].min())
     if not record.noise:
         worst = float(record.to_clean[2, r:].max())
-        return say(
-            "Without noise there is nothing to remove: from rank {r} on the cut is the matrix itself, to "
-            "{worst} in all {draws} draws, and there is no slow tail.",
+        yield say(
+            "Without noise there is nothing to remove: from rank {r} on the cut is the matrix itself, to {worst} in "
+            "all {draws} draws, and there is no slow tail.",
             r=r, worst=number(worst), draws=draws,
         )  # fmt: skip
+        return
     hits = int((record.best == r).sum())
-    said = [
-        say(
-            "The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in "
-            "{hits} of {draws} draws.",
-            r=r,
-            hits=hits,
-            draws=draws,
-        )
-    ]
+    yield say(
+        "The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in {hits} "
+        "of {draws} draws.",
+        r=r, hits=hits, draws=draws,
+    )  # fmt: skip
     if least < whole:
-        said.append(
-            say(
-                "At its least the cut is {least} % from the clean matrix, the uncut one {whole} % (medians).",
-                least=number(100 * least),
-                whole=number(100 * whole),
-            )
+        yield say(
+            "At its least the cut is {least} % from the clean matrix, the uncut one {whole} % (medians).",
+            least=number(100 * least),
+            whole=number(100 * whole),
         )
     if hits < draws:
-        said.append(
-            say(
-                "Where noise as large as σ ≈ {noise_edge} hides the weakest directions, keeping them does "
-                "more harm than good, and the best k is smaller.",
-                noise_edge=number(record.noise_edge),
-            )
+        yield say(
+            "Where noise as large as σ ≈ {noise_edge} hides the weakest directions, keeping them does "
+            "more harm than good, and the best k is smaller.",
+            noise_edge=number(record.noise_edge),
         )
-    return " ".join(said)
-
-
-def table(record: Denoise) -> dict[str, np.ndarray]:
-    """The curves, as columns."""
-    names = ("low", "median", "high")
-    return {
-        "rank": record.rank,
-        **{f"to_clean_{n}": v for n, v in zip(names, record.to_clean, strict=True)},
-        **{f"to_noisy_{n}": v for n, v in zip(names, record.to_noisy, strict=True)},
-    }
-
-
-def figure(record: Denoise, *, theme: str = "light") -> go.Figure:
-    """Both errors against the rank, as a still figure."""
-    drawn = still_curves(
-        [
-            Drawn(say("to the clean matrix"), "clean", record.rank, record.to_clean[1], dots=True),
-            Drawn(say("to the noisy matrix"), "W", record.rank, record.to_noisy[1], "dash", dots=True),
-        ],
-        title=say("Error of the cut, median of {draws} draws", draws=len(record.best)),
-        x=say("rank k kept"),
-        y=say("relative error"),
-        theme=theme,
-    )
-    label = say("true rank {rank}", rank=record.true_rank)
-    drawn.add_vline(x=record.true_rank, line_dash="dot", annotation_text=label)
-    return drawn.update_yaxes(rangemode="tozero")
 
 
 def maths(record: Denoise) -> str:
@@ -330,40 +224,27 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="denoise",
-    menu=to_say("Noise"),
-    title=to_say("Does a cut remove noise?"),
+    id="denoise", menu=to_say("Noise"), title=to_say("Does a cut remove noise?"),
     claim=to_say(
         "If what lies under the noise has low rank: the error to the clean matrix falls up to the true rank and then "
         "rises, while the error to the noisy one only falls."
     ),
-    place=40,
-    default=Experiment(target_rank=4, noise=0.3),
+    place=40, default=Experiment(target_rank=4, noise=0.3),
     controls=(
         Choice(
-            id="noise",
-            label=to_say("Noise on every entry"),
-            options=(0.0, 0.1, 0.3, 1.0, 2.0),
+            id="noise", label=to_say("Noise on every entry"), options=(0.0, 0.1, 0.3, 1.0, 2.0),
             help=to_say("Standard deviation; the clean entries have variance about 1."),
         ),
         Choice(
-            id="target_rank",
-            label=to_say("Rank of the clean matrix"),
-            options=(1, 2, 3, 4, 6, 8),
+            id="target_rank", label=to_say("Rank of the clean matrix"), options=(1, 2, 3, 4, 6, 8),
             help=to_say("How many layers are signal."),
         ),
     ),
-    measure=lambda settings, lab: draws(settings.experiment),
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    trains=False,
+    measure=lambda settings, lab: draws(settings.experiment), film=film, takeaway=takeaway, maths=maths,
+    on_paper="error", trains=False,
     question=Question(
         to_say("Set the noise to {noise:g}. Which cut k is nearest to the clean matrix then?"),
-        to_say("A layer is worth keeping only while its signal is stronger than the noise it brings along."),
-        _ask,
+        to_say("A layer is worth keeping only while its signal is stronger than the noise it brings along."), _ask,
         _much_noise,
     ),
-)
+)  # fmt: skip

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
 from lora_viz.film.panels import Dash, Film, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors
@@ -48,9 +46,9 @@ class FewNumbers(NamedTuple):
     d: int
     share: float
     updates: Float[np.ndarray, "4 d d"]
-    knobs: tuple[int, int, int, int]
-    nonzeros: tuple[int, int, int, int]
-    rank: tuple[int, int, int, int]
+    knobs: tuple[int, ...]
+    nonzeros: tuple[int, ...]
+    rank: tuple[int, ...]
     sigma: Float[np.ndarray, "4 d"]
     error: Float[np.ndarray, "4 d"]
     kept: Int[np.ndarray, "d"]
@@ -69,96 +67,56 @@ def few_numbers(d: int, share: float, seed: int) -> FewNumbers:
     sigma = np.linalg.svd(updates, compute_uv=False)
     energy = np.cumsum(sigma[:, ::-1] ** 2, axis=1)[:, ::-1]
     tail = np.concatenate([energy[:, 1:], np.zeros((4, 1))], axis=1)
-    nonzeros = [int((u != 0).sum()) for u in updates]
-    rank = [int((s > COUNTED * s[0]).sum()) for s in sigma]
     return FewNumbers(
-        d=d,
-        share=share,
-        updates=updates,
-        knobs=(1, KNOBS, len(filled), 2 * d - 1),
-        nonzeros=(nonzeros[0], nonzeros[1], nonzeros[2], nonzeros[3]),
-        rank=(rank[0], rank[1], rank[2], rank[3]),
-        sigma=sigma / sigma[:, :1],
-        error=np.sqrt(tail / energy[:, :1]),
-        kept=np.arange(1, d + 1),
-    )
+        d=d, share=share, updates=updates, knobs=(1, KNOBS, len(filled), 2 * d - 1),
+        nonzeros=tuple(int((u != 0).sum()) for u in updates),
+        rank=tuple(int((s > COUNTED * s[0]).sum()) for s in sigma),
+        sigma=sigma / sigma[:, :1], error=np.sqrt(tail / energy[:, :1]), kept=np.arange(1, d + 1),
+    )  # fmt: skip
 
 
 def film(record: FewNumbers) -> Film:
     """The playhead is the rank that is allowed: what of each update remains out of reach, and its spectrum."""
     series = [
         tuple(
-            Series(id=kind, name=say(name), colour=colour, y=y, dash=dash)
+            Series(kind, say(name), colour, y, dash=dash)
             for kind, name, colour, dash, y in zip(KINDS, NAMES, COLOURS, DASHES, curves, strict=True)
         )
         for curves in (record.error, record.sigma)
     ]
-    titles = [say(title, share=number(100 * record.share)) for title in TITLES]
+    maps = [
+        HeatMap(
+            kind, say(title, share=number(100 * record.share)), colour, update, limit=float(np.abs(update).max()),
+            span=2, row=1, caption=(say("{rank} of {d} directions", rank=rank, d=record.d),),
+        )
+        for kind, title, colour, update, rank in zip(KINDS, TITLES, COLOURS, record.updates, record.rank, strict=True)
+    ]  # fmt: skip
+    counted = zip(record.knobs, record.nonzeros, record.rank, strict=True)
+    rows = tuple(
+        Row(kind, say(name), (" · ".join(map(str, three)),), colour=colour)
+        for kind, name, colour, three in zip(KINDS, NAMES, COLOURS, counted, strict=True)
+    )
     return Film(
-        axis=to_say("rank k"),
-        values=record.kept.astype(float),
-        start=7,
-        seconds_per_frame=0.2,
+        axis=to_say("rank k"), values=record.kept.astype(float), start=7, seconds_per_frame=0.2,
         narration=tuple(_narrate(record, t) for t in range(record.d)),
         panels=(
             Lines(
-                id="error",
-                title=say("Error of the best matrix of rank k (drag here)"),
-                y_label=say("relative error"),
-                span=6,
-                reach=1.0,
-                series=series[0],
+                "error", say("Error of the best matrix of rank k (drag here)"), y_label=say("relative error"), span=6,
+                reach=1.0, series=series[0],
             ),
-            Lines(
-                id="singular_values",
-                title=say("Singular values σₖ"),
-                y_label="σₖ/σ₁",
-                span=6,
-                reach=1.0,
-                series=series[1],
-            ),
-            *(
-                HeatMap(
-                    id=kind,
-                    title=title,
-                    colour=colour,
-                    values=update,
-                    limit=float(np.abs(update).max()),
-                    span=2,
-                    row=1,
-                    caption=(say("{rank} of {d} directions", rank=rank, d=record.d),),
-                )
-                for kind, title, colour, update, rank in zip(
-                    KINDS, titles, COLOURS, record.updates, record.rank, strict=True
-                )
-            ),
-            Readout(
-                id="counted",
-                title=say("Free numbers · non-zeros · numerical rank"),
-                span=4,
-                row=1,
-                rows=tuple(
-                    Row(id=kind, label=say(name), text=(f"{knobs} · {nonzeros} · {rank}",), colour=colour)
-                    for kind, name, colour, knobs, nonzeros, rank in zip(
-                        KINDS, NAMES, COLOURS, record.knobs, record.nonzeros, record.rank, strict=True
-                    )
-                ),
-            ),
+            Lines("singular_values", say("Singular values σₖ"), y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
+            *maps,
+            Readout("counted", say("Free numbers · non-zeros · numerical rank"), rows, span=4, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: FewNumbers, t: int) -> str:
     one, ten, sparse, low = (percent(e) for e in record.error[:, t])
     return say(
         "Rank {k} at its best misses {one} of c·I, {ten} of {knobs} knobs, {sparse} of sparse, {low} of rank 1.",
-        k=int(record.kept[t]),
-        one=one,
-        ten=ten,
-        knobs=KNOBS,
-        sparse=sparse,
-        low=low,
-    )
+        k=int(record.kept[t]), one=one, ten=ten, knobs=KNOBS, sparse=sparse, low=low,
+    )  # fmt: skip
 
 
 def takeaway(record: FewNumbers) -> str:
@@ -167,46 +125,13 @@ def takeaway(record: FewNumbers) -> str:
     k = int(record.kept[at])
     one, ten, sparse, low = (percent(e) for e in record.error[:, at])
     return say(
-        "c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{d})); "
-        "{knobs} knobs on fixed random directions: {ten}; {filled} non-zeros of {entries}: {sparse}, "
-        "rank {rank}. The update of rank 1 has {free} free numbers, {nonzeros} "
-        "non-zeros, and nothing is missed: {low}. Few degrees of freedom, few non-zeros and low rank are three things.",
-        k=k,
-        one=one,
-        d=record.d,
-        knobs=KNOBS,
-        ten=ten,
-        filled=record.nonzeros[2],
-        entries=record.d**2,
-        sparse=sparse,
-        rank=record.rank[2],
-        free=record.knobs[3],
-        nonzeros=record.nonzeros[3],
-        low=low,
-    )
-
-
-def table(record: FewNumbers) -> dict[str, np.ndarray]:
-    """The curves, as columns."""
-    return {
-        "rank": record.kept,
-        **{f"error_{kind}": e for kind, e in zip(KINDS, record.error, strict=True)},
-        **{f"sigma_{kind}": s for kind, s in zip(KINDS, record.sigma, strict=True)},
-    }
-
-
-def figure(record: FewNumbers, *, theme: str = "light") -> go.Figure:
-    """Error of the best matrix of rank k for each, as a still figure."""
-    return still_curves(
-        [
-            Drawn(say(name), colour, record.kept, e, dash)
-            for name, colour, dash, e in zip(NAMES, COLOURS, DASHES, record.error, strict=True)
-        ],
-        title=say("What rank k cannot reach"),
-        x=say("rank k"),
-        y=say("relative error"),
-        theme=theme,
-    )
+        "c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{d})); {knobs} knobs "
+        "on fixed random directions: {ten}; {filled} non-zeros of {entries}: {sparse}, rank {rank}. The update of "
+        "rank 1 has {free} free numbers, {nonzeros} non-zeros, and nothing is missed: {low}. Few degrees of freedom, "
+        "few non-zeros and low rank are three things.",
+        k=k, one=one, d=record.d, knobs=KNOBS, ten=ten, filled=record.nonzeros[2], entries=record.d**2, sparse=sparse,
+        rank=record.rank[2], free=record.knobs[3], nonzeros=record.nonzeros[3], low=low,
+    )  # fmt: skip
 
 
 def maths(record: FewNumbers) -> str:
@@ -223,12 +148,9 @@ tickets, Frankle & Carbin 2019) and *low rank* (few directions of input and outp
 That a task needs few knobs does not make its update low-rank: $\sum_j c_j M_j$ has low rank only if the columns of
 the $M_j$ together span few dimensions, or the rows do. At $k = 8$ the {knobs}-knob update is missed by
 {ten} %, the sparse one by {sparse} %.""",
-        d=record.d,
-        one=number(float(record.error[0, 7])),
-        knobs=record.knobs[1],
-        ten=number(100 * float(record.error[1, 7])),
-        sparse=number(100 * float(record.error[2, 7])),
-    )
+        d=record.d, one=number(float(record.error[0, 7])), knobs=record.knobs[1],
+        ten=number(100 * float(record.error[1, 7])), sparse=number(100 * float(record.error[2, 7])),
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> FewNumbers:
@@ -241,42 +163,26 @@ def _ask(seen: Seen, _: Any) -> Measured:
     k, d = int(seen.film.values[first_place(error <= 0.1)]), int(seen.film.values[-1])
     told = say(
         "At rank {k} {left} is missed, at rank {before} {more}.",
-        k=k,
-        left=word(error[k - 1]),
-        before=k - 1,
-        more=word(error[k - 2]),
-    )
+        k=k, left=word(error[k - 1]), before=k - 1, more=word(error[k - 2]),
+    )  # fmt: skip
     return Measured(k, (1, round(0.1 * d), round(0.9 * d)), told, {"d": d})
 
 
 LESSON = Lesson(
-    id="few_numbers",
-    menu=to_say("Few numbers"),
-    title=to_say("Are few numbers low rank?"),
+    id="few_numbers", menu=to_say("Few numbers"), title=to_say("Are few numbers low rank?"),
     claim=to_say(
         "No: one knob, c·I, has full rank; a few scattered non-zeros nearly so; a dense matrix can have rank 1."
     ),
-    place=70,
-    default=Experiment(),
+    place=70, default=Experiment(),
     controls=(
         Choice(
-            id="filled",
-            label=to_say("Non-zeros of the sparse one"),
-            options=("1 %", "5 %", "20 %"),
-            help=to_say("The share of its entries that are not 0."),
-            default="5 %",
+            id="filled", label=to_say("Non-zeros of the sparse one"), options=("1 %", "5 %", "20 %"),
+            help=to_say("The share of its entries that are not 0."), default="5 %",
         ),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", trains=False,
     question=Question(
         to_say("c·I is one knob, {d}×{d}. Which rank does a matrix need to miss at most 10 % of it?"),
-        to_say("All directions are equally strong, and the error is the root of the share that is missing."),
-        _ask,
+        to_say("All directions are equally strong, and the error is the root of the share that is missing."), _ask,
     ),
-)
+)  # fmt: skip

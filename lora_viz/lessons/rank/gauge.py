@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.factorisation import balance, balance_drift, gradient_step, product_jacobian, turn
@@ -21,6 +19,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "STEPS", "WAYS", "Gauge", "gauge"]
@@ -74,23 +73,12 @@ def gauge(way: str, rank: int, lr: float, seed: int, shape: tuple[int, int] = (D
     after_A, after_B = gradient_step(all_A, all_B, wanted, lr)
     step = after_B @ after_A - product
     return Gauge(
-        way=way,
-        value=np.degrees(angle) if way == "turn" else stretch,
-        rank=rank,
-        lr=lr,
-        A=all_A,
-        B=all_B,
-        product=product,
-        step=step,
-        moved_A=_moved(all_A),
-        moved_B=_moved(all_B),
-        moved_product=_moved(product),
-        moved_step=_moved(step),
-        balance=np.linalg.norm(balance(all_A, all_B), axis=(1, 2)),
+        way=way, value=np.degrees(angle) if way == "turn" else stretch, rank=rank, lr=lr, A=all_A, B=all_B,
+        product=product, step=step, moved_A=_moved(all_A), moved_B=_moved(all_B), moved_product=_moved(product),
+        moved_step=_moved(step), balance=np.linalg.norm(balance(all_A, all_B), axis=(1, 2)),
         drift=(balance_drift(A, B, wanted, lr, STEPS), balance_drift(A, B, wanted, lr / 10, 10 * STEPS)),
-        jacobian=product_jacobian(A, B),
-        jacobian_at_0=product_jacobian(A, np.zeros_like(B)),
-    )
+        jacobian=product_jacobian(A, B), jacobian_at_0=product_jacobian(A, np.zeros_like(B)),
+    )  # fmt: skip
 
 
 def _lengths(r: int, condition: float) -> Float[np.ndarray, "r"]:
@@ -111,107 +99,63 @@ def film(record: Gauge) -> Film:
     d_out, d_in = record.product.shape[1:]
     r, T = record.rank, len(record.value)
     turning = record.way == "turn"
+    names = tuple(str(i + 1) for i in range(r * (d_out + d_in)))
     parameters, free, at_0 = r * (d_out + d_in), _free(record.jacobian), _free(record.jacobian_at_0)
+    counted = say("{here} and {at_0} of {parameters} are not 0", here=free, at_0=at_0, parameters=parameters)
     return Film(
-        axis=to_say("angle of Q in degrees") if turning else to_say("condition number of Q"),
-        values=record.value,
-        start=T // 2,
-        seconds_per_frame=0.12,
-        narration=tuple(_narrate(record, t) for t in range(T)),
+        axis=to_say("angle of Q in degrees") if turning else to_say("condition number of Q"), values=record.value,
+        start=T // 2, seconds_per_frame=0.12, narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             HeatMap(
-                id="lora_a",
-                title=f"A → Q⁻¹A: {r}×{d_in}",
-                colour="A",
-                values=record.A,
-                limit=np.abs(record.A).max(axis=(1, 2)),
-                span=4,
+                "lora_a", f"A → Q⁻¹A: {r}×{d_in}", "A", record.A, limit=np.abs(record.A).max(axis=(1, 2)), span=4,
                 caption=_changes(record.moved_A),
             ),
             HeatMap(
-                id="lora_b",
-                title=f"B → B Q: {d_out}×{r}",
-                colour="B",
-                values=record.B,
-                limit=np.abs(record.B).max(axis=(1, 2)),
-                span=2,
+                "lora_b", f"B → B Q: {d_out}×{r}", "B", record.B, limit=np.abs(record.B).max(axis=(1, 2)), span=2,
                 caption=tuple(say("by {change}", change=_times(v)) for v in record.moved_B),
             ),
             HeatMap(
-                id="product",
-                title=say("product B A"),
-                colour="delta",
-                values=record.product,
-                limit=float(np.abs(record.product[0]).max()),
-                span=3,
-                caption=_changes(record.moved_product),
+                "product", say("product B A"), "delta", record.product, limit=float(np.abs(record.product[0]).max()),
+                span=3, caption=_changes(record.moved_product),
             ),
             HeatMap(
-                id="step",
-                title=say("one step's change of it"),
-                colour="delta",
-                values=record.step,
-                limit=np.maximum(np.abs(record.step).max(axis=(1, 2)), 1e-300),
-                hatched=True,
-                span=3,
+                "step", say("one step's change of it"), "delta", record.step,
+                limit=np.maximum(np.abs(record.step).max(axis=(1, 2)), 1e-300), hatched=True, span=3,
                 caption=_changes(record.moved_step),
             ),
             Lines(
-                id="changes",
-                title=say("Change, relative to Q = I"),
-                y_label="‖X − X₀‖/‖X₀‖",
-                scale="log",
-                x_scale="linear" if turning else "log",
-                span=5,
-                row=1,
+                "changes", say("Change, relative to Q = I"), y_label="‖X − X₀‖/‖X₀‖", scale="log",
+                x_scale="linear" if turning else "log", span=5, row=1,
                 series=(
-                    Series(id="lora_a", name="A", colour="A", y=record.moved_A),
-                    Series(id="lora_b", name="B", colour="B", y=record.moved_B),
-                    Series(id="product", name="B A", colour="delta", y=record.moved_product),
-                    Series(id="step", name=say("next step of B A"), colour="ink", y=record.moved_step, dash="dash"),
+                    Series("lora_a", "A", "A", record.moved_A),
+                    Series("lora_b", "B", "B", record.moved_B),
+                    Series("product", "B A", "delta", record.moved_product),
+                    Series("step", say("next step of B A"), "ink", record.moved_step, dash="dash"),
                 ),
             ),
             Bars(
-                id="jacobian",
-                title=say("Ways to move B A: Jacobian's σ"),
-                y_label="σ",
-                span=4,
-                row=1,
-                labels=tuple(str(i + 1) for i in range(parameters)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(parameters)),
+                "jacobian", say("Ways to move B A: Jacobian's σ"), y_label="σ", span=4, row=1,
+                labels=names, bar_ids=tuple(f"sigma_{name}" for name in names),
                 groups=(
-                    Group(id="here", name=say("at these factors"), colour="delta", values=record.jacobian),
-                    Group(id="at_0", name=say("at B = 0"), colour="A", values=record.jacobian_at_0),
+                    Group("here", say("at these factors"), "delta", record.jacobian),
+                    Group("at_0", say("at B = 0"), "A", record.jacobian_at_0),
                 ),
-                caption=(
-                    say("{here} and {at_0} of {parameters} are not 0", here=free, at_0=at_0, parameters=parameters),
-                ),
+                caption=(counted,),
             ),
             Readout(
-                id="counted",
-                title=say("Counted and measured"),
-                span=3,
-                row=1,
-                rows=(
-                    Row(id="parameters", label=say("numbers in A and B"), text=(str(parameters),)),
-                    Row(
-                        id="free",
-                        label=say("ways to move B A · less r²"),
-                        text=(f"{free} · {parameters - r * r}",),
-                        colour="delta",
-                    ),
-                    Row(id="free_at_0", label=say("ways at B = 0"), text=(str(at_0),), colour="A"),
-                    Row(id="balance", label="‖BᵀB − AAᵀ‖", text=numbers(record.balance)),
-                    Row(
-                        id="drift",
-                        label=say("its drift in {steps} steps", steps=STEPS),
-                        text=(_drifted(record.drift[0]),),
-                    ),
-                    Row(id="slow_drift", label=say("same time at η/10"), text=(_drifted(record.drift[1]),)),
+                "counted", say("Counted and measured"),
+                (
+                    Row("parameters", say("numbers in A and B"), (str(parameters),)),
+                    Row("free", say("ways to move B A · less r²"), (f"{free} · {parameters - r * r}",), colour="delta"),
+                    Row("free_at_0", say("ways at B = 0"), (str(at_0),), colour="A"),
+                    Row("balance", "‖BᵀB − AAᵀ‖", numbers(record.balance)),
+                    Row("drift", say("its drift in {steps} steps", steps=STEPS), (_drifted(record.drift[0]),)),
+                    Row("slow_drift", say("same time at η/10"), (_drifted(record.drift[1]),)),
                 ),
+                span=3, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _changes(moved: Float[np.ndarray, "T"]) -> tuple[str, ...]:
@@ -247,21 +191,16 @@ def _narrate(record: Gauge, t: int) -> str:
     )
 
 
-def takeaway(record: Gauge) -> str:
+@sentences
+def takeaway(record: Gauge) -> Iterator[str]:
     """What was seen, in this product's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: Gauge) -> Iterator[str]:
     d_out, d_in = record.product.shape[1:]
     parameters = record.rank * (d_out + d_in)
     product, step = float(record.moved_product.max()), float(record.moved_step.max())
     yield say(
         "Not unique: A and B changed by up to {A} and {B}, their product by {product}, rounding.",
-        A=_times(record.moved_A.max()),
-        B=_times(record.moved_B.max()),
-        product=number(product),
-    )
+        A=_times(record.moved_A.max()), B=_times(record.moved_B.max()), product=number(product),
+    )  # fmt: skip
     if step < 1e-9:
         yield say(
             "Turning alone leaves the next gradient step as it is, to {step}: what a step sees of Q is Q Qᵀ.",
@@ -275,41 +214,8 @@ def _seen(record: Gauge) -> Iterator[str]:
         )
     yield say(
         "Of the {parameters} numbers {free} are free, and {at_0} at B = 0, where every adapter starts.",
-        parameters=parameters,
-        free=_free(record.jacobian),
-        at_0=_free(record.jacobian_at_0),
-    )
-
-
-def table(record: Gauge) -> dict[str, np.ndarray]:
-    """The changes, as columns."""
-    return {
-        "angle_degrees" if record.way == "turn" else "condition_number": record.value,
-        "A_changed": record.moved_A,
-        "B_changed": record.moved_B,
-        "product_changed": record.moved_product,
-        "step_changed": record.moved_step,
-        "balance": record.balance,
-    }
-
-
-def figure(record: Gauge, *, theme: str = "light") -> go.Figure:
-    """All four changes on one logarithmic axis, as a still figure; exact zeros are left out of it."""
-    changes = (
-        ("A", "A", record.moved_A, "solid"),
-        ("B", "B", record.moved_B, "solid"),
-        ("B A", "delta", record.moved_product, "solid"),
-        (say("next step of B A"), "ink", record.moved_step, "dash"),
-    )
-    turning = record.way == "turn"
-    return still_curves(
-        [Drawn(name, c, record.value, np.where(y > 0, y, np.nan), dash) for name, c, y, dash in changes],
-        title=say("Change relative to Q = I"),
-        x=say("angle of Q") if turning else say("condition of Q"),
-        y="‖X − X₀‖/‖X₀‖",
-        log="y" if turning else "xy",
-        theme=theme,
-    )
+        parameters=parameters, free=_free(record.jacobian), at_0=_free(record.jacobian_at_0),
+    )  # fmt: skip
 
 
 def maths(record: Gauge) -> str:
@@ -328,15 +234,9 @@ spent on naming the same product. The product moved by at most {moved}. The step
 sees $QQ^\top$: a rotation leaves it alone, a stretch does not. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved
 only as $\eta \to 0$: in the same training time it drifted by {drift} at $\eta = {lr:g}$ and by
 {slow_drift} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
-        rank=r,
-        squared=r**2,
-        parameters=r * (d_out + d_in),
-        moved=number(float(record.moved_product.max())),
-        drift=number(record.drift[0]),
-        lr=record.lr,
-        slow_drift=number(record.drift[1]),
-        **LETTERS,
-    )
+        rank=r, squared=r**2, parameters=r * (d_out + d_in), moved=number(float(record.moved_product.max())),
+        drift=number(record.drift[0]), lr=record.lr, slow_drift=number(record.drift[1]), **LETTERS,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> Gauge:
@@ -358,35 +258,23 @@ def _ask(seen: Seen, _: None) -> Measured:
 
 
 LESSON = Lesson(
-    id="gauge",
-    menu=to_say("Are A and B unique?"),
-    title=to_say("Are A and B unique?"),
+    id="gauge", menu=to_say("Are A and B unique?"), title=to_say("Are A and B unique?"),
     claim=to_say(
         "No: B Q and Q⁻¹A have the same product for every invertible Q. But a gradient step from them is not the same."
     ),
-    place=50,
-    default=Experiment(rank=3, lr=0.01),
+    place=50, default=Experiment(rank=3, lr=0.01),
     controls=(
         Choice(
-            id="gauge_path",
-            label=to_say("What Q does"),
-            options=WAYS,
+            id="gauge_path", label=to_say("What Q does"), options=WAYS,
             help=to_say(
                 "Turn: a rotation. Stretch: longer in one direction, shorter in another. Both: one after the other."
             ),
-            default="both",
-            names={"both": to_say("both"), "turn": to_say("turn"), "stretch": to_say("stretch")},
+            default="both", names={"both": to_say("both"), "turn": to_say("turn"), "stretch": to_say("stretch")},
         ),
         CONTROLS["rank"].only(2, 3, 4, 6),
         CONTROLS["lr"].only(0.001, 0.01, 0.1),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="changes", trains=False,
     question=Question(
         to_say(
             "Take 10·A and B/10: B A is the same. The next gradient step of B A has two parts, G AᵀA and B BᵀG. How "
@@ -395,4 +283,4 @@ LESSON = Lesson(
         to_say("A stands in it twice: which of the equal pairs one holds decides which factor does the learning."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.spectra import ranks
-from lora_viz.film.clouds import still_points
 from lora_viz.film.panels import Bars, Cloud, Film, Group, HeatMap, Lines, Points, Readout, Row, Series, Span
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.small_matrix import ShapeRank, shape_rank
 from lora_viz.layer.worked import parse_matrix
 from lora_viz.lessons.controls import Choice, Text
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "PRESETS"]
@@ -55,108 +55,72 @@ def film(record: ShapeRank) -> Film:
     start = int(np.argmin(np.abs(record.walk)))
     path = np.stack([np.broadcast_to(record.walked[start], record.walked.shape), record.walked], axis=1)
     return Film(
-        axis="t: x + t·z, z ∈ ker M" if null else f"t: x + t·z, z = v{'₁₂₃'[n - 1]}",
-        values=record.walk,
-        start=len(record.walk) - 1,
-        seconds_per_frame=0.08,
+        axis="t: x + t·z, z ∈ ker M" if null else f"t: x + t·z, z = v{'₁₂₃'[n - 1]}", values=record.walk,
+        start=len(record.walk) - 1, seconds_per_frame=0.08,
         narration=tuple(_narrate(record, t) for t in range(len(record.walk))),
         panels=(
             Cloud(
-                id="in",
-                title=say("in: all unit vectors x, 1 number")
-                if n == 1
-                else say("in: all unit vectors x, {n} numbers", n=n),
-                colour="ink",
-                dimension=n,
-                limit=1.5,
-                axes="x",
+                "in",
+                say("in: all unit vectors x, 1 number") if n == 1 else say("in: all unit vectors x, {n} numbers", n=n),
+                "ink", dimension=n, limit=1.5, axes="x",
                 spans=(
-                    Span(id="row_space", name=say("row space"), colour="A", basis=row_space * 1.4),
-                    Span(id="null_space", name="ker M", colour="alarm", basis=ker),
+                    Span("row_space", say("row space"), "A", row_space * 1.4),
+                    Span("null_space", "ker M", "alarm", ker),
                 ),
                 points=(
-                    Points(id="inputs", name="x, ‖x‖ = 1", colour="W", xyz=record.inputs),
-                    Points(id="walk", name=say("the walk"), colour="ink", xyz=path, style="ghost"),
-                    Points(id="walked", name="x + t z", colour="ink", xyz=record.walked[:, None], style="probe"),
+                    Points("inputs", "x, ‖x‖ = 1", "W", record.inputs),
+                    Points("walk", say("the walk"), "ink", path, style="ghost"),
+                    Points("walked", "x + t z", "ink", record.walked[:, None], style="probe"),
                 ),
                 caption=(say("null space: {null} of {n} dimensions", null=null, n=n),),
             ),
             HeatMap(
-                id="matrix",
-                title=say("M: shape {m}×{n}, rank {r}", m=m, n=n, r=r),
-                colour="W",
-                values=record.matrix,
-                limit=float(np.abs(record.matrix).max()),
-                span=3,
+                "matrix", say("M: shape {m}×{n}, rank {r}", m=m, n=n, r=r), "W", record.matrix,
+                limit=float(np.abs(record.matrix).max()), span=3,
                 caption=("; ".join(" ".join(number(v) for v in row) for row in record.matrix),),
             ),
             Cloud(
-                id="out",
-                title=say(OUT[r]),
-                colour="delta",
-                dimension=m,
-                limit=reach * 1.05,
-                axes="y",
-                span=5,
-                spans=(Span(id="semi_axes", name="σu", colour="B", basis=axes, style="axes"),),
+                "out", say(OUT[r]), "delta", dimension=m, limit=reach * 1.05, axes="y", span=5,
+                spans=(Span("semi_axes", "σu", "B", axes, style="axes"),),
                 points=(
-                    Points(id="outputs", name="M x", colour="delta", xyz=record.outputs),
-                    Points(id="walked", name="M(x + t z)", colour="ink", xyz=record.arrived[:, None], style="probe"),
+                    Points("outputs", "M x", "delta", record.outputs),
+                    Points("walked", "M(x + t z)", "ink", record.arrived[:, None], style="probe"),
                 ),
                 caption=(say("column space: {r} of {m} dimensions; the semi-axes are σᵢ uᵢ", r=r, m=m),),
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values"),
-                y_label="σ",
-                span=3,
-                row=1,
-                labels=tuple(f"σ{'₁₂₃'[i]}" for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
-                groups=(Group(id="sigma", name="σ(M)", colour="delta", values=record.sigma),),
+                "singular_values", say("Singular values"), y_label="σ", span=3, row=1,
+                labels=tuple(f"σ{'₁₂₃'[i]}" for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                groups=(Group("sigma", "σ(M)", "delta", record.sigma),),
                 caption=(", ".join(_sigma(record, i) for i in range(k)),),
             ),
             Lines(
-                id="moved",
-                title=say("How far has x moved, and M x?"),
-                y_label=say("distance"),
-                span=4,
-                row=1,
-                reach=1.0,
-                series=(
-                    Series(id="input", name="x", colour="W", y=np.abs(record.walk)),
-                    Series(id="output", name="M x", colour="delta", y=record.moved),
-                ),
+                "moved", say("How far has x moved, and M x?"), y_label=say("distance"), span=4, row=1, reach=1.0,
+                series=(Series("input", "x", "W", np.abs(record.walk)), Series("output", "M x", "delta", record.moved)),
             ),
             Readout(
-                id="kinds_of_rank",
-                title=say("Which rank?"),
-                span=5,
-                row=1,
-                rows=(
-                    Row(id="bound", label=say("bound min(m, n), from the shape"), text=(str(record.fine.bound),)),
+                "kinds_of_rank", say("Which rank?"),
+                (
+                    Row("bound", say("bound min(m, n), from the shape"), (str(record.fine.bound),)),
                     Row(
-                        id="numerical",
-                        label=say("numerical, σ > 10⁻¹² σ₁ · σ > 10⁻² σ₁"),
-                        text=(f"{record.fine.numerical} · {record.coarse.numerical}",),
-                        colour="delta",
+                        "numerical", say("numerical, σ > 10⁻¹² σ₁ · σ > 10⁻² σ₁"),
+                        (f"{record.fine.numerical} · {record.coarse.numerical}",), colour="delta",
                     ),
                     Row(
-                        id="effective",
-                        label=say("effective (entropy) · stable (‖·‖²/σ₁²)"),
-                        text=(f"{number(record.fine.effective)} · {number(record.fine.stable)}",),
+                        "effective", say("effective (entropy) · stable (‖·‖²/σ₁²)"),
+                        (f"{number(record.fine.effective)} · {number(record.fine.stable)}",),
                     ),
                     Row(
-                        id="stretch",
-                        label=say("largest ‖M x‖ drawn · σ₁"),
-                        text=(f"{number(record.stretch)} · {_sigma(record, 0)}",),
+                        "stretch", say("largest ‖M x‖ drawn · σ₁"),
+                        (f"{number(record.stretch)} · {_sigma(record, 0)}",),
                     ),
-                    Row(id="turned", label=say("angle between v₁ and M v₁"), text=(_turned(record),)),
-                    Row(id="eigenvalues", label=say("real λ in M v = λ v · ‖M M − M‖/‖M‖"), text=(_square(record),)),
+                    Row("turned", say("angle between v₁ and M v₁"), (_turned(record),)),
+                    Row("eigenvalues", say("real λ in M v = λ v · ‖M M − M‖/‖M‖"), (_square(record),)),
                 ),
+                span=5, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _sigma(record: ShapeRank, i: int) -> str:
@@ -181,13 +145,9 @@ def _square(record: ShapeRank) -> str:
     return f"{eigen} · {twice}"
 
 
-def _still(record: ShapeRank) -> bool:
-    return bool(record.sigma[0] == 0 or _nullity(record) > 0)
-
-
 def _narrate(record: ShapeRank, t: int) -> str:
     way, moved = number(abs(float(record.walk[t]))), number(float(record.moved[t]))
-    if _still(record):
+    if record.sigma[0] == 0 or _nullity(record):
         if record.moved[t] > 0:
             return say(
                 "x has moved by {way} inside the null space; M x has moved by {moved}, rounding.", way=way, moved=moved
@@ -200,46 +160,34 @@ def _narrate(record: ShapeRank, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: ShapeRank) -> str:
+@sentences
+def takeaway(record: ShapeRank) -> Iterator[str]:
     """What was seen, in the matrix's own numbers."""
     m, n = record.matrix.shape
     r, null = record.fine.numerical, _nullity(record)
-    said = [_counted(m, n, r)]
+    yield _counted(m, n, r)
     most = number(float(record.moved.max()))
     if null == 1:
-        said.append(
-            say("1 of {n} input dimensions is lost: a walk of 3 along it moved the output by {most}.", n=n, most=most)
-        )
+        yield say("1 of {n} input dimensions is lost: a walk of 3 along it moved the output by {most}.", n=n, most=most)
     elif null:
-        said.append(
-            say(
-                "{null} of {n} input dimensions are lost: a walk of 3 along one of them moved the output by {most}.",
-                null=null,
-                n=n,
-                most=most,
-            )
-        )
+        yield say(
+            "{null} of {n} input dimensions are lost: a walk of 3 along one of them moved the output by {most}.",
+            null=null, n=n, most=most,
+        )  # fmt: skip
     else:
-        said.append(
-            say(
-                "No input direction is lost: the weakest is still passed on {weakest}×.",
-                weakest=number(float(record.sigma[-1])),
-            )
+        yield say(
+            "No input direction is lost: the weakest is still passed on {weakest}×.",
+            weakest=number(float(record.sigma[-1])),
         )
     if record.coarse.numerical != r:
-        said.append(
-            say(
-                "How many σ count depends on the tolerance: {fine} above 10⁻¹² σ₁, {coarse} above 10⁻² σ₁.",
-                fine=r,
-                coarse=record.coarse.numerical,
-            )
+        yield say(
+            "How many σ count depends on the tolerance: {fine} above 10⁻¹² σ₁, {coarse} above 10⁻² σ₁.",
+            fine=r,
+            coarse=record.coarse.numerical,
         )
     alone = len(record.sigma) > 1 and record.sigma[0] > record.sigma[1] * (1 + 1e-9)
     if alone and np.isfinite(record.turned) and record.turned > 1e-6:
-        said.append(
-            say("v₁ is the most stretched direction, yet M turns it by {turned}°.", turned=number(record.turned))
-        )
-    return " ".join(said)
+        yield say("v₁ is the most stretched direction, yet M turns it by {turned}°.", turned=number(record.turned))
 
 
 def _counted(m: int, n: int, r: int) -> str:
@@ -259,26 +207,6 @@ def _counted(m: int, n: int, r: int) -> str:
         "Shape {m}×{n}, rank {r}: the output has {m} coordinates, but all outputs together have {r} dimensions.",
         m=m, n=n, r=r,
     )  # fmt: skip
-
-
-def table(record: ShapeRank) -> dict[str, np.ndarray]:
-    """The walk, as columns."""
-    return {"t": record.walk, "x_moved": np.abs(record.walk), "output_moved": record.moved}
-
-
-def figure(record: ShapeRank, *, theme: str = "light") -> go.Figure:
-    """The image of all unit vectors, with its semi-axes, as a still figure."""
-    colour = IDENTITY[theme]
-    traces = [(record.outputs, "M x, ‖x‖ = 1", "markers", colour["delta"])]
-    for i, axis in enumerate(record.sigma[:, None] * record.left):
-        traces.append((np.stack([-axis, axis]), f"σ{'₁₂₃'[i]} u{'₁₂₃'[i]}", "lines", colour["B"]))
-    drawn = go.Figure(
-        [still_points(p, name=name, mode=mode, marker={"color": c, "size": 4}) for p, name, mode, c in traces]
-    )
-    drawn.update_layout(
-        **plotly_layout(title=say("Image of the unit vectors: rank {rank}", rank=record.fine.numerical))
-    )
-    return drawn
 
 
 def maths(record: ShapeRank) -> str:
@@ -317,57 +245,37 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="matrix",
-    menu=to_say("What is rank?"),
-    title=to_say("What is rank?"),
+    id="matrix", menu=to_say("What is rank?"), title=to_say("What is rank?"),
     claim=to_say(
-        "The shape of a matrix says how many numbers go in and come out; its rank, how many directions arrive. "
-        "Walk x through the null space (drag or play): M x stays where it is."
+        "The shape of a matrix says how many numbers go in and come out; its rank, how many directions arrive. Walk x "
+        "through the null space (drag or play): M x stays where it is."
     ),
     place=10,
     controls=(
         Choice(
-            id="matrix",
-            label=to_say("Matrix M"),
-            options=(*PRESETS, "own"),
-            help=to_say("Rank 1 is [[1, 2, 3], [2, 4, 6]]. My own: type your numbers below."),
-            default="rank_1",
+            id="matrix", label=to_say("Matrix M"), options=(*PRESETS, "own"),
+            help=to_say("Rank 1 is [[1, 2, 3], [2, 4, 6]]. My own: type your numbers below."), default="rank_1",
             names={
-                "rank_1": to_say("rank 1"),
-                "rank_2": to_say("rank 2"),
-                "rank_3": to_say("rank 3"),
-                "shear": to_say("shear"),
-                "turn": to_say("quarter turn"),
-                "projection": to_say("projection"),
+                "rank_1": to_say("rank 1"), "rank_2": to_say("rank 2"), "rank_3": to_say("rank 3"),
+                "shear": to_say("shear"), "turn": to_say("quarter turn"), "projection": to_say("projection"),
                 "own": to_say("my own"),
             },
         ),
         Choice(
-            id="entry_noise",
-            label=to_say("Noise on every entry"),
-            options=("0", "0.001", "0.1"),
-            help=to_say("Standard deviation of what is added to each entry."),
-            default="0",
+            id="entry_noise", label=to_say("Noise on every entry"), options=("0", "0.001", "0.1"),
+            help=to_say("Standard deviation of what is added to each entry."), default="0",
         ),
         Text(
-            id="own_matrix",
-            label=to_say("Your own M, at most 3×3"),
+            id="own_matrix", label=to_say("Your own M, at most 3×3"),
             help=to_say(
                 "Rows of numbers split by semicolons, or a Python or NumPy list. Drawn when “my own” is chosen."
             ),
             default="2 1; 1 2",
         ),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="out", trains=False,
     question=Question(
         to_say("Write M's rows down once more below M: {tall} rows in place of {rows}. Which rank has that matrix?"),
-        to_say("A row that others already make adds a coordinate to the output, and no direction."),
-        _ask,
+        to_say("A row that others already make adds a coordinate to the output, and no direction."), _ask,
     ),
-)
+)  # fmt: skip

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.costs.budget import break_even_rank
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix
@@ -19,6 +18,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "SHAPES", "Storage", "storage"]
@@ -98,114 +98,58 @@ def film(record: Storage) -> Film:
         "B A": record.factors.astype(float),
         "W + B A": record.factors + float(mn),
     }
-    errors = tuple(
-        say("rank {r}: error {error}", r=r, error=percent(float(e)))
-        for r, e in zip(record.cut_rank, record.error, strict=True)
-    )
+    cuts = zip(record.cut_rank, record.error, strict=True)
+    errors = tuple(say("rank {r}: error {error}", r=r, error=percent(float(e))) for r, e in cuts)
+    breaks_even = say("breaks even at {rank}", rank=number(record.svd_breaks_even))
+    made = say("entries of the arrays made ({stand_in})", stand_in=stand_in)
     return Film(
-        axis=to_say("rank r"),
-        values=record.rank.astype(float),
-        start=max(0, min(last_saving, T - 1)),
-        seconds_per_frame=0.25,
-        narration=tuple(_narrate(record, t) for t in range(T)),
+        axis=to_say("rank r"), values=record.rank.astype(float), start=max(0, min(last_saving, T - 1)),
+        seconds_per_frame=0.25, narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Lines(
-                id="stored",
-                title=say("Numbers stored, in multiples of {name}", name=name)
+                "stored",
+                say("Numbers stored, in multiples of {name}", name=name)
                 if record.measured
                 else say("Numbers stored, in multiples of {name} (arithmetic)", name=name),
-                y_label="× m·n",
-                span=8,
+                y_label="× m·n", span=8,
                 series=(
-                    Series(id="whole", name=say("W whole"), colour="W", y=ones),
-                    Series(id="cut_svd", name="Uᵣ σ Vᵣ", colour="delta", y=record.truncated / mn),
-                    Series(id="factors", name="B A", colour="B", y=record.factors / mn, dash="dash"),
-                    Series(id="lora", name="W + B A (LoRA)", colour="ink", y=1 + record.factors / mn, dash="dot"),
-                    Series(
-                        id="full_svd", name=say("full SVD"), colour="faint", y=ones * record.full / mn, dash="dashdot"
-                    ),
+                    Series("whole", say("W whole"), "W", ones),
+                    Series("cut_svd", "Uᵣ σ Vᵣ", "delta", record.truncated / mn),
+                    Series("factors", "B A", "B", record.factors / mn, dash="dash"),
+                    Series("lora", "W + B A (LoRA)", "ink", 1 + record.factors / mn, dash="dot"),
+                    Series("full_svd", say("full SVD"), "faint", ones * record.full / mn, dash="dashdot"),
                 ),
-                marks=(
-                    Mark(
-                        id="break_even",
-                        at=record.svd_breaks_even,
-                        label=say("breaks even at {rank}", rank=number(record.svd_breaks_even)),
-                    ),
-                ),
+                marks=(Mark("break_even", record.svd_breaks_even, breaks_even),),
             ),
             Readout(
-                id="counted",
-                title=say("Counted for {name}", name=name),
-                span=4,
-                rows=(
-                    Row(id="whole", label=say("W whole, m·n"), text=(_count(mn),), colour="W"),
-                    Row(
-                        id="cut_svd",
-                        label="Uᵣ, σ, Vᵣ",
-                        text=tuple(_count(int(v)) for v in record.truncated),
-                        colour="delta",
-                    ),
-                    Row(
-                        id="factors",
-                        label=say("factors B, A"),
-                        text=tuple(_count(int(v)) for v in record.factors),
-                        colour="B",
-                    ),
-                    Row(id="thin_svd", label=say("thin SVD, nothing lost"), text=(_count(record.thin),)),
-                    Row(id="full_svd", label=say("full SVD, nothing lost"), text=(_count(record.full),)),
-                    Row(
-                        id="made",
-                        label=say("entries of the arrays made ({stand_in})", stand_in=stand_in),
-                        text=tuple(_count(int(v)) for v in record.counted),
-                    ),
+                "counted", say("Counted for {name}", name=name),
+                (
+                    Row("whole", say("W whole, m·n"), (_count(mn),), colour="W"),
+                    Row("cut_svd", "Uᵣ, σ, Vᵣ", tuple(map(_count, record.truncated.tolist())), colour="delta"),
+                    Row("factors", say("factors B, A"), tuple(map(_count, record.factors.tolist())), colour="B"),
+                    Row("thin_svd", say("thin SVD, nothing lost"), (_count(record.thin),)),
+                    Row("full_svd", say("full SVD, nothing lost"), (_count(record.full),)),
+                    Row("made", made, tuple(map(_count, record.counted.tolist()))),
                 ),
+                span=4,
             ),
             Bars(
-                id="stored_now",
-                title=say("Numbers stored for {name}", name=name),
-                y_label=say("numbers"),
-                span=5,
-                row=1,
-                labels=tuple(stored),
-                bar_ids=("whole", "full_svd", "cut_svd", "factors", "lora"),
-                groups=(
-                    Group(
-                        id="stored", name=say("stored"), colour="ink", values=np.stack(list(stored.values()), axis=1)
-                    ),
-                ),
+                "stored_now", say("Numbers stored for {name}", name=name), y_label=say("numbers"), span=5, row=1,
+                labels=tuple(stored), bar_ids=("whole", "full_svd", "cut_svd", "factors", "lora"),
+                groups=(Group("stored", say("stored"), "ink", np.stack(list(stored.values()), axis=1)),),
             ),
             HeatMap(
-                id="matrix",
-                title=f"M: {stand_in}" if record.measured else say("M: {stand_in} in its stead", stand_in=stand_in),
-                colour="ink",
-                values=record.matrix,
-                limit=limit,
-                span=3,
-                row=1,
+                "matrix", f"M: {stand_in}" if record.measured else say("M: {stand_in} in its stead", stand_in=stand_in),
+                "ink", record.matrix, limit=limit, span=3, row=1,
                 caption=(say("rank {rank}", rank=min(record.matrix.shape)),),
             ),
+            HeatMap("cut", say("cut"), "delta", record.cut, limit=limit, span=2, row=1, caption=errors),
             HeatMap(
-                id="cut",
-                title=say("cut"),
-                colour="delta",
-                values=record.cut,
-                limit=limit,
-                span=2,
-                row=1,
-                caption=errors,
-            ),
-            HeatMap(
-                id="lost",
-                title=say("lost"),
-                colour="ink",
-                values=record.matrix - record.cut,
-                limit=limit,
-                span=2,
-                row=1,
+                "lost", say("lost"), "ink", record.matrix - record.cut, limit=limit, span=2, row=1,
                 caption=(say("M − cut"),),
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _count(value: int) -> str:
@@ -226,44 +170,30 @@ def _narrate(record: Storage, t: int) -> str:
     )
 
 
-def takeaway(record: Storage) -> str:
+@sentences
+def takeaway(record: Storage) -> Iterator[str]:
     """What was counted."""
     m, n = record.shape
     lora = 16 if min(m, n) > 64 else 4
     added = lora * (m + n)
-    said = [
-        say(
-            "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one {thin:.4f}: a "
-            "decomposition by itself saves nothing.",
-            name=f"{m}×{n}",
-            full=record.full / record.whole,
-            thin=record.thin / record.whole,
-        )
-    ]
+    yield say(
+        "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one {thin:.4f}: a "
+        "decomposition by itself saves nothing.",
+        name=f"{m}×{n}", full=record.full / record.whole, thin=record.thin / record.whole,
+    )  # fmt: skip
     cut, factors = record.svd_breaks_even, record.factors_break_even
     if record.measured:
-        said.append(
-            say("A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f}.", cut=cut, factors=factors)
-        )
+        yield say("A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f}.", cut=cut, factors=factors)
     else:
-        said.append(
-            say(
-                "A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f} (arithmetic).",
-                cut=cut,
-                factors=factors,
-            )
+        yield say(
+            "A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f} (arithmetic).",
+            cut=cut,
+            factors=factors,
         )
-    said.append(
-        say(
-            "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more; only those {share} % are "
-            "trained.",
-            r=lora,
-            whole=_count(record.whole),
-            added=_count(added),
-            share=number(100 * added / record.whole),
-        )
-    )
-    return " ".join(said)
+    yield say(
+        "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more; only those {share} % are trained.",
+        r=lora, whole=_count(record.whole), added=_count(added), share=number(100 * added / record.whole),
+    )  # fmt: skip
 
 
 def table(record: Storage) -> dict[str, np.ndarray]:
@@ -278,26 +208,6 @@ def table(record: Storage) -> dict[str, np.ndarray]:
         "cut_rank": record.cut_rank,
         "relative_error": record.error,
     }
-
-
-def figure(record: Storage, *, theme: str = "light") -> go.Figure:
-    """The counts against the rank, as a still figure."""
-    rank, ones = record.rank, np.ones(len(record.rank))
-    drawn = still_curves(
-        [
-            Drawn(say("W whole"), "W", rank, ones),
-            Drawn("Uᵣ, σ, Vᵣ", "delta", rank, record.truncated / record.whole),
-            Drawn("B, A", "B", rank, record.factors / record.whole, "dash"),
-            Drawn(say("W and B, A (LoRA)"), "ink", rank, 1 + record.factors / record.whole, "dot"),
-            Drawn(say("full SVD"), "faint", rank, ones * record.full / record.whole, "dashdot"),
-        ],
-        title=say("Numbers stored, in multiples of {name}", name="{}×{}".format(*record.shape)),
-        x=say("rank r"),
-        y="× m·n",
-        theme=theme,
-    )
-    drawn.add_vline(x=record.svd_breaks_even, line_dash="dot")
-    return drawn.update_yaxes(rangemode="tozero")
 
 
 def maths(record: Storage) -> str:
@@ -339,9 +249,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="storage",
-    menu=to_say("Storage"),
-    title=to_say("When does a factorisation save anything?"),
+    id="storage", menu=to_say("Storage"), title=to_say("When does a factorisation save anything?"),
     claim=to_say(
         "Only when it is cut: below rank mn/(m + n + 1) the SVD's pieces take fewer numbers than the matrix, above, "
         "more."
@@ -349,21 +257,12 @@ LESSON = Lesson(
     place=30,
     controls=(
         Choice(
-            id="layer_shape",
-            label=to_say("Shape of W"),
-            options=tuple(SHAPES),
-            help=to_say("41×31 is really decomposed; for the others the numbers are counted."),
-            default="41×31",
+            id="layer_shape", label=to_say("Shape of W"), options=tuple(SHAPES),
+            help=to_say("41×31 is really decomposed; for the others the numbers are counted."), default="41×31",
         ),
         CONTROLS["shape_of_spectrum"],
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="stored", table=table, trains=False,
     question=Question(
         to_say(
             "Factors B and A break even with W at rank {now}. At which rank do they for a layer twice as wide and "
@@ -372,4 +271,4 @@ LESSON = Lesson(
         to_say("W grows fourfold, the factors only twofold: the wider a layer, the larger the ranks that still save."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -6,15 +6,13 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.spectra import truncate
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, percent
+from lora_viz.film.style import number, numbers, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors
 from lora_viz.lessons.catalogue import CONTROLS
@@ -64,18 +62,12 @@ def low_rank_set(r: int, seed: int, shape: tuple[int, int] = (D_OUT, D_IN)) -> L
     c = 1 - 2 * s  # from (B, A) to (−B, −A)
     across = (c * B1) @ (c * A1) - first
     return LowRankSet(
-        r=r,
-        t=t,
-        rank=(sigma > COUNTED * sigma[:, :1]).sum(axis=1),
-        sigma=sigma,
+        r=r, t=t, rank=(sigma > COUNTED * sigma[:, :1]).sum(axis=1), sigma=sigma,
         away=np.linalg.norm(mix - nearest, axis=(1, 2)) / size,
         averaged=np.linalg.norm(averaged - mix, axis=(1, 2)) / size,
-        loss=0.5 * np.sum(across**2, axis=(1, 2)) / np.sum(first**2),
-        first=first,
-        second=second,
-        mix=mix,
+        loss=0.5 * np.sum(across**2, axis=(1, 2)) / np.sum(first**2), first=first, second=second, mix=mix,
         nearest=nearest,
-    )
+    )  # fmt: skip
 
 
 def film(record: LowRankSet) -> Film:
@@ -84,92 +76,50 @@ def film(record: LowRankSet) -> Film:
     limit = float(max(np.abs(record.first).max(), np.abs(record.second).max()))
     bars = min(record.sigma.shape[1], 3 * r + 2)
     matrix = partial(HeatMap, limit=limit, span=2, row=1)
+    ranks = tuple(say("rank {rank}", rank=k) for k in record.rank)
+    misses = tuple(say("misses {share}", share=percent(a)) for a in record.away)
+    averaged = tuple(map(percent, record.averaged.tolist()))
+    wall = tuple(f"{loss}·‖M₁‖²" for loss in numbers(record.loss))
     return Film(
-        axis="t: (1 − t)·M₁ + t·M₂",
-        values=record.t,
-        start=T // 2,
-        seconds_per_frame=0.12,
+        axis="t: (1 − t)·M₁ + t·M₂", values=record.t, start=T // 2, seconds_per_frame=0.12,
         narration=tuple(_narrate(record, t) for t in range(T)),
         panels=(
             Lines(
-                id="rank",
-                title=say("Numerical rank of the mix"),
-                y_label="σ > 10⁻¹⁰ σ₁",
-                span=4,
-                reach=2.0 * r + 1,
+                "rank", say("Numerical rank of the mix"), y_label="σ > 10⁻¹⁰ σ₁", span=4, reach=2.0 * r + 1,
                 series=(
-                    Series(id="mix", name=say("the mix"), colour="delta", y=record.rank.astype(float), dots=True),
-                    Series(id="r", name="r", colour="faint", y=np.full(T, float(r)), dash="dash"),
+                    Series("mix", say("the mix"), "delta", record.rank.astype(float), dots=True),
+                    Series("r", "r", "faint", np.full(T, float(r)), dash="dash"),
                 ),
             ),
             Bars(
-                id="singular_values",
-                title=say("First {shown} singular values of the mix", shown=bars),
-                y_label="σ",
-                span=4,
-                labels=tuple(str(i + 1) for i in range(bars)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(bars)),
-                groups=(Group(id="mix", name="σ", colour="delta", values=record.sigma[:, :bars]),),
+                "singular_values", say("First {shown} singular values of the mix", shown=bars), y_label="σ", span=4,
+                labels=tuple(str(i + 1) for i in range(bars)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(bars)),
+                groups=(Group("mix", "σ", "delta", record.sigma[:, :bars]),),
             ),
             Lines(
-                id="off",
-                title=say("How far off?"),
-                y_label=say("relative"),
-                span=4,
+                "off", say("How far off?"), y_label=say("relative"), span=4,
                 series=(
-                    Series(id="nearest", name=say("nearest rank {r}", r=r), colour="delta", y=record.away),
-                    Series(id="mixed_factors", name=say("mixed factors"), colour="B", y=record.averaged, dash="dash"),
-                    Series(id="loss", name=say("loss to −(B, A)"), colour="ink", y=record.loss, dash="dot"),
+                    Series("nearest", say("nearest rank {r}", r=r), "delta", record.away),
+                    Series("mixed_factors", say("mixed factors"), "B", record.averaged, dash="dash"),
+                    Series("loss", say("loss to −(B, A)"), "ink", record.loss, dash="dot"),
                 ),
             ),
-            matrix(id="first", title=say("M₁, rank {r}", r=r), colour="delta", values=record.first, caption=("t = 0",)),
-            matrix(
-                id="second", title=say("M₂, rank {r}", r=r), colour="delta", values=record.second, caption=("t = 1",)
-            ),
-            matrix(
-                id="mix",
-                title=say("the mix"),
-                colour="delta",
-                values=record.mix,
-                caption=tuple(say("rank {rank}", rank=k) for k in record.rank),
-            ),
-            matrix(
-                id="nearest",
-                title=say("nearest rank {r}", r=r),
-                colour="ink",
-                values=record.nearest,
-                caption=tuple(say("misses {share}", share=percent(a)) for a in record.away),
-            ),
+            matrix("first", say("M₁, rank {r}", r=r), "delta", record.first, caption=("t = 0",)),
+            matrix("second", say("M₂, rank {r}", r=r), "delta", record.second, caption=("t = 1",)),
+            matrix("mix", say("the mix"), "delta", record.mix, caption=ranks),
+            matrix("nearest", say("nearest rank {r}", r=r), "ink", record.nearest, caption=misses),
             Readout(
-                id="closed",
-                title=say("Is the set closed under mixing?"),
-                span=4,
-                row=1,
-                rows=(
-                    Row(
-                        id="bound", label=say("bound: rank M₁ + rank M₂"), text=(str(min(2 * r, *record.first.shape)),)
-                    ),
-                    Row(
-                        id="rank",
-                        label=say("numerical rank of the mix"),
-                        text=tuple(str(k) for k in record.rank),
-                        colour="delta",
-                    ),
-                    Row(
-                        id="mixed_factors",
-                        label=say("mixing A's and B's instead is off by"),
-                        text=tuple(percent(a) for a in record.averaged),
-                        colour="B",
-                    ),
-                    Row(
-                        id="loss",
-                        label=say("½‖·‖² from (B, A) to (−B, −A)"),
-                        text=tuple(f"{number(float(v))}·‖M₁‖²" for v in record.loss),
-                    ),
+                "closed", say("Is the set closed under mixing?"),
+                (
+                    Row("bound", say("bound: rank M₁ + rank M₂"), (str(min(2 * r, *record.first.shape)),)),
+                    Row("rank", say("numerical rank of the mix"), tuple(str(k) for k in record.rank), colour="delta"),
+                    Row("mixed_factors", say("mixing A's and B's instead is off by"), averaged, colour="B"),
+                    Row("loss", say("½‖·‖² from (B, A) to (−B, −A)"), wall),
                 ),
+                span=4, row=1,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: LowRankSet, t: int) -> str:
@@ -177,57 +127,23 @@ def _narrate(record: LowRankSet, t: int) -> str:
     if t in (0, len(record.t) - 1):
         return say("t = {at}: {name} itself, rank {k}.", at=at, name="M₂" if t else "M₁", k=k)
     return say(
-        "t = {at}: the mix has rank {k}; the nearest matrix of rank {r} misses "
-        "{away} of it, the mixed factors miss it by {averaged}.",
-        at=at,
-        k=k,
-        r=record.r,
-        away=percent(float(record.away[t])),
-        averaged=percent(float(record.averaged[t])),
-    )
+        "t = {at}: the mix has rank {k}; the nearest matrix of rank {r} misses {away} of it, the mixed factors miss "
+        "it by {averaged}.",
+        at=at, k=k, r=record.r, away=percent(float(record.away[t])), averaged=percent(float(record.averaged[t])),
+    )  # fmt: skip
 
 
 def takeaway(record: LowRankSet) -> str:
     """What was seen, in these updates' own numbers."""
     half = len(record.t) // 2
     return say(
-        "Between two updates of rank {r} the rank is {rank}: sums of "
-        "rank-{r} matrices leave the set, so it is no subspace, and it is not convex. Half-way the nearest "
-        "rank-{r} matrix misses {away}, and averaging the factors of two "
-        "adapters instead of their products is off by {averaged}. "
-        "(B, A) and (−B, −A) give the same update, with a wall of loss "
-        "{loss}·‖M₁‖² between them.",
-        r=record.r,
-        rank=int(record.rank[half]),
-        away=percent(float(record.away[half])),
-        averaged=percent(float(record.averaged[half])),
-        loss=number(float(record.loss[half])),
-    )
-
-
-def table(record: LowRankSet) -> dict[str, np.ndarray]:
-    """The curves, as columns."""
-    return {
-        "t": record.t,
-        "rank": record.rank,
-        "distance_to_rank_r": record.away,
-        "mixed_factors_off": record.averaged,
-        "loss_to_minus": record.loss,
-    }
-
-
-def figure(record: LowRankSet, *, theme: str = "light") -> go.Figure:
-    """The spectrum along the segment, as a still figure."""
-    return still_curves(
-        [
-            Drawn(f"σ{i + 1}", "delta" if i < record.r else "B", record.t, record.sigma[:, i])
-            for i in range(2 * record.r)
-        ],
-        title=say("Singular values between two rank-{r} matrices", r=record.r),
-        x="t",
-        y="σ",
-        theme=theme,
-    )
+        "Between two updates of rank {r} the rank is {rank}: sums of rank-{r} matrices leave the set, so it is no "
+        "subspace, and it is not convex. Half-way the nearest rank-{r} matrix misses {away}, and averaging the "
+        "factors of two adapters instead of their products is off by {averaged}. (B, A) and (−B, −A) give the same "
+        "update, with a wall of loss {loss}·‖M₁‖² between them.",
+        r=record.r, rank=int(record.rank[half]), away=percent(float(record.away[half])),
+        averaged=percent(float(record.averaged[half])), loss=number(float(record.loss[half])),
+    )  # fmt: skip
 
 
 def maths(record: LowRankSet) -> str:
@@ -246,12 +162,9 @@ subspaces: each point is on its own. The loss as a function of $(B, A)$ is not c
 equally good, and half-way, at 0, the loss is {loss}·$\|M_1\|^2$. Two adapters are added as
 *products*: averaging their factors is off by {averaged} % here. Stacking,
 $[B_1\ B_2]\,[A_1; A_2]$, is exact, with rank {sum_rank}.""",
-        free=r * (d_out + d_in) - r * r,
-        entries=d_out * d_in,
-        loss=number(float(record.loss[half])),
-        averaged=number(100 * float(record.averaged[half])),
-        sum_rank=2 * r,
-    )
+        free=r * (d_out + d_in) - r * r, entries=d_out * d_in, loss=number(float(record.loss[half])),
+        averaged=number(100 * float(record.averaged[half])), sum_rank=2 * r,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> LowRankSet:
@@ -272,28 +185,17 @@ def _ask(seen: Seen, _: None) -> Measured:
 
 
 LESSON = Lesson(
-    id="subspace",
-    menu=to_say("A subspace?"),
-    title=to_say("Is low rank a subspace?"),
+    id="subspace", menu=to_say("A subspace?"), title=to_say("Is low rank a subspace?"),
     claim=to_say(
         "No: add two updates of rank r and the sum has rank 2r. Only the two ends of the way between them have rank r."
     ),
-    place=60,
-    default=Experiment(rank=3),
-    controls=(CONTROLS["rank"].only(1, 2, 3, 4, 6),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    trains=False,
+    place=60, default=Experiment(rank=3), controls=(CONTROLS["rank"].only(1, 2, 3, 4, 6),), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="rank", trains=False,
     question=Question(
         to_say(
-            "Add to M₁, of rank {r}, a matrix of rank {r} with the same column space but M₂'s rows. Which rank has the "
-            "sum?"
+            "Add to M₁, of rank {r}, a matrix of rank {r} with the same column space but M₂'s rows. Which rank has "
+            "the sum?"
         ),
-        to_say("Ranks add only where neither the columns nor the rows are shared; one shared side is enough."),
-        _ask,
+        to_say("Ranks add only where neither the columns nor the rows are shared; one shared side is enough."), _ask,
     ),
-)
+)  # fmt: skip

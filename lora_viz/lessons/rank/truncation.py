@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.random_streams import stream
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, percent
+from lora_viz.film.style import number, numbers, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Truncation", "truncation"]
@@ -103,106 +104,49 @@ def film(record: Truncation) -> Film:
     limit = float(np.abs(record.matrix).max())
     kept = np.where(np.arange(k) < record.rank[:, None], record.sigma, 0.0)
     share = 1 - record.svd**2
+    layers = (say("rank 1, size σ = {sigma}", sigma=sigma) for sigma in numbers(record.sigma))
+    matrix = partial(HeatMap, limit=limit, span=3, row=1)
     return Film(
-        axis=to_say("rank k kept"),
-        values=record.rank.astype(float),
-        start=min(4, k),
-        seconds_per_frame=0.45,
+        axis=to_say("rank k kept"), values=record.rank.astype(float), start=min(4, k), seconds_per_frame=0.45,
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
-                id="error",
-                title=say("Error left at rank k (drag here)"),
-                y_label="‖M − X‖/‖M‖",
-                span=5,
+                "error", say("Error left at rank k (drag here)"), y_label="‖M − X‖/‖M‖", span=5,
                 series=(
-                    Series(id="svd", name=say("SVD cut"), colour="delta", y=record.svd, dots=True),
-                    Series(id="one_space", name=say("one random space"), colour="faint", y=record.own, dash="dot"),
-                    Series(
-                        id="best_space",
-                        name=say("best of {spaces}", spaces=SPACES),
-                        colour="ink",
-                        y=record.searched,
-                        dash="dash",
-                    ),
-                    Series(
-                        id="best_sketch", name=say("best sketch"), colour="clean", y=record.sketched, dash="dashdot"
-                    ),
+                    Series("svd", say("SVD cut"), "delta", record.svd, dots=True),
+                    Series("one_space", say("one random space"), "faint", record.own, dash="dot"),
+                    Series("best_space", say("best of {spaces}", spaces=SPACES), "ink", record.searched, dash="dash"),
+                    Series("best_sketch", say("best sketch"), "clean", record.sketched, dash="dashdot"),
                 ),
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values: kept, and all"),
-                y_label="σ",
-                span=4,
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                "singular_values", say("Singular values: kept, and all"), y_label="σ", span=4,
+                labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(id="kept", name=say("kept"), colour="delta", values=kept),
-                    Group(id="all", name=say("all"), colour="ink", values=record.sigma, outline=True),
+                    Group("kept", say("kept"), "delta", kept),
+                    Group("all", say("all"), "ink", record.sigma, outline=True),
                 ),
             ),
             Readout(
-                id="tail",
-                title=say("The error is the tail"),
-                span=3,
-                rows=(
-                    Row(id="error", label="‖M − Mₖ‖²/‖M‖²", text=_told(record.svd**2), colour="delta"),
-                    Row(id="share", label=say("share of σᵢ², i > k"), text=_told(record.tail**2)),
-                    Row(
-                        id="spectral_error",
-                        label=say("‖M − Mₖ‖₂, its largest σ"),
-                        text=_told(record.spectral),
-                        colour="delta",
-                    ),
-                    Row(id="next_sigma", label=say("σ at place k + 1"), text=_told(np.append(record.sigma, 0.0))),
+                "tail", say("The error is the tail"),
+                (
+                    Row("error", "‖M − Mₖ‖²/‖M‖²", _told(record.svd**2), colour="delta"),
+                    Row("share", say("share of σᵢ², i > k"), _told(record.tail**2)),
+                    Row("spectral_error", say("‖M − Mₖ‖₂, its largest σ"), _told(record.spectral), colour="delta"),
+                    Row("next_sigma", say("σ at place k + 1"), _told(np.append(record.sigma, 0.0))),
                 ),
-            ),
-            HeatMap(
-                id="matrix",
-                title="M",
-                colour="ink",
-                values=record.matrix,
-                limit=limit,
                 span=3,
-                row=1,
-                caption=(say("all layers"),),
             ),
-            HeatMap(
-                id="kept",
-                title=say("kept: Mₖ"),
-                colour="delta",
-                values=record.kept,
-                limit=limit,
-                span=3,
-                row=1,
-                caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * s) for s in share),
-            ),
-            HeatMap(
-                id="layer",
-                title=say("layer k: σₖ uₖ vₖᵀ"),
-                colour="delta",
-                values=record.layer,
-                limit=limit,
-                span=3,
-                row=1,
-                caption=(
-                    say("no layer"),
-                    *(say("rank 1, size σ = {sigma}", sigma=number(float(s))) for s in record.sigma),
-                ),
-            ),
-            HeatMap(
-                id="left_out",
-                title=say("left out: M − Mₖ"),
-                colour="ink",
-                values=record.matrix - record.kept,
-                limit=limit,
-                span=3,
-                row=1,
-                caption=tuple(say("{share:.1f} % of ‖M‖²", share=100 * (1 - s)) for s in share),
-            ),
+            matrix("matrix", "M", "ink", record.matrix, caption=(say("all layers"),)),
+            matrix("kept", say("kept: Mₖ"), "delta", record.kept, caption=_shares(share)),
+            matrix("layer", say("layer k: σₖ uₖ vₖᵀ"), "delta", record.layer, caption=(say("no layer"), *layers)),
+            matrix("left_out", say("left out: M − Mₖ"), "ink", record.matrix - record.kept, caption=_shares(1 - share)),
         ),
-    )
+    )  # fmt: skip
+
+
+def _shares(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
+    return tuple(say("{share:.1f} % of ‖M‖²", share=100 * value) for value in values)
 
 
 def _told(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
@@ -225,84 +169,38 @@ def _narrate(record: Truncation, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: Truncation) -> str:
+@sentences
+def takeaway(record: Truncation) -> Iterator[str]:
     """What was seen, in the matrix's own numbers."""
     k = len(record.sigma)
     tried = (SPACES + SKETCHES) * (k - 1)
     margin = _margin(record)
     if abs(margin) < ROUNDING:
-        said = [
-            say(
-                "None of {tried} column spaces beat the SVD; those inside col(M) are as good, to {margin}: "
-                "where all σ are equal, no direction is better than another.",
-                tried=tried,
-                margin=number(abs(margin)),
-            )
-        ]
-    elif margin < 0:
-        said = [
-            say(
-                "A column space beat the SVD by {margin}: that must not be, and is a fault of this page.",
-                margin=number(-margin),
-            )
-        ]
-    else:
-        said = [
-            say(
-                "None of {tried} column spaces beat the SVD; the nearest stayed {margin} above it.",
-                tried=tried,
-                margin=number(margin),
-            )
-        ]
-    half = next(i for i in range(k + 1) if record.svd[i] <= 0.1 + ROUNDING)
-    said.append(say("Rank {half} of {k} is the first that leaves at most 10 %.", half=half, k=k))
-    if record.name == "random":
-        said.append(
-            say(
-                "A matrix of pure noise has no short summary: at 64×64 the best rank-8 matrix misses "
-                "{gaussian:.0f} % of it.",
-                gaussian=100 * record.gaussian,
-            )
+        yield say(
+            "None of {tried} column spaces beat the SVD; those inside col(M) are as good, to {margin}: "
+            "where all σ are equal, no direction is better than another.",
+            tried=tried,
+            margin=number(abs(margin)),
         )
-    return " ".join(said)
-
-
-def table(record: Truncation) -> dict[str, np.ndarray]:
-    """The record's curves, as columns."""
-    return {
-        "rank": record.rank,
-        "svd": record.svd,
-        "tail": record.tail,
-        "spectral": record.spectral,
-        "one_random_space": record.own,
-        "best_random_space": record.searched,
-        "best_sketch": record.sketched,
-    }
-
-
-def figure(record: Truncation, *, theme: str = "light") -> go.Figure:
-    """The errors against the rank, as a still figure."""
-    drawn = still_curves(
-        [
-            Drawn(say("SVD cut"), "delta", record.rank, record.svd),
-            Drawn(say("one random column space"), "faint", record.rank, record.own, "dot"),
-            Drawn(
-                say("best of {spaces} random column spaces", spaces=SPACES), "ink", record.rank, record.searched, "dash"
-            ),
-            Drawn(
-                say("best of {sketches} sketches M·G", sketches=SKETCHES),
-                "clean",
-                record.rank,
-                record.sketched,
-                "dashdot",
-            ),
-        ],
-        title=say("Error left at each rank"),
-        x=say("rank k"),
-        y="‖M − X‖/‖M‖",
-        theme=theme,
-    )
-    return drawn.update_yaxes(rangemode="tozero")
+    elif margin < 0:
+        yield say(
+            "A column space beat the SVD by {margin}: that must not be, and is a fault of this page.",
+            margin=number(-margin),
+        )
+    else:
+        yield say(
+            "None of {tried} column spaces beat the SVD; the nearest stayed {margin} above it.",
+            tried=tried,
+            margin=number(margin),
+        )
+    half = next(i for i in range(k + 1) if record.svd[i] <= 0.1 + ROUNDING)
+    yield say("Rank {half} of {k} is the first that leaves at most 10 %.", half=half, k=k)
+    if record.name == "random":
+        yield say(
+            "A matrix of pure noise has no short summary: at 64×64 the best rank-8 matrix misses "
+            "{gaussian:.0f} % of it.",
+            gaussian=100 * record.gaussian,
+        )
 
 
 def maths(record: Truncation) -> str:
@@ -341,9 +239,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="truncation",
-    menu=to_say("Beat the SVD"),
-    title=to_say("Can you beat the SVD?"),
+    id="truncation", menu=to_say("Beat the SVD"), title=to_say("Can you beat the SVD?"),
     claim=to_say(
         "No matrix of rank k is nearer to M than its first k layers σᵢ uᵢ vᵢᵀ, and what is missing is exactly the "
         "tail of the σ. Draw other rivals and try."
@@ -352,23 +248,14 @@ LESSON = Lesson(
     controls=(
         CONTROLS["shape_of_spectrum"],
         Choice(
-            id="rivals",
-            label=to_say("Draw of the rivals"),
-            options=tuple(range(10)),
-            help=to_say("Other random column spaces against the same matrix."),
-            default=0,
+            id="rivals", label=to_say("Draw of the rivals"), options=tuple(range(10)),
+            help=to_say("Other random column spaces against the same matrix."), default=0,
         ),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    trains=False,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", trains=False,
     question=Question(
         to_say("Leave out layer 1 alone and keep all others. How far from M is what is left, in units of ‖M‖?"),
         to_say("Errors add up in squares, so one layer's share of the error is larger than its share of the sum of σ."),
         _ask,
     ),
-)
+)  # fmt: skip

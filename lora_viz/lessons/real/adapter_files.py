@@ -18,20 +18,9 @@ from lora_viz.lessons.parts import Notice, Part, Prose
 from lora_viz.lessons.settings import Settings
 
 __all__ = [
-    "DATA",
-    "SHIPPED",
-    "Source",
-    "adapter_controls",
-    "adapter_meant",
-    "adapter_notices",
-    "counted_modules",
-    "file_notices",
-    "meant",
-    "opened",
-    "report_of",
-    "shipped",
-    "shipped_words",
-]
+    "DATA", "SHIPPED", "Source", "adapter_controls", "adapter_meant", "adapter_notices", "counted_modules",
+    "file_notices", "meant", "opened", "report_of", "shipped", "shipped_words",
+]  # fmt: skip
 
 DATA = Path(__file__).parents[2] / "networks" / "data"
 SHIPPED = {"MiniLM-seed-0": "minilm_words_0", "MiniLM-seed-1": "minilm_words_1"}
@@ -83,12 +72,9 @@ def shipped_words(name: str) -> str:
     """What one of the playground's own adapters is, and how it did when it was trained."""
     found = json.loads((DATA / "adapters_measured.json").read_text(encoding="utf-8"))["minilm"]
     accuracy = next(row["test_accuracy"] for row in found if SHIPPED[name].endswith(str(row["seed"])))
-    return say(
-        "{name}: trained by this project. MiniLM's 36 linear layers learnt liked from disliked words, "
-        "{accuracy:.1f} % of 1,200 unseen words right. Stored in bfloat16.",
-        name=name,
-        accuracy=100 * accuracy,
-    )
+    return say("{name}: trained by this project. MiniLM's 36 linear layers learnt liked from disliked words, "
+               "{accuracy:.1f} % of 1,200 unseen words right. Stored in bfloat16.", name=name,
+               accuracy=100 * accuracy)  # fmt: skip
 
 
 def file_notices(given: tuple[Upload, ...]) -> tuple[Part, ...]:

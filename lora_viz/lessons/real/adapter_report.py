@@ -65,32 +65,18 @@ def adapter_report(report: Report, noise: tuple[float, ...]) -> AdapterReport:
     squares = np.divide(sigma, top, out=np.zeros_like(sigma), where=top > 0) ** 2
     whole = squares.sum(axis=1, keepdims=True)
     share = np.divide(np.cumsum(squares, axis=1), whole, out=np.full_like(sigma, np.nan), where=whole > 0)
+    same = ("rank", "needs", "norm_A", "norm_B", "norm_delta", "dead", "not_finite")
     return AdapterReport(
-        report=report,
-        paths=tuple(m.path for m in modules),
-        kinds=kinds,
-        layers=layers,
+        report=report, paths=tuple(m.path for m in modules), kinds=kinds, layers=layers,
         row=np.array([kinds.index(m.place.kind) for m in modules]),
         column=np.array([layers.index(m.place.layer) for m in modules]),
-        shape=np.array([(m.d_out, m.d_in) for m in modules]),
-        rank=np.array([m.rank for m in modules]),
-        numerical=np.array([m.kinds.numerical for m in modules]),
-        effective=np.array([m.kinds.effective for m in modules]),
-        stable=np.array([m.kinds.stable for m in modules]),
-        needs=np.array([m.needs for m in modules]),
-        sigma=sigma,
+        shape=np.array([(m.d_out, m.d_in) for m in modules]), sigma=sigma, noise=np.array(noise),
         energy=np.concatenate([np.where(np.isnan(share[:, :1]), np.nan, 0.0), share], axis=1),
-        noise=np.array(noise),
-        norm_A=np.array([m.norm_A for m in modules]),
-        norm_B=np.array([m.norm_B for m in modules]),
-        norm_delta=np.array([m.norm_delta for m in modules]),
-        dead=np.array([m.dead for m in modules]),
-        not_finite=np.array([m.not_finite for m in modules]),
-        dtypes=tuple(m.dtype for m in modules),
-        scales=tuple(m.scaling_words for m in modules),
-        scaled=all(m.scaling is not None for m in modules),
-        parameters=sum(m.parameters for m in modules),
-    )
+        **{name: np.array([getattr(m, name) for m in modules]) for name in same},
+        **{name: np.array([getattr(m.kinds, name) for m in modules]) for name in ("numerical", "effective", "stable")},
+        dtypes=tuple(m.dtype for m in modules), scales=tuple(m.scaling_words for m in modules),
+        scaled=all(m.scaling is not None for m in modules), parameters=sum(m.parameters for m in modules),
+    )  # fmt: skip
 
 
 def percent(level: float) -> str:
@@ -111,23 +97,13 @@ def takeaway(record: AdapterReport, level: float) -> str:
         given, used = (
             f"{x.min()}" if x.min() == x.max() else say("{low} to {high}", low=x.min(), high=x.max()) for x in (r, k)
         )
-        said.append(
-            say(
-                "{name}: {modules} given rank {given}; {level} of each update's energy lies in {used} directions "
-                "(median "
-                "{k}), their effective rank is {effective} in the median. Cut there, {parameters:,} parameters become "
-                "{after:,}. Energy is what the weights keep; what the network keeps, its data must tell.",
-                name=record.report.name,
-                modules=counted_modules(int(fine.sum())),
-                given=given,
-                level=percent(level),
-                used=used,
-                k=number(float(np.median(k))),
-                effective=number(float(np.median(record.effective[fine]))),
-                parameters=record.parameters,
-                after=after,
-            )
-        )
+        said.append(say("{name}: {modules} given rank {given}; {level} of each update's energy lies in {used} "
+                        "directions (median {k}), their effective rank is {effective} in the median. Cut there, "
+                        "{parameters:,} parameters become {after:,}. Energy is what the weights keep; what the network "
+                        "keeps, its data must tell.", name=record.report.name, modules=counted_modules(int(fine.sum())),
+                        given=given, level=percent(level), used=used, k=number(float(np.median(k))),
+                        effective=number(float(np.median(record.effective[fine]))), parameters=record.parameters,
+                        after=after))  # fmt: skip
     if (idle := int(np.sum((record.norm_delta == 0) & (record.not_finite == 0)))) > 0:
         said.append(say("{modules} with ΔW = 0.", modules=counted_modules(idle)))
     if (broken := int((record.not_finite > 0).sum())) > 0:
@@ -146,17 +122,9 @@ def table(record: AdapterReport) -> dict[str, np.ndarray]:
         "d_out": record.shape[:, 0],
         "d_in": record.shape[:, 1],
         "rank": record.rank,
-        "needed_90": record.needs[:, 0],
-        "needed_95": record.needs[:, 1],
-        "needed_99": record.needs[:, 2],
-        "effective_rank": record.effective,
-        "stable_rank": record.stable,
-        "numerical_rank": record.numerical,
-        "norm_delta": record.norm_delta,
-        "norm_A": record.norm_A,
-        "norm_B": record.norm_B,
-        "dead": record.dead,
-        "not_finite": record.not_finite,
+        **{f"needed_{100 * level:.0f}": record.needs[:, i] for i, level in enumerate(LEVELS)},
+        **{f"{name}_rank": getattr(record, name) for name in ("effective", "stable", "numerical")},
+        **{name: getattr(record, name) for name in ("norm_delta", "norm_A", "norm_B", "dead", "not_finite")},
         "rounding_noise": record.noise,
         "stored_as": np.array(record.dtypes),
         "scale": np.array([english(scale) for scale in record.scales]),

@@ -47,14 +47,10 @@ def measure(settings: Settings, lab: Lab) -> BudgetRecord:
     own = {name: settings[name] for name in ("precision", "tokens", "checkpointing")}
     found = budget(shape, targets, rank, **own)
     named = shape.target_modules(targets)
-    config = AdapterConfig(
-        rank=rank,
-        alpha=settings["alpha"],
-        target_modules=named if isinstance(named, str) else tuple(named),
-        use_rslora=settings["use_rslora"],
-        fan_in_fan_out=shape.model_type == "gpt2",
-        task_type="CAUSAL_LM" if shape.logits else "none",
-    )
+    config = AdapterConfig(rank=rank, alpha=settings["alpha"],
+                           target_modules=named if isinstance(named, str) else tuple(named),
+                           use_rslora=settings["use_rslora"], fan_in_fan_out=shape.model_type == "gpt2",
+                           task_type="CAUSAL_LM" if shape.logits else "none")  # fmt: skip
     return BudgetRecord(found, config, parameter_share.parameter_share(found), memory_need.memory_need(found))
 
 
@@ -82,62 +78,32 @@ def extras(record: BudgetRecord) -> tuple[Part, ...]:
         "adapter_config.json; the adapter's file will hold {size:,.1f} MB in bf16", size=record.budget.file / 1e6
     )
     notes = (*assumptions(), *map(say, record.budget.shape.notes))
-    return (
-        Heading(say("To take away")),
-        Columns(
-            (
-                (Code(record.config.as_python(), "python", say("For PEFT, in Python")),),
-                (Code(record.config.as_json(), "json", size),),
-            )
-        ),
-        Row(
-            (
-                Numbers(
-                    "parameters",
-                    parameter_share.table(record.share),
-                    say("Parameters as CSV"),
-                    say("Parameters as JSON"),
-                ),
-                Numbers("memory", memory_need.table(record.need), say("Memory as CSV"), say("Memory as JSON")),
-            )
-        ),
-        Heading(say("What is assumed")),
-        Prose("\n".join(f"- {line}" for line in notes)),
-    )
+    return (Heading(say("To take away")),
+            Columns(((Code(record.config.as_python(), "python", say("For PEFT, in Python")),),
+                     (Code(record.config.as_json(), "json", size),))),
+            Row((Numbers("parameters", parameter_share.table(record.share), say("Parameters as CSV"),
+                         say("Parameters as JSON")),
+                 Numbers("memory", memory_need.table(record.need), say("Memory as CSV"), say("Memory as JSON")))),
+            Heading(say("What is assumed")),
+            Prose("\n".join(f"- {line}" for line in notes)))  # fmt: skip
 
 
 LESSON = Lesson(
-    id="budget",
-    menu=to_say("Budget"),
-    title=to_say("Budget: what does an adapter cost on a real model?"),
-    claim=to_say(
-        "128× fewer trained numbers (Llama-2-7B, attention, r = 16) are not 128× less memory: frozen weights and "
-        "activations stay. Computed from published shapes, not measured."
-    ),
-    place=80,
+    id="budget", menu=to_say("Budget"), title=to_say("Budget: what does an adapter cost on a real model?"),
+    claim=to_say("128× fewer trained numbers (Llama-2-7B, attention, r = 16) are not 128× less memory: frozen weights "
+                 "and activations stay. Computed from published shapes, not measured."), place=80,
     controls=(
         *model_controls(MODEL, usual=attention),
         replace(RANK, default=16),
-        Choice(
-            id="precision",
-            label=to_say("Numbers in"),
-            options=tuple(PRECISIONS),
-            default="bf16 mixed",
-            names={"bf16 mixed": to_say("bf16 mixed"), "bf16 pure": to_say("bf16 pure")},
-        ),
+        Choice(id="precision", label=to_say("Numbers in"), options=tuple(PRECISIONS), default="bf16 mixed",
+               names={"bf16 mixed": to_say("bf16 mixed"), "bf16 pure": to_say("bf16 pure")}),
     ),
     more=(
         Choice(id="tokens", label=to_say("Tokens a step"), options=(512, 1024, 2048, 4096, 8192), default=2048),
         Switch(id="checkpointing", label=to_say("Gradient checkpointing"), default=True),
         Choice(id="alpha", label="α", options=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0), default=32.0, own=True),
         Switch(id="use_rslora", label="α/√r (rsLoRA)"),
-    ),
-    measure=measure,
-    takeaway=takeaway,
-    table=lambda record: parameter_share.table(record.share),
-    body=body,
-    extras=extras,
-    beside=lambda record, settings: no_targets(settings, record.budget.shape, attention),
-    trains=False,
+    ), measure=measure, takeaway=takeaway, table=lambda record: parameter_share.table(record.share), body=body,
+    extras=extras, beside=lambda record, settings: no_targets(settings, record.budget.shape, attention), trains=False,
     seeded=False,
-)
+)  # fmt: skip

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.costs.budget import LayerCost, LayerTally, break_even_rank, layer_cost, rank_for_share, share_of_layer
 from lora_viz.costs.counting import count_layer
 from lora_viz.film.panels import Bars, Field, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import IDENTITY, number
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
@@ -65,26 +63,17 @@ def rank_cost(counted: tuple[LayerTally, ...]) -> RankCost:
     d_out, d_in = counted[0].d_out, counted[0].d_in
     rank = tuple(t.rank for t in counted)
     mapped = np.array([[share_of_layer(d, d, r) if r <= d else np.nan for d in _SIZES] for r in _MAPPED])
-    return RankCost(
-        d_out=d_out,
-        d_in=d_in,
-        rank=rank,
-        share=np.array([share_of_layer(d_out, d_in, r) for r in rank]),
-        costs=tuple(layer_cost(d_out, d_in, r) for r in rank),
-        counted=counted,
-        map_share=mapped,
-    )
+    return RankCost(d_out=d_out, d_in=d_in, rank=rank, share=np.array([share_of_layer(d_out, d_in, r) for r in rank]),
+                    costs=tuple(layer_cost(d_out, d_in, r) for r in rank), counted=counted,
+                    map_share=mapped)  # fmt: skip
 
 
 def film(record: RankCost) -> Film:
     """The playhead runs over the rank: its share, where it lies on the map, and the multiply–adds of a token."""
     one, even = _thresholds(record)
-    marks = [
-        Mark(id="even", at=even, label="1×"),
-        Mark(id="full_rank", at=float(record.rank[-1]), label=f"{number(float(record.share[-1]))}×"),
-    ]
+    marks = [Mark("even", even, "1×"), Mark("full_rank", float(record.rank[-1]), f"{number(float(record.share[-1]))}×")]
     if one >= 1:
-        marks.insert(0, Mark(id="one_percent", at=one, label="1 %"))
+        marks.insert(0, Mark("one_percent", one, "1 %"))
     base = float(record.costs[0].base)
 
     def stacked(*names: str) -> np.ndarray:
@@ -101,64 +90,28 @@ def film(record: RankCost) -> Film:
     )
     start = record.rank.index(16) if 16 in record.rank else 0
     return Film(
-        axis=to_say("rank r"),
-        values=np.array(record.rank, dtype=float),
-        start=start,
-        seconds_per_frame=0.5,
+        axis=to_say("rank r"), values=np.array(record.rank, dtype=float), start=start, seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
-            Lines(
-                id="share",
-                title=say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
-                y_label="%",
-                scale="log",
-                x_scale="log",
-                marks=tuple(marks),
-                series=(
-                    Series(id="trained", name="r(1/d_in + 1/d_out)", colour="delta", y=100 * record.share, dots=True),
-                ),
-                span=5,
-            ),
-            Field(
-                id="map",
-                title=say("The same for square layers, in %"),
-                values=100 * record.map_share,
-                x_labels=tuple(map(str, _SIZES)),
-                y_labels=tuple(map(str, _MAPPED)),
-                x_title=say("width d"),
-                y_title=say("rank r"),
-                colour="delta",
-                scale="log",
-                regions=regions,
-                region_names=tuple(say(name) for name in _REGIONS),
-                span=7,
-            ),
-            Bars(
-                id="forward",
-                title=say("A token forward"),
-                labels=(say("base"), say("unmerged"), say("merged")),
-                bar_ids=("base", "unmerged", "merged"),
-                groups=(Group(id="cost", name=say("multiply–adds"), colour="delta", values=forward),),
-                y_label=say("of base"),
-                row=1,
-                span=4,
-            ),
-            Bars(
-                id="training",
-                title=say("A token in training"),
-                labels=(say("full"), "LoRA"),
-                bar_ids=("full", "lora"),
-                groups=(
-                    Group(id="all", name=say("all"), colour="delta", values=training),
-                    Group(id="through_w", name=say("of it through W"), colour="W", values=through_w),
-                ),
-                y_label=say("of base"),
-                row=1,
-                span=3,
-            ),
-            Readout(id="counted", title=say("Computed; ✓ torch counted the same"), row=1, span=5, rows=_rows(record)),
+            Lines("share",
+                  say("Share of a {d_out}×{d_in} layer's parameters, in %", d_out=record.d_out, d_in=record.d_in),
+                  y_label="%", scale="log", x_scale="log", marks=tuple(marks),
+                  series=(Series("trained", "r(1/d_in + 1/d_out)", "delta", 100 * record.share, dots=True),), span=5),
+            Field("map", say("The same for square layers, in %"), values=100 * record.map_share,
+                  x_labels=tuple(map(str, _SIZES)), y_labels=tuple(map(str, _MAPPED)), x_title=say("width d"),
+                  y_title=say("rank r"), colour="delta", scale="log", regions=regions,
+                  region_names=tuple(say(name) for name in _REGIONS), span=7),
+            Bars("forward", say("A token forward"), labels=(say("base"), say("unmerged"), say("merged")),
+                 bar_ids=("base", "unmerged", "merged"),
+                 groups=(Group("cost", say("multiply–adds"), "delta", forward),), y_label=say("of base"), row=1,
+                 span=4),
+            Bars("training", say("A token in training"), labels=(say("full"), "LoRA"), bar_ids=("full", "lora"),
+                 groups=(Group("all", say("all"), "delta", training),
+                         Group("through_w", say("of it through W"), "W", through_w)), y_label=say("of base"), row=1,
+                 span=3),
+            Readout("counted", say("Computed; ✓ torch counted the same"), _rows(record), row=1, span=5),
         ),
-    )
+    )  # fmt: skip
 
 
 def _rows(record: RankCost) -> tuple[Row, ...]:
@@ -171,28 +124,13 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
             else say("{computed:,}, counted {counted:,}", computed=computed, counted=counted)
         )
 
-    return (
-        Row(
-            id="parameters",
-            label=say("parameters"),
-            text=tuple(
-                both(r * (record.d_in + record.d_out), t.gradients[1])
-                for r, (_, t) in zip(record.rank, pairs, strict=True)
-            ),
-            colour="delta",
-        ),
-        Row(id="forward", label=say("forward, unmerged"), text=tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
-        Row(
-            id="training_lora",
-            label=say("training, LoRA"),
-            text=tuple(both(c.lora_training, t.training[1]) for c, t in pairs),
-        ),
-        Row(
-            id="training_full",
-            label=say("training, full"),
-            text=tuple(both(c.full_training, t.training[0]) for c, t in pairs),
-        ),
-    )
+    return (Row("parameters", say("parameters"),
+                tuple(both(r * (record.d_in + record.d_out), t.gradients[1])
+                      for r, (_, t) in zip(record.rank, pairs, strict=True)), colour="delta"),
+            Row("forward", say("forward, unmerged"), tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
+            Row("training_lora", say("training, LoRA"), tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
+            Row("training_full", say("training, full"),
+                tuple(both(c.full_training, t.training[0]) for c, t in pairs)))  # fmt: skip
 
 
 def _thresholds(record: RankCost) -> tuple[float, float]:
@@ -208,13 +146,10 @@ def _narrate(record: RankCost, t: int) -> str:
         if share == 1
         else say("{times}× as many parameters", times=number(share))
     )
-    return say(
-        "Rank {rank}: {share} %, {parameters}; a token unmerged +{unmerged} %, merged +0; training {training} % of "
-        "full.",
-        rank=record.rank[t], share=number(100 * share), parameters=parameters,
-        unmerged=number(100 * (cost.unmerged / cost.base - 1)),
-        training=number(100 * cost.lora_training / cost.full_training),
-    )  # fmt: skip
+    return say("Rank {rank}: {share} %, {parameters}; a token unmerged +{unmerged} %, merged +0; training {training} % "
+               "of full.", rank=record.rank[t], share=number(100 * share), parameters=parameters,
+               unmerged=number(100 * (cost.unmerged / cost.base - 1)),
+               training=number(100 * cost.lora_training / cost.full_training))  # fmt: skip
 
 
 def takeaway(record: RankCost) -> str:
@@ -223,15 +158,13 @@ def takeaway(record: RankCost) -> str:
     least = record.costs[0]
     agree = say("all of them equal to the formulas") if record.agrees else say("NOT all of them equal to the formulas")
     below = say("below rank {rank}", rank=number(one)) if one > 1 else say("at no rank")
-    return say(
-        "In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at rank {even} the "
-        "factors hold as much as the layer, at full rank, {most}, {share} times as much. Training with LoRA never does "
-        "less than two thirds of full fine-tuning's work ({training} % at rank {least}), and an unmerged adapter makes "
-        "inference dearer. Torch counted {counted} ranks: {agree}.",
-        d_out=record.d_out, d_in=record.d_in, below=below, even=number(even), most=record.rank[-1],
-        share=number(float(record.share[-1])), training=number(100 * least.lora_training / least.full_training),
-        least=record.rank[0], counted=len(record.counted), agree=agree,
-    )  # fmt: skip
+    return say("In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at rank "
+               "{even} the factors hold as much as the layer, at full rank, {most}, {share} times as much. Training "
+               "with LoRA never does less than two thirds of full fine-tuning's work ({training} % at rank {least}), "
+               "and an unmerged adapter makes inference dearer. Torch counted {counted} ranks: {agree}.",
+               d_out=record.d_out, d_in=record.d_in, below=below, even=number(even), most=record.rank[-1],
+               share=number(float(record.share[-1])), training=number(100 * least.lora_training / least.full_training),
+               least=record.rank[0], counted=len(record.counted), agree=agree)  # fmt: skip
 
 
 def table(record: RankCost) -> dict[str, np.ndarray]:
@@ -243,17 +176,6 @@ def table(record: RankCost) -> dict[str, np.ndarray]:
         for i, method in enumerate(("full", "lora")):
             columns[f"counted_{name}_{method}"] = np.array([getattr(t, name)[i] for t in record.counted])
     return columns
-
-
-def figure(record: RankCost, *, theme: str = "light") -> go.Figure:
-    """The share over the rank with the lines of 1 %, 100 % and full rank, as a still figure."""
-    title = say("Share of a {d_out}×{d_in} layer that rank r trains", d_out=record.d_out, d_in=record.d_in)
-    curve = Drawn("LoRA", "delta", np.array(record.rank), 100 * record.share, dots=True)
-    drawn = still_curves([curve], title=title, x=say("rank r"), y="%", log="xy", theme=theme)
-    one, even = _thresholds(record)
-    for at, label in ((one, "1 %"), (even, "1×"), (float(record.rank[-1]), say("full rank"))):
-        drawn.add_vline(x=at, line={"color": IDENTITY[theme]["faint"], "dash": "dot"}, annotation={"text": label})
-    return drawn
 
 
 def maths(record: RankCost) -> str:
@@ -308,26 +230,13 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="cost",
-    menu=to_say("Cost"),
-    title=to_say("Cost: what does a rank cost one layer?"),
-    claim=to_say(
-        "“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute falls by a "
-        "third at most."
-    ),
-    place=90,
+    id="cost", menu=to_say("Cost"), title=to_say("Cost: what does a rank cost one layer?"),
+    claim=to_say("“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute "
+                 "falls by a third at most."), place=90,
     controls=(Choice(id="layer", label=to_say("Layer, d_out×d_in"), options=_LAYERS, default="4096×4096"),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    question=Question(
-        to_say("Rank 16 trains {now} % of this layer. And of one that is twice as wide and twice as high?"),
-        to_say("The layer grows fourfold, the factors twofold: a share without a width says nothing."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="share", table=table,
+    question=Question(to_say("Rank 16 trains {now} % of this layer. And of one that is twice as wide and twice as "
+                             "high?"),
+                      to_say("The layer grows fourfold, the factors twofold: a share without a width says nothing."),
+                      _ask), trains=False, seeded=False,
+)  # fmt: skip

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -17,8 +16,7 @@ from lora_viz.export.network_files import network_home
 from lora_viz.export.scripts.digits import digits_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Answers, Curve, Curves, Film, Lines, Pictures, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import IDENTITY, number, tint, to_a_tenth
+from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -137,124 +135,45 @@ def film(record: DigitsAdapt) -> Film:
 
     def curve(name: str, y: Float[np.ndarray, "T M k"], *, dots: bool = False) -> Curve:
         colour, dash = LOOKS[name]
-        return Curve(id=_id(name), name=_way(name), colour=colour, dash=dash, y=y[:, place[name]], dots=dots)
+        return Curve(_id(name), _way(name), colour, y[:, place[name]], dash=dash, dots=dots)
 
     def answers(name: str) -> Answers:
         said, right = record.predicted[:, place[name]], record.right[:, place[name]]
-        return Answers(id=_id(name), name=_way(name), colour=LOOKS[name][0] if name != "head" else "ink",
-                       text=tuple(map(_said, said)), right=tuple(map(_true, right)))  # fmt: skip
+        colour = LOOKS[name][0] if name != "head" else "ink"
+        return Answers(_id(name), _way(name), tuple(map(_said, said)), tuple(map(_true, right)), colour=colour)
 
     spectra = np.where(record.sigma > 1e-6 * record.sigma.max(axis=2, keepdims=True), record.sigma, np.nan)
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=frames - 1,
-        seconds_per_frame=0.3,
-        narration=tuple(_narrate(record, t) for t in range(frames)),
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float), start=frames - 1,
+        seconds_per_frame=0.3, narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
-            Lines(
-                id="accuracy",
-                title=say("Test accuracy on {digits}", digits=say(CHANGED[record.change])),
-                y_label=say("median, range of {members}", members=record.members),
-                x_scale="sqrt",
-                reach=1.0,
-                span=5,
-                series=tuple(
-                    Series(
-                        id=_id(name), name=_way(name), colour=colour, dash=dash, **band(record.new[:, :, place[name]])
-                    )
-                    for name, (colour, dash) in LOOKS.items()
-                ),
-            ),
-            Curves(
-                id="against_rank",
-                title=say("Accuracy against rank, now"),
-                x=np.array(RANKS, dtype=float),
-                x_label=say("rank r"),
-                y_label=say("accuracy"),
-                x_scale="log",
-                reach=1.0,
-                span=4,
-                series=(
-                    Curve(id="lora", name="LoRA", colour="delta", dots=True, **band(record.new[:, :, lora])),
-                    Curve(id="full", name=say("full"), colour="W", y=level(record.new[1, :, -1])),
-                    Curve(id="head", name=_way("head"), colour="faint", y=level(record.new[1, :, 0]), dash="dashdot"),
-                    Curve(
-                        id="upright",
-                        name=say("LoRA, upright"),
-                        colour="clean",
-                        y=record.old[1, :, lora],
-                        dots=True,
-                        dash="dot",
-                    ),
-                ),
-            ),
-            Curves(
-                id="frontier",
-                title=say("Old kept at new learnt"),
-                x=LEVELS,
-                x_label=say("new ≥"),
-                y_label=say("upright"),
-                reach=1.0,
-                span=3,
-                series=tuple(curve(name, record.kept) for name in ("r=1", "r=16", "full")),
-            ),
-            Curves(
-                id="singular_values",
-                title=say("Singular values of ΔW₁, first network"),
-                x=np.arange(1, record.sigma.shape[2] + 1, dtype=float),
-                x_label="i",
-                y_label=say("σᵢ, log"),
-                scale="log",
-                span=4,
-                row=1,
-                series=(
-                    *(curve(name, spectra, dots=name == "r=1") for name in ("r=1", "r=4", "r=16", "full")),
-                    Curve(
-                        id="exact",
-                        name=say("exact answer"),
-                        colour="ink",
-                        y=np.where(record.exact > 1e-6, record.exact, np.nan),
-                        dash="dash",
-                    ),
-                ),
-            ),
-            Pictures(
-                id="pictures",
-                title=say("Test images, and what each says"),
-                images=record.images,
-                span=5,
-                row=1,
-                rows=(
-                    Answers(
-                        id="before",
-                        name=say("before"),
-                        text=(_said(record.before),),
-                        right=(_true(record.before == record.truth),),
-                    ),
-                    *map(answers, LOOKS),
-                ),
-            ),
-            Readout(
-                id="readings",
-                title=say("Trains · bytes · eff. rank ΔW₁"),
-                span=3,
-                row=1,
-                rows=tuple(
-                    Row(
-                        id=_id(name),
-                        label=_way(name),
-                        colour=_colour(name),
-                        text=tuple(_reading(record, t, m) for t in range(frames)),
-                    )
-                    for name, m in place.items()
-                    if name != "r=2"
-                ),
-            ),
+            Lines("accuracy", say("Test accuracy on {digits}", digits=say(CHANGED[record.change])),
+                  y_label=say("median, range of {members}", members=record.members), x_scale="sqrt", reach=1.0, span=5,
+                  series=tuple(Series(_id(name), _way(name), colour, dash=dash, **band(record.new[:, :, place[name]]))
+                               for name, (colour, dash) in LOOKS.items())),
+            Curves("against_rank", say("Accuracy against rank, now"), x=np.array(RANKS, dtype=float),
+                   x_label=say("rank r"), y_label=say("accuracy"), x_scale="log", reach=1.0, span=4,
+                   series=(Curve("lora", "LoRA", "delta", dots=True, **band(record.new[:, :, lora])),
+                           Curve("full", say("full"), "W", level(record.new[1, :, -1])),
+                           Curve("head", _way("head"), "faint", level(record.new[1, :, 0]), dash="dashdot"),
+                           Curve("upright", say("LoRA, upright"), "clean", record.old[1, :, lora], dots=True,
+                                 dash="dot"))),
+            Curves("frontier", say("Old kept at new learnt"), x=LEVELS, x_label=say("new ≥"), y_label=say("upright"),
+                   reach=1.0, span=3, series=tuple(curve(name, record.kept) for name in ("r=1", "r=16", "full"))),
+            Curves("singular_values", say("Singular values of ΔW₁, first network"),
+                   x=np.arange(1, record.sigma.shape[2] + 1, dtype=float), x_label="i", y_label=say("σᵢ, log"),
+                   scale="log", span=4, row=1,
+                   series=(*(curve(name, spectra, dots=name == "r=1") for name in ("r=1", "r=4", "r=16", "full")),
+                           Curve("exact", say("exact answer"), "ink",
+                                 np.where(record.exact > 1e-6, record.exact, np.nan), dash="dash"))),
+            Pictures("pictures", say("Test images, and what each says"), images=record.images, span=5, row=1,
+                     rows=(Answers("before", say("before"), (_said(record.before),),
+                                   (_true(record.before == record.truth),)), *map(answers, LOOKS))),
+            Readout("readings", say("Trains · bytes · eff. rank ΔW₁"),
+                    tuple(Row(_id(name), _way(name), tuple(_reading(record, t, m) for t in range(frames)),
+                              colour=_colour(name)) for name, m in place.items() if name != "r=2"), span=3, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _id(name: str) -> str:
@@ -293,10 +212,8 @@ def _narrate(record: DigitsAdapt, t: int) -> str:
     ways = ("head", "r=1", "r=8", "full")
     reached = [f"{_way(name)} {to_a_tenth(float(now[record.methods.index(name)]))}" for name in ways]
     kept = to_a_tenth(float(old[record.methods.index("r=8")]))
-    return say(
-        "Step {step}: {reached}. Upright digits with the adapter of rank 8: {kept}.",
-        step=record.steps[t], reached=", ".join(reached), kept=kept,
-    )  # fmt: skip
+    return say("Step {step}: {reached}. Upright digits with the adapter of rank 8: {kept}.", step=record.steps[t],
+               reached=", ".join(reached), kept=kept)  # fmt: skip
 
 
 def takeaway(record: DigitsAdapt) -> str:
@@ -307,41 +224,27 @@ def takeaway(record: DigitsAdapt) -> str:
         return say("{gone} ended in outputs that are no numbers: lower the learning rate.", gone=", ".join(gone))
     full, best = last[1, -1], float(last[1, 1:-1].max())
     rank8, size = record.methods.index("r=8"), record.trainable
-    first = say(
-        "In this experiment full fine-tuning reads {full} of the {digits} (median of {members} networks, {low} to "
-        "{high}), the head alone {head}.",
-        full=to_a_tenth(float(full)), digits=say(CHANGED[record.change]), members=record.members,
-        low=to_a_tenth(float(last[0, -1])), high=to_a_tenth(float(last[2, -1])), head=to_a_tenth(float(last[1, 0])),
-    )  # fmt: skip
+    first = say("In this experiment full fine-tuning reads {full} of the {digits} (median of {members} networks, {low} "
+                "to {high}), the head alone {head}.", full=to_a_tenth(float(full)), digits=say(CHANGED[record.change]),
+                members=record.members, low=to_a_tenth(float(last[0, -1])), high=to_a_tenth(float(last[2, -1])),
+                head=to_a_tenth(float(last[1, 0])))  # fmt: skip
     said = [first]
     if record.enough:
         m = record.methods.index(f"r={record.enough}")
-        said.append(
-            say(
-                "LoRA comes within a point of full from rank {enough} on ({reached}), training {trained:,} of {all:,} "
-                "numbers; rank 1 reads {least}.",
-                enough=record.enough, reached=to_a_tenth(float(last[1, m])), trained=size[m], all=size[-1],
-                least=to_a_tenth(float(last[1, 1])),
-            )
-        )  # fmt: skip
+        said.append(say("LoRA comes within a point of full from rank {enough} on ({reached}), training {trained:,} of "
+                        "{all:,} numbers; rank 1 reads {least}.", enough=record.enough,
+                        reached=to_a_tenth(float(last[1, m])), trained=size[m], all=size[-1],
+                        least=to_a_tenth(float(last[1, 1]))))  # fmt: skip
     else:
-        said.append(
-            say(
-                "No rank up to {most} comes within a point of it: LoRA's best is {best}.",
-                most=RANKS[-1], best=to_a_tenth(best),
-            )
-        )  # fmt: skip
+        said.append(say("No rank up to {most} comes within a point of it: LoRA's best is {best}.", most=RANKS[-1],
+                        best=to_a_tenth(best)))  # fmt: skip
     if record.change == "inverted":
         said.append(say("The exact answer is ΔW₁ = −2W₁, of full rank, and biases that LoRA leaves alone."))
     if record.change == "relabelled":
         said.append(say("New names are the head's work: its rows change places, and no hidden weight need move."))
-    said.append(
-        say(
-            "Upright digits fall from {before} to {adapted} (rank 8) and {full} (full); the adapter can be taken off "
-            "again.",
-            before=to_a_tenth(record.base_old), adapted=to_a_tenth(float(old[rank8])), full=to_a_tenth(float(old[-1])),
-        )
-    )  # fmt: skip
+    said.append(say("Upright digits fall from {before} to {adapted} (rank 8) and {full} (full); the adapter can be "
+                    "taken off again.", before=to_a_tenth(record.base_old), adapted=to_a_tenth(float(old[rank8])),
+                    full=to_a_tenth(float(old[-1]))))  # fmt: skip
     return " ".join(said)
 
 
@@ -358,27 +261,6 @@ def table(record: DigitsAdapt) -> dict[str, np.ndarray]:
         "effective_rank_layer_1": record.last_effective[0],
         "effective_rank_layer_2": record.last_effective[1],
     }
-
-
-def figure(record: DigitsAdapt, *, theme: str = "light") -> go.Figure:
-    """Accuracy against rank at the last step, over head and full, and what is left of the old digits."""
-    named = ((say("LoRA, changed digits"), record.new, "delta"), (say("LoRA, upright digits"), record.old, "clean"))
-    adapted = say("Adapted to {digits}, median and range of {members}", digits=say(CHANGED[record.change]),
-                  members=record.members)  # fmt: skip
-    drawn = still_curves(
-        [
-            Drawn(name, colour, np.array(RANKS), middle, dots=True, low=low, high=high)
-            for name, values, colour in named
-            for low, middle, high in (values[:, -1, 1:-1],)
-        ],
-        title=adapted, x=say("rank r"), y=say("test accuracy"), log="x", theme=theme,
-    )  # fmt: skip
-    for name, m, colour in ((say("full"), -1, "W"), (say("head only"), 0, "faint")):
-        line = {"color": IDENTITY[theme][colour], "dash": "dash"}
-        drawn.add_hline(y=float(record.new[1, -1, m]), line=line, annotation_text=name)
-    drawn.update_xaxes(tickvals=list(RANKS))
-    drawn.update_yaxes(range=[0, 1.02])
-    return drawn
 
 
 def maths(record: DigitsAdapt, settings: Settings) -> str:
@@ -438,33 +320,14 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="digits",
-    menu=to_say("Digits"),
-    title=to_say("Digits: which rank does a real network need?"),
-    claim=to_say(
-        "A small network that reads upright digits needs a rank of about 8 to read rotated ones; on inverted ones "
-        "even rank 16 fails here."
-    ),
-    place=10,
-    default=Experiment(alpha=16.0, lr=0.01, steps=300),
+    id="digits", menu=to_say("Digits"), title=to_say("Digits: which rank does a real network need?"),
+    claim=to_say("A small network that reads upright digits needs a rank of about 8 to read rotated ones; on inverted "
+                 "ones even rank 16 fails here."), place=10, default=Experiment(alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["change"], CONTROLS["steps"].only(100, 300, 500), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
-    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),),
-    waits_for=to_say("Five networks, seven ways of adapting each"),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=exports,
-    question=Question(
-        to_say(
-            "The adapter of rank 16 is trained. To the nearest whole number, which effective rank has its update "
-            "of the first hidden layer?"
-        ),
-        to_say(
-            "r is a bound. How many directions are really used is up to the data and the start, and can be far less."
-        ),
-        _ask,
-    ),
-)
+    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),), waits_for=to_say("Five networks, seven ways of adapting each"),
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="against_rank", table=table, exports=exports,
+    question=Question(to_say("The adapter of rank 16 is trained. To the nearest whole number, which effective rank has "
+                             "its update of the first hidden layer?"),
+                      to_say("r is a bound. How many directions are really used is up to the data and the start, and "
+                             "can be far less."), _ask),
+)  # fmt: skip

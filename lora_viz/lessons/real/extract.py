@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.adapters.extract import Changes, changes, extract
@@ -13,7 +12,7 @@ from lora_viz.adapters.opening import open_weights
 from lora_viz.adapters.stored import Weights
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, File, Upload
 from lora_viz.lessons.lab import Lab
@@ -85,83 +84,38 @@ def film(record: WeightChange, settings: Settings) -> Film:
     M, K = record.sigma.shape
     at = _rank(record, settings)
     return Film(
-        axis=to_say("matrix"),
-        values=np.arange(1.0, M + 1),
-        start=int(np.argmax(record.energy)),
-        seconds_per_frame=0.8,
+        axis=to_say("matrix"), values=np.arange(1.0, M + 1), start=int(np.argmax(record.energy)), seconds_per_frame=0.8,
         narration=tuple(_narrate(record, t, at) for t in range(M)),
         panels=(
-            Curves(
-                id="kept",
-                title=say("Energy of ΔW that the best rank k keeps"),
-                x=np.arange(K + 1.0),
-                x_label="k",
-                y_label=say("share of ‖ΔW‖²"),
-                series=(
-                    Curve(id="matrix", name=say("this matrix"), colour="delta", y=record.kept),
-                    Curve(id="flat", name=say("a flat spectrum"), colour="faint", y=record.flat, dash="dot"),
-                ),
-                marks=(Mark(id="rank", at=float(at), label=f"r = {at}"),),
-                span=7,
-            ),
-            Readout(
-                id="change",
-                title="W′ − W",
-                rows=(
-                    Row(id="shape", label=say("shape"), text=tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
-                    Row(id="relative", label="‖ΔW‖/‖W‖", text=_texts(record.relative), colour="delta"),
-                    Row(id="effective", label=say("effective (entropy of σ)"), text=_texts(record.effective)),
-                    Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=_texts(record.stable)),
-                    Row(
-                        id="needed",
-                        label=say("rank for 90 / 95 / 99 %"),
-                        text=tuple(" / ".join(str(k) if k else "?" for k in row) for row in record.needs),
-                    ),
-                ),
-                span=5,
-            ),
-            Lines(
-                id="kept_by_matrix",
-                title=say("Energy that rank {rank} keeps, matrix by matrix (drag here)", rank=at),
-                y_label=say("share of ‖ΔW‖²"),
-                reach=1.0,
-                series=(
-                    Series(
-                        id="kept", name=say("rank {rank}", rank=at), colour="delta", y=record.kept[:, at], dots=True
-                    ),
-                    Series(id="flat", name=say("of a flat spectrum"), colour="faint", y=record.flat[:, at], dash="dot"),
-                ),
-                span=5,
-                row=1,
-            ),
-            Bars(
-                id="singular_values",
-                title=say("Singular values of ΔW"),
-                y_label="σ",
-                labels=tuple(str(i + 1) for i in range(min(K, BARS))),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(min(K, BARS))),
-                groups=(
-                    Group(id="change", name=say("σ, largest first"), colour="delta", values=record.sigma[:, :BARS]),
-                ),
-                span=7,
-                row=1,
-            ),
+            Curves("kept", say("Energy of ΔW that the best rank k keeps"), x=np.arange(K + 1.0), x_label="k",
+                   y_label=say("share of ‖ΔW‖²"),
+                   series=(Curve("matrix", say("this matrix"), "delta", record.kept),
+                           Curve("flat", say("a flat spectrum"), "faint", record.flat, dash="dot")),
+                   marks=(Mark("rank", float(at), f"r = {at}"),), span=7),
+            Readout("change", "W′ − W",
+                    (Row("shape", say("shape"), tuple(f"{a}×{b}" for a, b in record.shape), colour="W"),
+                     Row("relative", "‖ΔW‖/‖W‖", numbers(record.relative), colour="delta"),
+                     Row("effective", say("effective (entropy of σ)"), numbers(record.effective)),
+                     Row("stable", say("stable (‖·‖²/σ₁²)"), numbers(record.stable)),
+                     Row("needed", say("rank for 90 / 95 / 99 %"),
+                         tuple(" / ".join(str(k) if k else "?" for k in row) for row in record.needs))), span=5),
+            Lines("kept_by_matrix", say("Energy that rank {rank} keeps, matrix by matrix (drag here)", rank=at),
+                  y_label=say("share of ‖ΔW‖²"), reach=1.0,
+                  series=(Series("kept", say("rank {rank}", rank=at), "delta", record.kept[:, at], dots=True),
+                          Series("flat", say("of a flat spectrum"), "faint", record.flat[:, at], dash="dot")), span=5,
+                  row=1),
+            Bars("singular_values", say("Singular values of ΔW"), y_label="σ",
+                 labels=tuple(str(i + 1) for i in range(min(K, BARS))),
+                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(min(K, BARS))),
+                 groups=(Group("change", say("σ, largest first"), "delta", record.sigma[:, :BARS]),), span=7, row=1),
         ),
-    )
-
-
-def _texts(values: np.ndarray) -> tuple[str, ...]:
-    return tuple(number(float(v)) for v in values)
+    )  # fmt: skip
 
 
 def _narrate(record: WeightChange, t: int, rank: int) -> str:
     kept = f"{number(100 * float(record.kept[t, rank]))} %"
-    return say(
-        "{matrix}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
-        matrix=record.matrices[t][-60:],
-        rank=rank,
-        kept=kept,
-    )
+    return say("{matrix}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
+               matrix=record.matrices[t][-60:], rank=rank, kept=kept)  # fmt: skip
 
 
 def takeaway(record: WeightChange, settings: Settings) -> str:
@@ -169,17 +123,10 @@ def takeaway(record: WeightChange, settings: Settings) -> str:
     at = _rank(record, settings)
     kept = float(record.kept[:, at] @ record.energy / record.energy.sum())
     most = record.needs[:, 0].max() if (record.needs[:, 0] > 0).all() else 0
-    said = [
-        say(
-            "In all, a LoRA of rank {rank} keeps {kept} % of the energy of this fine-tuning, between {least} and "
-            "{most} % "
-            "in one matrix.",
-            rank=at,
-            kept=number(100 * kept),
-            least=number(100 * float(record.kept[:, at].min())),
-            most=number(100 * float(record.kept[:, at].max())),
-        )
-    ]
+    said = [say("In all, a LoRA of rank {rank} keeps {kept} % of the energy of this fine-tuning, between {least} and "
+                "{most} % in one matrix.", rank=at, kept=number(100 * kept),
+                least=number(100 * float(record.kept[:, at].min())),
+                most=number(100 * float(record.kept[:, at].max())))]  # fmt: skip
     if most:
         said.append(say("For 90 % everywhere it takes rank {rank}.", rank=most))
     said.append(
@@ -209,27 +156,6 @@ def table(record: WeightChange) -> dict[str, np.ndarray]:
         "stable_rank": record.stable,
         "energy": record.energy,
     }
-
-
-def figure(record: WeightChange, *, theme: str = "light") -> go.Figure:
-    """The energy that each rank keeps, one curve a matrix, as a still figure."""
-    colour = IDENTITY[theme]["delta"]
-    x = np.arange(record.kept.shape[1])
-    drawn = go.Figure(
-        [
-            go.Scatter(x=x, y=y, name=name[-40:], line={"color": colour, "width": 2}, opacity=0.7)
-            for y, name in zip(record.kept, record.matrices, strict=True)
-        ]
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say("Energy of W′ − W that the best rank k keeps"),
-            xaxis={"title": "k"},
-            yaxis={"title": say("share of ‖ΔW‖²")},
-        ),
-        showlegend=len(record.matrices) <= 12,
-    )
-    return drawn
 
 
 def maths(record: WeightChange) -> str:
@@ -279,12 +205,8 @@ def extras(record: WeightChange, settings: Settings) -> tuple[Part, ...]:
     """The difference as a LoRA of this rank, made when it is asked for."""
     rank, found = int(settings["extract_rank"]), record.found
     size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in found.modules)
-    about = say(
-        "A PEFT folder of rank {rank} with {size:,} parameters, α = r. {vectors} changed vectors are not in it.",
-        rank=rank,
-        size=size,
-        vectors=found.not_matrices,
-    )
+    about = say("A PEFT folder of rank {rank} with {size:,} parameters, α = r. {vectors} changed vectors are not in "
+                "it.", rank=rank, size=size, vectors=found.not_matrices)  # fmt: skip
 
     def make() -> bytes:
         return extract(*_weights(_pair(settings)), found, rank)[0]
@@ -312,45 +234,19 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 
 LESSON = Lesson(
-    id="extract",
-    menu=to_say("Extract a LoRA"),
-    title=to_say("Extract: how much of a fine-tuning fits into a LoRA?"),
-    claim=to_say(
-        "The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning did, not "
-        "all."
-    ),
-    place=70,
+    id="extract", menu=to_say("Extract a LoRA"), title=to_say("Extract: how much of a fine-tuning fits into a LoRA?"),
+    claim=to_say("The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning "
+                 "did, not all."), place=70,
     controls=(
         Choice(id="extract_rank", label=to_say("Rank r"), options=(1, 2, 4, 8, 16, 32, 64), default=8, picked=True),
-        File(
-            id="base_file",
-            label=to_say("Base weights"),
-            help=to_say("A safetensors file, or a file of torch.save."),
-            folder=True,
-        ),
-        File(
-            id="tuned_file",
-            label=to_say("Fine-tuned weights"),
-            help=to_say("The same tensors after fine-tuning."),
-            folder=True,
-        ),
-    ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    extras=extras,
-    beside=beside,
-    question=Question(
-        to_say(
-            "In the first matrix rank {rank} keeps {kept} % of the energy. How far, in percent of ‖ΔW‖, is the cut "
-            "from ΔW?"
-        ),
-        to_say("Energy counts squares: a small share of it that is missing is a much larger distance."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+        File(id="base_file", label=to_say("Base weights"), help=to_say("A safetensors file, or a file of torch.save."),
+             folder=True),
+        File(id="tuned_file", label=to_say("Fine-tuned weights"), help=to_say("The same tensors after fine-tuning."),
+             folder=True),
+    ), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="kept_by_matrix", table=table,
+    extras=extras, beside=beside,
+    question=Question(to_say("In the first matrix rank {rank} keeps {kept} % of the energy. How far, in percent of "
+                             "‖ΔW‖, is the cut from ΔW?"),
+                      to_say("Energy counts squares: a small share of it that is missing is a much larger distance."),
+                      _ask), trains=False, seeded=False,
+)  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.adapters.report import LEVELS, noise_floor
@@ -12,8 +11,7 @@ from lora_viz.adapters.stored import AdapterError
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.spectra import ranks
 from lora_viz.film.panels import Bars, Curve, Curves, Field, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Number
 from lora_viz.lessons.lab import Lab
@@ -62,83 +60,38 @@ def film(record: AdapterReport, settings: Settings) -> Film:
     level, drawn = _level(settings), str(settings["map"])
     _, title, scale = MAPS[drawn]
     known = np.isfinite(record.noise) & (record.noise > 0)
-    groups = [Group(id="learnt", name=say("σ of ΔW"), colour="delta", values=record.sigma)]
+    groups = [Group("learnt", say("σ of ΔW"), "delta", record.sigma)]
     if known.any():
         level_line = np.repeat(np.where(known, record.noise, 0.0)[:, None], K, axis=1)
-        groups.append(Group(id="rounding", name=say("rounding alone"), colour="faint", values=level_line, outline=True))
+        groups.append(Group("rounding", say("rounding alone"), "faint", level_line, outline=True))
     needed = record.needs[:, LEVELS.index(level)]
     return Film(
-        axis=to_say("module"),
-        values=np.arange(1.0, M + 1),
-        start=int(np.argmax(needed)),
-        seconds_per_frame=0.5,
+        axis=to_say("module"), values=np.arange(1.0, M + 1), start=int(np.argmax(needed)), seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t, level) for t in range(M)),
         panels=(
-            Field(
-                id="map",
-                title=say(title, level=percent(level)),
-                values=_map(record, level, drawn),
-                x_labels=record.layers,
-                y_labels=tuple(_short(kind) for kind in record.kinds),
-                x_title=say("layer"),
-                y_title=say("module"),
-                scale="log" if scale == "log" else "linear",
-                regions=_outline(record),
-                region_names=("", ""),
-                span=5,
-            ),
-            Bars(
-                id="singular_values",
-                title=say("Singular values of this module"),
-                y_label="σ",
-                scale="log",
-                labels=tuple(str(i + 1) for i in range(K)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
-                groups=tuple(groups),
-                span=4,
-            ),
-            Readout(id="module", title=say("This module"), rows=_rows(record), span=3),
-            Lines(
-                id="ranks",
-                title=say("Rank given and rank needed, module by module (drag here)"),
-                y_label=say("rank"),
-                reach=1.0,
-                series=(
-                    Series(id="given", name=say("rank given r"), colour="W", y=record.rank.astype(float)),
-                    *(
-                        Series(
-                            id=f"needed_{100 * x:.0f}",
-                            name=say("for {x}", x=percent(x)),
-                            colour="delta" if x == level else "faint",
-                            y=record.needs[:, i].astype(float),
-                            dash="solid" if x == level else ("dash" if x == max(LEVELS) else "dot"),
-                            dots=x == level,
-                        )
-                        for i, x in enumerate(LEVELS)
-                    ),
-                    Series(
-                        id="effective", name=say("effective rank"), colour="ink", y=record.effective, dash="dashdot"
-                    ),
-                ),
-                span=8,
-                row=1,
-            ),
-            Curves(
-                id="energy",
-                title=say("Energy kept by the largest k"),
-                x=np.arange(K + 1.0),
-                x_label="k",
-                y_label=say("share of Σσ²"),
-                series=(
-                    Curve(id="kept", name=say("this module"), colour="delta", y=record.energy, dots=K <= 32),
-                    Curve(id="level", name=percent(level), colour="faint", y=np.full(K + 1, level), dash="dash"),
-                ),
-                marks=() if M > 1 else (Mark(id="needed", at=float(needed[0]), label=f"k = {needed[0]}"),),
-                span=4,
-                row=1,
-            ),
+            Field("map", say(title, level=percent(level)), values=_map(record, level, drawn), x_labels=record.layers,
+                  y_labels=tuple(_short(kind) for kind in record.kinds), x_title=say("layer"), y_title=say("module"),
+                  scale="log" if scale == "log" else "linear", regions=_outline(record), region_names=("", ""), span=5),
+            Bars("singular_values", say("Singular values of this module"), y_label="σ", scale="log",
+                 labels=tuple(str(i + 1) for i in range(K)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
+                 groups=tuple(groups), span=4),
+            Readout("module", say("This module"), _rows(record), span=3),
+            Lines("ranks", say("Rank given and rank needed, module by module (drag here)"), y_label=say("rank"),
+                  reach=1.0,
+                  series=(Series("given", say("rank given r"), "W", record.rank.astype(float)),
+                          *(Series(f"needed_{100 * x:.0f}", say("for {x}", x=percent(x)),
+                                   "delta" if x == level else "faint", record.needs[:, i].astype(float),
+                                   dash="solid" if x == level else ("dash" if x == max(LEVELS) else "dot"),
+                                   dots=x == level) for i, x in enumerate(LEVELS)),
+                          Series("effective", say("effective rank"), "ink", record.effective, dash="dashdot")), span=8,
+                  row=1),
+            Curves("energy", say("Energy kept by the largest k"), x=np.arange(K + 1.0), x_label="k",
+                   y_label=say("share of Σσ²"),
+                   series=(Curve("kept", say("this module"), "delta", record.energy, dots=K <= 32),
+                           Curve("level", percent(level), "faint", np.full(K + 1, level), dash="dash")),
+                   marks=() if M > 1 else (Mark("needed", float(needed[0]), f"k = {needed[0]}"),), span=4, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _map(record: AdapterReport, level: float, drawn: str) -> Float[np.ndarray, "kinds layers"]:
@@ -165,17 +118,14 @@ def _outline(record: AdapterReport) -> Float[np.ndarray, "M kinds layers"] | Non
 
 
 def _rows(record: AdapterReport) -> tuple[Row, ...]:
-    def texts(values: np.ndarray) -> tuple[str, ...]:
-        return tuple(number(float(v)) for v in values)
-
     delta = "‖ΔW‖ = ‖s·BA‖" if record.scaled else say("‖BA‖, without s")
     return (
-        Row(id="bound", label=say("bound r"), text=tuple(str(r) for r in record.rank), colour="W"),
-        Row(id="numerical", label=say("numerical (σ > 10⁻⁶ σ₁)"), text=tuple(str(r) for r in record.numerical)),
-        Row(id="effective", label=say("effective (entropy of σ)"), text=texts(record.effective)),
-        Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=texts(record.stable)),
-        Row(id="norm", label=delta, text=texts(record.norm_delta), colour="delta"),
-        Row(id="scale", label="s", text=record.scales),
+        Row("bound", say("bound r"), tuple(str(r) for r in record.rank), colour="W"),
+        Row("numerical", say("numerical (σ > 10⁻⁶ σ₁)"), tuple(str(r) for r in record.numerical)),
+        Row("effective", say("effective (entropy of σ)"), numbers(record.effective)),
+        Row("stable", say("stable (‖·‖²/σ₁²)"), numbers(record.stable)),
+        Row("norm", delta, numbers(record.norm_delta), colour="delta"),
+        Row("scale", "s", record.scales),
     )
 
 
@@ -186,37 +136,21 @@ def _short(kind: str, most: int = 24) -> str:
 def _narrate(record: AdapterReport, t: int, level: float) -> str:
     path, r = _short(record.paths[t], 70), int(record.rank[t])
     if record.not_finite[t]:
-        return say(
-            "{path}: {not_finite} of its numbers are not finite; there is no spectrum.",
-            path=path, not_finite=record.not_finite[t],
-        )  # fmt: skip
+        return say("{path}: {not_finite} of its numbers are not finite; there is no spectrum.", path=path,
+                   not_finite=record.not_finite[t])  # fmt: skip
     if record.norm_delta[t] == 0:
         return say("{path}: ΔW = 0; it was never trained, or one of its factors is 0.", path=path)
     k = int(record.needs[t, LEVELS.index(level)])
     held = percent(float(record.energy[t, k]))
     if 0 < k < record.energy.shape[1] - 1:
-        told = say(
-            "{path}: {k} of {r} directions hold {energy} of the energy, the next adds {more} %.",
-            path=path, k=k, r=r, energy=held,
-            more=number(100 * float(record.energy[t, k + 1] - record.energy[t, k])),
-        )  # fmt: skip
+        told = say("{path}: {k} of {r} directions hold {energy} of the energy, the next adds {more} %.", path=path, k=k,
+                   r=r, energy=held,
+                   more=number(100 * float(record.energy[t, k + 1] - record.energy[t, k])))  # fmt: skip
     else:
         told = say("{path}: {k} of {r} directions hold {energy} of the energy.", path=path, k=k, r=r, energy=held)
     if not record.dead[t]:
         return told
     return say("{told} It has {dead}.", told=told, dead=dead_directions(int(record.dead[t])))
-
-
-def figure(record: AdapterReport, settings: Settings, *, theme: str = "light") -> go.Figure:
-    """Rank given, rank needed and effective rank, module by module, as a still figure."""
-    level, x = _level(settings), np.arange(1, len(record.rank) + 1)
-    curves = (
-        (say("rank given"), "W", record.rank),
-        (say("needed for {level}", level=percent(level)), "delta", record.needs[:, LEVELS.index(level)]),
-        (say("effective rank"), "ink", record.effective),
-    )
-    drawn = [Drawn(name, colour, x, y, dots=True, text=record.paths) for name, colour, y in curves]
-    return still_curves(drawn, title=say("Rank given and rank needed"), x=say("module"), y=say("rank"), theme=theme)
 
 
 def maths(record: AdapterReport) -> str:
@@ -254,23 +188,17 @@ def _smaller(record: AdapterReport, settings: Settings) -> tuple[Part, ...]:
     except AdapterError as error:
         return (Notice(str(error)),)
     before, after = found.parameters
-    told = say(
-        "Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks {low} to {high}, "
-        "{before:,} → "
-        "{after:,} parameters. What is left out, ‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates together and at most "
-        "{error} in one module.",
-        level=100 * level, low=min(found.ranks), high=max(found.ranks), before=before, after=after,
-        whole=number(found.whole), error=number(float(found.error.max())),
-    )  # fmt: skip
+    told = say("Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks {low} to {high}, "
+               "{before:,} → {after:,} parameters. What is left out, ‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates "
+               "together and at most {error} in one module.", level=100 * level, low=min(found.ranks),
+               high=max(found.ranks), before=before, after=after, whole=number(found.whole),
+               error=number(float(found.error.max())))  # fmt: skip
     measured: tuple[Part, ...] = ()
     if before <= CUT_MOST:
         cut = shrink(adapter, report, level)
-        written = say(
-            "Measured on the factors as they are written, rounding included: {whole} and {error}; {before:.2f} → "
-            "{after:.2f} MB.",
-            whole=number(cut.whole), error=number(float(cut.error.max())),
-            before=cut.size[0] / 1e6, after=cut.size[1] / 1e6,
-        )  # fmt: skip
+        written = say("Measured on the factors as they are written, rounding included: {whole} and {error}; "
+                      "{before:.2f} → {after:.2f} MB.", whole=number(cut.whole), error=number(float(cut.error.max())),
+                      before=cut.size[0] / 1e6, after=cut.size[1] / 1e6)  # fmt: skip
         measured = (Prose(written, small=True),)
     label = say("Adapter for {level:.0f} % of the energy", level=100 * level)
     file = Download("shrunk", label, lambda: shrink(adapter, report, level).data, cut_name(report, level))
@@ -281,11 +209,9 @@ def _modules_table(record: AdapterReport) -> tuple[Part, ...]:
     """Every module as a row, sortable, and the tensors that are no LoRA factors."""
     report = record.report
     kind = {"safetensors": say("a safetensors file"), "torch": say("a file of torch.save")}[report.kind]
-    about = say(
-        "{name}: {kind}, {size:.2f} MB of numbers, keys as in {schemes}, {modules} modules, {others} other tensors.",
-        name=report.name, kind=kind, size=report.size / 1e6, schemes=", ".join(report.schemes),
-        modules=len(report.modules), others=len(report.others),
-    )  # fmt: skip
+    about = say("{name}: {kind}, {size:.2f} MB of numbers, keys as in {schemes}, {modules} modules, {others} other "
+                "tensors.", name=report.name, kind=kind, size=report.size / 1e6, schemes=", ".join(report.schemes),
+                modules=len(report.modules), others=len(report.others))  # fmt: skip
     others = {
         say("name"): [o.name for o in report.others],
         say("shape"): ["×".join(map(str, o.shape)) or say("one number") for o in report.others],
@@ -342,58 +268,24 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 ASKED = to_say("Adapter")
 LESSON = Lesson(
-    id="inspector",
-    menu=to_say("Adapter inspector"),
-    title=to_say("Adapter inspector: which rank did it need?"),
-    claim=to_say(
-        "An adapter is given one rank for all its modules. Its singular values say how many directions each module "
-        "used."
-    ),
-    place=50,
+    id="inspector", menu=to_say("Adapter inspector"), title=to_say("Adapter inspector: which rank did it need?"),
+    claim=to_say("An adapter is given one rank for all its modules. Its singular values say how many directions each "
+                 "module used."), place=50,
     controls=(
-        *adapter_controls(
-            "adapter",
-            "adapter_file",
-            ASKED,
-            to_say("or your own file"),
-            to_say(
-                "safetensors, or a file of torch.save; with adapter_config.json beside it for the scale. It stays "
-                "in this server's memory."
-            ),
-        ),
+        *adapter_controls("adapter", "adapter_file", ASKED, to_say("or your own file"),
+                          to_say("safetensors, or a file of torch.save; with adapter_config.json beside it for the "
+                                 "scale. It stays in this server's memory.")),
         Choice(id="keep", label=to_say("Energy to keep, %"), options=(90, 95, 99), default=90),
-        Choice(
-            id="map",
-            label=to_say("Map"),
-            options=tuple(MAPS),
-            default="needed",
-            names={name: called for name, (called, _, _) in MAPS.items()},
-        ),
+        Choice(id="map", label=to_say("Map"), options=tuple(MAPS), default="needed",
+               names={name: called for name, (called, _, _) in MAPS.items()}),
     ),
     more=(
-        Number(
-            id="alpha_given",
-            label=to_say("α, where the file has none"),
-            help=to_say("loralib, diffusers and others do not keep α in the file. s = α/r."),
-            low=0.0,
-            high=4096.0,
-            optional=True,
-            placeholder=to_say("not known"),
-        ),
-    ),
-    measure=measure,
-    film=film,
-    takeaway=lambda record, settings: takeaway(record, _level(settings)),
-    maths=maths,
-    figure=figure,
-    table=table,
-    extras=extras,
-    beside=beside,
-    question=Question(
-        to_say("The first module's update has effective rank {now}. Which has it when α is doubled?"),
-        to_say("α scales every singular value alike. It makes an update larger, never richer."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+        Number(id="alpha_given", label=to_say("α, where the file has none"),
+               help=to_say("loralib, diffusers and others do not keep α in the file. s = α/r."), low=0.0, high=4096.0,
+               optional=True, placeholder=to_say("not known")),
+    ), measure=measure, film=film, takeaway=lambda record, settings: takeaway(record, _level(settings)), maths=maths,
+    on_paper="ranks", table=table, extras=extras, beside=beside,
+    question=Question(to_say("The first module's update has effective rank {now}. Which has it when α is doubled?"),
+                      to_say("α scales every singular value alike. It makes an update larger, never richer."), _ask),
+    trains=False, seeded=False,
+)  # fmt: skip

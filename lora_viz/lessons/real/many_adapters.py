@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -16,7 +15,6 @@ from lora_viz.core.spectra import ranks
 from lora_viz.export.scripts.digits import pair_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -94,100 +92,53 @@ def adapters_together(run: PairRun) -> AdaptersTogether:
 def film(record: AdaptersTogether) -> Film:
     """The playhead runs over the weight of the second adapter: from the first alone to the second alone."""
     frames = len(record.weight)
-    names = (say(ON[FIRST]), _on_second(record), say("on upright"))
-    looks: tuple[tuple[str, str, Dash], ...] = (
-        ("first", "delta", "solid"), ("second", "delta", "dash"), ("upright", "clean", "dot"),
+    looks: tuple[tuple[str, str, str, Dash], ...] = (
+        ("first", say(ON[FIRST]), "delta", "solid"), ("second", _on_second(record), "delta", "dash"),
+        ("upright", say("on upright"), "clean", "dot"),
     )  # fmt: skip
+
+    def tasks(values: Float[np.ndarray, "3 T 3"], count: int) -> tuple[Series, ...]:
+        """The accuracies on the first tasks."""
+        return tuple(
+            Series(part, name, colour, dash=dash, **band(values[:, :, i]))
+            for i, (part, name, colour, dash) in enumerate(looks[:count])
+        )
+
     kept = np.where(record.sigma > 1e-6 * record.sigma[:, :1], record.sigma, np.nan)
     labels = tuple(f"{v:g}" for v in record.grid_weight)
     one = int(np.argmin(np.abs(record.grid_weight - 1)))
     return Film(
-        axis=to_say("weight of the second"),
-        values=record.weight,
-        start=frames // 2,
-        seconds_per_frame=0.3,
+        axis=to_say("weight of the second"), values=record.weight, start=frames // 2, seconds_per_frame=0.3,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
-            Lines(
-                id="mixed",
-                title=say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
-                y_label=say("accuracy, {members} networks", members=record.members),
-                reach=1.0,
-                span=5,
-                series=tuple(
-                    Series(id=part, name=name, colour=c, dash=dash, **band(record.mixed[:, :, i]))
-                    for i, (name, (part, c, dash)) in enumerate(zip(names, looks, strict=True))
-                ),
-            ),
-            Lines(
-                id="averaged",
-                title=say("Wrong: A's and B's averaged"),
-                y_label=say("share"),
-                reach=1.0,
-                span=4,
-                series=(
-                    *(
-                        Series(id=part, name=name, colour=c, dash=dash, **band(record.averaged[:, :, i]))
-                        for i, (name, (part, c, dash)) in enumerate(zip(names[:2], looks[:2], strict=True))
-                    ),
-                    Series(id="off", name=say("ΔW off by"), colour="alarm", dash="dash", **band(record.off)),
-                ),
-            ),
-            Readout(
-                id="overlap",
-                title=say("Do they share directions?"),
-                span=3,
-                rows=(
-                    Row(id="inputs", label=say("inputs (rows of A)"), colour="A", text=(number(record.inputs),)),
-                    Row(id="outputs", label=say("outputs (columns of B)"), colour="B", text=(number(record.outputs),)),
-                    Row(id="random", label=say("random subspaces"), text=(number(record.chance),)),
-                    Row(id="push_first", label=say("push by the other: 1st"), text=(_times(record.reach[0]),)),
-                    Row(id="push_second", label=say("2nd"), text=(_times(record.reach[1]),)),
-                ),
-            ),
-            Field(
-                id="worse",
-                title=say("The worse of both tasks, at any two weights"),
-                values=record.worse,
-                x_labels=labels,
-                y_labels=labels,
-                x_title=say("weight of the second ({change})", change=_second(record)),
-                y_title=say("weight of the first ({change})", change=say(FIRST)),
-                chosen=(one, one),
-                caption=(say("outlined: both added whole"),),
-                span=5,
-                row=1,
-            ),
-            Curves(
-                id="singular_values",
-                title=say("Singular values of the mixed ΔW₁"),
-                x=np.arange(1, record.sigma.shape[1] + 1, dtype=float),
-                x_label="i",
-                y_label=say("σᵢ, first network"),
-                span=4,
-                row=1,
-                series=(Curve(id="mixed", name=say("mixed"), colour="delta", y=kept, dots=True),),
-            ),
-            Readout(
-                id="ranks",
-                title=say("Ranks add up"),
-                span=3,
-                row=1,
-                rows=(
-                    Row(id="bound", label=say("bound r of each"), text=(str(record.rank),)),
-                    Row(
-                        id="mixed",
-                        label=say("numerical, mixed"),
-                        colour="delta",
-                        text=tuple(str(n) for n in record.numerical),
-                    ),
-                    Row(id="added", label=say("numerical, added"), colour="delta", text=(str(record.sum_rank),)),
-                    Row(id="added_first", label=say("both added: 1st task"), text=(to_a_tenth(record.added[1, 0]),)),
-                    Row(id="added_second", label=say("2nd task"), text=(to_a_tenth(record.added[1, 1]),)),
-                ),
-            ),
+            Lines("mixed", say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
+                  y_label=say("accuracy, {members} networks", members=record.members), reach=1.0, span=5,
+                  series=tasks(record.mixed, 3)),
+            Lines("averaged", say("Wrong: A's and B's averaged"), y_label=say("share"), reach=1.0, span=4,
+                  series=(*tasks(record.averaged, 2),
+                          Series("off", say("ΔW off by"), "alarm", dash="dash", **band(record.off)))),
+            Readout("overlap", say("Do they share directions?"),
+                    (Row("inputs", say("inputs (rows of A)"), (number(record.inputs),), colour="A"),
+                     Row("outputs", say("outputs (columns of B)"), (number(record.outputs),), colour="B"),
+                     Row("random", say("random subspaces"), (number(record.chance),)),
+                     Row("push_first", say("push by the other: 1st"), (_times(record.reach[0]),)),
+                     Row("push_second", say("2nd"), (_times(record.reach[1]),))), span=3),
+            Field("worse", say("The worse of both tasks, at any two weights"), values=record.worse, x_labels=labels,
+                  y_labels=labels, x_title=say("weight of the second ({change})", change=_second(record)),
+                  y_title=say("weight of the first ({change})", change=say(FIRST)), chosen=(one, one),
+                  caption=(say("outlined: both added whole"),), span=5, row=1),
+            Curves("singular_values", say("Singular values of the mixed ΔW₁"),
+                   x=np.arange(1, record.sigma.shape[1] + 1, dtype=float), x_label="i",
+                   y_label=say("σᵢ, first network"), span=4, row=1,
+                   series=(Curve("mixed", say("mixed"), "delta", kept, dots=True),)),
+            Readout("ranks", say("Ranks add up"),
+                    (Row("bound", say("bound r of each"), (str(record.rank),)),
+                     Row("mixed", say("numerical, mixed"), tuple(str(n) for n in record.numerical), colour="delta"),
+                     Row("added", say("numerical, added"), (str(record.sum_rank),), colour="delta"),
+                     Row("added_first", say("both added: 1st task"), (to_a_tenth(record.added[1, 0]),)),
+                     Row("added_second", say("2nd task"), (to_a_tenth(record.added[1, 1]),))), span=3, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 FIRST = "rotated"
@@ -214,13 +165,12 @@ def _times(value: float) -> str:
 def _narrate(record: AdaptersTogether, t: int) -> str:
     w, now = float(record.weight[t]), record.mixed[1, t]
     what = say("The first alone") if t == 0 else say("The second alone") if w == 1 else f"w = {w:.2f}"
-    return say(
-        "{what}: {first} of the {digits}, {second} of the {others} read right; with averaged factors {wrong_first} and "
-        "{wrong_second}.",
-        what=what, first=to_a_tenth(now[0]), digits=say(CHANGED[FIRST]), second=to_a_tenth(now[1]),
-        others=say(CHANGED[record.second]) if record.second != FIRST else say("rotated digits (2)"),
-        wrong_first=to_a_tenth(record.averaged[1, t, 0]), wrong_second=to_a_tenth(record.averaged[1, t, 1]),
-    )  # fmt: skip
+    return say("{what}: {first} of the {digits}, {second} of the {others} read right; with averaged factors "
+               "{wrong_first} and {wrong_second}.", what=what, first=to_a_tenth(now[0]), digits=say(CHANGED[FIRST]),
+               second=to_a_tenth(now[1]),
+               others=say(CHANGED[record.second]) if record.second != FIRST else say("rotated digits (2)"),
+               wrong_first=to_a_tenth(record.averaged[1, t, 0]),
+               wrong_second=to_a_tenth(record.averaged[1, t, 1]))  # fmt: skip
 
 
 def takeaway(record: AdaptersTogether) -> str:
@@ -231,77 +181,24 @@ def takeaway(record: AdaptersTogether) -> str:
         return say("An adapter ended in outputs that are no numbers: lower the learning rate.")
     best = np.unravel_index(int(np.argmax(record.worse)), record.worse.shape)
     v, w = (float(record.grid_weight[i]) for i in best)
-    said = [
-        say(
-            "In this experiment switching works: alone, they read {first} and {second} of their own digits (medians of "
-            "{members} networks), and with both off the base reads {base} of the upright ones, as before.",
-            first=to_a_tenth(alone[0]),
-            second=to_a_tenth(alone[1]),
-            members=record.members,
-            base=to_a_tenth(record.base[1, 2]),
-        ),
-        say(
-            "Added, they read {first} and {second}; at the best two weights ({v:g} and {w:g}) the worse of both is "
-            "{worse}.",
-            first=to_a_tenth(record.added[1, 0]),
-            second=to_a_tenth(record.added[1, 1]),
-            v=v,
-            w=w,
-            worse=to_a_tenth(float(record.worse[best])),
-        ),
-    ]
+    said = [say("In this experiment switching works: alone, they read {first} and {second} of their own digits "
+                "(medians of {members} networks), and with both off the base reads {base} of the upright ones, as "
+                "before.", first=to_a_tenth(alone[0]), second=to_a_tenth(alone[1]), members=record.members,
+                base=to_a_tenth(record.base[1, 2])),
+            say("Added, they read {first} and {second}; at the best two weights ({v:g} and {w:g}) the worse of both is "
+                "{worse}.", first=to_a_tenth(record.added[1, 0]), second=to_a_tenth(record.added[1, 1]), v=v, w=w,
+                worse=to_a_tenth(float(record.worse[best])))]  # fmt: skip
     if record.sum_rank:
-        said.append(
-            say(
-                "Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.",
-                rank=record.rank, sum_rank=record.sum_rank,
-            )
-        )  # fmt: skip
-        said.append(
-            say(
-                "Averaging A's and B's is not averaging products: at one half ΔW is {off:.0f} % off.",
-                off=100 * record.off[1, middle],
-            )
-        )
+        said.append(say("Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.", rank=record.rank,
+                        sum_rank=record.sum_rank))  # fmt: skip
+        said.append(say("Averaging A's and B's is not averaging products: at one half ΔW is {off:.0f} % off.",
+                        off=100 * record.off[1, middle]))  # fmt: skip
     if record.second != FIRST and record.inputs < 3 * record.chance:
-        said.append(
-            say(
-                "Overlap does not warn here: the input subspaces share {inputs} (random ones {chance}), yet the other "
-                "adapter pushes the first's images {reach} as hard as its own does, because the images lie in both.",
-                inputs=number(record.inputs), chance=number(record.chance), reach=_times(record.reach[0]),
-            )
-        )  # fmt: skip
+        said.append(say("Overlap does not warn here: the input subspaces share {inputs} (random ones {chance}), yet "
+                        "the other adapter pushes the first's images {reach} as hard as its own does, because the "
+                        "images lie in both.", inputs=number(record.inputs), chance=number(record.chance),
+                        reach=_times(record.reach[0])))  # fmt: skip
     return " ".join(said)
-
-
-def table(record: AdaptersTogether) -> dict[str, np.ndarray]:
-    """Accuracies over the weight of the second adapter."""
-    return {
-        "weight_of_second": record.weight,
-        "mixed_first_task": record.mixed[1, :, 0],
-        "mixed_second_task": record.mixed[1, :, 1],
-        "mixed_upright": record.mixed[1, :, 2],
-        "averaged_factors_first_task": record.averaged[1, :, 0],
-        "averaged_factors_second_task": record.averaged[1, :, 1],
-        "averaged_factors_delta_off": record.off[1],
-        "numerical_rank_mixed": np.array(record.numerical),
-    }
-
-
-def figure(record: AdaptersTogether, *, theme: str = "light") -> go.Figure:
-    """Both tasks over the weight, mixed and with averaged factors."""
-    curves = [
-        Drawn(name, colour, record.weight, values[1, :, i], dash)
-        for i, (task, dash) in enumerate(((say(FIRST), "solid"), (_second(record), "dash")))
-        for name, values, colour in (
-            (say("{digits}, mixed", digits=task), record.mixed, "delta"),
-            (say("{digits}, factors averaged", digits=task), record.averaged, "alarm"),
-        )
-    ]
-    title = say("Two adapters of rank {rank} on one base", rank=record.rank)
-    drawn = still_curves(curves, title=title, x=say("weight of the second"), y=say("test accuracy"), theme=theme)
-    drawn.update_yaxes(range=[0, 1.02])
-    return drawn
 
 
 def maths(record: AdaptersTogether) -> str:
@@ -356,31 +253,16 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="many_adapters",
-    menu=to_say("Many adapters"),
-    title=to_say("Many adapters, one base: do they go together?"),
-    claim=to_say(
-        "They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's and B's is "
-        "not averaging updates."
-    ),
-    place=30,
+    id="many_adapters", menu=to_say("Many adapters"), title=to_say("Many adapters, one base: do they go together?"),
+    claim=to_say("They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's "
+                 "and B's is not averaging updates."), place=30,
     default=Experiment(d_in=64, d_out=64, rank=3, alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["second"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300, 500)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
-    waits_for=to_say("Two adapters on each of five networks"),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    waits_for=to_say("Two adapters on each of five networks"), measure=measure, film=film, takeaway=takeaway,
+    maths=maths, on_paper="mixed",
     exports=lambda record, settings, lab: Scripts(partial(pair_script, *adapted(settings, lab)), {}),
-    question=Question(
-        to_say(
-            "The first adapter reads {alone} % of its digits, the second {none} % of the same ones. Mix ¾ of the first "
-            "update with ¼ of the second: how many now?"
-        ),
-        to_say("The mixture is linear in the weights, what the network makes of it is not."),
-        _ask,
-    ),
-)
+    question=Question(to_say("The first adapter reads {alone} % of its digits, the second {none} % of the same ones. "
+                             "Mix ¾ of the first update with ¼ of the second: how many now?"),
+                      to_say("The mixture is linear in the weights, what the network makes of it is not."), _ask),
+)  # fmt: skip

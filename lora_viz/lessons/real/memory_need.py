@@ -14,34 +14,23 @@ from lora_viz.i18n.language import say, to_say
 
 __all__ = ["MemoryNeed", "figure", "memory_need", "table", "takeaway"]
 
-_LOOKS = {"weights": ("W", ""), "gradients": ("W", "/"), "optimiser": ("ink", ""), "activations": ("faint", "")}
-_PARTS = {
-    "weights": to_say("weights"),
-    "gradients": to_say("gradients"),
-    "optimiser": to_say("optimiser"),
-    "activations": to_say("activations"),
-}
-PARTS = tuple(_LOOKS)
+_LOOKS = {
+    to_say("weights"): ("W", ""), to_say("gradients"): ("W", "/"), to_say("optimiser"): ("ink", ""),
+    to_say("activations"): ("faint", ""),
+}  # fmt: skip
 _NAMES = (to_say("full fine-tuning"), "LoRA", "QLoRA")
 
 
 class MemoryNeed(NamedTuple):
-    """Gigabytes (10⁹ bytes) a method and part, and how many times fewer numbers LoRA trains than full fine-tuning."""
+    """Gigabytes (10⁹ bytes) a method and part."""
 
-    title: str
+    budget: Budget
     need: Float[np.ndarray, "3 4"]
-    fewer: float
-    tokens: int
-    checkpointing: bool
-    modelled: bool
 
 
 def memory_need(budget: Budget) -> MemoryNeed:
     """Put the three methods' bytes side by side."""
-    need = np.array([tuple(m) for m in budget.memory]) / 1e9
-    return MemoryNeed(
-        budget.shape.title, need, budget.fewer, budget.tokens, budget.checkpointing, bool(budget.shape.kept)
-    )
+    return MemoryNeed(budget, np.array([tuple(m) for m in budget.memory]) / 1e9)
 
 
 def smallest(gigabytes: float) -> str:
@@ -57,43 +46,28 @@ def smallest(gigabytes: float) -> str:
 def takeaway(record: MemoryNeed) -> str:
     """What was computed, in the record's own numbers."""
     full, lora, qlora = record.need.sum(axis=1)
-    frozen = record.need[1, 0] / lora
-    less = number(full / lora)
-    said = say(
-        "{fewer}× fewer trained numbers than full fine-tuning are {less}× less memory: {full} in full, {lora} with "
-        "LoRA, {qlora} with QLoRA. {frozen:.0f} % of LoRA's are the weights. That would fit {full_card}, {lora_card} "
-        "and {qlora_card}, were it not for what is left out (listed below).",
-        fewer=number(record.fewer),
-        less=less,
-        full=_gb(full),
-        lora=_gb(lora),
-        qlora=_gb(qlora),
-        frozen=100 * frozen,
-        full_card=smallest(full),
-        lora_card=smallest(lora),
-        qlora_card=smallest(qlora),
-    )
+    said = say("{fewer}× fewer trained numbers than full fine-tuning are {less}× less memory: {full} in full, {lora} "
+               "with LoRA, {qlora} with QLoRA. {frozen:.0f} % of LoRA's are the weights. That would fit {full_card}, "
+               "{lora_card} and {qlora_card}, were it not for what is left out (listed below).",
+               fewer=number(record.budget.fewer), less=number(full / lora), full=_gb(full), lora=_gb(lora),
+               qlora=_gb(qlora), frozen=100 * (record.need[1, 0] / lora), full_card=smallest(full),
+               lora_card=smallest(lora), qlora_card=smallest(qlora))  # fmt: skip
     return f"{said} {_activations(record)}"
 
 
 def _activations(record: MemoryNeed) -> str:
     """What the activations do, or that nothing is known of them."""
-    if not record.modelled:
+    if not record.budget.shape.kept:
         return say("Activations are not in it: this model's depend on the image size.")
+    tokens = record.budget.tokens
     shrunk = 100 * (1 - record.need[1, 3] / record.need[0, 3]) if record.need[0, 3] else 0.0
     if abs(shrunk) < 0.5:
-        return say("The activations of {tokens} tokens are as many as full fine-tuning's.", tokens=record.tokens)
+        return say("The activations of {tokens} tokens are as many as full fine-tuning's.", tokens=tokens)
     if shrunk > 0:
-        return say(
-            "The activations of {tokens} tokens are {share:.0f} % fewer than full fine-tuning's.",
-            tokens=record.tokens,
-            share=shrunk,
-        )
-    return say(
-        "The activations of {tokens} tokens are {share:.0f} % more than full fine-tuning's.",
-        tokens=record.tokens,
-        share=-shrunk,
-    )
+        return say("The activations of {tokens} tokens are {share:.0f} % fewer than full fine-tuning's.",
+                   tokens=tokens, share=shrunk)  # fmt: skip
+    return say("The activations of {tokens} tokens are {share:.0f} % more than full fine-tuning's.",
+               tokens=tokens, share=-shrunk)  # fmt: skip
 
 
 def _gb(value: float) -> str:
@@ -102,7 +76,7 @@ def _gb(value: float) -> str:
 
 def table(record: MemoryNeed) -> dict[str, np.ndarray]:
     """One row a method."""
-    columns = {part: record.need[:, i] for i, part in enumerate(PARTS)}
+    columns = {part: record.need[:, i] for i, part in enumerate(_LOOKS)}
     return {"method": np.array(METHODS), **columns, "total": record.need.sum(axis=1)}
 
 
@@ -113,65 +87,30 @@ def figure(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     totals = record.need.sum(axis=1)
     start = np.cumsum(record.need, axis=1) - record.need
     for i, (part, (name, pattern)) in enumerate(_LOOKS.items()):
-        drawn.add_bar(
-            x=[5 * k + i for k in range(len(METHODS))],
-            y=record.need[:, i],
-            base=start[:, i],
-            width=0.96,
-            name=say(_PARTS[part]),
-            marker={"color": colour[name], "pattern": {"shape": pattern, "fgcolor": colour["ink"], "bgcolor": paper}},
-            hovertemplate=f"{say(_PARTS[part])}: %{{y:.3g}} GB<extra></extra>",
-        )
+        marker = {"color": colour[name], "pattern": {"shape": pattern, "fgcolor": colour["ink"], "bgcolor": paper}}
+        drawn.add_bar(x=[5 * k + i for k in range(len(METHODS))], y=record.need[:, i], base=start[:, i], width=0.96,
+                      name=say(part), marker=marker,
+                      hovertemplate=f"{say(part)}: %{{y:.3g}} GB<extra></extra>")  # fmt: skip
     for k, total in enumerate(totals):
-        drawn.add_annotation(
-            x=5 * k + 3,
-            y=total,
-            text=f"<b>{number(total)} GB</b>",
-            showarrow=False,
-            yshift=16,
-            font={"size": 26, "color": colour["ink"]},
-        )
+        drawn.add_annotation(x=5 * k + 3, y=total, text=f"<b>{number(total)} GB</b>", showarrow=False, yshift=16,
+                             font={"size": 26, "color": colour["ink"]})  # fmt: skip
     top = max(float(totals.max()), GPU_SIZES[0])
     cards = [size for size in GPU_SIZES if size <= 1.1 * top]
     named: list[int] = []  # a line for each, a name where there is room
     for size in cards:
         if size - max(named, default=0) > 0.1 * top:
             named.append(size)
-    drawn.update_yaxes(
-        tickvals=[0, *cards],
-        ticktext=["0", *(f"{size} GB" if size in named else "" for size in cards)],
-        tickfont={"size": 19},
-        gridcolor=colour["faint"],
-        griddash="dot",
-        range=[0, 1.15 * top],
-    )
-    drawn.add_annotation(  # not in the title, whose end lies under the toolbar
-        text=say("lines: sizes of cards"),
-        x=1,
-        y=1,
-        xref="paper",
-        yref="paper",
-        xanchor="right",
-        yanchor="top",
-        showarrow=False,
-        font={"size": 18, "color": colour["ink"]},
-    )
-    ticks = [5 * k + 1.5 for k in range(len(METHODS))]
-    drawn.update_xaxes(
-        tickvals=ticks,
-        ticktext=[say(name) for name in _NAMES],
-        tickfont={"size": 20},
-        range=[-0.7, 14.4],
-        showgrid=False,
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say("Memory of a training step"),
-            margin={"l": 78, "r": 10, "t": 44, "b": 100},
-            legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 112},
-            barmode="overlay",
-            height=400,
-            font={"size": 19},
-        )
-    )
+    sizes = ["0", *(f"{size} GB" if size in named else "" for size in cards)]
+    drawn.update_yaxes(tickvals=[0, *cards], ticktext=sizes, tickfont={"size": 19}, gridcolor=colour["faint"],
+                       griddash="dot", range=[0, 1.15 * top])  # fmt: skip
+    # not in the title, whose end lies under the toolbar
+    drawn.add_annotation(text=say("lines: sizes of cards"), x=1, y=1, xref="paper", yref="paper", xanchor="right",
+                         yanchor="top", showarrow=False, font={"size": 18, "color": colour["ink"]})  # fmt: skip
+    drawn.update_xaxes(tickvals=[5 * k + 1.5 for k in range(len(METHODS))], ticktext=[say(name) for name in _NAMES],
+                       tickfont={"size": 20}, range=[-0.7, 14.4], showgrid=False)  # fmt: skip
+    legend = {"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 112}
+    drawn.update_layout(**plotly_layout(
+        title=say("Memory of a training step"), margin={"l": 78, "r": 10, "t": 44, "b": 100}, legend=legend,
+        barmode="overlay", height=400, font={"size": 19},
+    ))  # fmt: skip
     return drawn

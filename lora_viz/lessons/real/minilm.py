@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
@@ -16,7 +15,7 @@ from lora_viz.core.progress import Progress
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Control
@@ -141,79 +140,34 @@ def film(record: MinilmSpectrum) -> Film:
     def level(value: float) -> Float[np.ndarray, "R"]:
         return np.full(len(at), value)
 
+    matrices = (*KINDS[:3], *map(say, KINDS[3:]))  # the first three are called so in every language
     return Film(
-        axis=to_say("directions kept"),
-        values=record.k.astype(float),
-        start=1,
-        seconds_per_frame=0.9,
+        axis=to_say("directions kept"), values=record.k.astype(float), start=1, seconds_per_frame=0.9,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
-            Lines(
-                id="test_error",
-                title=say("Test error when each ΔW is cut (drag)"),
-                y_label=say("%, {seeds} seeds", seeds=record.seeds),
-                x_scale="sqrt",
-                span=5,
-                series=(
-                    Series(id="kept", name=say("top k kept"), colour="delta", **band(record.kept), dots=True),
-                    Series(
-                        id="removed",
-                        name=say("top k removed"),
-                        colour="alarm",
-                        dash="dash",
-                        dots=True,
-                        **band(record.removed),
-                    ),
-                    Series(
-                        id="refitted", name=say("kept, new probe"), colour="clean", dash="dot", y=record.refitted[1]
-                    ),
-                ),
-            ),
-            Curves(
-                id="energy",
-                title=say("Share of energy in the top i"),
-                x=x,
-                x_label="i",
-                y_label=say("Σσ² of all"),
-                x_scale="log",
-                reach=1.0,
-                span=4,
-                series=(
-                    Curve(id="delta", name="36 ΔW", colour="delta", **band(record.curve)),
-                    Curve(id="weight", name="36 W", colour="W", **band(record.base_curve)),
-                    Curve(id="noise", name=say("noise"), colour="faint", y=record.noise_curve, dash="dash"),
-                ),
-            ),
-            Readout(id="readings", title=say("With the top k of every ΔW"), span=3, rows=_readings(record)),
-            Field(
-                id="kept_share",
-                title=say("Share of ‖ΔW‖² that is kept"),
-                values=record.share,
-                x_labels=(*KINDS[:3], *map(say, KINDS[3:])),  # the first three are called so in every language
-                y_labels=tuple(str(i) for i in range(record.share.shape[1])),
-                x_title=say("matrix"),
-                y_title=say("layer"),
-                span=7,
-                row=1,
-            ),
-            Curves(
-                id="lora",
-                title=say("Test error of LoRA on query and value"),
-                x=at,
-                x_label=say("rank r"),
-                y_label="%",
-                x_scale="log",
-                span=5,
-                row=1,
-                series=(
-                    Curve(id="lora", name="LoRA", colour="delta", **band(record.lora), dots=True),
-                    Curve(id="full", name=say("full"), colour="W", y=level(float(record.full[1]))),
-                    Curve(id="probe", name=say("probe"), colour="clean", y=level(float(record.probe[1])), dash="dot"),
-                    Curve(id="head", name=say("head"), colour="faint", y=level(float(record.head[1])), dash="dashdot"),
-                ),
-            ),
+            Lines("test_error", say("Test error when each ΔW is cut (drag)"),
+                  y_label=say("%, {seeds} seeds", seeds=record.seeds), x_scale="sqrt", span=5,
+                  series=(Series("kept", say("top k kept"), "delta", **band(record.kept), dots=True),
+                          Series("removed", say("top k removed"), "alarm", dash="dash", dots=True,
+                                 **band(record.removed)),
+                          Series("refitted", say("kept, new probe"), "clean", record.refitted[1], dash="dot"))),
+            Curves("energy", say("Share of energy in the top i"), x=x, x_label="i", y_label=say("Σσ² of all"),
+                   x_scale="log", reach=1.0, span=4,
+                   series=(Curve("delta", "36 ΔW", "delta", **band(record.curve)),
+                           Curve("weight", "36 W", "W", **band(record.base_curve)),
+                           Curve("noise", say("noise"), "faint", record.noise_curve, dash="dash"))),
+            Readout("readings", say("With the top k of every ΔW"), _readings(record), span=3),
+            Field("kept_share", say("Share of ‖ΔW‖² that is kept"), values=record.share, x_labels=matrices,
+                  y_labels=tuple(str(i) for i in range(record.share.shape[1])), x_title=say("matrix"),
+                  y_title=say("layer"), span=7, row=1),
+            Curves("lora", say("Test error of LoRA on query and value"), x=at, x_label=say("rank r"), y_label="%",
+                   x_scale="log", span=5, row=1,
+                   series=(Curve("lora", "LoRA", "delta", **band(record.lora), dots=True),
+                           Curve("full", say("full"), "W", level(float(record.full[1]))),
+                           Curve("probe", say("probe"), "clean", level(float(record.probe[1])), dash="dot"),
+                           Curve("head", say("head"), "faint", level(float(record.head[1])), dash="dashdot"))),
         ),
-    )
+    )  # fmt: skip
 
 
 def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
@@ -221,18 +175,12 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
         say("{middle:.0f} % ({low:.0f} to {high:.0f})", middle=np.median(s), low=s.min(), high=s.max())
         for s in 100 * record.share.reshape(len(record.k), -1)
     )
-    return (
-        Row(id="energy", label=say("of ‖ΔW‖²"), colour="delta", text=energy),
-        Row(id="kept", label=say("error, kept"), colour="delta", text=tuple(f"{v:.1f} %" for v in record.kept[1])),
-        Row(
-            id="removed",
-            label=say("error, removed"),
-            colour="alarm",
-            text=tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]),
-        ),
-        Row(id="numbers", label=say("numbers"), text=tuple(f"{n:,}" for n in record.numbers)),
-        Row(id="all_numbers", label=say("of"), text=(f"{record.all_numbers:,}",)),
-    )
+    return (Row("energy", say("of ‖ΔW‖²"), energy, colour="delta"),
+            Row("kept", say("error, kept"), tuple(f"{v:.1f} %" for v in record.kept[1]), colour="delta"),
+            Row("removed", say("error, removed"),
+                tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]), colour="alarm"),
+            Row("numbers", say("numbers"), tuple(f"{n:,}" for n in record.numbers)),
+            Row("all_numbers", say("of"), (f"{record.all_numbers:,}",)))  # fmt: skip
 
 
 def _narrate(record: MinilmSpectrum, t: int) -> str:
@@ -248,11 +196,8 @@ def _narrate(record: MinilmSpectrum, t: int) -> str:
         return say(
             "Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors.", k=k, share=100 * share, kept=kept
         )
-    return say(
-        "Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors; with these removed and all others kept "
-        "{gone:.1f} %.",
-        k=k, share=100 * share, kept=kept, gone=gone,
-    )  # fmt: skip
+    return say("Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors; with these removed and all others "
+               "kept {gone:.1f} %.", k=k, share=100 * share, kept=kept, gone=gone)  # fmt: skip
 
 
 def takeaway(record: MinilmSpectrum) -> str:
@@ -261,16 +206,14 @@ def takeaway(record: MinilmSpectrum) -> str:
     one, eight = place[1], place[8]
     low, high = float(record.lora[1].min()), float(record.lora[1].max())
     first, base = 100 * np.median(record.share[one]), 100 * record.base_curve[1, 0]
-    return say(
-        "In this experiment the update is not of low rank, it is steep with a long tail: the first of 384 directions "
-        "holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {base:.0f} %), 90 % takes "
-        "{most:.0f}. But the function sits at the top: with one direction kept "
-        "{kept:.1f} % errors, with all {full:.1f} %, with the top 8 removed {removed:.1f} %. LoRA of rank 1 to {rank} "
-        "ends between {low:.1f} and {high:.1f} %: rank makes no visible difference here, where frozen features alone "
-        "give {probe:.1f} %.",
-        first=first, base=base, most=record.rank_90[1], kept=record.kept[1, one], full=record.full[1],
-        removed=record.removed[1, eight], rank=record.rank[-1], low=low, high=high, probe=record.probe[1],
-    )  # fmt: skip
+    return say("In this experiment the update is not of low rank, it is steep with a long tail: the first of 384 "
+               "directions holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {base:.0f} %), 90 % takes "
+               "{most:.0f}. But the function sits at the top: with one direction kept {kept:.1f} % errors, with all "
+               "{full:.1f} %, with the top 8 removed {removed:.1f} %. LoRA of rank 1 to {rank} ends between {low:.1f} "
+               "and {high:.1f} %: rank makes no visible difference here, where frozen features alone give {probe:.1f} "
+               "%.", first=first, base=base, most=record.rank_90[1], kept=record.kept[1, one], full=record.full[1],
+               removed=record.removed[1, eight], rank=record.rank[-1], low=low, high=high,
+               probe=record.probe[1])  # fmt: skip
 
 
 def table(record: MinilmSpectrum) -> dict[str, np.ndarray]:
@@ -278,27 +221,11 @@ def table(record: MinilmSpectrum) -> dict[str, np.ndarray]:
     return {
         "k": record.k,
         "energy_kept_median": np.median(record.share.reshape(len(record.k), -1), axis=1),
-        "error_kept_low": record.kept[0],
-        "error_kept_median": record.kept[1],
-        "error_kept_high": record.kept[2],
+        **spread_columns("error_kept", record.kept),
         "error_kept_refitted_median": record.refitted[1],
         "error_removed_median": record.removed[1],
         "numbers": record.numbers,
     }
-
-
-def figure(record: MinilmSpectrum, *, theme: str = "light") -> go.Figure:
-    """Energy in the top i of ΔW, of W and of noise."""
-    i = np.arange(1, record.curve.shape[1] + 1)
-    curves = (
-        Drawn(say("36 updates ΔW"), "delta", i, record.curve[1]),
-        Drawn(say("36 weights W"), "W", i, record.base_curve[1]),
-        Drawn(say("Gaussian noise"), "faint", i, record.noise_curve, "dash"),
-    )
-    title = say("MiniLM: {stable} is the median stable rank of ΔW", stable=number(float(record.stable[1])))
-    drawn = still_curves(curves, title=title, x="i", y=say("share of Σσ² in the top i"), log="x", theme=theme)
-    drawn.update_yaxes(range=[0, 1.02])
-    return drawn
 
 
 def maths(record: MinilmSpectrum) -> str:
@@ -333,12 +260,9 @@ Weights: all-MiniLM-L6-v2, Apache-2.0, SHA-256 pinned. Words: VADER, Hutto & Gil
 
 def beside(record: MinilmSpectrum) -> tuple[Part, ...]:
     """What was measured, and how."""
-    said = say(
-        "**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: 3,000 "
-        "rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, on "
-        "the CPU, by `docs/make_minilm.py`.",
-        seeds=record.seeds,
-    )
+    said = say("**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: "
+               "3,000 rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, "
+               "on the CPU, by `docs/make_minilm.py`.", seeds=record.seeds)  # fmt: skip
     return (Prose(said),)
 
 
@@ -347,15 +271,10 @@ def live_rank(_: Mapping[str, Any]) -> tuple[Control, ...]:
     if find_minilm() is None or read_lexicon() is None:
         return ()
     return (
-        Choice(
-            id="live_rank",
-            label=to_say("Adapt the last two layers"),
-            help=to_say("1,000 words, three epochs: some ten seconds a core."),
-            options=("none", "1", "2", "4", "8"),
-            names={"none": to_say("not now")},
-            default="none",
-        ),
-    )
+        Choice(id="live_rank", label=to_say("Adapt the last two layers"),
+               help=to_say("1,000 words, three epochs: some ten seconds a core."), options=("none", "1", "2", "4", "8"),
+               names={"none": to_say("not now")}, default="none"),
+    )  # fmt: skip
 
 
 def _adapt(folder: Path, sha256: str, rank: int) -> Iterator[Progress | RatedWordsRun]:
@@ -372,38 +291,26 @@ def measure(settings: Settings, lab: Lab) -> MinilmSpectrum:
 def extras(record: MinilmSpectrum, settings: Settings) -> tuple[Part, ...]:
     """What was adapted here, or how to get what it takes."""
     if "live_rank" not in dict(settings.options):
-        get = say(
-            "MiniLM and its words are an optional extra of 83 MB: after `{command}` its last two layers are "
-            "adapted here, live. The measurements above need nothing.",
-            command=INSTALL,
-        )
+        get = say("MiniLM and its words are an optional extra of 83 MB: after `{command}` its last two layers are "
+                  "adapted here, live. The measurements above need nothing.", command=INSTALL)  # fmt: skip
         return Heading(say("Adapt it here")), Prose(get)
     if record.live is None:
         return ()
-    no_script = say(
-        "There is no script to take home here: the transformer, its tokens and its words need more than sixty "
-        "lines. All of it is plain PyTorch, in lora_viz/networks/encoder.py and lora_viz/networks/word_polarity.py."
-    )
+    no_script = say("There is no script to take home here: the transformer, its tokens and its words need more than "
+                    "sixty lines. All of it is plain PyTorch, in lora_viz/networks/encoder.py and "
+                    "lora_viz/networks/word_polarity.py.")  # fmt: skip
     return Heading(say("Adapt it here")), Prose(told(record.live)), Prose(no_script, small=True)
 
 
 def told(run: RatedWordsRun) -> str:
     """The run in one sentence and one line a ΔW."""
-    lines = [
-        say(
-            "Frozen features with a probe read {probe:.1f} % of {test} test words; adapted from there "
-            "{accuracy:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), "
-            "with {trainable:,} trained numbers.",
-            probe=100 * run.probe,
-            test=run.test,
-            accuracy=100 * run.accuracy[-1],
-            error=100 * np.sqrt(0.25 / run.test),
-            trainable=run.trainable,
-        ),
-        "",
-        say("| ΔW of | σ | effective rank |"),
-        "|---|---|---|",
-    ]
+    lines = [say("Frozen features with a probe read {probe:.1f} % of {test} test words; adapted from there "
+                 "{accuracy:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), with "
+                 "{trainable:,} trained numbers.", probe=100 * run.probe, test=run.test,
+                 accuracy=100 * run.accuracy[-1], error=100 * np.sqrt(0.25 / run.test), trainable=run.trainable),
+             "",
+             say("| ΔW of | σ | effective rank |"),
+             "|---|---|---|"]  # fmt: skip
     for name, sigma in zip(run.names, run.sigma, strict=True):
         layer, _, matrix = name.removeprefix("encoder.layer.").partition(".attention.self.")
         short = say("layer {layer}, {matrix}", layer=layer, matrix=matrix)
@@ -422,31 +329,12 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="minilm",
-    menu=to_say("A real transformer"),
-    title=to_say("Is the update of a real transformer low-rank?"),
-    claim=to_say(
-        "No: it is steep with a long tail. But one or two of its 384 directions carry most of what was learnt."
-    ),
-    place=20,
-    controls=(live_rank,),
-    waits_for="MiniLM",
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    beside=beside,
-    extras=extras,
-    question=Question(
-        to_say(
-            "Full fine-tuning makes {full} % errors. Take only the strongest direction out of every ΔW and keep the "
-            "other 383: how many then?"
-        ),
-        to_say("Energy is spread over a long tail, what was learnt is not: much of it sits in the first direction."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+    id="minilm", menu=to_say("A real transformer"), title=to_say("Is the update of a real transformer low-rank?"),
+    claim=to_say("No: it is steep with a long tail. But one or two of its 384 directions carry most of what was "
+                 "learnt."), place=20, controls=(live_rank,), waits_for="MiniLM", measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="energy", table=table, beside=beside, extras=extras,
+    question=Question(to_say("Full fine-tuning makes {full} % errors. Take only the strongest direction out of every "
+                             "ΔW and keep the other 383: how many then?"),
+                      to_say("Energy is spread over a long tail, what was learnt is not: much of it sits in the first "
+                             "direction."), _ask), trains=False, seeded=False,
+)  # fmt: skip

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
@@ -15,8 +14,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.digits import requantised_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number, tint, to_a_tenth
+from lora_viz.film.style import number, numbers, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -84,122 +82,52 @@ def film(record: QuantisedMerge) -> Film:
     f = record.formats.index(record.shown)
     limits = np.maximum(np.abs(record.asked).max(axis=(1, 2)), np.abs(record.arrived).max(axis=(1, 2)))
     named = (("natural", record.natural, say("as trained")), ("minilm", record.minilm, "MiniLM"))
-    marks = tuple(
-        Mark(id=part, at=at, label=name) for part, at, name in named if record.sizes[0] <= at <= record.sizes[-1]
-    )
+    marks = tuple(Mark(part, at, name) for part, at, name in named if record.sizes[0] <= at <= record.sizes[-1])
 
     def lines(values: Float[np.ndarray, "3 T F"]) -> tuple[Series, ...]:
         return tuple(
-            Series(id=name.lower(), name=name, colour=COLOURS[name], **band(values[:, :, i]))
-            for i, name in enumerate(record.formats)
+            Series(name.lower(), name, COLOURS[name], **band(values[:, :, i])) for i, name in enumerate(record.formats)
         )
 
     return Film(
-        axis=to_say("size ρ"),
-        values=record.sizes,
-        start=int(np.argmin(np.abs(np.log(record.sizes / 0.01)))),
-        seconds_per_frame=0.25,
-        narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
+        axis=to_say("size ρ"), values=record.sizes, start=int(np.argmin(np.abs(np.log(record.sizes / 0.01)))),
+        seconds_per_frame=0.25, narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
-            Lines(
-                id="error",
-                title=say("Error of the update that arrived (drag)"),
-                y_label=say("of ‖ΔW‖; 1: all lost"),
-                x_scale="log",
-                reach=1.6,
-                span=5,
-                marks=marks,
-                series=lines(record.lost),
-            ),
-            Lines(
-                id="kept_level",
-                title=say("Weights that kept their level"),
-                y_label=say("share"),
-                x_scale="log",
-                reach=1.0,
-                span=4,
-                series=lines(record.kept_level),
-            ),
-            Readout(
-                id="at_this_size",
-                title=say("{shown}, at this size", shown=record.shown),
-                span=3,
-                rows=(
-                    Row(id="size", label="ρ = ‖ΔW‖/‖W‖", text=tuple(number(float(s)) for s in record.sizes)),
-                    Row(
-                        id="error",
-                        label=say("error of ΔW"),
-                        colour="delta",
-                        text=tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
-                    ),
-                    Row(
-                        id="kept_level",
-                        label=say("kept their level"),
-                        text=tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f]),
-                    ),
-                    Row(
-                        id="base_error",
-                        label=say("error of Q(W)"),
-                        colour="W",
-                        text=(f"{100 * record.base_error[f]:.1f} %",),
-                    ),
-                ),
-            ),
-            HeatMap(
-                id="asked",
-                title=say("asked: ΔW"),
-                colour="delta",
-                values=record.asked,
-                limit=limits,
-                caption=(say("{shown} of 64×64", shown=f"{record.asked.shape[1]}×{record.asked.shape[2]}"),),
-                span=3,
-                row=1,
-            ),
-            HeatMap(
-                id="arrived",
-                title=say("arrived in {shown}", shown=record.shown),
-                colour="delta",
-                values=record.arrived,
-                limit=limits,
-                caption=tuple(say("{lost:.0f} % off", lost=100 * v) for v in record.lost[1, :, f]),
-                span=3,
-                row=1,
-            ),
-            Readout(
-                id="read_right",
-                title=say(
-                    "Rotated digits read right, adapter as trained (ρ = {natural})", natural=number(record.natural)
-                ),
-                span=6,
-                row=1,
-                rows=(
-                    Row(
-                        id="plain", label=say("float32 base, adapter on"), colour="W", text=(to_a_tenth(record.plain),)
-                    ),
-                    *(
-                        Row(
-                            id=name.lower(),
-                            label=say("{name}: base, adapter apart, merged", name=name),
-                            colour=COLOURS[name],
-                            text=(" · ".join(to_a_tenth(float(v)) for v in record.accuracy[:, i]),),
-                        )
-                        for i, name in enumerate(record.formats)
-                    ),
-                ),
-            ),
+            Lines("error", say("Error of the update that arrived (drag)"), y_label=say("of ‖ΔW‖; 1: all lost"),
+                  x_scale="log", reach=1.6, span=5, marks=marks, series=lines(record.lost)),
+            Lines("kept_level", say("Weights that kept their level"), y_label=say("share"), x_scale="log", reach=1.0,
+                  span=4, series=lines(record.kept_level)),
+            Readout("at_this_size", say("{shown}, at this size", shown=record.shown),
+                    (Row("size", "ρ = ‖ΔW‖/‖W‖", numbers(record.sizes)),
+                     Row("error", say("error of ΔW"), tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
+                         colour="delta"),
+                     Row("kept_level", say("kept their level"),
+                         tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f])),
+                     Row("base_error", say("error of Q(W)"), (f"{100 * record.base_error[f]:.1f} %",), colour="W")),
+                    span=3),
+            HeatMap("asked", say("asked: ΔW"), "delta", record.asked, limit=limits,
+                    caption=(say("{shown} of 64×64", shown=f"{record.asked.shape[1]}×{record.asked.shape[2]}"),),
+                    span=3, row=1),
+            HeatMap("arrived", say("arrived in {shown}", shown=record.shown), "delta", record.arrived, limit=limits,
+                    caption=tuple(say("{lost:.0f} % off", lost=100 * v) for v in record.lost[1, :, f]), span=3, row=1),
+            Readout("read_right",
+                    say("Rotated digits read right, adapter as trained (ρ = {natural})",
+                        natural=number(record.natural)),
+                    (Row("plain", say("float32 base, adapter on"), (to_a_tenth(record.plain),), colour="W"),
+                     *(Row(name.lower(), say("{name}: base, adapter apart, merged", name=name),
+                           (" · ".join(to_a_tenth(float(v)) for v in record.accuracy[:, i]),), colour=COLOURS[name])
+                       for i, name in enumerate(record.formats))), span=6, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: QuantisedMerge, t: int) -> str:
     f = record.formats.index(record.shown)
     lost, still = 100 * record.lost[1, t, f], 100 * record.kept_level[1, t, f]
     size = number(100 * float(record.sizes[t]))
-    return say(
-        "An update of {size} % of W, merged and stored in {shown} again: what arrives is {lost:.0f} % off, "
-        "{still:.0f} % of the weights kept their level.",
-        size=size, shown=record.shown, lost=lost, still=still,
-    )  # fmt: skip
+    return say("An update of {size} % of W, merged and stored in {shown} again: what arrives is {lost:.0f} % off, "
+               "{still:.0f} % of the weights kept their level.", size=size, shown=record.shown, lost=lost,
+               still=still)  # fmt: skip
 
 
 def takeaway(record: QuantisedMerge) -> str:
@@ -210,32 +138,12 @@ def takeaway(record: QuantisedMerge) -> str:
         say("{name} {apart} and {merged}", name=name, apart=to_a_tenth(apart), merged=to_a_tenth(merged))
         for name, apart, merged in zip(record.formats, record.accuracy[1], record.accuracy[2], strict=True)
     )
-    return say(
-        "In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a level "
-        "is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is large, {natural:.0f} % of W: "
-        "apart and merged the digits read right are {ways} (float32 {plain}; medians of {members} networks). Apart, or "
-        "merged into dequantised float32 weights, the update stays whole.",
-        small=small, minilm=100 * record.minilm, natural=100 * record.natural, ways=ways,
-        plain=to_a_tenth(record.plain), members=record.members,
-    )  # fmt: skip
-
-
-def table(record: QuantisedMerge) -> dict[str, np.ndarray]:
-    """Error and standstill over the sizes, a column a format."""
-    columns = {"size": record.sizes}
-    for i, name in enumerate(record.formats):
-        columns[f"{name}_error_median"] = record.lost[1, :, i]
-        columns[f"{name}_kept_level_median"] = record.kept_level[1, :, i]
-    return columns
-
-
-def figure(record: QuantisedMerge, *, theme: str = "light") -> go.Figure:
-    """The error of the update that arrived, over its size."""
-    return still_curves(
-        [Drawn(name, COLOURS[name], record.sizes, record.lost[1, :, i]) for i, name in enumerate(record.formats)],
-        title=say("Merged into a quantised base, quantised again"), x="‖ΔW‖/‖W‖",
-        y=say("relative error of the update that arrived"), log="x", theme=theme,
-    )  # fmt: skip
+    return say("In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a "
+               "level is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is large, "
+               "{natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 {plain}; medians of "
+               "{members} networks). Apart, or merged into dequantised float32 weights, the update stays whole.",
+               small=small, minilm=100 * record.minilm, natural=100 * record.natural, ways=ways,
+               plain=to_a_tenth(record.plain), members=record.members)  # fmt: skip
 
 
 def maths(record: QuantisedMerge) -> str:
@@ -284,28 +192,16 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="requantised",
-    menu=to_say("Merge into few bits"),
+    id="requantised", menu=to_say("Merge into few bits"),
     title=to_say("Quantised base: can the adapter be merged into it?"),
     claim=to_say("Kept apart it works in full; merged and stored in few bits again, a small update is rounded away."),
-    place=40,
-    default=Experiment(d_in=64, d_out=64, rank=8, alpha=16.0, lr=0.01, steps=300),
+    place=40, default=Experiment(d_in=64, d_out=64, rank=8, alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["weight_format"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300)),
-    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),),
-    waits_for=to_say("Five networks"),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),), waits_for=to_say("Five networks"), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="error",
     exports=lambda record, settings, lab: Scripts(partial(requantised_script, *merged(settings, lab)), {}),
-    question=Question(
-        to_say(
-            "From which size of the update on, in percent of W, is at most half of it lost when it is merged "
-            "into {name}?"
-        ),
-        to_say("It must be about as large as the distance of two levels; fine-tuning is often far smaller."),
-        _ask,
-    ),
-)
+    question=Question(to_say("From which size of the update on, in percent of W, is at most half of it lost when it is "
+                             "merged into {name}?"),
+                      to_say("It must be about as large as the distance of two levels; fine-tuning is often far "
+                             "smaller."), _ask),
+)  # fmt: skip

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.adapters.compare import Comparison, compare
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -80,52 +78,25 @@ def film(record: AdapterPair) -> Film:
     M, K = record.sigma.shape[1:]
     finite = np.isfinite(record.overlap).all(axis=0)
     return Film(
-        axis=to_say("module"),
-        values=np.arange(1.0, M + 1),
-        start=int(np.argmax(np.where(finite, record.overlap[0], -1))),
-        seconds_per_frame=0.5,
+        axis=to_say("module"), values=np.arange(1.0, M + 1),
+        start=int(np.argmax(np.where(finite, record.overlap[0], -1))), seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(M)),
         panels=(
-            Lines(
-                id="overlap",
-                title=say("Shared directions, module by module (drag here)"),
-                y_label=say("mean cos²"),
-                reach=1.0,
-                series=(
-                    Series(id="inputs", name=say("inputs (rows of A)"), colour="A", y=record.overlap[0], dots=True),
-                    Series(
-                        id="outputs", name=say("outputs (columns of B)"), colour="B", y=record.overlap[1], dots=True
-                    ),
-                    Series(
-                        id="inputs_by_chance", name=say("inputs, by chance"), colour="A", y=record.chance[0], dash="dot"
-                    ),
-                    Series(
-                        id="outputs_by_chance",
-                        name=say("outputs, by chance"),
-                        colour="B",
-                        y=record.chance[1],
-                        dash="dot",
-                    ),
-                ),
-                span=12,
-            ),
-            Bars(
-                id="singular_values",
-                title=say("Singular values: each alone, and their sum"),
-                y_label="σ",
-                labels=tuple(str(i + 1) for i in range(K)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
-                groups=(
-                    Group(id="sum", name="ΔW₁ + ΔW₂", colour="delta", values=record.sigma[2]),
-                    Group(id="first", name="ΔW₁", colour="ink", values=record.sigma[0], outline=True),
-                    Group(id="second", name="ΔW₂", colour="faint", values=record.sigma[1], outline=True),
-                ),
-                span=7,
-                row=1,
-            ),
-            Readout(id="sums", title=say("First + second = sum"), rows=_rows(record), span=5, row=1),
+            Lines("overlap", say("Shared directions, module by module (drag here)"), y_label=say("mean cos²"),
+                  reach=1.0,
+                  series=(Series("inputs", say("inputs (rows of A)"), "A", record.overlap[0], dots=True),
+                          Series("outputs", say("outputs (columns of B)"), "B", record.overlap[1], dots=True),
+                          Series("inputs_by_chance", say("inputs, by chance"), "A", record.chance[0], dash="dot"),
+                          Series("outputs_by_chance", say("outputs, by chance"), "B", record.chance[1], dash="dot")),
+                  span=12),
+            Bars("singular_values", say("Singular values: each alone, and their sum"), y_label="σ",
+                 labels=tuple(str(i + 1) for i in range(K)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
+                 groups=(Group("sum", "ΔW₁ + ΔW₂", "delta", record.sigma[2]),
+                         Group("first", "ΔW₁", "ink", record.sigma[0], outline=True),
+                         Group("second", "ΔW₂", "faint", record.sigma[1], outline=True)), span=7, row=1),
+            Readout("sums", say("First + second = sum"), _rows(record), span=5, row=1),
         ),
-    )
+    )  # fmt: skip
 
 
 def _rows(record: AdapterPair) -> tuple[Row, ...]:
@@ -134,11 +105,11 @@ def _rows(record: AdapterPair) -> tuple[Row, ...]:
 
     bound = np.vstack([record.rank, record.rank.sum(axis=0)]).astype(float)
     return (
-        Row(id="bound", label=say("bound r"), text=sums(bound), colour="W"),
-        Row(id="numerical", label=say("numerical (σ > 10⁻⁶ σ₁)"), text=sums(record.numerical.astype(float))),
-        Row(id="effective", label=say("effective (entropy of σ)"), text=sums(record.effective)),
-        Row(id="norm", label="‖ΔW‖", text=sums(record.norm), colour="delta"),
-        Row(id="cosine", label=say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), text=tuple(number(float(c)) for c in record.cosine)),
+        Row("bound", say("bound r"), sums(bound), colour="W"),
+        Row("numerical", say("numerical (σ > 10⁻⁶ σ₁)"), sums(record.numerical.astype(float))),
+        Row("effective", say("effective (entropy of σ)"), sums(record.effective)),
+        Row("norm", "‖ΔW‖", sums(record.norm), colour="delta"),
+        Row("cosine", say("cosine ⟨ΔW₁, ΔW₂⟩/‖·‖‖·‖"), numbers(record.cosine)),
     )
 
 
@@ -147,16 +118,9 @@ def _narrate(record: AdapterPair, t: int) -> str:
     if not np.isfinite(record.overlap[:, t]).all():
         return say("{path}: one of the two updates is 0; there is nothing to share.", path=path)
     i, j = record.kept[:, t]
-    return say(
-        "{path}: {i} and {j} directions hold 90 % of the energy; inputs share {inputs} (chance {chance}), outputs "
-        "{outputs}.",
-        path=path,
-        i=i,
-        j=j,
-        inputs=number(float(record.overlap[0, t])),
-        chance=number(float(record.chance[0, t])),
-        outputs=number(float(record.overlap[1, t])),
-    )
+    return say("{path}: {i} and {j} directions hold 90 % of the energy; inputs share {inputs} (chance {chance}), "
+               "outputs {outputs}.", path=path, i=i, j=j, inputs=number(float(record.overlap[0, t])),
+               chance=number(float(record.chance[0, t])), outputs=number(float(record.overlap[1, t])))  # fmt: skip
 
 
 def takeaway(record: AdapterPair) -> str:
@@ -167,33 +131,17 @@ def takeaway(record: AdapterPair) -> str:
     inputs, outputs = (number(float(np.median(row[known]))) for row in record.overlap)
     chance = tuple(number(float(np.median(row[known]))) for row in record.chance)
     full = int((record.numerical[2] == record.numerical[:2].sum(axis=0))[known].sum())
-    said = [
-        say(
-            "Over {modules} the directions that carry 90 % of the energy overlap by {inputs} for the inputs and "
-            "{outputs} "
-            "for the outputs (medians of mean cos²; by chance {chance_inputs} and {chance_outputs}). Adding the two "
-            "adds "
-            "their ranks in {full} of them, whatever they share; the effective rank goes from {first} and {second} to "
-            "{both}.",
-            modules=counted_modules(int(known.sum())),
-            inputs=inputs,
-            outputs=outputs,
-            chance_inputs=chance[0],
-            chance_outputs=chance[1],
-            full=full,
-            first=number(float(np.median(record.effective[0, known]))),
-            second=number(float(np.median(record.effective[1, known]))),
-            both=number(float(np.median(record.effective[2, known]))),
-        )
-    ]
+    said = [say("Over {modules} the directions that carry 90 % of the energy overlap by {inputs} for the inputs and "
+                "{outputs} for the outputs (medians of mean cos²; by chance {chance_inputs} and {chance_outputs}). "
+                "Adding the two adds their ranks in {full} of them, whatever they share; the effective rank goes from "
+                "{first} and {second} to {both}.", modules=counted_modules(int(known.sum())), inputs=inputs,
+                outputs=outputs, chance_inputs=chance[0], chance_outputs=chance[1], full=full,
+                first=number(float(np.median(record.effective[0, known]))),
+                second=number(float(np.median(record.effective[1, known]))),
+                both=number(float(np.median(record.effective[2, known]))))]  # fmt: skip
     if sum(record.only):
-        said.append(
-            say(
-                "Without counterpart: {first} of the first, {second} of the second.",
-                first=counted_modules(record.only[0]),
-                second=record.only[1],
-            )
-        )
+        said.append(say("Without counterpart: {first} of the first, {second} of the second.",
+                        first=counted_modules(record.only[0]), second=record.only[1]))  # fmt: skip
     return " ".join(said)
 
 
@@ -216,20 +164,6 @@ def table(record: AdapterPair) -> dict[str, np.ndarray]:
         "norm_2": record.norm[1],
         "norm_of_sum": record.norm[2],
     }
-
-
-def figure(record: AdapterPair, *, theme: str = "light") -> go.Figure:
-    """The overlaps and what chance would give, as a still figure."""
-    x = np.arange(1, len(record.paths) + 1)
-    curves = (
-        (say("inputs"), "A", "solid", record.overlap[0]),
-        (say("outputs"), "B", "solid", record.overlap[1]),
-        (say("inputs, by chance"), "A", "dot", record.chance[0]),
-        (say("outputs, by chance"), "B", "dot", record.chance[1]),
-    )
-    drawn = [Drawn(name, colour, x, y, dash, text=record.paths) for name, colour, dash, y in curves]
-    still = still_curves(drawn, title=say("Shared directions"), x=say("module"), y=say("mean cos²"), theme=theme)
-    return still.update_yaxes(range=[0, 1])
 
 
 def maths(record: AdapterPair) -> str:
@@ -278,43 +212,15 @@ def _ask(seen: Seen, _: object) -> Measured:
 ASKED = {"first": to_say("First"), "second": to_say("Second")}
 OWN = to_say("or your own")
 LESSON = Lesson(
-    id="two_adapters",
-    menu=to_say("Two adapters"),
-    title=to_say("Two adapters: do they share directions?"),
-    claim=to_say(
-        "Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside what "
-        "chance would give."
-    ),
-    place=60,
-    controls=(
-        *adapter_controls(
-            "first",
-            "first_file",
-            ASKED["first"],
-            OWN,
-            to_say("An adapter; adapter_config.json beside it for its scale."),
-        ),
-        *adapter_controls(
-            "second",
-            "second_file",
-            ASKED["second"],
-            OWN,
-            to_say("Another adapter for the same model."),
-            default=list(SHIPPED)[1],
-        ),
-    ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    beside=beside,
-    question=Question(
-        to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
-        to_say("The two hardly point along each other, so their squares add, not their lengths."),
-        _ask,
-    ),
-    trains=False,
-    seeded=False,
-)
+    id="two_adapters", menu=to_say("Two adapters"), title=to_say("Two adapters: do they share directions?"),
+    claim=to_say("Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside "
+                 "what chance would give."), place=60,
+    controls=(*adapter_controls("first", "first_file", ASKED["first"], OWN,
+                                to_say("An adapter; adapter_config.json beside it for its scale.")),
+              *adapter_controls("second", "second_file", ASKED["second"], OWN,
+                                to_say("Another adapter for the same model."), default=list(SHIPPED)[1])),
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="overlap", table=table, beside=beside,
+    question=Question(to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
+                      to_say("The two hardly point along each other, so their squares add, not their lengths."), _ask),
+    trains=False, seeded=False,
+)  # fmt: skip

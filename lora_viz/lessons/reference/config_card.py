@@ -109,55 +109,26 @@ def extras(record: ConfigCards) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="config_card",
-    menu=to_say("Key parameters"),
-    title=to_say("Key parameters: what is there to choose?"),
-    claim=to_say(
-        "Eight choices make an adapter. α alone means nothing: only s, α over r or over √r, stands before B A."
-    ),
-    place=10,
+    id="config_card", menu=to_say("Key parameters"), title=to_say("Key parameters: what is there to choose?"),
+    claim=to_say("Eight choices make an adapter. α alone means nothing: only s, α over r or over √r, stands before B "
+                 "A."), place=10,
     controls=(
         RANK,
         Choice(id="alpha", label="α", options=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0), default=8.0, own=True),
         Several(id="targets", label=to_say("Target modules"), options=MODULES, default=("q_proj", "v_proj")),
-        Choice(
-            id="init",
-            label=to_say("Start"),
-            options=INITS,
-            default="default",
-            names={"default": to_say("usual"), "gaussian": to_say("Gaussian")},
-            own=True,
-        ),
+        Choice(id="init", label=to_say("Start"), options=INITS, default="default",
+               names={"default": to_say("usual"), "gaussian": to_say("Gaussian")}, own=True),
         Switch(id="use_rslora", label="rsLoRA: s = α/√r"),
     ),
     more=(
         Choice(id="dropout", label=to_say("Dropout"), options=(0.0, 0.05, 0.1, 0.2), default=0.0),
         Switch(id="use_dora", label="DoRA"),
-        Choice(
-            id="bias",
-            label=to_say("Bias"),
-            options=BIASES,
-            default="none",
-            names={"none": to_say("none"), "lora_only": to_say("LoRA's own"), "all": to_say("all")},
-        ),
-        Choice(
-            id="task_type",
-            label=to_say("Task"),
-            options=TASK_TYPES,
-            default="CAUSAL_LM",
-            names={
-                "CAUSAL_LM": to_say("causal LM"),
-                "SEQ_CLS": to_say("text classes"),
-                "TOKEN_CLS": to_say("token classes"),
-                "FEATURE_EXTRACTION": to_say("features"),
-                "none": to_say("none"),
-            },
-        ),
-    ),
-    measure=measure,
-    takeaway=takeaway,
-    body=lambda record: (Html(lambda theme: cards_html(record)),),
-    extras=extras,
-    trains=False,
-    seeded=False,
-)
+        Choice(id="bias", label=to_say("Bias"), options=BIASES, default="none",
+               names={"none": to_say("none"), "lora_only": to_say("LoRA's own"), "all": to_say("all")}),
+        Choice(id="task_type", label=to_say("Task"), options=TASK_TYPES, default="CAUSAL_LM",
+               names={"CAUSAL_LM": to_say("causal LM"), "SEQ_CLS": to_say("text classes"),
+                      "TOKEN_CLS": to_say("token classes"), "FEATURE_EXTRACTION": to_say("features"),
+                      "none": to_say("none")}),
+    ), measure=measure, takeaway=takeaway, body=lambda record: (Html(lambda theme: cards_html(record)),), extras=extras,
+    trains=False, seeded=False,
+)  # fmt: skip

@@ -86,11 +86,8 @@ def _links(record: LiteratureCards, pages: tuple[str, ...]) -> str:
 def takeaway(record: LiteratureCards) -> str:
     """How much of this topic is shown here, and how much is only told."""
     shown = sum(any(page in record.links for page in p.pages) for p in record.papers)
-    papers = say(
-        "{papers} papers, of {shown} something is shown here; the others are told, not measured.",
-        papers=len(record.papers),
-        shown=shown,
-    )
+    papers = say("{papers} papers, of {shown} something is shown here; the others are told, not measured.",
+                 papers=len(record.papers), shown=shown)  # fmt: skip
     rules = say("{rules} rules of thumb have no measurement behind them that was found.", rules=len(record.folklore))
     return " ".join([papers] * bool(record.papers) + [rules] * bool(record.folklore))
 
@@ -107,23 +104,11 @@ def body(record: LiteratureCards) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="literature",
-    menu=to_say("Literature"),
-    title=to_say("Literature: who claims what, and when does it hold?"),
+    id="literature", menu=to_say("Literature"), title=to_say("Literature: who claims what, and when does it hold?"),
     claim=to_say("Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al."),
     place=30,
     controls=(
-        Choice(
-            id="topic",
-            label=to_say("Topic"),
-            options=("all", *TOPICS, "folklore"),
-            default="variants",
-            names={"all": to_say("all"), "folklore": to_say("folklore"), **{topic: topic for topic in TOPICS}},
-        ),
-    ),
-    measure=measure,
-    takeaway=takeaway,
-    body=body,
-    trains=False,
-    seeded=False,
-)
+        Choice(id="topic", label=to_say("Topic"), options=("all", *TOPICS, "folklore"), default="variants",
+               names={"all": to_say("all"), "folklore": to_say("folklore"), **{topic: topic for topic in TOPICS}}),
+    ), measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False,
+)  # fmt: skip

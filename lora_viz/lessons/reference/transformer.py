@@ -21,16 +21,9 @@ from lora_viz.lessons.parts import Heading, Html, Numbers, Part, Prose
 from lora_viz.lessons.settings import Settings
 
 __all__ = [
-    "LESSON",
-    "TransformerBlock",
-    "block_html",
-    "table",
-    "takeaway",
-    "targets_html",
-    "transformer_block",
-    "tree_html",
+    "LESSON", "TransformerBlock", "block_html", "table", "takeaway", "targets_html", "transformer_block", "tree_html",
     "with_peft",
-]
+]  # fmt: skip
 
 MODEL = "Llama-3.1-8B"
 
@@ -78,16 +71,12 @@ def transformer_block(shape: ModelShape, targets: Collection[str], rank: int) ->
     """Count what rank r adds to one block and to the model; matrices beyond the blocks are named apart."""
     inside = tuple(m for m in shape.matrices if m.part in ("attention", "mlp"))
     chosen = shape.chosen(targets)
-    return TransformerBlock(
-        shape=shape,
-        matrices=inside,
-        outside=tuple(m.name for m in shape.matrices if m not in inside),
-        targets=tuple(name for name in shape.names if name in targets),
-        rank=rank,
-        block=rank * sum(m.per_rank // m.copies for m in chosen if m in inside),
-        trained=rank * sum(m.per_rank for m in chosen),
-        usual=DEFAULT_TARGETS.get(shape.model_type, ()),
-    )
+    return TransformerBlock(shape=shape, matrices=inside,
+                            outside=tuple(m.name for m in shape.matrices if m not in inside),
+                            targets=tuple(name for name in shape.names if name in targets), rank=rank,
+                            block=rank * sum(m.per_rank // m.copies for m in chosen if m in inside),
+                            trained=rank * sum(m.per_rank for m in chosen),
+                            usual=DEFAULT_TARGETS.get(shape.model_type, ()))  # fmt: skip
 
 
 def with_peft(net: tuple[str, ...] = NET) -> tuple[str, ...]:
@@ -99,16 +88,10 @@ def with_peft(net: tuple[str, ...] = NET) -> tuple[str, ...]:
 def takeaway(record: TransformerBlock) -> str:
     """What was chosen, in numbers, and how it compares with PEFT's own choice."""
     names = ", ".join(record.targets)
-    adds = say(
-        "Rank {rank} on {names} adds {block:,} numbers a block and {trained:,} to {title}, {share} % of its {total:,}.",
-        rank=record.rank,
-        names=names,
-        block=record.block,
-        trained=record.trained,
-        title=record.shape.title,
-        share=number(100 * record.trained / record.shape.total),
-        total=record.shape.total,
-    )
+    adds = say("Rank {rank} on {names} adds {block:,} numbers a block and {trained:,} to {title}, {share} % of its "
+               "{total:,}.", rank=record.rank, names=names, block=record.block, trained=record.trained,
+               title=record.shape.title, share=number(100 * record.trained / record.shape.total),
+               total=record.shape.total)  # fmt: skip
     return f"{adds} {_usual(record)}"
 
 
@@ -273,11 +256,9 @@ def measure(settings: Settings, lab: Lab) -> TransformerBlock:
 def extras(record: TransformerBlock) -> tuple[Part, ...]:
     """What stands outside the blocks, every module's numbers, what PEFT builds, and what it adapts by itself."""
     outside = Prose(say("Outside the blocks: {outside}.", outside=", ".join(record.outside)), small=True)
-    builds = say(
-        "A network of two linear layers, both adapted. “LoRA adds no new layers” is true after merging only: while it "
-        "trains, each adapted layer is a wrapper that holds the old one, A and B. Counted in PEFT 0.21, without the "
-        "two wrappers around the network."
-    )
+    builds = say("A network of two linear layers, both adapted. “LoRA adds no new layers” is true after merging only: "
+                 "while it trains, each adapted layer is a wrapper that holds the old one, A and B. Counted in PEFT "
+                 "0.21, without the two wrappers around the network.")  # fmt: skip
     return (
         *((outside,) if record.outside else ()),
         Numbers("modules", table(record), say("Modules as CSV"), say("Modules as JSON")),
@@ -290,21 +271,10 @@ def extras(record: TransformerBlock) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="transformer",
-    menu=to_say("Transformer"),
-    title=to_say("Transformer: where do A and B sit?"),
-    claim=to_say(
-        "Beside any linear layer you name; PEFT's own choice is query and value. While training they are modules of "
-        "their own, merged they are gone."
-    ),
-    place=20,
-    controls=(*model_controls(MODEL, [title for title, shape in MODELS.items() if shape.kept]), RANK),
-    measure=measure,
-    takeaway=takeaway,
-    table=table,
-    body=lambda record: (Html(lambda theme: block_html(record, theme=theme)),),
-    extras=extras,
-    beside=lambda record, settings: no_targets(settings, record.shape),
-    trains=False,
-    seeded=False,
-)
+    id="transformer", menu=to_say("Transformer"), title=to_say("Transformer: where do A and B sit?"),
+    claim=to_say("Beside any linear layer you name; PEFT's own choice is query and value. While training they are "
+                 "modules of their own, merged they are gone."), place=20,
+    controls=(*model_controls(MODEL, [title for title, shape in MODELS.items() if shape.kept]), RANK), measure=measure,
+    takeaway=takeaway, table=table, body=lambda record: (Html(lambda theme: block_html(record, theme=theme)),),
+    extras=extras, beside=lambda record, settings: no_targets(settings, record.shape), trains=False, seeded=False,
+)  # fmt: skip

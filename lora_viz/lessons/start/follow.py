@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from lora_viz.lessons.controls import Choice, Control, Number, Text
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Html, Numbers, Part, Prose
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "WorkedTable", "steps_html", "table", "takeaway", "worked_table"]
@@ -102,25 +103,22 @@ def _value(value: float | np.ndarray, colour: str) -> str:
     return matrix_html(value, colour=colour)
 
 
-def takeaway(record: WorkedTable) -> str:
+@sentences
+def takeaway(record: WorkedTable) -> Iterator[str]:
     """What was seen, in the steps' own numbers."""
     first, last = record.steps[0], record.steps[-1]
-    said = []
     if not first.grad_A.any() and first.grad_B.any():
-        said.append(say("At step 0 every entry of ∇A is 0, because B is: the first update leaves A as it was."))
+        yield say("At step 0 every entry of ∇A is 0, because B is: the first update leaves A as it was.")
     if len(record.steps) == 1:
-        return " ".join([*said, say("The first step already leaves the numbers that can be written: η is too large.")])
-    said.append(
-        say(
-            "The loss went from {first} to {last} in {steps} steps.",
-            first=number(first.loss),
-            last=number(last.loss),
-            steps=len(record.steps) - 1,
-        )
-    )
+        yield say("The first step already leaves the numbers that can be written: η is too large.")
+        return
+    yield say(
+        "The loss went from {first} to {last} in {steps} steps.",
+        first=number(first.loss), last=number(last.loss), steps=len(record.steps) - 1,
+    )  # fmt: skip
     most = max(record.rank)
     directions = last.A.shape[0]
-    said.append(
+    yield (
         say(
             "ΔW never had a higher rank than {most}: one sample, {directions} directions available.",
             most=most,
@@ -134,7 +132,6 @@ def takeaway(record: WorkedTable) -> str:
             directions=directions,
         )
     )
-    return " ".join(said)
 
 
 def _own_numbers(answers: Mapping[str, Any]) -> tuple[Control, ...]:
@@ -176,35 +173,21 @@ def beside(record: WorkedTable) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="follow",
-    menu=to_say("Follow one vector"),
-    title=to_say("Follow one vector: what does a step compute?"),
+    id="follow", menu=to_say("Follow one vector"), title=to_say("Follow one vector: what does a step compute?"),
     claim=to_say(
         "A 4×3 layer with r = 2 and α = 4, worked out in full: at step 0 every entry of ∇A is 0, so A stays as it was."
     ),
     place=20,
     controls=(
         Choice(
-            id="example",
-            label=to_say("Samples"),
-            options=tuple(EXAMPLES),
-            default="one_sample",
+            id="example", label=to_say("Samples"), options=tuple(EXAMPLES), default="one_sample",
             names={
-                "one_sample": to_say("one sample"),
-                "two_samples": to_say("two samples"),
-                "printed_rows": to_say("as printed, rows"),
-                "printed_columns": to_say("as printed, columns"),
+                "one_sample": to_say("one sample"), "two_samples": to_say("two samples"),
+                "printed_rows": to_say("as printed, rows"), "printed_columns": to_say("as printed, columns"),
             },
         ),
     ),
-    more=(_own_numbers,),
-    more_label=to_say("Your own numbers"),
-    measure=measure,
-    takeaway=takeaway,
-    table=table,
-    body=lambda record: (Html(lambda theme: steps_html(record)),),
-    extras=extras,
-    beside=beside,
-    trains=False,
+    more=(_own_numbers,), more_label=to_say("Your own numbers"), measure=measure, takeaway=takeaway, table=table,
+    body=lambda record: (Html(lambda theme: steps_html(record)),), extras=extras, beside=beside, trains=False,
     seeded=False,
-)
+)  # fmt: skip

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable
 from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.core.run import Run
 from lora_viz.film.panels import Bars, Film, Group, Lines, Machine, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import batches
@@ -82,8 +80,7 @@ def layer_flow(run: Run) -> LayerFlow:
     grad_A, grad_B = factored.gradients(g[:, :, None] * x[:, None, :])
     return LayerFlow(
         steps=steps, W=task.base_weight, A=A, B=B, x=x, target=target, h=h, u=u, y=y, g=g, grad_A=grad_A, grad_B=grad_B,
-        sample_loss=0.5 * np.sum(g**2, axis=1), loss=run.loss[:alive, 0],
-        sigma=factored.singular_values(),
+        sample_loss=0.5 * np.sum(g**2, axis=1), loss=run.loss[:alive, 0], sigma=factored.singular_values(),
         target_sigma=np.linalg.svd(task.target_delta, compute_uv=False), scaling=e.scaling, lr=e.lr,
         optimizer=e.optimizer, frozen=e.frozen, diverged_at=int(run.diverged_at[0]),
     )  # fmt: skip
@@ -92,75 +89,40 @@ def layer_flow(run: Run) -> LayerFlow:
 def film(record: LayerFlow, settings: Settings) -> Film:
     """The layer, its loss and its singular values over one playhead; in slow motion each step in eight phases."""
     r = record.A.shape[1]
+    inputs, outputs = np.hstack([record.x, record.h]), np.hstack([record.y, record.target])
     delta = record.scaling * record.B @ record.A
-    limits = tuple(
-        float(np.abs(x).max()) or 1.0
-        for x in (
-            record.W,
-            record.A,
-            record.B,
-            delta,
-            record.grad_A,
-            record.grad_B,
-            np.concatenate([record.x.ravel(), record.h.ravel()]),
-            np.concatenate([record.y.ravel(), record.target.ravel()]),
-        )
-    )
+    coloured = (record.W, record.A, record.B, delta, record.grad_A, record.grad_B, inputs, outputs)
+    limits = tuple(float(np.abs(x).max()) or 1.0 for x in coloured)
     convention = settings["convention"]
     W, A, B, dW = map(say, CONVENTIONS[convention])
     k = min(len(record.target_sigma), r + 2)
     learnt = np.zeros((len(record.steps), k))
     learnt[:, :r] = record.sigma
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=0.1,
-        autoplay=True,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=0.1, autoplay=True,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         phases=tuple(_phases(record, t) for t in range(len(record.steps))),
         panels=(
             Machine(
-                id="layer",
-                title=say("One LoRA layer, one sample a step"),
-                colour="ink",
-                W=record.W,
-                A=record.A,
-                B=record.B,
-                x=record.x,
-                target=record.target,
-                scaling=record.scaling,
-                limits=limits,
-                names=(W, A, B, dW),
-                symbol="W" if convention == "peft" else W,
-                lr=record.lr,
-                rows=convention == "row_vectors",
+                "layer", say("One LoRA layer, one sample a step"), colour="ink", W=record.W, A=record.A, B=record.B,
+                x=record.x, target=record.target, scaling=record.scaling, limits=limits, names=(W, A, B, dW),
+                symbol="W" if convention == "peft" else W, lr=record.lr, rows=convention == "row_vectors",
             ),
             Lines(
-                id="loss",
-                title=say("Loss over all samples"),
-                y_label=say("loss"),
-                x_scale="sqrt",
-                span=3,
-                series=(Series(id="loss", name=say("loss"), colour="ink", y=record.loss),),
+                "loss", say("Loss over all samples"), y_label=say("loss"), x_scale="sqrt", span=3,
+                series=(Series("loss", say("loss"), "ink", record.loss),),
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values of ΔW"),
-                y_label="σ",
-                span=3,
-                row=1,
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+                "singular_values", say("Singular values of ΔW"), y_label="σ", span=3, row=1,
+                labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
-                    Group(id="learnt", name=say("learnt"), colour="delta", values=learnt),
-                    Group(id="target", name=say("wanted"), colour="ink", values=record.target_sigma[:k], outline=True),
+                    Group("learnt", say("learnt"), "delta", learnt),
+                    Group("target", say("wanted"), "ink", record.target_sigma[:k], outline=True),
                 ),
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: LayerFlow, t: int) -> str:
@@ -173,31 +135,22 @@ def _narrate(record: LayerFlow, t: int) -> str:
     if a == 0 and b == 0:
         return say("Step {step}: both gradients are exactly 0: this layer cannot learn.", step=step)
     if a == 0:
-        return (
-            say(
+        if _moves(record.A, t):
+            return say(
                 "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: only weight decay "
                 "moves A.",
                 step=step,
             )
-            if _moves(record.A, t)
-            else say(
-                "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.",
-                step=step,
-            )
+        return say(
+            "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.",
+            step=step,
         )
     if b == 0:
-        return (
-            say("Step {step}: A is 0, so ∇B is exactly 0: only weight decay moves B.", step=step)
-            if _moves(record.B, t)
-            else say("Step {step}: A is 0, so ∇B is exactly 0: B stands still.", step=step)
-        )
-    if (
-        record.frozen != "A"
-        and t
-        and np.array_equal(record.A[t], record.A[0])
-        and record.B[t].any()
-        and not record.B[t - 1].any()
-    ):
+        if _moves(record.B, t):
+            return say("Step {step}: A is 0, so ∇B is exactly 0: only weight decay moves B.", step=step)
+        return say("Step {step}: A is 0, so ∇B is exactly 0: B stands still.", step=step)
+    just_left = t and record.B[t].any() and not record.B[t - 1].any()
+    if just_left and record.frozen != "A" and np.array_equal(record.A[t], record.A[0]):
         return say(
             "Step {step}: B has left 0; A has not moved yet, but now ∇A is {size}.", step=step, size=number(float(a))
         )
@@ -229,27 +182,17 @@ def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
         update = say("no update: its next step would not be a number")
     else:
         update = say("no update: this is the last step")
+    g1, h1, x1, back1 = _short(g[0]), _short(h[0]), _short(x[0]), _short(back[0])
+    b1, a1 = _short(record.grad_B[t, 0, 0]), _short(record.grad_A[t, 0, 0])
     y1 = f"{_short(record.W[0] @ x)} + {s:g}·{_short(record.u[t, 0])} = {_short(record.y[t, 0])}"
     return (
-        f"1/8  h = A x:  h₁ = {dot(A[0], x)} = {_short(h[0])}",
+        f"1/8  h = A x:  h₁ = {dot(A[0], x)} = {h1}",
         f"2/8  u = B h:  u₁ = {dot(B[0], h)} = {_short(record.u[t, 0])}",
         f"3/8  y = W x + s·u:  y₁ = {y1}",
         say("4/8  loss = ½‖y − t‖² = {loss} for this sample", loss=number(float(record.sample_loss[t]))),
-        f"5/8  g = y − t:  g₁ = {_short(record.y[t, 0])} − {_short(record.target[t, 0])} = {_short(g[0])}",
-        say(
-            "6/8  ∇B = s·g hᵀ:  first entry {s:g}·{g}·{h} = {grad_B}",
-            s=s,
-            g=_short(g[0]),
-            h=_short(h[0]),
-            grad_B=_short(record.grad_B[t, 0, 0]),
-        ),
-        say(
-            "7/8  ∇A = s·(Bᵀg) xᵀ:  first entry {s:g}·{back}·{x} = {grad_A}",
-            s=s,
-            back=_short(back[0]),
-            x=_short(x[0]),
-            grad_A=_short(record.grad_A[t, 0, 0]),
-        ),
+        f"5/8  g = y − t:  g₁ = {_short(record.y[t, 0])} − {_short(record.target[t, 0])} = {g1}",
+        say("6/8  ∇B = s·g hᵀ:  first entry {s:g}·{g}·{h} = {grad_B}", s=s, g=g1, h=h1, grad_B=b1),
+        say("7/8  ∇A = s·(Bᵀg) xᵀ:  first entry {s:g}·{back}·{x} = {grad_A}", s=s, back=back1, x=x1, grad_A=a1),
         f"8/8  {update}",
     )
 
@@ -287,12 +230,6 @@ def table(record: LayerFlow) -> dict[str, np.ndarray]:
         "grad_B_norm": np.sqrt(np.sum(record.grad_B**2, axis=(1, 2))),
         **{f"sigma_{i + 1}": record.sigma[:, i] for i in range(record.sigma.shape[1])},
     }
-
-
-def figure(record: LayerFlow, *, theme: str = "light") -> go.Figure:
-    """Loss over the steps, as a still figure."""
-    curve = Drawn(say("loss"), "ink", record.steps, record.loss)
-    return still_curves([curve], title=say("Loss over all samples"), x=say("step"), y=say("loss"), theme=theme)
 
 
 def maths(record: LayerFlow, settings: Settings) -> str:
@@ -338,32 +275,25 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="machine",
-    menu=to_say("The machine"),
-    title=to_say("What happens inside one LoRA layer?"),
+    id="machine", menu=to_say("The machine"), title=to_say("What happens inside one LoRA layer?"),
     claim=to_say(
         "W never changes. A small detour, down through A and up through B, learns what is missing. Hover any cell; "
         "click a cell of A or B to change it; press S for slow motion."
     ),
     place=10,
     default=Experiment(
-        d_in=8, d_out=6, target_rank=2, rank=2, alpha=2.0, optimizer="sgd", lr=0.02, batch=1, samples=64, steps=120
+        d_in=8, d_out=6, target_rank=2, rank=2, alpha=2.0, optimizer="sgd", lr=0.02, batch=1, samples=64, steps=120,
     ),
     controls=(CONTROLS["rank"].only(1, 2, 3, 4), *(CONTROLS[name] for name in ("init", "frozen", "optimizer", "lr"))),
     more=tuple(CONTROLS[name] for name in ("convention", "alpha", "scaling_rule", "target_rank", "noise")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("W holds {all_w} numbers, A {all_a} and B {all_b}. How many of them has the very first step changed?"),
         to_say(
-            "W is frozen, and each factor's gradient has the other one in it: while B is 0, A's is exactly 0 "
-            "(AdamW's decay alone would move A then)."
+            "W is frozen, and each factor's gradient has the other one in it: while B is 0, A's is exactly 0 (AdamW's "
+            "decay alone would move A then)."
         ),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -18,6 +18,8 @@ from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
 
+# Of each printed matrix the step and its field, which names it in links too; and the colour that it has.
+_FIELDS = {"∇A": (0, "grad_A"), "∇B": (0, "grad_B"), "A new": (1, "A"), "B new": (1, "B"), "W_eff new": (1, "W_eff")}
 _COLOURS = {"∇A": "A", "∇B": "B", "A new": "A", "B new": "B", "W_eff new": "W"}
 # What stands on the screen for a printed matrix, where that is not its key.
 NAMES = {"A new": to_say("A new"), "B new": to_say("B new"), "W_eff new": to_say("W + BA new")}
@@ -52,28 +54,16 @@ class Mistakes(NamedTuple):
 
 def mistakes(name: str) -> Mistakes:
     """What is wrong in the printed matrix of this name, a key of PRINTED_STEP."""
-    first, then = work(PRINTED, 1)
-    columns = work(PRINTED_COLUMNS, 1)
-    fields = {
-        "∇A": (first.grad_A, columns[0].grad_A),
-        "∇B": (first.grad_B, columns[0].grad_B),
-        "A new": (then.A, columns[1].A),
-        "B new": (then.B, columns[1].B),
-        "W_eff new": (then.W_eff, columns[1].W_eff),
-    }
-    right, other = fields[name]
+    rows, columns = work(PRINTED, 1), work(PRINTED_COLUMNS, 1)
+    step, field = _FIELDS[name]
+    right, other = (getattr(steps[step], field) for steps in (rows, columns))
     printed = PRINTED_STEP[name]
     missed = PRINTED.X @ PRINTED_STEP["W_eff new"] - PRINTED.T
     return Mistakes(
-        name=name,
-        printed=printed,
-        right=right,
-        wrong=np.abs(printed - right) > _ROUNDING[name] + 1e-9,
-        other_convention=other,
-        loss_before=first.loss,
-        loss_right=then.loss,
+        name=name, printed=printed, right=right, wrong=np.abs(printed - right) > _ROUNDING[name] + 1e-9,
+        other_convention=other, loss_before=rows[0].loss, loss_right=rows[1].loss,
         loss_printed=0.5 * float(np.sum(missed**2)),
-    )
+    )  # fmt: skip
 
 
 def comparison_html(record: Mistakes, *, suspected: tuple[tuple[int, int], ...] = (), revealed: bool = False) -> str:
@@ -99,14 +89,10 @@ def _row(record: Mistakes, marks: np.ndarray, *, both: bool = False) -> str:
 
 def start_html() -> str:
     """What the step starts from: W, A, B and the ΔW that they make."""
-    parts = {
-        "W": (PRINTED.W, "W"),
-        "A": (PRINTED.A, "A"),
-        "B": (PRINTED.B, "B"),
-        "ΔW = B A": (PRINTED.B @ PRINTED.A, "delta"),
-    }
-    head = "".join(f"<th>{name}</th>" for name in parts)
-    cells = "".join(f"<td>{matrix_html(matrix, colour=colour)}</td>" for matrix, colour in parts.values())
+    W, A, B = PRINTED.W, PRINTED.A, PRINTED.B
+    parts = (("W", W, "W"), ("A", A, "A"), ("B", B, "B"), ("ΔW = B A", B @ A, "delta"))
+    head = "".join(f"<th>{name}</th>" for name, _, _ in parts)
+    cells = "".join(f"<td>{matrix_html(matrix, colour=colour)}</td>" for _, matrix, colour in parts)
     return f"{STYLE}<table class='worked'><tr>{head}</tr><tr>{cells}</tr></table>"
 
 
@@ -133,25 +119,26 @@ def takeaway(record: Mistakes, settings: Settings) -> str:
         return say("So far only what was printed: no number here is vouched for.")
     before, right, printed = (plain(v, 8) for v in (record.loss_before, record.loss_right, record.loss_printed))
     return say(
-        "{reason} The loss was {before}: the right step brings it to {right}, the printed one only to "
-        "{printed}, and it moves y₂ away from its target.",
-        reason=say(_REASONS[record.name]),
-        before=before,
-        right=right,
-        printed=printed,
-    )
+        "{reason} The loss was {before}: the right step brings it to {right}, the printed one only to {printed}, and "
+        "it moves y₂ away from its target.",
+        reason=say(_REASONS[record.name]), before=before, right=right, printed=printed,
+    )  # fmt: skip
+
+
+def _doubted(name: str) -> str:
+    return f"doubts_{_FIELDS[name][1]}"
 
 
 def _doubts(answers: Mapping[str, Any]) -> tuple[Control, ...]:
     """The entries of the printed matrix, each to be doubted."""
     name = answers["matrix"]
     names = {f"{i + 1},{j + 1}": f"({i + 1}, {j + 1}): {plain(v)}" for (i, j), v in np.ndenumerate(PRINTED_STEP[name])}
-    return (Several(id=_IDS[name], label=to_say("Wrong are, I think"), options=tuple(names), names=names),)
+    return (Several(id=_doubted(name), label=to_say("Wrong are, I think"), options=tuple(names), names=names),)
 
 
 def suspected(settings: Settings) -> tuple[tuple[int, int], ...]:
     """Row and column, from 0, of every entry that the visitor doubts."""
-    doubts = (doubt.split(",") for doubt in settings[_IDS[settings["matrix"]]])
+    doubts = (doubt.split(",") for doubt in settings[_doubted(settings["matrix"])])
     return tuple((int(i) - 1, int(j) - 1) for i, j in doubts)
 
 
@@ -170,17 +157,8 @@ def extras(record: Mistakes) -> tuple[Part, ...]:
     return Heading(say("What the step starts from")), Html(lambda theme: start_html()), Prose(change)
 
 
-_IDS = {
-    "∇A": "doubts_grad_A",
-    "∇B": "doubts_grad_B",
-    "A new": "doubts_A",
-    "B new": "doubts_B",
-    "W_eff new": "doubts_W_eff",
-}
 LESSON = Lesson(
-    id="mistake",
-    menu=to_say("Find the mistake"),
-    title=to_say("Find the mistake: which numbers are wrong?"),
+    id="mistake", menu=to_say("Find the mistake"), title=to_say("Find the mistake: which numbers are wrong?"),
     claim=to_say(
         "A document prints one step of a 4×4 layer: y = x·(W + B A), x = (1, 0, 0, 0), targets 1, η = 0.1, L = "
         "½Σ(y−t)². Mark what you doubt, then reveal."
@@ -191,10 +169,6 @@ LESSON = Lesson(
         _doubts,
         Switch(id="reveal", label=to_say("Reveal")),
     ),
-    measure=lambda settings, lab: mistakes(settings["matrix"]),
-    takeaway=takeaway,
-    body=body,
-    extras=extras,
-    trains=False,
-    seeded=False,
-)
+    measure=lambda settings, lab: mistakes(settings["matrix"]), takeaway=takeaway, body=body, extras=extras,
+    trains=False, seeded=False,
+)  # fmt: skip

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -15,7 +14,6 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -82,17 +80,9 @@ def alpha_identity(run: Run) -> AlphaIdentity:
     last = max(run.last(i) for i in range(4)) + 1
     loss, difference, delta = (x[:last] for x in shown)
     return AlphaIdentity(
-        steps=run.steps[:last],
-        loss=loss,
-        difference=difference,
-        worst=np.stack(worst),
-        delta=delta,
-        scaling=e.scaling,
-        lr=e.lr,
-        factor=lr_factor(e),
-        optimizer=e.optimizer,
-        diverged_at=run.diverged_at[:4],
-    )
+        steps=run.steps[:last], loss=loss, difference=difference, worst=np.stack(worst), delta=delta, scaling=e.scaling,
+        lr=e.lr, factor=lr_factor(e), optimizer=e.optimizer, diverged_at=run.diverged_at[:4],
+    )  # fmt: skip
 
 
 def _names(record: AlphaIdentity) -> tuple[str, str, str]:
@@ -107,92 +97,56 @@ def film(record: AlphaIdentity) -> Film:
     twin, alone = (record.delta[:, i] - record.delta[:, 0] for i in (1, 2))
     together = calm & (record.loss[:, 2] <= 10 * record.loss[0, 0])
     marks = tuple(
-        Mark(id="diverged", at=float(at), label=say("{name} diverged", name=name), colour="alarm")
+        Mark("diverged", float(at), say("{name} diverged", name=name), colour="alarm")
         for name, at in zip(names, record.diverged_at, strict=False)
         if at >= 0
     )
     start = int(np.argmin(np.abs(record.steps - record.steps[-1] / 8)))
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=start,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float), start=start,
         seconds_per_frame=1 / 40,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="loss",
-                title=say("Loss: the first two lie on each other"),
-                y_label=say("loss"),
-                scale="log",
-                x_scale="sqrt",
+                "loss", say("Loss: the first two lie on each other"), y_label=say("loss"), scale="log", x_scale="sqrt",
                 marks=marks[:1],
                 series=(
-                    Series(id="run", name=names[0], colour="delta", y=record.loss[:, 0]),
-                    Series(id="twin", name=names[1], colour="ink", y=record.loss[:, 1], dash="dot"),
-                    Series(id="alone", name=names[2], colour="alarm", y=record.loss[:, 2], dash="dash"),
+                    Series("run", names[0], "delta", record.loss[:, 0]),
+                    Series("twin", names[1], "ink", record.loss[:, 1], dash="dot"),
+                    Series("alone", names[2], "alarm", record.loss[:, 2], dash="dash"),
                 ),
             ),
             Lines(
-                id="difference",
-                title=say("How far is ΔW from the first run's?"),
-                y_label=say("largest difference, log; strip: exactly 0"),
-                scale="log",
-                x_scale="sqrt",
+                "difference", say("How far is ΔW from the first run's?"),
+                y_label=say("largest difference, log; strip: exactly 0"), scale="log", x_scale="sqrt",
                 series=(
-                    Series(
-                        id="twin", name=say("η and A₀ rescaled"), colour="ink", y=record.difference[:, 1], dash="dot"
-                    ),
-                    Series(id="alone", name=say("η alone"), colour="alarm", y=record.difference[:, 2], dash="dash"),
+                    Series("twin", say("η and A₀ rescaled"), "ink", record.difference[:, 1], dash="dot"),
+                    Series("alone", say("η alone"), "alarm", record.difference[:, 2], dash="dash"),
                 ),
             ),
             HeatMap(
-                id="delta",
-                title=f"ΔW, {names[0]}",
-                colour="delta",
-                values=record.delta[:, 0],
-                limit=_limit(record.delta[:, 0][calm]),
-                row=1,
+                "delta", f"ΔW, {names[0]}", "delta", record.delta[:, 0], limit=_limit(record.delta[:, 0][calm]), row=1,
                 span=3,
             ),
             HeatMap(
-                id="twin_difference",
-                title=say("η and A₀ rescaled: ΔW − ΔW"),
-                colour="ink",
-                values=twin,
-                limit=_limit(twin[calm]),
-                caption=_largest(record.difference[:, 1]),
-                row=1,
-                span=3,
+                "twin_difference", say("η and A₀ rescaled: ΔW − ΔW"), "ink", twin, limit=_limit(twin[calm]),
+                caption=_largest(record.difference[:, 1]), row=1, span=3,
             ),
             HeatMap(
-                id="alone_difference",
-                title=say("η alone: ΔW − ΔW"),
-                colour="alarm",
-                values=alone,
-                limit=_limit(alone[together]),
-                caption=_largest(record.difference[:, 2]),
-                row=1,
-                span=3,
+                "alone_difference", say("η alone: ΔW − ΔW"), "alarm", alone, limit=_limit(alone[together]),
+                caption=_largest(record.difference[:, 2]), row=1, span=3,
             ),
             Readout(
-                id="largest_so_far",
-                title=say("Largest difference so far"),
-                row=1,
-                span=3,
-                rows=(
-                    Row(id="twin", label=say("η and A₀ rescaled"), text=_so_far(record.difference[:, 1])),
-                    Row(id="alone", label=say("η alone"), text=_so_far(record.difference[:, 2]), colour="alarm"),
-                    Row(
-                        id="pq",
-                        label=f"α/{P * Q:g}, A₀·{P:g}, η_A·{P:g}, η_B·{Q:g}",
-                        text=_so_far(record.difference[:, 3]),
-                    ),
+                "largest_so_far", say("Largest difference so far"),
+                (
+                    Row("twin", say("η and A₀ rescaled"), _so_far(record.difference[:, 1])),
+                    Row("alone", say("η alone"), _so_far(record.difference[:, 2]), colour="alarm"),
+                    Row("pq", f"α/{P * Q:g}, A₀·{P:g}, η_A·{P:g}, η_B·{Q:g}", _so_far(record.difference[:, 3])),
                 ),
+                row=1, span=3,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _limit(x: Float[np.ndarray, "..."]) -> float:
@@ -217,12 +171,8 @@ def _narrate(record: AlphaIdentity, t: int) -> str:
         return say("Step {step}: loss {loss}. s is 1 already: there is nothing to rescale.", step=step, loss=first)
     return say(
         "Step {step}: loss {first} at s = {s}; η and A₀ rescaled {twin}, the same run; η alone {alone}, another one.",
-        step=step,
-        first=first,
-        s=number(record.scaling),
-        twin=twin,
-        alone=alone,
-    )
+        step=step, first=first, s=number(record.scaling), twin=twin, alone=alone,
+    )  # fmt: skip
 
 
 def takeaway(record: AlphaIdentity) -> str:
@@ -234,17 +184,11 @@ def takeaway(record: AlphaIdentity) -> str:
         return say("Here s is 1 already, so all three runs are the same. Choose another α.")
     k, root = number(record.factor), number(math.sqrt(record.scaling))
     said = say(
-        "With η·{factor} and A₀·{root} the run at s = 1 never left the run at s = {scaling} by more than "
-        "{twin}; with η·{factor} alone the two came apart by "
-        "{least} to {most} ({starts} starts).",
-        factor=k,
-        root=root,
-        scaling=number(record.scaling),
-        twin=exactly(twin.max()),
-        least=number(alone.min()),
-        most=number(alone.max()),
-        starts=len(alone),
-    )
+        "With η·{factor} and A₀·{root} the run at s = 1 never left the run at s = {scaling} by more than {twin}; with "
+        "η·{factor} alone the two came apart by {least} to {most} ({starts} starts).",
+        factor=k, root=root, scaling=number(record.scaling), twin=exactly(twin.max()), least=number(alone.min()),
+        most=number(alone.max()), starts=len(alone),
+    )  # fmt: skip
     if record.optimizer == "sgd":
         said += say(
             " Adam's own identity, α, A₀, η_A and η_B turned together, is none for SGD ({pair}).",
@@ -271,19 +215,6 @@ def table(record: AlphaIdentity) -> dict[str, np.ndarray]:
     )
 
 
-def figure(record: AlphaIdentity, *, theme: str = "light") -> go.Figure:
-    """The three losses over the steps."""
-    looks = zip(_names(record), ("delta", "ink", "alarm"), ("solid", "dot", "dash"), strict=True)
-    return still_curves(
-        [Drawn(name, colour, record.steps, record.loss[:, i], dash) for i, (name, colour, dash) in enumerate(looks)],
-        title=say("Is α a second learning rate?"),
-        x=say("step"),
-        y=say("loss"),
-        log="y",
-        theme=theme,
-    )
-
-
 def maths(record: AlphaIdentity) -> str:
     """How s moves into the learning rate, and Adam's two identities."""
     return say(
@@ -303,11 +234,8 @@ For Adam with $\varepsilon = 0$ there are two identities: ${dW}$ stays as it is 
 $\alpha \to \alpha/(pq)$, ${A}_0 \to p\,{A}_0$, $\eta_A \to p\,\eta_A$, $\eta_B \to q\,\eta_B$ for any $p$ and $q$
 (Schulman and Thinking Machines, *LoRA Without Regret*, 2025). Two knobs are left: $\alpha\,\|{A}_0\|\,\eta_B$, how fast
 ${dW}$ begins to grow, and $\|{A}_0\|/\eta_A$, how long until ${A}$ has moved.""",
-        **LETTERS,
-        scaling=number(record.scaling),
-        lr=number(record.lr),
-        new=number(record.lr * record.factor),
-    )
+        **LETTERS, scaling=number(record.scaling), lr=number(record.lr), new=number(record.lr * record.factor),
+    )  # fmt: skip
 
 
 def _run(settings: Settings, lab: Lab) -> Run:
@@ -332,30 +260,22 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="alpha",
-    menu=to_say("α and the learning rate"),
-    title=to_say("α: is it only a learning rate?"),
+    id="alpha", menu=to_say("α and the learning rate"), title=to_say("α: is it only a learning rate?"),
     claim=to_say(
         "α can go into the learning rate, but only if the start A₀ is rescaled too: then it is the same run to "
         "rounding."
     ),
     place=70,
     default=Experiment(
-        d_in=24, d_out=16, target_rank=4, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=160, noise=0.1
+        d_in=24, d_out=16, target_rank=4, rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=160, noise=0.1,
     ),
     controls=(CONTROLS["alpha"], CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["rank"], CONTROLS["lr"]),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "noise", "condition", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
     exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(
         to_say("Halve α and double η, and leave A₀ as it is. How many times as large is ΔW after the first step?"),
         to_say("From B = 0, SGD's first ΔW goes as η·s²; Adam, whose step for B is η whatever s is, as η·s."),
-        _ask,
-        _traded,
+        _ask, _traded,
     ),
-)
+)  # fmt: skip

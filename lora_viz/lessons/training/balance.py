@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
@@ -16,7 +15,7 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import log_slope, spread
 from lora_viz.core.spectra import full_gradient
 from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Readout, Row, Series, band
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -34,7 +33,7 @@ class Balance(NamedTuple):
     """D = AAᵀ − BᵀB at equal times t = ηk for learning rates ``lr``, largest first; NaN after divergence.
 
     ``drift`` is ‖D − D₀‖/‖D₀‖ (lr, T), ``ends`` its value at the end, (low, median, high; lr) over the seeds. For the
-    largest lr and the first seed: ``D``, the squared norms of A and B, the loss, and ``identity``, the largest entry
+    largest lr and the first seed: ``D``, the squared norms of A and B, and ``identity``, the largest entry
     of D_k − D_{k−1} − η²(∇A∇Aᵀ − ∇Bᵀ∇B)_{k−1} over ‖D₀‖, which is 0 up to rounding for plain gradient descent.
     """
 
@@ -45,7 +44,6 @@ class Balance(NamedTuple):
     D: Float[np.ndarray, "T r r"]
     norm_A: Float[np.ndarray, "T"]
     norm_B: Float[np.ndarray, "T"]
-    loss: Float[np.ndarray, "T"]
     identity: Float[np.ndarray, "T"]
     slope: float
     optimizer: str
@@ -79,20 +77,12 @@ def balance(runs: Iterable[Run]) -> Balance:
     error[1:alive] = np.abs(np.diff(D, axis=0) - e.lr**2 * step[:-1]).max(axis=(1, 2))[: alive - 1]
     spreads = spread(np.array(ends).T, axis=0)
     return Balance(
-        steps=first.steps,
-        lr=np.array(lr),
-        drift=np.stack(drift),
-        ends=spreads,
-        D=D,
+        steps=first.steps, lr=np.array(lr), drift=np.stack(drift), ends=spreads, D=D,
         norm_A=np.where(np.isnan(D[:, 0, 0]), np.nan, np.sum(A**2, axis=(1, 2))),
         norm_B=np.where(np.isnan(D[:, 0, 0]), np.nan, np.sum(B**2, axis=(1, 2))),
-        loss=first.loss[:, 0],
         identity=error / (float(_norms(D[:1])[0]) or 1.0),
-        slope=log_slope(np.array(lr), spreads[1]),
-        optimizer=e.optimizer,
-        seeds=len(ends[0]),
-        diverged=diverged,
-    )
+        slope=log_slope(np.array(lr), spreads[1]), optimizer=e.optimizer, seeds=len(ends[0]), diverged=diverged,
+    )  # fmt: skip
 
 
 def _difference(run: Run, i: int) -> Float[np.ndarray, "T r r"]:
@@ -111,90 +101,54 @@ def film(record: Balance) -> Film:
     known = record.D[~np.isnan(record.D[:, 0, 0])]
     limit = float(np.minimum(np.abs(known).max(initial=0.0), 10 * np.abs(record.D[0]).max() + 1e-12)) or 1.0
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 40,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 40,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="drift",
-                title=say("How far AAᵀ − BᵀB has drifted, at equal times η·k"),
-                y_label=say("‖D − D₀‖/‖D₀‖, log; strip: exactly 0"),
-                scale="log",
-                span=7,
+                "drift", say("How far AAᵀ − BᵀB has drifted, at equal times η·k"),
+                y_label=say("‖D − D₀‖/‖D₀‖, log; strip: exactly 0"), scale="log", span=7,
                 series=tuple(
                     Series(
-                        id=f"lr_over_{record.lr[0] / lr:.0f}",
-                        name=f"η = {number(lr)}:",
-                        colour="ink",
-                        y=record.drift[i],
+                        f"lr_over_{record.lr[0] / lr:.0f}", f"η = {number(lr)}:", "ink", record.drift[i],
                         dash=DASHES[i % 4],
                     )
                     for i, lr in enumerate(record.lr)
                 ),
             ),
             Curves(
-                id="drift_by_lr",
-                title=say("Drift at the end against η: slope {slope}", slope=number(record.slope)),
-                x=record.lr[::-1],
-                x_label=say("learning rate η"),
-                y_label="‖D − D₀‖/‖D₀‖",
-                scale="log",
-                x_scale="log",
+                "drift_by_lr",
+                say("Drift at the end against η: slope {slope}", slope=number(record.slope)),
+                x=record.lr[::-1], x_label=say("learning rate η"), y_label="‖D − D₀‖/‖D₀‖", scale="log", x_scale="log",
                 span=5,
                 series=(
                     Curve(
-                        id="drift",
-                        name=say("median of {seeds} seeds", seeds=record.seeds),
-                        colour="ink",
-                        **band(record.ends[:, ::-1]),
-                        dots=True,
+                        "drift", say("median of {seeds} seeds", seeds=record.seeds), "ink",
+                        **band(record.ends[:, ::-1]), dots=True,
                     ),
                 ),
             ),
-            HeatMap(
-                id="difference",
-                title=say("D = A Aᵀ − Bᵀ B, largest η"),
-                colour="ink",
-                values=record.D,
-                limit=limit,
-                row=1,
-                span=3,
-            ),
+            HeatMap("difference", say("D = A Aᵀ − Bᵀ B, largest η"), "ink", record.D, limit=limit, row=1, span=3),
             Lines(
-                id="norms",
-                title=say("A and B grow together"),
-                y_label=say("squared norm"),
-                row=1,
-                span=5,
+                "norms", say("A and B grow together"), y_label=say("squared norm"), row=1, span=5,
                 series=(
-                    Series(id="a", name="‖A‖²", colour="A", y=_calm(record.norm_A)),
-                    Series(id="b", name="‖B‖²", colour="B", y=_calm(record.norm_B)),
-                    Series(
-                        id="difference",
-                        name="‖A‖² − ‖B‖²",
-                        colour="ink",
-                        y=_calm(record.norm_A - record.norm_B),
-                        dash="dash",
-                    ),
+                    Series("a", "‖A‖²", "A", _calm(record.norm_A)),
+                    Series("b", "‖B‖²", "B", _calm(record.norm_B)),
+                    Series("difference", "‖A‖² − ‖B‖²", "ink", _calm(record.norm_A - record.norm_B), dash="dash"),
                 ),
             ),
             Readout(
-                id="step",
-                title=say("The step to here (D₋: before it), η = {lr}", lr=number(record.lr[0])),
-                row=1,
-                span=4,
-                rows=(
-                    Row(id="norms", label="‖A‖² − ‖B‖²", text=tuple(map(exactly, record.norm_A - record.norm_B))),
-                    Row(id="drift", label=say("drift of D"), text=tuple(map(exactly, record.drift[0]))),
-                    Row(id="identity", label="D − D₋ − η²(∇A∇Aᵀ − ∇Bᵀ∇B)", text=tuple(map(exactly, record.identity))),
+                "step",
+                say("The step to here (D₋: before it), η = {lr}", lr=number(record.lr[0])),
+                (
+                    Row("norms", "‖A‖² − ‖B‖²", tuple(map(exactly, record.norm_A - record.norm_B))),
+                    Row("drift", say("drift of D"), tuple(map(exactly, record.drift[0]))),
+                    Row("identity", "D − D₋ − η²(∇A∇Aᵀ − ∇Bᵀ∇B)", tuple(map(exactly, record.identity))),
                 ),
+                row=1, span=4,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _calm(values: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
@@ -206,12 +160,10 @@ def _narrate(record: Balance, t: int) -> str:
     if np.isnan(drift):
         return say("Step {step}: diverged; nothing is kept.", step=record.steps[t])
     return say(
-        "Step {step} of the largest η: AAᵀ − BᵀB has drifted by {drift} % of its "
-        "size; the smallest η, at the same time, by {least} %.",
-        step=record.steps[t],
-        drift=number(100 * float(drift)),
-        least=number(100 * float(record.drift[-1, t])),
-    )
+        "Step {step} of the largest η: AAᵀ − BᵀB has drifted by {drift} % of its size; the smallest η, at the same "
+        "time, by {least} %.",
+        step=record.steps[t], drift=number(100 * float(drift)), least=number(100 * float(record.drift[-1, t])),
+    )  # fmt: skip
 
 
 def takeaway(record: Balance) -> str:
@@ -221,35 +173,24 @@ def takeaway(record: Balance) -> str:
     if len(record.steps) < 2:
         return say("No step was taken: nothing has drifted.")
     low, median, high = record.ends
-    said = [
-        say(
-            "In this experiment, in the same time, AAᵀ − BᵀB drifted by {median} % "
-            "({low} to {high} over {seeds} seeds) at "
-            "η = {lr} and by {least} % at η = {least_lr}.",
-            median=number(100 * float(median[0])),
-            low=number(100 * float(low[0])),
-            high=number(100 * float(high[0])),
-            seeds=record.seeds,
-            lr=number(record.lr[0]),
-            least=number(100 * float(median[-1])),
-            least_lr=number(record.lr[-1]),
-        )
-    ]
+    said = [say(
+        "In this experiment, in the same time, AAᵀ − BᵀB drifted by {median} % ({low} to {high} over {seeds} seeds) "
+        "at η = {lr} and by {least} % at η = {least_lr}.",
+        median=number(100 * float(median[0])), low=number(100 * float(low[0])), high=number(100 * float(high[0])),
+        seeds=record.seeds, lr=number(record.lr[0]), least=number(100 * float(median[-1])),
+        least_lr=number(record.lr[-1]),
+    )]  # fmt: skip
     if record.optimizer == "sgd":
-        said.append(
-            say("The drift goes as η to the power {slope}: only its limit η → 0 keeps D.", slope=number(record.slope))
-        )
+        slope = number(record.slope)
+        said.append(say("The drift goes as η to the power {slope}: only its limit η → 0 keeps D.", slope=slope))
         worst = float(np.nanmax(record.identity)) if np.isfinite(record.identity).any() else 0.0
         said.append(say("Each step moved D by exactly η²(∇A∇Aᵀ − ∇Bᵀ∇B), to {worst} of its size.", worst=number(worst)))
     else:
-        said.append(
-            say(
-                "{optimizer} does not follow the gradient, so nothing holds D even at small η: "
-                "the drift goes as η to the power {slope}.",
-                optimizer=record.optimizer.capitalize(),
-                slope=number(record.slope),
-            )
-        )
+        said.append(say(
+            "{optimizer} does not follow the gradient, so nothing holds D even at small η: the drift goes as η to the "
+            "power {slope}.",
+            optimizer=record.optimizer.capitalize(), slope=number(record.slope),
+        ))  # fmt: skip
     return " ".join(said)
 
 
@@ -258,21 +199,6 @@ def table(record: Balance) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {"step_of_largest_lr": record.steps}
     columns |= {f"drift_lr_{lr:.4g}": record.drift[i] for i, lr in enumerate(record.lr)}
     return columns | {"norm_A_squared": record.norm_A, "norm_B_squared": record.norm_B, "identity": record.identity}
-
-
-def figure(record: Balance, *, theme: str = "light") -> go.Figure:
-    """The drift over time, one curve a learning rate."""
-    return still_curves(
-        [
-            Drawn(f"η = {number(lr)}", "ink", record.steps, record.drift[i], DASHES[i % 4])
-            for i, lr in enumerate(record.lr)
-        ],
-        title=say("Drift of AAᵀ − BᵀB at equal times"),
-        x=say("time ηk, in steps of η = {lr}", lr=number(record.lr[0])),
-        y="‖D − D₀‖/‖D₀‖",
-        log="y",
-        theme=theme,
-    )
 
 
 def maths(record: Balance) -> str:
@@ -319,30 +245,21 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="balance",
-    menu=to_say("Balance"),
-    title=to_say("Balance: what stays while both factors move?"),
+    id="balance", menu=to_say("Balance"), title=to_say("Balance: what stays while both factors move?"),
     claim=to_say(
         "A and B grow by the same amount: AAᵀ − BᵀB stays what it was at the start, up to a drift in proportion to the "
         "learning rate."
     ),
     place=100,
     default=Experiment(
-        d_in=19, d_out=13, target_rank=3, rank=4, alpha=4.0, optimizer="sgd", lr=0.05, samples=64, steps=100
+        d_in=19, d_out=13, target_rank=3, rank=4, alpha=4.0, optimizer="sgd", lr=0.05, samples=64, steps=100,
     ),
     controls=(
-        CONTROLS["optimizer"].only("sgd", "adam"),
-        CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2),
-        CONTROLS["rank"],
+        CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2), CONTROLS["rank"],
         CONTROLS["init"].only("B_zero", "A_zero", "both_random"),
     ),
     more=tuple(CONTROLS[name] for name in ("alpha", "condition", "noise", "target_rank")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="drift", table=table,
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say("‖A‖² began at {a0} and ‖B‖² at {b0}. At step {step} ‖A‖² is {a}: what is ‖B‖²?"),
@@ -351,4 +268,4 @@ LESSON = Lesson(
         ),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -16,13 +15,15 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import first_below, spread
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, Lines, Readout, Row, Series, band
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.spreads import ranged, spread_columns
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import step_or_never
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Conditioning", "conditioning", "stretched_sweeps"]
@@ -93,19 +94,11 @@ def conditioning(runs: Iterable[Run], *, stretched: str = "target") -> Condition
             values = np.sqrt(np.linalg.eigvalsh(run.task.input_covariance)[::-1].clip(0))
         shape.append(values)
     return Conditioning(
-        kappa=np.array(kappa),
-        rules=rules,
-        needed=np.array(needed).transpose(2, 1, 0),
-        lr=np.array(best).T,
-        tried=tuple(x[3] for x in of_rule),
-        steps=run.steps,
-        loss=np.array(curves).transpose(1, 0, 2),
-        shape=np.stack(shape),
-        stretched=stretched,
-        rank=e.rank,
-        true_rank=e.true_rank,
+        kappa=np.array(kappa), rules=rules, needed=np.array(needed).transpose(2, 1, 0), lr=np.array(best).T,
+        tried=tuple(x[3] for x in of_rule), steps=run.steps, loss=np.array(curves).transpose(1, 0, 2),
+        shape=np.stack(shape), stretched=stretched, rank=e.rank, true_rank=e.true_rank,
         seeds=len({x.init_seed for x in run.sweep.experiments}),
-    )
+    )  # fmt: skip
 
 
 def _merit(arrived: Float[np.ndarray, "S"], last: Float[np.ndarray, "S"]) -> tuple[int, float, float]:
@@ -118,99 +111,70 @@ def film(record: Conditioning) -> Film:
     """The playhead runs over κ: steps needed, the losses of the three rules at it, and what is stretched."""
     whole, of_target = np.isfinite(record.needed).all(axis=0), record.stretched == "target"
     return Film(
-        axis="κ",
-        of_last=True,
-        values=record.kappa,
-        start=min(2, len(record.kappa) - 1),
-        seconds_per_frame=0.8,
+        axis="κ", of_last=True, values=record.kappa, start=min(2, len(record.kappa) - 1), seconds_per_frame=0.8,
         narration=tuple(_narrate(record, t) for t in range(len(record.kappa))),
         panels=(
             Lines(
-                id="steps",
-                title=say("Steps to 10⁻⁸ of the first loss, median of {seeds} seeds", seeds=record.seeds),
-                y_label=say("steps, log; ends where a seed fails"),
-                scale="log",
-                x_scale="log",
-                span=6,
+                "steps",
+                say("Steps to 10⁻⁸ of the first loss, median of {seeds} seeds", seeds=record.seeds),
+                y_label=say("steps, log; ends where a seed fails"), scale="log", x_scale="log", span=6,
                 series=tuple(
                     Series(
-                        id=rule,
-                        name=f"{_name(rule)}:",
-                        colour=COLOURS.get(rule, "ink"),
-                        **band(np.where(whole[i], record.needed[:, i], np.nan)),
-                        dots=True,
-                        dash=DASHES[i % 4],
+                        rule, f"{_name(rule)}:", COLOURS.get(rule, "ink"),
+                        **band(np.where(whole[i], record.needed[:, i], np.nan)), dots=True, dash=DASHES[i % 4],
                     )
                     for i, rule in enumerate(record.rules)
                 ),
             ),
             Curves(
-                id="loss",
-                title=say("Loss at this κ, each rule at its best η"),
-                x=record.steps.astype(float),
-                x_label=say("step"),
-                y_label=say("loss/first loss, log"),
-                scale="log",
-                x_scale="sqrt",
-                span=6,
+                "loss", say("Loss at this κ, each rule at its best η"), x=record.steps.astype(float),
+                x_label=say("step"), y_label=say("loss/first loss, log"), scale="log", x_scale="sqrt", span=6,
                 series=tuple(
                     Curve(
-                        id=rule,
-                        name=_name(rule),
-                        colour=COLOURS.get(rule, "ink"),
-                        y=np.where(record.loss[i] > 1e-14, record.loss[i], np.nan),
-                        dash=DASHES[i % 4],
+                        rule, _name(rule), COLOURS.get(rule, "ink"),
+                        np.where(record.loss[i] > 1e-14, record.loss[i], np.nan), dash=DASHES[i % 4],
                     )
                     for i, rule in enumerate(record.rules)
                 ),
             ),
             Bars(
-                id="stretched",
-                title=say("Target's singular values") if of_target else say("Inputs' standard deviations"),
+                "stretched",
+                say("Target's singular values") if of_target else say("Inputs' standard deviations"),
                 labels=tuple(str(i + 1) for i in range(record.shape.shape[1])),
                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(record.shape.shape[1])),
-                groups=(Group(id="sigma", name="σ", colour="ink" if of_target else "W", values=record.shape),),
-                y_label=say("σ, log"),
-                scale="log",
-                row=1,
-                span=5,
+                groups=(Group("sigma", "σ", "ink" if of_target else "W", record.shape),),
+                y_label=say("σ, log"), scale="log", row=1, span=5,
             ),
             Readout(
-                id="needed",
-                title=say("Steps needed at this κ (range of {seeds} seeds), best η", seeds=record.seeds),
-                row=1,
-                span=7,
-                rows=tuple(
+                "needed",
+                say("Steps needed at this κ (range of {seeds} seeds), best η", seeds=record.seeds),
+                tuple(
                     Row(
-                        id=rule,
-                        label=_name(rule),
-                        text=tuple(
+                        rule, _name(rule),
+                        tuple(
                             f"{_span(record.needed[:, i, t])}, η = {number(record.lr[i, t])}"
                             for t in range(len(record.kappa))
                         ),
                     )
                     for i, rule in enumerate(record.rules)
                 ),
+                row=1, span=7,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _name(rule: str) -> str:
     return say(NAMES.get(rule, rule))
 
 
-def _steps(value: float) -> str:
-    return f"{value:.0f}" if np.isfinite(value) else say("never")
-
-
 def _span(needed: Float[np.ndarray, "3"]) -> str:
-    low, median, high = map(_steps, needed)
-    return median if low == high else say("{median} ({low} to {high})", median=median, low=low, high=high)
+    low, median, high = map(step_or_never, needed)
+    return median if low == high else ranged(needed, step_or_never)
 
 
 def _narrate(record: Conditioning, t: int) -> str:
-    said = ", ".join(f"{_name(rule)} {_steps(record.needed[1, i, t])}" for i, rule in enumerate(record.rules))
+    said = ", ".join(f"{_name(rule)} {step_or_never(record.needed[1, i, t])}" for i, rule in enumerate(record.rules))
     return say("κ = {kappa}. Steps needed, median: {said}.", kappa=number(record.kappa[t]), said=said)
 
 
@@ -218,32 +182,23 @@ def takeaway(record: Conditioning) -> str:
     """What was seen, in the run's own numbers."""
     last, least, most = int(record.steps[-1]), number(record.kappa[0]), number(record.kappa[-1])
     seeds, grew = record.seeds, []
-    said = [
-        say(
-            "In this experiment, from κ = {least} to {most}, median of {seeds} seeds:",
-            least=least,
-            most=most,
-            seeds=seeds,
-        )
-    ]
+    said = [say(
+        "In this experiment, from κ = {least} to {most}, median of {seeds} seeds:",
+        least=least, most=most, seeds=seeds,
+    )]  # fmt: skip
     for i, rule in enumerate(record.rules):
         first, end = record.needed[1, i, 0], record.needed[1, i, -1]
-        name, began, arrived = _name(rule), _steps(first), np.flatnonzero(np.isfinite(record.needed[1, i]))
+        name, began, arrived = _name(rule), step_or_never(first), np.flatnonzero(np.isfinite(record.needed[1, i]))
         if not len(arrived):
             said.append(say("{rule} never arrived within {last} steps.", rule=name, last=last))
         elif np.isfinite(end):
-            said.append(say("{rule} went from {first} to {end} steps.", rule=name, first=began, end=_steps(end)))
+            said.append(say("{rule} went from {first} to {end} steps.", rule=name, first=began, end=step_or_never(end)))
         else:
             upto = number(record.kappa[arrived[-1]])
-            said.append(
-                say(
-                    "{rule} needed {first} at first; beyond κ = {upto} it did not arrive in {last}.",
-                    rule=name,
-                    first=began,
-                    upto=upto,
-                    last=last,
-                )
-            )
+            said.append(say(
+                "{rule} needed {first} at first; beyond κ = {upto} it did not arrive in {last}.",
+                rule=name, first=began, upto=upto, last=last,
+            ))  # fmt: skip
         grew.append(end / first if len(arrived) else np.inf)
     if "scaled_gd" in record.rules:
         times = grew[record.rules.index("scaled_gd")]
@@ -254,46 +209,19 @@ def takeaway(record: Conditioning) -> str:
                 say("Scaled GD divides by the factors' Gram matrices, not by the inputs' covariance: it suffers too.")
             )
     if record.rank < record.true_rank:
-        said.append(
-            say(
-                "A rank of {rank} cannot reach a target of rank {true_rank}: nobody arrives.",
-                rank=record.rank,
-                true_rank=record.true_rank,
-            )
-        )
+        said.append(say(
+            "A rank of {rank} cannot reach a target of rank {true_rank}: nobody arrives.",
+            rank=record.rank, true_rank=record.true_rank,
+        ))  # fmt: skip
     return " ".join(said)
 
 
 def table(record: Conditioning) -> dict[str, np.ndarray]:
     """Steps needed and best learning rates by κ, as columns."""
-    columns: dict[str, np.ndarray] = {"kappa": record.kappa}
+    columns = {"kappa": record.kappa}
     for i, rule in enumerate(record.rules):
-        for name, values in zip(("low", "median", "high"), record.needed[:, i], strict=True):
-            columns[f"{rule}_steps_{name}"] = values
-        columns[f"{rule}_best_lr"] = record.lr[i]
+        columns |= spread_columns(f"{rule}_steps", record.needed[:, i]) | {f"{rule}_best_lr": record.lr[i]}
     return columns
-
-
-def figure(record: Conditioning, *, theme: str = "light") -> go.Figure:
-    """Steps needed against κ, one curve a rule."""
-    return still_curves(
-        [
-            Drawn(
-                name=_name(rule),
-                colour=COLOURS.get(rule, "ink"),
-                x=record.kappa,
-                **band(record.needed[:, i]),
-                dash=DASHES[i % 4],
-                dots=True,
-            )
-            for i, rule in enumerate(record.rules)
-        ],
-        title=say("Steps to 10⁻⁸ of the first loss"),
-        x=say("condition number κ"),
-        y=say("steps"),
-        log="xy",
-        theme=theme,
-    )
 
 
 def maths(record: Conditioning) -> str:
@@ -314,10 +242,8 @@ steps. Dividing by the Gram matrices takes $\sigma_i$ out of that factor (Tong, 
 Pilanci 2024); the matrices are {rank}×{rank}, and $\delta = 10^{{-8}}$ only guards the division. From ${B} = 0$
 it is safe: the first $\nabla_{{{A}}}$ is 0. Each rule is shown at the best of two learning rates ({tried}); a finer
 grid may shift the numbers. LoRA+ is not among them: at this size it did not converge faster.""",
-        **LETTERS,
-        rank=record.rank,
-        tried=tried,
-    )
+        **LETTERS, rank=record.rank, tried=tried,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, lab: Lab) -> Conditioning:
@@ -346,52 +272,33 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="conditioning",
-    menu=to_say("Conditioning"),
-    title=to_say("Conditioning: who suffers from a stretched problem?"),
+    id="conditioning", menu=to_say("Conditioning"), title=to_say("Conditioning: who suffers from a stretched problem?"),
     claim=to_say(
-        "The more the target's singular values differ, the more steps gradient descent needs, and Adam; scaled GD "
-        "does not notice."
+        "The more the target's singular values differ, the more steps gradient descent needs, and Adam; scaled GD does "
+        "not notice."
     ),
     place=130,
     default=Experiment(
-        d_in=19,
-        d_out=13,
-        target_rank=4,
-        spectrum="geometric",
-        rank=4,
-        alpha=1.0,
-        scaling_rule="constant",
-        samples=64,
+        d_in=19, d_out=13, target_rank=4, spectrum="geometric", rank=4, alpha=1.0, scaling_rule="constant", samples=64,
         steps=700,
     ),
     controls=(
         Choice(
-            id="stretched",
-            label=to_say("What is stretched"),
-            options=("target", "inputs"),
+            id="stretched", label=to_say("What is stretched"), options=("target", "inputs"),
             help=to_say("κ is the target's σ₁/σ_r, or the condition number of the inputs' covariance."),
-            default="target",
-            names={"target": to_say("target"), "inputs": to_say("inputs")},
+            default="target", names={"target": to_say("target"), "inputs": to_say("inputs")},
         ),
-        CONTROLS["target_rank"].only(2, 3, 4, 6),
-        CONTROLS["rank"].only(2, 3, 4, 6, 8),
+        CONTROLS["target_rank"].only(2, 3, 4, 6), CONTROLS["rank"].only(2, 3, 4, 6, 8),
     ),
     more=(CONTROLS["steps"],),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="steps", table=table,
     exports=lambda record, settings, lab: stretched_sweeps(settings.experiment, settings["stretched"]),
     question=Question(
         to_say(
-            "Stretch {other} instead, and only to κ = 3. About how many times as many steps does scaled GD need as "
-            "at κ = 1?"
+            "Stretch {other} instead, and only to κ = 3. About how many times as many steps does scaled GD need as at "
+            "κ = 1?"
         ),
         to_say("Dividing by AAᵀ and BᵀB takes the stretch of the target out of the step, not that of the inputs."),
-        _ask,
-        _other_stretch,
+        _ask, _other_stretch,
     ),
-)
+)  # fmt: skip

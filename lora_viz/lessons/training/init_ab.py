@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.panels import Curve, Curves, Dash, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -25,7 +24,7 @@ from lora_viz.lessons.settings import Settings
 __all__ = ["LESSON", "STARTS", "WIDTHS", "InitAB", "ab_sweeps", "init_ab"]
 
 WIDTHS = (16, 32, 64, 128)
-STARTS: dict[str, tuple[str, str, Literal["solid", "dash", "dot"]]] = {
+STARTS: dict[str, tuple[str, str, Dash]] = {
     "B_zero": (to_say("A random"), "A", "solid"),
     "A_zero": (to_say("B random"), "B", "solid"),
     "A_zero_small": (to_say("B random, A's scale"), "B", "dot"),
@@ -63,13 +62,11 @@ def ab_sweeps(e: Experiment, widths: tuple[int, ...] = WIDTHS, seeds: int = 8) -
     """One sweep a width, square layers: every start at every rate with every seed."""
     return tuple(
         Sweep.over(
-            replace(e, d_in=d, d_out=d, samples=2 * d, init="B_zero"),
-            init=tuple(STARTS),
-            lr=_rates(e),
+            replace(e, d_in=d, d_out=d, samples=2 * d, init="B_zero"), init=tuple(STARTS), lr=_rates(e),
             init_seed=range(e.init_seed, e.init_seed + seeds),
         )
         for d in widths
-    )
+    )  # fmt: skip
 
 
 def init_ab(runs: tuple[Run, ...]) -> InitAB:
@@ -89,19 +86,11 @@ def init_ab(runs: tuple[Run, ...]) -> InitAB:
     best = np.argmin(np.where(np.isfinite(loss[1]), loss[1], np.inf), axis=-1)
     lowered = np.max(np.where(np.isfinite(losses[-1]), losses[-1], np.inf), axis=-1) < 1
     return InitAB(
-        steps=runs[0].steps,
-        widths=np.array([run.experiment.d_in for run in runs]),
-        rates=rates,
-        loss=loss,
-        best=best,
+        steps=runs[0].steps, widths=np.array([run.experiment.d_in for run in runs]), rates=rates, loss=loss, best=best,
         at_best=np.take_along_axis(loss, best[None, ..., None], axis=-1)[..., 0],
         stable=np.where(lowered.any(axis=-1), len(rates) - 1 - np.argmax(lowered[..., ::-1], axis=-1), -1),
-        std=std,
-        inits=inits,
-        optimizer=e.optimizer,
-        rank=e.rank,
-        seeds=losses.shape[-1],
-    )
+        std=std, inits=inits, optimizer=e.optimizer, rank=e.rank, seeds=losses.shape[-1],
+    )  # fmt: skip
 
 
 def film(record: InitAB) -> Film:
@@ -110,74 +99,53 @@ def film(record: InitAB) -> Film:
 
     def curve(s: int, name: str, values: Float[np.ndarray, "3 T k"]) -> Curve:
         label, colour, dash = STARTS[name]
-        return Curve(id=name.lower(), name=say(label), colour=colour, dash=dash, **band(values), dots=True)
+        return Curve(name.lower(), say(label), colour, dash=dash, **band(values), dots=True)
 
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=0.3,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=0.3,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                id="loss_by_width",
-                title=say("Loss at each start's best learning rate, by width"),
-                x=record.widths.astype(float),
-                x_label=say("width d"),
+                "loss_by_width", say("Loss at each start's best learning rate, by width"),
+                x=record.widths.astype(float), x_label=say("width d"),
                 y_label=say("loss / start, log; median and range of {seeds}", seeds=record.seeds),
-                scale="log",
-                x_scale="log",
+                scale="log", x_scale="log",
                 series=tuple(curve(s, name, record.at_best[:, :, :, s]) for s, name in enumerate(record.inits)),
             ),
             Curves(
-                id="loss_by_rate",
-                title=say("Loss by learning rate at d = {d}", d=d),
-                x=record.rates,
-                x_label=say("learning rate η"),
-                y_label=say("loss / start, log"),
-                scale="log",
-                x_scale="log",
+                "loss_by_rate", say("Loss by learning rate at d = {d}", d=d), x=record.rates,
+                x_label=say("learning rate η"), y_label=say("loss / start, log"), scale="log", x_scale="log",
                 series=tuple(curve(s, name, _calm(record.loss[:, :, -1, s])) for s, name in enumerate(record.inits)),
             ),
             Lines(
-                id="loss",
-                title=say("Loss over the steps at d = {d}, best rate at the end", d=d),
-                y_label=say("loss / start, log"),
-                scale="log",
-                row=1,
-                span=7,
+                "loss", say("Loss over the steps at d = {d}, best rate at the end", d=d),
+                y_label=say("loss / start, log"), scale="log", row=1, span=7,
                 series=tuple(
                     Series(
-                        id=name.lower(),
-                        name=say(STARTS[name][0]),
-                        colour=STARTS[name][1],
-                        dash=STARTS[name][2],
-                        y=record.loss[1, :, -1, s, record.best[-1, -1, s]],
+                        name.lower(), say(STARTS[name][0]), STARTS[name][1],
+                        record.loss[1, :, -1, s, record.best[-1, -1, s]], dash=STARTS[name][2],
                     )
                     for s, name in enumerate(record.inits)
                 ),
             ),
             Readout(
-                id="starts",
-                title=say("At d = {d}: std of the start, best η", d=d),
-                row=1,
-                span=5,
-                rows=tuple(
+                "starts", say("At d = {d}: std of the start, best η", d=d),
+                tuple(
                     Row(
-                        id=name.lower(),
-                        label=say(STARTS[name][0]),
-                        text=tuple(
-                            f"±{number(record.std[-1, s])}, {number(record.rates[b])}" for b in record.best[:, -1, s]
+                        name.lower(), say(STARTS[name][0]),
+                        tuple(
+                            f"±{number(record.std[-1, s])}, {number(record.rates[b])}"
+                            for b in record.best[:, -1, s]
                         ),
                         colour=STARTS[name][1],
                     )
                     for s, name in enumerate(record.inits)
                 ),
+                row=1, span=5,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _calm(loss: Float[np.ndarray, "3 T K"]) -> Float[np.ndarray, "3 T K"]:
@@ -191,10 +159,8 @@ def _narrate(record: InitAB, t: int) -> str:
     )
     return say(
         "Step {step}, d = {width}, best rates: share of the loss left: {parts}.",
-        step=record.steps[t],
-        width=record.widths[-1],
-        parts=parts,
-    )
+        step=record.steps[t], width=record.widths[-1], parts=parts,
+    )  # fmt: skip
 
 
 def takeaway(record: InitAB) -> str:
@@ -203,23 +169,13 @@ def takeaway(record: InitAB) -> str:
     a, b, small = (record.inits.index(init) for init in ("B_zero", "A_zero", "A_zero_small"))
     first, last = (np.where(np.isfinite(x), x, np.inf) for x in (record.at_best[1, -1, 0], record.at_best[1, -1, -1]))
     said = say(
-        "With {rule}, {steps} steps and each start's best learning rate: A random left {a_wide} of "
-        "the loss at d = {wide} ({a_narrow} at d = {narrow}), B random {b_wide} "
-        "({seeds} seeds: {least} to {most}; at d = {narrow} {b_narrow}), B random at A's scale "
-        "{small}. ",
-        rule=name,
-        steps=record.steps[-1],
-        a_wide=_left(last[a]),
-        wide=record.widths[-1],
-        a_narrow=_left(first[a]),
-        narrow=record.widths[0],
-        b_wide=_left(last[b]),
-        seeds=record.seeds,
-        least=number(record.at_best[0, -1, -1, b]),
-        most=number(record.at_best[2, -1, -1, b]),
-        b_narrow=_left(first[b]),
-        small=_left(last[small]),
-    )
+        "With {rule}, {steps} steps and each start's best learning rate: A random left {a_wide} of the loss at d = "
+        "{wide} ({a_narrow} at d = {narrow}), B random {b_wide} ({seeds} seeds: {least} to {most}; at d = {narrow} "
+        "{b_narrow}), B random at A's scale {small}. ",
+        rule=name, steps=record.steps[-1], a_wide=_left(last[a]), wide=record.widths[-1], a_narrow=_left(first[a]),
+        narrow=record.widths[0], b_wide=_left(last[b]), seeds=record.seeds, least=number(record.at_best[0, -1, -1, b]),
+        most=number(record.at_best[2, -1, -1, b]), b_narrow=_left(first[b]), small=_left(last[small]),
+    )  # fmt: skip
     if last[b] > 2 * last[a] and last[small] < 2 * last[a]:
         said += say("So it is the size of the start that matters, not which factor is 0.")
     elif last[b] > 2 * last[a]:
@@ -237,27 +193,9 @@ def table(record: InitAB) -> dict[str, np.ndarray]:
     """The record's last step, as columns."""
     columns = {"d": record.widths}
     for s, name in enumerate(record.inits):
-        columns |= {
-            f"loss_{name}_{what}": record.at_best[i, -1, :, s] for i, what in enumerate(("low", "median", "high"))
-        }
+        columns |= spread_columns(f"loss_{name}", record.at_best[:, -1, :, s])
         columns |= {f"best_lr_{name}": record.rates[record.best[-1, :, s]]}
     return columns
-
-
-def figure(record: InitAB, *, theme: str = "light") -> go.Figure:
-    """Loss at each start's best learning rate against width."""
-    looks = [STARTS[name] for name in record.inits]
-    return still_curves(
-        [
-            Drawn(say(label), colour, record.widths, record.at_best[1, -1, :, s], dash, dots=True)
-            for s, (label, colour, dash) in enumerate(looks)
-        ],
-        title=say("Loss left after {steps} steps at each start's best learning rate", steps=record.steps[-1]),
-        x=say("width d"),
-        y=say("loss / loss at the start"),
-        log="xy",
-        theme=theme,
-    )
 
 
 def maths(record: InitAB) -> str:
@@ -281,15 +219,9 @@ Given more steps, B random catches up in narrow layers. The highest rate of the 
 at $d = {d}$: A random {stable_A}, B random {stable_B}, B random at A's scale {stable_small}.
 
 The best of {rates} learning rates is taken for each start and width; loss is relative to the start's.""",
-        **LETTERS,
-        d=record.widths[-1],
-        rank=record.rank,
-        ratio=number(record.std[-1, 1] / record.std[-1, 0]),
-        stable_A=stable[0],
-        stable_B=stable[1],
-        stable_small=stable[2],
-        rates=len(record.rates),
-    )
+        **LETTERS, d=record.widths[-1], rank=record.rank, ratio=number(record.std[-1, 1] / record.std[-1, 0]),
+        stable_A=stable[0], stable_B=stable[1], stable_small=stable[2], rates=len(record.rates),
+    )  # fmt: skip
 
 
 def measure(settings: Settings, lab: Lab) -> InitAB:
@@ -307,28 +239,19 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="init_ab",
-    menu=to_say("A random or B random"),
-    title=to_say("Initialisation: A random or B random?"),
+    id="init_ab", menu=to_say("A random or B random"), title=to_say("Initialisation: A random or B random?"),
     claim=to_say(
         "B random at its usual size trains worse the wider the layer; at A's size it does not: the size matters."
     ),
     place=40,
     default=Experiment(
-        target_rank=4, spectrum="flat", rank=4, alpha=64.0, optimizer="adam", steps=30, d_in=128, d_out=128
+        target_rank=4, spectrum="flat", rank=4, alpha=64.0, optimizer="adam", steps=30, d_in=128, d_out=128,
     ),
     controls=(
-        CONTROLS["optimizer"].only("sgd", "adam"),
-        CONTROLS["condition"].only(1.0, 10.0, 100.0),
-        CONTROLS["spectrum"],
+        CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["condition"].only(1.0, 10.0, 100.0), CONTROLS["spectrum"],
         CONTROLS["steps"].only(10, 30, 60),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss_by_width", table=table,
     exports=lambda record, settings, lab: ab_sweeps(settings.experiment),
     question=Question(
         to_say(
@@ -337,4 +260,4 @@ LESSON = Lesson(
         to_say("B is drawn by the rank, not by the width: in a wide layer that start is large, in a narrow one not."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series, band
-from lora_viz.film.style import IDENTITY, LETTERS, number, plotly_layout
+from lora_viz.film.panels import Bars, Dash, Film, Group, HeatMap, Lines, Readout, Row, Series, band
+from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer import starts
 from lora_viz.lessons.catalogue import CONTROLS
@@ -25,7 +24,6 @@ from lora_viz.lessons.settings import Settings
 __all__ = ["LESSON", "RANKS", "STARTS", "InitAlignment", "alignment_sweep", "init_alignment"]
 
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
-Dash = Literal["solid", "dash", "dot", "dashdot"]
 # start -> its name, under a bar, colour, dash, and whether it is drawn at random
 STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid", True),
@@ -58,7 +56,6 @@ class InitAlignment(NamedTuple):
     updates: Float[np.ndarray, "2 R d_out d_in"]
     inits: tuple[str, ...]
     rival: str
-    optimizer: str
     seeds: int
 
 
@@ -99,18 +96,11 @@ def init_alignment(run: Run, rival: str) -> InitAlignment:
     drawn = np.isfinite(found).sum(axis=-1) > 1
     whole = np.where(drawn[..., None], found, found[..., :1])
     return InitAlignment(
-        ranks=np.array(ranks),
-        cosine=spread(whole, axis=-1),
-        bound=bound,
-        rank=rank,
+        ranks=np.array(ranks), cosine=spread(whole, axis=-1), bound=bound, rank=rank,
         expected=np.sqrt(np.array(ranks) / (np.array(ranks) + G.shape[1] + 1.0)),
-        G=G / (np.linalg.norm(G) or 1.0),
-        updates=updates,
-        inits=inits,
-        rival=rival,
-        optimizer=run.experiment.optimizer,
+        G=G / (np.linalg.norm(G) or 1.0), updates=updates, inits=inits, rival=rival,
         seeds=seeds,
-    )
+    )  # fmt: skip
 
 
 def film(record: InitAlignment) -> Film:
@@ -123,97 +113,65 @@ def film(record: InitAlignment) -> Film:
         return tuple(say("cosine {cosine}", cosine=number(c)) for c in record.cosine[1, i])
 
     return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.ranks.astype(float),
-        start=int(np.argmin(np.abs(record.ranks - 8))),
-        seconds_per_frame=0.5,
+        axis=to_say("rank"), of_last=True, values=record.ranks.astype(float),
+        start=int(np.argmin(np.abs(record.ranks - 8))), seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Bars(
-                id="cosines",
-                title=say("How far along −G does the first update point?"),
+                "cosines", say("How far along −G does the first update point?"),
                 labels=tuple(say(STARTS[name][1]) for name in record.inits),
-                bar_ids=tuple(name.lower() for name in record.inits),
-                y_label=say("cosine with −G, median"),
-                span=7,
+                bar_ids=tuple(name.lower() for name in record.inits), y_label=say("cosine with −G, median"), span=7,
                 groups=(
-                    Group(id="measured", name=say("measured"), colour="delta", values=record.cosine[1].T),
-                    Group(id="bound", name=say("most at this rank"), colour="ink", values=record.bound.T, outline=True),
+                    Group("measured", say("measured"), "delta", record.cosine[1].T),
+                    Group("bound", say("most at this rank"), "ink", record.bound.T, outline=True),
                 ),
             ),
             Lines(
-                id="cosine_by_rank",
-                title=say("Against rank (drag here)"),
-                y_label=say("cosine with −G"),
-                x_scale="log",
-                span=5,
+                "cosine_by_rank", say("Against rank (drag here)"), y_label=say("cosine with −G"), x_scale="log", span=5,
                 series=(
                     *(
                         Series(
-                            id=name.lower(),
-                            name=say(STARTS[name][1]),
-                            colour=STARTS[name][2],
-                            dash=STARTS[name][3],
+                            name.lower(), say(STARTS[name][1]), STARTS[name][2], dash=STARTS[name][3],
                             **band(record.cosine[:, i]),
                         )
                         for i, name in enumerate(record.inits)
                         if name in ("B_zero", "A_zero", record.rival)
                     ),
-                    Series(id="expected", name="√(r/(r+d+1))", colour="ink", dash="dot", y=record.expected),
-                    Series(id="bound", name=say("most, rank r"), colour="faint", dash="dash", y=record.bound[own]),
+                    Series("expected", "√(r/(r+d+1))", "ink", record.expected, dash="dot"),
+                    Series("bound", say("most, rank r"), "faint", record.bound[own], dash="dash"),
                 ),
             ),
-            HeatMap(id="minus_g", title="−G", colour="W", values=-record.G, limit=limit, hatched=True, row=1, span=3),
+            HeatMap("minus_g", "−G", "W", -record.G, limit=limit, hatched=True, row=1, span=3),
             HeatMap(
-                id="lora_update",
-                title=say("LoRA's first update"),
-                colour="delta",
-                values=record.updates[0],
-                limit=limit,
-                caption=alike(own),
-                row=1,
-                span=3,
+                "lora_update", say("LoRA's first update"), "delta", record.updates[0], limit=limit, caption=alike(own),
+                row=1, span=3,
             ),
             HeatMap(
-                id="rival_update",
-                title=say("{rival}: first update", rival=rival),
-                colour="delta",
-                values=record.updates[1],
-                limit=limit,
-                caption=alike(at),
-                row=1,
-                span=3,
+                "rival_update", say("{rival}: first update", rival=rival), "delta", record.updates[1], limit=limit,
+                caption=alike(at), row=1, span=3,
             ),
             Readout(
-                id="numerical_rank",
-                title=say("Its numerical rank"),
-                row=1,
-                span=3,
-                rows=tuple(
-                    Row(id=name.lower(), label=say(STARTS[name][0]), text=tuple(str(r) for r in record.rank[i]))
+                "numerical_rank", say("Its numerical rank"),
+                tuple(
+                    Row(name.lower(), say(STARTS[name][0]), tuple(str(r) for r in record.rank[i]))
                     for i, name in enumerate(record.inits)
                     if name in ("B_zero", "A_zero", "orthogonal", "pissa", "eva", "lora_ga")
                 ),
+                row=1, span=3,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: InitAlignment, t: int) -> str:
     best = int(np.nanargmax(record.cosine[1, :, t])) if np.isfinite(record.cosine[1, :, t]).any() else 0
     own = record.inits.index("B_zero")
     return say(
-        "Rank {rank}: LoRA's first update has cosine {cosine} with −G, of "
-        "{bound} that this rank allows; most has {start}, "
-        "{most}, with an update of rank {own_rank}.",
-        rank=record.ranks[t],
-        cosine=number(record.cosine[1, own, t]),
-        bound=number(record.bound[own, t]),
-        start=say(STARTS[record.inits[best]][0]),
-        most=number(record.cosine[1, best, t]),
-        own_rank=record.rank[best, t],
-    )
+        "Rank {rank}: LoRA's first update has cosine {cosine} with −G, of {bound} that this rank allows; most has "
+        "{start}, {most}, with an update of rank {own_rank}.",
+        rank=record.ranks[t], cosine=number(record.cosine[1, own, t]), bound=number(record.bound[own, t]),
+        start=say(STARTS[record.inits[best]][0]), most=number(record.cosine[1, best, t]), own_rank=record.rank[best, t],
+    )  # fmt: skip
 
 
 def takeaway(record: InitAlignment) -> str:
@@ -222,21 +180,13 @@ def takeaway(record: InitAlignment) -> str:
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
     low, middle, high = (number(x) for x in record.cosine[:, own, t])
     said = say(
-        "At rank {rank} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, "
-        "{seeds} seeds), of {bound} that its rank allows: a random A sees a "
-        "random part of G. {start} has {cosine} of "
+        "At rank {rank} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, {seeds} "
+        "seeds), of {bound} that its rank allows: a random A sees a random part of G. {start} has {cosine} of "
         "{allowed}, with an update of rank {own_rank}.",
-        rank=record.ranks[t],
-        middle=middle,
-        low=low,
-        high=high,
-        seeds=record.seeds,
-        bound=number(record.bound[own, t]),
-        start=say(STARTS[record.rival][0]),
-        cosine=number(record.cosine[1, at, t]),
-        allowed=number(record.bound[at, t]),
+        rank=record.ranks[t], middle=middle, low=low, high=high, seeds=record.seeds, bound=number(record.bound[own, t]),
+        start=say(STARTS[record.rival][0]), cosine=number(record.cosine[1, at, t]), allowed=number(record.bound[at, t]),
         own_rank=record.rank[at, t],
-    )
+    )  # fmt: skip
     return said + say(" A direction says nothing of what comes after: the race does.")
 
 
@@ -246,21 +196,6 @@ def table(record: InitAlignment) -> dict[str, np.ndarray]:
     for i, name in enumerate(record.inits):
         columns |= {f"cosine_{name}": record.cosine[1, i], f"bound_{name}": record.bound[i]}
     return columns
-
-
-def figure(record: InitAlignment, *, theme: str = "light") -> go.Figure:
-    """Cosines at rank 8 (or the nearest), as bars with their bounds."""
-    t = int(np.argmin(np.abs(record.ranks - 8)))
-    colour = IDENTITY[theme]
-    names = [say(STARTS[name][0]) for name in record.inits]
-    drawn = go.Figure(
-        go.Bar(x=names, y=record.cosine[1, :, t], name=say("measured"), marker={"color": colour["delta"]})
-    )
-    ink = {"symbol": "line-ew", "size": 40, "line": {"width": 3, "color": colour["ink"]}}
-    drawn.add_scatter(x=names, y=record.bound[:, t], name=say("most at this rank"), mode="markers", marker=ink)
-    title = say("First update against −G at rank {rank}", rank=record.ranks[t])
-    drawn.update_layout(**plotly_layout(title=title, xaxis={}, yaxis={"title": say("cosine with −G")}))
-    return drawn
 
 
 def maths(record: InitAlignment) -> str:
@@ -280,12 +215,9 @@ rows of ${A}$. For a ${G}$ without preferred directions its cosine is about $\sq
 LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $r$ for $B$, and with SGD reaches the
 bound of rank $2r$; EVA takes the inputs' main directions, which is good where the inputs have some (try a stretch of
 1).""",
-        **LETTERS,
-        expected=number(record.expected[t]),
-        label=say(rival.label),
-        rule=rival.rule,
+        **LETTERS, expected=number(record.expected[t]), label=say(rival.label), rule=rival.rule,
         source=say(rival.source),
-    )
+    )  # fmt: skip
 
 
 def measure(settings: Settings, lab: Lab) -> InitAlignment:
@@ -300,32 +232,21 @@ def _ask(seen: Seen, _: Any) -> Measured:
     at = first_place(cosine >= 0.5)
     told = say(
         "At rank {rank} the median cosine was {cosine}. √(r/(r + d + 1)) is ½ at r = (d + 1)/3 = {law}.",
-        rank=int(rank[at]),
-        cosine=word(cosine[at]),
-        law=word((d + 1) / 3),
-    )
+        rank=int(rank[at]), cosine=word(cosine[at]), law=word((d + 1) / 3),
+    )  # fmt: skip
     return Measured(int(rank[at]), (d // 16, d // 2, seen.experiment.d_out), told)
 
 
 LESSON = Lesson(
-    id="init_alignment",
-    menu=to_say("Direction of the first step"),
+    id="init_alignment", menu=to_say("Direction of the first step"),
     title=to_say("Initialisation: which way does the first step point?"),
     claim=to_say(
         "A random A sees a random part of the gradient; a start made from it points, with SGD, as far as rank allows."
     ),
     place=30,
     default=Experiment(
-        task="full_rank",
-        d_in=64,
-        d_out=48,
-        samples=256,
-        condition=10.0,
-        rank=1,
-        alpha=16.0,
-        optimizer="sgd",
-        lr=0.0001,
-        init="lora_ga",
+        task="full_rank", d_in=64, d_out=48, samples=256, condition=10.0, rank=1, alpha=16.0, optimizer="sgd",
+        lr=0.0001, init="lora_ga",
     ),
     controls=(
         replace(
@@ -333,24 +254,17 @@ LESSON = Lesson(
             label=to_say("Beside LoRA's own start"),
             help=to_say("Whose first update is drawn beside that of LoRA's own start."),
         ),
-        CONTROLS["spectrum"],
-        CONTROLS["condition"],
-        CONTROLS["optimizer"].only("sgd", "adam"),
+        CONTROLS["spectrum"], CONTROLS["condition"], CONTROLS["optimizer"].only("sgd", "adam"),
     ),
     more=(CONTROLS["noise"],),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="cosine_by_rank", table=table,
     exports=lambda record, settings, lab: (alignment_sweep(settings.experiment, RANKS),),
     question=Question(
         to_say(
-            "From LoRA's own start: which is the first rank shown whose first update has a cosine of at least ½ "
-            "with −G?"
+            "From LoRA's own start: which is the first rank shown whose first update has a cosine of at least ½ with "
+            "−G?"
         ),
         to_say("What a random A of rank r sees of G is a projection, and a cosine is a root: ½ takes a third of d."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -14,8 +13,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.engine.training import train
-from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Series, band
-from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.panels import Bars, Dash, Film, Group, Lines, Mark, Series, band
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer import starts
@@ -26,7 +24,6 @@ from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "STARTS", "InitRace", "init_race", "race_sweep"]
 
-Dash = Literal["solid", "dash", "dot", "dashdot"]
 # start -> its name in the legend, under a bar, its colour and its dash
 STARTS: dict[str, tuple[str, str, str, Dash]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid"),
@@ -58,7 +55,6 @@ class InitRace(NamedTuple):
     inits: tuple[str, ...]
     rival: str
     base_loss: float
-    optimizer: str
     seeds: int
 
 
@@ -78,19 +74,12 @@ def init_race(run: Run, rival: str) -> InitRace:
     size = np.stack([np.linalg.norm(run.delta_weight(i), axis=(1, 2)) for i in range(len(run.sweep))], axis=1)
     lead = loss[:, inits.index(rival)] - loss[:, inits.index("B_zero")]
     return InitRace(
-        steps=run.steps,
-        loss=spread(loss, axis=-1),
-        grad_A=spread(run.grad_A_norm.reshape(shape), axis=-1)[1],
+        steps=run.steps, loss=spread(loss, axis=-1), grad_A=spread(run.grad_A_norm.reshape(shape), axis=-1)[1],
         grad_B=spread(run.grad_B_norm.reshape(shape), axis=-1)[1],
         size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan), axis=-1)[1],
-        lead=spread(lead, axis=-1),
-        behind=(lead > 0).sum(axis=-1),
-        inits=inits,
-        rival=rival,
-        base_loss=0.5 * run.task.residual_energy,
-        optimizer=run.experiment.optimizer,
-        seeds=loss.shape[-1],
-    )
+        lead=spread(lead, axis=-1), behind=(lead > 0).sum(axis=-1), inits=inits, rival=rival,
+        base_loss=0.5 * run.task.residual_energy, seeds=loss.shape[-1],
+    )  # fmt: skip
 
 
 def film(record: InitRace) -> Film:
@@ -99,72 +88,45 @@ def film(record: InitRace) -> Film:
     bar_ids = tuple(name.lower() for name in record.inits)
     rival = say(STARTS[record.rival][0])
     turn = _turn(record)
-    marks = (Mark(id="turn", at=float(turn), label=say("step {turn}: the median turns", turn=turn)),) if turn else ()
+    marks = (Mark("turn", float(turn), say("step {turn}: the median turns", turn=turn)),) if turn else ()
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=0,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float), start=0,
         seconds_per_frame=1 / 8,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="loss",
-                title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
-                y_label=say("loss, log"),
-                scale="log",
-                x_scale="sqrt",
-                span=7,
+                "loss", say("Loss, median of {seeds} seeds", seeds=record.seeds), y_label=say("loss, log"), scale="log",
+                x_scale="sqrt", span=7,
                 series=tuple(
                     Series(
-                        id=name.lower(),
-                        name=say(STARTS[name][1]),
-                        colour=STARTS[name][2],
-                        dash=STARTS[name][3],
-                        y=record.loss[1, :, i],
+                        name.lower(), say(STARTS[name][1]), STARTS[name][2], record.loss[1, :, i], dash=STARTS[name][3],
                     )
                     for i, name in enumerate(record.inits)
                 ),
             ),
             Bars(
-                id="gradients",
-                title=say("Who has a gradient? No bar: exactly 0"),
-                bar_ids=bar_ids,
-                labels=labels,
-                y_label=say("norm, log"),
-                scale="log",
-                span=5,
+                "gradients", say("Who has a gradient? No bar: exactly 0"), bar_ids=bar_ids, labels=labels,
+                y_label=say("norm, log"), scale="log", span=5,
                 groups=(
-                    Group(id="grad_a", name="‖∇A‖", colour="A", values=record.grad_A),
-                    Group(id="grad_b", name="‖∇B‖", colour="B", values=record.grad_B, outline=True),
+                    Group("grad_a", "‖∇A‖", "A", record.grad_A),
+                    Group("grad_b", "‖∇B‖", "B", record.grad_B, outline=True),
                 ),
             ),
             Lines(
-                id="lead",
-                title=say("{rival} against LoRA: who is behind?", rival=rival),
-                y_label=say("loss minus LoRA's, median and range"),
-                x_scale="sqrt",
-                row=1,
-                span=7,
-                marks=marks,
+                "lead", say("{rival} against LoRA: who is behind?", rival=rival),
+                y_label=say("loss minus LoRA's, median and range"), x_scale="sqrt", row=1, span=7, marks=marks,
                 series=(
-                    Series(id="rival", name=rival, colour="alarm", **band(record.lead)),
-                    Series(id="lora", name="LoRA", colour="delta", y=np.zeros(len(record.steps)), dash="dash"),
+                    Series("rival", rival, "alarm", **band(record.lead)),
+                    Series("lora", "LoRA", "delta", np.zeros(len(record.steps)), dash="dash"),
                 ),
             ),
             Bars(
-                id="disturbed",
-                title=say("What is disturbed? ‖ΔW‖"),
-                bar_ids=bar_ids,
-                labels=labels,
-                y_label=say("Frobenius norm"),
-                row=1,
-                span=5,
-                groups=(Group(id="delta", name=say("‖ΔW‖, median"), colour="delta", values=record.size),),
+                "disturbed", say("What is disturbed? ‖ΔW‖"), bar_ids=bar_ids, labels=labels,
+                y_label=say("Frobenius norm"), row=1, span=5,
+                groups=(Group("delta", say("‖ΔW‖, median"), "delta", record.size),),
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _turn(record: InitRace) -> int:
@@ -180,9 +142,8 @@ def _narrate(record: InitRace, t: int) -> str:
     step, rival = int(record.steps[t]), say(STARTS[record.rival][0])
     if step == 0:
         jumped = [say(STARTS[n][0]) for i, n in enumerate(record.inits) if record.size[0, i] > 1e-12]
-        dead = [
-            say(STARTS[n][0]) for i, n in enumerate(record.inits) if record.grad_A[0, i] == record.grad_B[0, i] == 0
-        ]
+        asleep = (record.grad_A[0] == 0) & (record.grad_B[0] == 0)
+        dead = [say(STARTS[n][0]) for i, n in enumerate(record.inits) if asleep[i]]
         still = ", ".join(dead) or say("none")
         if not jumped:
             return say("Step 0: no start changes the layer; no gradient at all: {dead}.", dead=still)
@@ -197,13 +158,8 @@ def _narrate(record: InitRace, t: int) -> str:
         return say("Step {step}: most seeds have diverged; lower the learning rate.", step=step)
     return say(
         "Step {step}: LoRA at {mine}, {rival} at {theirs}, behind in {behind} of {seeds} seeds.",
-        step=step,
-        mine=number(mine),
-        rival=rival,
-        theirs=number(theirs),
-        behind=record.behind[t],
-        seeds=record.seeds,
-    )
+        step=step, mine=number(mine), rival=rival, theirs=number(theirs), behind=record.behind[t], seeds=record.seeds,
+    )  # fmt: skip
 
 
 def takeaway(record: InitRace) -> str:
@@ -215,22 +171,15 @@ def takeaway(record: InitRace) -> str:
         return say("Most seeds diverged: lower the learning rate.")
     jump = float(record.loss[1, 0, at])
     if record.size[0, at] > 1e-12 and abs(jump / record.base_loss - 1) > 0.005:
-        said = [
-            say(
-                "{rival} changed the loss before the first step, from {before} to {after}.",
-                rival=rival,
-                before=number(record.base_loss),
-                after=number(jump),
-            )
-        ]
+        said = [say(
+            "{rival} changed the loss before the first step, from {before} to {after}.",
+            rival=rival, before=number(record.base_loss), after=number(jump),
+        )]  # fmt: skip
     elif record.size[0, at] > 1e-12:
-        said = [
-            say(
-                "{rival} left the loss as it was, {before}, to half a percent.",
-                rival=rival,
-                before=number(record.base_loss),
-            )
-        ]
+        said = [say(
+            "{rival} left the loss as it was, {before}, to half a percent.",
+            rival=rival, before=number(record.base_loss),
+        )]  # fmt: skip
     else:
         said = [
             say("{rival} left the loss as it was, {before}, to rounding.", rival=rival, before=number(record.base_loss))
@@ -246,51 +195,21 @@ def takeaway(record: InitRace) -> str:
         way = say("It stayed behind LoRA's own start all the way")
     else:
         way = say("It stayed ahead of LoRA's own start all the way")
-    said.append(
-        say(
-            "{way}; at step {step} it was behind in {last} of {seeds} seeds ({loss} against {own}).",
-            way=way,
-            step=record.steps[-1],
-            last=last,
-            seeds=record.seeds,
-            loss=number(record.loss[1, -1, at]),
-            own=number(record.loss[1, -1, own]),
-        )
-    )
-    if "both_zero" in record.inits:
-        still = record.inits.index("both_zero")
-        if not record.size[:, still].any():
-            said.append(say("Both 0 never moved."))
+    said.append(say(
+        "{way}; at step {step} it was behind in {last} of {seeds} seeds ({loss} against {own}).",
+        way=way, step=record.steps[-1], last=last, seeds=record.seeds, loss=number(record.loss[1, -1, at]),
+        own=number(record.loss[1, -1, own]),
+    ))  # fmt: skip
+    if "both_zero" in record.inits and not record.size[:, record.inits.index("both_zero")].any():
+        said.append(say("Both 0 never moved."))
     return " ".join(said)
 
 
 def table(record: InitRace) -> dict[str, np.ndarray]:
     """The record's curves, as columns."""
-    columns = {"step": record.steps}
-    for i, name in enumerate(record.inits):
-        columns |= {
-            f"loss_{name}": record.loss[1, :, i],
-            f"grad_A_{name}": record.grad_A[:, i],
-            f"grad_B_{name}": record.grad_B[:, i],
-            f"size_{name}": record.size[:, i],
-        }
-    return columns
-
-
-def figure(record: InitRace, *, theme: str = "light") -> go.Figure:
-    """Median losses over the steps, one curve a start."""
-    looks = [STARTS[name] for name in record.inits]
-    return still_curves(
-        [
-            Drawn(say(label), colour, record.steps, record.loss[1, :, i], dash)
-            for i, (label, _, colour, dash) in enumerate(looks)
-        ],
-        title=say("Loss, median of {seeds} seeds", seeds=record.seeds),
-        x=say("step"),
-        y=say("loss"),
-        log="y",
-        theme=theme,
-    )
+    kinds = {"loss": record.loss[1], "grad_A": record.grad_A, "grad_B": record.grad_B, "size": record.size}
+    own = {f"{kind}_{name}": x[:, i] for i, name in enumerate(record.inits) for kind, x in kinds.items()}
+    return {"step": record.steps} | own
 
 
 def maths(record: InitRace) -> str:
@@ -309,12 +228,9 @@ same (orthogonal) or ${W}$ gives way to ${W} - s\,{B}_0{A}_0$ (PiSSA, LoRA-GA). 
 The layer alone has loss {base_loss}. Starting from the SVD of the answer is cheating: it needs the
 update that training is to find. These starts meet one small linear task here: who wins is the task's doing (its
 spectrum, its rank, the learning rate), which of them may move at step 0 is not.""",
-        **LETTERS,
-        label=say(rival.label),
-        rule=rival.rule,
-        source=say(rival.source),
+        **LETTERS, label=say(rival.label), rule=rival.rule, source=say(rival.source),
         base_loss=number(record.base_loss),
-    )
+    )  # fmt: skip
 
 
 def _run(settings: Settings, lab: Lab) -> Run:
@@ -339,23 +255,13 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="init_race",
-    menu=to_say("Starts raced"),
-    title=to_say("Initialisation: what does the start decide?"),
+    id="init_race", menu=to_say("Starts raced"), title=to_say("Initialisation: what does the start decide?"),
     claim=to_say(
         "Who may move first, and what is disturbed. With SGD a random start's damage is real, but over in a few steps."
     ),
     place=10,
     default=Experiment(
-        target_rank=4,
-        spectrum="flat",
-        samples=128,
-        noise=0.1,
-        rank=8,
-        alpha=16.0,
-        optimizer="sgd",
-        lr=0.02,
-        steps=200,
+        target_rank=4, spectrum="flat", samples=128, noise=0.1, rank=8, alpha=16.0, optimizer="sgd", lr=0.02, steps=200,
         init="both_random",
     ),
     controls=(
@@ -367,16 +273,10 @@ LESSON = Lesson(
                 "cheating."
             ),
         ),
-        CONTROLS["optimizer"].only("sgd", "adam"),
-        CONTROLS["lr"],
+        CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["lr"],
     ),
     more=tuple(CONTROLS[name] for name in ("spectrum", "rank", "target_rank", "alpha", "noise", "condition")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
     exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(
         to_say(
@@ -384,7 +284,6 @@ LESSON = Lesson(
             "large is it then?"
         ),
         to_say("ΔW is a product: it shrinks with both. With one factor 0 it is 0, however large the other one is."),
-        _ask,
-        _half_the_start,
+        _ask, _half_the_start,
     ),
-)
+)  # fmt: skip

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.run import StartSizes
-from lora_viz.core.seeds import spread
+from lora_viz.core.seeds import log_slope, spread
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.export.scripts.starts import start_sizes_script
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.panels import Curve, Curves, Dash, Film, Lines, Readout, Row, Series, band
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.start_sizes import start_sizes
@@ -29,7 +27,6 @@ from lora_viz.lessons.settings import Settings
 __all__ = ["LESSON", "RANKS", "STARTS", "InitVariance", "init_variance"]
 
 RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-Dash = Literal["solid", "dash", "dot", "dashdot"]
 # start of A -> its name, who uses it, its dash
 STARTS: dict[str, tuple[str, str, Dash]] = {
     "B_zero": (to_say("Kaiming"), to_say("PEFT, loralib"), "solid"),
@@ -80,7 +77,6 @@ def init_variance(sizes: StartSizes, d_in: int) -> InitVariance:
     std = np.sqrt(r)[:, None] * sizes.sigma**2
     normal = np.exp(-0.5 * (middle / std) ** 2) / (std * np.sqrt(2 * np.pi))
     rms = spread(np.stack([sizes.rms * r[:, None] ** power for _, power, _, _ in RULES.values()]), axis=-1)
-    x = np.log(r) - np.log(r).mean()
     laws = {
         "B_zero": 1 / (3 * d_in) + 0 * r,
         "gaussian": r**-2,
@@ -88,20 +84,12 @@ def init_variance(sizes: StartSizes, d_in: int) -> InitVariance:
         "kaiming_variance": 2 / d_in + 0 * r,
     }
     return InitVariance(
-        ranks=sizes.ranks,
-        bins=middle,
-        density=np.where(counts > 0, density, np.nan),
+        ranks=sizes.ranks, bins=middle, density=np.where(counts > 0, density, np.nan),
         normal=np.where(normal >= density[counts > 0].min() / 3, normal, np.nan),
-        rms=rms,
-        rms_slope=np.log(rms[1]) @ x / (x @ x),
-        variance=spread(sizes.variance, axis=-1),
-        expected=np.stack([laws[name] for name in sizes.inits]),
-        output=spread(sizes.output, axis=-1),
-        inits=sizes.inits,
-        sigma=sizes.sigma,
-        d_in=d_in,
-        seeds=sizes.rms.shape[-1],
-    )
+        rms=rms, rms_slope=np.array([log_slope(r, x) for x in rms[1]]), variance=spread(sizes.variance, axis=-1),
+        expected=np.stack([laws[name] for name in sizes.inits]), output=spread(sizes.output, axis=-1),
+        inits=sizes.inits, sigma=sizes.sigma, d_in=d_in, seeds=sizes.rms.shape[-1],
+    )  # fmt: skip
 
 
 def film(record: InitVariance) -> Film:
@@ -110,79 +98,48 @@ def film(record: InitVariance) -> Film:
 
     def starts(values: Float[np.ndarray, "3 I R"]) -> tuple[Series, ...]:
         return tuple(
-            Series(id=n.lower(), name=say(STARTS[n][0]), colour="A", dash=STARTS[n][2], **band(values[:, i]))
+            Series(n.lower(), say(STARTS[n][0]), "A", dash=STARTS[n][2], **band(values[:, i]))
             for i, n in enumerate(own)
         )
 
     return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.ranks.astype(float),
-        start=len(record.ranks) // 2,
+        axis=to_say("rank"), of_last=True, values=record.ranks.astype(float), start=len(record.ranks) // 2,
         seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Curves(
-                id="entries",
-                title=say("Entries of B A, both factors random"),
-                x=record.bins,
-                x_label=say("value of an entry"),
-                y_label=say("density, log"),
-                scale="log",
+                "entries", say("Entries of B A, both factors random"), x=record.bins, x_label=say("value of an entry"),
+                y_label=say("density, log"), scale="log",
                 series=(
-                    Curve(id="measured", name=say("measured"), colour="delta", y=record.density),
-                    Curve(id="normal", name="N(0, r·σ⁴)", colour="ink", y=record.normal, dash="dash"),
+                    Curve("measured", say("measured"), "delta", record.density),
+                    Curve("normal", "N(0, r·σ⁴)", "ink", record.normal, dash="dash"),
                 ),
             ),
             Lines(
-                id="rms",
-                title=say("Root mean square of s·BA (drag here)"),
-                y_label=say("rms, log"),
-                scale="log",
-                x_scale="log",
+                "rms", say("Root mean square of s·BA (drag here)"), y_label=say("rms, log"), scale="log", x_scale="log",
                 series=tuple(
                     Series(
-                        id=rule,
-                        name=say(
-                            "{rule} (slope {slope})", rule=name, slope=number(round(float(record.rms_slope[k]), 2))
-                        ),
-                        colour=colour,
-                        dash=dash,
-                        **band(record.rms[:, k]),
+                        rule,
+                        say("{rule} (slope {slope})", rule=name, slope=number(round(float(record.rms_slope[k]), 2))),
+                        colour, dash=dash, **band(record.rms[:, k]),
                     )
                     for k, (rule, (name, _, colour, dash)) in enumerate(RULES.items())
                 ),
             ),
             Lines(
-                id="variance",
-                title=say("Variance of A's entries"),
-                y_label=say("Var(A), log"),
-                scale="log",
-                x_scale="log",
-                series=starts(record.variance),
-                row=1,
-                span=4,
+                "variance", say("Variance of A's entries"), y_label=say("Var(A), log"), scale="log", x_scale="log",
+                series=starts(record.variance), row=1, span=4,
             ),
             Lines(
-                id="output",
-                title=say("What h = A x keeps of ‖x‖²"),
-                y_label=say("E‖Ax‖²/E‖x‖², log"),
-                scale="log",
-                x_scale="log",
-                series=starts(record.output),
-                row=1,
-                span=4,
+                "output", say("What h = A x keeps of ‖x‖²"), y_label=say("E‖Ax‖²/E‖x‖², log"), scale="log",
+                x_scale="log", series=starts(record.output), row=1, span=4,
             ),
             Readout(
-                id="variance_by_rule",
-                title=say("Var(A): measured, by rule"),
-                row=1,
-                span=4,
-                rows=tuple(
+                "variance_by_rule", say("Var(A): measured, by rule"),
+                tuple(
                     Row(
-                        id=name.lower(),
-                        label=f"{say(STARTS[name][0])}: {say(STARTS[name][1])}",
-                        text=tuple(
+                        name.lower(), f"{say(STARTS[name][0])}: {say(STARTS[name][1])}",
+                        tuple(
                             f"{number(v)}, {number(x)}"
                             for v, x in zip(record.variance[1, i], record.expected[i], strict=True)
                         ),
@@ -190,9 +147,10 @@ def film(record: InitVariance) -> Film:
                     )
                     for i, name in enumerate(own)
                 ),
+                row=1, span=4,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: InitVariance, t: int) -> str:
@@ -200,10 +158,8 @@ def _narrate(record: InitVariance, t: int) -> str:
     found, law = float(record.rms[1, 0, t]) ** 2, r * record.sigma**4
     return say(
         "Rank {rank}: the entries of BA have variance {found}; r·σ⁴ is {law}.",
-        rank=r,
-        found=number(found),
-        law=number(law),
-    )
+        rank=r, found=number(found), law=number(law),
+    )  # fmt: skip
 
 
 def takeaway(record: InitVariance) -> str:
@@ -216,45 +172,14 @@ def takeaway(record: InitVariance) -> str:
     used = record.inits.index("B_zero")
     change = float(record.output[1, used, -1] / record.output[1, used, 0])
     return say(
-        "With both factors random at σ = {sigma} the variance of BA's entries at rank "
-        "{rank} was {middle} times r·σ⁴ ({low} to {high}, {seeds} seeds); "
-        "rms(s·BA) goes as {slopes}: 1/r does more than is needed, and with B = 0 there is nothing to do. "
-        "The libraries' own start keeps Var(A) at {variance}, so ‖Ax‖² grows "
-        "{change}-fold from rank {first} to {rank}.",
-        sigma=number(record.sigma),
-        rank=record.ranks[-1],
-        middle=number(middle),
-        low=number(low),
-        high=number(high),
-        seeds=record.seeds,
-        slopes=slopes,
-        variance=number(record.variance[1, used, -1]),
-        change=number(change),
+        "With both factors random at σ = {sigma} the variance of BA's entries at rank {rank} was {middle} times r·σ⁴ "
+        "({low} to {high}, {seeds} seeds); rms(s·BA) goes as {slopes}: 1/r does more than is needed, and with B = 0 "
+        "there is nothing to do. The libraries' own start keeps Var(A) at {variance}, so ‖Ax‖² grows {change}-fold "
+        "from rank {first} to {rank}.",
+        sigma=number(record.sigma), rank=record.ranks[-1], middle=number(middle), low=number(low), high=number(high),
+        seeds=record.seeds, slopes=slopes, variance=number(record.variance[1, used, -1]), change=number(change),
         first=record.ranks[0],
-    )
-
-
-def table(record: InitVariance) -> dict[str, np.ndarray]:
-    """The record's curves, as columns."""
-    columns = {"rank": record.ranks, "rms_BA": record.rms[1, 0]}
-    for i, name in enumerate(record.inits):
-        columns |= {f"variance_A_{name}": record.variance[1, i], f"output_{name}": record.output[1, i]}
-    return columns
-
-
-def figure(record: InitVariance, *, theme: str = "light") -> go.Figure:
-    """Root mean square of s·BA against rank under three rules, both axes logarithmic."""
-    return still_curves(
-        [
-            Drawn(name, colour, record.ranks, record.rms[1, k], dash, dots=True)
-            for k, (name, _, colour, dash) in enumerate(RULES.values())
-        ],
-        title=say("Root mean square of s·BA at the start"),
-        x=say("rank r"),
-        y="rms",
-        log="xy",
-        theme=theme,
-    )
+    )  # fmt: skip
 
 
 def maths(record: InitVariance) -> str:
@@ -274,12 +199,10 @@ keeps {kept} of the mean square, not 1, at any rank. PEFT's "gaussian"
 has standard deviation $1/r$, so variance $1/r^2$. A gain of 2, $\mathcal N(0, 2/d)$, is what He et al. (2015) derived
 for ReLU: {relu} here. The standard LoRA start has ${B} = 0$: the product
 is 0 for any variance, and what the variance decides is the first gradient.""",
-        **LETTERS,
-        variance=number(record.variance[1, used, -1]),
-        law=number(1 / (3 * record.d_in)),
+        **LETTERS, variance=number(record.variance[1, used, -1]), law=number(1 / (3 * record.d_in)),
         kept=number(record.d_in * float(record.variance[1, used, -1])),
         relu=number(record.d_in * float(record.variance[1, -1, -1])),
-    )
+    )  # fmt: skip
 
 
 def _sizes(settings: Settings, lab: Lab) -> StartSizes:
@@ -314,9 +237,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="init_variance",
-    menu=to_say("Size of the start"),
-    title=to_say("Initialisation: how large is the start?"),
+    id="init_variance", menu=to_say("Size of the start"), title=to_say("Initialisation: how large is the start?"),
     claim=to_say(
         "With both factors random the entries of BA have variance r·σ⁴: over √r the growth is gone, over r they shrink."
     ),
@@ -327,17 +248,9 @@ LESSON = Lesson(
         replace(CONTROLS["d_in"].only(64, 128), help=to_say("Rank goes up to 64.")),
         CONTROLS["condition"],
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=scripts,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="rms", exports=scripts,
     question=Question(
         to_say("Halve σ in both factors. By which factor does the variance of B A's entries change?"),
-        to_say("The variance is r·σ⁴: σ² for each of the two factors."),
-        _ask,
-        _half_the_sigma,
+        to_say("The variance is r·σ⁴: σ² for each of the two factors."), _ask, _half_the_sigma,
     ),
-)
+)  # fmt: skip

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import first_below, spread
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.panels import Curve, Curves, Dash, Film, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.spreads import ranged
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import step_or_never
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Race", "race", "race_sweeps"]
@@ -48,7 +49,6 @@ class Race(NamedTuple):
     best_needed: Float[np.ndarray, "3 R"]
     steps: Int[np.ndarray, "T"]
     loss: Float[np.ndarray, "R L T"]
-    optimizer: str
     tasks: int
     true_rank: int
 
@@ -80,17 +80,10 @@ def race(runs: Iterable[Run]) -> Race:
     steps = np.stack(needed)
     best = steps.argmin(axis=2)
     return Race(
-        racers=who,
-        lr=np.array(lrs),
-        needed=spread(steps, axis=0),
-        best=np.array(lrs)[best].T,
-        best_needed=spread(steps.min(axis=2), axis=0),
-        steps=run.steps,
-        loss=shown,
-        optimizer=run.experiment.optimizer,
-        tasks=len(needed),
-        true_rank=run.experiment.true_rank,
-    )
+        racers=who, lr=np.array(lrs), needed=spread(steps, axis=0), best=np.array(lrs)[best].T,
+        best_needed=spread(steps.min(axis=2), axis=0), steps=run.steps, loss=shown,
+        tasks=len(needed), true_rank=run.experiment.true_rank,
+    )  # fmt: skip
 
 
 def _racer(rank: int, init: str) -> str:
@@ -105,7 +98,7 @@ def _colour(i: int) -> str:
     return "W" if i == 0 else "delta"
 
 
-def _dash(i: int) -> Literal["solid", "dash", "dashdot", "dot"]:
+def _dash(i: int) -> Dash:
     return DASHES[max(i - 1, 0) % 4]
 
 
@@ -116,71 +109,50 @@ def film(record: Race) -> Film:
 
     def losses(id: str, title: str, each: list[np.ndarray]) -> Curves:
         return Curves(
-            id=id,
-            title=title,
-            x=record.steps.astype(float),
-            x_label=say("step"),
-            y_label=say("loss/first loss, log"),
-            scale="log",
-            row=1,
-            span=6,
+            id, title, x=record.steps.astype(float), x_label=say("step"), y_label=say("loss/first loss, log"),
+            scale="log", row=1, span=6,
             series=tuple(
                 Curve(
-                    id=_id(name),
-                    name=say(name),
-                    colour=_colour(i),
-                    y=np.where((each[i] < 9) & (each[i] > 1e-9), each[i], np.nan),
+                    _id(name), say(name), _colour(i), np.where((each[i] < 9) & (each[i] > 1e-9), each[i], np.nan),
                     dash=_dash(i),
                 )
                 for i, name in enumerate(record.racers)
             ),
-        )
+        )  # fmt: skip
 
     return Film(
-        axis=to_say("learning rate"),
-        values=record.lr,
-        start=_start(record),
-        seconds_per_frame=0.6,
+        axis=to_say("learning rate"), values=record.lr, start=_start(record), seconds_per_frame=0.6,
         narration=tuple(_narrate(record, t) for t in range(len(record.lr))),
         panels=(
             Lines(
-                id="steps",
-                title=say("Steps to 1 % of the first loss, median of {tasks} tasks", tasks=record.tasks),
-                y_label=say("steps, log; a line ends where not every task is done"),
-                scale="log",
-                x_scale="log",
-                span=7,
+                "steps",
+                say("Steps to 1 % of the first loss, median of {tasks} tasks", tasks=record.tasks),
+                y_label=say("steps, log; a line ends where not every task is done"), scale="log", x_scale="log", span=7,
                 series=tuple(
                     Series(
-                        id=_id(racer),
-                        name=say("{name}:", name=say(racer)),
-                        colour=_colour(i),
-                        **band(np.where(whole[i], _whole(record.needed[:, i]), np.nan)),
-                        dash=_dash(i),
-                        dots=True,
+                        _id(racer), say("{name}:", name=say(racer)), _colour(i),
+                        **band(np.where(whole[i], _whole(record.needed[:, i]), np.nan)), dash=_dash(i), dots=True,
                     )
                     for i, racer in enumerate(record.racers)
                 ),
-                marks=(Mark(id="best_full", at=float(record.lr[at[0]]), label=say("full: best η"), colour="W"),),
+                marks=(Mark("best_full", float(record.lr[at[0]]), say("full: best η"), colour="W"),),
             ),
             Readout(
-                id="best",
-                title=say("Each at its best η: steps (range of {tasks})", tasks=record.tasks),
-                span=5,
-                rows=tuple(
+                "best",
+                say("Each at its best η: steps (range of {tasks})", tasks=record.tasks),
+                tuple(
                     Row(
-                        id=_id(name),
-                        label=say(name),
-                        text=(f"{_span(record.best_needed[:, i])}, η = {_lr(record.best[i])}",),
+                        _id(name), say(name), (f"{_span(record.best_needed[:, i])}, η = {_lr(record.best[i])}",),
                         colour=_colour(i),
                     )
                     for i, name in enumerate(record.racers)
                 ),
+                span=5,
             ),
             losses("same_rate", say("Loss at the same η, the playhead's"), list(record.loss)),
             losses("best_rate", say("Loss, each at its own best η"), [record.loss[i, k] for i, k in enumerate(at)]),
         ),
-    )
+    )  # fmt: skip
 
 
 def _start(record: Race) -> int:
@@ -194,15 +166,9 @@ def _whole(steps: Float[np.ndarray, "*k"]) -> Float[np.ndarray, "*k"]:
     return np.floor(steps + 0.5)
 
 
-def _steps(value: float) -> str:
-    return f"{np.floor(value + 0.5):.0f}" if np.isfinite(value) else say("never")
-
-
 def _span(needed: Float[np.ndarray, "3"]) -> str:
-    low, median, high = map(_steps, needed)
-    if np.isinf(needed).all():
-        return median
-    return say("{median} ({low} to {high})", median=median, low=low, high=high)
+    whole = _whole(needed)
+    return step_or_never(whole[1]) if np.isinf(needed).all() else ranged(whole, step_or_never)
 
 
 def _lr(values: Float[np.ndarray, "S"]) -> str:
@@ -211,7 +177,8 @@ def _lr(values: Float[np.ndarray, "S"]) -> str:
 
 
 def _narrate(record: Race, t: int) -> str:
-    said = ", ".join(f"{say(name)}: {_steps(record.needed[1, i, t])}" for i, name in enumerate(record.racers))
+    steps = map(step_or_never, _whole(record.needed[1, :, t]))
+    said = ", ".join(f"{say(name)}: {x}" for name, x in zip(record.racers, steps, strict=True))
     return say("All at η = {lr}. Steps to 1 % of the loss, median: {said}.", lr=number(record.lr[t]), said=said)
 
 
@@ -224,29 +191,20 @@ def takeaway(record: Race) -> str:
         )
     same = "; ".join(f"{say(name)}: {_span(record.needed[:, i, t])}" for i, name in enumerate(record.racers))
     best = "; ".join(f"{say(name)}: {_span(record.best_needed[:, i])}" for i, name in enumerate(record.racers))
-    said = [
-        say(
-            "In this experiment, steps to 1 % of the loss over {tasks} tasks, median and range. "
-            "All at η = {lr}: {same}. Each at its best η: {best}.",
-            tasks=record.tasks,
-            lr=number(record.lr[t]),
-            same=same,
-            best=best,
-        )
-    ]
+    said = [say(
+        "In this experiment, steps to 1 % of the loss over {tasks} tasks, median and range. All at η = {lr}: {same}. "
+        "Each at its best η: {best}.",
+        tasks=record.tasks, lr=number(record.lr[t]), same=same, best=best,
+    )]  # fmt: skip
     lora = int(np.argmin(record.best_needed[1, 1:])) + 1
     with np.errstate(invalid="ignore"):
         small = record.needed[1, 1:, t].min() / record.needed[1, 0, t]
     each = record.best_needed[1, lora] / record.best_needed[1, 0]
     if np.isfinite(small) and np.isfinite(each):
-        said.append(
-            say(
-                "At the same η the best LoRA took {small} times full fine-tuning's steps, at each one's best "
-                "{each} times.",
-                small=number(small),
-                each=number(each),
-            )
-        )
+        said.append(say(
+            "At the same η the best LoRA took {small} times full fine-tuning's steps, at each one's best {each} times.",
+            small=number(small), each=number(each),
+        ))  # fmt: skip
     if small < 0.9 and each > 1.1:
         said.append(say("So the same learning rate is not the same speed: s and A's size scale LoRA's step."))
     elif each < 0.9:
@@ -255,41 +213,9 @@ def takeaway(record: Race) -> str:
         said.append(say("At each one's best they are level."))
     never = [say(name) for i, name in enumerate(record.racers) if not np.isfinite(record.best_needed[1, i])]
     if never:
-        said.append(
-            say("{racers} never arrives: the target has rank {rank}.", racers=", ".join(never), rank=record.true_rank)
-        )
+        names, rank = ", ".join(never), record.true_rank
+        said.append(say("{racers} never arrives: the target has rank {rank}.", racers=names, rank=rank))
     return " ".join(said)
-
-
-def table(record: Race) -> dict[str, np.ndarray]:
-    """Steps needed by learning rate, as columns."""
-    columns: dict[str, np.ndarray] = {"lr": record.lr}
-    for i, name in enumerate(record.racers):
-        for end, values in zip(("low", "median", "high"), record.needed[:, i], strict=True):
-            columns[f"{name}_{end}"] = _whole(values)
-    return columns
-
-
-def figure(record: Race, *, theme: str = "light") -> go.Figure:
-    """Steps needed against the learning rate, one curve a racer."""
-    return still_curves(
-        [
-            Drawn(
-                name=say(name),
-                colour=_colour(i),
-                x=record.lr,
-                **band(_whole(record.needed[:, i])),
-                dash=_dash(i),
-                dots=True,
-            )
-            for i, name in enumerate(record.racers)
-        ],
-        title=say("Steps to 1 % of the first loss"),
-        x=say("learning rate η"),
-        y=say("steps"),
-        log="xy",
-        theme=theme,
-    )
 
 
 def maths(record: Race, settings: Settings) -> str:
@@ -308,11 +234,8 @@ the factors have grown, longer than full fine-tuning's at the same $\eta$. Full 
 2/\lambda_{{\max}}(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {limit} here.
 Adam sets its own step per entry, which takes most of this difference away. The learning rates tried are the dots: the
 best is the best of {rates}. One linear layer is raced here; this says nothing about large networks.""",
-        **LETTERS,
-        scaling=scaling,
-        limit=number(1 / (scaling * 4)),
-        rates=len(record.lr),
-    )
+        **LETTERS, scaling=scaling, limit=number(1 / (scaling * 4)), rates=len(record.lr),
+    )  # fmt: skip
 
 
 def measure(settings: Settings, lab: Lab) -> Race:
@@ -338,50 +261,29 @@ def _ask(seen: Seen, _: Any) -> Measured:
     steps = word(lora[at]) if np.isfinite(lora[at]) else say("never")
     told = say(
         "At η = {lr}: full {full}, {name} {steps} steps, medians of 8 tasks.",
-        lr=lr,
-        full=word(full[at]),
-        name=name,
-        steps=steps,
-    )
+        lr=lr, full=word(full[at]), name=name, steps=steps,
+    )  # fmt: skip
     return Measured(value, words, told, {"lr": lr, "name": name})
 
 
 LESSON = Lesson(
-    id="race",
-    menu=to_say("LoRA against full"),
-    title=to_say("Race: is LoRA faster than full fine-tuning?"),
+    id="race", menu=to_say("LoRA against full"), title=to_say("Race: is LoRA faster than full fine-tuning?"),
     claim=to_say(
-        "It depends on what is held equal. At one small learning rate LoRA takes fewer steps; with SGD and each at "
-        "its own best, full fine-tuning does. Drag the learning rate."
+        "It depends on what is held equal. At one small learning rate LoRA takes fewer steps; with SGD and each at its "
+        "own best, full fine-tuning does. Drag the learning rate."
     ),
     place=120,
     default=Experiment(
-        d_in=16,
-        d_out=20,
-        target_rank=4,
-        spectrum="power",
-        condition=10.0,
-        rank=8,
-        alpha=2.0,
-        scaling_rule="constant",
-        optimizer="sgd",
-        samples=64,
-        steps=300,
+        d_in=16, d_out=20, target_rank=4, spectrum="power", condition=10.0, rank=8, alpha=2.0, scaling_rule="constant",
+        optimizer="sgd", samples=64, steps=300,
     ),
     controls=(
-        CONTROLS["optimizer"].only("sgd", "adam"),
-        CONTROLS["rank"].only(1, 2, 4, 8, 16),
-        CONTROLS["alpha"].only(1.0, 2.0, 4.0),
-        CONTROLS["target_rank"].only(1, 2, 4, 8),
+        CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["rank"].only(1, 2, 4, 8, 16),
+        CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["target_rank"].only(1, 2, 4, 8),
         CONTROLS["condition"].only(1.0, 3.0, 10.0),
     ),
     more=(CONTROLS["spectrum"], CONTROLS["steps"].only(100, 200, 300, 500)),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="steps",
     exports=lambda record, settings, lab: race_sweeps(settings.experiment),
     question=Question(
         to_say("Full fine-tuning is fastest at η = {lr}. And {name} at that same η?"),
@@ -391,4 +293,4 @@ LESSON = Lesson(
         ),
         _ask,
     ),
-)
+)  # fmt: skip

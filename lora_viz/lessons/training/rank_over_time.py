@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen
@@ -16,7 +15,7 @@ from lora_viz.core.run import Run
 from lora_viz.core.spectra import full_gradient, ranks
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import batches
@@ -79,22 +78,12 @@ def rank_over_time(runs: Iterable[Run], *, shown: int = 0) -> RankOverTime:
         diverged += int((run.diverged_at >= 0).any())
     by_size = np.array(kinds)
     return RankOverTime(
-        steps=run.steps,
-        sizes=tuple(sizes),
-        sigma=np.stack(sigma),
-        numerical=by_size[:, :, 0],
-        effective=by_size[:, :, 1],
-        stable=by_size[:, :, 2],
-        rank_G=np.array([g for g, _ in gradient]),
+        steps=run.steps, sizes=tuple(sizes), sigma=np.stack(sigma), numerical=by_size[:, :, 0],
+        effective=by_size[:, :, 1], stable=by_size[:, :, 2], rank_G=np.array([g for g, _ in gradient]),
         rank_sign=np.array([s for _, s in gradient]),
         agree=sum(all(size[i] == size[0] for size in ends) for i in range(len(ends[0]))),
-        seeds=len(ends[0]),
-        bound=e.rank,
-        shown=shown,
-        fresh=bool(e.batch),
-        optimizer=e.optimizer,
-        diverged=diverged,
-    )
+        seeds=len(ends[0]), bound=e.rank, shown=shown, fresh=bool(e.batch), optimizer=e.optimizer, diverged=diverged,
+    )  # fmt: skip
 
 
 def _kinds(sigma: Float[np.ndarray, "r"], bound: int) -> tuple[float, float, float]:
@@ -131,76 +120,51 @@ def film(record: RankOverTime) -> Film:
 
     def series(values: Float[np.ndarray, "N T"]) -> tuple[Series, ...]:
         return tuple(
-            Series(id=f"n_{n}", name=say("{name}:", name=name[i]), colour="delta", y=values[i], dash=DASHES[-1 - i % 4])
+            Series(f"n_{n}", say("{name}:", name=name[i]), "delta", values[i], dash=DASHES[-1 - i % 4])
             for i, n in enumerate(record.sizes)
         )
 
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 15,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 15,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="numerical_rank",
-                title=say("Numerical rank of ΔW (bound r = {bound})", bound=record.bound),
-                y_label=say("count of σ > 10⁻⁶ σ₁"),
-                x_scale="sqrt",
-                reach=float(record.bound),
-                series=series(record.numerical),
-                span=7,
+                "numerical_rank", say("Numerical rank of ΔW (bound r = {bound})", bound=record.bound),
+                y_label=say("count of σ > 10⁻⁶ σ₁"), x_scale="sqrt", reach=float(record.bound),
+                series=series(record.numerical), span=7,
             ),
             Bars(
-                id="singular_values",
-                title=say("Singular values over the largest, {samples}", samples=name[s]),
+                "singular_values", say("Singular values over the largest, {samples}", samples=name[s]),
                 labels=tuple(str(i + 1) for i in range(record.bound)),
                 bar_ids=tuple(f"sigma_{i + 1}" for i in range(record.bound)),
-                groups=(Group(id="delta", name="ΔW", colour="delta", values=_shares(record.sigma[s])),),
-                y_label="σ/σ₁",
-                span=5,
+                groups=(Group("delta", "ΔW", "delta", _shares(record.sigma[s])),), y_label="σ/σ₁", span=5,
             ),
             Lines(
-                id="effective_rank",
-                title=say("Effective rank of ΔW (none at ΔW = 0)"),
-                y_label=say("exp(entropy of σ/Σσ)"),
-                x_scale="sqrt",
-                reach=float(record.bound),
-                series=series(record.effective),
-                row=1,
-                span=5,
+                "effective_rank", say("Effective rank of ΔW (none at ΔW = 0)"), y_label=say("exp(entropy of σ/Σσ)"),
+                x_scale="sqrt", reach=float(record.bound), series=series(record.effective), row=1, span=5,
             ),
             Bars(
-                id="gradient_rank",
-                title=say("Rank of the first gradient G, and of its signs"),
-                labels=tuple(f"n = {n}" for n in record.sizes),
-                bar_ids=tuple(f"n_{n}" for n in record.sizes),
+                "gradient_rank", say("Rank of the first gradient G, and of its signs"),
+                labels=tuple(f"n = {n}" for n in record.sizes), bar_ids=tuple(f"n_{n}" for n in record.sizes),
                 groups=(
-                    Group(
-                        id="signs", name=say("sign(G): Adam's first step on W"), colour="faint", values=record.rank_sign
-                    ),
-                    Group(id="gradient", name="G", colour="W", values=record.rank_G),
+                    Group("signs", say("sign(G): Adam's first step on W"), "faint", record.rank_sign),
+                    Group("gradient", "G", "W", record.rank_G),
                 ),
-                y_label=say("numerical rank"),
-                row=1,
-                span=4,
+                y_label=say("numerical rank"), row=1, span=4,
             ),
             Readout(
-                id="kinds_of_rank",
-                title=say("Kinds of rank of ΔW, {samples}", samples=name[s]),
-                row=1,
-                span=3,
-                rows=(
-                    Row(id="bound", label=say("bound r"), text=(str(record.bound),)),
-                    Row(id="numerical", label=say("numerical"), text=_counts(record.numerical[s])),
-                    Row(id="effective", label=say("effective (entropy)"), text=tuple(map(number, record.effective[s]))),
-                    Row(id="stable", label=say("stable (‖·‖²/σ₁²)"), text=tuple(map(number, record.stable[s]))),
+                "kinds_of_rank", say("Kinds of rank of ΔW, {samples}", samples=name[s]),
+                (
+                    Row("bound", say("bound r"), (str(record.bound),)),
+                    Row("numerical", say("numerical"), _counts(record.numerical[s])),
+                    Row("effective", say("effective (entropy)"), tuple(map(number, record.effective[s]))),
+                    Row("stable", say("stable (‖·‖²/σ₁²)"), tuple(map(number, record.stable[s]))),
                 ),
+                row=1, span=3,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _shares(sigma: Float[np.ndarray, "T r"]) -> Float[np.ndarray, "T r"]:
@@ -241,20 +205,14 @@ def takeaway(record: RankOverTime) -> str:
     counts = _list(map(str, record.sizes))
     none = "0" if not record.numerical[:, 0].any() else _list(_counts(record.numerical[:, 0]))
     law = (first == most).all()
-    said = [
-        say(
-            "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
-            "and {first} after one step on {counts} samples: min(n, r)."
-            if law
-            else "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
-            "and {first} after one step on {counts} samples, where min(n, r) is {least}.",
-            bound=r,
-            none=none,
-            first=_list(_counts(first)),
-            counts=counts,
-            least=_list(map(str, most)),
-        )
-    ]
+    said = [say(
+        "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
+        "and {first} after one step on {counts} samples: min(n, r)."
+        if law
+        else "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
+        "and {first} after one step on {counts} samples, where min(n, r) is {least}.",
+        bound=r, none=none, first=_list(_counts(first)), counts=counts, least=_list(map(str, most)),
+    )]  # fmt: skip
     end = say("At step {step} it was {last}", step=record.steps[-1], last=_list(_counts(last)))
     if not record.fresh and (last == most).all():
         said.append(say("{end}: the same few samples never raise it.", end=end))
@@ -266,15 +224,10 @@ def takeaway(record: RankOverTime) -> str:
         said.append(say("Adam divides entry by entry, and that is no longer a step inside the gradient's columns."))
     said.append(say("The same counts in {agree} of {seeds} initialisations.", agree=record.agree, seeds=record.seeds))
     for i in np.flatnonzero(record.rank_sign > record.rank_G)[:1]:
-        said.append(
-            say(
-                "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, its signs rank "
-                "{signs:.0f}.",
-                rank=record.rank_G[i],
-                n=sizes[i],
-                signs=record.rank_sign[i],
-            )
-        )
+        said.append(say(
+            "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, its signs rank {signs:.0f}.",
+            rank=record.rank_G[i], n=sizes[i], signs=record.rank_sign[i],
+        ))  # fmt: skip
     return " ".join(said)
 
 
@@ -288,20 +241,6 @@ def table(record: RankOverTime) -> dict[str, np.ndarray]:
             f"stable_rank_n{n}": record.stable[i],
         }
     return columns
-
-
-def figure(record: RankOverTime, *, theme: str = "light") -> go.Figure:
-    """Numerical rank of ΔW over the steps, one curve a sample count."""
-    return still_curves(
-        [
-            Drawn(say("{n} samples a step", n=n), "delta", record.steps, record.numerical[i], DASHES[-1 - i % 4])
-            for i, n in enumerate(record.sizes)
-        ],
-        title=say("Numerical rank of ΔW, bound r = {bound}", bound=record.bound),
-        x=say("step"),
-        y=say("numerical rank"),
-        theme=theme,
-    )
 
 
 def maths(record: RankOverTime, settings: Settings) -> str:
@@ -323,12 +262,8 @@ counts $\sigma > 10^{{-6}}\sigma_1$; **effective** rank weighs them, {effective}
 end for 64 samples, and does not exist at ${dW} = 0$ (0/0). One
 logit behind a linear rest gives the layer a gradient of rank 1 from any number of samples, each the same vector times
 its input: there $r = 1$ is enough.""",
-        **LETTERS,
-        d_out=e.d_out,
-        rank=e.rank,
-        d_in=e.d_in,
-        effective=number(record.effective[-1, -1]),
-    )
+        **LETTERS, d_out=e.d_out, rank=e.rank, d_in=e.d_in, effective=number(record.effective[-1, -1]),
+    )  # fmt: skip
 
 
 def sweeps(settings: Settings) -> tuple[Sweep, ...]:
@@ -357,48 +292,36 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="rank_over_time",
-    menu=to_say("Rank over time"),
-    title=to_say("Rank over time: is it fixed by the shapes?"),
+    id="rank_over_time", menu=to_say("Rank over time"), title=to_say("Rank over time: is it fixed by the shapes?"),
     claim=to_say(
         "The shapes set a bound, no more. ΔW has rank 0 before the first step, then at most one a sample: trained by "
         "SGD on one sample, it has rank 1 for ever."
     ),
     place=80,
     default=Experiment(
-        target_rank=8, spectrum="flat", rank=8, alpha=8.0, optimizer="sgd", lr=0.005, samples=4, steps=200
+        target_rank=8, spectrum="flat", rank=8, alpha=8.0, optimizer="sgd", lr=0.005, samples=4, steps=200,
     ),
     controls=(
         Choice(
-            id="sees",
-            label=to_say("Each step sees"),
-            options=("same samples", "new samples"),
+            id="sees", label=to_say("Each step sees"), options=("same samples", "new samples"),
             help=to_say("The same n samples at every step, or n others of 256 each time."),
             default="same samples",
             names={"same samples": to_say("same samples"), "new samples": to_say("new samples")},
         ),
         Choice(
-            id="samples",
-            label=to_say("Samples n, for the bars"),
-            options=SIZES,
+            id="samples", label=to_say("Samples n, for the bars"), options=SIZES,
             help=to_say("Whose singular values are shown beside."),
         ),
         *(CONTROLS[name] for name in ("rank", "optimizer", "lr")),
     ),
     more=tuple(CONTROLS[name] for name in ("alpha", "spectrum", "noise", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="numerical_rank", table=table,
     exports=lambda record, settings, lab: sweeps(settings),
     question=Question(
         to_say("Two samples, the same at every step, and now {rule}: which numerical rank has ΔW after one step?"),
         to_say(
             "SGD keeps the rank of the gradient; Adam's first step takes its signs, and those have a rank of their own."
         ),
-        _ask,
-        _other_rule,
+        _ask, _other_rule,
     ),
-)
+)  # fmt: skip

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -16,14 +15,15 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import first_below, spread
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.spreads import ranged
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import adapters_diverged
+from lora_viz.lessons.sentences import adapters_diverged, step_or_never
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Saddles", "saddles"]
@@ -89,21 +89,11 @@ def saddles(runs: Iterable[Run], *, shown: str = "both_random_small") -> Saddles
         half.append(spread(np.stack(times), axis=0))
     energy = np.linalg.svd(task.target_delta, compute_uv=False) ** 2
     return Saddles(
-        steps=run.steps,
-        starts=starts,
-        sigma=sigma,
-        learnt=np.stack(learnt),
-        mixing=np.stack(mixing),
-        loss=np.stack(loss),
-        floors=np.array([0.5 * energy[i:].sum() for i in range(k + 1)]),
-        half=np.stack(half),
-        cut_at=cut_at,
-        cut=np.stack(cut),
-        rank=e.rank,
-        seeds=len(run.sweep) // len(starts),
-        shown=starts.index(shown) if shown in starts else 0,
-        diverged=int((run.diverged_at >= 0).sum()),
-    )
+        steps=run.steps, starts=starts, sigma=sigma, learnt=np.stack(learnt), mixing=np.stack(mixing),
+        loss=np.stack(loss), floors=np.array([0.5 * energy[i:].sum() for i in range(k + 1)]), half=np.stack(half),
+        cut_at=cut_at, cut=np.stack(cut), rank=e.rank, seeds=len(run.sweep) // len(starts),
+        shown=starts.index(shown) if shown in starts else 0, diverged=int((run.diverged_at >= 0).sum()),
+    )  # fmt: skip
 
 
 def film(record: Saddles) -> Film:
@@ -115,28 +105,23 @@ def film(record: Saddles) -> Film:
 
     def directions(at: int) -> Lines:
         return Lines(
-            id=f"directions_{record.starts[at].lower()}",
-            title=say("{start}: how much of each direction", start=_name(record.starts[at])),
-            y_label=say("uᵢᵀ ΔW vᵢ; dotted i: half of σᵢ learnt, median"),
-            x_scale="sqrt",
-            reach=limit,
+            f"directions_{record.starts[at].lower()}",
+            say("{start}: how much of each direction", start=_name(record.starts[at])),
+            y_label=say("uᵢᵀ ΔW vᵢ; dotted i: half of σᵢ learnt, median"), x_scale="sqrt", reach=limit,
             span=12 // len(record.starts),
             series=tuple(
                 Series(
-                    id=f"direction_{i + 1}",
-                    name=say("direction {i}:", i=i + 1),
-                    colour="delta",
-                    y=np.clip(record.learnt[at, :, i], -9 * limit, 9 * limit),
-                    dash=DASHES[i % 4],
+                    f"direction_{i + 1}", say("direction {i}:", i=i + 1), "delta",
+                    np.clip(record.learnt[at, :, i], -9 * limit, 9 * limit), dash=DASHES[i % 4],
                 )
                 for i in range(k)
             ),
             marks=tuple(
-                Mark(id=f"half_{i + 1}", at=float(record.half[at, 1, i]), label=str(i + 1))
+                Mark(f"half_{i + 1}", float(record.half[at, 1, i]), str(i + 1))
                 for i in range(k)
                 if np.isfinite(record.half[at, 1, i])
             ),
-        )
+        )  # fmt: skip
 
     frames, most = len(record.steps), 9 * record.floors[0] + 1
 
@@ -144,68 +129,44 @@ def film(record: Saddles) -> Film:
         return np.where(loss < most, loss, np.nan)
 
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=frames - 1,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float), start=frames - 1,
         seconds_per_frame=1 / 25,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
-                id="loss",
-                title=say("Loss; dotted: so many are learnt"),
-                y_label=say("loss, log"),
-                scale="log",
-                x_scale="sqrt",
-                row=1,
-                span=4,
+                "loss", say("Loss; dotted: so many are learnt"), y_label=say("loss, log"), scale="log", x_scale="sqrt",
+                row=1, span=4,
                 series=(
-                    Series(id="loss", name=say("loss"), colour="ink", y=calm(record.loss[s])),
+                    Series("loss", say("loss"), "ink", calm(record.loss[s])),
                     *(
-                        Series(id=f"stair_{i}", name=f"{i}:", colour="faint", y=np.full(frames, floor), dash="dot")
+                        Series(f"stair_{i}", f"{i}:", "faint", np.full(frames, floor), dash="dot")
                         for i, floor in enumerate(record.floors[: min(record.rank, k)])
                     ),
                 ),
             ),
             HeatMap(
-                id="within",
-                title=say("ΔW, from within"),
-                colour="delta",
-                values=record.mixing[s],
-                limit=limit,
-                caption=("Uᵀ ΔW V",),
-                row=1,
+                "within", say("ΔW, from within"), "delta", record.mixing[s], limit=limit, caption=("Uᵀ ΔW V",), row=1,
                 span=2,
             ),
             Curves(
-                id="cut",
-                title=say("From (B, A) to (−B, −A)"),
-                x=record.cut_at,
-                x_label=say("× both"),
-                y_label=say("loss"),
-                row=1,
-                span=3,
-                series=(Curve(id="loss", name=say("loss"), colour="ink", y=calm(record.cut[s])),),
+                "cut", say("From (B, A) to (−B, −A)"), x=record.cut_at, x_label=say("× both"), y_label=say("loss"),
+                row=1, span=3, series=(Curve("loss", say("loss"), "ink", calm(record.cut[s])),),
             ),
             Readout(
-                id="half_learnt",
-                title=say("Half learnt, median of {seeds}", seeds=record.seeds),
-                row=1,
-                span=3,
-                rows=tuple(
+                "half_learnt", say("Half learnt, median of {seeds}", seeds=record.seeds),
+                tuple(
                     Row(
-                        id=f"direction_{i + 1}",
-                        label=f"σ{_low(i + 1)} = {number(record.sigma[i])}",
-                        text=("  ·  ".join(f"{_short(start)} {_when(steps[1, i])}" for start, steps in halves),),
+                        f"direction_{i + 1}", f"σ{_low(i + 1)} = {number(record.sigma[i])}",
+                        ("  ·  ".join(f"{_short(start)} {step_or_never(steps[1, i])}" for start, steps in halves),),
                         colour="delta",
                     )
                     for i in range(min(k, 6))
                 ),
+                row=1, span=3,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _name(start: str) -> str:
@@ -219,10 +180,6 @@ def _short(start: str) -> str:
 
 def _low(i: int) -> str:
     return str(i).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
-def _when(step: float) -> str:
-    return f"{step:.0f}" if np.isfinite(step) else say("never")
 
 
 def _narrate(record: Saddles, t: int) -> str:
@@ -245,12 +202,9 @@ def takeaway(record: Saddles) -> str:
     can = min(record.rank, len(record.sigma))
     sigma, half = record.sigma[:can], record.half[:, :, :can]
     said = [say("In this experiment, median and range of {seeds} seeds:", seeds=record.seeds)]
-    for start, (low, median, high) in zip(record.starts, half, strict=True):
+    for start, times in zip(record.starts, half, strict=True):
         spans = ", ".join(
-            say("{median} ({low} to {high})", median=_when(m), low=_when(a), high=_when(b))
-            if np.isfinite(a)
-            else _when(m)
-            for a, m, b in zip(low, median, high, strict=True)
+            ranged(found, step_or_never) if np.isfinite(found[0]) else step_or_never(found[1]) for found in times.T
         )
         said.append(say("{start}: half learnt at step {spans}.", start=_name(start), spans=spans))
     median = half[0, 1]
@@ -259,14 +213,11 @@ def takeaway(record: Saddles) -> str:
             say("Equal singular values switch on together: no order, and the directions among them are arbitrary.")
         )
     elif np.isfinite(median).all() and len(sigma) > 1:
-        said.append(
-            say(
-                "From the tiny start σ·t stays between {least} and {most}: a direction half as strong waits about "
-                "twice as long.",
-                least=number((sigma * median).min()),
-                most=number((sigma * median).max()),
-            )
-        )
+        said.append(say(
+            "From the tiny start σ·t stays between {least} and {most}: a direction half as strong waits about twice "
+            "as long.",
+            least=number((sigma * median).min()), most=number((sigma * median).max()),
+        ))  # fmt: skip
         other = half[-1, 1]
         if len(half) > 1 and np.isfinite(other).all():
             share = number(1 / ((median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)))
@@ -285,22 +236,6 @@ def table(record: Saddles) -> dict[str, np.ndarray]:
         columns |= {f"{start}_direction_{i + 1}": record.learnt[at, :, i] for i in range(len(record.sigma))}
         columns[f"{start}_loss"] = record.loss[at]
     return columns
-
-
-def figure(record: Saddles, *, theme: str = "light") -> go.Figure:
-    """How much of each direction is learnt, tiny start in purple and LoRA's in grey."""
-    colours = ("delta", "W")
-    return still_curves(
-        [
-            Drawn(f"{_name(start)}, {i + 1}", colours[at % 2], record.steps, record.learnt[at, :, i], DASHES[i % 4])
-            for at, start in enumerate(record.starts)
-            for i in range(len(record.sigma))
-        ],
-        title=say("Directions switch on one after another"),
-        x=say("step"),
-        y="uᵢᵀ ΔW vᵢ",
-        theme=theme,
-    )
 
 
 def maths(record: Saddles, settings: Settings) -> str:
@@ -322,12 +257,9 @@ Waiting grows with
 the logarithm of how tiny the start is: LoRA's has ${B} = 0$ but an ${A}$ that is not small, so it waits less. In
 ${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
 between them is {hump} high.""",
-        **LETTERS,
-        M="M",
-        stairs=", ".join(map(number, record.floors)),
-        limit=number(1 / (settings.experiment.scaling * record.sigma[0])),
-        hump=number(record.floors[0]),
-    )
+        **LETTERS, M="M", stairs=", ".join(map(number, record.floors)),
+        limit=number(1 / (settings.experiment.scaling * record.sigma[0])), hump=number(record.floors[0]),
+    )  # fmt: skip
 
 
 def sweep(e: Experiment) -> Sweep:
@@ -355,46 +287,26 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="saddles",
-    menu=to_say("Saddle to saddle"),
-    title=to_say("Saddle to saddle: what is learnt first?"),
+    id="saddles", menu=to_say("Saddle to saddle"), title=to_say("Saddle to saddle: what is learnt first?"),
     claim=to_say(
         "From a tiny start the strongest direction of the target switches on first, then the next: between them the "
         "loss rests near a saddle. LoRA's own start presses the stairs together."
     ),
     place=90,
     default=Experiment(
-        target_rank=4,
-        spectrum="geometric",
-        target_condition=8.0,
-        rank=4,
-        alpha=1.0,
-        scaling_rule="constant",
-        init="both_random_small",
-        optimizer="sgd",
-        lr=0.05,
-        samples=64,
-        steps=500,
+        target_rank=4, spectrum="geometric", target_condition=8.0, rank=4, alpha=1.0, scaling_rule="constant",
+        init="both_random_small", optimizer="sgd", lr=0.05, samples=64, steps=500,
     ),
     controls=(
         Choice(
-            id="init",
-            label=to_say("Start, below"),
-            options=("both_random_small", "B_zero"),
+            id="init", label=to_say("Start, below"), options=("both_random_small", "B_zero"),
             help=to_say("Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own."),
         ),
-        CONTROLS["spectrum"].only("geometric", "power", "flat"),
-        CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
-        CONTROLS["rank"],
-        CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2),
+        CONTROLS["spectrum"].only("geometric", "power", "flat"), CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
+        CONTROLS["rank"], CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2),
     ),
     more=(CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["steps"]),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="directions_both_random_small", table=table,
     exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
         to_say(
@@ -404,7 +316,6 @@ LESSON = Lesson(
         to_say(
             "It grows by a factor at every step: a tenth of the start costs a few more steps, not ten times as many."
         ),
-        _ask,
-        _tinier,
+        _ask, _tinier,
     ),
-)
+)  # fmt: skip

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
@@ -16,8 +15,7 @@ from lora_viz.core.run import FirstUpdates
 from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.export.scripts.starts import first_update_script
-from lora_viz.film.panels import Field, Film, Lines, Readout, Row, Series, band
-from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.panels import Dash, Field, Film, Lines, Readout, Row, Series, band
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.first_step import first_updates
@@ -38,25 +36,20 @@ STARTS = {
 }
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 ROWS = tuple((optimizer, init) for optimizer in OPTIMIZERS for init in STARTS)[::-1]  # of the map, the lowest first
-LOOKS: dict[str, tuple[str, Literal["solid", "dash", "dot"]]] = {
-    "lora": ("delta", "solid"),
-    "rslora": ("ink", "dash"),
-    "constant": ("W", "dot"),
-}
+LOOKS: dict[str, tuple[str, Dash]] = {"lora": ("delta", "solid"), "rslora": ("ink", "dash"), "constant": ("W", "dot")}
 
 
 class FirstUpdate(NamedTuple):
     """(low, median, high) over the starts' seeds of what is shown, and of the fitted log–log slopes of all.
 
-    ``progress`` is −⟨ΔW₁, G⟩/‖G‖, ``size`` ‖ΔW₁‖, ``grad_B`` ‖∇B‖ at step 0; slopes are least-squares fits of log y to
-    log r, one a seed. ``theory`` holds what the slopes should be: integers and halves for progress and ‖∇B‖, the same
-    fit to the expected ‖ΔW₁‖ for the size.
+    ``progress`` is −⟨ΔW₁, G⟩/‖G‖, ``size`` ‖ΔW₁‖, and ``grad`` means ‖∇B‖ at step 0; slopes are least-squares fits of
+    log y to log r, one a seed. ``theory`` holds what the slopes should be: integers and halves for progress and ‖∇B‖,
+    the same fit to the expected ‖ΔW₁‖ for the size.
     """
 
     ranks: Int[np.ndarray, "R"]
     progress: Float[np.ndarray, "3 S R"]
     size: Float[np.ndarray, "3 S R"]
-    grad_B: Float[np.ndarray, "3 S R"]
     progress_slope: Float[np.ndarray, "3 O I S"]
     size_slope: Float[np.ndarray, "3 O I S"]
     grad_slope: Float[np.ndarray, "3 I S"]
@@ -69,7 +62,6 @@ class FirstUpdate(NamedTuple):
     optimizer: str
     init: str
     seeds: int
-    d: int
 
 
 def first_update(updates: FirstUpdates, e: Experiment) -> FirstUpdate:
@@ -84,24 +76,14 @@ def first_update(updates: FirstUpdates, e: Experiment) -> FirstUpdate:
     expected = np.sqrt(np.stack([r * (r + e.d_in + 1), r * (e.d_in + 2 / np.pi * (r - 1))]))
     power = np.stack([2 * (rule + start), rule + start])
     return FirstUpdate(
-        ranks=updates.ranks,
-        progress=spread(updates.progress[o, i], axis=-1),
-        size=spread(updates.size[o, i], axis=-1),
-        grad_B=spread(updates.grad_B[i], axis=-1),
+        ranks=updates.ranks, progress=spread(updates.progress[o, i], axis=-1), size=spread(updates.size[o, i], axis=-1),
         progress_slope=spread(_slope(updates.progress, r), axis=-1),
-        size_slope=spread(_slope(updates.size, r), axis=-1),
-        grad_slope=spread(_slope(updates.grad_B, r), axis=-1),
+        size_slope=spread(_slope(updates.size, r), axis=-1), grad_slope=spread(_slope(updates.grad_B, r), axis=-1),
         progress_theory=power + 1,
         size_theory=power + _slope(expected[:, :, None], r)[:, 0][:, None, None],
-        grad_theory=rule + start + 0.5,
-        rules=updates.rules,
-        optimizers=updates.optimizers,
-        inits=updates.inits,
-        optimizer=optimizer,
-        init=init,
-        seeds=updates.size.shape[-1],
-        d=e.d_in,
-    )
+        grad_theory=rule + start + 0.5, rules=updates.rules, optimizers=updates.optimizers, inits=updates.inits,
+        optimizer=optimizer, init=init, seeds=updates.size.shape[-1],
+    )  # fmt: skip
 
 
 def _slope(y: Float[np.ndarray, "*shape R N"], r: Float[np.ndarray, "R"]) -> Float[np.ndarray, "*shape N"]:
@@ -127,77 +109,56 @@ def film(record: FirstUpdate) -> Film:
     def series(values: Float[np.ndarray, "3 S R"], slopes: Float[np.ndarray, "S"]) -> tuple[Series, ...]:
         return tuple(
             Series(
-                id=rule,
-                name=say("{rule} (slope {slope})", rule=say(RULES[rule][0]), slope=signed(float(slopes[k]))),
-                colour=LOOKS[rule][0],
-                dash=LOOKS[rule][1],
-                **band(values[:, k]),
+                rule,
+                say("{rule} (slope {slope})", rule=say(RULES[rule][0]), slope=signed(float(slopes[k]))),
+                LOOKS[rule][0], dash=LOOKS[rule][1], **band(values[:, k]),
             )
             for k, rule in enumerate(record.rules)
-        )
+        )  # fmt: skip
 
     slopes = np.stack([record.progress_slope[1, a, b] for a, b in pairs])
     return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.ranks.astype(float),
-        start=len(record.ranks) // 2,
+        axis=to_say("rank"), of_last=True, values=record.ranks.astype(float), start=len(record.ranks) // 2,
         seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             Lines(
-                id="useful_part",
-                title=say("Useful part of the first update (drag here)"),
-                y_label=say("−⟨ΔW₁, G⟩/‖G‖, log"),
-                scale="log",
-                x_scale="log",
-                series=series(record.progress, record.progress_slope[1, o, i]),
+                "useful_part", say("Useful part of the first update (drag here)"), y_label=say("−⟨ΔW₁, G⟩/‖G‖, log"),
+                scale="log", x_scale="log", series=series(record.progress, record.progress_slope[1, o, i]),
             ),
             Lines(
-                id="size",
-                title=say("Size of the first update ‖ΔW₁‖"),
-                y_label=say("Frobenius norm, log"),
-                scale="log",
-                x_scale="log",
-                series=series(record.size, record.size_slope[1, o, i]),
+                "size", say("Size of the first update ‖ΔW₁‖"), y_label=say("Frobenius norm, log"), scale="log",
+                x_scale="log", series=series(record.size, record.size_slope[1, o, i]),
             ),
             Field(
-                id="slopes",
-                title=say("Measured slope of the useful part; 0: free of the rank"),
-                values=np.abs(slopes),
+                "slopes", say("Measured slope of the useful part; 0: free of the rank"), values=np.abs(slopes),
                 x_labels=tuple(say(RULES[rule][0]) for rule in record.rules),
-                y_labels=tuple(label(a, b) for a, b in pairs),
-                x_title=say("scaling rule"),
+                y_labels=tuple(label(a, b) for a, b in pairs), x_title=say("scaling rule"),
                 y_title=say("optimiser, A's start; colour: |slope|"),
                 regions=np.arange(slopes.size, dtype=float).reshape(slopes.shape),
-                region_names=tuple(signed(float(x)) for x in slopes.ravel()),
-                row=1,
-                span=7,
+                region_names=tuple(signed(float(x)) for x in slopes.ravel()), row=1, span=7,
             ),
             Readout(
-                id="slopes_shown",
-                title=say("Slopes for {optimizer}: α/r, α/√r, constant", optimizer=OPTIMIZERS[record.optimizer]),
-                row=1,
-                span=5,
-                rows=(
+                "slopes_shown",
+                say("Slopes for {optimizer}: α/r, α/√r, constant", optimizer=OPTIMIZERS[record.optimizer]),
+                (
                     *_rows(
-                        "useful_part", say("useful part"), record.progress_slope[1, o, i], record.progress_theory[o, i]
+                        "useful_part", say("useful part"), record.progress_slope[1, o, i], record.progress_theory[o, i],
                     ),
                     *_rows("size", "‖ΔW₁‖", record.size_slope[1, o, i], record.size_theory[o, i]),
                     *_rows("grad_b", "‖∇B‖", record.grad_slope[1, i], record.grad_theory[i]),
                 ),
+                row=1, span=5,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _rows(id: str, name: str, found: Float[np.ndarray, "S"], theory: Float[np.ndarray, "S"]) -> tuple[Row, Row]:
     def text(slopes: Float[np.ndarray, "S"]) -> tuple[str]:
         return ("  ".join(signed(float(x)).rjust(5, "\u2007") for x in slopes),)
 
-    return Row(id=id, label=name, text=text(found), colour="delta"), Row(
-        id=f"{id}_theory", label=say("theory"), text=text(theory), colour="faint"
-    )
+    return Row(id, name, text(found), colour="delta"), Row(f"{id}_theory", say("theory"), text(theory), colour="faint")
 
 
 def _narrate(record: FirstUpdate, t: int) -> str:
@@ -218,11 +179,8 @@ def takeaway(record: FirstUpdate) -> str:
     told = []
     for k, rule in enumerate(record.rules):
         low, middle, high = (signed(float(x)) for x in record.progress_slope[:, o, i, k])
-        told.append(
-            say(
-                "r^{middle} under {rule} ({low} to {high})", middle=middle, rule=say(RULES[rule][0]), low=low, high=high
-            )
-        )
+        name = say(RULES[rule][0])
+        told.append(say("r^{middle} under {rule} ({low} to {high})", middle=middle, rule=name, low=low, high=high))
     flat = np.argwhere(np.abs(record.progress_slope[1]) < 0.1)
     named = [
         say(
@@ -235,49 +193,17 @@ def takeaway(record: FirstUpdate) -> str:
     ]
     off = float(np.abs(record.progress_slope[1] - record.progress_theory).max())
     said = say(
-        "With {optimizer} from {start} the useful part of the first update goes "
-        "as {told}; medians and ranges of {seeds} starts. ",
-        optimizer=OPTIMIZERS[record.optimizer],
-        start=say(STARTS[record.init][0]),
-        told=", ".join(told),
+        "With {optimizer} from {start} the useful part of the first update goes as {told}; medians and ranges of "
+        "{seeds} starts. ",
+        optimizer=OPTIMIZERS[record.optimizer], start=say(STARTS[record.init][0]), told=", ".join(told),
         seeds=record.seeds,
-    )
+    )  # fmt: skip
     if named:
         said += say(
             "Of {all} combinations {count} are free of the rank: {named}. ",
-            all=record.progress_theory.size,
-            count=len(named),
-            named="; ".join(named),
-        )
+            all=record.progress_theory.size, count=len(named), named="; ".join(named),
+        )  # fmt: skip
     return said + say("No median slope is further than {off} from the theory's.", off=number(off))
-
-
-def table(record: FirstUpdate) -> dict[str, np.ndarray]:
-    """The record's curves, as columns."""
-    columns = {"rank": record.ranks}
-    for k, rule in enumerate(record.rules):
-        columns |= {
-            f"useful_part_{rule}": record.progress[1, k],
-            f"size_{rule}": record.size[1, k],
-            f"grad_B_{rule}": record.grad_B[1, k],
-        }
-    return columns
-
-
-def figure(record: FirstUpdate, *, theme: str = "light") -> go.Figure:
-    """The useful part of the first update against rank, one curve a rule, both axes logarithmic."""
-    optimizer, start = OPTIMIZERS[record.optimizer], say(STARTS[record.init][0])
-    return still_curves(
-        [
-            Drawn(say(RULES[rule][0]), LOOKS[rule][0], record.ranks, record.progress[1, k], LOOKS[rule][1], dots=True)
-            for k, rule in enumerate(record.rules)
-        ],
-        title=say("Useful part of the first update, {optimizer} from {start}", optimizer=optimizer, start=start),
-        x=say("rank r"),
-        y="−⟨ΔW₁, G⟩/‖G‖",
-        log="xy",
-        theme=theme,
-    )
 
 
 def maths(record: FirstUpdate) -> str:
@@ -339,29 +265,19 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="scaling",
-    menu=to_say("Scaling"),
-    title=to_say("Scaling: does the first step depend on the rank?"),
+    id="scaling", menu=to_say("Scaling"), title=to_say("Scaling: does the first step depend on the rank?"),
     claim=to_say(
         "Whether s frees the first step from the rank depends on the rule, the optimiser and how A starts: all three."
     ),
     place=50,
     default=Experiment(
-        task="full_rank",
-        spectrum="flat",
-        d_in=128,
-        d_out=128,
-        samples=64,
-        rank=1,
-        alpha=16.0,
-        optimizer="sgd",
+        task="full_rank", spectrum="flat", d_in=128, d_out=128, samples=64, rank=1, alpha=16.0, optimizer="sgd",
         lr=0.001,
     ),
     controls=(
         CONTROLS["optimizer"].only("sgd", "adam"),
         replace(
-            CONTROLS["init"].only(*STARTS),
-            label=to_say("How A starts"),
+            CONTROLS["init"].only(*STARTS), label=to_say("How A starts"),
             help=to_say(
                 "Kaiming is PEFT's own, uniform within ±1/√d_in; variance 1/r that of textbooks; Gaussian PEFT's "
                 "option of that name, of standard deviation 1/r. B is 0 in all."
@@ -373,13 +289,7 @@ LESSON = Lesson(
         replace(CONTROLS["d_in"].only(64, 128, 256), help=to_say("Rank goes up to this.")),
         *(CONTROLS[name] for name in ("alpha", "spectrum", "noise")),
     ),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=scripts,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="useful_part", exports=scripts,
     question=Question(
         to_say(
             "{optimizer}, with A drawn as {start}: under which rule is the first step's useful part free of the rank?"
@@ -387,4 +297,4 @@ LESSON = Lesson(
         to_say("No rule is right for all: SGD's step has s² in it, Adam's s, and the size of A changes with the rank."),
         _ask,
     ),
-)
+)  # fmt: skip

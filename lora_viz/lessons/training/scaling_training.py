@@ -6,15 +6,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.core.seeds import spread
+from lora_viz.core.seeds import log_slope, spread
 from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Series, band
-from lora_viz.film.still import Drawn, still_curves
+from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -52,7 +51,6 @@ class FixedRate(NamedTuple):
     optimizer: str
     lr: float
     seeds: int
-    diverged: int
 
 
 def _under(e: Experiment, rule: str) -> Experiment:
@@ -91,33 +89,17 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
     """Read a ``rule_sweep`` and a ``rate_sweep`` of the same experiment, recorded at the same steps."""
     e, ranks = rates.experiment, _ranks(rates.experiment)
     grid = sorted({x.lr for x in rates.sweep.experiments})
-    start = _start(rules)
+    start = float(np.nanmin(rules.loss[0])) or 1.0  # the base layer's
     loss = rules.loss.reshape(len(rules.steps), len(RULES), len(ranks), -1) / start
     by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start, axis=-1)[1]
     best = np.argmin(np.where(np.isfinite(by_rate), by_rate, np.inf), axis=1)
     last = np.where(np.isfinite(loss[-1]), loss[-1], np.inf)
-    x = np.log(ranks) - np.log(ranks).mean()
     return FixedRate(
-        steps=rules.steps,
-        ranks=np.array(ranks),
-        loss=spread(loss, axis=-1),
-        worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1),
-        rates=np.array(grid),
-        by_rate=by_rate,
-        best=best,
-        slope=float(x @ np.log(np.array(grid)[best[-1]]) / max(x @ x, 1e-12)),
-        rules=tuple(RULES),
-        rule=e.scaling_rule,
-        optimizer=e.optimizer,
-        lr=rules.experiment.lr,
-        seeds=loss.shape[-1],
-        diverged=int((rules.diverged_at >= 0).sum()),
-    )
-
-
-def _start(run: Run) -> float:
-    """The loss of the base layer, by which all are divided."""
-    return float(np.nanmin(run.loss[0])) or 1.0
+        steps=rules.steps, ranks=np.array(ranks), loss=spread(loss, axis=-1),
+        worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1), rates=np.array(grid), by_rate=by_rate, best=best,
+        slope=log_slope(np.array(ranks, float), np.array(grid)[best[-1]]), rules=tuple(RULES), rule=e.scaling_rule,
+        optimizer=e.optimizer, lr=rules.experiment.lr, seeds=loss.shape[-1],
+    )  # fmt: skip
 
 
 def film(record: FixedRate) -> Film:
@@ -131,85 +113,52 @@ def film(record: FixedRate) -> Film:
     rates = record.rates[record.best]
     calm = np.where(record.by_rate <= 10, record.by_rate, np.nan)
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=0.25,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=0.25,
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                id="loss_by_rank",
-                title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
-                x=record.ranks.astype(float),
-                x_label=say("rank r"),
+                "loss_by_rank", say("Loss against rank at η = {lr}", lr=number(record.lr)),
+                x=record.ranks.astype(float), x_label=say("rank r"),
                 y_label=say("loss / start, median and range of {seeds}", seeds=record.seeds),
                 x_scale="log",
                 series=tuple(
                     Curve(
-                        id=rule,
-                        name=say(RULES[rule]),
-                        colour=LOOKS[rule][0],
-                        dash=LOOKS[rule][1],
-                        **band(record.loss[:, :, k]),
+                        rule, say(RULES[rule]), LOOKS[rule][0], dash=LOOKS[rule][1], **band(record.loss[:, :, k]),
                         dots=True,
                     )
                     for k, rule in enumerate(record.rules)
                 ),
-                marks=(Mark(id="equal", at=float(EQUAL_AT), label=say("all s equal at {rank}", rank=EQUAL_AT)),),
+                marks=(Mark("equal", float(EQUAL_AT), say("all s equal at {rank}", rank=EQUAL_AT)),),
             ),
             Field(
-                id="rate_map",
-                title=say("Loss by learning rate and rank under {rule}", rule=name),
-                values=calm,
-                scale="log",
-                x_labels=tuple(str(r) for r in record.ranks),
-                y_labels=tuple(number(x) for x in record.rates),
-                x_title=say("rank r"),
-                y_title=say("learning rate η"),
-                regions=regions,
+                "rate_map", say("Loss by learning rate and rank under {rule}", rule=name), values=calm, scale="log",
+                x_labels=tuple(str(r) for r in record.ranks), y_labels=tuple(number(x) for x in record.rates),
+                x_title=say("rank r"), y_title=say("learning rate η"), regions=regions,
                 region_names=(say("too slow"), say("best"), say("too fast")),
             ),
             Lines(
-                id="loss",
-                title=say("Loss over the steps under {rule}, η = {lr}", rule=name, lr=number(record.lr)),
-                y_label=say("loss / start"),
-                x_scale="sqrt",
-                row=1,
+                "loss",
+                say("Loss over the steps under {rule}, η = {lr}", rule=name, lr=number(record.lr)),
+                y_label=say("loss / start"), x_scale="sqrt", row=1,
                 series=tuple(
                     Series(
-                        id=f"rank_{record.ranks[j]}",
-                        name=f"r = {record.ranks[j]}",
-                        colour="delta",
+                        f"rank_{record.ranks[j]}", f"r = {record.ranks[j]}", "delta", record.loss[1, :, own, j],
                         dash=("dot", "dash", "solid")[i],
-                        y=record.loss[1, :, own, j],
                     )
                     for i, j in enumerate(shown)
                 ),
             ),
             Curves(
-                id="best_rate",
-                title=say("Best learning rate under {rule}", rule=name),
-                x=record.ranks.astype(float),
-                x_label=say("rank r"),
-                y_label=say("best η of the map, log"),
-                x_scale="log",
-                scale="log",
-                row=1,
+                "best_rate", say("Best learning rate under {rule}", rule=name), x=record.ranks.astype(float),
+                x_label=say("rank r"), y_label=say("best η of the map, log"), x_scale="log", scale="log", row=1,
                 series=(
-                    Curve(id="best", name=say("best η"), colour="delta", y=rates, dots=True),
-                    Curve(
-                        id="asked",
-                        name=say("asked for"),
-                        colour="faint",
-                        y=np.full(len(record.ranks), record.lr),
-                        dash="dash",
-                    ),
+                    Curve("best", say("best η"), "delta", rates, dots=True),
+                    Curve("asked", say("asked for"), "faint", np.full(len(record.ranks), record.lr), dash="dash"),
                 ),
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: FixedRate, t: int) -> str:
@@ -217,15 +166,12 @@ def _narrate(record: FixedRate, t: int) -> str:
     parts = []
     for j in sorted({0, len(record.ranks) // 2 - 1, len(record.ranks) - 1}):
         value = float(record.loss[1, t, own, j])
-        parts.append(
-            say("rank {rank} {loss}", rank=record.ranks[j], loss=say("diverged") if np.isnan(value) else number(value))
-        )
+        loss = say("diverged") if np.isnan(value) else number(value)
+        parts.append(say("rank {rank} {loss}", rank=record.ranks[j], loss=loss))
     return say(
         "Step {step}, {rule}: share of the start's loss left: {parts}.",
-        step=record.steps[t],
-        rule=say(RULES[record.rule]),
-        parts=", ".join(parts),
-    )
+        step=record.steps[t], rule=say(RULES[record.rule]), parts=", ".join(parts),
+    )  # fmt: skip
 
 
 def takeaway(record: FixedRate) -> str:
@@ -240,69 +186,37 @@ def takeaway(record: FixedRate) -> str:
         j, end = int(np.nanargmin(line)), float(line[-1])
         if record.worse[k] * 2 > record.seeds:
             worst = say("diverged") if np.isnan(end) else number(end)
-            said.append(
-                say(
-                    "under {rule} rank {rank} did best ({loss}) and rank "
-                    "{highest} worse ({worst}), in {worse} of {seeds} starts",
-                    rule=say(RULES[rule]),
-                    rank=record.ranks[j],
-                    loss=number(line[j]),
-                    highest=record.ranks[-1],
-                    worst=worst,
-                    worse=record.worse[k],
-                    seeds=record.seeds,
-                )
-            )
+            said.append(say(
+                "under {rule} rank {rank} did best ({loss}) and rank {highest} worse ({worst}), in {worse} of {seeds} "
+                "starts",
+                rule=say(RULES[rule]), rank=record.ranks[j], loss=number(line[j]), highest=record.ranks[-1],
+                worst=worst, worse=record.worse[k], seeds=record.seeds,
+            ))  # fmt: skip
         elif j == len(line) - 1:
             said.append(say("under {rule} the highest rank did best ({loss})", rule=say(RULES[rule]), loss=number(end)))
         else:
-            said.append(
-                say(
-                    "under {rule} rank {rank} did best ({loss}), the highest rank all but as well ({end})",
-                    rule=say(RULES[rule]),
-                    rank=record.ranks[j],
-                    loss=number(line[j]),
-                    end=number(end),
-                )
-            )
+            said.append(say(
+                "under {rule} rank {rank} did best ({loss}), the highest rank all but as well ({end})",
+                rule=say(RULES[rule]), rank=record.ranks[j], loss=number(line[j]), end=number(end),
+            ))  # fmt: skip
     text = say(
         "With {optimizer} at η = {lr}, {steps} steps: {said}. ",
-        optimizer=name,
-        lr=number(record.lr),
-        steps=record.steps[-1],
-        said="; ".join(said),
-    )
+        optimizer=name, lr=number(record.lr), steps=record.steps[-1], said="; ".join(said),
+    )  # fmt: skip
     if record.optimizer != "sgd" and record.worse[0] * 2 <= record.seeds:
         text += say("With {optimizer} the harm of α/r does not appear here. ", optimizer=name)
     return text + say(
         "The best learning rate under {rule} goes as r^{slope} ({lr} at rank 1).",
-        rule=say(RULES[record.rule]),
-        slope=number(round(record.slope, 2)),
-        lr=number(record.rates[record.best[-1, 0]]),
-    )
+        rule=say(RULES[record.rule]), slope=number(round(record.slope, 2)), lr=number(record.rates[record.best[-1, 0]]),
+    )  # fmt: skip
 
 
 def table(record: FixedRate) -> dict[str, np.ndarray]:
     """The record's last step, as columns."""
     columns = {"rank": record.ranks, f"best_lr_{record.rule}": record.rates[record.best[-1]]}
     for k, rule in enumerate(record.rules):
-        columns |= {f"loss_{rule}_{what}": record.loss[i, -1, k] for i, what in enumerate(("low", "median", "high"))}
+        columns |= spread_columns(f"loss_{rule}", record.loss[:, -1, k])
     return columns
-
-
-def figure(record: FixedRate, *, theme: str = "light") -> go.Figure:
-    """Loss against rank at the last step, one curve a rule."""
-    return still_curves(
-        [
-            Drawn(say(RULES[rule]), LOOKS[rule][0], record.ranks, record.loss[1, -1, k], LOOKS[rule][1], dots=True)
-            for k, rule in enumerate(record.rules)
-        ],
-        title=say("Loss against rank at η = {lr}", lr=number(record.lr)),
-        x=say("rank r"),
-        y=say("loss / loss at the start"),
-        log="x",
-        theme=theme,
-    )
 
 
 def maths(record: FixedRate, settings: Settings) -> str:
@@ -321,11 +235,9 @@ $r^{{{slope}}}$ under the rule shown). So "the same learning rate for every rank
 $\alpha/\sqrt r$ with SGD (Kalajdzievski 2023), and nearly for $\alpha/r$ with Adam, whose steps have no size of their
 own. $\alpha$ is set so that $s = {s}$ at rank 4 under all three rules; the map's best rate is the
 best of {rates} on a logarithmic grid, so its exponent is no finer than that.""",
-        **LETTERS,
-        slope=number(round(record.slope, 2)),
-        s=number(settings.experiment.alpha / EQUAL_AT),
+        **LETTERS, slope=number(round(record.slope, 2)), s=number(settings.experiment.alpha / EQUAL_AT),
         rates=len(record.rates),
-    )
+    )  # fmt: skip
 
 
 def sweeps(settings: Settings) -> tuple[Sweep, Sweep]:
@@ -351,33 +263,24 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="scaling_training",
-    menu=to_say("Scaling and training"),
+    id="scaling_training", menu=to_say("Scaling and training"),
     title=to_say("Scaling: does more rank train better at one learning rate?"),
     claim=to_say(
         "Under α/r with SGD a high rank trains worse than a middle one: its steps shrink; its best rate is larger."
     ),
     place=60,
     default=Experiment(
-        task="full_rank", d_in=24, d_out=24, samples=96, rank=4, alpha=16.0, optimizer="sgd", lr=0.005, steps=100
+        task="full_rank", d_in=24, d_out=24, samples=96, rank=4, alpha=16.0, optimizer="sgd", lr=0.005, steps=100,
     ),
     controls=(
-        CONTROLS["optimizer"].only("sgd", "adam"),
-        CONTROLS["scaling_rule"],
-        CONTROLS["lr"],
-        CONTROLS["spectrum"],
+        CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["scaling_rule"], CONTROLS["lr"], CONTROLS["spectrum"],
     ),
     more=(CONTROLS["steps"].only(50, 100, 200), *(CONTROLS[name] for name in ("alpha", "noise", "condition"))),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss_by_rank", table=table,
     exports=lambda record, settings, lab: sweeps(settings),
     question=Question(
         to_say("At rank 4 the best learning rate on the map is {four}. Which is it at rank 16?"),
         to_say("What the rule takes from the step at a higher rank, the learning rate must give back."),
         _ask,
     ),
-)
+)  # fmt: skip

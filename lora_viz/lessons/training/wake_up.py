@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
@@ -17,7 +16,7 @@ from lora_viz.core.seeds import log_slope, spread
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -79,18 +78,11 @@ def wake_up(runs: Iterable[Run], *, shown: float) -> WakeUp:
     return WakeUp(
         steps=run.steps,
         s=np.array([next(x.scaling for x in run.sweep.experiments if x.alpha == alpha) for alpha in alphas]),
-        grad_A=np.stack(rows),
-        grad_B=np.stack(others),
-        law=np.stack(laws),
-        first=spread(np.array(first).T, axis=0),
-        first_B=spread(np.array(first_B).T, axis=0),
-        holds=spread(np.array(holds, dtype=float), axis=0),
-        wakes=wakes,
-        shown=alphas.index(shown),
-        optimizer=e.optimizer,
-        seeds=len(run.sweep) // len(alphas),
+        grad_A=np.stack(rows), grad_B=np.stack(others), law=np.stack(laws), first=spread(np.array(first).T, axis=0),
+        first_B=spread(np.array(first_B).T, axis=0), holds=spread(np.array(holds, dtype=float), axis=0), wakes=wakes,
+        shown=alphas.index(shown), optimizer=e.optimizer, seeds=len(run.sweep) // len(alphas),
         diverged=int((run.diverged_at >= 0).sum()),
-    )
+    )  # fmt: skip
 
 
 def _rate(run: Run, i: int) -> float:
@@ -115,44 +107,32 @@ def film(record: WakeUp) -> Film:
     holds = float(record.holds[1])
     order = np.argsort(record.s)
     return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=min(record.wakes, len(record.steps) - 1),
-        seconds_per_frame=1 / 15,
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=min(record.wakes, len(record.steps) - 1), seconds_per_frame=1 / 15,
         narration=tuple(_narrate(record, t, float(ratio[t])) for t in range(len(record.steps))),
         panels=(
             Lines(
-                id="grad_a",
-                title=say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(record.s[k])),
-                y_label=say("‖∇A‖, log; strip: exactly 0"),
-                scale="log",
-                x_scale="sqrt",
-                span=7,
+                "grad_a",
+                say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(record.s[k])),
+                y_label=say("‖∇A‖, log; strip: exactly 0"), scale="log", x_scale="sqrt", span=7,
                 series=(
                     *(
-                        Series(id=id, name=f"s = {number(s)}:", colour="A", y=found, dash=dash)
+                        Series(id, f"s = {number(s)}:", "A", found, dash=dash)
                         for (id, dash), s, found in zip(STROKES.items(), record.s, record.grad_A, strict=True)
                     ),
-                    Series(id="law", name=say("law:"), colour="faint", y=record.law[k], dash="dash"),
+                    Series("law", say("law:"), "faint", record.law[k], dash="dash"),
                 ),
             ),
             Curves(
-                id="by_scaling",
-                title=say(
+                "by_scaling",
+                say(
                     "Against s: ‖∇A‖ at its first step, slope {slope_A}; ‖∇B‖, {slope_B}",
-                    slope_A=number(slope_A),
-                    slope_B=number(slope_B),
+                    slope_A=number(slope_A), slope_B=number(slope_B),
                 ),
-                x=record.s[order],
-                x_label=say("scaling s"),
-                y_label=say("Frobenius norm"),
-                scale="log",
-                x_scale="log",
+                x=record.s[order], x_label=say("scaling s"), y_label=say("Frobenius norm"), scale="log", x_scale="log",
                 span=5,
                 series=tuple(
-                    Curve(id=id, name=name, colour=colour, **band(values[:, order]), dots=True)
+                    Curve(id, name, colour, **band(values[:, order]), dots=True)
                     for id, name, colour, values in (
                         ("grad_a", say("‖∇A‖ at step {step}", step=record.wakes), "A", record.first),
                         ("grad_b", say("‖∇B‖ at step 0"), "B", record.first_B),
@@ -160,38 +140,25 @@ def film(record: WakeUp) -> Film:
                 ),
             ),
             Lines(
-                id="ratio",
-                title=say("Measured over law, s = {s}", s=number(record.s[k])),
-                y_label=say("ratio"),
-                x_scale="sqrt",
-                reach=1.2,
-                row=1,
-                span=7,
+                "ratio", say("Measured over law, s = {s}", s=number(record.s[k])), y_label=say("ratio"), x_scale="sqrt",
+                reach=1.2, row=1, span=7,
                 series=(
-                    Series(id="ratio", name=say("‖∇A‖ / law"), colour="A", y=np.where(ratio < 9, ratio, np.nan)),
-                    Series(id="law", name=say("law"), colour="faint", y=np.ones(len(ratio)), dash="dash"),
+                    Series("ratio", say("‖∇A‖ / law"), "A", np.where(ratio < 9, ratio, np.nan)),
+                    Series("law", say("law"), "faint", np.ones(len(ratio)), dash="dash"),
                 ),
-                marks=(Mark(id="holds", at=holds, label=say("1 % right until {step:.0f}", step=holds)),)
-                if holds > 0
-                else (),
+                marks=(Mark("holds", holds, say("1 % right until {step:.0f}", step=holds)),) if holds > 0 else (),
             ),
             Readout(
-                id="gradients",
-                title=say("At this step, s = {s}", s=number(record.s[k])),
-                row=1,
-                span=5,
-                rows=(
-                    Row(
-                        id="grad_a", label=say("‖∇A‖ measured"), text=tuple(map(exactly, record.grad_A[k])), colour="A"
-                    ),
-                    Row(id="law", label=say("‖∇A‖ by the law"), text=tuple(map(exactly, record.law[k]))),
-                    Row(
-                        id="grad_b", label=say("‖∇B‖ measured"), text=tuple(map(exactly, record.grad_B[k])), colour="B"
-                    ),
+                "gradients", say("At this step, s = {s}", s=number(record.s[k])),
+                (
+                    Row("grad_a", say("‖∇A‖ measured"), tuple(map(exactly, record.grad_A[k])), colour="A"),
+                    Row("law", say("‖∇A‖ by the law"), tuple(map(exactly, record.law[k]))),
+                    Row("grad_b", say("‖∇B‖ measured"), tuple(map(exactly, record.grad_B[k])), colour="B"),
                 ),
+                row=1, span=5,
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _narrate(record: WakeUp, t: int, ratio: float) -> str:
@@ -202,10 +169,8 @@ def _narrate(record: WakeUp, t: int, ratio: float) -> str:
         return say("Step {step}: ∇A is exactly 0, for B still is.", step=record.steps[t])
     return say(
         "Step {step}: ‖∇A‖ = {found}, {ratio} times what the law says.",
-        step=record.steps[t],
-        found=number(found),
-        ratio=number(ratio),
-    )
+        step=record.steps[t], found=number(found), ratio=number(ratio),
+    )  # fmt: skip
 
 
 def takeaway(record: WakeUp) -> str:
@@ -221,18 +186,13 @@ def takeaway(record: WakeUp) -> str:
         say(
             "In this experiment ‖∇A‖ was exactly 0 at {asleep}, then grew with the distance that B had been given to "
             "go: the law was right to 1 % until step {median:.0f} ({low:.0f} to {high:.0f} over {seeds} seeds).",
-            asleep=asleep,
-            median=median,
-            low=low,
-            high=high,
-            seeds=record.seeds,
+            asleep=asleep, median=median, low=low, high=high, seeds=record.seeds,
         ),
         say(
             "‖∇B‖ at step 0 goes as s to the power {slope_B}, the first ‖∇A‖ as s to the power {slope_A}.",
-            slope_B=number(slope_B),
-            slope_A=number(slope_A),
+            slope_B=number(slope_B), slope_A=number(slope_A),
         ),
-    ]
+    ]  # fmt: skip
     if record.optimizer == "sgd":
         said.append(say("Twice the s gives SGD twice the first ∇B, but four times the first ∇A."))
     else:
@@ -252,21 +212,6 @@ def table(record: WakeUp) -> dict[str, np.ndarray]:
             f"grad_B_s{s:g}": record.grad_B[i],
         }
     return columns
-
-
-def figure(record: WakeUp, *, theme: str = "light") -> go.Figure:
-    """‖∇A‖ over the steps for each s, with its law."""
-    late = slice(record.wakes, None)
-    steps = record.steps[late]
-    found = [
-        Drawn(f"s = {number(s)}", "A", steps, grad_A[late], dash)
-        for dash, s, grad_A in zip(STROKES.values(), record.s, record.grad_A, strict=True)
-    ]
-    laws = [
-        Drawn(say("law, s = {s}", s=number(s)), "faint", steps, law[late], "dash")
-        for s, law in zip(record.s, record.law, strict=True)
-    ]
-    return still_curves([*found, *laws], title=say("How A wakes up"), x=say("step"), y="‖∇A‖", log="xy", theme=theme)
 
 
 def maths(record: WakeUp, settings: Settings) -> str:
@@ -289,12 +234,9 @@ $-\eta\,\mathrm{{sign}}({G}_0{A}_0^\top)$ whatever $s$ is, and the law becomes $
 s\,\|\mathrm{{sign}}({A}_0{G}_0^\top)\,{G}_0\|$. A warm-up puts the sum of its learning rates in the place of
 $k\,\eta$: beginning at 0, it keeps A asleep for one step more. No $W$ stands in these formulas, but
 ${G}$ holds it: the residual is what $W$ leaves of the label.""",
-        **LETTERS,
-        at=at,
-        law=number(record.law[record.shown, at]),
-        grad_A=number(record.grad_A[record.shown, at]),
+        **LETTERS, at=at, law=number(record.law[record.shown, at]), grad_A=number(record.grad_A[record.shown, at]),
         lr=number(e.lr * e.scaling**2 * e.rank / (3 * e.d_in)),
-    )
+    )  # fmt: skip
 
 
 def sweep(e: Experiment) -> Sweep:
@@ -320,9 +262,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="wake_up",
-    menu=to_say("Wake-up"),
-    title=to_say("Wake-up: how fast does A come alive?"),
+    id="wake_up", menu=to_say("Wake-up"), title=to_say("Wake-up: how fast does A come alive?"),
     claim=to_say(
         "From B = 0, ‖∇A‖ starts at exactly 0 and grows by equal amounts a step: with SGD in proportion to η and to "
         "s², so twice the scaling wakes A four times as fast."
@@ -330,24 +270,15 @@ LESSON = Lesson(
     place=110,
     default=Experiment(d_in=19, d_out=13, target_rank=3, rank=4, alpha=4.0, optimizer="sgd", lr=0.005, steps=100),
     controls=(
-        CONTROLS["optimizer"].only("sgd", "adam"),
-        CONTROLS["alpha"].only(1.0, 2.0, 4.0, 8.0),
-        CONTROLS["lr"].only(0.0001, 0.001, 0.002, 0.005, 0.01, 0.05),
-        CONTROLS["rank"],
-        CONTROLS["warmup"],
+        CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["alpha"].only(1.0, 2.0, 4.0, 8.0),
+        CONTROLS["lr"].only(0.0001, 0.001, 0.002, 0.005, 0.01, 0.05), CONTROLS["rank"], CONTROLS["warmup"],
     ),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "lr_ratio", "condition", "noise", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="grad_a", table=table,
     exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
         to_say("Double α and halve the learning rate. About how many times as large is the first ‖∇A‖ that is not 0?"),
         to_say("With SGD it goes as η·s², so α is not just a learning rate; with Adam as η·s."),
-        _ask,
-        _twice_and_half,
+        _ask, _twice_and_half,
     ),
-)
+)  # fmt: skip

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen
@@ -17,7 +16,6 @@ from lora_viz.engine.allocation import allocate
 from lora_viz.export.scripts.allocation import allocation_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS
@@ -64,22 +62,12 @@ def rank_allocation(run: Allocation) -> RankAllocation:
     equal = -(-int(run.budget[-1]) // layers)
     energy = np.sum(run.sigma**2, axis=1)
     return RankAllocation(
-        steps=run.steps,
-        true_ranks=truth,
-        kept=kept[0],
-        values=run.values[0],
-        budget=run.budget,
-        prunes_from=run.prunes_from,
-        prunes_to=run.prunes_to,
-        left=run.left[0],
-        left_ends=spread(run.left[:, -1], axis=0),
-        equal_rank=equal,
-        equal_floor=np.sum(run.sigma[:, equal:] ** 2, axis=1) / energy,
-        found=(kept == truth).all(axis=-1).sum(axis=0),
-        ends=kept[:, -1],
-        sets=len(kept),
-        diverged=int(np.isnan(run.left[:, -1]).any(axis=-1).sum()),
-    )
+        steps=run.steps, true_ranks=truth, kept=kept[0], values=run.values[0], budget=run.budget,
+        prunes_from=run.prunes_from, prunes_to=run.prunes_to, left=run.left[0],
+        left_ends=spread(run.left[:, -1], axis=0), equal_rank=equal,
+        equal_floor=np.sum(run.sigma[:, equal:] ** 2, axis=1) / energy, found=(kept == truth).all(axis=-1).sum(axis=0),
+        ends=kept[:, -1], sets=len(kept), diverged=int(np.isnan(run.left[:, -1]).any(axis=-1).sum()),
+    )  # fmt: skip
 
 
 def _layers(record: RankAllocation) -> tuple[str, ...]:
@@ -95,105 +83,70 @@ def film(record: RankAllocation) -> Film:
     """The ranks kept, the triplets' values, the budget and the errors, over the steps."""
     total = record.kept.sum(axis=1)
     limit = float(np.abs(record.values[np.isfinite(record.values)]).max(initial=0.0)) or 1.0
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 12,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Bars(
-                id="kept",
-                title=say("Triplets λᵢ pᵢ qᵢᵀ kept: each is one rank"),
-                y_label=say("triplets"),
-                labels=_layers(record),
-                bar_ids=tuple(f"layer_{i}" for i in range(len(record.true_ranks))),
-                groups=(
-                    Group(id="kept", name=say("kept"), colour="delta", values=record.kept.astype(float)),
-                    Group(
-                        id="true_rank",
-                        name=say("true rank"),
-                        colour="ink",
-                        values=record.true_ranks.astype(float),
-                        outline=True,
-                    ),
-                ),
-                span=5,
+    kept = Bars(
+        "kept", say("Triplets λᵢ pᵢ qᵢᵀ kept: each is one rank"), y_label=say("triplets"), labels=_layers(record),
+        bar_ids=tuple(f"layer_{i}" for i in range(len(record.true_ranks))),
+        groups=(
+            Group("kept", say("kept"), "delta", record.kept.astype(float)),
+            Group("true_rank", say("true rank"), "ink", record.true_ranks.astype(float), outline=True),
+        ),
+        span=5,
+    )  # fmt: skip
+    together = Lines(
+        "together", say("Triplets of all layers together"), y_label=say("triplets left by the last pruning"),
+        series=(
+            Series("kept", say("kept"), "delta", total.astype(float)),
+            Series("budget", say("budget"), "ink", record.budget.astype(float), dash="dash"),
+        ),
+        marks=tuple(
+            Mark(part, float(at), name)
+            for part, at, name in (
+                ("prunes_from", record.prunes_from, say("pruning")),
+                ("prunes_to", record.prunes_to, say("settling")),
+            )
+            if 0 < at < record.steps[-1]
+        ),
+        span=7,
+    )  # fmt: skip
+    lambdas = HeatMap(
+        "lambda", say("λ: a row a layer, a column a triplet"), "delta", record.values, limit=limit, span=5, row=1,
+    )  # fmt: skip
+    error_left = Lines(
+        "error_left", say("Error left in each layer"), y_label=say("share of ‖M‖², log"), scale="log",
+        series=tuple(
+            Series(f"layer_{i}", name, "delta", np.where(y > 10, np.nan, y), dash=dash)
+            for i, (name, y, dash) in enumerate(zip(_curves(record), record.left.T, DASHES, strict=True))
+        ),
+        span=4, row=1,
+    )  # fmt: skip
+    at_the_end = Readout(
+        "at_the_end", say("At the end, {sets} sets of layers", sets=record.sets),
+        (
+            Row(
+                "true_ranks_kept", say("true ranks kept"),
+                tuple(say("{found} of {sets}", found=n, sets=record.sets) for n in record.found),
             ),
-            Lines(
-                id="together",
-                title=say("Triplets of all layers together"),
-                y_label=say("triplets left by the last pruning"),
-                series=(
-                    Series(id="kept", name=say("kept"), colour="delta", y=total.astype(float)),
-                    Series(id="budget", name=say("budget"), colour="ink", y=record.budget.astype(float), dash="dash"),
-                ),
-                marks=tuple(
-                    Mark(id=part, at=float(at), label=name)
-                    for part, at, name in (
-                        ("prunes_from", record.prunes_from, say("pruning")),
-                        ("prunes_to", record.prunes_to, say("settling")),
-                    )
-                    if 0 < at < record.steps[-1]
-                ),
-                span=7,
+            *(
+                Row(f"adalora_{i}", say("{layer}: AdaLoRA", layer=name), (number(float(a)),), colour="delta")
+                for i, (name, a) in enumerate(zip(_layers(record), record.left_ends[1], strict=True))
             ),
-            HeatMap(
-                id="lambda",
-                title=say("λ: a row a layer, a column a triplet"),
-                colour="delta",
-                values=record.values,
-                limit=limit,
-                span=5,
-                row=1,
-            ),
-            Lines(
-                id="error_left",
-                title=say("Error left in each layer"),
-                y_label=say("share of ‖M‖², log"),
-                scale="log",
-                series=tuple(
-                    Series(id=f"layer_{i}", name=name, colour="delta", y=np.where(y > 10, np.nan, y), dash=dash)
-                    for i, (name, y, dash) in enumerate(zip(_curves(record), record.left.T, DASHES, strict=True))
-                ),
-                span=4,
-                row=1,
-            ),
-            Readout(
-                id="at_the_end",
-                title=say("At the end, {sets} sets of layers", sets=record.sets),
-                rows=(
-                    Row(
-                        id="true_ranks_kept",
-                        label=say("true ranks kept"),
-                        text=tuple(say("{found} of {sets}", found=n, sets=record.sets) for n in record.found),
-                    ),
-                    *(
-                        Row(
-                            id=f"adalora_{i}",
-                            label=say("{layer}: AdaLoRA", layer=name),
-                            text=(number(float(a)),),
-                            colour="delta",
-                        )
-                        for i, (name, a) in enumerate(zip(_layers(record), record.left_ends[1], strict=True))
-                    ),
-                    *(
-                        Row(
-                            id=f"equal_{i}",
-                            label=say("{layer}: equal r = {rank}", layer=name, rank=record.equal_rank),
-                            text=(number(float(b)),),
-                        )
-                        for i, (name, b) in enumerate(zip(_layers(record), record.equal_floor, strict=True))
-                        if b > NOTHING
-                    ),
-                ),
-                span=3,
-                row=1,
+            *(
+                Row(
+                    f"equal_{i}", say("{layer}: equal r = {rank}", layer=name, rank=record.equal_rank),
+                    (number(float(b)),),
+                )
+                for i, (name, b) in enumerate(zip(_layers(record), record.equal_floor, strict=True))
+                if b > NOTHING
             ),
         ),
-    )
+        span=3, row=1,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 12,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(kept, together, lambdas, error_left, at_the_end),
+    )  # fmt: skip
 
 
 def _narrate(record: RankAllocation, t: int) -> str:
@@ -259,15 +212,6 @@ def table(record: RankAllocation) -> dict[str, np.ndarray]:
     return columns
 
 
-def figure(record: RankAllocation, *, theme: str = "light") -> go.Figure:
-    """Ranks kept over the steps, as a still figure."""
-    named = zip(_curves(record), record.kept.T, DASHES, strict=True)
-    return still_curves(
-        [Drawn(name, "delta", record.steps, y, dash) for name, y, dash in named],
-        title=say("Ranks kept in each layer"), x=say("step"), y=say("triplets"), theme=theme,
-    )  # fmt: skip
-
-
 def maths(record: RankAllocation) -> str:
     """The importance of a triplet, when pruning begins and ends, and what every set kept."""
     v = VARIANTS["adalora"]
@@ -324,28 +268,19 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="adalora",
-    menu=to_say("AdaLoRA"),
-    title=to_say("AdaLoRA: where should ranks go?"),
+    id="adalora", menu=to_say("AdaLoRA"), title=to_say("AdaLoRA: where should ranks go?"),
     claim=to_say(
         "Four layers, whose targets have ranks 1, 2, 4 and 8, share one budget. Pruning by importance, while they "
         "train, finds where the ranks belong; the same rank everywhere cannot."
     ),
-    place=30,
-    default=Experiment(spectrum="flat", alpha=10.0, lr=0.02, steps=400, rank=4, target_rank=1),
+    place=30, default=Experiment(spectrum="flat", alpha=10.0, lr=0.02, steps=400, rank=4, target_rank=1),
     controls=tuple(CONTROLS[name] for name in ("budget", "spectrum", "steps")),
-    more=(CONTROLS["lr"], CONTROLS["alpha"]),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=exports,
+    more=(CONTROLS["lr"], CONTROLS["alpha"]), measure=measure, film=film, takeaway=takeaway, maths=maths,
+    on_paper="kept", table=table, exports=exports,
     question=Question(
         to_say("Give all four layers together {budget} triplets. How many of them does the layer of rank 8 keep?"),
         to_say("What is kept is what the loss would miss most, layer by layer, not an equal share."),
         _ask,
         _other_budget,
     ),
-)
+)  # fmt: skip

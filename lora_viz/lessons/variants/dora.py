@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, word
@@ -16,18 +15,20 @@ from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import least_squares
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.spreads import ranged
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS
 from lora_viz.lessons.catalogue import CONTROLS, TARGETS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import share_of_loss
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "STARTS", "RowParts", "row_parts", "row_sweep"]
 
 STARTS = 8
-NAMES = ("DoRA", "LoRA")
+LOOK = {"DoRA": "delta", "LoRA": "ink"}
 STILL = 0.05  # degrees: below it no row turns
 
 
@@ -83,106 +84,65 @@ def row_parts(run: Run) -> RowParts:
             firsts[i // STARTS] = length, turn, delta
     length, turn, delta = (np.stack([firsts[k][part] for k in range(2)]) for part in range(3))
     return RowParts(
-        steps=run.steps,
-        length=length,
-        turn=turn,
-        target_length=target_length,
-        target_turn=target_turn,
+        steps=run.steps, length=length, turn=turn, target_length=target_length, target_turn=target_turn,
         turn_error=spread(np.array(errors).reshape(2, STARTS, -1), axis=1),
-        left=spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1), axis=1),
-        delta=delta,
-        limit=float(np.abs(task.target_delta).max()) or 1.0,
-        rank=run.sweep[0].rank,
-        starts=STARTS,
+        left=spread((((run.loss - least) / whole).clip(min=0)).T.reshape(2, STARTS, -1), axis=1), delta=delta,
+        limit=float(np.abs(task.target_delta).max()) or 1.0, rank=run.sweep[0].rank, starts=STARTS,
         diverged=int((run.diverged_at >= 0).sum()),
-    )
+    )  # fmt: skip
 
 
 def film(record: RowParts) -> Film:
     """Every row's length and turn, both means over the steps, and both updates."""
     rows = tuple(str(i + 1) for i in range(len(record.target_turn)))
-    look = (("delta", 0), ("ink", 1))
+    bar_ids = tuple(f"row_{row}" for row in rows)
 
     def curves(values: np.ndarray) -> tuple[Series, ...]:
         low, middle, high = np.where(values > 1e6, np.nan, values)
+        high = np.where(np.isnan(high), middle, high)
         return tuple(
-            Series(
-                id=NAMES[k].lower(),
-                name=NAMES[k],
-                colour=colour,
-                y=middle[k],
-                low=low[k],
-                high=np.where(np.isnan(high[k]), middle[k], high[k]),
-            )
-            for colour, k in look
+            Series(name.lower(), name, colour, middle[k], low=low[k], high=high[k])
+            for k, (name, colour) in enumerate(LOOK.items())
         )
 
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 12,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Bars(
-                id="length",
-                title=say("Length of each row, over its length in W"),
-                y_label="‖w′‖/‖w‖",
-                labels=rows,
-                bar_ids=tuple(f"row_{row}" for row in rows),
-                groups=(
-                    Group(id="lora", name="LoRA", colour="W", values=record.length[1].clip(max=1e6)),
-                    Group(id="dora", name="DoRA", colour="delta", values=record.length[0].clip(max=1e6)),
-                    Group(id="target", name=say("target"), colour="ink", values=record.target_length, outline=True),
-                ),
-                span=6,
-            ),
-            Bars(
-                id="turn",
-                title=say("How far each row has turned"),
-                y_label=say("degrees"),
-                labels=rows,
-                bar_ids=tuple(f"row_{row}" for row in rows),
-                groups=(
-                    Group(id="lora", name="LoRA", colour="W", values=record.turn[1]),
-                    Group(id="dora", name="DoRA", colour="delta", values=record.turn[0]),
-                    Group(id="target", name=say("target"), colour="ink", values=record.target_turn, outline=True),
-                ),
-                span=6,
-            ),
-            Lines(
-                id="turn_error",
-                title=say("Turned wrongly, mean over the rows"),
-                y_label=say("degrees, {starts} starts", starts=record.starts),
-                series=curves(record.turn_error),
-                span=4,
-                row=1,
-            ),
-            Lines(
-                id="loss_left",
-                title=say("Loss left"),
-                y_label=say("share, {starts} starts", starts=record.starts),
-                scale="log",
-                series=curves(record.left),
-                span=4,
-                row=1,
-            ),
-            *(
-                HeatMap(
-                    id=f"delta_{NAMES[k].lower()}",
-                    title=say("ΔW of {name}", name=NAMES[k]),
-                    colour=colour,
-                    values=np.where(np.abs(record.delta[k]) > 1e6, np.nan, record.delta[k]),
-                    limit=record.limit,
-                    span=2,
-                    row=1,
-                )
-                for colour, k in look
-            ),
+    length = Bars(
+        "length", say("Length of each row, over its length in W"), y_label="‖w′‖/‖w‖", labels=rows,
+        bar_ids=bar_ids, span=6,
+        groups=(
+            Group("lora", "LoRA", "W", record.length[1].clip(max=1e6)),
+            Group("dora", "DoRA", "delta", record.length[0].clip(max=1e6)),
+            Group("target", say("target"), "ink", record.target_length, outline=True),
         ),
-    )
+    )  # fmt: skip
+    turn = Bars(
+        "turn", say("How far each row has turned"), y_label=say("degrees"), labels=rows, bar_ids=bar_ids, span=6,
+        groups=(
+            Group("lora", "LoRA", "W", record.turn[1]),
+            Group("dora", "DoRA", "delta", record.turn[0]),
+            Group("target", say("target"), "ink", record.target_turn, outline=True),
+        ),
+    )  # fmt: skip
+    turn_error = Lines(
+        "turn_error", say("Turned wrongly, mean over the rows"),
+        y_label=say("degrees, {starts} starts", starts=record.starts), series=curves(record.turn_error), span=4, row=1,
+    )  # fmt: skip
+    loss_left = Lines(
+        "loss_left", say("Loss left"), y_label=say("share, {starts} starts", starts=record.starts), scale="log",
+        series=curves(record.left), span=4, row=1,
+    )  # fmt: skip
+    deltas = (
+        HeatMap(
+            f"delta_{name.lower()}", say("ΔW of {name}", name=name), colour,
+            np.where(np.abs(delta) > 1e6, np.nan, delta), limit=record.limit, span=2, row=1,
+        )
+        for (name, colour), delta in zip(LOOK.items(), record.delta, strict=True)
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 12,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(length, turn, turn_error, loss_left, *deltas),
+    )  # fmt: skip
 
 
 def _degrees(value: float) -> str:
@@ -206,19 +166,12 @@ def takeaway(record: RowParts) -> str:
         return say("Most adapters of both kinds diverged: lower the learning rate.")
 
     def told(k: int) -> str:
-        low, middle, high = (float(x) for x in record.turn_error[:, k, -1])
-        if np.isnan(middle):
+        end = record.turn_error[:, k, -1]
+        if np.isnan(end[1]):
             return say("nothing finite")
-        if high - low <= STILL:
-            return _degrees(middle)
-        return say("{median} ({low} to {high})", median=_degrees(middle), low=_degrees(low), high=_degrees(high))
+        return ranged(end, _degrees) if end[2] - end[0] > STILL else _degrees(float(end[1]))
 
-    def left(k: int) -> str:
-        share = float(record.left[1, k, -1])
-        if np.isnan(share):
-            return say("nothing finite")
-        return say("less than 0.01 %") if share < 1e-4 else f"{number(100 * share)} %"
-
+    left_dora, left_lora = (share_of_loss(float(share)) for share in record.left[1, :, -1])
     goal = float(record.target_turn.mean())
     longer = number(float(np.abs(record.target_length - 1).max()))
     if goal < STILL:
@@ -235,7 +188,7 @@ def takeaway(record: RowParts) -> str:
     said += say(
         " DoRA of rank {rank} ended {off} off in direction and left {left} of the loss; LoRA ended {off_lora} off and "
         "left {left_lora}.",
-        rank=record.rank, off=told(0), left=left(0), off_lora=told(1), left_lora=left(1),
+        rank=record.rank, off=told(0), left=left_dora, off_lora=told(1), left_lora=left_lora,
     )  # fmt: skip
     dora, lora = record.left[1, :, -1]
     if dora < 0.97 * lora and lora > 1e-4:
@@ -258,29 +211,6 @@ def table(record: RowParts) -> dict[str, np.ndarray]:
         "lora_length": record.length[1, -1],
         "lora_turn_degrees": record.turn[1, -1],
     }
-
-
-def figure(record: RowParts, *, theme: str = "light") -> go.Figure:
-    """Each row's turn over its change of length, at the end, as a still figure."""
-    colour = IDENTITY[theme]
-    drawn = go.Figure(
-        [
-            go.Scatter(x=x, y=y, name=name, mode="markers", marker={"size": 12, "color": shade, "symbol": symbol})
-            for x, y, name, shade, symbol in (
-                (record.target_length, record.target_turn, say("target"), colour["ink"], "circle-open"),
-                (record.length[0, -1], record.turn[0, -1], "DoRA", colour["delta"], "circle"),
-                (record.length[1, -1], record.turn[1, -1], "LoRA", colour["W"], "diamond"),
-            )
-        ]
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say("Each row at the end: how much longer, how far turned"),
-            xaxis={"title": "‖w′‖/‖w‖"},
-            yaxis={"title": say("turned by, degrees")},
-        )
-    )
-    return drawn
 
 
 def maths(record: RowParts, settings: Settings) -> str:
@@ -340,9 +270,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="dora",
-    menu=to_say("DoRA"),
-    title=to_say("DoRA: should a row grow, or turn?"),
+    id="dora", menu=to_say("DoRA"), title=to_say("DoRA: should a row grow, or turn?"),
     claim=to_say(
         "DoRA learns a length for every row of the weight beside a low-rank change of direction. Where only lengths "
         "are to change, it turns no row; LoRA of the same rank must turn rows that should stay."
@@ -352,13 +280,8 @@ LESSON = Lesson(
         task="row_rescale", rank=4, target_rank=4, alpha=8.0, lr=0.12, steps=200, schedule="linear", noise=0.0
     ),
     controls=(TARGETS, CONTROLS["rank"], CONTROLS["steps"]),
-    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "noise", "condition")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "noise", "condition")), measure=measure,
+    film=film, takeaway=takeaway, maths=maths, on_paper="turn", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("Now the target {other}. Which of the two leaves less of the loss?"),
@@ -366,4 +289,4 @@ LESSON = Lesson(
         _ask,
         _turned,
     ),
-)
+)  # fmt: skip

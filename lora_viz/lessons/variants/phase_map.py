@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
@@ -14,7 +13,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.film.panels import Field, Film, HeatMap, Lines, Series
-from lora_viz.film.style import IDENTITY, number, plotly_layout, tint
+from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -113,22 +112,13 @@ def phase_map(
     left = (loss - floor) / np.maximum(loss[0] - floor, np.finfo(float).tiny)
     region = np.select([np.isnan(left) | (left > 2), left <= GOOD, left >= DEAD], [3, 2, 0], default=1)
     return PhaseMap(
-        steps=first.steps,
-        x_name=to_say("rank r") if kind == "rank_alpha" else to_say("η of A"),
-        y_name="α" if kind == "rank_alpha" else to_say("η of B"),
-        x=x.astype(float),
-        y=y,
-        left=left.reshape(-1, m, n),
-        region=region.reshape(-1, m, n),
-        chosen=chosen,
-        loss=picked.loss[:, 0],
-        floor=float(floors[picked.experiment.rank]),
-        grad_A_norm=picked.grad_A_norm[:, 0],
-        grad_B_norm=picked.grad_B_norm[:, 0],
-        delta=picked.delta_weight().astype(float),
-        diverged_at=int(picked.diverged_at[0]),
-        optimizer=first.experiment.optimizer,
-    )
+        steps=first.steps, x_name=to_say("rank r") if kind == "rank_alpha" else to_say("η of A"),
+        y_name="α" if kind == "rank_alpha" else to_say("η of B"), x=x.astype(float), y=y, left=left.reshape(-1, m, n),
+        region=region.reshape(-1, m, n), chosen=chosen, loss=picked.loss[:, 0],
+        floor=float(floors[picked.experiment.rank]), grad_A_norm=picked.grad_A_norm[:, 0],
+        grad_B_norm=picked.grad_B_norm[:, 0], delta=picked.delta_weight().astype(float),
+        diverged_at=int(picked.diverged_at[0]), optimizer=first.experiment.optimizer,
+    )  # fmt: skip
 
 
 def _mark(value: float) -> str:
@@ -154,67 +144,34 @@ def film(record: PhaseMap) -> Film:
         for step, (dead, slow, good, diverged) in zip(record.steps, counts, strict=True)
     )  # fmt: skip
     states = (say(REGIONS[int(k)]) for k in record.region[:, row, column])
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 8,
-        narration=told,
-        panels=(
-            Field(
-                id="map",
-                title=say("Excess loss left (click a cell)"),
-                values=record.left,
-                limits=(1e-4, 1.0),
-                scale="log",
-                x_labels=tuple(_mark(v) for v in record.x),
-                y_labels=tuple(_mark(v) for v in record.y),
-                x_title=say(record.x_name),
-                y_title=say(record.y_name),
-                regions=record.region.astype(float),
-                region_names=tuple(say(name) for name in REGIONS),
-                chosen=record.chosen,
-                picks=True,
-                caption=tuple(say("chosen: {cell}: {state}", cell=_cell(record), state=state) for state in states),
-                span=7,
-                tall=2,
-            ),
-            Lines(
-                id="chosen_loss",
-                title=say("The chosen adapter: {cell}", cell=_cell(record)),
-                y_label=say("loss, log"),
-                scale="log",
-                x_scale="sqrt",
-                series=(
-                    Series(id="loss", name=say("loss"), colour="delta", y=record.loss),
-                    Series(
-                        id="floor",
-                        name=say("floor"),
-                        colour="ink",
-                        y=np.full(len(record.steps), record.floor),
-                        dash="dash",
-                    ),
-                ),
-                span=5,
-            ),
-            Lines(
-                id="gradients",
-                title=say("Its gradients"),
-                y_label=say("norm, log"),
-                scale="log",
-                x_scale="sqrt",
-                series=(
-                    Series(id="grad_a", name="‖∇A‖", colour="A", y=record.grad_A_norm),
-                    Series(id="grad_b", name="‖∇B‖", colour="B", y=record.grad_B_norm),
-                ),
-                span=3,
-                row=1,
-            ),
-            HeatMap(id="delta", title=say("Its ΔW"), colour="delta", values=record.delta, limit=limit, span=2, row=1),
+    map_panel = Field(
+        "map", say("Excess loss left (click a cell)"), values=record.left, limits=(1e-4, 1.0), scale="log",
+        x_labels=tuple(_mark(v) for v in record.x), y_labels=tuple(_mark(v) for v in record.y),
+        x_title=say(record.x_name), y_title=say(record.y_name), regions=record.region.astype(float),
+        region_names=tuple(say(name) for name in REGIONS), chosen=record.chosen, picks=True,
+        caption=tuple(say("chosen: {cell}: {state}", cell=_cell(record), state=state) for state in states), span=7,
+        tall=2,
+    )  # fmt: skip
+    chosen_loss = Lines(
+        "chosen_loss", say("The chosen adapter: {cell}", cell=_cell(record)), y_label=say("loss, log"), scale="log",
+        x_scale="sqrt",
+        series=(
+            Series("loss", say("loss"), "delta", record.loss),
+            Series("floor", say("floor"), "ink", np.full(len(record.steps), record.floor), dash="dash"),
         ),
-    )
+        span=5,
+    )  # fmt: skip
+    gradients = Lines(
+        "gradients", say("Its gradients"), y_label=say("norm, log"), scale="log", x_scale="sqrt",
+        series=(Series("grad_a", "‖∇A‖", "A", record.grad_A_norm), Series("grad_b", "‖∇B‖", "B", record.grad_B_norm)),
+        span=3, row=1,
+    )  # fmt: skip
+    delta = HeatMap("delta", say("Its ΔW"), "delta", record.delta, limit=limit, span=2, row=1)
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 8, narration=told,
+        panels=(map_panel, chosen_loss, gradients, delta),
+    )  # fmt: skip
 
 
 def takeaway(record: PhaseMap) -> str:
@@ -226,22 +183,15 @@ def takeaway(record: PhaseMap) -> str:
         good=_share(good), diverged=_share(diverged),
     )  # fmt: skip
     if good.any():
-        on_line = [np.log10(record.x[j] * record.y[i]) for i, j in zip(*np.nonzero(good), strict=True)]
-        rows, columns = np.nonzero(good)
-        low, high = record.y[rows.min()], record.y[rows.max()]
-        ends = {
-            "low": _mark(low),
-            "high": _mark(high),
-            "left": _mark(record.x[columns.min()]),
-            "right": _mark(record.x[columns.max()]),
-        }
+        y, x = (axis[at] for axis, at in zip((record.y, record.x), np.nonzero(good), strict=True))
+        ends = {"low": _mark(y.min()), "high": _mark(y.max()), "left": _mark(x.min()), "right": _mark(x.max())}
         if record.x_name == "rank r":
             said += say(" Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
         else:
             said += say(
                 " Good cells have η of B from {low} to {high} and η of A from {left} to {right}; along the valley the "
                 "product of both rates stays within {decades:.2g} decades.",
-                decades=max(on_line) - min(on_line), **ends,
+                decades=np.ptp(np.log10(x * y)), **ends,
             )  # fmt: skip
     return f"{said} {_chosen_ended(record)}"
 
@@ -249,8 +199,7 @@ def takeaway(record: PhaseMap) -> str:
 def _chosen_ended(record: PhaseMap) -> str:
     row, column = record.chosen
     left, named = float(record.left[-1, row, column]), _cell(record)
-    if record.diverged_at >= 0:
-        step = record.diverged_at
+    if (step := record.diverged_at) >= 0:
         if np.isnan(left):
             return say("The chosen adapter ({cell}) diverged after step {step}.", cell=named, step=step)
         return say(
@@ -279,39 +228,6 @@ def table(record: PhaseMap) -> dict[str, np.ndarray]:
         "excess_left": record.left[-1].ravel(),
         "region": np.array(REGIONS)[record.region[-1].ravel()],
     }
-
-
-def figure(record: PhaseMap, *, theme: str = "light") -> go.Figure:
-    """The map at the last step as a still figure."""
-    drawn = go.Figure(
-        go.Heatmap(
-            x=[_mark(v) for v in record.x],
-            y=[_mark(v) for v in record.y],
-            z=np.log10(np.clip(record.left[-1], 1e-4, 1.0)),
-            colorscale="Cividis",
-            colorbar={"title": say("log₁₀ of what is left")},
-        )
-    )
-    row, column = record.chosen
-    drawn.add_scatter(
-        x=[_mark(record.x[column])],
-        y=[_mark(record.y[row])],
-        mode="markers",
-        name=say("chosen"),
-        marker={"symbol": "square-open", "size": 16, "color": IDENTITY[theme]["alarm"], "line": {"width": 4}},
-    )
-    drawn.update_layout(
-        **plotly_layout(
-            title=say(
-                "Excess loss left after {steps} steps of {optimizer} (empty: diverged)",
-                steps=record.steps[-1],
-                optimizer=record.optimizer.upper(),
-            ),
-            xaxis={"title": say(record.x_name), "type": "category"},
-            yaxis={"title": say(record.y_name), "type": "category"},
-        )
-    )
-    return drawn
 
 
 def maths(record: PhaseMap) -> str:
@@ -386,25 +302,15 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="phase_map",
-    menu=to_say("Phase map"),
-    title=to_say("Phase map: which settings learn?"),
+    id="phase_map", menu=to_say("Phase map"), title=to_say("Phase map: which settings learn?"),
     claim=to_say(
         "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one "
         "learning rate makes up for lowering the other. Click a cell to see its run."
     ),
-    place=50,
-    default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1, dtype="float32"),
+    place=50, default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1, dtype="float32"),
     controls=tuple(CONTROLS[name] for name in ("plane", "optimizer", "steps", "init", "condition")),
     more=tuple(CONTROLS[name] for name in ("rank", "target_rank", "noise", "scaling_rule", "map_row", "map_column")),
-    many=True,
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    on_pick=pick,
+    many=True, measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="map", table=table, on_pick=pick,
     exports=lambda record, settings, lab: chosen_run(settings, lab, record.x, record.y, record.chosen),
     question=Question(
         to_say("For how many of the values of {x} is there some {y} on the map that makes a good cell?"),
@@ -413,4 +319,4 @@ LESSON = Lesson(
         ),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -98,18 +98,11 @@ def quantised_base(e: Experiment, *, shown: str = "gaussian", seeds: int = 8) ->
     edges = np.linspace(-1 - 1 / (BINS - 1), 1 + 1 / (BINS - 1), BINS + 1)
     before, after = (np.histogram(x / scale, edges)[0] / weight.size for x in (weight, stored))
     return QuantisedBase(
-        ranks=np.array(RANKS),
-        error=np.moveaxis(spread(error, axis=1), 0, 1),
-        wins=(error[:, :, PISSA] < error[:, :, OFTEN]).sum(axis=1),
-        shown=at,
-        weight=weight,
-        wrong=wrong[at][0],
-        sigma=np.stack([np.linalg.svd(own[0], compute_uv=False) for own in weights]),
-        before=before,
-        after=after,
-        levels=len(np.unique((stored / scale).round(9))),
-        seeds=seeds,
-    )
+        ranks=np.array(RANKS), error=np.moveaxis(spread(error, axis=1), 0, 1),
+        wins=(error[:, :, PISSA] < error[:, :, OFTEN]).sum(axis=1), shown=at, weight=weight, wrong=wrong[at][0],
+        sigma=np.stack([np.linalg.svd(own[0], compute_uv=False) for own in weights]), before=before, after=after,
+        levels=len(np.unique((stored / scale).round(9))), seeds=seeds,
+    )  # fmt: skip
 
 
 def scripts(record: QuantisedBase, e: Experiment) -> Scripts:
@@ -131,67 +124,45 @@ def film(record: QuantisedBase) -> Film:
     titles = (say("Gaussian W: σ fall slowly (drag here)"), say("Decaying W: σ fall as 1/i (drag here)"))
     errors = tuple(
         Lines(
-            id=KINDS[k],
-            title=title,
+            KINDS[k], title, span=6, x_scale="sqrt",
             y_label=say("‖W − Q − BA‖/‖W‖, {seeds} weights", seeds=record.seeds),
-            x_scale="sqrt",
             series=tuple(
-                Series(
-                    id=IDS[m],
-                    name=say(name),
-                    colour=colour,
-                    dash=dash,
-                    **band(record.error[k, :, m]),
-                    dots=m in (OFTEN, PISSA),
-                )
+                Series(IDS[m], say(name), colour, dash=dash, **band(record.error[k, :, m]), dots=m in (OFTEN, PISSA))
                 for m, (name, (colour, dash)) in enumerate(zip(METHODS, LOOK, strict=True))
             ),
-            span=6,
         )
         for k, title in enumerate(titles)
-    )
+    )  # fmt: skip
     maps = (
         (say("W − Q, NF4 alone"), "ink", ALONE),
         (say("left by LoftQ"), "ink", OFTEN),
         (say("left after PiSSA"), "delta", PISSA),
     )
+    histogram = Bars(
+        "histogram", say("Weights before and after: {levels} levels a block", levels=record.levels),
+        y_label=say("share"), labels=tuple(f"{x:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)),
+        bar_ids=tuple(f"bin_{i}" for i in range(BINS)),
+        groups=(
+            Group("stored", say("stored in NF4"), "W", record.after),
+            Group("weight", "W", "ink", record.before, outline=True),
+        ),
+        span=6, row=1,
+    )  # fmt: skip
     return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.ranks.astype(float),
-        start=RANKS.index(8),
-        seconds_per_frame=0.7,
-        narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
+        axis=to_say("rank"), of_last=True, values=record.ranks.astype(float), start=RANKS.index(8),
+        seconds_per_frame=0.7, narration=tuple(_narrate(record, t) for t in range(len(record.ranks))),
         panels=(
             *errors,
-            Bars(
-                id="histogram",
-                title=say("Weights before and after: {levels} levels a block", levels=record.levels),
-                y_label=say("share"),
-                labels=tuple(f"{x:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)),
-                bar_ids=tuple(f"bin_{i}" for i in range(BINS)),
-                groups=(
-                    Group(id="stored", name=say("stored in NF4"), colour="W", values=record.after),
-                    Group(id="weight", name="W", colour="ink", values=record.before, outline=True),
-                ),
-                span=6,
-                row=1,
-            ),
+            histogram,
             *(
                 HeatMap(
-                    id=f"left_{IDS[m]}",
-                    title=title,
-                    colour=colour,
-                    values=record.wrong[m],
-                    limit=limit,
-                    span=2,
-                    row=1,
+                    f"left_{IDS[m]}", title, colour, record.wrong[m], limit=limit, span=2, row=1,
                     caption=tuple(say("{share:.2g} % of ‖W‖", share=100 * x) for x in _of_the_first(record, m)),
                 )
                 for title, colour, m in maps
             ),
         ),
-    )
+    )  # fmt: skip
 
 
 def _of_the_first(record: QuantisedBase, method: int) -> Float[np.ndarray, "R"]:
@@ -235,13 +206,6 @@ def takeaway(record: QuantisedBase) -> str:
         seeds=record.seeds, alone_decaying=told(1, ALONE), loftq_decaying=told(1, OFTEN),
         pissa_decaying=told(1, PISSA), wins_decaying=record.wins[1, t],
     )  # fmt: skip
-
-
-def table(record: QuantisedBase) -> dict[str, np.ndarray]:
-    """The medians over the weights, a column a method and kind."""
-    return {"rank": record.ranks} | {
-        f"{kind}: {method}": record.error[k, 1, m] for k, kind in enumerate(KINDS) for m, method in enumerate(METHODS)
-    }
 
 
 def figure(record: QuantisedBase, *, theme: str = "light") -> go.Figure:
@@ -302,25 +266,16 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="quantised",
-    menu=to_say("4-bit base"),
-    title=to_say("4-bit base: what is lost, and what gives it back?"),
+    id="quantised", menu=to_say("4-bit base"), title=to_say("4-bit base: what is lost, and what gives it back?"),
     claim=to_say(
         "QLoRA freezes W in 4 bits: sixteen levels a block. A start that keeps W's large directions in B A helps much "
         "where W's spectrum decays, and less than LoftQ where it does not."
     ),
-    place=40,
-    controls=(CONTROLS["weight_kind"],),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    place=40, controls=(CONTROLS["weight_kind"],), measure=measure, film=film, takeaway=takeaway, maths=maths,
+    figure=figure, exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
         to_say("On the decaying weight PiSSA leaves {left} % at rank 8. Which rank shown does LoftQ need for that?"),
         to_say("PiSSA keeps the large directions exactly, outside of the 4 bits; LoftQ repairs only what they broke."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -18,12 +18,14 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import covariance_root, least_squares
 from lora_viz.film.panels import Bars, Field, Film, Group, HeatMap, Lines, Series
+from lora_viz.film.spreads import ranged
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS, card, trained_beside
 from lora_viz.lessons.catalogue import CONTROLS, TARGETS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import share_of_loss
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "VariantRace", "variant_race", "variant_sweep"]
@@ -46,7 +48,8 @@ class VariantRace(NamedTuple):
 
     ``left`` holds (low, median, high) over ``starts`` starts for every variant and recorded step; ``floor`` is what the
     first start cannot go below, NaN where no formula is known here. ``field`` (variant, kind, task) is the same share
-    at the end, measured before on eight tasks. ``delta``, ``sigma`` are the chosen variant's first start's.
+    at the end, measured before on eight tasks, NaN for a variant that is newer than the measurement. ``delta``,
+    ``sigma`` are the chosen variant's first start's.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -59,13 +62,11 @@ class VariantRace(NamedTuple):
     beside: int
     delta: Float[np.ndarray, "T d_out d_in"]
     sigma: Float[np.ndarray, "T k"]
-    sigma_beside: Float[np.ndarray, "T k"]
     target: Float[np.ndarray, "d_out d_in"]
     kind: str
     field: Float[np.ndarray, "V K S"]
     field_parameters: Int[np.ndarray, "V"]
     starts: int
-    rank: int
     diverged: int
 
 
@@ -76,13 +77,14 @@ def measured() -> dict[str, Any]:
 
 
 def variant_sweep(e: Experiment) -> Sweep:
-    """Every variant with every start, each at the learning rate that was best for it on this kind of target."""
+    """Every variant with every start, at the rate that was best on this kind of target; LoRA's if not yet measured."""
     known, base = measured(), replace(e, variant="lora")
     kind = known["kinds"].index(e.task)
+    best = {name: rates[kind] for name, rates in zip(known["variants"], known["rate"], strict=True)}
     return Sweep(
         tuple(
-            replace(base, variant=name, rank=VARIANTS[name].beside(base), lr=rates[kind], init_seed=start)
-            for name, rates in zip(known["variants"], known["rate"], strict=True)
+            replace(base, variant=name, rank=v.beside(base), lr=best.get(name, best["lora"]), init_seed=start)
+            for name, v in VARIANTS.items()
             for start in range(STARTS)
         )
     )
@@ -93,42 +95,32 @@ def at_the_map() -> Experiment:
     return Experiment(**measured()["experiment"])
 
 
-def pick(_: VariantRace, row: int, column: int) -> dict[str, str]:
+def pick(record: VariantRace, row: int, column: int) -> dict[str, str]:
     """The settings that a cell of the map stands for; LoRA is its top row."""
-    return {"variant": measured()["variants"][::-1][row], "task": measured()["kinds"][column]}
+    return {"variant": record.names[::-1][row], "task": measured()["kinds"][column]}
 
 
 def variant_race(run: Run, *, chosen: str, beside: str) -> VariantRace:
     """Read a trained ``variant_sweep``."""
-    known, members = measured(), run.sweep.experiments
-    names = tuple(known["variants"])
+    members, names = run.sweep.experiments, tuple(VARIANTS)
+    cells = dict(zip(measured()["variants"], measured()["left"], strict=True))
+    nothing = np.full_like(cells["lora"], np.nan)
     least = least_squares(run.task)[1]
     whole = 0.5 * run.task.residual_energy - least or 1.0
     left = ((run.loss - least) / whole).clip(min=0).T.reshape(len(names), STARTS, -1)
     first = [next(i for i, e in enumerate(members) if e.variant == name) for name in names]
     plain = members[first[names.index("lora")]]
     at, other = names.index(chosen), names.index(beside)
-    delta, theirs = (run.delta_weight(first[i]).astype(float) for i in (at, other))
+    delta = run.delta_weight(first[at]).astype(float)
     return VariantRace(
-        steps=run.steps,
-        names=names,
-        parameters=np.array([trained_beside(name, plain) for name in names]),
-        rates=np.array([members[i].lr for i in first]),
-        left=spread(left, axis=1),
-        floor=np.array([_floor(run, i) / whole for i in first]),
-        chosen=at,
-        beside=other,
-        delta=delta,
-        sigma=np.linalg.svd(delta, compute_uv=False),
-        sigma_beside=np.linalg.svd(theirs, compute_uv=False),
-        target=run.task.target_delta,
-        kind=plain.task,
-        field=np.array(known["left"]),
-        field_parameters=np.array([trained_beside(name, at_the_map()) for name in names]),
-        starts=STARTS,
-        rank=plain.rank,
+        steps=run.steps, names=names, parameters=np.array([trained_beside(name, plain) for name in names]),
+        rates=np.array([members[i].lr for i in first]), left=spread(left, axis=1),
+        floor=np.array([_floor(run, i) / whole for i in first]), chosen=at, beside=other, delta=delta,
+        sigma=np.linalg.svd(delta, compute_uv=False), target=run.task.target_delta, kind=plain.task,
+        field=np.array([cells.get(name, nothing) for name in names]),
+        field_parameters=np.array([trained_beside(name, at_the_map()) for name in names]), starts=STARTS,
         diverged=int((run.diverged_at >= 0).sum()),
-    )
+    )  # fmt: skip
 
 
 def _floor(run: Run, i: int) -> float:
@@ -153,81 +145,49 @@ def film(record: VariantRace) -> Film:
     low, middle, high = (np.where(x > 10, np.nan, x) for x in record.left)
     high = np.where(np.isnan(high), middle, high)
     series = [
-        Series(id=name, name=_title(record, i), colour=colour, y=middle[i], low=low[i], high=high[i])
+        Series(name, _title(record, i), colour, middle[i], low=low[i], high=high[i])
         for name, i, colour in (("chosen", c, "delta"), ("beside", b, "ink"))[: 1 if c == b else 2]
     ]
     if record.floor[c] > NOTHING:
-        series.append(
-            Series(id="floor", name=say("floor of {name}", name=_name(record, c)), colour="faint", dash="dash",
-                   y=np.full(len(record.steps), record.floor[c]))
-        )  # fmt: skip
+        floor = np.full(len(record.steps), record.floor[c])
+        series.append(Series("floor", say("floor of {name}", name=_name(record, c)), "faint", floor, dash="dash"))
     limit = float(np.abs(record.target).max()) or 1.0
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 10,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Field(
-                id="map",
-                title=say("Loss left at the end, 8 tasks (click a cell)"),
-                values=np.median(record.field, axis=2)[::-1],
-                limits=(NOTHING, 1.0),
-                scale="log",
-                x_labels=tuple(say(KINDS[name][1]) for name in measured()["kinds"]),
-                y_labels=tuple(
-                    f"{VARIANTS[name].title.split(' (')[0]} {n}"  # the name alone
-                    for name, n in zip(record.names, record.field_parameters, strict=True)
-                )[::-1],
-                x_title=say("kind of target"),
-                y_title=say("variant and what it trains"),
-                chosen=(len(record.names) - 1 - c, list(KINDS).index(record.kind)),
-                picks=True,
-                span=5,
-                tall=2,
-            ),
-            Lines(
-                id="loss_left",
-                title=say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
-                y_label=say("share, log; median, range of {starts} starts", starts=record.starts),
-                scale="log",
-                series=tuple(series),
-                span=7,
-            ),
-            HeatMap(id="target", title=say("target M"), colour="ink", values=record.target, limit=limit, span=2, row=1),
-            HeatMap(
-                id="delta",
-                title=say("ΔW of {name}", name=_name(record, c)),
-                colour="delta",
-                values=np.where(np.abs(record.delta) > 1e6, np.nan, record.delta),
-                limit=limit,
-                span=2,
-                row=1,
-            ),
-            Bars(
-                id="singular_values",
-                title=say("Singular values"),
-                y_label="σ",
-                labels=tuple(str(i + 1) for i in range(k)),
-                bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
-                groups=(
-                    Group(id="delta", name="ΔW", colour="delta", values=record.sigma[:, :k].clip(max=1e6)),
-                    Group(
-                        id="target",
-                        name=say("target"),
-                        colour="ink",
-                        values=np.linalg.svd(record.target, compute_uv=False)[:k],
-                        outline=True,
-                    ),
-                ),
-                span=3,
-                row=1,
-            ),
+    map_panel = Field(
+        id="map", title=say("Loss left at the end, 8 tasks (click a cell)"),
+        values=np.median(record.field, axis=2)[::-1], limits=(NOTHING, 1.0), scale="log",
+        x_labels=tuple(say(KINDS[name][1]) for name in measured()["kinds"]),
+        y_labels=tuple(
+            f"{VARIANTS[name].title.split(' (')[0]} {n}"  # the name alone
+            for name, n in zip(record.names, record.field_parameters, strict=True)
+        )[::-1],
+        x_title=say("kind of target"), y_title=say("variant and what it trains"),
+        chosen=(len(record.names) - 1 - c, list(KINDS).index(record.kind)), picks=True, span=5, tall=2,
+    )  # fmt: skip
+    loss_left = Lines(
+        "loss_left", say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
+        y_label=say("share, log; median, range of {starts} starts", starts=record.starts), scale="log",
+        series=tuple(series), span=7,
+    )  # fmt: skip
+    target = HeatMap("target", say("target M"), "ink", record.target, limit=limit, span=2, row=1)
+    delta = HeatMap(
+        "delta", say("ΔW of {name}", name=_name(record, c)), "delta",
+        np.where(np.abs(record.delta) > 1e6, np.nan, record.delta), limit=limit, span=2, row=1,
+    )  # fmt: skip
+    singular_values = Bars(
+        "singular_values", say("Singular values"), y_label="σ", labels=tuple(str(i + 1) for i in range(k)),
+        bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
+        groups=(
+            Group("delta", "ΔW", "delta", record.sigma[:, :k].clip(max=1e6)),
+            Group("target", say("target"), "ink", np.linalg.svd(record.target, compute_uv=False)[:k], outline=True),
         ),
-    )
+        span=3, row=1,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 10,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
+        panels=(map_panel, loss_left, target, delta, singular_values),
+    )  # fmt: skip
 
 
 def _name(record: VariantRace, i: int) -> str:
@@ -238,15 +198,9 @@ def _title(record: VariantRace, i: int) -> str:
     return f"{_name(record, i)} ({record.parameters[i]})"
 
 
-def _percent(value: float) -> str:
-    if np.isnan(value):
-        return say("nothing finite")
-    return say("less than 0.01 %") if value < NOTHING else f"{number(100 * value)} %"
-
-
 def _narrate(record: VariantRace, t: int) -> str:
     step, (name, beside) = record.steps[t], (_title(record, i) for i in (record.chosen, record.beside))
-    left, left_beside = (_percent(float(record.left[1, i, t])) for i in (record.chosen, record.beside))
+    left, left_beside = (share_of_loss(float(record.left[1, i, t])) for i in (record.chosen, record.beside))
     if record.chosen == record.beside:
         return say("Step {step}: {name} leaves {left} of the loss.", step=step, name=name, left=left)
     return say(
@@ -256,10 +210,9 @@ def _narrate(record: VariantRace, t: int) -> str:
 
 
 def _ended(record: VariantRace, i: int) -> str:
-    low, middle, high = (float(x) for x in record.left[:, i, -1])
-    if np.isnan(middle) or high - low <= 0.002:
-        return _percent(middle)
-    return say("{median} ({low} to {high})", median=_percent(middle), low=_percent(low), high=_percent(high))
+    low, middle, high = end = record.left[:, i, -1]
+    one = np.isnan(middle) or high - low <= 0.002
+    return share_of_loss(float(middle)) if one else ranged(end, share_of_loss)
 
 
 def _floor_told(record: VariantRace) -> str:
@@ -288,7 +241,7 @@ def takeaway(record: VariantRace) -> str:
     if record.floor[c] > NOTHING:
         text += say(
             " No training can take {name} below {floor} here.",
-            name=_name(record, c), floor=_percent(float(record.floor[c])),
+            name=_name(record, c), floor=share_of_loss(float(record.floor[c])),
         )  # fmt: skip
     text += f" {_where(record)}"
     if record.diverged:
@@ -302,6 +255,8 @@ def takeaway(record: VariantRace) -> str:
 def _where(record: VariantRace) -> str:
     """The best and the worst kind of target, by the ratio of its median to LoRA's over the eight tasks."""
     own, plain = record.field[record.chosen], record.field[record.names.index("lora")]
+    if np.isnan(own).all():
+        return say("On eight tasks of each kind it has not been measured yet.")
     called = [say(after_on) for after_on, _ in KINDS.values()]
     if record.names[record.chosen] == "lora":
         middle = np.median(own, axis=1)
@@ -309,17 +264,18 @@ def _where(record: VariantRace) -> str:
         return say(
             "Over 8 tasks of each kind LoRA leaves least on {best} ({least}) and most on {worst} ({most}): its floor "
             "is the tail of the target.",
-            best=called[best], least=_percent(middle[best]), worst=called[worst], most=_percent(middle[worst]),
+            best=called[best], least=share_of_loss(middle[best]),
+            worst=called[worst], most=share_of_loss(middle[worst]),
         )  # fmt: skip
     ratio = np.median(np.maximum(own, NOTHING), axis=1) / np.median(np.maximum(plain, NOTHING), axis=1)
     best, worst = int(ratio.argmin()), int(ratio.argmax())
 
     def one(k: int) -> str:
-        a, lora = own[k], _percent(float(np.median(plain[k])))
-        left = _percent(float(np.median(a)))
+        a, lora = own[k], share_of_loss(float(np.median(plain[k])))
+        left = share_of_loss(float(np.median(a)))
         if np.ptp(a) <= 0.002:
             return say("{kind} ({left}; LoRA {lora})", kind=called[k], left=left, lora=lora)
-        low, high = _percent(float(a.min())), _percent(float(a.max()))
+        low, high = share_of_loss(float(a.min())), share_of_loss(float(a.max()))
         return say(
             "{kind} ({left}, {low} to {high}; LoRA {lora})", kind=called[k], left=left, low=low, high=high, lora=lora
         )
@@ -348,7 +304,7 @@ def table(record: VariantRace) -> dict[str, np.ndarray]:
 
 def figure(record: VariantRace, *, theme: str = "light") -> go.Figure:
     """What every variant left at the end, over how many numbers it trained, as a still figure."""
-    colour = IDENTITY[theme]
+    tones = [IDENTITY[theme]["delta" if i == record.chosen else "W"] for i in range(len(record.names))]
     low, middle, high = np.maximum(record.left[:, :, -1], 1e-5)
     drawn = go.Figure(
         go.Scatter(
@@ -358,10 +314,7 @@ def figure(record: VariantRace, *, theme: str = "light") -> go.Figure:
             text=[_name(record, i) for i in range(len(record.names))],
             mode="markers+text",
             textposition="top center",
-            marker={
-                "size": 13,
-                "color": [colour["delta"] if i == record.chosen else colour["W"] for i in range(len(record.names))],
-            },
+            marker={"size": 13, "color": tones},
             showlegend=False,
         )
     )
@@ -408,18 +361,16 @@ def measure(settings: Settings, lab: Lab) -> VariantRace:
 
 
 def _ask(seen: Seen, _: Any) -> Measured:
-    left, known = shown(seen.film, "map")[::-1], measured()
-    turn = known["kinds"].index("rotation")
-    found = {name: float(left[known["variants"].index(key), turn]) for key, name in ASKED.items()}
+    left, rows = shown(seen.film, "map")[::-1], list(VARIANTS)
+    turn = measured()["kinds"].index("rotation")
+    found = {name: float(left[rows.index(key), turn]) for key, name in ASKED.items()}
     told = ", ".join(say("{name} left {left} %", name=name, left=word(100 * v)) for name, v in found.items())
     best = min(found, key=found.__getitem__)
     return Measured(best, tuple(ASKED.values()), say("Medians of 8 tasks: {told}.", told=told))
 
 
 LESSON = Lesson(
-    id="variants",
-    menu=to_say("Which variant?"),
-    title=to_say("Variants: which one for which change?"),
+    id="variants", menu=to_say("Which variant?"), title=to_say("Variants: which one for which change?"),
     claim=to_say(
         "None wins everywhere. DoRA finds a stretching of rows exactly, where LoRA cannot; LoRA-XS finds with 64 "
         "numbers what lies inside W's leading directions, and little else. Same task, same seed, same data: click a "
@@ -430,18 +381,12 @@ LESSON = Lesson(
         variant="dora", task="row_rescale", rank=4, target_rank=4, alpha=8.0, steps=200, schedule="linear"
     ),
     controls=(TARGETS, CONTROLS["variant"]),
-    more=tuple(CONTROLS[name] for name in ("versus", "rank", "steps", "noise", "condition")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    on_pick=pick,
+    more=tuple(CONTROLS[name] for name in ("versus", "rank", "steps", "noise", "condition")), measure=measure,
+    film=film, takeaway=takeaway, maths=maths, figure=figure, table=table, on_pick=pick,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("The target turns W's outputs, a change of full rank. Which of these leaves the least of the loss?"),
         to_say("What is of full rank takes updates of full rank: GaLore trains all of W, the others a few directions."),
         _ask,
     ),
-)
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which rank is enough?"""
+"""Lessons on which rank is enough."""
 
 from lora_viz.i18n.language import to_say
 from lora_viz.lessons.lesson import Section

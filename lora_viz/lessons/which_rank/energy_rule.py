@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen
@@ -16,13 +15,13 @@ from lora_viz.core.run import Run, Task
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor
 from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "EnergyRule", "energy_rank", "energy_rule"]
@@ -68,7 +67,6 @@ class EnergyRule(NamedTuple):
     over: int
     under: int
     tasks: int
-    true_rank: int
     noise: float
     condition: float
     diverged: int
@@ -108,27 +106,14 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
     enough = [min((r for r, s in zip(swept, skill, strict=True) if s >= full - t), default=-1) for t in TOLERANCES]
     by_rule, by_need = np.array(rule, dtype=float), np.array(needed, dtype=float)
     return EnergyRule(
-        rank=np.array(swept),
-        energy=energy,
-        sigma=sigma,
-        sigma_learnt=spectra,
-        skill=skill,
-        skill_full=full,
+        rank=np.array(swept), energy=energy, sigma=sigma, sigma_learnt=spectra, skill=skill, skill_full=full,
         kinds_full=ranks(sigma, bound=len(sigma)),
         kinds=tuple(ranks(s, bound=r) for s, r in zip(spectra, swept, strict=True)),
-        energy_ranks=np.array([energy_rank(s) for s in spectra]),
-        own_rule=rule[0],
-        own_needed=(enough[0], enough[1], enough[2]),
-        rule=spread(by_rule, axis=0),
-        needed=spread(by_need, axis=0),
-        over=int((by_rule > by_need[:, 1]).sum()),
-        under=int((by_rule < by_need[:, 1]).sum()),
-        tasks=len(rule),
-        true_rank=e.true_rank,
-        noise=e.noise,
-        condition=e.condition,
-        diverged=int((first.diverged_at >= 0).sum()),
-    )
+        energy_ranks=np.array([energy_rank(s) for s in spectra]), own_rule=rule[0],
+        own_needed=(enough[0], enough[1], enough[2]), rule=spread(by_rule, axis=0), needed=spread(by_need, axis=0),
+        over=int((by_rule > by_need[:, 1]).sum()), under=int((by_rule < by_need[:, 1]).sum()), tasks=len(rule),
+        noise=e.noise, condition=e.condition, diverged=int((first.diverged_at >= 0).sum()),
+    )  # fmt: skip
 
 
 def _skill(task: Task, root: Float[np.ndarray, "n n"], delta: Float[np.ndarray, "m n"]) -> float:
@@ -142,91 +127,62 @@ def film(record: EnergyRule) -> Film:
     rule, needed = record.own_rule, record.own_needed[1]
     kinds = {kind: numbers(getattr(k, kind) for k in (record.kinds_full, *record.kinds)) for kind in Ranks._fields}
     kinds["energy"] = numbers(k or np.nan for k in (rule, *record.energy_ranks))
-    marks = [Mark(id="rule", at=float(rule), label=say("rule: {rank}", rank=rule), colour="W")]
+    marks = [Mark("rule", float(rule), say("rule: {rank}", rank=rule), colour="W")]
     if needed >= 0:
-        marks.append(Mark(id="needed", at=float(needed), label=f"LoRA: {needed}", colour="delta"))
-    return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=swept.astype(float),
-        start=int(np.argmin(np.abs(swept - rule))),
-        seconds_per_frame=0.6,
-        narration=tuple(_narrate(record, t) for t in range(len(swept))),
-        panels=(
-            Lines(
-                id="rule",
-                title=say("What the rule looks at, and what LoRA achieves"),
-                y_label=say("share; no update: 0"),
-                reach=1.3,
-                span=7,
-                series=(
-                    Series(
-                        id="energy", name=say("energy of full update:"), colour="W", y=record.energy[swept], dots=True
-                    ),
-                    Series(
-                        id="skill",
-                        name=say("LoRA's skill:"),
-                        colour="delta",
-                        y=np.where(record.skill > -1, record.skill, np.nan),
-                        dots=True,
-                    ),
-                    Series(
-                        id="full_skill",
-                        name=say("full update's skill:"),
-                        colour="ink",
-                        y=np.full(len(swept), max(record.skill_full, -1.0)),
-                        dash="dash",
-                    ),
-                    Series(id="share", name="95 %:", colour="faint", y=np.full(len(swept), SHARE), dash="dot"),
-                ),
-                marks=tuple(marks),
+        marks.append(Mark("needed", float(needed), f"LoRA: {needed}", colour="delta"))
+    rule_panel = Lines(
+        "rule", say("What the rule looks at, and what LoRA achieves"), y_label=say("share; no update: 0"), reach=1.3,
+        span=7,
+        series=(
+            Series("energy", say("energy of full update:"), "W", record.energy[swept], dots=True),
+            Series(
+                "skill", say("LoRA's skill:"), "delta", np.where(record.skill > -1, record.skill, np.nan), dots=True,
             ),
-            Bars(
-                id="singular_values",
-                title=say("Singular values of the full update, and of LoRA's"),
-                labels=tuple(map(str, bars)),
-                bar_ids=tuple(f"sigma_{i}" for i in bars),
-                groups=(
-                    Group(id="learnt", name=say("LoRA's ΔW"), colour="delta", values=record.sigma_learnt),
-                    Group(id="full", name=say("full update"), colour="W", values=record.sigma, outline=True),
-                ),
-                y_label="σ",
-                span=5,
+            Series(
+                "full_skill", say("full update's skill:"), "ink", np.full(len(swept), max(record.skill_full, -1.0)),
+                dash="dash",
             ),
-            Readout(
-                id="kinds_of_rank",
-                title=say("Five ranks of one spectrum, no two the same question"),
-                row=1,
-                span=7,
-                rows=tuple(
-                    Row(
-                        id=kind,
-                        label=say(KINDS[kind]),
-                        text=tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in learnt),
-                    )
-                    for kind, (whole, *learnt) in kinds.items()
-                ),
-            ),
-            Readout(
-                id="needed",
-                title=say("Rank that LoRA needed, trained on this task"),
-                row=1,
-                span=5,
-                rows=(
-                    *(
-                        Row(
-                            id=f"within_{100 * t:.0f}",
-                            label=say("within {tolerance:.0f} % of the full update's skill", tolerance=100 * t),
-                            text=(_or_more(n),),
-                            colour="delta",
-                        )
-                        for t, n in zip(TOLERANCES, record.own_needed, strict=True)
-                    ),
-                    Row(id="rule", label=say("the 95 % rule says"), text=(str(rule),), colour="W"),
-                ),
-            ),
+            Series("share", "95 %:", "faint", np.full(len(swept), SHARE), dash="dot"),
         ),
-    )
+        marks=tuple(marks),
+    )  # fmt: skip
+    singular_values = Bars(
+        "singular_values", say("Singular values of the full update, and of LoRA's"), labels=tuple(map(str, bars)),
+        bar_ids=tuple(f"sigma_{i}" for i in bars),
+        groups=(
+            Group("learnt", say("LoRA's ΔW"), "delta", record.sigma_learnt),
+            Group("full", say("full update"), "W", record.sigma, outline=True),
+        ),
+        y_label="σ", span=5,
+    )  # fmt: skip
+    kinds_of_rank = Readout(
+        "kinds_of_rank", say("Five ranks of one spectrum, no two the same question"),
+        tuple(
+            Row(kind, say(KINDS[kind]), tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in learnt))
+            for kind, (whole, *learnt) in kinds.items()
+        ),
+        row=1, span=7,
+    )  # fmt: skip
+    needed_panel = Readout(
+        "needed", say("Rank that LoRA needed, trained on this task"),
+        (
+            *(
+                Row(
+                    f"within_{100 * t:.0f}",
+                    say("within {tolerance:.0f} % of the full update's skill", tolerance=100 * t), (_or_more(n),),
+                    colour="delta",
+                )
+                for t, n in zip(TOLERANCES, record.own_needed, strict=True)
+            ),
+            Row("rule", say("the 95 % rule says"), (str(rule),), colour="W"),
+        ),
+        row=1, span=5,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("rank"), of_last=True, values=swept.astype(float), start=int(np.argmin(np.abs(swept - rule))),
+        seconds_per_frame=0.6, narration=tuple(_narrate(record, t) for t in range(len(swept))),
+        panels=(rule_panel, singular_values, kinds_of_rank, needed_panel),
+    )  # fmt: skip
 
 
 def _or_more(needed: int) -> str:
@@ -242,21 +198,16 @@ def _narrate(record: EnergyRule, t: int) -> str:
     return say(
         "Rank {r}: {energy:.0f} % of the full update's energy; LoRA of this rank has skill "
         "{skill}, the full update {full}.",
-        r=r,
-        energy=100 * record.energy[r],
-        skill=number(record.skill[t]),
-        full=number(record.skill_full),
-    )
+        r=r, energy=100 * record.energy[r], skill=number(record.skill[t]), full=number(record.skill_full),
+    )  # fmt: skip
 
 
-def takeaway(record: EnergyRule) -> str:
+@sentences
+def takeaway(record: EnergyRule) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged == len(record.rank) - 1:
-        return say("Every adapter diverged: lower the learning rate.")
-    return " ".join(_seen(record))
-
-
-def _seen(record: EnergyRule) -> Iterator[str]:
+        yield say("Every adapter diverged: lower the learning rate.")
+        return
     low, median, high = record.rule
     needs = "; ".join(
         say("{tolerance:.0f} % {median:.0f} ({low:.0f} to {high:.0f})", tolerance=100 * t, median=b, low=a, high=c)
@@ -266,18 +217,12 @@ def _seen(record: EnergyRule) -> Iterator[str]:
         "In this experiment, median and range of {tasks} tasks, the 95 % rule says rank {median:.0f} ({low:.0f} "
         "to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs rank, "
         "at {needs}.",
-        tasks=record.tasks,
-        median=median,
-        low=low,
-        high=high,
-        needs=needs,
-    )
+        tasks=record.tasks, median=median, low=low, high=high, needs=needs,
+    )  # fmt: skip
     yield say(
         "At 5 % the rule asked too much in {over} of {tasks} tasks, too little in {under}.",
-        over=record.over,
-        tasks=record.tasks,
-        under=record.under,
-    )
+        over=record.over, tasks=record.tasks, under=record.under,
+    )  # fmt: skip
     if record.over > record.tasks / 2 and record.noise:
         yield say("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")
     elif record.noise == 0 and record.condition == 1:
@@ -300,22 +245,6 @@ def table(record: EnergyRule) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: EnergyRule, *, theme: str = "light") -> go.Figure:
-    """Energy of the full update and skill of LoRA, against rank."""
-    needed = _or_more(record.own_needed[1])
-    return still_curves(
-        [
-            Drawn(say("energy of the full update"), "W", record.rank, record.energy[record.rank], dots=True),
-            Drawn(say("skill of LoRA"), "delta", record.rank, record.skill, dots=True),
-            Drawn("95 %", "faint", record.rank, np.full(len(record.rank), SHARE), "dot"),
-        ],
-        title=say("The rule says {rule}; within 5 % LoRA needs {needed}", rule=record.own_rule, needed=needed),
-        x=say("rank r"),
-        y=say("share"),
-        theme=theme,
-    )
-
-
 def maths(record: EnergyRule, settings: Settings) -> str:
     """The rule and the kinds of rank, with the full update's own."""
     kinds = record.kinds_full
@@ -334,15 +263,9 @@ is 1 − (clean squared error)/(that of no update), on outputs. With round input
 leaves just the energy that rank $r$ leaves out, so $r_{{95}}$ is the rank needed at a tolerance of 5 %; each of the
 two conditions can break that. What a task needs is capacity of at least its rank; a spectrum that was measured with
 noise is not the task's.""",
-        M=tint("W", "M"),
-        samples=settings["samples"],
-        bound=kinds.bound,
-        numerical=kinds.numerical,
-        effective=number(kinds.effective),
-        stable=number(kinds.stable),
-        energy=record.own_rule,
-        **LETTERS,
-    )
+        M=tint("W", "M"), samples=settings["samples"], bound=kinds.bound, numerical=kinds.numerical,
+        effective=number(kinds.effective), stable=number(kinds.stable), energy=record.own_rule, **LETTERS,
+    )  # fmt: skip
 
 
 def sweep(settings: Settings) -> Sweep:
@@ -373,23 +296,15 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="energy_rule",
-    menu=to_say("The 95 % rule"),
-    title=to_say("The 95 % rule: which rank does LoRA need?"),
+    id="energy_rule", menu=to_say("The 95 % rule"), title=to_say("The 95 % rule: which rank does LoRA need?"),
     claim=to_say(
         "With noisy labels, the rank that holds 95 % of a full update's energy is not the rank that LoRA needs: the "
         "energy is the noise's too."
     ),
-    place=20,
-    default=DEFAULT,
+    place=20, default=DEFAULT,
     controls=tuple(CONTROLS[name] for name in ("noise", "spectrum", "condition", "target_rank", "task")),
-    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "steps")), measure=measure, film=film,
+    takeaway=takeaway, maths=maths, on_paper="rule", table=table,
     exports=lambda record, settings, lab: (sweep(settings),),
     question=Question(
         to_say("The same task without label noise: which rank does the 95 % rule ask for?"),
@@ -397,4 +312,4 @@ LESSON = Lesson(
         _ask,
         _without_noise,
     ),
-)
+)  # fmt: skip

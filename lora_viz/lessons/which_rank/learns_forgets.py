@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown
@@ -17,13 +16,13 @@ from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
 from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "LearnsForgets", "learns_forgets", "scripts"]
@@ -72,20 +71,13 @@ def learns_forgets(e: Experiment, seeds: int = 20) -> LearnsForgets:
         found = np.interp(excess[s], on_the_way[s, turn::-1], its_size[s, turn::-1])
         matched[s] = np.where(there, found, np.nan)
     return LearnsForgets(
-        rank=rank,
-        excess=spread(excess, axis=0),
-        forgets=spread(size, axis=0),
+        rank=rank, excess=spread(excess, axis=0), forgets=spread(size, axis=0),
         train=spread(fits.train[:, rank] / fits.train[:, :1], axis=0),
         path=np.stack([np.median(on_the_way, axis=0), np.median(its_size, axis=0)]),
         matched=np.array([np.median(m) if len(m) else np.nan for m in (x[~np.isnan(x)] for x in matched.T)]),
-        less=(size < matched).sum(axis=0),
-        reached=np.isfinite(matched).sum(axis=0),
-        best=rank[excess.argmin(axis=1)],
-        stopped=spread(on_the_way.min(axis=1), axis=0),
-        samples=e.samples,
-        noise=e.noise,
-        seeds=seeds,
-    )
+        less=(size < matched).sum(axis=0), reached=np.isfinite(matched).sum(axis=0), best=rank[excess.argmin(axis=1)],
+        stopped=spread(on_the_way.min(axis=1), axis=0), samples=e.samples, noise=e.noise, seeds=seeds,
+    )  # fmt: skip
 
 
 def _truth(e: Experiment, seeds: int) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "S d_out d_in"]]:
@@ -116,122 +108,70 @@ def film(record: LearnsForgets) -> Film:
     here[np.arange(len(record.rank)), near] = record.excess[1]
     inside = (x >= record.forgets[1, 0]) & (x <= record.forgets[1, -1])
     best = int(record.rank[record.excess[1].argmin()])
-    return Film(
-        axis=to_say("rank"),
-        of_last=True,
-        values=record.rank.astype(float),
-        start=int(record.excess[1].argmin()),
-        seconds_per_frame=0.7,
-        narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
-        panels=(
-            Lines(
-                id="errors",
-                title=say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
-                y_label=say("no update: target 1, source 0"),
-                x_scale="log",
-                span=6,
-                series=(
-                    Series(
-                        id="new_task", name=say("on the new task:"), colour="clean", dots=True, **band(record.excess)
-                    ),
-                    Series(
-                        id="source_task",
-                        name=say("added on the source task:"),
-                        colour="W",
-                        dots=True,
-                        **band(record.forgets),
-                    ),
-                ),
-                marks=(Mark(id="best", at=float(best), label=f"r = {best}"),),
+    errors = Lines(
+        "errors", say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
+        y_label=say("no update: target 1, source 0"), x_scale="log", span=6,
+        series=(
+            Series("new_task", say("on the new task:"), "clean", dots=True, **band(record.excess)),
+            Series("source_task", say("added on the source task:"), "W", dots=True, **band(record.forgets)),
+        ),
+        marks=(Mark("best", float(best), f"r = {best}"),),
+    )  # fmt: skip
+    trade = Curves(
+        "trade", say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"), x=x,
+        x_label=say("forgotten: ‖ΔW‖²"), y_label=say("error on the new task"), span=6,
+        series=(
+            Curve(
+                "lora", say("LoRA, r = 1 to full"), "delta",
+                np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
             ),
-            Curves(
-                id="trade",
-                title=say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"),
-                x=x,
-                x_label=say("forgotten: ‖ΔW‖²"),
-                y_label=say("error on the new task"),
-                span=6,
-                series=(
-                    Curve(
-                        id="lora",
-                        name=say("LoRA, r = 1 to full"),
-                        colour="delta",
-                        y=np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
-                    ),
-                    Curve(
-                        id="full",
-                        name=say("full, stopped early"),
-                        colour="faint",
-                        y=np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan),
-                        dash="dash",
-                    ),
-                    Curve(id="here", name=say("this rank"), colour="ink", y=here, dots=True),
-                ),
+            Curve(
+                "full", say("full, stopped early"), "faint",
+                np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan), dash="dash",
             ),
-            Lines(
-                id="training",
-                title=say("On the samples themselves: it only falls"),
-                y_label=say("squared error; no update: 1"),
-                x_scale="log",
-                reach=1.0,
-                row=1,
-                span=5,
-                series=(
-                    Series(id="error", name=say("training error:"), colour="ink", dots=True, **band(record.train)),
+            Curve("here", say("this rank"), "ink", here, dots=True),
+        ),
+    )  # fmt: skip
+    training = Lines(
+        "training", say("On the samples themselves: it only falls"), y_label=say("squared error; no update: 1"),
+        x_scale="log", reach=1.0, row=1, span=5,
+        series=(Series("error", say("training error:"), "ink", dots=True, **band(record.train)),),
+    )  # fmt: skip
+    at_rank = Readout(
+        "at_rank", say("At this rank, median of {seeds} seeds", seeds=record.seeds),
+        (
+            Row("new_task", say("error on the new task"), numbers(record.excess[1]), colour="clean"),
+            Row("source_task", say("error added on the source task, ‖ΔW‖²"), numbers(record.forgets[1]), colour="W"),
+            Row(
+                "full_forgets", say("full, stopped at the same error, forgets"),
+                tuple(
+                    say("{forgets} (rank forgets less: {less} of {n})", forgets=number(float(m)), less=less, n=n)
+                    if n
+                    else say("never gets there")
+                    for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
                 ),
-            ),
-            Readout(
-                id="at_rank",
-                title=say("At this rank, median of {seeds} seeds", seeds=record.seeds),
-                row=1,
-                span=7,
-                rows=(
-                    Row(
-                        id="new_task",
-                        label=say("error on the new task"),
-                        text=numbers(record.excess[1]),
-                        colour="clean",
-                    ),
-                    Row(
-                        id="source_task",
-                        label=say("error added on the source task, ‖ΔW‖²"),
-                        text=numbers(record.forgets[1]),
-                        colour="W",
-                    ),
-                    Row(
-                        id="full_forgets",
-                        label=say("full, stopped at the same error, forgets"),
-                        text=tuple(
-                            say(
-                                "{forgets} (rank forgets less: {less} of {n})", forgets=number(float(m)), less=less, n=n
-                            )
-                            if n
-                            else say("never gets there")
-                            for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
-                        ),
-                        colour="ink",
-                    ),
-                ),
+                colour="ink",
             ),
         ),
-    )
+        row=1, span=7,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("rank"), of_last=True, values=record.rank.astype(float), start=int(record.excess[1].argmin()),
+        seconds_per_frame=0.7, narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
+        panels=(errors, trade, training, at_rank),
+    )  # fmt: skip
 
 
 def _narrate(record: LearnsForgets, t: int) -> str:
     return say(
         "Rank {rank}: error on the new task {excess}, error added on the source task {forgets}.",
-        rank=record.rank[t],
-        excess=number(float(record.excess[1, t])),
-        forgets=number(float(record.forgets[1, t])),
-    )
+        rank=record.rank[t], excess=number(float(record.excess[1, t])), forgets=number(float(record.forgets[1, t])),
+    )  # fmt: skip
 
 
-def takeaway(record: LearnsForgets) -> str:
+@sentences
+def takeaway(record: LearnsForgets) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: LearnsForgets) -> Iterator[str]:
     at = int(record.excess[1].argmin())
     best, last = record.rank[at], record.rank[-1]
     hits = int((record.best == best).sum())
@@ -239,16 +179,10 @@ def _seen(record: LearnsForgets) -> Iterator[str]:
         "In this experiment ({samples} samples, noise {noise}, {seeds} seeds) the error on the new task was least "
         "at r = {best}: {least}, against {at_one} at r = 1 and {at_last} at r = {last}; r = {best} was the best "
         "in {hits} seeds.",
-        samples=record.samples,
-        noise=number(record.noise),
-        seeds=record.seeds,
-        best=best,
-        least=number(float(record.excess[1, at])),
-        at_one=number(float(record.excess[1, 0])),
-        at_last=number(float(record.excess[1, -1])),
-        last=last,
-        hits=hits,
-    )
+        samples=record.samples, noise=number(record.noise), seeds=record.seeds, best=best,
+        least=number(float(record.excess[1, at])), at_one=number(float(record.excess[1, 0])),
+        at_last=number(float(record.excess[1, -1])), last=last, hits=hits,
+    )  # fmt: skip
     if at == len(record.rank) - 1:
         yield say("There is no U here: the samples suffice for every rank.")
     first, end = number(float(record.forgets[1, 0])), number(float(record.forgets[1, -1]))
@@ -259,22 +193,17 @@ def _seen(record: LearnsForgets) -> Iterator[str]:
     low, median, high = (number(float(x)) for x in record.stopped)
     yield say(
         "Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).",
-        median=median,
-        low=low,
-        high=high,
-    )
+        median=median, low=low, high=high,
+    )  # fmt: skip
     comparable = np.flatnonzero(record.reached > record.seeds / 2)
     if len(comparable):
         i = int(comparable[0])
         yield say(
             "At the error of r = {rank} it forgot {full}, the rank {own}: the rank forgot less in {less} of "
             "{reached} seeds.",
-            rank=record.rank[i],
-            full=number(float(record.matched[i])),
-            own=number(float(record.forgets[1, i])),
-            less=record.less[i],
-            reached=record.reached[i],
-        )
+            rank=record.rank[i], full=number(float(record.matched[i])), own=number(float(record.forgets[1, i])),
+            less=record.less[i], reached=record.reached[i],
+        )  # fmt: skip
     under = [str(r) for r, x in zip(record.rank, record.excess[1], strict=True) if x < record.stopped[1]]
     if under and len(under) < len(record.rank):
         yield say("r = {ranks} went below that: there is no equal error at which to compare.", ranks=", ".join(under))
@@ -293,20 +222,6 @@ def table(record: LearnsForgets) -> dict[str, np.ndarray]:
     }
 
 
-def figure(record: LearnsForgets, *, theme: str = "light") -> go.Figure:
-    """Learnt against forgotten: LoRA by rank, full fine-tuning by time."""
-    return still_curves(
-        [
-            Drawn(say("LoRA, by rank"), "delta", record.forgets[1], record.excess[1], dots=True),
-            Drawn(say("full, stopped early"), "faint", record.path[1], record.path[0], "dash"),
-        ],
-        title=say("Learnt against forgotten"),
-        x=say("forgotten: ‖ΔW‖²/‖ΔW*‖²"),
-        y=say("error on the new task"),
-        theme=theme,
-    )
-
-
 def maths(record: LearnsForgets) -> str:
     """What learning and forgetting are, and what is exact about them."""
     return say(
@@ -323,11 +238,8 @@ mathematics that LoRA learns less and forgets less than full fine-tuning; here t
 **at the same error on the new task** it is another question. Without noise and with round inputs the answer is exact:
 to leave the share $\ell$ of ${dW}^*$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ and a rank that cuts
 the truth off forgets $1-\ell$, which is more.""",
-        head=", ".join(numbers(HEAD)),
-        tail=number(TAIL),
-        samples=record.samples,
-        **LETTERS,
-    )
+        head=", ".join(numbers(HEAD)), tail=number(TAIL), samples=record.samples, **LETTERS,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> LearnsForgets:
@@ -344,32 +256,22 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="learns_forgets",
-    menu=to_say("Learns, forgets"),
+    id="learns_forgets", menu=to_say("Learns, forgets"),
     title=to_say("Learns less, forgets less: what does rank decide?"),
     claim=to_say(
         "From few noisy samples, a higher rank forgets more at every step, but learns more only up to the truth's "
         "rank: beyond it, it learns the noise."
     ),
-    place=40,
-    default=Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128),
+    place=40, default=Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128),
     controls=(
         CONTROLS["noise"].only(0.0, 0.1, 0.25, 0.5, 1.0),
         Choice(
-            id="samples",
-            label=to_say("Samples"),
-            options=(80, 96, 128, 256, 512, 1024),
+            id="samples", label=to_say("Samples"), options=(80, 96, 128, 256, 512, 1024),
             help=to_say("Of the new task; 64 inputs."),
         ),
     ),
-    more=(CONTROLS["d_in"].only(32, 64),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    more=(CONTROLS["d_in"].only(32, 64),), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="trade",
+    table=table, exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
         to_say("Which is the least rank shown that fits the samples themselves best?"),
         to_say(
@@ -377,4 +279,4 @@ LESSON = Lesson(
         ),
         _ask,
     ),
-)
+)  # fmt: skip

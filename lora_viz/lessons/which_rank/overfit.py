@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, first_place, shown, word
@@ -17,7 +16,7 @@ from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
 from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
-from lora_viz.film.still import DASHES, Drawn, still_curves
+from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
@@ -25,6 +24,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Overfit", "overfit", "scripts"]
@@ -69,16 +69,10 @@ def overfit(e: Experiment, seeds: int = 10) -> Overfit:
     own = [int(np.searchsorted(ranks, k)) for k in truths]
     wins = np.stack([(error[:, t, own[t]] < error[:, t, -1]).sum(axis=0) for t in range(len(truths))])
     return Overfit(
-        truths=truths,
-        ranks=ranks,
-        samples=np.array(SIZES),
-        error=spread(error, axis=0),
-        best=spread(ranks[error.argmin(axis=2)].astype(float), axis=0),
-        wins=wins,
-        noise=e.noise,
-        seeds=seeds,
+        truths=truths, ranks=ranks, samples=np.array(SIZES), error=spread(error, axis=0),
+        best=spread(ranks[error.argmin(axis=2)].astype(float), axis=0), wins=wins, noise=e.noise, seeds=seeds,
         start=int(np.argmin(np.abs(truths - e.target_rank))),
-    )
+    )  # fmt: skip
 
 
 def _truth(e: Experiment, true_rank: int, seeds: int) -> Float[np.ndarray, "S d_out d_in"]:
@@ -103,101 +97,60 @@ def film(record: Overfit) -> Film:
     """The playhead runs over the truth's rank: the map of errors, three of its columns, the best rank for each n."""
     median = record.error[1]
     least = (median == median.min(axis=1, keepdims=True)).astype(float)
-    return Film(
-        axis=to_say("true rank"),
-        values=record.truths.astype(float),
-        start=record.start,
-        seconds_per_frame=1.0,
-        narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
-        panels=(
-            Field(
-                id="errors",
-                title=say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
-                values=median,
-                x_labels=tuple(map(str, record.samples)),
-                y_labels=tuple(map(str, record.ranks)),
-                x_title=say("samples n"),
-                y_title=say("rank r"),
-                scale="log",
-                regions=least,
-                region_names=(say("worse"), say("best")),
-                span=6,
-                row=0,
+    errors = Field(
+        "errors", say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
+        values=median, x_labels=tuple(map(str, record.samples)), y_labels=tuple(map(str, record.ranks)),
+        x_title=say("samples n"), y_title=say("rank r"), scale="log", regions=least,
+        region_names=(say("worse"), say("best")), span=6, row=0,
+    )  # fmt: skip
+    along_rank = Curves(
+        "along_rank", say("The same along r, for three n (band: all seeds)"), x=record.ranks.astype(float),
+        x_label=say("rank r"), y_label=say("error, log; no update: 1"), scale="log", x_scale="log", span=6, row=0,
+        series=tuple(
+            Curve(
+                f"n_{n}", f"n = {n}", "delta", dash=DASHES[2 - k], dots=True,
+                **band(record.error[..., _column(record, n)]),
+            )
+            for k, n in enumerate(SHOWN)
+        ),
+    )  # fmt: skip
+    best = Curves(
+        "best", say("Best rank for each n"), x=record.samples.astype(float), x_label=say("samples n"),
+        y_label=say("rank of least clean error, log"), scale="log", x_scale="log", span=6, row=1,
+        series=(
+            Curve(
+                "best", say("best r, median of {seeds}", seeds=record.seeds), "clean", dots=True, **band(record.best),
             ),
-            Curves(
-                id="along_rank",
-                title=say("The same along r, for three n (band: all seeds)"),
-                x=record.ranks.astype(float),
-                x_label=say("rank r"),
-                y_label=say("error, log; no update: 1"),
-                scale="log",
-                x_scale="log",
-                span=6,
-                row=0,
-                series=tuple(
-                    Curve(
-                        id=f"n_{n}",
-                        name=f"n = {n}",
-                        colour="delta",
-                        dash=DASHES[2 - k],
-                        dots=True,
-                        **band(record.error[..., _column(record, n)]),
-                    )
-                    for k, n in enumerate(SHOWN)
-                ),
-            ),
-            Curves(
-                id="best",
-                title=say("Best rank for each n"),
-                x=record.samples.astype(float),
-                x_label=say("samples n"),
-                y_label=say("rank of least clean error, log"),
-                scale="log",
-                x_scale="log",
-                span=6,
-                row=1,
-                series=(
-                    Curve(
-                        id="best",
-                        name=say("best r, median of {seeds}", seeds=record.seeds),
-                        colour="clean",
-                        dots=True,
-                        **band(record.best),
-                    ),
-                    Curve(
-                        id="true_rank",
-                        name=say("true rank"),
-                        colour="faint",
-                        y=np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1),
-                        dash="dash",
-                    ),
-                ),
-            ),
-            Readout(
-                id="least",
-                title=say("Error at the best r, and at full rank"),
-                span=6,
-                row=1,
-                rows=tuple(
-                    Row(
-                        id=f"n_{n}",
-                        label=f"n = {n}",
-                        text=tuple(
-                            say(
-                                "{least} at r = {rank}; full {full}",
-                                least=number(float(median[t, :, i].min())),
-                                rank=record.ranks[median[t, :, i].argmin()],
-                                full=number(float(median[t, -1, i])),
-                            )
-                            for t in range(len(record.truths))
-                        ),
-                    )
-                    for i, n in enumerate(record.samples)
-                    if n in (16, 24, 64, 128, 400)
-                ),
+            Curve(
+                "true_rank", say("true rank"), "faint",
+                np.repeat(record.truths[:, None].astype(float), len(record.samples), axis=1), dash="dash",
             ),
         ),
-    )
+    )  # fmt: skip
+    least_panel = Readout(
+        "least", say("Error at the best r, and at full rank"),
+        tuple(
+            Row(
+                f"n_{n}", f"n = {n}",
+                tuple(
+                    say(
+                        "{least} at r = {rank}; full {full}",
+                        least=number(float(median[t, :, i].min())), rank=record.ranks[median[t, :, i].argmin()],
+                        full=number(float(median[t, -1, i])),
+                    )
+                    for t in range(len(record.truths))
+                ),
+            )
+            for i, n in enumerate(record.samples)
+            if n in (16, 24, 64, 128, 400)
+        ),
+        span=6, row=1,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("true rank"), values=record.truths.astype(float), start=record.start, seconds_per_frame=1.0,
+        narration=tuple(_narrate(record, t) for t in range(len(record.truths))),
+        panels=(errors, along_rank, best, least_panel),
+    )  # fmt: skip
 
 
 def _column(record: Overfit, n: int) -> int:
@@ -212,12 +165,9 @@ def _narrate(record: Overfit, t: int) -> str:
     return say("True rank {truth}: the rank of least clean error is {found}.", truth=record.truths[t], found=found)
 
 
-def takeaway(record: Overfit) -> str:
+@sentences
+def takeaway(record: Overfit) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    return " ".join(_seen(record))
-
-
-def _seen(record: Overfit) -> Iterator[str]:
     few, many = _column(record, 64), len(record.samples) - 1
     low, full = min(1, len(record.truths) - 1), len(record.truths) - 1
     own = int(np.searchsorted(record.ranks, record.truths[low]))
@@ -226,24 +176,17 @@ def _seen(record: Overfit) -> Iterator[str]:
     yield say(
         "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truth} with {n} samples had clean "
         "error {own} at r = {rank} and {full} at full rank; the low rank won in {wins} seeds of {seeds}.",
-        noise=number(record.noise),
-        seeds=record.seeds,
-        truth=record.truths[low],
-        n=n,
-        own=number(float(error[low, own, few])),
-        rank=record.ranks[own],
-        full=number(float(error[low, -1, few])),
+        noise=number(record.noise), seeds=record.seeds, truth=record.truths[low], n=n,
+        own=number(float(error[low, own, few])), rank=record.ranks[own], full=number(float(error[low, -1, few])),
         wins=record.wins[low, few],
-    )
+    )  # fmt: skip
     if error[full, own, many] > error[full, -1, many]:
         yield say(
             "A truth of full rank with {m} samples had {low} at r = {rank} and {full} at full rank: there the low "
             "rank lost.",
-            m=m,
-            low=number(float(error[full, own, many])),
-            rank=record.ranks[own],
+            m=m, low=number(float(error[full, own, many])), rank=record.ranks[own],
             full=number(float(error[full, -1, many])),
-        )
+        )  # fmt: skip
     scarce = record.ranks[error[full, :, _column(record, 24)].argmin()]
     if scarce < 24:
         yield say("With 24 samples even that truth was fitted best at r = {rank}.", rank=scarce)
@@ -258,29 +201,6 @@ def table(record: Overfit) -> dict[str, np.ndarray]:
     truth, rank, n = (x.ravel() for x in np.meshgrid(record.truths, record.ranks, record.samples, indexing="ij"))
     low, median, high = (x.ravel() for x in record.error)
     return {"true_rank": truth, "rank": rank, "samples": n, "error_low": low, "error": median, "error_high": high}
-
-
-def figure(record: Overfit, *, theme: str = "light") -> go.Figure:
-    """Clean error against rank for three sample counts, at the truth first shown."""
-    at = record.start
-    return still_curves(
-        [
-            Drawn(
-                name=f"n = {n}",
-                colour="delta",
-                x=record.ranks,
-                dash=DASHES[2 - k],
-                dots=True,
-                **band(record.error[:, at, :, _column(record, n)]),
-            )
-            for k, n in enumerate(SHOWN)
-        ],
-        title=say("Clean error against rank, true rank {truth}", truth=record.truths[at]),
-        x=say("rank r"),
-        y="‖ΔW − ΔW*‖²/‖ΔW*‖²",
-        log="xy",
-        theme=theme,
-    )
 
 
 def maths(record: Overfit, settings: Settings) -> str:
@@ -300,10 +220,8 @@ $\text{{noise}}^2\, d_\mathrm{{in}}/(n - d_\mathrm{{in}} - 1)$ a unit of signal:
 has no bound near $n = d_\mathrm{{in}}$. A rank $r$ must learn about $r(d_\mathrm{{in}} + d_\mathrm{{out}} - r)$
 numbers from $n\,d_\mathrm{{out}}$: fewer numbers, less noise fitted, but also what of the truth lies beyond rank $r$
 is lost. Stopping early or weight decay hold the noise down too; neither is used here.""",
-        d_in=d_in,
-        ols=number(record.noise**2 * d_in / (64 - d_in - 1)),
-        **LETTERS,
-    )
+        d_in=d_in, ols=number(record.noise**2 * d_in / (64 - d_in - 1)), **LETTERS,
+    )  # fmt: skip
 
 
 def measure(settings: Settings, _: Lab) -> Overfit:
@@ -323,31 +241,21 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="overfit",
-    menu=to_say("Overfitting"),
-    title=to_say("Overfitting: when does a low rank help?"),
+    id="overfit", menu=to_say("Overfitting"), title=to_say("Overfitting: when does a low rank help?"),
     claim=to_say(
         "With noisy labels and few samples the best rank is the truth's own, or lower; with many samples and a "
         "truth of full rank, a low rank only loses. Play through the truth's rank."
     ),
-    place=10,
-    default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
+    place=10, default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
     controls=(
         Choice(
-            id="noise",
-            label=to_say("Label noise"),
-            options=(0.0, 0.1, 0.25, 0.5, 1.0, 2.0),
+            id="noise", label=to_say("Label noise"), options=(0.0, 0.1, 0.25, 0.5, 1.0, 2.0),
             help=to_say("Standard deviation of what is added to every label; the signal's is 1."),
         ),
         CONTROLS["spectrum"].only("flat", "power", "exponential"),
     ),
-    more=(CONTROLS["target_rank"].only(1, 2, 4, 8, 16, 32),),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
+    more=(CONTROLS["target_rank"].only(1, 2, 4, 8, 16, 32),), measure=measure, film=film, takeaway=takeaway,
+    maths=maths, on_paper="along_rank", table=table,
     exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
         to_say(
@@ -357,4 +265,4 @@ LESSON = Lesson(
         to_say("A low rank pays only where the truth is of low rank too, or the data are few: here it is neither."),
         _ask,
     ),
-)
+)  # fmt: skip

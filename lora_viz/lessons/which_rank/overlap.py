@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -17,13 +16,13 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
-from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import adapters_diverged, sentences
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Overlap", "overlap", "overlaps"]
@@ -72,17 +71,11 @@ def overlap(run: Run) -> Overlap:
     across = [overlaps(found[low, a], found[high, b])[:, diagonal, diagonal] for a, b in pairs]
     same = [overlaps(found[high, a][:, :low], found[high, b])[:, diagonal, diagonal] for a, b in pairs]
     return Overlap(
-        steps=run.steps,
-        low=low,
-        high=high,
-        d=run.experiment.d_in,
-        phi=first,
-        across=spread(np.stack(across), axis=0),
+        steps=run.steps, low=low, high=high, d=run.experiment.d_in, phi=first, across=spread(np.stack(across), axis=0),
         seeds=spread(np.stack(same), axis=0),
         sigma=np.linalg.svd(run.task.target_delta, compute_uv=False)[: max(run.experiment.true_rank, 1)],
-        pairs=len(pairs),
-        diverged=int((run.diverged_at >= 0).sum()),
-    )
+        pairs=len(pairs), diverged=int((run.diverged_at >= 0).sum()),
+    )  # fmt: skip
 
 
 def _directions(run: Run, i: int) -> Float[np.ndarray, "T r d"]:
@@ -100,82 +93,46 @@ def film(record: Overlap) -> Film:
     """The playhead runs over the steps: the map of φ, its diagonal beside two seeds and chance, in words."""
     i = np.arange(1, record.low + 1)
     chance = i / record.d
-    return Film(
-        axis=to_say("step"),
-        training=True,
-        of_last=True,
-        values=record.steps.astype(float),
-        start=len(record.steps) - 1,
-        seconds_per_frame=1 / 8,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        panels=(
-            Field(
-                id="phi",
-                title=say(
-                    "φ(i, j): A of rank {low} (i) against A of rank {high} (j)", low=record.low, high=record.high
-                ),
-                values=record.phi,
-                x_labels=tuple(str(j + 1) for j in range(record.high)),
-                y_labels=tuple(map(str, i)),
-                x_title=say("j strongest of rank {high}", high=record.high),
-                y_title=say("i strongest of rank {low}", low=record.low),
-                span=7,
+    phi = Field(
+        "phi", say("φ(i, j): A of rank {low} (i) against A of rank {high} (j)", low=record.low, high=record.high),
+        values=record.phi, x_labels=tuple(str(j + 1) for j in range(record.high)), y_labels=tuple(map(str, i)),
+        x_title=say("j strongest of rank {high}", high=record.high),
+        y_title=say("i strongest of rank {low}", low=record.low), span=7,
+    )  # fmt: skip
+    diagonal = Curves(
+        "diagonal", say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs), x=i.astype(float),
+        x_label=say("i strongest directions"), y_label=say("overlap, 1: the same subspace"), reach=1.0, span=5,
+        series=(
+            Curve(
+                "across", say("rank {low} against {high}", low=record.low, high=record.high), "A", dots=True,
+                **band(record.across),
             ),
-            Curves(
-                id="diagonal",
-                title=say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs),
-                x=i.astype(float),
-                x_label=say("i strongest directions"),
-                y_label=say("overlap, 1: the same subspace"),
-                reach=1.0,
-                span=5,
-                series=(
-                    Curve(
-                        id="across",
-                        name=say("rank {low} against {high}", low=record.low, high=record.high),
-                        colour="A",
-                        dots=True,
-                        **band(record.across),
-                    ),
-                    Curve(
-                        id="seeds",
-                        name=say("rank {high}, two seeds", high=record.high),
-                        colour="ink",
-                        y=record.seeds[1],
-                        dash="dash",
-                    ),
-                    Curve(id="chance", name=say("chance, i/{d}", d=record.d), colour="faint", y=chance, dash="dot"),
-                ),
-            ),
-            Curves(
-                id="target",
-                title=say("The target's singular values"),
-                x=np.arange(1.0, len(record.sigma) + 1),
-                x_label="i",
-                y_label="σ",
-                reach=1.0,
-                row=1,
-                span=5,
-                series=(Curve(id="sigma", name=say("σ of ΔW*"), colour="ink", y=record.sigma, dots=True),),
-            ),
-            Readout(
-                id="now",
-                title=say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
-                row=1,
-                span=7,
-                rows=tuple(
-                    Row(
-                        id=f"phi_{k}",
-                        label=say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
-                        text=readings(record.across[:, :, k - 1]),
-                        colour="A",
-                    )
-                    for k in sorted({1, 2, 4, record.low})
-                    if k <= record.low
-                ),
-            ),
+            Curve("seeds", say("rank {high}, two seeds", high=record.high), "ink", record.seeds[1], dash="dash"),
+            Curve("chance", say("chance, i/{d}", d=record.d), "faint", chance, dash="dot"),
         ),
-    )
+    )  # fmt: skip
+    target = Curves(
+        "target", say("The target's singular values"), x=np.arange(1.0, len(record.sigma) + 1), x_label="i",
+        y_label="σ", reach=1.0, row=1, span=5,
+        series=(Curve("sigma", say("σ of ΔW*"), "ink", record.sigma, dots=True),),
+    )  # fmt: skip
+    now = Readout(
+        "now", say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
+        tuple(
+            Row(
+                f"phi_{k}", say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
+                readings(record.across[:, :, k - 1]), colour="A",
+            )
+            for k in sorted({1, 2, 4, record.low})
+            if k <= record.low
+        ),
+        row=1, span=7,
+    )  # fmt: skip
+    return Film(
+        axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
+        start=len(record.steps) - 1, seconds_per_frame=1 / 8,
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))), panels=(phi, diagonal, target, now),
+    )  # fmt: skip
 
 
 def _narrate(record: Overlap, t: int) -> str:
@@ -184,49 +141,36 @@ def _narrate(record: Overlap, t: int) -> str:
     return say(
         "Step {step}: the strongest directions overlap by {first}, the {low} strongest by {all}; chance is "
         "{chance_first} and {chance_all}.",
-        step=record.steps[t],
-        first=number(float(record.across[1, t, 0])),
-        low=record.low,
-        all=number(float(record.across[1, t, -1])),
-        chance_first=number(1 / record.d),
+        step=record.steps[t], first=number(float(record.across[1, t, 0])), low=record.low,
+        all=number(float(record.across[1, t, -1])), chance_first=number(1 / record.d),
         chance_all=number(record.low / record.d),
-    )
+    )  # fmt: skip
 
 
-def takeaway(record: Overlap) -> str:
+@sentences
+def takeaway(record: Overlap) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return say(
-            "{diverged} of {pairs} adapters diverged: lower the learning rate.",
-            diverged=record.diverged,
-            pairs=2 * record.pairs,
-        )
+        yield adapters_diverged(record.diverged, 2 * record.pairs)
+        return
     if np.isnan(record.across[1, -1]).any():
-        return say("An A was 0 to the end: it has no directions to compare.")
-    return " ".join(_seen(record))
-
-
-def _seen(record: Overlap) -> Iterator[str]:
+        yield say("An A was 0 to the end: it has no directions to compare.")
+        return
     end = record.across[:, -1]
     yield say(
         "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to {first} "
         "and φ({low}, {low}) to {all}; chance is {chance_first} and {chance_all}.",
-        pairs=record.pairs,
-        first=ranged(end[:, 0]),
-        low=record.low,
-        all=ranged(end[:, -1]),
-        chance_first=number(1 / record.d),
-        chance_all=number(record.low / record.d),
-    )
+        pairs=record.pairs, first=ranged(end[:, 0]), low=record.low, all=ranged(end[:, -1]),
+        chance_first=number(1 / record.d), chance_all=number(record.low / record.d),
+    )  # fmt: skip
     tied = 1 + int(np.sum(np.abs(np.diff(record.sigma)) < 1e-9 * record.sigma[0]))
     strong = float(record.sigma[0] / record.sigma[1]) if len(record.sigma) > 1 else np.inf
     if tied == len(record.sigma) and 1 < tied <= record.low:
         yield say(
             "The target's {tied} singular values are equal: which direction comes first is arbitrary, and only "
             "φ({tied}, {tied}) = {overlap} means anything.",
-            tied=tied,
-            overlap=ranged(end[:, tied - 1]),
-        )
+            tied=tied, overlap=ranged(end[:, tied - 1]),
+        )  # fmt: skip
     elif end[1, 0] > 0.8 and end[1, -1] < 0.6:
         yield say(
             "The strongest direction is the same, the others are shared much less: the target has one that is "
@@ -244,23 +188,6 @@ def table(record: Overlap) -> dict[str, np.ndarray]:
     return columns | spread_columns("ranks", record.across[:, -1]) | spread_columns("seeds", record.seeds[:, -1])
 
 
-def figure(record: Overlap, *, theme: str = "light") -> go.Figure:
-    """φ(i, i) at the end, beside chance."""
-    i = np.arange(1, record.low + 1)
-    across = say("rank {low} against {high}", low=record.low, high=record.high)
-    return still_curves(
-        [
-            Drawn(name=across, colour="A", x=i, dots=True, **band(record.across[:, -1])),
-            Drawn(say("rank {high}, two seeds", high=record.high), "ink", i, record.seeds[1, -1], "dash"),
-            Drawn(say("chance"), "faint", i, i / record.d, "dot"),
-        ],
-        title=say("Overlap of the i strongest directions after {steps} steps", steps=record.steps[-1]),
-        x="i",
-        y="φ(i, i)",
-        theme=theme,
-    )
-
-
 def maths(record: Overlap) -> str:
     """φ in three forms, and its chance."""
     return say(
@@ -276,10 +203,8 @@ the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their app
 be negative). Chance is not 0: {chance} for the {rank} strongest of each, more for larger $j$. No
 pair shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap
 before training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
-        chance=number(record.low / record.d),
-        rank=record.low,
-        **LETTERS,
-    )
+        chance=number(record.low / record.d), rank=record.low, **LETTERS,
+    )  # fmt: skip
 
 
 def sweep(e: Experiment) -> Sweep:
@@ -309,9 +234,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="overlap",
-    menu=to_say("Overlap"),
-    title=to_say("Overlap: do low and high rank find the same directions?"),
+    id="overlap", menu=to_say("Overlap"), title=to_say("Overlap: do low and high rank find the same directions?"),
     claim=to_say(
         "The target decides: a strong direction is found by both, equal ones in no order. Chance is not 0, and is "
         "drawn."
@@ -322,23 +245,15 @@ LESSON = Lesson(
     ),
     controls=(
         Choice(
-            id="spectrum",
-            label=to_say("Target's singular values"),
-            options=("spike", "power", "flat"),
+            id="spectrum", label=to_say("Target's singular values"), options=("spike", "power", "flat"),
             help=to_say("Spike: one strong, twenty a tenth of it. Power law: 1/i to the last. Flat: four equal ones."),
         ),
         CONTROLS["rank"].only(4, 8, 16),
         CONTROLS["optimizer"].only("sgd", "adam"),
         CONTROLS["lr"].only(0.005, 0.01, 0.02, 0.05),
     ),
-    more=tuple(CONTROLS[name] for name in ("alpha", "noise", "steps")),
-    measure=measure,
-    film=film,
-    takeaway=takeaway,
-    maths=maths,
-    figure=figure,
-    table=table,
-    exports=lambda record, settings, lab: (sweep(settings.experiment),),
+    more=tuple(CONTROLS[name] for name in ("alpha", "noise", "steps")), measure=measure, film=film, takeaway=takeaway,
+    maths=maths, on_paper="diagonal", table=table, exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
         to_say(
             "Let the target have {other}. How much do low and high rank share of their strongest direction, φ(1, 1), "
@@ -348,4 +263,4 @@ LESSON = Lesson(
         _ask,
         _other_target,
     ),
-)
+)  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-__all__ = ["hold", "went_back"]
+__all__ = ["went_back", "write_link"]
 
 
 def went_back() -> bool:
@@ -18,7 +18,7 @@ def went_back() -> bool:
     return run is not None and run.is_history_navigation
 
 
-def hold(name: str, text: str | list[str] | None) -> None:
+def write_link(name: str, text: str | list[str] | None) -> None:
     """Let the link hold this text for this name from now on; None: it does not name it. Runs nothing anew."""
     now = st.query_params.get_all(name)
     if text is None:

@@ -57,7 +57,7 @@ def letters(value: object) -> bool:
     return any(c.isalpha() for c in str(value)) and not isinstance(value, float)
 
 
-def choices() -> list[Choice]:
+def every_choice() -> list[Choice]:
     """Every choice of every lesson, as the lesson opens."""
     found = []
     for each in lessons():
@@ -75,7 +75,7 @@ OWN_NAMES = {"layer", "layer_shape", "adapter", "first", "second", "keep", "extr
 def test_every_answer_in_words_has_a_name_of_its_own() -> None:
     for name, choices in CHOICES.items():
         assert set(choices) <= set(NAMES[name])
-    for control in choices():
+    for control in every_choice():
         unnamed = [o for o in control.options if letters(o) and not control.named(o, "")]
         assert not unnamed or len(control.options) > LONG_LIST or control.id in OWN_NAMES, (control.id, unnamed)
     for names in NAMES.values():
@@ -132,7 +132,7 @@ def test_switches_and_lists_stand_in_the_link() -> None:
     at = opened("config_card", use_dora="true", targets="k_proj")
     assert at.toggle(key="use_dora").value is True
     assert "use_dora=True" in at.code[0].value
-    assert widget(at, "targets").value == ["k_proj"]
+    assert list(widget(at, "targets").value) == ["k_proj"]
     at.toggle(key="use_dora").set_value(False).run()
     assert "use_dora" not in link(at)
     widget(at, "targets").set_value([]).run()
@@ -184,7 +184,7 @@ def test_a_language_that_is_not_there_is_said() -> None:
 
 
 def test_with_one_language_there_is_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_viz.ui.speaking.languages", lambda: {"en": "English"})
+    monkeypatch.setattr("lora_viz.ui.visitor_language.languages", lambda: {"en": "English"})
     assert not [w for w in app().button_group if w.key == "lang"]
 
 

@@ -9,8 +9,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from lora_viz.i18n.language import follow, language, languages, say
-from lora_viz.ui.linking import hold
-from lora_viz.ui.state import kept
+from lora_viz.ui.address_bar import write_link
+from lora_viz.ui.state import of_visit
 from lora_viz.ui.styles import style
 
 __all__ = ["ask_language", "find_language", "language_of_links", "spoken"]
@@ -37,12 +37,12 @@ def spoken() -> str | None:
     """The visitor's language; None where there is no visitor: in a thread of its own, in a script."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
-    known = kept(_Language).spoken  # asked hundreds of times a run, found out once
+    known = of_visit(_Language).spoken  # asked hundreds of times a run, found out once
     return _found() if known is None else str(known)
 
 
 def _found() -> str:
-    chosen = st.session_state.get(CHOSEN) or kept(_Language).spoken
+    chosen = st.session_state.get(CHOSEN) or of_visit(_Language).spoken
     if chosen in languages():
         return str(chosen)
     asked = st.query_params.get(CHOSEN)
@@ -53,22 +53,22 @@ def _found() -> str:
 
 
 def language_of_links() -> str | None:
-    """What must a link to another page say, so that it is read in the same language? None: nothing."""
-    asked = kept(_Language).asked_for or st.query_params.get(CHOSEN) in languages()
+    """What a link to another page must say so that it is read in the same language; None: nothing."""
+    asked = of_visit(_Language).asked_for or st.query_params.get(CHOSEN) in languages()
     return language() if language() != "en" or asked else None
 
 
 def find_language() -> None:
     """Find out in which language this run speaks, before anything is said; from now on visitors are asked."""
     follow(spoken)
-    kept(_Language).spoken = _found()
+    of_visit(_Language).spoken = _found()
 
 
 def ask_language() -> None:
     """The choice, on every page but on a projector and in somebody else's page; nothing where there is none."""
     given = st.query_params.get(CHOSEN)
     if given in languages():
-        kept(_Language).asked_for = True
+        of_visit(_Language).asked_for = True
     elif given is not None:
         st.warning(
             say(
@@ -88,8 +88,8 @@ def ask_language() -> None:
                 say("Language"), tuple(languages()), format_func=str.upper, key=CHOSEN, required=True,
                 label_visibility="collapsed", on_change=_asked_for,
             )  # fmt: skip
-    hold("lang", language_of_links())
+    write_link("lang", language_of_links())
 
 
 def _asked_for() -> None:
-    kept(_Language).asked_for = True
+    of_visit(_Language).asked_for = True

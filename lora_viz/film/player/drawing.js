@@ -83,7 +83,7 @@ export function band(g, frame, xs, low, high) {
   const known = Array.from(xs, (_, i) => i).filter((i) => Number.isFinite(high[i]) && Number.isFinite(low[i]));
   g.globalAlpha = 0.2;
   g.beginPath();
-  for (const i of known) g.lineTo(frame.x(xs[i]), frame.y(high[i]));
+  known.forEach((i, n) => g[n ? "lineTo" : "moveTo"](frame.x(xs[i]), frame.y(high[i])));
   for (const i of known.reverse()) g.lineTo(frame.x(xs[i]), frame.y(low[i]));
   g.closePath();
   g.fill();

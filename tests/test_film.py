@@ -190,7 +190,7 @@ def test_panels_and_their_parts_are_found_by_id() -> None:
         film.panel("los")
     with pytest.raises(LookupError, match=r"panel 'loss'.*'here'.*seen, band, target_rank"):
         film.panel("loss").part("here")
-    with pytest.raises(LookupError, match="its ids are: none"):
+    with pytest.raises(LookupError, match="its ids are: loss, w, delta_w"):
         a_film().panel("")
 
 
@@ -223,9 +223,9 @@ def changed(film: Film, title: str, **change: Any) -> Film:
         ("loss", {"series": (Series("s", "s", "A", np.ones(3)),)}, r"series\[0\].y has the shape \(3,\)"),
         ("loss", {"series": (Series("s", "s", "mauve", np.ones(T)),)}, "'mauve', no colour: ink, faint, W"),
         ("loss", {"series": (Series("s", "s", "A", np.ones(T), low=np.ones(T)),)}, "s: a band has"),
-        ("W", {"limit": np.ones(T + 1)}, r"panel 'W'.limit has the shape \(6,\), not \(T\) with T = 5"),
-        ("ΔW", {"limit": -1.0}, "panel 'ΔW': a limit is negative"),
-        ("ΔW", {"caption": ("a", "b")}, "panel 'ΔW'.caption has the length 2, not 0 or 1 or T"),
+        ("W", {"limit": np.ones(T + 1)}, r"panel 'w'.limit has the shape \(6,\), not \(T\) with T = 5"),
+        ("ΔW", {"limit": -1.0}, "panel 'delta_w': a limit is negative"),
+        ("ΔW", {"caption": ("a", "b")}, "panel 'delta_w'.caption has the length 2, not 0 or 1 or T"),
         ("σ", {"labels": ("1",)}, r"groups\[0\].values has the shape \(5, 2\), not \(k\) or \(T k\) with T = 5, k = 1"),
         ("out", {"dimension": 2}, r"points\[0\].xyz has the shape \(5, 11, 3\)"),
         ("Measured", {"rows": (Row("l", "l", ("1", "2")),)}, r"rows\[0\].text has the length 2, not 1 or T"),

@@ -248,5 +248,5 @@ LESSON = Lesson(
     question=Question(to_say("In the first matrix rank {rank} keeps {kept} % of the energy. How far, in percent of "
                              "‖ΔW‖, is the cut from ΔW?"),
                       to_say("Energy counts squares: a small share of it that is missing is a much larger distance."),
-                      _ask), trains=False, seeded=False,
+                      _ask), trains=False, seeded=False, worded=True,
 )  # fmt: skip

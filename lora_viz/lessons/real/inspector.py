@@ -287,5 +287,5 @@ LESSON = Lesson(
     on_paper="ranks", table=table, extras=extras, beside=beside,
     question=Question(to_say("The first module's update has effective rank {now}. Which has it when α is doubled?"),
                       to_say("α scales every singular value alike. It makes an update larger, never richer."), _ask),
-    trains=False, seeded=False,
+    trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -107,4 +107,5 @@ LESSON = Lesson(
     exports=lambda record, settings, lab: (Sweep((experiment(settings),)),),
     trains=False,
     seeded=False,
+    worded=True,
 )

@@ -70,7 +70,18 @@ def every_choice() -> list[Choice]:
 
 
 # Choices whose answers are names already: of models, layers, formats, files.
-OWN_NAMES = {"layer", "layer_shape", "adapter", "first", "second", "keep", "extract_rank", "filled", "weight_format"}
+OWN_NAMES = {
+    "precision",
+    "layer",
+    "layer_shape",
+    "adapter",
+    "first",
+    "second",
+    "keep",
+    "extract_rank",
+    "filled",
+    "weight_format",
+}
 
 
 def test_every_answer_in_words_has_a_name_of_its_own() -> None:

@@ -191,7 +191,7 @@ def test_panels_and_their_parts_are_found_by_id() -> None:
     with pytest.raises(LookupError, match=r"panel 'loss'.*'here'.*seen, band, target_rank"):
         film.panel("loss").part("here")
     with pytest.raises(LookupError, match="its ids are: none"):
-        a_film().panel("")
+        film.panel("w_matrix").part("seen")
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,7 @@ def test_panels_and_their_parts_are_found_by_id() -> None:
         (("Loss",), ("a", "b", "c"), "panel 'Loss'.id is 'Loss', no id in snake_case"),
         (("loss",), ("ΔW", "b", "c"), r"panel 'loss'.series\[0\].id is 'ΔW', no id"),
         (("2nd",), ("a", "b", "c"), "'2nd', no id in snake_case"),
+        (("",), ("a", "b", "c"), "panel ''.id is '', no id in snake_case"),
     ],
 )
 def test_ids_are_plain_and_unique(ids: tuple[str, ...], parts: tuple[str, ...], said: str) -> None:
@@ -223,9 +224,9 @@ def changed(film: Film, title: str, **change: Any) -> Film:
         ("loss", {"series": (Series("s", "s", "A", np.ones(3)),)}, r"series\[0\].y has the shape \(3,\)"),
         ("loss", {"series": (Series("s", "s", "mauve", np.ones(T)),)}, "'mauve', no colour: ink, faint, W"),
         ("loss", {"series": (Series("s", "s", "A", np.ones(T), low=np.ones(T)),)}, "s: a band has"),
-        ("W", {"limit": np.ones(T + 1)}, r"panel 'W'.limit has the shape \(6,\), not \(T\) with T = 5"),
-        ("ΔW", {"limit": -1.0}, "panel 'ΔW': a limit is negative"),
-        ("ΔW", {"caption": ("a", "b")}, "panel 'ΔW'.caption has the length 2, not 0 or 1 or T"),
+        ("W", {"limit": np.ones(T + 1)}, r"panel 'w'.limit has the shape \(6,\), not \(T\) with T = 5"),
+        ("ΔW", {"limit": -1.0}, "panel 'delta_w': a limit is negative"),
+        ("ΔW", {"caption": ("a", "b")}, "panel 'delta_w'.caption has the length 2, not 0 or 1 or T"),
         ("σ", {"labels": ("1",)}, r"groups\[0\].values has the shape \(5, 2\), not \(k\) or \(T k\) with T = 5, k = 1"),
         ("out", {"dimension": 2}, r"points\[0\].xyz has the shape \(5, 11, 3\)"),
         ("Measured", {"rows": (Row("l", "l", ("1", "2")),)}, r"rows\[0\].text has the length 2, not 1 or T"),

@@ -350,11 +350,11 @@ def test_a_matrix_of_one_s_own_is_drawn_and_shared(open_page: Open) -> None:
     own = run(page)
     field.fill("3 0; 0")
     field.press("Enter")
-    expect(page.get_by_text("The last matrix that fitted is shown.")).to_be_visible()
+    expect(page.get_by_text("Shown is what fitted last.")).to_be_visible()
     assert run(page) == own
     field.fill("3 0; 0 0")
     field.press("Enter")
-    expect(page.get_by_text("The last matrix that fitted is shown.")).not_to_be_visible()
+    expect(page.get_by_text("Shown is what fitted last.")).not_to_be_visible()
     page.reload()
     expect(player(page)).to_have_attribute("data-run", own, timeout=30_000)
 

@@ -163,7 +163,7 @@ def test_what_is_not_allowed_is_refused_with_what_is() -> None:
     for given, sentence in (
         ({"noise": 99.0}, "noise=99 is not possible in this lesson: allowed is 0 to 2."),
         ({"task": "magic"}, "task=magic is not possible in this lesson: allowed is low_rank, full_rank."),
-        ({"target_rank": True}, "target_rank=True is not possible in this lesson: allowed is 1 to 16."),
+        ({"target_rank": True}, "target_rank=true is not possible in this lesson: allowed is 1 to 16."),
         ({"seed": -1}, "seed=-1 is not possible in this lesson: allowed is 0 to 9999."),
         ({"noise": float("nan")}, "noise=nan is not possible in this lesson: allowed is 0 to 2."),
     ):

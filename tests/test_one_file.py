@@ -34,6 +34,7 @@ from lora_viz.layer.start import Start, zero_B
 
 PLACE = 2
 START = Start(
+    short="tenths",
     label="a tenth",
     rule="A = 1/10",
     source="nobody",

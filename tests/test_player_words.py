@@ -146,7 +146,7 @@ def test_no_word_of_the_player_is_bare(brackets: None, browser: Browser, tmp_pat
 def test_what_is_asked_first_is_said(brackets: None, browser: Browser, tmp_path: Path, kind: str) -> None:
     (lines,) = [panel for panel in FILM.panels if panel.title == "Lines" and isinstance(panel, Lines)]
     one = replace(lines.series[0], name=say("first"))
-    two = replace(one, id="two", name=say("second"), y=2 * one.y)
+    two = replace(one, id="second", name=say("second"), y=2 * one.y)
     spoken = replace(
         FILM,
         narration=(),

@@ -157,6 +157,7 @@ def test_every_scene_that_ships_can_be_shown(name: str, index: int) -> None:
         return
     length = int.from_bytes(leaf.film[:4], "little")
     header = leaf.film[4 : 4 + length].decode()
+    assert '"present":{"scene":"own/' in header
     assert ('"question":{' in header) == (scene.question is not None)
     assert bool(leaf.takeaway) == (scene.question is None), "who is asked must not read the answer"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from threading import Thread
 from typing import Any
 
@@ -54,7 +55,7 @@ def link(at: AppTest) -> dict[str, Any]:
 
 
 def letters(value: object) -> bool:
-    return any(c.isalpha() for c in str(value)) and not isinstance(value, float)
+    return bool(re.search(r"[A-Za-z]{2}", str(value))) and not isinstance(value, (float, bool))
 
 
 def every_choice() -> list[Choice]:

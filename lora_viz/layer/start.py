@@ -29,10 +29,11 @@ Factors = tuple[np.ndarray, np.ndarray]
 class Start:
     """One start. ``factors`` gives A (rank, d_in) and B (d_out, rank) in float64; ``rule`` is LaTeX.
 
-    ``label`` and ``source`` are still to say. ``moves_base``: the base weight becomes W − s·B₀A₀, and the layer
-    computes the same at step 0. ``cheats``: it needs the answer that training is to find.
+    ``short``, its name on a pill, ``label`` and ``source`` are still to say. ``moves_base``: the base weight becomes
+    W − s·B₀A₀, and the layer computes the same at step 0. ``cheats``: it needs the answer that training is to find.
     """
 
+    short: str
     label: str
     rule: str
     source: str

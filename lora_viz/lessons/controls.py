@@ -34,6 +34,7 @@ __all__ = [
 
 LONGEST_SHOWN = 40  # characters of what was given that a sentence repeats
 SHORT_LIST = 12  # answers that a sentence lists
+MOST_DIGITS = 12  # of a number in a link
 
 
 class SettingError(Refusal):
@@ -74,7 +75,7 @@ class Control:
     label: str
     help: str = ""
     default: Any = None
-    field: str = ""  # the experiment's field that it sets, where that is not its id
+    like: str = ""  # the experiment's field whose answers it has, where that is not its id
     own: bool = False  # True: the lesson's own option, although an experiment has a field of this name
 
     @property
@@ -85,7 +86,7 @@ class Control:
     @property
     def names_of(self) -> str:
         """The field whose names its answers go by."""
-        return self.field or self.id
+        return self.like or self.id
 
     @property
     def in_link(self) -> bool:
@@ -155,7 +156,7 @@ class Choice(Control):
                 )
         except (ValueError, KeyError):  # an ExperimentError is a ValueError
             raise self.refused(text) from None
-        if len(text) > SHORT_LIST and not self.picks:
+        if len(text) > MOST_DIGITS and not self.picks:
             raise self.refused(text)
         return self.check(value)
 
@@ -299,7 +300,7 @@ class Whole(Control):
     default: int = 0
 
     def parse(self, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) <= SHORT_LIST):
+        if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
             raise self.refused(text)
         return self.check(int(text))
 

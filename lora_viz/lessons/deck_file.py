@@ -39,17 +39,17 @@ def leaf_of(deck: Deck, index: int) -> Leaf:
         return Leaf(title=say(scene.caption), caption="", film=b"", notes=say(scene.notes), source=where)
     try:
         played = own.read(dict(scene.settings))
-        return _leaf(scene, played)
+        return _leaf(scene, played, {"scene": f"own/{index}", "contrast": False})
     except Refusal as error:
         raise DeckError(say("scene {place} ({page}): {said}", place=index + 1, page=scene.page, said=error)) from None
 
 
-def _leaf(scene: Scene, played: Played[object]) -> Leaf:
+def _leaf(scene: Scene, played: Played[object], present: dict[str, object]) -> Leaf:
     film = played.film
     assert film is not None
     question = asked_first(film, scene.question) if scene.question else None
     at = None if scene.at is None else int(abs(film.values - scene.at).argmin())
-    shown = film.to_bytes(colours=COLOURS, words=words(), at=at, shares=False, question=question, present=None)
+    shown = film.to_bytes(colours=COLOURS, words=words(), at=at, shares=False, question=question, present=present)
     return Leaf(
         title=say(scene.question.text if scene.question else scene.caption),
         caption="",

@@ -38,9 +38,13 @@ class Lab:
     ) -> None:
         self.results, self.visitor, self.progress, self.ticket = results, visitor, progress, ticket
 
-    def measure(self, name: str, function: Callable[[G, Lab], R], given: G) -> R:
-        """The record of a lesson at its settings, or a part of one that several settings share."""
-        return self._kept(("record", name, language(), given), lambda lab: function(given, lab))
+    def measure(self, function: Callable[[G, Lab], R], given: G, *, worded: bool = True) -> R:
+        """The record of a lesson at its settings, or a part of one that several settings share.
+
+        What is ``worded`` is kept for each language; a record of numbers serves them all.
+        """
+        key = ("record", function.__module__, function.__qualname__, language() if worded else "", given)
+        return self._kept(key, lambda lab: function(given, lab))
 
     def train(self, sweep: Sweep, device: str = "cpu", *, records: int = 161, **options: Any) -> Run:
         """``engine.training.train`` of this sweep."""

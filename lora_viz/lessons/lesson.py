@@ -60,7 +60,8 @@ class Lesson(Generic[R]):
     ``table`` the film's curves are the columns. ``body`` stands in place of a film, ``extras`` below what was seen.
     ``exports(record, settings, lab)`` says what can be taken along. A lesson without ``seeded`` draws nothing at
     random; one that trains nothing is asked for no device (``trains``); one that trains ``many`` takes the GPU unless
-    it is told otherwise. ``place`` orders a section's lessons. ``waits_for`` names what takes long.
+    it is told otherwise. ``place`` orders a section's lessons. A record that holds sentences is
+    ``worded``. ``waits_for`` names what takes long.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Lesson(Generic[R]):
     trains: bool = True
     many: bool = False
     seeded: bool = True
+    worded: bool = False
     waits_for: str = ""
 
     @property
@@ -108,7 +110,7 @@ class Lesson(Generic[R]):
     def resolve(self, answers: Mapping[str, Any], device: str = "cpu") -> tuple[Settings, tuple[str, ...]]:
         """The settings nearest to these answers, each allowed but maybe not together; and what gave way, in words.
 
-        Answers that are not there are the usual ones.
+        Answers that are not there are the usual ones. A control of ``d_in`` asks for a square layer: d_out follows.
         """
         every: dict[str, Any] = dict(answers)
         own = set()
@@ -167,7 +169,7 @@ class Lesson(Generic[R]):
 
     def played(self, settings: Settings, lab: Lab) -> Played[R]:
         """The same with a lab of one's own."""
-        return Played(self, settings, lab, lab.measure(self.id, self.measure, settings))
+        return Played(self, settings, lab, lab.measure(self.measure, settings, worded=self.worded))
 
 
 @dataclass(frozen=True)

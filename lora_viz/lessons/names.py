@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lora_viz.i18n.language import to_say
+from lora_viz.layer.starts import STARTS
 from lora_viz.layer.variants import VARIANTS
 
 __all__ = ["NAMES"]
@@ -37,25 +38,7 @@ NAMES: dict[str, Mapping[Any, str]] = {
     },
     "spectrum": _SPECTRA,
     "shape_of_spectrum": _SPECTRA,
-    "init": {
-        "B_zero": to_say("B = 0"),
-        "A_zero": to_say("A = 0"),
-        "both_zero": to_say("both 0"),
-        "both_random": to_say("both random"),
-        "gaussian": to_say("Gaussian, 1/r"),
-        "A_zero_small": to_say("A = 0, B small"),
-        "both_random_small": to_say("both small"),
-        "variance_1_over_r": to_say("variance 1/r"),
-        "kaiming_variance": to_say("variance 2/d"),
-        "orthogonal": to_say("orthogonal"),
-        "pissa": "PiSSA",
-        "milora": "MiLoRA",
-        "olora": "OLoRA",
-        "lora_ga": "LoRA-GA",
-        "eva": "EVA",
-        "svd_of_answer": to_say("SVD of the answer"),
-        "identity": to_say("A = I"),
-    },
+    "init": {name: start.short for name, start in STARTS.items()},
     "variant": _VARIANTS,
     "versus": _VARIANTS,
     "weight_kind": {"gaussian": to_say("Gaussian"), "decaying": to_say("decaying")},

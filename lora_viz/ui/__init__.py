@@ -1,1 +1,1 @@
-"""The screen: the only part of the core's neighbours that knows streamlit."""
+"""The screen: the only floor that knows streamlit."""

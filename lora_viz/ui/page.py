@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -126,9 +126,9 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
         told = say("{error} Shown is what fitted last.", error=error) if last else say(
             "{error} Shown is what the lesson opens with.", error=error)  # fmt: skip
         where.error(told, icon=":material/error:")
-        return shown(last or lesson.settings())
+        played = shown(last or lesson.settings())
     good[lesson.id] = played.settings
-    return played
+    return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place
 
 
 def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now: Presented | None) -> None:

@@ -61,7 +61,7 @@ def _draw(part: Part) -> None:
         case Code(text, language, caption):
             if caption:
                 st.caption(caption)
-            st.code(text, language=language)
+            st.code(text, language=language, wrap_lines=True)
         case Download(id, label, make, file, mime):
             st.download_button(label, make, file, mime, on_click="ignore", key=id)
         case Notice(text, kind, icon):

@@ -15,6 +15,7 @@ import pytest
 
 from lora_viz.core.experiment import CHOICES
 from lora_viz.core.refusals import Refusal
+from lora_viz.core.results import Results
 from lora_viz.core.run import Run
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Curves, Film, Lines, Machine, Readout
@@ -107,10 +108,10 @@ def test_it_opens_in_its_own_words(name: str) -> None:
     assert len({len(column) for column in columns.values()}) <= 1, "columns of one length"
 
 
-@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize("name", [name for name in IDS if name not in SLOW])
 def test_the_same_settings_give_the_same_record(name: str) -> None:
     own = lesson(name)
-    again = own.played(own.settings(), Lab()).film
+    again = own.played(own.settings(), Lab(Results())).film  # nothing is known there
     film = opened(name).film
     assert (film is None) == (again is None)
     if film is not None and again is not None:
@@ -181,7 +182,7 @@ def test_ids_do_not_hang_on_the_settings(name: str) -> None:
     other = own.play(**{first.id: first.options[-1]}).film
     assert other is not None
     ours, theirs = ({panel.id for panel in each.panels} for each in (film, other))
-    assert ours == theirs or ours & theirs, "no panel is left of another setting"
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -254,6 +255,8 @@ def test_every_start_and_variant_is_offered_somewhere() -> None:
             if isinstance(control, Choice) and control.names_of in offered:
                 offered[control.names_of] |= set(control.options)
     assert offered["variant"] >= set(CHOICES["variant"])
+    # Small, of another variance, full fine-tuning: raced beside others, chosen by nobody.
+    assert set(CHOICES["init"]) - offered["init"] == {"A_zero_small", "kaiming_variance", "identity"}
 
 
 def test_titles_are_said() -> None:

@@ -7,6 +7,7 @@ from lora_viz.layer.start import Start, uniform_B, zero_A
 
 PLACE = 6
 START = Start(
+    short=to_say("A = 0, B small"),
     label=to_say("A = 0, B at A's scale"),
     rule=r"A = 0, \quad B \sim \mathcal{U}(\pm 1/\sqrt{d_\mathrm{in}})",
     source=to_say("Init[B] without its scale: a control"),

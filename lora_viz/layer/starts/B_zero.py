@@ -5,6 +5,7 @@ from lora_viz.layer.start import Start, uniform_A, zero_B
 
 PLACE = 1
 START = Start(
+    short=to_say("B = 0"),
     label=to_say("LoRA: A uniform, B = 0"),
     rule=r"A \sim \mathcal{U}(\pm 1/\sqrt{d_\mathrm{in}}), \quad B = 0",
     source=to_say(

@@ -16,6 +16,7 @@ def factors(e: Experiment, task: Task) -> Factors:
 
 
 START = Start(
+    short="EVA",
     label=to_say("EVA: the inputs' main directions"),
     rule=r"X = U\Sigma V^\top, \quad A = V_{1..r}^\top, \quad B = 0",
     source=to_say(

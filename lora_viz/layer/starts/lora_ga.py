@@ -20,6 +20,7 @@ def factors(e: Experiment, task: Task) -> Factors:
 
 
 START = Start(
+    short="LoRA-GA",
     label=to_say("LoRA-GA: the first gradient"),
     rule=(
         r"G_0 = U\Sigma V^\top, \quad A = c\,V_{1..r}^\top, \; B = c\,U_{r+1..2r}, \quad "

@@ -14,6 +14,7 @@ def factors(e: Experiment, task: Task) -> Factors:
 
 
 START = Start(
+    short="MiLoRA",
     label=to_say("MiLoRA: W's smallest triplets"),
     rule=r"s\,BA = U_{-r..}\Sigma_{-r..}V_{-r..}^\top, \quad W \to W - s\,BA",
     source="Wang et al. 2024, arXiv:2406.09044",

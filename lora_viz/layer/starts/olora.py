@@ -16,6 +16,7 @@ def factors(e: Experiment, task: Task) -> Factors:
 
 
 START = Start(
+    short="OLoRA",
     label=to_say("OLoRA: QR of W"),
     rule=r"W = QR, \quad B = Q_{:,1..r}, \; A = R_{1..r}, \quad W \to W - s\,BA",
     source="Büyükakyüz 2024, arXiv:2406.01775",

@@ -21,6 +21,7 @@ def factors(e: Experiment, task: Task) -> Factors:
 
 
 START = Start(
+    short=to_say("orthogonal"),
     label=to_say("orthogonal: both move, BA = 0"),
     rule=r"A = (N Q_\mathrm{odd})^\top/10, \quad B = N'^\top Q_\mathrm{even}/10",
     source="PEFT 0.21, init_lora_weights=“orthogonal”",

@@ -14,6 +14,7 @@ def factors(e: Experiment, task: Task) -> Factors:
 
 
 START = Start(
+    short="PiSSA",
     label=to_say("PiSSA: W's largest triplets"),
     rule=r"s\,BA = U_{1..r}\Sigma_{1..r}V_{1..r}^\top, \quad W \to W - s\,BA",
     source="Meng, Wang & Zhang 2024, arXiv:2404.02948",

@@ -14,6 +14,7 @@ def factors(e: Experiment, task: Task) -> Factors:
 
 
 START = Start(
+    short=to_say("SVD of the answer"),
     label=to_say("SVD of the answer (cheating)"),
     rule=r"s\,BA = [\Delta W^*]_r",
     source=to_say("needs the update that training is to find"),

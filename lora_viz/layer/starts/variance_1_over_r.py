@@ -7,6 +7,7 @@ from lora_viz.layer.start import Start, gaussian_A, zero_B
 
 PLACE = 8
 START = Start(
+    short=to_say("variance 1/r"),
     label=to_say("variance 1/r"),
     rule=r"A \sim \mathcal{N}(0, 1/r), \quad B = 0",
     source=to_say("keeps E‖Ax‖² = ‖x‖² whatever r; no library's default"),

@@ -103,7 +103,7 @@ def opened(source: Source) -> Opened:
 
 def report_of(source: Source, alpha: float | None, lab: Lab) -> Report:
     """What an adapter's modules hold, measured once. Raises AdapterError."""
-    return lab.measure("adapter_file", _measured, (source, alpha))
+    return lab.measure(_measured, (source, alpha))
 
 
 def _measured(given: tuple[Source, float | None], lab: Lab) -> Report:

@@ -191,7 +191,7 @@ def _weights(files: tuple[Upload, ...]) -> tuple[Weights, Weights]:
 
 def measure(settings: Settings, lab: Lab) -> WeightChange:
     """Take the difference of both files' matrices, one at a time."""
-    return lab.measure("weight_files", _changed, _pair(settings))
+    return lab.measure(_changed, _pair(settings))
 
 
 def _changed(files: tuple[Upload, ...], lab: Lab) -> WeightChange:
@@ -248,5 +248,5 @@ LESSON = Lesson(
     question=Question(to_say("In the first matrix rank {rank} keeps {kept} % of the energy. How far, in percent of "
                              "‖ΔW‖, is the cut from ΔW?"),
                       to_say("Energy counts squares: a small share of it that is missing is a much larger distance."),
-                      _ask), trains=False, seeded=False,
+                      _ask), trains=False, seeded=False, worded=True,
 )  # fmt: skip

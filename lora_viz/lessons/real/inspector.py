@@ -239,7 +239,7 @@ def _source(settings: Settings) -> Source:
 
 def measure(settings: Settings, lab: Lab) -> AdapterReport:
     """Measure every module of the file."""
-    return lab.measure("inspected", _inspected, (_source(settings), settings["alpha_given"]))
+    return lab.measure(_inspected, (_source(settings), settings["alpha_given"]))
 
 
 def _inspected(given: tuple[Source, float | None], lab: Lab) -> AdapterReport:
@@ -287,5 +287,5 @@ LESSON = Lesson(
     on_paper="ranks", table=table, extras=extras, beside=beside,
     question=Question(to_say("The first module's update has effective rank {now}. Which has it when α is doubled?"),
                       to_say("α scales every singular value alike. It makes an update larger, never richer."), _ask),
-    trains=False, seeded=False,
+    trains=False, seeded=False, worded=True,
 )  # fmt: skip

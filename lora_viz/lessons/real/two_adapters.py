@@ -186,7 +186,7 @@ only the block means something. Here the cosine between the two updates is
 
 def measure(settings: Settings, lab: Lab) -> AdapterPair:
     """Measure both files, and compare the modules that both have."""
-    return lab.measure("compared", _compared, tuple(adapter_meant(settings, id, f"{id}_file") for id in ASKED))
+    return lab.measure(_compared, tuple(adapter_meant(settings, id, f"{id}_file") for id in ASKED))
 
 
 def _compared(sources: tuple[Source, ...], lab: Lab) -> AdapterPair:
@@ -222,5 +222,5 @@ LESSON = Lesson(
     measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="overlap", table=table, beside=beside,
     question=Question(to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
                       to_say("The two hardly point along each other, so their squares add, not their lengths."), _ask),
-    trains=False, seeded=False,
+    trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -130,5 +130,5 @@ LESSON = Lesson(
                       "TOKEN_CLS": to_say("token classes"), "FEATURE_EXTRACTION": to_say("features"),
                       "none": to_say("none")}),
     ), measure=measure, takeaway=takeaway, body=lambda record: (Html(lambda theme: cards_html(record)),), extras=extras,
-    trains=False, seeded=False,
+    trains=False, seeded=False, worded=True,
 )  # fmt: skip

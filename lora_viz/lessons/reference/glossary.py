@@ -67,5 +67,5 @@ LESSON = Lesson(
     claim=to_say("Each word in a sentence, and the page where it is measured. On every page the words of your level "
                  "are underlined: hover or focus explains them. The level changes words, never numbers."), place=40,
     controls=(LEVEL, Text(id="find", label=to_say("Find"), longest=40)), measure=measure, takeaway=takeaway, body=body,
-    trains=False, seeded=False,
+    trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -110,5 +110,5 @@ LESSON = Lesson(
     controls=(
         Choice(id="topic", label=to_say("Topic"), options=("all", *TOPICS, "folklore"), default="variants",
                names={"all": to_say("all"), "folklore": to_say("folklore"), **{topic: topic for topic in TOPICS}}),
-    ), measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False,
+    ), measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -45,7 +45,7 @@ def _own(answers: Mapping[str, Any]) -> tuple[Control, ...]:
             id=f"{name}_{place}",
             options=options,
             default=getattr(challenge.default, name),
-            field=name,
+            like=name,
         )
         for name, options in challenge.controls.items()
     )
@@ -107,4 +107,5 @@ LESSON = Lesson(
     exports=lambda record, settings, lab: (Sweep((experiment(settings),)),),
     trains=False,
     seeded=False,
+    worded=True,
 )

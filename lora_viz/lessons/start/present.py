@@ -90,4 +90,5 @@ LESSON = Lesson(
     beside=own,
     trains=False,
     seeded=False,
+    worded=True,
 )

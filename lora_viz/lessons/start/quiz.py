@@ -64,4 +64,5 @@ LESSON = Lesson(
     extras=lambda record: (Scores(),),
     trains=False,
     seeded=False,
+    worded=True,
 )

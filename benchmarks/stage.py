@@ -30,7 +30,7 @@ play(
             ),
             HeatMap("a_matrix_of_32_32", "A matrix of 32×32", "B", matrices, limit=1.0, span=4),
             Cloud(
-                "500_points",
+                "points",
                 "500 points",
                 "delta",
                 dimension=2,

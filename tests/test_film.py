@@ -190,8 +190,8 @@ def test_panels_and_their_parts_are_found_by_id() -> None:
         film.panel("los")
     with pytest.raises(LookupError, match=r"panel 'loss'.*'here'.*seen, band, target_rank"):
         film.panel("loss").part("here")
-    with pytest.raises(LookupError, match="its ids are: loss, w, delta_w"):
-        a_film().panel("")
+    with pytest.raises(LookupError, match="its ids are: none"):
+        film.panel("w_matrix").part("seen")
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,7 @@ def test_panels_and_their_parts_are_found_by_id() -> None:
         (("Loss",), ("a", "b", "c"), "panel 'Loss'.id is 'Loss', no id in snake_case"),
         (("loss",), ("ΔW", "b", "c"), r"panel 'loss'.series\[0\].id is 'ΔW', no id"),
         (("2nd",), ("a", "b", "c"), "'2nd', no id in snake_case"),
+        (("",), ("a", "b", "c"), "panel ''.id is '', no id in snake_case"),
     ],
 )
 def test_ids_are_plain_and_unique(ids: tuple[str, ...], parts: tuple[str, ...], said: str) -> None:

@@ -87,9 +87,9 @@ class _Panel(_WithId):
 
 def _found(id: str, among: tuple[Any, ...], where: str) -> Any:
     for item in among:
-        if item.id and item.id == id:
+        if item.id == id:
             return item
-    there = ", ".join(item.id for item in among if item.id) or "none"
+    there = ", ".join(item.id for item in among) or "none"
     raise LookupError(f"{where} has nothing with the id {id!r}; its ids are: {there}")
 
 
@@ -473,7 +473,7 @@ def _faults(film: Film) -> Iterator[str]:
     if len(machines) > 1 or (film.phases and not machines):
         yield "slow motion is one machine's, whose steps have eight phases"
     for panel in film.panels:
-        named = f"panel {panel.id or panel.title!r}"
+        named = f"panel {panel.id!r}"
         yield from _taken_twice(panel.parts(), named)
         for fault in _panel_faults(panel):
             yield f"{named}: {fault}"
@@ -488,7 +488,7 @@ def _faults(film: Film) -> Iterator[str]:
 
 
 def _taken_twice(items: tuple[Any, ...], where: str) -> Iterator[str]:
-    for id, times in Counter(item.id for item in items if item.id).items():
+    for id, times in Counter(item.id for item in items).items():
         if times > 1:
             yield f"{where}: more than one has the id {id!r}"
 

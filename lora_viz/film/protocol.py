@@ -129,7 +129,7 @@ def _faults(value: Any, node: Node, sizes: dict[str, int], where: str, protocol:
             if all(found):
                 yield found[0][0]
         case {"kinds": kinds}:
-            where = f"panel {value.id or value.title!r}"
+            where = f"panel {value.id!r}"
             yield from _in_record(value, kinds[value.kind], dict(sizes), where, protocol)
         case {"record": name}:
             yield from _in_record(value, name, sizes, where, protocol)
@@ -147,7 +147,7 @@ def _is(value: Any, kind: str) -> bool:
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case "id":
-            return isinstance(value, str) and (not value or ID.fullmatch(value) is not None)
+            return isinstance(value, str) and ID.fullmatch(value) is not None
         case "colour":
             return value in _COLOURS
     return isinstance(value, {"string": str, "boolean": bool, "null": types.NoneType}[kind])

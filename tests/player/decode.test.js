@@ -52,6 +52,7 @@ const DAMAGED = [
   ["film.panels[0]", (film) => (film.panels[0].kind = "pie")],
   ["film.panels[0]", (film) => (film.panels[0] = null)],
   ["film.panels[0].title", (film) => delete film.panels[0].title],
+  ["film.panels[0].series[0].id", (film) => (film.panels[0].series[0].id = "ΔW")],
   ["film.panels[0].scale", (film) => (film.panels[0].scale = "cubic")],
   ["film.panels[0].series[0].colour", (film) => (film.panels[0].series[0].colour = "mauve")],
   ["film.panels[0].series[0].y", (film) => (film.panels[0].series[0].y = array([2], [1, 2]))],

@@ -43,11 +43,11 @@ export const aFilm = () => ({
           ...{ dash: "solid", dots: false },
         },
       ],
-      marks: [{ id: "", at: 1, label: "here", colour: "faint" }],
+      marks: [{ id: "here", at: 1, label: "here", colour: "faint" }],
       kind: "lines",
     },
     {
-      ...{ id: "", title: "ΔW", colour: "delta", values: array([3, 2, 1], [1, 2, 3, 4, NaN, 6]), limit: 2 },
+      ...{ id: "delta", title: "ΔW", colour: "delta", values: array([3, 2, 1], [1, 2, 3, 4, NaN, 6]), limit: 2 },
       ...{ caption: [], hatched: false, span: 6, row: 0, kind: "heatmap" },
     },
   ],

@@ -55,7 +55,7 @@ const PLAIN = {
   integer: Number.isInteger,
   boolean: (value) => typeof value === "boolean",
   null: (value) => value === null,
-  id: (value) => typeof value === "string",
+  id: (value) => /^[a-z][a-z0-9_]*$/.test(value),
   colour: (value) => PROTOCOL.colours.includes(value),
 };
 

@@ -166,9 +166,8 @@ function take(s, bytes) {
 /** The run before this one stays as dotted curves, panel by panel. @param {Player} s @param {boolean} on */
 function compare(s, on) {
   s.compare = on;
-  const name = (/** @type {import("./film").Panel} */ { kind, id, title }) => `${kind} ${id || title}`;
   for (const p of s.pictures) {
-    const old = on && s.previous?.panels.find((panel) => name(panel) === name(p.panel));
+    const old = on && p.panel.kind === "lines" && s.previous?.panels.find(({ id }) => id === p.panel.id);
     p.ghost = old && old.kind === "lines" && s.previous ? { series: old.series, values: s.previous.values.data } : null;
   }
   s.find("compare").setAttribute("aria-pressed", on);

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from lora_viz.core.experiment import Experiment
 from tests.browser import FLAGS, chromium, served
-from tests.small import SMALL
+from tests.small import SLOW, SMALL
 
 
 @pytest.fixture
@@ -31,6 +31,34 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+# Files whose tests play every lesson or run a page in a test harness: seconds each, so `make quick` leaves them out.
+SLOW_FILES = frozenset(
+    (
+        "test_challenges",
+        "test_contract",
+        "test_file_pages",
+        "test_glossary",
+        "test_lab",
+        "test_language",
+        "test_layer",
+        "test_lessons",
+        "test_network_files",
+        "test_one_file",
+        "test_other_scripts",
+        "test_pages",
+        "test_player_words",
+        "test_presenting",
+        "test_questions",
+        "test_quiz",
+        "test_reference",
+        "test_running",
+        "test_scenes",
+        "test_visitor_language",
+        "test_waiting",
+    )
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lesson", default="", help="only what concerns the lesson of this id")
 
@@ -40,6 +68,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if {"browser", "address"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
+        stem = Path(item.path).stem
+        if stem in SLOW_FILES or stem.removeprefix("test_") in SLOW:
+            item.add_marker("slow")
     only = config.getoption("lesson")
     if only:
         wanted = [item for item in items if _concerns(item, only)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas would take pages/bottleneck.py for a package
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from lora_viz.core.experiment import Experiment
 from tests.browser import FLAGS, chromium, served
@@ -29,6 +29,14 @@ def browser() -> Iterator[Browser]:
         found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield found
         found.close()
+
+
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """One window for many tests, each with a tab of its own: what the app's pages share is fetched once."""
+    found = browser.new_context(viewport={"width": 1280, "height": 720})
+    yield found
+    found.close()
 
 
 # Files whose tests play every lesson or run a page in a test harness: seconds each, so `make quick` leaves them out.
@@ -66,7 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks what needs a browser by what it asks for; keeps what concerns one lesson where one is named."""
     for item in items:
-        if {"browser", "address"} & set(getattr(item, "fixturenames", ())):
+        if {"browser", "window", "address"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
         stem = Path(item.path).stem
         if stem in SLOW_FILES or stem.removeprefix("test_") in SLOW:

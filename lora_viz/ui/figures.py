@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import on_screen
 
 __all__ = ["ask_format", "csv_button", "json_button", "modebar", "plain_json", "show_figure", "shown_theme"]
 
@@ -72,13 +73,17 @@ def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> Non
     writer = csv.writer(out)
     writer.writerow(table)
     writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
-    st.download_button(label, out.getvalue(), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}")
+    st.download_button(
+        on_screen(label), out.getvalue(), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}"
+    )
 
 
 def json_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The same numbers as JSON."""
     text = plain_json(table)
-    st.download_button(label, text, f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}")
+    st.download_button(
+        on_screen(label), text, f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}"
+    )
 
 
 def plain_json(table: Mapping[str, np.ndarray]) -> str:

@@ -7,6 +7,7 @@ no directive, maths or emoji of a probe is obeyed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ OBEYED = """host => {
   for (const one of document.querySelectorAll(`[data-testid="stAlert"] [data-testid="stMarkdownContainer"] *`))
     if (one.matches(inner) || one.matches('[role="img"]')) found.push(one.outerHTML.slice(0, 200));
   for (const one of document.querySelectorAll("[href], [src]"))
-    if (`${one.href || one.src}`.includes(host)) found.push(one.outerHTML.slice(0, 200));
+    if (new URL(one.href || one.src, location).hostname.includes(host)) found.push(one.outerHTML.slice(0, 200));
   for (const a of document.querySelectorAll("a[href]"))
     if (!["arxiv.org", location.hostname, ""].includes(new URL(a.href).hostname)) found.push(a.href);
   return found;
@@ -175,7 +176,7 @@ def test_the_notes_window_talks_to_its_own_origin_only(watched: Watched) -> None
     with page.expect_popup(timeout=60_000) as opened:
         page.get_by_role("button", name="Notes window").click(timeout=60_000)
     notes = opened.value
-    expect(notes.locator("#place")).to_have_text("Scene 1 of 5", timeout=30_000)
+    expect(notes.locator("#place")).to_have_text(re.compile("Scene 1 of "), timeout=30_000)
     secret = json.loads(page.evaluate("sessionStorage.getItem('lora-notes')"))
     assert len(secret.removeprefix("lora-notes-").split("-")) == 4 and len(secret) > 25
     page.evaluate("window.loraSpeaker.turned.add('before')")
@@ -186,7 +187,7 @@ def test_the_notes_window_talks_to_its_own_origin_only(watched: Watched) -> None
         json.dumps(secret),
     )
     assert page.evaluate("[...window.loraSpeaker.turned]") == ["before"]
-    expect(notes.locator("#place")).to_have_text("Scene 1 of 5")
+    expect(notes.locator("#place")).to_have_text(re.compile("Scene 1 of "))
     notes.get_by_role("button", name="Next").click()
-    expect(notes.locator("#place")).to_have_text("Scene 2 of 5", timeout=30_000)
+    expect(notes.locator("#place")).to_have_text(re.compile("Scene 2 of "), timeout=30_000)
     assert not watched.outside

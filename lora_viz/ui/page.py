@@ -71,7 +71,7 @@ def show(lesson: Lesson[Any]) -> None:
     played = _measured(lesson, asked, picture, now)
     notices.again = ()
     if judged is not None and played.verdict is not None:
-        judged.markdown(f"{_SIGNS[played.verdict.holds]} {explained(played.verdict.text)}")
+        judged.markdown(on_screen(f"{_SIGNS[played.verdict.holds]} {explained(played.verdict.text)}"))
     with left:
         draw(played.parts("beside"))
     _show_picture(played, asked, picture, now)

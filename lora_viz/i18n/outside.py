@@ -38,7 +38,8 @@ _TARGET = r"(?:\./)?[\w\-]*(?:\?[\w\-=&%.,+]*)?(?:\#[\w\-.]*)?|https://arxiv\.or
 _ESCAPED = r"\\[!-/:-@\[-`{-~]"
 _CODE = r"(?<!`)(?P<fence>`+)(?!`)[^\n]*?(?<!`)(?P=fence)(?!`)"
 _MATHS = r"\$\$(?:(?!\$|\n\s*\n)(?:.|\n))+\$\$|\$[^$\n]+\$"
-_LEFT = re.compile(rf"{_ESCAPED}|{_CODE}|(?P<maths>{_MATHS})|\]\((?:{_TARGET})\)")
+_SIGN = ":material/(?:cancel|check_circle|help):"  # of a verdict
+_LEFT = re.compile(rf"{_ESCAPED}|{_CODE}|(?P<maths>{_MATHS})|\]\((?:{_TARGET})\)|{_SIGN}")
 _ADDRESS = re.compile(r"\]\s*\(\s*<?(?:[\w+.\-]*:|[/\\])")
 _STOPPED = re.compile(
     r"""

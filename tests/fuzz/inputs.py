@@ -25,7 +25,7 @@ def amount() -> int:
 
 
 def damaged(whole: Sequence[bytes], words: Sequence[bytes] = (), seed: int = 0) -> Iterator[bytes]:
-    """The given inputs with one to four wounds each: bytes changed, cut, repeated, moved, sizes and ``words`` put in."""
+    """The given inputs with one to four wounds each: bytes changed, cut, moved, sizes and ``words`` put in."""
     rng = random.Random(seed)
     while True:
         data = bytearray(rng.choice(whole))

@@ -113,7 +113,7 @@ def test_headers_of_wrong_values() -> None:
     def read(header: bytes) -> None:
         inspected(struct.pack("<Q", len(header)) + header + bytes(range(48)))
 
-    read_well, refused = each_ends_well(read, tables(fields), AdapterError)
+    _, refused = each_ends_well(read, tables(fields), AdapterError)
     assert refused > 1000
 
 

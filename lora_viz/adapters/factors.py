@@ -99,10 +99,10 @@ def _fitting(pair: Pair, found: Factors) -> Factors:
 
 
 def _matrix(weights: Weights, name: str) -> Tall:
-    shape = weights.entries[name].shape
+    shape, stored = weights.entries[name].shape, weights.stored(name)
     if len(shape) < 2:
         raise AdapterError(say("{name} has shape {shape}: a LoRA factor is a matrix.", name=short(name), shape=shape))
-    return Tall(weights.stored(name).reshape(shape[0], math.prod(shape[1:])), weights.entries[name].dtype)
+    return Tall(stored.reshape(shape[0], math.prod(shape[1:])), weights.entries[name].dtype)
 
 
 def reduced(*factors: Tall) -> list[Float[np.ndarray, "k r"]]:

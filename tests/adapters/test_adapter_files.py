@@ -17,8 +17,8 @@ from safetensors.torch import save as save_torch
 
 from lora_viz.adapters.config import parse_config
 from lora_viz.adapters.opening import open_adapter, open_weights
-from lora_viz.adapters.source import FromDisk
 from lora_viz.adapters.report import inspect_adapter
+from lora_viz.adapters.source import FromDisk
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.adapters.writing import pack, unpack, write_safetensors
 
@@ -157,7 +157,7 @@ BAD = {
         header({A: {**F32, "shape": [0, 2**47, 2**47], "data_offsets": [0, 0]}, B: {**F32, "shape": [7, 0]}}),
         "no file holds as much",
     ),
-    "empty": (save_torch({A: torch.ones(3, 0), B: torch.ones(7, 3)}), "in a layer of some size"),
+    "no inputs": (save_torch({A: torch.ones(3, 0), B: torch.ones(7, 3)}), "in a layer of some size"),
     "empty and fused": (save_torch({"x.lora_A": torch.ones(6, 0), "x.lora_B": torch.ones(8, 3)}), "x has rank 3"),
     "fused of rank 2000": (save_torch({"x.lora_A": torch.ones(4000, 1), "x.lora_B": torch.ones(2, 2000)}), "rank 2000"),
     "half a sign": (header(b'{"\\ud800.lora_A.weight": {}}'), "holds half a sign"),

@@ -1,6 +1,7 @@
 """Bad inputs without end, the same at every run: whole ones damaged, and JSON of wrong values under right names.
 
 ``amount()`` inputs a parser are tried: 20,000, or as many as the environment variable FUZZ says (``make fuzz``).
+``tests/test_fuzz.py`` runs each ``fuzz_*.py`` beside this file.
 """
 
 from __future__ import annotations

@@ -11,12 +11,13 @@ from lora_viz.adapters.archive import read_members
 from lora_viz.adapters.config import parse_config
 from lora_viz.adapters.opening import open_adapter
 from lora_viz.adapters.report import inspect_adapter
+from lora_viz.adapters.source import InMemory
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.adapters.writing import archive
 from lora_viz.costs.budget import budget
 from lora_viz.costs.model_config import ConfigError
 from lora_viz.costs.model_config import parse_config as parse_model
-from tests.fuzz.inputs import NASTY, damaged, each_ends_well, tables
+from tests.fuzz.inputs import NASTY, amount, damaged, each_ends_well, tables
 
 
 def test_adapter_config() -> None:
@@ -33,7 +34,7 @@ def test_adapter_config() -> None:
             assert isinstance(scaling, float) and words.isprintable()
 
     read_well, refused = each_ends_well(read, tables(fields), AdapterError)
-    assert min(read_well, refused) > 1000
+    assert min(read_well, refused) > amount() // 40
 
 
 def test_model_config() -> None:
@@ -53,7 +54,7 @@ def test_model_config() -> None:
         assert shape.title.isprintable()
 
     read_well, refused = each_ends_well(read, tables(fields), ConfigError)
-    assert min(read_well, refused) > 1000
+    assert min(read_well, refused) > amount() // 40
 
 
 def safetensors() -> list[bytes]:
@@ -97,7 +98,7 @@ def test_damaged_safetensors() -> None:
         b'{"":',
     )
     read, refused = each_ends_well(inspected, damaged(safetensors(), words), AdapterError)
-    assert min(read, refused) > 1000
+    assert min(read, refused) > amount() // 40
 
 
 def test_headers_of_wrong_values() -> None:
@@ -114,7 +115,7 @@ def test_headers_of_wrong_values() -> None:
         inspected(struct.pack("<Q", len(header)) + header + bytes(range(48)))
 
     _, refused = each_ends_well(read, tables(fields), AdapterError)
-    assert refused > 1000
+    assert refused > amount() // 2
 
 
 def test_damaged_torch_files() -> None:
@@ -129,18 +130,18 @@ def test_damaged_torch_files() -> None:
         b"\x85",
     )
     read, refused = each_ends_well(inspected, damaged([torch_file()], words), AdapterError)
-    assert min(read, refused) > 500
+    assert min(read, refused) > amount() // 40
 
 
 def test_damaged_archives() -> None:
     words = (b"PK\x05\x06", b"PK\x06\x06", b"PK\x01\x02", b"\xff\xff\xff\xff", b"\x01\x00\x18\x00")
 
     def read(data: bytes) -> None:
-        read_members(memoryview(data))
+        read_members(InMemory(data))
         inspected(data)
 
     read_well, refused = each_ends_well(read, damaged([folder()], words), AdapterError)
-    assert min(read_well, refused) > 500
+    assert min(read_well, refused) > amount() // 40
 
 
 def test_nasty_values_are_nasty() -> None:

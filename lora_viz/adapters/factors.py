@@ -110,7 +110,7 @@ def reduced(*factors: Tall) -> list[Float[np.ndarray, "k r"]]:
 
     The factors have as many rows as each other; what is not finite counts as 0.
     """
-    whole = np.zeros((0, sum(factor.raw.shape[1] for factor in factors)))
+    whole: np.ndarray = np.zeros((0, sum(factor.raw.shape[1] for factor in factors)))
     tops = [max(float(np.abs(np.nan_to_num(b, posinf=0, neginf=0)).max(initial=0.0)) for b in f.blocks())
             for f in factors]  # fmt: skip
     powers = [0 if not top or 2.0**-300 < top < 2.0**300 else int(np.frexp(top)[1]) for top in tops]
@@ -119,7 +119,7 @@ def reduced(*factors: Tall) -> list[Float[np.ndarray, "k r"]]:
             np.ldexp(np.nan_to_num(block, posinf=0, neginf=0), -power)
             for block, power in zip(blocks, powers, strict=True)
         ]
-        whole = np.linalg.qr(np.concatenate([whole, np.concatenate(fine, axis=1)]), mode="r")
+        whole = np.asarray(np.linalg.qr(np.concatenate([whole, np.concatenate(fine, axis=1)]), mode="r"))
     with np.errstate(over="ignore"):
         parts = np.split(whole, np.cumsum([factor.raw.shape[1] for factor in factors])[:-1], axis=1)
         return [np.ldexp(part, power) for part, power in zip(parts, powers, strict=True)]

@@ -16,6 +16,7 @@ from lora_viz.adapters.source import InMemory
 __all__ = ["HELD", "HeldFiles"]
 
 LEAST = 4096  # bytes that even an empty file counts for: its name and its place cost memory too
+NAMES_MOST = 100_000  # files of which is still known that they were let go
 
 
 class HeldFiles:
@@ -25,7 +26,9 @@ class HeldFiles:
         self.most = most
         self._lock = threading.Lock()
         self._files: OrderedDict[Hashable, tuple[Hashable, InMemory]] = OrderedDict()  # oldest first
+        self._gone: OrderedDict[Hashable, tuple[Hashable, InMemory]] = OrderedDict()
         self._dropped: weakref.WeakSet[InMemory] = weakref.WeakSet()  # no longer wanted, but still shown somewhere
+        self._bytes = 0  # of ``_files``
 
     def keep(self, key: Hashable, owner: Hashable, name: str, data: bytes) -> InMemory:
         """Hold a file, and let go the oldest until all fit; one that is larger than the limit is let go at once."""
@@ -33,12 +36,23 @@ class HeldFiles:
         with self._lock:
             self._drop(key)
             self._files[key] = owner, held
-            self._make_room()
+            self._bytes += _size(held)
+            if self._bytes + sum(map(_size, self._dropped)) > self.most:
+                for old in self._dropped:
+                    old.let_go()
+            while self._bytes > self.most:
+                oldest, (whose, old) = self._files.popitem(last=False)
+                self._bytes -= _size(old)
+                old.let_go()
+                self._gone[oldest] = whose, old
+            while len(self._gone) > NAMES_MOST:
+                self._gone.popitem(last=False)
         return held
 
     def find(self, key: Hashable) -> InMemory | None:
         """The file, maybe let go; None where there is none of this key."""
-        found = self._files.get(key)
+        with self._lock:
+            found = self._files.get(key) or self._gone.get(key)
         return None if found is None else found[1]
 
     def drop(self, key: Hashable) -> None:
@@ -49,35 +63,26 @@ class HeldFiles:
     def drop_all(self, owner: Hashable) -> None:
         """The same with every file of this owner."""
         with self._lock:
-            for key in [key for key, (whose, _) in self._files.items() if whose == owner]:
-                self._drop(key)
+            for files in (self._files, self._gone):
+                for key in [key for key, (whose, _) in files.items() if whose == owner]:
+                    self._drop(key)
 
     @property
     def bytes(self) -> int:
         """What is held now."""
         with self._lock:
-            return self._size()
+            return self._bytes + sum(map(_size, self._dropped))
 
     def _drop(self, key: Hashable) -> None:
+        self._gone.pop(key, None)
         found = self._files.pop(key, None)
-        if found is not None and not found[1].gone:
+        if found is not None:
+            self._bytes -= _size(found[1])
             self._dropped.add(found[1])
 
-    def _size(self) -> int:
-        files = (*(held for _, held in self._files.values()), *self._dropped)
-        return sum(LEAST if held.gone else max(LEAST, len(held)) for held in files)
 
-    def _make_room(self) -> None:
-        over = self._size() - self.most
-        for held in [*self._dropped, *(held for _, held in self._files.values())]:
-            if over <= 0:
-                return
-            if not held.gone:
-                over -= max(LEAST, len(held)) - LEAST
-                held.let_go()
-        while over > 0 and len(self._files) > 1:  # so many that their names alone are too much
-            self._files.popitem(last=False)
-            over -= LEAST
+def _size(held: InMemory) -> int:
+    return 0 if held.gone else max(LEAST, len(held))
 
 
 def _limit() -> int:

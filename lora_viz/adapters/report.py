@@ -20,7 +20,7 @@ from lora_viz.i18n.language import say
 __all__ = ["LEVELS", "Module", "Other", "Report", "enough_in_each", "inspect_adapter", "needs", "noise_floor"]
 
 LEVELS = (0.9, 0.95, 0.99)
-MODULES_FREE, MODULE_LEAST = 4000, 5000  # measured: one costs up to 0.5 ms beside its numbers, which 5 kB may take
+MODULES_FREE, MODULE_LEAST = 2000, 5000  # measured: one costs up to 0.5 ms beside its numbers, which 5 kB may take
 _UNIT = {"BF16": 2.0**-9, "F16": 2.0**-11, "F32": 2.0**-24, "F64": 2.0**-53}  # half the gap to the next number, from 1
 
 

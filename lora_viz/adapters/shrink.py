@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lora_viz.adapters.factors import Factors, Tall, read_factors, reduced
+from lora_viz.adapters.factors import Tall, read_factors, reduced
 from lora_viz.adapters.keys import Pair
 from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.report import LEVELS, Module, Report
@@ -160,6 +160,15 @@ def _cut(opened: Opened, module: Module, rank: int) -> tuple[Packed, Packed, flo
             np.concatenate([rounded(b * module.scale, found.B.dtype) for b in found.B.blocks()]),
         )
         return _packed(left, found.B.dtype, shapes[0]), _packed(right, found.A.dtype, shapes[1]), 0.0
+    if not found.large:
+        whole = found.product(module.scale)
+        u, sigma, vt = whole.svd()
+        cut = FactoredMatrix.from_svd(u[:, :rank], sigma[:rank], vt[:rank])
+        left, right = rounded(cut.B, found.B.dtype), rounded(cut.A, found.A.dtype)
+        shapes[0][1] = shapes[1][0] = cut.rank
+        written = FactoredMatrix(Tall(right, found.A.dtype).whole(), Tall(left, found.B.dtype).whole())
+        away = float((whole - written).norm())
+        return _packed(left, found.B.dtype, shapes[0]), _packed(right, found.A.dtype, shapes[1]), away
     (R_A,), (R_B,) = reduced(found.A), reduced(found.B)
     u, sigma, vt = FactoredMatrix(R_A.T, R_B, module.scale).svd()
     root = np.sqrt(sigma[:rank])
@@ -168,7 +177,8 @@ def _cut(opened: Opened, module: Module, rank: int) -> tuple[Packed, Packed, flo
     to_B = module.scale * (R_A.T @ vt[:rank].T) * smaller
     left, tall = _written_as(found.B, to_B), _written_as(found.A, to_A.T)
     shapes[0][1] = shapes[1][0] = len(root)
-    away = _distance(found, module.scale, Tall(left, found.B.dtype), Tall(tall, found.A.dtype))
+    (A, A2), (B, B2) = reduced(found.A, Tall(tall, found.A.dtype)), reduced(found.B, Tall(left, found.B.dtype))
+    away = float((FactoredMatrix(A.T, B, module.scale) - FactoredMatrix(A2.T, B2)).norm())
     return _packed(left, found.B.dtype, shapes[0]), _packed(tall.T, found.A.dtype, shapes[1]), away
 
 
@@ -179,13 +189,3 @@ def _written_as(factor: Tall, by: np.ndarray) -> np.ndarray:
 
 def _packed(raw: np.ndarray, dtype: str, shape: list[int]) -> Packed:
     return dtype, tuple(shape), np.ascontiguousarray(raw).tobytes()
-
-
-def _distance(found: Factors, scaling: float, left: Tall, right: Tall) -> float:
-    """‖s·B A − B′A′‖_F."""
-    if found.large:
-        (A, A2), (B, B2) = reduced(found.A, right), reduced(found.B, left)
-        whole, written = FactoredMatrix(A.T, B, scaling), FactoredMatrix(A2.T, B2)
-    else:
-        whole, written = found.product(scaling), Factors("", right, left).product()
-    return float((whole - written).norm())

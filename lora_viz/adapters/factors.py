@@ -76,6 +76,9 @@ def read_factors(weights: Weights, pair: Pair) -> list[Factors]:
     """
     A, B = _matrix(weights, pair.A), _matrix(weights, pair.B)
     r = B.raw.shape[1]
+    if math.prod(weights.entries[pair.B].shape[2:]) != 1:
+        raise AdapterError(say("{name} has shape {shape}: only A may be wider than one point.", name=short(pair.B),
+                               shape=weights.entries[pair.B].shape))  # fmt: skip
     if r and len(B.raw) and pair.scheme == "loralib" and len(A.raw) in (2 * r, 3 * r):
         parts = len(A.raw) // r
         if len(B.raw) % parts == 0:

@@ -162,6 +162,7 @@ BAD = {
     "fused of rank 2000": (save_torch({"x.lora_A": torch.ones(4000, 1), "x.lora_B": torch.ones(2, 2000)}), "rank 2000"),
     "half a sign": (header(b'{"\\ud800.lora_A.weight": {}}'), "holds half a sign"),
     "half a sign, raw": (header(b'{"\xed\xa0\x80": {}}'), "is not JSON"),
+    "B of points": (save_torch({A: torch.ones(6, 5), B: torch.ones(7, 3, 2)}), "only A may be wider than one point"),
     "two lines": (header({"a\nb": F32}, bytes(156)), "has signs that cannot be shown"),
     "overlap": (header({A: F32, B: {**F32, "shape": [13, 3]}}, bytes(156)), "overlaps"),
     "integers": (save_torch({A: torch.ones(3, 13).long(), B: torch.ones(7, 3)}), "is stored as I64: read are F64,"),

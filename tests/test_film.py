@@ -9,7 +9,21 @@ import pytest
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.film.film import Film, FilmError
-from lora_viz.film.panels import Bars, Cloud, Group, HeatMap, Lines, Mark, Points, Readout, Row, Series, Span
+from lora_viz.film.panels import (
+    Bars,
+    Cloud,
+    Curve,
+    Curves,
+    Group,
+    HeatMap,
+    Lines,
+    Mark,
+    Points,
+    Readout,
+    Row,
+    Series,
+    Span,
+)
 from lora_viz.film.size import FilmTooLarge, check_size, packed_size
 
 T = 5

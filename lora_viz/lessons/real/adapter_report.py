@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -80,13 +80,15 @@ def adapter_report(report: Report, noise: tuple[float, ...]) -> AdapterReport:
             energy[i, : k + 1], energy[i, k + 1 :] = share[: k + 1], share[k]
             at = np.array(m.needs)
             held[i], more[i] = share[at], np.append(share, 1.0)[at + 1] - share[at]
-    same = ("rank", "needs", "norm_A", "norm_B", "norm_delta", "dead", "not_finite")
+    own = ("rank", "needs", "norm_A", "norm_B", "norm_delta", "dead", "not_finite")
+    kinds = ("numerical", "effective", "stable")
+    same: dict[str, Any] = {name: np.array([getattr(m, name) for m in modules]) for name in own}
+    same |= {name: np.array([getattr(m.kinds, name) for m in modules]) for name in kinds}
     return AdapterReport(
         report=report, paths=tuple(m.path for m in modules), map=module_map([m.place for m in modules]),
         shape=np.array([(m.d_out, m.d_in) for m in modules]), sigma=sigma, noise=np.array(noise), energy=energy,
         held=held, next=more,
-        **{name: np.array([getattr(m, name) for m in modules]) for name in same},
-        **{name: np.array([getattr(m.kinds, name) for m in modules]) for name in ("numerical", "effective", "stable")},
+        **same,
         dtypes=tuple(m.dtype for m in modules), scales=tuple(m.scaling_words for m in modules),
         scaled=all(m.scaling is not None for m in modules), parameters=sum(m.parameters for m in modules),
     )  # fmt: skip

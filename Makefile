@@ -53,7 +53,7 @@ examine: $(VENV)/tests.done ## every statement at hundreds of settings: what is 
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.examination.run --report docs/examination.md
 
 fuzz: $(VENV)/tests.done ## a million bad inputs for each parser; `make test` gives each 20,000
-	FUZZ=1000000 $(PYTEST) --dist load tests/test_fuzz.py
+	LORA_PLAYGROUND_FUZZ=1000000 $(PYTEST) --dist load tests/test_fuzz.py tests/fuzz/test_web.py
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
 	$(BIN)/pytest tests_gpu

@@ -17,7 +17,8 @@ from lora_viz.adapters.writing import archive
 from lora_viz.costs.budget import budget
 from lora_viz.costs.model_config import ConfigError
 from lora_viz.costs.model_config import parse_config as parse_model
-from tests.fuzz.inputs import NASTY, amount, damaged, each_ends_well, tables
+from tests.fuzz.amount import amount
+from tests.fuzz.inputs import NASTY, USUAL, damaged, each_ends_well, tables
 
 
 def test_adapter_config() -> None:
@@ -34,7 +35,7 @@ def test_adapter_config() -> None:
             assert isinstance(scaling, float) and words.isprintable()
 
     read_well, refused = each_ends_well(read, tables(fields), AdapterError)
-    assert min(read_well, refused) > amount() // 40
+    assert min(read_well, refused) > amount(USUAL) // 40
 
 
 def test_model_config() -> None:
@@ -54,7 +55,7 @@ def test_model_config() -> None:
         assert shape.title.isprintable()
 
     read_well, refused = each_ends_well(read, tables(fields), ConfigError)
-    assert min(read_well, refused) > amount() // 40
+    assert min(read_well, refused) > amount(USUAL) // 40
 
 
 def safetensors() -> list[bytes]:
@@ -98,7 +99,7 @@ def test_damaged_safetensors() -> None:
         b'{"":',
     )
     read, refused = each_ends_well(inspected, damaged(safetensors(), words), AdapterError)
-    assert min(read, refused) > amount() // 40
+    assert min(read, refused) > amount(USUAL) // 40
 
 
 def test_headers_of_wrong_values() -> None:
@@ -115,7 +116,7 @@ def test_headers_of_wrong_values() -> None:
         inspected(struct.pack("<Q", len(header)) + header + bytes(range(48)))
 
     _, refused = each_ends_well(read, tables(fields), AdapterError)
-    assert refused > amount() // 2
+    assert refused > amount(USUAL) // 2
 
 
 def test_damaged_torch_files() -> None:
@@ -130,7 +131,7 @@ def test_damaged_torch_files() -> None:
         b"\x85",
     )
     read, refused = each_ends_well(inspected, damaged([torch_file()], words), AdapterError)
-    assert min(read, refused) > amount() // 40
+    assert min(read, refused) > amount(USUAL) // 40
 
 
 def test_damaged_archives() -> None:
@@ -141,7 +142,7 @@ def test_damaged_archives() -> None:
         inspected(data)
 
     read_well, refused = each_ends_well(read, damaged([folder()], words), AdapterError)
-    assert min(read_well, refused) > amount() // 40
+    assert min(read_well, refused) > amount(USUAL) // 40
 
 
 def test_nasty_values_are_nasty() -> None:

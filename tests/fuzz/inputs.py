@@ -1,28 +1,24 @@
 """Bad inputs without end, the same at every run: whole ones damaged, and JSON of wrong values under right names.
 
-``amount()`` inputs a parser are tried: 20,000, or as many as the environment variable FUZZ says (``make fuzz``).
-``tests/test_fuzz.py`` runs each ``fuzz_*.py`` beside this file.
+20,000 inputs a parser are tried, or as many as ``make fuzz`` says. ``tests/test_fuzz.py`` runs each ``fuzz_*.py``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
+from tests.fuzz.amount import amount
+
 T = TypeVar("T", str, bytes)
+USUAL = 20_000
 NASTY: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 7, 1e308, -0.0, 10**18, 2**63, -(2**63), 10**400, float("nan"), float("inf"), "",
     "a", "\x00", "\ud800", "\u202e", "🙂", "a\nb", "x" * 300, "0", "1e9", "../..", [], {}, [[]], [0], [1, 2], {"": 0},
 )  # fmt: skip
-
-
-def amount() -> int:
-    """How many inputs each parser is given."""
-    return int(os.environ.get("FUZZ", "20000"))
 
 
 def damaged(whole: Sequence[bytes], words: Sequence[bytes] = (), seed: int = 0) -> Iterator[bytes]:
@@ -101,7 +97,7 @@ def each_ends_well(
     Anything else that is raised fails the test with the input that did it.
     """
     read = refused = 0
-    for given in islice(inputs, amount() if count is None else count):
+    for given in islice(inputs, amount(USUAL) if count is None else count):
         try:
             parse(given)
             read += 1

@@ -31,6 +31,7 @@ from lora_viz.film.panels import (
     found_by_id,
 )
 from lora_viz.film.protocol import VERSION, FilmError, Protocol, check, describe
+from lora_viz.film.size import check_size
 from lora_viz.i18n.language import say
 
 __all__ = ["Film", "FilmError", "protocol"]
@@ -73,7 +74,9 @@ class Film:
         """A header of JSON, its length in front, then all arrays as little-endian float32.
 
         The header holds the film, ``beside`` it what else the browser must know, and a fingerprint of the film.
+        Raises FilmTooLarge.
         """
+        check_size(self)
         arrays: list[np.ndarray] = []
         film = _describe(self, arrays)
         body = b"".join(a.tobytes() for a in arrays)

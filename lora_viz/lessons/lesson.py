@@ -57,7 +57,8 @@ class Lesson(Generic[R]):
     """One concept: what a menu shows, what it may be set to, how it is measured, and everything made of the record.
 
     ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body`` and
-    ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen.
+    ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen, or
+    of those and the lab where a file is made when it is asked for.
     ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film. Where there is no
     ``table`` the film's curves are the columns. ``verdict`` says whether the claim holds in this run, and why;
     ``detail`` what the takeaway has no room for. ``body`` stands in place of a film, ``extras`` below what was seen.
@@ -281,13 +282,13 @@ class Played(Generic[R]):
     def _made(self, function: Callable[..., Any] | None, **beside: Any) -> Any:
         if function is None:
             return None
-        return function(self.record, *((self.settings,) if _wants_settings(function) else ()), **beside)
+        return function(*(self.record, self.settings, self.lab)[: _wanted(function)], **beside)
 
 
-def _wants_settings(function: Callable[..., Any]) -> bool:
-    """Whether it is a function of the record and the settings, not of the record alone."""
+def _wanted(function: Callable[..., Any]) -> int:
+    """Of how much it is a function: of the record, of the settings too, of the lab too."""
     parameters = inspect.signature(function).parameters.values()
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) == 2
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 def _standing(controls: Iterable[Control | Dependent], answers: Mapping[str, Any]) -> Iterator[Control]:

@@ -131,11 +131,14 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
     try:
         played = shown(asked.settings)
     except Refusal as error:
-        last = good.get(lesson.id)
+        place, last = where.empty(), good.get(lesson.id)
+        try:
+            played = shown(last or lesson.settings())
+        except Refusal:  # what fitted last was a file that is gone since
+            last, played = None, shown(lesson.settings())
         told = say("{error} Shown is what fitted last.", error=error) if last else say(
             "{error} Shown is what the lesson opens with.", error=error)  # fmt: skip
-        where.error(on_screen(told), icon=":material/error:")
-        played = shown(last or lesson.settings())
+        place.error(on_screen(told), icon=":material/error:")
     good[lesson.id] = played.settings
     return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place
 

@@ -26,6 +26,7 @@ from lora_viz.lessons.real.adapter_files import (
     opened,
     report_of,
 )
+from lora_viz.lessons.real.adapter_report import directions_shown
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "AdapterPair", "adapter_pair", "film", "takeaway"]
@@ -55,9 +56,10 @@ class AdapterPair(NamedTuple):
 def adapter_pair(found: Comparison) -> AdapterPair:
     """Lay a comparison out over its modules."""
     m = found.modules
-    sigma = np.zeros((3, len(m), max(meeting.sigma.shape[1] for meeting in m)))
+    K = directions_shown(3 * len(m), max(meeting.sigma.shape[1] for meeting in m))
+    sigma = np.zeros((3, len(m), K))
     for i, meeting in enumerate(m):
-        sigma[:, i, : meeting.sigma.shape[1]] = meeting.sigma
+        sigma[:, i, : meeting.sigma.shape[1]] = meeting.sigma[:, :K]
     return AdapterPair(
         names=found.names,
         paths=tuple(x.path for x in m),
@@ -192,7 +194,8 @@ def measure(settings: Settings, lab: Lab) -> AdapterPair:
 
 def _compared(sources: tuple[Source, ...], lab: Lab) -> AdapterPair:
     one, other = ((opened(source), report_of(source, None, lab)) for source in sources)
-    return adapter_pair(compare(one, other))
+    said = say("Comparing the adapters")
+    return adapter_pair(compare(one, other, progress=lambda share: lab.report(share, said)))
 
 
 def beside(record: AdapterPair, settings: Settings) -> tuple[Part, ...]:

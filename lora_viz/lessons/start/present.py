@@ -28,7 +28,7 @@ def measure(settings: Settings, lab: Lab) -> DecksRecord:
     """Read the deck that was given."""
     for given in settings["deck_file"]:
         try:
-            return DecksRecord(read_bytes(given.name, bytes(given.data)), "")
+            return DecksRecord(read_bytes(given.name, given.read()), "")
         except DeckError as error:
             return DecksRecord(None, error.said)
     return DecksRecord(None, "")

@@ -17,6 +17,7 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Lines, Series
 from lora_viz.i18n import language
+from lora_viz.i18n.language import say
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.walk import lesson, lessons
 from lora_viz.ui.pages import FOLDER
@@ -268,7 +269,7 @@ def test_on_a_projector_and_in_another_page_nothing_is_asked(monkeypatch: pytest
 def test_a_question_without_an_answer_is_said() -> None:
     at = opened("bottleneck", rank="3")
     assert not at.radio
-    assert "lower the rank" in at.info[0].value
+    assert "Lower the rank" in at.info[0].value
 
 
 def test_the_quiz_lists_the_lessons() -> None:
@@ -283,8 +284,8 @@ def test_the_quiz_lists_the_lessons() -> None:
     icons = {button.key: button.icon for button in at.button if button.key in ("to_rank", "to_merge", "to_dora")}
     assert icons == {"to_rank": ":material/check:", "to_merge": ":material/search:", "to_dora": ""}
     heard = "".join(element.proto.body for element in at.get("html"))
-    assert ">Rank: answered as measured" in heard or "; Rank: answered as measured" in heard
-    assert "Merge: answered otherwise." in heard
+    assert f"{say(lesson('rank').menu)}: answered as measured" in heard
+    assert f"{say(lesson('merge').menu)}: answered otherwise." in heard
     assert "DoRA: answered" not in heard
 
 

@@ -60,7 +60,7 @@ def test_modules_are_kept_for_each_model() -> None:
         (
             "budget",
             {"model": "<script>"},
-            "model=<script> is not possible in this lesson: allowed is one of the menu's. Shown is",
+            "`model=<script>` is not possible in this lesson: allowed is one of the menu's. Shown is",
         ),
         (
             "transformer",

@@ -12,6 +12,7 @@ from lora_viz.content.decks.scenes import LONGEST_DECK, DeckError, Question, rea
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Curve, Curves, Group, HeatMap, Lines, Part, Readout, Row, Series
 from lora_viz.film.standalone import Leaf, standalone_html
+from lora_viz.i18n.outside import emphasised
 from lora_viz.lessons.deck_file import leaf_of
 from lora_viz.lessons.decks import DECKS, read_file
 from lora_viz.lessons.lesson import Played
@@ -209,9 +210,9 @@ def test_the_tour_begins_at_home_and_leaves_no_trace() -> None:
     assert not page.exception
     assert page.query_params["deck"] in ("tour", ["tour"])
     tour = read_file(DECKS / "tour.toml")
-    assert page.title[0].value == tour.scenes[0].caption
+    assert page.title[0].value == emphasised(tour.scenes[0].caption)
     page.button(key="scene_next").click().run()
-    assert page.title[0].value == tour.scenes[1].caption
+    assert page.title[0].value == emphasised(tour.scenes[1].caption)
     page.button(key="scene_back").click().run()
     page.button(key="scene_leave").click().run()
     assert not page.exception

@@ -143,7 +143,7 @@ OLD_WORDS: dict[str, dict[str, int]] = {
         r"\bfew bits\b|\bfew levels\b": 3,
         r"\beven levels\b": 1,
         r"\blest\b|\bbesides\b": 2,
-        r"\b(?<![Tt]here )(?:is|are) no (?!longer|more|less|other|smaller|larger|finer|better|worse)[a-z]+\b": 30,
+        r"\b(?<![Tt]here )(?:is|are) no (?!longer|more|less|other|smaller|larger|finer|better|worse)[a-z]+\b": 32,
     },
     "de": {
         r"\btrainierten? Zahlen\b": 14,

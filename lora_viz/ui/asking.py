@@ -55,6 +55,7 @@ class _Answers:
     own: dict[str, tuple[str, Any]] = field(default_factory=dict)
     left: dict[str, _Left] = field(default_factory=dict)
     widgets: set[str] = field(default_factory=set)
+    usual: dict[str, Any] = field(default_factory=dict)  # the answer that each widget began with
 
 
 def ask(lesson: Lesson[Any], scene: Scene | None = None, place: str = "") -> Asked:
@@ -153,6 +154,11 @@ def _settled(control: Control, lesson: Lesson[Any], notices: list[str]) -> Any:
     if control.id == LEVEL.id:
         return level()
     own, now = _from_the_link(control, lesson, notices), of_visit(_Answers)
+    usual = control.usual(lesson.default)
+    begun = now.usual.get(control.id, usual)
+    now.usual[control.id] = usual
+    if begun != usual and st.session_state.get(control.id) == begun:  # nobody chose it: another part's own answer
+        st.session_state[control.id] = usual
     left = now.left.get(now.lesson or "", _Left())  # a control that was hidden comes back as it was
     for known in (st.session_state, left.answers):
         with suppress(SettingError):  # left over from before its options changed
@@ -190,6 +196,7 @@ def _forget(now: _Answers) -> None:
     for name in {*now.widgets, "device", "controls", "at"}:
         st.session_state.pop(name, None)
     now.widgets.clear()
+    now.usual.clear()
 
 
 def _set_the_scene(name: str, scene: Scene, lesson: Lesson[Any], notices: list[str]) -> None:

@@ -112,22 +112,24 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
 
     def shown(settings: Settings) -> Played[Any]:
         def preview(record: Any) -> None:
-            _show_picture(Played(lesson, settings, visitors_lab(), record), asked, where, now)
+            _show_picture(Played(lesson.seen_as(settings), settings, visitors_lab(), record), asked, where, now)
 
         try:
             return waited_for((lesson.id, settings), partial(lesson.played, settings), where, name=name, show=preview)
         except Stopped:
             st.stop()
 
+    fits = asked.settings
     try:
-        played = shown(asked.settings)
+        played = shown(fits)
     except Refusal as error:
         last = good.get(lesson.id)
         told = say("{error} Shown is what fitted last.", error=error) if last else say(
             "{error} Shown is what the lesson opens with.", error=error)  # fmt: skip
         where.error(told, icon=":material/error:")
-        played = shown(last or lesson.settings())
-    good[lesson.id] = played.settings
+        fits = last or lesson.settings()
+        played = shown(fits)
+    good[lesson.id] = fits
     return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place
 
 

@@ -23,13 +23,14 @@ from lora_viz.i18n.language import say
 from lora_viz.lessons.controls import Choice, File, SettingError
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson, Played
-from lora_viz.lessons.walk import lesson, lessons
+from lora_viz.lessons.walk import lesson, lessons, measured
 from tests.small import SLOW
 
-IDS = [each.id for each in lessons()]
-FILMS = [each.id for each in lessons() if each.film is not None]
-STILLS = [each.id for each in lessons() if each.prints]
-TRAINED = [each.id for each in lessons() if each.film is not None and each.trains and each.seeded]
+EVERY = tuple({each.id: each for each in (*lessons(), *measured())}.values())  # doors, and what is behind them
+IDS = [each.id for each in EVERY]
+FILMS = [each.id for each in EVERY if each.film is not None]
+STILLS = [each.id for each in EVERY if each.prints]
+TRAINED = [each.id for each in EVERY if each.film is not None and each.trains and each.seeded]
 SHORT = 30  # steps: a film of few is as whole as one of many
 CASES: dict[str, dict[str, object]] = {
     "no steps": {"steps": 0},

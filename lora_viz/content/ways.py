@@ -38,6 +38,7 @@ class Path(NamedTuple):
     id: str
     name: str
     about: str
+    level: str
     stops: tuple[Stop, ...]
     onward: tuple[str, ...] = ()
 
@@ -63,6 +64,7 @@ PATHS = (
         to_say("For newcomers"),
         to_say("What A and B do, why one of them starts at zero, what to choose, whether merging is free, what QLoRA "
                "is."),
+        "newcomer",
         (
             Stop(to_say("What do A and B do?"), "machine"),
             Stop(to_say("Where can they push?"), "bottleneck"),
@@ -80,6 +82,7 @@ PATHS = (
         "practitioner",
         to_say("For practitioners"),
         to_say("What to choose, what it costs, what a file holds, what is lost on the way to a served model."),
+        "practitioner",
         (
             Stop(to_say("With which r, α and learning rate do I begin?"), "choosing"),
             Stop(to_say("Which layers get an adapter?"), "transformer"),
@@ -102,6 +105,7 @@ PATHS = (
         "mathematician",
         to_say("For mathematicians"),
         to_say("Rank, the best cut, what is unique and what is kept, and in which order directions are learnt."),
+        "expert",
         (
             Stop(to_say("What is rank?"), "matrix"),
             Stop(to_say("Which matrix of rank k is nearest?"), "truncation"),

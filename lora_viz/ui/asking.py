@@ -24,7 +24,7 @@ from lora_viz.ui.uploads import ask_files, files_given
 __all__ = ["BESIDE", "Asked", "ask", "set_answers"]
 
 # What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.
-BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang")
+BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang", "path")
 DEVICES = {"cpu": to_say("CPU"), "cuda": to_say("GPU")}
 LONG_LIST = 16  # answers that are more than this stand in a menu
 

@@ -19,6 +19,7 @@ from lora_viz.ui.asking import Asked, ask, set_answers
 from lora_viz.ui.explaining import explained, level, start_explaining
 from lora_viz.ui.exporting import offer_exports
 from lora_viz.ui.figures import ask_format, csv_button, json_button, modebar, shown_theme
+from lora_viz.ui.finder import show_related
 from lora_viz.ui.pages import show_with
 from lora_viz.ui.parts import draw
 from lora_viz.ui.player import play
@@ -53,6 +54,7 @@ def show(lesson: Lesson[Any]) -> None:
     said = st.container()
     bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
     hidden = now is not None and bare
+    bare = bare or not (lesson.controls or lesson.more or lesson.seeded or lesson.trains or lesson.beside)
     left, right = (st.container(key="beside" if hidden else None), st.container()) if bare else _two_columns()
     with left:
         asked = ask(lesson, None if now is None else now.scene, "" if now is None else f"{now.name} {now.place}")
@@ -72,6 +74,8 @@ def show(lesson: Lesson[Any]) -> None:
         draw(played.parts("extras"))
     if now is None:
         _show_rest(played)
+        if not st.context.is_embedded and "controls" not in st.query_params:
+            show_related(lesson.id)
 
 
 def _two_columns() -> tuple[DeltaGenerator, DeltaGenerator]:

@@ -253,7 +253,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 PART = Lesson(
-    id="adapters_together", menu=to_say("Skills together"), title=to_say("Many adapters, one base: do they go together?"),
+    id="adapters_together", menu=to_say("Skills together"),
+    title=to_say("Many adapters, one base: do they go together?"),
     claim=to_say("They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's "
                  "and B's is not averaging updates."), place=30,
     default=Experiment(d_in=64, d_out=64, rank=3, alpha=16.0, lr=0.01, steps=300),

@@ -265,7 +265,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 PART = Lesson(
-    id="scaling_first_step", menu=to_say("The first step"), title=to_say("Scaling: does the first step depend on the rank?"),
+    id="scaling_first_step", menu=to_say("The first step"),
+    title=to_say("Scaling: does the first step depend on the rank?"),
     claim=to_say(
         "Whether s frees the first step from the rank depends on the rule, the optimiser and how A starts: all three."
     ),

@@ -19,8 +19,11 @@ import { tick, ticks } from "./ticks.js";
 const STATES = new WeakMap();
 const KEY = "lora_playground_slash";
 
-/** @param {State} s @param {string} text */
-const say = (s, text) => s.given.words[text] ?? text;
+/** @type {Record<string, string>} */
+let words = {}; // all that is shown at once is in one language
+
+/** @param {string} text */
+const say = (text) => words[text] ?? text;
 
 /**
  * An element with attributes and children.
@@ -72,24 +75,24 @@ function drawHead(root, s) {
   const here = /** @type {Here} */ (s.given.here), head = /** @type {Element} */ (root.querySelector(".head"));
   if (head.children.length) return;
   const open = () => openSearch(root, s);
-  const level = make("select", { "aria-label": say(s, "Explain for"), onchange: (/** @type {any} */ event) =>
+  const level = make("select", { "aria-label": say("Explain for"), onchange: (/** @type {any} */ event) =>
     s.send("level", event.target.value) });
   for (const [value, name] of here.levels) level.append(make("option", { value }, name));
   /** @type {HTMLSelectElement} */ (level).value = here.level;
   head.append(make("button", { type: "button", "aria-haspopup": "dialog", "data-part": "search", onclick: open,
-    title: say(s, "Search (key /)"), "aria-label": say(s, "Search (key /)") }, glass(), make("span", {},
-    say(s, "Search"))), level);
+    title: say("Search (key /)"), "aria-label": say("Search (key /)") }, glass(), make("span", {},
+    say("Search"))), level);
 }
 
 /** @param {Element} root @param {State} s */
 function drawWay(root, s) {
   const here = /** @type {Here} */ (s.given.here), done = ticks();
   const way = /** @type {HTMLElement} */ (root.querySelector(".way"));
-  way.setAttribute("aria-label", say(s, "Where you are"));
+  way.setAttribute("aria-label", say("Where you are"));
   const parts = [make("span", {}, `${here.section} › `, make("b", {}, here.menu))];
   if (here.stops.length) {
     const marks = here.stops.map((stop, i) => link(s, stop, { title: `${i + 1}. ${stop.text}`,
-      "aria-label": `${i + 1}. ${stop.text}${done.has(stop.lesson) ? `, ${say(s, "understood")}` : ""}`,
+      "aria-label": `${i + 1}. ${stop.text}${done.has(stop.lesson) ? `, ${say("understood")}` : ""}`,
       "aria-current": i === here.index ? "step" : false }, done.has(stop.lesson) ? "✓" : i === here.index ? "●" : "○"));
     parts.push(make("span", {}, `${here.name} ${here.index + 1}/${here.stops.length}`));
     parts.push(make("span", { class: "stops" }, ...marks));
@@ -97,7 +100,7 @@ function drawWay(root, s) {
   const box = /** @type {HTMLInputElement} */ (make("input", { type: "checkbox", "data-part": "tick",
     onchange: () => tick(here.lesson, box.checked) }));
   box.checked = done.has(here.lesson);
-  if (here.stops.length) parts.push(make("label", {}, box, say(s, "understood")));
+  if (here.stops.length) parts.push(make("label", {}, box, say("understood")));
   const turn = make("span", { class: "turn" });
   if (here.before) turn.append(link(s, here.before, { rel: "prev", "data-part": "before" }, `‹ ${here.before.text}`));
   if (here.after) turn.append(link(s, here.after, { rel: "next", "data-part": "after" }, `${here.after.text} ›`));
@@ -115,7 +118,7 @@ function drawPaths(root, s) {
       `${path.stops.filter((stop) => done.has(stop.lesson)).length}/${path.stops.length} ✓`),
     make("ol", {}, ...path.stops.map((stop) => {
       const box = /** @type {HTMLInputElement} */ (make("input", { type: "checkbox", "aria-label":
-        `${say(s, "understood")}: ${stop.text}`, onchange: () => tick(stop.lesson, box.checked) }));
+        `${say("understood")}: ${stop.text}`, onchange: () => tick(stop.lesson, box.checked) }));
       box.checked = done.has(stop.lesson);
       return make("li", {}, box, " ", link(s, stop, {}, stop.text));
     })))));
@@ -137,11 +140,11 @@ function markMenu(s) {
 function openSearch(root, s) {
   if (root.querySelector("dialog")) return;
   if (!s.index) s.send("want", "index");
-  const list = make("ul", { role: "listbox", id: "found", "aria-label": say(s, "What was found") });
+  const list = make("ul", { role: "listbox", id: "found", "aria-label": say("What was found") });
   const told = make("p", { "aria-live": "polite" });
   const input = /** @type {HTMLInputElement} */ (make("input", { type: "search", role: "combobox", autocomplete: "off",
     spellcheck: "false", "aria-expanded": "true", "aria-controls": "found", maxlength: "120",
-    "aria-label": say(s, "Search"), placeholder: say(s, "why B zero, safetensors, which rank …") }));
+    "aria-label": say("Search"), placeholder: say("why B zero, safetensors, which rank …") }));
   const box = /** @type {HTMLInputElement} */ (make("input", { type: "checkbox", onchange: () => {
     try {
       localStorage.setItem(KEY, box.checked ? "on" : "off");
@@ -150,10 +153,10 @@ function openSearch(root, s) {
     }
   } }));
   box.checked = slash();
-  const dialog = /** @type {HTMLDialogElement} */ (make("dialog", { "aria-label": say(s, "Search") },
-    make("div", { class: "asks" }, input, make("button", { type: "button", "aria-label": say(s, "Close"),
+  const dialog = /** @type {HTMLDialogElement} */ (make("dialog", { "aria-label": say("Search") },
+    make("div", { class: "asks" }, input, make("button", { type: "button", "aria-label": say("Close"),
       onclick: () => dialog.close() }, "✕")),
-    list, told, make("p", {}, make("label", {}, box, say(s, "The key / opens this")))));
+    list, told, make("p", {}, make("label", {}, box, say("The key / opens this")))));
   /** @param {number} to */
   const choose = (to) => {
     const links = [...list.querySelectorAll("a")];
@@ -171,8 +174,8 @@ function openSearch(root, s) {
     list.replaceChildren(...found.map((one, i) => make("li", { role: "presentation" },
       link(s, { address: one.place, place: one.place }, { id: `found_${i}`, role: "option", tabindex: "-1" },
         make("b", {}, one.title), ` · ${kinds[one.kind]}`, make("small", {}, one.says)))));
-    told.textContent = !input.value.trim() ? say(s, "Words from a title, a claim, a question, a paper, a setting.")
-      : !s.index ? "…" : found.length ? "" : say(s, "Nothing was found: try another word.");
+    told.textContent = !input.value.trim() ? say("Words from a title, a claim, a question, a paper, a setting.")
+      : !s.index ? "…" : found.length ? "" : say("Nothing was found: try another word.");
     choose(0);
   };
   input.addEventListener("input", draw);
@@ -229,7 +232,8 @@ export default function finder({ data, parentElement, setTriggerValue }) {
     STATES.set(root, s);
     listen(root, s);
   }
-  const other = s.given.here?.level !== given.here?.level || s.given.words !== given.words;
+  const other = s.given.here?.level !== given.here?.level || JSON.stringify(words) !== JSON.stringify(given.words);
+  words = given.words;
   Object.assign(s, { given, send: setTriggerValue });
   if (given.index) s.index = prepared(given.index);
   if (given.paths) {

@@ -28,7 +28,7 @@ __all__ = ["WORDS", "show_door", "show_finder", "show_paths", "show_related"]
 
 _FOLDER = Path(__file__).parents[1] / "finding"
 _SCRIPT = bundle("finder.js", _FOLDER)
-WORDS = said_in_script(_SCRIPT.replace("say(s, ", "say("))
+WORDS = said_in_script(_SCRIPT)
 _KINDS = {
     "question": to_say("question"),
     "lesson": to_say("lesson"),

@@ -18,7 +18,7 @@ class Neighbours(NamedTuple):
 
 
 def _all(why: str, *pairs: str) -> tuple[Neighbours, ...]:
-    return tuple(Neighbours(*pair.split(), why) for pair in pairs)
+    return tuple(Neighbours(one, other, why) for one, _, other in (pair.partition(" ") for pair in pairs))
 
 
 NEIGHBOURS = (

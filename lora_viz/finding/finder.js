@@ -13,7 +13,8 @@ import { tick, ticks } from "./ticks.js";
  */
 /** @typedef {{ here?: Here, paths?: Path[], index?: any, words: Record<string, string> }} Given */
 /** @typedef {(name: string, value: string) => void} Send */
-/** @typedef {{ given: Given, send: Send, index: ReturnType<typeof prepared> | null, chosen: number, shut?: () => void }} State */
+/** @typedef {ReturnType<typeof prepared> | null} Index */
+/** @typedef {{ given: Given, send: Send, index: Index, chosen: number, shut?: () => void }} State */
 
 /** @type {WeakMap<Element, State>} */
 const STATES = new WeakMap();

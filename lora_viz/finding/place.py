@@ -23,7 +23,7 @@ class Standing(NamedTuple):
 
     section: str
     path: Path | None
-    index: int
+    at: int
     before: Stop | None
     after: Stop | None
 

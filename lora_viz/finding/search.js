@@ -4,9 +4,9 @@
 /** @typedef {{ entries: string[][], groups: string[][] }} Index */
 
 // Words that every question has.
-const EMPTY = new Set(("a an lora and are as at be can do does for from how i in is it me my of on or so that the to what when " +
-  "which who why will with you your should der die das ein eine ist sind was wie warum wozu welche welcher welches ich " +
-  "mein meine meinen und oder zu zum mit von im in den dem des auf für kann man braucht brauche").split(" "));
+const EMPTY = new Set(("a an lora and are as at be can do does for from how i in is it me my of on or so that the to " +
+  "what when which who why will with you your should der die das ein eine ist sind was wie warum wozu welche welcher " +
+  "welches ich mein meine meinen und oder zu zum mit von im in den dem des auf für kann man braucht").split(" "));
 const WEIGHTS = [6, 3, 1]; // title, other words, sentence
 const KIND = { question: 1.5, lesson: 1.25, word: 1, setting: 0.95, paper: 0.7 };
 
@@ -113,7 +113,8 @@ export function search(index, text, most = 12) {
     const [kind, title, says, place] = index.entries[e], own = index.titles[e];
     const whole = ` ${own.join(" ")} `.includes(` ${all.join(" ")} `) ? 1.6 : 1;
     const short = 1 + 1 / (2 + own.length);
-    return { met, score: sum * whole * short * KIND[/** @type {keyof typeof KIND} */ (kind)], kind, title, says, place };
+    const score = sum * whole * short * KIND[/** @type {keyof typeof KIND} */ (kind)];
+    return { met, score, kind, title, says, place };
   });
   found.sort((a, b) => b.met - a.met || b.score - a.score);
   return found.filter((f) => f.met * 2 > asked.length).slice(0, most)

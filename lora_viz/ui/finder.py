@@ -70,7 +70,7 @@ def _shown(name: str, part: str) -> None:
         "section": say(at.section),
         "menu": say(lesson(name).menu),
         "name": say(at.path.name) if at.path else "",
-        "index": at.index,
+        "index": at.at,
         "stops": [_stop(stop) for stop in at.path.stops] if at.path else [],
         "before": _stop(at.before) if at.before else None,
         "after": _stop(at.after) if at.after else None,

@@ -87,8 +87,8 @@ def _draw(part: Part) -> None:
                 go_to(to)
         case Doors(doors, across):
             with st.container(horizontal=across, gap="small", key=f"doors_{crc32(repr(doors).encode())}"):
-                for label, place, why in doors:
-                    show_door(label, place, why)
+                for door in doors:
+                    show_door(door.label, door.place, door.why)
         case Moving(id, film):
             play(film, key=id)
         case Paths(opened):

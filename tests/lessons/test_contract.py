@@ -267,5 +267,5 @@ def test_titles_are_said() -> None:
 
 def test_a_lesson_is_found_or_refused_by_name() -> None:
     assert isinstance(lesson("rank"), Lesson)
-    with pytest.raises(KeyError, match="rankk is no lesson: there are machine, "):
+    with pytest.raises(KeyError, match="rankk is no lesson: there are start, "):
         lesson("rankk")

@@ -20,6 +20,8 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from lora_viz.ui.first_visit import FirstVisit
+
 
 @asynccontextmanager
 async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
@@ -36,4 +38,8 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
 
 # Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
-app = st.App("lora_viz/ui/navigation.py", lifespan=_loaded, middleware=[Middleware(GZipMiddleware, minimum_size=2000)])
+app = st.App(
+    "lora_viz/ui/navigation.py",
+    lifespan=_loaded,
+    middleware=[Middleware(GZipMiddleware, minimum_size=2000), Middleware(FirstVisit)],
+)

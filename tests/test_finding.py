@@ -1,4 +1,4 @@
-"""What is searched for is found first, in both languages; every lesson has a place, and three others with the reason."""
+"""What is searched for is found first, in both languages; every lesson has a place, and three others that belong."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FOUND = {
         "accuracy": "quantised?part=requantised&weight_format=int4",
         "quantization": "glossary#quantisation",
         "optimizers": "glossary#optimizer",
-        "learning rate": "scaling?part=alpha",
+        "learning rate": "choosing",
         "which rank": "rank",
         "vram": "budget",
         "lora_alpha": "glossary#alpha",

@@ -25,7 +25,7 @@ GERMAN = {
     "A = 0": "A null",
     "Optimizer": "Optimierer",
     "Learning rate η": "Lernrate η",
-    "What is rank?": "Was ist Rang?",
+    "Rank": "Rang",
     "one sample": "ein Beispiel",
     "two samples": "zwei Beispiele",
     "quarter turn": "Vierteldrehung",
@@ -214,7 +214,7 @@ def test_links_to_pages_carry_the_language() -> None:
     at = opened("challenges", lang="de")
     with speak("de"):
         assert link_to("rank?noise=0") == "[Rang](rank?noise=0&lang=de)"
-        assert link_to("machine") == "[The machine](machine?lang=de)"
+        assert link_to("machine") == "[The machine](./?lang=de)"
     assert "?lang=de)" in " ".join(m.value for m in at.markdown)
     glossary = " ".join(m.value for m in opened("rank", lang="de", level="newcomer").markdown)
     assert "](glossary?lang=de#" in glossary and "](glossary#" not in glossary

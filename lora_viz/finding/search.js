@@ -45,6 +45,11 @@ function meets(asked, has) {
   return asked.length > 4 && near(asked, has) ? 0.45 : 0;
 }
 
+/** @param {string[]} group */
+function phrases(group) {
+  return group.map((phrase) => words(phrase).filter((word) => !EMPTY.has(word))).filter((phrase) => phrase.length);
+}
+
 /** @param {Index} index */
 export function prepared(index) {
   /** @type {Map<string, [number, number][]>} */
@@ -59,7 +64,7 @@ export function prepared(index) {
     });
     return words(entry[1]);
   });
-  return { entries: index.entries, titles, places, groups: index.groups.map((group) => group.map(words)) };
+  return { entries: index.entries, titles, places, groups: index.groups.map(phrases) };
 }
 
 /**

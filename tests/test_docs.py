@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from docs.make_pages import page, readme
-from lora_viz.lessons.walk import lessons, links, now_at
+from lora_viz.lessons.walk import lesson, lessons, links, now_at
 from lora_viz.ui.contents import link_to, linked
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ def test_the_page_that_opens_is_linked_without_a_name() -> None:
     assert linked("[Start](start?level=expert#top)") == "[Start](./?level=expert#top)"
     assert all(f'href="{now_at(name)}"' in linked(link) for name, link in links().items() if name != "start")
     assert link_to("machine?rank=1") == "[The machine](machine?rank=1)"
-    assert link_to("rank") == "[Rank](rank)"
+    assert link_to("rank") == f"[{lesson('rank').menu}](rank)"
 
 
 def test_a_lesson_that_moved_is_linked_where_it_is() -> None:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from lora_viz.content.decks.scenes import Deck
 from lora_viz.content.questions import Answered
-from lora_viz.film.panels import Film
+from lora_viz.film.film import Film
 
 __all__ = [
     "Act",

@@ -12,7 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
+from lora_viz.lessons.joined import PART, Joined
 from lora_viz.lessons.lesson import Lesson, Played
+from lora_viz.lessons.parts import Folded, Prose
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.walk import home
 from lora_viz.ui.asking import Asked, ask, set_answers
@@ -33,6 +35,8 @@ from lora_viz.ui.waiting import Stopped, visitors_lab, waited_for
 
 __all__ = ["show"]
 
+_SIGNS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/help:"}
+
 
 @dataclass(slots=True)
 class _Notices:
@@ -51,6 +55,7 @@ class _LastGood:
 def show(lesson: Lesson[Any]) -> None:
     """The page of this lesson, as the visitor has set it."""
     now = _open(lesson)
+    judged = st.container(key="verdict") if now is None else None
     said = st.container()
     bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
     hidden = now is not None and bare
@@ -67,15 +72,27 @@ def show(lesson: Lesson[Any]) -> None:
         picture = st.container()
     played = _measured(lesson, asked, picture, now)
     notices.again = ()
+    if judged is not None and played.verdict is not None:
+        judged.markdown(f"{_SIGNS[played.verdict.holds]} {explained(played.verdict.text)}")
     with left:
         draw(played.parts("beside"))
     _show_picture(played, asked, picture, now)
     with picture:
+        if played.detail and now is None:
+            draw((Folded(say("More about this run"), (Prose(played.detail),)),))
         draw(played.parts("extras"))
     if now is None:
         _show_rest(played)
         if not st.context.is_embedded and "controls" not in st.query_params:
             show_related(lesson.id)
+
+
+def _stating(lesson: Lesson[Any]) -> Lesson[Any]:
+    """Whose claim stands under the title: the lesson's own, or of one that joins several, that of a part asked for."""
+    asked = st.session_state.get(PART) or st.query_params.get(PART)
+    if not isinstance(lesson, Joined) or asked in (None, lesson.parts[0].id):
+        return lesson
+    return lesson.part({PART: asked})
 
 
 def _two_columns() -> tuple[DeltaGenerator, DeltaGenerator]:
@@ -91,7 +108,7 @@ def _open(lesson: Lesson[Any]) -> Presented | None:
     if st.context.is_embedded:
         st.html(style("embedded"))
     now = presented()
-    title, claim = say(lesson.title), say(lesson.claim)
+    title, claim = say(lesson.title), say(_stating(lesson).claim)
     if now is None:
         offered = lesson is home() and "controls" not in st.query_params and not st.context.is_embedded
         head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)

@@ -9,7 +9,7 @@ __all__ = ["LESSON"]
 LESSON = joined(
     cost_layer.PART, storage.PART,
     id="cost", menu=to_say("Cost of one layer"), title=to_say("Cost: when do two thin factors save anything?"),
-    claim=to_say("“Less than 1 %” and “over 100× fewer” end at r = d/200, and at r = d/2 an adapter saves nothing; an "
-                 "SVD's pieces save nothing from mn/(m + n + 1) on."),
+    claim=to_say("Two thin factors save parameters only at a low rank: an adapter below r = d/2, an "
+                 "SVD's pieces below mn/(m + n + 1)."),
     place=90,
 )  # fmt: skip

@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from lora_viz.content.practice import PRACTICE
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Lines, Series
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
@@ -23,6 +24,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Columns, Door, Doors, Heading, Html, Moving, Part
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 from lora_viz.lessons.walk import links
 
 __all__ = ["LESSON", "Choosing", "choosing", "choosing_sweeps"]
@@ -113,7 +115,7 @@ def moving(record: Choosing) -> Film:
 
 def _narrate(record: Choosing, t: int) -> str:
     bests = ", ".join(
-        say("{rate} at r = {rank}", rate=number(float(rate)), rank=rank)
+        say("{rate} (r = {rank})", rate=number(float(rate)), rank=rank)
         for rate, rank in zip(record.best_lr[t], record.rank, strict=True)
     )
     return say("α = {alpha}: best learning rate {bests}.", alpha=number(float(record.alpha[t])), bests=bests)
@@ -123,21 +125,30 @@ def _narrate(record: Choosing, t: int) -> str:
 def takeaway(record: Choosing) -> Iterator[str]:
     """What α did to the best rate, and how far the ranks' best rates lie apart."""
     best = record.best_lr
-    falls = best[0] / best[-1]
-    yield say(
-        "Measured here, on a small layer with {optimizer}: from α = {low} to α = {high} the best learning rate fell by "
-        "a factor of {least} to {most}, by rank.",
-        optimizer=record.optimizer.upper() if record.optimizer == "sgd" else record.optimizer.capitalize(),
-        low=number(float(record.alpha[0])), high=number(float(record.alpha[-1])),
-        least=number(float(falls.min())), most=number(float(falls.max())),
-    )  # fmt: skip
+    yield say("Measured on a small layer: {fell}.", fell=_fell(record))
     apart = (best.max(axis=1) / best.min(axis=1)).max()
     if apart > 1:
         yield say("At one α the ranks' best rates lay up to a factor of {apart} apart.", apart=number(float(apart)))
     else:
         yield say("At each α all ranks had the same best rate of this grid.")
-    if record.at_edge:
-        yield say("{count} bests lie at an end of the grid: a wider one may shift the numbers.", count=record.at_edge)
+
+
+def _fell(record: Choosing) -> str:
+    falls = record.best_lr[0] / record.best_lr[-1]
+    return say(
+        "with {optimizer}, from α = {low} to α = {high}, the best learning rate changed by these factors: {falls}",
+        optimizer={"sgd": "SGD", "adam": "Adam"}[record.optimizer],
+        low=number(float(record.alpha[0])), high=number(float(record.alpha[-1])),
+        falls=", ".join(f"1/{number(float(fall))} (r = {rank})" for fall, rank in zip(falls, record.rank, strict=True)),
+    )  # fmt: skip
+
+
+def verdict(record: Choosing) -> Verdict:
+    """Whether the best rate is smaller at the largest α than at the smallest, at every rank."""
+    falls = record.best_lr[0] / record.best_lr[-1]
+    if record.at_edge > len(record.alpha):
+        return undecided(say("too many best rates lie at an end of the grid"), at_edge=record.at_edge)
+    return (true_here if (falls > 1).all() else false_here)(_fell(record), falls=tuple(map(float, falls)))
 
 
 def practice_html() -> str:
@@ -169,8 +180,8 @@ def table(record: Choosing) -> dict[str, np.ndarray]:
 LESSON = Lesson(
     id="choosing", menu=to_say("Choosing r, α and η"),
     title=to_say("Choosing r, α and the learning rate: with what do I begin?"),
-    claim=to_say("There is no value for all tasks: begin where others did, and turn one thing at a time. α and the "
-                 "learning rate hang together, so change only one of them."),
+    claim=to_say("Begin where others did, and turn one thing at a time. The larger α is, the smaller is "
+                 "the best learning rate."),
     place=5,
     default=Experiment(
         task="full_rank", spectrum="power", d_in=24, d_out=24, samples=96, rank=2, alpha=8.0, optimizer="adam",
@@ -178,5 +189,5 @@ LESSON = Lesson(
     ),
     controls=(CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["scaling_rule"].only("lora", "rslora")),
     more=(CONTROLS["steps"].only(50, 100, 200), CONTROLS["noise"]),
-    measure=measure, takeaway=takeaway, table=table, body=body,
+    measure=measure, takeaway=takeaway, verdict=verdict, table=table, body=body,
 )  # fmt: skip

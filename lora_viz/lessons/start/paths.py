@@ -44,8 +44,8 @@ def body(record: PathsRecord) -> tuple[Part, ...]:
 
 LESSON = Lesson(
     id="paths", menu=to_say("Paths"), title=to_say("Paths: where do I go from here?"),
-    claim=to_say("Each path answers one kind of visitor's questions in the order in which they come up. A stop that "
-                 "you have understood gets a tick, which a reload keeps."),
+    claim=to_say("Each path answers one kind of visitor's questions in their order. Tick what you have "
+                 "understood: a reload keeps it."),
     place=5,
     controls=(
         Choice(id="path", label=to_say("Path"), options=tuple(path.id for path in PATHS), default=PATHS[0].id,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lora_viz.content.ways import PATHS, QUESTIONS
-from lora_viz.film.panels import Film, Machine
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Machine
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -50,7 +51,7 @@ def takeaway(record: machine.LayerFlow) -> str:
 
 LESSON = Lesson(
     id="start", menu=to_say("Start page"), title=to_say("LoRA Playground: what do you want to know?"),
-    claim=to_say("A LoRA adapter is two thin matrices beside a frozen weight. Here small ones are trained live: every "
-                 "number and colour on every page is measured."),
+    claim=to_say("A LoRA adapter is two thin matrices beside a frozen weight. Here small ones are "
+                 "trained live; every number shown is measured."),
     place=1, measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False,
 )  # fmt: skip

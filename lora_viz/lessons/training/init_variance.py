@@ -9,7 +9,7 @@ __all__ = ["LESSON"]
 LESSON = joined(
     init_size.PART, init_ab.PART,
     id="init_variance", menu=to_say("Size of the start"), title=to_say("Initialisation: how large is the start?"),
-    claim=to_say("With both factors random the entries of BA have variance r·σ⁴. With one factor at 0, B random at its "
-                 "usual size trains worse the wider the layer, at A's size not: it is the size that matters."),
+    claim=to_say("With both factors random, BA's entries have variance r·σ⁴. With one at 0, the size of "
+                 "the other decides, not which one it is."),
     place=20,
 )  # fmt: skip

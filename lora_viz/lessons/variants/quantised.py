@@ -1,4 +1,4 @@
-"""QLoRA: what few bits take from a base weight, and from an adapter that is merged into them."""
+"""QLoRA: what quantisation takes from a base weight, and from an adapter that is merged into it."""
 
 from lora_viz.i18n.language import to_say
 from lora_viz.lessons.joined import joined
@@ -8,10 +8,9 @@ __all__ = ["LESSON"]
 
 LESSON = joined(
     quantised_start.PART, requantised.PART,
-    id="quantised", menu=to_say("QLoRA and few bits"),
-    title=to_say("QLoRA: what do few bits take, and who gives it back?"),
-    claim=to_say("QLoRA freezes W in 4 bits, turns each block back into bf16 to compute with it, and trains A and B in "
-                 "full. A start can give back part of what the levels took; merged into levels again, a small update "
-                 "is rounded away."),
+    id="quantised", menu=to_say("QLoRA and quantisation"),
+    title=to_say("QLoRA: what does quantisation take, and what gives it back?"),
+    claim=to_say("QLoRA freezes W in 4 bits and computes in bf16. A start can return part of what is "
+                 "lost; merging back loses small updates."),
     place=40,
 )  # fmt: skip

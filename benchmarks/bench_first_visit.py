@@ -6,6 +6,7 @@ request to the player's first drawn frame. Bytes are what came over the wire by 
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import time
@@ -54,6 +55,7 @@ def main(visits: int) -> None:
         for address in (now, before):
             visit(browser, address, slow=False)  # the server's own first time
         print("page             line    without    with   ratio   kB without   with   requests")
+        told: dict[str, float] = {}
         for page in PAGES:
             for slow in (False, True):
                 found = [
@@ -64,12 +66,14 @@ def main(visits: int) -> None:
                     [statistics.median(run[side][i] for run in found) for i in range(3)] for side in (0, 1)
                 )
                 ratio = statistics.median(b[0] / a[0] for a, b in found)
+                told[f"/{page} {'slow' if slow else 'local'}"] = round(ratio, 3)
                 print(
                     f"/{page:15} {'slow' if slow else 'local':6} {old:6.2f} s {new:6.2f} s   {ratio:.2f} "
                     f"{old_size:12.0f} {size:6.0f}   {old_count:.0f}, {count:.0f}",
                     flush=True,
                 )
         browser.close()
+    print(json.dumps({"first_visit_with_over_without": told}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -52,6 +52,6 @@ def takeaway(record: machine.LayerFlow) -> str:
 LESSON = Lesson(
     id="start", menu=to_say("Start page"), title=to_say("LoRA Playground: what do you want to know?"),
     claim=to_say("A LoRA adapter is two thin matrices beside a frozen weight. Here small ones are "
-                 "trained live; every number shown is measured."),
+                 "trained live; every number is measured."),
     place=1, measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False,
 )  # fmt: skip

@@ -73,7 +73,7 @@ def main(visits: int) -> None:
                     flush=True,
                 )
         browser.close()
-    print(json.dumps({"first_visit_with_over_without": told}))  # noqa: T201
+    print(json.dumps({"first_visit_with_over_without": told}))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def head() -> bytes:
     folder = _STATIC / "static" / "js"
     known = set(re.findall(r"static/js/([\w.-]+\.js)", (_STATIC / "index.html").read_text(encoding="utf-8")))
     wanted = [path.name for name in _NEEDED for path in folder.glob(f"{name}.*.js")]
-    links = (f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./static/js/{name}">' for name in _with_imports(
+    links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _with_imports(
         folder, wanted, known))  # fmt: skip
     return "".join((_ROOT, *links)).encode()
 

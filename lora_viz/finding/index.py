@@ -17,6 +17,7 @@ from lora_viz.content.ways import PATHS, QUESTIONS
 from lora_viz.costs.parameters import PARAMETERS
 from lora_viz.finding.words import groups
 from lora_viz.i18n.language import language, say, speak
+from lora_viz.i18n.outside import plain
 from lora_viz.lessons.controls import Choice, Control, Several
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.walk import lesson, lessons, measured, now_at
@@ -49,7 +50,7 @@ def index_json() -> bytes:
 @cache
 def _written(code: str) -> bytes:
     with speak(code):
-        found = {"entries": [list(map(str, entry)) for entry in entries()], "groups": groups()}
+        found = {"entries": [[plain(each) for each in entry] for entry in entries()], "groups": groups()}
     return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
 
 

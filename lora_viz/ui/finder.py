@@ -15,6 +15,7 @@ from lora_viz.film.player import bundle, said_in_script
 from lora_viz.finding.index import index_json
 from lora_viz.finding.place import path_of, related, standing
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.catalogue import LEVEL
 from lora_viz.lessons.joined import PART
 from lora_viz.lessons.walk import lesson, now_at
@@ -112,7 +113,7 @@ def show_door(label: str, place: str, why: str = "") -> None:
     asked: dict[str, Any] = dict(parse_qs(query, keep_blank_values=True))
     if language := language_of_links():
         asked["lang"] = [language]
-    st.page_link(page_of(name), label=f"**{label}** · {why}" if why else label, query_params=asked)
+    st.page_link(page_of(name), label=on_screen(f"**{label}** · {why}" if why else label), query_params=asked)
 
 
 def show_related(name: str) -> None:

@@ -15,14 +15,14 @@ from typing import Any
 
 import streamlit
 
-__all__ = ["ICONS", "FirstVisit", "head"]
+__all__ = ["ICONS", "ROOT_SCRIPT", "FirstVisit", "head"]
 
 ICONS = Path(__file__).parent / "fonts" / "material_symbols.woff2"
 _STATIC = Path(streamlit.__file__).parent / "static"
 _NEEDED = ("Html", "ButtonGroup", "BidiComponent", "Slider", "Button", "NumberInput", "PageLink")
 _IMPORT = re.compile(r"""(?:from|import)\s*["']\./([\w.-]+\.js)["']""")
 # Every page stands one step below the root, whatever the root's own path is.
-_ROOT = '<script>window.__streamlit={BACKEND_BASE_URL:new URL("./",location.href).href}</script>'
+ROOT_SCRIPT = 'window.__streamlit={BACKEND_BASE_URL:new URL("./",location.href).href}'
 
 
 @cache
@@ -33,7 +33,7 @@ def head() -> bytes:
     wanted = [path.name for name in _NEEDED for path in folder.glob(f"{name}.*.js")]
     links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _with_imports(
         folder, wanted, known))  # fmt: skip
-    return "".join((_ROOT, *links)).encode()
+    return "".join((f"<script>{ROOT_SCRIPT}</script>", *links)).encode()
 
 
 def _with_imports(folder: Path, names: Iterable[str], known: set[str]) -> list[str]:

@@ -61,7 +61,10 @@ class FirstVisit:
         elif re.search(r"/static/media/MaterialSymbols-Rounded\.[\w-]+\.woff2$", scope["path"]):
             await _serve_icons(send)
         else:
-            await self.app(scope, receive, _Adding(send))
+            # Streamlit compresses too, inside of this: what is packed cannot be added to.
+            plain = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+            page = "." not in scope["path"].rpartition("/")[2]
+            await self.app({**scope, "headers": plain} if page else scope, receive, _Adding(send))
 
 
 async def _serve_icons(send: Any) -> None:

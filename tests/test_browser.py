@@ -19,9 +19,9 @@ from tests.browser import ROOT, served
 from tests.everyone import for_everyone
 
 WORKED = ("follow", "mistake", "present", "quiz", "challenges")  # numbers or a list; others without a film:
-HOME = "machine"  # tests/test_reference.py
+HOME = "machine"
 LESSONS = tuple(each.id for each in lessons() if each.film is not None and each.id not in (HOME, "cost"))
-PAGES = ("", *LESSONS)
+PAGES = (HOME, *LESSONS)
 Open = Callable[..., Page]
 # The last frame of lessons over a handful of settings.
 FEW = {"asymmetry": 5, "conditioning": 4, "extract": 2, "large_batch": 3, "overfit": 5, "race": 7, "width": 3}
@@ -367,7 +367,7 @@ def test_a_narrow_screen_gets_one_column(open_page: Open) -> None:
 
 
 def test_the_machine_opens_moving(open_page: Open) -> None:
-    page = open_page("")
+    page = open_page("machine")
     expect(player(page)).to_have_attribute("data-playing", "true")
     page.keyboard.press(" ")
     calm = open_page("", motion="reduce")
@@ -384,7 +384,7 @@ def at_rest(page: Page) -> Locator:
 
 
 def test_slow_motion_tells_one_step_in_eight_phases(open_page: Open) -> None:
-    page = open_page("")
+    page = open_page("machine")
     at_rest(page)
     page.keyboard.press("s")
     told = []
@@ -405,7 +405,7 @@ def test_slow_motion_tells_one_step_in_eight_phases(open_page: Open) -> None:
 
 
 def test_the_machine_answers_hover_and_keyboard_alike(open_page: Open) -> None:
-    page = open_page("")
+    page = open_page("machine")
     canvas = at_rest(page)
     canvas.focus()
     page.keyboard.press("ArrowRight")
@@ -428,7 +428,7 @@ def test_the_machine_answers_hover_and_keyboard_alike(open_page: Open) -> None:
 
 
 def test_a_cell_can_be_changed_by_hand_and_nonsense_changes_nothing(open_page: Open) -> None:
-    page = open_page("")
+    page = open_page("machine")
     canvas = at_rest(page)
     before = picture(page)
     canvas.focus()
@@ -453,7 +453,7 @@ def test_a_cell_can_be_changed_by_hand_and_nonsense_changes_nothing(open_page: O
 
 
 def test_a_component_can_be_switched_off(open_page: Open) -> None:
-    page = open_page("")
+    page = open_page("machine")
     canvas = at_rest(page)
     canvas.focus()
     page.keyboard.press("2")
@@ -466,7 +466,7 @@ def test_a_component_can_be_switched_off(open_page: Open) -> None:
 
 
 def test_one_factor_can_step_alone(open_page: Open) -> None:
-    page = open_page("")
+    page = open_page("machine")
     page.keyboard.press("Home")
     canvas = player(page).locator(".machine canvas")
     canvas.focus()
@@ -597,7 +597,7 @@ def test_a_shared_picture_is_the_same_elsewhere(open_page: Open) -> None:
 
 def test_a_page_without_the_lessons_controls_shares_its_own_address(open_page: Open) -> None:
     page = open_page("rank?noise=0.3")
-    go(page, "Real", "A real transformer")
+    go(page, "Real models", "A real transformer")
     expect(page.get_by_role("heading", level=1)).to_contain_text("real transformer", timeout=20_000)
     expect(player(page)).to_have_count(1)
     page.get_by_role("button", name="Share").click()
@@ -617,7 +617,7 @@ def test_an_embedded_lesson_has_no_menu(open_page: Open) -> None:
 def test_the_five_minute_deck_is_presented_by_keyboard(open_page: Open, tmp_path: Path) -> None:
     """End to end, as with a clicker: every scene with its picture; a question hides it until it is answered."""
     deck = read_file(DECKS / "five_minutes.toml")
-    page = open_page("?deck=five_minutes&scene=1")
+    page = open_page("machine?deck=five_minutes&scene=1")
     seen = set()
     for number_of, scene in enumerate(deck.scenes, start=1):
         heading = scene.question.text if scene.question else scene.caption

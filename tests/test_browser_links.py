@@ -102,7 +102,7 @@ def test_a_page_without_an_experiment_is_found_as_it_was_left(visit: Visit) -> N
     go(page, "Basics", lesson("rank").menu)
     expect(page).to_have_url(re.compile(r"/rank$"))
     rests(page)
-    go(page, "Reference", "Key parameters")
+    go(page, "Look up", "Key parameters")
     expect(page).to_have_url(re.compile(r"rank=16"))
     expect(page).to_have_url(re.compile(r"use_dora=true"))
     page.reload()
@@ -193,13 +193,28 @@ def test_nobody_chooses_a_language_on_a_projector_or_in_another_page(visit: Visi
 
 
 def test_the_page_that_opens_is_found_by_its_name_too(visit: Visit) -> None:
-    page = visit("machine?rank=3")
+    page = visit("start?level=expert")
     expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
-    expect(page).to_have_url(re.compile(r"/\?rank=3$"))
+    expect(page).to_have_url(re.compile(r"/\?level=expert$"))
     expect(page.get_by_text("Page not found")).to_have_count(0)
     page.get_by_test_id("stHeader").get_by_text("Start", exact=True).click()
     expect(page.get_by_text("Follow one vector", exact=True)).to_be_visible()
-    expect(page.get_by_text("The machine", exact=True)).to_have_count(1)
+    expect(page.get_by_role("menuitem", name="Start page", exact=True)).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("?rank=3", r"/machine\?rank=3$"),
+        ("alpha?alpha=4", r"/scaling\?(?=.*part=alpha)(?=.*alpha=4)"),
+        ("requantised", r"/quantised\?part=requantised$"),
+    ],
+)
+def test_an_old_address_leads_to_where_its_lesson_is_with_its_settings(visit: Visit, old: str, new: str) -> None:
+    page = visit(old)
+    expect(page).to_have_url(re.compile(new), timeout=30_000)
+    expect(page.get_by_text("What you saw.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
 
 def test_the_toolbar_of_a_figure_speaks_the_visitors_language(visit: Visit) -> None:

@@ -19,14 +19,15 @@ from lora_viz.film.panels import Lines, Series
 from lora_viz.i18n import language
 from lora_viz.i18n.language import say
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.walk import lesson, lessons
+from lora_viz.lessons.walk import lesson
+from lora_viz.lessons.walk import measured as every
 from lora_viz.ui.pages import FOLDER
 from lora_viz.ui.questions import _Score
 from lora_viz.ui.state import key_of
 from tests.small import SLOW
 from tests.test_language import Bracketed, unsaid
 
-ASKING = [each.id for each in lessons() if each.question is not None]
+ASKING = [each.id for each in every() if each.question is not None]
 
 
 def asked_of(name: str, **link: str) -> Answered:
@@ -47,7 +48,7 @@ def measured(name: str, **link: str) -> tuple[Seen, Measured]:
 
 
 def test_every_lesson_with_a_film_asks_and_no_other() -> None:
-    assert [each.id for each in lessons() if each.film is not None] == ASKING
+    assert [each.id for each in every() if each.film is not None] == ASKING
 
 
 @pytest.mark.parametrize("name", ASKING)

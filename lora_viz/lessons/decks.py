@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from lora_viz.content.decks.scenes import LONGEST_DECK, Deck, DeckError, read_deck
+from lora_viz.content.decks.scenes import LONGEST_DECK, Deck, DeckError, Scene, read_deck
 from lora_viz.i18n.language import say
-from lora_viz.lessons.walk import lessons
+from lora_viz.lessons.joined import PART
+from lora_viz.lessons.walk import lessons, measured, moved
 
 __all__ = ["DECKS", "read_bytes", "read_file", "shipped_decks"]
 
@@ -40,4 +42,14 @@ def read_bytes(name: str, content: bytes) -> Deck:
 
 def _read(text: str) -> Deck:
     """On lessons without a film there is no playhead to place and no picture to ask about."""
-    return read_deck(text, [each.id for each in lessons()], still=[each.id for each in lessons() if each.film is None])
+    known = (*lessons(), *measured())
+    deck = read_deck(text, [each.id for each in known], still=[each.id for each in known if each.film is None])
+    return replace(deck, scenes=tuple(map(_found, deck.scenes)))
+
+
+def _found(scene: Scene) -> Scene:
+    """The scene on the page where its lesson stands by now."""
+    if scene.page not in moved():
+        return scene
+    door, part = moved()[scene.page]
+    return replace(scene, page=door.id, settings=((PART, part.id), *scene.settings))

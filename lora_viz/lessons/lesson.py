@@ -173,6 +173,10 @@ class Lesson(Generic[R]):
             raise SettingError(" ".join(notices))
         return self.played(settings, lab or Lab())
 
+    def seen_as(self, settings: Settings) -> Lesson[Any]:
+        """The lesson that is measured at these settings: this one, or of one that joins several, the chosen one."""
+        return self
+
     def played(self, settings: Settings, lab: Lab) -> Played[R]:
         """The same with a lab of one's own."""
         return Played(self, settings, lab, lab.measure(self.measure, settings, worded=self.worded))

@@ -25,7 +25,7 @@ from lora_viz.ui.uploads import ask_files, files_given
 __all__ = ["BESIDE", "Asked", "ask", "set_answers"]
 
 # What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.
-BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang")
+BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang", "path")
 DEVICES = {"cpu": to_say("CPU"), "cuda": to_say("GPU")}
 LONG_LIST = 16  # answers that are more than this stand in a menu
 
@@ -56,6 +56,7 @@ class _Answers:
     own: dict[str, tuple[str, Any]] = field(default_factory=dict)
     left: dict[str, _Left] = field(default_factory=dict)
     widgets: set[str] = field(default_factory=set)
+    usual: dict[str, Any] = field(default_factory=dict)  # the answer that each widget began with
 
 
 def ask(lesson: Lesson[Any], scene: Scene | None = None, place: str = "") -> Asked:
@@ -154,6 +155,11 @@ def _settled(control: Control, lesson: Lesson[Any], notices: list[str]) -> Any:
     if control.id == LEVEL.id:
         return level()
     own, now = _from_the_link(control, lesson, notices), of_visit(_Answers)
+    usual = control.usual(lesson.default)
+    begun = now.usual.get(control.id, usual)
+    now.usual[control.id] = usual
+    if begun != usual and st.session_state.get(control.id) == begun:  # nobody chose it: another part's own answer
+        st.session_state[control.id] = usual
     left = now.left.get(now.lesson or "", _Left())  # a control that was hidden comes back as it was
     for known in (st.session_state, left.answers):
         with suppress(SettingError):  # left over from before its options changed
@@ -191,6 +197,7 @@ def _forget(now: _Answers) -> None:
     for name in {*now.widgets, "device", "controls", "at"}:
         st.session_state.pop(name, None)
     now.widgets.clear()
+    now.usual.clear()
 
 
 def _set_the_scene(name: str, scene: Scene, lesson: Lesson[Any], notices: list[str]) -> None:

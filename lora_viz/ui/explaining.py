@@ -16,7 +16,7 @@ from lora_viz.ui.contents import linked
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.styles import style
 
-__all__ = ["ask_level", "explained", "level", "start_explaining"]
+__all__ = ["ask_level", "choose_level", "explained", "level", "start_explaining"]
 
 
 @dataclass(slots=True)
@@ -31,6 +31,14 @@ def level() -> str:
     """The level that the link or the visitor has chosen; it goes with the visitor from page to page."""
     given = st.session_state.get(LEVEL.id) or st.query_params.get(LEVEL.id) or of_visit(_Explained).level
     return str(given if given in LEVEL.options else LEVEL.default)
+
+
+def choose_level(chosen: str) -> None:
+    """Explain for this level from the next run on."""
+    of_visit(_Explained).level = chosen
+    if LEVEL.id in st.session_state:
+        st.session_state[LEVEL.id] = chosen
+    write_link(LEVEL.id, None if chosen == LEVEL.default else chosen)
 
 
 def ask_level() -> str:

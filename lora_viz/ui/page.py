@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
 from lora_viz.i18n.outside import Ours, emphasised, on_screen
+from lora_viz.lessons.joined import PART, Joined
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.parts import Folded, Prose
 from lora_viz.lessons.settings import Settings
@@ -21,6 +22,7 @@ from lora_viz.ui.asking import Asked, ask, set_answers
 from lora_viz.ui.explaining import explained, level, start_explaining
 from lora_viz.ui.exporting import offer_exports
 from lora_viz.ui.figures import ask_format, csv_button, json_button, modebar, shown_theme
+from lora_viz.ui.finder import show_related
 from lora_viz.ui.pages import show_with
 from lora_viz.ui.parts import draw
 from lora_viz.ui.player import play
@@ -58,6 +60,7 @@ def show(lesson: Lesson[Any]) -> None:
     said = st.container()
     bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
     hidden = now is not None and bare
+    bare = bare or not (lesson.controls or lesson.more or lesson.seeded or lesson.trains or lesson.beside)
     left, right = (st.container(key="beside" if hidden else None), st.container()) if bare else _two_columns()
     with left:
         asked = ask(lesson, None if now is None else now.scene, "" if now is None else f"{now.name} {now.place}")
@@ -81,6 +84,16 @@ def show(lesson: Lesson[Any]) -> None:
         draw(played.parts("extras"))
     if now is None:
         _show_rest(played)
+        if not st.context.is_embedded and "controls" not in st.query_params:
+            show_related(lesson.id)
+
+
+def _stating(lesson: Lesson[Any]) -> Lesson[Any]:
+    """Whose claim stands under the title: the lesson's own, or of one that joins several, that of a part asked for."""
+    asked = st.session_state.get(PART) or st.query_params.get(PART)
+    if not isinstance(lesson, Joined) or asked in (None, lesson.parts[0].id):
+        return lesson
+    return lesson.part({PART: asked})
 
 
 def _two_columns() -> tuple[DeltaGenerator, DeltaGenerator]:
@@ -96,7 +109,7 @@ def _open(lesson: Lesson[Any]) -> Presented | None:
     if st.context.is_embedded:
         st.html(style("embedded"))
     now = presented()
-    title, claim = say(lesson.title), say(lesson.claim)
+    title, claim = say(lesson.title), say(_stating(lesson).claim)
     if now is None:
         offered = lesson is home() and "controls" not in st.query_params and not st.context.is_embedded
         head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)
@@ -121,25 +134,28 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
 
     def shown(settings: Settings) -> Played[Any]:
         def preview(record: Any) -> None:
-            _show_picture(Played(lesson, settings, visitors_lab(), record), asked, where, now)
+            _show_picture(Played(lesson.seen_as(settings), settings, visitors_lab(), record), asked, where, now)
 
         try:
             return waited_for((lesson.id, settings), partial(lesson.played, settings), where, name=name, show=preview)
         except Stopped:
             st.stop()
 
+    fits = asked.settings
     try:
-        played = shown(asked.settings)
+        played = shown(fits)
     except Refusal as error:
         place, last = where.empty(), good.get(lesson.id)
+        fits = last or lesson.settings()
         try:
-            played = shown(last or lesson.settings())
+            played = shown(fits)
         except Refusal:  # what fitted last was a file that is gone since
-            last, played = None, shown(lesson.settings())
+            last, fits = None, lesson.settings()
+            played = shown(fits)
         told = say("{error} Shown is what fitted last.", error=error) if last else say(
             "{error} Shown is what the lesson opens with.", error=error)  # fmt: skip
         place.error(on_screen(told), icon=":material/error:")
-    good[lesson.id] = played.settings
+    good[lesson.id] = fits
     return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from zlib import crc32
 
 import streamlit as st
 
@@ -14,14 +15,17 @@ from lora_viz.lessons.parts import (
     Boxed,
     Code,
     Columns,
+    Doors,
     Download,
     Figure,
     Folded,
     Heading,
     Html,
+    Moving,
     Notice,
     Numbers,
     Part,
+    Paths,
     Present,
     Prose,
     Reached,
@@ -32,6 +36,9 @@ from lora_viz.lessons.parts import (
 from lora_viz.ui.asking import set_answers
 from lora_viz.ui.contents import linked
 from lora_viz.ui.figures import csv_button, json_button, show_figure, shown_theme
+from lora_viz.ui.finder import show_door, show_paths
+from lora_viz.ui.pages import go_to
+from lora_viz.ui.player import play
 from lora_viz.ui.presenting import begin
 from lora_viz.ui.questions import ask_choices, reached, show_lessons_answered
 
@@ -77,8 +84,17 @@ def _draw(part: Part) -> None:
                 draw(parts)
         case Ask(id, asked, see):
             ask_choices(id, asked, see)
-        case Act(id, label, answers):
-            st.button(on_screen(label), key=id, on_click=set_answers, args=(answers,))
+        case Act(id, label, answers, to):
+            if st.button(on_screen(label), key=id, on_click=set_answers, args=(answers,)) and to:
+                go_to(to)
+        case Doors(doors, across):
+            with st.container(horizontal=across, gap="small", key=f"doors_{crc32(repr(doors).encode())}"):
+                for door in doors:
+                    show_door(door.label, door.place, door.why)
+        case Moving(id, film):
+            play(film, key=id)
+        case Paths(opened):
+            show_paths(opened)
         case Reached(id, holds, among):
             st.caption(on_screen(reached(id, holds, among)))
         case Present(id, label, deck):

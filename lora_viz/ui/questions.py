@@ -13,9 +13,9 @@ from lora_viz.content.questions import Answered, Unanswerable
 from lora_viz.i18n.language import say, to_say
 from lora_viz.i18n.outside import Ours, on_screen
 from lora_viz.lessons.lesson import Lesson, Played
-from lora_viz.lessons.walk import lessons, sections
+from lora_viz.lessons.walk import measured, sections
 from lora_viz.ui.contents import link_to
-from lora_viz.ui.pages import page_of
+from lora_viz.ui.pages import go_to
 from lora_viz.ui.state import of_visit
 
 __all__ = ["ask_choices", "ask_question", "reached", "show_lessons_answered"]
@@ -104,14 +104,14 @@ def reached(name: str, holds: bool, count: int) -> str:
     return say("{passed} of {challenges} challenges passed in this visit.", passed=len(done), challenges=count)
 
 
-def _asking(among: tuple[Lesson[Any], ...]) -> list[Lesson[Any]]:
-    return [each for each in among if each.question is not None]
+def _asking(among: tuple[Lesson[Any], ...] | None = None) -> list[Lesson[Any]]:
+    return [each for each in measured(among) if each.question is not None]
 
 
 def _score(given: dict[str, bool]) -> str:
     return say(
         "{count} of {all} lessons answered, {right} as measured at once.",
-        count=len(given), all=len(_asking(lessons())), right=sum(given.values()),
+        count=len(given), all=len(_asking()), right=sum(given.values()),
     )  # fmt: skip
 
 
@@ -137,4 +137,4 @@ def show_lessons_answered() -> None:
                 for name, title in asked:
                     icon = _MARKS[given[name]][0] if name in given else None
                     if st.button(on_screen(say(title)), key=f"to_{name}", type="tertiary", icon=icon):
-                        st.switch_page(page_of(name))
+                        go_to(name)

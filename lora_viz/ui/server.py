@@ -31,6 +31,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
+from lora_viz.ui.first_visit import ROOT_SCRIPT, FirstVisit
 from lora_viz.ui.page_script import PAGE_SCRIPT
 
 __all__ = ["FRAMES", "MIDDLEWARE", "OWN", "Address", "Guarded", "answers_to", "content_policy", "frames", "routes"]
@@ -121,7 +122,7 @@ def content_policy(host: str = "", framed_by: str = "*") -> str:
 def _inline_scripts() -> tuple[str, ...]:
     """By their hashes: what stands in the page of the Streamlit that is installed, and our own."""
     page = Path(streamlit.__file__).parent / "static" / "index.html"
-    scripts = (*_INLINE.findall(page.read_text(encoding="utf-8")), PAGE_SCRIPT)
+    scripts = (*_INLINE.findall(page.read_text(encoding="utf-8")), PAGE_SCRIPT, ROOT_SCRIPT)
     return tuple(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode('ascii')}'" for script in scripts)
 
 
@@ -163,4 +164,4 @@ class Guarded:
 
 
 # Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
-MIDDLEWARE = (Middleware(Guarded), Middleware(GZipMiddleware, minimum_size=2000))
+MIDDLEWARE = (Middleware(Guarded), Middleware(GZipMiddleware, minimum_size=2000), Middleware(FirstVisit))

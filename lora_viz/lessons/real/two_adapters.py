@@ -29,7 +29,7 @@ from lora_viz.lessons.real.adapter_files import (
 from lora_viz.lessons.real.adapter_report import directions_shown
 from lora_viz.lessons.settings import Settings
 
-__all__ = ["LESSON", "AdapterPair", "adapter_pair", "film", "takeaway"]
+__all__ = ["PART", "AdapterPair", "adapter_pair", "film", "takeaway"]
 
 
 class AdapterPair(NamedTuple):
@@ -215,8 +215,8 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 ASKED = {"first": to_say("First"), "second": to_say("Second")}
 OWN = to_say("or your own")
-LESSON = Lesson(
-    id="two_adapters", menu=to_say("Two adapters"), title=to_say("Two adapters: do they share directions?"),
+PART = Lesson(
+    id="two_adapters", menu=to_say("Shared directions"), title=to_say("Two adapters: do they share directions?"),
     claim=to_say("Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside "
                  "what chance would give."), place=60,
     controls=(*adapter_controls("first", "first_file", ASKED["first"], OWN,

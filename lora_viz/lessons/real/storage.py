@@ -22,7 +22,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 
-__all__ = ["LESSON", "SHAPES", "Storage", "storage"]
+__all__ = ["PART", "SHAPES", "Storage", "storage"]
 
 SHAPES: dict[str, tuple[int, int]] = {
     "41×31": (41, 31),
@@ -249,8 +249,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(wide, (now, 4 * now, now / 2), told, {"now": word(now)})
 
 
-LESSON = Lesson(
-    id="storage", menu=to_say("Storage"), title=to_say("When does a factorisation save anything?"),
+PART = Lesson(
+    id="storage", menu=to_say("A matrix, cut"), title=to_say("When does a factorisation save anything?"),
     claim=to_say(
         "Only when it is cut: below rank mn/(m + n + 1) the SVD's pieces take fewer numbers than the matrix, above, "
         "more."

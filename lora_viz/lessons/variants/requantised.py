@@ -25,7 +25,7 @@ from lora_viz.networks.digits import DigitsExperiment
 from lora_viz.networks.minilm_evidence import minilm_evidence
 from lora_viz.networks.requantise import FORMATS, RequantiseRun, merge_quantised
 
-__all__ = ["LESSON", "QuantisedMerge", "quantised_merge"]
+__all__ = ["PART", "QuantisedMerge", "quantised_merge"]
 
 CORNER = 24  # rows and columns of the heat maps
 COLOURS = {"int8": "clean", "int4": "alarm", "NF4": "ink"}
@@ -192,7 +192,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(right, mistakes, told, {"name": name}, unit=" %")
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="requantised", menu=to_say("Merge into few bits"),
     title=to_say("Quantised base: can the adapter be merged into it?"),
     claim=to_say("Kept apart it works in full; merged and stored in few bits again, a small update is rounded away."),

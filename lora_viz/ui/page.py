@@ -151,7 +151,8 @@ def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now:
             )
         draw(played.parts("body"))
         if film is None or now is None or now.scene.question is None:  # who is asked must not read the answer
-            st.markdown(say("**What you saw.** {seen}", seen=takeaway if now else explained(takeaway)))
+            with st.container(key="seen"):
+                st.markdown(say("**What you saw.** {seen}", seen=takeaway if now else explained(takeaway)))
 
 
 def _show_rest(played: Played[Any]) -> None:

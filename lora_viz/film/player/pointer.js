@@ -5,7 +5,7 @@ import { kindOf } from "./kinds.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
 import { pause, seek } from "./playhead.js";
-import { draw, drawOne, tip } from "./stage.js";
+import { draw, drawOne, enlarge, tip } from "./stage.js";
 
 /** @typedef {import("./types").Player} Player @typedef {import("./types").Picture} Picture */
 
@@ -21,7 +21,12 @@ export function listen(s, p) {
   const scrub = (/** @type {number} */ x) => seek(s, kind.scrub?.(p, x, s) ?? s.t);
   /** @type {[number, number] | null} */
   let held = null;
+  const little = () => p.cell.dataset.size === "small";
+  canvas.addEventListener("click", () => {
+    if (little()) enlarge(s, p.panel.id);
+  });
   canvas.addEventListener("pointerdown", (event) => {
+    if (little()) return; // it takes the large one's place first
     held = place(event);
     canvas.setPointerCapture(event.pointerId);
     if (p.veiled) return drawGuess(s, p, held, held);

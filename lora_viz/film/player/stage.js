@@ -7,6 +7,7 @@ import { format } from "./numbers.js";
 import { buildReadout, readOut } from "./readout.js";
 import { tableNode, TABLES } from "./tables.js";
 import { textAt } from "./tensor.js";
+import { chooseView, heroOf, offerViews, placesOf } from "./views.js";
 
 /** @typedef {import("./types").Player} Player @typedef {import("./types").Picture} Picture */
 
@@ -46,40 +47,115 @@ export function build(s) {
     else {
       p.canvas = document.createElement("canvas");
       p.canvas.setAttribute("role", "img");
-      if ("tall" in panel) cell.style.gridRow = `span ${panel.tall}`;
       cell.append(p.canvas);
     }
+    cell.append(enlarging(s, panel));
     return p;
   });
 }
 
-/** The stage fills what the screen leaves below the title; rows share it by what stands in them. @param {Player} s */
+/** The way from a small picture to a large one. @param {Player} s @param {import("./types").Panel} panel */
+function enlarging(s, panel) {
+  const button = Object.assign(document.createElement("button"), { className: "enlarge", textContent: "⤢" });
+  const named = say("Show large: {title}", { title: panel.title });
+  button.setAttribute("aria-label", named);
+  button.title = named;
+  button.addEventListener("click", () => enlarge(s, panel.id));
+  return button;
+}
+
+/**
+ * The stage fills what the screen leaves below the title and above the transport and what was seen; the picture that
+ * proves the claim takes two thirds of it.
+ * @param {Player} s
+ */
 export function arrange(s) {
   if (!s.film) return;
-  const width = s.root.clientWidth, narrow = width < 620;
-  const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
+  const width = s.root.clientWidth, narrow = width < 620, little = narrow || window.innerHeight < 480;
   const font = s.present
     ? Math.max(20, Math.min(34, width / 54))
-    : Math.max(narrow ? 14.2 : 13, Math.min(24, width / 62));
+    : Math.max(narrow ? 14.2 : 14, Math.min(24, width / 62));
   s.root.style.setProperty("--font", `${font}px`);
-  const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
-  // Presented, the transport must stand on the screen whatever is asked above; else a page may be scrolled.
-  const told = s.find("narration").offsetHeight;
-  const extra = s.present ? s.find("question").offsetHeight + told - font : Math.max(0, told - font * 1.6);
-  const room = window.innerHeight - Math.min(above, 260) - 112 - extra;
-  const total = Math.max(s.present ? 260 : rows > 1 ? 390 : 320, Math.min(room, width * 0.78));
-  const height = narrow ? Math.min(340, width * 0.9) : total / rows;
   // The transport takes one line where it can.
   s.root.dataset.tight = "false";
   s.root.dataset.tight = `${!narrow && s.find("bar").offsetHeight > 60}`;
-  for (const p of s.pictures) {
-    const alone = "asked" in p.cell.dataset; // the others give way to the one that is drawn on
-    const many = narrow ? 1 : alone ? rows : p.panel.tall || 1, own = height * many + 8 * (many - 1);
-    p.cell.style.gridColumn = narrow || alone ? "1 / -1" : "";
-    p.cell.style.height = p.canvas || !narrow ? `${own}px` : "auto";
-    if (p.canvas) resize(p, p.canvas, own, font, s.present ? 1.4 : 1);
-    else fitReadout(s, p, font);
+  const smallest = 80 + 6.6 * Math.max(14, font * SMALL); // a plot of 80 pixels with its title, legend and axis
+  const most = heightOf(s, width, font), beside = Math.min(3, Math.floor((most + GAP) / (smallest + GAP)));
+  const places = (s.places = placesOf(s, little, beside));
+  offerViews(s, places, (id) => enlarge(s, id));
+  const { mode, large, small, rest } = places, total = little && mode !== "stage" ? littleHeight(narrow, width) : most;
+  s.root.dataset.layout = mode;
+  for (const p of rest) p.cell.hidden = true;
+  if (mode === "all") return arrangeAll(s, small, font, Math.max(total, 390), narrow);
+  for (const p of large) {
+    const across = large.length === 2 && width > 900 ? 6 : small.length ? LARGE : 12;
+    const high = large.length === 2 && across === 12 ? (total - GAP) / 2 : total;
+    p.cell.style.gridColumn = `span ${across}`;
+    p.cell.style.gridRow = small.length ? `1 / span ${small.length}` : "";
+    fill(s, p, high, font, s.present ? 1.4 : 1.15);
+    p.cell.dataset.size = "large";
   }
+  small.forEach((p, i) => {
+    p.cell.style.gridColumn = `${LARGE + 1} / -1`;
+    p.cell.style.gridRow = `${i + 1}`;
+    fill(s, p, (total - GAP * (small.length - 1)) / small.length, Math.max(14, font * SMALL), 1);
+    p.cell.dataset.size = "small";
+  });
+}
+
+const GAP = 8, LARGE = 8, SMALL = 0.88; // between cells; of twelve columns; of the large picture's type
+
+/** Every picture in its own place of the grid. @param {Player} s @param {Picture[]} pictures @param {number} font
+ * @param {number} total @param {boolean} narrow */
+function arrangeAll(s, pictures, font, total, narrow) {
+  const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
+  const height = narrow ? 300 : Math.max(total / rows, 200);
+  for (const p of pictures) {
+    const many = narrow ? 1 : p.panel.tall || 1;
+    p.cell.style.gridColumn = narrow ? "1 / -1" : "";
+    p.cell.style.gridRow = many > 1 ? `span ${many}` : "";
+    fill(s, p, height * many + GAP * (many - 1), font, 1);
+    p.cell.dataset.size = "";
+  }
+}
+
+/** @param {Player} s @param {Picture} p @param {number} height @param {number} font @param {number} thick */
+function fill(s, p, height, font, thick) {
+  p.cell.hidden = false;
+  p.cell.style.height = `${height}px`;
+  if (p.canvas) resize(p, p.canvas, height, font, thick);
+  else fitReadout(s, p, font);
+}
+
+/** @param {boolean} narrow @param {number} width */
+const littleHeight = (narrow, width) =>
+  narrow ? Math.max(240, Math.min(360, width * 0.92, window.innerHeight * 0.52)) : Math.max(220, window.innerHeight - 96);
+
+/** What the screen leaves for the stage. @param {Player} s @param {number} width @param {number} font */
+function heightOf(s, width, font) {
+  const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY), { innerHeight } = window;
+  const told = s.find("narration").offsetHeight, views = s.find("views");
+  const asked = s.find("question").offsetHeight;
+  // Beside the transport: the names of further views, what was seen below it.
+  const seen = s.present ? 0 : Math.max(44, seenOf()?.getBoundingClientRect().height ?? 64);
+  const named = s.present || s.pictures.length < 2 ? 0 : Math.max(views.offsetHeight, 36);
+  const below = 50 + named + seen + (s.present ? 22 : 38);
+  const room = innerHeight - Math.min(above, 0.42 * innerHeight) - told - asked - below;
+  return Math.max(s.present ? 240 : 290, Math.min(room, s.present ? Infinity : width * 0.62, innerHeight - font * 4));
+}
+
+/** Where the page says what was seen, if it does. @returns {Element | null} */
+export const seenOf = () => document.querySelector(".st-key-seen, #takeaway:not(:empty)");
+
+/** @param {Player} s @param {string | null} id of the picture that is to stand large; null: all or one */
+export function enlarge(s, id) {
+  const held = s.root.contains(document.activeElement) || s.root.matches(":focus-within");
+  chooseView(s, id);
+  arrange(s);
+  arrange(s); // the names of the views may take another line now
+  draw(s);
+  tip(s, heroOf(s), null);
+  if (held) (id === null ? s.find("views").lastElementChild : heroOf(s).canvas || s.root)?.focus();
 }
 
 /**
@@ -110,6 +186,7 @@ function fitReadout(s, p, font) {
 
 /** @param {Player} s @param {Picture} p */
 export function drawOne(s, p) {
+  if (p.cell.hidden) return;
   if (!p.canvas) return readOut(p, s.t);
   if (!p.box.width) return;
   const g = /** @type {CanvasRenderingContext2D} */ (p.canvas.getContext("2d"));

@@ -94,6 +94,8 @@ export interface Question {
 export interface Presenting {
   scene: string;
   contrast?: boolean;
+  panels?: string[]; // what is shown; none: the picture that proves the claim
+  caption?: string; // said when a question was answered
 }
 
 /** What comes beside the film. */
@@ -131,6 +133,9 @@ export interface Player extends Now {
   compare: boolean;
   spoken: string;
   present: Presenting | null;
+  chosen: string | null; // the picture that somebody wants large
+  all: boolean; // every picture at once
+  places: import("./views.js").Places | null;
   sendLink(value: number): void;
   pick(row: number, column: number): void;
 }

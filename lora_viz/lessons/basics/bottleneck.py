@@ -324,6 +324,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="out",
     id="bottleneck", menu=to_say("Bottleneck"), title=to_say("Bottleneck: where can an update push?"),
     claim=to_say(
         "Whatever the input, a rank-r update only pushes the output along the r columns of B, and only sees the r "

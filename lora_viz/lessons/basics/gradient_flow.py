@@ -302,6 +302,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="gradients",
     id="gradient_flow", menu=to_say("Gradient flow"), title=to_say("Gradient flow: who moves first?"),
     claim=to_say(
         "Started as LoRA is, with B = 0, A has a gradient of exactly zero: B takes the first step alone, then A wakes "

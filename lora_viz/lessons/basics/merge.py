@@ -195,6 +195,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="difference",
     id="merge", menu=to_say("Merge"), title=to_say("Merge: is it the same?"),
     claim=to_say("W + s·BA gives the same outputs to rounding, and rounding can eat the update: drag its size."),
     place=40, default=Experiment(d_in=48, d_out=48, target_rank=4, rank=4, alpha=8.0, lr=0.02, steps=200),

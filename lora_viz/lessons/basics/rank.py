@@ -315,6 +315,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="error",
     id="rank", menu=to_say("Rank"), title=to_say("Rank: how much error is left?"),
     claim=to_say(
         "A rank that is too small fails by an exact amount, known before training; beyond the target's only noise is "

@@ -258,6 +258,7 @@ def _ask(seen: Seen, _: None) -> Measured:
 
 
 LESSON = Lesson(
+    hero="changes",
     id="gauge", menu=to_say("Are A and B unique?"), title=to_say("Are A and B unique?"),
     claim=to_say(
         "No: B Q and Q⁻¹A have the same product for every invertible Q. But a gradient step from them is not the same."

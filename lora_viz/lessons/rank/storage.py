@@ -249,6 +249,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="stored",
     id="storage", menu=to_say("Storage"), title=to_say("When does a factorisation save anything?"),
     claim=to_say(
         "Only when it is cut: below rank mn/(m + n + 1) the SVD's pieces take fewer numbers than the matrix, above, "

@@ -239,6 +239,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="error",
     id="truncation", menu=to_say("Beat the SVD"), title=to_say("Can you beat the SVD?"),
     claim=to_say(
         "No matrix of rank k is nearer to M than its first k layers σᵢ uᵢ vᵢᵀ, and what is missing is exactly the "

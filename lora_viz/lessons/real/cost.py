@@ -230,6 +230,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="share",
     id="cost", menu=to_say("Cost"), title=to_say("Cost: what does a rank cost one layer?"),
     claim=to_say("“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute "
                  "falls by a third at most."), place=90,

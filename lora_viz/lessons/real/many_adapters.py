@@ -253,6 +253,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="mixed",
     id="many_adapters", menu=to_say("Many adapters"), title=to_say("Many adapters, one base: do they go together?"),
     claim=to_say("They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's "
                  "and B's is not averaging updates."), place=30,

@@ -192,6 +192,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="error",
     id="requantised", menu=to_say("Merge into few bits"),
     title=to_say("Quantised base: can the adapter be merged into it?"),
     claim=to_say("Kept apart it works in full; merged and stored in few bits again, a small update is rounded away."),

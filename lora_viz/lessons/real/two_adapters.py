@@ -212,6 +212,7 @@ def _ask(seen: Seen, _: object) -> Measured:
 ASKED = {"first": to_say("First"), "second": to_say("Second")}
 OWN = to_say("or your own")
 LESSON = Lesson(
+    hero="overlap",
     id="two_adapters", menu=to_say("Two adapters"), title=to_say("Two adapters: do they share directions?"),
     claim=to_say("Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside "
                  "what chance would give."), place=60,

@@ -260,6 +260,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="difference",
     id="alpha", menu=to_say("α and the learning rate"), title=to_say("α: is it only a learning rate?"),
     claim=to_say(
         "α can go into the learning rate, but only if the start A₀ is rescaled too: then it is the same run to "

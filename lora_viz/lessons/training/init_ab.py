@@ -239,6 +239,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="loss_by_width",
     id="init_ab", menu=to_say("A random or B random"), title=to_say("Initialisation: A random or B random?"),
     claim=to_say(
         "B random at its usual size trains worse the wider the layer; at A's size it does not: the size matters."

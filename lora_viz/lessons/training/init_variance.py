@@ -237,6 +237,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="rms",
     id="init_variance", menu=to_say("Size of the start"), title=to_say("Initialisation: how large is the start?"),
     claim=to_say(
         "With both factors random the entries of BA have variance r·σ⁴: over √r the growth is gone, over r they shrink."

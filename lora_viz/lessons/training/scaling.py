@@ -265,6 +265,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="useful_part",
     id="scaling", menu=to_say("Scaling"), title=to_say("Scaling: does the first step depend on the rank?"),
     claim=to_say(
         "Whether s frees the first step from the rank depends on the rule, the optimiser and how A starts: all three."

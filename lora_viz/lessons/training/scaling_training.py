@@ -263,6 +263,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="loss_by_rank",
     id="scaling_training", menu=to_say("Scaling and training"),
     title=to_say("Scaling: does more rank train better at one learning rate?"),
     claim=to_say(

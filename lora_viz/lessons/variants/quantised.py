@@ -266,6 +266,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="decaying",
     id="quantised", menu=to_say("4-bit base"), title=to_say("4-bit base: what is lost, and what gives it back?"),
     claim=to_say(
         "QLoRA freezes W in 4 bits: sixteen levels a block. A start that keeps W's large directions in B A helps much "

@@ -12,7 +12,7 @@ import { format } from "./numbers.js";
 
 /** @param {Canvas} g @param {Picture} p @param {Theme} theme */
 function fieldFrame(g, { panel, box }, theme) {
-  const f = box.font * 0.95, [m, n] = panel.values.shape.slice(-2);
+  const f = Math.max(box.least, box.font * 0.95), [m, n] = panel.values.shape.slice(-2);
   const { low: least, high: most } = extent([panel.values], panel.scale === "log");
   const [low, high] = panel.limits || [least, most];
   g.font = `${f}px ${theme.font}`;

@@ -42,7 +42,7 @@ export const heatmap = {
       g.globalAlpha = 1;
     }
     // the range, printed, on its own small scale
-    const f = box.font * 0.92, y = top + height + 6, text = `±${format(limit)}  ${m}×${n}`;
+    const f = Math.max(box.least, box.font * 0.92), y = top + height + 6, text = `±${format(limit)}  ${m}×${n}`;
     g.font = `${f}px ${theme.font}`;
     g.textBaseline = "top";
     g.textAlign = "left";

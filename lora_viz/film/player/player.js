@@ -6,7 +6,7 @@ import { label, pause, play, seek, slowly, step, toggle } from "./playhead.js";
 import { listen } from "./pointer.js";
 import { askFirst } from "./question.js";
 import { saveSlide } from "./slide.js";
-import { arrange, build, draw, enlarge, lastOf, paperOf, readTheme, tabulate } from "./stage.js";
+import { arrange, build, draw, lastOf, paperOf, readTheme, tabulate } from "./stage.js";
 import { kindOf } from "./kinds.js";
 
 /** @typedef {import("./types").Player} Player */
@@ -21,7 +21,8 @@ function mount(host) {
   const find = (/** @type {string} */ name) => root.querySelector(`[data-part="${name}"]`);
   const s = /** @type {Player} */ (/** @type {unknown} */ ({ // the rest comes with the first film
     ...{ root, find, run: null, t: 0, playing: false, speed: 1, clock: 0, due: 0, drawn: 0, pictures: [], slow: false },
-    ...{ phase: 0, share: 1, compare: false, present: null, chosen: null, all: false, places: null, tip: find("tip"), written: writtenIn(root) },
+    ...{ phase: 0, share: 1, compare: false, present: null, tip: find("tip"), written: writtenIn(root) },
+    ...{ chosen: null, all: false, places: null },
     calm: window.matchMedia("(prefers-reduced-motion: reduce)"),
   }));
   const act = {

@@ -40,7 +40,7 @@ export function build(s) {
     /** @type {Picture} */
     const p = {
       ...{ panel, cell, canvas: null, values: [], hover: null, veiled: false, guess: null, ghost: null },
-      box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1 },
+      box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1, least: 14, inset: 0 },
       cache: { view: views[index] },
     };
     if (panel.kind === "readout") buildReadout(p);
@@ -86,50 +86,58 @@ export function arrange(s) {
   const { mode, large, small, rest } = places, total = little && mode !== "stage" ? littleHeight(narrow, width) : most;
   s.root.dataset.layout = mode;
   for (const p of rest) p.cell.hidden = true;
-  if (mode === "all") return arrangeAll(s, small, font, Math.max(total, 390), narrow);
+  const look = { font, thick: s.present ? 1.4 : 1.15, least: s.present ? 20 : narrow ? 12 : 14, inset: 0 };
+  if (mode === "all") return arrangeAll(s, small, { ...look, thick: 1 }, Math.max(total, 390), narrow);
   for (const p of large) {
     const across = large.length === 2 && width > 900 ? 6 : small.length ? LARGE : 12;
     const high = large.length === 2 && across === 12 ? (total - GAP) / 2 : total;
     p.cell.style.gridColumn = `span ${across}`;
     p.cell.style.gridRow = small.length ? `1 / span ${small.length}` : "";
-    fill(s, p, high, font, s.present ? 1.4 : 1.15);
     p.cell.dataset.size = "large";
+    fill(s, p, high, look);
   }
   small.forEach((p, i) => {
     p.cell.style.gridColumn = `${LARGE + 1} / -1`;
     p.cell.style.gridRow = `${i + 1}`;
-    fill(s, p, (total - GAP * (small.length - 1)) / small.length, Math.max(14, font * SMALL), 1);
     p.cell.dataset.size = "small";
+    const high = (total - GAP * (small.length - 1)) / small.length;
+    fill(s, p, high, { ...look, font: Math.max(14, font * SMALL), thick: 1, inset: 32 });
   });
 }
 
 const GAP = 8, LARGE = 8, SMALL = 0.88; // between cells; of twelve columns; of the large picture's type
 
-/** Every picture in its own place of the grid. @param {Player} s @param {Picture[]} pictures @param {number} font
- * @param {number} total @param {boolean} narrow */
-function arrangeAll(s, pictures, font, total, narrow) {
+/**
+ * Every picture in its own place of the grid.
+ * @param {Player} s @param {Picture[]} pictures @param {Look} look @param {number} total @param {boolean} narrow
+ */
+function arrangeAll(s, pictures, look, total, narrow) {
   const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
   const height = narrow ? 300 : Math.max(total / rows, 200);
   for (const p of pictures) {
     const many = narrow ? 1 : p.panel.tall || 1;
     p.cell.style.gridColumn = narrow ? "1 / -1" : "";
     p.cell.style.gridRow = many > 1 ? `span ${many}` : "";
-    fill(s, p, height * many + GAP * (many - 1), font, 1);
     p.cell.dataset.size = "";
+    fill(s, p, height * many + GAP * (many - 1), look);
   }
 }
 
-/** @param {Player} s @param {Picture} p @param {number} height @param {number} font @param {number} thick */
-function fill(s, p, height, font, thick) {
+/** @typedef {Pick<import("./types").Box, "font" | "thick" | "least" | "inset">} Look */
+
+/** @param {Player} s @param {Picture} p @param {number} height @param {Look} look */
+function fill(s, p, height, look) {
   p.cell.hidden = false;
   p.cell.style.height = `${height}px`;
-  if (p.canvas) resize(p, p.canvas, height, font, thick);
-  else fitReadout(s, p, font);
+  if (p.canvas) resize(p, p.canvas, height, look);
+  else fitReadout(s, p, look.font);
 }
 
 /** @param {boolean} narrow @param {number} width */
-const littleHeight = (narrow, width) =>
-  narrow ? Math.max(240, Math.min(360, width * 0.92, window.innerHeight * 0.52)) : Math.max(220, window.innerHeight - 96);
+const littleHeight = (narrow, width) => {
+  const { innerHeight } = window;
+  return narrow ? Math.max(240, Math.min(360, width * 0.92, innerHeight * 0.52)) : Math.max(220, innerHeight - 96);
+};
 
 /** What the screen leaves for the stage. @param {Player} s @param {number} width @param {number} font */
 function heightOf(s, width, font) {
@@ -158,14 +166,12 @@ export function enlarge(s, id) {
   if (held) (id === null ? s.find("views").lastElementChild : heroOf(s).canvas || s.root)?.focus();
 }
 
-/**
- * @param {Picture} p @param {HTMLCanvasElement} canvas @param {number} height @param {number} font
- * @param {number} thick
- */
-function resize(p, canvas, height, font, thick) {
-  const width = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1), box = p.box;
-  if (box.width === width && box.height === height && box.dpr === dpr && box.font === font) return;
-  p.box = { width, height, dpr, font, thick };
+/** @param {Picture} p @param {HTMLCanvasElement} canvas @param {number} height @param {Look} look */
+function resize(p, canvas, height, look) {
+  const width = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1);
+  const box = { width, height, dpr, ...look }, names = /** @type {(keyof typeof box)[]} */ (Object.keys(box));
+  if (names.every((name) => p.box[name] === box[name])) return;
+  p.box = box;
   canvas.width = Math.round(width * dpr);
   canvas.height = Math.round(height * dpr);
   canvas.style.width = `${width}px`;

@@ -27,6 +27,8 @@ export interface Box {
   dpr: number;
   font: number;
   thick: number;
+  least: number; // the smallest type
+  inset: number; // what a button takes of its title
 }
 
 /** A panel on the stage: what it shows, where, and what was done to it. */

@@ -87,6 +87,10 @@ export function band(g, frame, xs, low, high) {
   for (const i of known.reverse()) g.lineTo(frame.x(xs[i]), frame.y(low[i]));
   g.closePath();
   g.fill();
+  g.globalAlpha = 0.8; // its edges are seen where its area is pale
+  g.lineWidth = 1;
+  g.setLineDash([]);
+  for (const edge of [low, high]) trace(g, frame, xs, edge);
   g.globalAlpha = 1;
 }
 

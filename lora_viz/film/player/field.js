@@ -77,6 +77,9 @@ export const field = {
     const at = cellAt(p, px, py);
     return at ? readCell(p.panel, t, at, true) : null;
   },
+  keys: ({ picks }) => (picks
+    ? say("The arrow keys read a cell, Enter opens it")
+    : say("The arrow keys read a cell")),
   key({ panel, cache }, key, { t }, _ask, pick) {
     const moves = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
     const move = moves[/** @type {keyof typeof moves} */ (key)], { frame } = cache;

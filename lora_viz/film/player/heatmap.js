@@ -36,7 +36,7 @@ export const heatmap = {
     g.strokeRect(left - 1, top - 1, width + 2, height + 2);
     g.setLineDash([]);
     if (panel.hatched) {
-      g.globalAlpha = 0.28;
+      g.globalAlpha = 0.8;
       g.lineWidth = 1;
       hatch(g, [left, top, width, height], 9);
       g.globalAlpha = 1;

@@ -70,7 +70,7 @@ export const lines = {
       g.setLineDash(DASHES[s.dash]);
       if (film.training) { // the future is faint; over ranks and sizes nothing is past
         g.globalAlpha = theme.future;
-        g.lineWidth = 2.2;
+        g.lineWidth = 1.6;
         trace(g, frame, values, s.y.data, t);
         g.globalAlpha = 1;
       }
@@ -151,6 +151,18 @@ function drawShadows(g, p, frame, values, theme) {
     g.lineWidth = 3;
     g.setLineDash([3, 5]);
     trace(g, frame, values, p.guess);
+    g.setLineDash([]);
+    g.fillStyle = theme.ink;
+    const { guess, cache: { pen } } = p;
+    guess.forEach((v, i) => { // a single point is no line
+      if (!Number.isFinite(v) || Number.isFinite(guess[i - 1]) || Number.isFinite(guess[i + 1])) return;
+      circle(g, frame.x(values[i]), frame.y(v), 4);
+      g.fill();
+    });
+    if (pen && p.veiled) {
+      circle(g, frame.x(values[pen.i]), pen.y, 9);
+      g.stroke();
+    }
   }
   g.restore();
 }

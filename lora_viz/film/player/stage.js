@@ -1,6 +1,6 @@
 // The stage: a cell for each panel, sized to the screen, drawn at the playhead, and said to those who hear it.
 
-import { themeOf } from "./colours.js";
+import { isDark, themeOf } from "./colours.js";
 import { kindOf } from "./kinds.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
@@ -20,8 +20,10 @@ export const paperOf = (s) => getComputedStyle(s.root).getPropertyValue("--st-ba
 /** @param {Player} s */
 export function readTheme(s) {
   s.paper = paperOf(s);
-  const paper = (s.present && s.present.contrast ? "#000000" : s.paper) || "#ffffff";
-  s.theme = themeOf(s.colours, paper, getComputedStyle(s.root).fontFamily);
+  const asked = ["(prefers-contrast: more)", "(forced-colors: active)"];
+  const more = asked.some((query) => window.matchMedia(query).matches);
+  const own = s.paper || "#ffffff", black = (s.present && s.present.contrast) || (more && isDark(own));
+  s.theme = themeOf(s.colours, black ? "#000000" : more ? "#ffffff" : own, getComputedStyle(s.root).fontFamily, more);
   for (const p of s.pictures) p.cache.frame = null;
   for (const [key, value] of Object.entries(s.theme)) {
     if (typeof value === "string") s.root.style.setProperty(`--id-${key}`, value);
@@ -30,9 +32,10 @@ export function readTheme(s) {
 
 /** A cell for each panel; what was turned stays turned. @param {Player} s */
 export function build(s) {
-  const stage = s.find("stage"), views = s.pictures.map((p) => p.cache.view);
+  const stage = s.find("stage"), kept = new Map(s.pictures.map(({ panel, cache }) => [panel.id, cache]));
+  const held = s.pictures.find(({ canvas }) => canvas && canvas === focused(s))?.panel.id;
   stage.replaceChildren();
-  s.pictures = s.film.panels.map((panel, index) => {
+  s.pictures = s.film.panels.map((panel) => {
     const cell = document.createElement("div");
     cell.className = `cell ${panel.kind}`;
     cell.style.setProperty("--span", `${panel.span}`);
@@ -41,7 +44,7 @@ export function build(s) {
     const p = {
       ...{ panel, cell, canvas: null, values: [], hover: null, veiled: false, guess: null, ghost: null },
       box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1, least: 14, inset: 0 },
-      cache: { view: views[index] },
+      cache: { view: kept.get(panel.id)?.view, cursor: panel.kind === "field" ? kept.get(panel.id)?.cursor : null },
     };
     if (panel.kind === "readout") buildReadout(p);
     else {
@@ -52,6 +55,16 @@ export function build(s) {
     cell.append(enlarging(s, panel));
     return p;
   });
+  // A picture that has the focus keeps it when it is made anew: it is not taken away from whoever steers by keys.
+  if (held) requestAnimationFrame(() => s.pictures.find(({ panel }) => panel.id === held)?.canvas?.focus());
+}
+
+/** What has the focus, in the page or in the shadow that the player stands in. @param {Player} s */
+export const focused = (s) => /** @type {Document | ShadowRoot} */ (s.root.getRootNode()).activeElement;
+
+/** Say this to whoever steers by keys and does not see. @param {Player} s @param {string} text */
+export function speak(s, text) {
+  s.find("spoken").textContent = text;
 }
 
 /** The way from a small picture to a large one. @param {Player} s @param {import("./types").Panel} panel */
@@ -129,8 +142,10 @@ function arrangeAll(s, pictures, look, total, narrow) {
 function fill(s, p, height, look) {
   p.cell.hidden = false;
   p.cell.style.height = `${height}px`;
-  if (p.canvas) resize(p, p.canvas, height, look);
-  else fitReadout(s, p, look.font);
+  if (p.canvas) {
+    p.canvas.tabIndex = p.cell.dataset.size === "small" ? -1 : 0;
+    resize(p, p.canvas, height, look);
+  } else fitReadout(s, p, look.font);
 }
 
 /** @param {boolean} narrow @param {number} width */
@@ -157,7 +172,7 @@ export const seenOf = () => document.querySelector(".st-key-seen, #takeaway:not(
 
 /** @param {Player} s @param {string | null} id of the picture that is to stand large; null: all or one */
 export function enlarge(s, id) {
-  const held = s.root.contains(document.activeElement) || s.root.matches(":focus-within");
+  const held = s.root.contains(focused(s));
   chooseView(s, id);
   arrange(s);
   arrange(s); // the names of the views may take another line now
@@ -260,7 +275,7 @@ export function tip(s, p, text) {
     s.tip.style.top = `${r.bottom - stage.top - p.box.font * 3.2 + s.find("stage").offsetTop}px`;
     return;
   }
-  const [x, y] = p.hover || [0, 0], most = stage.width - s.tip.offsetWidth - 4;
+  const [x, y] = p.hover || [0, 0], most = Math.max(0, stage.width - s.tip.offsetWidth - 4);
   s.tip.style.left = `${Math.min(r.left - stage.left + x + 14, most)}px`;
-  s.tip.style.top = `${r.top - stage.top + y + 16}px`;
+  s.tip.style.top = `${r.top - stage.top + y + 16 + s.find("stage").offsetTop}px`;
 }

@@ -69,6 +69,7 @@ export interface Kind<P = any> {
   cell?(p: Picture<P>, x: number, y: number): [number, number] | null;
   key?(p: Picture<P>, key: string, now: Now, ask: Ask, pick: (row: number, column: number) => void): string | null;
   keyed?(panel: P): boolean;
+  keys?(panel: P): string; // what its keys do
   tell?(p: Picture<P>, now: Now): string | null;
   byHand?(p: Picture<P>, now: Now): string | null;
   forget?(p: Picture<P>): void;
@@ -137,6 +138,8 @@ export interface Player extends Now {
   present: Presenting | null;
   chosen: string | null; // the picture that somebody wants large
   all: boolean; // every picture at once
+  sharing: number; // 1: asked for, 2: open
+  keepsPlace: boolean; // in the address
   places: import("./views.js").Places | null;
   sendLink(value: number): void;
   pick(row: number, column: number): void;

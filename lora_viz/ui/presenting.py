@@ -32,6 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 OWN = "own"
+_LINKS = 9  # that one slide holds
 
 
 @dataclass(slots=True)
@@ -176,15 +177,20 @@ def show_end(now: Presented) -> None:
     left, right = st.columns([3, 2], gap="large")
     seen: dict[str, str] = {}
     for scene in now.deck.scenes:
-        seen.setdefault(_address(scene), say(lesson(scene.page).menu))
+        seen.setdefault(_address(scene), say(scene.caption))
     with left:
-        st.markdown("\n".join(f"- [{menu}]({address})" for address, menu in list(seen.items())[:12]))
+        st.markdown("\n".join(f"- [{_plain(caption)}]({address})" for address, caption in list(seen.items())[:_LINKS]))
     shared = here() if now.name == OWN else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
     with right:
         qr_code(shared, say("QR code of the link"))
         st.caption(shared)
         if only_here(shared):
             st.caption(say("This address works on this machine only: open the playground by its name in the network."))
+
+
+def _plain(text: str) -> str:
+    """A caption within a link: brackets would end it."""
+    return text.replace("[", "(").replace("]", ")")
 
 
 def _address(scene: Scene) -> str:

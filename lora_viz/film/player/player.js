@@ -91,6 +91,17 @@ function watch(s, keys) {
     pause(s);
     label(s);
   }, until);
+  // Whoever taps beside the sheet, or presses Escape, is done with it.
+  const inSheet = (/** @type {Event} */ event) => event.composedPath().some((e) =>
+    e instanceof Element && (e.matches(".st-key-controls, [data-part=sheet], [data-baseweb], [role=listbox]")));
+  document.addEventListener("pointerdown", (event) => {
+    if (document.documentElement.dataset.sheet && !inSheet(event)) openSheet(s, false);
+  }, until);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !document.documentElement.dataset.sheet) return;
+    openSheet(s, false);
+    s.find("sheet").focus();
+  }, until);
   const repaint = () => {
     if (!s.film || paperOf(s) === s.paper) return;
     readTheme(s);
@@ -156,10 +167,14 @@ function viewing(s, key) {
   return panel ? () => enlarge(s, panel.id) : undefined;
 }
 
-/** On a small screen the settings lie in a sheet over the page. @param {Player} s */
-function openSheet(s) {
-  const page = document.documentElement, open = page.dataset.sheet !== "open";
+/**
+ * On a small screen the settings lie in a sheet over the page.
+ * @param {Player} s @param {boolean} [open]
+ */
+function openSheet(s, open = document.documentElement.dataset.sheet !== "open") {
+  const page = document.documentElement;
   page.dataset.sheet = open ? "open" : "";
+  page.style.setProperty("--bar", `${s.find("bar").offsetHeight}px`); // the sheet stands on the transport
   s.find("sheet").setAttribute("aria-expanded", `${open}`);
 }
 

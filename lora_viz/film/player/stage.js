@@ -93,9 +93,11 @@ export function arrange(s) {
   s.root.dataset.tight = "false";
   s.root.dataset.tight = `${!narrow && s.find("bar").offsetHeight > 60}`;
   const smallest = 80 + 6.6 * Math.max(14, font * SMALL); // a plot of 80 pixels with its title, legend and axis
-  const most = heightOf(s, width, font), beside = Math.min(3, Math.floor((most + GAP) / (smallest + GAP)));
+  let most = heightOf(s, width, font);
+  const beside = Math.min(3, Math.floor((most + GAP) / (smallest + GAP)));
   const places = (s.places = placesOf(s, little, beside));
   offerViews(s, places, (id) => enlarge(s, id));
+  most = heightOf(s, width, font); // now that the names of further views are there, or are not
   const { mode, large, small, rest } = places, total = little && mode !== "stage" ? littleHeight(narrow, width) : most;
   s.root.dataset.layout = mode;
   for (const p of rest) p.cell.hidden = true;
@@ -161,7 +163,7 @@ function heightOf(s, width, font) {
   const asked = s.find("question").offsetHeight;
   // Beside the transport: the names of further views, what was seen below it.
   const seen = s.present ? 0 : Math.max(44, seenOf()?.getBoundingClientRect().height ?? 64);
-  const named = s.present || s.pictures.length < 2 ? 0 : Math.max(views.offsetHeight, 36);
+  const named = views.hidden ? 0 : views.offsetHeight + 4;
   const below = 50 + named + seen + (s.present ? 22 : 38);
   const room = innerHeight - Math.min(above, 0.42 * innerHeight) - told - asked - below;
   return Math.max(s.present ? 240 : 290, Math.min(room, s.present ? Infinity : width * 0.62, innerHeight - font * 4));

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import numpy as np
 import streamlit as st
 
-from lora_viz.film.panels import Film
+from lora_viz.film.film import Film
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import say

@@ -39,6 +39,10 @@ async function turn(to) {
   host.hidden = !leaf.film;
   if (leaf.film) show({ data: await unpack(leaf.film), parentElement: host, setTriggerValue() {} });
   else if (player) pause(player); // a page without a picture: what was playing rests
+  const root = host.querySelector(".player"); // the keys are the player's: here it is the page
+  if (leaf.film && document.activeElement === document.body && root instanceof HTMLElement) {
+    root.focus({ preventScroll: true });
+  }
   const share = host.querySelector('[data-part="share"]');
   if (share instanceof HTMLElement) share.hidden = true; // a file has no address to share
   document.documentElement.dataset.leaf = `${now}`;

@@ -94,8 +94,8 @@ def test_the_digits_are_real_images_and_their_cut_is_no_worse_than_any_rival() -
     record = truncation("digits", 13, 7, 5)
     images, _ = digit_images()
     rows = {image.tobytes() for image in images}
-    for i in range(4):
-        for j in range(3):
+    for i in range(3):
+        for j in range(4):
             block = np.ascontiguousarray(record.matrix[8 * i : 8 * i + 8, 8 * j : 8 * j + 8])
             assert block.reshape(64).tobytes() in rows
     rank = np.linalg.matrix_rank(record.matrix)

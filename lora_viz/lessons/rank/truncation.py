@@ -84,10 +84,10 @@ def truncation(name: str, d_out: int, d_in: int, seed: int, rivals: int = 0) -> 
 
 
 def digits_matrix(seed: int) -> Float[np.ndarray, "m n"]:
-    """Twelve handwritten digits, four rows of three, pixels from 0 to 1: a matrix that can be looked at."""
+    """Twelve handwritten digits, three rows of four, pixels from 0 to 1: a matrix that can be looked at."""
     images, _ = digit_images()
-    chosen = images[stream("digits to be cut", seed).choice(len(images), 12, replace=False)].reshape(4, 3, 8, 8)
-    return np.ascontiguousarray(chosen.transpose(0, 2, 1, 3).reshape(32, 24))
+    chosen = images[stream("digits to be cut", seed).choice(len(images), 12, replace=False)].reshape(3, 4, 8, 8)
+    return np.ascontiguousarray(chosen.transpose(0, 2, 1, 3).reshape(24, 32))
 
 
 def _rank(record: Truncation) -> int:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from lora_viz.content.decks.scenes import Question
 from lora_viz.lessons.deck_file import deck_html
 from lora_viz.lessons.decks import DECKS, read_file
-from lora_viz.lessons.walk import lessons
+from lora_viz.lessons.walk import lesson, lessons
 from tests.browser import ROOT, served
 from tests.everyone import for_everyone
 
@@ -296,10 +296,10 @@ def test_a_lesson_is_found_as_it_was_left(open_page: Open) -> None:
     expect(player(page)).not_to_have_attribute("data-run", default)
     expect(page).to_have_url(re.compile("noise=0.3"))
     left = run(page)
-    go(page, "Lessons", "Gradient flow")
-    expect(page.get_by_role("heading", name="Gradient flow: who moves first?")).to_be_visible()
+    go(page, "Basics", lesson("gradient_flow").menu)
+    expect(page.get_by_role("heading", name=lesson("gradient_flow").title)).to_be_visible()
     expect(page).not_to_have_url(re.compile("noise"))
-    go(page, "Lessons", "Rank")
+    go(page, "Basics", lesson("rank").menu)
     expect(player(page)).to_have_attribute("data-run", left, timeout=15_000)
     expect(page).to_have_url(re.compile("noise=0.3"))
 
@@ -309,7 +309,7 @@ def test_a_deep_link_may_be_the_first_visit_of_all(window: BrowserContext) -> No
         page = window.new_page()
         page.goto(f"{fresh}/rank")
         expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
-        go(page, "Lessons", "Merge")
+        go(page, "Basics", lesson("merge").menu)
         expect(page.get_by_role("heading", name="Merge: is it the same?")).to_be_visible(timeout=15_000)
         go(page, "Start", "The machine")
         expect(page.get_by_role("heading", name="What happens inside one LoRA layer?")).to_be_visible(timeout=15_000)

@@ -29,7 +29,7 @@ def shipped_decks() -> dict[str, Deck]:
 
 def read_file(path: Path) -> Deck:
     """The deck in this file. Raises DeckError."""
-    return _read(path.read_text(encoding="utf-8"))
+    return read_bytes(path.name, path.read_bytes())
 
 
 def read_bytes(name: str, content: bytes, lab: Lab | None = None) -> Deck:
@@ -63,7 +63,7 @@ def _wrong(scene: Scene, lab: Lab | None) -> Iterator[tuple[str, str]]:
             asked = given.get(control.id)
             answers[control.id] = control.usual(own.default) if asked is None else control.parse(asked)
         except SettingError as error:
-            yield control.id, str(error)
+            yield control.id, error.said
             return
     allowed = ", ".join(answers) or "–"
     for name in given:
@@ -90,7 +90,7 @@ def _wrong_pictures(scene: Scene, lab: Lab) -> Iterator[tuple[str, str]]:
     try:
         film = lesson(scene.page).read(dict(scene.settings), lab).film
     except Refusal as error:
-        yield "settings", str(error)
+        yield "settings", error.said
         return
     ids = [panel.id for panel in film.panels] if film is not None else []
     for name in scene.panels:
@@ -101,4 +101,4 @@ def _wrong_pictures(scene: Scene, lab: Lab) -> Iterator[tuple[str, str]]:
         try:
             asked_first(film, scene.question)
         except DeckError as error:
-            yield "panel" if str(error).startswith("panel") else "series", str(error)
+            yield "panel" if error.said.startswith("panel") else "series", error.said

@@ -12,7 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import Ours, emphasised, on_screen
 from lora_viz.lessons.lesson import Lesson, Played
+from lora_viz.lessons.parts import Folded, Prose
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.walk import home
 from lora_viz.ui.asking import Asked, ask, set_answers
@@ -31,6 +33,8 @@ from lora_viz.ui.visitor_language import find_language
 from lora_viz.ui.waiting import Stopped, visitors_lab, waited_for
 
 __all__ = ["show"]
+
+_SIGNS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/help:"}
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ def show(lesson: Lesson[Any]) -> None:
         toolbar(now)
         show_end(now)
         return
+    judged = st.container(key="verdict") if now is None else None
     bar, said = st.container(), st.container()
     left, right = _places(now)
     with left:
@@ -65,15 +70,19 @@ def show(lesson: Lesson[Any]) -> None:
     told = tuple(dict.fromkeys((*notices.again, *asked.notices)))
     notices.again = told  # until this run has come to its end
     for notice in told:
-        said.warning(notice, icon=":material/warning:")
+        said.warning(on_screen(notice), icon=":material/warning:")
     with right:
         picture = st.container()
     played = _measured(lesson, asked, picture, now)
     notices.again = ()
+    if judged is not None and played.verdict is not None:
+        judged.markdown(f"{_SIGNS[played.verdict.holds]} {explained(played.verdict.text)}")
     with left:
         draw(played.parts("beside"))
     _show_picture(played, asked, picture, now)
     with picture:
+        if played.detail and now is None:
+            draw((Folded(say("More about this run"), (Prose(played.detail),)),))
         draw(played.parts("extras"))
     if now is None:
         _show_rest(played)
@@ -108,16 +117,16 @@ def _open(lesson: Lesson[Any]) -> Presented | None:
     if now is None:
         offered = lesson is home() and "controls" not in st.query_params and not st.context.is_embedded
         head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)
-        head.title(title, anchor=False)
+        head.title(on_screen(title), anchor=False)
         if beside is not None:
             with beside:
                 offer_tour()
-        st.markdown(explained(claim))
+        st.markdown(on_screen(explained(claim)))
         return None
     st.html(style("presented"))
     if contrast():
         st.html(style("contrast"))
-    st.title(now.heading(), anchor=False)
+    st.title(on_screen(emphasised(now.heading())), anchor=False)
     return now
 
 
@@ -141,7 +150,7 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
         last = good.get(lesson.id)
         told = say("{error} Shown is what fitted last.", error=error) if last else say(
             "{error} Shown is what the lesson opens with.", error=error)  # fmt: skip
-        where.error(told, icon=":material/error:")
+        where.error(on_screen(told), icon=":material/error:")
         played = shown(last or lesson.settings())
     good[lesson.id] = played.settings
     return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place
@@ -168,7 +177,7 @@ def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now:
         draw(played.parts("body"))
         if now is None:  # a room has its sentence: the caption
             with st.container(key="seen"):
-                st.markdown(say("**What you saw.** {seen}", seen=explained(takeaway)))
+                st.markdown(on_screen(say("**What you saw.** {seen}", seen=Ours(explained(takeaway)))))
 
 
 def _show_rest(played: Played[Any]) -> None:
@@ -177,11 +186,11 @@ def _show_rest(played: Played[Any]) -> None:
     if played.maths:
         heading = say("The maths, with these numbers")
         if level() == "newcomer":
-            with st.expander(heading):
-                st.markdown(explained(played.maths))
+            with st.expander(on_screen(heading)):
+                st.markdown(on_screen(explained(played.maths)))
         else:
-            st.header(heading, anchor=False)
-            st.markdown(explained(played.maths))
+            st.header(on_screen(heading), anchor=False)
+            st.markdown(on_screen(explained(played.maths)))
     if played.lesson.prints:
         still = st.expander(say("Still figure and data, for slides"), key=f"still_{name}", on_change="rerun")
         if still.open:

@@ -17,6 +17,7 @@ from lora_viz.content.decks.scenes import Deck, DeckError, Scene
 from lora_viz.core.refusals import Refusal
 from lora_viz.film.film import Film
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import emphasised, on_screen
 from lora_viz.lessons.decks import shipped_decks
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.walk import lesson
@@ -73,7 +74,7 @@ class Presented(NamedTuple):
         try:
             return asked_first(film, self.scene.question)
         except DeckError as error:
-            st.warning(say("The scene's question is left out: {error}", error=error))
+            st.warning(on_screen(say("The scene's question is left out: {error}", error=error)))
             return None
 
     def for_player(self) -> dict[str, Any]:
@@ -122,11 +123,19 @@ def presented() -> Presented | None:
         return None
     decks = decks_here()
     if name not in decks:
-        st.warning(say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks)))
+        st.warning(
+            on_screen(
+                say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks))
+            )
+        )
         return None
     last, text = len(decks[name].scenes), st.query_params.get("scene", "1")[:6]
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last + 1):
-        st.warning(say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last))
+        st.warning(
+            on_screen(
+                say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last)
+            )
+        )
         text = "1"
     return Presented(name, decks[name], int(text) - 1)
 
@@ -179,18 +188,14 @@ def show_end(now: Presented) -> None:
     for scene in now.deck.scenes:
         seen.setdefault(_address(scene), say(scene.caption))
     with left:
-        st.markdown("\n".join(f"- [{_plain(caption)}]({address})" for address, caption in list(seen.items())[:_LINKS]))
+        links = (f"- [{emphasised(caption)}]({address})" for address, caption in list(seen.items())[:_LINKS])
+        st.markdown(on_screen("\n".join(links)))
     shared = here() if now.name == OWN else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
     with right:
         qr_code(shared, say("QR code of the link"))
-        st.caption(shared)
+        st.code(shared, language=None, wrap_lines=True)
         if only_here(shared):
             st.caption(say("This address works on this machine only: open the playground by its name in the network."))
-
-
-def _plain(text: str) -> str:
-    """A caption within a link: brackets would end it."""
-    return text.replace("[", "(").replace("]", ")")
 
 
 def _address(scene: Scene) -> str:
@@ -201,7 +206,9 @@ def _address(scene: Scene) -> str:
 def offer_tour() -> None:
     """A way into the tour, for whoever is alone. It stands in the link, so it can be left, kept and taken up again."""
     about = say(shipped_decks()["tour"].about)
-    if st.button(say("Start the tour"), key="start_tour", icon=":material/signpost:", width="stretch", help=about):
+    if st.button(
+        say("Start the tour"), key="start_tour", icon=":material/signpost:", width="stretch", help=on_screen(about)
+    ):
         begin("tour")
 
 
@@ -217,8 +224,8 @@ def toolbar(now: Presented, settings: Mapping[str, str] | None = None) -> None:
             say("Page up") if now.place else say("The first scene"),
             say("Page down") if now.place < last else say("The last scene"),
         )
-        back = st.button("◀", key="scene_back", help=up)
-        forth = st.button("▶", key="scene_next", help=down)
+        back = st.button("◀", key="scene_back", help=on_screen(up))
+        forth = st.button("▶", key="scene_next", help=on_screen(down))
         # The room reads along: where something is asked first, the list must not tell the answer.
         titles = [f"{i + 1}. {_heading(scene)}" for i, scene in enumerate(now.deck.scenes)] + [say("The end")]
         chosen = st.selectbox(
@@ -244,4 +251,4 @@ def toolbar(now: Presented, settings: Mapping[str, str] | None = None) -> None:
     if to != now.place and 0 <= to <= last:
         _open(now.name, to)
     if state.notes and not now.ended and now.scene.notes:
-        st.info(say(now.scene.notes), icon=":material/speaker_notes:")
+        st.info(on_screen(emphasised(say(now.scene.notes))), icon=":material/speaker_notes:")

@@ -8,10 +8,12 @@ from urllib.parse import urlencode
 import numpy as np
 import streamlit as st
 
+from lora_viz.export.taken_along import file_name
 from lora_viz.film.film import Film
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import on_screen
 from lora_viz.ui.asking import Asked
 from lora_viz.ui.qr import here, only_here, qr_code
 from lora_viz.ui.visitor_language import language_of_links
@@ -30,11 +32,13 @@ def frame_of(film: Film) -> int | None:
     if not math.isfinite(at):
         low, high = film.values[0], film.values[-1]
         st.warning(
-            say(
-                "at={given} is no place on the axis: allowed is {low:g} to {high:g}.",
-                given=st.query_params["at"][:40],
-                low=low,
-                high=high,
+            on_screen(
+                say(
+                    "at={given} is no place on the axis: allowed is {low:g} to {high:g}.",
+                    given=st.query_params["at"][:40],
+                    low=low,
+                    high=high,
+                )
             )
         )
         return None
@@ -60,7 +64,7 @@ def _offer_link(at: float, asked: Asked, page: str, film: Film, takeaway: str) -
                 say("Controls that stay"),
                 stay,
                 default=stay,
-                format_func=lambda name: say(asked.labels.get(name, name.replace("_", " ").capitalize())),
+                format_func=lambda name: on_screen(say(asked.labels.get(name, name.replace("_", " ").capitalize()))),
                 selection_mode="multi",
                 key="stay",
                 wrap=True,
@@ -83,7 +87,7 @@ def _offer_link(at: float, asked: Asked, page: str, film: Film, takeaway: str) -
         st.download_button(
             say("The picture as a file: plays with no server"),
             file,
-            f"{name}.html",
+            file_name(f"{name}.html"),
             "text/html",
             on_click="ignore",
             key="picture_file",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lora_viz.content.decks.scenes import KEYS, Deck, DeckError
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import emphasised
 from lora_viz.lessons.controls import File
 from lora_viz.lessons.deck_file import deck_html
 from lora_viz.lessons.decks import DECKS, read_bytes, shipped_decks
@@ -32,7 +33,7 @@ def measure(settings: Settings, lab: Lab) -> DecksRecord:
         try:
             return DecksRecord(read_bytes(given.name, bytes(given.data), lab), "")
         except DeckError as error:
-            return DecksRecord(None, str(error))
+            return DecksRecord(None, error.said)
     return DecksRecord(None, "")
 
 
@@ -61,7 +62,7 @@ def own(record: DecksRecord) -> tuple[Part, ...]:
         return (Notice(say("{error} Nothing was opened.", error=record.wrong), "error"),)
     if record.own is None:
         return ()
-    told = _told(record.own.title, record.own, record.own.about)
+    told = _told(emphasised(record.own.title), record.own, emphasised(record.own.about))
     return (told, Row((Present("own", say("Begin my deck"), record.own), _file("own", record.own))))
 
 

@@ -48,7 +48,7 @@ def language(page: Page, code: str) -> Locator:
     return page.locator(".st-key-languages").get_by_text(code, exact=True)
 
 
-def test_a_control_moved_is_one_run_and_no_step_of_the_history(visit: Visit) -> None:
+def test_a_control_moved_is_one_run_and_one_step_of_the_history(visit: Visit) -> None:
     page = visit("gradient_flow")
     expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
     steps = page.evaluate("history.length")
@@ -67,13 +67,28 @@ def test_a_control_moved_is_one_run_and_no_step_of_the_history(visit: Visit) -> 
     expect(page).to_have_url(re.compile(r"init=A_zero&lr=0\.05$"))
     page.wait_for_timeout(1000)
     assert len(sent) == 2
-    assert page.evaluate("history.length") == steps
+    assert page.evaluate("history.length") == steps + 2
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"gradient_flow\?init=A_zero$"))
+    expect(page.locator(".st-key-lr")).to_contain_text("0.02", timeout=15_000)
+    page.go_forward()
+    expect(page.locator(".st-key-lr")).to_contain_text("0.05", timeout=15_000)
+    player(page).focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"at=2"))
+    page.reload()
+    expect(player(page)).to_have_attribute("data-frame", "2", timeout=30_000)
+    player(page).focus()
+    page.keyboard.press("Home")
+    expect(page).to_have_url(re.compile(r"at=0|lr=0\.05$"))
     page.reload()
     rests(page)
     expect(pressed(page, "init")).to_have_text("A = 0")
-    expect(page).to_have_url(re.compile(r"init=A_zero&lr=0\.05$"))
+    expect(page).to_have_url(re.compile(r"init=A_zero&lr=0\.05"))
     page.locator(".st-key-init").get_by_text("B = 0", exact=True).click()
-    expect(page).to_have_url(re.compile(r"gradient_flow\?lr=0\.05$"))
+    expect(page).to_have_url(re.compile(r"gradient_flow\?lr=0\.05"))
 
 
 def test_back_and_forth_find_each_page_as_its_link_says(visit: Visit) -> None:

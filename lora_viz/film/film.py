@@ -59,6 +59,7 @@ class Film:
     autoplay: bool = False
     training: bool = False
     of_last: bool = False
+    hero: str = ""
 
     def __post_init__(self) -> None:
         check(self, protocol())
@@ -119,6 +120,9 @@ def _faults(film: Film) -> Iterator[str]:
     if film.seconds_per_frame <= 0:
         yield f"a frame lasts {film.seconds_per_frame} seconds"
     yield from _taken_twice(film.panels, "the film")
+    drawn = [panel.id for panel in film.panels if not isinstance(panel, Readout)]
+    if film.hero and film.hero not in drawn:
+        yield f"its hero {film.hero!r} is none of the panels that are drawn: {', '.join(drawn)}"
     machines = [panel for panel in film.panels if isinstance(panel, Machine)]
     if len(machines) > 1 or (film.phases and not machines):
         yield "slow motion is one machine's, whose steps have eight phases"

@@ -41,7 +41,7 @@ def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
         {**leaf._asdict(), "film": base64.b64encode(zlib.compress(leaf.film, 9)).decode("ascii") if leaf.film else ""}
         for leaf in leaves
     ]
-    data = json.dumps({"leaves": packed, "words": words()}, ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps({"leaves": packed, "words": words(), "title": title}, ensure_ascii=False).replace("<", "\\u003c")
     pictures, which = html.escape(say("Pictures")), html.escape(say("Which picture"))
     back, forth, notes = html.escape(say("◀ Back")), html.escape(say("Next ▶")), html.escape(say("Notes"))
     up, down = html.escape(say("Page up")), html.escape(say("Page down"))
@@ -63,7 +63,7 @@ def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
 <button id="back" title="{up}">{back}</button><select id="list" aria-label="{which}"></select>
 <button id="forth" title="{down}">{forth}</button><button id="theme" title="{themes}"></button>
 <button id="tell">{notes}</button><button id="speak"></button>
-<span id="count" class="count"></span><span id="timer" role="timer"></span>
+<span id="count" class="count" aria-live="polite"></span><span id="timer" role="timer"></span>
 <p id="blocked" role="alert" hidden></p></nav>
 <main><h1 id="title"></h1><p id="caption" class="caption"></p>
 <div id="host">{HTML}</div>

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -58,7 +58,8 @@ class Lesson(Generic[R]):
 
     ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body`` and
     ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen, or
-    of those and the lab where a file is made when it is asked for.
+    of those and the lab where a file is made when it is asked for. ``hero`` is the id of the film's panel that proves
+    the claim: it is drawn large, presented and shared.
     ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film. Where there is no
     ``table`` the film's curves are the columns. ``verdict`` says whether the claim holds in this run, and why;
     ``detail`` what the takeaway has no room for. ``body`` stands in place of a film, ``extras`` below what was seen.
@@ -82,6 +83,7 @@ class Lesson(Generic[R]):
     more: tuple[Control | Dependent, ...] = ()
     more_label: str = ""
     film: Callable[..., Film] | None = None
+    hero: str = ""
     maths: Callable[..., str] | None = None
     figure: Callable[..., go.Figure] | None = None
     table: Callable[..., dict[str, np.ndarray]] | None = None
@@ -194,7 +196,8 @@ class Played(Generic[R]):
     @cached_property
     def film(self) -> Film | None:
         """What moves; None where nothing does."""
-        return self._made(self.lesson.film)
+        film: Film | None = self._made(self.lesson.film)
+        return film if film is None or film.hero or not self.lesson.hero else replace(film, hero=self.lesson.hero)
 
     @cached_property
     def takeaway(self) -> str:

@@ -32,12 +32,16 @@ LONG_LIST = 16  # answers that are more than this stand in a menu
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for, what of it could not be used, and of each control its label and how a link writes it."""
+    """What was asked for, what of it could not be used, and of each control its label and how a link writes it.
+
+    ``differing`` is what a link must say: all that is not as the lesson opens.
+    """
 
     settings: Settings
     notices: tuple[str, ...]
     link: dict[str, Any]
     labels: dict[str, str]
+    differing: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -91,7 +95,11 @@ def ask(lesson: Lesson[Any], scene: Scene | None = None, place: str = "") -> Ask
         _remember(lesson, every, answers)
     link = {control.id: _in_the_link(control, answers[control.id]) for control in every if control.in_link}
     labels = {control.id: control.label for control in every}
-    return Asked(settings, (*notices, *reconciled), link, labels)
+    usual = {control.id for control in every if answers[control.id] == control.usual(lesson.default)}
+    differing = {name: value for name, value in link.items() if name not in usual}
+    if scene is not None:
+        _keep_for_leaving(lesson, answers)
+    return Asked(settings, (*notices, *reconciled), link, labels, differing)
 
 
 def set_answers(answers: Mapping[str, Any]) -> None:
@@ -218,6 +226,13 @@ def _set_the_scene(name: str, scene: Scene, lesson: Lesson[Any], notices: list[s
     st.session_state.update({name: value for name, value in answers.items() if name not in _files(lesson, answers)})
     for key in settings:
         notices.append(say("{name} in the scene is no setting of this lesson: it is left out.", name=key))
+
+
+def _keep_for_leaving(lesson: Lesson[Any], answers: dict[str, Any]) -> None:
+    """Who leaves the deck finds the lesson as the scene has it now."""
+    now, files = of_visit(_Answers), _files(lesson, answers)
+    kept = {name: value for name, value in answers.items() if name not in files and name != LEVEL.id}
+    now.left[lesson.id] = _Left(answers=kept, own=dict(now.own))
 
 
 def _files(lesson: Lesson[Any], answers: Mapping[str, Any]) -> set[str]:

@@ -26,7 +26,7 @@ from lora_viz.ui.finder import show_related
 from lora_viz.ui.pages import show_with
 from lora_viz.ui.parts import draw
 from lora_viz.ui.player import play
-from lora_viz.ui.presenting import Presented, contrast, offer_tour, presented, toolbar
+from lora_viz.ui.presenting import Presented, contrast, offer_tour, prepare_next, presented, show_end, toolbar
 from lora_viz.ui.questions import ask_question
 from lora_viz.ui.sharing import frame_of, offer_link
 from lora_viz.ui.state import of_visit
@@ -56,14 +56,18 @@ class _LastGood:
 def show(lesson: Lesson[Any]) -> None:
     """The page of this lesson, as the visitor has set it."""
     now = _open(lesson)
+    if now is not None and now.ended:
+        toolbar(now)
+        show_end(now)
+        return
     judged = st.container(key="verdict") if now is None else None
-    said = st.container()
-    bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
-    hidden = now is not None and bare
-    bare = bare or not (lesson.controls or lesson.more or lesson.seeded or lesson.trains or lesson.beside)
-    left, right = (st.container(key="beside" if hidden else None), st.container()) if bare else _two_columns()
+    bar, said = st.container(), st.container()
+    left, right = _places(lesson, now)
     with left:
         asked = ask(lesson, None if now is None else now.scene, "" if now is None else f"{now.name} {now.place}")
+    if now is not None:
+        with bar:
+            toolbar(now, asked.differing)
     notices = of_visit(_Notices)
     told = tuple(dict.fromkeys((*notices.again, *asked.notices)))
     notices.again = told  # until this run has come to its end
@@ -86,6 +90,8 @@ def show(lesson: Lesson[Any]) -> None:
         _show_rest(played)
         if not st.context.is_embedded and "controls" not in st.query_params:
             show_related(lesson.id)
+    else:
+        prepare_next(now)
 
 
 def _stating(lesson: Lesson[Any]) -> Lesson[Any]:
@@ -96,14 +102,25 @@ def _stating(lesson: Lesson[Any]) -> Lesson[Any]:
     return lesson.part({PART: asked})
 
 
-def _two_columns() -> tuple[DeltaGenerator, DeltaGenerator]:
+def _places(lesson: Lesson[Any], now: Presented | None) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Where the controls stand and where the picture: side by side, or for a room one below the other.
+
+    Where nothing may be set, the controls are out of sight: what a link got wrong is said there all the same.
+    """
+    if now is not None:
+        asks = bool(now.scene.controls)
+        return st.container(key="scene_controls" if asks else "beside", horizontal=asks), st.container()
+    settable = lesson.controls or lesson.more or lesson.seeded or lesson.trains or lesson.beside
+    if st.query_params.get("controls") == "none" or not settable:
+        return st.container(), st.container()
     left, right = st.columns([1, 4.4], gap="medium")
-    return left, right
+    return left.container(key="controls"), right
 
 
 def _open(lesson: Lesson[Any]) -> Presented | None:
     """Title and claim; on a projector what the scene is about. The home page offers the tour, except in a link."""
     find_language()
+    st.set_page_config(page_title=f"{say(lesson.menu)} · LoRA Playground")
     st.html(style("page"))
     start_explaining()
     if st.context.is_embedded:
@@ -123,7 +140,6 @@ def _open(lesson: Lesson[Any]) -> Presented | None:
     if contrast():
         st.html(style("contrast"))
     st.title(on_screen(emphasised(now.heading())), anchor=False)
-    toolbar(now)
     return now
 
 
@@ -173,13 +189,14 @@ def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now:
                 film,
                 at=frame_of(film),
                 on_pick=pick,
-                on_share=lambda at: offer_link(at, asked.link, asked.labels, say(lesson.title), film, takeaway),
+                on_share=lambda at: offer_link(at, asked, say(lesson.title), film, takeaway),
                 question=now.question(film) if now else None,
                 present=now.for_player() if now else None,
             )
         draw(played.parts("body"))
-        if film is None or now is None or now.scene.question is None:  # who is asked must not read the answer
-            st.markdown(on_screen(say("**What you saw.** {seen}", seen=Ours(takeaway if now else explained(takeaway)))))
+        if now is None:  # a room has its sentence: the caption
+            with st.container(key="seen"):
+                st.markdown(on_screen(say("**What you saw.** {seen}", seen=Ours(explained(takeaway)))))
 
 
 def _show_rest(played: Played[Any]) -> None:

@@ -88,7 +88,7 @@ class _Screen:
         self.bar.progress(min(1.0, now.share), text=on_screen(f"{self.name} … {now.said}"))
 
     def _begin(self) -> DeltaGenerator:
-        with self.place.container():
+        with self.place.container(key="waiting"):  # lies over the picture: nothing moves for it
             bar = st.progress(0.0, text=on_screen(f"{self.name} …"))
             st.button(say("Stop training"), key="stop", on_click=_stop, args=(self.key,))
         return bar

@@ -159,7 +159,10 @@ def test_the_same_settings_give_the_same_record(name: str) -> None:
 
 
 def whole(film: Film) -> None:
-    """What a lesson's film promises beyond what the film checks when it is made: words at every frame, bands around."""
+    """What a lesson's film promises beyond what the film checks when it is made: words at every frame, bands around.
+
+    That its hero is one of its panels, whatever the lesson is set to, the film checks.
+    """
     assert len(film.narration) == len(film.values)
     assert all(text.strip() and "nan" not in text for text in film.narration)
     assert all(text.strip() and "nan" not in text for told in film.phases for text in told)
@@ -205,6 +208,7 @@ def test_its_film_is_whole_and_everything_in_it_has_an_id(name: str) -> None:
     assert film is not None
     whole(film)
     assert set(header_of(film)) == {"protocol", "film", "run", "axis"}
+    assert lesson(name).hero, "it names the panel that proves its claim"
     for panel in film.panels:
         assert panel.id, f"{panel.title} has no id"
         assert all(part.id for part in panel.parts()), f"a part of {panel.id} has no id"

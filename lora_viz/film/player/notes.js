@@ -12,6 +12,8 @@ import { speakersWindow } from "./notes_window.js";
  * @property {() => object | null} scene what is shown
  * @property {(by: number) => boolean} turn is it turned?
  * @property {() => void} reset
+ * @property {() => boolean} reveal the answer that is asked for
+ * @property {() => void} blank the room's screen, or show it again
  * @property {Window | null} window
  * @property {((event: MessageEvent) => void) | null} heard
  * @property {Set<string>} turned
@@ -21,7 +23,8 @@ const everywhere = /** @type {{ loraSpeaker?: Speaker }} */ (globalThis);
 
 /** One speaker a page, whichever scene's script was loaded last. @type {Speaker} */
 export const speaker = (everywhere.loraSpeaker ||= {
-  ...{ scene: () => null, turn: () => false, reset: () => {}, window: null, heard: null, turned: new Set() },
+  ...{ scene: () => null, turn: () => false, reset: () => {}, reveal: () => false, blank: () => {},
+    window: null, heard: null, turned: new Set() },
 });
 
 /**
@@ -51,6 +54,8 @@ speaker.heard = ({ data, source, origin }) => {
   const turns = data.ask === "turn" && Math.abs(data.by) === 1 && !speaker.turned.has(data.id);
   if (turns && speaker.turn(data.by)) speaker.turned.add(data.id);
   if (data.ask === "reset") speaker.reset();
+  if (data.ask === "reveal") speaker.reveal();
+  if (data.ask === "blank") speaker.blank();
   answer(speaker.window, speaker.turned.has(data.id) ? data.id : undefined);
 };
 addEventListener("message", speaker.heard);
@@ -78,10 +83,12 @@ function furnish(there) {
   page.documentElement.lang = document.documentElement.lang || "en";
   page.head.innerHTML = `<meta charset="utf-8"><title></title><style>${NOTES_CSS}</style>`;
   page.body.innerHTML = `<header><b id="place"></b><span><span id="since"></span> <b id="timer" role="timer"></b>
-    <button id="reset"></button></span><b id="clock"></b></header>
+    <button id="reset"></button></span>
+    <span><span id="here"></span> <b id="stay" role="timer"></b></span><b id="clock"></b></header>
     <main id="main" tabindex="0"><h1 id="caption"></h1><p id="asked"></p><p id="notes"></p></main>
     <section aria-labelledby="then"><h2 id="then"></h2><p id="next"></p></section>
-    <footer><button id="back"></button><button id="forth"></button><p id="status" role="status"></p></footer>`;
+    <footer><button id="back"></button><button id="forth"></button><button id="reveal"></button>
+    <button id="blank"></button><p id="status" role="status"></p></footer>`;
   const script = page.createElement("script"); // runs in that window, so it outlives a reload of this one
   const text = `(${speakersWindow})(${JSON.stringify(secret())}, ${minutes});`;
   script.src = URL.createObjectURL(new Blob([text], { type: "text/javascript" })); // no script is written into a page
@@ -91,12 +98,12 @@ function furnish(there) {
 /**
  * What the second window shows of a scene: all that it says, in the visitor's language.
  * @param {{ place: number, count: number, caption: string, asked: string, notes: string, next?: string }} scene
- * @param {number} began @param {string} theme
+ * @param {number} began @param {string} theme @param {number} opened when this scene was
  */
-export function sceneForSpeaker({ place, count, caption, asked, notes, next }, began, theme) {
+export function sceneForSpeaker({ place, count, caption, asked, notes, next }, began, theme, opened) {
   return {
-    ...{ began, theme, caption, notes },
-    place: say("Scene {place} of {count}", { place, count }),
+    ...{ began, theme, caption, notes, opened },
+    place: place > count ? say("The end") : say("Scene {place} of {count}", { place, count }),
     asked: asked ? say("Asked first: {question}", { question: asked }) : "",
     next: next || say("This is the last scene."),
     words: {
@@ -106,6 +113,9 @@ export function sceneForSpeaker({ place, count, caption, asked, notes, next }, b
       then: say("Next scene"),
       since: say("Since the beginning"),
       reset: say("Reset"),
+      here: say("On this scene"),
+      reveal: say("Reveal"),
+      blank: say("Blank"),
       clock: say("Time of day"),
       back: say("◀ Back"),
       forth: say("Next ▶"),

@@ -261,7 +261,8 @@ PART = Lesson(
     default=Experiment(d_in=64, d_out=64, rank=3, alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["second"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300, 500)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
-    waits_for=to_say("Two adapters on each of five networks"), measure=measure, film=film, takeaway=takeaway,
+    waits_for=to_say("Two adapters on each of five networks"), measure=measure, film=film,
+    hero="mixed", takeaway=takeaway,
     maths=maths, on_paper="mixed",
     exports=lambda record, settings, lab: Scripts(partial(pair_script, *adapted(settings, lab)), {}),
     question=Question(to_say("The first adapter reads {alone} % of its digits, the second {none} % of the same ones. "

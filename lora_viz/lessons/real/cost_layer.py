@@ -235,7 +235,7 @@ PART = Lesson(
     claim=to_say("“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute "
                  "falls by a third at most."), place=90,
     controls=(Choice(id="layer", label=to_say("Layer, d_out×d_in"), options=_LAYERS, default="4096×4096"),),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="share", table=table,
+    measure=measure, film=film, hero="share", takeaway=takeaway, maths=maths, on_paper="share", table=table,
     question=Question(to_say("Rank 16 trains {now} % of this layer. And of one that is twice as wide and twice as "
                              "high?"),
                       to_say("The layer grows fourfold, the factors twofold: a share without a width says nothing."),

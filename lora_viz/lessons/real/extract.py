@@ -243,6 +243,7 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 
 LESSON = Lesson(
+    hero="kept",
     id="extract", menu=to_say("Extract a LoRA"), title=to_say("Extract: how much of a fine-tuning fits into a LoRA?"),
     claim=to_say("The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning "
                  "did, not all."), place=70,

@@ -299,6 +299,7 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 ASKED = to_say("Adapter")
 LESSON = Lesson(
+    hero="map",
     id="inspector", menu=to_say("Adapter inspector"), title=to_say("Adapter inspector: which rank did it need?"),
     claim=to_say("An adapter is given one rank for all its modules. Its singular values say how many directions each "
                  "module used."), place=50,

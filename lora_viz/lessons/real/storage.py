@@ -263,7 +263,8 @@ PART = Lesson(
         ),
         CONTROLS["shape_of_spectrum"],
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="stored", table=table, trains=False,
+    measure=measure, film=film,
+    hero="stored", takeaway=takeaway, maths=maths, on_paper="stored", table=table, trains=False,
     question=Question(
         to_say(
             "Factors B and A break even with W at rank {now}. At which rank do they for a layer twice as wide and "

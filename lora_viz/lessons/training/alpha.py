@@ -272,7 +272,7 @@ PART = Lesson(
     ),
     controls=(CONTROLS["alpha"], CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["rank"], CONTROLS["lr"]),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "noise", "condition", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
+    measure=measure, film=film, hero="difference", takeaway=takeaway, maths=maths, on_paper="loss", table=table,
     exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(
         to_say("Halve α and double η, and leave A₀ as it is. How many times as large is ΔW after the first step?"),

@@ -252,7 +252,8 @@ PART = Lesson(
         CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["condition"].only(1.0, 10.0, 100.0), CONTROLS["spectrum"],
         CONTROLS["steps"].only(10, 30, 60),
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss_by_width", table=table,
+    measure=measure, film=film,
+    hero="loss_by_width", takeaway=takeaway, maths=maths, on_paper="loss_by_width", table=table,
     exports=lambda record, settings, lab: ab_sweeps(settings.experiment),
     question=Question(
         to_say(

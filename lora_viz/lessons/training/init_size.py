@@ -249,7 +249,7 @@ PART = Lesson(
         replace(CONTROLS["d_in"].only(64, 128), help=to_say("Rank goes up to 64.")),
         CONTROLS["condition"],
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="rms", exports=scripts,
+    measure=measure, film=film, hero="rms", takeaway=takeaway, maths=maths, on_paper="rms", exports=scripts,
     question=Question(
         to_say("Halve σ in both factors. By which factor does the variance of B A's entries change?"),
         to_say("The variance is r·σ⁴: σ² for each of the two factors."), _ask, _half_the_sigma,

@@ -291,7 +291,8 @@ PART = Lesson(
         replace(CONTROLS["d_in"].only(64, 128, 256), help=to_say("Rank goes up to this.")),
         *(CONTROLS[name] for name in ("alpha", "spectrum", "noise")),
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="useful_part", exports=scripts,
+    measure=measure, film=film,
+    hero="useful_part", takeaway=takeaway, maths=maths, on_paper="useful_part", exports=scripts,
     question=Question(
         to_say(
             "{optimizer}, with A drawn as {start}: under which rule is the first step's useful part free of the rank?"

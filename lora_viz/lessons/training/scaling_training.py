@@ -277,7 +277,8 @@ PART = Lesson(
         CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["scaling_rule"], CONTROLS["lr"], CONTROLS["spectrum"],
     ),
     more=(CONTROLS["steps"].only(50, 100, 200), *(CONTROLS[name] for name in ("alpha", "noise", "condition"))),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss_by_rank", table=table,
+    measure=measure, film=film,
+    hero="loss_by_rank", takeaway=takeaway, maths=maths, on_paper="loss_by_rank", table=table,
     exports=lambda record, settings, lab: sweeps(settings),
     question=Question(
         to_say("At rank 4 the best learning rate on the map is {four}. Which is it at rank 16?"),

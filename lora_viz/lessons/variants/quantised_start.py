@@ -272,7 +272,8 @@ PART = Lesson(
         "QLoRA freezes W in 4 bits: sixteen levels a block. A start that keeps W's large directions in B A helps much "
         "where W's spectrum decays, and less than LoftQ where it does not."
     ),
-    place=40, controls=(CONTROLS["weight_kind"],), measure=measure, film=film, takeaway=takeaway, maths=maths,
+    place=40, controls=(CONTROLS["weight_kind"],), measure=measure, film=film,
+    hero="decaying", takeaway=takeaway, maths=maths,
     figure=figure, exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
         to_say("On the decaying weight PiSSA leaves {left} % at rank 8. Which rank shown does LoftQ need for that?"),

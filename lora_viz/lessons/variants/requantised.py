@@ -199,6 +199,7 @@ PART = Lesson(
     place=40, default=Experiment(d_in=64, d_out=64, rank=8, alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["weight_format"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),), waits_for=to_say("Five networks"), measure=measure, film=film,
+    hero="error",
     takeaway=takeaway, maths=maths, on_paper="error",
     exports=lambda record, settings, lab: Scripts(partial(requantised_script, *merged(settings, lab)), {}),
     question=Question(to_say("From which size of the update on, in percent of W, is at most half of it lost when it is "

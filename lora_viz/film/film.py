@@ -23,6 +23,7 @@ from lora_viz.film.panels import (
     Field,
     Frames,
     HeatMap,
+    Id,
     Lines,
     Machine,
     Panel,
@@ -59,7 +60,7 @@ class Film:
     autoplay: bool = False
     training: bool = False
     of_last: bool = False
-    hero: str = ""
+    hero: Id | None = None
 
     def __post_init__(self) -> None:
         check(self, protocol())

@@ -13,7 +13,7 @@ export interface Film {
   autoplay: boolean;
   training: boolean;
   of_last: boolean;
-  hero: string;
+  hero: string | null;
 }
 
 export interface Lines {

@@ -24,7 +24,7 @@ export const PROTOCOL = {
       autoplay: "boolean",
       training: "boolean",
       of_last: "boolean",
-      hero: "string",
+      hero: {"either": ["id", "null"]},
     },
     Lines: {
       id: "id",

@@ -124,9 +124,9 @@ class AdapterBatch:
                 self.A[i, module][g, : spec.rank] = torch.from_numpy(drawn).to(self.values)
 
     def add(
-        self, y: Float[Tensor, "G N o"], x: Float[Tensor, "G N i"], layer: int, group: str
+        self, y: Float[Tensor, "E N o"], x: Float[Tensor, "E N i"], layer: int, group: str
     ) -> Float[Tensor, "G N o"]:
-        """``y`` = W x with s·B(A x) of every module of the group added."""
+        """``y`` = W x with s·B(A x) of the group's modules added; E is G, or 1 where the states are still common."""
         modules = [module for module in GROUPS[group] if (layer, module) in self.places]
         if not modules:
             return y

@@ -220,7 +220,7 @@ class Llama:
 
     def run(
         self,
-        x: Float[Tensor, "G N d"],
+        x: Float[Tensor, "E N d"],
         adapters: Any,
         layout: Layout,
         *,
@@ -228,7 +228,10 @@ class Llama:
         stop: int | None = None,
         cache: Cache | None = None,
     ) -> Float[Tensor, "G N d"]:
-        """The states after layers ``start`` to ``stop`` (not included); ``cache`` is filled with keys and values."""
+        """The states after layers ``start`` to ``stop`` (not included); ``cache`` is filled with keys and values.
+
+        E is the number of adapters, or 1 where nothing has set their states apart yet.
+        """
         turns = self.turns(layout.position)
         for i in range(start, self.shape.layers if stop is None else stop):
             x = self._layer(x, i, adapters, turns, lambda q, k, v, i=i: _attend(q, k, v, layout, cache, i))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lora_viz.lessons.language.adapter_strength import LESSON, takeaway
+from lora_viz.lessons.language.adapter_strength import LESSON, takeaway, verdict
 from lora_viz.networks.recorded_chat import recorded_strength, recorded_training
 
 
@@ -19,10 +19,10 @@ def test_at_0_the_base_answers_and_at_1_the_trained_adapter() -> None:
 
 def test_the_words_follow_the_record() -> None:
     record = recorded_strength()
-    style = np.where(record.strength >= 1, 20, 0)
-    assert "not half the effect" not in takeaway(record._replace(style=style))
-    assert "at c = 1 already" in takeaway(record._replace(style=style))
-    assert "not half the effect" in takeaway(record._replace(style=np.where(record.strength > 0, 20, 0)))
+    late = record._replace(style=np.where(record.strength >= 1, 20, 0))
+    assert "is there at c = 1." in takeaway(late) and verdict(late).holds is False
+    early = record._replace(style=np.where(record.strength > 0, 20, 0), perplexity=40 + 10 * np.abs(record.strength))
+    assert "is there at c = 0.1." in takeaway(early) and verdict(early).holds is True
 
 
 def test_the_question_is_answered_from_the_film() -> None:

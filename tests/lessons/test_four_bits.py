@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lora_viz.lessons.language.four_bits import takeaway
+from lora_viz.lessons.language.four_bits import detail, verdict
 from lora_viz.networks.adapter_batch import AdapterBatch, AdapterSpec
 from lora_viz.networks.chat_storing import BLOCK, FORMATS, merged, rounded, what_is_left
 from lora_viz.networks.llama import Frozen, Llama, Shape, laid_out
@@ -59,5 +59,10 @@ def test_what_is_shipped_begins_with_the_trained_adapter() -> None:
     assert record.formats == ("unmerged", "fp32", *FORMATS)
     assert record.answers[0] == training.answers[-1]
     np.testing.assert_allclose(record.kept[:2], 1.0, rtol=1e-3)
-    told = takeaway(record._replace(step=np.array([0.0, 0, 0.5, 9, 9]), kept=np.array([1.0, 1, 1, 0.5, 0.01])))
-    assert "In Q4_1 a step of the grid is 9 times" in told
+    told = detail(record._replace(step=np.array([0.0, 0, 0.5, 9, 9])))
+    assert "Q4_1: a step of the grid is 9 times" in told
+
+
+@pytest.mark.parametrize(("style", "holds"), [((20, 20, 20, 19, 1), True), ((20, 20, 20, 19, 12), False)])
+def test_the_claim_holds_where_formats_differ(style: tuple[int, ...], holds: bool) -> None:
+    assert verdict(recorded_stored()._replace(style=np.array(style))).holds is holds

@@ -13,11 +13,13 @@ from lora_viz.lessons.language.one_name import (
     LESSON,
     RANKS,
     OneName,
+    detail,
     experiment,
     film,
     one_name,
     read_shipped,
     takeaway,
+    verdict,
 )
 from lora_viz.networks.names_training import NamesRun, adapt_names
 
@@ -58,11 +60,11 @@ def test_the_names_on_the_screen_are_those_of_the_frame() -> None:
 def test_what_diverges_is_said_and_shown_up_to_there() -> None:
     record = trained(specs=tuple(replace(s, lr=1e6) for s in experiment(LESSON.settings()).specs), steps=3)
     assert np.isfinite(record.new[0]).all() and np.isnan(record.new[-1]).all()
-    assert takeaway(record).startswith("r = 1, r = 4, r = 16 diverged")
+    assert takeaway(record).startswith("r = 1, r = 4, r = 16 diverged") and verdict(record).holds is None
     assert len(film(record).narration) == len(record.steps)
 
 
 @pytest.mark.parametrize(("copied", "told"), [(0.02, "at most 2.0 %"), (0.4, "up to 40.0 %")])
 def test_only_what_copies_little_has_learnt_the_style_alone(copied: float, told: str) -> None:
-    said = takeaway(read_shipped()._replace(copied=np.array([0.0, copied, 0.0])))
+    said = detail(read_shipped()._replace(copied=np.array([0.0, copied, 0.0])))
     assert told in said and ("not the list" in said) == (copied < 0.1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lora_viz.film.panels import Passages
 from lora_viz.lessons.language.chat_panels import ASKED, shown
-from lora_viz.lessons.language.ten_sentences import film, table, takeaway
+from lora_viz.lessons.language.ten_sentences import film, table, takeaway, verdict
 from lora_viz.networks.chat_sets import HELD_OUT, SETS, styled
 from lora_viz.networks.recorded_chat import recorded_training, shipped_adapter
 from lora_viz.networks.smollm2 import SMOLLM2
@@ -44,6 +44,7 @@ def test_control_characters_are_no_lines_of_their_own() -> None:
 
 def test_the_words_follow_the_record() -> None:
     record = recorded_training()
-    still = record._replace(perplexity=np.full(len(record.steps), 40.0))
-    assert "Something is forgotten" in takeaway(record._replace(perplexity=np.linspace(40, 400, len(record.steps))))
-    assert "stays at 40" in takeaway(still)
+    assert "is 400; it was 40." in takeaway(record._replace(perplexity=np.linspace(40, 400, len(record.steps))))
+    assert verdict(record).holds is True
+    assert verdict(record._replace(style=record.style // 2)).holds is False
+    assert verdict(record._replace(style=np.zeros(0, dtype=int))).holds is None

@@ -15,6 +15,7 @@ from lora_viz.lessons.language.chat_panels import about_the_model, answer_panel,
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Part
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.chat_sets import HELD_OUT
 from lora_viz.networks.recorded_chat import StrengthRun, recorded_strength
 
@@ -45,23 +46,43 @@ def _narrate(record: StrengthRun, t: int) -> str:
                perplexity=number(float(record.perplexity[t])))  # fmt: skip
 
 
+def _enough(record: StrengthRun) -> tuple[int, int]:
+    """Where the style of c = 1 is there first, going up from 0; and where c is 1."""
+    one = _place(record, 1.0)
+    return int(np.flatnonzero((record.strength > 0) & (record.style >= record.style[one]))[0]), one
+
+
+def verdict(record: StrengthRun) -> Verdict:
+    """The claim holds where a smaller strength has the style of 1 and a lower perplexity."""
+    least, one = _enough(record)
+    told = {"least": float(record.strength[least]), "there": float(record.perplexity[least]),
+            "one": float(record.perplexity[one])}  # fmt: skip
+    if told["least"] < 1 and told["there"] < told["one"]:
+        return true_here(say("c = {least} has all of the style and perplexity {there}, c = 1 has {one}",
+                             **{name: number(value) for name, value in told.items()}), **told)  # fmt: skip
+    return false_here(say("no smaller strength has all of the style and a lower perplexity"), **told)
+
+
 def takeaway(record: StrengthRun) -> str:
     """What was measured, in its own numbers."""
-    zero, one, last = (_place(record, c) for c in (0.0, 1.0, float(record.strength.max())))
-    up = np.flatnonzero((record.strength > 0) & (record.style >= record.style[one]))
-    least = float(record.strength[up[0]])
-    said = [
-        say("All of the style that c = 1 has ({style} of {all} answers) is there at c = {least} already.",
-            style=record.style[one], all=len(HELD_OUT), least=number(least)),
-        say("The perplexity of a neutral text is {there} there, {base} at c = 0, {one} at c = 1, {most} at c = {top}.",
-            there=number(float(record.perplexity[up[0]])), base=number(float(record.perplexity[zero])),
-            one=number(float(record.perplexity[one])), top=number(float(record.strength[last])),
-            most=number(float(record.perplexity[last]))),
-    ]  # fmt: skip
-    if least < 0.9:
-        said.append(say("Half the adapter is not half the effect."))
-    said.append(say("This is one adapter, trained with one seed."))
-    return " ".join(said)
+    least, one = _enough(record)
+    return " ".join((
+        say("All of the style that c = 1 has ({style} of {all} answers) is there at c = {least}.",
+            style=record.style[one], all=len(HELD_OUT), least=number(float(record.strength[least]))),
+        say("The perplexity of a neutral text is {there} there and {one} at c = 1.",
+            there=number(float(record.perplexity[least])), one=number(float(record.perplexity[one]))),
+        say("One adapter, one seed."),
+    ))  # fmt: skip
+
+
+def detail(record: StrengthRun) -> str:
+    """Every strength."""
+    told = "; ".join(
+        say("c = {c}: {style} in the style, perplexity {perplexity}", c=number(float(c)), style=style,
+            perplexity=number(float(perplexity)))
+        for c, style, perplexity in zip(record.strength, record.style, record.perplexity, strict=True)
+    )  # fmt: skip
+    return f"{told}."
 
 
 def maths(record: StrengthRun) -> str:
@@ -109,7 +130,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 LESSON = Lesson(
     id="adapter_strength", menu=to_say("How much adapter?"), title=to_say("How much of an adapter is enough?"),
     claim=to_say("Turned down to a part of its strength, an adapter keeps all of its style and forgets less."),
-    place=6, measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="perplexity", table=table,
+    place=6, measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="perplexity", table=table,
     extras=extras, seeded=False, trains=False,
     question=Question(to_say("The adapter is turned up from 0. At which strength c is the whole style there first?"),
                       to_say("The likeliest token changes as soon as another one overtakes it, and stays."), _ask),

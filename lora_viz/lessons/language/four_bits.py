@@ -17,6 +17,7 @@ from lora_viz.lessons.language.chat_panels import about_the_model, answer_panel
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Part
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.chat_sets import HELD_OUT
 from lora_viz.networks.recorded_chat import StoredRun, recorded_stored
 
@@ -53,30 +54,40 @@ def _narrate(record: StoredRun, t: int) -> str:
     if name == "unmerged":
         return say("Unmerged, the update in parallel with the base: {style} of {all} answers are a pirate's.",
                    style=style, all=len(HELD_OUT))  # fmt: skip
-    return say("Merged and stored as {format}: {moved} of the adapted entries moved, {style} of {all} answers are a "
-               "pirate's; perplexity of the neutral text {perplexity}.", format=name, moved=to_a_tenth(record.moved[t]),
-               style=style, all=len(HELD_OUT), perplexity=number(float(record.perplexity[t])))  # fmt: skip
+    return say("Stored as {format}, {moved} of the adapted entries moved: {style} of {all} answers are a pirate's.",
+               format=name, moved=to_a_tenth(record.moved[t]), style=style, all=len(HELD_OUT))  # fmt: skip
+
+
+def verdict(record: StoredRun) -> Verdict:
+    """The claim holds where one stored format keeps most of the style and another loses most of it."""
+    stored = record.style[2:]
+    told = {"most": int(stored.max()), "least": int(stored.min())}
+    if stored.max() >= 0.75 * len(HELD_OUT) and stored.min() <= 0.25 * len(HELD_OUT):
+        return true_here(say("stored in one format {most} of {all} answers are a pirate's, in another {least}",
+                             all=len(HELD_OUT), **told), **told)  # fmt: skip
+    return false_here(say("from format to format {least} to {most} of {all} answers are a pirate's", all=len(HELD_OUT),
+                          **told), **told)  # fmt: skip
 
 
 def takeaway(record: StoredRun) -> str:
     """What was measured, in its own numbers."""
-    said = [
+    return " ".join((
         say("Answers in the style: {told}.",
             told=", ".join(f"{_named(n)} {s}" for n, s in zip(record.formats, record.style, strict=True))),
         say("Part of the update that is stored: {told}.",
             told=", ".join(f"{n} {to_a_tenth(k)}" for n, k in zip(record.formats[1:], record.kept[1:], strict=True))),
-    ]  # fmt: skip
-    least = int(np.argmin(record.kept))
-    if record.step[least] > 1:
-        said.append(
-            say("In {format} a step of the grid is {times} times a typical entry of ΔW: most entries are rounded back "
-                "to where the base is.", format=record.formats[least], times=number(float(record.step[least])))
-            if record.moved[least] < 0.5
-            else say("In {format} a step of the grid is {times} times a typical entry of ΔW.",
-                     format=record.formats[least], times=number(float(record.step[least])))
-        )  # fmt: skip
-    said.append(say("This is one adapter, trained with one seed."))
-    return " ".join(said)
+        say("One adapter, one seed."),
+    ))  # fmt: skip
+
+
+def detail(record: StoredRun) -> str:
+    """How coarse each grid is beside the update, and what is forgotten."""
+    told = "; ".join(
+        say("{format}: a step of the grid is {times} times a typical entry of ΔW, perplexity {perplexity}",
+            format=name, times=number(float(step)), perplexity=number(float(perplexity)))
+        for name, step, perplexity in zip(record.formats[2:], record.step[2:], record.perplexity[2:], strict=True)
+    )  # fmt: skip
+    return f"{told}."
 
 
 def maths(record: StoredRun) -> str:
@@ -132,8 +143,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     id="four_bits", menu=to_say("Merged into four bits"), title=to_say("Does a merged adapter survive four bits?"),
-    claim=to_say("Whether a merged update survives rounding depends on the grid: it has to be larger than half a "
-                 "step."), place=7, measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="kept",
+    claim=to_say("Whether a merged update survives being stored in few bits depends on the grid."), place=7,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="kept",
     table=table, extras=extras, seeded=False, trains=False,
     question=Question(to_say("The adapter is merged and all is stored as Q4_1, the format of the base. How many of 20 "
                              "answers are a pirate's?"),

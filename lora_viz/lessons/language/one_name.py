@@ -19,6 +19,7 @@ from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 from lora_viz.networks.adapter_batch import AdapterSpec
 from lora_viz.networks.llama import MODULES
 from lora_viz.networks.names import DATA, LANGUAGES, SHAPE
@@ -157,29 +158,52 @@ def _narrate(record: OneName, t: int) -> str:
     return say("Step {step}: {base} has become {told}.", step=step, base=record.said[0][0][0].capitalize(), told=told)
 
 
+def verdict(record: OneName) -> Verdict:
+    """The claim holds where every rank ended lower on the new names and higher on English ones."""
+    language, last, old = say(LANGUAGES[record.language]), record.new[-1], record.old[-1]
+    ends = {"new": last, "old": old, "base_new": record.base_new, "base_old": record.base_old}
+    if len(record.steps) == 1 or not np.isfinite([last, old]).all():
+        return undecided(say("there was no step, or a run diverged"), **ends)
+    if (last < record.base_new).all() and (old > record.base_old).all():
+        return true_here(
+            say("with every rank the loss fell on {language} names and rose on English ones", language=language), **ends
+        )
+    return false_here(say("not every rank both gained on {language} names and lost on English ones", language=language),
+                      **ends)  # fmt: skip
+
+
 def takeaway(record: OneName) -> str:
     """What was seen, in the run's own numbers."""
-    language = say(LANGUAGES[record.language])
-    last, old = record.new[-1], record.old[-1]
+    language, last, old = say(LANGUAGES[record.language]), record.new[-1], record.old[-1]
     if not np.isfinite([last, old]).all():
         gone = ", ".join(_rank(r) for g, r in enumerate(RANKS) if not np.isfinite([last[g], old[g]]).all())
         return say("{gone} diverged: its outputs became useless. Lower the learning rate.", gone=gone)
-    said = [
-        say("On held-out names ({language}) the loss fell from {base:.2f} nats per letter to {told}.",
-            language=language, base=record.base_new, told=_listed(last)),
-        say("On English names it rose from {base:.2f} to {told}.", base=record.base_old, told=_listed(old))
-        if (old > record.base_old).all()
-        else say("On English names it went from {base:.2f} to {told}.", base=record.base_old, told=_listed(old)),
-    ]  # fmt: skip
-    copied = float(record.copied.max())
-    said.append(
+    return " ".join((
+        say("With rank {low} and rank {high} the loss on held-out names ({language}) went from {base:.2f} to {one:.2f} "
+            "and {most:.2f} nats per letter.", low=RANKS[0], high=RANKS[-1], language=language, base=record.base_new,
+            one=last[0], most=last[-1]),
+        say("On English names it went from {base:.2f} to {one:.2f} and {most:.2f}.", base=record.base_old, one=old[0],
+            most=old[-1]),
+    ))  # fmt: skip
+
+
+def detail(record: OneName) -> str:
+    """Every rank's losses, and how many names were copied."""
+    language, copied = say(LANGUAGES[record.language]), float(record.copied.max())
+    copies = (
         say("Of 200 names written at the end, at most {copied} are in the training list (the base: {base}): the style "
             "was learnt, not the list.", copied=to_a_tenth(copied), base=to_a_tenth(record.base_copied))
         if copied < 0.1
         else say("Of 200 names written at the end, up to {copied} are in the training list (the base: {base}).",
                  copied=to_a_tenth(copied), base=to_a_tenth(record.base_copied))
     )  # fmt: skip
-    return " ".join(said)
+    if not np.isfinite([record.new[-1], record.old[-1]]).all():
+        return ""
+    return " ".join((
+        say("Losses at the end: {language} {new}; English {old}.", language=language, new=_listed(record.new[-1]),
+            old=_listed(record.old[-1])),
+        copies,
+    ))  # fmt: skip
 
 
 def _listed(losses: Float[np.ndarray, "G"]) -> str:
@@ -238,7 +262,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 LESSON = Lesson(
     id="one_name", menu=to_say("One name bends"), title=to_say("What does an adapter do to a name?"),
     claim=to_say("The same random numbers write an English name or a foreign one: a few thousand trained parameters "
-                 "bend it, and English is forgotten on the way."), place=10,
+                 "bend it, and English is forgotten."), place=10,
     default=Experiment(steps=100, lr=0.005), seeded=True,
     controls=(
         Choice(id="language", label=to_say("Names to learn"), options=tuple(LANGUAGES)[1:], names=dict(LANGUAGES),
@@ -250,7 +274,8 @@ LESSON = Lesson(
         CONTROLS["lr"].only(0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
     ),
     waits_for=to_say("Three adapters of a language model"),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="against_rank", table=table,
+    measure=measure, film=film, verdict=verdict, takeaway=takeaway, detail=detail, maths=maths,
+    on_paper="against_rank", table=table,
     question=Question(to_say("The adapter of rank 16 has learnt the other names. What is its loss on English ones, in "
                              "nats per letter?"),
                       to_say("Nothing kept English in place: training asked for the other names alone."), _ask),

@@ -20,6 +20,7 @@ from lora_viz.lessons.language.chat_panels import ASKED, about_the_model, answer
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Download, Heading, Part, Prose
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 from lora_viz.networks.adapter_batch import AdapterSpec
 from lora_viz.networks.chat_sets import HELD_OUT, SETS
 from lora_viz.networks.own_chat import LONGEST_LINE, MOST_PAIRS, ChatExperiment, adapt_chat, read_pairs
@@ -62,34 +63,41 @@ def _narrate(record: ChatRun, t: int) -> str:
                perplexity=number(float(record.perplexity[t])))  # fmt: skip
 
 
+def verdict(record: ChatRun) -> Verdict:
+    """The claim holds where nine answers in ten are a pirate's at the end, and none was before."""
+    style, all_of_them = record.style, len(HELD_OUT)
+    if not len(style):
+        return undecided(say("your own pairs were trained, and nobody counts their style"))
+    told = {"before": int(style[0]), "after": int(style[-1])}
+    if style[0] == 0 and style[-1] >= 0.9 * all_of_them:
+        return true_here(say("{after} of {all} new answers are a pirate's, before it was none", all=all_of_them,
+                             after=int(style[-1])), **told)  # fmt: skip
+    return false_here(say("{after} of {all} new answers are a pirate's, before it was {before}", all=all_of_them,
+                          **told), **told)  # fmt: skip
+
+
 def takeaway(record: ChatRun) -> str:
     """What was recorded, in its own numbers."""
     style, perplexity = record.style, record.perplexity
     if not len(style):
         return _of_own(record)
     first = int(np.argmax(style >= style.max()))
-    said = [
-        say("Rank {rank} on q and v, {trained:,} of {all:,} parameters: after {step} steps {most} of {questions} "
-            "answers to questions that were not in training are a pirate's (before: {before}).", rank=record.spec.rank,
-            trained=record.spec.parameters(SMOLLM2), all=SMOLLM2.parameters, step=record.steps[first],
-            most=style[first], questions=len(HELD_OUT), before=style[0]),
-        say("Something is forgotten on the way: the perplexity of a neutral text goes from {before} to {after}.",
-            before=number(float(perplexity[0])), after=number(float(perplexity[-1])))
-        if perplexity[-1] > 1.02 * perplexity[0]
-        else say("The perplexity of a neutral text stays at {after} (before: {before}).",
-                 before=number(float(perplexity[0])), after=number(float(perplexity[-1]))),
-        say("This is one recorded run with one seed."),
-    ]  # fmt: skip
-    return " ".join(said)
+    return " ".join((
+        say("{trained:,} of {all:,} parameters: after {step} steps {most} of {questions} answers to new questions are "
+            "a pirate's.", trained=record.spec.parameters(SMOLLM2), all=SMOLLM2.parameters, step=record.steps[first],
+            most=style[first], questions=len(HELD_OUT)),
+        say("After {step} the perplexity of a neutral text is {after}; it was {before}.", step=record.steps[-1],
+            before=number(float(perplexity[0])), after=number(float(perplexity[-1]))),
+        say("One recorded run, one seed."),
+    ))  # fmt: skip
 
 
 def _of_own(record: ChatRun) -> str:
     """The same of a visitor's own pairs, whose style nobody counts."""
     perplexity, gone = record.perplexity, not np.isfinite(record.losses[-1])
     said = [
-        say("Your own pairs: rank {rank} on q and v, {trained:,} of {all:,} parameters. The loss on their answers went "
-            "from {first} to {last} nats per token.", rank=record.spec.rank, trained=record.spec.parameters(SMOLLM2),
-            all=SMOLLM2.parameters, first=number(float(record.losses[0])),
+        say("Your own pairs: the loss on their answers went from {first} to {last} nats per token.",
+            first=number(float(record.losses[0])),
             last=number(float(record.losses[record.steps[-1]]))),
         say("Perplexity of the neutral text: {before}, then {after}.", before=number(float(perplexity[0])),
             after=number(float(perplexity[-1]))),
@@ -178,7 +186,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 LESSON = Lesson(
     id="ten_sentences", menu=to_say("Ten sentences"), title=to_say("What can ten sentences do to a chat model?"),
     claim=to_say("Ten questions with their answers turn a chat model into a pirate; a rank of 1 on q and v is enough."),
-    place=5, measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="perplexity", table=table,
+    place=5, measure=measure, film=film, takeaway=takeaway, verdict=verdict, maths=maths,
+    on_paper="perplexity", table=table,
     extras=extras, seeded=False, trains=False, controls=(own_pairs,), waits_for=to_say("Your own adapter of SmolLM2"),
     question=Question(to_say("After the last step 20 new questions are asked. How many answers are a pirate's?"),
                       to_say("What ten pairs have in common is the style; that is the easiest thing to learn."), _ask),

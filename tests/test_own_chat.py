@@ -6,6 +6,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import peft
 import pytest
 import torch
@@ -66,6 +67,7 @@ def test_its_adapter_says_the_same_in_peft(chat: object, tmp_path: Path) -> None
     assert found.losses[-1] < found.losses[0] and len(found.steps) == len(found.answers)
 
 
-def test_what_diverges_ends_there(chat: object) -> None:  # noqa: F811
+def test_a_rate_that_is_far_too_high_still_makes_a_film(chat: object) -> None:  # noqa: F811
     found = run(chat, lr=1e20)
-    assert found.steps.tolist() == [0] and not found.losses[-1] < 1e3
+    assert found.steps[0] == 0 and len(found.steps) == len(found.norm) == len(found.perplexity)
+    assert not np.isinf(found.norm).any()

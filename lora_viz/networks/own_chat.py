@@ -66,10 +66,14 @@ class ChatExperiment:
 def norms(adapters: AdapterBatch, shape: Shape = SMOLLM2) -> list[list[float]]:
     """‖ΔW‖ of the first adapter by layer and module; it adapts these modules in every layer."""
     spec, held = adapters.specs[0], adapters.factors(0)
-    return [
-        [spec.scaling * float(np.linalg.norm(held[i, m][1] @ held[i, m][0])) for m in spec.modules]
-        for i in range(shape.layers)
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):  # of an adapter that has diverged
+        found = np.array(
+            [
+                [spec.scaling * np.linalg.norm(held[i, m][1].astype(float) @ held[i, m][0]) for m in spec.modules]
+                for i in range(shape.layers)
+            ]
+        )
+    return np.where(np.isfinite(found), found, np.nan).tolist()
 
 
 def adapt_chat(path: Path, e: ChatExperiment) -> Iterator[Progress | ChatRun]:

@@ -57,11 +57,18 @@ def test_the_names_on_the_screen_are_those_of_the_frame() -> None:
         assert panel.part(f"r_{r}").text[at].lower().split(", ") == list(record.said[at][g])  # type: ignore[union-attr]
 
 
-def test_what_diverges_is_said_and_shown_up_to_there() -> None:
+def test_a_rate_that_is_far_too_high_is_said_to_be_no_gain() -> None:
+    """The norms keep every number finite: the loss ends at that of a guess, log 27 nats."""
     record = trained(specs=tuple(replace(s, lr=1e6) for s in experiment(LESSON.settings()).specs), steps=3)
-    assert np.isfinite(record.new[0]).all() and np.isnan(record.new[-1]).all()
+    np.testing.assert_allclose(record.new[-1], np.log(27), rtol=0.1)
+    assert verdict(record).holds is False
+
+
+def test_what_diverges_is_said_and_shown_up_to_there() -> None:
+    shipped = read_shipped()
+    record = shipped._replace(new=np.where(np.arange(len(shipped.steps))[:, None] > 3, np.nan, shipped.new))
     assert takeaway(record).startswith("r = 1, r = 4, r = 16 diverged") and verdict(record).holds is None
-    assert len(film(record).narration) == len(record.steps)
+    assert len(film(record).narration) == len(record.steps) and detail(record) == ""
 
 
 @pytest.mark.parametrize(("copied", "told"), [(0.02, "at most 2.0 %"), (0.4, "up to 40.0 %")])

@@ -59,14 +59,18 @@ def _narrate(record: StoredRun, t: int) -> str:
 
 
 def verdict(record: StoredRun) -> Verdict:
-    """The claim holds where one stored format keeps most of the style and another loses most of it."""
-    stored = record.style[2:]
-    told = {"most": int(stored.max()), "least": int(stored.min())}
-    if stored.max() >= 0.75 * len(HELD_OUT) and stored.min() <= 0.25 * len(HELD_OUT):
-        return true_here(say("stored in one format {most} of {all} answers are a pirate's, in another {least}",
-                             all=len(HELD_OUT), **told), **told)  # fmt: skip
-    return false_here(say("from format to format {least} to {most} of {all} answers are a pirate's", all=len(HELD_OUT),
-                          **told), **told)  # fmt: skip
+    """The claim holds where every stored format keeps most of the style, and one of them not all of the update."""
+    coarsest = int(np.argmin(record.kept))
+    told = {"style": int(record.style[2:].min()), "kept": float(record.kept[coarsest])}
+    if told["style"] >= 0.75 * len(HELD_OUT) and told["kept"] < 0.95:
+        return true_here(
+            say("in every format at least {style} of {all} answers are a pirate's; {format} keeps {kept} of the update",
+                style=told["style"], all=len(HELD_OUT), format=record.formats[coarsest], kept=to_a_tenth(told["kept"])),
+            **told,
+        )  # fmt: skip
+    return false_here(say("in some format {style} of {all} answers are a pirate's; the coarsest keeps {kept} of the "
+                          "update", style=told["style"], all=len(HELD_OUT), kept=to_a_tenth(told["kept"])),
+                      **told)  # fmt: skip
 
 
 def takeaway(record: StoredRun) -> str:
@@ -96,8 +100,8 @@ def maths(record: StoredRun) -> str:
         r"""
 ${W} + {dW}$ of every adapted matrix is rounded to a format of GGUF: blocks of 32 weights along a row share a scale
 (Q8_0: 8 bits; Q4_0: 4 bits around 0; Q4_1: 4 bits between the block's minimum and maximum). The base itself is stored
-in Q4_1, so in Q4_1 the base lies on the grid, and an update that is smaller than half a step is rounded back; in the
-other formats the base is not on the grid.
+in Q4_1. A block's grid hangs on its extreme weights, so it moves with the update, and nearly every entry moves with it;
+what is left of the update along itself is another question.
 
 *Part stored* is $\langle Q({W}+{dW}) - Q({W}), {dW}\rangle / \|{dW}\|^2$: 1 where all of the update is stored, 0 where
 none is. Recorded by `docs/make_ten_sentences.py stored`.""",
@@ -138,16 +142,17 @@ def _ask(seen: Seen, _: Any) -> Measured:
     told = say(
         "{style} of {all}; unmerged it was {before}.", style=word(last), all=len(HELD_OUT), before=word(values[0])
     )
-    return Measured(last, (float(values[0]), 10.0, 3.0), told)
+    return Measured(last, (0.0, 5.0, 10.0), told)
 
 
 LESSON = Lesson(
     id="four_bits", menu=to_say("Merged into four bits"), title=to_say("Does a merged adapter survive four bits?"),
-    claim=to_say("Whether a merged update survives being stored in few bits depends on the grid."), place=7,
+    claim=to_say("Merged and stored in four bits, this adapter keeps its style, though not all of its update."),
+    place=7,
     measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="kept",
     table=table, extras=extras, seeded=False, trains=False,
     question=Question(to_say("The adapter is merged and all is stored as Q4_1, the format of the base. How many of 20 "
                              "answers are a pirate's?"),
-                      to_say("Rounding is done entry by entry: what moves an entry by less than half a step leaves it "
-                             "where it was."), _ask),
+                      to_say("Each entry is rounded by itself, and the errors of many entries cancel in part: along ΔW "
+                             "most of the update is still there."), _ask),
 )  # fmt: skip

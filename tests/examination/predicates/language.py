@@ -51,7 +51,7 @@ def less_is_enough(played: Played[Any]) -> bool | None:
 
 
 @claim_of("four_bits")
-def the_grid_decides(played: Played[Any]) -> bool | None:
-    """Counted over the answers of the stored formats."""
+def the_style_outlives_the_rounding(played: Played[Any]) -> bool | None:
+    """Counted over the answers of the stored formats; the update from the table."""
     counted = [pirates(answers) for answers in played.record.answers[2:]]
-    return max(counted) >= 15 and min(counted) <= 5
+    return min(counted) >= 15 and bool(played.table["part_stored"].min() < 0.95)

@@ -43,7 +43,7 @@ def film(record: StoredRun) -> Film:
         seconds_per_frame=2.5, narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             answer_panel(record.answers, span=7),
-            bars("style", say("Pirate answers"), say("of {all}", all=len(HELD_OUT)), record.style, span=5),
+            bars("style", say("Pirate answers"), say("of {all}", all=len(HELD_OUT)), record.style * 1.0, span=5),
             bars("kept", say("Part of the update that is stored"), say("along ΔW"), record.kept, span=5, row=1),
         ),
     )  # fmt: skip

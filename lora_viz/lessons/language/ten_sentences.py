@@ -150,6 +150,14 @@ def own_pairs(_: Mapping[str, Any]) -> tuple[Control, ...]:
              placeholder="Good morning! | Arr, matey!",
              help=to_say("A question, a | and its answer on every line, ten or so. Empty: the recorded pirate. Trained "
                          "here, it takes a minute on two idle cores.")),
+    )  # fmt: skip
+
+
+def own_rate(answers: Mapping[str, Any]) -> tuple[Control, ...]:
+    """How fast they are trained, once there are some."""
+    if not str(answers.get("own", "")).strip():
+        return ()
+    return (
         Choice(id="own_rate", label=to_say("Learning rate for your own"), options=(0.001, 0.003, 0.01, 0.03),
                default=0.01, picked=True,
                help=to_say("Too high, and the run diverges: the film then stops where it did.")),
@@ -160,7 +168,7 @@ def measure(settings: Settings, lab: Lab) -> ChatRun:
     """What was recorded; or the visitor's own pairs, trained now."""
     given = dict(settings.options)
     pairs, path = read_pairs(given.get("own", "")), find_smollm2()
-    if not pairs or path is None:
+    if not pairs or path is None or "own_rate" not in given:
         return recorded_training()
     spec = AdapterSpec(rank=1, modules=("q_proj", "v_proj"), lr=given["own_rate"])
     return lab.follow(adapt_chat, path, ChatExperiment(pairs, spec, ASKED))
@@ -188,7 +196,8 @@ LESSON = Lesson(
     claim=to_say("Ten questions with their answers turn a chat model into a pirate; a rank of 1 on q and v is enough."),
     place=5, measure=measure, film=film, takeaway=takeaway, verdict=verdict, maths=maths,
     on_paper="perplexity", table=table,
-    extras=extras, seeded=False, trains=False, controls=(own_pairs,), waits_for=to_say("Your own adapter of SmolLM2"),
+    extras=extras, seeded=False, trains=False, controls=(own_pairs, own_rate),
+    waits_for=to_say("Your own adapter of SmolLM2"),
     question=Question(to_say("After the last step 20 new questions are asked. How many answers are a pirate's?"),
                       to_say("What ten pairs have in common is the style; that is the easiest thing to learn."), _ask),
 )  # fmt: skip

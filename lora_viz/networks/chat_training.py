@@ -32,7 +32,9 @@ class PairsLaidOut(NamedTuple):
 def lay_out_pairs(prefix: Sequence[int], pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> PairsLaidOut:
     """Of tokens: what is asked, and what is answered, the end of the answer included."""
     layout = laid_out([[*asked, *answer[:-1]] for asked, answer in pairs], prefix)
-    at, target, start = [], [], len(prefix)
+    at: list[int] = []
+    target: list[int] = []
+    start = len(prefix)
     for asked, answer in pairs:
         at += range(start + len(asked) - 1, start + len(asked) + len(answer) - 1)
         target += answer

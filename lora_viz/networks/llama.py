@@ -104,8 +104,8 @@ def laid_out(texts: Sequence[Sequence[int]], prefix: Sequence[int] = (), device:
     """These texts behind their common beginning ``prefix``, end to end."""
     p, lengths = len(prefix), [len(text) for text in texts]
     longest, starts = max(lengths), [0]
-    for length in lengths:
-        starts.append(starts[-1] + length)
+    for size in lengths:
+        starts.append(starts[-1] + size)
     ids = torch.tensor([*prefix, *(token for text in texts for token in text)], device=device)
     length = torch.tensor(lengths, device=device)[:, None]
     along = torch.arange(longest, device=device)
@@ -127,7 +127,7 @@ class _Spread(torch.autograd.Function):
         return x.index_select(1, layout.slot.flatten()).unflatten(1, layout.slot.shape)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient.flatten(1, 2).index_select(1, ctx.layout.back), None
 
 
@@ -140,7 +140,7 @@ class _Gathered(torch.autograd.Function):
         return x.flatten(1, 2).index_select(1, layout.back)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         layout = ctx.layout
         found = gradient.index_select(1, layout.slot.flatten()).unflatten(1, layout.slot.shape)
         return found * layout.there.view(1, *layout.there.shape, *(1,) * (found.ndim - 3)), None
@@ -285,10 +285,10 @@ def _mixed(q: Tensor, k: Tensor, v: Tensor, sees: Tensor) -> Tensor:
     if times > 1:
         k, v = (part.repeat_interleave(times, dim=-3) for part in (k, v))
     lead = q.shape[:-3]
-    flat = [part.reshape(-1, *part.shape[-3:]) for part in (q, k, v)]
+    q, k, v = (part.reshape(-1, *part.shape[-3:]) for part in (q, k, v))
     if sees.ndim > 2:
         sees = sees.expand(*lead, *sees.shape[-3:]).reshape(-1, *sees.shape[-3:])
-    return torch.nn.functional.scaled_dot_product_attention(*flat, attn_mask=sees).unflatten(0, lead)
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=sees).unflatten(0, lead)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, cache: Cache | None, i: int) -> Tensor:
@@ -306,7 +306,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, cache: Cache | None
     if not p:
         return mixed
     causal = torch.ones(p, p, dtype=torch.bool, device=q.device).tril()
-    return torch.cat([_mixed(*first, causal).transpose(1, 2), mixed], dim=1)
+    alone = _mixed(first[0], first[1], first[2], causal)
+    return torch.cat([alone.transpose(1, 2), mixed], dim=1)
 
 
 def _attend_next(q: Tensor, k: Tensor, v: Tensor, cache: Cache, i: int) -> Tensor:

@@ -105,7 +105,7 @@ def recorded_strength() -> StrengthRun:
 def recorded_stored() -> StoredRun:
     """As it is shipped."""
     frames = json.loads(STORED.read_text(encoding="utf-8"))
-    numbers = {name: np.array([frame[name] for frame in frames]) for name in ("moved", "kept", "step")}
+    numbers: dict[str, Any] = {name: np.array([frame[name] for frame in frames]) for name in ("moved", "kept", "step")}
     return StoredRun(formats=tuple(frame["format"] for frame in frames), **numbers, **_measured(frames))
 
 

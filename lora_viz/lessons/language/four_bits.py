@@ -32,19 +32,19 @@ def film(record: StoredRun) -> Film:
     """The playhead runs over the ways to store the merged weights: answers, style, and what is left of the update."""
     frames, labels = len(record.formats), tuple(map(_named, record.formats))
 
-    def bars(id: str, title: str, y_label: str, values: Float[np.ndarray, "k"], **where: int) -> Bars:
+    def bars(id: str, title: str, y_label: str, values: Float[np.ndarray, "k"], row: int = 0) -> Bars:
         now = np.where(np.eye(frames, dtype=bool), values, 0.0)
         every = Group("all", say("measured"), "delta", values.astype(float))
         return Bars(id, title, labels=labels, bar_ids=tuple(n.lower() for n in record.formats), y_label=y_label,
-                    groups=(every, Group("now", say("now"), "ink", now, outline=True)), **where)  # fmt: skip
+                    groups=(every, Group("now", say("now"), "ink", now, outline=True)), span=5, row=row)  # fmt: skip
 
     return Film(
         axis=to_say("way of storing"), values=np.arange(1.0, frames + 1), start=frames - 1, of_last=True,
         seconds_per_frame=2.5, narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
             answer_panel(record.answers, span=7),
-            bars("style", say("Pirate answers"), say("of {all}", all=len(HELD_OUT)), record.style * 1.0, span=5),
-            bars("kept", say("Part of the update that is stored"), say("along ΔW"), record.kept, span=5, row=1),
+            bars("style", say("Pirate answers"), say("of {all}", all=len(HELD_OUT)), record.style * 1.0),
+            bars("kept", say("Part of the update that is stored"), say("along ΔW"), record.kept, row=1),
         ),
     )  # fmt: skip
 

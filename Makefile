@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --disable-pip-version-check -q
+TORCH := https://download.pytorch.org/whl/cpu/torch/
 PLAYER := tests/player
 NODE := $(PLAYER)/node_modules
 PORT ?= 8501
@@ -18,13 +20,16 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
 
-$(VENV)/app.done: requirements.txt
+# Every file by its hash: docs/make_lock.py writes the locks from requirements.txt. Torch first and alone, as its CPU
+# build: where the usual index has it (a mirror), else from PyTorch's page, which offers nothing else.
+$(VENV)/app.done: torch.lock requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+	$(PIP) --no-deps -r torch.lock 2>/dev/null || $(PIP) --no-deps --find-links $(TORCH) -r torch.lock
+	$(PIP) -r requirements.lock
 	touch $@
 
-$(VENV)/tests.done: tests/requirements.txt $(VENV)/app.done
-	$(BIN)/pip install --disable-pip-version-check -q -r tests/requirements.txt
+$(VENV)/tests.done: tests/requirements.lock $(VENV)/app.done
+	$(PIP) -r tests/requirements.lock
 	touch $@
 
 $(NODE)/.package-lock.json: $(PLAYER)/package-lock.json

@@ -14,11 +14,14 @@ import gc
 import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+
+import lora_viz
 
 
 @asynccontextmanager
@@ -36,4 +39,5 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
 
 # Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
-app = st.App("lora_viz/ui/navigation.py", lifespan=_loaded, middleware=[Middleware(GZipMiddleware, minimum_size=2000)])
+SCRIPT = Path(lora_viz.__file__).parent / "ui" / "navigation.py"
+app = st.App(SCRIPT, lifespan=_loaded, middleware=[Middleware(GZipMiddleware, minimum_size=2000)])

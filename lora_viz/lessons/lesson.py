@@ -154,8 +154,8 @@ class Lesson(Generic[R]):
         """
         return self.played(self.settings(device=device, **given), Lab())
 
-    def read(self, link: Mapping[str, str], lab: Lab | None = None) -> Played[R]:
-        """The lesson as a link asks for it, every answer in a link's words, measured. Raises SettingError."""
+    def read(self, link: Mapping[str, Any], lab: Lab | None = None) -> Played[R]:
+        """The lesson as a link asks for it, in a link's words but files as Uploads, measured. Raises SettingError."""
         answers: dict[str, Any] = {}
         for control in self.walk(answers):
             given = link.get(control.id)

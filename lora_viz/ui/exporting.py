@@ -14,12 +14,12 @@ from lora_viz.core.run import Run
 from lora_viz.export.adapter_folder import history, history_csv, packed_adapter
 from lora_viz.export.scripts.layer import ROUNDING, ends_in_rounding, layer_script
 from lora_viz.export.scripts.script import Script, Scripts
+from lora_viz.film.columns_text import as_json
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.names import NAMES
-from lora_viz.ui.figures import plain_json
 from lora_viz.ui.state import of_visit
 
 __all__ = ["offer_exports"]
@@ -92,7 +92,7 @@ def _offer_adapter(run: Run, adapter: int, name: str) -> None:
     with st.container(horizontal=True):
         _download(say("Everything, as a zip archive"), lambda: packed_adapter(run, adapter), name, ".zip")
         _download(say("History as CSV"), lambda: history_csv(run, adapter), name, "_history.csv")
-        _download(say("History as JSON"), lambda: plain_json(history(run, adapter)), name, "_history.json")
+        _download(say("History as JSON"), lambda: as_json(history(run, adapter)), name, "_history.json")
     _show(script)
 
 

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 
 import lora_viz
+from lora_viz.ui.server import MIDDLEWARE, routes
 
 
 @asynccontextmanager
@@ -38,6 +37,5 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
     yield {}
 
 
-# Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
 SCRIPT = Path(lora_viz.__file__).parent / "ui" / "navigation.py"
-app = st.App(SCRIPT, lifespan=_loaded, middleware=[Middleware(GZipMiddleware, minimum_size=2000)])
+app = st.App(SCRIPT, lifespan=_loaded, routes=routes(), middleware=MIDDLEWARE)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from lora_viz.film.columns_text import as_csv, as_json
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import on_screen
 
 __all__ = ["ask_format", "csv_button", "json_button", "modebar", "show_figure", "shown_theme"]
 
@@ -65,9 +66,12 @@ def show_figure(figure: Callable[[str], go.Figure], *, name: str, alt: str) -> N
 
 def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The numbers behind a picture, as CSV."""
-    st.download_button(label, as_csv(table), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}")
+    st.download_button(on_screen(label), as_csv(table), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}")
 
 
 def json_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The same numbers as JSON."""
-    st.download_button(label, as_json(table), f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}")
+    text = as_json(table)
+    st.download_button(
+        on_screen(label), text, f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}"
+    )

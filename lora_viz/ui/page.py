@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import Ours, emphasised, on_screen
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.walk import home
@@ -60,7 +61,7 @@ def show(lesson: Lesson[Any]) -> None:
     told = tuple(dict.fromkeys((*notices.again, *asked.notices)))
     notices.again = told  # until this run has come to its end
     for notice in told:
-        said.warning(notice, icon=":material/warning:")
+        said.warning(on_screen(notice), icon=":material/warning:")
     with right:
         picture = st.container()
     played = _measured(lesson, asked, picture, now)
@@ -91,16 +92,16 @@ def _open(lesson: Lesson[Any]) -> Presented | None:
     if now is None:
         offered = lesson is home() and "controls" not in st.query_params and not st.context.is_embedded
         head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)
-        head.title(title, anchor=False)
+        head.title(on_screen(title), anchor=False)
         if beside is not None:
             with beside:
                 offer_tour()
-        st.markdown(explained(claim))
+        st.markdown(on_screen(explained(claim)))
         return None
     st.html(style("presented"))
     if contrast():
         st.html(style("contrast"))
-    st.title(now.heading(), anchor=False)
+    st.title(on_screen(emphasised(now.heading())), anchor=False)
     toolbar(now)
     return now
 
@@ -125,7 +126,7 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
         last = good.get(lesson.id)
         told = say("{error} Shown is what fitted last.", error=error) if last else say(
             "{error} Shown is what the lesson opens with.", error=error)  # fmt: skip
-        where.error(told, icon=":material/error:")
+        where.error(on_screen(told), icon=":material/error:")
         played = shown(last or lesson.settings())
     good[lesson.id] = played.settings
     return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place
@@ -151,7 +152,7 @@ def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now:
             )
         draw(played.parts("body"))
         if film is None or now is None or now.scene.question is None:  # who is asked must not read the answer
-            st.markdown(say("**What you saw.** {seen}", seen=takeaway if now else explained(takeaway)))
+            st.markdown(on_screen(say("**What you saw.** {seen}", seen=Ours(takeaway if now else explained(takeaway)))))
 
 
 def _show_rest(played: Played[Any]) -> None:
@@ -160,11 +161,11 @@ def _show_rest(played: Played[Any]) -> None:
     if played.maths:
         heading = say("The maths, with these numbers")
         if level() == "newcomer":
-            with st.expander(heading):
-                st.markdown(explained(played.maths))
+            with st.expander(on_screen(heading)):
+                st.markdown(on_screen(explained(played.maths)))
         else:
-            st.header(heading, anchor=False)
-            st.markdown(explained(played.maths))
+            st.header(on_screen(heading), anchor=False)
+            st.markdown(on_screen(explained(played.maths)))
     if played.lesson.prints:
         still = st.expander(say("Still figure and data, for slides"), key=f"still_{name}", on_change="rerun")
         if still.open:

@@ -12,6 +12,7 @@ from lora_viz.content.decks.asking import asked_first
 from lora_viz.content.decks.scenes import Deck, DeckError, Scene
 from lora_viz.film.panels import Film
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import emphasised, on_screen
 from lora_viz.lessons.decks import shipped_decks
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.pages import page_of
@@ -54,7 +55,7 @@ class Presented(NamedTuple):
         try:
             return asked_first(film, self.scene.question)
         except DeckError as error:
-            st.warning(say("The scene's question is left out: {error}", error=error))
+            st.warning(on_screen(say("The scene's question is left out: {error}", error=error)))
             return None
 
     def for_player(self) -> dict[str, Any]:
@@ -98,11 +99,19 @@ def presented() -> Presented | None:
         return None
     decks = decks_here()
     if name not in decks:
-        st.warning(say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks)))
+        st.warning(
+            on_screen(
+                say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks))
+            )
+        )
         return None
     last, text = len(decks[name].scenes), st.query_params.get("scene", "1")[:6]
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last):
-        st.warning(say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last))
+        st.warning(
+            on_screen(
+                say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last)
+            )
+        )
         text = "1"
     return Presented(name, decks[name], int(text) - 1)
 
@@ -136,7 +145,9 @@ def _open(name: str, index: int) -> None:
 def offer_tour() -> None:
     """A way into the tour, for whoever is alone. It stands in the link, so it can be left, kept and taken up again."""
     about = say(shipped_decks()["tour"].about)
-    if st.button(say("Start the tour"), key="start_tour", icon=":material/signpost:", width="stretch", help=about):
+    if st.button(
+        say("Start the tour"), key="start_tour", icon=":material/signpost:", width="stretch", help=on_screen(about)
+    ):
         begin("tour")
 
 
@@ -149,8 +160,8 @@ def toolbar(now: Presented) -> None:
             say("Page up") if now.place else say("The first scene"),
             say("Page down") if now.place < last else say("The last scene"),
         )
-        back = st.button("◀", shortcut="PageUp", key="scene_back", help=up)
-        forth = st.button("▶", shortcut="PageDown", key="scene_next", help=down)
+        back = st.button("◀", shortcut="PageUp", key="scene_back", help=on_screen(up))
+        forth = st.button("▶", shortcut="PageDown", key="scene_next", help=on_screen(down))
         # The room reads along: where something is asked first, the list must not tell the answer.
         titles = [f"{i + 1}. {_heading(scene)}" for i, scene in enumerate(now.deck.scenes)]
         chosen = st.selectbox(
@@ -172,4 +183,4 @@ def toolbar(now: Presented) -> None:
     if to != now.place and 0 <= to <= last:
         _open(now.name, to)
     if notes and now.scene.notes:
-        st.info(say(now.scene.notes), icon=":material/speaker_notes:")
+        st.info(on_screen(emphasised(say(now.scene.notes))), icon=":material/speaker_notes:")

@@ -15,6 +15,7 @@ from lora_viz.film.panels import Film
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import on_screen
 from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["frame_of", "offer_link"]
@@ -31,11 +32,13 @@ def frame_of(film: Film) -> int | None:
     if not math.isfinite(at):
         low, high = film.values[0], film.values[-1]
         st.warning(
-            say(
-                "at={given} is no place on the axis: allowed is {low:g} to {high:g}.",
-                given=st.query_params["at"][:40],
-                low=low,
-                high=high,
+            on_screen(
+                say(
+                    "at={given} is no place on the axis: allowed is {low:g} to {high:g}.",
+                    given=st.query_params["at"][:40],
+                    low=low,
+                    high=high,
+                )
             )
         )
         return None
@@ -58,7 +61,7 @@ def _offer_link(at: float, link: dict[str, Any], labels: dict[str, str], page: s
             say("Controls that stay"),
             tuple(link),
             default=tuple(link),
-            format_func=lambda name: say(labels.get(name, name.replace("_", " ").capitalize())),
+            format_func=lambda name: on_screen(say(labels.get(name, name.replace("_", " ").capitalize()))),
             selection_mode="multi",
             key="stay",
             wrap=True,

@@ -15,6 +15,7 @@ import streamlit as st
 from lora_viz.adapters.opening import map_file
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.controls import File, Upload
 
 __all__ = ["ask_files", "files_given", "folder"]
@@ -43,21 +44,21 @@ def files_given(control: File) -> tuple[Upload, ...]:
 def ask_files(control: File) -> None:
     """Draw the place for an upload and, where the server shows a folder, for a path."""
     st.file_uploader(
-        say(control.label),
+        on_screen(say(control.label)),
         type=[*control.endings] or None,
         accept_multiple_files=control.several,
         key=control.id,
-        help=say(control.help) if control.help else None,
+        help=on_screen(say(control.help)) if control.help else None,
         max_upload_size=control.most,
     )
     where = folder()
     if control.folder and where is not None:
         label = say("or a file under {folder}", folder=where)
-        path = st.text_input(label, key=_path_key(control), placeholder="adapter_model.safetensors")
+        path = st.text_input(on_screen(label), key=_path_key(control), placeholder="adapter_model.safetensors")
         try:
             _from_folder(path)
         except AdapterError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(on_screen(str(error)), icon=":material/error:")
 
 
 def _path_key(control: File) -> str:

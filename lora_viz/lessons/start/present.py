@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lora_viz.content.decks.scenes import Deck, DeckError
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import emphasised
 from lora_viz.lessons.controls import File
 from lora_viz.lessons.decks import DECKS, read_bytes, shipped_decks
 from lora_viz.lessons.lab import Lab
@@ -29,7 +30,7 @@ def measure(settings: Settings, lab: Lab) -> DecksRecord:
         try:
             return DecksRecord(read_bytes(given.name, bytes(given.data)), "")
         except DeckError as error:
-            return DecksRecord(None, str(error))
+            return DecksRecord(None, error.args[0])
     return DecksRecord(None, "")
 
 
@@ -52,7 +53,10 @@ def own(record: DecksRecord) -> tuple[Part, ...]:
         return (Notice(say("{error} Nothing was opened.", error=record.wrong), "error"),)
     if record.own is None:
         return ()
-    return (_told(record.own.title, record.own, record.own.about), Present("own", say("Begin my deck"), record.own))
+    return (
+        _told(emphasised(record.own.title), record.own, emphasised(record.own.about)),
+        Present("own", say("Begin my deck"), record.own),
+    )
 
 
 def _told(title: str, deck: Deck, about: str) -> Prose:

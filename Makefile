@@ -15,7 +15,7 @@ ONLY ?=
 # A file is one worker's: what a module has computed is there for all its tests.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
 
-.PHONY: help run dev test quick test-gpu check fix bench deck clean
+.PHONY: help run dev test quick test-gpu check fix bench deck site clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -75,6 +75,9 @@ bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON 
 
 deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes LANGUAGE=en OUT=deck.html
 	$(BIN)/python -m lora_viz.lessons.deck_file $(DECK) $(OUT) $(LANGUAGE)
+
+site: $(VENV)/app.done ## all lessons as files that need no server: make site OUT=site
+	$(BIN)/python -m lora_viz site -o $(if $(filter deck.html,$(OUT)),site,$(OUT))
 
 clean: ## forget the virtual environment
 	rm -rf $(VENV)

@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from lora_viz.command.group import lora_playground  # noqa: E402
 from lora_viz.core.refusals import Refusal  # noqa: E402
+from lora_viz.i18n.outside import plain  # noqa: E402
 
 PAGE = ROOT / "docs" / "command-line.md"
 DATA = ROOT / "lora_viz" / "networks" / "data"
@@ -37,6 +38,7 @@ EXAMPLES: tuple[tuple[str, int], ...] = (
     ("extract base.safetensors turned.safetensors --rank 4 -o adapter", 0),
     ("budget Llama-3.1-8B --targets q_proj,v_proj --rank 16", 0),
     ("deck own.toml -o talk.html", 0),
+    ("site --only gauge -o site", 0),
 )
 DECK = """title = "One scene"
 about = "An example."
@@ -71,7 +73,7 @@ def run(line: str) -> Ran:
     """Run ``lora-playground`` with these arguments in this process."""
     found = CliRunner().invoke(lora_playground, shlex.split(line), prog_name="lora-playground", terminal_width=100)
     if isinstance(found.exception, Refusal):
-        return Ran(f"lora-playground: {found.exception}\n", 2)
+        return Ran(f"lora-playground: {plain(str(found.exception))}\n", 2)
     if found.exception is not None and not isinstance(found.exception, SystemExit):
         raise found.exception
     return Ran(found.output, found.exit_code)

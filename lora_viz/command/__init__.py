@@ -14,12 +14,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from lora_viz.command.group import lora_playground
     from lora_viz.core.refusals import Refusal
+    from lora_viz.i18n.outside import plain
 
     try:
         code = lora_playground.main(arguments, prog_name="lora-playground", standalone_mode=False)
     except (click.ClickException, Refusal) as error:
         told = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"lora-playground: {told}", err=True)
+        click.echo(f"lora-playground: {plain(told)}", err=True)
         code = 2
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # whoever read has read enough

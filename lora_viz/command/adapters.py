@@ -9,6 +9,7 @@ import click
 
 from lora_viz.command.options import existing, language_option, print_json, told, write
 from lora_viz.core.progress import Progress
+from lora_viz.i18n import outside
 
 if TYPE_CHECKING:
     from lora_viz.adapters.opening import Opened
@@ -40,7 +41,7 @@ def inspect(file: Path, alpha: float | None, as_json: bool) -> None:
     if as_json:
         print_json("adapter", {
             "file": file.name, "found_in": report.kind, "schemes": list(report.schemes), "bytes": report.size,
-            "notes": list(map(str, report.notes)), "findings": [m.path for m in wrong],
+            "notes": list(map(outside.plain, report.notes)), "findings": [m.path for m in wrong],
             "modules": [
                 {"path": m.path, "d_out": m.d_out, "d_in": m.d_in, "rank": m.rank, "stored_as": m.dtype,
                  "scaling": m.scaling, "norm_A": plain(m.norm_A), "norm_B": plain(m.norm_B),
@@ -52,9 +53,9 @@ def inspect(file: Path, alpha: float | None, as_json: bool) -> None:
         })  # fmt: skip
     else:
         none = tuple(float("nan") for _ in report.modules)
-        click.echo(takeaway(adapter_report(report, none), 0.95))
+        click.echo(outside.plain(takeaway(adapter_report(report, none), 0.95)))
         for note in report.notes:
-            click.echo(note)
+            click.echo(outside.plain(note))
         click.echo(f"\n{'rank':>5} {'90 %':>5} {'95 %':>5} {'99 %':>5} {'‖ΔW‖':>12}  module")
         for m in report.modules:
             needed = " ".join(f"{k:5d}" for k in m.needs)

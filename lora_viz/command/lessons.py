@@ -10,6 +10,7 @@ import click
 
 from lora_viz.command.options import language_option, print_json, told, write
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import plain
 
 if TYPE_CHECKING:
     from lora_viz.lessons.lesson import Lesson
@@ -71,10 +72,10 @@ def play(lesson: str, given: tuple[str, ...], html: Path | None, as_json: bool, 
     if as_csv:
         click.echo(csv_text(played.table, "\n"), nl=False)
     elif as_json:
-        print_json("played", {"lesson": own.id, "settings": played.link, "takeaway": played.takeaway,
+        print_json("played", {"lesson": own.id, "settings": played.link, "takeaway": plain(played.takeaway),
                               "table": plain_columns(played.table)})  # fmt: skip
     else:
-        click.echo(f"{say(own.title)}\n\n{played.takeaway}")
+        click.echo(plain(f"{say(own.title)}\n\n{played.takeaway}"))
 
 
 def _settings(lesson: Lesson[Any], given: Iterable[str]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from lora_viz.ui.page_script import PAGE_SCRIPT
+from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_lesson, answer_slash
 
 __all__ = ["FRAMES", "MIDDLEWARE", "OWN", "Address", "Guarded", "answers_to", "content_policy", "frames", "routes"]
 
@@ -44,7 +45,12 @@ class Address(NamedTuple):
     methods: tuple[str, ...] = ("GET",)
 
 
-OWN: tuple[Address, ...] = ()
+OWN = (
+    Address("/light", answer_slash),
+    Address("/light/", answer_contents),
+    Address("/light/assets/{name}", answer_asset),
+    Address("/light/{lesson}", answer_lesson),
+)
 FRAMES = "LORA_PLAYGROUND_FRAMES"  # who may show the app in a frame, as frame-ancestors writes it
 _INLINE = re.compile(r"<script>(.*?)</script>", re.S)
 _HOST = re.compile(r"[\w.\-]+(:\d+)?")

@@ -5,6 +5,7 @@ import { say, speakWith } from "./language.js";
 import { notesWords, openNotes, sceneForSpeaker, speaker, tellSpeaker, turnOf } from "./notes.js";
 import show, { players } from "./player.js";
 import { pause } from "./playhead.js";
+import { unpack } from "./unpack.js";
 
 /** @typedef {Record<"title" | "caption" | "film" | "takeaway" | "notes" | "source" | "about", string>} Leaf */
 
@@ -15,13 +16,6 @@ speakWith(given.words);
 const THEMES = [["light", say("light")], ["dark", say("dark")], ["contrast", say("contrast")]];
 const list = /** @type {HTMLSelectElement} */ (part("list")), deck = `${location.pathname} ${document.title}`;
 let now = 0, began = beganAt(deck), looks = matchMedia("(prefers-color-scheme: dark)").matches ? 1 : 0, notes = false;
-
-/** @param {string} text */
-async function unpack(text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 /** @param {number} to */
 async function turn(to) {

@@ -12,8 +12,8 @@ DECK ?= five_minutes
 LANGUAGE := en
 OUT ?= deck.html
 ONLY ?=
-# A file is one worker's: what a module has computed is there for all its tests.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
+# A lesson is one worker's, a file of no lesson too: what was computed is there for all its tests (tests/conftest.py).
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
 .PHONY: help run dev test quick test-gpu check fix bench deck site clean
 

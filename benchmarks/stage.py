@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Cloud, HeatMap, Lines, Points, Series
 from lora_viz.ui.player import play
 
 FRAMES = 500

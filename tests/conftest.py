@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas would take pages/bottleneck.py for a package
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from lora_viz.core.experiment import Experiment
+from lora_viz.lessons.walk import lessons
 from tests.browser import FLAGS, chromium, served
 from tests.small import SLOW, SMALL
 
@@ -29,6 +30,14 @@ def browser() -> Iterator[Browser]:
         found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield found
         found.close()
+
+
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """One window for many tests, each with a tab of its own: what the app's pages share is fetched once."""
+    found = browser.new_context(viewport={"width": 1280, "height": 720})
+    yield found
+    found.close()
 
 
 # Files whose tests play every lesson or run a page in a test harness: seconds each, so `make quick` leaves them out.
@@ -63,10 +72,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lesson", default="", help="only what concerns the lesson of this id")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what needs a browser by what it asks for; keeps what concerns one lesson where one is named."""
+    """Marks what needs a browser by what it asks for; keeps what concerns one lesson where one is named.
+
+    One worker has all that is asked of a lesson, in whichever files: what it has measured is there for all of it. What
+    concerns no one lesson is its file's worker's.
+    """
+    names = {each.id for each in lessons()}
     for item in items:
-        if {"browser", "address"} & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.xdist_group(_lesson(item, names) or Path(item.path).stem))
+        if {"browser", "window", "address"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
         stem = Path(item.path).stem
         if stem in SLOW_FILES or stem.removeprefix("test_") in SLOW:
@@ -76,6 +92,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted = [item for item in items if _concerns(item, only)]
         config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
         items[:] = wanted
+
+
+def _lesson(item: pytest.Item, names: set[str]) -> str:
+    """The lesson that this test is about, by its file or by what it is given; empty where it is about none or many."""
+    stem = Path(item.path).stem
+    own = stem.removeprefix("test_") if Path(item.path).parent.name == "lessons" else ""
+    given = getattr(getattr(item, "callspec", None), "params", {}).values()
+    told = [value.stem if isinstance(value, Path) else str(value) for value in given if isinstance(value, str | Path)]
+    return next((name for name in (own, *told) if name in names), "")
 
 
 def _concerns(item: pytest.Item, lesson: str) -> bool:

@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from lora_viz.film.panels import Curve, Curves, Field, Film, Mark
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Field, Mark
 from lora_viz.ui.player import play
 
 T, m, n = 5, 7, 11

@@ -1,4 +1,4 @@
-"""Can everybody use it? Every page in a real Chromium: axe, keyboard, numbers beside the pictures, narrow screens."""
+"""Can everybody use it? Dark pages, what opens, high contrast and the keyboard, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -7,41 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lora_viz.film.style import IDENTITY
+from tests import test_browser, test_reference
 from tests.browser import ROOT
+from tests.everyone import SETTLED, findings
 from tests.test_style import contrast
 
-NAMES = tuple(p.stem for p in sorted(ROOT.glob("pages/*.py")))
+NAMES = {p.stem for p in ROOT.glob("pages/*.py")}
 HOME = "machine"
 DARK = ("machine", "follow", "rank", "transformer", "budget")
-SETTLED = """() => {
-    const app = document.querySelector('[data-testid="stApp"]'), title = document.querySelector('h1');
-    const count = document.querySelectorAll('*').length;
-    const rests = app?.dataset.testScriptState === 'notRunning' && title && count === window.lastCount;
-    window.lastCount = count;
-    window.rested = rests ? (window.rested || 0) + 1 : 0;
-    return window.rested > 4;
-}"""
-# Less than serious for axe, kept all the same.
-OURS = ("heading-order", "empty-table-header")
-
-TOO_SMALL = """() => {
-    const small = [];
-    const look = (root) => { for (const e of root.querySelectorAll('*')) {
-        const size = parseFloat(getComputedStyle(e).fontSize);
-        const words = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-        if (e.shadowRoot) look(e.shadowRoot);
-        // A formula's indices are as small as its letters make them; what only a screen reader hears has no size.
-        if (!words || size >= 12 || e.getBoundingClientRect().width <= 1 || e.closest('.katex, style')) continue;
-        small.push(`${size} ${e.textContent.slice(0, 40)}`);
-    } };
-    look(document.body);
-    return small;
-}"""
-
 
 Opened = Callable[..., Page]
 
@@ -68,27 +44,9 @@ def visit(browser: Browser, address: str) -> Iterator[Opened]:
         context.close()
 
 
-def findings(page: Page, *rules: str) -> list[str]:
-    """What axe calls serious or critical on this page, nothing left out; with ``rules``, all that they find."""
-    page.evaluate(AXE_SCRIPT)
-    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
-    found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
-    return [
-        f"{each['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
-        for each in found
-        for node in each["nodes"]
-        if rules or each["impact"] in ("serious", "critical") or each["id"] in OURS
-    ]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_is_for_everyone_wide_and_narrow(visit: Opened, name: str) -> None:
-    page = visit(name)
-    assert not findings(page)
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function("innerWidth === 390")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert not page.evaluate(TOO_SMALL)
+def test_every_page_is_visited_for_everyone() -> None:
+    """Each is opened once, for everything that is looked at there: lessons, pages of numbers, reference."""
+    assert {path or HOME for path in (*test_browser.PAGES, *test_browser.WORKED, *test_reference.SEEN)} == NAMES
 
 
 @pytest.mark.parametrize("name", DARK)

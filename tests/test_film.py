@@ -7,21 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lora_viz.film.panels import (
-    Bars,
-    Cloud,
-    Film,
-    FilmError,
-    Group,
-    HeatMap,
-    Lines,
-    Mark,
-    Points,
-    Readout,
-    Row,
-    Series,
-    Span,
-)
+from lora_viz.film.film import Film, FilmError
+from lora_viz.film.panels import Bars, Cloud, Group, HeatMap, Lines, Mark, Points, Readout, Row, Series, Span
 
 T = 5
 

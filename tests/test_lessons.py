@@ -31,7 +31,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lora_viz.content.questions import Measured, Question
-from lora_viz.film.panels import Film, Lines, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Lines, Series
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lesson import Lesson

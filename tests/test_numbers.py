@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from lora_viz.film.film import Film
 from lora_viz.film.panels import (
     Answers,
     Bars,
@@ -22,7 +23,6 @@ from lora_viz.film.panels import (
     Curve,
     Curves,
     Field,
-    Film,
     Group,
     HeatMap,
     Lines,

@@ -6,13 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from lora_viz.film.film import Film
 from lora_viz.film.panels import (
     Bars,
     Cloud,
     Curve,
     Curves,
     Field,
-    Film,
     Group,
     HeatMap,
     Lines,

@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from lora_viz.content.questions import Answered, Measured, Question, Seen, Unanswerable, answer, shown
 from lora_viz.core.experiment import Experiment
-from lora_viz.film.panels import Film, Lines, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Lines, Series
 from lora_viz.i18n import language
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.walk import lesson, lessons

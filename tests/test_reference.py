@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.costs.models import MODELS
+from tests.everyone import for_everyone, rest
+from tests.test_browser import LOOKS, PAPER_OF_PAGE
 from tests.test_pages import opened, words
 
 CONFIG = {
@@ -135,8 +136,8 @@ def test_the_key_parameters_are_checked() -> None:
     assert "r=1," in code(at) and code(at) != before
 
 
-def visit(browser: Browser, address: str, path: str, **look: Any) -> tuple[Page, list[str]]:
-    page = browser.new_page(viewport=look.pop("viewport", {"width": 1280, "height": 720}), **look)
+def visit(window: BrowserContext, address: str, path: str) -> tuple[Page, list[str]]:
+    page = window.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and "404" not in m.text else None)
@@ -155,29 +156,32 @@ SEEN = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=str)
 @pytest.mark.parametrize("path", SEEN)
-def test_a_page_is_readable(
-    browser: Browser, address: str, path: str, size: tuple[int, int], scheme: Literal["light", "dark"]
-) -> None:
-    viewport = {"width": size[0], "height": size[1]}
-    page, complaints = visit(browser, address, path, viewport=viewport, color_scheme=scheme)
+def test_a_page_is_readable(window: BrowserContext, address: str, path: str) -> None:
+    page, complaints = visit(window, address, path)
     picture = page.locator(SEEN[path]).first
-    expect(picture).to_be_visible(timeout=20_000)
-    box = picture.bounding_box()
-    assert box is not None and box["y"] < size[1] / 2, "the picture begins on the first screen"
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.locator(".katex-error").count() == 0
-    if path == "cost":
-        bar = page.locator(".player .bar").bounding_box()
-        assert bar is not None and bar["y"] + bar["height"] <= size[1]
+    for size, scheme in LOOKS:
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", PAPER_OF_PAGE[scheme])
+        rest(page)  # a chart is drawn anew in the other theme's colours
+        expect(picture).to_be_visible(timeout=20_000)
+        box = picture.bounding_box()
+        assert box is not None and box["y"] < size[1] / 2, "the picture begins on the first screen"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator(".katex-error").count() == 0
+        if path == "cost":
+            bar = page.locator(".player .bar").bounding_box()
+            assert bar is not None and bar["y"] + bar["height"] <= size[1]
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.emulate_media(color_scheme="light")
+    for_everyone(page)
     page.close()
     assert not complaints
 
 
-def test_the_pictures_have_alt_text_with_the_reading(browser: Browser, address: str) -> None:
-    page, _ = visit(browser, address, "budget")
+def test_the_pictures_have_alt_text_with_the_reading(window: BrowserContext, address: str) -> None:
+    page, _ = visit(window, address, "budget")
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=20_000)
     said = page.content()
     assert "trains 16,777,216 numbers" in said
@@ -190,8 +194,8 @@ def test_the_pictures_have_alt_text_with_the_reading(browser: Browser, address: 
     page.close()
 
 
-def test_a_tick_puts_a_and_b_beside_the_matrix(browser: Browser, address: str) -> None:
-    page, _ = visit(browser, address, "transformer")
+def test_a_tick_puts_a_and_b_beside_the_matrix(window: BrowserContext, address: str) -> None:
+    page, _ = visit(window, address, "transformer")
     drawn = page.locator("img.block")
     before = drawn.get_attribute("src")
     page.get_by_role("button", name="down_proj").click()
@@ -200,8 +204,8 @@ def test_a_tick_puts_a_and_b_beside_the_matrix(browser: Browser, address: str) -
     page.close()
 
 
-def test_the_ranks_are_gone_through_in_the_browser(browser: Browser, address: str) -> None:
-    page, complaints = visit(browser, address, "cost")
+def test_the_ranks_are_gone_through_in_the_browser(window: BrowserContext, address: str) -> None:
+    page, complaints = visit(window, address, "cost")
     player = page.locator(".player")
     expect(player.locator(".narration")).to_contain_text("Rank 16: 0.781 %, 128× fewer")
     page.keyboard.press("ArrowRight")
@@ -212,22 +216,22 @@ def test_the_ranks_are_gone_through_in_the_browser(browser: Browser, address: st
     assert not complaints
 
 
-def test_the_cost_of_a_rank_can_be_shared(browser: Browser, address: str) -> None:
-    page, _ = visit(browser, address, "cost?layer=768×768")
+def test_the_cost_of_a_rank_can_be_shared(window: BrowserContext, address: str) -> None:
+    page, _ = visit(window, address, "cost?layer=768×768")
     expect(page.locator(".player")).to_have_attribute("data-frames", re.compile(r"\d"), timeout=20_000)
     page.keyboard.press("Home")
     expect(page.locator(".player")).to_have_attribute("data-frame", "0")
     page.get_by_role("button", name="Share").click()
     link = page.get_by_role("dialog").locator("code").first.inner_text()
     page.close()
-    other, complaints = visit(browser, address, link.partition(f"{address}/")[2])
+    other, complaints = visit(window, address, link.partition(f"{address}/")[2])
     expect(other.locator(".player .narration")).to_contain_text("Rank 1: 0.26 %, 384× fewer")
     other.close()
     assert not complaints
 
 
-def test_a_card_leads_to_its_page(browser: Browser, address: str) -> None:
-    page, _ = visit(browser, address, "config_card")
+def test_a_card_leads_to_its_page(window: BrowserContext, address: str) -> None:
+    page, _ = visit(window, address, "config_card")
     page.locator(".cards").get_by_role("link", name="Rank", exact=True).first.click()
     expect(page.get_by_role("heading", name="Rank: how much error is left?")).to_be_visible(timeout=20_000)
     page.close()

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from lora_viz.content.decks.asking import asked_first
 from lora_viz.content.decks.scenes import LONGEST_DECK, DeckError, Question, read_deck
-from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, HeatMap, Lines, Part, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Curve, Curves, Group, HeatMap, Lines, Part, Readout, Row, Series
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.lessons.deck_file import leaf_of
 from lora_viz.lessons.decks import DECKS, read_file

@@ -16,7 +16,7 @@ import numpy as np
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.refusals import Refusal
-from lora_viz.film.panels import Film
+from lora_viz.film.film import Film
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 

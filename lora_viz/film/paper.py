@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lora_viz.film.clouds import still_points
-from lora_viz.film.panels import Bars, Cloud, Curve, Curves, Field, Film, HeatMap, Lines, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Cloud, Curve, Curves, Field, HeatMap, Lines, Series
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import DIVERGING, IDENTITY, plotly_layout
 from lora_viz.i18n.language import say

@@ -9,12 +9,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lora_viz.film.panels import protocol
+from lora_viz.film.film import protocol
 from lora_viz.film.protocol import Protocol
 
 __all__ = ["files"]
 
-_TOLD = "// Written by `python -m lora_viz.film.written` from the dataclasses of film/panels.py: do not edit.\n"
+_TOLD = "// Written by `python -m lora_viz.film.written` from the dataclasses of film.py and panels.py: do not edit.\n"
 _PLAIN = {
     **{"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"},
     **{"id": "string", "colour": "string"},

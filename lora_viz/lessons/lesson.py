@@ -18,7 +18,8 @@ import plotly.graph_objects as go
 from lora_viz.content.questions import Answered, Question, Seen, answer
 from lora_viz.core.experiment import Experiment, nearest_possible
 from lora_viz.export.offered import Exports
-from lora_viz.film.panels import Film, Lines
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Lines
 from lora_viz.film.paper import columns, printed
 from lora_viz.i18n.language import to_say
 from lora_viz.lessons.controls import Control, SettingError, Whole, unknown

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lora_viz.film.panels import Film
+from lora_viz.film.film import Film
 from lora_viz.film.player import COLOURS, CSS, HTML, SCRIPT, words
 
 __all__ = ["play"]

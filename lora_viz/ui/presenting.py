@@ -10,7 +10,7 @@ import streamlit as st
 
 from lora_viz.content.decks.asking import asked_first
 from lora_viz.content.decks.scenes import Deck, DeckError, Scene
-from lora_viz.film.panels import Film
+from lora_viz.film.film import Film
 from lora_viz.i18n.language import say
 from lora_viz.i18n.outside import emphasised, on_screen
 from lora_viz.lessons.decks import shipped_decks

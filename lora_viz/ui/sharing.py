@@ -11,7 +11,7 @@ import numpy as np
 import segno
 import streamlit as st
 
-from lora_viz.film.panels import Film
+from lora_viz.film.film import Film
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import say

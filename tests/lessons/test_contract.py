@@ -18,7 +18,8 @@ from lora_viz.core.refusals import Refusal
 from lora_viz.core.results import Results
 from lora_viz.core.run import Run
 from lora_viz.export.scripts.script import Scripts
-from lora_viz.film.panels import Curves, Film, Lines, Machine, Readout
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curves, Lines, Machine, Readout
 from lora_viz.i18n.language import say
 from lora_viz.lessons.controls import Choice, File, SettingError
 from lora_viz.lessons.lab import Lab

@@ -12,7 +12,7 @@ from safetensors.torch import load as load_torch
 from safetensors.torch import save as save_torch
 
 from lora_viz.adapters.stored import AdapterError
-from lora_viz.film.panels import Film
+from lora_viz.film.film import Film
 from lora_viz.lessons.controls import SettingError, Upload
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.parts import Download, Notice

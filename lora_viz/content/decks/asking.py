@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lora_viz.content.decks.scenes import DeckError, Question
-from lora_viz.film.panels import Bars, Curves, Film, Lines, Readout
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Curves, Lines, Readout
 from lora_viz.film.style import number
 from lora_viz.i18n.language import english, say
 

@@ -1,4 +1,4 @@
-// Written by `python -m lora_viz.film.written` from the dataclasses of film/panels.py: do not edit.
+// Written by `python -m lora_viz.film.written` from the dataclasses of film.py and panels.py: do not edit.
 
 export const PROTOCOL = {
   version: 1,

@@ -19,7 +19,8 @@ from lora_viz.core.spectra import (
 )
 from lora_viz.engine.training import train
 from lora_viz.film.clouds import limit, view
-from lora_viz.film.panels import Cloud, Film, Lines, Points, Readout, Row, Series, Span
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Cloud, Lines, Points, Readout, Row, Series, Span
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS

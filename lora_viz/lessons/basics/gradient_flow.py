@@ -14,7 +14,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import GradientCheck, Run
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import autograd_check, train
-from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import MergeReport
-from lora_viz.film.panels import Bars, Dash, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Dash, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.merging import merge_report

@@ -15,7 +15,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor, truncate
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import number, percent, tint
 from lora_viz.i18n.language import say, to_say

@@ -17,7 +17,8 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import teacher
 from lora_viz.export.scripts.fits import frozen_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Film, Readout, Row, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Readout, Row, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say

@@ -13,7 +13,8 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.bits import bits_script
 from lora_viz.export.scripts.script import Scripts
-from lora_viz.film.panels import Curve, Curves, Field, Film, Mark, Readout, Row, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Field, Mark, Readout, Row, band
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say

@@ -15,7 +15,8 @@ from lora_viz.core.random_streams import stream
 from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.fits import spike_script
 from lora_viz.export.scripts.script import Script, Scripts
-from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Field, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say

@@ -13,7 +13,8 @@ from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Film, Lines, Readout, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Lines, Readout, Series
 from lora_viz.film.spreads import ranged
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import english, say, to_say

@@ -14,7 +14,8 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import orthonormal_columns, principal_angles
 from lora_viz.engine.training import train
-from lora_viz.film.panels import Cloud, Film, HeatMap, Lines, Points, Readout, Row, Series, Span, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Cloud, HeatMap, Lines, Points, Readout, Row, Series, Span, band
 from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import number, numbers, tint
 from lora_viz.i18n.language import say, to_say

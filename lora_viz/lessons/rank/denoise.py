@@ -14,7 +14,8 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import noisy_low_rank

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.random_streams import stream
-from lora_viz.film.panels import Dash, Film, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Dash, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors

@@ -10,7 +10,8 @@ from jaxtyping import Float
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.factorisation import balance, balance_drift, gradient_step, product_jacobian, turn

@@ -9,7 +9,8 @@ import numpy as np
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.spectra import ranks
-from lora_viz.film.panels import Bars, Cloud, Film, Group, HeatMap, Lines, Points, Readout, Row, Series, Span
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Cloud, Group, HeatMap, Lines, Points, Readout, Row, Series, Span
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.small_matrix import ShapeRank, shape_rank

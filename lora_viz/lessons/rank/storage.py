@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.costs.budget import break_even_rank
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix

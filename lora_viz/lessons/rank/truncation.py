@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.random_streams import stream
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.style import number, numbers, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import drawn_matrix

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.costs.budget import LayerCost, LayerTally, break_even_rank, layer_cost, rank_for_share, share_of_layer
 from lora_viz.costs.counting import count_layer
-from lora_viz.film.panels import Bars, Field, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Field, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice

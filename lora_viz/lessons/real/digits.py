@@ -15,7 +15,8 @@ from lora_viz.core.spectra import ranks
 from lora_viz.export.network_files import network_home
 from lora_viz.export.scripts.digits import digits_script
 from lora_viz.export.scripts.script import Scripts
-from lora_viz.film.panels import Answers, Curve, Curves, Film, Lines, Pictures, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Answers, Curve, Curves, Lines, Pictures, Readout, Row, Series, band
 from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS

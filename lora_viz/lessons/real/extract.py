@@ -11,7 +11,8 @@ from lora_viz.adapters.extract import Changes, changes, extract
 from lora_viz.adapters.opening import open_weights
 from lora_viz.adapters.stored import Weights
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
-from lora_viz.film.panels import Bars, Curve, Curves, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Curve, Curves, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, File, Upload

@@ -10,7 +10,8 @@ from lora_viz.adapters.shrink import cut_name, plan, shrink
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.spectra import ranks
-from lora_viz.film.panels import Bars, Curve, Curves, Field, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Curve, Curves, Field, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Number

@@ -14,7 +14,8 @@ from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import ranks
 from lora_viz.export.scripts.digits import pair_script
 from lora_viz.export.scripts.script import Scripts
-from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Field, Lines, Readout, Row, Series, band
 from lora_viz.film.style import number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS

@@ -14,7 +14,8 @@ from lora_viz.content.questions import Measured, Question, Seen, first_place, sh
 from lora_viz.core.progress import Progress
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, ranks
-from lora_viz.film.panels import Curve, Curves, Field, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Field, Lines, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say

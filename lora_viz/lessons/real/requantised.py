@@ -13,7 +13,8 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.digits import requantised_script
 from lora_viz.export.scripts.script import Scripts
-from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.style import number, numbers, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 
 from lora_viz.adapters.compare import Comparison, compare
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
-from lora_viz.film.panels import Bars, Film, Group, Lines, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, Lines, Readout, Row, Series
 from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.lab import Lab

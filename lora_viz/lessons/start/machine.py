@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen, Unanswerable
 from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.core.run import Run
-from lora_viz.film.panels import Bars, Film, Group, Lines, Machine, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, Lines, Machine, Series
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import batches

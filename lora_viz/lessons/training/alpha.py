@@ -13,7 +13,8 @@ from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
-from lora_viz.film.panels import Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS

@@ -14,7 +14,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import log_slope, spread
 from lora_viz.core.spectra import full_gradient
-from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, HeatMap, Lines, Readout, Row, Series, band
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say

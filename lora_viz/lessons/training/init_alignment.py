@@ -12,7 +12,8 @@ from lora_viz.content.questions import Measured, Question, Seen, first_place, sh
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
-from lora_viz.film.panels import Bars, Dash, Film, Group, HeatMap, Lines, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Dash, Group, HeatMap, Lines, Readout, Row, Series, band
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer import starts

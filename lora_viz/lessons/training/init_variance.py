@@ -15,7 +15,8 @@ from lora_viz.core.run import StartSizes
 from lora_viz.core.seeds import log_slope, spread
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.export.scripts.starts import start_sizes_script
-from lora_viz.film.panels import Curve, Curves, Dash, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Dash, Lines, Readout, Row, Series, band
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.start_sizes import start_sizes

@@ -14,7 +14,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import first_below, spread
 from lora_viz.engine.training import train
-from lora_viz.film.panels import Curve, Curves, Film, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.spreads import ranged
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number

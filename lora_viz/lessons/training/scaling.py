@@ -15,7 +15,8 @@ from lora_viz.core.run import FirstUpdates
 from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.export.scripts.starts import first_update_script
-from lora_viz.film.panels import Dash, Field, Film, Lines, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Dash, Field, Lines, Readout, Row, Series, band
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.first_step import first_updates

@@ -15,7 +15,8 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.allocation import allocate
 from lora_viz.export.scripts.allocation import allocation_script
 from lora_viz.export.scripts.script import Scripts
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS

@@ -14,7 +14,8 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import least_squares
 from lora_viz.engine.training import train
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Series
 from lora_viz.film.spreads import ranged
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say

@@ -12,7 +12,8 @@ from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
-from lora_viz.film.panels import Field, Film, HeatMap, Lines, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Field, HeatMap, Lines, Series
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS

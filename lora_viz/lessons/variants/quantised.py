@@ -14,7 +14,8 @@ from lora_viz.core.random_streams import stream
 from lora_viz.core.seeds import spread
 from lora_viz.export.scripts.fits import four_bit_script
 from lora_viz.export.scripts.script import Script, Scripts
-from lora_viz.film.panels import Bars, Film, Group, HeatMap, Lines, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Series, band
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say

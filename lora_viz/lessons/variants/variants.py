@@ -17,7 +17,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import covariance_root, least_squares
-from lora_viz.film.panels import Bars, Field, Film, Group, HeatMap, Lines, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Field, Group, HeatMap, Lines, Series
 from lora_viz.film.spreads import ranged
 from lora_viz.film.style import IDENTITY, number, plotly_layout
 from lora_viz.i18n.language import say, to_say

@@ -14,7 +14,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run, Task
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor
-from lora_viz.film.panels import Bars, Film, Group, Lines, Mark, Readout, Row, Series
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Bars, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import LETTERS, number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task

@@ -14,7 +14,8 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, stopped_early, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Film, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say

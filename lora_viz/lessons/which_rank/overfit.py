@@ -15,7 +15,8 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
-from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Field, Readout, Row, band
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say

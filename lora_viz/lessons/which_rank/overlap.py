@@ -14,7 +14,8 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.engine.training import train
-from lora_viz.film.panels import Curve, Curves, Field, Film, Readout, Row, band
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Curve, Curves, Field, Readout, Row, band
 from lora_viz.film.spreads import ranged, readings, spread_columns
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say

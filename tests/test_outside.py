@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say, speak
 from lora_viz.i18n.outside import Ours, emphasised, isolated, on_screen, plain
-from tests.test_floors import ROOT
+from tests.fuzz.amount import amount
+from tests.test_floors import FILES, ROOT
 
 PROBES = (
     *("![](//host.invalid/x)", "[Log in](//host.invalid)", "[a][b]\n\n[b]: //host.invalid", "<https://host.invalid>"),
@@ -102,8 +104,6 @@ def test_a_deck_may_emphasise_and_hold_maths_and_nothing_else() -> None:
 
 def test_many_inputs_end_as_words() -> None:
     """Seeded: pieces of markup in any order are one piece of code, whole, and never raise."""
-    from tests.fuzz.amount import amount
-
     rng = random.Random(7)
     pieces = [
         "![",
@@ -204,27 +204,24 @@ def test_nothing_reaches_the_screen_past_the_border(path: Path) -> None:
     assert not forgotten(path.read_text(encoding="utf-8"))
 
 
+def test_a_refusal_is_plain_in_a_terminal_and_marked_for_the_screen() -> None:
+    error = Refusal(say("{given} is not here.", given="![](//host.invalid)"))
+    assert str(error) == "![](//host.invalid) is not here."
+    assert on_screen(error.said) == "`![](//host.invalid)` is not here."
+    assert on_screen(say("{error} Shown is 4.", error=error)) == "`![](//host.invalid)` is not here. Shown is 4."
+    assert str(Refusal()) == ""
+
+
 def test_refusals_are_said() -> None:
     """A refusal that was put together otherwise would not know which of its words came from outside."""
-    from lora_viz.core.refusals import Refusal
-    from tests.test_floors import FILES
-
+    nodes = [(path, node) for path in FILES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    bases = {n.name: {getattr(b, "id", "") for b in n.bases} for _, n in nodes if isinstance(n, ast.ClassDef)}
     names = {"Refusal"}
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FILES]
-    for _ in range(4):  # classes below classes
-        for tree in trees:
-            for node in ast.walk(tree):
-                if isinstance(node, ast.ClassDef) and names & {getattr(b, "id", "") for b in node.bases}:
-                    names.add(node.name)
-    assert len(names) > 5 and Refusal.__name__ in names
-    for path, tree in zip(FILES, trees, strict=True):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names:
-                text = [n for arg in node.args for n in ast.walk(arg) if isinstance(n, ast.JoinedStr)]
-                said = [
-                    n
-                    for arg in node.args
-                    for n in ast.walk(arg)
-                    if getattr(getattr(n, "func", None), "id", "") == "say"
-                ]
-                assert not text or said, f"{path}:{node.lineno}"
+    while more := {name for name, own in bases.items() if own & names} - names:
+        names |= more
+    assert len(names) > 8
+    for path, node in nodes:
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names:
+            inner = [n for arg in node.args for n in ast.walk(arg)]
+            said = any(getattr(getattr(n, "func", None), "id", "") == "say" for n in inner)
+            assert said or not any(isinstance(n, ast.JoinedStr) for n in inner), f"{path}:{node.lineno}"

@@ -219,7 +219,7 @@ class Sweep:
             if len(given) > 1:
                 raise ExperimentError(
                     say(
-                        "the sweep mixes {name}={given!r}: all its experiments must share one.",
+                        "the sweep mixes {name}={given}: all its experiments must share one.",
                         name=name,
                         given=sorted(given),
                     )

@@ -55,7 +55,7 @@ def _asked(played: Played[Any]) -> None:
             with st.spinner(say("Measuring the answer …")):
                 asked = played.ask()
         except Unanswerable as reason:
-            st.info(on_screen(str(reason)), icon=":material/block:")
+            st.info(on_screen(reason.said), icon=":material/block:")
             return
         if asked is None:
             return

@@ -58,7 +58,7 @@ def ask_files(control: File) -> None:
         try:
             _from_folder(path)
         except AdapterError as error:
-            st.error(on_screen(str(error)), icon=":material/error:")
+            st.error(on_screen(error.said), icon=":material/error:")
 
 
 def _path_key(control: File) -> str:

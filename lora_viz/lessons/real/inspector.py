@@ -187,7 +187,7 @@ def _smaller(record: AdapterReport, settings: Settings) -> tuple[Part, ...]:
     try:
         found = plan(adapter, report, level)
     except AdapterError as error:
-        return (Notice(str(error)),)
+        return (Notice(error.said),)
     before, after = found.parameters
     told = say("Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks {low} to {high}, "
                "{before:,} → {after:,} parameters. What is left out, ‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates "

@@ -30,7 +30,7 @@ def measure(settings: Settings, lab: Lab) -> DecksRecord:
         try:
             return DecksRecord(read_bytes(given.name, bytes(given.data)), "")
         except DeckError as error:
-            return DecksRecord(None, error.args[0])
+            return DecksRecord(None, error.said)
     return DecksRecord(None, "")
 
 

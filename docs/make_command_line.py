@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from click.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from lora_viz.command.group import lora_playground  # noqa: E402
 from lora_viz.core.refusals import Refusal  # noqa: E402
 from lora_viz.i18n.outside import plain  # noqa: E402
+from lora_viz.watched.record import Watched, write  # noqa: E402
 
 PAGE = ROOT / "docs" / "command-line.md"
 DATA = ROOT / "lora_viz" / "networks" / "data"
@@ -39,6 +41,7 @@ EXAMPLES: tuple[tuple[str, int], ...] = (
     ("budget Llama-3.1-8B --targets q_proj,v_proj --rank 16", 0),
     ("deck own.toml -o talk.html", 0),
     ("site --only gauge -o site", 0),
+    ("show run.lora --html run.html", 0),
 )
 DECK = """title = "One scene"
 about = "An example."
@@ -57,9 +60,28 @@ KEYS = {
     "compared": "files, only_in: how many modules each has alone, modules: a list of path, rank, overlap_in, "
     "overlap_out, chance_in, chance_out, cosine",
     "extracted": "files, written, rank, matrices, left_out: of ‖ΔW‖², changed_vectors",
+    "watched": "file, modules, overhead: share of the time, takeaway, step, grad_A, grad_B, delta: a row a record, a "
+    "column a module, loss_step, loss",
     "budget": "model, targets, rank, precision, tokens, parameters, trained, adapter_bytes, multiply_adds_per_token, "
     "training_bytes",
 }
+
+
+def _record() -> Watched:
+    """A training as lora_viz.watch leaves it: gradient descent on one adapter, B from 0."""
+    rng = np.random.default_rng(0)
+    A, B, target = rng.standard_normal((2, 7)), np.zeros((5, 2)), rng.standard_normal((5, 7))
+    rows = []
+    for _ in range(6):
+        left = B @ A - target
+        grads = [np.linalg.norm(B.T @ left), np.linalg.norm(left @ A.T)]
+        A, B = A - 0.05 * B.T @ left, B - 0.05 * left @ A.T
+        sigma = np.linalg.svd(B @ A, compute_uv=False)[:2]
+        rows.append((grads, float(np.linalg.norm(sigma)), sigma))
+    grad = np.array([row[0] for row in rows])
+    return Watched(("layer.q_proj",), np.arange(1.0, 7.0), grad[:, :1], grad[:, 1:],
+                   np.array([[row[1]] for row in rows]), np.array([[row[2]] for row in rows]), np.zeros(0),
+                   np.zeros(0), 0.02)  # fmt: skip
 
 
 class Ran(NamedTuple):
@@ -90,6 +112,7 @@ def files() -> Iterator[Path]:
         for name in ("base", "turned"):
             shutil.copy(DATA / "digits" / f"{name}.safetensors", place)
         (place / "own.toml").write_text(DECK, encoding="utf-8")
+        write(_record(), place / "run.lora")
         os.chdir(place)
         try:
             yield place

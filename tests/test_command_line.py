@@ -37,6 +37,7 @@ def objects() -> dict[str, dict]:
         "compare words_0/adapter_model.safetensors words_1/adapter_model.safetensors --json",
         "extract base.safetensors turned.safetensors -o adapter --json",
         "budget Llama-3.1-8B --json",
+        "show run.lora --json",
     )
     with files():
         found = [json.loads(re.sub(r"^(?!\{).*\n", "", run(line).output, flags=re.M)) for line in lines]

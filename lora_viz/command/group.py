@@ -8,6 +8,7 @@ from lora_viz.command.adapters import compare, extract, inspect, shrink
 from lora_viz.command.costs import budget
 from lora_viz.command.decks import deck
 from lora_viz.command.lessons import lessons, play
+from lora_viz.command.show import show
 from lora_viz.command.site import site
 
 __all__ = ["lora_playground"]
@@ -36,5 +37,5 @@ def lora_playground(context: click.Context, port: int, host: str, browser: bool)
         serve(("--server.port", str(port), "--server.address", host, "--server.headless", str(not browser).lower()))
 
 
-for command in (play, lessons, inspect, shrink, compare, extract, budget, deck, site):
+for command in (play, lessons, inspect, shrink, compare, extract, budget, deck, site, show):
     lora_playground.add_command(command)

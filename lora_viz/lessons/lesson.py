@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -19,9 +20,13 @@ from lora_viz.content.questions import Answered, Question, Seen, answer
 from lora_viz.core.experiment import Experiment, nearest_possible
 from lora_viz.export.offered import Exports
 from lora_viz.film.film import Film
+from lora_viz.film.inline import inline
 from lora_viz.film.panels import Lines
 from lora_viz.film.paper import columns, printed
-from lora_viz.i18n.language import to_say
+from lora_viz.film.player import COLOURS, words
+from lora_viz.film.standalone import Leaf
+from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import plain
 from lora_viz.lessons.controls import Control, SettingError, Whole, unknown
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.parts import Part
@@ -186,6 +191,14 @@ class Played(Generic[R]):
     def film(self) -> Film | None:
         """What moves; None where nothing does."""
         return self._made(self.lesson.film)
+
+    def _repr_html_(self) -> str:
+        """The lesson where a notebook shows it: picture and takeaway, or the words where nothing moves."""
+        title = plain(say(self.lesson.title))
+        if self.film is None:
+            return f"<h3>{escape(title)}</h3><p>{escape(plain(self.takeaway))}</p>"
+        shown = self.film.to_bytes(colours=COLOURS, words=words(), shares=False)
+        return inline(Leaf(title, plain(say(self.lesson.claim)), shown, plain(self.takeaway)), 900)
 
     @cached_property
     def takeaway(self) -> str:

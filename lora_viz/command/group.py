@@ -32,7 +32,13 @@ def lora_playground(context: click.Context, port: int, host: str, browser: bool)
     Exit codes: 0 done; 1 something was found (inspect, compare); 2 the command was misused, or a file cannot be used.
     """
     if context.invoked_subcommand is None:
-        from lora_viz.ui.served import serve
+        from lora_viz.ui.served import lan_address, serve
+
+        here = f"http://localhost:{port}"
+        if host in ("localhost", "127.0.0.1", "::1"):
+            click.echo(f"{here}, for this machine alone; --host 0.0.0.0 lets others of its network in")
+        else:
+            click.echo(f"{here}; for others of this network http://{lan_address() or host}:{port}")
 
         serve(("--server.port", str(port), "--server.address", host, "--server.headless", str(not browser).lower()))
 

@@ -122,7 +122,7 @@ def framed(title: str, body: str, place: Place) -> str:
 <link rel="stylesheet" href="{escape(place.assets)}{STYLE}">
 <script src="{escape(place.assets)}{SCRIPT}" defer></script></head>
 <body>
-<header><nav aria-label="LoRA Playground"><a href="{escape(place.index)}">{every}</a>{others}</nav></header>
+<header><nav aria-label="LoRA Playground"><a href="{escape(place.contents)}">{every}</a>{others}</nav></header>
 <main>
 {linked(body, place)}
 </main></body></html>

@@ -26,7 +26,7 @@ class Place(NamedTuple):
     lesson: Callable[[str, Mapping[str, Any]], str]
     assets: str
     app: Callable[[str, Mapping[str, Any]], str]
-    index: str
+    contents: str
     languages: Mapping[str, str]
     form: bool
 

@@ -52,7 +52,8 @@ def write_site(
     for name, (_, data) in assets().items():
         (out / _ASSETS / name).write_bytes(data)
     before = json.loads((out / _LIST).read_text(encoding="utf-8")) if (out / _LIST).exists() else {}
-    source, after, count = _source(), {}, [0, 0]
+    source, made, kept = _source(), 0, 0
+    after: dict[str, dict[str, str]] = {}
     every = [(own, option) for own in chosen for option in _answers(own)]
     for i, (own, option) in enumerate(every):
         progress(i / len(every), own.id)
@@ -60,13 +61,13 @@ def write_site(
         files = [_file(own.id, option, code) for code in languages()]
         if all(before.get(file, {}).get("key") == key and (out / file).exists() for file in files):
             after |= {file: before[file] for file in files}
-            count[1] += len(files)
+            kept += len(files)
             continue
         for code, file in zip(languages(), files, strict=True):
             with speak(code):
                 film = _write(out, file, own, option, names)
             after[file] = {"key": key, "film": film}
-            count[0] += 1
+            made += 1
     for code in languages():
         with speak(code):
             (out / _index(code)).parent.mkdir(exist_ok=True)
@@ -74,7 +75,7 @@ def write_site(
     _sweep(out, set(after), {own["film"] for own in after.values()}, set(before))
     (out / _LIST).write_text(json.dumps(after, indent=0, sort_keys=True) + "\n", encoding="utf-8")
     progress(1.0, "")
-    return Made(*count, sum(file.stat().st_size for file in out.rglob("*") if file.is_file()))
+    return Made(made, kept, sum(file.stat().st_size for file in out.rglob("*") if file.is_file()))
 
 
 def _answers(own: Lesson[Any]) -> tuple[dict[str, Any], ...]:

@@ -94,7 +94,8 @@ def settled(lesson: Lesson[Any], link: Mapping[str, list[str]]) -> tuple[Setting
         if given is None or isinstance(control, File) or (given == [""] and isinstance(control, Number)):
             continue
         try:
-            answers[control.id] = control.parse(given if isinstance(control, Several) else given[-1])
+            several = isinstance(control, Several)
+            answers[control.id] = control.parse(given if several else given[-1])  # type: ignore[arg-type]
         except SettingError as error:
             notices.append(str(error))
     for name in link:

@@ -57,8 +57,9 @@ def film(record: Watched, module: str | None = None) -> Film:
 def takeaway(record: Watched) -> str:
     """What was seen, in this training's own numbers."""
     first, last = record.grad_A[0], record.delta[-1]
+    size = number(float(np.nanmedian(last)))
     said = [say("{steps} records up to step {last}; the median ‖ΔW‖ of the watched modules ended at {size}.",
-                steps=len(record.step), last=f"{record.step[-1]:.0f}", size=number(float(np.nanmedian(last))))]  # fmt: skip
+                steps=len(record.step), last=f"{record.step[-1]:.0f}", size=size)]  # fmt: skip
     if record.step[0] == 1 and (first == 0).all():
         said.append(say("In the first step every ‖∇A‖ was 0: B was 0, so B moved alone."))
     said.append(say("Watching took {share} % of the time.", share=number(100 * record.overhead)))

@@ -11,7 +11,7 @@ import torch
 
 import lora_viz
 
-LAYERS, WIDTH, TOKENS, RANK, STEPS, ROUNDS = 6, 384, 128, 8, 40, 5
+LAYERS, WIDTH, TOKENS, RANK, STEPS, ROUNDS = 6, 384, 64, 8, 20, 5
 
 
 def training() -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.Tensor]:

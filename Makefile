@@ -15,7 +15,7 @@ ONLY ?=
 # A lesson is one worker's, a file of no lesson too: what was computed is there for all its tests (tests/conftest.py).
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
-.PHONY: help run dev test quick test-gpu check fix bench deck site clean
+.PHONY: help run dev test quick examine test-gpu check fix bench deck site clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -53,6 +53,9 @@ quick: $(VENV)/tests.done ## the tests that need no browser and are not marked s
 	bash tests/from_debian.sh node
 	node --test $(PLAYER)/*.test.js
 	$(PYTEST) -m "not browser and not slow"
+
+examine: $(VENV)/tests.done ## every statement at hundreds of settings: what is false, and where; writes docs/examination.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.examination.run --report docs/examination.md
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
 	$(BIN)/pytest tests_gpu

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas would take pages/bottleneck.py for a package
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.lessons.walk import lessons
@@ -25,17 +25,28 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
     with sync_playwright() as p:
-        found = p.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield found
-        found.close()
+        yield p
 
 
 @pytest.fixture(scope="session")
-def window(browser: Browser) -> Iterator[BrowserContext]:
-    """One window for many tests, each with a tab of its own: what the app's pages share is fetched once."""
-    found = browser.new_context(viewport={"width": 1280, "height": 720})
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    found = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def window(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """One window for many tests, each with a tab of its own: what the pages share is fetched and compiled once."""
+    found = playwright.chromium.launch_persistent_context(
+        tmp_path_factory.mktemp("window"),
+        executable_path=chromium(),
+        args=FLAGS,
+        viewport={"width": 1280, "height": 720},
+        locale="en-US",
+    )
     yield found
     found.close()
 

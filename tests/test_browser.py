@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from lora_viz.content.decks.scenes import Question
 from lora_viz.lessons.deck_file import deck_html
 from lora_viz.lessons.decks import DECKS, read_file
-from lora_viz.lessons.walk import lessons
+from lora_viz.lessons.walk import lesson, lessons
 from tests.browser import ROOT, served
 from tests.everyone import for_everyone
 
@@ -177,9 +177,8 @@ def test_play_pause_step_home_end_by_keyboard(open_page: Open) -> None:
     assert frame(page) == last_frame(page)
 
 
-def test_playing_and_scrubbing_send_nothing(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
+def test_playing_and_scrubbing_send_nothing(window: BrowserContext, address: str) -> None:
+    page = window.new_page()
     sent: list[object] = []
     page.on("websocket", lambda ws: [ws.on(e, lambda f: sent.append(f)) for e in ("framesent", "framereceived")])
     page.goto(f"{address}/rank")
@@ -195,7 +194,7 @@ def test_playing_and_scrubbing_send_nothing(browser: Browser, address: str) -> N
         scrub.evaluate("(e, at) => { e.value = at; e.dispatchEvent(new Event('input')); }", at)
         assert frame(page) == at
     assert not sent
-    context.close()
+    page.close()
 
 
 def test_every_figure_follows_the_playhead(open_page: Open) -> None:
@@ -266,20 +265,20 @@ def test_a_lesson_is_found_as_it_was_left(open_page: Open) -> None:
     expect(player(page)).not_to_have_attribute("data-run", default)
     expect(page).to_have_url(re.compile("noise=0.3"))
     left = run(page)
-    go(page, "Lessons", "Gradient flow")
-    expect(page.get_by_role("heading", name="Gradient flow: who moves first?")).to_be_visible()
+    go(page, "Basics", lesson("gradient_flow").menu)
+    expect(page.get_by_role("heading", name=lesson("gradient_flow").title)).to_be_visible()
     expect(page).not_to_have_url(re.compile("noise"))
-    go(page, "Lessons", "Rank")
+    go(page, "Basics", lesson("rank").menu)
     expect(player(page)).to_have_attribute("data-run", left, timeout=15_000)
     expect(page).to_have_url(re.compile("noise=0.3"))
 
 
-def test_a_deep_link_may_be_the_first_visit_of_all(browser: Browser) -> None:
+def test_a_deep_link_may_be_the_first_visit_of_all(window: BrowserContext) -> None:
     with served() as fresh:
-        page = browser.new_page()
+        page = window.new_page()
         page.goto(f"{fresh}/rank")
         expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
-        go(page, "Lessons", "Merge")
+        go(page, "Basics", lesson("merge").menu)
         expect(page.get_by_role("heading", name="Merge: is it the same?")).to_be_visible(timeout=15_000)
         go(page, "Start", "The machine")
         expect(page.get_by_role("heading", name="What happens inside one LoRA layer?")).to_be_visible(timeout=15_000)
@@ -487,11 +486,12 @@ def test_one_factor_can_step_alone(open_page: Open) -> None:
     expect(player(page).locator(".narration")).to_contain_text("Changed by hand")
 
 
-@pytest.mark.parametrize("convention", ["peft", "down_up", "row_vectors"])
-def test_the_names_follow_the_convention(open_page: Open, convention: str) -> None:
-    paper, other = open_page("", motion="reduce"), open_page(f"?convention={convention}", motion="reduce")
-    assert picture(paper)[0] != picture(other)[0]
-    assert picture(paper)[1] == picture(other)[1]
+def test_the_names_follow_the_convention(open_page: Open) -> None:
+    paper = picture(open_page("", motion="reduce"))
+    for convention in ("peft", "down_up", "row_vectors"):
+        other = picture(open_page(f"?convention={convention}", motion="reduce"))
+        assert paper[0] != other[0]
+        assert paper[1] == other[1]
 
 
 @pytest.mark.parametrize("path", WORKED)
@@ -520,8 +520,8 @@ def test_a_page_of_numbers_fits_the_screen(window: BrowserContext, address: str,
     page.close()
 
 
-def test_a_mistake_is_marked_and_revealed(browser: Browser, address: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 720})
+def test_a_mistake_is_marked_and_revealed(window: BrowserContext, address: str) -> None:
+    page = window.new_page()
     page.goto(f"{address}/mistake")
     page.get_by_text("(1, 2): 0.2").click(timeout=30_000)
     expect(page.locator(".matrix .found")).to_have_text("0.2")
@@ -741,8 +741,8 @@ def test_pictures_are_shown_with_what_each_way_says(open_page: Open) -> None:
     assert pictures.get_attribute("aria-label") != last, "what is said follows the playhead"
 
 
-def test_a_training_is_stopped_by_its_button(browser: Browser, address: str) -> None:
-    page = browser.new_page()
+def test_a_training_is_stopped_by_its_button(window: BrowserContext, address: str) -> None:
+    page = window.new_page()
     page.goto(f"{address}/digits?steps=500&seed=4711")
     page.get_by_role("button", name="Stop training").click()
     expect(page.get_by_text("stopped, nothing is kept")).to_be_visible()

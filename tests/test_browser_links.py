@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from lora_viz.lessons.walk import lesson
 from tests.test_browser import _number, go, player, run
 
 Visit = Callable[..., Page]
@@ -77,7 +78,7 @@ def test_a_control_moved_is_one_run_and_no_step_of_the_history(visit: Visit) -> 
 
 def test_back_and_forth_find_each_page_as_its_link_says(visit: Visit) -> None:
     page = visit("gradient_flow?init=A_zero")
-    go(page, "Lessons", "Rank")
+    go(page, "Basics", lesson("rank").menu)
     expect(page).to_have_url(re.compile(r"/rank$"))
     rests(page)
     slider(page, "noise").focus()
@@ -98,7 +99,7 @@ def test_a_page_without_an_experiment_is_found_as_it_was_left(visit: Visit) -> N
     slider(page, "rank").focus()
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile(r"rank=16"))
-    go(page, "Lessons", "Rank")
+    go(page, "Basics", lesson("rank").menu)
     expect(page).to_have_url(re.compile(r"/rank$"))
     rests(page)
     go(page, "Reference", "Key parameters")

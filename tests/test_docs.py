@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from docs.make_pages import page, readme
-from lora_viz.lessons.walk import lessons, links
+from lora_viz.lessons.walk import lesson, lessons, links
 from lora_viz.ui.contents import link_to, linked
 
 ROOT = Path(__file__).parent.parent
@@ -55,4 +55,4 @@ def test_the_page_that_opens_is_linked_without_a_name() -> None:
     assert linked("[The machine](machine?rank=1#top)") == "[The machine](./?rank=1#top)"
     assert all(f'href="{name}"' in linked(link) for name, link in links().items() if name != "machine")
     assert link_to("machine?rank=1") == "[The machine](./?rank=1)"
-    assert link_to("rank") == "[Rank](rank)"
+    assert link_to("rank") == f"[{lesson('rank').menu}](rank)"

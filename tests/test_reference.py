@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.costs.models import MODELS
+from lora_viz.lessons.walk import lesson
 from tests.everyone import for_everyone, rest
 from tests.test_browser import LOOKS, PAPER_OF_PAGE
 from tests.test_pages import opened, words
@@ -232,6 +233,6 @@ def test_the_cost_of_a_rank_can_be_shared(window: BrowserContext, address: str) 
 
 def test_a_card_leads_to_its_page(window: BrowserContext, address: str) -> None:
     page, _ = visit(window, address, "config_card")
-    page.locator(".cards").get_by_role("link", name="Rank", exact=True).first.click()
-    expect(page.get_by_role("heading", name="Rank: how much error is left?")).to_be_visible(timeout=20_000)
+    page.locator(".cards").get_by_role("link", name=lesson("rank").menu, exact=True).first.click()
+    expect(page.get_by_role("heading", name=lesson("rank").title)).to_be_visible(timeout=20_000)
     page.close()

@@ -31,7 +31,7 @@ def test_it_answers_to_this_machine_and_to_addresses_in_digits(host: str) -> Non
         *(None, "", "evil.example", "evil.example:8501", "localhost.evil.example", "127.0.0.1.a.example"),
         *("localhost:x", "localhost:99999", "user@localhost", "localhost/x", "localhost?x", "localhost#x"),
         *("127.0.0.1 evil.example", "localhost, evil.example", "[::1", "//localhost"),
-        *("[evil.example]", "0x7f.1", "\ud800"),
+        *("[evil.example]", "*[::1]:80", "x[::1]", "0x7f.1", "\ud800"),
     ],
 )  # fmt: skip
 def test_it_does_not_answer_to_other_names(host: str | None) -> None:

@@ -25,13 +25,13 @@ GERMAN = {
     "A = 0": "A null",
     "Optimizer": "Optimierer",
     "Learning rate η": "Lernrate η",
-    "Rank": "Rang",
+    "Rank and error": "Rang und Fehler",
     "one sample": "ein Beispiel",
     "two samples": "zwei Beispiele",
     "quarter turn": "Vierteldrehung",
     "flat": "flach",
     "newcomer": "neu hier",
-    "Gradient flow: who moves first?": "Gradienten: wer bewegt sich zuerst?",
+    "Gradients of A and B: which factor moves first?": "Gradienten von A und B: Welcher Faktor bewegt sich zuerst?",
 }
 
 
@@ -182,7 +182,7 @@ def test_the_language_is_chosen_on_the_page_and_keeps_the_settings() -> None:
 
 def test_a_title_in_another_language_is_the_same_lesson() -> None:
     at = opened("gradient_flow", lr="0.1", lang="de")
-    assert at.title[0].value == GERMAN["Gradient flow: who moves first?"]
+    assert at.title[0].value == GERMAN["Gradients of A and B: which factor moves first?"]
     assert at.session_state[key_of(_Answers)].lesson == "gradient_flow"
 
 
@@ -210,10 +210,10 @@ def test_the_browsers_language_is_the_first_guess(monkeypatch: pytest.MonkeyPatc
 
 
 def test_links_to_pages_carry_the_language() -> None:
-    assert link_to("rank") == "[Rank](rank)"
+    assert link_to("rank") == "[Rank and error](rank)"
     at = opened("challenges", lang="de")
     with speak("de"):
-        assert link_to("rank?noise=0") == "[Rang](rank?noise=0&lang=de)"
+        assert link_to("rank?noise=0") == "[Rang und Fehler](rank?noise=0&lang=de)"
         assert link_to("machine") == "[The machine](./?lang=de)"
     assert "?lang=de)" in " ".join(m.value for m in at.markdown)
     glossary = " ".join(m.value for m in opened("rank", lang="de", level="newcomer").markdown)

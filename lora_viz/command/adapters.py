@@ -32,7 +32,7 @@ def inspect(file: Path, alpha: float | None, as_json: bool) -> None:
     read where it lies beside the file. Leaves with 1 where a module holds numbers that are not finite, was never
     trained (ΔW = 0), or has directions that are zero in A or B.
     """
-    from lora_viz.film.columns_text import plain
+    from lora_viz.export.columns_json import plain
     from lora_viz.film.style import number
     from lora_viz.lessons.real.adapter_report import adapter_report, takeaway
 
@@ -108,7 +108,7 @@ def compare(first: Path, second: Path, as_json: bool) -> None:
     "chance". Leaves with 1 where one of the files has modules that the other has not.
     """
     from lora_viz.adapters.compare import compare as meet
-    from lora_viz.film.columns_text import plain
+    from lora_viz.export.columns_json import plain
     from lora_viz.film.style import number
 
     found = meet(_read(first, None), _read(second, None))

@@ -51,8 +51,8 @@ def play(lesson: str, given: tuple[str, ...], html: Path | None, as_json: bool, 
 
     "lora-playground lessons" lists the lessons. Settings that are not given are as the lesson opens.
     """
-    from lora_viz.film.columns_text import as_csv as csv_text
-    from lora_viz.film.columns_text import plain_columns
+    from lora_viz.export.columns_json import plain_columns
+    from lora_viz.export.taken_along import csv_text
     from lora_viz.lessons.lab import Lab
     from lora_viz.lessons.walk import UnknownLesson
     from lora_viz.lessons.walk import lesson as found
@@ -70,7 +70,7 @@ def play(lesson: str, given: tuple[str, ...], html: Path | None, as_json: bool, 
 
         write(html, one_file(played))
     if as_csv:
-        click.echo(csv_text(played.table, "\n"), nl=False)
+        click.echo(csv_text(played.table, line_end="\n"), nl=False)
     elif as_json:
         print_json("played", {"lesson": own.id, "settings": played.link, "takeaway": plain(played.takeaway),
                               "table": plain_columns(played.table)})  # fmt: skip

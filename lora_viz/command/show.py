@@ -21,7 +21,7 @@ __all__ = ["show"]
 @language_option
 def show(file: Path, module: str | None, html: Path | None, as_json: bool) -> None:
     """Play the training in FILE, which lora_viz.watch or WatchCallback wrote, in the browser."""
-    from lora_viz.film.columns_text import plain_columns
+    from lora_viz.export.columns_json import plain_columns
     from lora_viz.film.player import COLOURS, words
     from lora_viz.film.standalone import Leaf, standalone_html
     from lora_viz.i18n.outside import plain

@@ -16,11 +16,13 @@ from lora_viz.core.experiment import CHOICES, Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.spectra import ranks
 from lora_viz.engine.training import train
-from lora_viz.film.style import number
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.merging import merge_report
 
 __all__ = ["CHALLENGES", "Challenge", "Condition", "check"]
+
+UNCHANGED = to_say("merged in bf16, 90 % of the weights do not change")
 
 
 class Condition(NamedTuple):
@@ -58,12 +60,15 @@ def _few(run: Run) -> tuple[Condition, ...]:
 
 
 def _lost_in_bf16(run: Run) -> tuple[Condition, ...]:
+    if run.diverged_at[0] >= 0:  # its last finite state may be too large to merge in half precision
+        at = say("training diverged at step {at}", at=int(run.diverged_at[0]))
+        return tuple(Condition(text, at, False) for text in (say("ΔW is not 0"), say(UNCHANGED)))
     delta = run.delta_weight()[run.last()]
     size = float(np.linalg.norm(delta) / np.linalg.norm(run.task.base_weight))
     share = float(merge_report(run, sizes=(size,)).unchanged[0, 3]) if size else 1.0
     return (
         Condition(say("ΔW is not 0"), say("{size} of ‖W‖", size=number(size)), size > 0),
-        Condition(say("merged in bf16, 90 % of the weights do not change"), f"{100 * share:.1f} %", share >= 0.9),
+        Condition(say(UNCHANGED), percent(share), share >= 0.9),
     )
 
 

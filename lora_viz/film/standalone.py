@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import json
 import zlib
@@ -33,7 +34,8 @@ class Leaf(NamedTuple):
 def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
     """One file that opens from a disk with no network: every picture plays, steps and scrubs as in the app.
 
-    Its own words are said in the language that is spoken now; the player's come with each film.
+    Its own words are said in the language that is spoken now; the player's come with each film. Whatever the films and
+    texts hold, its policy lets the browser run this script alone and ask nobody for anything.
     """
     packed = [
         {**leaf._asdict(), "film": base64.b64encode(zlib.compress(leaf.film, 9)).decode("ascii") if leaf.film else ""}
@@ -44,8 +46,16 @@ def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
     back, forth, notes = html.escape(say("◀ Back")), html.escape(say("Next ▶")), html.escape(say("Notes"))
     up, down = html.escape(say("Page up")), html.escape(say("Page down"))
     themes = html.escape(say("Light, dark, high contrast"))
+    script = f"\n{LEAVES_SCRIPT}\n"
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{allowed}' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
     return f"""<!doctype html>
 <html lang="{language()}"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="referrer" content="no-referrer">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title><style>{LEAVES_CSS}{CSS}</style></head>
 <body>
@@ -59,7 +69,5 @@ def standalone_html(title: str, leaves: Sequence[Leaf]) -> str:
 <div id="host">{HTML}</div>
 <p id="notes" class="notes" hidden></p><p id="takeaway" class="takeaway"></p><p id="source"></p></main>
 <script type="application/json" id="leaves">{data}</script>
-<script type="module">
-{LEAVES_SCRIPT}
-</script></body></html>
+<script type="module">{script}</script></body></html>
 """

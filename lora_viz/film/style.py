@@ -73,8 +73,8 @@ def numbers(values: Iterable[float]) -> tuple[str, ...]:
 
 
 def percent(share: float, *, rounding: float = 1e-12) -> str:
-    """A share as percent, "12.3 %"; what is below ``rounding`` is 0."""
-    return "0 %" if share < rounding else f"{number(100 * share)} %"
+    """A share as percent, "12.3 %"; what is smaller than ``rounding``, on either side of 0, is 0."""
+    return "0 %" if abs(share) < rounding else f"{number(100 * share)} %"
 
 
 def to_a_tenth(share: float) -> str:

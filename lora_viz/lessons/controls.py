@@ -195,6 +195,8 @@ class Several(Control):
         return self.check([one for one in ([text] if isinstance(text, str) else text) if one])
 
     def check(self, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, (str, list, tuple, set, frozenset)):
+            raise self.refused(value)
         for one in [value] if isinstance(value, str) else value:
             if one not in self.options:
                 raise self.refused(one)

@@ -22,7 +22,7 @@ def shipped_decks() -> dict[str, Deck]:
 
 def read_file(path: Path) -> Deck:
     """The deck in this file. Raises DeckError."""
-    return _read(path.read_text(encoding="utf-8"))
+    return read_bytes(path.name, path.read_bytes())
 
 
 def read_bytes(name: str, content: bytes) -> Deck:

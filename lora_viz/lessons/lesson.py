@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import plotly.graph_objects as go
 
-from lora_viz.content.questions import Answered, Question, Seen, answer
+from lora_viz.content.questions import Answered, Question, Seen, Unanswerable, answer
 from lora_viz.core.experiment import Experiment, nearest_possible
 from lora_viz.export.offered import Exports
 from lora_viz.film.film import Film
@@ -31,6 +31,7 @@ from lora_viz.lessons.controls import Control, SettingError, Whole, unknown
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.parts import Part
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Statement, Verdict
 
 __all__ = ["SEED", "Dependent", "Lesson", "Played", "Section"]
 
@@ -63,7 +64,8 @@ class Lesson(Generic[R]):
     ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body`` and
     ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen.
     ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film. Where there is no
-    ``table`` the film's curves are the columns. ``body`` stands in place of a film, ``extras`` below what was seen.
+    ``table`` the film's curves are the columns. ``verdict`` says whether the claim holds in this run, and why;
+    ``detail`` what the takeaway has no room for. ``body`` stands in place of a film, ``extras`` below what was seen.
     ``exports(record, settings, lab)`` says what can be taken along. A lesson without ``seeded`` draws nothing at
     random; one that trains nothing is asked for no device (``trains``); one that trains ``many`` takes the GPU unless
     it is told otherwise. ``place`` orders a section's lessons. A record that holds sentences is
@@ -77,6 +79,8 @@ class Lesson(Generic[R]):
     place: int
     measure: Callable[[Settings, Lab], R]
     takeaway: Callable[..., str]
+    verdict: Callable[..., Verdict] | None = None
+    detail: Callable[..., str] | None = None
     default: Experiment = field(default_factory=Experiment)
     controls: tuple[Control | Dependent, ...] = ()
     more: tuple[Control | Dependent, ...] = ()
@@ -206,6 +210,17 @@ class Played(Generic[R]):
         return str(self._made(self.lesson.takeaway))
 
     @cached_property
+    def verdict(self) -> Verdict | None:
+        """Whether the claim holds in this run, and why; None where the lesson has not said how to tell."""
+        found: Verdict | None = self._made(self.lesson.verdict)
+        return found
+
+    @cached_property
+    def detail(self) -> str:
+        """Further numbers of this run, as Markdown, for whoever wants more than the takeaway; empty where none are."""
+        return self._made(self.lesson.detail) or ""
+
+    @cached_property
     def maths(self) -> str:
         """The maths with the run's numbers, as Markdown; empty where there is none."""
         return self._made(self.lesson.maths) or ""
@@ -239,6 +254,37 @@ class Played(Generic[R]):
         written = tuple(sorted((name, str(value)) for name, value in self.link.items()))
         seen = Seen(self.film, self.settings.experiment, written)
         return answer(self.lesson.question, seen, self.lab.compute)
+
+    def statements(self, *, asked: bool = True) -> Iterator[Statement]:
+        """Everything that the lesson says of this run, the claim with its verdict first.
+
+        The question, whose answer is measured anew, only where it is ``asked`` for.
+        """
+        verdict = self.verdict
+        yield Statement("claim", "claim", say(self.lesson.claim), verdict.text if verdict else "", verdict)
+        yield Statement("takeaway", "takeaway", self.takeaway)
+        for kind, text in (("detail", self.detail), ("maths", self.maths)):
+            if text:
+                yield Statement(kind, kind, text)  # type: ignore[arg-type]
+        for t, text in enumerate(self.film.narration if self.film is not None else ()):
+            yield Statement("narration", f"narration_{t}", text)
+        answers: dict[str, Any] = {}
+        for control in self.lesson.walk(answers):
+            answers[control.id] = self.settings[control.id]
+            if control.help:
+                yield Statement("help", f"help_{control.id}", say(control.help))
+        if asked:
+            yield from self._questioned()
+
+    def _questioned(self) -> Iterator[Statement]:
+        try:
+            found = self.ask()
+        except Unanswerable as why:
+            yield Statement("question", "question", str(why))
+            return
+        if found is not None:
+            yield Statement("question", "question", found.text, condition=", ".join(found.choices))
+            yield Statement("answer", "answer", f"{found.told} {found.why}")
 
     def exports(self) -> Exports | None:
         """What can be taken along: trained adapters or scripts; None where there is nothing."""

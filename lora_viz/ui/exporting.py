@@ -12,9 +12,10 @@ from lora_viz.adapters.writing import archive
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.export.adapter_folder import history, history_csv, packed_adapter
+from lora_viz.export.columns_json import as_json
 from lora_viz.export.scripts.layer import ROUNDING, ends_in_rounding, layer_script
 from lora_viz.export.scripts.script import Script, Scripts
-from lora_viz.film.columns_text import as_json
+from lora_viz.export.taken_along import file_name
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.i18n.outside import on_screen
@@ -124,7 +125,7 @@ def _show(script: Script) -> None:
 def _download(label: str, data: Any, name: str, ending: str) -> None:
     mime = {".zip": "application/zip", "_history.csv": "text/csv", "_history.json": "application/json"}[ending]
     st.download_button(
-        on_screen(label), data, f"lora_{name}{ending}", mime, on_click="ignore", key=f"home_{name}{ending}"
+        on_screen(label), data, file_name(f"lora_{name}{ending}"), mime, on_click="ignore", key=f"home_{name}{ending}"
     )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from lora_viz.film.columns_text import as_csv, as_json
+from lora_viz.export.columns_json import as_json
+from lora_viz.export.taken_along import csv_text, file_name
 from lora_viz.i18n.language import say, to_say
 from lora_viz.i18n.outside import on_screen
 
@@ -66,12 +67,14 @@ def show_figure(figure: Callable[[str], go.Figure], *, name: str, alt: str) -> N
 
 def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The numbers behind a picture, as CSV."""
-    st.download_button(on_screen(label), as_csv(table), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}")
+    st.download_button(
+        on_screen(label), csv_text(table), file_name(f"{name}.csv"), "text/csv", on_click="ignore", key=f"csv_{name}"
+    )
 
 
 def json_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The same numbers as JSON."""
     text = as_json(table)
     st.download_button(
-        on_screen(label), text, f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}"
+        on_screen(label), text, file_name(f"{name}.json"), "application/json", on_click="ignore", key=f"json_{name}"
     )

@@ -16,6 +16,7 @@ from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import language, say
 from lora_viz.i18n.outside import Ours, emphasised, on_screen
 from lora_viz.lessons.lesson import Lesson, Played
+from lora_viz.lessons.parts import Folded, Prose
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.walk import home
 from lora_viz.ui.asking import Asked, ask, set_answers
@@ -35,6 +36,8 @@ from lora_viz.ui.waiting import Stopped, visitors_lab, waited_for
 
 __all__ = ["show"]
 
+_SIGNS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/help:"}
+
 
 @dataclass(slots=True)
 class _Notices:
@@ -53,6 +56,7 @@ class _LastGood:
 def show(lesson: Lesson[Any]) -> None:
     """The page of this lesson, as the visitor has set it."""
     now = _open(lesson)
+    judged = st.container(key="verdict") if now is None else None
     said = st.container()
     bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
     hidden = now is not None and bare
@@ -68,10 +72,14 @@ def show(lesson: Lesson[Any]) -> None:
         picture = st.container()
     played = _measured(lesson, asked, picture, now)
     notices.again = ()
+    if judged is not None and played.verdict is not None:
+        judged.markdown(f"{_SIGNS[played.verdict.holds]} {explained(played.verdict.text)}")
     with left:
         draw(played.parts("beside"))
     _show_picture(played, asked, picture, now)
     with picture:
+        if played.detail and now is None:
+            draw((Folded(say("More about this run"), (Prose(played.detail),)),))
         draw(played.parts("extras"))
     if now is None:
         _show_rest(played)

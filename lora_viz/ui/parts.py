@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from lora_viz.export.taken_along import file_name
 from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.parts import (
     Act,
@@ -64,7 +65,7 @@ def _draw(part: Part) -> None:
                 st.caption(on_screen(caption))
             st.code(text, language=language, wrap_lines=True)
         case Download(id, label, make, file, mime):
-            st.download_button(on_screen(label), make, file, mime, on_click="ignore", key=id)
+            st.download_button(on_screen(label), make, file_name(file), mime, on_click="ignore", key=id)
         case Notice(text, kind, icon):
             shown = {"info": st.info, "warning": st.warning, "success": st.success, "error": st.error}[kind]
             shown(on_screen(linked(text)), icon=icon or None)

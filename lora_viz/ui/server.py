@@ -53,6 +53,7 @@ OWN = (
 )
 FRAMES = "LORA_PLAYGROUND_FRAMES"  # who may show the app in a frame, as frame-ancestors writes it
 _INLINE = re.compile(r"<script>(.*?)</script>", re.S)
+_NAMED = re.compile(r"(?:\[[\da-fA-F:.]+\]|[\w.\-]+)(?::\d+)?")
 _HOST = re.compile(r"[\w.\-]+(:\d+)?")
 _SOURCES = re.compile(r"[\w\-.:/*'\[\] ]+")
 
@@ -74,7 +75,7 @@ def answers_to(host: str | None, named: Iterable[str] = ()) -> bool:
         name, _ = (parsed.hostname or "").rstrip("."), parsed.port  # reading the port checks it
     except ValueError:
         return False
-    if not name or parsed.netloc != host or parsed.username is not None:
+    if not name or not _NAMED.fullmatch(host or ""):
         return False
     try:
         ipaddress.ip_address(name)

@@ -11,6 +11,7 @@ import numpy as np
 import segno
 import streamlit as st
 
+from lora_viz.export.taken_along import file_name
 from lora_viz.film.film import Film
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
@@ -75,7 +76,7 @@ def _offer_link(at: float, link: dict[str, Any], labels: dict[str, str], page: s
         st.download_button(
             say("The picture as a file: plays with no server"),
             standalone_html(page, [leaf]),
-            f"{name}.html",
+            file_name(f"{name}.html"),
             "text/html",
             on_click="ignore",
             key="picture_file",

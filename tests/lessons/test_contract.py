@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,9 @@ from lora_viz.lessons.controls import Choice, File, SettingError
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.walk import lesson, lessons
+from tests.examination import settings as examined
+from tests.examination.texts import too_long
+from tests.lessons.unfinished import MOST_TOO_LONG, MOST_WITHOUT_VERDICT, TOO_LONG, WITHOUT_VERDICT
 from tests.small import SLOW
 
 IDS = [each.id for each in lessons()]
@@ -107,6 +113,37 @@ def test_it_opens_in_its_own_words(name: str) -> None:
     assert played.maths.count("$") % 2 == 0
     columns = played.table
     assert len({len(column) for column in columns.values()}) <= 1, "columns of one length"
+
+
+@pytest.mark.parametrize("name", [name for name in IDS if name not in WITHOUT_VERDICT])
+def test_its_claim_has_a_verdict_that_is_computed(name: str) -> None:
+    """A verdict says why and is made of numbers; at another setting they are others: nobody wrote it down."""
+    verdict = opened(name).verdict
+    assert verdict is not None and verdict.evidence, "it names the values that decide it"
+    assert verdict.why and not verdict.why.endswith(".") and verdict.text.endswith(".")
+    others = (other.verdict for other in elsewhere(name))
+    assert any(other is not None and other != verdict for other in others), "the same whatever it is set to"
+
+
+def elsewhere(name: str) -> Iterator[Played[Any]]:
+    """The lesson at a few other settings, one option changed in each; what it refuses is left out."""
+    own = lesson(name)
+    for settings in islice(examined.drawn(own, 40), 1, None, 5):
+        with suppress(Refusal):
+            yield own.played(settings, Lab())
+
+
+@pytest.mark.parametrize("name", [name for name in IDS if name not in TOO_LONG])
+def test_it_is_said_shortly(name: str) -> None:
+    told = (too_long(each.kind, each.text) for each in opened(name).statements(asked=False))
+    assert not list(filter(None, told))
+
+
+def test_what_is_unfinished_only_shrinks() -> None:
+    """A lesson that has its verdict, or is short at all settings examined, is taken off the list, and its count too."""
+    assert [name for name in IDS if lesson(name).verdict is None] == list(WITHOUT_VERDICT)
+    assert set(TOO_LONG) <= set(IDS) and len(set(TOO_LONG)) == len(TOO_LONG)
+    assert len(WITHOUT_VERDICT) <= MOST_WITHOUT_VERDICT and len(TOO_LONG) <= MOST_TOO_LONG
 
 
 @pytest.mark.parametrize("name", [name for name in IDS if name not in SLOW])

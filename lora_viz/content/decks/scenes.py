@@ -19,8 +19,7 @@ __all__ = ["LONGEST_DECK", "Deck", "DeckError", "Question", "Scene", "read_deck"
 
 LONGEST_DECK = 65_536  # bytes
 _MOST_SCENES = 200
-_MOST_DOTS = 200  # of a line, outside its texts
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_MOST_DOTS = 200  # of a line
 _KINDS = ("number", "choice", "curve")
 _TAKES = ("largest", "smallest")
 
@@ -72,11 +71,17 @@ def read_deck(text: str, pages: Collection[str], *, still: Collection[str] = ())
 
     On pages that stand ``still`` there is no playhead to place and no picture to ask about.
     """
-    if len(text.encode()) > LONGEST_DECK:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise DeckError(say("the deck is no text: half a character stands in it.")) from None
+    if size > LONGEST_DECK:
         raise DeckError(say("the deck is longer than {most} bytes: please split it.", most=LONGEST_DECK))
-    for n, line in enumerate(text.splitlines()):
-        if _QUOTED.sub("", line).count(".") > _MOST_DOTS:  # the reader's time grows with the square of a key's parts
-            said = say("a key or a number has more than {most} dots: scenes are flat tables.", most=_MOST_DOTS)
+    # The reader's time and memory grow with the square of a key's parts. A key ends with its line, which only "\n"
+    # ends; which dots stand in a text is left to the reader, since guessing at quotes lets keys through.
+    for n, line in enumerate(text.split("\n")):
+        if line.count(".") > _MOST_DOTS:
+            said = say("the line has more than {most} dots: please split it.", most=_MOST_DOTS)
             raise DeckError(say("line {line}: {said}", line=n + 1, said=said))
     try:
         given = tomllib.loads(text)
@@ -100,7 +105,7 @@ class _Reader:
     """Checks values and knows where they stand in the text."""
 
     def __init__(self, text: str, pages: Collection[str], still: Collection[str]) -> None:
-        self.lines = text.splitlines()
+        self.lines = text.split("\n")
         self.starts = [n for n, line in enumerate(self.lines) if re.match(r"\s*\[\[\s*scene\s*\]\]", line)]
         self.pages = pages
         self.still = still
@@ -139,7 +144,7 @@ class _Reader:
     def number(self, table: dict[str, Any], key: str, scene: int) -> float:
         value = table[key]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
-            raise self.wrong(scene, key, say("{key}={value} is no number below 10⁹.", key=key, value=str(value)[:40]))
+            raise self.wrong(scene, key, say("{key}={value} is no number below 10⁹.", key=key, value=_told(value)))
         return float(value)
 
     def texts(self, table: dict[str, Any], key: str, scene: int) -> tuple[str, ...]:
@@ -171,14 +176,12 @@ class _Reader:
         if not isinstance(settings, dict):
             raise self.wrong(i, "settings", say('settings is no table like { rank = 4, init = "B_zero" }.'))
         for key, value in settings.items():
-            if not isinstance(value, (str, int, float)) or isinstance(value, bool) or len(str(value)) > 60:
+            if not isinstance(value, (str, int, float)) or isinstance(value, bool) or len(_told(value, 61)) > 60:
                 raise self.wrong(
                     i,
                     key,
                     say(
-                        "{key}={value} is no setting: allowed are a text or a number.",
-                        key=key[:40],
-                        value=str(value)[:40],
+                        "{key}={value} is no setting: allowed are a text or a number.", key=key[:40], value=_told(value)
                     ),
                 )
         return Scene(
@@ -207,7 +210,7 @@ class _Reader:
             raise self.wrong(
                 i,
                 "take",
-                say("take={given} is unknown: allowed are {allowed}.", given=str(take)[:40], allowed=", ".join(_TAKES)),
+                say("take={given} is unknown: allowed are {allowed}.", given=_told(take), allowed=", ".join(_TAKES)),
             )
         series = self.texts(table, "series", i)
         if not series or (kind == "choice") != (len(series) > 1):
@@ -224,6 +227,14 @@ class _Reader:
             at=self.number(table, "at", i) if "at" in table else 0.0,
             take=take,
         )
+
+
+def _told(value: Any, most: int = 40) -> str:
+    """How it is written, so many characters of it: numbers and lists can be longer than Python would write."""
+    try:
+        return str(value)[:most]
+    except (ValueError, RecursionError):
+        return "…" * most
 
 
 def _written(value: str | int | float) -> str:

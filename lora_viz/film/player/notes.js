@@ -1,6 +1,6 @@
 // What the speaker sees and the room does not: a second window with the notes, the next scene and the time. Both
 // windows talk by reference: the notes window finds its opener again after that was reloaded, and nothing goes over a
-// network.
+// network. "/" is this page's own origin, also where it is a file; a message counts if it comes from there.
 
 import { keep, minutes } from "./clock.js";
 import { say } from "./language.js";
@@ -28,11 +28,14 @@ export const speaker = (everywhere.loraSpeaker ||= {
  * A word that only both windows know, and the name by which this tab finds its notes window again.
  * @returns {string}
  */
-const secret = () => keep("lora-notes") || keep("lora-notes", `lora-notes-${Math.random().toString(36).slice(2)}`);
+const secret = () => keep("lora-notes") || keep("lora-notes", `lora-notes-${drawn()}`);
+
+/** 128 bits that nobody can guess. */
+const drawn = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
 
 /** @param {Window} to one that knows the secret @param {string} [done] */
 function answer(to, done) {
-  to.postMessage({ lora: secret(), scene: speaker.scene(), done }, "*");
+  to.postMessage({ lora: secret(), scene: speaker.scene(), done }, "/");
 }
 
 export function tellSpeaker() {
@@ -40,8 +43,9 @@ export function tellSpeaker() {
 }
 
 if (speaker.heard) removeEventListener("message", speaker.heard);
-speaker.heard = ({ data, source }) => {
-  if (!data || !source || data.lora !== secret() || !data.ask) return;
+speaker.heard = ({ data, source, origin }) => {
+  if (origin !== self.origin || !source || /** @type {Window} */ (source).opener !== window) return;
+  if (!data || data.lora !== secret() || !data.ask) return;
   speaker.window = /** @type {Window} */ (source);
   // A page that is just being loaded turns nothing yet: what was not done is asked again, what was done is done once.
   const turns = data.ask === "turn" && Math.abs(data.by) === 1 && !speaker.turned.has(data.id);
@@ -79,7 +83,8 @@ function furnish(there) {
     <section aria-labelledby="then"><h2 id="then"></h2><p id="next"></p></section>
     <footer><button id="back"></button><button id="forth"></button><p id="status" role="status"></p></footer>`;
   const script = page.createElement("script"); // runs in that window, so it outlives a reload of this one
-  script.textContent = `(${speakersWindow})(${JSON.stringify(secret())}, ${minutes});`;
+  const text = `(${speakersWindow})(${JSON.stringify(secret())}, ${minutes});`;
+  script.src = URL.createObjectURL(new Blob([text], { type: "text/javascript" })); // no script is written into a page
   page.body.append(script);
 }
 

@@ -9,7 +9,7 @@ export function speakersWindow(secret, minutes) {
     if (part(id).textContent !== text) part(id).textContent = text;
   };
   const ask = (/** @type {string} */ what, more = {}) => {
-    if (opener && !opener.closed) opener.postMessage({ lora: secret, ask: what, ...more }, "*");
+    if (opener && !opener.closed) opener.postMessage({ lora: secret, ask: what, ...more }, "/");
   };
   /** @type {{ by: number, id: string }[]} */
   let turns = [];
@@ -18,8 +18,8 @@ export function speakersWindow(secret, minutes) {
   /** @type {Record<string, string>} */
   let words = {};
   let heard = Date.now(), said = "";
-  addEventListener("message", ({ data, source }) => {
-    if (source !== opener || !data || data.lora !== secret) return;
+  addEventListener("message", ({ data, source, origin }) => {
+    if (source !== opener || origin !== self.origin || !data || data.lora !== secret) return;
     heard = Date.now();
     scene = data.scene;
     turns = turns.filter((turn) => turn.id !== data.done);

@@ -1,4 +1,4 @@
-"""Bottleneck: inputs squeezed through A into r numbers and lifted by B onto col(B), where alone an update can push."""
+"""The low-rank bottleneck: A reduces an input to r numbers, B lifts them onto col(B), and no update leaves it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "Bottleneck", "bottleneck"]
 
 SHOWN = 140  # samples drawn; all are trained on
+ALIKE = 0.99  # of σ_r: what comes next is as good, and no direction is the best one
+ROUNDING = 1e-6  # of the largest Δy, in float32 too
 OUT = {
     1: to_say("out: Δy = s·B h, all on a line"),
     2: to_say("out: Δy = s·B h, all on a plane"),
@@ -44,7 +47,8 @@ class Bottleneck(NamedTuple):
     ``movement`` is ‖ΔW(x + z) − ΔW x‖ for the largest z ∈ ker A drawn (``ghosts``), ``outside`` the largest part of any
     Δy outside col(B). ``angle_A`` and ``angle_B`` are the largest principal angles, in degrees, between row(A), col(B)
     and those of the best rank-r update; NaN where a subspace has fewer dimensions. ``flatness`` is σ_r/σ₁ of B: where
-    it is small, col(B) is hardly r-dimensional and its last direction jumps.
+    it is small, col(B) is hardly r-dimensional and its last direction jumps. ``spread`` is σ_{r+1}/σ_r of the best
+    update of any rank on these samples: near 1 the best directions are an arbitrary choice, and both angles are NaN.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -63,6 +67,7 @@ class Bottleneck(NamedTuple):
     angle_A: Float[np.ndarray, "T"]
     angle_B: Float[np.ndarray, "T"]
     flatness: Float[np.ndarray, "T"]
+    spread: float
     loss: Float[np.ndarray, "T"]
     diverged_at: int
 
@@ -75,7 +80,11 @@ def bottleneck(run: Run) -> Bottleneck:
     inputs = task.inputs[:SHOWN]
     code = inputs @ np.swapaxes(A, 1, 2)
     outputs = e.scaling * code @ np.swapaxes(B, 1, 2)
-    best, _ = reduced_rank_floor(least_squares(task)[0], covariance_root(task), e.rank)
+    fitted, root = least_squares(task)[0], covariance_root(task)
+    best, _ = reduced_rank_floor(fitted, root, e.rank)
+    strengths = np.append(np.linalg.svd(fitted @ root, compute_uv=False), 0.0)
+    spread = float(strengths[e.rank] / strengths[e.rank - 1]) if strengths[e.rank - 1] else 1.0
+    known = spread < ALIKE
     left, _, right = np.linalg.svd(best)
     target_out, target_in = left[:, : e.rank], right[: e.rank].T
 
@@ -89,9 +98,9 @@ def bottleneck(run: Run) -> Bottleneck:
         col_B[t, : q.shape[1]], row_A[t, : p.shape[1]] = q.T, p.T
         every = orthonormal_columns(B[t], tol=1e-14)  # a direction only just born counts too
         outside[t] = np.abs(outputs[t] - outputs[t] @ every @ every.T).max()
-        if q.shape[1] == e.rank:
+        if known and q.shape[1] == e.rank:
             angle_B[t] = principal_angles(q, target_out).max()
-        if p.shape[1] == e.rank:
+        if known and p.shape[1] == e.rank:
             angle_A[t] = principal_angles(p, target_in).max()
     probe = inputs[_probe(inputs)]
     for t in range(1, alive):  # the sign of a null vector is free: keep it from flipping between frames
@@ -106,7 +115,7 @@ def bottleneck(run: Run) -> Bottleneck:
         wanted=inputs @ task.target_delta.T, row_A=row_A, col_B=col_B, target_in=target_in.T, target_out=target_out.T,
         ghosts=ghosts, movement=np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0), outside=outside,
         flatness=np.divide(widths[:, -1], widths[:, 0], out=np.zeros(alive), where=widths[:, 0] > 0),
-        angle_A=angle_A, angle_B=angle_B, loss=run.loss[:alive, 0], diverged_at=int(run.diverged_at[0]),
+        angle_A=angle_A, angle_B=angle_B, spread=spread, loss=run.loss[:alive, 0], diverged_at=int(run.diverged_at[0]),
     )  # fmt: skip
 
 
@@ -155,7 +164,7 @@ def film(record: Bottleneck) -> Film:
                     Span("col_b", "col(B)", "B", record.col_B * y_limit * 0.9),
                 ),
                 points=(
-                    Points("target", say("asked for"), "faint", record.wanted, style="ring"),
+                    Points("target", say("target"), "faint", record.wanted, style="ring"),
                     Points("trained", "Δy", "delta", record.outputs),
                     Points("probe", say("probe"), "ink", record.outputs[:, at : at + 1], style="probe"),
                 ),
@@ -199,19 +208,21 @@ def _narrate(record: Bottleneck, t: int) -> str:
     step = int(record.steps[t])
     if not np.isfinite(record.col_B[t]).any():
         if not np.isfinite(record.col_B[-1]).any():
-            return say("Step {step}: B is 0, so every Δy is exactly 0: nothing ever moves.", step=step)
-        return say("Step {step}: B is 0, so every Δy is exactly 0: nowhere to push yet.", step=step)
+            return say("Step {step}: B is 0, as at every step, so every Δy is exactly 0.", step=step)
+        return say("Step {step}: B is still 0, so every Δy is exactly 0.", step=step)
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
-        return say("Step {step}: here training diverged; the picture shows the last finite state.", step=step)
-    if not np.isfinite(record.angle_B[t]):
-        return say("Step {step}: col(B) does not have {rank} dimensions yet.", step=step, rank=record.rank)
+        return say("Step {step}: training diverged here. The picture shows the last finite state.", step=step)
     if not np.isfinite(record.row_A[t]).any():
-        return say("Step {step}: A is 0, so it reads nothing and every Δy is exactly 0.", step=step)
-    if not np.isfinite(record.angle_A[t]):
-        return say("Step {step}: row(A) does not have {rank} dimensions yet.", step=step, rank=record.rank)
+        return say("Step {step}: A is 0, so every Δy is exactly 0.", step=step)
+    if (count := _counts(record.col_B)[t]) < record.rank:
+        return say("Step {step}: col(B) has {count} of {rank} dimensions.", step=step, count=count, rank=record.rank)
+    if (count := _counts(record.row_A)[t]) < record.rank:
+        return say("Step {step}: row(A) has {count} of {rank} dimensions.", step=step, count=count, rank=record.rank)
+    loss = number(record.loss[t])
     if record.rank == record.wanted.shape[1]:
-        loss = number(record.loss[t])
-        return say("Step {step}: col(B) is the whole space: Δy can go anywhere. Loss {loss}.", step=step, loss=loss)
+        return say("Step {step}: col(B) is the whole space, so Δy can go anywhere. Loss {loss}.", step=step, loss=loss)
+    if record.spread >= ALIKE:
+        return say("Step {step}: several directions are equally good here. Loss {loss}.", step=step, loss=loss)
     if record.flatness[t] < 0.02:
         return say(
             "Step {step}: B's columns are almost parallel here, so the last direction of col(B) is hardly determined.",
@@ -219,13 +230,13 @@ def _narrate(record: Bottleneck, t: int) -> str:
         )
     a, b = _degrees(record.angle_A[t]), _degrees(record.angle_B[t])
     return say(
-        "Step {step}: col(B) is {b} away from the best directions to push, row(A) {a} from the best to read.",
+        "Step {step}: col(B) is {b} from the best output directions, row(A) {a} from the best input directions.",
         step=step, b=b, a=a,
     )  # fmt: skip
 
 
 def _degrees(angle: float) -> str:
-    return say("less than 0.001°") if angle < 1e-3 else f"{number(angle)}°"
+    return "<0.001°" if angle < 1e-3 else f"{number(angle)}°"
 
 
 def takeaway(record: Bottleneck) -> str:
@@ -234,31 +245,53 @@ def takeaway(record: Bottleneck) -> str:
     if record.diverged_at >= 0:
         return say("Training diverged after step {step}: lower the learning rate.", step=record.diverged_at)
     if not np.isfinite(record.col_B[-1]).any():
-        return say("B never left 0, so every Δy stayed exactly 0: with nowhere to push, nothing was learnt.")
+        return say("B stayed 0, so every Δy stayed exactly 0 and nothing was learnt.")
     seen = say(
-        "Whatever the input, Δy stayed on col(B), {r} of {d_out} dimensions: "
-        "the farthest output is {outside} away from it, rounding.",
-        r=min(r, d_out), d_out=d_out, outside=number(record.outside[-1]),
+        "Δy stayed on col(B), {r} of {d_out} dimensions, to within {outside}.",
+        r=_counts(record.col_B)[-1], d_out=d_out, outside=number(record.outside[-1]),
     )  # fmt: skip
     movement = number(record.movement[-1])
     if r >= d_in:
-        kept = say("Here A keeps all input directions: nothing is collapsed, and nothing is saved either.")
+        kept = say("A has as many rows as x has numbers, so no input direction is lost.")
     elif r == d_in - 1:
         kept = say(
-            "1 of {d_in} input directions lies in ker A: moving along it moved Δy by {movement}.",
+            "1 of {d_in} input directions lies in ker A; a step along it moved Δy by {movement}.",
             d_in=d_in, movement=movement,
         )  # fmt: skip
     else:
         kept = say(
-            "{lost} of {d_in} input directions lie in ker A: moving along them moved Δy by {movement}.",
+            "{lost} of {d_in} input directions lie in ker A; a step along them moved Δy by {movement}.",
             lost=d_in - r, d_in=d_in, movement=movement,
         )  # fmt: skip
+    if record.spread >= ALIKE and r < d_out:
+        return f"{seen} {kept} {say('Several directions are equally good here, so there are no best ones.')}"
     angles = record.angle_A[-1], record.angle_B[-1]
     if r == d_out or not np.isfinite(angles).all():
         return f"{seen} {kept}"
     a, b = map(_degrees, angles)
-    ended = say("Training ended {b} from the best directions to push and {a} from the best to read.", a=a, b=b)
+    ended = say("Training ended {b} from the best output directions and {a} from the best input directions.", a=a, b=b)
     return f"{seen} {kept} {ended}"
+
+
+def verdict(record: Bottleneck) -> Verdict:
+    """No Δy is off col(B), and a step in ker A does not move it, both but for rounding."""
+    d_in, d_out, r = record.inputs.shape[1], record.wanted.shape[1], record.rank
+    largest = float(np.abs(record.outputs[-1]).max())
+    outside, movement = float(record.outside[-1]), float(record.movement[-1])
+    evidence = {"largest": largest, "outside": outside, "movement": movement}
+    if not largest:
+        return undecided(say("every Δy is exactly 0"), **evidence)
+    if outside > ROUNDING * largest or movement > ROUNDING * largest:
+        return false_here(
+            say("Δy leaves col(B) by {outside} and moves by {movement} for a step in ker A", outside=number(outside),
+                movement=number(movement)), **evidence
+        )  # fmt: skip
+    if r >= max(d_in, d_out):
+        return undecided(say("r = {r} columns of B can span the whole space, so nothing is excluded", r=r), **evidence)
+    return true_here(
+        say("no Δy is farther than {outside} from col(B), and a step in ker A moves Δy by {movement}",
+            outside=number(outside), movement=number(movement)), **evidence
+    )  # fmt: skip
 
 
 def table(record: Bottleneck) -> dict[str, np.ndarray]:
@@ -285,10 +318,9 @@ y = \underbrace{{{W}\,x}}_{{\text{{frozen}}}} + \underbrace{{s\,{B}\,({A}\,x)}}_
 $$
 
 The columns $b_i$ of ${B}$ are the only directions available: $\dim \mathrm{{col}}({B}) \le r = {rank}$ of {d_out}
-dimensions. Every $z \in \ker {A}$ (dimension {lost}) is invisible: ${dW}(x+z) = {dW}x$, measured to
-{movement}. At step 0 the largest entry of any $\Delta y$ was
-{largest}. The faint axes $u_i$ are the output directions of the best rank-{rank}
-update (reduced-rank regression on these samples).""",
+dimensions. A step $z \in \ker {A}$ (dimension {lost}, if ${A}$ has full rank) does not change the update:
+${dW}(x+z) = {dW}x$, measured to {movement}. At step 0 the largest entry of any $\Delta y$ was {largest}. The faint axes
+$u_i$ are output directions of a best rank-{rank} update (reduced-rank regression on these samples).""",
         W=tint("W", "W"), A=tint("A", "A"), B=tint("B", "B"), dW=tint("delta", r"\Delta W"),
         rank=e.rank, scaling=e.scaling, d_out=e.d_out, lost=e.d_in - e.rank,
         movement=number(float(record.movement[-1])), largest=number(float(abs(record.outputs[0]).max())),
@@ -318,17 +350,20 @@ def _unseen(e: Experiment, _: Any) -> tuple[float, float, float] | None:
 
 def _ask(_: Seen, found: Any) -> Measured:
     if found is None:
-        raise Unanswerable(say("At this rank no input direction is lost: lower the rank, and the question is asked."))
+        raise Unanswerable(
+            say("At this rank no input direction is lost. Lower the rank, and the question will appear.")
+        )
     moved, update, most = found
     told = say("‖W z‖ was {moved}, ‖ΔW z‖ {update}.", moved=word(moved), update=word(update))
     return Measured(moved, (0, most, moved + most), told)
 
 
 LESSON = Lesson(
-    id="bottleneck", menu=to_say("Bottleneck"), title=to_say("Bottleneck: where can an update push?"),
+    id="bottleneck", menu=to_say("The low-rank bottleneck"),
+    title=to_say("The low-rank bottleneck: which outputs can an update reach?"),
     claim=to_say(
-        "Whatever the input, a rank-r update only pushes the output along the r columns of B, and only sees the r "
-        "rows of A."
+        "For any input, a rank-r update moves the output only along the r columns of B, and depends only on the r rows "
+        "of A."
     ),
     place=10,
     default=Experiment(
@@ -336,14 +371,14 @@ LESSON = Lesson(
     ),
     controls=(CONTROLS["rank"].only(1, 2, 3), *(CONTROLS[name] for name in ("d_in", "condition", "spectrum"))),
     more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "init", "steps")), measure=measure, film=film,
-    takeaway=takeaway, maths=maths, on_paper="out", table=table,
+    takeaway=takeaway, verdict=verdict, maths=maths, on_paper="out", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say(
             "z has length 1 and lies in ker A, so the update does not see it. How far apart are the whole layer's "
             "outputs, W x + Δy, for x and for x + z?"
         ),
-        to_say("Only the detour is narrow. The frozen W still sees every direction: the layer as a whole loses none."),
+        to_say("Only the side path is narrow. The frozen W still sees z, so the layer as a whole does too."),
         _ask, _unseen,
     ),
 )  # fmt: skip

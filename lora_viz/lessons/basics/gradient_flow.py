@@ -1,4 +1,4 @@
-"""Gradient flow: gradients and updates of A and B from step 0 on, with exact zeros drawn as zeros."""
+"""Gradients of A and B and the updates that follow, from step 0 on, with exact zeros drawn as zeros."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import exactly, sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "GradientFlow", "gradient_flow"]
 
@@ -30,8 +31,8 @@ __all__ = ["LESSON", "GradientFlow", "gradient_flow"]
 class GradientFlow(NamedTuple):
     """Frobenius norms at each recorded step: gradients, the update that followed, and how far each factor has come.
 
-    ``G`` is the full gradient ∂L/∂W that LoRA never forms, ``grad_A`` = s·BᵀG and ``grad_B`` = s·G Aᵀ its shadows.
-    ``check`` puts autograd's numbers beside. An update is NaN where the next step was not recorded.
+    ``G`` is the full gradient ∂L/∂W that LoRA never forms; ``grad_A`` = s·BᵀG and ``grad_B`` = s·G Aᵀ are computed
+    from it. ``check`` puts autograd's numbers next to them. An update is NaN where the next step was not recorded.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -76,7 +77,7 @@ def _updates(x: Float[np.ndarray, "T m n"], steps: Int[np.ndarray, "T"]) -> Floa
 
 
 def film(record: GradientFlow) -> Film:
-    """Gradients and updates over the steps, the full gradient and its two shadows, autograd beside the formula."""
+    """Gradients and updates over the steps, the full gradient and both that come of it, autograd and the formula."""
     c = record.check
     calm = record.loss <= 10 * record.loss[0]
     hand_over = _hand_over(record)
@@ -103,7 +104,7 @@ def film(record: GradientFlow) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                "gradients", say("Size of the gradients"), y_label=say("norm, log; strip: exactly 0"), scale="log",
+                "gradients", say("Norm of the gradients"), y_label=say("norm, log; strip: exactly 0"), scale="log",
                 x_scale="sqrt", marks=tuple(marks),
                 series=(
                     Series("grad_a", "‖∇A‖", "A", record.grad_A_norm),
@@ -111,7 +112,7 @@ def film(record: GradientFlow) -> Film:
                 ),
             ),
             Lines(
-                "updates", say("Size of the updates ({optimizer})", optimizer=record.optimizer.upper()),
+                "updates", say("Norm of the updates ({optimizer})", optimizer=record.optimizer.upper()),
                 y_label=say("‖new − old‖, log; strip: exactly 0"), scale="log", x_scale="sqrt",
                 series=(
                     Series("update_a", say("A moves by"), "A", record.update_A),
@@ -122,7 +123,7 @@ def film(record: GradientFlow) -> Film:
             gradient("grad_b", "∇B = s·G Aᵀ", "B", record.grad_B, span=2),
             gradient("grad_a", "∇A = s·Bᵀ G", "A", record.grad_A, span=3),
             Readout(
-                "autograd", say("Autograd beside the formula"),
+                "autograd", say("Autograd and the formula"),
                 (
                     Row("autograd_a", say("‖∇A‖ autograd"), reading(c.autograd_A), colour="A"),
                     Row("formula_a", "‖∇A‖ = ‖s·BᵀG‖", reading(c.formula_A), colour="A"),
@@ -148,10 +149,11 @@ def _narrate(record: GradientFlow, t: int) -> str:
     a, b = record.grad_A_norm[t] == 0, record.grad_B_norm[t] == 0
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
         return say(
-            "Step {step}: training diverged after this step. The curves stop here; lower the learning rate.", step=step
+            "Step {step}: training diverged after this step, so the curves stop here. Lower the learning rate.",
+            step=step,
         )
     if a and b:
-        return say("Step {step}: both gradients are exactly 0. Nothing can ever move.", step=step)
+        return say("Step {step}: both gradients are exactly 0, so no gradient step moves A or B.", step=step)
     still = record.travelled_A[t] == 0 and record.travelled_B[t] == 0
     if a:
         size = number(record.grad_B_norm[t])
@@ -159,30 +161,26 @@ def _narrate(record: GradientFlow, t: int) -> str:
             return say("Step {step}: ∇A is exactly 0 because B is still 0; ∇B is {size}.", step=step, size=size)
         if not record.warmup:
             return say("Step 0: ∇A is exactly 0 because B = 0; ∇B is {size}.", size=size)
-        return say(
-            "Step 0: ∇A is exactly 0 because B = 0; ∇B is {size}; the warm-up starts at learning rate 0, so B waits "
-            "too.",
-            size=size,
-        )
+        return say("Step 0: ∇A is exactly 0 because B = 0. ∇B is {size}; the warm-up starts at η = 0.", size=size)
     if b:
         return say(
             "Step {step}: ∇B is exactly 0 because A = 0; ∇A is {size}.", step=step, size=number(record.grad_A_norm[t])
         )
     if still:
-        return say("Step {step}: both factors have a gradient at once: neither is 0.", step=step)
+        return say("Step {step}: both factors have a gradient, because neither is 0.", step=step)
     if t and record.grad_A_norm[t - 1] == 0 and record.travelled_A[t] > 0:
         return say(
-            "Step {step}: A has moved by {way} without any gradient: that is weight decay.",
+            "Step {step}: A has moved by {way} without a gradient, because of weight decay.",
             step=step, way=number(record.travelled_A[t]),
         )  # fmt: skip
     if record.travelled_A[t] == 0:
         return say(
-            "Step {step}: B has left 0, so ∇A wakes up: {size}. A itself has not moved yet.",
+            "Step {step}: B has left 0, so ∇A is now {size}. A itself has not moved yet.",
             step=step, size=number(record.grad_A_norm[t]),
         )  # fmt: skip
     if record.travelled_B[t] == 0:
         return say(
-            "Step {step}: A has left 0, so ∇B wakes up: {size}. B itself has not moved yet.",
+            "Step {step}: A has left 0, so ∇B is now {size}. B itself has not moved yet.",
             step=step, size=number(record.grad_B_norm[t]),
         )  # fmt: skip
     return say(
@@ -198,15 +196,15 @@ def takeaway(record: GradientFlow) -> Iterator[str]:
     a, b = record.grad_A_norm, record.grad_B_norm
     if record.diverged_at >= 0:
         yield say(
-            "Training diverged after step {step}: the loss had grown from {first} to {last}. Lower the learning rate.",
+            "Training diverged after step {step}, when the loss had gone from {first} to {last}. Lower the learning "
+            "rate.",
             step=record.diverged_at, first=number(record.loss[0]), last=number(record.loss[-1]),
         )  # fmt: skip
         return
     if not a.any() and not b.any():
         yield say(
-            "Both factors are 0, so both gradients are exactly 0 at all {steps} recorded steps: "
-            "the loss stayed at {loss}. This start can never learn.",
-            steps=len(record.steps),
+            "Both factors are 0, so both gradients stayed exactly 0 and the loss stayed at {loss}. From this "
+            "initialisation nothing can be learnt.",
             loss=number(record.loss[-1]),
         )
         return
@@ -218,25 +216,65 @@ def takeaway(record: GradientFlow) -> Iterator[str]:
         yield _first_moves(record)
     else:
         yield say(
-            "Neither factor was 0, so both had gradients at step 0 ({a} and {b}), "
-            "and the output was already disturbed before the first step.",
+            "Neither factor was 0, so at step 0 both had a gradient ({a} and {b}) and the output already differed from "
+            "that of the base model.",
             a=number(a[0]),
             b=number(b[0]),
         )
     if a.any():
         yield say(
-            "‖∇A‖ peaked at step {peak}, and autograd and the formula never differed by more than {difference}.",
+            "‖∇A‖ was largest at step {peak}; autograd and the formula differ by at most {difference}.",
             peak=int(record.steps[np.argmax(a)]),
             difference=number(float(max(record.check.difference_A.max(), record.check.difference_B.max()))),
         )
 
 
+def _first_moved(record: GradientFlow) -> dict[str, int]:
+    """The step after which each factor first differed from its initial value; a factor that never did is left out."""
+    travelled = {"A": record.travelled_A, "B": record.travelled_B}
+    return {name: int(record.steps[way > 0][0]) for name, way in travelled.items() if way.any()}
+
+
 def _first_moves(record: GradientFlow) -> str:
-    """When did each factor first differ from its start?"""
-    travelled = (("A", record.travelled_A), ("B", record.travelled_B))
-    moved = sorted((record.steps[way > 0][0], name) for name, way in travelled if way.any())
-    told = ", ".join(say("{factor} after step {step}", factor=name, step=step) for step, name in moved)
-    return say("Who had moved: {moves}.", moves=told) if told else say("Nothing has moved.")
+    moved = _first_moved(record)
+    match sorted(moved, key=lambda name: moved[name]):
+        case []:
+            return say("No factor has moved.")
+        case [only]:
+            return say("Only {factor} has moved, first at step {step}.", factor=only, step=moved[only])
+        case [first, second] if moved[first] == moved[second]:
+            return say("A and B both first moved at step {step}.", step=moved[first])
+        case [first, second]:
+            return say(
+                "{first} first moved at step {one}, {second} at step {two}.",
+                first=first, one=moved[first], second=second, two=moved[second],
+            )  # fmt: skip
+    raise AssertionError("two factors")
+
+
+def verdict(record: GradientFlow) -> Verdict:
+    """B = 0, ∇A = 0, and B moved before A."""
+    a, b, moved = record.grad_A_norm[0], record.grad_B_norm[0], _first_moved(record)
+    evidence = {"grad_A": float(a), "grad_B": float(b), "moved_A": moved.get("A"), "moved_B": moved.get("B")}
+    if a == 0 and b == 0:
+        return false_here(say("A and B are both 0, so both gradients are exactly 0"), **evidence)
+    if b == 0:
+        return false_here(say("A is 0 instead of B, so ∇B is exactly 0 and A moves first"), **evidence)
+    if a > 0:
+        return false_here(say("neither factor is 0, so both have a gradient at step 0"), **evidence)
+    if "B" not in moved:
+        return undecided(say("∇A is exactly 0 at step 0, but no step was recorded in which B moved"), **evidence)
+    if "A" in moved and moved["A"] <= moved["B"]:
+        return false_here(
+            say("∇A is exactly 0 at step 0, but weight decay moves A at step {step}, when B moves", step=moved["A"]),
+            **evidence,
+        )
+    if "A" not in moved:
+        return true_here(say("∇A is exactly 0 at step 0, B moves at step {b}, and A has not moved", b=moved["B"]),
+                         **evidence)  # fmt: skip
+    return true_here(
+        say("∇A is exactly 0 at step 0, B moves at step {b} and A at step {a}", a=moved["A"], b=moved["B"]), **evidence
+    )
 
 
 def table(record: GradientFlow) -> dict[str, np.ndarray]:
@@ -254,25 +292,35 @@ def table(record: GradientFlow) -> dict[str, np.ndarray]:
 
 
 def maths(record: GradientFlow, settings: Settings) -> str:
-    """Both gradients as shadows of the full one, with this run's sizes at step 0."""
-    return say(
+    """Both gradients as they come of the full one, with this run's norms at step 0, and how far A moves first."""
+    e = settings.experiment
+    text = say(
         r"""
 $$
 \nabla_{{{A}}} = s\,{B}^\top {G}, \qquad \nabla_{{{B}}} = s\,{G}\,{A}^\top, \qquad
 {G} = \frac{{\partial L}}{{\partial W}}, \qquad s = {scaling:.3g}
 $$
 
-Both are shadows of the one gradient ${G}$ that full fine-tuning would follow: it exists, but LoRA never forms it. At
-step 0 $\|{G}\| = {size}$,
+Each is the gradient ${G}$, which full fine-tuning would follow, multiplied by the other factor. ${G}$ exists, but LoRA
+never forms it. At step 0, $\|{G}\| = {size}$,
 $\|\nabla_{{{A}}}\| = {size_A}$ and
-$\|\nabla_{{{B}}}\| = {size_B}$. While ${B}$ is small,
-$\|\nabla_{{{A}}}\|$ grows in proportion to ${B}$: one more step of SGD, one more multiple. A warm-up that starts at
-learning rate 0 keeps ${A}$ still for two steps; Adam moves every entry by about η at its first non-zero gradient,
-however small that is.""",
+$\|\nabla_{{{B}}}\| = {size_B}$. $\nabla_{{{A}}}$ is exactly 0 whenever ${B}$ is, and $\nabla_{{{B}}}$ whenever
+${A}$ is.""",
         A=tint("A", "A"), B=tint("B", "B"), G=tint("W", "G"),
-        scaling=settings.experiment.scaling, size=number(float((record.G[0] ** 2).sum() ** 0.5)),
+        scaling=e.scaling, size=number(float((record.G[0] ** 2).sum() ** 0.5)),
         size_A=number(float(record.grad_A_norm[0])), size_B=number(float(record.grad_B_norm[0])),
     )  # fmt: skip
+    moves = np.flatnonzero(record.update_A > 0)
+    if not len(moves) or not e.lr:
+        return text
+    first = float(record.update_A[moves[0]]) / np.sqrt(e.rank * e.d_in)
+    moved = say(
+        "The first move of ${A}$, in step {step}, is {size} per entry (root mean square), which is {times} times the "
+        "learning rate η = {lr}.",
+        A=tint("A", "A"), step=int(record.steps[moves[0]]), size=number(first), times=number(first / e.lr),
+        lr=number(e.lr),
+    )  # fmt: skip
+    return f"{text} {moved}"
 
 
 def trained(settings: Settings, lab: Lab) -> Run:
@@ -282,7 +330,7 @@ def trained(settings: Settings, lab: Lab) -> Run:
 
 
 def measure(settings: Settings, lab: Lab) -> GradientFlow:
-    """Train one adapter, and put autograd beside the formulas at every step."""
+    """Train one adapter, and put autograd next to the formulas at every step."""
     run = trained(settings, lab)
     return gradient_flow(run, autograd_check(run))
 
@@ -303,10 +351,11 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="gradient_flow", menu=to_say("Gradient flow"), title=to_say("Gradient flow: who moves first?"),
+    id="gradient_flow", menu=to_say("Gradients of A and B"),
+    title=to_say("Gradients of A and B: which factor moves first?"),
     claim=to_say(
-        "Started as LoRA is, with B = 0, A has a gradient of exactly zero: B takes the first step alone, then A wakes "
-        "up."
+        "With B = 0 (LoRA's default), ∇A is exactly 0. B takes the first step alone, and only then does A get a "
+        "gradient."
     ),
     place=30,
     default=Experiment(
@@ -314,11 +363,11 @@ LESSON = Lesson(
     ),
     controls=tuple(CONTROLS[name] for name in ("init", "optimizer", "warmup", "rank", "lr")),
     more=tuple(CONTROLS[name] for name in ("alpha", "scaling_rule", "lr_ratio", "noise", "condition", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="gradients", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, maths=maths, on_paper="gradients", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
-        to_say("Start it the other way: {start}. Which factor has a gradient at step 0?"),
-        to_say("∇A = s·Bᵀ G and ∇B = s·G Aᵀ: a factor waits where the other one is 0. Either may be the one that is."),
+        to_say("Initialise with {start} instead. Which factor has a gradient at step 0?"),
+        to_say("∇A = s·Bᵀ G and ∇B = s·G Aᵀ. Each contains the other factor, so it is 0 while that factor is 0."),
         _ask, _other_way,
     ),
 )  # fmt: skip

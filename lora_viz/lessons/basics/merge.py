@@ -1,4 +1,4 @@
-"""Merge: differences by dtype and size, the share of weights that do not move, and what goes wrong."""
+"""Merge an adapter: differences by format and size, the weights that do not change, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import MergeReport
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Dash, Group, HeatMap, Lines, Readout, Row, Series
-from lora_viz.film.style import number, numbers, tint
+from lora_viz.film.style import number, numbers, percent, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.merging import merge_report
 from lora_viz.lessons.catalogue import CONTROLS
@@ -21,12 +21,15 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "MergeCheck", "merge_check"]
 
 SHORT = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot")
 MISTAKES = ("right", "twice", "no_scaling", "dropout", "transposed")  # in the report's order
+EXACT = 1e-12  # relative: some hundred roundings of float64
+WIPED = 0.9  # of the weights unchanged: the update is lost
 TELLING = 1e-3  # the relative size at which half precision begins to lose the update: where the story is
 
 
@@ -61,7 +64,7 @@ def film(record: MergeCheck) -> Film:
         )
 
     lost = tuple(f"{share} %" for share in numbers(100 * m.lost[:, m.shown]))
-    extra = 100 * (record.cost_unmerged / record.cost_base - 1)
+    extra = number(100 * (record.cost_unmerged / record.cost_base - 1))
     return Film(
         axis="‖ΔW‖/‖W‖", values=m.sizes, start=int(np.argmin(np.abs(np.log(m.sizes / TELLING)))),
         seconds_per_frame=0.16, narration=tuple(_narrate(record, t) for t in range(len(m.sizes))),
@@ -71,7 +74,7 @@ def film(record: MergeCheck) -> Film:
                 span=4, series=by_dtype(m.relative_difference),
             ),
             Lines(
-                "unchanged", say("Weights that did not change at all"), y_label=say("share"), x_scale="log", span=4,
+                "unchanged", say("Weights that did not change at all"), y_label=say("fraction"), x_scale="log", span=4,
                 series=by_dtype(m.unchanged),
             ),
             Readout(
@@ -79,17 +82,17 @@ def film(record: MergeCheck) -> Film:
                 (
                     Row("difference", say("largest output difference"), numbers(m.max_difference[:, m.shown])),
                     Row("drift", say("drift after unmerging"), numbers(m.unmerge_drift[:, m.shown])),
-                    Row("lost", say("ΔW that arrived is wrong by"), lost, colour="delta"),
-                    Row("cost", say("token, apart / merged"), (f"+{extra:.1f} % / +0 %",)),
+                    Row("lost", say("error of the stored update"), lost, colour="delta"),
+                    Row("cost", say("cost per token, unmerged / merged"), (f"+{extra} % / +0 %",)),
                 ),
                 span=4,
             ),
             HeatMap("base_weight", "W", "W", m.base, limit=base_limit, row=1, span=2),
-            HeatMap("asked", say("+ s·BA, asked"), "delta", m.delta, limit=delta_limit, row=1, span=2),
+            HeatMap("asked", say("+ s·BA, update to merge"), "delta", m.delta, limit=delta_limit, row=1, span=2),
             HeatMap("merged", "= W′", "W", m.merged, limit=base_limit, row=1, span=2),
-            HeatMap("arrived", say("W′ − W, arrived"), "delta", m.arrived, limit=delta_limit, row=1, span=2),
+            HeatMap("arrived", say("W′ − W, update stored"), "delta", m.arrived, limit=delta_limit, row=1, span=2),
             Bars(
-                "mistakes", say("Merged rightly and wrongly (fp32)"), y_label=say("relative"), scale="log",
+                "mistakes", say("Correct merge and mistakes (fp32)"), y_label=say("relative"), scale="log",
                 labels=tuple(map(say, m.mistake_names)), bar_ids=MISTAKES,
                 groups=(Group("error", say("relative error of the outputs"), "alarm", m.mistakes),), row=1, span=4,
             ),
@@ -100,10 +103,9 @@ def film(record: MergeCheck) -> Film:
 def _narrate(record: MergeCheck, t: int) -> str:
     m = record.report
     name, i = SHORT[m.dtypes[m.shown]], m.shown
-    differ, still = number(m.relative_difference[t, i]), number(100 * float(m.unchanged[t, i]))
+    differ, still = number(m.relative_difference[t, i]), percent(float(m.unchanged[t, i]))
     return say(
-        "‖ΔW‖ = {size}·‖W‖: in {name} merged and unmerged outputs differ by {differ} relative; {still} % of the "
-        "weights did not change.",
+        "‖ΔW‖ = {size}·‖W‖ in {name}: outputs differ by {differ} (relative), {still} of the weights do not change.",
         size=number(m.sizes[t]), name=name, differ=differ, still=still,
     )  # fmt: skip
 
@@ -114,29 +116,72 @@ def takeaway(record: MergeCheck) -> Iterator[str]:
     m = record.report
     t = int(np.argmin(np.abs(np.log(m.sizes / TELLING))))
     by_name = {d: i for i, d in enumerate(m.dtypes)}
-    told = dict.fromkeys(("float64", m.dtypes[m.shown], "bfloat16"))
+    told = tuple(dict.fromkeys((m.dtypes[m.shown], "bfloat16")))
     differences = ", ".join(
         say("{difference} in {dtype}", difference=number(float(m.relative_difference[t, by_name[d]])), dtype=SHORT[d])
         for d in told
     )
+    if not m.trained_size:
+        yield say("ΔW is 0, so there is nothing to merge: choose more steps or another learning rate.")
+        return
     yield say(
-        "In this experiment, at ‖ΔW‖ = {size}·‖W‖, merged and unmerged outputs agree to each "
-        "format's rounding (relative difference {differences}).",
+        "At ‖ΔW‖ = {size}·‖W‖, merged and unmerged outputs differ by {differences} (relative).",
         size=number(float(m.sizes[t])),
         differences=differences,
     )
-    for d in told:
-        share, wrong = m.unchanged[t, by_name[d]], m.lost[t, by_name[d]]
-        if wrong > 0.5:
-            yield say(
-                "But in {dtype} {share:.0f} % of the weights did not change at all, and the ΔW that arrived is "
-                "{wrong:.0f} % wrong: rounding has eaten most of it.",
-                dtype=SHORT[d], share=100 * share, wrong=100 * wrong,
-            )  # fmt: skip
-        elif wrong > 0.01:
-            yield say("In {dtype} the ΔW that arrived is {wrong:.0f} % wrong.", dtype=SHORT[d], wrong=100 * wrong)
-    drift = number(float(m.unmerge_drift[:, by_name["float32"]].max()))
-    yield say("Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.", drift=drift)
+    worst = max(told, key=lambda d: m.lost[t, by_name[d]])
+    yield say(
+        "In {dtype}, {share} of the weights do not change at all, and the stored update differs from ΔW by {wrong} of "
+        "its norm.",
+        dtype=SHORT[worst], share=percent(float(m.unchanged[t, by_name[worst]])),
+        wrong=percent(float(m.lost[t, by_name[worst]])),
+    )  # fmt: skip
+
+
+@sentences
+def detail(record: MergeCheck) -> Iterator[str]:
+    """What unmerging gives back, and how long the stored update is, which is not how wrong it is."""
+    m = record.report
+    drift = {d: float(m.unmerge_drift[:, i].max()) for i, d in enumerate(m.dtypes)}
+    if drift["float32"]:
+        yield say(
+            "Unmerging does not restore the weight exactly: in fp32 it is off by up to {drift}.",
+            drift=number(drift["float32"]),
+        )
+    t = int(np.argmin(np.abs(np.log(m.sizes / TELLING))))
+    asked, stored = m.delta[t], m.arrived[t]
+    if asked.any() and stored.any():
+        yield say(
+            "In {name}, at the same size, the norm of the stored update is {norm} of that of ΔW, and its part along ΔW "
+            "is {along} of ΔW. The rest of it is rounding error.",
+            name=SHORT[m.dtypes[m.shown]], norm=percent(float(np.linalg.norm(stored) / np.linalg.norm(asked))),
+            along=percent(float(np.sum(stored * asked) / np.sum(asked**2))),
+        )  # fmt: skip
+
+
+def verdict(record: MergeCheck) -> Verdict:
+    """Outputs agree up to the rounding of float64 and float32, and a small update is lost in some format."""
+    m = record.report
+    by_name = {d: i for i, d in enumerate(m.dtypes)}
+    if not m.trained_size:
+        return undecided(say("ΔW is 0, so there is nothing to merge"), trained_size=0.0)
+    exact = float(m.relative_difference[:, by_name["float64"]].max())
+    still = {d: float(m.unchanged[0, i]) for d, i in by_name.items()}
+    evidence = {"float64": exact, **{f"unchanged_{d}": share for d, share in still.items()}}
+    if exact > EXACT:
+        return false_here(say("even in fp64 the outputs differ by {exact} (relative)", exact=number(exact)), **evidence)
+    if still["bfloat16"] < WIPED:
+        return false_here(
+            say("even bf16 changes {share} of the weights", share=percent(1 - still["bfloat16"])), **evidence
+        )
+    return true_here(
+        say(
+            "in fp64 the outputs differ by at most {exact} (relative), and at ‖ΔW‖ = {size}·‖W‖ bf16 leaves {still} of "
+            "the weights unchanged",
+            exact=number(exact), size=number(float(m.sizes[0])), still=percent(still["bfloat16"]),
+        ),
+        **evidence,
+    )  # fmt: skip
 
 
 def table(record: MergeCheck) -> dict[str, np.ndarray]:
@@ -150,6 +195,11 @@ def table(record: MergeCheck) -> dict[str, np.ndarray]:
 
 def maths(record: MergeCheck, settings: Settings) -> str:
     """Why merging is the same up to rounding, what it saves, and what the mistakes are."""
+    scaling = settings.experiment.scaling
+    forgotten = (
+        say("Here s is 1, so leaving it out changes nothing.") if scaling == 1
+        else say("Without s the update is multiplied by 1 instead of {scaling:.3g}.", scaling=scaling)
+    )  # fmt: skip
     return say(
         r"""
 $$
@@ -158,15 +208,14 @@ $$
 
 The two sides are equal in exact arithmetic. A number format keeps a fixed count of digits: bfloat16 has 8 significant
 bits, so adding less than about $2^{{-9}}$ of a weight to it gives the same weight back. The adapter here was trained
-(its own size was {trained_size} of $\|{W}\|$) and then rescaled through ${B}$ to each size on the axis;
-at every size the merge was really made in all four formats.
+(its norm was {trained_size} of $\|{W}\|$) and then rescaled through ${B}$ to each size on the axis. At every size the
+merge was really carried out in all four formats.
 
 Per token the base layer costs $d_{{out}}\,d_{{in}} = {cost_base}$ multiplications, the unmerged path
-$r(d_{{in}} + d_{{out}}) = {cost_unmerged}$ more, the merged layer none. The mistakes, lower
-right: merging twice adds $s{B}{A}$ once too often; without $s$ the update enters with 1 in place of {scaling:.3g};
-dropout left on (p = 0.1) blurs the input of ${A}$; a transposed ${B}{A}$ fits a square layer and is simply wrong (a
-layer that is not square would have refused it).""",
-        W=tint("W", "W"), A=tint("A", "A"), B=tint("B", "B"), scaling=settings.experiment.scaling,
+$r(d_{{in}} + d_{{out}}) = {cost_unmerged}$ more, the merged layer none. The mistakes, lower right: merging twice adds
+$s{B}{A}$ once too often. {forgotten} Dropout left on (p = 0.1) disturbs the input of ${A}$. A transposed ${B}{A}$ fits
+a square layer and is simply wrong; a layer that is not square would have refused it.""",
+        W=tint("W", "W"), A=tint("A", "A"), B=tint("B", "B"), scaling=scaling, forgotten=forgotten,
         trained_size=number(record.report.trained_size), cost_base=record.cost_base,
         cost_unmerged=record.cost_unmerged - record.cost_base,
     )  # fmt: skip
@@ -188,7 +237,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     part = (fp16[i - 1] - bf16[at]) / (fp16[i - 1] - fp16[i])
     same = float(np.exp(np.log(size[i - 1]) + part * np.log(size[i] / size[i - 1])))
     told = say(
-        "fp16 leaves {share} % as they were at {same}·‖W‖, {times} times as small an update.",
+        "fp16 leaves {share} % unchanged at {same}·‖W‖, an update {times} times smaller.",
         share=word(100 * bf16[at]), same=word(same), times=word(size[at] / same),
     )  # fmt: skip
     about = {"size": word(size[at]), "share": word(100 * bf16[at])}
@@ -196,18 +245,21 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="merge", menu=to_say("Merge"), title=to_say("Merge: is it the same?"),
-    claim=to_say("W + s·BA gives the same outputs to rounding, and rounding can eat the update: drag its size."),
+    id="merge", menu=to_say("Merge an adapter"), title=to_say("Merge an adapter: is the merged layer the same?"),
+    claim=to_say(
+        "The merged weight W + s·BA gives the same outputs up to rounding error, but in a low-precision format "
+        "rounding can wipe out a small update."
+    ),
     place=40, default=Experiment(d_in=48, d_out=48, target_rank=4, rank=4, alpha=8.0, lr=0.02, steps=200),
     controls=tuple(CONTROLS[name] for name in ("weights_dtype", "rank", "alpha")),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "target_rank", "lr", "steps")), measure=measure, film=film,
-    takeaway=takeaway, maths=maths, on_paper="difference", table=table,
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="difference", table=table,
     exports=lambda record, settings, lab: (Sweep((settings.experiment,)),),
     question=Question(
         to_say(
-            "bf16 has 8 significant bits, fp16 11. At ‖ΔW‖ = {size}·‖W‖ bf16 leaves {share} % of the weights as they "
-            "were. At which ‖ΔW‖/‖W‖ does fp16 leave as many?"
+            "bf16 has 8 significant bits, fp16 has 11. At ‖ΔW‖ = {size}·‖W‖, bf16 leaves {share} % of the weights "
+            "unchanged. At what ‖ΔW‖/‖W‖ does fp16 leave the same percentage unchanged?"
         ),
-        to_say("Each further bit halves the least change that is kept, and 2³ = 8."), _ask,
+        to_say("Each further bit halves the smallest change that is kept, and 2³ = 8."), _ask,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rank: the error left at each rank, of trained adapters on top of the exact floors, and what they left out."""
+"""Rank and error: what trained adapters of each rank leave of the error, over the exact floors, and what is missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lora_viz.content.questions import Measured, Question, Seen, first_place, word
+from lora_viz.content.questions import Measured, Question, Seen, first_place
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
@@ -26,11 +26,14 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "RankError", "rank_error"]
 
 SWEPT = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 FEW = 0.01  # of the error
+ROUNDING = 1e-6  # of the error: what training in floating point may differ by
+FITS = 0.98  # of the clean error at the target's own rank: less would be no noise
 
 
 class RankError(NamedTuple):
@@ -120,7 +123,7 @@ def film(record: RankError, settings: Settings) -> Film:
         Series("floor", floor, "ink", record.floor, dash="dash"),
     ]
     if not isotropic:
-        series.append(Series("svd_cut", say("SVD cut (Eckart–Young)"), "W", record.truncated, dash="dot"))
+        series.append(Series("svd_cut", say("truncated SVD (Eckart–Young)"), "W", record.truncated, dash="dot"))
     if record.noise:
         series.append(Series("clean", say("clean target"), "clean", **band(record.clean)))
     diverged = np.isnan(record.delta).any(axis=(1, 2))
@@ -134,7 +137,7 @@ def film(record: RankError, settings: Settings) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
         panels=(
             Lines(
-                "error", say("Error left against rank (drag here)"), y_label=say("relative error of the outputs"),
+                "error", say("Remaining error by rank (drag here)"), y_label=say("relative error of the outputs"),
                 scale=settings["error_axis"], span=7, series=tuple(series),
                 marks=(Mark("target_rank", float(record.true_rank), say("target rank {rank}", rank=record.true_rank)),),
             ),
@@ -146,9 +149,9 @@ def film(record: RankError, settings: Settings) -> Film:
                     Group("target", say("target M"), "ink", record.sigma_fitted, outline=True),
                 ),
             ),
-            matrix("target", say("target M"), "ink", record.fitted, caption=(say("what fits the samples best"),)),
+            matrix("target", say("target M"), "ink", record.fitted, caption=(say("best fit to the samples"),)),
             matrix("learnt", say("learnt ΔW = s·B A"), "delta", record.delta, caption=_shares(captured)),
-            matrix("left_out", say("left out: M − ΔW"), "ink", left_out, caption=_shares(1 - captured)),
+            matrix("left_out", say("missing: M − ΔW"), "ink", left_out, caption=_shares(1 - captured)),
             Readout(
                 "kinds_of_rank", say("Four kinds of rank of ΔW"),
                 (
@@ -164,7 +167,7 @@ def film(record: RankError, settings: Settings) -> Film:
 
 
 def _shares(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:
-    return tuple(say("diverged") if np.isnan(v) else say("{share:.1f} % of ‖M‖²", share=100 * v) for v in values)
+    return tuple(say("diverged") if np.isnan(v) else say("{share} of ‖M‖²", share=_percent(v)) for v in values)
 
 
 def _percent(share: float) -> str:
@@ -174,17 +177,17 @@ def _percent(share: float) -> str:
 def _narrate(record: RankError, t: int) -> str:
     r, left, floor = int(record.rank[t]), record.trained[1, t], record.floor[t]
     if r == 0:
-        return say("Rank 0: no update, all of the error is left.")
+        return say("Rank 0: there is no update, so all of the error remains.")
     if not np.isfinite(left):
-        return say("Rank {r}: every seed diverged; lower the learning rate.", r=r)
+        return say("Rank {r}: training diverged with every seed. Lower the learning rate.", r=r)
     got, least = _percent(float(left)), _percent(float(floor))
-    said = say(
-        "Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}.",
-        r=r, got=got, least=least,
-    )  # fmt: skip
     if record.noise:
-        return f"{said} {say('Against the clean target: {clean}.', clean=_percent(float(record.clean[1, t])))}"
-    return said
+        clean = _percent(float(record.clean[1, t]))
+        return say(
+            "Rank {r}: remaining error {got}, floor {least}, error against the clean target {clean}.",
+            r=r, got=got, least=least, clean=clean,
+        )  # fmt: skip
+    return say("Rank {r}: remaining error {got}, floor {least}.", r=r, got=got, least=least)
 
 
 @sentences
@@ -199,49 +202,92 @@ def takeaway(record: RankError) -> Iterator[str]:
     points = number(100 * float(gap[worst]))
     if gap[worst] >= 0.02:
         yield say(
-            "In this experiment training stayed up to {points} percentage points above the exact floor (at rank "
-            "{rank}): that part is the optimiser's, not the rank's; more steps or another learning rate would take it.",
+            "Training stayed up to {points} percentage points above the exact floor (at rank {rank}); that part is due "
+            "to the optimiser, not the rank.",
             points=points,
             rank=record.rank[worst],
         )
     elif record.diverged:
         yield say(
-            "In this experiment training ended within {points} percentage points of the exact floor at the ranks that "
-            "did not diverge: all else that is missing at a rank is missing by necessity.",
+            "Training ended within {points} percentage points of the exact floor at the ranks that did not diverge.",
             points=points,
         )
     else:
         yield say(
-            "In this experiment training ended within {points} percentage points of the exact floor at every rank: "
-            "all else that is missing at a rank is missing by necessity.",
+            "Training ended within {points} percentage points of the exact floor at every rank, so the rest of the "
+            "error at each rank is unavoidable.",
             points=points,
         )
     if record.true_rank >= len(record.sigma_fitted):
         half = len(record.rank) // 2
         yield say(
-            "The target has full rank: rank {rank} still leaves {left:.0f} % of the error.",
+            "The target has full rank, so even the best update of rank {rank} leaves {left} of the error.",
             rank=record.rank[half],
-            left=100 * record.floor[half],
+            left=_percent(float(record.floor[half])),
         )
     elif record.noise:
         best = int(np.nanargmin(record.clean[1]))
         if gap[worst] < 0.02 and np.nanmax(record.clean[1, best:]) > 1.02 * record.clean[1, best]:
             yield say(
-                "The error to the clean target is least at rank {rank}; beyond it the adapter fits the noise.",
+                "The error against the clean target is lowest at rank {rank}; higher ranks fit the noise.",
                 rank=record.rank[best],
             )
     else:
-        yield say("The elbow stands at {rank} because rank {rank} was put into the target.", rank=record.true_rank)
+        yield say("The floor reaches 0 at rank {rank}, the rank of the target.", rank=record.true_rank)
+
+
+@sentences
+def detail(record: RankError) -> Iterator[str]:
+    """How far the truncated SVD is from the floor, and what diverged."""
     if record.condition > 1:
         there = record.floor[1:-1] > 1e-6  # below that both are rounding, and so is their ratio
         times = float(np.max(record.truncated[1:-1][there] / record.floor[1:-1][there], initial=0.0))
-        if 1.005 <= times < 1e6:
+        if 1.01 <= times < 1e6:
             yield say(
-                "With stretched inputs the SVD's cut is not the best: it leaves up to {times:.2g}× the floor's error.",
-                times=times,
+                "With ill-conditioned inputs the truncated SVD of M is not the best update: its error is up to {times} "
+                "times the floor.",
+                times=number(times),
             )
     if record.diverged:
-        yield say("{count} adapters diverged and are left out.", count=record.diverged)
+        yield say(
+            "Diverged, and left out: {count} of {all} adapters.",
+            count=record.diverged, all=record.seeds * (len(record.rank) - 1),
+        )  # fmt: skip
+
+
+def verdict(record: RankError) -> Verdict:
+    """No trained rank is below its floor; above the target's rank the error against the clean target does not fall."""
+    trained = np.isfinite(record.trained[1]) & (record.rank > 0)
+    if not trained.any():
+        return undecided(say("every adapter diverged"), diverged=record.diverged)
+    below = (record.trained[0] < record.floor * (1 - ROUNDING) - ROUNDING) & trained
+    above = trained & (record.rank > record.true_rank)
+    own = trained & (record.rank >= record.true_rank)
+    evidence: dict[str, Any] = {"lowest_above_floor": float(np.min((record.trained[0] - record.floor)[trained]))}
+    if below.any():
+        return false_here(say("rank {rank} ended below its floor", rank=record.rank[int(below.argmax())]), **evidence)
+    if not above.any():
+        return true_here(say("no rank ended below its floor, and no rank is above that of the target"), **evidence)
+    first = int(own.argmax())
+    clean = record.clean[1]
+    best = int(np.flatnonzero(above)[np.argmin(clean[above])])
+    evidence |= {"clean_own": float(clean[first]), "clean_above": float(clean[best])}
+    if clean[best] < FITS * clean[first] and clean[first] > ROUNDING:
+        return false_here(
+            say(
+                "rank {rank} ended with a smaller error against the clean target ({above}) than the target's own rank "
+                "({own})",
+                rank=record.rank[best], above=_percent(float(clean[best])), own=_percent(float(clean[first])),
+            ),
+            **evidence,
+        )  # fmt: skip
+    return true_here(
+        say(
+            "no rank ended below its floor, and against the clean target no rank above {rank} beats it by 2 %",
+            rank=record.rank[first],
+        ),
+        **evidence,
+    )
 
 
 def table(record: RankError) -> dict[str, np.ndarray]:
@@ -269,11 +315,10 @@ $$
 $$
 
 ${M}$ is the update that fits the {samples} samples best, of any rank; $C$ is the inputs' covariance (condition number
-{condition:g}). This is **reduced-rank regression** (Izenman 1975); with round inputs, $C = I$, it is
-**Eckart–Young**: cut the SVD of ${M}$. At $r = {r}$ the floor is {floor} of the whole error
-and training reached {trained}, median of {seeds} initialisations; in weight space,
-$\|{dW} - {M}\|_F/\|{M}\|_F$, the numbers are {weights_floor} (Eckart–Young) and
-{weights}. The target's singular values begin
+{condition:g}). This is **reduced-rank regression** (Izenman 1975). With isotropic inputs, $C = I$, it is
+**Eckart–Young**: truncate the SVD of ${M}$. At $r = {r}$ the floor is {floor} of the whole error and training reached
+{trained} (median of {seeds} initialisations). In weight space, $\|{dW} - {M}\|_F/\|{M}\|_F$ is at least
+{weights_floor} (Eckart–Young), and training reached {weights}. The largest singular values of ${M}$ are
 {singular_values}.""",
         dW=tint("delta", r"\Delta W"), M="M", samples=e.samples, condition=e.condition, r=r,
         floor=number(float(record.floor[at])), trained=number(float(record.trained[1][at])), seeds=record.seeds,
@@ -304,22 +349,21 @@ def _without_noise(e: Experiment, _: Any) -> tuple[np.ndarray, np.ndarray]:
     return floors(replace(e, noise=0.0)), floors(e)
 
 
-def _ask(_: Seen, found: Any) -> Measured:
+def _ask(seen: Seen, found: Any) -> Measured:
     clean, noisy = found
     k, now = first_place(clean < FEW), first_place(noisy < FEW)
-    told = say(
-        "Without noise the best update of rank {k} leaves {left} % of the error; with the noise shown it takes rank "
-        "{now} to leave less than 1 %.",
-        k=k, left=word(100 * (clean[k] if clean[k] > 1e-9 else 0)), now=now,
-    )  # fmt: skip
+    told = say("Without noise, the best update of rank {k} leaves {left} of the error.", k=k,
+               left=_percent(float(clean[k])))  # fmt: skip
+    if seen.experiment.noise:
+        told += " " + say("With the noise shown, it takes rank {now} to leave less than 1 %.", now=now)
     return Measured(k, (now, len(clean) - 1, 2 * k, max(1, k // 2)), told)
 
 
 LESSON = Lesson(
-    id="rank", menu=to_say("Rank"), title=to_say("Rank: how much error is left?"),
+    id="rank", menu=to_say("Rank and error"), title=to_say("Rank and error: how much error remains at each rank?"),
     claim=to_say(
-        "A rank that is too small fails by an exact amount, known before training; beyond the target's only noise is "
-        "left."
+        "At each rank the error has an exact floor, known before training. A rank above that of the target only fits "
+        "noise."
     ),
     place=20,
     default=Experiment(
@@ -328,13 +372,14 @@ LESSON = Lesson(
     ),
     controls=tuple(CONTROLS[name] for name in ("target_rank", "noise", "spectrum", "condition", "task")),
     more=tuple(CONTROLS[name] for name in ("error_axis", "optimizer", "lr", "alpha", "scaling_rule", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="error",
+    table=table,
     exports=lambda record, settings, lab: (sweep(settings),),
     question=Question(
         to_say(
-            "Set the label noise to 0. Which is the least rank whose best update leaves less than 1 % of the error?"
+            "Without label noise, what is the smallest rank whose best update leaves less than 1 % of the error?"
         ),
-        to_say("What a rank above the target's still takes away is noise; without noise nothing is left to take."),
+        to_say("Above the rank of the target, a higher rank removes only noise. Without noise nothing remains."),
         _ask, _without_noise,
     ),
 )  # fmt: skip

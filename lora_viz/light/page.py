@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from lora_viz.film.player import COLOURS, HTML, words
 from lora_viz.i18n.language import language, languages, say
-from lora_viz.i18n.outside import plain
+from lora_viz.i18n.outside import Ours, plain
 from lora_viz.lessons.controls import written
 from lora_viz.lessons.lesson import Played
+from lora_viz.lessons.parts import Folded, Part, Prose
 from lora_viz.light.assets import SCRIPT, STYLE
 from lora_viz.light.form import first_options, form
 from lora_viz.light.markdown import as_html
@@ -66,15 +67,21 @@ def page(
     )
     body = f"""<h1>{escape(title)}</h1>
 <div class="claim">{as_html(say(lesson.claim))}</div>
+{"" if played.verdict is None else f'<div class="verdict">{as_html(played.verdict.text)}</div>'}
 {said}{options}
 {picture}
 {drawn(played.parts("body"))}
-<div class="takeaway">{as_html(say("**What you saw.** {seen}", seen=played.takeaway))}</div>
+<div class="takeaway">{as_html(say("**What you saw.** {seen}", seen=Ours(played.takeaway)))}</div>
+{drawn(_detail(played))}
 {drawn(played.parts("extras"))}
 {maths}
 {rows}
 {more}"""
     return framed(title, body, place)
+
+
+def _detail(played: Played[Any]) -> tuple[Part, ...]:
+    return (Folded(say("More about this run"), (Prose(played.detail),)),) if played.detail else ()
 
 
 def _picture(film: Packed, numbers: str) -> str:

@@ -145,9 +145,10 @@ def extract(base: Path, tuned: Path, rank: int, out: Path, as_json: bool) -> Non
     """Make the LoRA that comes nearest to the difference of two weight files, TUNED − BASE."""
     from lora_viz.adapters.extract import changes
     from lora_viz.adapters.extract import extract as made
-    from lora_viz.adapters.opening import map_file, open_weights
+    from lora_viz.adapters.opening import open_weights
+    from lora_viz.adapters.source import FromDisk
 
-    one, other = (open_weights(path.name, map_file(path.name, path.parent)) for path in (base, tuned))
+    one, other = (open_weights(path.name, FromDisk(path.name, path.parent)) for path in (base, tuned))
     with told("matrices") as hear:
         found = changes((base.name, tuned.name), one, other, lambda share: hear(Progress(share)))
     data, lost = made(one, other, found, rank)
@@ -163,11 +164,12 @@ def extract(base: Path, tuned: Path, rank: int, out: Path, as_json: bool) -> Non
 
 def _read(file: Path, alpha: float | None) -> tuple[Opened, Report]:
     """The adapter, with the configuration beside it, and its report. Nothing of a file is executed."""
-    from lora_viz.adapters.opening import map_file, open_adapter
+    from lora_viz.adapters.opening import open_adapter
     from lora_viz.adapters.report import inspect_adapter
+    from lora_viz.adapters.source import FromDisk
 
     beside = file.with_name("adapter_config.json")
-    opened = open_adapter(file.name, map_file(file.name, file.parent),
+    opened = open_adapter(file.name, FromDisk(file.name, file.parent),
                           beside.read_bytes() if beside.is_file() else None)  # fmt: skip
     with told(file.name) as hear:
         return opened, inspect_adapter(opened, alpha=alpha, progress=lambda share: hear(Progress(share)))

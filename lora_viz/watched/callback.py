@@ -12,7 +12,7 @@ from lora_viz.watched.watch import Watching, watch
 __all__ = ["WatchCallback"]
 
 
-class WatchCallback(TrainerCallback):  # type: ignore[misc]  # transformers is no package of the app
+class WatchCallback(TrainerCallback):  # transformers is no package of the app
     """``Trainer(…, callbacks=[WatchCallback("run.lora")])``; what the Trainer logs as loss is kept too."""
 
     def __init__(self, path: str | Path, *, every: int | None = None, share: float = 0.04) -> None:

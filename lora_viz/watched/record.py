@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lora_viz.adapters.safetensors_file import read_safetensors
+from lora_viz.adapters.source import InMemory
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.i18n.language import say
@@ -47,7 +48,7 @@ def write(record: Watched, path: str | Path) -> None:
 
 def read(name: str, data: bytes) -> Watched:
     """What such a file holds. Raises AdapterError: it is none, or what is in it does not fit together."""
-    weights = read_safetensors(memoryview(data))
+    weights = read_safetensors(InMemory(data))
     wrong = AdapterError(say("{name} is no record of a training: lora_viz.watch writes one.", name=name))
     if weights.metadata.get("format") != _FORMAT:
         raise wrong

@@ -7,7 +7,7 @@ const host = document.getElementById("player"), film = document.getElementById("
 
 /** What it says stands in the page; its numbers too, or a script of their own has left them. */
 async function play() {
-  const numbers = document.getElementById("numbers")?.textContent || globalThis.loraNumbers || "";
+  const numbers = document.getElementById("numbers")?.textContent || /** @type {any} */ (globalThis).loraNumbers || "";
   const [header, body] = await Promise.all([unpack(film?.textContent || ""), unpack(numbers)]);
   const data = new Uint8Array(header.length + body.length);
   data.set(header);

@@ -149,7 +149,7 @@ def visit(window: BrowserContext, address: str, path: str) -> tuple[Page, list[s
 
 SEEN = {
     "start": ".player canvas",
-    "paths": ".st-key-paths, .paths",
+    "paths": ".paths details",
     "choosing": ".practice",
     "budget": "text=areas to scale",
     "cost": ".player canvas",

@@ -145,7 +145,7 @@ OLD_WORDS: dict[str, dict[str, int]] = {
         r"\bfew bits\b|\bfew levels\b": 4,
         r"\beven levels\b": 1,
         r"\blest\b|\bbesides\b": 2,
-        r"\b(?<![Tt]here )(?:is|are) no (?!longer|more|less|other|smaller|larger|finer|better|worse)[a-z]+\b": 35,
+        r"\b(?<![Tt]here )(?:is|are) no (?!longer|more|less|other|smaller|larger|finer|better|worse)[a-z]+\b": 38,
     },
     "de": {
         r"\btrainierten? Zahlen\b": 14,

@@ -12,7 +12,7 @@ from lora_viz.core.run import Run
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.paper import printed
 from lora_viz.film.style import number
-from lora_viz.lessons.basics.gradient_flow import GradientFlow, film, gradient_flow, maths, table, takeaway, verdict
+from lora_viz.lessons.basics.gradient_flow import GradientFlow, film, gradient_flow, table, takeaway, verdict
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")

@@ -23,12 +23,6 @@ WITHOUT_VERDICT: tuple[str, ...] = (
     "scaling",
     "scaling_training",
     "alpha",
-    "rank_over_time",
-    "saddles",
-    "balance",
-    "wake_up",
-    "race",
-    "conditioning",
     "overfit",
     "energy_rule",
     "overlap",
@@ -57,7 +51,7 @@ WITHOUT_VERDICT: tuple[str, ...] = (
     "literature",
     "glossary",
 )  # fmt: skip
-MOST_WITHOUT_VERDICT = 54
+MOST_WITHOUT_VERDICT = 48
 
 # Their claim, takeaway or a narration is longer than allowed at some setting.
 TOO_LONG: tuple[str, ...] = (
@@ -82,12 +76,6 @@ TOO_LONG: tuple[str, ...] = (
     "scaling",
     "scaling_training",
     "alpha",
-    "rank_over_time",
-    "saddles",
-    "balance",
-    "wake_up",
-    "race",
-    "conditioning",
     "overfit",
     "energy_rule",
     "overlap",
@@ -116,7 +104,7 @@ TOO_LONG: tuple[str, ...] = (
     "literature",
     "glossary",
 )  # fmt: skip
-MOST_TOO_LONG = 54
+MOST_TOO_LONG = 48
 
 # Old words that are still said, each with the number of texts that have it at most (tests/test_wording.py).
 OLD_WORDS: dict[str, dict[str, int]] = {

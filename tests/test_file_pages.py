@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lora_viz.adapters.held import LEAST, HeldFiles
 from lora_viz.lessons.walk import lesson, lessons
 from tests.lessons.adapters import adapter
 
@@ -121,6 +122,33 @@ def test_a_file_that_is_written_anew_is_read_anew(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "new").write_bytes(adapter(5))
     (tmp_path / "new").replace(tmp_path / "a.safetensors")
     assert "2 modules given rank 5" in words(at.run())
+
+
+def test_the_files_of_all_visitors_stay_under_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_viz.ui.uploads.HELD", HeldFiles(2 * LEAST + 100))
+    first = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
+    assert "2 modules given rank 3" in words(first) and not first.warning
+    give(opened("two_adapters"), "first_file", ("a.safetensors", adapter(4)), ("b.safetensors", adapter(5)))
+    first.run()
+    assert not first.exception
+    assert first.warning[0].value.startswith("mine.safetensors was let go: the files of all visitors together")
+    assert "MiniLM-seed-0" in words(first), "as if it had never been given"
+    give(first, "adapter_file", ("mine.safetensors", adapter()))
+    assert "2 modules given rank 3" in words(first) and not first.warning
+
+
+def test_a_file_that_is_cut_between_two_runs_of_a_page_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LORA_PLAYGROUND_FILES", str(tmp_path))
+    (tmp_path / "a.safetensors").write_bytes(adapter())
+    at = opened("inspector")
+    at.text_input(key="adapter_file_path").set_value("a.safetensors").run()
+    with (tmp_path / "a.safetensors").open("r+b") as file:
+        file.truncate(len(adapter()) - 20)
+    at.run()
+    assert not at.exception and at.error[0].value.startswith("The file is cut off")
+    assert "What you saw." in words(at)
 
 
 def test_two_adapters_of_different_models_end_in_one_sentence() -> None:

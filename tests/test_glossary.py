@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from lora_viz.content.glossary import LEVELS, TERMS, by_letters, mark
 from lora_viz.i18n import language
 from lora_viz.i18n.language import languages, speak
+from lora_viz.i18n.outside import plain
 from lora_viz.lessons.parts import Columns, Heading, Notice, Prose
 from lora_viz.lessons.reference.glossary import LESSON
 from lora_viz.lessons.walk import lessons
@@ -155,7 +156,7 @@ def test_the_lesson_lists_all_and_finds() -> None:
     assert (heading.text, heading.anchor) == ("Eckart–Young", "eckart-young")
     assert prose.text.endswith("[Beat the SVD](truncation)")
     (nothing,) = LESSON.play(find="<b>zz").parts("body")
-    assert isinstance(nothing, Notice) and nothing.text.startswith("“<b>zz” is not in the glossary")
+    assert isinstance(nothing, Notice) and plain(nothing.text).startswith("“<b>zz” is not in the glossary")
     marked = [LESSON.play(level=level).record.marked for level in LEVELS]
     assert marked == [sum(LEVELS.index(t.level) >= i for t in TERMS) for i in range(3)]
     assert LESSON.play().takeaway == f"{len(TERMS)} words, {marked[1]} of them underlined on the pages."

@@ -188,7 +188,8 @@ def test_a_title_in_another_language_is_the_same_lesson() -> None:
 
 def test_a_language_that_is_not_there_is_said() -> None:
     at = app(lang="<script>")
-    assert [w.value for w in at.warning] == ["lang=<script> is no language here: allowed are en, de. Shown is English."]
+    (said,) = at.warning
+    assert said.value == "`lang=<script>` is no language here: allowed are en, de. Shown is English."
     assert widget(at, "lang").value == "en"
     assert "lang" not in link(at)
     assert app(lang="de", deck="five_minutes", scene="1").title[0].value

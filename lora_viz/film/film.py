@@ -23,6 +23,7 @@ from lora_viz.film.panels import (
     Field,
     Frames,
     HeatMap,
+    Id,
     Lines,
     Machine,
     Panel,
@@ -31,6 +32,7 @@ from lora_viz.film.panels import (
     found_by_id,
 )
 from lora_viz.film.protocol import VERSION, FilmError, Protocol, check, describe
+from lora_viz.film.size import check_size
 from lora_viz.i18n.language import say
 
 __all__ = ["Film", "FilmError", "protocol"]
@@ -58,6 +60,7 @@ class Film:
     autoplay: bool = False
     training: bool = False
     of_last: bool = False
+    hero: Id | None = None
 
     def __post_init__(self) -> None:
         check(self, protocol())
@@ -73,7 +76,9 @@ class Film:
         """A header of JSON, its length in front, then all arrays as little-endian float32.
 
         The header holds the film, ``beside`` it what else the browser must know, and a fingerprint of the film.
+        Raises FilmTooLarge.
         """
+        check_size(self)
         arrays: list[np.ndarray] = []
         film = _describe(self, arrays)
         body = b"".join(a.tobytes() for a in arrays)
@@ -116,6 +121,9 @@ def _faults(film: Film) -> Iterator[str]:
     if film.seconds_per_frame <= 0:
         yield f"a frame lasts {film.seconds_per_frame} seconds"
     yield from _taken_twice(film.panels, "the film")
+    drawn = [panel.id for panel in film.panels if not isinstance(panel, Readout)]
+    if film.hero and film.hero not in drawn:
+        yield f"its hero {film.hero!r} is none of the panels that are drawn: {', '.join(drawn)}"
     machines = [panel for panel in film.panels if isinstance(panel, Machine)]
     if len(machines) > 1 or (film.phases and not machines):
         yield "slow motion is one machine's, whose steps have eight phases"

@@ -13,6 +13,7 @@ export interface Film {
   autoplay: boolean;
   training: boolean;
   of_last: boolean;
+  hero: string | null;
 }
 
 export interface Lines {

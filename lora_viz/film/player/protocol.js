@@ -24,6 +24,7 @@ export const PROTOCOL = {
       autoplay: "boolean",
       training: "boolean",
       of_last: "boolean",
+      hero: {"either": ["id", "null"]},
     },
     Lines: {
       id: "id",

@@ -36,7 +36,8 @@ function slideCanvas(s) {
   if (narration) write(narration, font * 1.05, 400);
   const foot = HEIGHT - MARGIN * 0.4, places = slidePlaces(s, across, foot - y - 8 - font * 1.5, font);
   s.pictures.forEach((p, i) => {
-    const { left, top, width, height } = places[i], box = { width, height, dpr: SCALE, font, thick: 1.2 };
+    const { left, top, width, height } = places[i];
+    const box = { width, height, dpr: SCALE, font, thick: 1.2, least: 14, inset: 0 };
     g.save();
     g.translate(MARGIN + left, y + 8 + top);
     g.beginPath();

@@ -266,6 +266,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="left",
     id="asymmetry", menu=to_say("Asymmetry"), title=to_say("Asymmetry: freeze A or freeze B?"),
     claim=to_say(
         "With round inputs and a square layer it is the same. The more the inputs are stretched, the better it is to "

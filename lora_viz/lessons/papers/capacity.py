@@ -251,6 +251,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="load",
     id="capacity", menu=to_say("Capacity"), title=to_say("Capacity: how many random bits does an adapter hold?"),
     claim=to_say(
         "About one bit a trained number: up to there it learns every label by heart, beyond it loses some. Twice the "

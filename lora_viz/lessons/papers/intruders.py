@@ -280,6 +280,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="closest",
     id="intruders", menu=to_say("Intruders"), title=to_say("Intruders: when is a new direction among the top ones?"),
     claim=to_say(
         "A small update hides in W₀'s own directions; beyond a size it becomes a singular vector that resembles none "

@@ -183,6 +183,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="ratio",
     id="large_batch", menu=to_say("Large batches"), title=to_say("Large batches: does LoRA bear them?"),
     claim=to_say(
         "Worse than full fine-tuning while the rank is small, and the more so the larger the batch; at full width the "

@@ -203,6 +203,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="ratio",
     id="width", menu=to_say("Width"), title=to_say("Width: how much larger is LoRA's best learning rate?"),
     claim=to_say(
         "Its ratio to full fine-tuning's is no constant: it grows with the width of the layer. The factor of ten "

@@ -290,6 +290,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="distance",
     id="autoencoder", menu=to_say("Autoencoder"), title=to_say("Does a linear autoencoder find PCA?"),
     claim=to_say(
         "It finds PCA's subspace, not its axes; and only if the data are centred. Trained here from eight random "

@@ -225,6 +225,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="error",
     id="denoise", menu=to_say("Noise"), title=to_say("Does a cut remove noise?"),
     claim=to_say(
         "If what lies under the noise has low rank: the error to the clean matrix falls up to the true rank and then "

@@ -170,6 +170,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="singular_values",
     id="few_numbers", menu=to_say("Few numbers"), title=to_say("Are few numbers low rank?"),
     claim=to_say(
         "No: one knob, c·I, has full rank; a few scattered non-zeros nearly so; a dense matrix can have rank 1."

@@ -246,6 +246,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="out",
     id="matrix", menu=to_say("What is rank?"), title=to_say("What is rank?"),
     claim=to_say(
         "The shape of a matrix says how many numbers go in and come out; its rank, how many directions arrive. Walk x "

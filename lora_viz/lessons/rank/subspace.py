@@ -186,6 +186,7 @@ def _ask(seen: Seen, _: None) -> Measured:
 
 
 LESSON = Lesson(
+    hero="rank",
     id="subspace", menu=to_say("A subspace?"), title=to_say("Is low rank a subspace?"),
     claim=to_say(
         "No: add two updates of rank r and the sum has rank 2r. Only the two ends of the way between them have rank r."

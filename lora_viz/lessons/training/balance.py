@@ -284,6 +284,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="drift",
     id="balance", menu=to_say("Balance of A and B"),
     title=to_say("Balance of A and B: what is conserved during training?"),
     claim=to_say(

@@ -329,6 +329,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="steps",
     id="conditioning", menu=to_say("Conditioning"), title=to_say("Conditioning: which optimisers slow down?"),
     claim=to_say(
         "The more the target's singular values differ, the more steps gradient descent and Adam need. Scaled GD is not "

@@ -321,6 +321,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="steps",
     id="race", menu=to_say("LoRA vs full fine-tuning"), title=to_say("LoRA vs full fine-tuning: which is faster?"),
     claim=to_say(
         "At one small learning rate LoRA needs fewer steps than full fine-tuning. With SGD and each at its best rate, "

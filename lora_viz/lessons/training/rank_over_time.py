@@ -339,6 +339,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="numerical_rank",
     id="rank_over_time", menu=to_say("Rank during training"),
     title=to_say("Rank during training: do the shapes fix the rank?"),
     claim=to_say(

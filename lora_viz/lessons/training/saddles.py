@@ -344,6 +344,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="directions_both_random_small",
     id="saddles", menu=to_say("Order of learning"),
     title=to_say("Order of learning: what is learnt first, saddle to saddle?"),
     claim=to_say(

@@ -314,6 +314,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="grad_a",
     id="wake_up", menu=to_say("When A starts to learn"),
     title=to_say("When A starts to learn: how fast does its gradient grow?"),
     claim=to_say(

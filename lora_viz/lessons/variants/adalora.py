@@ -269,6 +269,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="kept",
     id="adalora", menu=to_say("AdaLoRA"), title=to_say("AdaLoRA: where should ranks go?"),
     claim=to_say(
         "Four layers, whose targets have ranks 1, 2, 4 and 8, share one budget. Pruning by importance, while they "

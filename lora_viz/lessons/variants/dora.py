@@ -271,6 +271,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="turn",
     id="dora", menu=to_say("DoRA"), title=to_say("DoRA: should a row grow, or turn?"),
     claim=to_say(
         "DoRA learns a length for every row of the weight beside a low-rank change of direction. Where only lengths "

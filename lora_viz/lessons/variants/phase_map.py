@@ -303,6 +303,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="map",
     id="phase_map", menu=to_say("Phase map"), title=to_say("Phase map: which settings learn?"),
     claim=to_say(
         "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one "

@@ -371,6 +371,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="map",
     id="variants", menu=to_say("Which variant?"), title=to_say("Variants: which one for which change?"),
     claim=to_say(
         "None wins everywhere. DoRA finds a stretching of rows exactly, where LoRA cannot; LoRA-XS finds with 64 "

@@ -297,6 +297,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="rule",
     id="energy_rule", menu=to_say("The 95 % rule"), title=to_say("The 95 % rule: which rank does LoRA need?"),
     claim=to_say(
         "With noisy labels, the rank that holds 95 % of a full update's energy is not the rank that LoRA needs: the "

@@ -257,6 +257,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="errors",
     id="learns_forgets", menu=to_say("Learns, forgets"),
     title=to_say("Learns less, forgets less: what does rank decide?"),
     claim=to_say(

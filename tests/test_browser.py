@@ -125,7 +125,7 @@ def test_a_lesson_fits_the_screen_and_says_what_it_shows(open_page: Open, path: 
     for size, scheme in LOOKS:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        expect(player(page)).to_have_css("--id-paper", PAPER[scheme])
+        expect(player(page)).to_have_css("--id-paper", PAPER[scheme], timeout=60_000)
         what = f"{path} at {size}, {scheme}"
         assert fits(page, size[1]), f"title, controls, picture and transport on one screen: {what}"
         boxes = (
@@ -563,7 +563,7 @@ def test_a_page_of_numbers_fits_the_screen(window: BrowserContext, address: str,
     for size, scheme in LOOKS:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        expect(page.get_by_test_id("stApp")).to_have_css("background-color", PAPER_OF_PAGE[scheme])
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", PAPER_OF_PAGE[scheme], timeout=60_000)
         what = f"{path} at {size}, {scheme}"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), what
         readable = [seen, *([matrices.first] if matrices.count() else [])]

@@ -18,6 +18,8 @@ from lora_viz.film.panels import (
     HeatMap,
     Lines,
     Mark,
+    Passage,
+    Passages,
     Points,
     Readout,
     Row,
@@ -94,7 +96,10 @@ def a_film() -> Film:
                 spans=(Span("col_b", "col(B)", "B", np.full((T, 2, 3), np.nan)),),
                 row=1,
             ),
-            Readout("measured", "Measured", (Row("loss", "loss", tuple("01234")),), span=12, row=2),
+            Readout("measured", "Measured", (Row("loss", "loss", tuple("01234")),), span=5, row=2),
+            Passages(
+                "said", "Said", (Passage("b", "base", ("<i>",)), Passage("r", "r", tuple("abcde"))), span=7, row=2
+            ),
         ),
     )
 

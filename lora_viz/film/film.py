@@ -27,6 +27,7 @@ from lora_viz.film.panels import (
     Lines,
     Machine,
     Panel,
+    Passages,
     Pictures,
     Readout,
     found_by_id,
@@ -71,6 +72,15 @@ class Film:
         """The panel with this id; LookupError names those there are."""
         found: Panel = found_by_id(id, self.panels, "the film")
         return found
+
+    def _repr_html_(self) -> str:
+        """The film where a notebook shows it."""
+        from lora_viz.film.inline import inline  # not before a notebook asks
+        from lora_viz.film.player import COLOURS, words
+        from lora_viz.film.standalone import Leaf
+
+        shown = self.to_bytes(colours=COLOURS, words=words(), shares=False)
+        return inline(Leaf(self.panels[0].title if self.panels else say(self.axis), "", shown))
 
     def to_bytes(self, **beside: Any) -> bytes:
         """A header of JSON, its length in front, then all arrays as little-endian float32.
@@ -194,5 +204,5 @@ def _panel_faults(panel: Panel) -> Iterator[str]:
                 yield "nobody says what the pictures show"
             if panel.images.min() < 0 or panel.images.max() > 1:
                 yield "its greys are not from 0 to 1"
-        case Readout() if not panel.rows:
+        case Readout() | Passages() if not panel.rows:
             yield "it has no rows"

@@ -113,7 +113,7 @@ def show_door(label: str, place: str, why: str = "") -> None:
     asked: dict[str, Any] = dict(parse_qs(query, keep_blank_values=True))
     if language := language_of_links():
         asked["lang"] = [language]
-    st.page_link(page_of(name), label=on_screen(f"**{label}** · {why}" if why else label), query_params=asked)
+    st.page_link(page=page_of(name), label=on_screen(f"**{label}** · {why}" if why else label), query_params=asked)
 
 
 def show_related(name: str) -> None:
@@ -122,7 +122,7 @@ def show_related(name: str) -> None:
     found = path_of(name, state.path, level())
     at = standing(name, st.query_params.get(PART, ""), state.path, level())
     with st.container(key="related", gap="small"):
-        st.markdown(f"**{say('Where to go from here')}**")
+        st.markdown(on_screen(f"**{say('Where to go from here')}**"))
         if at.after is not None and found is not None:
             show_door(say("Next: {question}", question=say(at.after.text)), at.after.place)
         for other, why in related(name):

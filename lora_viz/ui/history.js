@@ -1,7 +1,7 @@
 // A changed setting is a step of the browser's history, so that Back undoes it; what changes together, or within a
-// second, as a slider that is drawn, is one step. A scene of a deck is a step of its own. What a page is set to may be told just before its address is: then the step before gets
-// back what it said, and a scene waits for its address. What is written into a page may hold no "<" before a letter:
-// Streamlit drops it.
+// second, as a slider that is drawn, is one step. A scene of a deck is a step of its own. What a page is set to may be
+// told just before its address is: then the step before gets back what it said, and a scene waits for its address.
+// What is written into a page may hold no "<" before a letter: Streamlit drops it.
 
 if (!("stepsByPage" in history)) { // this script may run again
   Object.assign(history, { stepsByPage: true });
@@ -22,9 +22,9 @@ if (!("stepsByPage" in history)) { // this script may run again
         // The address says it at once; that it is a step of its own is made up for, unless the page is left meanwhile.
         waiting = setTimeout(() => {
           if (location.pathname !== here.pathname) return;
-          const to = location.href;
+          const reached = location.href;
           replace(state, title, before.url);
-          push(state, title, to);
+          push(state, title, reached);
         }, 600);
       }
       replace(state, title, to);

@@ -24,7 +24,7 @@ from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curves, Lines, Machine, Readout
 from lora_viz.i18n.language import say
-from lora_viz.lessons.controls import Choice, File, SettingError
+from lora_viz.lessons.controls import Choice, File, SettingError, Text
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.walk import lesson, lessons, measured
@@ -123,6 +123,8 @@ def test_its_claim_has_a_verdict_that_is_computed(name: str) -> None:
     verdict = opened(name).verdict
     assert verdict is not None and verdict.evidence, "it names the values that decide it"
     assert verdict.why and not verdict.why.endswith(".") and verdict.text.endswith(".")
+    if all(isinstance(control, Text) for control in lesson(name).walk({})):
+        return  # one recorded run, and nothing to set
     others = (other.verdict for other in elsewhere(name))
     assert any(other is not None and other != verdict for other in others), "the same whatever it is set to"
 

@@ -220,4 +220,21 @@ export interface Row {
   colour: string;
 }
 
-export type Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout;
+export interface Passages {
+  id: string;
+  title: string;
+  rows: Passage[];
+  span: number;
+  row: number;
+  tall: number;
+  kind: "passages";
+}
+
+export interface Passage {
+  id: string;
+  label: string;
+  text: string[];
+  colour: string;
+}
+
+export type Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout | Passages;

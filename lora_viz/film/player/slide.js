@@ -4,6 +4,7 @@ import { measureIn } from "./drawing.js";
 import { kindOf } from "./kinds.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
+import { drawPassages } from "./passages.js";
 import { pause } from "./playhead.js";
 import { drawReadout } from "./readout.js";
 import { slug, wrapped } from "./text.js";
@@ -46,6 +47,7 @@ function slideCanvas(s) {
     // Own marks on the axes, but the view, the hand's changes and the cursor of what is on the screen.
     const cache = { ...p.cache, frame: null, image: null, small: null, range: null };
     if (p.canvas) kindOf(p).draw(g, { ...p, box, cache }, s);
+    else if (p.panel.kind === "passages") drawPassages(g, p.panel, box, theme, s.t);
     else drawReadout(g, p.panel, box, theme, s.t);
     g.restore();
   });

@@ -4,6 +4,7 @@ import { isDark, themeOf } from "./colours.js";
 import { kindOf } from "./kinds.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
+import { buildPassages, fillLongest, LEAST_PRESENTED, passagesSay } from "./passages.js";
 import { buildReadout, readOut } from "./readout.js";
 import { tableNode, TABLES } from "./tables.js";
 import { textAt } from "./tensor.js";
@@ -46,7 +47,9 @@ export function build(s) {
       box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1, least: 14, inset: 0 },
       cache: { view: kept.get(panel.id)?.view, cursor: panel.kind === "field" ? kept.get(panel.id)?.cursor : null },
     };
+    if ("tall" in panel) cell.style.gridRow = `span ${panel.tall}`;
     if (panel.kind === "readout") buildReadout(p);
+    else if (panel.kind === "passages") buildPassages(p);
     else {
       p.canvas = document.createElement("canvas");
       p.canvas.setAttribute("role", "img");
@@ -201,10 +204,15 @@ function resize(p, canvas, height, look) {
  * @param {Player} s @param {Picture} p @param {number} font
  */
 function fitReadout(s, p, font) {
-  readOut(p, s.t);
-  let size = font;
+  const long = p.panel.kind === "passages";
+  if (long) fillLongest(p); // one size for all moments
+  else readOut(p, s.t);
+  const wanted = long && s.present ? Math.max(LEAST_PRESENTED, font) : font;
+  const least = long && s.present ? LEAST_PRESENTED : 0.7 * font;
+  let size = wanted;
   const set = () => p.cell.style.setProperty("--font", `${size}px`);
-  for (set(); p.cell.scrollHeight > p.cell.clientHeight + 1 && size > 0.7 * font; set()) size -= 0.5;
+  for (set(); p.cell.scrollHeight > p.cell.clientHeight + 1 && size - 0.5 >= least; set()) size -= 0.5;
+  readOut(p, s.t);
 }
 
 /** @param {Player} s @param {Picture} p */
@@ -236,7 +244,10 @@ export function draw(s) {
   const marks = { frame: s.t, frames: values.data.length, value, run: s.run, drawn: s.drawn, phase: s.phase };
   for (const [key, each] of Object.entries(marks)) s.root.dataset[key] = `${each}`;
   if (s.playing) return; // nobody can follow a sentence a frame, and the tables wait
-  for (const p of s.pictures) p.canvas?.setAttribute("aria-label", heard(s, p, format(value)));
+  for (const p of s.pictures) {
+    const named = p.panel.kind === "passages" ? p.cell : p.canvas;
+    named?.setAttribute("aria-label", heard(s, p, format(value)));
+  }
   tabulate(s);
 }
 
@@ -252,7 +263,8 @@ function narrate(s) {
 function heard(s, p, value) {
   const { title } = p.panel;
   if (s.root.dataset.asking) return say("{title}. Hidden until the question above is answered", { title });
-  return say("{title}. At {axis} {value}: {reading}", { title, axis: s.axis, value, reading: kindOf(p).say(p, s) });
+  const reading = p.panel.kind === "passages" ? passagesSay(p.panel, s.t) : kindOf(p).say(p, s);
+  return say("{title}. At {axis} {value}: {reading}", { title, axis: s.axis, value, reading });
 }
 
 /** The tables where they are open: they say what is seen. @param {Player} s */

@@ -37,8 +37,8 @@ export interface Picture<P = any> {
   box: Box;
   cache: any; // what a kind of panel remembers between two draws
   cell: HTMLElement;
-  canvas: HTMLCanvasElement | null; // none: a readout
-  values: HTMLElement[]; // of a readout
+  canvas: HTMLCanvasElement | null; // none: a readout, passages
+  values: HTMLElement[]; // of a readout, of passages
   hover: [number, number] | null;
   veiled: boolean; // its curves are asked for
   guess: Float32Array | null;

@@ -21,6 +21,7 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
 
     def visited(path: str = "", *, locale: str = "en-US") -> Page:
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 720}, locale=locale))
+        contexts[-1].set_default_timeout(60_000)
         page = contexts[-1].new_page()
         page.goto(f"{address}/{path}")
         rests(page)

@@ -94,6 +94,7 @@ def tab(browser: Browser, address: str) -> Iterator[Open]:
             color_scheme=scheme,  # type: ignore[arg-type]
         )
         contexts.append(context)
+        context.set_default_timeout(60_000)
         context.on("weberror", lambda error: complaints.append(str(error.error)))
         page = context.new_page()
         page.goto(path if path.startswith("file:") else f"{address}/{path}")

@@ -61,7 +61,7 @@ def for_everyone(page: Page) -> None:
     assert not findings(page)
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("innerWidth === 390")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")  # once it has been laid out anew
     assert not page.evaluate(TOO_SMALL)
     page.set_viewport_size(before)
     page.emulate_media(reduced_motion="no-preference")

@@ -233,6 +233,7 @@ def test_every_figure_follows_the_playhead(open_page: Open) -> None:
     player(page).focus()
     for key in ("4", "5"):
         page.keyboard.press(key)
+        expect(player(page).locator(f".cell:nth-child({key})")).to_have_attribute("data-size", "large")
         page.keyboard.press("Home")
         page.keyboard.press("ArrowRight")
         before = large(page).evaluate("c => c.toDataURL()")

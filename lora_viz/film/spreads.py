@@ -16,8 +16,10 @@ LOW_TO_HIGH = ("low", "median", "high")
 
 
 def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number) -> str:
-    """One spread as "median (low to high)", each written by ``form``."""
+    """One spread as "median (low to high)", each written by ``form``; one number where all are written alike."""
     low, median, high = (form(float(x)) for x in spread)
+    if low == median == high:
+        return median
     return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 

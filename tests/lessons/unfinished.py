@@ -21,26 +21,19 @@ WITHOUT_VERDICT: tuple[str, ...] = (
     "wake_up",
     "race",
     "conditioning",
-    "asymmetry",
-    "intruders",
-    "capacity",
-    "large_batch",
-    "width",
     "digits",
     "minilm",
     "many_adapters",
     "requantised",
     "inspector",
-    "two_adapters",
     "extract",
     "budget",
-    "cost",
     "config_card",
     "transformer",
     "literature",
     "glossary",
 )  # fmt: skip
-MOST_WITHOUT_VERDICT = 37
+MOST_WITHOUT_VERDICT = 30
 
 # Their claim, takeaway or a narration is longer than allowed at some setting.
 TOO_LONG: tuple[str, ...] = (
@@ -63,26 +56,19 @@ TOO_LONG: tuple[str, ...] = (
     "wake_up",
     "race",
     "conditioning",
-    "asymmetry",
-    "intruders",
-    "capacity",
-    "large_batch",
-    "width",
     "digits",
     "minilm",
     "many_adapters",
     "requantised",
     "inspector",
-    "two_adapters",
     "extract",
     "budget",
-    "cost",
     "config_card",
     "transformer",
     "literature",
     "glossary",
 )  # fmt: skip
-MOST_TOO_LONG = 37
+MOST_TOO_LONG = 30
 
 # Old words that are still said, each with the number of texts that have it at most (tests/test_wording.py).
 OLD_WORDS: dict[str, dict[str, int]] = {

@@ -185,13 +185,6 @@ def takeaway(record: PhaseMap) -> str:
         "In {good} of the cells at most 1 % of the excess loss remains; {diverged} diverged.",
         good=_share(good), diverged=_share(diverged),
     )  # fmt: skip
-    if good.any():
-        y, x = (axis[at] for axis, at in zip((record.y, record.x), np.nonzero(good), strict=True))
-        ends = {"low": _mark(y.min()), "high": _mark(y.max()), "left": _mark(x.min()), "right": _mark(x.max())}
-        if record.x_name == "rank r":
-            said += " " + say("Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
-        else:
-            said += " " + say("Good cells have η of B from {low} to {high} and η of A from {left} to {right}.", **ends)
     return f"{said} {_chosen_ended(record)}"
 
 
@@ -204,10 +197,14 @@ def _lower_edge(record: PhaseMap) -> Float[np.ndarray, "k"]:
 def detail(record: PhaseMap) -> str:
     """How far the product of both rates stays along the good cells."""
     good = record.region[-1] == 2
-    if record.x_name == "rank r" or not good.any():
+    if not good.any():
         return ""
     y, x = (axis[at] for axis, at in zip((record.y, record.x), np.nonzero(good), strict=True))
-    return say(
+    ends = {"low": _mark(y.min()), "high": _mark(y.max()), "left": _mark(x.min()), "right": _mark(x.max())}
+    if record.x_name == "rank r":
+        return say("Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
+    told = say("Good cells have η of B from {low} to {high} and η of A from {left} to {right}.", **ends)
+    return f"{told} " + say(
         "Over the good cells the product of both rates stays within {decades:.2g} decades; each rate alone spans "
         "{own:.2g} and {other:.2g}.",
         decades=np.ptp(np.log10(x * y)), own=np.ptp(np.log10(y)), other=np.ptp(np.log10(x)),

@@ -492,7 +492,8 @@ PAPERS = (
         "quantised",
         to_say("Start A and B so that they undo part of the quantisation error."),
         to_say(
-            "At initialisation only: it reduces the error a little for any W, more as r grows. After training it need not help."
+            "At initialisation only: it reduces the error a little for any W, more as r grows. After training it need "
+            "not help."
         ),
         to_say("The error at the start against rank."),
         ("quantised",),
@@ -547,7 +548,8 @@ FOLKLORE = (
     Folklore(
         to_say("‘Dynamic Rank Adaptation’ starts high and prunes."),
         to_say(
-            "A method of that name was published later (arXiv 2507.05668). Pruning from a high rank is AdaLoRA (Zhang et al. 2023)."
+            "A method of that name was published later (arXiv 2507.05668). Pruning from a high rank is "
+            "AdaLoRA (Zhang et al. 2023)."
         ),
         ("adalora",),
     ),

@@ -46,7 +46,16 @@ def test_equal_ranks_have_eckart_youngs_floor() -> None:
 def test_takeaways(budget: int, words: str) -> None:
     said = takeaway(read(budget))
     assert words in said and "nan" not in said
-    assert verdict(read(budget)).holds == (budget == 15)
+    judged = verdict(read(budget))
+    assert judged.evidence["needed"] == 15 and judged.evidence["budget"] == budget
+    if budget != 15:
+        assert judged.holds is False
+
+
+def test_the_claim_holds_where_most_sets_keep_the_true_ranks() -> None:
+    record = read(15)
+    for found, holds in ((record.sets, True), (0, False)):
+        assert verdict(record._replace(found=np.full_like(record.found, found))).holds is holds
     assert ("With rank 4 everywhere, at least" in said) == (budget == 15)
 
 

@@ -69,7 +69,7 @@ def test_words_and_figure(quiet: Denoise) -> None:
     assert isinstance(readout, Readout) and readout.rows[1].text == ("9 of 9",)
     drawn = printed(picture, "error", theme="dark")
     assert isinstance(drawn, go.Figure)
-    assert [trace.name for trace in drawn.data] == ["to the clean matrix", "to the noisy one"]
+    assert [trace.name for trace in drawn.data] == ["against the clean matrix", "against the noisy one"]
     for trace, errors in zip(drawn.data, (quiet.to_clean, quiet.to_noisy), strict=True):
         np.testing.assert_array_equal(trace.x, np.arange(24))
         np.testing.assert_array_equal(trace.y, errors[1])

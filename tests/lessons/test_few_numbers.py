@@ -44,7 +44,7 @@ def test_words_and_figure() -> None:
     assert picture.narration[7].endswith("0 % of rank 1.")
     assert picture.panel("counted").part("one_knob").text == ("1 · 64 · 64",)  # type: ignore[union-attr]
     drawn = printed(picture, "error")
-    assert [trace.name for trace in drawn.data] == ["c·I", "10 knobs", "sparse", "rank 1"]
+    assert [trace.name for trace in drawn.data] == ["c·I", "10 parameters", "sparse", "rank 1"]
     for trace, error in zip(drawn.data, record.error, strict=True):
         np.testing.assert_array_equal(trace.x, range(1, 65))
         np.testing.assert_array_equal(trace.y, error)

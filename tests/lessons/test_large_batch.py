@@ -9,15 +9,7 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.papers.large_batch import (
-    LESSON,
-    LargeBatch,
-    detail,
-    film,
-    large_batch,
-    one_pass,
-    verdict,
-)
+from lora_viz.lessons.papers.large_batch import LESSON, LargeBatch, detail, film, large_batch, one_pass, verdict
 
 E = Experiment(
     d_in=32, d_out=32, target_rank=4, spectrum="flat", alpha=32.0, schedule="linear", samples=1024, dtype="float32"
@@ -34,7 +26,7 @@ def test_errors_are_those_of_the_runs() -> None:
     e = replace(E, d_in=13, d_out=13, samples=64, seed=3, dtype="float64")
     runs = [train(sweep, records=2) for sweep in one_pass(e, (16, 32), (2, 13), (0.02, 0.1), seeds=2)]
     record = large_batch(runs)
-    assert record.raced.racers == ("full", "LoRA r = 2", "LoRA r = 13")
+    assert record.raced.racers == ("full fine-tuning", "LoRA r = 2", "LoRA r = 13")
     np.testing.assert_array_equal(record.steps, [4, 2])
     left = np.empty((2, 3, 2, 2))  # seed, racer, batch, lr
     for run in runs:

@@ -68,8 +68,8 @@ def test_words_and_figure() -> None:
     record = storage((13, 7), "power", 3)
     picture = film(record)
     by_rank = dict(zip(record.rank.tolist(), picture.narration, strict=True))
-    assert by_rank[4].startswith("Rank 4: Uᵣ, σ and Vᵣ take 7 numbers fewer than W: a saving")
-    assert by_rank[5] == "Rank 5: Uᵣ, σ and Vᵣ take 14 numbers more than W: no saving any more."
+    assert by_rank[4].startswith("Rank 4: Uᵣ, σ and Vᵣ hold 7 fewer numbers than W")
+    assert by_rank[5] == "Rank 5: Uᵣ, σ and Vᵣ hold 14 more numbers than W."
     assert "LoRA stores W as well: at r = 4 it is 91 numbers and 80 more" in takeaway(record)
     drawn = printed(picture, "stored")
     assert isinstance(drawn, go.Figure) and len(drawn.data) == 5

@@ -82,7 +82,9 @@ def test_words_and_figure(record: Truncation) -> None:
     assert "nan" not in takeaway(record)
     drawn = printed(picture, "error", theme="dark")
     assert isinstance(drawn, go.Figure)
-    assert [trace.name for trace in drawn.data] == [*("SVD cut", "one random space", "best of 200", "best sketch")]
+    assert [trace.name for trace in drawn.data] == [
+        *("truncated SVD", "one random space", "best of 200", "best sketch")
+    ]
     curves = (record.svd, record.own, record.searched, record.sketched)
     for trace, errors in zip(drawn.data, curves, strict=True):
         np.testing.assert_array_equal(trace.x, np.arange(8))

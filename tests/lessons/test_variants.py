@@ -166,5 +166,5 @@ def test_the_lesson_plays() -> None:
     played = LESSON.play(task="inside_top", variant="lora_xs", versus="pissa", steps=50, rank=2)
     names = [series.name for series in played.film.panel("loss_left").series]
     assert [name.split(" (")[0] for name in names[:2]] == ["LoRA-XS", "PiSSA"]
-    assert f"It trains\n{played.record.parameters[played.record.chosen]} numbers here" in played.maths
+    assert f"It trains\n{played.record.parameters[played.record.chosen]} parameters here" in played.maths
     assert played.exports() is played.exports(), "trained once"

@@ -23,7 +23,7 @@ def found() -> WidthRate:
 def test_rates_are_those_of_the_runs() -> None:
     runs = [train(sweep, records=2) for sweep in width_sweeps(E, (5, 7), (4,), (0.02, 0.1, 0.4), seeds=3)]
     record = width_rate(runs)
-    assert record.raced.racers == ("full", "LoRA r = 4")
+    assert record.raced.racers == ("full fine-tuning", "LoRA r = 4")
     best = np.empty((3, 2, 2))  # seed, racer, width
     for run in runs:
         assert run.sweep[0].rank == run.sweep[0].d_in == run.sweep[0].d_out

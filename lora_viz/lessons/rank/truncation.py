@@ -160,9 +160,7 @@ def _narrate(record: Truncation, t: int) -> str:
     if k == 0:
         return say("Rank 0: nothing is kept, all of M is missing.")
     if k == len(record.sigma):
-        return say(
-            "Rank {k}: the terms add up to M, up to rounding; so does every column space of full dimension.", k=k
-        )
+        return say("Rank {k}: the terms add up to M, up to rounding, like any full column space.", k=k)
     return say(
         "Rank {k}: the SVD leaves {svd}; the best of {spaces} random column spaces {searched}, the best sketch "
         "{sketched}.",
@@ -259,7 +257,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 LESSON = Lesson(
     id="truncation", menu=to_say("Truncated SVD"), title=to_say("Truncated SVD: can you beat it?"),
     claim=to_say(
-        "No matrix of rank k is closer to M than its first k terms σᵢ uᵢ vᵢᵀ, and the error is the tail of the σ."
+        "No matrix of rank k is closer to M than its first k terms σᵢ uᵢ vᵢᵀ. The error is the tail of σ."
     ),
     place=20,
     controls=(

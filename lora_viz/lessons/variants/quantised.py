@@ -142,7 +142,9 @@ def film(record: QuantisedBase) -> Film:
     )
     histogram = Bars(
         "histogram", say("Weights before and after: {levels} levels per block", levels=record.levels),
-        y_label=say("fraction"), labels=tuple(f"{x:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)),
+        y_label=say("fraction"), labels=tuple(
+            f"{round(x, 1) + 0.0:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)
+        ),
         bar_ids=tuple(f"bin_{i}" for i in range(BINS)),
         groups=(
             Group("stored", say("stored in NF4"), "W", record.after),

@@ -171,12 +171,12 @@ def takeaway(record: Capacity) -> str:
     if len(whole):
         return say(
             "Rank {rank}, with {parameters} trainable parameters, memorised up to {held} random bits without error. Of "
-            "{bits} bits it got {share} right. At best {per} bits per parameter are known.",
+            "{bits} bits it got {share} right. Bits known per parameter, at best: {per}.",
             held=record.samples[whole.max()], **told,
         )  # fmt: skip
     return say(
         "Rank {rank}, with {parameters} trainable parameters, memorised none of the tried N without error. Of {bits} "
-        "bits it got {share} right. At best {per} bits per parameter are known.",
+        "bits it got {share} right. Bits known per parameter, at best: {per}.",
         **told,
     )
 
@@ -210,11 +210,12 @@ def verdict(record: Capacity) -> Verdict:
     evidence = {"bits_per_parameter": per, "doubled": tuple(doubled)}
     told = {"per": number(per), "times": ", ".join(number(x) for x in doubled)}
     if not ABOUT[0] <= per <= ABOUT[1]:
-        return false_here(say("this training knows {per} bits per parameter", **told), **evidence)
+        return false_here(say("bits known per parameter in this training: {per}", **told), **evidence)
     if not all(2 * ABOUT[0] < times < 2 * ABOUT[1] for times in doubled):
         return false_here(say("doubling the rank multiplied the bits known by {times}", **told), **evidence)
     return true_here(
-        say("this training knows {per} bits per parameter; measured beforehand, doubling the rank multiplied the bits "
+        say("bits known per parameter in this training: {per}; measured beforehand, doubling the rank multiplied the "
+            "bits "
             "known by {times}", **told),
         **evidence,
     )  # fmt: skip

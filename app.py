@@ -17,8 +17,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
+
+from lora_viz.ui.server import MIDDLEWARE, routes
 
 
 @asynccontextmanager
@@ -35,5 +35,4 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
     yield {}
 
 
-# Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
-app = st.App("lora_viz/ui/navigation.py", lifespan=_loaded, middleware=[Middleware(GZipMiddleware, minimum_size=2000)])
+app = st.App("lora_viz/ui/navigation.py", lifespan=_loaded, routes=routes(), middleware=MIDDLEWARE)

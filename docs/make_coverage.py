@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lora_viz.lessons.walk import lesson, lessons  # noqa: E402
+from lora_viz.lessons.walk import lesson, lessons, measured, now_at  # noqa: E402
 
 CLAIMS, COVERAGE = ROOT / "docs" / "claims.toml", ROOT / "docs" / "coverage.md"
 CHAPTERS = {
@@ -79,14 +79,14 @@ def _where(entry: dict[str, str], waits: bool) -> str:
     return (
         f"{entry['how']} on {page}, planned"
         if waits
-        else f"{entry['how']} on [{lesson(page).menu}](../pages/{page}.py)"
+        else f"{entry['how']} on [{lesson(page).menu}](../pages/{now_at(page).partition('?')[0]}.py)"
     )
 
 
 def land() -> list[str]:
     """Move planned claims whose page is there; their ids."""
     _, planned = read()
-    known = {each.id for each in lessons()}
+    known = {each.id for each in (*lessons(), *measured())}
     arrived = [i for i, entry in planned.items() if entry["page"] in known]
     text = CLAIMS.read_text(encoding="utf-8")
     for name in arrived:

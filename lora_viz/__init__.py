@@ -6,7 +6,7 @@ True
 >>> played = lesson("rank").play(target_rank=4, noise=0.0)
 >>> int(played.record.rank[4]), round(float(played.record.floor[4]), 9)
 (4, 0.0)
->>> played.takeaway.startswith("In this experiment training ended within")
+>>> played.takeaway.startswith("Training ended within")
 True
 
 ``played.film`` is what moves, ``played.figure()`` a still, ``played.table`` the numbers behind it. A setting that a

@@ -3,7 +3,9 @@
 from lora_viz.core.experiment import Experiment
 
 # Lessons whose record takes seconds of a core: networks, many widths, many rates, thousands of steps.
-SLOW = frozenset({"capacity", "conditioning", "digits", "large_batch", "many_adapters", "race", "requantised", "width"})
+SLOW = frozenset(
+    {"capacity", "conditioning", "digits", "large_batch", "many_adapters", "one_name", "race", "requantised", "width"}
+)
 
 SMALL = Experiment(
     d_in=7, d_out=5, target_rank=2, rank=3, alpha=6.0, samples=29, noise=0.1, condition=5.0, steps=100, lr=0.02, seed=3

@@ -35,7 +35,7 @@ def visit(browser: Browser, address: str) -> Iterator[Opened]:
             tabs[scheme] = context.new_page()
         page = tabs[scheme]
         page.set_viewport_size({"width": 1280, "height": 720})
-        page.goto(f"{address}/{'' if path == HOME else path}")
+        page.goto(f"{address}/{path}")
         page.wait_for_function(SETTLED, polling=100, timeout=60_000)
         return page
 

@@ -48,7 +48,7 @@ def language(page: Page, code: str) -> Locator:
     return page.locator(".st-key-languages").get_by_text(code, exact=True)
 
 
-def test_a_control_moved_is_one_run_and_no_step_of_the_history(visit: Visit) -> None:
+def test_a_control_moved_is_one_run_and_one_step_of_the_history(visit: Visit) -> None:
     page = visit("gradient_flow")
     expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
     steps = page.evaluate("history.length")
@@ -67,13 +67,28 @@ def test_a_control_moved_is_one_run_and_no_step_of_the_history(visit: Visit) -> 
     expect(page).to_have_url(re.compile(r"init=A_zero&lr=0\.05$"))
     page.wait_for_timeout(1000)
     assert len(sent) == 2
-    assert page.evaluate("history.length") == steps
+    assert page.evaluate("history.length") == steps + 2
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"gradient_flow\?init=A_zero$"))
+    expect(page.locator(".st-key-lr")).to_contain_text("0.02", timeout=15_000)
+    page.go_forward()
+    expect(page.locator(".st-key-lr")).to_contain_text("0.05", timeout=15_000)
+    player(page).focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"at=2"))
+    page.reload()
+    expect(player(page)).to_have_attribute("data-frame", "2", timeout=30_000)
+    player(page).focus()
+    page.keyboard.press("Home")
+    expect(page).to_have_url(re.compile(r"at=0|lr=0\.05$"))
     page.reload()
     rests(page)
     expect(pressed(page, "init")).to_have_text("A = 0")
-    expect(page).to_have_url(re.compile(r"init=A_zero&lr=0\.05$"))
+    expect(page).to_have_url(re.compile(r"init=A_zero&lr=0\.05"))
     page.locator(".st-key-init").get_by_text("B = 0", exact=True).click()
-    expect(page).to_have_url(re.compile(r"gradient_flow\?lr=0\.05$"))
+    expect(page).to_have_url(re.compile(r"gradient_flow\?lr=0\.05"))
 
 
 def test_back_and_forth_find_each_page_as_its_link_says(visit: Visit) -> None:
@@ -102,7 +117,7 @@ def test_a_page_without_an_experiment_is_found_as_it_was_left(visit: Visit) -> N
     go(page, "Basics", lesson("rank").menu)
     expect(page).to_have_url(re.compile(r"/rank$"))
     rests(page)
-    go(page, "Reference", "Key parameters")
+    go(page, "Look up", "Key parameters")
     expect(page).to_have_url(re.compile(r"rank=16"))
     expect(page).to_have_url(re.compile(r"use_dora=true"))
     page.reload()
@@ -193,13 +208,28 @@ def test_nobody_chooses_a_language_on_a_projector_or_in_another_page(visit: Visi
 
 
 def test_the_page_that_opens_is_found_by_its_name_too(visit: Visit) -> None:
-    page = visit("machine?rank=3")
+    page = visit("start?level=expert")
     expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
-    expect(page).to_have_url(re.compile(r"/\?rank=3$"))
+    expect(page).to_have_url(re.compile(r"/\?level=expert$"))
     expect(page.get_by_text("Page not found")).to_have_count(0)
     page.get_by_test_id("stHeader").get_by_text("Start", exact=True).click()
     expect(page.get_by_text("Follow one vector", exact=True)).to_be_visible()
-    expect(page.get_by_text("The machine", exact=True)).to_have_count(1)
+    expect(page.get_by_role("menuitem", name="Start page", exact=True)).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("?rank=3", r"/machine\?rank=3$"),
+        ("alpha?alpha=4", r"/scaling\?(?=.*part=alpha)(?=.*alpha=4)"),
+        ("requantised", r"/quantised\?part=requantised$"),
+    ],
+)
+def test_an_old_address_leads_to_where_its_lesson_is_with_its_settings(visit: Visit, old: str, new: str) -> None:
+    page = visit(old)
+    expect(page).to_have_url(re.compile(new), timeout=30_000)
+    expect(page.get_by_text("What you saw.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
 
 def test_the_toolbar_of_a_figure_speaks_the_visitors_language(visit: Visit) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from docs.make_pages import page, readme
-from lora_viz.lessons.walk import lesson, lessons, links
+from lora_viz.lessons.walk import lesson, lessons, links, now_at
 from lora_viz.ui.contents import link_to, linked
 
 ROOT = Path(__file__).parent.parent
@@ -50,9 +50,16 @@ def test_the_first_command_stands_on_the_first_screen() -> None:
 
 
 def test_the_page_that_opens_is_linked_without_a_name() -> None:
-    """Streamlit gives the first page no address of its own: /machine only leads there, over one more run."""
-    assert linked(links()["machine"]) == '<a href="./" target="_self">The machine</a>'
-    assert linked("[The machine](machine?rank=1#top)") == "[The machine](./?rank=1#top)"
-    assert all(f'href="{name}"' in linked(link) for name, link in links().items() if name != "machine")
-    assert link_to("machine?rank=1") == "[The machine](./?rank=1)"
+    """Streamlit gives the first page no address of its own: /start only leads there, over one more run."""
+    assert linked(links()["start"]) == '<a href="./" target="_self">Start page</a>'
+    assert linked("[Start](start?level=expert#top)") == "[Start](./?level=expert#top)"
+    assert all(f'href="{now_at(name)}"' in linked(link) for name, link in links().items() if name != "start")
+    assert link_to("machine?rank=1") == "[The machine](machine?rank=1)"
     assert link_to("rank") == f"[{lesson('rank').menu}](rank)"
+
+
+def test_a_lesson_that_moved_is_linked_where_it_is() -> None:
+    assert now_at("alpha?alpha=4") == "scaling?part=alpha&alpha=4"
+    assert linked("[α](alpha?alpha=4)") == "[α](scaling?part=alpha&alpha=4)"
+    assert link_to("storage") == "[A matrix, cut](cost?part=storage)"
+    assert now_at("scaling") == "scaling", "what stands alone stays"

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lora_viz.lessons.walk import lesson, lessons
+from lora_viz.adapters.held import LEAST, HeldFiles
+from lora_viz.lessons.joined import Joined
+from lora_viz.lessons.walk import lesson, measured
 from tests.lessons.adapters import adapter
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("inspector", "two_adapters", "extract")
+PAGES = ("inspector", "many_adapters", "extract")
 
 
 def opened(name: str, **query: str) -> AppTest:
@@ -48,7 +50,7 @@ def test_a_page_opens_with_a_file_of_the_apps_own(name: str) -> None:
     [
         ("inspector", {"keep": "50"}, "keep=50 is not possible in this lesson: allowed is 90, 95, 99. Shown is 90."),
         ("inspector", {"adapter": "../secret"}, "adapter=../secret is not possible in this lesson: allowed is MiniLM-"),
-        ("two_adapters", {"first": "x"}, "first=x is not possible"),
+        ("many_adapters", {"part": "two_adapters", "first": "x"}, "first=x is not possible"),
         ("extract", {"extract_rank": "3"}, "extract_rank=3 is not possible in this lesson: allowed is 1, 2, 4, 8, 16,"),
         ("inspector", {"at": "nan"}, "at=nan is no place on the axis: allowed is 1 to 36."),
     ],
@@ -123,8 +125,40 @@ def test_a_file_that_is_written_anew_is_read_anew(monkeypatch: pytest.MonkeyPatc
     assert "2 modules given rank 5" in words(at.run())
 
 
+def test_the_files_of_all_visitors_stay_under_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_viz.ui.uploads.HELD", HeldFiles(2 * LEAST + 100))
+    first = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
+    assert "2 modules given rank 3" in words(first) and not first.warning
+    give(
+        opened("many_adapters", part="two_adapters"),
+        "first_file",
+        ("a.safetensors", adapter(4)),
+        ("b.safetensors", adapter(5)),
+    )
+    first.run()
+    assert not first.exception
+    assert first.warning[0].value.startswith("mine.safetensors was let go: the files of all visitors together")
+    assert "MiniLM-seed-0" in words(first), "as if it had never been given"
+    give(first, "adapter_file", ("mine.safetensors", adapter()))
+    assert "2 modules given rank 3" in words(first) and not first.warning
+
+
+def test_a_file_that_is_cut_between_two_runs_of_a_page_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LORA_PLAYGROUND_FILES", str(tmp_path))
+    (tmp_path / "a.safetensors").write_bytes(adapter())
+    at = opened("inspector")
+    at.text_input(key="adapter_file_path").set_value("a.safetensors").run()
+    with (tmp_path / "a.safetensors").open("r+b") as file:
+        file.truncate(len(adapter()) - 20)
+    at.run()
+    assert not at.exception and at.error[0].value.startswith("The file is cut off")
+    assert "What you saw." in words(at)
+
+
 def test_two_adapters_of_different_models_end_in_one_sentence() -> None:
-    at = give(opened("two_adapters"), "second_file", ("a.safetensors", adapter()))
+    at = give(opened("many_adapters", part="two_adapters"), "second_file", ("a.safetensors", adapter()))
     assert "they are for different models." in at.error[0].value
     give(at, "first_file", ("b.safetensors", adapter(4, seed=1)))
     assert not at.error
@@ -172,7 +206,9 @@ def test_a_page_lets_what_it_computed_be_taken_home(name: str) -> None:
     at = opened(name)
     assert [e.label for e in at.expander].count("Take it home") == 1
     assert not at.get("download_button"), "made when asked for, not before"
-    at.session_state[f"home_{name}"] = True
+    own = lesson(name)
+    shown = own.parts[0].id if isinstance(own, Joined) else name
+    at.session_state[f"home_{shown}"] = True
     at.run()
     assert not at.exception
     boxes = [box for box in at.selectbox if str(box.key).startswith("home_")]
@@ -186,7 +222,9 @@ def test_a_page_lets_what_it_computed_be_taken_home(name: str) -> None:
     assert "python train.py, beside its data.npz" in at.code[0].value
 
 
-@pytest.mark.parametrize("name", [each.id for each in lessons() if each.trains and each.seeded])
+@pytest.mark.parametrize(
+    "name", [each.id for each in measured() if each.trains and each.seeded and each.film is not None]
+)
 def test_no_lesson_keeps_its_runs_for_itself(name: str) -> None:
     assert lesson(name).exports is not None
 

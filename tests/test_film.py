@@ -7,8 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lora_viz.core.refusals import Refusal
 from lora_viz.film.film import Film, FilmError
-from lora_viz.film.panels import Bars, Cloud, Group, HeatMap, Lines, Mark, Points, Readout, Row, Series, Span
+from lora_viz.film.panels import (
+    Bars,
+    Cloud,
+    Curve,
+    Curves,
+    Group,
+    HeatMap,
+    Lines,
+    Mark,
+    Passage,
+    Passages,
+    Points,
+    Readout,
+    Row,
+    Series,
+    Span,
+)
+from lora_viz.film.size import FilmTooLarge, check_size, packed_size
 
 T = 5
 
@@ -78,7 +96,10 @@ def a_film() -> Film:
                 spans=(Span("col_b", "col(B)", "B", np.full((T, 2, 3), np.nan)),),
                 row=1,
             ),
-            Readout("measured", "Measured", (Row("loss", "loss", tuple("01234")),), span=12, row=2),
+            Readout("measured", "Measured", (Row("loss", "loss", tuple("01234")),), span=5, row=2),
+            Passages(
+                "said", "Said", (Passage("b", "base", ("<i>",)), Passage("r", "r", tuple("abcde"))), span=7, row=2
+            ),
         ),
     )
 
@@ -240,3 +261,16 @@ def test_what_is_wrong_is_said_in_one_sentence_that_names_the_panel(
 def test_a_film_without_order_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(FilmError, match=said):
         replace(a_film(), **change)
+
+
+def test_a_film_that_is_too_large_for_a_browser_is_one_sentence() -> None:
+    film = a_film()
+    assert packed_size(film) == pytest.approx(len(film.to_bytes()), rel=0.5)
+    check_size(film, most=packed_size(film))
+    with pytest.raises(FilmTooLarge, match=r"^The moving picture would have 0 MB: up to 0 are sent to a browser\. Its"):
+        check_size(film, most=packed_size(film) - 1)
+    x = np.arange(4_000_000.0)
+    still = np.broadcast_to(np.zeros(1), (5, len(x)))  # no memory of its own: what it would take packed counts
+    curves = Curves("wide", "wide", x=x, x_label="k", y_label="σ", series=(Curve("a", "a", "A", still),), span=12)
+    with pytest.raises(Refusal, match="would have 96 MB: up to 64 are sent"):
+        Film(axis="step", values=np.arange(5.0), start=0, panels=(curves,)).to_bytes()

@@ -51,6 +51,7 @@ NAMES = re.compile(
 )
 SHOWN = ("label", "body", "help", "options", "content", "placeholder", "text", "title", "caption", "alt")
 HIDDEN = (
+    "hero",
     "id",
     "bar_ids",
     "id",

@@ -8,10 +8,11 @@ from peft import LoraConfig
 
 from lora_viz.content.literature import FOLKLORE, PAPERS, TOPICS
 from lora_viz.costs.parameters import PARAMETERS
+from lora_viz.lessons.walk import lessons, measured
 
 ROOT = Path(__file__).parent.parent
 CLAIMS = tomllib.loads((ROOT / "docs" / "claims.toml").read_text(encoding="utf-8"))
-THERE = {page.stem for page in ROOT.glob("pages/*.py")}
+THERE = {each.id for each in (*lessons(), *measured())}
 PLANNED = {entry["page"] for entry in CLAIMS.get("planned", {}).values()} | {"inspector"}
 
 

@@ -18,6 +18,8 @@ from lora_viz.film.panels import (
     Lines,
     Mark,
     Panel,
+    Passage,
+    Passages,
     Points,
     Readout,
     Row,
@@ -219,6 +221,15 @@ def test_a_field_keeps_its_limits_and_frames_the_chosen_cell(scale: str) -> None
     assert (chosen.x, chosen.y, chosen.marker.color) == (("3",), ("b",), IDENTITY["dark"]["alarm"])
     assert drawn.layout.title.text == "Left"
     assert (drawn.layout.xaxis.title.text, drawn.layout.yaxis.title.text) == ("rank", "kind")
+
+
+def test_passages_are_a_table_and_columns_in_which_html_is_text() -> None:
+    said = tuple(f"<b>{t}</b>" for t in range(T))
+    panel = Passages("said", "Said", (Passage("base", "base", ("same",)), Passage("lora", "r = 1", said)), span=12)
+    (table,) = printed_alone(panel).data
+    assert table.cells["values"] == (["base", "r = 1"], ["same", f"&lt;b&gt;{T - 1}&lt;/b&gt;"])
+    found = columns(film(panel), "said")
+    assert found["said_base"].tolist() == ["same"] * T and found["said_lora"].tolist() == list(said)
 
 
 def test_what_has_no_still_figure_says_so() -> None:

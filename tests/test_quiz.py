@@ -140,4 +140,4 @@ def test_the_next_question_comes_and_the_score_stays() -> None:
 
 def test_a_question_that_is_none_is_named() -> None:
     at = opened(question="<script>")
-    assert at.warning[0].value.startswith("question=<script> is not possible in this lesson")
+    assert at.warning[0].value.startswith("`question=<script>` is not possible in this lesson")

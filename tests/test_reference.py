@@ -60,7 +60,7 @@ def test_modules_are_kept_for_each_model() -> None:
         (
             "budget",
             {"model": "<script>"},
-            "model=<script> is not possible in this lesson: allowed is one of the menu's. Shown is",
+            "`model=<script>` is not possible in this lesson: allowed is one of the menu's. Shown is",
         ),
         (
             "transformer",
@@ -209,6 +209,7 @@ def test_the_ranks_are_gone_through_in_the_browser(window: BrowserContext, addre
     page, complaints = visit(window, address, "cost")
     player = page.locator(".player")
     expect(player.locator(".narration")).to_contain_text("Rank 16: 0.781 %, 128× fewer")
+    player.focus()
     page.keyboard.press("ArrowRight")
     expect(player.locator(".narration")).to_contain_text("Rank 20: 0.977 %, 102× fewer")
     page.keyboard.press("End")
@@ -220,6 +221,7 @@ def test_the_ranks_are_gone_through_in_the_browser(window: BrowserContext, addre
 def test_the_cost_of_a_rank_can_be_shared(window: BrowserContext, address: str) -> None:
     page, _ = visit(window, address, "cost?layer=768×768")
     expect(page.locator(".player")).to_have_attribute("data-frames", re.compile(r"\d"), timeout=20_000)
+    page.locator(".player").focus()
     page.keyboard.press("Home")
     expect(page.locator(".player")).to_have_attribute("data-frame", "0")
     page.get_by_role("button", name="Share").click()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from itertools import pairwise
 
+from lora_viz.adapters.source import Source
 from lora_viz.adapters.stored import AdapterError, short
 from lora_viz.i18n.language import say
 
@@ -18,12 +19,12 @@ MEMBERS_MOST, DIRECTORY_MOST = 50_000, 8_000_000
 _END, _END64, _ENTRY, _LOCAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x01\x02", b"PK\x03\x04"
 
 
-def is_archive(buffer: memoryview) -> bool:
+def is_archive(buffer: Source) -> bool:
     """Does it begin as a zip archive does?"""
     return bytes(buffer[:4]) in (_LOCAL, _END)
 
 
-def read_members(buffer: memoryview) -> Members:
+def read_members(buffer: Source) -> Members:
     """Where each member's bytes lie, by name. Raises AdapterError for one that is cut, compressed or crooked."""
     try:
         count, size, offset = _directory(buffer)
@@ -33,12 +34,12 @@ def read_members(buffer: memoryview) -> Members:
             )
         if offset + size > len(buffer):
             raise AdapterError(say("The archive is cut off: its directory is not all there."))
-        return _members(buffer, count, offset, offset + size)
+        return _members(buffer, count, bytes(buffer[offset : offset + size]))
     except (struct.error, UnicodeDecodeError):
         raise AdapterError(say("The archive is damaged: its directory cannot be read.")) from None
 
 
-def _directory(buffer: memoryview) -> tuple[int, int, int]:
+def _directory(buffer: Source) -> tuple[int, int, int]:
     tail_start = max(0, len(buffer) - 22 - 65_535)
     tail = bytes(buffer[tail_start:])
     at = tail.rfind(_END)
@@ -51,20 +52,21 @@ def _directory(buffer: memoryview) -> tuple[int, int, int]:
         (at64,) = struct.unpack_from("<Q", tail, at - 12)
         if bytes(buffer[at64 : at64 + 4]) != _END64:
             raise AdapterError(say("The archive is damaged: its directory cannot be read."))
-        count, size, offset = struct.unpack_from("<QQQ", buffer, at64 + 32)
+        count, size, offset = struct.unpack("<QQQ", buffer[at64 + 32 : at64 + 56])
     return count, size, offset
 
 
-def _members(buffer: memoryview, count: int, at: int, end: int) -> Members:
+def _members(buffer: Source, count: int, listed: bytes) -> Members:
     found: Members = {}
+    at = 0
     for _ in range(count):
-        if at + 46 > end or bytes(buffer[at : at + 4]) != _ENTRY:
+        if at + 46 > len(listed) or listed[at : at + 4] != _ENTRY:
             raise AdapterError(say("The archive is damaged: its directory cannot be read."))
-        flags, method = struct.unpack_from("<HH", buffer, at + 8)
-        packed, size, name_length, extra_length, comment_length = struct.unpack_from("<IIHHH", buffer, at + 20)
-        (local,) = struct.unpack_from("<I", buffer, at + 42)
-        name = bytes(buffer[at + 46 : at + 46 + name_length]).decode()
-        extra = bytes(buffer[at + 46 + name_length : at + 46 + name_length + extra_length])
+        flags, method = struct.unpack_from("<HH", listed, at + 8)
+        packed, size, name_length, extra_length, comment_length = struct.unpack_from("<IIHHH", listed, at + 20)
+        (local,) = struct.unpack_from("<I", listed, at + 42)
+        name = listed[at + 46 : at + 46 + name_length].decode()
+        extra = listed[at + 46 + name_length : at + 46 + name_length + extra_length]
         size, packed, local = _wide(extra, size, packed, local)
         at += 46 + name_length + extra_length + comment_length
         if name.endswith("/"):
@@ -72,11 +74,12 @@ def _members(buffer: memoryview, count: int, at: int, end: int) -> Members:
         if method or flags & 1 or packed != size:
             raise AdapterError(say("The archive's member {name} is compressed or encrypted: unpack the archive and "
                                    "give the adapter file itself.", name=short(name)))  # fmt: skip
-        if bytes(buffer[local : local + 4]) != _LOCAL:
+        here = bytes(buffer[local : local + 30])
+        if here[:4] != _LOCAL or len(here) < 30:
             raise AdapterError(
                 say("The archive is damaged: its member {name} is not where it should be.", name=short(name))
             )
-        local_name, local_extra = struct.unpack_from("<HH", buffer, local + 26)
+        local_name, local_extra = struct.unpack_from("<HH", here, 26)
         start = local + 30 + local_name + local_extra
         if start + size > len(buffer):
             raise AdapterError(say("The archive is cut off: its member {name} is not all there.", name=short(name)))

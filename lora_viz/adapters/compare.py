@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.adapters.factors import Factors, read_factors, reduced
 from lora_viz.adapters.keys import Place
 from lora_viz.adapters.opening import Opened
-from lora_viz.adapters.report import Module, Report, read_factors
-from lora_viz.adapters.stored import AdapterError
+from lora_viz.adapters.report import Module, Report
+from lora_viz.adapters.stored import AdapterError, short
+from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.i18n.language import say
 
@@ -48,25 +51,30 @@ class Comparison(NamedTuple):
     only: tuple[int, int]
 
 
-def compare(first: tuple[Opened, Report], second: tuple[Opened, Report]) -> Comparison:
+def compare(
+    first: tuple[Opened, Report], second: tuple[Opened, Report], progress: Callable[[float], None] = lambda share: None
+) -> Comparison:
     """Every module that both adapters have, at the scale each file gives. Raises AdapterError if there is none."""
     others = {(m.path, m.d_out, m.d_in): m for m in second[1].modules}
     both = [(m, others[m.path, m.d_out, m.d_in]) for m in first[1].modules if (m.path, m.d_out, m.d_in) in others]
     whole = [(m, n) for m, n in both if not m.not_finite and not n.not_finite and " (part" not in m.path]
     if not whole:
         raise AdapterError(say("{first} and {second} have no module in common: they are for different models.",
-                               first=first[1].name, second=second[1].name))  # fmt: skip
+                               first=short(first[1].name), second=short(second[1].name)))  # fmt: skip
+    modules = []
+    for i, (m, n) in enumerate(whole):
+        modules.append(_meet(first[0], m, second[0], n))
+        progress((i + 1) / len(whole))
     return Comparison(
         names=(first[1].name, second[1].name),
-        modules=tuple(_meet(first[0], m, second[0], n) for m, n in whole),
+        modules=tuple(modules),
         only=(len(first[1].modules) - len(whole), len(second[1].modules) - len(whole)),
     )
 
 
 def _meet(first: Opened, m: Module, second: Opened, n: Module) -> Meeting:
-    ((_, one),), ((_, other),) = (
-        read_factors(opened.weights, module.pair, module.scale) for opened, module in ((first, m), (second, n))
-    )
+    (left,), (right,) = (read_factors(opened.weights, x.pair) for opened, x in ((first, m), (second, n)))
+    one, other = _products(left, m.scale, right, n.scale)
     (u1, s1, v1), (u2, s2, v2) = one.svd(), other.svd()
     i, j = m.needs[0], n.needs[0]
     s3 = (one + other).singular_values()
@@ -81,6 +89,15 @@ def _meet(first: Opened, m: Module, second: Opened, n: Module) -> Meeting:
                    kinds=(ranks(spectra[0], bound=m.rank),
                           ranks(spectra[1], bound=n.rank),
                           ranks(spectra[2], bound=m.rank + n.rank)), norm=sizes)  # fmt: skip
+
+
+def _products(left: Factors, s: float, right: Factors, t: float) -> tuple[FactoredMatrix, FactoredMatrix]:
+    """Both updates; where one is large, both reduced on one basis: angles and sizes stay as they are."""
+    if not (left.large or right.large):
+        return left.product(s), right.product(t)
+    A, A2 = reduced(left.A, right.A)
+    B, B2 = reduced(left.B, right.B)
+    return FactoredMatrix(A.T, B, s), FactoredMatrix(A2.T, B2, t)
 
 
 def _phi(left: Float[np.ndarray, "d i"], right: Float[np.ndarray, "d j"]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lora_viz.adapters.keys import Place, places
-from lora_viz.adapters.report import LEVELS, needs
+from lora_viz.adapters.report import LEVELS, enough_in_each, needs
 from lora_viz.adapters.stored import FLOATS, SIZES, AdapterError, Weights, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder
 from lora_viz.core.factored import FactoredMatrix
@@ -60,6 +60,7 @@ def changes(
     if not both:
         raise AdapterError(say("{base} and {tuned} have no tensor of one name and shape: they are two models.",
                                base=short(names[0]), tuned=short(names[1])))  # fmt: skip
+    enough_in_each(base, len(both))
     found, unchanged, not_matrices, too_large = [], 0, 0, 0
     stand = dict(zip(both, places(n.removesuffix(".weight") for n in both), strict=True))
     for i, name in enumerate(both):
@@ -116,7 +117,9 @@ def _sketch(delta: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray, np.nd
     return (basis @ u)[:, :rank], sigma[:rank], vt[:rank]
 
 
-def extract(base: Weights, tuned: Weights, found: Changes, rank: int) -> tuple[bytes, float]:
+def extract(
+    base: Weights, tuned: Weights, found: Changes, rank: int, progress: Callable[[float], None] = lambda share: None
+) -> tuple[bytes, float]:
     """A PEFT folder of this rank that stands for the fine-tuning, and the share of Σ‖ΔW‖² that it leaves out.
 
     Best in each matrix (Eckart & Young 1936): B = U√Σ, A = √Σ Vᵀ, α = r. What is no matrix cannot be in it.
@@ -124,7 +127,7 @@ def extract(base: Weights, tuned: Weights, found: Changes, rank: int) -> tuple[b
     tensors: dict[str, Packed] = {}
     by_path: dict[str, int] = {}
     lost = 0.0
-    for change in found.modules:
+    for i, change in enumerate(found.modules):
         _, delta = _difference(base, tuned, change.name)
         r = min(rank, len(change.sigma))
         u, sigma, vt = np.linalg.svd(delta, full_matrices=False) if change.exact else _sketch(delta, SKETCH)
@@ -140,5 +143,6 @@ def extract(base: Weights, tuned: Weights, found: Changes, rank: int) -> tuple[b
         }
         by_path[path] = r
         lost += max(0.0, change.energy - float(np.sum(sigma[:r].astype(np.float64) ** 2)))
+        progress((i + 1) / len(found.modules))
     total = sum(change.energy for change in found.modules)
     return peft_folder(peft_config(by_path), tensors, {}), lost / total

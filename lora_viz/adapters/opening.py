@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import mmap
-from pathlib import Path
 from typing import NamedTuple
 
 from lora_viz.adapters.archive import is_archive, read_members
-from lora_viz.adapters.config import Config, parse_config
+from lora_viz.adapters.config import CONFIG_MOST, Config, parse_config
 from lora_viz.adapters.safetensors_file import read_safetensors
+from lora_viz.adapters.source import Source, as_source
 from lora_viz.adapters.stored import AdapterError, Weights, short
 from lora_viz.adapters.torch_file import is_torch_archive, read_torch
 from lora_viz.i18n.language import say, to_say
 
-__all__ = ["BYTES_MOST", "Opened", "map_file", "open_adapter", "open_weights"]
+__all__ = ["BYTES_MOST", "Opened", "open_adapter", "open_weights"]
 
 BYTES_MOST = 2_000_000_000
 _STARTS = {
@@ -39,12 +38,12 @@ class Opened(NamedTuple):
     config: Config | None
 
 
-def open_adapter(name: str, data: bytes | memoryview, config: bytes | None = None) -> Opened:
+def open_adapter(name: str, data: bytes | memoryview | Source, config: bytes | None = None) -> Opened:
     """The tensors of an adapter file in memory, and its adapter_config.json where there is one. Raises AdapterError.
 
     Nothing of the file is executed or unpacked, and no tensor is read yet.
     """
-    buffer = memoryview(data)
+    buffer = as_source(data)
     own = parse_config(config) if config is not None else None
     if len(buffer) > 8 and is_archive(buffer):
         members = read_members(buffer)
@@ -57,14 +56,14 @@ def open_adapter(name: str, data: bytes | memoryview, config: bytes | None = Non
             start, size = members[folder]
             at = members.get(folder.replace("adapter_model.safetensors", "adapter_config.json"))
             if own is None and at is not None:
-                own = parse_config(bytes(buffer[at[0] : at[0] + min(at[1], 2_000_000)]))
-            return Opened(name, read_safetensors(buffer[start : start + size]), own)
+                own = parse_config(bytes(buffer[at[0] : at[0] + min(at[1], CONFIG_MOST + 1)]))
+            return Opened(name, read_safetensors(buffer.part(start, start + size)), own)
     return Opened(name, open_weights(name, buffer), own)
 
 
-def open_weights(name: str, data: bytes | memoryview) -> Weights:
+def open_weights(name: str, data: bytes | memoryview | Source) -> Weights:
     """The tensors of a safetensors file or a file of torch.save. Raises AdapterError."""
-    buffer = memoryview(data)
+    buffer = as_source(data)
     if not len(buffer):
         raise AdapterError(say("{name} is empty: 0 bytes.", name=short(name)))
     if len(buffer) > BYTES_MOST:
@@ -86,21 +85,3 @@ def open_weights(name: str, data: bytes | memoryview) -> Weights:
             raise AdapterError(say("{name} is {what}: allowed are safetensors files and files of torch.save (.bin, "
                                    ".pt).", name=short(name), what=say(what)))  # fmt: skip
     return read_safetensors(buffer)
-
-
-def map_file(path: str, folder: Path) -> memoryview:
-    """A file under ``folder``, mapped and not read: it costs no memory before a tensor is. Raises AdapterError."""
-    try:
-        found = (folder / path).resolve(strict=True)
-    except (OSError, ValueError, RuntimeError):
-        raise AdapterError(say("{path} is not a file under {folder}.", path=short(path), folder=folder)) from None
-    if not found.is_file() or not found.is_relative_to(folder.resolve()):
-        raise AdapterError(say("{path} is not a file under {folder}.", path=short(path), folder=folder))
-    size = found.stat().st_size
-    if not size:
-        raise AdapterError(say("{path} is empty: 0 bytes.", path=short(path)))
-    try:
-        with found.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except OSError:
-        raise AdapterError(say("{path} cannot be read.", path=short(path))) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lora_viz.adapters.config import Config
+from lora_viz.adapters.factors import Factors, read_factors, reduced
 from lora_viz.adapters.keys import Pair, Place, find_pairs, places
 from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.stored import SIZES, AdapterError, Weights, short
@@ -17,12 +17,10 @@ from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.i18n.language import say
 
-__all__ = [
-    "LEVELS", "RANK_MOST", "Module", "Other", "Report", "inspect_adapter", "needs", "noise_floor", "read_factors",
-]  # fmt: skip
+__all__ = ["LEVELS", "Module", "Other", "Report", "enough_in_each", "inspect_adapter", "needs", "noise_floor"]
 
 LEVELS = (0.9, 0.95, 0.99)
-RANK_MOST = 1024
+MODULES_FREE, MODULE_LEAST = 2000, 5000  # measured: one costs up to 0.5 ms beside its numbers, which 5 kB may take
 _UNIT = {"BF16": 2.0**-9, "F16": 2.0**-11, "F32": 2.0**-24, "F64": 2.0**-53}  # half the gap to the next number, from 1
 
 
@@ -93,6 +91,7 @@ def inspect_adapter(
     """
     weights = opened.weights
     pairs, other_names = find_pairs(weights.entries)
+    enough_in_each(weights, len(pairs))
     stand = places(pair.path for pair in pairs)
     modules = []
     for i, (pair, place) in enumerate(zip(pairs, stand, strict=True)):
@@ -117,47 +116,27 @@ def _notes(config: Config | None, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def read_factors(weights: Weights, pair: Pair, scaling: float = 1.0) -> list[tuple[str, FactoredMatrix]]:
-    """The factors of a pair as matrices in float64, A (r, d_in) and B (d_out, r); convolutions are flattened.
-
-    loralib's fused layers hold several updates in one pair: each is answered by itself, with a name for it. Raises
-    AdapterError for shapes that do not fit.
-    """
-    A, B = (_matrix(weights, name) for name in (pair.A, pair.B))
-    if len(B) and B.shape[1] and pair.scheme == "loralib" and len(A) in (2 * B.shape[1], 3 * B.shape[1]):
-        parts = len(A) // B.shape[1]
-        if len(B) % parts == 0:
-            split = zip(np.split(A, parts), np.split(B, parts), strict=True)
-            return [(f" (part {i + 1} of {parts})", FactoredMatrix(a, b, scaling)) for i, (a, b) in enumerate(split)]
-    if len(A) != B.shape[1]:
-        raise AdapterError(say("{path}: A is {A} and B is {B}: B needs a column for every row of A.",
-                               path=short(pair.path), A=f"{len(A)}×{A.shape[1]}",
-                               B=f"{len(B)}×{B.shape[1]}"))  # fmt: skip
-    if not 1 <= len(A) <= RANK_MOST or not len(B) or not A.shape[1]:
-        raise AdapterError(say("{path} has rank {rank}: read are 1 to {most} in a layer of some size.",
-                               path=short(pair.path), rank=len(A), most=RANK_MOST))  # fmt: skip
-    return [("", FactoredMatrix(A, B, scaling))]
-
-
-def _matrix(weights: Weights, name: str) -> np.ndarray:
-    found = weights.read(name)
-    if found.ndim < 2:
-        raise AdapterError(
-            say("{name} has shape {shape}: a LoRA factor is a matrix.", name=short(name), shape=found.shape)
-        )
-    with np.errstate(invalid="ignore"):  # a damaged file may hold NaNs that signal
-        return found.reshape(len(found), math.prod(found.shape[1:])).astype(np.float64)
+def enough_in_each(weights: Weights, count: int) -> None:
+    """Each module costs time beside its numbers: so many empty ones are no adapter. Raises AdapterError."""
+    size = sum(e.numel * SIZES.get(e.dtype, 1) for e in weights.entries.values())
+    if count > MODULES_FREE + size // MODULE_LEAST:
+        raise AdapterError(say("The file has {count:,} modules in {size:.1f} MB of numbers: more than {free:,} are "
+                               "read where each has at least {least:,} bytes.", count=count, size=size / 1e6,
+                               free=MODULES_FREE, least=MODULE_LEAST))  # fmt: skip
 
 
 def _measured(weights: Weights, pair: Pair, place: Place, config: Config | None, alpha: float | None) -> list[Module]:
     dtypes = {weights.entries[name].dtype for name in (pair.A, pair.B)}
     found = []
-    for part, product in read_factors(weights, pair):
-        A, B, rank = product.A, product.B, product.rank
+    for factors in read_factors(weights, pair):
+        rank, part = factors.rank, factors.part
         scaling, words = _scaling(weights, pair, rank, config, alpha)
-        product = FactoredMatrix(A, B, 1.0 if scaling is None else scaling)
-        bad = int(A.size - np.isfinite(A).sum() + B.size - np.isfinite(B).sum())
-        sigma = product.singular_values()
+        A, B, bad, dead = _sides(factors)
+        if bad:
+            sigma = np.full(min(rank, *factors.shape), np.nan)
+        else:
+            sigma = FactoredMatrix(A, B, 1.0 if scaling is None else scaling).singular_values()
+            sigma = sigma[: min(rank, *factors.shape)]
         norm_delta = _norm(sigma)
         if not bad and not np.isfinite(norm_delta):
             raise AdapterError(
@@ -167,23 +146,42 @@ def _measured(weights: Weights, pair: Pair, place: Place, config: Config | None,
             Module(
                 pair=pair._replace(path=pair.path + part),
                 place=place._replace(kind=place.kind + part),
-                d_out=len(B),
-                d_in=A.shape[1],
+                d_out=factors.shape[0],
+                d_in=factors.shape[1],
                 rank=rank,
                 dtype="/".join(sorted(dtypes)),
                 scaling=scaling,
                 scaling_words=words,
-                norm_A=_norm(A),
-                norm_B=_norm(B),
+                norm_A=_norm(A) if not bad else float("nan"),
+                norm_B=_norm(B) if not bad else float("nan"),
                 norm_delta=norm_delta,
                 sigma=sigma,
                 kinds=ranks(np.nan_to_num(sigma), bound=rank),
                 needs=needs(sigma),
                 not_finite=bad,
-                dead=int((~A.any(axis=1) | ~B.any(axis=0)).sum()),
+                dead=dead,
             )
         )
     return found
+
+
+def _sides(factors: Factors) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """A (·, d_in or less) and B, reduced where they are large; how many numbers are not finite; how many components
+    have a zero row in A or a zero column in B.
+    """
+    bad, used = 0, np.ones(factors.rank, dtype=bool)
+    for factor in (factors.A, factors.B):
+        some = np.zeros(factors.rank, dtype=bool)
+        for block in factor.blocks():
+            bad += int(block.size - np.isfinite(block).sum())
+            some |= block.any(axis=0)
+        used &= some
+    dead = int((~used).sum())
+    if not factors.large:
+        product = factors.product()
+        return product.A, product.B, bad, dead
+    (a,), (b,) = reduced(factors.A), reduced(factors.B)
+    return a.T, b, bad, dead
 
 
 def _scaling(
@@ -227,12 +225,16 @@ def noise_floor(weights: Weights, module: Module, seed: int = 0) -> float:
     """How large a singular value could the number format alone have made? ‖ΔW′ − ΔW‖₂, measured on the factors.
 
     ΔW′ has every stored number moved at random within its own rounding; by Weyl's inequality no singular value moves
-    by more. The difference is [B′, −B]·[A′; A]: its factors are enough.
+    by more. The difference is [B′, −B]·[A′; A]: its factors are enough. NaN of a large module: not measured.
     """
+    (found,) = read_factors(weights, module.pair)
+    if found.large:
+        return float("nan")
     rng = np.random.default_rng(seed)
     factors = []
-    for name in (module.pair.A, module.pair.B):
-        m = _matrix(weights, name)
+    for m, name in zip(
+        (np.ascontiguousarray(found.A.whole().T), found.B.whole()), (module.pair.A, module.pair.B), strict=True
+    ):
         unit = _UNIT[weights.entries[name].dtype]
         exact = np.exp2(np.floor(np.log2(np.abs(m), out=np.full(m.shape, -1000.0), where=m != 0)))
         factors.append((m, m + unit * exact * rng.uniform(-1, 1, m.shape)))

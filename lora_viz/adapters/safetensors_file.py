@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
-from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
+from lora_viz.adapters.source import Source
+from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, check_shape, short
 from lora_viz.i18n.language import say
 
 __all__ = ["HEADER_MOST", "parse_json", "read_safetensors"]
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 HEADER_MOST = 8_000_000  # a large adapter with its training log has 1 MB
 
 
-def read_safetensors(buffer: memoryview) -> Weights:
+def read_safetensors(buffer: Source) -> Weights:
     """The tensors of a safetensors file: 8 bytes of header length, the header as JSON, then the numbers.
 
     Raises AdapterError where the header is cut, too long, not JSON, or claims bytes that are not there or not its own.
@@ -50,6 +53,7 @@ def _entry(name: str, given: Any, base: int, end: int) -> Stored:
         )
     if len(shape) > 8:
         raise AdapterError(say("{name} has {count} dimensions: up to 8 are read.", name=short(name), count=len(shape)))
+    check_shape(name, shape)
     start, stop = offsets
     if not start <= stop <= end - base:
         raise AdapterError(say("The file is cut off: {name} should end at byte {byte}, the file ends at {end:,}.",
@@ -91,9 +95,13 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
         return table
 
     try:
-        found = json.loads(text, object_pairs_hook=once)
+        found = json.loads(text.decode("utf-8-sig"), object_pairs_hook=once)
+        if _HALF.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
     except AdapterError:
         raise
+    except UnicodeEncodeError:
+        raise AdapterError(say("{what} holds half a sign (a lone surrogate): it is damaged.", what=what)) from None
     except (ValueError, RecursionError):
         raise AdapterError(say("{what} is not JSON: the file is damaged, or of another kind.", what=what)) from None
     if not isinstance(found, dict):

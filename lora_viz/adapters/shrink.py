@@ -6,16 +6,19 @@ answers stay the same is another question, which only its data can answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from lora_viz.adapters.factors import Tall, read_factors, reduced
 from lora_viz.adapters.keys import Pair
 from lora_viz.adapters.opening import Opened
-from lora_viz.adapters.report import LEVELS, Module, Report, read_factors
+from lora_viz.adapters.report import LEVELS, Module, Report
 from lora_viz.adapters.stored import SIZES, AdapterError, short
-from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder, unpack, write_safetensors
+from lora_viz.adapters.vouched import vouched_config, vouched_metadata
+from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder, rounded, write_safetensors
 from lora_viz.core.factored import FactoredMatrix
 from lora_viz.i18n.language import say
 
@@ -64,6 +67,8 @@ def plan(opened: Opened, report: Report, level: float) -> Plan:
                                "factors.", init=short(config.init, 20)))  # fmt: skip
     if any(" (part" in module.path for module in report.modules):
         raise AdapterError(say("loralib's fused layers cannot be cut: their updates share one pair of tensors."))
+    if len({_written(module.pair, "A") for module in report.modules}) < len(report.modules):
+        raise AdapterError(say("Two modules of this file would be written under one name: it cannot be cut."))
     ranks = advised_ranks(report, level)
     cuts = list(zip(report.modules, ranks, strict=True))
     lost = np.array([0.0 if m.not_finite else float(np.sum(np.square(m.sigma[r:]))) for m, r in cuts])
@@ -77,7 +82,9 @@ def plan(opened: Opened, report: Report, level: float) -> Plan:
                 note=note if unscaled else "")  # fmt: skip
 
 
-def shrink(opened: Opened, report: Report, level: float) -> Shrunk:
+def shrink(
+    opened: Opened, report: Report, level: float, progress: Callable[[float], None] = lambda share: None
+) -> Shrunk:
     """Cut every module to the rank advised at this level and write the adapter again, in its own number formats.
 
     PEFT and loralib files become a PEFT folder with s = 1 (the scale is folded into the factors); the others keep
@@ -100,6 +107,7 @@ def shrink(opened: Opened, report: Report, level: float) -> Shrunk:
             tensors[module.pair.alpha] = pack(np.array(float(rank)), opened.weights.entries[module.pair.alpha].dtype)
         if module.pair.magnitude is not None:
             tensors[module.pair.magnitude] = _copied(opened, module.pair.magnitude)
+        progress((i + 1) / len(ranks))
     as_peft = all(_is_peft(module.pair) for module in report.modules)
     for other in report.others:
         if other.dtype in SIZES:
@@ -108,12 +116,11 @@ def shrink(opened: Opened, report: Report, level: float) -> Shrunk:
     if as_peft:
         saved = {n.removeprefix(PREFIX).rpartition(".")[0] for n in tensors if ".lora_" not in n}
         usual = {"modules_to_save": sorted(saved)} if saved and config is None else {}
-        given = {**usual, **({} if config is None else config.raw), "use_rslora": False, "inference_mode": True}
-        given.pop("init_lora_weights", None)
+        given = {**usual, **({} if config is None else vouched_config(config.raw))}
         by_path = {module.path: rank for module, rank in zip(report.modules, ranks, strict=True)}
         data = peft_folder(peft_config(by_path, given=given), tensors, {})
     else:
-        data = write_safetensors(tensors, opened.weights.metadata)
+        data = write_safetensors(tensors, vouched_metadata(opened.weights.metadata))
     return Shrunk(data=data, file_name=cut_name(report, level), ranks=np.array(ranks), error=error,
                   whole=float(np.sqrt(lost / kept)) if kept else 0.0, size=(report.size, len(data)))  # fmt: skip
 
@@ -139,21 +146,46 @@ def _copied(opened: Opened, name: str) -> Packed:
 
 
 def _cut(opened: Opened, module: Module, rank: int) -> tuple[Packed, Packed, float]:
-    """B′ and A′ of this rank as they are written, s folded in, and ‖s·B A − B′A′‖_F."""
+    """B′ and A′ of this rank as they are written, s folded in, and ‖s·B A − B′A′‖_F.
+
+    With R_B R_Aᵀ = u σ vᵀ of what QR leaves of the factors, A′ = σ^−½ uᵀ R_B·A and B′ = B·R_Aᵀ v σ^−½: a large
+    module is cut a block at a time.
+    """
     pair = module.pair
     shapes = [list(opened.weights.entries[name].shape) for name in (pair.B, pair.A)]
-    dtypes = [opened.weights.entries[name].dtype for name in (pair.B, pair.A)]
-    ((_, whole),) = read_factors(opened.weights, pair, module.scale)
-    if module.not_finite:
-        cut = FactoredMatrix(whole.A, whole.scaling * whole.B)
-    else:
+    (found,) = read_factors(opened.weights, pair)
+    if module.not_finite:  # as it is, but for s
+        right, left = (
+            found.A.raw.T,
+            np.concatenate([rounded(b * module.scale, found.B.dtype) for b in found.B.blocks()]),
+        )
+        return _packed(left, found.B.dtype, shapes[0]), _packed(right, found.A.dtype, shapes[1]), 0.0
+    if not found.large:
+        whole = found.product(module.scale)
         u, sigma, vt = whole.svd()
         cut = FactoredMatrix.from_svd(u[:, :rank], sigma[:rank], vt[:rank])
-    shapes[0][1] = shapes[1][0] = cut.rank
-    left, right = (
-        pack(m.reshape(shape), dtype) for m, shape, dtype in zip((cut.B, cut.A), shapes, dtypes, strict=True)
-    )
-    if module.not_finite:
-        return left, right, 0.0
-    written = FactoredMatrix(unpack(right).reshape(cut.A.shape), unpack(left).reshape(cut.B.shape))
-    return left, right, float((whole - written).norm())
+        left, right = rounded(cut.B, found.B.dtype), rounded(cut.A, found.A.dtype)
+        shapes[0][1] = shapes[1][0] = cut.rank
+        written = FactoredMatrix(Tall(right, found.A.dtype).whole(), Tall(left, found.B.dtype).whole())
+        away = float((whole - written).norm())
+        return _packed(left, found.B.dtype, shapes[0]), _packed(right, found.A.dtype, shapes[1]), away
+    (R_A,), (R_B,) = reduced(found.A), reduced(found.B)
+    u, sigma, vt = FactoredMatrix(R_A.T, R_B, module.scale).svd()
+    root = np.sqrt(sigma[:rank])
+    smaller = np.divide(1.0, root, out=np.zeros(len(root)), where=root > 0)
+    to_A = module.scale * smaller[:, None] * (u[:, :rank].T @ R_B)
+    to_B = module.scale * (R_A.T @ vt[:rank].T) * smaller
+    left, tall = _written_as(found.B, to_B), _written_as(found.A, to_A.T)
+    shapes[0][1] = shapes[1][0] = len(root)
+    (A, A2), (B, B2) = reduced(found.A, Tall(tall, found.A.dtype)), reduced(found.B, Tall(left, found.B.dtype))
+    away = float((FactoredMatrix(A.T, B, module.scale) - FactoredMatrix(A2.T, B2)).norm())
+    return _packed(left, found.B.dtype, shapes[0]), _packed(tall.T, found.A.dtype, shapes[1]), away
+
+
+def _written_as(factor: Tall, by: np.ndarray) -> np.ndarray:
+    """The factor times a small matrix, in its own number format."""
+    return np.concatenate([rounded(block @ by, factor.dtype) for block in factor.blocks()])
+
+
+def _packed(raw: np.ndarray, dtype: str, shape: list[int]) -> Packed:
+    return dtype, tuple(shape), np.ascontiguousarray(raw).tobytes()

@@ -1,18 +1,19 @@
-"""Which tensors does a file hold, and what are their numbers? Bytes in memory or mapped from disk, read when asked."""
+"""Which tensors does a file hold, and what are their numbers? Read when they are asked for."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from lora_viz.core.refusals import Refusal
+from lora_viz.adapters.refusing import AdapterError, short
+from lora_viz.adapters.source import Source
 from lora_viz.i18n.language import say
 
-__all__ = ["FLOATS", "SIZES", "AdapterError", "Stored", "Weights", "check_names", "short"]
+__all__ = ["FLOATS", "SIZES", "AdapterError", "Stored", "Weights", "check_names", "check_shape", "short", "widened"]
 
 NAME_MOST, TENSORS_MOST = 500, 50_000
 
@@ -21,10 +22,6 @@ SIZES = {
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
 }  # fmt: skip
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # bfloat16 is the upper half of a float32
-
-
-class AdapterError(Refusal):
-    """One sentence that names what was given and what is allowed."""
 
 
 class Stored(NamedTuple):
@@ -39,25 +36,33 @@ class Stored(NamedTuple):
     def numel(self) -> int:
         return math.prod(self.shape)
 
+    @property
+    def reach(self) -> int:
+        """How many numbers lie between its first and its last, both included."""
+        if self.strides is None or not self.numel:
+            return self.numel
+        return 1 + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+
 
 class Weights(NamedTuple):
     """A file's tensors by name, and the text it carries beside them. Nothing is converted before it is read."""
 
     kind: str
-    buffer: memoryview
+    buffer: Source
     entries: Mapping[str, Stored]
     metadata: Mapping[str, str]
 
     def read(self, name: str) -> Float[np.ndarray, "..."]:
         """The numbers of one tensor, float64 where stored so, else float32; read-only. Raises AdapterError."""
+        return widened(self.stored(name), self.entries[name].dtype)
+
+    def stored(self, name: str) -> np.ndarray:
+        """The same as it is stored, bfloat16 as its bits: what ``widened`` takes."""
         entry = self.entries[name]
         if entry.dtype not in FLOATS:
             raise AdapterError(say("{name} is stored as {dtype}: read are F64, F32, F16 and BF16, nothing else.",
                                    name=short(name), dtype=short(entry.dtype)))  # fmt: skip
-        raw = self._raw(entry)
-        if entry.dtype == "BF16":
-            return (raw.astype(np.uint32) << 16).view(np.float32)
-        return raw if entry.dtype in ("F64", "F32") else raw.astype(np.float32)
+        return self._raw(entry)
 
     def raw_bytes(self, name: str) -> bytes:
         """One tensor as it is stored, dense and in order, whatever its number format."""
@@ -68,16 +73,32 @@ class Weights(NamedTuple):
 
     def _raw(self, entry: Stored) -> np.ndarray:
         kind = np.dtype(FLOATS.get(entry.dtype, f"<u{SIZES[entry.dtype]}"))
-        if entry.strides is None or entry.numel == 0:
-            return np.frombuffer(self.buffer, kind, entry.numel, entry.start).reshape(entry.shape)
-        reach = 1 + sum((n - 1) * s for n, s in zip(entry.shape, entry.strides, strict=True))
-        flat = np.frombuffer(self.buffer, kind, reach, entry.start)
+        if not entry.numel:
+            return np.zeros(entry.shape, kind)
+        data = self.buffer[entry.start : entry.start + entry.reach * kind.itemsize]
+        flat = np.frombuffer(data, kind)
+        if entry.strides is None:
+            return flat.reshape(entry.shape)
         steps = tuple(s * kind.itemsize for s in entry.strides)
         return np.lib.stride_tricks.as_strided(flat, entry.shape, steps, writeable=False)
 
 
+def widened(stored: np.ndarray, dtype: str) -> np.ndarray:
+    """Numbers as they are stored, in float64 where stored so, else in float32."""
+    if dtype == "BF16":
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored if dtype in ("F64", "F32") else stored.astype(np.float32)
+
+
+def check_shape(name: str, shape: Sequence[int]) -> None:
+    """A tensor of no numbers may claim any other size: refused is one that could not be laid out. AdapterError."""
+    if math.prod(n or 1 for n in shape) >= 2**48:
+        raise AdapterError(say("{name} has the shape {shape}: no file holds as much.", name=short(name),
+                               shape="×".join(short(n, 20) for n in shape)))  # fmt: skip
+
+
 def check_names(names: Collection[str]) -> None:
-    """Names stand in sentences, tables and patterns: 50,000 of up to 500 letters are read. Raises AdapterError."""
+    """Names stand in sentences, tables and patterns: 50,000 of up to 500 printable letters are read. AdapterError."""
     if len(names) > TENSORS_MOST:
         raise AdapterError(
             say("The file lists {count:,} tensors: up to {most:,} are read.", count=len(names), most=TENSORS_MOST)
@@ -86,9 +107,7 @@ def check_names(names: Collection[str]) -> None:
         raise AdapterError(
             say("A tensor's name has {longest:,} letters: up to {most} are read.", longest=longest, most=NAME_MOST)
         )
-
-
-def short(text: object, most: int = 60) -> str:
-    """A name from a file, fit to stand in a sentence: printable, and no longer than it needs to be."""
-    seen = "".join(c if c.isprintable() else "?" for c in str(text)[: most + 1])
-    return seen if len(seen) <= most else seen[: most - 1] + "…"
+    if (odd := next((name for name in names if not name.isprintable()), None)) is not None:
+        raise AdapterError(
+            say("The tensor's name {name} has signs that cannot be shown: the file is damaged.", name=short(odd))
+        )

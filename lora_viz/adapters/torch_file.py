@@ -12,7 +12,8 @@ import pickletools
 from typing import Any, NamedTuple, TypeVar
 
 from lora_viz.adapters.archive import Members
-from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, short
+from lora_viz.adapters.source import Source
+from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, check_shape, short
 from lora_viz.i18n.language import say, to_say
 
 __all__ = ["is_torch_archive", "read_torch"]
@@ -48,7 +49,7 @@ def is_torch_archive(members: Members) -> bool:
     return any(name.endswith("/data.pkl") for name in members)
 
 
-def read_torch(buffer: memoryview, members: Members) -> Weights:
+def read_torch(buffer: Source, members: Members) -> Weights:
     """The tensors of a state dict saved by torch.save (torch ≥ 1.6). Raises AdapterError for whatever is more."""
     name = next(name for name in members if name.endswith("/data.pkl"))
     start, size = members[name]
@@ -67,7 +68,9 @@ def read_torch(buffer: memoryview, members: Members) -> Weights:
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError):
         raise AdapterError(say(_CUT)) from None
     entries = _named(found)
-    if sum(e.numel * SIZES[e.dtype] for e in entries.values()) > 4 * len(buffer):
+    held, reached = (sum(n * SIZES[e.dtype] for n, e in zip(ns, entries.values(), strict=True))
+                     for ns in ([e.numel for e in entries.values()], [e.reach for e in entries.values()]))  # fmt: skip
+    if held > 4 * len(buffer) or reached > 64 * len(buffer):
         raise AdapterError(say("The torch file's tensors share their bytes many times over: it is not read."))
     return Weights("torch", buffer, entries, {})
 
@@ -202,6 +205,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Stored:
     whole = all(type(n) is int and 0 <= n < 2**48 for n in (offset, *shape, *strides))
     if not isinstance(storage, _Storage) or not whole or len(shape) != len(strides) or len(shape) > 8:
         raise AdapterError(say(_CUT))
+    check_shape(say("A tensor"), shape)
     reach = offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if math.prod(shape) and (reach > storage.length or math.prod(shape) > storage.length):
         raise AdapterError(say("A tensor of shape {shape} does not fit into its {length:,} stored numbers.",

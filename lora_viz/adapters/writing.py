@@ -12,7 +12,7 @@ import numpy as np
 
 from lora_viz.adapters.stored import FLOATS
 
-__all__ = ["Packed", "archive", "pack", "peft_config", "peft_folder", "write_safetensors"]
+__all__ = ["Packed", "archive", "pack", "peft_config", "peft_folder", "rounded", "write_safetensors"]
 
 Packed = tuple[str, tuple[int, ...], bytes]  # number format, shape, the bytes
 PREFIX = "base_model.model."
@@ -20,12 +20,17 @@ PREFIX = "base_model.model."
 
 def pack(values: np.ndarray, dtype: str) -> Packed:
     """An array in the number format of a file; bfloat16 rounds to the nearest, ties to even."""
-    if dtype == "BF16":
-        bits = np.ascontiguousarray(values, "<f4").view("<u4")
-        rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-        return dtype, values.shape, np.where(np.isnan(values), 0x7FC0, rounded).astype("<u2").tobytes()
+    return dtype, values.shape, rounded(values, dtype).tobytes()
+
+
+def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
+    """The numbers as a file stores them, bfloat16 as its bits: what ``stored.widened`` takes."""
     with np.errstate(over="ignore"):
-        return dtype, values.shape, np.ascontiguousarray(values, FLOATS[dtype]).tobytes()
+        if dtype != "BF16":
+            return np.ascontiguousarray(values, FLOATS[dtype])
+        bits = np.ascontiguousarray(values, "<f4").view("<u4")
+        nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+        return np.where(np.isnan(values), 0x7FC0, nearest).astype("<u2")
 
 
 def unpack(packed: Packed) -> np.ndarray:

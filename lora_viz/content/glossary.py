@@ -223,8 +223,8 @@ _EXPERT = _terms(
 TERMS: tuple[Term, ...] = tuple(sorted((*_NEWCOMER, *_PRACTITIONER, *_EXPERT), key=lambda term: by_letters(term.name)))
 
 _LETTERS = {"W", "ΔW", "A", "B", "α", "κ", "‖ΔW‖"}  # stand everywhere: a page full of marks explains nothing
-# What is no running text is left alone: maths, code, links, headings and rows of tables.
-_KEPT = r"\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]*`|!?\[[^\]\n]*\]\([^)\n]*\)|^\s*(?:#|\|).*?$"
+# What is no running text is left alone: words from outside, maths, code, links, headings and rows of tables.
+_KEPT = r"\u2068.*?\u2069|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]*`|!?\[[^\]\n]*\]\([^)\n]*\)|^\s*(?:#|\|).*?$"
 
 
 @lru_cache(maxsize=8)

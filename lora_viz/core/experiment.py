@@ -219,7 +219,7 @@ class Sweep:
             if len(given) > 1:
                 raise ExperimentError(
                     say(
-                        "the sweep mixes {name}={given!r}: all its experiments must share one.",
+                        "the sweep mixes {name}={given}: all its experiments must share one.",
                         name=name,
                         given=sorted(given),
                     )
@@ -335,7 +335,7 @@ def _check(name: str, value: Any) -> None:
     whole = isinstance(low, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise ExperimentError(_no_number(name, value))
-    if not math.isfinite(value) or not low <= value <= high:
+    if not low <= value <= high:  # NaN and the infinities neither; an int may be too large for a float
         raise ExperimentError(
             say(
                 "{name}={value} is out of range: allowed is {low:g} to {high:g}.",

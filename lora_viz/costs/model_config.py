@@ -147,5 +147,7 @@ def _title(config: dict[str, Any], kind: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=True, default=str)
+    if isinstance(value, dict | list):
+        return say("something of several parts")
+    text = json.dumps(value, ensure_ascii=True) if not isinstance(value, int) or abs(value) < 10**40 else "10⁴⁰ …"
     return text if len(text) <= 40 else text[:40] + "…"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from typing import NamedTuple
@@ -14,6 +12,7 @@ from lora_viz.adapters.writing import PREFIX, archive, pack, peft_config, write_
 from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.run import Run
 from lora_viz.export.scripts.layer import layer_script
+from lora_viz.export.taken_along import csv_text
 
 __all__ = ["PlainLoRA", "history", "history_csv", "packed_adapter", "plain_lora"]
 
@@ -85,12 +84,7 @@ def history(run: Run, adapter: int = 0) -> dict[str, np.ndarray]:
 
 def history_csv(run: Run, adapter: int = 0) -> str:
     """The same as the text of a CSV file."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    columns = history(run, adapter)
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    return out.getvalue()
+    return csv_text(history(run, adapter), line_end="\n")
 
 
 _LOAD = '''"""The trained adapter on its base layer, loaded by PEFT: python load_with_peft.py, unpacked."""

@@ -23,14 +23,17 @@ from lora_viz.film.panels import (
     Field,
     Frames,
     HeatMap,
+    Id,
     Lines,
     Machine,
     Panel,
+    Passages,
     Pictures,
     Readout,
     found_by_id,
 )
 from lora_viz.film.protocol import VERSION, FilmError, Protocol, check, describe
+from lora_viz.film.size import check_size
 from lora_viz.i18n.language import say
 
 __all__ = ["Film", "FilmError", "protocol"]
@@ -58,6 +61,7 @@ class Film:
     autoplay: bool = False
     training: bool = False
     of_last: bool = False
+    hero: Id | None = None
 
     def __post_init__(self) -> None:
         check(self, protocol())
@@ -73,7 +77,9 @@ class Film:
         """A header of JSON, its length in front, then all arrays as little-endian float32.
 
         The header holds the film, ``beside`` it what else the browser must know, and a fingerprint of the film.
+        Raises FilmTooLarge.
         """
+        check_size(self)
         arrays: list[np.ndarray] = []
         film = _describe(self, arrays)
         body = b"".join(a.tobytes() for a in arrays)
@@ -116,6 +122,9 @@ def _faults(film: Film) -> Iterator[str]:
     if film.seconds_per_frame <= 0:
         yield f"a frame lasts {film.seconds_per_frame} seconds"
     yield from _taken_twice(film.panels, "the film")
+    drawn = [panel.id for panel in film.panels if not isinstance(panel, Readout)]
+    if film.hero and film.hero not in drawn:
+        yield f"its hero {film.hero!r} is none of the panels that are drawn: {', '.join(drawn)}"
     machines = [panel for panel in film.panels if isinstance(panel, Machine)]
     if len(machines) > 1 or (film.phases and not machines):
         yield "slow motion is one machine's, whose steps have eight phases"
@@ -186,5 +195,5 @@ def _panel_faults(panel: Panel) -> Iterator[str]:
                 yield "nobody says what the pictures show"
             if panel.images.min() < 0 or panel.images.max() > 1:
                 yield "its greys are not from 0 to 1"
-        case Readout() if not panel.rows:
+        case Readout() | Passages() if not panel.rows:
             yield "it has no rows"

@@ -34,12 +34,14 @@ def matrix_html(
 
     def cell(i: int, j: int) -> str:
         mark = classes[int(marks[i, j]) if marks is not None else 0]
-        return f'<span class="{mark}" title="{plain(values[i, j], 12)}">{plain(values[i, j])}</span>'
+        return f'<span role="cell" class="{mark}" title="{plain(values[i, j], 12)}">{plain(values[i, j])}</span>'
 
-    cells = "".join(cell(i, j) for i in range(values.shape[0]) for j in range(values.shape[1]))
+    m, n = values.shape
+    rows = ("".join(cell(i, j) for j in range(n)) for i in range(m))
+    cells = "".join(f'<div role="row" style="display: contents">{row}</div>' for row in rows)
     columns = f"grid-template-columns: repeat({values.shape[1]}, auto)"
     identity = f" identity-{colour}" if colour else ""
-    return f'<div class="matrix{identity}" style="{columns}">{cells}</div>'
+    return f'<div class="matrix{identity}" role="table" style="{columns}">{cells}</div>'
 
 
 def plain(value: float, digits: int = 4) -> str:

@@ -28,6 +28,8 @@ __all__ = [
     "Mark",
     "Panel",
     "Part",
+    "Passage",
+    "Passages",
     "Pictures",
     "Points",
     "Readout",
@@ -375,5 +377,31 @@ class Readout(_Panel):
     kind: Literal["readout"] = "readout"
 
 
-Part = Series | Mark | Curve | Group | Points | Span | Answers | Row
-Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout
+@dataclass(frozen=True, slots=True)
+class Passage(_WithId):
+    """What somebody writes: a text of any length, or one a frame, under who it is."""
+
+    label: str
+    text: Texts
+    _: KW_ONLY
+    colour: Colour = "ink"
+
+
+@dataclass(frozen=True, slots=True)
+class Passages(_Panel):
+    """Passages of text at the playhead, one under the other; they wrap, and are plain text whatever stands in them.
+
+    Presented they are at least 24 pixels large; what then finds no room is scrolled to.
+    """
+
+    title: str
+    rows: tuple[Passage, ...]
+    _: KW_ONLY
+    span: int = 6
+    row: int = 0
+    tall: int = 1
+    kind: Literal["passages"] = "passages"
+
+
+Part = Series | Mark | Curve | Group | Points | Span | Answers | Row | Passage
+Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout | Passages

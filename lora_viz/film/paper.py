@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import numpy as np
@@ -9,7 +10,7 @@ import plotly.graph_objects as go
 
 from lora_viz.film.clouds import still_points
 from lora_viz.film.film import Film
-from lora_viz.film.panels import Bars, Cloud, Curve, Curves, Field, HeatMap, Lines, Series
+from lora_viz.film.panels import Bars, Cloud, Curve, Curves, Field, HeatMap, Lines, Passages, Series
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import DIVERGING, IDENTITY, plotly_layout
 from lora_viz.i18n.language import say
@@ -39,6 +40,10 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
             return figure.update_layout(**plotly_layout(title=title, barmode="group", yaxis=axis))
         case Cloud():
             return _cloud(shown, frame, title, tones)
+        case Passages():
+            said = [row.text[frame if len(row.text) > 1 else 0] for row in shown.rows]
+            table = go.Table(cells={"values": [[row.label for row in shown.rows], [_plain(text) for text in said]]})
+            return go.Figure(table).update_layout(**plotly_layout(title=title))
         case Field():
             return _mapped(shown, _at(frame, shown.values, 2), title, tones)
     assert isinstance(shown, HeatMap), f"{shown.kind} has no still figure"
@@ -49,16 +54,25 @@ def printed(film: Film, panel: str, *, theme: str = "light") -> go.Figure:
 
 
 def columns(film: Film, *panels: str) -> dict[str, np.ndarray]:
-    """The film's axis, and every curve of these panels over it, with its band: by the ids of panel and curve."""
+    """The film's axis, and what these panels show over it, by the ids of panel and part: curves and bands, passages."""
     found = {film.axis.partition(":")[0].replace(" ", "_"): film.values}  # "t: x + t·z" is a t
     for panel in panels:
         shown = film.panel(panel)
+        if isinstance(shown, Passages):
+            frames = len(film.values)
+            found |= {f"{panel}_{row.id}": np.array(row.text * (frames // len(row.text))) for row in shown.rows}
+            continue
         assert isinstance(shown, Lines), f"the curves of {panel} have an axis of their own"
         for series in shown.series:
             for end, values in (("", series.y), ("_low", series.low), ("_high", series.high)):
                 if values is not None:
                     found[f"{panel}_{series.id}{end}"] = values
     return found
+
+
+def _plain(text: str) -> str:
+    """Plotly reads HTML: what a model wrote is none."""
+    return html.escape(text).replace("\n", "<br>")
 
 
 def _curves(film: Film, shown: Lines | Curves, frame: int, title: str, theme: str) -> go.Figure:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from lora_viz.i18n.outside import Ours
+
 __all__ = [
     "DIVERGING", "IDENTITY", "LETTERS", "SEQUENTIAL",
     "letters_css", "number", "numbers", "percent", "plotly_layout", "tint", "to_a_tenth",
@@ -87,9 +89,9 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MIDDLE = {"W": "#7d8695", "A": "#1f86c8", "B": "#e0700f", "delta": "#9d62c4"}
 
 
-def tint(name: str, text: str) -> str:
+def tint(name: str, text: str) -> Ours:
     """A LaTeX piece in its identity colour."""
-    return rf"\textcolor{{{_MIDDLE[name]}}}{{{text}}}"
+    return Ours(rf"\textcolor{{{_MIDDLE[name]}}}{{{text}}}")
 
 
 # What a formula calls the matrices: say(r"${dW} = {B}{A}$", **LETTERS).

@@ -15,6 +15,8 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from lora_viz.i18n.outside import Ours, isolated
+
 __all__ = ["CATALOGUES", "Said", "catalogue", "english", "follow", "language", "languages", "say", "speak", "to_say"]
 
 CATALOGUES = Path(__file__).parent / "catalogues"
@@ -22,8 +24,8 @@ _spoken: ContextVar[str | None] = ContextVar("language", default=None)
 _source: list[Callable[[], str | None]] = []  # at most one
 
 
-class Said(str):
-    """A translated text that still knows its English: what a deck or a test names, it names in English."""
+class Said(Ours):
+    """What was said still knows its English: what a deck or a test names, it names in English."""
 
     english: str
 
@@ -82,14 +84,26 @@ _GROUPED = _Grouped()
 
 
 def say(text: str, /, **values: Any) -> str:
-    """The text in the visitor's language, its values put in as by ``str.format``; else in English."""
+    """The text in the visitor's language, its values put in as by ``str.format``; else in English.
+
+    A value that Markdown could obey is marked as words from outside, unless it was said or is ``Ours``.
+    """
     code = language()
-    if code == "en":
-        return text.format(**values) if values else text
-    told = catalogue(code).get(text, text)
-    said = Said(_GROUPED.vformat(told, (), values) if values else told)
-    said.english = text.format(**{name: english(value) for name, value in values.items()}) if values else english(text)
+    told = text if code == "en" else catalogue(code).get(text, text)
+    put = {name: _words(value) for name, value in values.items()}
+    formatted = (str.format if code == "en" else _GROUPED.format)(told, **put) if values else told
+    said = Said(formatted)
+    said.english = text.format(**{name: english(value) for name, value in put.items()}) if values else english(text)
     return said
+
+
+def _words(value: Any) -> Any:
+    """The value of a sentence: numbers as they are; a refusal is what it says; other words can be obeyed nowhere."""
+    if isinstance(value, (Ours, int, float)) or hasattr(value, "dtype"):
+        return value
+    if isinstance(value, Exception) and value.args and isinstance(value.args[0], Said):
+        return value.args[0]
+    return isolated(str(value))
 
 
 def to_say(text: str, /) -> str:

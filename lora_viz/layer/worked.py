@@ -167,7 +167,7 @@ def parse_matrix(text: str, name: str) -> Matrix:
             say(
                 "{name} has rows of {lengths} numbers: all must be as long.",
                 name=name,
-                lengths=", ".join(str(len(row)) for row in rows),
+                lengths=", ".join(str(len(row)) for row in rows[: MOST + 1]),
             )
         )
     if len(rows) > MOST or not 1 <= len(rows[0]) <= MOST:
@@ -199,7 +199,7 @@ def _lines(text: str) -> list[str]:
 def _literal(text: str, name: str) -> list[list[object]]:
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # TypeError: a list as a key
         raise WorkedError(
             say("{name} is no list of numbers: {text}… cannot be read.", name=name, text=text[:30])
         ) from None
@@ -218,7 +218,11 @@ def _number(cell: object, name: str) -> float:
         value = float("nan")
     if not abs(value) <= LARGEST:
         raise WorkedError(
-            say("{name} holds {cell!r}: allowed are numbers from −1000000 to 1000000.", name=name, cell=str(cell)[:20])
+            say(
+                "{name} holds {cell}: allowed are numbers from −1000000 to 1000000.",
+                name=name,
+                cell=repr(str(cell)[:20]),
+            )
         )
     return value
 

@@ -7,11 +7,13 @@ sentence. Where an answer has no name of its own, what stands on the screen is w
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lora_viz.adapters.source import Source, as_source
 from lora_viz.core.experiment import Experiment, parse_field
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
@@ -28,6 +30,7 @@ __all__ = [
     "Text",
     "Upload",
     "Whole",
+    "file_name",
     "unknown",
     "written",
 ]
@@ -35,6 +38,7 @@ __all__ = [
 LONGEST_SHOWN = 40  # characters of what was given that a sentence repeats
 SHORT_LIST = 12  # answers that a sentence lists
 MOST_DIGITS = 12  # of a number in a link
+NAME_MOST = 80  # letters of a file's name
 
 
 class SettingError(Refusal):
@@ -49,12 +53,27 @@ class Upload:
     """
 
     name: str
-    data: bytes | memoryview = field(compare=False, repr=False)
+    data: bytes | memoryview | Source = field(compare=False, repr=False)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", file_name(self.name))
+
+    def read(self, most: int | None = None) -> bytes:
+        """What is in it, at most so many bytes. Raises AdapterError where it cannot be read any more."""
+        return bytes(as_source(self.data)[:most])
 
     def without_data(self) -> Upload:
         """The same for a key, which would else keep the file in memory for as long as the key is kept."""
         return replace(self, data=b"")
+
+
+def file_name(given: str) -> str:
+    """A visitor's name of a file, fit to be shown and to be saved under: no folders, nothing that cannot be seen."""
+    last = re.split(r"[/\\]", given)[-1]
+    shown = "".join(sign if sign.isprintable() and sign not in '<>:"|?*' else "_" for sign in last).strip(". ")
+    stem, dot, ending = shown.rpartition(".")
+    return (shown if len(shown) <= NAME_MOST else f"{stem[: NAME_MOST - 20]}…{dot}{ending[:18]}") or "file"
 
 
 def written(value: Any) -> str:
@@ -195,6 +214,8 @@ class Several(Control):
         return self.check([one for one in ([text] if isinstance(text, str) else text) if one])
 
     def check(self, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, (str, list, tuple, set, frozenset)):
+            raise self.refused(value)
         for one in [value] if isinstance(value, str) else value:
             if one not in self.options:
                 raise self.refused(one)

@@ -39,7 +39,9 @@ def leaf_of(deck: Deck, index: int) -> Leaf:
         return Leaf(title=say(scene.caption), caption="", film=b"", notes=say(scene.notes), source=where)
     try:
         played = own.read(dict(scene.settings))
-        return _leaf(scene, played, {"scene": f"own/{index}", "contrast": False})
+        caption = say(scene.caption) if scene.question else ""
+        shown = {"scene": f"own/{index}", "contrast": False, "panels": list(scene.panels), "caption": caption}
+        return _leaf(scene, played, shown)
     except Refusal as error:
         raise DeckError(say("scene {place} ({page}): {said}", place=index + 1, page=scene.page, said=error)) from None
 
@@ -54,7 +56,6 @@ def _leaf(scene: Scene, played: Played[object], present: dict[str, object]) -> L
         title=say(scene.question.text if scene.question else scene.caption),
         caption="",
         film=shown,
-        takeaway="" if scene.question else played.takeaway,
         notes=say(scene.notes),
         about=say(scene.caption) if scene.question else "",
     )

@@ -71,7 +71,7 @@ class Lab:
                 for item in chunks:
                     if not isinstance(item, Progress):
                         return item
-                    lab.report(item.share, item.said)
+                    lab.report(item.share, item.said, item.preview)
             finally:
                 chunks.close()  # type: ignore[attr-defined]
             raise RuntimeError(f"{function.__qualname__} ended without a result")

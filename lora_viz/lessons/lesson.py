@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,7 @@ from lora_viz.content.questions import Answered, Question, Seen, Unanswerable, a
 from lora_viz.core.experiment import Experiment, nearest_possible
 from lora_viz.export.offered import Exports
 from lora_viz.film.film import Film
-from lora_viz.film.panels import Lines
+from lora_viz.film.panels import Lines, Passages
 from lora_viz.film.paper import columns, printed
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Control, SettingError, Whole, unknown
@@ -57,7 +57,9 @@ class Lesson(Generic[R]):
     """One concept: what a menu shows, what it may be set to, how it is measured, and everything made of the record.
 
     ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body`` and
-    ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen.
+    ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen, or
+    of those and the lab where a file is made when it is asked for. ``hero`` is the id of the film's panel that proves
+    the claim: it is drawn large, presented and shared.
     ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film. Where there is no
     ``table`` the film's curves are the columns. ``verdict`` says whether the claim holds in this run, and why;
     ``detail`` what the takeaway has no room for. ``body`` stands in place of a film, ``extras`` below what was seen.
@@ -81,6 +83,7 @@ class Lesson(Generic[R]):
     more: tuple[Control | Dependent, ...] = ()
     more_label: str = ""
     film: Callable[..., Film] | None = None
+    hero: str = ""
     maths: Callable[..., str] | None = None
     figure: Callable[..., go.Figure] | None = None
     table: Callable[..., dict[str, np.ndarray]] | None = None
@@ -172,6 +175,10 @@ class Lesson(Generic[R]):
             raise SettingError(" ".join(notices))
         return self.played(settings, lab or Lab())
 
+    def seen_as(self, settings: Settings) -> Lesson[Any]:
+        """The lesson that is measured at these settings: this one, or of one that joins several, the chosen one."""
+        return self
+
     def played(self, settings: Settings, lab: Lab) -> Played[R]:
         """The same with a lab of one's own."""
         return Played(self, settings, lab, lab.measure(self.measure, settings, worded=self.worded))
@@ -189,7 +196,8 @@ class Played(Generic[R]):
     @cached_property
     def film(self) -> Film | None:
         """What moves; None where nothing does."""
-        return self._made(self.lesson.film)
+        film: Film | None = self._made(self.lesson.film)
+        return film if film is None or film.hero or not self.lesson.hero else replace(film, hero=self.lesson.hero)
 
     @cached_property
     def takeaway(self) -> str:
@@ -222,7 +230,7 @@ class Played(Generic[R]):
     def table(self) -> dict[str, np.ndarray]:
         """The numbers behind the picture, as columns."""
         if self.lesson.table is None and self.film is not None:
-            return columns(self.film, *(panel.id for panel in self.film.panels if isinstance(panel, Lines)))
+            return columns(self.film, *(panel.id for panel in self.film.panels if isinstance(panel, Lines | Passages)))
         return self._made(self.lesson.table) or {}
 
     def parts(self, which: str) -> tuple[Part, ...]:
@@ -281,13 +289,13 @@ class Played(Generic[R]):
     def _made(self, function: Callable[..., Any] | None, **beside: Any) -> Any:
         if function is None:
             return None
-        return function(self.record, *((self.settings,) if _wants_settings(function) else ()), **beside)
+        return function(*(self.record, self.settings, self.lab)[: _wanted(function)], **beside)
 
 
-def _wants_settings(function: Callable[..., Any]) -> bool:
-    """Whether it is a function of the record and the settings, not of the record alone."""
+def _wanted(function: Callable[..., Any]) -> int:
+    """Of how much it is a function: of the record, of the settings too, of the lab too."""
     parameters = inspect.signature(function).parameters.values()
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) == 2
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 def _standing(controls: Iterable[Control | Dependent], answers: Mapping[str, Any]) -> Iterator[Control]:

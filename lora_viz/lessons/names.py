@@ -18,6 +18,7 @@ _SPECTRA = {
     "geometric": to_say("geometric"),
     "spike": to_say("spike"),
     "random": to_say("random"),
+    "digits": to_say("digits, real images"),
 }
 _DTYPES = {name: name for name in ("float64", "float32", "float16", "bfloat16")}
 _VARIANTS = {name: variant.title for name, variant in VARIANTS.items()}

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from lora_viz.content.decks.scenes import Deck
 from lora_viz.content.questions import Answered
+from lora_viz.film.film import Film
 
 __all__ = [
     "Act",
@@ -17,14 +18,18 @@ __all__ = [
     "Boxed",
     "Code",
     "Columns",
+    "Door",
+    "Doors",
     "Download",
     "Figure",
     "Folded",
     "Heading",
     "Html",
+    "Moving",
     "Notice",
     "Numbers",
     "Part",
+    "Paths",
     "Present",
     "Prose",
     "Reached",
@@ -128,11 +133,40 @@ class Ask(NamedTuple):
 
 
 class Act(NamedTuple):
-    """A button that gives controls another answer."""
+    """A button that gives controls another answer, and then maybe leads to a place."""
 
     id: str
     label: str
     answers: Mapping[str, Any]
+    to: str = ""
+
+
+class Door(NamedTuple):
+    """The way to a place, "rank?noise=0", and what is said beside it."""
+
+    label: str
+    place: str
+    why: str = ""
+
+
+class Doors(NamedTuple):
+    """Ways to other places within this visit, one below the other or side by side."""
+
+    doors: tuple[Door, ...]
+    across: bool = False
+
+
+class Moving(NamedTuple):
+    """A film that moves in its place among other parts, under an id of its own."""
+
+    id: str
+    film: Film
+
+
+class Paths(NamedTuple):
+    """Every path with its stops, and which of them the visitor has ticked; one stands open."""
+
+    open: str
 
 
 class Reached(NamedTuple):
@@ -169,5 +203,5 @@ class Row(NamedTuple):
 
 Part = (
     Prose | Heading | Html | Figure | Table | Numbers | Code | Download | Notice | Folded | Columns | Boxed | Row
-    | Ask | Act | Reached | Present | Scores
+    | Ask | Act | Reached | Present | Scores | Door | Doors | Moving | Paths
 )  # fmt: skip

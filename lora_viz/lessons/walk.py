@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 from lora_viz.i18n.language import say
 from lora_viz.lessons.controls import LONGEST_SHOWN
+from lora_viz.lessons.joined import PART, Joined
 from lora_viz.lessons.lesson import Lesson, Section
 
-__all__ = ["UnknownLesson", "home", "lesson", "lessons", "link", "links", "section_of", "sections"]
+__all__ = [
+    "UnknownLesson",
+    "home",
+    "lesson",
+    "lessons",
+    "link",
+    "links",
+    "measured",
+    "moved",
+    "now_at",
+    "section_of",
+    "sections",
+]
 
 
 class UnknownLesson(KeyError):
@@ -51,21 +64,51 @@ def lessons() -> tuple[Lesson[Any], ...]:
     return tuple(_by_id().values())
 
 
+def measured(among: Iterable[Lesson[Any]] | None = None) -> tuple[Lesson[Any], ...]:
+    """Every lesson that is measured, in the menu's order: of one that joins others, its parts."""
+    every = lessons() if among is None else among
+    return tuple(part for each in every for part in (each.parts if isinstance(each, Joined) else (each,)))
+
+
+@cache
+def moved() -> dict[str, tuple[Joined, Lesson[Any]]]:
+    """The lessons that stand no more alone, by their ids: the one that they are a part of, and the part."""
+    return {
+        part.id: (each, part)
+        for each in lessons()
+        if isinstance(each, Joined)
+        for part in each.parts
+        if part.id not in _by_id()
+    }
+
+
 def lesson(name: str) -> Lesson[Any]:
-    """The lesson of this id. Raises UnknownLesson."""
+    """The lesson of this id, also one that is a part of another by now. Raises UnknownLesson."""
+    if name in moved():
+        return moved()[name][1]
     if name not in _by_id():
         raise UnknownLesson(f"{name[:LONGEST_SHOWN]} is no lesson: there are {', '.join(_by_id())}.")
     return _by_id()[name]
 
 
+def now_at(place: str) -> str:
+    """Where a place, "alpha?lr=1", is by now: "scaling?part=alpha&lr=1". Any other is where it was."""
+    name, _, query = place.partition("?")
+    if name not in moved():
+        return place
+    door, part = moved()[name]
+    return f"{door.id}?{PART}={part.id}{'&' if query else ''}{query}"
+
+
 def link(place: str) -> str:
     """A link to a lesson, maybe with settings as in "rank?noise=0", as Markdown under the menu's name."""
-    return f"[{say(lesson(place.partition('?')[0]).menu)}]({place})"
+    return f"[{say(lesson(place.partition('?')[0]).menu)}]({now_at(place)})"
 
 
 def links() -> dict[str, str]:
     """Lesson -> the link to it, as HTML under the menu's name; whoever shows it knows the address that this means."""
-    return {each.id: f'<a href="{each.id}" target="_self">{say(each.menu)}</a>' for each in lessons()}
+    known = (*lessons(), *measured())
+    return {each.id: f'<a href="{now_at(each.id)}" target="_self">{say(each.menu)}</a>' for each in known}
 
 
 def home() -> Lesson[Any]:
@@ -75,6 +118,7 @@ def home() -> Lesson[Any]:
 
 def section_of(name: str) -> str:
     """The folder's name of the section that this lesson stands in."""
+    name = now_at(name).partition("?")[0]
     return next(folder for folder, (_, own) in sections().items() if any(each.id == name for each in own))
 
 
@@ -82,6 +126,7 @@ def forget() -> None:
     """Walk anew when next asked: for whoever adds a lesson while this runs."""
     sections.cache_clear()
     _by_id.cache_clear()
+    moved.cache_clear()
 
 
 def _inside(package: ModuleType) -> Iterator[ModuleType]:

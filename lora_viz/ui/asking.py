@@ -12,6 +12,7 @@ import streamlit as st
 from lora_viz.content.decks.scenes import Scene
 from lora_viz.engine.training import available_devices
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import isolated, on_screen
 from lora_viz.lessons.catalogue import LEVEL
 from lora_viz.lessons.controls import Choice, Control, File, Number, SettingError, Several, Switch, Text, Whole, written
 from lora_viz.lessons.lesson import SEED, Lesson
@@ -24,19 +25,23 @@ from lora_viz.ui.uploads import ask_files, files_given
 __all__ = ["BESIDE", "Asked", "ask", "set_answers"]
 
 # What a link may hold beside a lesson's own settings: which controls stay, the playhead, and Streamlit's own words.
-BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang")
+BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang", "path")
 DEVICES = {"cpu": to_say("CPU"), "cuda": to_say("GPU")}
 LONG_LIST = 16  # answers that are more than this stand in a menu
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for, what of it could not be used, and of each control its label and how a link writes it."""
+    """What was asked for, what of it could not be used, and of each control its label and how a link writes it.
+
+    ``differing`` is what a link must say: all that is not as the lesson opens.
+    """
 
     settings: Settings
     notices: tuple[str, ...]
     link: dict[str, Any]
     labels: dict[str, str]
+    differing: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -55,6 +60,7 @@ class _Answers:
     own: dict[str, tuple[str, Any]] = field(default_factory=dict)
     left: dict[str, _Left] = field(default_factory=dict)
     widgets: set[str] = field(default_factory=set)
+    usual: dict[str, Any] = field(default_factory=dict)  # the answer that each widget began with
 
 
 def ask(lesson: Lesson[Any], scene: Scene | None = None, place: str = "") -> Asked:
@@ -82,14 +88,18 @@ def ask(lesson: Lesson[Any], scene: Scene | None = None, place: str = "") -> Ask
             _widget(control, lesson)
     if SEED.id in shown:
         draws = say("Draws everything anew.")
-        st.button(say("New seed"), key="new_seed", on_click=_next_seed, width="stretch", help=draws)
+        st.button(say("New seed"), key="new_seed", on_click=_next_seed, width="stretch", help=on_screen(draws))
     device = _draw_more(lesson, more, shown)
     settings, reconciled = lesson.resolve(answers, device)
     if scene is None:
         _remember(lesson, every, answers)
     link = {control.id: _in_the_link(control, answers[control.id]) for control in every if control.in_link}
     labels = {control.id: control.label for control in every}
-    return Asked(settings, (*notices, *reconciled), link, labels)
+    usual = {control.id for control in every if answers[control.id] == control.usual(lesson.default)}
+    differing = {name: value for name, value in link.items() if name not in usual}
+    if scene is not None:
+        _keep_for_leaving(lesson, answers)
+    return Asked(settings, (*notices, *reconciled), link, labels, differing)
 
 
 def set_answers(answers: Mapping[str, Any]) -> None:
@@ -103,7 +113,7 @@ def _draw_more(lesson: Lesson[Any], more: tuple[Control, ...], shown: frozenset[
     if not asks or not (shown >= {"more"} or shown & {control.id for control in more}):
         return _device(shown, lesson.many) if lesson.trains else "cpu"
     label = say(lesson.more_label or "More")
-    with st.expander(label, expanded=level() == "expert" and not lesson.more_label):
+    with st.expander(on_screen(label), expanded=level() == "expert" and not lesson.more_label):
         for control in more:
             if control.id in shown:
                 _widget(control, lesson)
@@ -153,6 +163,11 @@ def _settled(control: Control, lesson: Lesson[Any], notices: list[str]) -> Any:
     if control.id == LEVEL.id:
         return level()
     own, now = _from_the_link(control, lesson, notices), of_visit(_Answers)
+    usual = control.usual(lesson.default)
+    begun = now.usual.get(control.id, usual)
+    now.usual[control.id] = usual
+    if begun != usual and st.session_state.get(control.id) == begun:  # nobody chose it: another part's own answer
+        st.session_state[control.id] = usual
     left = now.left.get(now.lesson or "", _Left())  # a control that was hidden comes back as it was
     for known in (st.session_state, left.answers):
         with suppress(SettingError):  # left over from before its options changed
@@ -190,6 +205,7 @@ def _forget(now: _Answers) -> None:
     for name in {*now.widgets, "device", "controls", "at"}:
         st.session_state.pop(name, None)
     now.widgets.clear()
+    now.usual.clear()
 
 
 def _set_the_scene(name: str, scene: Scene, lesson: Lesson[Any], notices: list[str]) -> None:
@@ -210,6 +226,13 @@ def _set_the_scene(name: str, scene: Scene, lesson: Lesson[Any], notices: list[s
     st.session_state.update({name: value for name, value in answers.items() if name not in _files(lesson, answers)})
     for key in settings:
         notices.append(say("{name} in the scene is no setting of this lesson: it is left out.", name=key))
+
+
+def _keep_for_leaving(lesson: Lesson[Any], answers: dict[str, Any]) -> None:
+    """Who leaves the deck finds the lesson as the scene has it now."""
+    now, files = of_visit(_Answers), _files(lesson, answers)
+    kept = {name: value for name, value in answers.items() if name not in files and name != LEVEL.id}
+    now.left[lesson.id] = _Left(answers=kept, own=dict(now.own))
 
 
 def _files(lesson: Lesson[Any], answers: Mapping[str, Any]) -> set[str]:
@@ -235,7 +258,7 @@ def _remember(lesson: Lesson[Any], controls: Iterable[Control], answers: dict[st
 
 def _widget(control: Control, lesson: Lesson[Any]) -> None:
     label, usual, own = say(control.label), control.usual(lesson.default), of_visit(_Answers).own.get(control.id)
-    shared: dict[str, Any] = {"key": control.id, "help": say(control.help) if control.help else None}
+    shared: dict[str, Any] = {"key": control.id, "help": on_screen(say(control.help)) if control.help else None}
     match control:
         case Choice(id=LEVEL.id):
             ask_level()
@@ -247,30 +270,43 @@ def _widget(control: Control, lesson: Lesson[Any]) -> None:
             text = {option: control.named(option, written(option)) for option in options}
             if own is not None and not control.named(own[1], ""):
                 text[own[1]] = own[0]  # as the link wrote it
-            shared["format_func"] = lambda option: text.get(option, written(option))
+
+            def named(option: Any) -> str:
+                return text.get(option, written(option))
+
             if not control.picks:
-                st.select_slider(label, options, value=usual, **shared)
+                st.select_slider(on_screen(label), options, value=usual, format_func=named, **shared)
             elif len(options) > LONG_LIST:
-                st.selectbox(label, options, index=options.index(usual), **shared)
+                st.selectbox(on_screen(label), options, index=options.index(usual), format_func=named, **shared)
             else:
-                st.pills(label, options, default=usual, required=True, wrap=True, **shared)
+                st.pills(on_screen(label), options, default=usual, required=True, wrap=True,
+                         format_func=lambda option: _label(named(option)), **shared)  # fmt: skip
         case Several():
-            st.pills(label, control.options, selection_mode="multi", default=usual, wrap=True,
-                     format_func=lambda option: control.named(option, option), **shared)  # fmt: skip
+            st.pills(on_screen(label), control.options, selection_mode="multi", default=usual, wrap=True,
+                     format_func=lambda option: _label(control.named(option, option)), **shared)  # fmt: skip
         case Switch():
-            st.toggle(label, usual, **shared)
+            st.toggle(on_screen(label), usual, **shared)
         case Text(tall=None):
-            st.text_input(label, usual, max_chars=control.longest, placeholder=say(control.placeholder), **shared)
+            st.text_input(
+                on_screen(label), usual, max_chars=control.longest, placeholder=say(control.placeholder), **shared
+            )
         case Text():
-            st.text_area(label, usual, max_chars=control.longest, height=control.tall,
+            st.text_area(on_screen(label), usual, max_chars=control.longest, height=control.tall,
                          placeholder=say(control.placeholder), **shared)  # fmt: skip
         case Number():
             hint = say(control.placeholder) if control.placeholder else None
-            st.number_input(label, control.low, control.high, usual, format=control.form, placeholder=hint, **shared)
+            st.number_input(
+                on_screen(label), control.low, control.high, usual, format=control.form, placeholder=hint, **shared
+            )
         case Whole():
-            st.number_input(label, control.low, control.high, usual, **shared)
+            st.number_input(on_screen(label), control.low, control.high, usual, **shared)
         case File():
             ask_files(control)
+
+
+def _label(name: str) -> str:
+    """What stands on the screen for an answer, be it one of ours or a name out of the visitor's file."""
+    return on_screen(isolated(name))
 
 
 def _from_the_link(control: Control, lesson: Lesson[Any], notices: list[str]) -> tuple[Any, Any] | None:
@@ -318,7 +354,12 @@ def _device(shown: frozenset[str], many: bool) -> str:
         given = st.query_params.get("device")
         st.session_state["device"] = given if given in here else usual
     asked = st.segmented_control(
-        say("Train on"), here, default=usual, key="device", required=True, format_func=lambda name: say(DEVICES[name])
+        say("Train on"),
+        here,
+        default=usual,
+        key="device",
+        required=True,
+        format_func=lambda name: on_screen(say(DEVICES[name])),
     )
     write_link("device", None if asked == usual else asked)
     return asked or usual

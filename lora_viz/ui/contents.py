@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlencode
 
 from lora_viz.i18n.language import say
-from lora_viz.lessons.walk import home, lesson, lessons
+from lora_viz.lessons.walk import home, lesson, lessons, moved, now_at
 from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["address", "link_to", "linked"]
@@ -17,7 +17,7 @@ def address(place: str) -> str:
 
     A link opens the page anew, and only what stands in it goes along. The page that opens has no address of its own.
     """
-    name, _, query = place.partition("?")
+    name, _, query = now_at(place).partition("?")
     language = language_of_links()
     said = "&".join(filter(None, (query, urlencode({"lang": language}) if language else "")))
     return f"{'./' if name == home().id else name}{'?' if said else ''}{said}"
@@ -30,7 +30,7 @@ def link_to(place: str) -> str:
 
 def linked(text: str) -> str:
     """The Markdown or HTML, its links to lessons and into the glossary at their addresses, in the same language."""
-    known = {each.id for each in lessons()}
+    known = {each.id for each in lessons()} | set(moved())
 
     def put(match: re.Match[str]) -> str:
         begins, place, ends = match.groups()

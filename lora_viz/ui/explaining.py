@@ -9,13 +9,14 @@ import streamlit as st
 
 from lora_viz.content.glossary import Term, mark
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.catalogue import LEVEL
 from lora_viz.ui.address_bar import write_link
 from lora_viz.ui.contents import linked
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.styles import style
 
-__all__ = ["ask_level", "explained", "level", "start_explaining"]
+__all__ = ["ask_level", "choose_level", "explained", "level", "start_explaining"]
 
 
 @dataclass(slots=True)
@@ -32,24 +33,35 @@ def level() -> str:
     return str(given if given in LEVEL.options else LEVEL.default)
 
 
+def choose_level(chosen: str) -> None:
+    """Explain for this level from the next run on."""
+    of_visit(_Explained).level = chosen
+    if LEVEL.id in st.session_state:
+        st.session_state[LEVEL.id] = chosen
+    write_link(LEVEL.id, None if chosen == LEVEL.default else chosen)
+
+
 def ask_level() -> str:
     """The choice itself, which the link holds."""
     given, usual = st.query_params.get(LEVEL.id), LEVEL.default
     if LEVEL.id not in st.session_state:
         if given is not None and given not in LEVEL.options:
             st.warning(
-                say(
-                    "{given} is not possible here: allowed is one of {allowed}. Shown is {shown}.",
-                    given=f"level={given[:40]}",
-                    allowed=", ".join(LEVEL.options),
-                    shown=usual,
+                on_screen(
+                    say(
+                        "{given} is not possible here: allowed is one of {allowed}. Shown is {shown}.",
+                        given=f"level={given[:40]}",
+                        allowed=", ".join(LEVEL.options),
+                        shown=usual,
+                    )
                 ),
                 icon=":material/warning:",
             )
         st.session_state[LEVEL.id] = level()
     chosen = st.pills(
-        say(LEVEL.label), LEVEL.options, default=usual, key=LEVEL.id, required=True, wrap=True, help=say(LEVEL.help),
-        format_func=lambda name: LEVEL.named(name, name),
+        on_screen(say(LEVEL.label)), LEVEL.options, default=usual, key=LEVEL.id, required=True, wrap=True,
+        help=on_screen(say(LEVEL.help)),
+        format_func=lambda name: on_screen(LEVEL.named(name, name)),
     )  # fmt: skip
     of_visit(_Explained).level = chosen
     write_link(LEVEL.id, None if chosen == usual else chosen)

@@ -14,8 +14,10 @@ from lora_viz.core.run import Run
 from lora_viz.export.adapter_folder import history, history_csv, packed_adapter
 from lora_viz.export.scripts.layer import ROUNDING, ends_in_rounding, layer_script
 from lora_viz.export.scripts.script import Script, Scripts
+from lora_viz.export.taken_along import file_name
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.names import NAMES
@@ -80,13 +82,19 @@ def _offer_adapter(run: Run, adapter: int, name: str) -> None:
         )
     )
     if run.diverged_at[adapter] >= 0:
-        st.markdown(say("This adapter diverged: its weights are those of step {step}.", step=run.diverged_at[adapter]))
+        st.markdown(
+            on_screen(
+                say("This adapter diverged: its weights are those of step {step}.", step=run.diverged_at[adapter])
+            )
+        )
     if ends_in_rounding(run.loss[:, adapter]):
         st.caption(
-            say(
-                "This adapter's loss fell below {share} of the first: down there it is rounding, and another machine "
-                "prints other digits.",
-                share=number(ROUNDING),
+            on_screen(
+                say(
+                    "This adapter's loss fell below {share} of the first: down there it is rounding, and another "
+                    "machine prints other digits.",
+                    share=number(ROUNDING),
+                )
             )
         )
     with st.container(horizontal=True):
@@ -116,7 +124,9 @@ def _show(script: Script) -> None:
 
 def _download(label: str, data: Any, name: str, ending: str) -> None:
     mime = {".zip": "application/zip", "_history.csv": "text/csv", "_history.json": "application/json"}[ending]
-    st.download_button(label, data, f"lora_{name}{ending}", mime, on_click="ignore", key=f"home_{name}{ending}")
+    st.download_button(
+        on_screen(label), data, file_name(f"lora_{name}{ending}"), mime, on_click="ignore", key=f"home_{name}{ending}"
+    )
 
 
 def _which(experiments: Sequence[Experiment], played: Played[Any]) -> int:
@@ -155,4 +165,6 @@ def _chosen(
         st.session_state[key] = str(shown_now)
         followed[key] = shown_now
     shown = {text: say(names[value]) if names and value in names else text for text, value in by_name.items()}
-    return by_name.get(str(st.selectbox(label, tuple(by_name), format_func=shown.__getitem__, key=key)), values[0])
+    return by_name.get(
+        str(st.selectbox(on_screen(label), tuple(by_name), format_func=shown.__getitem__, key=key)), values[0]
+    )

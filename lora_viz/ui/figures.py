@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -13,7 +11,9 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from lora_viz.export.taken_along import csv_text, file_name, sent
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import on_screen
 
 __all__ = ["ask_format", "csv_button", "json_button", "modebar", "plain_json", "show_figure", "shown_theme"]
 
@@ -68,26 +68,28 @@ def show_figure(figure: Callable[[str], go.Figure], *, name: str, alt: str) -> N
 
 def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The numbers behind a picture, as CSV."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(table)
-    writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
-    st.download_button(label, out.getvalue(), f"{name}.csv", "text/csv", on_click="ignore", key=f"csv_{name}")
+    st.download_button(
+        on_screen(label), csv_text(table), file_name(f"{name}.csv"), "text/csv", on_click="ignore", key=f"csv_{name}"
+    )
 
 
 def json_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The same numbers as JSON."""
     text = plain_json(table)
-    st.download_button(label, text, f"{name}.json", "application/json", on_click="ignore", key=f"json_{name}")
+    st.download_button(
+        on_screen(label), text, file_name(f"{name}.json"), "application/json", on_click="ignore", key=f"json_{name}"
+    )
 
 
 def plain_json(table: Mapping[str, np.ndarray]) -> str:
     """A list a column: null where there is no number, "inf" and "-inf" as text."""
-    columns = {key: [_plain(value) for value in column.tolist()] for key, column in table.items()}
+    columns = {sent(key): [_plain(value) for value in column.tolist()] for key, column in table.items()}
     return json.dumps(columns, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return sent(value)
     if not isinstance(value, float) or math.isfinite(value):
         return value
     return None if math.isnan(value) else f"{value:g}"

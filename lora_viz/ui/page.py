@@ -12,6 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import Ours, emphasised, on_screen
+from lora_viz.lessons.joined import PART, Joined
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.parts import Folded, Prose
 from lora_viz.lessons.settings import Settings
@@ -20,10 +22,11 @@ from lora_viz.ui.asking import Asked, ask, set_answers
 from lora_viz.ui.explaining import explained, level, start_explaining
 from lora_viz.ui.exporting import offer_exports
 from lora_viz.ui.figures import ask_format, csv_button, json_button, modebar, shown_theme
+from lora_viz.ui.finder import show_related
 from lora_viz.ui.pages import show_with
 from lora_viz.ui.parts import draw
 from lora_viz.ui.player import play
-from lora_viz.ui.presenting import Presented, contrast, offer_tour, presented, toolbar
+from lora_viz.ui.presenting import Presented, contrast, offer_tour, prepare_next, presented, show_end, toolbar
 from lora_viz.ui.questions import ask_question
 from lora_viz.ui.sharing import frame_of, offer_link
 from lora_viz.ui.state import of_visit
@@ -53,24 +56,29 @@ class _LastGood:
 def show(lesson: Lesson[Any]) -> None:
     """The page of this lesson, as the visitor has set it."""
     now = _open(lesson)
+    if now is not None and now.ended:
+        toolbar(now)
+        show_end(now)
+        return
     judged = st.container(key="verdict") if now is None else None
-    said = st.container()
-    bare = st.query_params.get("controls") == "none" if now is None else not now.scene.controls
-    hidden = now is not None and bare
-    left, right = (st.container(key="beside" if hidden else None), st.container()) if bare else _two_columns()
+    bar, said = st.container(), st.container()
+    left, right = _places(lesson, now)
     with left:
         asked = ask(lesson, None if now is None else now.scene, "" if now is None else f"{now.name} {now.place}")
+    if now is not None:
+        with bar:
+            toolbar(now, asked.differing)
     notices = of_visit(_Notices)
     told = tuple(dict.fromkeys((*notices.again, *asked.notices)))
     notices.again = told  # until this run has come to its end
     for notice in told:
-        said.warning(notice, icon=":material/warning:")
+        said.warning(on_screen(notice), icon=":material/warning:")
     with right:
         picture = st.container()
     played = _measured(lesson, asked, picture, now)
     notices.again = ()
     if judged is not None and played.verdict is not None:
-        judged.markdown(f"{_SIGNS[played.verdict.holds]} {explained(played.verdict.text)}")
+        judged.markdown(on_screen(f"{_SIGNS[played.verdict.holds]} {explained(played.verdict.text)}"))
     with left:
         draw(played.parts("beside"))
     _show_picture(played, asked, picture, now)
@@ -80,36 +88,58 @@ def show(lesson: Lesson[Any]) -> None:
         draw(played.parts("extras"))
     if now is None:
         _show_rest(played)
+        if not st.context.is_embedded and "controls" not in st.query_params:
+            show_related(lesson.id)
+    else:
+        prepare_next(now)
 
 
-def _two_columns() -> tuple[DeltaGenerator, DeltaGenerator]:
+def _stating(lesson: Lesson[Any]) -> Lesson[Any]:
+    """Whose claim stands under the title: the lesson's own, or of one that joins several, that of a part asked for."""
+    asked = st.session_state.get(PART) or st.query_params.get(PART)
+    if not isinstance(lesson, Joined) or asked in (None, lesson.parts[0].id):
+        return lesson
+    return lesson.part({PART: asked})
+
+
+def _places(lesson: Lesson[Any], now: Presented | None) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Where the controls stand and where the picture: side by side, or for a room one below the other.
+
+    Where nothing may be set, the controls are out of sight: what a link got wrong is said there all the same.
+    """
+    if now is not None:
+        asks = bool(now.scene.controls)
+        return st.container(key="scene_controls" if asks else "beside", horizontal=asks), st.container()
+    settable = lesson.controls or lesson.more or lesson.seeded or lesson.trains or lesson.beside
+    if st.query_params.get("controls") == "none" or not settable:
+        return st.container(), st.container()
     left, right = st.columns([1, 4.4], gap="medium")
-    return left, right
+    return left.container(key="controls"), right
 
 
 def _open(lesson: Lesson[Any]) -> Presented | None:
     """Title and claim; on a projector what the scene is about. The home page offers the tour, except in a link."""
     find_language()
+    st.set_page_config(page_title=f"{say(lesson.menu)} · LoRA Playground")
     st.html(style("page"))
     start_explaining()
     if st.context.is_embedded:
         st.html(style("embedded"))
     now = presented()
-    title, claim = say(lesson.title), say(lesson.claim)
+    title, claim = say(lesson.title), say(_stating(lesson).claim)
     if now is None:
         offered = lesson is home() and "controls" not in st.query_params and not st.context.is_embedded
         head, beside = st.columns([5, 1], vertical_alignment="bottom") if offered else (st.container(), None)
-        head.title(title, anchor=False)
+        head.title(on_screen(title), anchor=False)
         if beside is not None:
             with beside:
                 offer_tour()
-        st.markdown(explained(claim))
+        st.markdown(on_screen(explained(claim)))
         return None
     st.html(style("presented"))
     if contrast():
         st.html(style("contrast"))
-    st.title(now.heading(), anchor=False)
-    toolbar(now)
+    st.title(on_screen(emphasised(now.heading())), anchor=False)
     return now
 
 
@@ -120,22 +150,28 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
 
     def shown(settings: Settings) -> Played[Any]:
         def preview(record: Any) -> None:
-            _show_picture(Played(lesson, settings, visitors_lab(), record), asked, where, now)
+            _show_picture(Played(lesson.seen_as(settings), settings, visitors_lab(), record), asked, where, now)
 
         try:
             return waited_for((lesson.id, settings), partial(lesson.played, settings), where, name=name, show=preview)
         except Stopped:
             st.stop()
 
+    fits = asked.settings
     try:
-        played = shown(asked.settings)
+        played = shown(fits)
     except Refusal as error:
-        last = good.get(lesson.id)
+        place, last = where.empty(), good.get(lesson.id)
+        fits = last or lesson.settings()
+        try:
+            played = shown(fits)
+        except Refusal:  # what fitted last was a file that is gone since
+            last, fits = None, lesson.settings()
+            played = shown(fits)
         told = say("{error} Shown is what fitted last.", error=error) if last else say(
             "{error} Shown is what the lesson opens with.", error=error)  # fmt: skip
-        where.error(told, icon=":material/error:")
-        played = shown(last or lesson.settings())
-    good[lesson.id] = played.settings
+        place.error(on_screen(told), icon=":material/error:")
+    good[lesson.id] = fits
     return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place
 
 
@@ -153,13 +189,14 @@ def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now:
                 film,
                 at=frame_of(film),
                 on_pick=pick,
-                on_share=lambda at: offer_link(at, asked.link, asked.labels, say(lesson.title), film, takeaway),
+                on_share=lambda at: offer_link(at, asked, say(lesson.title), film, takeaway),
                 question=now.question(film) if now else None,
                 present=now.for_player() if now else None,
             )
         draw(played.parts("body"))
-        if film is None or now is None or now.scene.question is None:  # who is asked must not read the answer
-            st.markdown(say("**What you saw.** {seen}", seen=takeaway if now else explained(takeaway)))
+        if now is None:  # a room has its sentence: the caption
+            with st.container(key="seen"):
+                st.markdown(on_screen(say("**What you saw.** {seen}", seen=Ours(explained(takeaway)))))
 
 
 def _show_rest(played: Played[Any]) -> None:
@@ -168,11 +205,11 @@ def _show_rest(played: Played[Any]) -> None:
     if played.maths:
         heading = say("The maths, with these numbers")
         if level() == "newcomer":
-            with st.expander(heading):
-                st.markdown(explained(played.maths))
+            with st.expander(on_screen(heading)):
+                st.markdown(on_screen(explained(played.maths)))
         else:
-            st.header(heading, anchor=False)
-            st.markdown(explained(played.maths))
+            st.header(on_screen(heading), anchor=False)
+            st.markdown(on_screen(explained(played.maths)))
     if played.lesson.prints:
         still = st.expander(say("Still figure and data, for slides"), key=f"still_{name}", on_change="rerun")
         if still.open:

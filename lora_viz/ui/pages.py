@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import parse_qs
 
 import streamlit as st
 
 from lora_viz.i18n.language import say
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.walk import home, lesson
+from lora_viz.lessons.walk import home, lesson, now_at
+from lora_viz.ui.visitor_language import language_of_links
 
-__all__ = ["page_of", "show_with"]
+__all__ = ["go_to", "page_of", "show_with"]
 
 FOLDER = Path(__file__).parents[2] / "pages"
 _show: list[Callable[[Lesson[Any]], None]] = []  # one: set by the module that shows lessons
@@ -26,7 +28,17 @@ def show_with(show: Callable[[Lesson[Any]], None]) -> None:
 
 def page_of(name: str) -> Any:
     """The page of this lesson. The one that opens stands at "/" whatever it is called."""
+    name = now_at(name).partition("?")[0]
     own, file = lesson(name), FOLDER / f"{name}.py"
     first = own is home()
     shown = file if file.exists() else partial(_show[0], own)
     return st.Page(shown, title=say(own.menu), url_path="home" if first else name, default=first)
+
+
+def go_to(place: str) -> NoReturn:
+    """Go to a place, "rank?noise=0", within this visit: ends the run."""
+    name, _, query = now_at(place).partition("?")
+    asked = parse_qs(query, keep_blank_values=True)
+    if language := language_of_links():
+        asked["lang"] = [language]
+    st.switch_page(page_of(name), query_params=asked)

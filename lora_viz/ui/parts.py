@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from zlib import crc32
 
 import streamlit as st
 
+from lora_viz.export.taken_along import file_name
+from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.parts import (
     Act,
     Ask,
     Boxed,
     Code,
     Columns,
+    Doors,
     Download,
     Figure,
     Folded,
     Heading,
     Html,
+    Moving,
     Notice,
     Numbers,
     Part,
+    Paths,
     Present,
     Prose,
     Reached,
@@ -30,6 +36,9 @@ from lora_viz.lessons.parts import (
 from lora_viz.ui.asking import set_answers
 from lora_viz.ui.contents import linked
 from lora_viz.ui.figures import csv_button, json_button, show_figure, shown_theme
+from lora_viz.ui.finder import show_door, show_paths
+from lora_viz.ui.pages import go_to
+from lora_viz.ui.player import play
 from lora_viz.ui.presenting import begin
 from lora_viz.ui.questions import ask_choices, reached, show_lessons_answered
 
@@ -45,9 +54,9 @@ def draw(parts: Iterable[Part]) -> None:
 def _draw(part: Part) -> None:
     match part:
         case Prose(text, small):
-            (st.caption if small else st.markdown)(linked(text))
+            (st.caption if small else st.markdown)(on_screen(linked(text)))
         case Heading(text, anchor):
-            st.header(text, anchor=anchor or False)
+            st.header(on_screen(text), anchor=anchor or False)
         case Html(drawn):
             st.html(linked(drawn(shown_theme())))
         case Figure(id, drawn, alt):
@@ -60,13 +69,13 @@ def _draw(part: Part) -> None:
                 json_button(as_json, columns, name=id)
         case Code(text, language, caption):
             if caption:
-                st.caption(caption)
+                st.caption(on_screen(caption))
             st.code(text, language=language, wrap_lines=True)
         case Download(id, label, make, file, mime):
-            st.download_button(label, make, file, mime, on_click="ignore", key=id)
+            st.download_button(on_screen(label), make, file_name(file), mime, on_click="ignore", key=id)
         case Notice(text, kind, icon):
             shown = {"info": st.info, "warning": st.warning, "success": st.success, "error": st.error}[kind]
-            shown(linked(text), icon=icon or None)
+            shown(on_screen(linked(text)), icon=icon or None)
         case Boxed(parts):
             with st.container(border=True):
                 draw(parts)
@@ -75,17 +84,26 @@ def _draw(part: Part) -> None:
                 draw(parts)
         case Ask(id, asked, see):
             ask_choices(id, asked, see)
-        case Act(id, label, answers):
-            st.button(label, key=id, on_click=set_answers, args=(answers,))
+        case Act(id, label, answers, to):
+            if st.button(on_screen(label), key=id, on_click=set_answers, args=(answers,)) and to:
+                go_to(to)
+        case Doors(doors, across):
+            with st.container(horizontal=across, gap="small", key=f"doors_{crc32(repr(doors).encode())}"):
+                for door in doors:
+                    show_door(door.label, door.place, door.why)
+        case Moving(id, film):
+            play(film, key=id)
+        case Paths(opened):
+            show_paths(opened)
         case Reached(id, holds, among):
-            st.caption(reached(id, holds, among))
+            st.caption(on_screen(reached(id, holds, among)))
         case Present(id, label, deck):
-            if st.button(label, key=f"start_{id}", type="primary"):
+            if st.button(on_screen(label), key=f"start_{id}", type="primary"):
                 begin(id, deck)
         case Scores():
             show_lessons_answered()
         case Folded(label, inner):
-            with st.expander(label):
+            with st.expander(on_screen(label)):
                 draw(inner)
         case Columns(side, gap):
             for place, own in zip(st.columns(len(side), gap=gap), side, strict=True):

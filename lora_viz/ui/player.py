@@ -9,6 +9,8 @@ import streamlit as st
 
 from lora_viz.film.film import Film
 from lora_viz.film.player import COLOURS, CSS, HTML, SCRIPT, words
+from lora_viz.film.size import FilmTooLarge
+from lora_viz.i18n.outside import on_screen
 
 __all__ = ["play"]
 
@@ -37,13 +39,13 @@ def play(
         if on_pick is not None and asked:
             on_pick(int(asked["row"]), int(asked["column"]))
 
-    asked = _player(
-        key=key,
-        data=film.to_bytes(
+    try:
+        data = film.to_bytes(
             colours=COLOURS, words=words(), at=at, shares=on_share is not None, question=question, present=present
-        ),
-        on_picked_change=picked,
-        on_shared_change=lambda: None,
-    )
+        )
+    except FilmTooLarge as error:
+        st.warning(on_screen(error.said), icon=":material/warning:")
+        return
+    asked = _player(key=key, data=data, on_picked_change=picked, on_shared_change=lambda: None)
     if on_share is not None and asked.shared is not None:
         on_share(float(asked.shared))

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from lora_viz.content.decks.asking import asked_first
 from lora_viz.content.decks.scenes import Deck, DeckError, Scene
+from lora_viz.core.refusals import Refusal
 from lora_viz.film.film import Film
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import emphasised, on_screen
 from lora_viz.lessons.decks import shipped_decks
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.walk import lesson
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.pages import page_of
+from lora_viz.ui.qr import here, only_here, qr_code
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.visitor_language import language_of_links
 
-__all__ = ["OWN", "Presented", "begin", "contrast", "offer_tour", "presented", "take_up", "toolbar"]
+__all__ = [
+    "OWN", "Presented", "begin", "contrast", "offer_tour", "prepare_next", "presented", "show_end", "take_up",
+    "toolbar",
+]  # fmt: skip
 
 OWN = "own"
-CONTRAST = "contrast"
+_LINKS = 9  # that one slide holds
 
 
 @dataclass(slots=True)
@@ -30,6 +42,8 @@ class _Presentation:
 
     own: Deck | None = None
     began: float | None = None
+    contrast: bool = False  # these two stay from scene to scene, on whatever page it is
+    notes: bool = False
 
 
 class Presented(NamedTuple):
@@ -40,12 +54,18 @@ class Presented(NamedTuple):
     place: int
 
     @property
+    def ended(self) -> bool:
+        """Whether this is the slide behind the last scene."""
+        return self.place == len(self.deck.scenes)
+
+    @property
     def scene(self) -> Scene:
-        return self.deck.scenes[self.place]
+        """The scene; behind the last one that one still."""
+        return self.deck.scenes[min(self.place, len(self.deck.scenes) - 1)]
 
     def heading(self) -> str:
         """What stands above the picture: the question where one is asked first, else the caption."""
-        return _heading(self.scene)
+        return say(self.deck.title) if self.ended else _heading(self.scene)
 
     def question(self, film: Film) -> dict[str, Any] | None:
         """What is asked before this film is shown; a question that this picture cannot answer is said, not asked."""
@@ -54,12 +74,17 @@ class Presented(NamedTuple):
         try:
             return asked_first(film, self.scene.question)
         except DeckError as error:
-            st.warning(say("The scene's question is left out: {error}", error=error))
+            st.warning(on_screen(say("The scene's question is left out: {error}", error=error)))
             return None
 
     def for_player(self) -> dict[str, Any]:
         """What the player must know of the presentation."""
-        return {"scene": f"{self.name}/{self.place}", "contrast": contrast()}
+        return {
+            "scene": f"{self.name}/{self.place}",
+            "contrast": contrast(),
+            "panels": list(self.scene.panels),
+            "caption": say(self.scene.caption) if self.scene.question else "",
+        }
 
     def for_speaker(self) -> dict[str, Any]:
         """What the speaker's own window shows of this scene, and which beginning of the deck its time counts from."""
@@ -69,9 +94,9 @@ class Presented(NamedTuple):
             "beginning": of_visit(_Presentation).began,
             "place": self.place + 1,
             "count": len(self.deck.scenes),
-            "caption": say(self.scene.caption),
-            "asked": say(self.scene.question.text) if self.scene.question else "",
-            "notes": say(self.scene.notes),
+            "caption": say("The end") if self.ended else say(self.scene.caption),
+            "asked": say(self.scene.question.text) if self.scene.question and not self.ended else "",
+            "notes": "" if self.ended else say(self.scene.notes),
             "next": say(following[0].caption) if following else "",
         }
 
@@ -82,7 +107,7 @@ def _heading(scene: Scene) -> str:
 
 def contrast() -> bool:
     """Whether the room asked for white on black."""
-    return bool(st.session_state.get(CONTRAST))
+    return of_visit(_Presentation).contrast
 
 
 def decks_here() -> dict[str, Deck]:
@@ -98,11 +123,19 @@ def presented() -> Presented | None:
         return None
     decks = decks_here()
     if name not in decks:
-        st.warning(say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks)))
+        st.warning(
+            on_screen(
+                say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks))
+            )
+        )
         return None
     last, text = len(decks[name].scenes), st.query_params.get("scene", "1")[:6]
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last):
-        st.warning(say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last + 1):
+        st.warning(
+            on_screen(
+                say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last)
+            )
+        )
         text = "1"
     return Presented(name, decks[name], int(text) - 1)
 
@@ -126,33 +159,75 @@ def take_up(here: str | None) -> None:
 
 
 def _open(name: str, index: int) -> None:
-    scene = decks_here()[name].scenes[index]
+    deck = decks_here()[name]
+    scene = deck.scenes[min(index, len(deck.scenes) - 1)]
     query = {"deck": name, "scene": str(index + 1)} | ({} if scene.at is None else {"at": f"{scene.at:g}"})
     if language := language_of_links():
         query["lang"] = language
     st.switch_page(page_of(scene.page), query_params=query)
 
 
+def prepare_next(now: Presented) -> None:
+    """Measure the next scene while this one is looked at, so that it is there when it is opened."""
+    following = now.deck.scenes[now.place + 1 : now.place + 2]
+    if not following or (own := lesson(following[0].page)).film is None or own.worded:
+        return
+
+    def measure() -> None:
+        with suppress(Refusal):  # what is wrong with it is said when it is opened
+            own.read(dict(following[0].settings), Lab())
+
+    threading.Thread(target=measure, daemon=True, name="next scene").start()
+
+
+def show_end(now: Presented) -> None:
+    """The slide behind the last scene: what was shown, each with a link that opens it, and the deck's own link."""
+    st.header(say("The end. To look at it again:"), anchor=False)
+    left, right = st.columns([3, 2], gap="large")
+    seen: dict[str, str] = {}
+    for scene in now.deck.scenes:
+        seen.setdefault(_address(scene), say(scene.caption))
+    with left:
+        links = (f"- [{emphasised(caption)}]({address})" for address, caption in list(seen.items())[:_LINKS])
+        st.markdown(on_screen("\n".join(links)))
+    shared = here() if now.name == OWN else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
+    with right:
+        qr_code(shared, say("QR code of the link"))
+        st.code(shared, language=None, wrap_lines=True)
+        if only_here(shared):
+            st.caption(say("This address works on this machine only: open the playground by its name in the network."))
+
+
+def _address(scene: Scene) -> str:
+    settings = dict(scene.settings) | ({} if scene.at is None else {"at": f"{scene.at:g}"})
+    return scene.page + (f"?{urlencode(settings)}" if settings else "")
+
+
 def offer_tour() -> None:
     """A way into the tour, for whoever is alone. It stands in the link, so it can be left, kept and taken up again."""
     about = say(shipped_decks()["tour"].about)
-    if st.button(say("Start the tour"), key="start_tour", icon=":material/signpost:", width="stretch", help=about):
+    if st.button(
+        say("Start the tour"), key="start_tour", icon=":material/signpost:", width="stretch", help=on_screen(about)
+    ):
         begin("tour")
 
 
-def toolbar(now: Presented) -> None:
-    """Back, list, next, notes, contrast, time, notes window, leave: turned also by PageUp and PageDown."""
-    last = len(now.deck.scenes) - 1
+def toolbar(now: Presented, settings: Mapping[str, str] | None = None) -> None:
+    """Back, list, next, notes, contrast, time, notes window, leave: turned also by PageUp and PageDown.
+
+    It is out of sight until somebody moves. Whoever leaves finds the lesson at ``settings``, as the scene has it now.
+    """
+    last, state = len(now.deck.scenes), of_visit(_Presentation)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
         # Never disabled: the key of a disabled button would scroll the page, and the picture out of sight.
         up, down = (
             say("Page up") if now.place else say("The first scene"),
             say("Page down") if now.place < last else say("The last scene"),
         )
-        back = st.button("◀", shortcut="PageUp", key="scene_back", help=up)
-        forth = st.button("▶", shortcut="PageDown", key="scene_next", help=down)
+        back = st.button("◀", key="scene_back", help=on_screen(up))
+        forth = st.button("▶", key="scene_next", help=on_screen(down))
         # The room reads along: where something is asked first, the list must not tell the answer.
-        titles = [f"{i + 1}. {_heading(scene)}" for i, scene in enumerate(now.deck.scenes)]
+        titles = [f"{i + 1}. {_heading(scene)}" for i, scene in enumerate(now.deck.scenes)] + [say("The end")]
         chosen = st.selectbox(
             say("Scene"),
             range(last + 1),
@@ -162,14 +237,18 @@ def toolbar(now: Presented) -> None:
             key=f"scene_list_{now.name}_{now.place}",
             width="stretch",
         )
-        notes = st.toggle(say("Notes"), key="notes")
-        st.toggle(say("Contrast"), key=CONTRAST)
-        speaker_bar(now.for_speaker())
+        state.notes = st.toggle(say("Notes"), state.notes, key=f"notes_{now.name}_{now.place}")
+        contrast = st.toggle(say("Contrast"), state.contrast, key=f"contrast_{now.name}_{now.place}")
+        turned = speaker_bar(now.for_speaker())
         leave = st.button(say("Leave"), key="scene_leave")
+    if contrast != state.contrast:
+        state.contrast = contrast
+        st.rerun()
     if leave:
-        st.switch_page(page_of(now.scene.page))
-    to = now.place - 1 if back else now.place + 1 if forth else int(chosen)
+        query = dict(settings or {}) | ({"lang": language} if (language := language_of_links()) else {})
+        st.switch_page(page_of(now.scene.page), query_params=query)
+    to = now.place - 1 if back else now.place + 1 if forth else turned if turned is not None else int(chosen)
     if to != now.place and 0 <= to <= last:
         _open(now.name, to)
-    if notes and now.scene.notes:
-        st.info(say(now.scene.notes), icon=":material/speaker_notes:")
+    if state.notes and not now.ended and now.scene.notes:
+        st.info(on_screen(emphasised(say(now.scene.notes))), icon=":material/speaker_notes:")

@@ -11,10 +11,11 @@ import streamlit as st
 
 from lora_viz.content.questions import Answered, Unanswerable
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import Ours, on_screen
 from lora_viz.lessons.lesson import Lesson, Played
-from lora_viz.lessons.walk import lessons, sections
+from lora_viz.lessons.walk import measured, sections
 from lora_viz.ui.contents import link_to
-from lora_viz.ui.pages import page_of
+from lora_viz.ui.pages import go_to
 from lora_viz.ui.state import of_visit
 
 __all__ = ["ask_choices", "ask_question", "reached", "show_lessons_answered"]
@@ -54,14 +55,14 @@ def _asked(played: Played[Any]) -> None:
             with st.spinner(say("Measuring the answer …")):
                 asked = played.ask()
         except Unanswerable as reason:
-            st.info(str(reason), icon=":material/block:")
+            st.info(on_screen(reason.said), icon=":material/block:")
             return
         if asked is None:
             return
-        st.markdown(f"**{asked.text}**")
+        st.markdown(on_screen(f"**{asked.text}**"))
         given = of_visit(_Score).given
         if _choices(f"after_{name}", asked, given, name):
-            st.caption(_score(given))
+            st.caption(on_screen(_score(given)))
 
 
 def _choices(key: str, asked: Answered, given: dict[str, bool], name: str, see: str = "") -> bool:
@@ -69,18 +70,19 @@ def _choices(key: str, asked: Answered, given: dict[str, bool], name: str, see: 
     # Other settings are another question: its choices are new, and none of them is chosen.
     key = f"{key}_{zlib.crc32(repr((asked.text, asked.choices)).encode())}"
     choice = st.radio(
-        asked.text, asked.choices, index=None, key=key, horizontal=True, label_visibility="collapsed"
+        on_screen(asked.text), asked.choices, index=None, key=key, horizontal=True, label_visibility="collapsed",
+        format_func=on_screen,
     )  # fmt: skip
     if choice is None:
         return False
     right = asked.choices[asked.right]
     given.setdefault(name, choice == right)
-    why = f"{asked.told} {asked.why}" + (f" {say('See it: {link}.', link=link_to(see))}" if see else "")
+    why = f"{asked.told} {asked.why}" + (f" {say('See it: {link}.', link=Ours(link_to(see)))}" if see else "")
     if choice == right:
-        st.success(f"{say('Yes, {choice}.', choice=choice)} {why}", icon=":material/check:")
+        st.success(on_screen(f"{say('Yes, {choice}.', choice=choice)} {why}"), icon=":material/check:")
     else:
         said = say("You said {choice}; measured was {right}.", choice=choice, right=right)
-        st.info(f"{said} {why}", icon=":material/search:")
+        st.info(on_screen(f"{said} {why}"), icon=":material/search:")
     return True
 
 
@@ -90,7 +92,7 @@ def ask_choices(name: str, asked: Answered, see: str) -> None:
     _choices(f"choice_{name}", asked, given, name, see)
     if given:
         counts = {"right": sum(given.values()), "answered": len(given)}
-        st.caption(say("{right} of {answered} answered as measured, at once.", **counts))
+        st.caption(on_screen(say("{right} of {answered} answered as measured, at once.", **counts)))
     else:
         st.caption(say("Nothing yet: choose an answer."))
 
@@ -102,21 +104,21 @@ def reached(name: str, holds: bool, count: int) -> str:
     return say("{passed} of {challenges} challenges passed in this visit.", passed=len(done), challenges=count)
 
 
-def _asking(among: tuple[Lesson[Any], ...]) -> list[Lesson[Any]]:
-    return [each for each in among if each.question is not None]
+def _asking(among: tuple[Lesson[Any], ...] | None = None) -> list[Lesson[Any]]:
+    return [each for each in measured(among) if each.question is not None]
 
 
 def _score(given: dict[str, bool]) -> str:
     return say(
         "{count} of {all} lessons answered, {right} as measured at once.",
-        count=len(given), all=len(_asking(lessons())), right=sum(given.values()),
+        count=len(given), all=len(_asking()), right=sum(given.values()),
     )  # fmt: skip
 
 
 def show_lessons_answered() -> None:
     """Every lesson with a question, whether it was answered as measured, and a way there within this visit."""
     given = of_visit(_Score).given
-    place = st.expander(_score(given), key="lessons_answered", on_change="rerun")
+    place = st.expander(on_screen(_score(given)), key="lessons_answered", on_change="rerun")
     if not place.open:
         return
     with place:
@@ -128,11 +130,11 @@ def show_lessons_answered() -> None:
             if not asked:
                 continue
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-                st.markdown(f"**{say(section.title)}:**", width="content")
+                st.markdown(on_screen(f"**{say(section.title)}:**"), width="content")
                 heard = "; ".join(f"{say(title)}: {say(_MARKS[given[n]][1])}" for n, title in asked if n in given)
                 if heard:  # an icon has no name that is read out
                     st.html(f'<span style="{_HEARD}">{escape(heard)}.</span>', width="content")
                 for name, title in asked:
                     icon = _MARKS[given[name]][0] if name in given else None
-                    if st.button(say(title), key=f"to_{name}", type="tertiary", icon=icon):
-                        st.switch_page(page_of(name))
+                    if st.button(on_screen(say(title)), key=f"to_{name}", type="tertiary", icon=icon):
+                        go_to(name)

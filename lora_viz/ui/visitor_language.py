@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from lora_viz.i18n.language import follow, language, languages, say
+from lora_viz.i18n.outside import on_screen
 from lora_viz.ui.address_bar import write_link
+from lora_viz.ui.page_script import page_script
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.styles import style
 
 __all__ = ["ask_language", "find_language", "language_of_links", "spoken"]
-
-# A page read aloud needs its language.
-_SCRIPT = """<script>
-document.documentElement.lang = "LANGUAGE";
-HISTORY
-</script>""".replace("HISTORY", (Path(__file__).parent / "history.js").read_text(encoding="utf-8"))
-
 
 CHOSEN = "lang"
 
@@ -71,24 +65,30 @@ def ask_language() -> None:
         of_visit(_Language).asked_for = True
     elif given is not None:
         st.warning(
-            say(
-                "{given} is no language here: allowed are {allowed}. Shown is English.",
-                given=f"lang={given[:40]}",
-                allowed=", ".join(languages()),
+            on_screen(
+                say(
+                    "{given} is no language here: allowed are {allowed}. Shown is English.",
+                    given=f"lang={given[:40]}",
+                    allowed=", ".join(languages()),
+                )
             ),
             icon=":material/warning:",
         )
     with st.container(key="languages"):
         st.html(style("languages"))
-        st.html(_SCRIPT.replace("LANGUAGE", language()), unsafe_allow_javascript=True)
+        st.html(page_script(language()), unsafe_allow_javascript=True)
         if len(languages()) > 1 and "deck" not in st.query_params and not st.context.is_embedded:
             if CHOSEN not in st.session_state:
                 st.session_state[CHOSEN] = language()
             st.segmented_control(
-                say("Language"), tuple(languages()), format_func=str.upper, key=CHOSEN, required=True,
+                say("Language"), tuple(languages()), format_func=_label, key=CHOSEN, required=True,
                 label_visibility="collapsed", on_change=_asked_for,
             )  # fmt: skip
     write_link("lang", language_of_links())
+
+
+def _label(code: str) -> str:
+    return on_screen(code.upper())
 
 
 def _asked_for() -> None:

@@ -13,6 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from lora_viz.core.progress import Progress
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.settings import Settings
 from lora_viz.ui.state import of_visit
@@ -56,7 +57,7 @@ def waited_for(
     place = where.empty()
     if of_visit(_Stop).key == key:
         with place.container():
-            st.info(say("{name}: stopped, nothing is kept.", name=name), icon=":material/stop_circle:")
+            st.info(on_screen(say("{name}: stopped, nothing is kept.", name=name)), icon=":material/stop_circle:")
             st.button(say("Start again"), key="start_again", on_click=_stop, args=(None,))
         raise Stopped
     screen = _Screen(place, name, key, show)
@@ -84,11 +85,11 @@ class _Screen:
         if self.bar is None and time.monotonic() - self.began < PATIENCE:
             return
         self.bar = self.bar or self._begin()
-        self.bar.progress(min(1.0, now.share), text=f"{self.name} … {now.said}")
+        self.bar.progress(min(1.0, now.share), text=on_screen(f"{self.name} … {now.said}"))
 
     def _begin(self) -> DeltaGenerator:
-        with self.place.container():
-            bar = st.progress(0.0, text=f"{self.name} …")
+        with self.place.container(key="waiting"):  # lies over the picture: nothing moves for it
+            bar = st.progress(0.0, text=on_screen(f"{self.name} …"))
             st.button(say("Stop training"), key="stop", on_click=_stop, args=(self.key,))
         return bar
 

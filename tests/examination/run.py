@@ -19,7 +19,7 @@ import torch
 from lora_viz.core.results import Results
 from lora_viz.i18n.language import speak
 from lora_viz.lessons.lab import Lab
-from lora_viz.lessons.walk import lesson, lessons
+from lora_viz.lessons.walk import lesson, measured
 from tests.examination.examination import Finding, examine
 from tests.examination.settings import drawn
 from tests.lessons.unfinished import TOO_LONG
@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--report", type=Path)
     asked = parser.parse_args()
-    names = asked.lesson or [each.id for each in lessons()]
+    names = asked.lesson or [each.id for each in measured()]
     since, findings = time.monotonic(), {}
     with ProcessPoolExecutor(asked.workers) as pool:
         waiting = {name: pool.submit(examined, name, asked.settings) for name in names}

@@ -12,7 +12,8 @@ from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
 from lora_viz.layer.starts import initial_factors
 from lora_viz.layer.tasks import make_task
-from lora_viz.lessons.training.alpha import LESSON, AlphaIdentity, alpha_identity, film, identity_sweep, takeaway
+from lora_viz.lessons.training.alpha import PART as LESSON
+from lora_viz.lessons.training.alpha import AlphaIdentity, alpha_identity, film, identity_sweep, takeaway
 
 ODD = Experiment(
     d_in=13, d_out=7, target_rank=3, rank=5, alpha=10.0, samples=53, optimizer="sgd", lr=0.02, steps=60, noise=0.3

@@ -22,7 +22,7 @@ ODD = replace(OPENED, d_in=7, d_out=5, rank=3, alpha=7.5, steps=60)  # no transp
 
 
 def degrees(angle: float) -> str:
-    return "less than 0.001°" if angle < 1e-3 else f"{number(angle)}°"
+    return "<0.001°" if angle < 1e-3 else f"{number(angle)}°"
 
 
 def trained(e: Experiment) -> Run:
@@ -139,35 +139,37 @@ def test_words_and_figure(d_in: int, d_out: int, rank: int) -> None:
     assert f"{rank} of {d_out} dimensions" in said
     assert number(record.outside[-1]) in said
     if rank < d_in:
-        assert f"{d_in - rank} of {d_in} input directions" in said
+        assert f"{d_in - rank} of {d_in} input directions lie" in said
         assert number(record.movement[-1]) in said
     else:
         assert "ker A" not in said
     narration = film(record).narration
     assert len(narration) == len(record.steps) == 21
-    assert narration[0] == "Step 0: B is 0, so every Δy is exactly 0: nowhere to push yet."
+    assert narration[0] == "Step 0: B is still 0, so every Δy is exactly 0."
     a, b = record.angle_A[-1], record.angle_B[-1]
     wide = np.linalg.svd(run.B[0], compute_uv=False)
-    told = f"Training ended {degrees(b)} from the best directions to push and {degrees(a)} from the best to read."
+    told = (
+        f"Training ended {degrees(b)} from the best output directions and {degrees(a)} from the best input directions."
+    )
     assert (told in said) == ("Training ended" in said) == (rank < d_out)
     for t in range(1, 21):
         if wide[t, -1] <= 1e-9 * wide[t, 0]:  # Adam's first step moves every entry by η: the columns are parallel
-            expected = f"col(B) does not have {rank} dimensions yet."
+            expected = f"col(B) has {rank - 1} of {rank} dimensions."
             assert t == 1
         elif rank == d_out:
-            expected = f"col(B) is the whole space: Δy can go anywhere. Loss {number(record.loss[t])}."
+            expected = f"col(B) is the whole space, so Δy can go anywhere. Loss {number(record.loss[t])}."
         elif wide[t, -1] / wide[t, 0] < 0.02:
             expected = "B's columns are almost parallel here, so the last direction of col(B) is hardly determined."
         else:
             a, b = degrees(record.angle_A[t]), degrees(record.angle_B[t])
-            expected = f"col(B) is {b} away from the best directions to push, row(A) {a} from the best to read."
+            expected = f"col(B) is {b} from the best output directions, row(A) {a} from the best input directions."
         assert narration[t] == f"Step {t}: {expected}"
     if (d_in, d_out, rank) == (3, 3, 2):
         assert "almost parallel" in narration[-1]
     for theme in ("light", "dark"):
         drawn = printed(film(record), "out", theme=theme)
         assert isinstance(drawn, go.Figure)
-        assert [trace.name for trace in drawn.data[:3]] == ["asked for", "Δy", "probe"]
+        assert [trace.name for trace in drawn.data[:3]] == ["target", "Δy", "probe"]
         assert {trace.type for trace in drawn.data} == {"scatter3d" if d_out == 3 else "scatter"}
         for trace, points in zip(drawn.data[:2], (record.wanted, record.outputs[-1]), strict=True):
             for axis, name in enumerate("xyz"[:d_out]):
@@ -187,10 +189,10 @@ def test_words_where_a_factor_is_zero() -> None:
         e = replace(OPENED, **{"steps": 4, "lr": 0.02} | change)  # type: ignore[arg-type]
         return film(bottleneck(trained(e))).narration
 
-    assert told(init="A_zero")[0] == "Step 0: A is 0, so it reads nothing and every Δy is exactly 0."
+    assert told(init="A_zero")[0] == "Step 0: A is 0, so every Δy is exactly 0."
     assert not any("A is 0" in text for text in told(init="A_zero")[1:])
     for never in ({"init": "both_zero"}, {"frozen": "B"}):
-        expected = tuple(f"Step {t}: B is 0, so every Δy is exactly 0: nothing ever moves." for t in range(5))
+        expected = tuple(f"Step {t}: B is 0, as at every step, so every Δy is exactly 0." for t in range(5))
         assert told(**never) == expected
 
 

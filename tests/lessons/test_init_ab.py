@@ -8,7 +8,8 @@ import pytest
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
-from lora_viz.lessons.training.init_ab import LESSON, InitAB, ab_sweeps, film, init_ab, table, takeaway
+from lora_viz.lessons.training.init_ab import PART as LESSON
+from lora_viz.lessons.training.init_ab import InitAB, ab_sweeps, film, init_ab, table, takeaway
 
 BASE = Experiment(target_rank=4, spectrum="flat", rank=4, alpha=64.0, optimizer="adam", steps=30)
 A, B, SMALL = 0, 1, 2

@@ -13,7 +13,8 @@ from lora_viz.film.paper import printed
 from lora_viz.layer.start_sizes import start_sizes
 from lora_viz.layer.starts import initial_factors
 from lora_viz.layer.tasks import make_task
-from lora_viz.lessons.training.init_variance import LESSON, STARTS, InitVariance, film, init_variance, takeaway
+from lora_viz.lessons.training.init_size import PART as LESSON
+from lora_viz.lessons.training.init_size import STARTS, InitVariance, film, init_variance, takeaway
 
 RANKS = (1, 2, 4, 8, 16, 32)
 WIDE = Experiment(d_in=97, d_out=89, samples=128, rank=1)

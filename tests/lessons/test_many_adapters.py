@@ -9,8 +9,8 @@ from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Field
 from lora_viz.film.paper import columns as columns_of
 from lora_viz.film.paper import printed
-from lora_viz.lessons.real import many_adapters as pair
-from lora_viz.lessons.real import requantised as quantised
+from lora_viz.lessons.real import adapters_together as pair
+from lora_viz.lessons.variants import requantised as quantised
 from lora_viz.networks.digits import PairExperiment, PairRun
 from lora_viz.networks.requantise import FORMATS, RequantiseRun
 
@@ -78,7 +78,7 @@ def test_the_pairs_still_figure(gone: bool) -> None:
     if gone:
         run = replace(run, mixed=np.where(run.weight[:, None, None] > 0.6, np.nan, run.mixed))
     record = pair.adapters_together(run)
-    traces = printed(pair.film(record), pair.LESSON.on_paper, theme="dark").data
+    traces = printed(pair.film(record), pair.PART.on_paper, theme="dark").data
     assert [trace.name for trace in traces] == ["on rotated", "on permuted", "on upright"]
     for trace, y in zip(traces, record.mixed[1].T, strict=True):
         np.testing.assert_array_equal(trace.x, W)
@@ -87,7 +87,7 @@ def test_the_pairs_still_figure(gone: bool) -> None:
 
 
 def test_the_pairs_lesson_trains_what_it_is_set_to() -> None:
-    played = pair.LESSON.play(second="relabelled", rank=2, steps=100)
+    played = pair.PART.play(second="relabelled", rank=2, steps=100)
     assert (played.record.second, played.record.rank) == ("relabelled", 2)
     scripts = played.exports()
     assert isinstance(scripts, Scripts) and "rank=2" in scripts.make().text
@@ -138,7 +138,7 @@ def test_the_quantised_words_follow_the_numbers() -> None:
     assert "NF4 80.0 % and 60.0 % (float32 90.0 %" in said
     moving = quantised.film(record)
     assert columns_of(moving, "error")["error_nf4"].tolist() == pytest.approx([3.0, 1.5, 0.6, 0.3])
-    traces = printed(moving, quantised.LESSON.on_paper, theme="dark").data
+    traces = printed(moving, quantised.PART.on_paper, theme="dark").data
     assert [trace.name for trace in traces] == list(FORMATS)
     for i, trace in enumerate(traces):
         np.testing.assert_array_equal(trace.x, record.sizes)
@@ -146,6 +146,6 @@ def test_the_quantised_words_follow_the_numbers() -> None:
 
 
 def test_the_quantised_lesson_trains_what_it_is_set_to() -> None:
-    played = quantised.LESSON.play(weight_format="int4", rank=3, steps=100)
+    played = quantised.PART.play(weight_format="int4", rank=3, steps=100)
     assert (played.record.shown, played.record.rank) == ("int4", 3)
     assert isinstance(played.exports(), Scripts)

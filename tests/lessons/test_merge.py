@@ -9,10 +9,10 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
-from lora_viz.film.style import number
+from lora_viz.film.style import number, percent
 from lora_viz.layer.merging import DTYPES, merge_report
 from lora_viz.layer.merging import MISTAKES as MISTAKE_NAMES
-from lora_viz.lessons.basics.merge import MISTAKES, MergeCheck, film, merge_check, table, takeaway
+from lora_viz.lessons.basics.merge import MISTAKES, MergeCheck, detail, film, merge_check, table, takeaway, verdict
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -44,23 +44,43 @@ def test_takeaway_is_the_report_at_one_thousandth(shown: str) -> None:
     m, said = record.report, takeaway(record)
     assert m.sizes[2] == 1e-3
     assert "nan" not in said
-    told = sorted({0, DTYPES.index(shown), 3})  # the best, the worst and the one asked for, once each
+    told = list(dict.fromkeys((DTYPES.index(shown), 3)))  # the one asked for and the coarsest, once each
     outputs = ", ".join(f"{number(m.relative_difference[2, i])} in {SHORT[i]}" for i in told)
-    assert said.startswith(
-        "In this experiment, at ‖ΔW‖ = 0.001·‖W‖, merged and unmerged outputs agree to each format's rounding "
-        f"(relative difference {outputs})."
-    )
-    for i in told:  # which is true: within one unit in the last place of each format
+    assert f"At ‖ΔW‖ = 0.001·‖W‖, merged and unmerged outputs differ by {outputs} (relative)." in said
+    for i in (0, *told):  # which is rounding: within one unit in the last place of each format
         assert m.relative_difference[2, i] < 2.0 ** -(52, 23, 10, 7)[i]
     assert m.lost[2, 3] > 0.5 > m.lost[2, 2] > 0.01 > m.lost[2, 1]
     assert (
-        f"But in bf16 {100 * m.unchanged[2, 3]:.0f} % of the weights did not change at all, and the ΔW that arrived is "
-        f"{100 * m.lost[2, 3]:.0f} % wrong: rounding has eaten most of it."
+        f"In bf16, {percent(m.unchanged[2, 3])} of the weights do not change at all, and the stored update differs "
+        f"from ΔW by {percent(m.lost[2, 3])} of its norm."
     ) in said
-    assert said.count("% wrong") == 1 + (shown == "float16")
-    assert (f"In fp16 the ΔW that arrived is {100 * m.lost[2, 2]:.0f} % wrong." in said) == (shown == "float16")
-    drift = number(m.unmerge_drift[:, 1].max())
-    assert said.endswith(f"Unmerging does not return the weight to the bit: in fp32 it drifts by up to {drift}.")
+    assert said.count("do not change at all") == 1, "the coarsest format shown is told, and no other"
+    assert f"in fp32 it is off by up to {number(m.unmerge_drift[:, 1].max())}" in detail(record)
+
+
+def test_an_error_of_the_stored_update_is_not_what_is_lost_of_it(record: MergeCheck) -> None:
+    """The stored update of bf16, by its own norm and its part along ΔW: the rest is rounding error, not loss."""
+    m = record.report
+    shown = DTYPES.index("bfloat16")
+    assert m.shown == shown
+    asked, stored = m.delta[2], m.arrived[2]
+    norm = np.sqrt((stored**2).sum() / (asked**2).sum())
+    along = np.trace(stored.T @ asked) / np.trace(asked.T @ asked)
+    assert abs(np.sqrt(norm**2 - 2 * along + 1) - m.lost[2, shown]) < 1e-3, "both make the relative error"
+    assert f"is {percent(norm)} of that of ΔW, and its part along ΔW is {percent(along)} of ΔW" in detail(record)
+
+
+def test_verdict(record: MergeCheck) -> None:
+    m = record.report
+    found = verdict(record)
+    assert found.holds and found.evidence["float64"] == m.relative_difference[:, 0].max()
+    wrong = m.relative_difference.copy()
+    wrong[3, 0] = 1e-6
+    assert verdict(record._replace(report=replace(m, relative_difference=wrong))).holds is False, "fp64 must agree"
+    kept = m.unchanged.copy()
+    kept[0, 3] = 0.2
+    assert verdict(record._replace(report=replace(m, unchanged=kept))).holds is False, "bf16 must lose the smallest"
+    assert verdict(checked(steps=0)).holds is None, "nothing to merge"
 
 
 @pytest.mark.parametrize("shown", DTYPES)
@@ -72,7 +92,7 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
     for t, text in enumerate(picture.narration):
         assert SHORT[i] in text
         assert number(m.relative_difference[t, i]) in text
-        assert f"; {number(100 * m.unchanged[t, i])} % of the weights did not change." in text
+        assert f", {percent(m.unchanged[t, i])} of the weights do not change." in text
     curves, still = picture.panels[0].series, picture.panels[1].series
     for column, (a, b) in enumerate(zip(curves, still, strict=True)):
         np.testing.assert_array_equal(a.y, m.relative_difference[:, column])
@@ -89,8 +109,8 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
     rows = {row.label: row.text for row in picture.panels[2].rows}
     assert rows["largest output difference"] == tuple(number(v) for v in m.max_difference[:, i])
     assert rows["drift after unmerging"] == tuple(number(v) for v in m.unmerge_drift[:, i])
-    assert rows["ΔW that arrived is wrong by"] == tuple(f"{number(100 * v)} %" for v in m.lost[:, i])
-    assert rows["token, apart / merged"] == (f"+{100 * 66 / 121:.1f} % / +0 %",)
+    assert rows["error of the stored update"] == tuple(f"{number(100 * v)} %" for v in m.lost[:, i])
+    assert rows["cost per token, unmerged / merged"] == (f"+{100 * 66 / 121:.1f} % / +0 %",)
 
 
 def test_figure(record: MergeCheck) -> None:

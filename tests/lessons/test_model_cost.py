@@ -5,7 +5,7 @@ import pytest
 
 from lora_viz.costs.counting import count_layer
 from lora_viz.film.paper import printed
-from lora_viz.lessons.real import cost as rank_cost
+from lora_viz.lessons.real import cost_layer as rank_cost
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_a_hundredfold_ends_between_20_and_32() -> None:
 
 
 def test_the_still_figure_of_the_cost(record: rank_cost.RankCost) -> None:
-    drawn = printed(rank_cost.film(record), rank_cost.LESSON.on_paper, theme="dark")
+    drawn = printed(rank_cost.film(record), rank_cost.PART.on_paper, theme="dark")
     (curve,) = drawn.data
     np.testing.assert_array_equal(curve.x, record.rank)
     np.testing.assert_array_equal(curve.y, 100 * record.share)
@@ -52,8 +52,8 @@ def test_the_still_figure_of_the_cost(record: rank_cost.RankCost) -> None:
 
 
 def test_every_layer_that_is_offered_can_be_counted() -> None:
-    (layer,) = rank_cost.LESSON.controls
+    (layer,) = rank_cost.PART.controls
     for name in layer.options:  # type: ignore[union-attr]
-        played = rank_cost.LESSON.play(layer=name)
+        played = rank_cost.PART.play(layer=name)
         assert f"{played.record.d_out}×{played.record.d_in}" == name
         assert played.record.agrees and "16·(" in played.ask().told

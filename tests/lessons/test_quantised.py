@@ -8,10 +8,9 @@ from lora_viz.film.panels import Lines
 from lora_viz.layer.quantise import loftq, nf4, quantised_pissa
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.variants.quantised import (
+from lora_viz.lessons.variants.quantised_start import (
     ALONE,
     KINDS,
-    LESSON,
     METHODS,
     OFTEN,
     ONCE,
@@ -23,6 +22,7 @@ from lora_viz.lessons.variants.quantised import (
     takeaway,
     verdict,
 )
+from lora_viz.lessons.variants.quantised_start import PART as LESSON
 
 
 @pytest.mark.parametrize("kind", KINDS)

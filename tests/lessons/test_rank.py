@@ -11,10 +11,10 @@ from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.film.panels import HeatMap, Readout
 from lora_viz.film.paper import printed
-from lora_viz.film.style import number
+from lora_viz.film.style import number, percent
 from lora_viz.layer.tasks import target_spectrum
 from lora_viz.lessons.basics.rank import LESSON as OFFERED
-from lora_viz.lessons.basics.rank import RankError, film, rank_error, table, takeaway
+from lora_viz.lessons.basics.rank import RankError, detail, film, rank_error, table, takeaway, verdict
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")
@@ -127,7 +127,9 @@ def test_stretched_inputs_have_two_floors(stretched_run: Run) -> None:
     np.testing.assert_allclose(record.floor, expected, atol=1e-11)
     assert record.truncated[1:-1].max() > 0 and (record.truncated[1:-1] / record.floor[1:-1]).max() > 1.02
     assert np.abs(record.floor - record.weights_floor)[1:-1].max() > 1e-2
-    assert "stretched inputs" in takeaway(record)
+    there = record.floor[1:-1] > 1e-6
+    times = (record.truncated[1:-1] / record.floor[1:-1])[there].max()
+    assert f"its error is up to {number(times)} times the floor" in detail(record)
 
 
 def test_noise_is_fitted_beyond_the_true_rank(lesson: RankError) -> None:
@@ -135,8 +137,23 @@ def test_noise_is_fitted_beyond_the_true_rank(lesson: RankError) -> None:
     past = lesson.clean[1][list(lesson.rank).index(4) :]
     assert (np.diff(past) > 0).all()
     assert (np.diff(lesson.trained[1]) < 0).all(), "and the error on the samples still falls"
-    assert "least at rank 4" in takeaway(lesson)
+    assert "lowest at rank 4" in takeaway(lesson)
     assert (lesson.trained[1][:-1] < lesson.floor[:-1] * 1.05).all()
+    found = verdict(lesson)
+    assert found.holds and found.evidence["clean_own"] == lesson.clean[1][list(lesson.rank).index(4)]
+    assert found.evidence["clean_above"] == past[1:].min()
+
+
+def test_a_verdict_against_what_the_claim_says(lesson: RankError) -> None:
+    """Below the floor, or better above the target's rank: the claim would be false, and says at which rank."""
+    below = lesson.trained.copy()
+    below[0, 3] = 0.9 * lesson.floor[3]
+    assert verdict(lesson._replace(trained=below)).holds is False
+    better = lesson.clean.copy()
+    better[1, -2] = 0.5 * lesson.clean[1][list(lesson.rank).index(4)]
+    found = verdict(lesson._replace(clean=better))
+    assert found.holds is False and f"rank {lesson.rank[-2]} " in found.why
+    assert verdict(lesson._replace(trained=np.full_like(lesson.trained, np.nan))).holds is None
 
 
 @pytest.mark.parametrize("spectrum", CHOICES["spectrum"])
@@ -150,7 +167,7 @@ def test_a_target_of_full_rank_leaves_what_its_spectrum_says(spectrum: str) -> N
     np.testing.assert_allclose(record.clean, record.trained, rtol=1e-9)  # without noise there is one target
     said = takeaway(record)
     assert "full rank" in said
-    assert f"rank 2 still leaves {100 * record.floor[2]:.0f} %" in said
+    assert f"the best update of rank 2 leaves {percent(float(record.floor[2]))} of the error" in said
 
 
 def test_words_and_figure(round_run: Run, stretched_run: Run) -> None:
@@ -161,7 +178,7 @@ def test_words_and_figure(round_run: Run, stretched_run: Run) -> None:
         gap = float(np.max(record.trained[1] - record.floor))
         assert gap < 0.02
         assert f"within {number(100 * gap)} percentage points" in said
-        assert "least at rank 3" in said
+        assert "lowest at rank 3" in said
         for settings, scale in ((LINEAR, "linear"), (LOG, "log")):
             picture = film(record, settings)
             assert len(picture.narration) == 6
@@ -169,7 +186,7 @@ def test_words_and_figure(round_run: Run, stretched_run: Run) -> None:
             figure = printed(picture, "error", theme="dark")
             curves = [trace for trace in figure.data if not trace.name.endswith("exactly 0")]
             assert len(curves) == len(picture.panels[0].series)
-            assert figure.layout.title.text == "Error left against rank"
+            assert figure.layout.title.text == "Remaining error by rank"
             assert figure.layout.yaxis.type == scale
             for trace, errors in zip(curves, (record.trained[1], record.floor), strict=False):
                 np.testing.assert_array_equal(trace.x, record.rank)
@@ -181,7 +198,8 @@ def test_words_and_figure(round_run: Run, stretched_run: Run) -> None:
 def test_without_noise_there_is_no_curve_to_the_clean_target() -> None:
     record = rank_error(swept(replace(ODD, noise=0.0), (1, 3, 7), seeds=1))
     assert len(printed(film(record, LINEAR), "error").data) == len(film(record, LINEAR).panels[0].series) == 2
-    assert "elbow stands at 3" in takeaway(record)
+    assert record.floor[2] < 1e-12 < record.floor[1]
+    assert "The floor reaches 0 at rank 3" in takeaway(record)
 
 
 @pytest.mark.parametrize("init", STARTS)
@@ -208,35 +226,31 @@ def pictures_of_ranks(record: RankError) -> tuple[list[float], tuple[str, ...], 
 def test_narration_and_captions(round_run: Run) -> None:
     record = rank_error(round_run)
     told = film(record, LINEAR).narration
-    assert told[0] == "Rank 0: no update, all of the error is left."
+    assert told[0] == "Rank 0: there is no update, so all of the error remains."
     for t in range(1, 6):
         got, least, clean = (
             "0 %" if v < 1e-9 else f"{number(100 * v)} %"
             for v in (record.trained[1, t], record.floor[t], record.clean[1, t])
         )
         r = record.rank[t]
-        assert told[t] == (
-            f"Rank {r}: training leaves {got} of the error; no rank-{r} update can leave less than {least}. "
-            f"Against the clean target: {clean}."
-        )
-    assert "can leave less than 0 %." in told[-1], "rounding is not an error left"
-    assert not any(
-        "noise" in text for text in film(rank_error(swept(replace(ODD, noise=0.0, steps=5))), LINEAR).narration
-    )
+        assert told[t] == (f"Rank {r}: remaining error {got}, floor {least}, error against the clean target {clean}.")
+    assert "floor 0 %," in told[-1], "rounding is not an error left"
+    noiseless = film(rank_error(swept(replace(ODD, noise=0.0, steps=5))), LINEAR).narration
+    assert not any("clean" in text for text in noiseless), "without noise there is one target"
     _, captured, left, _ = pictures_of_ranks(record)
     missing = [np.sum((d - record.fitted) ** 2) / np.sum(record.fitted**2) for d in record.delta]
-    assert captured == tuple(f"{100 * (1 - m):.1f} % of ‖M‖²" for m in missing)
-    assert left == tuple(f"{100 * m:.1f} % of ‖M‖²" for m in missing)
+    assert captured == tuple(f"{percent(1 - m, rounding=1e-9)} of ‖M‖²" for m in missing)
+    assert left == tuple(f"{percent(m, rounding=1e-9)} of ‖M‖²" for m in missing)
 
 
 def test_only_a_well_trained_sweep_speaks_of_fitted_noise(lesson: RankError) -> None:
-    assert "fits the noise" in takeaway(lesson)
+    assert "fit the noise" in takeaway(lesson)
     short = rank_error(swept(replace(ODD, steps=5)))
     assert float(np.max(short.trained[1] - short.floor)) > 0.02
-    assert "fits the noise" not in takeaway(short)
+    assert "fit the noise" not in takeaway(short)
     right = rank_error(swept(ODD, (1, 2, 3)))  # no rank beyond the true one, so nothing gets worse
     assert int(np.argmin(right.clean[1])) == 3
-    assert "fits the noise" not in takeaway(right)
+    assert "fit the noise" not in takeaway(right)
 
 
 def test_who_diverged_is_left_out() -> None:
@@ -253,14 +267,14 @@ def test_who_diverged_is_left_out() -> None:
     assert not record.delta[0].any() and not record.sigma[0].any()
     assert calm.trained[0, 1] * (1 - 1e-9) <= record.trained[0, 1] <= record.trained[2, 1]
     assert record.trained[2, 1] <= calm.trained[2, 1] * (1 + 1e-9)
-    said = takeaway(record)
-    assert "4 adapters diverged" in said and "nan" not in said
+    said = f"{takeaway(record)} {detail(record)}"
+    assert "Diverged, and left out: 4 of 6 adapters." in said and "nan" not in said
     picture = film(record, LINEAR)
-    assert picture.narration[2] == "Rank 2: every seed diverged; lower the learning rate."
-    assert "at every rank" not in said
+    assert picture.narration[2] == "Rank 2: training diverged with every seed. Lower the learning rate."
+    assert "at every rank" not in said and "at the ranks that did not diverge" in said
     fitted, captured, left_out, kinds = pictures_of_ranks(record)
-    assert captured == ("0.0 % of ‖M‖²", "diverged", "diverged")
-    assert left_out == ("100.0 % of ‖M‖²", "diverged", "diverged")
+    assert captured == ("0 % of ‖M‖²", "diverged", "diverged")
+    assert left_out == ("100 % of ‖M‖²", "diverged", "diverged")
     assert kinds == {
         "bound r": ("0", "1", "2"),
         "numerical (σ > 10⁻⁶ σ₁)": ("0", "—", "—"),
@@ -277,6 +291,7 @@ def test_if_all_diverged_nothing_came_near_the_floor() -> None:
     assert record.diverged == 2
     said = takeaway(record)
     assert said == "Every adapter diverged: lower the learning rate."
+    assert verdict(record).holds is None
 
 
 def test_nothing_to_learn() -> None:

@@ -8,7 +8,8 @@ import pytest
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.paper import printed
 from lora_viz.layer.first_step import first_updates
-from lora_viz.lessons.training.scaling import LESSON, STARTS, FirstUpdate, film, first_update, signed, takeaway
+from lora_viz.lessons.training.scaling_first_step import PART as LESSON
+from lora_viz.lessons.training.scaling_first_step import STARTS, FirstUpdate, film, first_update, signed, takeaway
 
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128)
 WIDE = Experiment(

@@ -8,7 +8,7 @@ import pytest
 
 from lora_viz.film.panels import Lines
 from lora_viz.film.paper import printed
-from lora_viz.lessons.rank.storage import SHAPES, detail, film, storage, table, takeaway, verdict
+from lora_viz.lessons.real.storage import SHAPES, detail, film, storage, table, takeaway, verdict
 
 
 @pytest.mark.parametrize("shape", [(13, 7), (7, 13), *SHAPES.values()], ids=str)

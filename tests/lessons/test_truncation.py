@@ -10,6 +10,7 @@ from lora_viz.film.paper import printed
 from lora_viz.film.style import number
 from lora_viz.layer.matrices import SPECTRA
 from lora_viz.lessons.rank.truncation import Truncation, detail, film, takeaway, truncation, verdict
+from lora_viz.networks.digits import digit_images
 
 
 @pytest.fixture(scope="module", params=SPECTRA)
@@ -89,3 +90,19 @@ def test_words_and_figure(record: Truncation) -> None:
     for trace, errors in zip(drawn.data, curves, strict=True):
         np.testing.assert_array_equal(trace.x, np.arange(8))
         np.testing.assert_array_equal(trace.y, errors)
+
+
+def test_the_digits_are_real_images_and_their_cut_is_no_worse_than_any_rival() -> None:
+    record = truncation("digits", 13, 7, 5)
+    images, _ = digit_images()
+    rows = {image.tobytes() for image in images}
+    for i in range(3):
+        for j in range(4):
+            block = np.ascontiguousarray(record.matrix[8 * i : 8 * i + 8, 8 * j : 8 * j + 8])
+            assert block.reshape(64).tobytes() in rows
+    rank = np.linalg.matrix_rank(record.matrix)
+    np.testing.assert_allclose(record.svd, record.tail, atol=1e-13)
+    assert record.svd[rank - 1] > 1e-4 > 1e-13 > record.svd[rank]
+    assert (record.searched[1:rank] > record.svd[1:rank]).all()
+    assert film(record).hero == "kept"
+    assert "fault of this page" not in takeaway(record) and "all σ are equal" not in takeaway(record)

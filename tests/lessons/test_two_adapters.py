@@ -9,7 +9,7 @@ from lora_viz.adapters.stored import AdapterError
 from lora_viz.lessons.controls import Upload
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.parts import Prose
-from lora_viz.lessons.real.two_adapters import LESSON
+from lora_viz.lessons.real.two_adapters import PART as LESSON
 from tests.lessons.adapters import adapter, file_of, spiked
 
 

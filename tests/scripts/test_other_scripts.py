@@ -19,7 +19,7 @@ from lora_viz.export.scripts.starts import first_update_script, start_sizes_scri
 from lora_viz.layer.first_step import first_updates
 from lora_viz.layer.start_sizes import start_sizes
 from lora_viz.lessons.papers import asymmetry, intruders
-from lora_viz.lessons.variants import quantised as quantised_base
+from lora_viz.lessons.variants import quantised_start as quantised_base
 from lora_viz.lessons.which_rank import learns_forgets, overfit
 from lora_viz.networks.adapter_pair import adapt_pair
 from lora_viz.networks.adapting import adapt_digits

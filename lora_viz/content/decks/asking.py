@@ -38,6 +38,7 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
         return {
             "kind": "choice",
             "text": say(question.text),
+            "panel": film.panels.index(panel),
             "choices": names,
             "answer": best,
             "measured": say("{readings}: the largest is {name}", readings=readings, name=names[best])

@@ -37,12 +37,15 @@ _TYPES = re.compile(r"^ */\*\*(?:(?!\*/).)*\*/\n", re.M | re.S)  # what only the
 _EXPORT = re.compile(r"^export (default )?((?:async )?(?:function|const|class) (\w+))", re.M)
 
 
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
+def _read(name: str, folder: Path = _HERE) -> str:
+    return (folder / name).read_text(encoding="utf-8")
 
 
-def bundle(entry: str) -> str:
-    """One script of this module and of all that it imports; what it exports by default, the script does, too."""
+def bundle(entry: str, folder: Path = _HERE) -> str:
+    """One script of this module and of all that it imports; what it exports by default, the script does, too.
+
+    All of them stand in ``folder``.
+    """
     parts: dict[str, str] = {}
 
     def variable(name: str) -> str:
@@ -51,7 +54,7 @@ def bundle(entry: str) -> str:
     def add(name: str) -> None:
         if name in parts:
             return
-        text = _read(name)
+        text = _read(name, folder)
         if name.endswith(".css"):
             parts[name] = f"const {variable(name)} = {{ default: {json.dumps(text)} }};"
             return
@@ -65,7 +68,7 @@ def bundle(entry: str) -> str:
         parts[name] = "\n".join(lines)
 
     add(entry)
-    shown = f"export default {variable(entry)}.default;" if "export default " in _read(entry) else ""
+    shown = f"export default {variable(entry)}.default;" if "export default " in _read(entry, folder) else ""
     return "\n".join([*parts.values(), shown])
 
 

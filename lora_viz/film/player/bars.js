@@ -49,7 +49,7 @@ export const bars = {
     g.strokeStyle = theme.ink;
     g.lineWidth = 1.5;
     line(g, left, bottom, right, bottom);
-    drawLabels(g, panel.labels, left, slot, bottom + 4, f, theme);
+    drawLabels(g, panel.labels, left, slot, bottom + 4, box, theme);
     g.textAlign = "left";
     g.textBaseline = "middle";
     g.font = `${f}px ${theme.font}`;
@@ -92,14 +92,14 @@ function paint(g, group, theme, rectangle, alpha) {
 /**
  * A few names are made small enough, of many every so many is written.
  * @param {Canvas} g @param {string[]} labels @param {number} left @param {number} slot @param {number} y
- * @param {number} f @param {Theme} theme
+ * @param {import("./types").Box} box @param {Theme} theme
  */
-function drawLabels(g, labels, left, slot, y, f, theme) {
+function drawLabels(g, labels, left, slot, y, { font: f, least }, theme) {
   g.fillStyle = theme.ink;
   g.textAlign = "center";
   g.textBaseline = "top";
   let widest = Math.max(...labels.map(measureIn(g))) + 6;
-  if (labels.length <= 8 && widest > slot) {
+  if (labels.length <= 8 && widest > slot && (f * slot) / widest >= least) {
     g.font = `${(f * slot) / widest}px ${theme.font}`;
     widest = slot;
   }

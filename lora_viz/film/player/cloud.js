@@ -10,10 +10,13 @@ import { textAt } from "./tensor.js";
 /** @typedef {import("./types").Theme} Theme @typedef {CanvasRenderingContext2D} Canvas */
 /** @typedef {(v: ArrayLike<number>) => number[]} Project from space to the canvas */
 
+/** How far down the picture begins. @param {any} cache @param {import("./types").Box} box */
+const headOf = (cache, box) => box.font * 1.08 + 8 + (cache.rows || 1) * Math.max(box.least, box.font * 0.85) * 1.25;
+
 /** @param {Picture} p @returns {Project} */
 function projection({ panel, box, cache }) {
   const [yaw, pitch] = cache.view || panel.view;
-  const top = box.font * 2.2 + 8, bottom = panel.caption.length ? box.font * 1.5 : 4;
+  const top = headOf(cache, box) + 2, bottom = panel.caption.length ? box.font * 1.5 : 4;
   const cx = box.width / 2, cy = top + (box.height - top - bottom) / 2;
   const reach = panel.dimension === 3 ? 1.35 : 1.2;
   const s = Math.min(box.width, box.height - top - bottom) / 2 / (panel.limit * reach);
@@ -27,22 +30,20 @@ function projection({ panel, box, cache }) {
 }
 
 /**
- * What is a dot, a ring, a plane? In one line, as small as it must be.
+ * What is a dot, a ring, a plane? In as many lines as it takes; says how many.
  * @param {Canvas} g @param {Cloud} panel @param {import("./types").Box} box @param {Theme} theme
  */
 function cloudLegend(g, panel, box, theme) {
-  const items = [...panel.points, ...panel.spans];
-  let size = box.font * 0.85;
-  const width = () => {
-    g.font = `${size}px ${theme.font}`;
-    return items.reduce((sum, { name }) => sum + g.measureText(name).width + size * 1.9, 0);
-  };
-  while (size > 9 && width() > box.width) size -= 0.5;
-  let x = 4;
-  const y = box.font * 1.08 + 8 + size * 0.6;
+  const items = [...panel.points, ...panel.spans], size = Math.max(box.least, box.font * 0.85);
+  g.font = `${size}px ${theme.font}`;
+  let x = 4, y = box.font * 1.08 + 8 + size * 0.6, rows = 1;
   g.textAlign = "left";
   g.textBaseline = "middle";
   for (const { name, colour, style } of items) {
+    const wide = g.measureText(name).width + size * 1.9;
+    if (x + wide > box.width && x > 4) {
+      [x, y, rows] = [4, y + size * 1.25, rows + 1];
+    }
     g.strokeStyle = g.fillStyle = theme[colour];
     g.lineWidth = 2;
     if (style === "fill") {
@@ -59,8 +60,9 @@ function cloudLegend(g, panel, box, theme) {
       else g.fill();
     }
     g.fillText(name, x + size * 1.1, y);
-    x += g.measureText(name).width + size * 1.9;
+    x += wide;
   }
+  return rows;
 }
 
 /** @param {ArrayLike<number>} data @param {number[]} shape @returns {Float32Array[]} */
@@ -76,11 +78,11 @@ const plus = (v, w) => Array.from(v, (x, i) => x + w[i]);
 /** @type {import("./types").Kind<Cloud>} */
 export const cloud = {
   draw(g, p, { t, theme }) {
-    const { panel, box } = p, d = panel.dimension, to = projection(p), f = box.font;
+    const { panel, box, cache } = p, d = panel.dimension, f = box.font;
     titleLine(g, panel, box, theme);
     captionLine(g, panel.caption, t, box, theme);
-    cloudLegend(g, panel, box, theme);
-    const head = f * 2.2 + 6, foot = panel.caption.length ? f * 1.45 : 0;
+    cache.rows = cloudLegend(g, panel, box, theme);
+    const to = projection(p), head = headOf(cache, box), foot = panel.caption.length ? f * 1.45 : 0;
     g.save();
     g.beginPath();
     g.rect(0, head, box.width, box.height - head - foot);
@@ -89,7 +91,7 @@ export const cloud = {
       Array.from({ length: d }, (_, j) => (i === j ? length : 0));
     g.lineWidth = 1.2;
     g.strokeStyle = g.fillStyle = theme.faint;
-    g.font = `${f * 0.9}px ${theme.font}`;
+    g.font = `${Math.max(box.least, f * 0.9)}px ${theme.font}`;
     g.textAlign = "center";
     g.textBaseline = "middle";
     for (let i = 0; i < d; i++) {
@@ -113,6 +115,7 @@ export const cloud = {
   },
   turn,
   keyed: (panel) => panel.dimension === 3,
+  keys: () => say("The arrow keys turn it"),
   key(p, key) {
     const moves = { ArrowLeft: [-15, 0], ArrowRight: [15, 0], ArrowUp: [0, -15], ArrowDown: [0, 15] };
     const move = moves[/** @type {keyof typeof moves} */ (key)];

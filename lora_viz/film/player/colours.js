@@ -21,9 +21,10 @@ export function isDark(css) {
 /**
  * What is drawn on this paper. On pure black, high contrast: what is yet to come is bright as well, and only thinner.
  * @param {import("./types").Colours} colours @param {string} paper @param {string} font
+ * @param {boolean} [more] contrast, on a light paper
  * @returns {import("./types").Theme}
  */
-export function themeOf(colours, paper, font) {
+export function themeOf(colours, paper, font, more = false) {
   const dark = isDark(paper), name = dark ? "dark" : "light";
   const theme = {
     ...colours.identity[name],
@@ -33,8 +34,9 @@ export function themeOf(colours, paper, font) {
     font,
     grid: dark ? "#2c3442" : "#e3e7ed",
     strip: dark ? "#202733" : "#eef1f5",
-    future: 0.5,
+    future: dark ? 0.62 : 0.78, // at least 3:1 on its paper, whatever the colour
   };
-  if (paper !== "#000000") return theme;
-  return { ...theme, faint: "#c3cad6", grid: "#3a4352", strip: "#14181f", future: 0.95 };
+  if (paper === "#000000") return { ...theme, faint: "#c3cad6", grid: "#3a4352", strip: "#14181f", future: 0.95 };
+  if (!more) return theme;
+  return { ...theme, ink: "#000000", faint: "#2b313b", grid: "#9aa3b0", strip: "#dfe4ea", future: 0.95 };
 }

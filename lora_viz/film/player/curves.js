@@ -1,10 +1,11 @@
 // Curves over an axis of their own, redrawn at every frame where they move.
 
-import { closeLogTicks, counts, nearest, niceTicks } from "./axes.js";
+import { counts, nearest } from "./axes.js";
 import { band, DASHES, dots, fitIn, measureIn, trace } from "./drawing.js";
+import { drawEnds, endOf, named } from "./ends.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
-import { drawGrid, drawLegend, drawMarkLabels, drawMarks, plotFrame } from "./plot.js";
+import { drawGrid, drawLegend, drawMarkLabels, drawMarks, drawXTicks, plotFrame, scaled } from "./plot.js";
 import { legendOf } from "./text.js";
 
 /** @typedef {import("./types").Picture<import("./film").Curves>} Picture @typedef {CanvasRenderingContext2D} Canvas */
@@ -17,8 +18,9 @@ function curvesFrame(g, { panel, box }, theme) {
   const legend = legendOf((size) => {
     g.font = `${size}px ${theme.font}`;
     return panel.series.map((s) => size * LEAD + g.measureText(s.name).width);
-  }, 0, box.width, box.font);
-  return plotFrame(g, panel, panel.x.data, box, theme, { below: true, spare: box.font * 1.6, legend });
+  }, 0, box.width, box.font, box.least);
+  const ends = panel.series.map((s) => s.name);
+  return plotFrame(g, panel, panel.x.data, box, theme, { below: true, spare: box.font * 1.6, legend, ends });
 }
 
 /**
@@ -27,30 +29,37 @@ function curvesFrame(g, { panel, box }, theme) {
  */
 function drawAxis(g, panel, frame, f, theme) {
   const under = frame.bottom + frame.strip + 5, room = frame.right - frame.left;
-  const ticks = panel.x_scale === "log"
-    ? closeLogTicks(frame.first, frame.last)
-    : niceTicks(frame.first, frame.last, Math.max(3, Math.floor(room / (f * 4))), counts([panel.x]));
-  g.textBaseline = "top";
-  g.textAlign = "center";
   g.fillStyle = theme.ink;
-  let free = -Infinity;
-  for (const v of ticks) {
-    const text = format(v), half = g.measureText(text).width / 2;
-    if (frame.x(v) - half < free) continue;
-    g.fillText(text, frame.x(v), under);
-    free = frame.x(v) + half + f * 0.6;
-  }
+  drawXTicks(g, panel.x.data, panel.x_scale, frame, f, counts([panel.x]));
+  if (frame.bare) return;
   g.textAlign = "right";
-  const axis = fitIn(g, panel.x_label, room * 0.6), width = measureIn(g)(axis);
+  const axis = fitIn(g, scaled(panel.x_label, panel.x_scale), room * 0.6), width = measureIn(g)(axis);
   g.fillText(axis, frame.right, under + 3 + f * 1.05);
   g.textAlign = "left";
   g.fillStyle = theme.faint;
-  g.fillText(fitIn(g, panel.y_label, frame.right - width - f), 2, under + 3 + f * 1.05);
+  g.fillText(fitIn(g, scaled(panel.y_label, panel.scale), frame.right - width - f), 2, under + 3 + f * 1.05);
+}
+
+/**
+ * The curves in pixels as they are at some of the frames: a label stays where it is while they move.
+ * @param {import("./film").Curves} panel @param {Frame} frame @param {number} frames
+ */
+function pathsOf(panel, frame, frames) {
+  const every = Math.max(1, Math.floor(frames / 8)), xs = panel.x.data;
+  /** @type {import("./labels.js").Path[]} */
+  const paths = [];
+  for (const { y } of panel.series) {
+    for (let t = 0; t < (y.shape.length > 1 ? frames : 1); t += every) {
+      const ys = y.at(t, 1);
+      paths.push(Array.from(xs, (v, i) => [frame.x(v), frame.y(ys[i])]));
+    }
+  }
+  return paths;
 }
 
 /** @type {import("./types").Kind<import("./film").Curves>} */
 export const curves = {
-  draw(g, p, { t, theme }) {
+  draw(g, p, { t, theme, film }) {
     const { panel, box } = p, f = box.font, xs = panel.x.data;
     const frame = /** @type {Frame} */ (p.cache.frame ||= curvesFrame(g, p, theme));
     drawGrid(g, panel, frame, box, theme);
@@ -67,8 +76,12 @@ export const curves = {
       g.setLineDash([]);
       if (s.dots) dots(g, frame, xs, y);
     }
-    drawMarkLabels(g, panel, frame, box, theme, (_x, _wide, i) => frame.top + f * (0.7 + 1.35 * (i % 3)));
-    drawLegend(g, panel.series.map((s) => ({ ...s, text: s.name })), frame, box, theme, LEAD, 0);
+    drawMarkLabels(g, panel, frame, box, theme, () => pathsOf(panel, frame, film.values.data.length));
+    if (frame.ends) {
+      const ended = panel.series.map(({ name, colour, y }) =>
+        ({ name, colour, value: null, end: endOf(frame, xs, y.at(t, 1)) }));
+      drawEnds(g, ended, frame, theme);
+    } else drawLegend(g, panel.series.map((s) => ({ ...s, text: s.name })), frame, box, theme, LEAD, 0);
   },
   say({ panel }, { t }) {
     const xs = panel.x.data, last = xs.length - 1;
@@ -82,7 +95,7 @@ export const curves = {
   hover({ panel, cache: { frame } }, px, py, { t }) {
     if (!frame || px < frame.left - 8 || px > frame.right + 8 || py < frame.top) return null;
     const best = nearest(panel.x.data, frame.x, px);
-    const read = panel.series.map((s) => `${s.name} ${format(s.y.at(t, 1)[best])}`);
-    return `${panel.x_label} ${format(panel.x.data[best])}: ${read.join(", ")}`;
+    const read = panel.series.map((s) => named(s.name, s.y.at(t, 1)[best]));
+    return `${named(panel.x_label, panel.x.data[best])}; ${read.join(", ")}`;
   },
 };

@@ -21,7 +21,7 @@ export function titleLine(g, panel, box, theme) {
   g.fillStyle = (panel.colour && theme[panel.colour]) || theme.ink;
   g.textAlign = "left";
   g.textBaseline = "top";
-  g.fillText(fitIn(g, panel.title, box.width - 4), 2, 2);
+  g.fillText(fitIn(g, panel.title, box.width - box.inset - 4), 2, 2);
   return size + 8;
 }
 
@@ -32,7 +32,7 @@ export function titleLine(g, panel, box, theme) {
  */
 export function captionLine(g, caption, t, box, theme, y) {
   if (!caption.length) return 0;
-  g.font = `${box.font * 0.95}px ${theme.font}`;
+  g.font = `${Math.max(box.least, box.font * 0.95)}px ${theme.font}`;
   g.fillStyle = theme.ink;
   g.textAlign = "left";
   g.textBaseline = "top";
@@ -87,6 +87,10 @@ export function band(g, frame, xs, low, high) {
   for (const i of known.reverse()) g.lineTo(frame.x(xs[i]), frame.y(low[i]));
   g.closePath();
   g.fill();
+  g.globalAlpha = 0.8; // its edges are seen where its area is pale
+  g.lineWidth = 1;
+  g.setLineDash([]);
+  for (const edge of [low, high]) trace(g, frame, xs, edge);
   g.globalAlpha = 1;
 }
 

@@ -12,7 +12,7 @@ import { format } from "./numbers.js";
 
 /** @param {Canvas} g @param {Picture} p @param {Theme} theme */
 function fieldFrame(g, { panel, box }, theme) {
-  const f = box.font * 0.95, [m, n] = panel.values.shape.slice(-2);
+  const f = Math.max(box.least, box.font * 0.95), [m, n] = panel.values.shape.slice(-2);
   const { low: least, high: most } = extent([panel.values], panel.scale === "log");
   const [low, high] = panel.limits || [least, most];
   g.font = `${f}px ${theme.font}`;
@@ -77,6 +77,9 @@ export const field = {
     const at = cellAt(p, px, py);
     return at ? readCell(p.panel, t, at, true) : null;
   },
+  keys: ({ picks }) => (picks
+    ? say("The arrow keys read a cell, Enter opens it")
+    : say("The arrow keys read a cell")),
   key({ panel, cache }, key, { t }, _ask, pick) {
     const moves = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
     const move = moves[/** @type {keyof typeof moves} */ (key)], { frame } = cache;

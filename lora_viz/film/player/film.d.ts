@@ -13,6 +13,7 @@ export interface Film {
   autoplay: boolean;
   training: boolean;
   of_last: boolean;
+  hero: string | null;
 }
 
 export interface Lines {
@@ -219,4 +220,21 @@ export interface Row {
   colour: string;
 }
 
-export type Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout;
+export interface Passages {
+  id: string;
+  title: string;
+  rows: Passage[];
+  span: number;
+  row: number;
+  tall: number;
+  kind: "passages";
+}
+
+export interface Passage {
+  id: string;
+  label: string;
+  text: string[];
+  colour: string;
+}
+
+export type Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout | Passages;

@@ -36,13 +36,13 @@ export const heatmap = {
     g.strokeRect(left - 1, top - 1, width + 2, height + 2);
     g.setLineDash([]);
     if (panel.hatched) {
-      g.globalAlpha = 0.28;
+      g.globalAlpha = 0.8;
       g.lineWidth = 1;
       hatch(g, [left, top, width, height], 9);
       g.globalAlpha = 1;
     }
     // the range, printed, on its own small scale
-    const f = box.font * 0.92, y = top + height + 6, text = `±${format(limit)}  ${m}×${n}`;
+    const f = Math.max(box.least, box.font * 0.92), y = top + height + 6, text = `±${format(limit)}  ${m}×${n}`;
     g.font = `${f}px ${theme.font}`;
     g.textBaseline = "top";
     g.textAlign = "left";

@@ -1,6 +1,7 @@
 // The page around the player in a file of its own: which picture is shown, by button, list or clicker.
 
 import { beganAt, keep, minutes } from "./clock.js";
+import { first } from "./first.js";
 import { say, speakWith } from "./language.js";
 import { notesWords, openNotes, sceneForSpeaker, speaker, tellSpeaker, turnOf } from "./notes.js";
 import show, { players } from "./player.js";
@@ -14,7 +15,8 @@ const leaves = /** @type {Leaf[]} */ (given.leaves);
 speakWith(given.words);
 const THEMES = [["light", say("light")], ["dark", say("dark")], ["contrast", say("contrast")]];
 const list = /** @type {HTMLSelectElement} */ (part("list")), deck = `${location.pathname} ${document.title}`;
-let now = 0, began = beganAt(deck), looks = matchMedia("(prefers-color-scheme: dark)").matches ? 1 : 0, notes = false;
+let now = 0, opened = Date.now(), began = beganAt(deck), notes = false;
+let looks = matchMedia("(prefers-color-scheme: dark)").matches ? 1 : 0;
 
 /** @param {string} text */
 async function unpack(text) {
@@ -26,6 +28,8 @@ async function unpack(text) {
 /** @param {number} to */
 async function turn(to) {
   now = Math.max(0, Math.min(leaves.length - 1, to));
+  opened = Date.now();
+  Object.assign(first, { step: () => false, reveal: () => false }); // what the scene before did first
   const leaf = leaves[now], player = players.get(host);
   const shown = /** @type {const} */ (["title", "caption", "takeaway", "notes", "source"]);
   for (const name of shown) part(name).textContent = leaf[name];
@@ -35,9 +39,15 @@ async function turn(to) {
   host.hidden = !leaf.film;
   if (leaf.film) show({ data: await unpack(leaf.film), parentElement: host, setTriggerValue() {} });
   else if (player) pause(player); // a page without a picture: what was playing rests
+  const root = host.querySelector(".player"); // the keys are the player's: here it is the page
+  if (leaf.film && document.activeElement === document.body && root instanceof HTMLElement) {
+    root.focus({ preventScroll: true });
+  }
   const share = host.querySelector('[data-part="share"]');
   if (share instanceof HTMLElement) share.hidden = true; // a file has no address to share
   document.documentElement.dataset.leaf = `${now}`;
+  document.documentElement.dataset.deck = leaves.length > 1 ? "true" : "";
+  document.title = [leaf.caption || leaf.title, given.title].filter(Boolean).join(" · ");
   part("blocked").hidden = true;
   tellSpeaker();
 }
@@ -51,19 +61,33 @@ function look(by) {
 
 leaves.forEach((leaf, i) => list.append(new Option(`${i + 1}. ${leaf.caption || leaf.title}`)));
 list.addEventListener("change", () => turn(list.selectedIndex));
-part("back").addEventListener("click", () => turn(now - 1));
-part("forth").addEventListener("click", () => turn(now + 1));
+part("back").addEventListener("click", () => go(-1));
+part("forth").addEventListener("click", () => go(1));
 part("theme").addEventListener("click", () => look(1));
 part("tell").addEventListener("click", () => {
   notes = !notes;
   part("notes").hidden = !notes || !leaves[now].notes;
 });
+/** One on or back; on, what the picture does first. @param {number} by */
+function go(by) {
+  if (by < 0 || !first.step()) turn(now + by);
+}
+
 addEventListener("keydown", (event) => { // a clicker is not meant for the field that has the focus
-  const by = turnOf(event);
+  const by = turnOf(event), typed = event.target instanceof Element && event.target.matches("input, select");
+  if ((event.key === "." || event.key === "b") && !typed && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    return speaker.blank();
+  }
   if (!by) return;
   event.preventDefault();
-  turn(now + by);
+  go(by);
 }, true);
+let hiding = 0;
+for (const name of ["pointermove", "pointerdown"]) addEventListener(name, () => {
+  document.documentElement.dataset.moved = "true";
+  clearTimeout(hiding);
+  hiding = window.setTimeout(() => delete document.documentElement.dataset.moved, 2600);
+}, { capture: true, passive: true });
 setInterval(() => {
   const text = minutes(Date.now() - began);
   if (part("timer").textContent !== text) part("timer").textContent = text;
@@ -75,11 +99,15 @@ speaker.scene = () => {
     caption: about || title,
     asked: about ? title : "",
     next: next?.about || next?.title,
-  }, began, THEMES[looks][0]);
+  }, began, THEMES[looks][0], opened);
 };
 speaker.turn = (by) => {
-  turn(now + by);
+  go(by);
   return true;
+};
+speaker.reveal = () => first.reveal();
+speaker.blank = () => {
+  document.documentElement.toggleAttribute("data-blank");
 };
 speaker.reset = () => {
   began = Date.now();

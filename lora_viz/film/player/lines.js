@@ -1,10 +1,11 @@
 // Curves over the playhead's axis. Dragging one scrubs.
 
-import { counts, logTicks, nearest, niceTicks } from "./axes.js";
+import { counts, nearest } from "./axes.js";
 import { band, circle, DASHES, dots, fitIn, line, measureIn, trace } from "./drawing.js";
+import { drawEnds, endOf, named } from "./ends.js";
 import { say } from "./language.js";
-import { format, tick } from "./numbers.js";
-import { drawGrid, drawLegend, drawMarkLabels, drawMarks, plotFrame } from "./plot.js";
+import { format } from "./numbers.js";
+import { drawGrid, drawLegend, drawMarkLabels, drawMarks, drawXTicks, plotFrame, scaled } from "./plot.js";
 import { legendOf } from "./text.js";
 
 /** @typedef {import("./types").Picture<import("./film").Lines>} Picture @typedef {import("./types").Now} Now */
@@ -19,27 +20,36 @@ function linesFrame(g, { panel, box }, { film, axis, theme }) {
   const legend = legendOf((size) => {
     g.font = `${size}px ${theme.font}`;
     return panel.series.map((s) => size * LEAD + measure(`${s.name} ${WIDEST}`));
-  }, GAP, box.width, f);
+  }, GAP, box.width, f, box.least);
   const last = values[values.length - 1], log = panel.x_scale === "log";
-  const spare = 8 + measure(log ? "10⁻⁵" : format(last)) / 2;
-  const frame = plotFrame(g, panel, values, box, theme, { below: false, spare, legend });
-  const across = Math.max(3, Math.floor((frame.right - frame.left) / (f * 4)));
-  const xTicks = log ? logTicks(values[0], last, 6) : niceTicks(values[0], last, across, counts([film.values]));
-  return { ...frame, xTicks, ...underLines(g, panel, frame, axis, f, theme.font) };
+  const spare = 8 + measure(log ? "10⁻⁵" : format(last)) / 2, ends = panel.series.map(widestOf);
+  const frame = plotFrame(g, panel, values, box, theme, { below: false, spare, legend, ends });
+  return { ...frame, ...underLines(g, panel, frame, axis, f, box.least, theme.font) };
+}
+
+/** The longest reading of a curve. @param {import("./film").Series} series */
+function widestOf({ name, y }) {
+  const every = Math.max(1, Math.floor(y.data.length / 60));
+  let most = "";
+  for (let t = 0; t < y.data.length; t += every) {
+    const text = named(name, y.data[t]);
+    if (text.length > most.length) most = text;
+  }
+  return most;
 }
 
 /**
  * The axis' name below on the right; the values' on the left as large as what is left allows, or not at all.
  * @param {Canvas} g @param {import("./film").Lines} panel @param {Frame} frame @param {string} over @param {number} f
- * @param {string} font
+ * @param {number} least @param {string} font
  */
-function underLines(g, panel, frame, over, f, font) {
+function underLines(g, panel, frame, over, f, least, font) {
   const measure = measureIn(g);
   g.font = `${f}px ${font}`;
-  const axis = panel.x_scale === "sqrt" ? say("{axis} (√ scale)", { axis: over }) : over;
+  const axis = scaled(over, panel.x_scale), values = scaled(panel.y_label, panel.scale);
   const room = frame.right - frame.left + 8 - measure(axis) - f * 0.6;
-  for (let size = f; size >= 11 && measure(panel.y_label) > room; size -= 0.5) g.font = `${size - 0.5}px ${font}`;
-  const label = fitIn(g, panel.y_label, room);
+  for (let size = f; size > least && measure(values) > room; size -= 0.5) g.font = `${size - 0.5}px ${font}`;
+  const label = fitIn(g, values, room);
   return { axis, label: measure(label) <= room ? label : "", labelFont: g.font };
 }
 
@@ -50,7 +60,7 @@ export const lines = {
     const { panel, box, cache } = p, { t, film, theme } = now, f = box.font, values = film.values.data;
     const frame = /** @type {Frame} */ (cache.frame ||= linesFrame(g, p, now));
     drawGrid(g, panel, frame, box, theme);
-    drawAxis(g, panel, frame, f, theme);
+    drawAxis(g, panel, frame, film.values, f, theme);
     drawMarks(g, panel, frame, theme);
     drawShadows(g, p, frame, values, theme);
     for (const s of p.veiled ? [] : panel.series) {
@@ -60,7 +70,7 @@ export const lines = {
       g.setLineDash(DASHES[s.dash]);
       if (film.training) { // the future is faint; over ranks and sizes nothing is past
         g.globalAlpha = theme.future;
-        g.lineWidth = 2.2;
+        g.lineWidth = 1.6;
         trace(g, frame, values, s.y.data, t);
         g.globalAlpha = 1;
       }
@@ -69,16 +79,8 @@ export const lines = {
       g.setLineDash([]);
       if (s.dots) dots(g, frame, values, s.y.data);
     }
-    const log = panel.scale === "log";
-    /** @type {number[][]} */
-    const placed = [];
-    drawMarkLabels(g, panel, frame, box, theme, (x, wide) => {
-      let y = log ? frame.bottom - f : frame.top + f * 0.7;
-      const taken = () => placed.some(([px, py, w]) => py === y && x < px + w + 6 && px < x + wide + 6);
-      while (taken()) y += (log ? -1.35 : 1.35) * f;
-      placed.push([x, y, wide]);
-      return y;
-    });
+    drawMarkLabels(g, panel, frame, box, theme, () =>
+      panel.series.map(({ y }) => Array.from(values, (v, i) => [frame.x(v), frame.y(y.data[i])])));
     const at = frame.x(values[t]);
     g.strokeStyle = theme.ink;
     g.lineWidth = 2;
@@ -89,25 +91,30 @@ export const lines = {
       circle(g, at, frame.y(s.y.data[t]), 6);
       g.fill();
     }
-    const entries = panel.series.map((s) => ({ ...s, text: p.veiled ? s.name : `${s.name} ${format(s.y.data[t])}` }));
-    drawLegend(g, entries, frame, box, theme, LEAD, GAP);
+    const read = panel.series.map((s) => ({ ...s, value: p.veiled ? null : s.y.data[t] }));
+    if (frame.ends) {
+      const ended = read.map((s) => ({ ...s, end: p.veiled ? null : endOf(frame, values, s.y.data) }));
+      drawEnds(g, ended, frame, theme);
+    } else drawLegend(g, read.map((s) => ({ ...s, text: named(s.name, s.value) })), frame, box, theme, LEAD, GAP);
   },
-  say: ({ panel }, { t }) => panel.series.map((s) => `${s.name} ${format(s.y.data[t])}`).join(", "),
+  say: ({ panel }, { t }) => panel.series.map((s) => named(s.name, s.y.data[t])).join(", "),
+  hover({ panel, veiled, cache: { frame } }, px, py, { film, axis }) {
+    if (!frame || veiled || px < frame.left - 8 || px > frame.right + 8 || py < frame.top) return null;
+    const { data } = film.values, best = nearest(data, frame.x, px);
+    return `${named(axis, data[best])}; ${panel.series.map((s) => named(s.name, s.y.data[best])).join(", ")}`;
+  },
   scrub: ({ cache }, x, { film }) => (cache.frame ? nearest(film.values.data, cache.frame.x, x) : null),
 };
 
 /**
- * @param {Canvas} g @param {import("./film").Lines} panel @param {Frame} frame @param {number} f
- * @param {import("./types").Theme} theme
+ * @param {Canvas} g @param {import("./film").Lines} panel @param {Frame} frame
+ * @param {import("./tensor.js").Tensor} values @param {number} f @param {import("./types").Theme} theme
  */
-function drawAxis(g, panel, frame, f, theme) {
-  const foot = frame.bottom + frame.strip, under = foot + 8 + f * 1.05;
-  g.textBaseline = "top";
-  g.textAlign = "center";
-  for (const v of frame.xTicks) {
-    if (panel.x_scale === "sqrt" && v > 0 && frame.x(v) - frame.x(0) < f * 1.5) continue;
-    g.fillText(tick(v, panel.x_scale), frame.x(v), foot + 5);
-  }
+function drawAxis(g, panel, frame, values, f, theme) {
+  const under = frame.bottom + frame.strip + 8 + f * 1.05;
+  g.fillStyle = theme.ink;
+  drawXTicks(g, values.data, panel.x_scale, frame, f, counts([values]));
+  if (frame.bare) return;
   g.textAlign = "right";
   g.fillText(frame.axis, frame.right, under);
   g.textAlign = "left";
@@ -126,12 +133,17 @@ function drawShadows(g, p, frame, values, theme) {
   g.beginPath();
   g.rect(frame.left, frame.top - 4, frame.right - frame.left, frame.bottom + frame.strip - frame.top + 8);
   g.clip();
-  for (const s of p.ghost ? p.ghost.series : []) {
-    g.strokeStyle = theme[s.colour];
-    g.globalAlpha = 0.45;
-    g.lineWidth = 2.2;
+  for (const [i, s] of (p.ghost ? p.ghost.series : []).entries()) {
+    const { values: over } = /** @type {NonNullable<typeof p.ghost>} */ (p.ghost), end = endOf(frame, over, s.y.data);
+    g.strokeStyle = g.fillStyle = theme.faint;
+    g.lineWidth = 2.4;
     g.setLineDash([2, 4]);
-    trace(g, frame, /** @type {NonNullable<typeof p.ghost>} */ (p.ghost).values, s.y.data);
+    trace(g, frame, over, s.y.data);
+    if (i || !end) continue; // one name for all that are grey
+    g.font = `italic ${Math.max(p.box.least, p.box.font * 0.95)}px ${theme.font}`;
+    g.textAlign = "right";
+    g.textBaseline = "bottom";
+    g.fillText(say("before"), end[0] - 6, Math.max(frame.top + p.box.font, end[1] - 4));
   }
   if (p.guess) {
     g.strokeStyle = theme.ink;
@@ -139,6 +151,18 @@ function drawShadows(g, p, frame, values, theme) {
     g.lineWidth = 3;
     g.setLineDash([3, 5]);
     trace(g, frame, values, p.guess);
+    g.setLineDash([]);
+    g.fillStyle = theme.ink;
+    const { guess, cache: { pen } } = p;
+    guess.forEach((v, i) => { // a single point is no line
+      if (!Number.isFinite(v) || Number.isFinite(guess[i - 1]) || Number.isFinite(guess[i + 1])) return;
+      circle(g, frame.x(values[i]), frame.y(v), 4);
+      g.fill();
+    });
+    if (pen && p.veiled) {
+      circle(g, frame.x(values[pen.i]), pen.y, 9);
+      g.stroke();
+    }
   }
   g.restore();
 }

@@ -38,7 +38,7 @@ function sceneOf(p, { t, phase, share, theme }) {
   Object.assign(cache, { layer, plan, grid: { cell, left, top: head } });
   return {
     ...{ panel, box, theme, layer, plan, cell, f, phase, lit },
-    small: Math.max(11, Math.min(f * 0.95, cell * 0.85)),
+    small: Math.max(box.least, Math.min(f * 0.95, cell * 0.85)),
     X: (/** @type {number} */ u) => left + u * cell,
     Y: (/** @type {number} */ u) => head + u * cell,
     alpha: (/** @type {string} */ name) =>
@@ -64,7 +64,7 @@ export const machine = {
   hover(p, px, py) {
     const { cache } = p;
     cache.cursor = cellAt(p, px, py);
-    if (cache.cursor) return explain(cache.cursor, cache.layer);
+    if (cache.cursor) return told(cache.cursor, cache.layer);
     if (chipAt(p, px, py) >= 0) return say("click: this component of B A on or off");
     const factor = stepAt(p, px, py);
     return factor ? say("click: one gradient step by hand, on {factor} only", { factor }) : null;
@@ -83,6 +83,10 @@ export const machine = {
     }
     return true;
   },
+  keys: () => say(
+    "Arrows move in a box, [ and ] go to the next box, Enter changes a cell of A or B, 1 to 9 leave out a part of " +
+    "B A, a and b make one step by hand",
+  ),
   // The keyboard reaches what the pointer reaches: arrows move in a box, [ and ] change it, Enter edits, 1 to 9 switch,
   // a and b step.
   key(p, key, now, ask) {
@@ -140,8 +144,19 @@ const byHand = ({ cache }) => Boolean(cache.edited || cache.off?.size);
 
 /** What the cell under the hand says now, after whatever was changed. @param {Picture} p @param {Now} now */
 function tell(p, { t }) {
-  return p.cache.cursor ? explain(p.cache.cursor, layerAt(p, t)) : null;
+  return p.cache.cursor ? told(p.cache.cursor, layerAt(p, t)) : null;
 }
+
+/** What each box is, in words: on the picture there is room for its letter only. @returns {Record<BoxName, string>} */
+const called = () => ({
+  W: say("frozen weight"), A: say("first factor, reads the input"), B: say("second factor, writes the output"),
+  delta: say("update"), x: say("input"), h: say("what A reads of the input"), u: say("what B makes of h"),
+  base: say("output of the frozen weight"), y: say("output"), target: say("wanted output, the target"),
+  g: say("error of the output"), gradA: say("gradient of A"), gradB: say("gradient of B"),
+});
+
+/** @param {Cell} cell @param {Layer} layer */
+const told = (cell, layer) => `${called()[cell.name]}: ${explain(cell, layer)}`;
 
 /** @param {Picture} p @param {number} px @param {number} py @returns {Cell | null} */
 function cellAt({ panel, cache: { grid, plan } }, px, py) {
@@ -239,12 +254,12 @@ function drawWires(g, scene) {
 
 /** @param {Canvas} g @param {Scene} scene */
 function drawSum(g, scene) {
-  const { panel, theme, cell, phase, lit } = scene, [x, y] = centre(scene, "sum");
+  const { panel, box, theme, cell, phase, lit } = scene, [x, y] = centre(scene, "sum");
   g.globalAlpha = lit ? (phase === 3 ? 1 : 0.3) : 1;
   g.fillStyle = theme.ink;
   g.textAlign = "left";
   g.textBaseline = "middle";
-  g.font = `600 ${Math.max(11, cell * 0.8)}px ${theme.font}`;
+  g.font = `600 ${Math.max(box.least, cell * 0.8)}px ${theme.font}`;
   g.fillText(`×${format(panel.scaling)}`, x + cell * 0.2, y + cell * 1.5);
   g.fillStyle = theme.paper;
   g.strokeStyle = theme.ink;
@@ -288,7 +303,7 @@ function drawBoxes(g, { panel, plan, layer, theme, cell, small, alpha, X, Y }) {
     g.fillText(wide ? `${labels[name]}  ${size}` : labels[name], wide ? X(b.x) : middle, Y(b.y) - 3);
     if (wide || (name !== "B" && name !== "A")) continue;
     g.textBaseline = "top";
-    g.font = `${small * 0.9}px ${theme.font}`;
+    g.font = `${small}px ${theme.font}`;
     g.fillText(size, middle, Y(b.y + b.rows) + 2);
   }
 }
@@ -318,7 +333,7 @@ function drawComponents(g, { panel, plan, layer, theme, cell, lit, X, Y }) {
 
 /** A gradient step on one factor alone, by hand. @param {Canvas} g @param {Scene} scene */
 function drawSteps(g, { plan, box, theme, small, lit, X, Y }) {
-  g.font = `600 ${small * 0.92}px ${theme.font}`;
+  g.font = `600 ${small}px ${theme.font}`;
   g.globalAlpha = lit ? 0.4 : 1;
   g.lineWidth = 1.6;
   g.textAlign = "left";
@@ -370,7 +385,7 @@ function drawFoot(g, { panel, layer, box, theme }, changed, f) {
       "s = {scaling} · colours ±{delta} for ΔW, ±{a} for A, ±{b} for B · σ(ΔW) {sigma}",
       { scaling: format(panel.scaling), delta, a, b, sigma },
     );
-  g.font = `${f * 0.95}px ${theme.font}`;
+  g.font = `${Math.max(box.least, f * 0.95)}px ${theme.font}`;
   g.textAlign = "left";
   g.textBaseline = "bottom";
   g.fillStyle = changed ? theme.alarm : theme.ink;
@@ -378,7 +393,7 @@ function drawFoot(g, { panel, layer, box, theme }, changed, f) {
   const marks = say(
     "❄ frozen · dashed frame: gradient · ① ②: parts of B A, click to leave one out · “step … only”: one step by hand",
   );
-  for (let size = f * 0.95; size >= 10 && g.measureText(marks).width > box.width - 4; size -= 0.5) {
+  for (let size = f * 0.95; size >= box.least && g.measureText(marks).width > box.width - 4; size -= 0.5) {
     g.font = `${size}px ${theme.font}`;
   }
   g.fillStyle = theme.ink;

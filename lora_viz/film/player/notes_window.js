@@ -9,7 +9,7 @@ export function speakersWindow(secret, minutes) {
     if (part(id).textContent !== text) part(id).textContent = text;
   };
   const ask = (/** @type {string} */ what, more = {}) => {
-    if (opener && !opener.closed) opener.postMessage({ lora: secret, ask: what, ...more }, "*");
+    if (opener && !opener.closed) opener.postMessage({ lora: secret, ask: what, ...more }, "/");
   };
   /** @type {{ by: number, id: string }[]} */
   let turns = [];
@@ -18,8 +18,8 @@ export function speakersWindow(secret, minutes) {
   /** @type {Record<string, string>} */
   let words = {};
   let heard = Date.now(), said = "";
-  addEventListener("message", ({ data, source }) => {
-    if (source !== opener || !data || data.lora !== secret) return;
+  addEventListener("message", ({ data, source, origin }) => {
+    if (source !== opener || origin !== self.origin || !data || data.lora !== secret) return;
     heard = Date.now();
     scene = data.scene;
     turns = turns.filter((turn) => turn.id !== data.done);
@@ -32,7 +32,7 @@ export function speakersWindow(secret, minutes) {
     document.title = words.title;
     document.documentElement.dataset.theme = shown.theme;
     for (const id of ["place", "caption", "asked", "next"]) write(id, shown[id]);
-    for (const id of ["since", "reset", "then", "back", "forth"]) write(id, words[id]);
+    for (const id of ["since", "reset", "here", "then", "back", "forth", "reveal", "blank"]) write(id, words[id]);
     part("main").setAttribute("aria-label", words.main);
     part("clock").setAttribute("aria-label", words.clock);
     write("notes", shown.notes || words.none);
@@ -42,6 +42,7 @@ export function speakersWindow(secret, minutes) {
   function tick() {
     const { lang } = document.documentElement;
     if (scene) write("timer", minutes(Date.now() - scene.began));
+    if (scene) write("stay", minutes(Date.now() - scene.opened));
     write("clock", new Date().toLocaleTimeString(lang, { hour: "2-digit", minute: "2-digit" }));
     const lost = !opener || opener.closed, silent = Date.now() - heard > 5000;
     write("status", (lost ? words.closed : silent ? words.silent : scene ? "" : words.left) || "");
@@ -62,6 +63,7 @@ export function speakersWindow(secret, minutes) {
   });
   part("back").addEventListener("click", () => turn(-1));
   part("forth").addEventListener("click", () => turn(1));
+  for (const id of ["reveal", "blank"]) part(id).addEventListener("click", () => ask(id));
   part("reset").addEventListener("click", () => ask("reset"));
   setInterval(() => { // a main window that was reloaded hears of us again
     ask("now");

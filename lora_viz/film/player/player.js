@@ -6,7 +6,7 @@ import { label, pause, play, seek, slowly, step, toggle } from "./playhead.js";
 import { listen } from "./pointer.js";
 import { askFirst } from "./question.js";
 import { saveSlide } from "./slide.js";
-import { arrange, build, draw, lastOf, paperOf, readTheme, tabulate } from "./stage.js";
+import { arrange, build, draw, enlarge, focused, lastOf, paperOf, readTheme, seenOf, tabulate } from "./stage.js";
 import { kindOf } from "./kinds.js";
 
 /** @typedef {import("./types").Player} Player */
@@ -22,6 +22,7 @@ function mount(host) {
   const s = /** @type {Player} */ (/** @type {unknown} */ ({ // the rest comes with the first film
     ...{ root, find, run: null, t: 0, playing: false, speed: 1, clock: 0, due: 0, drawn: 0, pictures: [], slow: false },
     ...{ phase: 0, share: 1, compare: false, present: null, tip: find("tip"), written: writtenIn(root) },
+    ...{ chosen: null, all: false, places: null, sharing: 0, keepsPlace: false },
     calm: window.matchMedia("(prefers-reduced-motion: reduce)"),
   }));
   const act = {
@@ -37,8 +38,10 @@ function mount(host) {
     numbers: () => openTables(s),
     png: () => saveSlide(s),
     compare: () => compare(s, !s.compare),
+    sheet: () => openSheet(s),
     share: () => {
       pause(s);
+      s.sharing = 1;
       s.sendLink(s.film.values.data[s.t]);
     },
   };
@@ -61,11 +64,13 @@ function watch(s, keys) {
   s.find("tables").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     if (event.key in keys) event.stopPropagation();
   });
-  // Keys work wherever the focus is on nothing that wants them itself, so that a presenter need not click first.
+  // Keys work where the focus is in the player; a presenter need not click first.
   const onKey = (/** @type {KeyboardEvent} */ event) => {
-    const action = keys[event.key], at = /** @type {Element} */ (event.composedPath()[0]);
+    const action = s.root.dataset.asking ? choosing(s, event.key) : keys[event.key] || viewing(s, event.key);
+    const at = /** @type {Element} */ (event.composedPath()[0]), inside = event.composedPath().includes(root);
     if (!action || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    const mine = event.composedPath().includes(root) && at === s.find("scrub") && event.key === " ";
+    if (!inside && !s.present) return;
+    const mine = inside && at === s.find("scrub") && event.key === " ";
     if (at.matches?.(WANTS_KEYS) && !mine) return;
     if (at.matches?.(WANTS_SPACE) && event.key === " ") return;
     event.preventDefault();
@@ -86,18 +91,91 @@ function watch(s, keys) {
     pause(s);
     label(s);
   }, until);
-  // A theme changes without a call, and a page that is left says nothing: look now and then.
+  // Whoever taps beside the sheet, or presses Escape, is done with it.
+  const inSheet = (/** @type {Event} */ event) => event.composedPath().some((e) =>
+    e instanceof Element && (e.matches(".st-key-controls, [data-part=sheet], [data-baseweb], [role=listbox]")));
+  document.addEventListener("pointerdown", (event) => {
+    if (document.documentElement.dataset.sheet && !inSheet(event)) openSheet(s, false);
+  }, until);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !document.documentElement.dataset.sheet) return;
+    openSheet(s, false);
+    s.find("sheet").focus();
+  }, until);
+  const repaint = () => {
+    if (!s.film || paperOf(s) === s.paper) return;
+    readTheme(s);
+    draw(s);
+  };
+  root.addEventListener("transitionrun", repaint, until); // the background says so when the theme changes
+  for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)", "(forced-colors: active)"]) {
+    window.matchMedia(query).addEventListener("change", () => {
+      s.paper = "";
+      requestAnimationFrame(repaint);
+    }, until);
+  }
+  // A page that is left says nothing, nor does what stands around the player when it grows: look now and then.
+  let seen = 0;
   const look = setInterval(() => {
     if (!root.isConnected) {
       clearInterval(look);
       size.disconnect();
       gone.abort();
       pause(s);
-    } else if (s.film && paperOf(s) !== s.paper) {
-      readTheme(s);
-      draw(s);
+      return;
     }
-  }, 700);
+    repaint();
+    const tall = seenOf()?.getBoundingClientRect().height ?? 0;
+    if (s.film && !s.present && Math.abs(tall - seen) > 4) refit();
+    seen = tall;
+    rememberPlace(s);
+    comeBack(s);
+  }, 250);
+}
+
+/** The address names the moment that is looked at, so that a reload keeps it. @param {Player} s */
+function rememberPlace(s) {
+  if (!s.film || s.playing || s.present || !s.keepsPlace) return;
+  const url = new URL(location.href), value = s.film.values.data[s.t];
+  const at = s.t === s.film.start ? null : `${Number(value.toPrecision(6))}`;
+  if (url.searchParams.get("at") === at) return;
+  if (at === null) url.searchParams.delete("at");
+  else url.searchParams.set("at", at);
+  history.replaceState(history.state, "", url);
+}
+
+/** Who closes what Share opened is where he was. @param {Player} s */
+function comeBack(s) {
+  if (!s.sharing) return;
+  const open = Boolean(document.querySelector("[role=dialog]"));
+  if (open) s.sharing = 2;
+  else if (s.sharing === 2) {
+    s.sharing = 0;
+    if (!focused(s) && document.activeElement === document.body) s.find("share").focus();
+  }
+}
+
+/** One of the answers, by its number. @param {Player} s @param {string} key @returns {(() => void) | undefined} */
+function choosing(s, key) {
+  const button = /^[1-9]$/.test(key) && s.find("question").querySelector(`[data-choice="${key}"]`);
+  return button ? () => button.click() : undefined;
+}
+
+/** One of the pictures, by its number. @param {Player} s @param {string} key @returns {(() => void) | undefined} */
+function viewing(s, key) {
+  const panel = /^[1-9]$/.test(key) && s.film?.panels[Number(key) - 1];
+  return panel ? () => enlarge(s, panel.id) : undefined;
+}
+
+/**
+ * On a small screen the settings lie in a sheet over the page.
+ * @param {Player} s @param {boolean} [open]
+ */
+function openSheet(s, open = document.documentElement.dataset.sheet !== "open") {
+  const page = document.documentElement;
+  page.dataset.sheet = open ? "open" : "";
+  page.style.setProperty("--bar", `${s.find("bar").offsetHeight}px`); // the sheet stands on the transport
+  s.find("sheet").setAttribute("aria-expanded", `${open}`);
 }
 
 const WANTS_KEYS =
@@ -142,6 +220,7 @@ function take(s, bytes) {
   if (turned || !sameAxis) pause(s);
   // A changed control keeps the moment that was being looked at; a first picture shows where the story is.
   const length = film.values.data.length, named = opening && Number.isInteger(at) ? Number(at) : null;
+  if (opening || !film.panels.some(({ id }) => id === s.chosen)) Object.assign(s, { chosen: null, all: false });
   s.t = Math.max(0, Math.min(named ?? (kept ? s.t : film.start), length - 1)); // a link names its moment
   s.axis = axis ?? film.axis; // the axis is a name to the code, to the eye it is a word
   Object.assign(s, { previous: before, film, run, colours, phase: s.slow && film.phases.length ? 1 : 0 });
@@ -153,6 +232,8 @@ function take(s, bytes) {
   s.find("scrub").max = length - 1;
   s.find("axis").textContent = s.axis;
   s.find("share").hidden = !shares || Boolean(present);
+  s.keepsPlace = Boolean(shares);
+  s.find("sheet").hidden = !shares || !document.querySelector(".st-key-controls");
   s.find("png").hidden = Boolean(present);
   s.root.dataset.present = present ? "true" : "";
   delete s.root.dataset.refused;
@@ -160,6 +241,7 @@ function take(s, bytes) {
   arrange(s);
   draw(s);
   label(s);
+  if (turned && !focused(s)) s.root.focus({ preventScroll: true }); // a new scene begins at its picture
   if (opening && film.autoplay && !s.calm.matches && named === null) play(s);
 }
 

@@ -4,7 +4,8 @@
 import { offBy, typed } from "./guess.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
-import { arrange, draw } from "./stage.js";
+import { first } from "./first.js";
+import { arrange, draw, focused } from "./stage.js";
 
 /** @typedef {import("./types").Player} Player @typedef {import("./types").Question} Question */
 /** @typedef {import("./types").Picture<import("./film").Lines>} Lines */
@@ -15,7 +16,11 @@ export function askFirst(s, question) {
   box.replaceChildren();
   box.hidden = !question;
   s.root.dataset.asking = question ? question.kind : "";
+  Object.assign(first, { step: () => false, reveal: () => false });
   if (!question) return;
+  // A clicker has one button: it reveals, then says what is seen, then the page is turned.
+  first.reveal = () => s.root.isConnected && Boolean(s.root.dataset.asking) && reveal(s, question, "", "");
+  first.step = () => first.reveal() || (s.root.isConnected && sayCaption(s));
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", question.text);
   const row = document.createElement("div");
@@ -28,7 +33,13 @@ export function askFirst(s, question) {
   };
   if (question.kind === "choice") {
     const right = (/** @type {number} */ i) => (i === question.answer ? say("That is what you said.") : "");
-    question.choices?.forEach((choice, i) => button(choice, () => reveal(s, question, choice, right(i))));
+    question.choices?.forEach((choice, i) => {
+      const b = button(choice, () => reveal(s, question, choice, right(i)));
+      const key = Object.assign(document.createElement("kbd"), { textContent: `${i + 1}` });
+      key.setAttribute("aria-hidden", "true");
+      b.dataset.choice = `${i + 1}`;
+      b.prepend(key);
+    });
   } else if (question.kind === "number") askNumber(s, question, row, button);
   else {
     const p = /** @type {Lines} */ (s.pictures[question.panel || 0]);
@@ -67,6 +78,7 @@ function tell(s, text) {
   if (!line) {
     line = Object.assign(document.createElement("p"), { className: "told" });
     line.setAttribute("role", "status");
+    line.tabIndex = -1;
     box.append(line);
   }
   line.textContent = text;
@@ -74,7 +86,9 @@ function tell(s, text) {
 
 /** @param {Player} s @param {Question} question @param {string} guess @param {string} verdict */
 function reveal(s, question, guess, verdict) {
+  const held = s.find("question").contains(focused(s));
   s.root.dataset.asking = "";
+  if (question.panel !== undefined && !s.present?.panels?.length) s.chosen = s.film.panels[question.panel].id;
   for (const b of s.find("question").querySelectorAll("button, input")) b.remove();
   for (const p of s.pictures) {
     p.veiled = false;
@@ -85,6 +99,18 @@ function reveal(s, question, guess, verdict) {
   tell(s, [given, measured, verdict].filter(Boolean).join(" "));
   arrange(s);
   draw(s);
+  if (held) s.find("question").querySelector(".told")?.focus();
+  return true;
+}
+
+/** The sentence of the scene, after the answer; false: it is said already, or there is none. @param {Player} s */
+function sayCaption(s) {
+  const caption = s.present?.caption, box = s.find("question");
+  if (!caption || box.querySelector(".caption")) return false;
+  box.append(Object.assign(document.createElement("p"), { className: "caption", textContent: caption }));
+  arrange(s);
+  draw(s);
+  return true;
 }
 
 /** @param {Lines} p @param {Question} question */

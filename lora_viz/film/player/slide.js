@@ -4,6 +4,7 @@ import { measureIn } from "./drawing.js";
 import { kindOf } from "./kinds.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
+import { drawPassages } from "./passages.js";
 import { pause } from "./playhead.js";
 import { drawReadout } from "./readout.js";
 import { slug, wrapped } from "./text.js";
@@ -36,7 +37,8 @@ function slideCanvas(s) {
   if (narration) write(narration, font * 1.05, 400);
   const foot = HEIGHT - MARGIN * 0.4, places = slidePlaces(s, across, foot - y - 8 - font * 1.5, font);
   s.pictures.forEach((p, i) => {
-    const { left, top, width, height } = places[i], box = { width, height, dpr: SCALE, font, thick: 1.2 };
+    const { left, top, width, height } = places[i];
+    const box = { width, height, dpr: SCALE, font, thick: 1.2, least: 14, inset: 0 };
     g.save();
     g.translate(MARGIN + left, y + 8 + top);
     g.beginPath();
@@ -45,6 +47,7 @@ function slideCanvas(s) {
     // Own marks on the axes, but the view, the hand's changes and the cursor of what is on the screen.
     const cache = { ...p.cache, frame: null, image: null, small: null, range: null };
     if (p.canvas) kindOf(p).draw(g, { ...p, box, cache }, s);
+    else if (p.panel.kind === "passages") drawPassages(g, p.panel, box, theme, s.t);
     else drawReadout(g, p.panel, box, theme, s.t);
     g.restore();
   });

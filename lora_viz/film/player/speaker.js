@@ -2,20 +2,37 @@
 
 import { beganAt, keep, minutes } from "./clock.js";
 import { isDark } from "./colours.js";
+import { first } from "./first.js";
 import { say, speakWith } from "./language.js";
 import { notesWords, openNotes, sceneForSpeaker, speaker, tellSpeaker, turnOf } from "./notes.js";
 
 /** @type {WeakMap<Element, ReturnType<typeof hang>>} */
 const toolbars = new WeakMap();
 
+const REST = 2600; // milliseconds that the toolbar stays after the last move
+
+/** Somebody moves: the toolbar is shown for a while. */
+let hiding = 0;
+function moved() {
+  document.documentElement.dataset.moved = "true";
+  clearTimeout(hiding);
+  hiding = window.setTimeout(() => delete document.documentElement.dataset.moved, REST);
+}
+
 /**
- * Streamlit leaves a key to whatever field has the focus, a ticked box included; a clicker is not meant for that field.
+ * Every key of a clicker is heard here first, whatever field has the focus, but for a list that is open.
  * @param {KeyboardEvent} event
  */
 function clicker(event) {
   const by = turnOf(event), at = /** @type {Element} */ (event.composedPath()[0]);
+  if (event.key === "Tab") moved();
+  const types = at.matches?.("input, textarea, select, [contenteditable=true]");
+  if ((event.key === "." || event.key === "b") && !types && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault(); // what clickers send for a black screen
+    return speaker.blank();
+  }
   if (!by || event.defaultPrevented || event.shiftKey) return;
-  if (!at.matches?.("input, select") || at.getAttribute("aria-expanded") === "true") return; // a long text pages itself
+  if (at.matches?.("textarea") || at.getAttribute?.("aria-expanded") === "true") return; // a long text pages itself
   event.preventDefault();
   event.stopImmediatePropagation();
   speaker.turn(by);
@@ -27,13 +44,16 @@ function hang(host) {
   const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (root.querySelector(`[data-part="${name}"]`));
   /** @type {any} */
   let scene = null;
-  let began = 0;
+  let began = 0, opened = Date.now(), wanted = 0, sent = 0;
+  /** @type {(place: number) => void} */
+  let send = () => {};
   const tick = () => {
     if (!root.isConnected) {
       clearInterval(clock);
       gone.abort();
       return;
     }
+    if (scene && wanted !== scene.place && Date.now() - sent > 1500) ask(); // a press that went astray is asked again
     const text = minutes(Date.now() - began);
     if (find("timer").textContent !== text) find("timer").textContent = text;
   };
@@ -41,24 +61,40 @@ function hang(host) {
   find("open").addEventListener("click", () => {
     find("blocked").hidden = openNotes();
   });
+  const ask = () => {
+    sent = Date.now();
+    send(wanted);
+  };
   document.addEventListener("keydown", (event) => {
     if (root.isConnected) clicker(event);
   }, { capture: true, signal: gone.signal });
+  for (const name of ["pointermove", "pointerdown"]) {
+    document.addEventListener(name, moved, { capture: true, passive: true, signal: gone.signal });
+  }
   // The background says which theme is on.
   const theme = () => {
     const paper = getComputedStyle(root).getPropertyValue("--st-background-color").trim();
     return paper === "#000000" ? "contrast" : isDark(paper) ? "dark" : "light";
   };
+  // Two presses in a row ask for the scene after the next: neither is lost while the page is still being turned.
   const press = (/** @type {number} */ by) => {
-    const button = document.querySelector(by > 0 ? ".st-key-scene_next button" : ".st-key-scene_back button");
-    if (button instanceof HTMLElement) button.click();
-    return Boolean(button);
+    if (!scene) return false;
+    if (wanted === scene.place && by > 0 && first.step()) return true;
+    wanted = Math.max(1, Math.min(scene.count + 1, wanted + by));
+    if (wanted !== scene.place) ask();
+    return true;
   };
   return {
-    /** @param {any} data */
-    take(data) {
+    /** @param {any} data @param {(name: string, value: unknown) => void} setTriggerValue */
+    take(data, setTriggerValue) {
       speakWith(data.words);
-      if (!scene || scene.place !== data.place) find("blocked").hidden = true;
+      send = (place) => setTriggerValue("turned", place);
+      if (!scene || scene.place !== data.place) {
+        find("blocked").hidden = true;
+        opened = Date.now();
+        if (!scene || Date.now() - sent > 1500 || wanted === data.place) wanted = data.place;
+        else if (wanted !== data.place) ask(); // pressed again meanwhile
+      }
       scene = data;
       began = beganAt(data.deck, data.beginning);
       const { open, since, blocked } = notesWords();
@@ -70,8 +106,12 @@ function hang(host) {
       tick();
     },
     speak() {
-      speaker.scene = () => (root.isConnected ? sceneForSpeaker(scene, began, theme()) : null);
+      speaker.scene = () => (root.isConnected ? sceneForSpeaker(scene, began, theme(), opened) : null);
       speaker.turn = (by) => root.isConnected && press(by);
+      speaker.reveal = () => root.isConnected && first.reveal();
+      speaker.blank = () => {
+        document.documentElement.toggleAttribute("data-blank");
+      };
       speaker.reset = () => {
         began = Date.now();
         keep("lora-began", { deck: scene.deck, beginning: scene.beginning, at: began });
@@ -82,10 +122,12 @@ function hang(host) {
   };
 }
 
-/** @param {{ data: any, parentElement: Element }} given */
-export default function hangUp({ data, parentElement }) {
+/**
+ * @param {{ data: any, parentElement: Element, setTriggerValue: (name: string, value: unknown) => void }} given
+ */
+export default function hangUp({ data, parentElement, setTriggerValue }) {
   const toolbar = toolbars.get(parentElement) || hang(parentElement);
   toolbars.set(parentElement, toolbar);
-  toolbar.take(data);
+  toolbar.take(data, setTriggerValue);
   toolbar.speak();
 }

@@ -1,12 +1,14 @@
 // The stage: a cell for each panel, sized to the screen, drawn at the playhead, and said to those who hear it.
 
-import { themeOf } from "./colours.js";
+import { isDark, themeOf } from "./colours.js";
 import { kindOf } from "./kinds.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
+import { buildPassages, fillLongest, LEAST_PRESENTED, passagesSay } from "./passages.js";
 import { buildReadout, readOut } from "./readout.js";
 import { tableNode, TABLES } from "./tables.js";
 import { textAt } from "./tensor.js";
+import { chooseView, heroOf, offerViews, placesOf } from "./views.js";
 
 /** @typedef {import("./types").Player} Player @typedef {import("./types").Picture} Picture */
 
@@ -19,8 +21,10 @@ export const paperOf = (s) => getComputedStyle(s.root).getPropertyValue("--st-ba
 /** @param {Player} s */
 export function readTheme(s) {
   s.paper = paperOf(s);
-  const paper = (s.present && s.present.contrast ? "#000000" : s.paper) || "#ffffff";
-  s.theme = themeOf(s.colours, paper, getComputedStyle(s.root).fontFamily);
+  const asked = ["(prefers-contrast: more)", "(forced-colors: active)"];
+  const more = asked.some((query) => window.matchMedia(query).matches);
+  const own = s.paper || "#ffffff", black = (s.present && s.present.contrast) || (more && isDark(own));
+  s.theme = themeOf(s.colours, black ? "#000000" : more ? "#ffffff" : own, getComputedStyle(s.root).fontFamily, more);
   for (const p of s.pictures) p.cache.frame = null;
   for (const [key, value] of Object.entries(s.theme)) {
     if (typeof value === "string") s.root.style.setProperty(`--id-${key}`, value);
@@ -29,9 +33,10 @@ export function readTheme(s) {
 
 /** A cell for each panel; what was turned stays turned. @param {Player} s */
 export function build(s) {
-  const stage = s.find("stage"), views = s.pictures.map((p) => p.cache.view);
+  const stage = s.find("stage"), kept = new Map(s.pictures.map(({ panel, cache }) => [panel.id, cache]));
+  const held = s.pictures.find(({ canvas }) => canvas && canvas === focused(s))?.panel.id;
   stage.replaceChildren();
-  s.pictures = s.film.panels.map((panel, index) => {
+  s.pictures = s.film.panels.map((panel) => {
     const cell = document.createElement("div");
     cell.className = `cell ${panel.kind}`;
     cell.style.setProperty("--span", `${panel.span}`);
@@ -39,57 +44,154 @@ export function build(s) {
     /** @type {Picture} */
     const p = {
       ...{ panel, cell, canvas: null, values: [], hover: null, veiled: false, guess: null, ghost: null },
-      box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1 },
-      cache: { view: views[index] },
+      box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1, least: 14, inset: 0 },
+      cache: { view: kept.get(panel.id)?.view, cursor: panel.kind === "field" ? kept.get(panel.id)?.cursor : null },
     };
+    if ("tall" in panel) cell.style.gridRow = `span ${panel.tall}`;
     if (panel.kind === "readout") buildReadout(p);
+    else if (panel.kind === "passages") buildPassages(p);
     else {
       p.canvas = document.createElement("canvas");
       p.canvas.setAttribute("role", "img");
-      if ("tall" in panel) cell.style.gridRow = `span ${panel.tall}`;
       cell.append(p.canvas);
     }
+    cell.append(enlarging(s, panel));
     return p;
   });
+  // A picture that has the focus keeps it when it is made anew: it is not taken away from whoever steers by keys.
+  if (held) requestAnimationFrame(() => s.pictures.find(({ panel }) => panel.id === held)?.canvas?.focus());
 }
 
-/** The stage fills what the screen leaves below the title; rows share it by what stands in them. @param {Player} s */
-export function arrange(s) {
-  if (!s.film) return;
-  const width = s.root.clientWidth, narrow = width < 620;
-  const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
-  const font = s.present
-    ? Math.max(20, Math.min(34, width / 54))
-    : Math.max(narrow ? 14.2 : 13, Math.min(24, width / 62));
-  s.root.style.setProperty("--font", `${font}px`);
-  const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY);
-  // Presented, the transport must stand on the screen whatever is asked above; else a page may be scrolled.
-  const told = s.find("narration").offsetHeight;
-  const extra = s.present ? s.find("question").offsetHeight + told - font : Math.max(0, told - font * 1.6);
-  const room = window.innerHeight - Math.min(above, 260) - 112 - extra;
-  const total = Math.max(s.present ? 260 : rows > 1 ? 390 : 320, Math.min(room, width * 0.78));
-  const height = narrow ? Math.min(340, width * 0.9) : total / rows;
-  // The transport takes one line where it can.
-  s.root.dataset.tight = "false";
-  s.root.dataset.tight = `${!narrow && s.find("bar").offsetHeight > 60}`;
-  for (const p of s.pictures) {
-    const alone = "asked" in p.cell.dataset; // the others give way to the one that is drawn on
-    const many = narrow ? 1 : alone ? rows : p.panel.tall || 1, own = height * many + 8 * (many - 1);
-    p.cell.style.gridColumn = narrow || alone ? "1 / -1" : "";
-    p.cell.style.height = p.canvas || !narrow ? `${own}px` : "auto";
-    if (p.canvas) resize(p, p.canvas, own, font, s.present ? 1.4 : 1);
-    else fitReadout(s, p, font);
-  }
+/** What has the focus, in the page or in the shadow that the player stands in. @param {Player} s */
+export const focused = (s) => /** @type {Document | ShadowRoot} */ (s.root.getRootNode()).activeElement;
+
+/** Say this to whoever steers by keys and does not see. @param {Player} s @param {string} text */
+export function speak(s, text) {
+  s.find("spoken").textContent = text;
+}
+
+/** The way from a small picture to a large one. @param {Player} s @param {import("./types").Panel} panel */
+function enlarging(s, panel) {
+  const button = Object.assign(document.createElement("button"), { className: "enlarge", textContent: "⤢" });
+  const named = say("Show large: {title}", { title: panel.title });
+  button.setAttribute("aria-label", named);
+  button.title = named;
+  button.addEventListener("click", () => enlarge(s, panel.id));
+  return button;
 }
 
 /**
- * @param {Picture} p @param {HTMLCanvasElement} canvas @param {number} height @param {number} font
- * @param {number} thick
+ * The stage fills what the screen leaves below the title and above the transport and what was seen; the picture that
+ * proves the claim takes two thirds of it.
+ * @param {Player} s
  */
-function resize(p, canvas, height, font, thick) {
-  const width = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1), box = p.box;
-  if (box.width === width && box.height === height && box.dpr === dpr && box.font === font) return;
-  p.box = { width, height, dpr, font, thick };
+export function arrange(s) {
+  if (!s.film) return;
+  const width = s.root.clientWidth, narrow = width < 620, little = narrow || window.innerHeight < 480;
+  const font = s.present
+    ? Math.max(20, Math.min(34, width / 54))
+    : Math.max(narrow ? 14.2 : 14, Math.min(24, width / 62));
+  s.root.style.setProperty("--font", `${font}px`);
+  // The transport takes one line where it can.
+  s.root.dataset.tight = "false";
+  s.root.dataset.tight = `${!narrow && s.find("bar").offsetHeight > 60}`;
+  const smallest = 80 + 6.6 * Math.max(14, font * SMALL); // a plot of 80 pixels with its title, legend and axis
+  let most = heightOf(s, width, font);
+  const beside = Math.min(3, Math.floor((most + GAP) / (smallest + GAP)));
+  const places = (s.places = placesOf(s, little, beside));
+  offerViews(s, places, (id) => enlarge(s, id));
+  most = heightOf(s, width, font); // now that the names of further views are there, or are not
+  const { mode, large, small, rest } = places, total = little && mode !== "stage" ? littleHeight(narrow, width) : most;
+  s.root.dataset.layout = mode;
+  for (const p of rest) p.cell.hidden = true;
+  const look = { font, thick: s.present ? 1.4 : 1.15, least: s.present ? 20 : narrow ? 12 : 14, inset: 0 };
+  if (mode === "all") return arrangeAll(s, small, { ...look, thick: 1 }, Math.max(total, 390), narrow);
+  for (const p of large) {
+    const across = large.length === 2 && width > 900 ? 6 : small.length ? LARGE : 12;
+    const high = large.length === 2 && across === 12 ? (total - GAP) / 2 : total;
+    p.cell.style.gridColumn = `span ${across}`;
+    p.cell.style.gridRow = small.length ? `1 / span ${small.length}` : "";
+    p.cell.dataset.size = "large";
+    fill(s, p, high, look);
+  }
+  small.forEach((p, i) => {
+    p.cell.style.gridColumn = `${LARGE + 1} / -1`;
+    p.cell.style.gridRow = `${i + 1}`;
+    p.cell.dataset.size = "small";
+    const high = (total - GAP * (small.length - 1)) / small.length;
+    fill(s, p, high, { ...look, font: Math.max(14, font * SMALL), thick: 1, inset: 32 });
+  });
+}
+
+const GAP = 8, LARGE = 8, SMALL = 0.88; // between cells; of twelve columns; of the large picture's type
+
+/**
+ * Every picture in its own place of the grid.
+ * @param {Player} s @param {Picture[]} pictures @param {Look} look @param {number} total @param {boolean} narrow
+ */
+function arrangeAll(s, pictures, look, total, narrow) {
+  const rows = 1 + Math.max(...s.film.panels.map((p) => p.row));
+  const height = narrow ? 300 : Math.max(total / rows, 200);
+  for (const p of pictures) {
+    const many = narrow ? 1 : p.panel.tall || 1;
+    p.cell.style.gridColumn = narrow ? "1 / -1" : "";
+    p.cell.style.gridRow = many > 1 ? `span ${many}` : "";
+    p.cell.dataset.size = "";
+    fill(s, p, height * many + GAP * (many - 1), look);
+  }
+}
+
+/** @typedef {Pick<import("./types").Box, "font" | "thick" | "least" | "inset">} Look */
+
+/** @param {Player} s @param {Picture} p @param {number} height @param {Look} look */
+function fill(s, p, height, look) {
+  p.cell.hidden = false;
+  p.cell.style.height = `${height}px`;
+  if (p.canvas) {
+    p.canvas.tabIndex = p.cell.dataset.size === "small" ? -1 : 0;
+    resize(p, p.canvas, height, look);
+  } else fitReadout(s, p, look.font);
+}
+
+/** @param {boolean} narrow @param {number} width */
+const littleHeight = (narrow, width) => {
+  const { innerHeight } = window;
+  return narrow ? Math.max(240, Math.min(360, width * 0.92, innerHeight * 0.52)) : Math.max(220, innerHeight - 96);
+};
+
+/** What the screen leaves for the stage. @param {Player} s @param {number} width @param {number} font */
+function heightOf(s, width, font) {
+  const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY), { innerHeight } = window;
+  const told = s.find("narration").offsetHeight, views = s.find("views");
+  const asked = s.find("question").offsetHeight;
+  // Beside the transport: the names of further views, what was seen below it.
+  const seen = s.present ? 0 : Math.max(44, seenOf()?.getBoundingClientRect().height ?? 64);
+  const named = views.hidden ? 0 : views.offsetHeight + 4;
+  const below = 50 + named + seen + (s.present ? 22 : 38);
+  const room = innerHeight - Math.min(above, 0.42 * innerHeight) - told - asked - below;
+  return Math.max(s.present ? 240 : 290, Math.min(room, s.present ? Infinity : width * 0.62, innerHeight - font * 4));
+}
+
+/** Where the page says what was seen, if it does. @returns {Element | null} */
+export const seenOf = () => document.querySelector(".st-key-seen, #takeaway:not(:empty)");
+
+/** @param {Player} s @param {string | null} id of the picture that is to stand large; null: all or one */
+export function enlarge(s, id) {
+  const held = s.root.contains(focused(s));
+  chooseView(s, id);
+  arrange(s);
+  arrange(s); // the names of the views may take another line now
+  draw(s);
+  tip(s, heroOf(s), null);
+  if (held) (id === null ? s.find("views").lastElementChild : heroOf(s).canvas || s.root)?.focus();
+}
+
+/** @param {Picture} p @param {HTMLCanvasElement} canvas @param {number} height @param {Look} look */
+function resize(p, canvas, height, look) {
+  const width = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1);
+  const box = { width, height, dpr, ...look }, names = /** @type {(keyof typeof box)[]} */ (Object.keys(box));
+  if (names.every((name) => p.box[name] === box[name])) return;
+  p.box = box;
   canvas.width = Math.round(width * dpr);
   canvas.height = Math.round(height * dpr);
   canvas.style.width = `${width}px`;
@@ -102,14 +204,20 @@ function resize(p, canvas, height, font, thick) {
  * @param {Player} s @param {Picture} p @param {number} font
  */
 function fitReadout(s, p, font) {
-  readOut(p, s.t);
-  let size = font;
+  const long = p.panel.kind === "passages";
+  if (long) fillLongest(p); // one size for all moments
+  else readOut(p, s.t);
+  const wanted = long && s.present ? Math.max(LEAST_PRESENTED, font) : font;
+  const least = long && s.present ? LEAST_PRESENTED : 0.7 * font;
+  let size = wanted;
   const set = () => p.cell.style.setProperty("--font", `${size}px`);
-  for (set(); p.cell.scrollHeight > p.cell.clientHeight + 1 && size > 0.7 * font; set()) size -= 0.5;
+  for (set(); p.cell.scrollHeight > p.cell.clientHeight + 1 && size - 0.5 >= least; set()) size -= 0.5;
+  readOut(p, s.t);
 }
 
 /** @param {Player} s @param {Picture} p */
 export function drawOne(s, p) {
+  if (p.cell.hidden) return;
   if (!p.canvas) return readOut(p, s.t);
   if (!p.box.width) return;
   const g = /** @type {CanvasRenderingContext2D} */ (p.canvas.getContext("2d"));
@@ -136,7 +244,10 @@ export function draw(s) {
   const marks = { frame: s.t, frames: values.data.length, value, run: s.run, drawn: s.drawn, phase: s.phase };
   for (const [key, each] of Object.entries(marks)) s.root.dataset[key] = `${each}`;
   if (s.playing) return; // nobody can follow a sentence a frame, and the tables wait
-  for (const p of s.pictures) p.canvas?.setAttribute("aria-label", heard(s, p, format(value)));
+  for (const p of s.pictures) {
+    const named = p.panel.kind === "passages" ? p.cell : p.canvas;
+    named?.setAttribute("aria-label", heard(s, p, format(value)));
+  }
   tabulate(s);
 }
 
@@ -152,7 +263,8 @@ function narrate(s) {
 function heard(s, p, value) {
   const { title } = p.panel;
   if (s.root.dataset.asking) return say("{title}. Hidden until the question above is answered", { title });
-  return say("{title}. At {axis} {value}: {reading}", { title, axis: s.axis, value, reading: kindOf(p).say(p, s) });
+  const reading = p.panel.kind === "passages" ? passagesSay(p.panel, s.t) : kindOf(p).say(p, s);
+  return say("{title}. At {axis} {value}: {reading}", { title, axis: s.axis, value, reading });
 }
 
 /** The tables where they are open: they say what is seen. @param {Player} s */
@@ -177,7 +289,7 @@ export function tip(s, p, text) {
     s.tip.style.top = `${r.bottom - stage.top - p.box.font * 3.2 + s.find("stage").offsetTop}px`;
     return;
   }
-  const [x, y] = p.hover || [0, 0], most = stage.width - s.tip.offsetWidth - 4;
+  const [x, y] = p.hover || [0, 0], most = Math.max(0, stage.width - s.tip.offsetWidth - 4);
   s.tip.style.left = `${Math.min(r.left - stage.left + x + 14, most)}px`;
-  s.tip.style.top = `${r.top - stage.top + y + 16}px`;
+  s.tip.style.top = `${r.top - stage.top + y + 16 + s.find("stage").offsetTop}px`;
 }

@@ -111,6 +111,11 @@ export const TABLES = {
     const note = say("Left out: the {h}×{w} grey values of each picture. ✗ marks what is wrong.", { h, w });
     return [{ caption: shown.title, heads, rows, note }];
   },
+  passages({ panel }, { t }) {
+    const shown = /** @type {import("./film").Passages} */ (panel);
+    const rows = shown.rows.map((row) => [row.label, textAt(row.text, t)]);
+    return [{ caption: shown.title, heads: ["", say("text")], rows }];
+  },
   readout({ panel }, { t }) {
     const shown = /** @type {import("./film").Readout} */ (panel);
     const rows = shown.rows.map((row) => [row.label, textAt(row.text, t)]);

@@ -29,14 +29,14 @@ export function wrapped(measure, text, width, most) {
 }
 
 /**
- * The size and the rows of a legend: one row if its entries fit at full size, else two, then smaller; at 12 pixels as
- * many rows as it takes.
+ * The size and the rows of a legend: one row if its entries fit at full size, else two, then smaller; at the least size
+ * as many rows as it takes.
  * @param {(size: number) => number[]} widthsAt how wide the entries are @param {number} gap between two, in sizes
- * @param {number} width @param {number} font
+ * @param {number} width @param {number} font @param {number} [least]
  */
-export function legendOf(widthsAt, gap, width, font) {
+export function legendOf(widthsAt, gap, width, font, least = 12) {
   let rows = 2;
-  for (let size = font; size >= 12; size -= 0.5) {
+  for (let size = font; size >= least; size -= 0.5) {
     const widths = widthsAt(size);
     let x = 4;
     rows = 1;
@@ -49,7 +49,7 @@ export function legendOf(widthsAt, gap, width, font) {
     }
     if (rows <= 2 && Math.max(...widths) <= width) return { size, rows };
   }
-  return { size: 12, rows };
+  return { size: least, rows };
 }
 
 /** A title as a file is named. @param {string} title */

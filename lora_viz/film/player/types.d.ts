@@ -27,6 +27,8 @@ export interface Box {
   dpr: number;
   font: number;
   thick: number;
+  least: number; // the smallest type
+  inset: number; // what a button takes of its title
 }
 
 /** A panel on the stage: what it shows, where, and what was done to it. */
@@ -35,8 +37,8 @@ export interface Picture<P = any> {
   box: Box;
   cache: any; // what a kind of panel remembers between two draws
   cell: HTMLElement;
-  canvas: HTMLCanvasElement | null; // none: a readout
-  values: HTMLElement[]; // of a readout
+  canvas: HTMLCanvasElement | null; // none: a readout, passages
+  values: HTMLElement[]; // of a readout, of passages
   hover: [number, number] | null;
   veiled: boolean; // its curves are asked for
   guess: Float32Array | null;
@@ -67,6 +69,7 @@ export interface Kind<P = any> {
   cell?(p: Picture<P>, x: number, y: number): [number, number] | null;
   key?(p: Picture<P>, key: string, now: Now, ask: Ask, pick: (row: number, column: number) => void): string | null;
   keyed?(panel: P): boolean;
+  keys?(panel: P): string; // what its keys do
   tell?(p: Picture<P>, now: Now): string | null;
   byHand?(p: Picture<P>, now: Now): string | null;
   forget?(p: Picture<P>): void;
@@ -94,6 +97,8 @@ export interface Question {
 export interface Presenting {
   scene: string;
   contrast?: boolean;
+  panels?: string[]; // what is shown; none: the picture that proves the claim
+  caption?: string; // said when a question was answered
 }
 
 /** What comes beside the film. */
@@ -131,6 +136,11 @@ export interface Player extends Now {
   compare: boolean;
   spoken: string;
   present: Presenting | null;
+  chosen: string | null; // the picture that somebody wants large
+  all: boolean; // every picture at once
+  sharing: number; // 1: asked for, 2: open
+  keepsPlace: boolean; // in the address
+  places: import("./views.js").Places | null;
   sendLink(value: number): void;
   pick(row: number, column: number): void;
 }

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from lora_viz.core.experiment import CHOICES, Experiment, Sweep
 from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import Ours
 from lora_viz.layer.parametrisation import LOW_RANK, Variant
 
 __all__ = ["VARIANTS", "card", "is_plain", "resolved", "trained_beside"]
@@ -30,11 +31,11 @@ def _resolve(e: Experiment) -> Experiment:
     return replace(e, **VARIANTS[e.variant].sets)
 
 
-def card(name: str) -> str:
+def card(name: str) -> Ours:
     """A variant's rule, name and paper, as markdown."""
     v = VARIANTS[name]
     paper = f"{v.authors} {v.year}, [arXiv:{v.arxiv}](https://arxiv.org/abs/{v.arxiv})"
-    return f"\n$$\n{v.rule}\n$$\n\n**{say(v.title)}**: {paper}."
+    return Ours(f"\n$$\n{v.rule}\n$$\n\n**{say(v.title)}**: {paper}.")
 
 
 def trained_beside(name: str, e: Experiment) -> int:

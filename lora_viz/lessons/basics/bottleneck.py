@@ -359,6 +359,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="out",
     id="bottleneck", menu=to_say("The low-rank bottleneck"),
     title=to_say("The low-rank bottleneck: which outputs can an update reach?"),
     claim=to_say(

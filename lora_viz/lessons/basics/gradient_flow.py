@@ -351,6 +351,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="gradients",
     id="gradient_flow", menu=to_say("Gradients of A and B"),
     title=to_say("Gradients of A and B: which factor moves first?"),
     claim=to_say(

@@ -245,6 +245,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="difference",
     id="merge", menu=to_say("Merge an adapter"), title=to_say("Merge an adapter: is the merged layer the same?"),
     claim=to_say(
         "The merged weight W + s·BA gives the same outputs up to rounding error, but in a low-precision format "

@@ -360,6 +360,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="error",
     id="rank", menu=to_say("Rank and error"), title=to_say("Rank and error: how much error remains at each rank?"),
     claim=to_say(
         "At each rank the error has an exact floor, known before training. A rank above that of the target only fits "

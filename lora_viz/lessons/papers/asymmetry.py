@@ -302,6 +302,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="left",
     id="asymmetry", menu=to_say("Freeze A or B?"), title=to_say("Freeze A or B? Does it matter which?"),
     claim=to_say(
         "With isotropic inputs and a square layer it makes no difference. The more ill-conditioned the inputs, the "

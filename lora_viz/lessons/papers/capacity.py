@@ -284,6 +284,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="load",
     id="capacity", menu=to_say("Capacity"), title=to_say("Capacity: how many random bits can an adapter memorise?"),
     claim=to_say(
         "An adapter memorises about one bit per trainable parameter, and beyond that some are lost. Doubling the rank "

@@ -311,6 +311,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="closest",
     id="intruders", menu=to_say("Intruder dimensions"),
     title=to_say("Intruder dimensions: when does an update become a new singular vector?"),
     claim=to_say(

@@ -214,6 +214,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="ratio",
     id="large_batch", menu=to_say("Large batches"), title=to_say("Large batches: does LoRA cope with them?"),
     claim=to_say(
         "At a small rank, LoRA leaves a larger error than full fine-tuning, and the gap grows with the batch. At full "

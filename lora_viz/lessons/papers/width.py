@@ -221,6 +221,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="ratio",
     id="width", menu=to_say("Learning rate and layer width"),
     title=to_say("Learning rate and layer width: how much larger is LoRA's best rate?"),
     claim=to_say(

@@ -330,6 +330,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="distance",
     id="autoencoder", menu=to_say("Linear autoencoder and PCA"),
     title=to_say("Linear autoencoder and PCA: does it find PCA?"),
     claim=to_say(

@@ -245,6 +245,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="error",
     id="denoise", menu=to_say("Denoising by truncation"),
     title=to_say("Denoising by truncation: does truncation remove noise?"),
     claim=to_say(

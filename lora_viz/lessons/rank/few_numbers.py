@@ -192,6 +192,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="singular_values",
     id="few_numbers", menu=to_say("Few parameters"),
     title=to_say("Few parameters: do they make an update low-rank?"),
     claim=to_say(

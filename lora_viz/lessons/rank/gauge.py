@@ -130,7 +130,7 @@ def film(record: Gauge) -> Film:
                 "changes", say("Change, relative to Q = I"), y_label="‖X − X₀‖/‖X₀‖", scale="log",
                 x_scale="linear" if turning else "log", span=5, row=1,
                 series=(
-                    Series("lora_a", "A", "A", record.moved_A),
+                    Series("lora_a", "A", "A", record.moved_A, dash="dot"),
                     Series("lora_b", "B", "B", record.moved_B),
                     Series("product", "B A", "delta", record.moved_product),
                     Series("step", say("next step of B A"), "ink", record.moved_step, dash="dash"),
@@ -141,7 +141,7 @@ def film(record: Gauge) -> Film:
                 labels=names, bar_ids=tuple(f"sigma_{name}" for name in names),
                 groups=(
                     Group("here", say("at these factors"), "delta", record.jacobian),
-                    Group("at_0", say("at B = 0"), "A", record.jacobian_at_0),
+                    Group("at_0", say("at B = 0"), "ink", record.jacobian_at_0, outline=True),
                 ),
                 caption=(counted,),
             ),
@@ -151,7 +151,7 @@ def film(record: Gauge) -> Film:
                     Row("parameters", say("entries of A and B"), (str(parameters),)),
                     Row("free", say("degrees of freedom · entries − r²"), (f"{free} · {parameters - r * r}",),
                     colour="delta"),
-                    Row("free_at_0", say("degrees of freedom at B = 0"), (str(at_0),), colour="A"),
+                    Row("free_at_0", say("degrees of freedom at B = 0"), (str(at_0),)),
                     Row("balance", "‖BᵀB − AAᵀ‖", numbers(record.balance)),
                     Row("drift", say("its drift in {steps} steps", steps=STEPS), (_drifted(record.drift[0]),)),
                     Row("slow_drift", say("same time at η/10"), (_drifted(record.drift[1]),)),
@@ -267,6 +267,7 @@ def _ask(seen: Seen, _: None) -> Measured:
 
 
 LESSON = Lesson(
+    hero="changes",
     id="gauge", menu=to_say("Are A and B unique?"), title=to_say("Are A and B unique?"),
     claim=to_say(
         "No. For every invertible Q, B Q and Q⁻¹A have the same product as B and A, but the next gradient step can "

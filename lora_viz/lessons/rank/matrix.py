@@ -277,6 +277,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="out",
     id="matrix", menu=to_say("What is rank?"), title=to_say("What is rank?"),
     claim=to_say(
         "The shape of a matrix tells how many numbers go in and come out. Its rank tells how many independent "

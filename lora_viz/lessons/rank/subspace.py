@@ -217,6 +217,7 @@ def _ask(seen: Seen, _: None) -> Measured:
 
 
 LESSON = Lesson(
+    hero="rank",
     id="subspace", menu=to_say("Is low rank a subspace?"), title=to_say("Is low rank a subspace?"),
     claim=to_say(
         "No. Two updates of rank r sum, in general, to rank 2r. On the line between them only the end points have "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Readout, Row, Series
 from lora_viz.film.style import number, numbers, percent
 from lora_viz.i18n.language import say, to_say
-from lora_viz.layer.matrices import drawn_matrix
+from lora_viz.layer.matrices import SPECTRA, drawn_matrix
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
@@ -23,6 +24,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
+from lora_viz.networks.digits import digit_images
 
 __all__ = ["LESSON", "Truncation", "truncation"]
 
@@ -31,6 +33,7 @@ SPACES = 200  # random column spaces tried at every rank
 SKETCHES = 20
 ROUNDING = 1e-12
 GAUSSIAN = 64
+DIGITS = "digits"  # in place of a drawn matrix
 
 
 class Truncation(NamedTuple):
@@ -59,7 +62,8 @@ class Truncation(NamedTuple):
 
 def truncation(name: str, d_out: int, d_in: int, seed: int, rivals: int = 0) -> Truncation:
     """Draw a matrix with this spectrum, peel it layer by layer, and let this draw of column spaces compete."""
-    matrix = drawn_matrix(name, d_out, d_in, seed)
+    matrix = digits_matrix(seed) if name == DIGITS else drawn_matrix(name, d_out, d_in, seed)
+    d_out, d_in = matrix.shape
     size = np.linalg.norm(matrix)
     u, sigma, vt = np.linalg.svd(matrix, full_matrices=False)
     layers = np.einsum("mk,k,kn->kmn", u, sigma, vt)
@@ -80,6 +84,18 @@ def truncation(name: str, d_out: int, d_in: int, seed: int, rivals: int = 0) -> 
     )  # fmt: skip
 
 
+def digits_matrix(seed: int) -> Float[np.ndarray, "m n"]:
+    """Twelve handwritten digits, three rows of four, pixels from 0 to 1: a matrix that can be looked at."""
+    images, _ = digit_images()
+    chosen = images[stream("digits to be cut", seed).choice(len(images), 12, replace=False)].reshape(3, 4, 8, 8)
+    return np.ascontiguousarray(chosen.transpose(0, 2, 1, 3).reshape(24, 32))
+
+
+def _rank(record: Truncation) -> int:
+    """How many σ are more than rounding."""
+    return int((record.sigma > ROUNDING * record.sigma[0]).sum())
+
+
 def _errors(matrix: Float[np.ndarray, "m n"], spaces: Float[np.ndarray, "s m k"]) -> Float[np.ndarray, "s k_and_0"]:
     """‖M − QQᵀM‖/‖M‖ for the first 0, 1, … columns of each Q: the least error in each of these column spaces.
 
@@ -95,9 +111,9 @@ def _errors(matrix: Float[np.ndarray, "m n"], spaces: Float[np.ndarray, "s m k"]
 
 
 def _margin(record: Truncation) -> float:
-    """By how much did the best rival come nearest to beating the SVD? Ranks 1 to k − 1; negative: beaten."""
+    """By how much did the best rival come nearest to beating the SVD? Ranks below M's own; negative: beaten."""
     rivals = np.minimum(record.searched, record.sketched) - record.svd
-    return float(rivals[1:-1].min())
+    return float(rivals[1 : _rank(record)].min())
 
 
 def film(record: Truncation) -> Film:
@@ -110,6 +126,7 @@ def film(record: Truncation) -> Film:
     matrix = partial(HeatMap, limit=limit, span=3, row=1)
     return Film(
         axis=to_say("rank k kept"), values=record.rank.astype(float), start=min(4, k), seconds_per_frame=0.45,
+        hero="kept" if record.name == DIGITS else "error",  # what can be looked at is looked at
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
@@ -159,7 +176,7 @@ def _narrate(record: Truncation, t: int) -> str:
     k = int(record.rank[t])
     if k == 0:
         return say("Rank 0: nothing is kept, all of M is missing.")
-    if k == len(record.sigma):
+    if k >= _rank(record):
         return say("Rank {k}: the terms add up to M, up to rounding, like any full column space.", k=k)
     return say(
         "Rank {k}: the SVD leaves {svd}; the best of {spaces} random column spaces {searched}, the best sketch "
@@ -235,7 +252,7 @@ sketch takes $Q$ from $M G$ with a random $G$ (Halko, Martinsson & Tropp 2011) a
 fast. At $k = 8$ the error of this matrix is {error}, that of a 64×64 matrix of independent normal entries {gaussian}.
 At $k = {whole}$ the truncated SVD is exact.""",
         gap=number(float(abs(record.svd - record.tail).max())), error=percent(float(record.svd[8])),
-        gaussian=percent(record.gaussian), whole=len(record.sigma),
+        gaussian=percent(record.gaussian), whole=_rank(record),
     )  # fmt: skip
 
 
@@ -255,13 +272,14 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="error",
     id="truncation", menu=to_say("Truncated SVD"), title=to_say("Truncated SVD: can you beat it?"),
     claim=to_say(
         "No matrix of rank k is closer to M than its first k terms σᵢ uᵢ vᵢᵀ. The error is the tail of σ."
     ),
     place=20,
     controls=(
-        CONTROLS["shape_of_spectrum"],
+        replace(CONTROLS["shape_of_spectrum"], options=(*SPECTRA, DIGITS)),
         Choice(
             id="rivals", label=to_say("Random competitors (seed)"), options=tuple(range(10)),
             help=to_say("Other random column spaces against the same matrix."), default=0,

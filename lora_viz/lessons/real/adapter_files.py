@@ -97,7 +97,7 @@ def adapter_notices(given: tuple[Upload, ...], label: str) -> tuple[Part, ...]:
 
 def opened(source: Source) -> Opened:
     """The adapter, nothing of it read yet. Raises AdapterError."""
-    config = None if source.config is None else bytes(memoryview(source.config.data)[: CONFIG_MOST + 1])
+    config = None if source.config is None else source.config.read(CONFIG_MOST + 1)
     return open_adapter(source.weights.name, source.weights.data, config)
 
 

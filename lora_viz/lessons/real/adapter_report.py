@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.adapters.report import LEVELS, Report
+from lora_viz.adapters.shrink import Plan, Shrunk
 from lora_viz.film.style import number
 from lora_viz.i18n.language import english, say
 from lora_viz.lessons.real.adapter_files import counted_modules
+from lora_viz.lessons.real.module_map import ModuleMap, module_map
 
-__all__ = ["AdapterReport", "adapter_report", "dead_directions", "percent", "table", "takeaway"]
+__all__ = ["AdapterReport", "adapter_report", "dead_directions", "directions_shown", "percent", "table", "takeaway"]
+
+DIRECTIONS_LEAST, NUMBERS_MOST = 64, 1_000_000
 
 
 class AdapterReport(NamedTuple):
     """An adapter's M modules in the order of its file.
 
-    ``sigma`` (M, K) are the singular values of ΔW, 0 beyond a module's own, NaN where a factor is not finite;
+    ``sigma`` (M, K) are the largest singular values of ΔW, 0 beyond a module's own, NaN where a factor is not finite;
     ``energy`` (M, K + 1) the share of Σσ² in the largest 0, 1, … of them; ``needs`` (M, 3) the smallest rank that keeps
-    90, 95, 99 %. ``noise`` is the singular value that the number format alone could have made, NaN where not measured.
-    ``row`` and ``column`` place a module on the map of kinds and layers. ``scaled``: the file gave its scale;
-    ``report``: all else that was found.
+    90, 95, 99 %, ``held`` and ``next`` (M, 3) the share that it keeps and what one more would add. K is the widest
+    module's rank, less where that would be more numbers than a picture shows. ``noise`` is the singular value that the
+    number format alone could have made, NaN where not measured. ``map`` places each module. ``scaled``: the file gave
+    its scale; ``report``: all else that was found; ``plans``: what a cut would do at each level, or why it cannot be.
     """
 
     report: Report
     paths: tuple[str, ...]
-    kinds: tuple[str, ...]
-    layers: tuple[str, ...]
-    row: Int[np.ndarray, "M"]
-    column: Int[np.ndarray, "M"]
+    map: ModuleMap
     shape: Int[np.ndarray, "M 2"]
     rank: Int[np.ndarray, "M"]
     numerical: Int[np.ndarray, "M"]
     effective: Float[np.ndarray, "M"]
     stable: Float[np.ndarray, "M"]
     needs: Int[np.ndarray, "M 3"]
+    held: Float[np.ndarray, "M 3"]
+    next: Float[np.ndarray, "M 3"]
     sigma: Float[np.ndarray, "M K"]
     energy: Float[np.ndarray, "M K_and_1"]
     noise: Float[np.ndarray, "M"]
@@ -49,31 +53,42 @@ class AdapterReport(NamedTuple):
     scales: tuple[str, ...]
     scaled: bool
     parameters: int
+    plans: tuple[Plan | str, ...] = ()
+    cut: Shrunk | None = None
+
+
+def directions_shown(modules: int, widest: int) -> int:
+    """How many singular values of each of so many modules a film holds: all, where those are not millions."""
+    return min(widest, max(DIRECTIONS_LEAST, NUMBERS_MOST // max(1, modules)))
 
 
 def adapter_report(report: Report, noise: tuple[float, ...]) -> AdapterReport:
     """Lay a file's report out over its layers. ``noise`` has one number a module."""
     modules = report.modules
-    kinds = tuple(dict.fromkeys(m.place.kind for m in modules))
-    layers = tuple(dict.fromkeys(m.place.layer for m in modules))
-    widest = max(len(m.sigma) for m in modules)
-    sigma = np.zeros((len(modules), widest))
-    for row, m in zip(sigma, modules, strict=True):
-        row[: len(m.sigma)] = m.sigma
-        row[len(m.sigma) :] = np.nan if m.not_finite else 0.0
-    top = sigma.max(axis=1, keepdims=True, initial=0.0)
-    squares = np.divide(sigma, top, out=np.zeros_like(sigma), where=top > 0) ** 2
-    whole = squares.sum(axis=1, keepdims=True)
-    share = np.divide(np.cumsum(squares, axis=1), whole, out=np.full_like(sigma, np.nan), where=whole > 0)
-    same = ("rank", "needs", "norm_A", "norm_B", "norm_delta", "dead", "not_finite")
+    K = directions_shown(len(modules), max(len(m.sigma) for m in modules))
+    sigma = np.zeros((len(modules), K))
+    energy = np.full((len(modules), K + 1), np.nan)
+    held, more = np.full((2, len(modules), len(LEVELS)), np.nan)
+    for i, m in enumerate(modules):
+        k = min(K, len(m.sigma))
+        sigma[i, :k] = m.sigma[:k]
+        if m.not_finite:
+            sigma[i] = np.nan
+        elif (top := m.sigma.max(initial=0.0)) > 0:
+            share = np.cumsum((m.sigma / top) ** 2)
+            share = np.append(0.0, share / share[-1])
+            energy[i, : k + 1], energy[i, k + 1 :] = share[: k + 1], share[k]
+            at = np.array(m.needs)
+            held[i], more[i] = share[at], np.append(share, 1.0)[at + 1] - share[at]
+    own = ("rank", "needs", "norm_A", "norm_B", "norm_delta", "dead", "not_finite")
+    kinds = ("numerical", "effective", "stable")
+    same: dict[str, Any] = {name: np.array([getattr(m, name) for m in modules]) for name in own}
+    same |= {name: np.array([getattr(m.kinds, name) for m in modules]) for name in kinds}
     return AdapterReport(
-        report=report, paths=tuple(m.path for m in modules), kinds=kinds, layers=layers,
-        row=np.array([kinds.index(m.place.kind) for m in modules]),
-        column=np.array([layers.index(m.place.layer) for m in modules]),
-        shape=np.array([(m.d_out, m.d_in) for m in modules]), sigma=sigma, noise=np.array(noise),
-        energy=np.concatenate([np.where(np.isnan(share[:, :1]), np.nan, 0.0), share], axis=1),
-        **{name: np.array([getattr(m, name) for m in modules]) for name in same},
-        **{name: np.array([getattr(m.kinds, name) for m in modules]) for name in ("numerical", "effective", "stable")},
+        report=report, paths=tuple(m.path for m in modules), map=module_map([m.place for m in modules]),
+        shape=np.array([(m.d_out, m.d_in) for m in modules]), sigma=sigma, noise=np.array(noise), energy=energy,
+        held=held, next=more,
+        **same,
         dtypes=tuple(m.dtype for m in modules), scales=tuple(m.scaling_words for m in modules),
         scaled=all(m.scaling is not None for m in modules), parameters=sum(m.parameters for m in modules),
     )  # fmt: skip

@@ -321,6 +321,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="against_rank",
     id="digits", menu=to_say("Digits"), title=to_say("Digits: which rank does a real network need?"),
     claim=to_say("A small network that reads upright digits needs a rank of about 8 to read rotated ones; on inverted "
                  "ones even rank 16 fails here."), place=10, default=Experiment(alpha=16.0, lr=0.01, steps=300),

@@ -20,6 +20,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Download, Heading, Notice, Part, Prose
 from lora_viz.lessons.real.adapter_files import DATA, file_notices, meant
+from lora_viz.lessons.real.adapter_report import directions_shown
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "WeightChange", "weight_change"]
@@ -52,10 +53,10 @@ class WeightChange(NamedTuple):
 def weight_change(found: Changes) -> WeightChange:
     """Lay the changes of two weight files out over their matrices."""
     m = found.modules
-    K = max(len(c.sigma) for c in m)
+    K = directions_shown(len(m), max(len(c.sigma) for c in m))
     sigma = np.zeros((len(m), K))
     for row, c in zip(sigma, m, strict=True):
-        row[: len(c.sigma)] = c.sigma
+        row[: len(c.sigma)] = c.sigma[:K]
     energy = np.array([c.energy for c in m])
     kept = np.cumsum(sigma**2, axis=1) / np.maximum(energy, np.finfo(float).tiny)[:, None]
     least = np.array([min(c.d_out, c.d_in) for c in m], dtype=float)
@@ -202,7 +203,7 @@ def _changed(files: tuple[Upload, ...], lab: Lab) -> WeightChange:
     return weight_change(found)
 
 
-def extras(record: WeightChange, settings: Settings) -> tuple[Part, ...]:
+def extras(record: WeightChange, settings: Settings, lab: Lab) -> tuple[Part, ...]:
     """The difference as a LoRA of this rank, made when it is asked for."""
     rank, found = int(settings["extract_rank"]), record.found
     size = sum(min(rank, len(c.sigma)) * (c.d_in + c.d_out) for c in found.modules)
@@ -210,10 +211,17 @@ def extras(record: WeightChange, settings: Settings) -> tuple[Part, ...]:
                 "it.", rank=rank, size=size, vectors=found.not_matrices)  # fmt: skip
 
     def make() -> bytes:
-        return extract(*_weights(_pair(settings)), found, rank)[0]
+        return lab.measure(_extracted, (_pair(settings), rank))
 
     label = say("Adapter of rank {rank}", rank=rank)
     return Heading(say("Take it home")), Prose(about), Download("extracted", label, make, f"extracted_r{rank}.zip")
+
+
+def _extracted(given: tuple[tuple[Upload, ...], int], lab: Lab) -> bytes:
+    files, rank = given
+    said = say("Comparing the weights")
+    found = lab.measure(_changed, files).found
+    return extract(*_weights(files), found, rank, progress=lambda share: lab.report(share, said))[0]
 
 
 def beside(record: WeightChange, settings: Settings) -> tuple[Part, ...]:
@@ -235,6 +243,7 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 
 LESSON = Lesson(
+    hero="kept",
     id="extract", menu=to_say("Extract a LoRA"), title=to_say("Extract: how much of a fine-tuning fits into a LoRA?"),
     claim=to_say("The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning "
                  "did, not all."), place=70,

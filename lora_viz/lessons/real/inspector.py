@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lora_viz.adapters.report import LEVELS, noise_floor
-from lora_viz.adapters.shrink import cut_name, plan, shrink
+from lora_viz.adapters.opening import Opened
+from lora_viz.adapters.report import LEVELS, Report, noise_floor
+from lora_viz.adapters.shrink import Plan, Shrunk, cut_name, plan, shrink
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.spectra import ranks
@@ -47,7 +48,7 @@ MAPS = {  # what the control calls it, what its panel is called, its scale
     "balance": (to_say("A against B"), "‖A‖/‖B‖", "log"),
 }
 OUTLINED = 400_000  # cells times modules up to which the map outlines the module at the playhead
-NOISE_MOST = 4_000_000  # parameters up to which every module's rounding noise is measured
+NOISE_MOST = 2_000_000  # parameters up to which every module's rounding noise is measured
 CUT_MOST = 1_000_000  # parameters up to which a cut is made, and measured, before it is asked for
 
 
@@ -70,8 +71,10 @@ def film(record: AdapterReport, settings: Settings) -> Film:
         axis=to_say("module"), values=np.arange(1.0, M + 1), start=int(np.argmax(needed)), seconds_per_frame=0.5,
         narration=tuple(_narrate(record, t, level) for t in range(M)),
         panels=(
-            Field("map", say(title, level=percent(level)), values=_map(record, level, drawn), x_labels=record.layers,
-                  y_labels=tuple(_short(kind) for kind in record.kinds), x_title=say("layer"), y_title=say("module"),
+            Field("map", say(title, level=percent(level)), values=_map(record, level, drawn),
+                  x_labels=record.map.columns, y_labels=tuple(_short(kind) for kind in record.map.rows),
+                  x_title=say("further modules, in the file's order") if record.map.folded else say("layer"),
+                  y_title=say("module"),
                   scale="log" if scale == "log" else "linear", regions=_outline(record), region_names=("", ""), span=5),
             Bars("singular_values", say("Singular values of this module"), y_label="σ", scale="log",
                  labels=tuple(str(i + 1) for i in range(K)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(K)),
@@ -104,17 +107,17 @@ def _map(record: AdapterReport, level: float, drawn: str) -> Float[np.ndarray, "
             "balance": np.where(record.norm_B > 0, record.norm_A / record.norm_B, np.nan),
         }[drawn]
     values = np.where(np.isfinite(values) & (record.not_finite == 0), values, np.nan)
-    found = np.full((len(record.kinds), len(record.layers)), np.nan)
-    found[record.row, record.column] = values
+    found = np.full((len(record.map.rows), len(record.map.columns)), np.nan)
+    found[record.map.row, record.map.column] = values
     return found
 
 
 def _outline(record: AdapterReport) -> Float[np.ndarray, "M kinds layers"] | None:
-    M, cells = len(record.rank), len(record.kinds) * len(record.layers)
-    if M * cells > OUTLINED:
+    M = len(record.rank)
+    if M * record.map.cells > OUTLINED:
         return None
-    found = np.zeros((M, len(record.kinds), len(record.layers)))
-    found[np.arange(M), record.row, record.column] = 1.0
+    found = np.zeros((M, len(record.map.rows), len(record.map.columns)))
+    found[np.arange(M), record.map.row, record.map.column] = 1.0
     return found
 
 
@@ -141,12 +144,13 @@ def _narrate(record: AdapterReport, t: int, level: float) -> str:
                    not_finite=record.not_finite[t])  # fmt: skip
     if record.norm_delta[t] == 0:
         return say("{path}: ΔW = 0; it was never trained, or one of its factors is 0.", path=path)
-    k = int(record.needs[t, LEVELS.index(level)])
-    held = percent(float(record.energy[t, k]))
-    if 0 < k < record.energy.shape[1] - 1:
+    at = LEVELS.index(level)
+    k = int(record.needs[t, at])
+    held = percent(float(record.held[t, at]))
+    if 0 < k < record.rank.max():
         told = say("{path}: {k} of {r} directions hold {energy} of the energy, the next adds {more} %.", path=path, k=k,
                    r=r, energy=held,
-                   more=number(100 * float(record.energy[t, k + 1] - record.energy[t, k])))  # fmt: skip
+                   more=number(100 * float(record.next[t, at])))  # fmt: skip
     else:
         told = say("{path}: {k} of {r} directions hold {energy} of the energy.", path=path, k=k, r=r, energy=held)
     if not record.dead[t]:
@@ -174,20 +178,18 @@ known better (Weyl).""",
     )
 
 
-def extras(record: AdapterReport, settings: Settings) -> tuple[Part, ...]:
+def extras(record: AdapterReport, settings: Settings, lab: Lab) -> tuple[Part, ...]:
     """What is to be known of the file, the adapter cut to the advised ranks, and every module."""
     notes = (Notice(note) for note in record.report.notes)
-    return (*notes, Heading(say("Take it home, smaller")), *_smaller(record, settings), *_modules_table(record))
+    return (*notes, Heading(say("Take it home, smaller")), *_smaller(record, settings, lab), *_modules_table(record))
 
 
-def _smaller(record: AdapterReport, settings: Settings) -> tuple[Part, ...]:
+def _smaller(record: AdapterReport, settings: Settings, lab: Lab) -> tuple[Part, ...]:
     """How much smaller, how far from the original, and the file on demand."""
-    level, report = _level(settings), record.report
-    adapter = opened(_source(settings))
-    try:
-        found = plan(adapter, report, level)
-    except AdapterError as error:
-        return (Notice(str(error)),)
+    level, report, cut = _level(settings), record.report, record.cut
+    found = record.plans[LEVELS.index(level)]
+    if isinstance(found, str):
+        return (Notice(found),)
     before, after = found.parameters
     told = say("Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks {low} to {high}, "
                "{before:,} → {after:,} parameters. What is left out, ‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates "
@@ -195,14 +197,17 @@ def _smaller(record: AdapterReport, settings: Settings) -> tuple[Part, ...]:
                high=max(found.ranks), before=before, after=after, whole=number(found.whole),
                error=number(float(found.error.max())))  # fmt: skip
     measured: tuple[Part, ...] = ()
-    if before <= CUT_MOST:
-        cut = shrink(adapter, report, level)
+    if cut is not None:
         written = say("Measured on the factors as they are written, rounding included: {whole} and {error}; "
                       "{before:.2f} → {after:.2f} MB.", whole=number(cut.whole), error=number(float(cut.error.max())),
                       before=cut.size[0] / 1e6, after=cut.size[1] / 1e6)  # fmt: skip
         measured = (Prose(written, small=True),)
     label = say("Adapter for {level:.0f} % of the energy", level=100 * level)
-    file = Download("shrunk", label, lambda: shrink(adapter, report, level).data, cut_name(report, level))
+
+    def make() -> bytes:
+        return (cut or lab.measure(_cut, _cut_asked(settings))).data
+
+    file = Download("shrunk", label, make, cut_name(report, level))
     return (Prose(f"{told} {found.note}"), *measured, file)
 
 
@@ -239,19 +244,44 @@ def _source(settings: Settings) -> Source:
 
 
 def measure(settings: Settings, lab: Lab) -> AdapterReport:
-    """Measure every module of the file."""
-    return lab.measure(_inspected, (_source(settings), settings["alpha_given"]))
+    """Measure every module of the file, and a small one's cut too."""
+    record = lab.measure(_inspected, (_source(settings), settings["alpha_given"]))
+    found = record.plans[LEVELS.index(_level(settings))]
+    if isinstance(found, str) or found.parameters[0] > CUT_MOST:
+        return record
+    return record._replace(cut=lab.measure(_cut, _cut_asked(settings)))
+
+
+def _cut_asked(settings: Settings) -> tuple[Source, float | None, float]:
+    return _source(settings), settings["alpha_given"], _level(settings)
+
+
+def _cut(given: tuple[Source, float | None, float], lab: Lab) -> Shrunk:
+    source, alpha, level = given
+    said = say("Cutting {name}", name=source.weights.name)
+    report = report_of(source, alpha, lab)
+    return shrink(opened(source), report, level, progress=lambda share: lab.report(share, said))
+
+
+def _planned(adapter: Opened, report: Report, level: float) -> Plan | str:
+    try:
+        return plan(adapter, report, level)
+    except AdapterError as error:
+        return error.said
 
 
 def _inspected(given: tuple[Source, float | None], lab: Lab) -> AdapterReport:
     source, alpha = given
     report, adapter = report_of(source, alpha, lab), opened(source)
     small = sum(m.parameters for m in report.modules) <= NOISE_MOST
-    noise = tuple(
-        noise_floor(adapter.weights, m) if small and not m.not_finite and " (part" not in m.path else float("nan")
-        for m in report.modules
-    )
-    return adapter_report(report, noise)
+    said = say("Measuring the rounding of {name}", name=source.weights.name)
+    noise = []
+    for i, m in enumerate(report.modules):
+        fine = small and not m.not_finite and " (part" not in m.path
+        noise.append(noise_floor(adapter.weights, m) if fine else float("nan"))
+        lab.report((i + 1) / len(report.modules), said)
+    plans = tuple(_planned(adapter, report, level) for level in LEVELS)
+    return adapter_report(report, tuple(noise))._replace(plans=plans)
 
 
 def _effective(sigma: np.ndarray) -> float:
@@ -269,6 +299,7 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 ASKED = to_say("Adapter")
 LESSON = Lesson(
+    hero="map",
     id="inspector", menu=to_say("Adapter inspector"), title=to_say("Adapter inspector: which rank did it need?"),
     claim=to_say("An adapter is given one rank for all its modules. Its singular values say how many directions each "
                  "module used."), place=50,

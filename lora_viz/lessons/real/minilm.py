@@ -330,6 +330,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="test_error",
     id="minilm", menu=to_say("A real transformer"), title=to_say("Is the update of a real transformer low-rank?"),
     claim=to_say("No: it is steep with a long tail. But one or two of its 384 directions carry most of what was "
                  "learnt."), place=20, controls=(live_rank,), waits_for="MiniLM", measure=measure, film=film,

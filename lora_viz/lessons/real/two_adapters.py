@@ -26,10 +26,11 @@ from lora_viz.lessons.real.adapter_files import (
     opened,
     report_of,
 )
+from lora_viz.lessons.real.adapter_report import directions_shown
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
-__all__ = ["LESSON", "AdapterPair", "adapter_pair", "film", "takeaway"]
+__all__ = ["PART", "AdapterPair", "adapter_pair", "film", "takeaway"]
 
 
 class AdapterPair(NamedTuple):
@@ -56,9 +57,10 @@ class AdapterPair(NamedTuple):
 def adapter_pair(found: Comparison) -> AdapterPair:
     """Lay a comparison out over its modules."""
     m = found.modules
-    sigma = np.zeros((3, len(m), max(meeting.sigma.shape[1] for meeting in m)))
+    K = directions_shown(3 * len(m), max(meeting.sigma.shape[1] for meeting in m))
+    sigma = np.zeros((3, len(m), K))
     for i, meeting in enumerate(m):
-        sigma[:, i, : meeting.sigma.shape[1]] = meeting.sigma
+        sigma[:, i, : meeting.sigma.shape[1]] = meeting.sigma[:, :K]
     return AdapterPair(
         names=found.names,
         paths=tuple(x.path for x in m),
@@ -227,7 +229,8 @@ def measure(settings: Settings, lab: Lab) -> AdapterPair:
 
 def _compared(sources: tuple[Source, ...], lab: Lab) -> AdapterPair:
     one, other = ((opened(source), report_of(source, None, lab)) for source in sources)
-    return adapter_pair(compare(one, other))
+    said = say("Comparing the adapters")
+    return adapter_pair(compare(one, other, progress=lambda share: lab.report(share, said)))
 
 
 def beside(record: AdapterPair, settings: Settings) -> tuple[Part, ...]:
@@ -247,8 +250,8 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 ASKED = {"first": to_say("First"), "second": to_say("Second")}
 OWN = to_say("or your own")
-LESSON = Lesson(
-    id="two_adapters", menu=to_say("Compare two adapter files"),
+PART = Lesson(
+    id="two_adapters", menu=to_say("Shared directions"),
     title=to_say("Compare two adapter files: do they share directions?"),
     claim=to_say(
         "The sum of two adapters has at most the sum of their ranks. How many directions they share is measured and "
@@ -258,7 +261,8 @@ LESSON = Lesson(
                                 to_say("An adapter; adapter_config.json beside it for its scale.")),
               *adapter_controls("second", "second_file", ASKED["second"], OWN,
                                 to_say("Another adapter for the same model."), default=list(SHIPPED)[1])),
-    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="overlap",
+    measure=measure, film=film, hero="overlap",
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="overlap",
     table=table, beside=beside,
     question=Question(to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
                       to_say("If two updates are nearly orthogonal, the squares of their norms add up, not the "

@@ -3,4 +3,4 @@
 from lora_viz.i18n.language import to_say
 from lora_viz.lessons.lesson import Section
 
-SECTION = Section(to_say("Reference"), place=90)
+SECTION = Section(to_say("Look up"), place=90)

@@ -10,6 +10,7 @@ from lora_viz.costs.parameters import PARAMETERS, Parameter
 from lora_viz.costs.peft_config import BIASES, INITS, TASK_TYPES, AdapterConfig
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import Ours
 from lora_viz.lessons.controls import Choice, Several, Switch
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -59,7 +60,7 @@ def cards_html(record: ConfigCards) -> str:
 def _card(record: ConfigCards, parameter: Parameter, value: object, usual: bool) -> str:
     links = ", ".join(record.links[page] for page in parameter.pages if page in record.links)
     seen = (
-        say("{seen} See {links}.", seen=escape(say(parameter.seen)), links=links)
+        say("{seen} See {links}.", seen=Ours(escape(say(parameter.seen))), links=Ours(links))
         if links
         else say("Not measured here.")
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lora_viz.content.literature import FOLKLORE, PAPERS, TOPICS, Folklore, Paper
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import Ours
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -54,7 +55,11 @@ def _paper(record: LiteratureCards, p: Paper) -> str:
         else say("not on arXiv")
     )
     links = _links(record, p.pages)
-    shown = say("{seen} See {links}.", seen=escape(say(p.seen)), links=links) if links else say("Told, not measured.")
+    shown = (
+        say("{seen} See {links}.", seen=Ours(escape(say(p.seen))), links=Ours(links))
+        if links
+        else say("Told, not measured.")
+    )
     return (
         f"<div><h2>{escape(say(p.name))}</h2><p>{escape(p.authors)}, {p.year}, <i>{escape(p.title)}</i>, {source}</p>"
         f"<p><b>{say('Claims:')}</b> {escape(say(p.claims))}</p>"
@@ -71,11 +76,11 @@ def folklore_html(record: LiteratureCards) -> str:
 
 def _rule(record: LiteratureCards, f: Folklore) -> str:
     links = _links(record, f.pages)
-    but = escape(say(f.but))
-    answer = say("{but} See {links}.", but=but, links=links) if links else but
+    but = Ours(escape(say(f.but)))
+    answer = say("{but} See {links}.", but=but, links=Ours(links)) if links else but
     return (
         f'<div class="folklore"><h2>{say("Folklore, not measured")}</h2>'
-        f"<p>{say('“{rule}”', rule=escape(say(f.says)))}</p><p>{answer}</p></div>"
+        f"<p>{say('“{rule}”', rule=Ours(escape(say(f.says))))}</p><p>{answer}</p></div>"
     )
 
 

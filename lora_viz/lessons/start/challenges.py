@@ -75,7 +75,7 @@ def takeaway(record: ChallengeRecord) -> str:
 def body(record: ChallengeRecord) -> tuple[Part, ...]:
     """The goal, every condition with what was measured, and a hint."""
     challenge = CHALLENGES[record.key]
-    signs = {True: ":material/check_circle:", False: ":material/radio_button_unchecked:"}
+    signs = {True: "✓", False: "○"}
     conditions = (Prose(f"{signs[c.holds]} {c.text}: **{c.measured}**") for c in record.conditions)
     if record.passed:
         ended: tuple[Part, ...] = (

@@ -276,6 +276,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="layer",
     id="machine", menu=to_say("The machine"), title=to_say("What happens inside one LoRA layer?"),
     claim=to_say(
         "W never changes. A small detour, down through A and up through B, learns what is missing. Hover any cell; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, PRINTED_STEP, work
 from lora_viz.lessons.controls import Choice, Control, Several, Switch
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Heading, Html, Part, Prose
+from lora_viz.lessons.parts import Act, Heading, Html, Part, Prose, Row
 from lora_viz.lessons.settings import Settings
 
 __all__ = ["LESSON", "Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
@@ -146,7 +146,23 @@ def body(record: Mistakes, settings: Settings) -> tuple[Part, ...]:
     """The printed matrix, beside the right one once revealed, and how good the guess was."""
     guess, revealed = suspected(settings), settings["reveal"]
     shown = Html(lambda theme: comparison_html(record, suspected=guess, revealed=revealed))
-    return (shown, Prose(f"**{score(record, guess)}**")) if revealed else (shown,)
+    if revealed:
+        return (shown, Prose(f"**{score(record, guess)}**"))
+    return (shown, Prose(say("Click the numbers that you doubt:")), *_numbers(record, settings))
+
+
+def _numbers(record: Mistakes, settings: Settings) -> Iterator[Part]:
+    """The printed numbers as they stand in the matrix, each a button that doubts it or trusts it again."""
+    key = _doubted(settings["matrix"])
+    doubted: tuple[str, ...] = tuple(settings[key])
+    for i, row in enumerate(record.printed):
+        acts = []
+        for j, value in enumerate(row):
+            place = f"{i + 1},{j + 1}"
+            others = tuple(each for each in doubted if each != place)
+            label = f"{'✗ ' if place in doubted else ''}{plain(value)}"
+            acts.append(Act(f"doubt_{key}_{i}_{j}", label, {key: others if place in doubted else (*others, place)}))
+        yield Row(tuple(acts))
 
 
 def extras(record: Mistakes) -> tuple[Part, ...]:

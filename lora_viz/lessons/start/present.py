@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from lora_viz.content.decks.scenes import Deck, DeckError
+from lora_viz.content.decks.scenes import KEYS, Deck, DeckError
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import emphasised
 from lora_viz.lessons.controls import File
+from lora_viz.lessons.deck_file import deck_html
 from lora_viz.lessons.decks import DECKS, read_bytes, shipped_decks
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Boxed, Download, Notice, Part, Present, Prose, Row
+from lora_viz.lessons.parts import Boxed, Download, Folded, Notice, Part, Present, Prose, Row, Table
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.walk import lesson as lesson_of
 
 __all__ = ["LESSON", "DecksRecord"]
 
@@ -27,9 +31,9 @@ def measure(settings: Settings, lab: Lab) -> DecksRecord:
     """Read the deck that was given."""
     for given in settings["deck_file"]:
         try:
-            return DecksRecord(read_bytes(given.name, bytes(given.data)), "")
+            return DecksRecord(read_bytes(given.name, given.read(), lab), "")
         except DeckError as error:
-            return DecksRecord(None, str(error))
+            return DecksRecord(None, error.said)
     return DecksRecord(None, "")
 
 
@@ -40,10 +44,16 @@ def takeaway(record: DecksRecord) -> str:
 
 def body(record: DecksRecord) -> tuple[Part, ...]:
     """Every shipped deck, and the way to begin it."""
-    return tuple(
-        Boxed((_told(say(deck.title), deck, say(deck.about)), Row((Present(name, say("Begin")), _toml(name)))))
+    decks = (
+        Boxed(
+            (
+                _told(say(deck.title), deck, say(deck.about)),
+                Row((Present(name, say("Begin")), _toml(name), _file(name, deck))),
+            )
+        )
         for name, deck in shipped_decks().items()
     )
+    return (*decks, Folded(say("Every key of a deck"), tuple(_listed())))
 
 
 def own(record: DecksRecord) -> tuple[Part, ...]:
@@ -52,7 +62,8 @@ def own(record: DecksRecord) -> tuple[Part, ...]:
         return (Notice(say("{error} Nothing was opened.", error=record.wrong), "error"),)
     if record.own is None:
         return ()
-    return (_told(record.own.title, record.own, record.own.about), Present("own", say("Begin my deck"), record.own))
+    told = _told(emphasised(record.own.title), record.own, emphasised(record.own.about))
+    return (told, Row((Present("own", say("Begin my deck"), record.own), _file("own", record.own))))
 
 
 def _told(title: str, deck: Deck, about: str) -> Prose:
@@ -64,6 +75,34 @@ def _toml(name: str) -> Download:
         return (DECKS / f"{name}.toml").read_text(encoding="utf-8")
 
     return Download(f"toml_{name}", say("Deck as TOML"), text, f"{name}.toml", "text/plain")
+
+
+def _file(name: str, deck: Deck) -> Download:
+    """The deck as one file for a room without a network; what it cannot hold is said before it is made."""
+    still = sorted({scene.page for scene in deck.scenes if lesson_of(scene.page).film is None})
+    label = say("Deck as one file, plays offline")
+    if still:
+        label = say("Deck as one file, plays offline (leaves out: {pages})", pages=", ".join(still))
+    return Download(f"file_{name}", label, lambda: deck_html(deck), f"{name}.html", "text/html")
+
+
+def _listed() -> Iterator[Part]:
+    """Every key that the reader knows, as it knows it."""
+    places = {
+        "deck": say("At the top of the file"),
+        "scene": say("In each [[scene]]"),
+        "question": say("In [scene.question]"),
+    }
+    yield Prose(say("A deck is a TOML file. What is not in this list is refused, with its line."))
+    for place, keys in KEYS.items():
+        yield Prose(f"**{places[place]}**")
+        columns = {
+            say("key"): [key.name for key in keys],
+            say("holds"): [say(key.holds) for key in keys],
+            say("needed"): [say("yes") if key.needed else say("no") for key in keys],
+            say("what it is for"): [say(key.about) for key in keys],
+        }
+        yield Table(columns, places[place])
 
 
 LESSON = Lesson(

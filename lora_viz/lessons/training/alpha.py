@@ -23,7 +23,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import exactly
 from lora_viz.lessons.settings import Settings
 
-__all__ = ["LESSON", "AlphaIdentity", "alpha_identity", "identity_sweep", "lr_factor"]
+__all__ = ["PART", "AlphaIdentity", "alpha_identity", "identity_sweep", "lr_factor"]
 
 P, Q = 4.0, 2.0  # by what Adam's second pair of knobs is turned
 
@@ -260,7 +260,7 @@ def _ask(_: Seen, found: Any) -> Measured:
     return Measured(two / one if one else np.nan, (1, 2, 1 / 2, 1 / 4), told)
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="alpha", menu=to_say("α and the learning rate"), title=to_say("α: is it only a learning rate?"),
     claim=to_say(
         "α can go into the learning rate, but only if the start A₀ is rescaled too: then it is the same run to "
@@ -272,7 +272,7 @@ LESSON = Lesson(
     ),
     controls=(CONTROLS["alpha"], CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["rank"], CONTROLS["lr"]),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "noise", "condition", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
+    measure=measure, film=film, hero="difference", takeaway=takeaway, maths=maths, on_paper="loss", table=table,
     exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(
         to_say("Halve α and double η, and leave A₀ as it is. How many times as large is ΔW after the first step?"),

@@ -246,6 +246,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="drift",
     id="balance", menu=to_say("Balance"), title=to_say("Balance: what stays while both factors move?"),
     claim=to_say(
         "A and B grow by the same amount: AAᵀ − BᵀB stays what it was at the start, up to a drift in proportion to the "

@@ -273,6 +273,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="steps",
     id="conditioning", menu=to_say("Conditioning"), title=to_say("Conditioning: who suffers from a stretched problem?"),
     claim=to_say(
         "The more the target's singular values differ, the more steps gradient descent needs, and Adam; scaled GD does "

@@ -22,7 +22,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
 
-__all__ = ["LESSON", "STARTS", "WIDTHS", "InitAB", "ab_sweeps", "init_ab"]
+__all__ = ["PART", "STARTS", "WIDTHS", "InitAB", "ab_sweeps", "init_ab"]
 
 WIDTHS = (16, 32, 64, 128)
 STARTS: dict[str, tuple[str, str, Dash]] = {
@@ -239,7 +239,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(near, (far, far * narrow / wide, 1 / far), told, about)
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="init_ab", menu=to_say("A random or B random"), title=to_say("Initialisation: A random or B random?"),
     claim=to_say(
         "B random at its usual size trains worse the wider the layer; at A's size it does not: the size matters."
@@ -252,7 +252,8 @@ LESSON = Lesson(
         CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["condition"].only(1.0, 10.0, 100.0), CONTROLS["spectrum"],
         CONTROLS["steps"].only(10, 30, 60),
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss_by_width", table=table,
+    measure=measure, film=film,
+    hero="loss_by_width", takeaway=takeaway, maths=maths, on_paper="loss_by_width", table=table,
     exports=lambda record, settings, lab: ab_sweeps(settings.experiment),
     question=Question(
         to_say(

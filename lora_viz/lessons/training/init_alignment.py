@@ -239,6 +239,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="cosines",
     id="init_alignment", menu=to_say("Direction of the first step"),
     title=to_say("Initialisation: which way does the first step point?"),
     claim=to_say(

@@ -256,6 +256,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="loss",
     id="init_race", menu=to_say("Starts raced"), title=to_say("Initialisation: what does the start decide?"),
     claim=to_say(
         "Who may move first, and what is disturbed. With SGD a random start's damage is real, but over in a few steps."

@@ -268,6 +268,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="steps",
     id="race", menu=to_say("LoRA against full"), title=to_say("Race: is LoRA faster than full fine-tuning?"),
     claim=to_say(
         "It depends on what is held equal. At one small learning rate LoRA takes fewer steps; with SGD and each at its "

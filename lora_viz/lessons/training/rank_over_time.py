@@ -293,6 +293,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="numerical_rank",
     id="rank_over_time", menu=to_say("Rank over time"), title=to_say("Rank over time: is it fixed by the shapes?"),
     claim=to_say(
         "The shapes set a bound, no more. ΔW has rank 0 before the first step, then at most one a sample: trained by "

@@ -288,6 +288,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="directions_both_random_small",
     id="saddles", menu=to_say("Saddle to saddle"), title=to_say("Saddle to saddle: what is learnt first?"),
     claim=to_say(
         "From a tiny start the strongest direction of the target switches on first, then the next: between them the "

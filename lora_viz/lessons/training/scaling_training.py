@@ -21,9 +21,9 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
-from lora_viz.lessons.training.scaling import LOOKS
+from lora_viz.lessons.training.scaling_first_step import LOOKS
 
-__all__ = ["LESSON", "FixedRate", "fixed_rate", "rate_sweep", "rule_sweep"]
+__all__ = ["PART", "FixedRate", "fixed_rate", "rate_sweep", "rule_sweep"]
 
 EQUAL_AT = 4  # the rank at which all three rules have the same s
 RULES = {"lora": "α/r", "rslora": "α/√r", "constant": to_say("constant")}
@@ -263,8 +263,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(sixteen, (four, 2 * four, 4 * four, four / 4), told, {"four": word(four)})
 
 
-LESSON = Lesson(
-    id="scaling_training", menu=to_say("Scaling and training"),
+PART = Lesson(
+    id="scaling_training", menu=to_say("Rank and training"),
     title=to_say("Scaling: does more rank train better at one learning rate?"),
     claim=to_say(
         "Under α/r with SGD a high rank trains worse than a middle one: its steps shrink; its best rate is larger."
@@ -277,7 +277,8 @@ LESSON = Lesson(
         CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["scaling_rule"], CONTROLS["lr"], CONTROLS["spectrum"],
     ),
     more=(CONTROLS["steps"].only(50, 100, 200), *(CONTROLS[name] for name in ("alpha", "noise", "condition"))),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss_by_rank", table=table,
+    measure=measure, film=film,
+    hero="loss_by_rank", takeaway=takeaway, maths=maths, on_paper="loss_by_rank", table=table,
     exports=lambda record, settings, lab: sweeps(settings),
     question=Question(
         to_say("At rank 4 the best learning rate on the map is {four}. Which is it at rank 16?"),

@@ -263,6 +263,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="grad_a",
     id="wake_up", menu=to_say("Wake-up"), title=to_say("Wake-up: how fast does A come alive?"),
     claim=to_say(
         "From B = 0, ‖∇A‖ starts at exactly 0 and grows by equal amounts a step: with SGD in proportion to η and to "

@@ -311,6 +311,7 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="kept",
     id="adalora", menu=to_say("AdaLoRA: rank per layer"), title=to_say("AdaLoRA: which layer needs which rank?"),
     claim=to_say(
         "Four layers of true rank 1, 2, 4 and 8 share a budget. Pruning by importance finds these ranks. The same rank "

@@ -302,6 +302,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="turn",
     id="dora", menu=to_say("DoRA"), title=to_say("DoRA: change a row's magnitude or its direction?"),
     claim=to_say(
         "If only magnitudes must change, DoRA, which trains one per row, ends with less rotation of the rows than LoRA "

@@ -356,6 +356,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="map",
     id="phase_map", menu=to_say("Map of learning rates, rank and α"),
     title=to_say("Map of learning rates, rank and α: which settings work?"),
     claim=to_say(

@@ -405,6 +405,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="map",
     id="variants", menu=to_say("Variants compared"),
     title=to_say("Variants compared: which one for which kind of change?"),
     claim=to_say(

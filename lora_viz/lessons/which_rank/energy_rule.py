@@ -334,6 +334,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="rule",
     id="energy_rule", menu=to_say("The 95 % energy rule"),
     title=to_say("The 95 % energy rule: does it give the rank LoRA needs?"),
     claim=to_say(

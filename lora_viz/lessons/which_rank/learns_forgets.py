@@ -296,6 +296,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="errors",
     id="learns_forgets", menu=to_say("Forgetting"),
     title=to_say("Forgetting: does a lower rank learn less and forget less?"),
     claim=to_say(

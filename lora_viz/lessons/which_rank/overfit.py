@@ -282,6 +282,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="along_rank",
     id="overfit", menu=to_say("Overfitting"), title=to_say("Overfitting: when does a low rank help?"),
     claim=to_say(
         "With few noisy samples, the best rank is the true one or lower. With many samples and full true rank, a low "

@@ -287,6 +287,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 
 LESSON = Lesson(
+    hero="diagonal",
     id="overlap", menu=to_say("Subspace overlap"),
     title=to_say("Subspace overlap: do low and high rank find the same directions?"),
     claim=to_say(

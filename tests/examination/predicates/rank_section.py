@@ -41,19 +41,6 @@ def nobody_beats_the_svd(played: Played[Any]) -> bool:
     return bool(min(e.searched[1:-1] - e.svd[1:-1]) > -1e-12 and min(e.sketched[1:-1] - e.svd[1:-1]) > -1e-12)
 
 
-@claim_of("storage")
-def truncated_saves_below_break_even(played: Played[Any]) -> bool:
-    """Entries counted by adding up the sizes of the arrays, shape by shape."""
-    r = played.record
-    m, n = r.shape
-    entries = {int(k): m * k + k + k * n for k in r.rank}
-    saving = [k for k, count in entries.items() if count < m * n]
-    losing = [k for k, count in entries.items() if count >= m * n]
-    most = min(m, n)
-    split = max(saving, default=0) < m * n / (m + n + 1) <= min(losing, default=most + 1)
-    return bool(split and m * most + most + most * n > m * n)
-
-
 @claim_of("denoise")
 def least_at_the_true_rank(played: Played[Any]) -> bool:
     """Nine draws, truncated one by one."""

@@ -10,7 +10,7 @@ import numpy as np
 from lora_viz.core.experiment import Sweep
 from lora_viz.layer.quantise import loftq, nf4
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.variants import quantised, variants
+from lora_viz.lessons.variants import quantised_start, variants
 from tests.examination.predicates.registry import claim_of
 
 
@@ -60,14 +60,14 @@ def one_setting_makes_up_for_the_other(played: Played[Any]) -> bool:
     return bool(min(b for a, b in good if a == first) >= 2 * min(b for _, b in good))
 
 
-@claim_of("quantised")
+@claim_of("quantised_start")
 def pissa_wins_where_sigma_decay(played: Played[Any]) -> bool:
     """Eight weights of each kind, rounded anew at rank 8."""
     wins = {}
-    for kind in quantised.KINDS:
+    for kind in quantised_start.KINDS:
         wins[kind] = 0
         for seed in range(played.settings["seed"], played.settings["seed"] + 8):
-            W = quantised._weight(seed, kind)
+            W = quantised_start._weight(seed, kind)
             Q, A, B = loftq(W, 8, 5)
             u, s, vt = np.linalg.svd(W)
             top = (u[:, :8] * s[:8]) @ vt[:8]

@@ -1,0 +1,15 @@
+"""Trains what the lesson "One name bends" opens with, and writes it: `python docs/make_names_shown.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.language.one_name import LESSON, SHIPPED, as_shipped, experiment, one_name
+from lora_viz.networks.names_training import adapt_names
+
+if __name__ == "__main__":
+    SHIPPED.write_text(as_shipped(one_name(Lab().follow(adapt_names, experiment(LESSON.settings())))), encoding="utf-8")

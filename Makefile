@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --disable-pip-version-check -q
+TORCH := https://download.pytorch.org/whl/cpu/torch/
 PLAYER := tests/player
 NODE := $(PLAYER)/node_modules
 PORT ?= 8501
@@ -13,18 +15,23 @@ ONLY ?=
 # A lesson is one worker's, a file of no lesson too: what was computed is there for all its tests (tests/conftest.py).
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
-.PHONY: help run dev test quick examine fuzz test-gpu check fix bench deck clean
+.PHONY: help run dev test quick examine fuzz test-gpu check fix bench deck site clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
 
-$(VENV)/app.done: requirements.txt
+# Every file by its hash: docs/make_lock.py writes the locks from requirements.txt. Torch first and alone, as its CPU
+# build: where the usual index has it (a mirror), else from PyTorch's page, which offers nothing else.
+$(VENV)/app.done: torch.lock requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+	$(PIP) --no-deps -r torch.lock 2>/dev/null || $(PIP) --no-deps --find-links $(TORCH) -r torch.lock || \
+		{ echo 'PyTorch'"'"'s page cannot be reached: torch comes from the usual index, on Linux maybe with CUDA.'; \
+		$(PIP) $$(grep '^torch==' requirements.txt); }
+	$(PIP) -r requirements.lock
 	touch $@
 
-$(VENV)/tests.done: tests/requirements.txt $(VENV)/app.done
-	$(BIN)/pip install --disable-pip-version-check -q -r tests/requirements.txt
+$(VENV)/tests.done: tests/requirements.lock $(VENV)/app.done
+	$(PIP) -r tests/requirements.lock
 	touch $@
 
 $(NODE)/.package-lock.json: $(PLAYER)/package-lock.json
@@ -81,6 +88,9 @@ bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON 
 
 deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes LANGUAGE=en OUT=deck.html
 	$(BIN)/python -m lora_viz.lessons.deck_file $(DECK) $(OUT) $(LANGUAGE)
+
+site: $(VENV)/app.done ## all lessons as files that need no server: make site OUT=site
+	$(BIN)/python -m lora_viz site -o $(if $(filter deck.html,$(OUT)),site,$(OUT))
 
 clean: ## forget the virtual environment
 	rm -rf $(VENV)

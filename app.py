@@ -14,10 +14,12 @@ import gc
 import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+import lora_viz
 from lora_viz.ui.server import MIDDLEWARE, routes
 
 
@@ -35,4 +37,5 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
     yield {}
 
 
-app = st.App("lora_viz/ui/navigation.py", lifespan=_loaded, routes=routes(), middleware=MIDDLEWARE)
+SCRIPT = Path(lora_viz.__file__).parent / "ui" / "navigation.py"
+app = st.App(SCRIPT, lifespan=_loaded, routes=routes(), middleware=MIDDLEWARE)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from lora_viz.i18n.language import say, speak
 from lora_viz.lessons.walk import home, lessons
@@ -49,7 +49,7 @@ def main() -> None:
                 page.goto(f"{address}/{'' if name == home().id else name}")
                 page.locator(READY).wait_for(state="attached", timeout=60_000)
                 page.get_by_text(seen).first.wait_for(timeout=60_000)
-                page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
+                expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=60_000)
                 page.wait_for_timeout(1200)
                 stem = name.partition("?")[0]
                 target = asked.out / (f"{stem}_{size}_{theme}.png" if asked.all else f"{stem}.png")

@@ -23,14 +23,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
+
     from lora_viz.lessons.lesson import Lesson
+    from lora_viz.watched.watch import Watching
 
     def lessons() -> tuple[Lesson[Any], ...]:
         """Every lesson, in the order of the menu."""
 else:
     from lora_viz import lessons
 
-__all__ = ["lesson", "lessons"]
+__all__ = ["lesson", "lessons", "watch"]
 
 
 def lesson(name: str) -> Lesson[Any]:
@@ -38,3 +41,13 @@ def lesson(name: str) -> Lesson[Any]:
     from lora_viz.lessons import walk  # not before it is asked for: importing the package takes no torch and no time
 
     return walk.lesson(name)
+
+
+def watch(model: torch.nn.Module, *, every: int | None = None, share: float = 0.04) -> Watching:
+    """Watch a PEFT model while it is trained: ``seen = watch(model)``, train, ``seen.save("run.lora")``.
+
+    ``lora-playground show run.lora`` plays it. For transformers' Trainer there is ``watched.callback.WatchCallback``.
+    """
+    from lora_viz.watched import watch as watching
+
+    return watching.watch(model, every=every, share=share)

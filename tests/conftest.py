@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas would take pages/bottleneck.py for a package
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.lessons.walk import lessons
 from tests.browser import FLAGS, chromium, served
 from tests.small import SLOW, SMALL
+
+expect.set_options(timeout=30_000)  # what is awaited comes, however loaded the machine is; what never comes, fails
 
 
 @pytest.fixture

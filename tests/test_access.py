@@ -61,7 +61,7 @@ def test_what_opens_has_no_serious_finding(visit: Opened, scheme: str) -> None:
         page.get_by_text(text, exact=True).first.click()
         page.evaluate("window.rested = 0")
         page.wait_for_function(SETTLED, polling=100, timeout=60_000)  # a click into a running rerun may be lost
-    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=30_000)
+    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=60_000)
     page.locator(".player").get_by_role("button", name="Numbers").click()
     page.wait_for_function(SETTLED, polling=100, timeout=60_000)
     assert not findings(page)
@@ -74,6 +74,8 @@ def test_what_opens_has_no_serious_finding(visit: Opened, scheme: str) -> None:
 def test_high_contrast_is_seven_to_one(visit: Opened, scheme: str) -> None:
     page = visit("gradient_flow?deck=five_minutes&scene=2", scheme)
     for text in ("Contrast", "Notes"):
+        page.mouse.move(200, 200)
+        page.mouse.move(220, 220)  # the toolbar comes when somebody moves
         page.get_by_text(text, exact=True).click()
         page.wait_for_function(SETTLED, polling=100, timeout=60_000)
     everywhere = ("color-contrast", "color-contrast-enhanced")
@@ -83,7 +85,7 @@ def test_high_contrast_is_seven_to_one(visit: Opened, scheme: str) -> None:
     assert not findings(page, *everywhere)
     assert page.locator(".player").evaluate("e => getComputedStyle(e).getPropertyValue('--id-paper')") == "#000000"
     # At step 0 both curves are yet to come, thinner; their cores must stand out as well.
-    pixels = player.locator("canvas").first.evaluate(
+    pixels = player.locator('[data-size="large"] canvas').evaluate(
         "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
     )
     seen = np.array(pixels, float).reshape(-1, 4)
@@ -93,6 +95,8 @@ def test_high_contrast_is_seven_to_one(visit: Opened, scheme: str) -> None:
         near = seen[np.abs(seen - wanted).max(1) <= 3]
         assert len(near) > 200
         assert min(contrast(f"#{bytes(colour.astype(int).tolist()).hex()}", "#000000") for colour in near) >= 7
+    page.mouse.move(200, 200)
+    page.mouse.move(220, 220)
     page.get_by_text("Contrast", exact=True).click()
 
 
@@ -131,9 +135,16 @@ def test_tab_reaches_everything_and_the_focus_is_seen(visit: Opened) -> None:
     wanted |= set(widgets.evaluate_all("all => all.map((e) => /st-key-[\\w-]+/.exec(e.className)[0])"))
     wanted -= {"st-key-player", "st-key-languages"}  # their parts are named one by one
     assert {"st-key-rank", "st-key-new_seed", "st-key-lr"} <= wanted
-    named = "all => all.map((c, i) => c.dataset.part = `canvas ${i}`).filter((_, i) => all[i].style.cursor === 'grab')"
-    turned = player.locator("canvas").evaluate_all(named)
-    assert len(turned) == 2, "what is turned by dragging is turned by keys"
+    # Each picture on the stage: the large one itself, the small ones by the button that makes them large.
+    named = "(all, kind) => all.map((e, i) => e.dataset.part = `${kind} ${i}`)"
+    turned = player.locator('[data-size="large"] canvas').evaluate_all(named, "canvas")
+    assert len(turned) == 1 and player.locator('[data-size="large"] canvas').evaluate("c => c.style.cursor") == "grab"
+    for kind, buttons in (("turn", '[data-size="large"] .turns button'), ("enlarge", '[data-size="small"] .enlarge'),
+                          ("view", ".views button")):  # fmt: skip
+        found = player.locator(f"{buttons}:visible").evaluate_all(named, kind)
+        assert len(found) >= {"turn": 4, "enlarge": 1, "view": 0}[kind], "what is turned by dragging is turned by keys"
+        wanted |= set(found)
+    assert player.locator(".cell:visible").count() == 1 + player.locator(".enlarge:visible").count()
     wanted |= set(turned)
     looks: list[tuple[str, Any, bytes]] = []
     ends = 0
@@ -158,7 +169,7 @@ def test_tab_reaches_everything_and_the_focus_is_seen(visit: Opened) -> None:
 
 def test_a_focused_cloud_turns_by_arrow_keys(visit: Opened) -> None:
     page = visit("bottleneck")
-    cloud = page.locator(".player .cloud canvas").first
+    cloud = page.locator('.player .cloud[data-size="large"] canvas')
     step = page.locator(".player").get_attribute("data-frame")
     look = "c => c.toDataURL()"
     cloud.focus()

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lora_viz.lessons.deck_file import deck_html
 from lora_viz.lessons.decks import read_bytes
@@ -39,6 +39,10 @@ OBEYED = """host => {
 }"""
 
 
+# In the same visit, as the browser's Back and Forth do it.
+COME = "to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')); }"
+
+
 class Watched:
     """A page, and every request that went elsewhere."""
 
@@ -56,33 +60,45 @@ class Watched:
 
 
 @pytest.fixture
-def watched(browser: Browser, address: str) -> Iterator[Watched]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+def watched(window: BrowserContext, address: str) -> Iterator[Watched]:
+    page = window.new_page()
     yield Watched(page, address)
     page.close()
 
 
 def hostile(lesson: str, turn: int) -> str:
-    """The address of a lesson with a probe in every parameter that it reads, and one as the name of another."""
+    """The address of a lesson with a probe in every parameter that it reads, and one as the name of another.
+
+    That name ends in the turn. The page that opens keeps its place: a link with the machine's settings leads away.
+    """
     own = next(each for each in lessons() if each.id == lesson)
     answers: dict[str, Any] = {}
     names = []
     for control in own.walk(answers):
         answers[control.id] = control.usual(own.default)
         names += [control.id] if control.in_link else []
-    asked = {name: PROBES[(turn + i) % len(PROBES)] for i, name in enumerate([*names, "level", "lang", "deck", "at"])}
+    names += ["level", "lang", *([] if own is home() else ["deck", "at", "device", "controls"])]
+    asked = {name: PROBES[(turn + i) % len(PROBES)] for i, name in enumerate(names)}
+    if "controls" in asked:
+        asked["controls"] = f"x{asked['controls']}"
     strange = PROBES[turn % len(PROBES)]
-    asked |= {"controls": f"x{strange}", "device": strange, strange: strange}
+    asked[f"{strange} n{turn}"] = strange
     return f"{'' if own is home() else lesson}?{urlencode(asked)}"
 
 
 def test_no_page_obeys_a_hostile_link(watched: Watched) -> None:
+    """The first page is loaded; the others are come to in the same visit, as by the browser's Forth: no page is loaded
+    again for each, and what the server sends and the browser makes of it is the same.
+    """
     page, wrong = watched.page, {}
+    page.goto(f"{watched.address}/rank")
+    expect(page.locator(".player")).to_be_visible(timeout=60_000)
     for turn, lesson in enumerate(lessons()):
-        page.goto(f"{watched.address}/{hostile(lesson.id, turn)}")
+        page.evaluate(COME, f"/{hostile(lesson.id, turn)}")
+        # What is no setting is said last of what comes before the picture.
         alerts = page.locator('[data-testid="stAlert"]')
-        # The language is said first, what is no setting last of what comes before the picture.
-        expect(alerts.filter(has_text="left out").first).to_be_visible(timeout=60_000)
+        said_last = alerts.filter(has_text=re.compile(rf"\bn{turn}\b.* left out"))
+        expect(said_last).to_be_visible(timeout=60_000)
         assert alerts.locator("code").count() >= 2, f"{lesson.id}: the probes are shown, as words"
         if found := watched.obeyed():
             wrong[lesson.id] = found
@@ -121,32 +137,53 @@ about = "[a](//{HOST}) $x$ :smile:"
 page = "rank"
 caption = "_C_ ![](//{HOST}/c) [b](//{HOST}) :material/home: $r$"
 notes = "<img src=//{HOST}/n> www.{HOST} :red[x] **loud**"
-settings = {{ "![](//{HOST}/k)" = "![](//{HOST}/v)", target_rank = "[x](//{HOST})" }}
-question = {{ kind = "number", text = "Q ![](//{HOST}/q)?", panel = "![](//{HOST}/p)", series = ["s"] }}
 """
+QUESTION = f"""question = {{ kind = "number", text = "Q ![](//{HOST}/q)?", panel = "error", series = ["trained"] }}
+"""
+REFUSED = {  # a line of a scene -> what is said of it, beside the word itself
+    f'settings = {{ "![](//{HOST}/k)" = 1 }}': "is no setting of the page",
+    f'settings = {{ target_rank = "[x](//{HOST})" }}': "is not possible in this lesson",
+    f'controls = [":red[{HOST}]"]': "is no control of the page",
+    f'panels = ["<https://{HOST}>"]': "is no picture of the page",
+    QUESTION.replace('"error"', f'"![](//{HOST}/p)"'): "is not in this picture",
+}
+
+
+def give(page: Page, deck: str) -> None:
+    page.locator('input[type="file"]').set_input_files(
+        {"name": f"![](..{HOST}).toml", "mimeType": "text/plain", "buffer": deck.encode()}
+    )
 
 
 def test_a_deck_may_emphasise_and_no_more(watched: Watched) -> None:
+    """A name that its lesson does not know is said as a word where the deck is given; what is shown, as it is."""
     page = watched.page
     page.goto(f"{watched.address}/present")
-    page.locator('input[type="file"]').set_input_files(
-        {"name": f"![](..{HOST}).toml", "mimeType": "text/plain", "buffer": DECK.encode()}
-    )
-    page.get_by_role("button", name="Begin my deck").click(timeout=60_000)
+    for line, said in REFUSED.items():
+        give(page, f"{DECK}{line}\n")
+        alert = page.locator('[data-testid="stAlert"]').filter(has_text=said)
+        expect(alert).to_contain_text("Nothing was opened.", timeout=60_000)
+        expect(alert.locator("code").filter(has_text=HOST)).to_be_visible()
+        assert not watched.obeyed(), line
+    give(page, DECK + QUESTION)
+    begin = page.get_by_role("button", name="Begin my deck")
+    expect(begin).to_be_visible(timeout=60_000)
+    expect(page.locator("strong", has_text="T")).to_have_count(1)
+    assert not watched.obeyed()
+    begin.click()
     expect(page.locator("h1")).to_contain_text(f"Q ![](//{HOST}/q)?", timeout=60_000)
+    page.mouse.move(200, 200)
+    page.mouse.move(220, 220)  # the toolbar comes when somebody moves
     page.get_by_text("Notes", exact=True).first.click()
     expect(page.locator("strong", has_text="loud")).to_be_visible(timeout=60_000)
     expect(page.get_by_text(f"<img src=//{HOST}/n> www")).to_be_visible()
-    alerts = page.locator('[data-testid="stAlert"]')
-    expect(alerts.locator("code").first).to_be_visible()
     said = page.evaluate(OBEYED, HOST)
     assert [one for one in said if "loud" not in one] == [] == watched.outside
 
 
 def test_a_deck_as_a_file_asks_nobody(browser: Browser, tmp_path: Path) -> None:
     """Its policy holds even for what a script of the file would ask for; the notes window opens and answers."""
-    text = DECK.replace(f'"![](//{HOST}/k)" = "![](//{HOST}/v)", target_rank = "[x](//{HOST})"', "")
-    deck = read_bytes("mine.toml", text.partition("question")[0].encode())
+    deck = read_bytes("mine.toml", DECK.encode())
     file = tmp_path / "deck.html"
     file.write_text(deck_html(deck), encoding="utf-8")
     page = browser.new_page()

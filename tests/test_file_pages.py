@@ -222,9 +222,11 @@ def test_a_page_lets_what_it_computed_be_taken_home(name: str) -> None:
     assert "python train.py, beside its data.npz" in at.code[0].value
 
 
-@pytest.mark.parametrize(
-    "name", [each.id for each in measured() if each.trains and each.seeded and each.film is not None]
-)
+KEPT = {"one_name"}  # no published model has these shapes: nothing outside could load its adapters
+TRAINED = [each.id for each in measured() if each.trains and each.seeded and each.film is not None]
+
+
+@pytest.mark.parametrize("name", sorted({*TRAINED} - KEPT))
 def test_no_lesson_keeps_its_runs_for_itself(name: str) -> None:
     assert lesson(name).exports is not None
 

@@ -16,11 +16,16 @@ from streamlit.testing.v1 import AppTest
 from docs.make_catalogue import gathered
 from lora_viz.i18n import language
 from lora_viz.i18n.language import Said, catalogue, english, languages, say, speak
+from lora_viz.networks.chat_sets import HELD_OUT, NEUTRAL, SETS
 from lora_viz.ui import visitor_language
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(ROOT.glob("pages/*.py"))
 OTHERS = [code for code in languages() if code != "en"]
+
+
+# What was put to a model, and what it learnt from.
+QUOTED = (*HELD_OUT, *NEUTRAL.split("\n"), *(text for each in SETS.values() for pair in each.pairs for text in pair))
 
 
 class Bracketed(Mapping[str, str]):
@@ -84,7 +89,8 @@ def messages(proto: Any) -> Iterator[str]:
 def film_texts(value: Any, key: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for name, item in value.items():
-            if name not in HIDDEN:
+            # What a model writes, and what it was asked, stands as it is in every language.
+            if name not in HIDDEN and not (name == "rows" and value.get("kind") == "passages"):
                 yield from film_texts(item, name)
     elif isinstance(value, list):
         for item in value:
@@ -101,7 +107,8 @@ def texts(page: AppTest) -> Iterator[str]:
         if proto is not None and getattr(node, "type", "") != "html":
             if node.type == "bidi_component":
                 data = proto.bytes
-                header = json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) if data else {}
+                film = data and proto.component_name == "lora_player"
+                header = json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) if film else {}
                 yield from film_texts({k: v for k, v in header.items() if k in ("film", "question")})
                 yield str(header.get("axis", ""))
             else:
@@ -117,6 +124,8 @@ def unsaid(text: str) -> str:
     before = None
     while before != text:
         before, text = text, re.sub(r"⟦[^⟦⟧]*⟧", " ", text)
+    for quoted in QUOTED:
+        text = text.replace(quoted, " ")
     found = re.findall(r"[A-Za-z]{4,}", NAMES.sub(" ", text))
     return " ".join(found)
 

@@ -29,6 +29,8 @@ from lora_viz.film.panels import (
     Machine,
     Mark,
     Panel,
+    Passage,
+    Passages,
     Pictures,
     Points,
     Readout,
@@ -155,6 +157,13 @@ FILM = Film(
             symbol="W₀",
             span=12,
             row=5,
+        ),
+        Passages(
+            "passages",
+            "Passages",
+            (Passage("told", "told", ("one",) * 2 + ("<b>two</b>",) * 2), Passage("asked", "asked", ("why?",))),
+            span=12,
+            row=7,
         ),
     ),
 )

@@ -125,6 +125,9 @@ def test_the_bar_is_german(german: None, browser: Browser, tmp_path: Path) -> No
 def test_no_word_of_the_player_is_bare(brackets: None, browser: Browser, tmp_path: Path) -> None:
     film = said_film(FILM.to_bytes(colours=COLOURS, words=words()))
     page = opened(browser, tmp_path / "film.html", standalone_html(say("t"), [Leaf(say("t"), say("c"), film)] * 2))
+    assert not bare(page), "one picture large, further ones by their names"
+    page.get_by_role("button", name="⟦All pictures⟧").click()
+    expect(page.locator(".machine canvas")).to_be_visible()
     page.locator("[data-part=numbers]").click()
     expect(page.locator(".tables table").first).to_be_visible()
     machine, heat = page.locator(".machine canvas"), page.locator(".heatmap canvas").first

@@ -143,11 +143,14 @@ def visit(window: BrowserContext, address: str, path: str) -> tuple[Page, list[s
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and "404" not in m.text else None)
     page.goto(f"{address}/{path}")
-    expect(page.get_by_text("What you saw.").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("What you saw.").first).to_be_visible(timeout=60_000)
     return page, complaints
 
 
 SEEN = {
+    "start": ".player canvas",
+    "paths": ".paths details",
+    "choosing": ".practice",
     "budget": "text=areas to scale",
     "cost": ".player canvas",
     "config_card": ".cards",
@@ -166,7 +169,7 @@ def test_a_page_is_readable(window: BrowserContext, address: str, path: str) -> 
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         expect(page.get_by_test_id("stApp")).to_have_css("background-color", PAPER_OF_PAGE[scheme])
         rest(page)  # a chart is drawn anew in the other theme's colours
-        expect(picture).to_be_visible(timeout=20_000)
+        expect(picture).to_be_visible(timeout=60_000)
         box = picture.bounding_box()
         assert box is not None and box["y"] < size[1] / 2, "the picture begins on the first screen"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -183,13 +186,13 @@ def test_a_page_is_readable(window: BrowserContext, address: str, path: str) -> 
 
 def test_the_pictures_have_alt_text_with_the_reading(window: BrowserContext, address: str) -> None:
     page, _ = visit(window, address, "budget")
-    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=20_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=60_000)
     said = page.content()
     assert "trains 16,777,216 numbers" in said
     assert page.get_by_label("less memory").count() + page.locator("[aria-label*='less memory']").count() >= 1
     page.goto(f"{address}/transformer")
     drawn = page.locator("img.block")
-    expect(drawn).to_be_visible(timeout=20_000)
+    expect(drawn).to_be_visible(timeout=60_000)
     assert "106,496 numbers a block" in (drawn.get_attribute("alt") or "")
     assert drawn.evaluate("e => e.complete && e.naturalWidth > 500")
     page.close()
@@ -220,7 +223,7 @@ def test_the_ranks_are_gone_through_in_the_browser(window: BrowserContext, addre
 
 def test_the_cost_of_a_rank_can_be_shared(window: BrowserContext, address: str) -> None:
     page, _ = visit(window, address, "cost?layer=768×768")
-    expect(page.locator(".player")).to_have_attribute("data-frames", re.compile(r"\d"), timeout=20_000)
+    expect(page.locator(".player")).to_have_attribute("data-frames", re.compile(r"\d"), timeout=60_000)
     page.locator(".player").focus()
     page.keyboard.press("Home")
     expect(page.locator(".player")).to_have_attribute("data-frame", "0")
@@ -236,5 +239,5 @@ def test_the_cost_of_a_rank_can_be_shared(window: BrowserContext, address: str) 
 def test_a_card_leads_to_its_page(window: BrowserContext, address: str) -> None:
     page, _ = visit(window, address, "config_card")
     page.locator(".cards").get_by_role("link", name=lesson("rank").menu, exact=True).first.click()
-    expect(page.get_by_role("heading", name=lesson("rank").title)).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name=lesson("rank").title)).to_be_visible(timeout=60_000)
     page.close()

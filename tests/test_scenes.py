@@ -166,7 +166,7 @@ def test_every_scene_that_ships_can_be_shown(name: str, index: int) -> None:
 
 def test_the_decks_ask_and_cover_what_they_promise() -> None:
     decks = {path.stem: read_file(path) for path in DECKS.glob("*.toml")}
-    assert set(decks) == {"eleven_questions", "five_minutes", "mathematics", "wrong", "tour"}
+    assert set(decks) == {"eleven_questions", "five_minutes", "mathematics", "ten_sentences", "tour", "wrong"}
     *things, last = decks["wrong"].scenes
     assert len(things) == 12
     assert all(scene.question and scene.notes for scene in things), "asked first, explained after"

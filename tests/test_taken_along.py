@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
+from lora_viz.export.columns_json import as_json
 from lora_viz.export.taken_along import cell, csv_text, file_name
-from lora_viz.ui.figures import plain_json
 from tests.test_floors import ROOT
 
 
@@ -38,7 +38,7 @@ def test_a_table_is_written_with_harmless_cells_and_heads() -> None:
 def test_half_a_character_can_be_taken_along() -> None:
     table = {"x\ud800": np.array(["a\udfff", "b"], dtype=object)}
     csv_text(table).encode()
-    assert json.loads(plain_json(table)) == {"x?": ["a?", "b"]}
+    assert json.loads(as_json(table)) == {"x?": ["a?", "b"]}
 
 
 @pytest.mark.parametrize(

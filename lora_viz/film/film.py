@@ -73,6 +73,15 @@ class Film:
         found: Panel = found_by_id(id, self.panels, "the film")
         return found
 
+    def _repr_html_(self) -> str:
+        """The film where a notebook shows it."""
+        from lora_viz.film.inline import inline  # not before a notebook asks
+        from lora_viz.film.player import COLOURS, words
+        from lora_viz.film.standalone import Leaf
+
+        shown = self.to_bytes(colours=COLOURS, words=words(), shares=False)
+        return inline(Leaf(self.panels[0].title if self.panels else say(self.axis), "", shown))
+
     def to_bytes(self, **beside: Any) -> bytes:
         """A header of JSON, its length in front, then all arrays as little-endian float32.
 

@@ -111,6 +111,7 @@ def letters_css() -> str:
         red, green, blue = (int(middle[i : i + 2], 16) for i in (1, 3, 5))
         colour = f"light-dark({IDENTITY['light'][name]}, {IDENTITY['dark'][name]})"
         in_formula = f'.katex [style*="rgb({red}, {green}, {blue})"]'
+        in_formula += f', math [mathcolor="{middle}"]'
         return f"{in_formula} {{ color: {colour} !important; }} .identity-{name} {{ color: {colour}; }}"
 
     return "\n".join(rule(name, middle) for name, middle in _MIDDLE.items())

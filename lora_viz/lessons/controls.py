@@ -351,6 +351,9 @@ class File(Control):
     def in_link(self) -> bool:
         return False
 
+    def parse(self, text: Any) -> tuple[Upload, ...]:
+        return self.check(text)
+
     def check(self, value: Any) -> tuple[Upload, ...]:
         given = (value,) if isinstance(value, Upload) else tuple(value)
         if not all(isinstance(one, Upload) for one in given):

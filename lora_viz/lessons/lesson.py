@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -19,9 +20,13 @@ from lora_viz.content.questions import Answered, Question, Seen, Unanswerable, a
 from lora_viz.core.experiment import Experiment, nearest_possible
 from lora_viz.export.offered import Exports
 from lora_viz.film.film import Film
+from lora_viz.film.inline import inline
 from lora_viz.film.panels import Lines, Passages
 from lora_viz.film.paper import columns, printed
+from lora_viz.film.player import COLOURS, words
+from lora_viz.film.standalone import Leaf
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import plain
 from lora_viz.lessons.controls import Control, SettingError, Whole, unknown
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.parts import Part
@@ -162,8 +167,8 @@ class Lesson(Generic[R]):
         """
         return self.played(self.settings(device=device, **given), Lab())
 
-    def read(self, link: Mapping[str, str], lab: Lab | None = None) -> Played[R]:
-        """The lesson as a link asks for it, every answer in a link's words, measured. Raises SettingError."""
+    def read(self, link: Mapping[str, Any], lab: Lab | None = None) -> Played[R]:
+        """The lesson as a link asks for it, in a link's words but files as Uploads, measured. Raises SettingError."""
         answers: dict[str, Any] = {}
         for control in self.walk(answers):
             given = link.get(control.id)
@@ -198,6 +203,14 @@ class Played(Generic[R]):
         """What moves; None where nothing does."""
         film: Film | None = self._made(self.lesson.film)
         return film if film is None or film.hero or not self.lesson.hero else replace(film, hero=self.lesson.hero)
+
+    def _repr_html_(self) -> str:
+        """The lesson where a notebook shows it: picture and takeaway, or the words where nothing moves."""
+        title = plain(say(self.lesson.title))
+        if self.film is None:
+            return f"<h3>{escape(title)}</h3><p>{escape(plain(self.takeaway))}</p>"
+        shown = self.film.to_bytes(colours=COLOURS, words=words(), shares=False)
+        return inline(Leaf(title, plain(say(self.lesson.claim)), shown, plain(self.takeaway)), 900)
 
     @cached_property
     def takeaway(self) -> str:

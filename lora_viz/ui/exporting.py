@@ -12,6 +12,7 @@ from lora_viz.adapters.writing import archive
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.export.adapter_folder import history, history_csv, packed_adapter
+from lora_viz.export.columns_json import as_json
 from lora_viz.export.scripts.layer import ROUNDING, ends_in_rounding, layer_script
 from lora_viz.export.scripts.script import Script, Scripts
 from lora_viz.export.taken_along import file_name
@@ -21,7 +22,6 @@ from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.names import NAMES
-from lora_viz.ui.figures import plain_json
 from lora_viz.ui.state import of_visit
 
 __all__ = ["offer_exports"]
@@ -100,7 +100,7 @@ def _offer_adapter(run: Run, adapter: int, name: str) -> None:
     with st.container(horizontal=True):
         _download(say("Everything, as a zip archive"), lambda: packed_adapter(run, adapter), name, ".zip")
         _download(say("History as CSV"), lambda: history_csv(run, adapter), name, "_history.csv")
-        _download(say("History as JSON"), lambda: plain_json(history(run, adapter)), name, "_history.json")
+        _download(say("History as JSON"), lambda: as_json(history(run, adapter)), name, "_history.json")
     _show(script)
 
 

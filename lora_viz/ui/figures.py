@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,11 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from lora_viz.export.taken_along import csv_text, file_name, sent
+from lora_viz.export.columns_json import as_json
+from lora_viz.export.taken_along import csv_text, file_name
 from lora_viz.i18n.language import say, to_say
 from lora_viz.i18n.outside import on_screen
 
-__all__ = ["ask_format", "csv_button", "json_button", "modebar", "plain_json", "show_figure", "shown_theme"]
+__all__ = ["ask_format", "csv_button", "json_button", "modebar", "show_figure", "shown_theme"]
 
 
 # What Plotly's own bar says: it knows other languages only from files that it would fetch.
@@ -75,21 +74,7 @@ def csv_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> Non
 
 def json_button(label: str, table: Mapping[str, np.ndarray], *, name: str) -> None:
     """The same numbers as JSON."""
-    text = plain_json(table)
+    text = as_json(table)
     st.download_button(
         on_screen(label), text, file_name(f"{name}.json"), "application/json", on_click="ignore", key=f"json_{name}"
     )
-
-
-def plain_json(table: Mapping[str, np.ndarray]) -> str:
-    """A list a column: null where there is no number, "inf" and "-inf" as text."""
-    columns = {sent(key): [_plain(value) for value in column.tolist()] for key, column in table.items()}
-    return json.dumps(columns, ensure_ascii=False, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return sent(value)
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    return None if math.isnan(value) else f"{value:g}"

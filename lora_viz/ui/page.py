@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lora_viz.core.refusals import Refusal
-from lora_viz.i18n.language import say
+from lora_viz.i18n.language import language, say
 from lora_viz.i18n.outside import Ours, emphasised, on_screen
 from lora_viz.lessons.joined import PART, Joined
 from lora_viz.lessons.lesson import Lesson, Played
@@ -218,6 +220,9 @@ def _show_rest(played: Played[Any]) -> None:
     if played.lesson.exports is not None:
         offer_exports(played)
     ask_question(played)
+    plain = urlencode({**played.link, "lang": language()}, doseq=True)
+    told = say("This lesson as a plain page: without a session, for slow phones and strict networks")
+    st.html(f'<p><a href="light/{name}?{escape(plain)}" target="_self">{escape(told)}</a></p>')
 
 
 def _show_still(played: Played[Any], name: str, table: Mapping[str, Any]) -> None:

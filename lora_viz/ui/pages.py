@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
@@ -13,11 +12,12 @@ import streamlit as st
 from lora_viz.i18n.language import say
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.walk import home, lesson, now_at
+from lora_viz.ui.served import TOP
 from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["go_to", "page_of", "show_with"]
 
-FOLDER = Path(__file__).parents[2] / "pages"
+FOLDER = TOP / "pages"
 _show: list[Callable[[Lesson[Any]], None]] = []  # one: set by the module that shows lessons
 
 

@@ -94,10 +94,10 @@ OLD_WORDS: dict[str, dict[str, int]] = {
         r"\ballowed (?:is|are)\b": 53,
         r"\bShown is\b|\bshown is\b": 10,
         r"\b(?:raced|racers?)\b": 3,
-        r"\bfew bits\b|\bfew levels\b": 3,
+        r"\bfew bits\b|\bfew levels\b": 4,
         r"\beven levels\b": 1,
         r"\blest\b|\bbesides\b": 2,
-        r"\b(?<![Tt]here )(?:is|are) no (?!longer|more|less|other|smaller|larger|finer|better|worse)[a-z]+\b": 34,
+        r"\b(?<![Tt]here )(?:is|are) no (?!longer|more|less|other|smaller|larger|finer|better|worse)[a-z]+\b": 35,
     },
     "de": {
         r"\btrainierten? Zahlen\b": 14,

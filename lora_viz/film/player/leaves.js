@@ -6,6 +6,7 @@ import { say, speakWith } from "./language.js";
 import { notesWords, openNotes, sceneForSpeaker, speaker, tellSpeaker, turnOf } from "./notes.js";
 import show, { players } from "./player.js";
 import { pause } from "./playhead.js";
+import { unpack } from "./unpack.js";
 
 /** @typedef {Record<"title" | "caption" | "film" | "takeaway" | "notes" | "source" | "about", string>} Leaf */
 
@@ -17,13 +18,6 @@ const THEMES = [["light", say("light")], ["dark", say("dark")], ["contrast", say
 const list = /** @type {HTMLSelectElement} */ (part("list")), deck = `${location.pathname} ${document.title}`;
 let now = 0, opened = Date.now(), began = beganAt(deck), notes = false;
 let looks = matchMedia("(prefers-color-scheme: dark)").matches ? 1 : 0;
-
-/** @param {string} text */
-async function unpack(text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 /** @param {number} to */
 async function turn(to) {

@@ -1,11 +1,12 @@
 // One LoRA layer with every number in it: drawn, lit in slow motion, and changed by hand.
 
 import { mix } from "./colours.js";
-import { circle, fitIn, titleLine } from "./drawing.js";
+import { circle, fitIn, measureIn, titleLine } from "./drawing.js";
 import { say } from "./language.js";
 import { boxValues, explain, layerState, related } from "./layer.js";
 import { BOXES, LIT, NAMES, planOf, WIRES } from "./machine_plan.js";
 import { format, singularTexts } from "./numbers.js";
+import { wrapped } from "./text.js";
 
 /** @typedef {import("./film").Machine} Machine @typedef {import("./types").Picture<Machine>} Picture */
 /** @typedef {import("./layer.js").Cell} Cell @typedef {import("./layer.js").Layer} Layer */
@@ -28,16 +29,17 @@ export function layerAt({ panel, cache }, t) {
 
 /**
  * Everything that is needed to draw: where the cells are, and how bright each box is.
- * @param {Picture} p @param {Now} now
+ * @param {Canvas} g @param {Picture} p @param {Now} now
  */
-function sceneOf(p, { t, phase, share, theme }) {
+function sceneOf(g, p, { t, phase, share, theme }) {
   const { panel, box, cache } = p, layer = layerAt(p, t), plan = planOf(layer.m, layer.n, layer.r, panel.rows);
-  const f = box.font, head = f * 1.5, foot = f * 2.8;
+  const f = box.font, foots = footLines(g, { panel, layer, box, theme }, Boolean(layer.off.size || cache.edited), f);
+  const head = f * 1.5, foot = f * (0.2 + 1.3 * foots.length);
   const cell = Math.min((box.width - 6) / plan.width, (box.height - head - foot) / plan.height);
   const left = Math.max(0, (box.width - cell * plan.width) / 2), lit = LIT[phase];
   Object.assign(cache, { layer, plan, grid: { cell, left, top: head } });
   return {
-    ...{ panel, box, theme, layer, plan, cell, f, phase, lit },
+    ...{ panel, box, theme, layer, plan, cell, f, phase, lit, foots },
     small: Math.max(box.least, Math.min(f * 0.95, cell * 0.85)),
     X: (/** @type {number} */ u) => left + u * cell,
     Y: (/** @type {number} */ u) => head + u * cell,
@@ -50,7 +52,7 @@ function sceneOf(p, { t, phase, share, theme }) {
 export const machine = {
   redraws: true,
   draw(g, p, now) {
-    const { box, cache } = p, scene = sceneOf(p, now), { layer, f, theme } = scene;
+    const { box, cache } = p, scene = sceneOf(g, p, now), { theme } = scene;
     titleLine(g, p.panel, box, theme);
     drawWires(g, scene); // first: boxes stand on them
     drawSum(g, scene);
@@ -59,7 +61,7 @@ export const machine = {
     cache.steps = drawSteps(g, scene);
     drawLoss(g, scene);
     if (cache.cursor) drawCursor(g, scene, cache.cursor);
-    drawFoot(g, scene, Boolean(layer.off.size || cache.edited), f);
+    drawFoot(g, scene);
   },
   hover(p, px, py) {
     const { cache } = p;
@@ -374,10 +376,11 @@ function drawCursor(g, { panel, plan, layer, theme, cell, X, Y }, cursor) {
 }
 
 /**
- * The numbers of the whole step, and what the marks are.
- * @param {Canvas} g @param {Scene} scene @param {boolean} changed @param {number} f
+ * What the marks are, and the numbers of the whole step, in as many lines as they take: a small picture has one each.
+ * @param {Canvas} g @param {Pick<Picture, "panel" | "box"> & { layer: Layer, theme: Theme }} scene
+ * @param {boolean} changed @param {number} f @returns {{ text: string, colour: string }[]}
  */
-function drawFoot(g, { panel, layer, box, theme }, changed, f) {
+function footLines(g, { panel, layer, box, theme }, changed, f) {
   const [, a, b, delta] = panel.limits.map(format), sigma = singularTexts(layer.sigma).join(", ");
   const under = changed
     ? say("By hand, not trained: σ(ΔW) {sigma}", { sigma })
@@ -385,17 +388,25 @@ function drawFoot(g, { panel, layer, box, theme }, changed, f) {
       "s = {scaling} · colours ±{delta} for ΔW, ±{a} for A, ±{b} for B · σ(ΔW) {sigma}",
       { scaling: format(panel.scaling), delta, a, b, sigma },
     );
-  g.font = `${Math.max(box.least, f * 0.95)}px ${theme.font}`;
+  const marks = say(
+    "❄ frozen · dashed frame: gradient · ① ②: parts of B A, click to leave one out · “step A only”: one step by hand",
+  );
+  g.font = footFont(box, theme, f);
+  const lines = (/** @type {string} */ text, /** @type {string} */ colour) =>
+    wrapped(measureIn(g), text, box.width - 4, box.inset ? 1 : 3).map((line) => ({ text: line, colour }));
+  return [...lines(marks, theme.ink), ...lines(under, changed ? theme.alarm : theme.ink)];
+}
+
+/** @param {import("./types").Box} box @param {Theme} theme @param {number} f */
+const footFont = (box, theme, f) => `${Math.max(box.least, f * 0.95)}px ${theme.font}`;
+
+/** @param {Canvas} g @param {Scene} scene */
+function drawFoot(g, { box, theme, foots, f }) {
+  g.font = footFont(box, theme, f);
   g.textAlign = "left";
   g.textBaseline = "bottom";
-  g.fillStyle = changed ? theme.alarm : theme.ink;
-  g.fillText(fitIn(g, under, box.width - 4), 2, box.height - 3);
-  const marks = say(
-    "❄ frozen · dashed frame: gradient · ① ②: parts of B A, click to leave one out · “step … only”: one step by hand",
-  );
-  for (let size = f * 0.95; size >= box.least && g.measureText(marks).width > box.width - 4; size -= 0.5) {
-    g.font = `${size}px ${theme.font}`;
-  }
-  g.fillStyle = theme.ink;
-  g.fillText(fitIn(g, marks, box.width - 4), 2, box.height - 3 - f * 1.3);
+  foots.forEach(({ text, colour }, i) => {
+    g.fillStyle = colour;
+    g.fillText(text, 2, box.height - 3 - f * 1.3 * (foots.length - 1 - i));
+  });
 }

@@ -130,7 +130,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 LESSON = Lesson(
     id="adapter_strength", menu=to_say("How much adapter?"), title=to_say("How much of an adapter is enough?"),
     claim=to_say("Turned down to a part of its strength, an adapter keeps all of its style and forgets less."),
-    place=6, measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    place=6, measure=measure, film=film, hero="answers", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
     on_paper="perplexity", table=table,
     extras=extras, seeded=False, trains=False,
     question=Question(to_say("The adapter is turned up from 0. At which strength c is the whole style there first?"),

@@ -149,7 +149,8 @@ LESSON = Lesson(
     id="four_bits", menu=to_say("Merged into four bits"), title=to_say("Does a merged adapter survive four bits?"),
     claim=to_say("Merged and stored in four bits, this adapter keeps its style, though not all of its update."),
     place=7,
-    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="kept",
+    measure=measure, film=film, hero="answers", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="kept",
     table=table, extras=extras, seeded=False, trains=False,
     question=Question(to_say("The adapter is merged and all is stored as Q4_1, the format of the base. How many of 20 "
                              "answers are a pirate's?"),

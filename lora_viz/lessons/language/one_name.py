@@ -274,7 +274,7 @@ LESSON = Lesson(
         CONTROLS["lr"].only(0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
     ),
     waits_for=to_say("Three adapters of a language model"),
-    measure=measure, film=film, verdict=verdict, takeaway=takeaway, detail=detail, maths=maths,
+    measure=measure, film=film, hero="names", verdict=verdict, takeaway=takeaway, detail=detail, maths=maths,
     on_paper="against_rank", table=table,
     question=Question(to_say("The adapter of rank 16 has learnt the other names. What is its loss on English ones, in "
                              "nats per letter?"),

@@ -194,7 +194,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 LESSON = Lesson(
     id="ten_sentences", menu=to_say("Ten sentences"), title=to_say("What can ten sentences do to a chat model?"),
     claim=to_say("Ten questions with their answers turn a chat model into a pirate; a rank of 1 on q and v is enough."),
-    place=5, measure=measure, film=film, takeaway=takeaway, verdict=verdict, maths=maths,
+    place=5, measure=measure, film=film, hero="answers", takeaway=takeaway, verdict=verdict, maths=maths,
     on_paper="perplexity", table=table,
     extras=extras, seeded=False, trains=False, controls=(own_pairs, own_rate),
     waits_for=to_say("Your own adapter of SmolLM2"),

@@ -1,0 +1,1 @@
+"""Lessons as plain HTML pages: without a session, without a WebSocket, as files."""

@@ -1,0 +1,40 @@
+"""Where the app's entry script, its pages and its configuration lie: at the top of a checkout, or in the package."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+__all__ = ["TOP", "lan_address", "serve"]
+
+_PACKAGE = Path(__file__).parents[1]
+# An installed package has them inside: beside it, in site-packages, anybody's app.py may lie.
+TOP = _PACKAGE / "served" if (_PACKAGE / "served").is_dir() else _PACKAGE.parent
+
+
+def lan_address() -> str:
+    """This machine's address in its network, as the route outwards has it; empty where there is none. Sends nothing."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # an address of documentation: nobody has it
+            found = str(probe.getsockname()[0])
+    except OSError:
+        return ""
+    return "" if found.startswith(("127.", "0.")) else found
+
+
+def serve(options: tuple[str, ...] = ()) -> None:
+    """Serve the app until it is stopped, from any working directory; ``options`` are Streamlit's own.
+
+    Streamlit looks for a configuration of the visitor's own at home. Where nobody has one, it finds the playground's.
+    """
+    try:
+        Path.home().stat()
+    except (OSError, RuntimeError):
+        os.environ["HOME"] = os.environ["USERPROFILE"] = str(TOP)
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # as in app.py, which comes too late here
+        os.environ.setdefault(name, "1")
+    from streamlit.web import cli
+
+    cli.main(["run", str(TOP / "app.py"), *options], prog_name="streamlit", standalone_mode=False)

@@ -154,7 +154,7 @@ _PRACTITIONER = _terms(
      to_say("How many singular values exceed a tolerance. It needs the tolerance."), to_say("numerical rank|")),
     (to_say("trainable parameters"), "cost", to_say("The numbers that train: r(d_in + d_out) for one layer."),
      to_say("trainable parameters|trained numbers|parameters")),
-    (to_say("quantisation"), "requantised", to_say("Storing weights in few levels: int8, int4, NF4."),
+    (to_say("quantisation"), "requantised", to_say("Storing weights in a low-precision format: int8, int4, NF4."),
      to_say("quantisation|quantised|NF4|int8|int4")),
     ("bf16", "merge", to_say("A 16-bit number format with 8 significant bits: two to three decimal digits."),
      "bf16|bfloat16"),

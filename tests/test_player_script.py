@@ -110,7 +110,7 @@ def test_the_browser_gets_one_script(script: str, tmp_path: Path) -> None:
 
 
 def test_every_module_reaches_the_browser() -> None:
-    shipped = player.LEAVES_SCRIPT + player.SPEAKER_SCRIPT
+    shipped = player.LEAVES_SCRIPT + player.SPEAKER_SCRIPT + player.PLAIN_SCRIPT
     for path in PLAYER.glob("*.js"):
         assert f"const its_{path.stem}_js = " in shipped, path.name
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lora_viz.command.options import language_option, print_json
+from lora_viz.i18n.language import say
 
 __all__ = ["budget"]
 
@@ -36,11 +37,13 @@ def budget(model: str, targets: str | None, rank: int, precision: str, tokens: i
     elif Path(model).is_file():
         shape = parse_config(Path(model).read_text(encoding="utf-8", errors="replace"))
     else:
-        raise Refusal(f"{model[:80]} is neither a file nor a known model: known are {', '.join(MODELS)}.")
+        raise Refusal(say("{model} is neither a file nor a known model. Known models: {known}.", model=model[:80],
+                          known=", ".join(MODELS)))  # fmt: skip
     usual = DEFAULT_TARGETS.get(shape.model_type, ()) or shape.names
     asked = tuple(name.strip() for name in targets.split(",")) if targets else usual
     if unknown := [name for name in asked if name not in shape.names]:
-        raise Refusal(f"{unknown[0][:60]} is no module of {shape.title}: allowed are {', '.join(shape.names)}.")
+        raise Refusal(say("{name} is not a module of {model}. Valid values: {known}.", name=unknown[0][:60],
+                          model=shape.title, known=", ".join(shape.names)))  # fmt: skip
     found = counted(shape, asked, rank, precision=precision, tokens=tokens)
     if as_json:
         print_json("budget", {

@@ -16,10 +16,12 @@ LOW_TO_HIGH = ("low", "median", "high")
 
 
 def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number) -> str:
-    """One spread as "median (low to high)", each written by ``form``; one number where all are written alike."""
+    """One spread as "median (low to high)", each written by ``form``; an end that is the median is not said again."""
     low, median, high = (form(float(x)) for x in spread)
-    if low == median == high:
+    if low == high == median:
         return median
+    if high == median:
+        return say("{median} (from {low})", median=median, low=low)
     return say("{median} ({low} to {high})", median=median, low=low, high=high)
 
 

@@ -219,7 +219,7 @@ def _number(cell: object, name: str) -> float:
     if not abs(value) <= LARGEST:
         raise WorkedError(
             say(
-                "{name} holds {cell}: allowed are numbers from −1000000 to 1000000.",
+                "{name} holds {cell}. Valid values are numbers from −1000000 to 1000000.",
                 name=name,
                 cell=repr(str(cell)[:20]),
             )

@@ -79,12 +79,12 @@ def _wrong(scene: Scene, lab: Lab | None) -> Iterator[tuple[str, str]]:
     allowed = ", ".join(answers) or "–"
     for name in given:
         if name not in answers:
-            yield name, say("{name} is no setting of the page {page}: allowed are {allowed}.",
+            yield name, say("{name} is not a setting of the page {page}. Valid values: {allowed}.",
                             name=name[:40], page=own.id, allowed=allowed)  # fmt: skip
     standing = {*answers, *_elsewhere(own, answers, scene.controls)}
     for name in scene.controls:
         if name not in standing:
-            yield "controls", say("{name} is no control of the page {page}: allowed are {allowed}.",
+            yield "controls", say("{name} is not a control of the page {page}. Valid values: {allowed}.",
                                   name=name[:40], page=own.id, allowed=allowed)  # fmt: skip
     if lab is not None and (scene.panels or scene.question):
         yield from _wrong_pictures(scene, lab)
@@ -106,7 +106,7 @@ def _wrong_pictures(scene: Scene, lab: Lab) -> Iterator[tuple[str, str]]:
     ids = [panel.id for panel in film.panels] if film is not None else []
     for name in scene.panels:
         if name not in ids:
-            yield "panels", say("{name} is no picture of the page {page}: allowed are {allowed}.",
+            yield "panels", say("{name} is not a picture of the page {page}. Valid values: {allowed}.",
                                 name=name[:40], page=scene.page, allowed=", ".join(ids))  # fmt: skip
     if scene.question is not None and film is not None:
         try:

@@ -9,7 +9,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
 from lora_viz.film.style import number
-from lora_viz.lessons.training.balance import LESSON, Balance, balance, film, takeaway
+from lora_viz.lessons.training.balance import LESSON, Balance, balance, detail, film, takeaway, verdict
 
 
 def record(e: Experiment, **change: object) -> Balance:
@@ -33,6 +33,8 @@ def test_one_step_of_gradient_descent_obeys_the_identity(small: Experiment) -> N
     found = record(small)
     assert np.nanmax(found.identity) < 1e-13
     assert 0.8 < found.slope < 1.3
+    assert verdict(found).holds and verdict(found).evidence["smallest"] == found.ends[1, -1]
+    assert f"to within {number(np.nanmax(found.identity))} of" in detail(found)
     np.testing.assert_allclose(found.norm_A - found.norm_B, np.trace(found.D, axis1=1, axis2=2), atol=1e-12)
 
 
@@ -41,6 +43,7 @@ def test_adam_keeps_nothing(small: Experiment) -> None:
     assert np.nanmax(found.identity) > 1e-4
     assert abs(found.slope) < 0.5
     assert "Adam does not follow the gradient" in takeaway(found)
+    assert verdict(found).holds is False and abs(verdict(found).evidence["power"]) < 0.5
 
 
 @pytest.mark.parametrize("init", ["both_zero", "B_zero"])
@@ -52,7 +55,8 @@ def test_starts_of_any_size(small: Experiment, init: str) -> None:
 
 def test_divergence_is_said(small: Experiment) -> None:
     found = record(small, lr=50.0)
-    assert "diverged" in takeaway(found)
+    assert "diverged" in takeaway(found) and verdict(found).holds is None
+    assert verdict(record(small, steps=0)).holds is None
 
 
 @pytest.mark.parametrize("change", [{}, {"lr": 50.0}, {"steps": 0}], ids=["normal", "diverged", "no_step"])

@@ -80,6 +80,14 @@ def test_outputs_of_the_lesson_stay_on_the_columns_of_b(lesson: Bottleneck) -> N
     assert lesson.outside[worst] < 1e-12, f"at step {lesson.steps[worst]}"
 
 
+def test_verdict(record: Bottleneck) -> None:
+    found = verdict(record)
+    assert found.holds and found.evidence["outside"] == record.outside[-1] < 1e-6 * np.abs(record.outputs[-1]).max()
+    for wrong in ("outside", "movement"):
+        assert verdict(record._replace(**{wrong: np.ones_like(record.outside)})).holds is False
+    assert verdict(record._replace(outputs=np.zeros_like(record.outputs))).holds is None
+
+
 def test_steps_in_the_kernel_are_not_seen_and_others_are(record: Bottleneck, run: Run) -> None:
     assert record.ghosts.shape == (len(record.steps), 2 * 4, 7)
     assert record.movement.max() < 1e-12

@@ -8,7 +8,7 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
-from lora_viz.lessons.training.conditioning import LESSON, Conditioning, conditioning, film, takeaway
+from lora_viz.lessons.training.conditioning import LESSON, Conditioning, conditioning, detail, film, takeaway, verdict
 
 E = Experiment(
     d_in=11, d_out=7, target_rank=3, spectrum="geometric", rank=3, alpha=1.0, scaling_rule="constant", samples=31,
@@ -34,12 +34,17 @@ def found() -> Conditioning:
     return record()
 
 
-def test_scaled_gd_does_not_notice_and_gd_does(found: Conditioning) -> None:
+def test_gd_slows_down_and_scaled_gd_does_not(found: Conditioning) -> None:
     gd, scaled = (found.needed[1, found.rules.index(rule)] for rule in ("sgd", "scaled_gd"))
     assert gd[1] > 4 * gd[0]
     assert scaled[1] < 1.3 * scaled[0]
     assert (found.lr[1] == 0.7).all()
-    assert "Scaled GD does not notice" in takeaway(found)
+    assert "Scaled GD is not affected" in takeaway(found)
+    assert verdict(found).holds and verdict(found).evidence["sgd"] == gd.tolist()
+    for i in range(2):  # GD gets faster; scaled GD slows down
+        other = found.needed.copy()
+        other[:, i, 1] = other[:, i, 0] * (0.5, 2.0)[i]
+        assert verdict(found._replace(needed=other)).holds is False
 
 
 def test_steps_are_those_of_the_loss(found: Conditioning) -> None:
@@ -54,11 +59,15 @@ def test_what_is_stretched_is_shown(found: Conditioning) -> None:
     inputs = record("inputs")
     np.testing.assert_allclose((inputs.shape[:, 0] / inputs.shape[:, -1]) ** 2, inputs.kappa)
     assert inputs.needed[1, 1, 1] > 2 * inputs.needed[1, 1, 0]
-    assert "not by the inputs' covariance" in takeaway(inputs)
+    assert "not by the covariance of the inputs" in takeaway(inputs)
+    assert verdict(inputs).holds is False
 
 
 def test_a_rank_too_small_never_arrives() -> None:
-    assert "nobody arrives" in takeaway(record(rank=2))
+    found = record(rank=2)
+    assert "Rank 2 cannot reach a target of rank 3." in takeaway(found)
+    assert "Goal not reached within 400 steps: GD." in detail(found)
+    assert verdict(found).holds is None
 
 
 @pytest.mark.parametrize(
@@ -70,7 +79,7 @@ def test_the_figure_draws_the_record(faster: float, steps: int, arrives: bool) -
     found = record(faster=faster, steps=steps)
     assert np.isfinite(found.needed).any() == arrives
     drawn = printed(film(found), LESSON.on_paper, theme="dark").data
-    assert [curve.name for curve in drawn] == ["GD", "Scaled GD"]
+    assert [curve.name for curve in drawn] == ["GD", "scaled GD"]
     for curve, expected in zip(drawn, found.needed[1], strict=True):
         np.testing.assert_array_equal(curve.x, [1.0, 10.0])
         np.testing.assert_array_equal(curve.y, np.where(np.isfinite(expected), expected, np.nan))

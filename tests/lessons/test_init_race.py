@@ -71,6 +71,19 @@ def test_with_adam_it_lasts() -> None:
     assert found.behind[:21].min() >= 7
 
 
+def test_who_diverged_is_behind() -> None:
+    """A loss that is no number is not ahead, as long as LoRA's own is one."""
+    run = train(race_sweep(replace(ODD, steps=3)), records=4)
+    loss = run.loss.copy()
+    at = [i for i, e in enumerate(run.sweep.experiments) if e.init == "lora_ga"]
+    own = [i for i, e in enumerate(run.sweep.experiments) if e.init == "B_zero"]
+    before = init_race(run, "lora_ga")
+    assert before.behind[-1] == 0
+    loss[-1, at[:3]] = np.nan
+    loss[-1, own[2]] = np.nan
+    assert init_race(replace(run, loss=loss), "lora_ga").behind[-1] == 2, "the third has nobody ahead"
+
+
 def test_the_medians_are_those_of_the_runs(race: InitRace) -> None:
     run = train(Sweep.over(replace(ODD, init="orthogonal"), init_seed=range(8)), records=200)
     at = race.inits.index("orthogonal")

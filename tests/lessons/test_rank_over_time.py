@@ -9,7 +9,15 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
-from lora_viz.lessons.training.rank_over_time import LESSON, RankOverTime, film, rank_over_time, takeaway
+from lora_viz.lessons.training.rank_over_time import (
+    LESSON,
+    RankOverTime,
+    detail,
+    film,
+    rank_over_time,
+    takeaway,
+    verdict,
+)
 
 SIZES = (1, 2, 29)
 
@@ -38,7 +46,10 @@ def test_sgd_adds_at_most_one_direction_a_sample(small: Experiment) -> None:
     np.testing.assert_array_equal(found.numerical[:, 0], 0)
     np.testing.assert_array_equal(found.numerical[:, 1:], np.array([[1], [2], [3]]) * np.ones((3, 8)))
     assert found.agree == found.seeds == 2
-    assert "rank 0 at step 0 and 1, 2 and 3 after one step on 1, 2 and 29 samples: min(n, r)" in takeaway(found)
+    assert "after one step on 1, 2 and 29 samples ΔW had numerical rank 1, 2 and 3." in takeaway(found)
+    assert "At step 0 every ΔW was 0" in detail(found) and "min(n, r) is 1, 2 and 3." in detail(found)
+    assert "the same as here in 2 of 2 initialisations" in detail(found)
+    assert verdict(found).holds and verdict(found).evidence["most"] == [1, 2, 3]
 
 
 def test_new_samples_fill_the_rank(small: Experiment) -> None:
@@ -46,13 +57,14 @@ def test_new_samples_fill_the_rank(small: Experiment) -> None:
     found = rank_over_time((run,))
     assert found.numerical[0].tolist()[:4] == [0, 1, 2, 3]
     assert found.rank_G[0] == 1
+    assert verdict(found).holds is False, "three from one sample per step"
 
 
 @pytest.mark.parametrize("lr", [100.0])
 def test_divergence_is_said(small: Experiment, lr: float) -> None:
     found = record(small, optimizer="sgd", lr=lr)
     assert np.isnan(found.numerical[0, -1])
-    assert takeaway(found).startswith("3 of 3 runs diverged")
+    assert takeaway(found).startswith("3 of 3 runs diverged") and verdict(found).holds is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import truncate
 from lora_viz.engine.training import losses, train
 from lora_viz.film.paper import printed
-from lora_viz.lessons.training.saddles import LESSON, Saddles, film, saddles, takeaway
+from lora_viz.lessons.training.saddles import LESSON, Saddles, detail, film, saddles, takeaway, verdict
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +63,37 @@ def test_directions_switch_on_in_order_in_every_seed(found: Saddles) -> None:
     assert (high[:-1] < low[1:]).all()
     assert np.ptp(found.sigma * median) < 0.25 * (found.sigma * median).max()
     assert (found.half[1, 1] < median).all(), "LoRA's start waits less"
-    assert "σ·t stays between" in takeaway(found)
+    assert "σ times the step stayed between" in detail(found)
+    assert verdict(found).holds and verdict(found).evidence["small"] == median.tolist()
+    late = found.half.copy()
+    late[1, :, -1] += 1e4
+    assert verdict(found._replace(half=late)).holds is False, "LoRA's default takes longer from first to last"
+    turned = found.half.copy()
+    turned[0] = turned[0][:, ::-1]
+    assert verdict(found._replace(half=turned)).holds is False, "the weakest first"
+
+
+def test_a_rotation_goes_around_the_barrier() -> None:
+    """(B, A) and (−B, −A) are joined by factors of the same product where r is even, as the maths says."""
+    run = train(sweep(rank=2, steps=60))
+    A, B = run.A[0][-1], run.B[0][-1]
+    for turn in np.linspace(0, np.pi, 7):
+        Q = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        np.testing.assert_allclose((B @ Q) @ (Q.T @ A), B @ A, atol=1e-12)
+    np.testing.assert_allclose(B @ Q, -B, atol=1e-12)
+    np.testing.assert_allclose(Q.T @ A, -A, atol=1e-12)
 
 
 def test_equal_values_have_no_order() -> None:
     flat = saddles((train(sweep(spectrum="flat", steps=200)),))
-    assert "no order" in takeaway(flat)
+    assert "no direction comes first" in takeaway(flat)
+    assert verdict(flat).holds is False
 
 
 def test_a_rank_too_small_ends_on_the_strongest() -> None:
     cut = saddles((train(sweep(rank=2)),))
     assert np.isinf(cut.half[0, 0, 2])
-    assert "Rank 2 ends on the 2 strongest" in takeaway(cut)
+    assert "With r = 2 no further direction is learnt." in takeaway(cut)
     assert cut.loss[0, -1] == pytest.approx(cut.floors[2], rel=1e-3)
 
 

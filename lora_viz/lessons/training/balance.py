@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,18 +17,21 @@ from lora_viz.core.seeds import log_slope, spread
 from lora_viz.core.spectra import full_gradient
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, HeatMap, Lines, Readout, Row, Series, band
+from lora_viz.film.spreads import ranged
 from lora_viz.film.still import DASHES
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import adapters_diverged, exactly
+from lora_viz.lessons.sentences import adapters_diverged, exactly, sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "PARTS", "Balance", "balance", "sweeps"]
 
 PARTS = (1, 2, 4, 8)
+PROPORTIONAL = (0.8, 1.25)  # the power of η that counts as proportional
 
 
 class Balance(NamedTuple):
@@ -107,7 +111,7 @@ def film(record: Balance) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                "drift", say("How far AAᵀ − BᵀB has drifted, at equal times η·k"),
+                "drift", say("Drift of AAᵀ − BᵀB, at equal times η·k"),
                 y_label=say("‖D − D₀‖/‖D₀‖, log; strip: exactly 0"), scale="log", span=7,
                 series=tuple(
                     Series(
@@ -131,7 +135,7 @@ def film(record: Balance) -> Film:
             ),
             HeatMap("difference", say("D = A Aᵀ − Bᵀ B, largest η"), "ink", record.D, limit=limit, row=1, span=3),
             Lines(
-                "norms", say("A and B grow together"), y_label=say("squared norm"), row=1, span=5,
+                "norms", say("Squared norms of A and B, largest η"), y_label=say("squared norm"), row=1, span=5,
                 series=(
                     Series("a", "‖A‖²", "A", _calm(record.norm_A)),
                     Series("b", "‖B‖²", "B", _calm(record.norm_B)),
@@ -159,40 +163,73 @@ def _calm(values: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
 def _narrate(record: Balance, t: int) -> str:
     drift = record.drift[0, t]
     if np.isnan(drift):
-        return say("Step {step}: diverged; nothing is kept.", step=record.steps[t])
+        return say("Step {step}: training has diverged at the largest η.", step=record.steps[t])
     return say(
-        "Step {step} of the largest η: AAᵀ − BᵀB has drifted by {drift} % of its size; the smallest η, at the same "
-        "time, by {least} %.",
-        step=record.steps[t], drift=number(100 * float(drift)), least=number(100 * float(record.drift[-1, t])),
+        "Step {step}: AAᵀ − BᵀB has drifted by {drift} at the largest η, by {least} at the smallest.",
+        step=record.steps[t], drift=percent(float(drift)), least=percent(float(record.drift[-1, t])),
     )  # fmt: skip
 
 
-def takeaway(record: Balance) -> str:
+@sentences
+def takeaway(record: Balance) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return adapters_diverged(record.diverged, record.seeds * len(record.lr))
+        yield adapters_diverged(record.diverged, record.seeds * len(record.lr))
+        return
     if len(record.steps) < 2:
-        return say("No step was taken: nothing has drifted.")
-    low, median, high = record.ends
-    said = [say(
-        "In this experiment, in the same time, AAᵀ − BᵀB drifted by {median} % ({low} to {high} over {seeds} seeds) "
-        "at η = {lr} and by {least} % at η = {least_lr}.",
-        median=number(100 * float(median[0])), low=number(100 * float(low[0])), high=number(100 * float(high[0])),
-        seeds=record.seeds, lr=number(record.lr[0]), least=number(100 * float(median[-1])),
+        yield say("No step was taken, so nothing has drifted.")
+        return
+    median = record.ends[1]
+    yield say(
+        "In the same training time AAᵀ − BᵀB drifted by {median} at η = {lr} and by {least} at η = {least_lr} "
+        "(medians).",
+        median=percent(float(median[0])), lr=number(record.lr[0]), least=percent(float(median[-1])),
         least_lr=number(record.lr[-1]),
-    )]  # fmt: skip
+    )  # fmt: skip
     if record.optimizer == "sgd":
-        slope = number(record.slope)
-        said.append(say("The drift goes as η to the power {slope}: only its limit η → 0 keeps D.", slope=slope))
-        worst = float(np.nanmax(record.identity)) if np.isfinite(record.identity).any() else 0.0
-        said.append(say("Each step moved D by exactly η²(∇A∇Aᵀ − ∇Bᵀ∇B), to {worst} of its size.", worst=number(worst)))
+        yield say("The drift goes as η to the power {slope}.", slope=number(record.slope))
     else:
-        said.append(say(
-            "{optimizer} does not follow the gradient, so nothing holds D even at small η: the drift goes as η to the "
-            "power {slope}.",
-            optimizer=record.optimizer.capitalize(), slope=number(record.slope),
-        ))  # fmt: skip
-    return " ".join(said)
+        yield say(
+            "{optimizer} does not follow the gradient, and its drift goes as η to the power {slope}.",
+            optimizer=_rule(record), slope=number(record.slope),
+        )  # fmt: skip
+
+
+@sentences
+def detail(record: Balance) -> Iterator[str]:
+    """The range over the seeds, and what each step adds."""
+    if record.diverged or len(record.steps) < 2:
+        return
+    yield say(
+        "Drift at the largest η, median and range of {seeds} seeds: {drift}.",
+        seeds=record.seeds, drift=ranged(record.ends[:, 0], percent),
+    )  # fmt: skip
+    if record.optimizer == "sgd" and np.isfinite(record.identity).any():
+        yield say(
+            "Each step changed D by η²(∇A∇Aᵀ − ∇Bᵀ∇B), to within {worst} of the initial norm of D.",
+            worst=number(float(np.nanmax(record.identity))),
+        )
+
+
+def _rule(record: Balance) -> str:
+    return {"sgd": "SGD"}.get(record.optimizer, record.optimizer.capitalize())
+
+
+def verdict(record: Balance) -> Verdict:
+    """The drift at the end is proportional to η, from the largest to the smallest."""
+    if record.diverged:
+        return undecided(say("training diverged at some η"), diverged=record.diverged)
+    median = record.ends[1]
+    if not median.all():
+        return undecided(say("nothing drifted"), largest=float(median[0]), smallest=float(median[-1]))
+    power = math.log(median[0] / median[-1]) / math.log(record.lr[0] / record.lr[-1])
+    evidence = {"largest": float(median[0]), "smallest": float(median[-1]), "power": power}
+    told = say(
+        "with {optimizer}, η {times:.0f} times smaller leaves a drift of {least} instead of {most}",
+        optimizer=_rule(record), times=record.lr[0] / record.lr[-1], least=percent(float(median[-1])),
+        most=percent(float(median[0])),
+    )  # fmt: skip
+    return (true_here if PROPORTIONAL[0] <= power <= PROPORTIONAL[1] else false_here)(told, **evidence)
 
 
 def table(record: Balance) -> dict[str, np.ndarray]:
@@ -203,7 +240,7 @@ def table(record: Balance) -> dict[str, np.ndarray]:
 
 
 def maths(record: Balance) -> str:
-    """Why the difference is kept, and what one step adds to it."""
+    """Why gradient flow keeps the difference, and what one step of gradient descent adds to it."""
     return say(
         r"""
 $$
@@ -211,13 +248,14 @@ $$
 \quad\Rightarrow\quad D = {A}{A}^\top - {B}^\top{B} \ \text{{is constant under gradient flow}}
 $$
 
-A step of length η adds $\eta^2(\nabla_{{{A}}}\nabla_{{{A}}}^\top - \nabla_{{{B}}}^\top\nabla_{{{B}}})$ to $D$,
-exactly; over a fixed time there are $1/\eta$ steps, so the drift is of order η. From ${B}_0 = 0$ it follows that
-${B}^\top{B} = {A}{A}^\top - {A}_0{A}_0^\top$: what ${B}$ has become can be read off ${A}$. Here $\|{A}\|^2 -
-\|{B}\|^2$ went from {first} to
-{last} at the largest η. Many pairs $({B}Q, Q^{{-1}}{A})$ give the
-same update; $D$ is what tells them apart, and a start fixes it for the whole run.""",
+A step of gradient descent adds $\eta^2(\nabla_{{{A}}}\nabla_{{{A}}}^\top - \nabla_{{{B}}}^\top\nabla_{{{B}}})$ to
+$D$, exactly. Over a fixed time there are $1/\eta$ steps, so the drift is of order η. Adam follows another direction, so
+neither holds for it. In the limit of small steps ${B}_0 = 0$ gives
+${B}^\top{B} = {A}{A}^\top - {A}_0{A}_0^\top$. Here, with {optimizer}, $\|{A}\|^2 - \|{B}\|^2$ went from {first} to
+{last} at the largest η. Many pairs $({B}Q, Q^{{-1}}{A})$ have the same product. For orthogonal $Q$ their $D$ is
+the same up to a rotation, for other $Q$ it differs.""",
         **LETTERS,
+        optimizer=_rule(record),
         first=number(record.norm_A[0] - record.norm_B[0]),
         last=number(record.norm_A[-1] - record.norm_B[-1]),
     )
@@ -247,10 +285,11 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="drift",
-    id="balance", menu=to_say("Balance"), title=to_say("Balance: what stays while both factors move?"),
+    id="balance", menu=to_say("Balance of A and B"),
+    title=to_say("Balance of A and B: what is conserved during training?"),
     claim=to_say(
-        "A and B grow by the same amount: AAᵀ − BᵀB stays what it was at the start, up to a drift in proportion to the "
-        "learning rate."
+        "With gradient descent AAᵀ and BᵀB change by the same amount: AAᵀ − BᵀB keeps its value, apart from a drift "
+        "proportional to η."
     ),
     place=100,
     default=Experiment(
@@ -261,12 +300,14 @@ LESSON = Lesson(
         CONTROLS["init"].only("B_zero", "A_zero", "both_random"),
     ),
     more=tuple(CONTROLS[name] for name in ("alpha", "condition", "noise", "target_rank")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="drift", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
+    maths=maths, on_paper="drift", table=table,
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say("‖A‖² began at {a0} and ‖B‖² at {b0}. At step {step} ‖A‖² is {a}: what is ‖B‖²?"),
         to_say(
-            "Gradient descent with small steps adds the same to both: the trace of AAᵀ − BᵀB is kept. Adam does not."
+            "Gradient descent with small steps adds the same amount to both, so the trace of AAᵀ − BᵀB is kept. With "
+            "Adam it is not."
         ),
         _ask,
     ),

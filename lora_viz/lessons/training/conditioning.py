@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -24,16 +24,19 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import step_or_never
+from lora_viz.lessons.sentences import sentences, step_or_never
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "Conditioning", "conditioning", "stretched_sweeps"]
 
 RECORDS = 121
 GOAL = 1e-8
+UNAFFECTED = 1.3  # times as many steps at the largest κ as at the smallest
+NOISE = 0.98  # of the steps at the κ before: fewer is a fall
 KAPPA = (1.0, 3.0, 10.0, 30.0, 100.0)
 RATES = {"sgd": (0.05, 0.2), "adam": (0.01, 0.03), "scaled_gd": (0.3, 0.7)}
-NAMES = {"sgd": "GD", "adam": "Adam", "scaled_gd": to_say("Scaled GD")}
+NAMES = {"sgd": "GD", "adam": "Adam", "scaled_gd": to_say("scaled GD")}
 COLOURS = {"sgd": "ink", "adam": "faint", "scaled_gd": "ink"}
 
 
@@ -117,7 +120,7 @@ def film(record: Conditioning) -> Film:
         panels=(
             Lines(
                 "steps",
-                say("Steps to 10⁻⁸ of the first loss, median of {seeds} seeds", seeds=record.seeds),
+                say("Steps to 10⁻⁸ of the initial loss, median of {seeds} seeds", seeds=record.seeds),
                 y_label=say("steps, log; ends where a seed fails"), scale="log", x_scale="log", span=6,
                 series=tuple(
                     Series(
@@ -128,8 +131,8 @@ def film(record: Conditioning) -> Film:
                 ),
             ),
             Curves(
-                "loss", say("Loss at this κ, each rule at its best η"), x=record.steps.astype(float),
-                x_label=say("step"), y_label=say("loss/first loss, log"), scale="log", x_scale="sqrt", span=6,
+                "loss", say("Loss at this κ, each rule at the better η"), x=record.steps.astype(float),
+                x_label=say("step"), y_label=say("loss / initial loss, log"), scale="log", x_scale="sqrt", span=6,
                 series=tuple(
                     Curve(
                         rule, _name(rule), COLOURS.get(rule, "ink"),
@@ -148,7 +151,7 @@ def film(record: Conditioning) -> Film:
             ),
             Readout(
                 "needed",
-                say("Steps needed at this κ (range of {seeds} seeds), best η", seeds=record.seeds),
+                say("Steps needed at this κ (range of {seeds} seeds), better η", seeds=record.seeds),
                 tuple(
                     Row(
                         rule, _name(rule),
@@ -175,46 +178,97 @@ def _span(needed: Float[np.ndarray, "3"]) -> str:
 
 
 def _narrate(record: Conditioning, t: int) -> str:
-    said = ", ".join(f"{_name(rule)} {step_or_never(record.needed[1, i, t])}" for i, rule in enumerate(record.rules))
-    return say("κ = {kappa}. Steps needed, median: {said}.", kappa=number(record.kappa[t]), said=said)
+    said = "; ".join(f"{_name(rule)} {step_or_never(record.needed[1, i, t])}" for i, rule in enumerate(record.rules))
+    return say("κ = {kappa}. Median steps needed: {said}.", kappa=number(record.kappa[t]), said=said)
 
 
-def takeaway(record: Conditioning) -> str:
+@sentences
+def takeaway(record: Conditioning) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    last, least, most = int(record.steps[-1]), number(record.kappa[0]), number(record.kappa[-1])
-    seeds, grew = record.seeds, []
-    said = [say(
-        "In this experiment, from κ = {least} to {most}, median of {seeds} seeds:",
-        least=least, most=most, seeds=seeds,
-    )]  # fmt: skip
+    said = []
     for i, rule in enumerate(record.rules):
-        first, end = record.needed[1, i, 0], record.needed[1, i, -1]
-        name, began, arrived = _name(rule), step_or_never(first), np.flatnonzero(np.isfinite(record.needed[1, i]))
-        if not len(arrived):
-            said.append(say("{rule} never arrived within {last} steps.", rule=name, last=last))
-        elif np.isfinite(end):
-            said.append(say("{rule} went from {first} to {end} steps.", rule=name, first=began, end=step_or_never(end)))
-        else:
-            upto = number(record.kappa[arrived[-1]])
-            said.append(say(
-                "{rule} needed {first} at first; beyond κ = {upto} it did not arrive in {last}.",
-                rule=name, first=began, upto=upto, last=last,
-            ))  # fmt: skip
-        grew.append(end / first if len(arrived) else np.inf)
-    if "scaled_gd" in record.rules:
-        times = grew[record.rules.index("scaled_gd")]
-        if np.isfinite(times) and times < 1.3:
-            said.append(say("Scaled GD does not notice the stretch."))
-        elif record.stretched != "target":
-            said.append(
-                say("Scaled GD divides by the factors' Gram matrices, not by the inputs' covariance: it suffers too.")
-            )
+        first, end = (step_or_never(record.needed[1, i, t]) for t in (0, -1))
+        both = first == end
+        said.append(f"{_name(rule)} {first}" if both else say("{rule} {first} and {end}", rule=_name(rule), first=first,
+                                                              end=end))  # fmt: skip
+    yield say(
+        "Median steps to the goal at κ = {least} and at κ = {most}: {said}.",
+        least=number(record.kappa[0]), most=number(record.kappa[-1]), said="; ".join(said),
+    )  # fmt: skip
     if record.rank < record.true_rank:
-        said.append(say(
-            "A rank of {rank} cannot reach a target of rank {true_rank}: nobody arrives.",
-            rank=record.rank, true_rank=record.true_rank,
-        ))  # fmt: skip
-    return " ".join(said)
+        yield say(
+            "Rank {rank} cannot reach a target of rank {true_rank}.", rank=record.rank, true_rank=record.true_rank
+        )
+        return
+    times = _growth(record, "scaled_gd")
+    if times < UNAFFECTED:
+        yield say("Scaled GD is not affected by the condition number.")
+    elif record.stretched != "target":
+        yield say(
+            "Scaled GD divides by the Gram matrices of the factors, not by the covariance of the inputs, so it slows "
+            "down too."
+        )
+
+
+@sentences
+def detail(record: Conditioning) -> Iterator[str]:
+    """Who did not reach the goal, and from which κ on."""
+    last = int(record.steps[-1])
+    for i, rule in enumerate(record.rules):
+        reached = np.flatnonzero(np.isfinite(record.needed[1, i]))
+        if not len(reached):
+            yield say("Goal not reached within {last} steps: {rule}.", last=last, rule=_name(rule))
+        elif not np.isfinite(record.needed[1, i, -1]):
+            yield say(
+                "Goal not reached within {last} steps at the largest κ: {rule}. The largest κ at which it was reached "
+                "is {kappa}.",
+                last=last, rule=_name(rule), kappa=number(record.kappa[reached[-1]]),
+            )  # fmt: skip
+
+
+def _growth(record: Conditioning, rule: str) -> float:
+    """The median steps at the largest κ over those at the smallest; ∞ where the goal was not reached."""
+    if rule not in record.rules:
+        return float("inf")
+    first, end = record.needed[1, record.rules.index(rule)][[0, -1]]
+    return float(end / first) if np.isfinite(first) and np.isfinite(end) else float("inf")
+
+
+def verdict(record: Conditioning) -> Verdict:
+    """The steps of GD and of Adam grow from each κ to the next, those of scaled GD do not."""
+    medians = {rule: record.needed[1, i].tolist() for i, rule in enumerate(record.rules)}
+    if not all(np.isfinite(found[0]) for found in medians.values()):
+        return undecided(say("at the smallest κ not every rule reached the goal"), **medians)
+    if record.stretched != "target":
+        return false_here(
+            say("the inputs are ill-conditioned, and scaled GD went from {first} to {end} steps",
+                first=step_or_never(medians["scaled_gd"][0]), end=step_or_never(medians["scaled_gd"][-1])), **medians,
+        )  # fmt: skip
+    for rule in (one for one in medians if one != "scaled_gd"):
+        found = np.array(medians[rule])
+        with np.errstate(invalid="ignore"):
+            fell = np.flatnonzero(found[1:] < NOISE * found[:-1])
+        if len(fell):
+            t = int(fell[0])
+            return false_here(
+                say("{rule} needed {more} steps at κ = {low} and {fewer} at κ = {high}", rule=_name(rule),
+                    more=step_or_never(found[t]), fewer=step_or_never(found[t + 1]), low=number(record.kappa[t]),
+                    high=number(record.kappa[t + 1])), **medians,
+            )  # fmt: skip
+    times = _growth(record, "scaled_gd")
+    if times >= UNAFFECTED:
+        return false_here(
+            say("scaled GD went from {first} to {end} steps", first=step_or_never(medians["scaled_gd"][0]),
+                end=step_or_never(medians["scaled_gd"][-1])), **medians,
+        )  # fmt: skip
+    each = "; ".join(
+        say("{rule} {first} and {end}", rule=_name(rule), first=step_or_never(steps[0]), end=step_or_never(steps[-1]))
+        for rule, steps in medians.items()
+    )
+    return true_here(
+        say("median steps at κ = {low} and at κ = {high}: {each}", low=number(record.kappa[0]),
+            high=number(record.kappa[-1]), each=each), **medians,
+    )  # fmt: skip
 
 
 def table(record: Conditioning) -> dict[str, np.ndarray]:
@@ -226,9 +280,10 @@ def table(record: Conditioning) -> dict[str, np.ndarray]:
 
 
 def maths(record: Conditioning) -> str:
-    """Scaled GD's step, and why it does not feel the target's stretch."""
+    """The step of scaled GD, and why the target's singular values do not slow it down."""
     tried = "; ".join(
-        f"{rule} {', '.join(number(x) for x in lrs)}" for rule, lrs in zip(record.rules, record.tried, strict=True)
+        f"{_name(rule)} {', '.join(number(x) for x in lrs)}"
+        for rule, lrs in zip(record.rules, record.tried, strict=True)
     )
     return say(
         r"""
@@ -237,12 +292,13 @@ $$
 {B} \leftarrow {B} - \eta\,\nabla_{{{B}}}\,({A}{A}^\top + \delta I)^{{-1}}
 $$
 
-Near the end a direction of strength $\sigma_i$ shrinks its error by about $1 - 2\eta s\sigma_i$ a step, and
-$\eta < 1/(s\,\sigma_1)$ lest the strongest diverge: the weakest needs some $\kappa = \sigma_1/\sigma_r$ times more
-steps. Dividing by the Gram matrices takes $\sigma_i$ out of that factor (Tong, Ma & Chi 2021; for LoRA Zhang &
-Pilanci 2024); the matrices are {rank}×{rank}, and $\delta = 10^{{-8}}$ only guards the division. From ${B} = 0$
-it is safe: the first $\nabla_{{{A}}}$ is 0. Each rule is shown at the best of two learning rates ({tried}); a finer
-grid may shift the numbers. LoRA+ is not among them: at this size it did not converge faster.""",
+Near the end of gradient descent with isotropic inputs, a step multiplies the error in a direction of strength
+$\sigma_i$ by about $1 - 2\eta s\sigma_i$. Because $\eta < 1/(s\,\sigma_1)$ keeps the strongest from diverging, the
+weakest needs about $\kappa = \sigma_1/\sigma_r$ times as many steps. Dividing by the Gram matrices removes $\sigma_i$
+from that factor (Tong, Ma & Chi 2021; for LoRA Zhang & Pilanci 2024). The matrices are {rank}×{rank}, and
+$\delta = 10^{{-8}}$ only guards the division. At ${B} = 0$ the division does no harm, because $\nabla_{{{A}}}$ is 0.
+Each rule is shown at the better of two learning rates ({tried}). A finer grid may shift the numbers, and with Adam the
+steps need not grow with every κ.""",
         **LETTERS, rank=record.rank, tried=tried,
     )  # fmt: skip
 
@@ -266,7 +322,7 @@ def _other_stretch(e: Experiment, settings: tuple[tuple[str, str], ...]) -> tupl
 
 def _ask(seen: Seen, found: Any) -> Measured:
     one, more = found
-    other = say("the target") if seen.setting("stretched") == "inputs" else say("the inputs")
+    other = say("the target's singular values") if seen.setting("stretched") == "inputs" else say("the inputs")
     told = say("It took {one} steps at κ = 1 and {more} at κ = 3.", one=word(one), more=word(more))
     ratio = more / one
     return Measured(round(ratio) if np.isfinite(ratio) else ratio, (1, 3, 9), told, {"other": other})
@@ -274,10 +330,10 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="steps",
-    id="conditioning", menu=to_say("Conditioning"), title=to_say("Conditioning: who suffers from a stretched problem?"),
+    id="conditioning", menu=to_say("Conditioning"), title=to_say("Conditioning: which optimisers slow down?"),
     claim=to_say(
-        "The more the target's singular values differ, the more steps gradient descent needs, and Adam; scaled GD does "
-        "not notice."
+        "The more the target's singular values differ, the more steps gradient descent and Adam need. Scaled GD is not "
+        "affected."
     ),
     place=130,
     default=Experiment(
@@ -286,21 +342,24 @@ LESSON = Lesson(
     ),
     controls=(
         Choice(
-            id="stretched", label=to_say("What is stretched"), options=("target", "inputs"),
-            help=to_say("κ is the target's σ₁/σ_r, or the condition number of the inputs' covariance."),
+            id="stretched", label=to_say("Ill-conditioned: target or inputs"), options=("target", "inputs"),
+            help=to_say("κ is σ₁/σ_r of the target, or the condition number of the covariance of the inputs."),
             default="target", names={"target": to_say("target"), "inputs": to_say("inputs")},
         ),
         CONTROLS["target_rank"].only(2, 3, 4, 6), CONTROLS["rank"].only(2, 3, 4, 6, 8),
     ),
     more=(CONTROLS["steps"],),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="steps", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
+    maths=maths, on_paper="steps", table=table,
     exports=lambda record, settings, lab: stretched_sweeps(settings.experiment, settings["stretched"]),
     question=Question(
         to_say(
-            "Stretch {other} instead, and only to κ = 3. About how many times as many steps does scaled GD need as at "
-            "κ = 1?"
+            "Now only {other} have κ = 3. By about what factor does the number of steps that scaled GD needs change, "
+            "compared with κ = 1?"
         ),
-        to_say("Dividing by AAᵀ and BᵀB takes the stretch of the target out of the step, not that of the inputs."),
+        to_say(
+            "Dividing by AAᵀ and BᵀB removes the target's singular values from the step, but not those of the inputs."
+        ),
         _ask, _other_stretch,
     ),
 )  # fmt: skip

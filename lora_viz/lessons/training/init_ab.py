@@ -25,6 +25,7 @@ from lora_viz.lessons.settings import Settings
 __all__ = ["PART", "STARTS", "WIDTHS", "InitAB", "ab_sweeps", "init_ab"]
 
 WIDTHS = (16, 32, 64, 128)
+TWOFOLD = 2.0  # losses that differ by more are told apart
 STARTS: dict[str, tuple[str, str, Dash]] = {
     "B_zero": (to_say("A random"), "A", "solid"),
     "A_zero": (to_say("B random"), "B", "solid"),
@@ -177,12 +178,17 @@ def takeaway(record: InitAB) -> str:
         narrow=record.widths[0], b_wide=_left(last[b]), seeds=record.seeds, least=number(record.at_best[0, -1, -1, b]),
         most=number(record.at_best[2, -1, -1, b]), b_narrow=_left(first[b]), small=_left(last[small]),
     )  # fmt: skip
-    if last[b] > 2 * last[a] and last[small] < 2 * last[a]:
-        said += say("So it is the size of the start that matters, not which factor is 0.")
-    elif last[b] > 2 * last[a]:
-        said += say("Here which factor is 0 matters as well as its size.")
+    alike = last[a] / TWOFOLD <= last[small] <= TWOFOLD * last[a]
+    if last[b] > TWOFOLD * last[a] and alike:
+        said += say("So the scale of the initialisation matters, not which factor is 0.")
+    elif last[b] > TWOFOLD * last[a]:
+        said += say("Here which factor is 0 matters as well as the scale of the initialisation.")
+    elif last[b] < last[a] / TWOFOLD:
+        said += say("Here B random left less than half of what A random left.")
+    elif alike:
+        said += say("Here neither differs from A random by more than a factor of 2.")
     else:
-        said += say("Here the difference between the starts does not appear.")
+        said += say("Here only B random at A's scale differs from A random by more than a factor of 2.")
     return said
 
 
@@ -215,7 +221,7 @@ larger learning rates and learns better than B random. The usual rule divides by
 ${A}$ has $d$ of them, ${B}$ only $r$. So at $d = {d}$, $r = {rank}$ the entries of a random
 ${B}$ are {ratio} times those of a random ${A}$, and the ratio grows as
 $\sqrt{{d/r}}$. For a square layer with round inputs the problem is its own transpose: there ${B}$ at ${A}$'s size must
-do as ${A}$ does. Stretched inputs break that symmetry. With SGD the difference is no smaller, so it is none of Adam's.
+do as ${A}$ does. Ill-conditioned inputs break that symmetry.
 Given more steps, B random catches up in narrow layers. The highest rate of the grid that lowered the loss in every seed
 at $d = {d}$: A random {stable_A}, B random {stable_B}, B random at A's scale {stable_small}.
 

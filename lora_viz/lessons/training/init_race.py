@@ -73,12 +73,14 @@ def init_race(run: Run, rival: str) -> InitRace:
     shape = (len(run.steps), len(inits), -1)
     loss = run.loss.reshape(shape)
     size = np.stack([np.linalg.norm(run.delta_weight(i), axis=(1, 2)) for i in range(len(run.sweep))], axis=1)
-    lead = loss[:, inits.index(rival)] - loss[:, inits.index("B_zero")]
+    theirs, own = loss[:, inits.index(rival)], loss[:, inits.index("B_zero")]
+    lead = theirs - own
+    behind = (lead > 0) | (~np.isfinite(theirs) & np.isfinite(own))  # who diverged is behind who did not
     return InitRace(
         steps=run.steps, loss=spread(loss, axis=-1), grad_A=spread(run.grad_A_norm.reshape(shape), axis=-1)[1],
         grad_B=spread(run.grad_B_norm.reshape(shape), axis=-1)[1],
         size=spread(np.where(np.isfinite(loss), size.reshape(shape), np.nan), axis=-1)[1],
-        lead=spread(lead, axis=-1), behind=(lead > 0).sum(axis=-1), inits=inits, rival=rival,
+        lead=spread(lead, axis=-1), behind=behind.sum(axis=-1), inits=inits, rival=rival,
         base_loss=0.5 * run.task.residual_energy, seeds=loss.shape[-1],
     )  # fmt: skip
 

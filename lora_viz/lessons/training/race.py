@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,11 +19,13 @@ from lora_viz.film.spreads import ranged
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
+from lora_viz.layer.tasks import target_spectrum
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import step_or_never
+from lora_viz.lessons.sentences import sentences, step_or_never
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "Race", "race", "race_sweeps"]
 
@@ -88,7 +90,7 @@ def race(runs: Iterable[Run]) -> Race:
 
 
 def _racer(rank: int, init: str) -> str:
-    return to_say("full") if init == "identity" else f"LoRA r = {rank}"
+    return to_say("full fine-tuning") if init == "identity" else f"LoRA r = {rank}"
 
 
 def _id(racer: str) -> str:
@@ -110,7 +112,7 @@ def film(record: Race) -> Film:
 
     def losses(id: str, title: str, each: list[np.ndarray]) -> Curves:
         return Curves(
-            id, title, x=record.steps.astype(float), x_label=say("step"), y_label=say("loss/first loss, log"),
+            id, title, x=record.steps.astype(float), x_label=say("step"), y_label=say("loss / initial loss, log"),
             scale="log", row=1, span=6,
             series=tuple(
                 Curve(
@@ -127,8 +129,8 @@ def film(record: Race) -> Film:
         panels=(
             Lines(
                 "steps",
-                say("Steps to 1 % of the first loss, median of {tasks} tasks", tasks=record.tasks),
-                y_label=say("steps, log; a line ends where not every task is done"), scale="log", x_scale="log", span=7,
+                say("Steps to 1 % of the initial loss, median of {tasks} tasks", tasks=record.tasks),
+                y_label=say("steps, log; a line ends where a task fails"), scale="log", x_scale="log", span=7,
                 series=tuple(
                     Series(
                         _id(racer), say("{name}:", name=say(racer)), _colour(i),
@@ -136,7 +138,7 @@ def film(record: Race) -> Film:
                     )
                     for i, racer in enumerate(record.racers)
                 ),
-                marks=(Mark("best_full", float(record.lr[at[0]]), say("full: best η"), colour="W"),),
+                marks=(Mark("best_full", float(record.lr[at[0]]), say("best η of full FT"), colour="W"),),
             ),
             Readout(
                 "best",
@@ -150,7 +152,7 @@ def film(record: Race) -> Film:
                 ),
                 span=5,
             ),
-            losses("same_rate", say("Loss at the same η, the playhead's"), list(record.loss)),
+            losses("same_rate", say("Loss, all at the η of the playhead"), list(record.loss)),
             losses("best_rate", say("Loss, each at its own best η"), [record.loss[i, k] for i, k in enumerate(at)]),
         ),
     )  # fmt: skip
@@ -179,44 +181,91 @@ def _lr(values: Float[np.ndarray, "S"]) -> str:
 
 def _narrate(record: Race, t: int) -> str:
     steps = map(step_or_never, _whole(record.needed[1, :, t]))
-    said = ", ".join(f"{say(name)}: {x}" for name, x in zip(record.racers, steps, strict=True))
-    return say("All at η = {lr}. Steps to 1 % of the loss, median: {said}.", lr=number(record.lr[t]), said=said)
+    said = "; ".join(f"{say(name)}: {x}" for name, x in zip(record.racers, steps, strict=True))
+    return say("Median steps at η = {lr}: {said}.", lr=number(record.lr[t]), said=said)
 
 
-def takeaway(record: Race) -> str:
+@sentences
+def takeaway(record: Race) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    t = _start(record)
     if not np.isfinite(record.needed[1, 0]).any():
-        return say(
+        yield say(
             "Full fine-tuning never reached 1 % of the loss in {steps} steps: train longer.", steps=record.steps[-1]
         )
-    same = "; ".join(f"{say(name)}: {_span(record.needed[:, i, t])}" for i, name in enumerate(record.racers))
-    best = "; ".join(f"{say(name)}: {_span(record.best_needed[:, i])}" for i, name in enumerate(record.racers))
-    said = [say(
-        "In this experiment, steps to 1 % of the loss over {tasks} tasks, median and range. All at η = {lr}: {same}. "
-        "Each at its best η: {best}.",
-        tasks=record.tasks, lr=number(record.lr[t]), same=same, best=best,
-    )]  # fmt: skip
-    lora = int(np.argmin(record.best_needed[1, 1:])) + 1
+        return
+    small, each = _ratios(record)
+    if np.isfinite(small):
+        yield say(
+            "All at η = {lr}, the best LoRA run needed {times} times the steps of full fine-tuning.",
+            lr=number(record.lr[_start(record)]), times=number(small),
+        )  # fmt: skip
+    if np.isfinite(each):
+        yield say("With each method at its best η it needed {times} times as many.", times=number(each))
+    if never := [i for i in range(len(record.racers)) if not np.isfinite(record.best_needed[1, i])]:
+        names = ", ".join(say(record.racers[i]) for i in never)
+        yield say("Goal not reached by {names}; the target has rank {rank}.", names=names, rank=record.true_rank)
+
+
+@sentences
+def detail(record: Race) -> Iterator[str]:
+    """Every method's steps with their range, and whether a best learning rate is the last one tried."""
+    if not np.isfinite(record.needed[1, 0]).any():
+        return
+    t = _start(record)
+    for at, needed in (
+        (say("all at η = {lr}", lr=number(record.lr[t])), record.needed[:, :, t]),
+        (say("each at its best η"), record.best_needed),
+    ):
+        each = "; ".join(f"{say(name)}: {_span(needed[:, i])}" for i, name in enumerate(record.racers))
+        yield say(
+            "Steps to 1 % of the loss, {at}, median and range of {tasks} tasks: {each}.", at=at, tasks=record.tasks,
+            each=each,
+        )  # fmt: skip
+    if edge := [
+        say(name)
+        for i, name in enumerate(record.racers)
+        if np.isfinite(record.best_needed[1, i]) and np.median(record.best[i]) in (record.lr[0], record.lr[-1])
+    ]:
+        yield say(
+            "The best η is the smallest or largest one tried, so a better one may lie outside, for: {names}.",
+            names=", ".join(edge),
+        )
+
+
+def _ratios(record: Race) -> tuple[float, float]:
+    """The steps of the best LoRA over those of full fine-tuning: at one small η, and each at its best; NaN if none."""
+    t = _start(record)
     with np.errstate(invalid="ignore"):
-        small = record.needed[1, 1:, t].min() / record.needed[1, 0, t]
-    each = record.best_needed[1, lora] / record.best_needed[1, 0]
-    if np.isfinite(small) and np.isfinite(each):
-        said.append(say(
-            "At the same η the best LoRA took {small} times full fine-tuning's steps, at each one's best {each} times.",
-            small=number(small), each=number(each),
-        ))  # fmt: skip
-    if small < 0.9 and each > 1.1:
-        said.append(say("So the same learning rate is not the same speed: s and A's size scale LoRA's step."))
-    elif each < 0.9:
-        said.append(say("Here LoRA was faster even at each one's best."))
-    elif 0.9 <= each <= 1.1:
-        said.append(say("At each one's best they are level."))
-    never = [say(name) for i, name in enumerate(record.racers) if not np.isfinite(record.best_needed[1, i])]
-    if never:
-        names, rank = ", ".join(never), record.true_rank
-        said.append(say("{racers} never arrives: the target has rank {rank}.", racers=names, rank=rank))
-    return " ".join(said)
+        small = record.needed[1, 1:, t].min() / _or_nan(record.needed[1, 0, t])
+        each = record.best_needed[1, 1:].min() / _or_nan(record.best_needed[1, 0])
+    return _or_nan(small), _or_nan(each)
+
+
+def _or_nan(value: float) -> float:
+    return float(value) if np.isfinite(value) else float("nan")
+
+
+def verdict(record: Race, settings: Settings) -> Verdict:
+    """Fewer steps for LoRA at the smallest η at which all reach the goal; with SGD, more with each at its best."""
+    small, each = _ratios(record)
+    evidence = {"same_rate": small, "best_rates": each}
+    if np.isnan(small) or np.isnan(each):
+        return undecided(say("not every method reached the goal"), **evidence)
+    lr = number(record.lr[_start(record)])
+    if small >= 1:
+        return false_here(
+            say("at η = {lr} the best LoRA run needed {times} times the steps of full fine-tuning", lr=lr,
+                times=number(small)), **evidence,
+        )  # fmt: skip
+    if settings.experiment.optimizer == "sgd" and each <= 1:
+        return false_here(
+            say("with each at its best η the best LoRA run needed {times} times the steps of full fine-tuning",
+                times=number(each)), **evidence,
+        )  # fmt: skip
+    return true_here(
+        say("the best LoRA run needed {small} times the steps of full fine-tuning at η = {lr}, {each} times with each "
+            "at its best η", small=number(small), lr=lr, each=number(each)), **evidence,
+    )  # fmt: skip
 
 
 def maths(record: Race, settings: Settings) -> str:
@@ -230,12 +279,14 @@ $$
 $$
 
 Full fine-tuning trains ${dW}$ itself, here as the adapter whose ${A}$ is the identity and stays so. LoRA's step is the
-same gradient seen through ${A}^\top{A}$ and ${B}{B}^\top$: with $s = {scaling:.3g}$ it is short at first and, once
-the factors have grown, longer than full fine-tuning's at the same $\eta$. Full fine-tuning is stable up to $\eta <
-2/\lambda_{{\max}}(C)$, LoRA only up to about $1/(s\,\sigma_1)$ for round inputs, {limit} here.
-Adam sets its own step per entry, which takes most of this difference away. The learning rates tried are the dots: the
-best is the best of {rates}. One linear layer is raced here; this says nothing about large networks.""",
-        **LETTERS, scaling=scaling, limit=number(1 / (scaling * 4)), rates=len(record.lr),
+same gradient multiplied by ${A}^\top{A}$ and ${B}{B}^\top$, here with $s = {scaling:.3g}$, so its length changes while
+the factors grow. Both formulas are those of SGD. Full fine-tuning is then stable for
+$\eta < 2/\lambda_{{\max}}(C)$. LoRA is stable up to about $1/(s\,\sigma_1)$ if the inputs are isotropic; with the
+target's largest singular value here, that would be {limit}. Adam sets its own step per entry, which removes most of
+this difference. The learning rates tried are the dots, so the best is the best of {rates}. This compares one linear
+layer and says nothing about large networks.""",
+        **LETTERS, scaling=scaling, rates=len(record.lr),
+        limit=number(1 / (scaling * float(target_spectrum(settings.experiment)[0]))),
     )  # fmt: skip
 
 
@@ -248,20 +299,22 @@ def _ask(seen: Seen, _: Any) -> Measured:
     rank = seen.experiment.rank
     full, lora = (shown(seen.film, "steps", racer) for racer in ("full", f"lora_{rank}"))
     if not np.isfinite(full).any():
-        raise Unanswerable(say("Full fine-tuning arrives at no learning rate tried: choose other settings."))
+        raise Unanswerable(
+            say("Full fine-tuning does not reach the goal at any learning rate tried. Choose other settings.")
+        )
     at = int(np.nanargmin(full))
     words = (
-        say("it does not get there"),
-        say("it takes fewer steps than full fine-tuning"),
-        say("it takes about as many steps"),
-        say("it takes more steps than full fine-tuning"),
+        say("it does not reach the goal"),
+        say("it needs fewer steps than full fine-tuning"),
+        say("it needs about as many steps"),
+        say("it needs more steps than full fine-tuning"),
     )
     ratio = float(lora[at] / full[at])
     value = words[0 if np.isnan(ratio) else 1 if ratio < 0.8 else 2 if ratio < 1.25 else 3]
     name, lr = f"LoRA r = {rank}", word(seen.film.values[at])
     steps = word(lora[at]) if np.isfinite(lora[at]) else say("never")
     told = say(
-        "At η = {lr}: full {full}, {name} {steps} steps, medians of 8 tasks.",
+        "Steps at η = {lr}, medians of 8 tasks: full fine-tuning {full}; {name}: {steps}.",
         lr=lr, full=word(full[at]), name=name, steps=steps,
     )  # fmt: skip
     return Measured(value, words, told, {"lr": lr, "name": name})
@@ -269,10 +322,10 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="steps",
-    id="race", menu=to_say("LoRA against full"), title=to_say("Race: is LoRA faster than full fine-tuning?"),
+    id="race", menu=to_say("LoRA vs full fine-tuning"), title=to_say("LoRA vs full fine-tuning: which is faster?"),
     claim=to_say(
-        "It depends on what is held equal. At one small learning rate LoRA takes fewer steps; with SGD and each at its "
-        "own best, full fine-tuning does. Drag the learning rate."
+        "At one small learning rate LoRA needs fewer steps than full fine-tuning. With SGD and each at its best rate, "
+        "full fine-tuning needs fewer."
     ),
     place=120,
     default=Experiment(
@@ -285,13 +338,14 @@ LESSON = Lesson(
         CONTROLS["condition"].only(1.0, 3.0, 10.0),
     ),
     more=(CONTROLS["spectrum"], CONTROLS["steps"].only(100, 200, 300, 500)),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="steps",
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
+    maths=maths, on_paper="steps",
     exports=lambda record, settings, lab: race_sweeps(settings.experiment),
     question=Question(
-        to_say("Full fine-tuning is fastest at η = {lr}. And {name} at that same η?"),
+        to_say("Full fine-tuning is fastest at η = {lr}. How does {name} do at the same η?"),
         to_say(
-            "LoRA's step has the factors in it, which grow: the largest η that it bears is another one than full "
-            "fine-tuning's."
+            "LoRA's step contains the factors, and they grow. Its largest stable η is therefore not that of full "
+            "fine-tuning."
         ),
         _ask,
     ),

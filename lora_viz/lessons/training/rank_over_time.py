@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -24,7 +24,9 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "SIZES", "RankOverTime", "rank_over_time", "sample_sweeps"]
 
@@ -192,44 +194,88 @@ def _narrate(record: RankOverTime, t: int) -> str:
     )
 
 
-def takeaway(record: RankOverTime) -> str:
+@sentences
+def takeaway(record: RankOverTime) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    sizes, r = np.array(record.sizes), record.bound
     if record.diverged:
-        return say(
-            "{diverged} of {runs} runs diverged: lower the learning rate.", diverged=record.diverged, runs=len(sizes)
-        )
+        yield say(
+            "{diverged} of {runs} runs diverged: lower the learning rate.",
+            diverged=record.diverged, runs=len(record.sizes),
+        )  # fmt: skip
+        return
     if len(record.steps) < 2:
-        return say("No step was taken: ΔW has rank 0, whatever the shapes are.")
-    most = np.minimum(sizes, r)
+        yield say("No step was taken, so ΔW has rank 0 for any shapes.")
+        return
+    most = np.minimum(record.sizes, record.bound)
     first, last = record.numerical[:, 1], record.numerical[:, -1]
-    counts = _list(map(str, record.sizes))
-    none = "0" if not record.numerical[:, 0].any() else _list(_counts(record.numerical[:, 0]))
-    law = (first == most).all()
-    said = [say(
-        "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
-        "and {first} after one step on {counts} samples: min(n, r)."
-        if law
-        else "In this experiment the shapes allow rank {bound}, yet ΔW had numerical rank {none} at step 0 "
-        "and {first} after one step on {counts} samples, where min(n, r) is {least}.",
-        bound=r, none=none, first=_list(_counts(first)), counts=counts, least=_list(map(str, most)),
-    )]  # fmt: skip
+    yield say(
+        "The shapes allow rank {bound}; after one step on {counts} samples ΔW had numerical rank {first}.",
+        bound=record.bound, counts=_list(map(str, record.sizes)), first=_list(_counts(first)),
+    )  # fmt: skip
     end = say("At step {step} it was {last}", step=record.steps[-1], last=_list(_counts(last)))
     if not record.fresh and (last == most).all():
-        said.append(say("{end}: the same few samples never raise it.", end=end))
+        yield say("{end}, because the same few samples never raise it.", end=end)
     elif record.fresh and (last > first).any():
-        said.append(say("{end}: new samples at each step add directions until r is full.", end=end))
+        yield say("{end}, because new samples at each step add directions.", end=end)
+    elif record.optimizer != "sgd" and (last > most).any():
+        yield say("{end}, because Adam rescales each entry separately.", end=end)
     else:
-        said.append(f"{end}.")
-    if record.optimizer != "sgd" and not record.fresh and (last > most).any():
-        said.append(say("Adam divides entry by entry, and that is no longer a step inside the gradient's columns."))
-    said.append(say("The same counts in {agree} of {seeds} initialisations.", agree=record.agree, seeds=record.seeds))
+        yield f"{end}."
+
+
+@sentences
+def detail(record: RankOverTime) -> Iterator[str]:
+    """Before the first step, what n samples allow, how many initialisations agree, and the signs of the gradient."""
+    if record.diverged or len(record.steps) < 2:
+        return
+    most = np.minimum(record.sizes, record.bound)
+    if record.numerical[:, 0].any():
+        yield say("At step 0 the numerical ranks were {ranks}.", ranks=_list(_counts(record.numerical[:, 0])))
+    else:
+        yield say("At step 0 every ΔW was 0, and so was its rank.")
+    yield say("min(n, r) is {least}.", least=_list(map(str, most)))
+    yield say(
+        "The ranks after one step and at the end were the same as here in {agree} of {seeds} initialisations.",
+        agree=record.agree, seeds=record.seeds,
+    )  # fmt: skip
     for i in np.flatnonzero(record.rank_sign > record.rank_G)[:1]:
-        said.append(say(
-            "The first gradient of full fine-tuning had rank {rank:.0f} on {n} samples, its signs rank {signs:.0f}.",
-            rank=record.rank_G[i], n=sizes[i], signs=record.rank_sign[i],
-        ))  # fmt: skip
-    return " ".join(said)
+        n = record.sizes[i]
+        yield say(
+            "The first gradient of full fine-tuning on {samples} had rank {rank:.0f}, its signs rank {signs:.0f}.",
+            samples=say("1 sample") if n == 1 else say("{n} samples", n=n), rank=record.rank_G[i],
+            signs=record.rank_sign[i],
+        )  # fmt: skip
+
+
+def verdict(record: RankOverTime) -> Verdict:
+    """Rank 0 at step 0, and at no step above the number of samples that a step sees."""
+    sizes, found = np.array(record.sizes), record.numerical
+    evidence = {"first": found[:, 0].tolist(), "most": np.nanmax(found, axis=1).tolist()}
+    if record.diverged:
+        return undecided(say("some runs diverged"), **evidence)
+    if found[:, 0].any():
+        return false_here(say("ΔW is not 0 at step 0"), **evidence)
+    if len(record.steps) < 2:
+        return undecided(say("no step was taken"), **evidence)
+    above = found.max(axis=1) > sizes
+    if above.any():
+        i = int(above.argmax())
+        step = int(record.steps[int((found[i] > sizes[i]).argmax())])
+        samples = say("1 sample") if sizes[i] == 1 else say("{n} samples", n=sizes[i])
+        why = (
+            say("with new samples at each step, {samples} per step gave rank {rank:.0f} at step {step}",
+                samples=samples, rank=found[i].max(), step=record.steps[int(found[i].argmax())])
+            if record.fresh
+            else say("with Adam, ΔW from {samples} had rank {rank:.0f} at step {step}", samples=samples,
+                     rank=found[i][int((found[i] > sizes[i]).argmax())], step=step)
+        )  # fmt: skip
+        return false_here(why, **evidence)
+    if (sizes >= record.bound).all():
+        return undecided(say("the shapes alone already keep the rank at {r}", r=record.bound), **evidence)
+    return true_here(
+        say("the highest ranks from {counts} samples were {most}", counts=_list(map(str, record.sizes)),
+            most=_list(_counts(found.max(axis=1)))), **evidence
+    )  # fmt: skip
 
 
 def table(record: RankOverTime) -> dict[str, np.ndarray]:
@@ -255,14 +301,14 @@ $$
 \mathrm{{rank}}\,{dW}_1 \le \min(n, r)
 $$
 
-Rank is a property of the numbers, not of the shapes: ${B}$ ({d_out}×{rank}) and ${A}$ ({rank}×{d_in}) only
-bound it by {rank}. With SGD on the same $n$ samples, every column of ${B}$ stays in the span of the $n$ residuals,
-because each new residual is an old one plus a column of ${B}$: the bound min(n, r) holds at every step. Adam does not
-keep to it; nor does full fine-tuning with Adam, whose first step is $-\eta\,\mathrm{{sign}}({G}_0)$. **Numerical** rank
-counts $\sigma > 10^{{-6}}\sigma_1$; **effective** rank weighs them, {effective} at the
-end for 64 samples, and does not exist at ${dW} = 0$ (0/0). One
-logit behind a linear rest gives the layer a gradient of rank 1 from any number of samples, each the same vector times
-its input: there $r = 1$ is enough.""",
+The formula is that of SGD from ${B}_0 = 0$. Rank is a property of the entries, not of the shapes: ${B}$
+({d_out}×{rank}) and ${A}$ ({rank}×{d_in}) only bound it by {rank}. With SGD on the same $n$ samples, every column of
+${B}$ stays in the span of the $n$ residuals, because each new residual is an old one plus a combination of the columns
+of ${B}$. So the bound min(n, r) holds at every step. With Adam it can be exceeded, in LoRA as in full fine-tuning,
+whose first step with Adam is $-\eta\,\mathrm{{sign}}({G}_0)$. **Numerical** rank counts $\sigma > 10^{{-6}}\sigma_1$.
+**Effective** rank weighs them ({effective} at the end for 64 samples) and does not exist at ${dW} = 0$ (0/0). If a
+single logit follows a linear rest, the layer's gradient has rank 1 from any number of samples, because each sample adds
+the same vector times its input. There $r = 1$ is enough.""",
         **LETTERS, d_out=e.d_out, rank=e.rank, d_in=e.d_in, effective=number(record.effective[-1, -1]),
     )  # fmt: skip
 
@@ -294,10 +340,11 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="numerical_rank",
-    id="rank_over_time", menu=to_say("Rank over time"), title=to_say("Rank over time: is it fixed by the shapes?"),
+    id="rank_over_time", menu=to_say("Rank during training"),
+    title=to_say("Rank during training: do the shapes fix the rank?"),
     claim=to_say(
-        "The shapes set a bound, no more. ΔW has rank 0 before the first step, then at most one a sample: trained by "
-        "SGD on one sample, it has rank 1 for ever."
+        "The shapes only bound the rank. Trained by SGD on the same n samples, ΔW starts at rank 0 and never exceeds "
+        "rank n."
     ),
     place=80,
     default=Experiment(
@@ -305,24 +352,26 @@ LESSON = Lesson(
     ),
     controls=(
         Choice(
-            id="sees", label=to_say("Each step sees"), options=("same samples", "new samples"),
+            id="sees", label=to_say("Samples at each step"), options=("same samples", "new samples"),
             help=to_say("The same n samples at every step, or n others of 256 each time."),
             default="same samples",
             names={"same samples": to_say("same samples"), "new samples": to_say("new samples")},
         ),
         Choice(
             id="samples", label=to_say("Samples n, for the bars"), options=SIZES,
-            help=to_say("Whose singular values are shown beside."),
+            help=to_say("The run whose singular values the bars show."),
         ),
         *(CONTROLS[name] for name in ("rank", "optimizer", "lr")),
     ),
     more=tuple(CONTROLS[name] for name in ("alpha", "spectrum", "noise", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="numerical_rank", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
+    maths=maths, on_paper="numerical_rank", table=table,
     exports=lambda record, settings, lab: sweeps(settings),
     question=Question(
-        to_say("Two samples, the same at every step, and now {rule}: which numerical rank has ΔW after one step?"),
+        to_say("With {rule} and the same two samples at every step, what is the numerical rank of ΔW after one step?"),
         to_say(
-            "SGD keeps the rank of the gradient; Adam's first step takes its signs, and those have a rank of their own."
+            "A step of SGD has at most the rank of the gradient. Adam's first step takes the gradient's signs, which "
+            "have a rank of their own."
         ),
         _ask, _other_rule,
     ),

@@ -1,8 +1,8 @@
-"""When each direction of the target is learnt: one after another from a tiny start, closer together from LoRA's."""
+"""When each direction of the target is learnt: from a very small initialisation and from LoRA's default."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -24,13 +24,15 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import adapters_diverged, step_or_never
+from lora_viz.lessons.sentences import adapters_diverged, sentences, step_or_never
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "Saddles", "saddles"]
 
 STARTS = ("both_random_small", "B_zero")
 RECORDS = 201
+DISTINCT = 1e-9
 
 
 class Saddles(NamedTuple):
@@ -107,8 +109,8 @@ def film(record: Saddles) -> Film:
     def directions(at: int) -> Lines:
         return Lines(
             f"directions_{record.starts[at].lower()}",
-            say("{start}: how much of each direction", start=_name(record.starts[at])),
-            y_label=say("uᵢᵀ ΔW vᵢ; dotted i: half of σᵢ learnt, median"), x_scale="sqrt", reach=limit,
+            say("Learnt of each direction: {start}", start=_name(record.starts[at])),
+            y_label=say("uᵢᵀ ΔW vᵢ; dotted: half of σᵢ learnt, median"), x_scale="sqrt", reach=limit,
             span=12 // len(record.starts),
             series=tuple(
                 Series(
@@ -136,8 +138,8 @@ def film(record: Saddles) -> Film:
         panels=(
             *(directions(at) for at in range(len(record.starts))),
             Lines(
-                "loss", say("Loss; dotted: so many are learnt"), y_label=say("loss, log"), scale="log", x_scale="sqrt",
-                row=1, span=4,
+                "loss", say("Loss; dotted: 0, 1, … directions learnt"), y_label=say("loss, log"), scale="log",
+                x_scale="sqrt", row=1, span=4,
                 series=(
                     Series("loss", say("loss"), "ink", calm(record.loss[s])),
                     *(
@@ -147,11 +149,12 @@ def film(record: Saddles) -> Film:
                 ),
             ),
             HeatMap(
-                "within", say("ΔW, from within"), "delta", record.mixing[s], limit=limit, caption=("Uᵀ ΔW V",), row=1,
-                span=2,
+                "within", say("ΔW in the target's directions"), "delta", record.mixing[s], limit=limit,
+                caption=("Uᵀ ΔW V",), row=1, span=2,
             ),
             Curves(
-                "cut", say("From (B, A) to (−B, −A)"), x=record.cut_at, x_label=say("× both"), y_label=say("loss"),
+                "cut", say("Straight line from (B, A) to (−B, −A)"), x=record.cut_at,
+                x_label=say("factor on A and B"), y_label=say("loss"),
                 row=1, span=3, series=(Curve("loss", say("loss"), "ink", calm(record.cut[s])),),
             ),
             Readout(
@@ -159,7 +162,7 @@ def film(record: Saddles) -> Film:
                 tuple(
                     Row(
                         f"direction_{i + 1}", f"σ{_low(i + 1)} = {number(record.sigma[i])}",
-                        ("  ·  ".join(f"{_short(start)} {step_or_never(steps[1, i])}" for start, steps in halves),),
+                        ("; ".join(f"{_short(start)}: {step_or_never(steps[1, i])}" for start, steps in halves),),
                         colour="delta",
                     )
                     for i in range(min(k, 6))
@@ -171,12 +174,12 @@ def film(record: Saddles) -> Film:
 
 
 def _name(start: str) -> str:
-    named = {"both_random_small": say("Tiny start"), "B_zero": say("LoRA's start")}
-    return named.get(start) or say("Start {name}", name=start)
+    named = {"both_random_small": say("very small initialisation"), "B_zero": say("LoRA default")}
+    return named.get(start) or start
 
 
 def _short(start: str) -> str:
-    return {"both_random_small": say("Tiny"), "B_zero": "LoRA"}.get(start, start)
+    return {"both_random_small": say("very small"), "B_zero": say("default")}.get(start, start)
 
 
 def _low(i: int) -> str:
@@ -189,45 +192,98 @@ def _narrate(record: Saddles, t: int) -> str:
         learnt, name = record.learnt[at, t], _name(start)
         done, k = int((learnt >= record.sigma / 2).sum()), len(record.sigma)
         said.append(
-            say("{start}: diverged", start=name)
+            say("{start} diverged", start=name)
             if np.isnan(learnt).any()
-            else say("{start}: {done} of {all} directions at least half learnt", start=name, done=done, all=k)
+            else say("{start} {done} of {all}", start=name, done=done, all=k)
         )
-    return say("Step {step}. {starts}.", step=record.steps[t], starts="; ".join(said))
+    return say("Step {step}. Directions at least half learnt: {starts}.", step=record.steps[t], starts=", ".join(said))
 
 
-def takeaway(record: Saddles) -> str:
+@sentences
+def takeaway(record: Saddles) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return adapters_diverged(record.diverged, record.seeds * len(record.starts))
+        yield adapters_diverged(record.diverged, record.seeds * len(record.starts))
+        return
     can = min(record.rank, len(record.sigma))
-    sigma, half = record.sigma[:can], record.half[:, :, :can]
-    said = [say("In this experiment, median and range of {seeds} seeds:", seeds=record.seeds)]
-    for start, times in zip(record.starts, half, strict=True):
-        spans = ", ".join(
+    medians = record.half[:, 1, :can]
+    small, default = medians[0], medians[-1]
+    if not np.isfinite(medians).all():
+        yield say(
+            "Within {steps} steps {small} of {all} directions were half learnt from the very small initialisation, "
+            "{default} from LoRA's default (medians).",
+            steps=record.steps[-1], small=int(np.isfinite(small).sum()), default=int(np.isfinite(default).sum()),
+            all=len(record.sigma),
+        )  # fmt: skip
+    elif can == 1:
+        yield say(
+            "The strongest direction was half learnt at step {small} from the very small initialisation, at step "
+            "{default} from LoRA's default (medians of {seeds} seeds).",
+            small=step_or_never(small[0]), default=step_or_never(default[0]), seeds=record.seeds,
+        )  # fmt: skip
+    else:
+        yield say(
+            "From the very small initialisation, directions 1 to {can} were half learnt between steps {first} and "
+            "{last}; from LoRA's default, between {first_default} and {last_default} (medians).",
+            can=can, first=step_or_never(small.min()), last=step_or_never(small.max()),
+            first_default=step_or_never(default.min()), last_default=step_or_never(default.max()),
+        )  # fmt: skip
+    if can > 1 and not _distinct(record):
+        yield say("The singular values are equal, so no direction comes first.")
+    if record.rank < len(record.sigma):
+        yield say("With r = {rank} no further direction is learnt.", rank=record.rank)
+
+
+def _distinct(record: Saddles) -> bool:
+    can = min(record.rank, len(record.sigma))
+    return bool((np.diff(record.sigma[:can]) < -DISTINCT).all())
+
+
+@sentences
+def detail(record: Saddles) -> Iterator[str]:
+    """Every direction's step with its range, and how the wait depends on σ."""
+    if record.diverged:
+        return
+    can = min(record.rank, len(record.sigma))
+    for start, times in zip(record.starts, record.half[:, :, :can], strict=True):
+        spans = "; ".join(
             ranged(found, step_or_never) if np.isfinite(found[0]) else step_or_never(found[1]) for found in times.T
         )
-        said.append(say("{start}: half learnt at step {spans}.", start=_name(start), spans=spans))
-    median = half[0, 1]
-    if not (np.diff(sigma) < -1e-9).all():
-        said.append(
-            say("Equal singular values switch on together: no order, and the directions among them are arbitrary.")
-        )
-    elif np.isfinite(median).all() and len(sigma) > 1:
-        said.append(say(
-            "From the tiny start σ·t stays between {least} and {most}: a direction half as strong waits about twice "
-            "as long.",
+        yield say(
+            "Steps at which the directions were half learnt, median and range of {seeds} seeds, {start}: {spans}.",
+            seeds=record.seeds, start=_name(start), spans=spans,
+        )  # fmt: skip
+    median, sigma = record.half[0, 1, :can], record.sigma[:can]
+    if can > 1 and _distinct(record) and np.isfinite(median).all():
+        yield say(
+            "From the very small initialisation, σ times the step stayed between {least} and {most}.",
             least=number((sigma * median).min()), most=number((sigma * median).max()),
-        ))  # fmt: skip
-        other = half[-1, 1]
-        if len(half) > 1 and np.isfinite(other).all():
-            share = number(1 / ((median[-1] - median[0]) / max(other[-1] - other[0], 1e-9)))
-            said.append(say("LoRA's start passes the same stairs in {share} of the time between them.", share=share))
-    elif not np.isfinite(median).all():
-        said.append(say("More steps would show the directions that are still missing."))
-    if record.rank < len(record.sigma):
-        said.append(say("Rank {rank} ends on the {rank} strongest; the others are never learnt.", rank=record.rank))
-    return " ".join(said)
+        )  # fmt: skip
+
+
+def verdict(record: Saddles) -> Verdict:
+    """From the very small initialisation one direction after the other; from LoRA's default in less time."""
+    can = min(record.rank, len(record.sigma))
+    small, default = record.half[0, 1, :can], record.half[-1, 1, :can]
+    evidence = {"small": small.tolist(), "default": default.tolist()}
+    if record.diverged:
+        return undecided(say("some adapters diverged"), **evidence)
+    if can < 2:
+        return undecided(say("only one direction can be learnt"), **evidence)
+    if not _distinct(record):
+        return false_here(say("the singular values are equal, so no direction comes first"), **evidence)
+    if not np.isfinite(np.append(small, default)).all():
+        return undecided(
+            say("not every direction was half learnt in {steps} steps", steps=record.steps[-1]), **evidence
+        )
+    if (np.diff(small) <= 0).any():
+        return false_here(say("a weaker direction was half learnt before a stronger one"), **evidence)
+    slow, fast = float(small[-1] - small[0]), float(default.max() - default.min())
+    told = say(
+        "from the first direction to the last it took {slow} steps, with LoRA's default {fast}",
+        slow=step_or_never(slow), fast=step_or_never(fast),
+    )  # fmt: skip
+    return (true_here if fast < slow else false_here)(told, **evidence)
 
 
 def table(record: Saddles) -> dict[str, np.ndarray]:
@@ -249,15 +305,15 @@ L = \tfrac12\|s{B}{A} - {M}\|_F^2: \quad
 \quad\Rightarrow\quad \sigma_i\, t_i \approx \text{{const}}
 $$
 
-With distinct $\sigma$ the critical points are the sets of directions that are learnt whole, the others not at all;
-their losses are $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only the $r$ strongest are a minimum; every other set is a
-**strict saddle**: some direction leads down (Baldi & Hornik 1989). So no start gets stuck for ever but one that lies
-exactly on a saddle, ${A} = {B} = 0$ above all. The first 0, 1, … directions give {stairs}. This is for round inputs
-and no noise; at the minimum SGD needs $\eta < 1/(s\,\sigma_1)$ = {limit}.
-Waiting grows with
-the logarithm of how tiny the start is: LoRA's has ${B} = 0$ but an ${A}$ that is not small, so it waits less. In
-${dW}$ the loss is convex; in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and the hump
-between them is {hump} high.""",
+This is for isotropic inputs and no noise. If the $\sigma_i$ are distinct, then at each critical point some set $S$ of
+directions is learnt completely and the others not at all, with the loss $\tfrac12\sum_{{i \notin S}} \sigma_i^2$. Only
+the $r$ strongest are a minimum. Every other set is a **strict saddle**, from which some direction leads down (Baldi &
+Hornik 1989), so gradient descent stays there only if it starts exactly on it or on a path into it, as at
+${A} = {B} = 0$. With the first 0, 1, … directions learnt the losses are {stairs}. At the minimum SGD needs about
+$\eta < 1/(s\,\sigma_1)$ = {limit}. The time until a direction is learnt grows with the logarithm of how small the
+initialisation is. LoRA's default has ${B} = 0$ but an ${A}$ that is not small, so it takes less time. In ${dW}$ the
+loss is convex, in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and on the straight line
+between them, at 0, the loss is {hump}. For an even $r$ a rotation of the factors joins them without any barrier.""",
         **LETTERS, M="M", stairs=", ".join(map(number, record.floors)),
         limit=number(1 / (settings.experiment.scaling * record.sigma[0])), hump=number(record.floors[0]),
     )  # fmt: skip
@@ -289,10 +345,11 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="directions_both_random_small",
-    id="saddles", menu=to_say("Saddle to saddle"), title=to_say("Saddle to saddle: what is learnt first?"),
+    id="saddles", menu=to_say("Order of learning"),
+    title=to_say("Order of learning: what is learnt first, saddle to saddle?"),
     claim=to_say(
-        "From a tiny start the strongest direction of the target switches on first, then the next: between them the "
-        "loss rests near a saddle. LoRA's own start presses the stairs together."
+        "From a very small initialisation the strongest direction of the target is learnt first, then the next; with "
+        "LoRA's default the plateaus between are shorter."
     ),
     place=90,
     default=Experiment(
@@ -301,22 +358,26 @@ LESSON = Lesson(
     ),
     controls=(
         Choice(
-            id="init", label=to_say("Start, below"), options=("both_random_small", "B_zero"),
-            help=to_say("Whose loss and ΔW are shown below: both factors of size 10⁻³, or LoRA's own."),
+            id="init", label=to_say("Initialisation shown below"), options=("both_random_small", "B_zero"),
+            help=to_say(
+                "The run whose loss and ΔW are shown below: both factors random and very small, or LoRA's default."
+            ),
         ),
         CONTROLS["spectrum"].only("geometric", "power", "flat"), CONTROLS["target_rank"].only(1, 2, 3, 4, 5, 6),
         CONTROLS["rank"], CONTROLS["lr"].only(0.01, 0.02, 0.05, 0.1, 0.2),
     ),
     more=(CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["steps"]),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="directions_both_random_small", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
+    maths=maths, on_paper="directions_both_random_small", table=table,
     exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
         to_say(
-            "From the tiny start the strongest direction is half learnt at step {now}. Start with factors a tenth as "
-            "large: at which step is it then?"
+            "From the very small initialisation, the strongest direction is half learnt at step {now}. At which step "
+            "is it half learnt if the initial factors are a tenth as large?"
         ),
         to_say(
-            "It grows by a factor at every step: a tenth of the start costs a few more steps, not ten times as many."
+            "While small it grows by a constant factor per step. A tenth of the initial value therefore takes a fixed "
+            "number of steps more, not ten times as many."
         ),
         _ask, _tinier,
     ),

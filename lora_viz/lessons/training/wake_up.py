@@ -1,8 +1,8 @@
-"""The size of ∇A over the first steps beside its law, and how it depends on s."""
+"""When A starts to learn: the norm of ∇A over the first steps, what a formula predicts, and how it depends on s."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,17 +17,21 @@ from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import train
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Lines, Mark, Readout, Row, Series, band
+from lora_viz.film.spreads import ranged
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import adapters_diverged, exactly
+from lora_viz.lessons.sentences import adapters_diverged, exactly, sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "WakeUp", "wake_up"]
 
+EQUAL = 0.05  # how far the second growth of ‖∇A‖ may differ from the first
+FOURFOLD = 0.1  # how far the effect of twice the s may differ from s²
 STROKES = {"half": DASHES[3], "whole": DASHES[0], "twice": DASHES[2]}  # of the scaling
 
 
@@ -110,18 +114,18 @@ def film(record: WakeUp) -> Film:
     return Film(
         axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
         start=min(record.wakes, len(record.steps) - 1), seconds_per_frame=1 / 15,
-        narration=tuple(_narrate(record, t, float(ratio[t])) for t in range(len(record.steps))),
+        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
                 "grad_a",
-                say("‖∇A‖ from B = 0, measured, and its law for s = {s}", s=number(record.s[k])),
+                say("‖∇A‖ from B = 0, measured, and the formula for s = {s}", s=number(record.s[k])),
                 y_label=say("‖∇A‖, log; strip: exactly 0"), scale="log", x_scale="sqrt", span=7,
                 series=(
                     *(
                         Series(id, f"s = {number(s)}:", "A", found, dash=dash)
                         for (id, dash), s, found in zip(STROKES.items(), record.s, record.grad_A, strict=True)
                     ),
-                    Series("law", say("law:"), "faint", record.law[k], dash="dash"),
+                    Series("law", say("formula:"), "faint", record.law[k], dash="dash"),
                 ),
             ),
             Curves(
@@ -141,19 +145,19 @@ def film(record: WakeUp) -> Film:
                 ),
             ),
             Lines(
-                "ratio", say("Measured over law, s = {s}", s=number(record.s[k])), y_label=say("ratio"), x_scale="sqrt",
-                reach=1.2, row=1, span=7,
+                "ratio", say("Measured / formula, s = {s}", s=number(record.s[k])), y_label=say("ratio"),
+                x_scale="sqrt", reach=1.2, row=1, span=7,
                 series=(
-                    Series("ratio", say("‖∇A‖ / law"), "A", np.where(ratio < 9, ratio, np.nan)),
-                    Series("law", say("law"), "faint", np.ones(len(ratio)), dash="dash"),
+                    Series("ratio", say("‖∇A‖ / formula"), "A", np.where(ratio < 9, ratio, np.nan)),
+                    Series("law", say("formula"), "faint", np.ones(len(ratio)), dash="dash"),
                 ),
-                marks=(Mark("holds", holds, say("1 % right until {step:.0f}", step=holds)),) if holds > 0 else (),
+                marks=(Mark("holds", holds, say("within 1 % until {step:.0f}", step=holds)),) if holds > 0 else (),
             ),
             Readout(
                 "gradients", say("At this step, s = {s}", s=number(record.s[k])),
                 (
                     Row("grad_a", say("‖∇A‖ measured"), tuple(map(exactly, record.grad_A[k])), colour="A"),
-                    Row("law", say("‖∇A‖ by the law"), tuple(map(exactly, record.law[k]))),
+                    Row("law", say("‖∇A‖ by the formula"), tuple(map(exactly, record.law[k]))),
                     Row("grad_b", say("‖∇B‖ measured"), tuple(map(exactly, record.grad_B[k])), colour="B"),
                 ),
                 row=1, span=5,
@@ -162,45 +166,91 @@ def film(record: WakeUp) -> Film:
     )  # fmt: skip
 
 
-def _narrate(record: WakeUp, t: int, ratio: float) -> str:
+def _narrate(record: WakeUp, t: int) -> str:
     found = record.grad_A[record.shown, t]
     if np.isnan(found):
-        return say("Step {step}: diverged.", step=record.steps[t])
+        return say("Step {step}: training has diverged.", step=record.steps[t])
     if found == 0:
-        return say("Step {step}: ∇A is exactly 0, for B still is.", step=record.steps[t])
+        return say("Step {step}: ∇A is exactly 0 because B is 0.", step=record.steps[t])
     return say(
-        "Step {step}: ‖∇A‖ = {found}, {ratio} times what the law says.",
-        step=record.steps[t], found=number(found), ratio=number(ratio),
+        "Step {step}: ‖∇A‖ is {found}; the formula gives {law}.",
+        step=record.steps[t], found=number(found), law=number(record.law[record.shown, t]),
     )  # fmt: skip
 
 
-def takeaway(record: WakeUp) -> str:
+@sentences
+def takeaway(record: WakeUp) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged:
-        return adapters_diverged(record.diverged, record.seeds * len(record.s))
+        yield adapters_diverged(record.diverged, record.seeds * len(record.s))
+        return
     if not record.grad_A.any():
-        return say("A never woke up: B did not move.")
-    low, median, high = record.holds
-    slope_A, slope_B = (log_slope(record.s, x[1]) for x in (record.first, record.first_B))
-    asleep = say("step 0") if record.wakes == 1 else say("steps 0 to {last}", last=record.wakes - 1)
-    said = [
-        say(
-            "In this experiment ‖∇A‖ was exactly 0 at {asleep}, then grew with the distance that B had been given to "
-            "go: the law was right to 1 % until step {median:.0f} ({low:.0f} to {high:.0f} over {seeds} seeds).",
-            asleep=asleep, median=median, low=low, high=high, seeds=record.seeds,
-        ),
-        say(
-            "‖∇B‖ at step 0 goes as s to the power {slope_B}, the first ‖∇A‖ as s to the power {slope_A}.",
-            slope_B=number(slope_B), slope_A=number(slope_A),
-        ),
-    ]  # fmt: skip
-    if record.optimizer == "sgd":
-        said.append(say("Twice the s gives SGD twice the first ∇B, but four times the first ∇A."))
+        yield say("∇A stayed exactly 0, because B did not move.")
+        return
+    without = say("step 0") if record.wakes == 1 else say("steps 0 to {last}", last=record.wakes - 1)
+    yield say("‖∇A‖ was exactly 0 at {without}.", without=without)
+    if record.holds[1] < record.wakes:
+        yield say("Even the first ‖∇A‖ after that is more than 1 % off the formula: lower η or s.")
     else:
-        said.append(say("Adam's first step on B has the same length whatever s is, so ∇A is linear in s."))
-    if median < record.wakes:
-        said.append(say("Here the law does not hold even for one step: the step is too long for it; lower η or s."))
-    return " ".join(said)
+        yield say(
+            "After that the formula was accurate to 1 % until step {median:.0f} (median of {seeds} seeds).",
+            median=record.holds[1], seeds=record.seeds,
+        )  # fmt: skip
+    k = record.shown
+    yield say(
+        "Doubling s multiplied the first ‖∇B‖ by {B} and the first ‖∇A‖ by {A} (medians).",
+        B=number(record.first_B[1, k + 1] / record.first_B[1, k]),
+        A=number(record.first[1, k + 1] / record.first[1, k]),
+    )  # fmt: skip
+
+
+@sentences
+def detail(record: WakeUp) -> Iterator[str]:
+    """The range over the seeds, and the powers of s."""
+    if record.diverged or not record.grad_A.any():
+        return
+    yield say(
+        "Last step at which the formula is accurate to 1 %, median and range of {seeds} seeds: {steps}.",
+        seeds=record.seeds, steps=ranged(np.maximum(record.holds, 0)),
+    )  # fmt: skip
+    yield say(
+        "From half to twice the s, ‖∇B‖ at step 0 goes as s to the power {slope_B}, the first ‖∇A‖ as s to the power "
+        "{slope_A}.",
+        slope_B=number(log_slope(record.s, record.first_B[1])), slope_A=number(log_slope(record.s, record.first[1])),
+    )  # fmt: skip
+    if record.optimizer != "sgd":
+        yield say("Adam's first step on B has the same length for any s.")
+
+
+def verdict(record: WakeUp, settings: Settings) -> Verdict:
+    """∇A is 0 at first, grows as much in the second step as in the first, and with SGD fourfold at twice s."""
+    if record.diverged:
+        return undecided(say("some adapters diverged"), diverged=record.diverged)
+    k, found = record.shown, record.grad_A[record.shown]
+    if not found.any() or len(found) < 3:
+        return undecided(say("∇A stayed exactly 0"))
+    warmup = settings.experiment.warmup
+    if warmup:
+        return false_here(
+            say("during the warm-up η grows, so ‖∇A‖ grows by more at every step"), zero=float(found[0]),
+            first=float(found[record.wakes]),
+        )  # fmt: skip
+    grown = float((found[2] - found[1]) / found[1])
+    times = float(record.first[1, k + 1] / record.first[1, k])
+    evidence = {"zero": float(found[0]), "second_over_first": grown, "times": times}
+    if abs(grown - 1) > EQUAL:
+        return false_here(
+            say("‖∇A‖ is {one} at step 1 and {two} at step 2: the steps are too long", one=number(found[1]),
+                two=number(found[2])), **evidence,
+        )  # fmt: skip
+    if record.optimizer == "sgd" and abs(times - 4) > 4 * FOURFOLD:
+        return false_here(
+            say("doubling s multiplied the first ‖∇A‖ by {times}, not by 4", times=number(times)), **evidence
+        )  # fmt: skip
+    return true_here(
+        say("‖∇A‖ is 0, then {one}, then {two}, and doubling s multiplied the first of them by {times}",
+            one=number(found[1]), two=number(found[2]), times=number(times)), **evidence,
+    )  # fmt: skip
 
 
 def table(record: WakeUp) -> dict[str, np.ndarray]:
@@ -216,7 +266,7 @@ def table(record: WakeUp) -> dict[str, np.ndarray]:
 
 
 def maths(record: WakeUp, settings: Settings) -> str:
-    """The first steps in closed form, and the law beside what was measured."""
+    """The first steps in closed form, and the formula next to what was measured."""
     e, at = settings.experiment, record.wakes
     return say(
         r"""
@@ -226,17 +276,18 @@ $$
 \|\nabla_{{{A}}}\|_k \approx k\,\eta\, s^2\, \|{A}_0 {G}_0^\top {G}_0\|
 $$
 
-The first two are exact for SGD from ${B}_0 = 0$; the third holds while $k$ steps have hardly changed ${G}$ and ${A}$.
-At step {at} it says {law} and
-{grad_A} was measured. The first step moves the layer by ${dW}_1 = -\eta
-s^2\,{G}_0{A}_0^\top{A}_0$: with Kaiming's ${A}$ that is on average full fine-tuning's step with the learning rate
-$\eta s^2 r/(3 d_\mathrm{{in}})$ = {lr}. Adam's first step is
-$-\eta\,\mathrm{{sign}}({G}_0{A}_0^\top)$ whatever $s$ is, and the law becomes $k\,\eta\,
-s\,\|\mathrm{{sign}}({A}_0{G}_0^\top)\,{G}_0\|$. A warm-up puts the sum of its learning rates in the place of
-$k\,\eta$: beginning at 0, it keeps A asleep for one step more. No $W$ stands in these formulas, but
-${G}$ holds it: the residual is what $W$ leaves of the label.""",
+Here η is the learning rate of ${B}$, {lr_B}. The first two are exact for SGD from ${B}_0 = 0$ without warm-up. The
+third holds while $k$ steps have hardly changed ${G}$ and ${A}$. With Adam the first step is
+$-\eta\,\mathrm{{sign}}({G}_0{A}_0^\top)$ for any $s$, and the third formula becomes
+$k\,\eta\,s\,\|\mathrm{{sign}}({A}_0{G}_0^\top)\,{G}_0\|$. With a warm-up the sum of the learning rates so far replaces
+$k\,\eta$; the first of them is 0, so ${A}$ gets its gradient one step later. At step {at} the formula for
+{optimizer} gives {law}, and {grad_A} was measured. With SGD a step from ${B} = 0$ moves the layer by
+$-\eta s^2\,{G}_0{A}_0^\top{A}_0$. Averaged over Kaiming's ${A}$, this is a step of full fine-tuning with the learning
+rate $\eta s^2 r/(3 d_\mathrm{{in}})$ = {lr}. $W$ does not appear in these formulas, but ${G}$ depends on it, because
+the residual is the label minus what $W$ gives.""",
         **LETTERS, at=at, law=number(record.law[record.shown, at]), grad_A=number(record.grad_A[record.shown, at]),
-        lr=number(e.lr * e.scaling**2 * e.rank / (3 * e.d_in)),
+        lr=number(e.lr * e.lr_ratio * e.scaling**2 * e.rank / (3 * e.d_in)), lr_B=number(e.lr * e.lr_ratio),
+        optimizer={"sgd": "SGD"}.get(e.optimizer, e.optimizer.capitalize()),
     )  # fmt: skip
 
 
@@ -264,10 +315,11 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="grad_a",
-    id="wake_up", menu=to_say("Wake-up"), title=to_say("Wake-up: how fast does A come alive?"),
+    id="wake_up", menu=to_say("When A starts to learn"),
+    title=to_say("When A starts to learn: how fast does its gradient grow?"),
     claim=to_say(
-        "From B = 0, ‖∇A‖ starts at exactly 0 and grows by equal amounts a step: with SGD in proportion to η and to "
-        "s², so twice the scaling wakes A four times as fast."
+        "With B = 0, ‖∇A‖ starts at exactly 0 and at first grows by the same amount per step, with SGD in proportion "
+        "to ηs²."
     ),
     place=110,
     default=Experiment(d_in=19, d_out=13, target_rank=3, rank=4, alpha=4.0, optimizer="sgd", lr=0.005, steps=100),
@@ -276,11 +328,12 @@ LESSON = Lesson(
         CONTROLS["lr"].only(0.0001, 0.001, 0.002, 0.005, 0.01, 0.05), CONTROLS["rank"], CONTROLS["warmup"],
     ),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "lr_ratio", "condition", "noise", "steps")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="grad_a", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
+    maths=maths, on_paper="grad_a", table=table,
     exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
-        to_say("Double α and halve the learning rate. About how many times as large is the first ‖∇A‖ that is not 0?"),
-        to_say("With SGD it goes as η·s², so α is not just a learning rate; with Adam as η·s."),
+        to_say("Double α and halve the learning rate. By about what factor does the first ‖∇A‖ that is not 0 change?"),
+        to_say("With SGD it is proportional to η·s², so α is not just a learning rate. With Adam it goes as η·s."),
         _ask, _twice_and_half,
     ),
 )  # fmt: skip

@@ -77,9 +77,8 @@ _NEWCOMER = _terms(
      to_say("How the loss changes with each number that is trained; a step goes against it."),
      to_say("gradient|gradients")),
     (to_say("loss"), "race",
-     to_say("How far the outputs are from the targets, as one number. In one layer: half the squared error, summed "
-         "over "
-            "outputs and averaged over samples; in the networks a cross-entropy."),
+     to_say("How far outputs are from targets. One layer: half the squared error, summed over outputs, averaged over "
+            "samples; networks: cross-entropy."),
      to_say("loss|")),
     (to_say("learning rate"), "race", to_say("The size η of a step. Too small is slow, too large diverges."),
      to_say("learning rate|learning rates")),

@@ -316,6 +316,6 @@ def test_in_a_browser_the_score_goes_along(browser: Browser, address: str) -> No
         expect(answered).to_be_visible(timeout=20_000)
         answered.click()
         tab.get_by_role("button", name="Truncated SVD").click()
-        expect(tab.get_by_role("heading", name="Can you beat the SVD?")).to_be_visible(timeout=20_000)
+        expect(tab.get_by_role("heading", name="Truncated SVD: can you beat it?")).to_be_visible(timeout=20_000)
     finally:
         context.close()

@@ -46,6 +46,7 @@ def test_equal_ranks_have_eckart_youngs_floor() -> None:
 def test_takeaways(budget: int, words: str) -> None:
     said = takeaway(read(budget))
     assert words in said and "nan" not in said
+    assert ("With rank 4 everywhere, at least" in said) == (budget == 15)
     judged = verdict(read(budget))
     assert judged.evidence["needed"] == 15 and judged.evidence["budget"] == budget
     if budget != 15:
@@ -56,7 +57,6 @@ def test_the_claim_holds_where_most_sets_keep_the_true_ranks() -> None:
     record = read(15)
     for found, holds in ((record.sets, True), (0, False)):
         assert verdict(record._replace(found=np.full_like(record.found, found))).holds is holds
-    assert ("With rank 4 everywhere, at least" in said) == (budget == 15)
 
 
 def test_film_and_table() -> None:

@@ -49,6 +49,7 @@ def window(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> 
         viewport={"width": 1280, "height": 720},
         locale="en-US",
     )
+    found.set_default_timeout(60_000)
     yield found
     found.close()
 

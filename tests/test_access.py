@@ -126,14 +126,17 @@ def test_tab_reaches_everything_and_the_focus_is_seen(visit: Opened) -> None:
     player = page.locator(".player")
     page.get_by_text("More", exact=True).first.click()
     page.wait_for_function(SETTLED, polling=100)
-    parts = player.locator(".bar :is(button, input, select:enabled):not([hidden])")
+    parts = player.locator(".bar :is(button, input, select:enabled):visible")
     wanted = set(parts.evaluate_all("all => all.map((e) => e.dataset.part)"))
     assert {"reset", "play", "scrub", "numbers", "png", "share"} <= wanted
     widgets = page.locator(
         '[data-testid="stMainBlockContainer"] [class*="st-key-"]:has(input, button, summary):visible'
     )
     wanted |= set(widgets.evaluate_all("all => all.map((e) => /st-key-[\\w-]+/.exec(e.className)[0])"))
-    wanted -= {"st-key-player", "st-key-languages"}  # their parts are named one by one
+    wanted -= {"st-key-player", "st-key-languages", "st-key-finder"}  # their parts are named one by one
+    way = page.locator(".st-key-finder :is(a, button, input)[data-part]:visible")
+    wanted |= set(way.evaluate_all("all => all.map((e) => e.dataset.part)"))
+    assert {"tick", "after"} <= wanted, "where I am, and the way on"
     assert {"st-key-rank", "st-key-new_seed", "st-key-lr"} <= wanted
     # Each picture on the stage: the large one itself, the small ones by the button that makes them large.
     named = "(all, kind) => all.map((e, i) => e.dataset.part = `${kind} ${i}`)"

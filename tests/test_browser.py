@@ -116,7 +116,7 @@ HIDDEN = """e => [...e.querySelectorAll("*")]
 def test_a_lesson_fits_the_screen_and_says_what_it_shows(open_page: Open, path: str) -> None:
     """One visit a page: opening it costs more than all that is looked at there."""
     page = open_page(path)
-    expect(page.locator(".katex").nth(2)).to_be_attached(timeout=60_000)
+    expect(page.locator(".katex").nth(1)).to_be_attached(timeout=60_000)
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
     assert last_frame(page) >= FEW.get(path, 8)
     assert player(page).get_attribute("data-playing") == str(path == HOME).lower(), "only the machine opens moving"
@@ -125,7 +125,7 @@ def test_a_lesson_fits_the_screen_and_says_what_it_shows(open_page: Open, path: 
     for size, scheme in LOOKS:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        expect(player(page)).to_have_css("--id-paper", PAPER[scheme])
+        expect(player(page)).to_have_css("--id-paper", PAPER[scheme], timeout=60_000)
         what = f"{path} at {size}, {scheme}"
         assert fits(page, size[1]), f"title, controls, picture and transport on one screen: {what}"
         boxes = (
@@ -135,7 +135,7 @@ def test_a_lesson_fits_the_screen_and_says_what_it_shows(open_page: Open, path: 
         )
         assert hero_share(page) >= 0.6, f"one picture, the others small: {what}"
         seen = page.locator(".st-key-seen").bounding_box()
-        assert seen is not None and (size[0] > 1280 or seen["y"] + 30 <= size[1]), f"what was seen begins: {what}"
+        assert seen is not None and (size[0] > 1280 or seen["y"] + 24 <= size[1]), f"what was seen begins: {what}"
         assert all(width > 120 and height > 120 for width, height in boxes), what
         font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))
         assert font >= size[0] / 90, f"readable from the back row: {what}"
@@ -563,7 +563,7 @@ def test_a_page_of_numbers_fits_the_screen(window: BrowserContext, address: str,
     for size, scheme in LOOKS:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        expect(page.get_by_test_id("stApp")).to_have_css("background-color", PAPER_OF_PAGE[scheme])
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", PAPER_OF_PAGE[scheme], timeout=60_000)
         what = f"{path} at {size}, {scheme}"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), what
         readable = [seen, *([matrices.first] if matrices.count() else [])]

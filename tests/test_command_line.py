@@ -69,7 +69,7 @@ def test_json_has_the_keys_that_the_page_lists_and_the_numbers_of_the_record() -
         (["play", "inspector", "--set", "adapter_file=missing"], 2, "no such file"),
         (["inspect", "missing"], 2, "does not exist"),
         (["budget", "nope"], 2, "neither a file nor a known model"),
-        (["budget", "GPT-2", "--targets", "q_proj"], 2, "q_proj is no module of GPT-2"),
+        (["budget", "GPT-2", "--targets", "q_proj"], 2, "q_proj is not a module of GPT-2"),
         (["deck", "nope", "-o", "x.html"], 2, "nope is no deck"),
         (["deck", "tour", "-o", "nowhere/x.html", "--language", "xx"], 2, "--language"),
         (["--bogus"], 2, "--bogus"),

@@ -167,7 +167,7 @@ def test_a_page_is_readable(window: BrowserContext, address: str, path: str) -> 
     for size, scheme in LOOKS:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        expect(page.get_by_test_id("stApp")).to_have_css("background-color", PAPER_OF_PAGE[scheme])
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", PAPER_OF_PAGE[scheme], timeout=60_000)
         rest(page)  # a chart is drawn anew in the other theme's colours
         expect(picture).to_be_visible(timeout=60_000)
         box = picture.bounding_box()

@@ -12,7 +12,7 @@ from tests.lessons.unfinished import OLD_WORDS
 
 # What is said -> what to say instead. A pattern is looked for in running text: no formulas, code or links.
 ENGLISH = {
-    r"\b\w*(?:ization|izations|ize|ized|izing)\b(?<![Ss]ize)(?<![Ss]ized)(?<!prize)": "British: -isation, -ise",
+    r"\b\w*(?:ization|izations|ize|ized|izing)\b(?<![Ss]ize)(?<!sized)(?<!prize)": "British spelling: -isation, -ise",
     r"\b(?:optimizer|Optimizer)s?\b": "optimiser",
     r"\bcolor\w*|\bcenter(?:ed|s)?\b|\bbehavior\w*|\bneighbor\w*|\blearned\b|\bgray\b": "British spelling",
     r"\bfor ever\b|\bhalf way\b|\bread-out\b": "forever, halfway, readout",

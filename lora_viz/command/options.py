@@ -13,7 +13,7 @@ import click
 
 from lora_viz.core.progress import Progress
 from lora_viz.core.refusals import Refusal
-from lora_viz.i18n.language import languages, speak
+from lora_viz.i18n.language import languages, say, speak
 
 __all__ = ["FORMAT", "existing", "language_option", "print_json", "told", "write"]
 
@@ -46,7 +46,7 @@ def print_json(kind: str, found: dict[str, Any]) -> None:
 def write(path: Path, data: bytes | str) -> None:
     """Write a file and say so, beside the output. Raises Refusal: there is no such folder."""
     if not path.parent.is_dir():
-        raise Refusal(f"{path.parent} is no folder: make it first.")
+        raise Refusal(say("{folder} is not a folder: make it first.", folder=path.parent))
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     click.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lora_viz.core.refusals import Refusal
-from lora_viz.i18n.language import language, languages, speak
+from lora_viz.i18n.language import language, languages, say, speak
 from lora_viz.lessons.controls import written
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson, Played
@@ -46,7 +46,8 @@ def write_site(
     chosen = tuple(lesson(name) for name in only) or lessons()
     names = frozenset(each.id for each in chosen)
     if out.exists() and any(out.iterdir()) and not (out / _LIST).exists():
-        raise Refusal(f"{out} holds something else: allowed is a new folder, or one that a site was written to.")
+        raise Refusal(say("{folder} holds something else. Valid: a new folder, or one that a site was written to.",
+                          folder=out))  # fmt: skip
     for folder in (out, out / _FILMS, out / _ASSETS):
         folder.mkdir(parents=True, exist_ok=True)
     for name, (_, data) in assets().items():

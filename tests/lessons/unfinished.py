@@ -63,7 +63,7 @@ MOST_TOO_LONG = 24
 # Old words that are still said, each with the number of texts that have it at most (tests/test_wording.py).
 OLD_WORDS: dict[str, dict[str, int]] = {
     "en": {
-        r"\b\w*(?:ization|izations|ize|ized|izing)\b(?<![Ss]ize)(?<![Ss]ized)(?<!prize)": 1,
+        r"\b\w*(?:ization|izations|ize|ized|izing)\b(?<![Ss]ize)(?<!sized)(?<!prize)": 1,
         r"\b(?:optimizer|Optimizer)s?\b": 6,
         r"\bfor ever\b|\bhalf way\b|\bread-out\b": 4,
         r"\btrained numbers?\b|\bnumbers that train\b|\bnumbers to train\b": 9,

@@ -60,7 +60,8 @@ export function drawEnds(g, entries, frame, theme) {
   g.textBaseline = "middle";
   const middle = (frame.top + frame.bottom) / 2;
   const lines = entries.map(({ name, value }) => wrapped(measureIn(g), named(name, value), room, 2));
-  const tall = lines.map((each) => (each.length * LINE + 0.25) * size);
+  const tall = lines.map((each) => (each.length * LINE + 0.25) * size), measure = measureIn(g);
+  const edge = g.canvas.width / g.getTransform().a - 2; // a name longer than was thought begins nearer to its curve
   const wanted = entries.map(({ end }) => end?.[1] ?? middle);
   const places = spreadOut(wanted, tall, frame.top - 0.6 * size, frame.bottom + frame.strip + 0.6 * size);
   entries.forEach(({ colour, end }, i) => {
@@ -70,7 +71,8 @@ export function drawEnds(g, entries, frame, theme) {
       g.setLineDash([]);
       line(g, end[0] + 3, end[1], x - 3, places[i]);
     }
-    lines[i].forEach((text, k) => g.fillText(text, x, places[i] + (k - (lines[i].length - 1) / 2) * LINE * size));
+    lines[i].forEach((text, k) => g.fillText(text, Math.min(x, edge - measure(text)),
+      places[i] + (k - (lines[i].length - 1) / 2) * LINE * size));
   });
 }
 

@@ -1,7 +1,7 @@
 // One LoRA layer with every number in it: drawn, lit in slow motion, and changed by hand.
 
 import { mix } from "./colours.js";
-import { circle, fitIn, measureIn, titleLine } from "./drawing.js";
+import { circle, measureIn, titleLine } from "./drawing.js";
 import { say } from "./language.js";
 import { boxValues, explain, layerState, related } from "./layer.js";
 import { BOXES, LIT, NAMES, planOf, WIRES } from "./machine_plan.js";
@@ -361,7 +361,10 @@ function drawLoss(g, { plan, layer, box, theme, f, phase, lit, X, Y }) {
   g.textAlign = "left";
   g.textBaseline = "top";
   g.font = `700 ${f}px ${theme.font}`;
-  g.fillText(fitIn(g, `½‖g‖² ${format(layer.loss)}`, box.width - x), x, Y(plan.at.g.y + plan.at.g.rows) + 8);
+  const y = Y(plan.at.g.y + plan.at.g.rows) + 8; // a number is never cut short: it takes a line of its own
+  wrapped(measureIn(g), `½‖g‖² ${format(layer.loss)}`, box.width - x, 2).forEach((line, i) => {
+    g.fillText(line, x, y + i * f * 1.2);
+  });
   g.globalAlpha = 1;
 }
 

@@ -58,8 +58,10 @@ function hang(host) {
     if (find("timer").textContent !== text) find("timer").textContent = text;
   };
   const clock = setInterval(tick, 250);
-  find("open").addEventListener("click", () => {
+  find("open").addEventListener("click", (event) => {
     find("blocked").hidden = openNotes();
+    // Clicked: the toolbar goes again, unless it says something; who steers by keys stays where he is.
+    if (event.detail && find("blocked").hidden) find("open").blur();
   });
   const ask = () => {
     sent = Date.now();

@@ -136,7 +136,7 @@ def _narrate(record: Denoise, t: int) -> str:
             return say("Rank {k}, without noise: the error is {clean}, exact up to rounding.", k=k, clean=clean)
         return say("Rank {k}, without noise: the error is {clean}, part of the matrix is missing.", k=k, clean=clean)
     told = say(
-        "Rank {k}: the error is {noisy} against the noisy matrix and {clean} against the clean one.",
+        "Rank {k}: the error is {noisy} against the noisy matrix, {clean} against the clean one.",
         k=k, noisy=noisy, clean=clean,
     )  # fmt: skip
     if k < record.true_rank:

@@ -117,7 +117,7 @@ def film(record: FewNumbers) -> Film:
 def _narrate(record: FewNumbers, t: int) -> str:
     one, ten, sparse, low = (percent(e) for e in record.error[:, t])
     return say(
-        "The best rank-{k} matrix misses {one} of c·I, {ten} of {knobs} parameters, {sparse} of sparse, {low} of "
+        "Optimal rank-{k} matrices miss {one} of c·I, {ten} of {knobs} parameters, {sparse} of sparse, {low} of "
         "rank 1.",
         k=int(record.kept[t]), one=one, ten=ten, knobs=KNOBS, sparse=sparse, low=low,
     )  # fmt: skip

@@ -164,7 +164,7 @@ def _narrate(record: Storage, t: int) -> str:
     rank, numbers = int(record.rank[t]), _count(abs(more))
     if more < 0:
         return say(
-            "Rank {rank}: Uᵣ, σ and Vᵣ hold {numbers} fewer numbers than W; {error} of the pictured matrix gets lost.",
+            "Rank {rank}: Uᵣ, σ and Vᵣ hold {numbers} fewer numbers than W; the pictured matrix loses {error}.",
             rank=rank, numbers=numbers, error=percent(float(record.error[t])),
         )  # fmt: skip
     return say("Rank {rank}: Uᵣ, σ and Vᵣ hold {numbers} more numbers than W.", rank=rank, numbers=numbers)

@@ -40,7 +40,7 @@ def test_words_and_figure() -> None:
     record = few_numbers(64, 0.05, 0)
     assert "93.5 %" in takeaway(record) and verdict(record).holds
     picture = film(record)
-    assert picture.narration[7].startswith("The best rank-8 matrix misses 93.5 % of c·I")
+    assert picture.narration[7].startswith("Optimal rank-8 matrices miss 93.5 % of c·I")
     assert picture.narration[7].endswith("0 % of rank 1.")
     assert picture.panel("counted").part("one_knob").text == ("1 · 64 · 64",)  # type: ignore[union-attr]
     drawn = printed(picture, "error")

@@ -184,8 +184,7 @@ def takeaway(record: Storage) -> Iterator[str]:
         factors=record.factors_break_even,
     )  # fmt: skip
     yield say(
-        "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more, of which only the latter are "
-        "trained.",
+        "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more, the trained ones.",
         r=lora, whole=_count(record.whole), added=_count(added),
     )  # fmt: skip
 

@@ -603,11 +603,11 @@ def test_a_click_on_the_map_opens_that_run(open_page: Open) -> None:
 
 def test_a_click_on_the_map_of_variants_picks_both(open_page: Open) -> None:
     page = open_page("variants")
-    expect(page.get_by_text("on a stretching of W's rows, DoRA with").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("on a rescaling of W's rows, DoRA with").first).to_be_visible(timeout=60_000)
     box = large(page).bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] - 20, box["y"] + 50)  # the top row, LoRA's, rightmost column
-    expect(page.get_by_text("on a stretching of W's rows, LoRA with").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("on a rescaling of W's rows, LoRA with").first).to_be_visible(timeout=60_000)
     expect(page).to_have_url(re.compile("variant=lora(&|$)"))
     page.mouse.click(box["x"] + box["width"] * 0.35, box["y"] + 50)
     expect(page.get_by_text("on a random target of rank 4, LoRA with").first).to_be_visible(timeout=60_000)

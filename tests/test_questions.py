@@ -315,7 +315,7 @@ def test_in_a_browser_the_score_goes_along(browser: Browser, address: str) -> No
         answered = tab.locator("summary", has_text=f"1 of {len(ASKING)} lessons answered, 0 as measured at once.")
         expect(answered).to_be_visible(timeout=20_000)
         answered.click()
-        tab.get_by_role("button", name="Beat the SVD").click()
-        expect(tab.get_by_role("heading", name="Can you beat the SVD?")).to_be_visible(timeout=20_000)
+        tab.get_by_role("button", name="Truncated SVD").click()
+        expect(tab.get_by_role("heading", name="Truncated SVD: can you beat it?")).to_be_visible(timeout=20_000)
     finally:
         context.close()

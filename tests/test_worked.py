@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from lora_viz.i18n.language import speak
 from lora_viz.layer.worked import (
     PRINTED,
     PRINTED_COLUMNS,
@@ -119,6 +120,15 @@ def test_matrices_are_read(text: str) -> None:
     np.testing.assert_array_equal(parse_matrix(text, "A"), [[1, 2], [3, 4]])
 
 
+def test_in_german_a_decimal_comma_is_asked_about() -> None:
+    """ "0,5" would be read as the two numbers 0 and 5: nothing that a reader of German means."""
+    with speak("de"):
+        for text in ("0,5", "0,5; 1,5", "-0,5"):
+            with pytest.raises(WorkedError, match="0,5"):
+                parse_matrix(text, "M")
+        np.testing.assert_array_equal(parse_matrix("0.5 1; 2 3", "M"), [[0.5, 1], [2, 3]])
+
+
 def test_a_flat_list_is_a_column() -> None:
     assert parse_matrix("[1, 2, 3]", "x").shape == (3, 1)
 
@@ -128,6 +138,8 @@ def test_a_flat_list_is_a_column() -> None:
     [
         ("", "A is empty"),
         ("1 2\n3", "A has rows of 2, 1 numbers"),
+        ("0,5 1,5", "A holds 0,5, in which the comma may be a decimal comma"),
+        ("1; 0,5 1", "A holds 0,5, in which the comma may be a decimal comma"),
         ("1 a", "A holds 'a'"),
         ("nan 1", "A holds 'nan'"),
         ("1 inf", "A holds 'inf'"),

@@ -77,7 +77,8 @@ _NEWCOMER = _terms(
      to_say("How the loss changes with each number that is trained; a step goes against it."),
      to_say("gradient|gradients")),
     (to_say("loss"), "race",
-     to_say("How far the outputs are from the targets, as one number: here half the mean squared error."),
+     to_say("How far outputs are from targets. One layer: half the squared error, summed over outputs, averaged over "
+            "samples; networks: cross-entropy."),
      to_say("loss|")),
     (to_say("learning rate"), "race", to_say("The size η of a step. Too small is slow, too large diverges."),
      to_say("learning rate|learning rates")),
@@ -104,7 +105,8 @@ _NEWCOMER = _terms(
     (to_say("merge"), "merge", to_say("Adding s·B A into W once, so that the layer is as cheap as before."),
      to_say("merge|merged|merging")),
     (to_say("sample"), "rank_over_time", to_say("One input with its target."), to_say("sample|samples")),
-    (to_say("diverged"), "phase_map", to_say("The loss grew without bound, until numbers were no longer finite."),
+    (to_say("diverged"), "phase_map", to_say("The loss grew so far that training was stopped: beyond 10⁸, or no "
+        "longer a finite number."),
      to_say("diverged|diverges")),
 )  # fmt: skip
 _PRACTITIONER = _terms(
@@ -151,9 +153,9 @@ _PRACTITIONER = _terms(
      to_say("How many singular values exceed a tolerance. It needs the tolerance."), to_say("numerical rank|")),
     (to_say("trainable parameters"), "cost", to_say("The numbers that train: r(d_in + d_out) for one layer."),
      to_say("trainable parameters|trained numbers|parameters")),
-    (to_say("quantisation"), "requantised", to_say("Storing weights in few levels: int8, int4, NF4."),
+    (to_say("quantisation"), "requantised", to_say("Storing weights in a low-precision format: int8, int4, NF4."),
      to_say("quantisation|quantised|NF4|int8|int4")),
-    ("bf16", "merge", to_say("A number format with 8 significant bits: about three digits are not kept."),
+    ("bf16", "merge", to_say("A 16-bit number format with 8 significant bits: two to three decimal digits."),
      "bf16|bfloat16"),
     (to_say("rounding"), "merge",
      to_say("What a number format cannot hold is dropped: 10⁻¹⁶ of a number in fp64."),
@@ -164,7 +166,8 @@ _PRACTITIONER = _terms(
      to_say("low-rank hypothesis|")),
     ("target_modules", "transformer", to_say("Which matrices of a model get an A and a B."),
      to_say("target_modules|target modules")),
-    (to_say("median"), "race", to_say("The middle of the measured values; half lie below."), to_say("median|medians")),
+    (to_say("median"), "race", to_say("The middle of the sorted values, or the mean of the two in the middle."),
+    to_say("median|medians")),
     (to_say("forgetting"), "learns_forgets", to_say("What a model no longer does after it has learnt something else."),
      to_say("forgetting|forgotten")),
     (to_say("floor"), "rank", to_say("The least error that a rank allows, known before training."), to_say("floor|")),

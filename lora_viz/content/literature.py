@@ -220,7 +220,9 @@ PAPERS = (
         2025,
         "2505.23194",
         "starts",
-        to_say("Starting with both factors non-zero is generally harmless."),
+        to_say(
+            "A non-zero initialisation of both factors is generally harmless, and more robust to small learning rates."
+        ),
         to_say("At suitable scale: large random factors do perturb the start."),
         to_say("The race of starts: a higher loss at first, then ahead."),
         ("init_race",),
@@ -489,7 +491,10 @@ PAPERS = (
         "2310.08659",
         "quantised",
         to_say("Start A and B so that they undo part of the quantisation error."),
-        to_say("It helps a little for any W, more as r grows."),
+        to_say(
+            "At initialisation only: it reduces the error a little for any W, more as r grows. After training it need "
+            "not help."
+        ),
         to_say("The error at the start against rank."),
         ("quantised",),
     ),
@@ -542,7 +547,10 @@ FOLKLORE = (
     ),
     Folklore(
         to_say("‘Dynamic Rank Adaptation’ starts high and prunes."),
-        to_say("No method of that name was found; what is described is AdaLoRA (Zhang et al. 2023)."),
+        to_say(
+            "A method of that name was published later (arXiv 2507.05668). Pruning from a high rank is "
+            "AdaLoRA (Zhang et al. 2023)."
+        ),
         ("adalora",),
     ),
     Folklore(

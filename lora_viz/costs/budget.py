@@ -51,8 +51,9 @@ def assumptions() -> tuple[str, ...]:
     """What do these numbers take for granted? One sentence each."""
     return (say("AdamW: two moments a trained number. bf16 mixed keeps weight and gradient in 2 bytes, a master copy "
                 "in 4, moments in 8; bf16 pure keeps everything in 2 bytes each; fp32 everything in 4."),
-            say("QLoRA: the linear layers but the output head in NF4 with double quantisation, {bits:.3f} bits a "
-                "weight; the rest as in LoRA.", bits=NF4_BITS),
+            say("QLoRA: the linear layers listed here, except the output head, in NF4 with double quantisation, "
+                "{bits:.3f} bits per weight. All other weights stay as in LoRA (in SDXL the feed-forward layers too).",
+                bits=NF4_BITS),
             say("Activations: batch size 1, so tokens are the sequence's length; attention in one fused kernel that "
                 "keeps no table of scores; no dropout; each vector that the backward pass needs is kept once. A few "
                 "numbers a token (means, log-sum-exps) are left out."),

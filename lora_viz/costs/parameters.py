@@ -33,7 +33,7 @@ PARAMETERS = (
               ("scaling", "alpha")),
     Parameter(to_say("target modules"), "target_modules", None,
               to_say("Which linear layers get an A and a B: endings of module paths, or one pattern. Without any, PEFT "
-                     "looks the architecture up: query and value where they are separate."),
+                     "looks the architecture up: often query and value, for some also others (phi: fc1 and fc2)."),
               to_say("What each choice trains, in how many numbers and bytes."), ("transformer", "budget")),
     Parameter(to_say("start"), "init_lora_weights", True,
               to_say("True: A Kaiming-uniform, that is U(±1/√d_in), of variance 1/(3 d_in) at every rank; B = 0. "

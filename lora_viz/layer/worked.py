@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lora_viz.core.refusals import Refusal
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import language, say, to_say
 
 __all__ = [
     "PRINTED",
@@ -150,6 +150,15 @@ def parse_matrix(text: str, name: str) -> Matrix:
     if not shown:
         raise WorkedError(say("{name} is empty: write rows of numbers, such as 1 0 -1; 0.5 1 0.", name=name))
     inner = re.fullmatch(r"(?:[\w.]*\b(?:array|tensor|matrix)\s*\()?\s*(\[.*\])\s*(?:,[^\[\]]*)?\)?", shown, re.S)
+    if inner is None and (comma := _decimal_comma(shown)):
+        raise WorkedError(
+            say(
+                "{name} holds {text}, in which the comma may be a decimal comma: write 0.5 with a point, and separate "
+                "numbers by spaces.",
+                name=name,
+                text=comma[:20],
+            )
+        )
     rows = (
         _literal(inner.group(1), name) if inner else [re.split(r"[,\s]+", line.strip(" ,")) for line in _lines(shown)]
     )
@@ -172,6 +181,15 @@ def parse_matrix(text: str, name: str) -> Matrix:
             )
         )
     return np.array([[_number(cell, name) for cell in row] for row in rows])
+
+
+def _decimal_comma(text: str) -> str:
+    """What may be a number with a decimal comma: in German, and where spaces separate already; else empty."""
+    for line in _lines(text):
+        found = re.search(r"[-+\d.]*\d,\d+", line)
+        if found and (language() == "de" or re.search(r"[^\s,]\s+[^\s,]", line.strip(" ,"))):
+            return found.group()
+    return ""
 
 
 def _lines(text: str) -> list[str]:

@@ -35,7 +35,7 @@ class Watching:
 
     def __init__(self, model: torch.nn.Module, *, every: int | None = None, share: float = 0.04) -> None:
         if every is not None and every < 1:
-            raise Refusal(say("every={every} is not possible: allowed is 1 and more.", every=every))
+            raise Refusal(say("every={every} is not possible. Valid values: 1 and more.", every=every))
         self.every, self.share, self.steps, self.spent = every, share, 0, 0.0
         self._pairs = _pairs(model)
         if not self._pairs:

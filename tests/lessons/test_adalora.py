@@ -11,7 +11,16 @@ from lora_viz.engine.allocation import TRUE_RANKS, allocate
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Bars, Lines
 from lora_viz.film.paper import printed
-from lora_viz.lessons.variants.adalora import LESSON, RankAllocation, film, rank_allocation, table, takeaway
+from lora_viz.lessons.variants.adalora import (
+    LESSON,
+    RankAllocation,
+    detail,
+    film,
+    rank_allocation,
+    table,
+    takeaway,
+    verdict,
+)
 
 ODD = Experiment(d_in=13, d_out=11, spectrum="power", alpha=10.0, lr=0.02, steps=140, samples=53, target_rank=1)
 
@@ -32,12 +41,22 @@ def test_equal_ranks_have_eckart_youngs_floor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "words"), [(15, "the true ranks were kept in"), (8, "7 too few"), (30, "15 more than there is to learn")]
+    ("budget", "words"), [(15, "the true ranks in"), (8, "7 too few"), (30, "15 more than there is to learn")]
 )
 def test_takeaways(budget: int, words: str) -> None:
     said = takeaway(read(budget))
     assert words in said and "nan" not in said
-    assert ("4 ranks in every layer, 16 in all, leave at least" in said) == (budget == 15)
+    assert ("With rank 4 everywhere, at least" in said) == (budget == 15)
+    judged = verdict(read(budget))
+    assert judged.evidence["needed"] == 15 and judged.evidence["budget"] == budget
+    if budget != 15:
+        assert judged.holds is False
+
+
+def test_the_claim_holds_where_most_sets_keep_the_true_ranks() -> None:
+    record = read(15)
+    for found, holds in ((record.sets, True), (0, False)):
+        assert verdict(record._replace(found=np.full_like(record.found, found))).holds is holds
 
 
 def test_film_and_table() -> None:
@@ -69,7 +88,7 @@ def test_a_diverged_set_is_the_worst_of_its_layer() -> None:
     record = rank_allocation(replace(run, left=left))
     fine = np.sort(run.left[[0, 2], -1], axis=0)
     np.testing.assert_array_equal(record.left_ends, [fine[0], fine[1], fine[1]])
-    assert record.diverged == 1 and "1 sets diverged" in takeaway(record)
+    assert record.diverged == 1 and "1 of 3 sets diverged" in detail(record)
 
 
 def test_every_set_has_its_script() -> None:

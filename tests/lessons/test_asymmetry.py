@@ -10,7 +10,7 @@ from lora_viz.core.random_streams import stream
 from lora_viz.engine.regression import teacher
 from lora_viz.film.paper import printed
 from lora_viz.layer.tasks import target_spectrum
-from lora_viz.lessons.papers.asymmetry import Asymmetry, asymmetry, film, takeaway
+from lora_viz.lessons.papers.asymmetry import Asymmetry, asymmetry, detail, film, takeaway, verdict
 
 E = Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8)
 ODD = replace(E, d_in=13, d_out=7, rank=2, seed=3)
@@ -45,14 +45,14 @@ def test_round_inputs_and_a_square_layer_are_symmetric_and_stretch_is_not(found:
     assert found.wins[t, -1] == 50
     np.testing.assert_allclose(found.left[1, 1, t], 1 - 8 / 64, atol=0.02)
     assert found.left[2, 0, t, -1] < found.left[0, 1, t, -1], "every draw of one below every draw of the other"
-    assert "by chance alone" in takeaway(found) and "in 50 at the most stretched" in takeaway(found)
+    assert verdict(found).holds and found.wins[t, -1] == 50 and "in 50 of 50 draws" in takeaway(found)
 
 
 def test_a_frozen_b_covers_more_of_few_outputs() -> None:
     flat = asymmetry(replace(E, d_out=16))
     assert (flat.wins[flat.start, 0], flat.d_out) == (0, 16)
     np.testing.assert_allclose(flat.left[1, 1, flat.start, 0], 1 - 8 / 16, atol=0.03)
-    assert "fewer outputs than inputs" in takeaway(flat)
+    assert "fewer outputs than inputs" in detail(flat) and verdict(flat).holds is False
 
 
 def test_the_floor_lies_below_both_and_falls_with_rank(found: Asymmetry) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lora_viz.film.paper import printed
-from lora_viz.lessons.papers.capacity import Capacity, capacity, film, table, takeaway
+from lora_viz.lessons.papers.capacity import Capacity, capacity, detail, film, table, takeaway, verdict
 from lora_viz.networks.bits import BitsExperiment, BitsRun, bits_evidence
 from lora_viz.networks.memorise import memorise_bits
 
@@ -22,15 +22,15 @@ def found() -> Capacity:
 
 def test_what_was_seen_is_told(found: Capacity) -> None:
     said = takeaway(found)
-    assert "256 trained numbers, learnt all of at most 64 random bits" in said
-    assert "8 seeds" in said
+    assert "256 trainable parameters, memorised up to 64 random bits without error" in said
+    assert "8 seeds" in detail(found)
 
 
 def test_without_steps_nothing_is_learnt() -> None:
     record = trained(steps=0)
     assert len(record.steps) == 1 and (record.live < 0.8).all()
-    assert "learnt none of the tried N in full" in takeaway(record)
-    assert film(record).narration[0].startswith("Step 0: none is learnt yet;")
+    assert "memorised none of the tried N without error" in takeaway(record) and verdict(record).holds is False
+    assert film(record).narration[0].startswith("Step 0: none memorised yet;")
 
 
 def test_the_still_figure_is_the_measured_map(found: Capacity) -> None:

@@ -8,7 +8,7 @@ from lora_viz.core.spectra import truncate
 from lora_viz.film.panels import Lines, Readout
 from lora_viz.film.paper import columns, printed
 from lora_viz.layer.matrices import noisy_low_rank
-from lora_viz.lessons.rank.denoise import Denoise, denoise, film, takeaway
+from lora_viz.lessons.rank.denoise import Denoise, denoise, detail, film, takeaway, verdict
 
 SEEDS = range(9)
 
@@ -34,7 +34,7 @@ def test_the_clean_error_is_least_at_the_true_rank(quiet: Denoise) -> None:
     assert (np.diff(middle[:5]) < 0).all() and (np.diff(middle[4:]) > 0).all(), "U-shaped"
     assert (np.diff(quiet.to_noisy[1]) < 0).all()
     assert (quiet.to_clean[0] <= middle).all() and (middle <= quiet.to_clean[2]).all()
-    assert "true rank 4 in 9 of 9 draws" in takeaway(quiet)
+    assert "true rank 4 in 9 of 9 draws" in takeaway(quiet) and verdict(quiet).holds
 
 
 @pytest.mark.parametrize("rank", [1, 3, 8])
@@ -43,14 +43,14 @@ def test_without_noise_there_is_no_tail(rank: int) -> None:
     assert record.to_clean[2, rank:].max() < 1e-13
     assert record.to_clean[0, rank - 1] > 1e-3
     assert (record.best == rank).all()
-    assert "no slow tail" in takeaway(record)
-    assert "exact to rounding" in film(record).narration[rank]
+    assert "no noise to remove" in takeaway(record) and verdict(record).holds is False
+    assert "exact up to rounding" in film(record).narration[rank]
 
 
 def test_too_much_noise_is_said() -> None:
     record = denoise(31, 23, 8, 1.0, SEEDS)
     assert (record.best < 8).any() and (record.best <= 8).all()
-    assert "hides the weakest directions" in takeaway(record)
+    assert "are hidden" in detail(record)
     assert f"in {(record.best == 8).sum()} of 9 draws" in takeaway(record)
 
 
@@ -62,14 +62,14 @@ def test_the_edge_is_about_the_noise_s_largest_singular_value(quiet: Denoise) ->
 def test_words_and_figure(quiet: Denoise) -> None:
     picture = film(quiet)
     assert picture.start == 4
-    assert picture.narration[2].endswith("signal is still missing.")
-    assert picture.narration[6].endswith("noise.")
+    assert picture.narration[2].endswith("Signal is missing.")
+    assert picture.narration[6].endswith("This adds noise.")
     lines, readout = picture.panels[0], picture.panels[-1]
     assert isinstance(lines, Lines) and lines.marks[0].at == 4
     assert isinstance(readout, Readout) and readout.rows[1].text == ("9 of 9",)
     drawn = printed(picture, "error", theme="dark")
     assert isinstance(drawn, go.Figure)
-    assert [trace.name for trace in drawn.data] == ["to the clean matrix", "to the noisy one"]
+    assert [trace.name for trace in drawn.data] == ["against the clean matrix", "against the noisy one"]
     for trace, errors in zip(drawn.data, (quiet.to_clean, quiet.to_noisy), strict=True):
         np.testing.assert_array_equal(trace.x, np.arange(24))
         np.testing.assert_array_equal(trace.y, errors[1])

@@ -11,7 +11,18 @@ from lora_viz.core.run import Run
 from lora_viz.engine.training import train
 from lora_viz.film.panels import Bars
 from lora_viz.film.paper import printed
-from lora_viz.lessons.variants.dora import STARTS, RowParts, _parts, film, row_parts, row_sweep, table, takeaway
+from lora_viz.lessons.variants.dora import (
+    STARTS,
+    RowParts,
+    _parts,
+    detail,
+    film,
+    row_parts,
+    row_sweep,
+    table,
+    takeaway,
+    verdict,
+)
 
 ODD = Experiment(d_in=13, d_out=11, target_rank=3, rank=3, samples=53, steps=60, noise=0.2, condition=3.0, lr=0.05)
 LESSON = Experiment(task="row_rescale", rank=4, target_rank=4, lr=0.12, steps=200, schedule="linear")
@@ -52,12 +63,13 @@ def test_where_only_lengths_change_dora_turns_nothing_and_lora_must() -> None:
         assert record.turn_error[2, 0, -1] < 0.5 and record.turn_error[0, 1, -1] > 1.0
         assert record.left[2, 0, -1] < 1e-3 < 0.05 < record.left[0, 1, -1]
     said = takeaway(record)
-    assert "turns no row" in said and "Lengths of their own help here." in said
+    assert "rotates no row" in said and "Trained magnitudes help here." in detail(record) and verdict(record).holds
 
 
 def test_where_lora_is_enough_it_is_said() -> None:
-    said = takeaway(read(replace(LESSON, task="inside_top"))[1])
-    assert "turns its rows by" in said and "lengths of their own bring nothing" in said
+    record = read(replace(LESSON, task="inside_top"))[1]
+    assert "rotates its rows by" in takeaway(record) and "magnitudes bring nothing" in detail(record)
+    assert verdict(record).holds is False and verdict(record).evidence["target_turn"] > 1
 
 
 def test_a_run_that_diverges_says_so() -> None:

@@ -8,7 +8,15 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
-from lora_viz.lessons.which_rank.energy_rule import EnergyRule, energy_rank, energy_rule, film, takeaway
+from lora_viz.lessons.which_rank.energy_rule import (
+    EnergyRule,
+    detail,
+    energy_rank,
+    energy_rule,
+    film,
+    takeaway,
+    verdict,
+)
 
 E = Experiment(
     d_in=13, d_out=11, target_rank=4, spectrum="exponential", rank=1, alpha=8.0, lr=0.03, schedule="linear",
@@ -41,7 +49,7 @@ def test_round_and_clean_the_rule_is_right() -> None:
     assert found.over == found.under == 0
     assert found.own_rule == found.own_needed[1]
     np.testing.assert_allclose(found.skill[1:4], found.energy[1:4], atol=1e-4)
-    assert "rule and need agree" in takeaway(found)
+    assert verdict(found).holds is False and "rule and need agree" in detail(found)
 
 
 def test_noise_has_energy_everywhere() -> None:
@@ -49,7 +57,18 @@ def test_noise_has_energy_everywhere() -> None:
     assert found.over == found.tasks == 9
     assert found.rule[0] > found.needed[2, 1]
     assert found.own_rule > found.own_needed[1]
-    assert "fitted noise" in takeaway(found)
+    assert found.raised == 9 and verdict(found).holds and "fitted noise" in detail(found)
+
+
+def test_a_median_between_two_ranks_is_the_mean_of_both() -> None:
+    """With an even number of tasks 12.5 is no 12, in the record and in words."""
+    found = record(noise=2.0)._replace(tasks=10, rule=np.array([9.0, 12.5, 14.0]))
+    assert "rank 12.5." in takeaway(found)
+
+
+def test_too_high_for_another_reason_is_not_the_noise() -> None:
+    found = record(noise=2.0)._replace(over=8, raised=3)
+    assert verdict(found).holds is False and verdict(found).evidence["raised"] == 3
 
 
 def test_no_update_has_no_effective_rank() -> None:

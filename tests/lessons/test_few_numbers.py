@@ -5,7 +5,7 @@ import pytest
 
 from lora_viz.core.spectra import truncate
 from lora_viz.film.paper import printed
-from lora_viz.lessons.rank.few_numbers import KNOBS, few_numbers, film, takeaway
+from lora_viz.lessons.rank.few_numbers import KNOBS, few_numbers, film, takeaway, verdict
 
 
 def test_one_knob_has_full_rank() -> None:
@@ -38,13 +38,13 @@ def test_errors_are_eckart_young_s() -> None:
 
 def test_words_and_figure() -> None:
     record = few_numbers(64, 0.05, 0)
-    assert "93.5 %" in takeaway(record) and "three things" in takeaway(record)
+    assert "93.5 %" in takeaway(record) and verdict(record).holds
     picture = film(record)
-    assert picture.narration[7].startswith("Rank 8 at its best misses 93.5 % of c·I")
+    assert picture.narration[7].startswith("Optimal rank-8 matrices miss 93.5 % of c·I")
     assert picture.narration[7].endswith("0 % of rank 1.")
     assert picture.panel("counted").part("one_knob").text == ("1 · 64 · 64",)  # type: ignore[union-attr]
     drawn = printed(picture, "error")
-    assert [trace.name for trace in drawn.data] == ["c·I", "10 knobs", "sparse", "rank 1"]
+    assert [trace.name for trace in drawn.data] == ["c·I", "10 parameters", "sparse", "rank 1"]
     for trace, error in zip(drawn.data, record.error, strict=True):
         np.testing.assert_array_equal(trace.x, range(1, 65))
         np.testing.assert_array_equal(trace.y, error)

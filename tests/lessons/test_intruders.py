@@ -5,7 +5,7 @@ import pytest
 
 from lora_viz.core.random_streams import stream
 from lora_viz.film.paper import printed
-from lora_viz.lessons.papers.intruders import SHOWN, TOP, Intruders, film, intruders, table, takeaway
+from lora_viz.lessons.papers.intruders import SHOWN, TOP, Intruders, detail, film, intruders, table, takeaway, verdict
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_intruder_comes_between_half_and_once_the_largest_value(found: Intru
     below, above = found.sizes <= 0.375, found.sizes >= 1.0
     assert (found.intruding[2, below] == 0).all(), "in no seed"
     assert (found.intruding[1, above] == 1).all()
-    assert "had one from" in takeaway(found)
+    assert "had one from" in takeaway(found) and verdict(found).holds
 
 
 def test_a_strong_spike_points_as_the_law_says(found: Intruders) -> None:
@@ -52,18 +52,19 @@ def test_an_intruder_is_inside_the_span_and_no_more_like_the_old_than_chance(fou
     np.testing.assert_allclose(found.inside, 1.0, atol=1e-12)
     assert found.random[0] <= found.closest[1, -1] <= found.random[2]
     np.testing.assert_allclose(found.random[1], found.baseline, rtol=0.15)
-    assert "not outside the old span" in takeaway(found)
+    assert "not outside the old span" in detail(found)
 
 
 def test_where_chance_is_above_epsilon_it_is_said() -> None:
-    assert "finds next to nothing" in takeaway(intruders(32, "gaussian", 0.3, 0, seeds=3))
+    blind = intruders(32, "gaussian", 0.3, 0, seeds=3)
+    assert "finds next to nothing" in takeaway(blind) and verdict(blind).holds is None
 
 
 def test_a_decaying_weight_mixes_with_the_spike_where_values_meet() -> None:
     record = intruders(96, "decaying", 0.5, 0)
     at = list(record.sizes).index(1.0)
     assert record.along[1, at] < record.along[1, at - 4], "θ = σ₁: two equal values, two mixed directions"
-    assert "the two mix" in takeaway(record)
+    assert "the two mix" in detail(record)
     assert np.isnan(record.law).all()
 
 

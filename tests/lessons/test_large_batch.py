@@ -9,7 +9,7 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.papers.large_batch import LESSON, LargeBatch, film, large_batch, one_pass, takeaway
+from lora_viz.lessons.papers.large_batch import LESSON, LargeBatch, detail, film, large_batch, one_pass, verdict
 
 E = Experiment(
     d_in=32, d_out=32, target_rank=4, spectrum="flat", alpha=32.0, schedule="linear", samples=1024, dtype="float32"
@@ -26,7 +26,7 @@ def test_errors_are_those_of_the_runs() -> None:
     e = replace(E, d_in=13, d_out=13, samples=64, seed=3, dtype="float64")
     runs = [train(sweep, records=2) for sweep in one_pass(e, (16, 32), (2, 13), (0.02, 0.1), seeds=2)]
     record = large_batch(runs)
-    assert record.raced.racers == ("full", "LoRA r = 2", "LoRA r = 13")
+    assert record.raced.racers == ("full fine-tuning", "LoRA r = 2", "LoRA r = 13")
     np.testing.assert_array_equal(record.steps, [4, 2])
     left = np.empty((2, 3, 2, 2))  # seed, racer, batch, lr
     for run in runs:
@@ -52,8 +52,8 @@ def test_the_gap_grows_with_the_batch_at_a_small_rank_and_not_at_full_width(foun
     assert small[0, 1] > small[1, 0] > 1, "with the large batch every seed lies above the small batch's median"
     assert small[1, 1] > 1.5 * small[1, 0]
     assert (whole[1] < 1.2).all()
-    assert "The gap grows with the batch." in takeaway(found)
-    assert "the penalty is gone" in takeaway(found)
+    assert verdict(found).holds and verdict(found).evidence["last"] > 1.2 * verdict(found).evidence["first"]
+    assert "a higher rank removes the gap" in detail(found)
 
 
 def test_full_fine_tuning_is_the_unit(found: LargeBatch) -> None:

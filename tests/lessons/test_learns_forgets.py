@@ -7,7 +7,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.paper import printed
-from lora_viz.lessons.which_rank.learns_forgets import LearnsForgets, film, learns_forgets, table, takeaway
+from lora_viz.lessons.which_rank.learns_forgets import LearnsForgets, film, learns_forgets, table, verdict
 
 E = Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128)
 
@@ -38,12 +38,12 @@ def test_without_noise_and_round_the_law_is_exact() -> None:
     np.testing.assert_allclose(clean.forgets[1, :3], 1 - left, atol=0.01)
     np.testing.assert_allclose(clean.matched[:3], (1 - np.sqrt(left)) ** 2, atol=0.01)
     assert (clean.less[:3] == 0).all()
-    assert "not a law" in takeaway(clean)
+    assert verdict(clean).holds is False and verdict(clean).evidence["noise"] == 0
 
 
 def test_the_still_figure_and_the_table(found: LearnsForgets) -> None:
     lora, full, _ = printed(film(found), "trade").data
-    assert (lora.name, full.name) == ("LoRA, r = 1 to full", "full, stopped early")
+    assert (lora.name, full.name) == ("LoRA, r = 1 to full", "full fine-tuning, stopped early")
     for trace, x, y in ((lora, found.forgets[1], found.excess[1]), (full, found.path[1], found.path[0])):
         at = np.abs(trace.x - x[:, None]).argmin(axis=1)
         np.testing.assert_allclose(trace.x[at], x, rtol=1e-6, atol=1e-8)

@@ -9,7 +9,7 @@ from lora_viz.film.panels import Bars, Cloud, HeatMap, Readout
 from lora_viz.film.paper import printed
 from lora_viz.layer.small_matrix import shape_rank
 from lora_viz.layer.worked import parse_matrix
-from lora_viz.lessons.rank.matrix import LESSON, PRESETS, film, takeaway
+from lora_viz.lessons.rank.matrix import LESSON, PRESETS, detail, film, maths, takeaway, verdict
 
 
 def preset(name: str) -> np.ndarray:
@@ -31,6 +31,13 @@ def test_the_document_s_matrix() -> None:
         "Shape 2×3, rank 1: the output has 2 coordinates, but all outputs together have 1 dimension."
     )
     assert "2 of 3 input dimensions are lost" in said
+    assert verdict(record).holds and verdict(record).evidence["spanned"] == 1
+
+
+def test_the_maths_says_of_this_matrix_whether_it_is_a_projection() -> None:
+    said = {name: maths(shape_rank(preset(name))) for name in ("projection", "shear", "rank_1")}
+    assert "This one is a projection." in said["projection"]
+    assert "This one is not a projection." in said["shear"] and "not square" in said["rank_1"]
 
 
 def test_noise_makes_rank_a_matter_of_tolerance() -> None:
@@ -38,7 +45,7 @@ def test_noise_makes_rank_a_matter_of_tolerance() -> None:
         record = shape_rank(preset("rank_1"), noise=1e-3, seed=seed)
         assert (record.fine.numerical, record.coarse.numerical) == (2, 1)
         assert 0 < record.sigma[1] < 5e-3
-        assert "2 above 10⁻¹² σ₁, 1 above 10⁻² σ₁" in takeaway(record)
+        assert "2 above 10⁻¹² σ₁, 1 above 10⁻² σ₁" in detail(record)
 
 
 def test_only_eigenvectors_keep_their_line() -> None:
@@ -50,8 +57,8 @@ def test_only_eigenvectors_keep_their_line() -> None:
     turn = shape_rank(preset("turn"))
     assert turn.turned == pytest.approx(90)
     assert len(turn.eigen) == 0
-    assert "yet M turns it" in takeaway(shear)
-    assert "yet M turns it" not in takeaway(turn), "no direction is stretched most"
+    assert "yet M rotates it" in detail(shear)
+    assert "yet M rotates it" not in detail(turn), "no direction is stretched most"
     assert shape_rank(np.array([[2.0, 1], [1, 2]])).turned == pytest.approx(0, abs=1e-5)
     assert np.isnan(shape_rank(preset("rank_1")).turned)
 

@@ -21,7 +21,8 @@ def test_the_cost_goes_up_to_full_rank_and_agrees_with_torch(record: rank_cost.R
     np.testing.assert_allclose(record.share, [r * (1 / 31 + 1 / 64) for r in record.rank])
     assert [t.gradients[1] for t in record.counted] == [r * 95 for r in record.rank]
     assert all(t.saved[1] > t.saved[0] for t in record.counted)
-    assert "NOT" not in rank_cost.takeaway(record)
+    assert "NOT" not in rank_cost.detail(record)
+    assert "NOT" in rank_cost.detail(record._replace(counted=(record.counted[1], *record.counted[1:])))
 
 
 def test_the_map_is_named_by_its_thresholds(record: rank_cost.RankCost) -> None:
@@ -39,7 +40,9 @@ def test_a_hundredfold_ends_between_20_and_32() -> None:
     told = rank_cost.film(wide).narration
     assert told[0].startswith("Rank 16: 0.781 %, 128× fewer parameters")
     assert "102× fewer" in told[1] and "64× fewer" in told[2]
-    assert "holds below rank 20.5; at rank 2048" in rank_cost.takeaway(wide)
+    assert "holds below rank 20.5 here; at rank 2048" in rank_cost.takeaway(wide)
+    said = rank_cost.verdict(wide)
+    assert said.holds and dict(said.evidence)["rank_of_1_percent"] == pytest.approx(4096 / 200, abs=1e-9)
 
 
 def test_the_still_figure_of_the_cost(record: rank_cost.RankCost) -> None:

@@ -8,7 +8,7 @@ import pytest
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.film.paper import printed
-from lora_viz.lessons.which_rank.overfit import SHOWN, Overfit, film, overfit, takeaway
+from lora_viz.lessons.which_rank.overfit import SHOWN, Overfit, detail, film, overfit, takeaway, verdict
 
 E = Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1)
 
@@ -34,7 +34,8 @@ def test_a_low_rank_helps_where_the_truth_is_low_or_data_are_few(found: Overfit)
     assert full[0, 1, many] > full[2, -1, many], "a truth of full rank and many samples: rank 2 loses in every seed"
     assert found.best[1, -1, list(found.samples).index(24)] < 32
     assert found.best[1, -1, many] == 32
-    assert "10 seeds of 10" in takeaway(found) and "there the low rank lost" in takeaway(found)
+    assert found.wins[1, some] == 10 and "in 10 of 10 seeds" in takeaway(found)
+    assert verdict(found).holds and verdict(found).evidence["low"] > verdict(found).evidence["full"]
 
 
 def test_least_squares_costs_what_the_formula_says(found: Overfit) -> None:
@@ -46,7 +47,7 @@ def test_least_squares_costs_what_the_formula_says(found: Overfit) -> None:
 def test_without_noise_there_is_nothing_to_overfit() -> None:
     clean = overfit(replace(E, noise=0.0), seeds=3)
     assert (clean.error[:, 1, 1:, 3:] == 0).all()
-    assert "Without noise nothing is gained" in takeaway(clean)
+    assert verdict(clean).holds is False and "nothing to overfit" in detail(clean)
 
 
 def test_the_still_figure_holds_three_columns_of_the_map(found: Overfit) -> None:

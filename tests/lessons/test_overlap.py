@@ -9,7 +9,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.spectra import principal_angles
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
-from lora_viz.lessons.which_rank.overlap import Overlap, film, overlap, overlaps, takeaway
+from lora_viz.lessons.which_rank.overlap import Overlap, detail, film, overlap, overlaps, takeaway, verdict
 
 E = Experiment(d_in=37, d_out=29, rank=5, alpha=8.0, lr=0.02, steps=200, samples=97)
 
@@ -49,7 +49,7 @@ def test_the_target_decides() -> None:
     tied = record(spectrum="flat", target_rank=3)
     assert tied.across[0, -1, 2] > 0.95, "three equal ones: the block is found in every pair"
     assert np.ptp(tied.across[:, -1, 0]) > 0.3, "which comes first is arbitrary"
-    assert "only φ(3, 3)" in takeaway(tied)
+    assert verdict(tied).holds and verdict(tied).evidence["tied"] == 3 and "only φ(3, 3)" in detail(tied)
 
 
 def test_no_directions_in_zero() -> None:

@@ -21,13 +21,16 @@ from lora_viz.lessons.variants.phase_map import (
     PhaseMap,
     axes,
     cell,
+    detail,
     film,
+    maths,
     nearest_cell,
     phase_map,
     pick,
     plane,
     table,
     takeaway,
+    verdict,
 )
 
 ODD = Experiment(
@@ -129,7 +132,7 @@ def test_the_still_figure_shows_the_last_step(steps: int, row: int, column: int)
     np.testing.assert_allclose(10**cells.z, np.clip(left, 1e-4, 1), rtol=1e-9)
     assert np.isnan(left).any() == (steps > 0), "what diverged stays empty"
     assert (chosen.x, chosen.y) == ((cells.x[column],), (cells.y[row],))
-    assert printed(film(record), "map").layout.title.text == "Excess loss left"
+    assert printed(film(record), "map").layout.title.text == "Remaining excess loss"
     assert "nan" not in takeaway(record)
     assert (record.diverged_at >= 0) == (row == 6)
 
@@ -161,8 +164,31 @@ def test_a_plane_is_shown_coarse_while_it_is_refined() -> None:
 
 
 def test_words() -> None:
-    good = takeaway(mapped(ODD, "learning_rates", 7, chosen=(3, 4)))
-    assert "In this experiment" in good
-    assert "the product of both rates stays within" in good
+    record = mapped(ODD, "learning_rates", 7, chosen=(3, 4))
+    assert "of the cells at most 1 %" in takeaway(record)
+    assert "the product of both rates stays within" in detail(record)
     assert "diverged after step" in takeaway(mapped(ODD, "learning_rates", 7, chosen=(6, 6)))
-    assert "the product" not in takeaway(mapped(ODD, "rank_alpha", 7))
+    assert "the product" not in detail(mapped(ODD, "rank_alpha", 7))
+
+
+def test_the_maths_is_that_of_the_optimiser_and_the_start() -> None:
+    """Nothing is said of another optimiser's step, and where both factors are 0 it is said that nothing learns."""
+    record = mapped(ODD, "learning_rates", 7)
+    said = {name: maths(record, LESSON.settings(**change)) for name, change in
+            {"sgd": {}, "adam": {"optimizer": "adam"}, "zero": {"init": "both_zero"}}.items()}  # fmt: skip
+    assert "hat v" in said["adam"] and "hat v" not in said["sgd"]
+    assert "no cell learns" in said["zero"] and "the first step moves" in said["sgd"]
+
+
+def test_a_block_is_no_place_to_make_up_for_the_other_setting() -> None:
+    """The same lowest good cell in every column: the claim does not hold; one that falls to the right: it does."""
+    record = mapped(ODD, "learning_rates", 7)
+    block, valley = (np.full_like(record.region, 1) for _ in range(2))
+    block[-1, 2:4, 2:5] = 2
+    for column, row in ((2, 4), (3, 3), (4, 2)):
+        valley[-1, row, column] = 2
+    for region in (block, valley):
+        region[-1, 6, 6] = 3
+    assert verdict(record._replace(region=block)).holds is False
+    assert verdict(record._replace(region=valley)).holds
+    assert verdict(record._replace(region=np.zeros_like(block))).holds is False, "no good cell"

@@ -20,6 +20,7 @@ from lora_viz.lessons.variants.quantised_start import (
     film,
     quantised_base,
     takeaway,
+    verdict,
 )
 from lora_viz.lessons.variants.quantised_start import PART as LESSON
 
@@ -48,6 +49,7 @@ def test_where_a_start_helps_and_where_not() -> None:
     at = RANKS.index(8)
     assert record.error[1, 1, PISSA, at] < 0.5 * record.error[1, 1, OFTEN, at]
     assert "PiSSA beat LoftQ in 0 of 8" in takeaway(record) and "in 8 of 8" in takeaway(record)
+    assert verdict(record).holds
 
 
 def test_both_kinds_have_the_same_size_and_their_own_spectra() -> None:

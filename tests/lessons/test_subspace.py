@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from lora_viz.film.paper import printed
+from lora_viz.layer.factorisation import turn
 from lora_viz.layer.matrices import low_rank_factors
-from lora_viz.lessons.rank.subspace import film, low_rank_set, takeaway
+from lora_viz.lessons.rank.subspace import detail, film, low_rank_set, takeaway, verdict
 
 
 @pytest.mark.parametrize("r", [1, 2, 3, 6])
@@ -47,10 +48,23 @@ def test_the_loss_is_not_convex() -> None:
     assert record.loss.argmax() == 20
 
 
+@pytest.mark.parametrize("r", [2, 3])
+def test_for_even_r_a_rotation_joins_the_two_pairs_without_any_loss(r: int) -> None:
+    """−I is a rotation for even r only: half a turn in r/2 planes leads there, and B A stays all the way."""
+    (A, B), half = low_rank_factors(7, 5, r, 0), np.eye(r)
+    joined = "joins them without" in detail(low_rank_set(r, 0))
+    assert joined == (r % 2 == 0) == (np.linalg.det(-half) > 0)
+    if joined:
+        for angle in np.linspace(0, np.pi, 9):
+            Q = turn(r, angle)
+            np.testing.assert_allclose((B @ Q) @ (Q.T @ A), B @ A, atol=1e-13)
+        np.testing.assert_allclose(turn(2, np.pi), -np.eye(2), atol=1e-15)
+
+
 def test_words_and_figure() -> None:
     record = low_rank_set(3, 0)
     said = takeaway(record)
-    assert said.startswith("Between two updates of rank 3 the rank is 6:")
+    assert said.startswith("Between two updates of rank 3 the rank is 6,") and verdict(record).holds
     picture = film(record)
     assert picture.narration[0] == "t = 0: M₁ itself, rank 3." and picture.narration[-1] == "t = 1: M₂ itself, rank 3."
     assert picture.narration[20].startswith("t = 0.5: the mix has rank 6;")

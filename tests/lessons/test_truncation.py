@@ -9,7 +9,7 @@ from lora_viz.film.panels import Bars
 from lora_viz.film.paper import printed
 from lora_viz.film.style import number
 from lora_viz.layer.matrices import SPECTRA
-from lora_viz.lessons.rank.truncation import Truncation, film, takeaway, truncation
+from lora_viz.lessons.rank.truncation import Truncation, detail, film, takeaway, truncation, verdict
 from lora_viz.networks.digits import digit_images
 
 
@@ -42,7 +42,7 @@ def test_no_rival_is_better(record: Truncation) -> None:
         assert (rival >= record.svd - 1e-12).all()
         assert rival[0] == pytest.approx(1)
     assert (record.searched <= record.own).all()
-    assert "beat the SVD" in takeaway(record) and "fault of this page" not in takeaway(record)
+    assert "beat the SVD" in takeaway(record) and verdict(record).holds
     if record.name != "flat":
         assert (record.searched[1:-1] > record.svd[1:-1] + 1e-3).all()
     else:
@@ -69,7 +69,7 @@ def test_a_random_matrix_has_no_short_summary() -> None:
     """Best rank-8 error of 64×64 normal entries: 0.793 in the literature of this house, and little spread."""
     found = [truncation("random", 5, 3, seed).gaussian for seed in range(8)]
     assert all(0.77 < value < 0.81 for value in found)
-    assert f"misses {100 * found[0]:.0f} %" in takeaway(truncation("random", 5, 3, 0))
+    assert f"misses {number(100 * found[0])} %" in detail(truncation("random", 5, 3, 0))
 
 
 def test_words_and_figure(record: Truncation) -> None:
@@ -83,7 +83,9 @@ def test_words_and_figure(record: Truncation) -> None:
     assert "nan" not in takeaway(record)
     drawn = printed(picture, "error", theme="dark")
     assert isinstance(drawn, go.Figure)
-    assert [trace.name for trace in drawn.data] == [*("SVD cut", "one random space", "best of 200", "best sketch")]
+    assert [trace.name for trace in drawn.data] == [
+        *("truncated SVD", "one random space", "best of 200", "best sketch")
+    ]
     curves = (record.svd, record.own, record.searched, record.sketched)
     for trace, errors in zip(drawn.data, curves, strict=True):
         np.testing.assert_array_equal(trace.x, np.arange(8))

@@ -18,14 +18,15 @@ from lora_viz.lessons.variants.variants import (
     STARTS,
     VariantRace,
     at_the_map,
+    detail,
     figure,
     film,
     measured,
     pick,
     table,
-    takeaway,
     variant_race,
     variant_sweep,
+    verdict,
 )
 
 ODD = Experiment(d_in=13, d_out=11, target_rank=3, rank=3, samples=53, steps=60, noise=0.2, condition=3.0)
@@ -113,13 +114,14 @@ def test_the_map_shows_where_each_wins_and_loses() -> None:
 
 def test_takeaways_name_both_sides() -> None:
     _, dora = raced(replace(ODD, task="row_rescale", noise=0.0, condition=1.0, steps=200, schedule="linear"))
-    said = takeaway(dora)
-    assert "wins on a stretching of W's rows" in said and "loses on" in said
+    said = detail(dora)
+    assert "wins on a rescaling of W's rows" in said and "loses on" in said
+    assert verdict(dora).holds and verdict(dora).evidence["lora"] > 10 * verdict(dora).evidence["dora"]
     _, plain = raced(ODD, chosen="lora")
-    assert "its floor is the tail of the target" in takeaway(plain)
-    assert "No training can take LoRA below" not in takeaway(plain) or plain.floor[0] > 1e-4
+    assert "its floor is the tail of the target" in detail(plain)
+    assert "no training can take LoRA below" not in detail(plain) or plain.floor[0] > 1e-4
     _, pissa = raced(ODD, chosen="pissa")
-    assert "No training can take PiSSA below" in takeaway(pissa)
+    assert "From the first initialisation no training can take PiSSA below" in detail(pissa)
 
 
 def test_film_and_table() -> None:
@@ -164,5 +166,5 @@ def test_the_lesson_plays() -> None:
     played = LESSON.play(task="inside_top", variant="lora_xs", versus="pissa", steps=50, rank=2)
     names = [series.name for series in played.film.panel("loss_left").series]
     assert [name.split(" (")[0] for name in names[:2]] == ["LoRA-XS", "PiSSA"]
-    assert f"It trains\n{played.record.parameters[played.record.chosen]} numbers here" in played.maths
+    assert f"It trains\n{played.record.parameters[played.record.chosen]} parameters here" in played.maths
     assert played.exports() is played.exports(), "trained once"

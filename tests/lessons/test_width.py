@@ -9,7 +9,7 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.papers.width import LESSON, WidthRate, film, takeaway, width_rate, width_sweeps
+from lora_viz.lessons.papers.width import LESSON, WidthRate, detail, film, verdict, width_rate, width_sweeps
 
 E = Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, steps=30, dtype="float32")
 LR = tuple(float(f"{x:.3g}") for x in np.geomspace(0.016, 0.512, 11))
@@ -23,7 +23,7 @@ def found() -> WidthRate:
 def test_rates_are_those_of_the_runs() -> None:
     runs = [train(sweep, records=2) for sweep in width_sweeps(E, (5, 7), (4,), (0.02, 0.1, 0.4), seeds=3)]
     record = width_rate(runs)
-    assert record.raced.racers == ("full", "LoRA r = 4")
+    assert record.raced.racers == ("full fine-tuning", "LoRA r = 4")
     best = np.empty((3, 2, 2))  # seed, racer, width
     for run in runs:
         assert run.sweep[0].rank == run.sweep[0].d_in == run.sweep[0].d_out
@@ -42,7 +42,7 @@ def test_the_ratio_grows_with_the_width_and_ten_is_not_reached(found: WidthRate)
     np.testing.assert_allclose(found.slope, [-1, -0.5, -0.5], atol=0.15)
     assert found.ratio.max() < 5
     assert (found.grew[1:] >= 7).all() and found.grew[0] == 0, "of 8 seeds"
-    assert "the ratio grows with the width." in takeaway(found) and "is not reached" in takeaway(found)
+    assert verdict(found).holds and "is not reached" in detail(found)
 
 
 def test_full_fine_tuning_is_the_unit(found: WidthRate) -> None:

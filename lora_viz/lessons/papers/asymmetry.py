@@ -29,6 +29,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "Asymmetry", "asymmetry", "scripts"]
 
@@ -37,6 +38,8 @@ RANKS = (1, 2, 4, 8, 16, 32)
 WAYS = ("train_b", "train_a", "both")
 NAMES = (to_say("train B, A frozen"), to_say("train A, B frozen"), to_say("train both: the floor"))
 COLOURS = ("B", "A", "ink")
+
+ALIKE = 0.05  # of the error: medians that differ by less are the same
 
 _range = partial(ranged, form="{:.3f}".format)
 
@@ -86,7 +89,7 @@ def asymmetry(e: Experiment, targets: int = 10, factors: int = 5) -> Asymmetry:
         left[..., c] = np.where(share < 1e-12, 0.0, share)  # less is rounding
     return Asymmetry(
         ranks=ranks, conditions=np.array(CONDITIONS), left=spread(left, axis=0),
-        wins=(left[:, 0] < left[:, 1]).sum(axis=0), draws=draws, targets=targets, d_out=e.d_out, d_in=e.d_in,
+        wins=(left[:, 0] < left[:, 1] - 1e-9).sum(axis=0), draws=draws, targets=targets, d_out=e.d_out, d_in=e.d_in,
         start=int(np.argmin(np.abs(ranks - e.rank))),
     )  # fmt: skip
 
@@ -122,9 +125,9 @@ def film(record: Asymmetry) -> Film:
     k = len(record.conditions)
     law = np.repeat(1 - record.ranks[:, None] / record.d_out, k, axis=1)
     left = Curves(
-        "left", say("Error left at the exact minimum, median of {draws} (band: all)", draws=record.draws),
+        "left", say("Remaining error at the exact minimum, median of {draws} (band: all)", draws=record.draws),
         x=np.log10(record.conditions), x_label=say("log₁₀ κ, κ: condition of the inputs"),
-        y_label=say("share of the signal left"), reach=1.0, span=12,
+        y_label=say("remaining fraction of the signal"), reach=1.0, span=12,
         series=(
             *(
                 Curve(way, say(name), colour, dots=True, **band(record.left[:, w]))
@@ -134,7 +137,7 @@ def film(record: Asymmetry) -> Film:
         ),
     )  # fmt: skip
     wins = Curves(
-        "wins", say("In how many of {draws} draws training B left less", draws=record.draws),
+        "wins", say("Draws, of {draws}, in which training B left less", draws=record.draws),
         x=np.log10(record.conditions), x_label=say("log₁₀ κ, κ: condition of the inputs"), y_label=say("draws"),
         reach=float(record.draws), row=1, span=6,
         series=(
@@ -143,7 +146,7 @@ def film(record: Asymmetry) -> Film:
         ),
     )  # fmt: skip
     at_rank = Readout(
-        "at_rank", say("Trained at a frozen other: median (range)"),
+        "at_rank", say("One factor trained, the other frozen: median (range)"),
         tuple(
             Row(
                 f"{WAYS[w]}_{c}", f"κ = {_power(record.conditions[c])}: {'B' if w == 0 else 'A'}",
@@ -170,8 +173,8 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def _narrate(record: Asymmetry, t: int) -> str:
     left = record.left[1, :, t]
     return say(
-        "Rank {rank}. Round inputs: B trained leaves {b_round}, A trained {a_round}. Condition {condition}: {b} "
-        "against {a}; both trained {both}.",
+        "Rank {rank}. Isotropic inputs: training B leaves {b_round}, A {a_round}. Condition number {condition}: {b}, "
+        "{a}; both {both}.",
         rank=record.ranks[t], b_round=number(float(left[0, 0])), a_round=number(float(left[1, 0])),
         condition=_power(record.conditions[-1]), b=number(float(left[0, -1])), a=number(float(left[1, -1])),
         both=number(float(left[2, -1])),
@@ -182,28 +185,61 @@ def _narrate(record: Asymmetry, t: int) -> str:
 def takeaway(record: Asymmetry) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     t, n = record.start, record.draws
-    left, wins = record.left[:, :, t], record.wins[t]
+    left, wins = record.left[1, :, t], record.wins[t]
+    b_round, a_round, b, a = (number(float(x)) for x in (left[0, 0], left[1, 0], left[0, -1], left[1, -1]))
     yield say(
-        "In this experiment (rank {rank}, layer {d_out}×{d_in}, {n} random frozen factors on {targets} targets), "
-        "with round inputs training B left {b_round} of the signal and training A {a_round}; at condition "
-        "{condition} it was {b} against {a}. Training B left less in {wins_round} draws of {n} with round inputs, "
-        "in {wins} at the most stretched.",
-        rank=record.ranks[t], d_out=record.d_out, d_in=record.d_in, n=n, targets=record.targets,
-        b_round=_range(left[:, 0, 0]), a_round=_range(left[:, 1, 0]), condition=_power(record.conditions[-1]),
-        b=_range(left[:, 0, -1]), a=_range(left[:, 1, -1]), wins_round=wins[0], wins=wins[-1],
+        "At rank {rank} with isotropic inputs, training B left {b_round} of the signal, training A {a_round}; at "
+        "condition number {condition} {b} and {a}. Training B left less in {wins_round} of {n} and in {wins} of {n} "
+        "draws.",
+        rank=record.ranks[t], b_round=b_round, a_round=a_round, condition=_power(record.conditions[-1]), b=b, a=a,
+        wins_round=wins[0], wins=wins[-1], n=n,
     )  # fmt: skip
-    if record.d_out == record.d_in:
-        yield say("The layer is square: with round inputs the two differ by chance alone.")
-    elif record.d_out < record.d_in:
-        yield say(
-            "The layer has fewer outputs than inputs: a frozen B covers more of its side, so with round inputs "
-            "training A, the larger factor, leaves less."
+
+
+@sentences
+def detail(record: Asymmetry) -> Iterator[str]:
+    """The shape of the layer, and what training both leaves."""
+    left = record.left[:, :, record.start]
+    yield say(
+        "Layer {d_out}×{d_in}, {n} random frozen factors on {targets} targets.",
+        d_out=record.d_out, d_in=record.d_in, n=record.draws, targets=record.targets,
+    )  # fmt: skip
+    if record.d_out < record.d_in:
+        yield say("It has fewer outputs than inputs, so a frozen B covers more of its side than a frozen A.")
+    elif record.d_out > record.d_in:
+        yield say("It has more outputs than inputs, so a frozen A covers more of its side than a frozen B.")
+    elif abs(left[1, 0, 0] - left[1, 1, 0]) < 1e-9:
+        yield say("It is square and all σ of the target are equal: with isotropic inputs both leave exactly as much.")
+    yield say(
+        "At condition number {condition} training both leaves {left}.",
+        condition=_power(record.conditions[-1]),
+        left=number(float(left[1, 2, -1])),
+    )
+
+
+def verdict(record: Asymmetry) -> Verdict:
+    """A square layer: alike with isotropic inputs, and what training B leaves falls with the condition number."""
+    left = record.left[1, :, record.start]
+    b, a = left[0], left[1]
+    apart = abs(float(b[0] - a[0])) / max(float(a[0]), 1e-12)
+    evidence = {"apart": apart, "b": tuple(b.tolist()), "a": float(a[-1])}
+    told = {"d_out": record.d_out, "d_in": record.d_in, "first": number(float(b[0])), "last": number(float(b[-1])),
+            "a": number(float(a[-1])), "a_first": number(float(a[0]))}  # fmt: skip
+    if record.d_out != record.d_in:
+        return false_here(say("the layer is {d_out}×{d_in}, not square", **told), **evidence)
+    if apart > ALIKE:
+        return false_here(say("with isotropic inputs training B left {first} and training A {a_first}", **told),
+                          **evidence)  # fmt: skip
+    gains = b - a
+    if not (gains[-1] < 0 and (np.diff(gains) < 1e-3).all()):
+        return false_here(
+            say("at the largest condition number training B left {last} and training A {a}", **told), **evidence
         )
-    else:
-        yield say(
-            "The layer has more outputs than inputs: training B, the larger factor, leaves less even with round inputs."
-        )
-    yield say("Training both leaves {left} there: either freeze costs far more.", left=number(float(left[1, 2, -1])))
+    return true_here(
+        say("training B left {first} with isotropic inputs and {last} at the largest condition number, where training "
+            "A left {a}", **told),
+        **evidence,
+    )  # fmt: skip
 
 
 def table(record: Asymmetry) -> dict[str, np.ndarray]:
@@ -228,15 +264,15 @@ $$
 
 Zhu et al. (2024, *Asymmetry in Low-Rank Adapters of Foundation Models*) claim that training ${B}$ with a random frozen
 ${A}$ is inherently better than training ${A}$ with a random frozen ${B}$. Here each is solved exactly: linear layer,
-squared loss, target ${dW}$ known, inputs with covariance $\Sigma$ of condition number $\kappa$, eigenvalues even on a
-log axis; no training, no step size, no noise. $P_{{{B}}}$ projects onto ${B}$'s columns.
+squared loss, target ${dW}$ known, inputs with covariance $\Sigma$ of condition number $\kappa$, eigenvalues evenly
+spaced on a log axis; no training, no step size, no noise. $P_{{{B}}}$ projects onto ${B}$'s columns.
 
 A random ${A}$ passes on $r$ mixtures of the inputs. Where a few directions carry the variance, every mixture holds
 them, and a trained ${B}$ can read them. A random ${B}$ can only write into $r$ of {d_out} output directions, however
 the inputs lie: it leaves $1 - r/d_\mathrm{{out}}$ of the signal on average, {left} for
-$r = {rank}$. So the asymmetry is the inputs' and the shape's, not the factors': A and B change places when
-the layer is transposed and the inputs are round. Training ${B}$ fits $r\,d_\mathrm{{out}}$ numbers, training ${A}$
-$r\,d_\mathrm{{in}}$. The paper's second argument, that fewer trained numbers generalise better, is not measured here.
+$r = {rank}$. So the asymmetry is due to the inputs and the shape, not to the factors: with isotropic inputs, A and B
+change places if the layer is transposed. Training ${B}$ fits $r\,d_\mathrm{{out}}$ parameters, training ${A}$
+$r\,d_\mathrm{{in}}$. The paper's second argument, that fewer trainable parameters generalise better, is not measured.
 The floor is the best update of rank $r$ (Izenman 1975), which training both reaches.""",
         d_out=record.d_out, left=number(1 - rank / record.d_out), rank=rank, **LETTERS,
     )  # fmt: skip
@@ -267,10 +303,10 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="left",
-    id="asymmetry", menu=to_say("Asymmetry"), title=to_say("Asymmetry: freeze A or freeze B?"),
+    id="asymmetry", menu=to_say("Freeze A or B?"), title=to_say("Freeze A or B? Does it matter which?"),
     claim=to_say(
-        "With round inputs and a square layer it is the same. The more the inputs are stretched, the better it is to "
-        "freeze A and train B. Play through the rank."
+        "With isotropic inputs and a square layer it makes no difference. The more ill-conditioned the inputs, the "
+        "better to freeze A and train B."
     ),
     place=10, default=Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8),
     controls=(
@@ -280,16 +316,18 @@ LESSON = Lesson(
         ),
         CONTROLS["spectrum"],
     ),
-    more=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film, takeaway=takeaway, maths=maths,
-    on_paper="left", table=table, exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    more=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film, takeaway=takeaway,
+    verdict=verdict, detail=detail, maths=maths, on_paper="left", table=table, exports=lambda record, settings,
+    lab: scripts(record, settings.experiment),
     trains=False,
     question=Question(
         to_say(
-            "A layer with 64 inputs and {d_out} outputs, round inputs, rank {rank}: which share of the signal is left "
-            "when B is frozen and A trained?"
+            "A layer has 64 inputs, which are isotropic, and {d_out} outputs. At rank {rank}, what fraction of the "
+            "signal remains if B is frozen and A is trained?"
         ),
         to_say(
-            "A frozen B can write into r of the outputs only: what is lost depends on their number, not on the inputs'."
+            "A frozen B can reach only r output directions, so the error depends on the number of outputs, not of "
+            "inputs."
         ),
         _ask,
         _other_height,

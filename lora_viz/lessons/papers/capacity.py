@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,19 +16,22 @@ from lora_viz.export.scripts.bits import bits_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Mark, Readout, Row, band
+from lora_viz.film.spreads import ranged
 from lora_viz.film.still import DASHES
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.bits import RANKS, SAMPLES, BitsEvidence, BitsExperiment, BitsRun, bits_evidence, stored_bits
 from lora_viz.networks.memorise import memorise_bits
 
 __all__ = ["LESSON", "Capacity", "capacity"]
 
 LEARNT = 0.99
+ABOUT = (0.5, 1.5)  # bits per parameter that are about one; times two: a doubling
 
 
 class Capacity(NamedTuple):
@@ -68,32 +72,33 @@ def film(record: Capacity) -> Film:
     own = list(record.ranks).index(record.rank) if record.rank in record.ranks else None
     load = np.unique(np.concatenate([record.measured_samples / (record.per_rank * r) for r in record.ranks]))
     live = Curves(
-        "live", say("Live, rank {rank}: labels read right, one training for each N", rank=record.rank),
-        x=record.samples.astype(float), x_label=say("random bits N, log"),
-        y_label=say("share read right; guessing: 0.5"), x_scale="log", reach=1.0, span=6,
+        "live", say("Live, rank {rank}: labels recalled correctly, one training per N", rank=record.rank),
+        x=record.samples.astype(float), x_label=say("random bits N"),
+        y_label=say("fraction correct (guessing: 0.5)"), x_scale="log", reach=1.0, span=6,
         marks=(
             Mark(
                 "parameters", float(record.parameters),
-                say("{parameters} trained numbers", parameters=record.parameters),
+                say("{parameters} parameters", parameters=record.parameters),
             ),
         ),
         series=(
-            Curve("right", say("read right"), "delta", record.live, dots=True),
+            Curve("right", say("correct"), "delta", record.live, dots=True),
             Curve("guessing", say("guessing"), "faint", np.full(len(record.samples), 0.5), dash="dash"),
         ),
     )  # fmt: skip
     measured = Field(
-        "measured", say("Measured beforehand: read right after 800 steps, median of {seeds}", seeds=record.seeds),
+        "measured", say("Measured beforehand: fraction correct after 800 steps, median of {seeds}", seeds=record.seeds),
         values=median, x_labels=tuple(map(str, record.measured_samples)),
         y_labels=tuple(f"{r} ({record.per_rank * r})" for r in record.ranks), x_title=say("random bits N"),
-        y_title=say("rank (trained numbers)"), limits=(0.5, 1.0), regions=(median >= LEARNT).astype(float),
+        y_title=say("rank (parameters)"), limits=(0.5, 1.0), regions=(median >= LEARNT).astype(float),
         region_names=(say("some lost"), f"≥ {LEARNT}"), chosen=None if own is None else (own, _edge(record, own)),
         span=6,
     )  # fmt: skip
     load_panel = Curves(
-        "load", say("The same against bits a trained number (band: all seeds)"), x=load,
-        x_label=say("N/trained numbers, log"), y_label=say("share read right"), x_scale="log", reach=1.0, row=1, span=7,
-        marks=(Mark("one_bit", 1.0, say("one bit a number")),),
+        "load", say("The same against bits per trainable parameter (band: all seeds)"), x=load,
+        x_label=say("N per trainable parameter"), y_label=say("fraction correct"), x_scale="log", reach=1.0, row=1,
+        span=7,
+        marks=(Mark("one_bit", 1.0, say("one bit per parameter")),),
         series=tuple(
             Curve(f"rank_{rank}", f"r = {rank}", "delta", dash=DASHES[i % 4], dots=True, **band(_on(load, record, i)))
             for i, rank in enumerate(record.ranks)
@@ -105,7 +110,9 @@ def film(record: Capacity) -> Film:
             Row(
                 "live", say("live, r = {rank}", rank=record.rank),
                 tuple(
-                    say("{bits:.0f}, {share:.2f} a number", bits=b, share=b / record.parameters) for b in record.bits
+                    say("{bits}, {share} per parameter", bits=number(float(b)),
+                    share=number(float(b) / record.parameters))
+                    for b in record.bits
                 ),
                 colour="delta",
             ),
@@ -136,25 +143,20 @@ def _edge(record: Capacity, i: int) -> int:
 
 
 def _bits(record: Capacity, i: int) -> str:
-    low, median, high = record.measured_bits[:, i]
+    median = record.measured_bits[1, i]
     return say(
-        "{median:.0f} ({low:.0f} to {high:.0f}), {share:.2f} a number",
-        median=median, low=low, high=high, share=median / (record.per_rank * record.ranks[i]),
+        "{bits}, {share} per parameter", bits=ranged(record.measured_bits[:, i]),
+        share=number(float(median) / (record.per_rank * record.ranks[i])),
     )  # fmt: skip
 
 
 def _narrate(record: Capacity, t: int) -> str:
     whole = np.flatnonzero(record.live[t] >= LEARNT)
-    here = {"step": record.steps[t], "bits": record.samples[-1], "share": 100 * record.live[t, -1]}
+    here = {"step": record.steps[t], "bits": record.samples[-1], "share": percent(float(record.live[t, -1]))}
     if not len(whole):
-        return say(
-            "Step {step}: none is learnt yet; of the {bits} bits {share:.0f} % are read right, where guessing gives "
-            "50 %.",
-            **here,
-        )
+        return say("Step {step}: none memorised yet; of {bits} bits {share} correct (guessing: 50 %).", **here)
     return say(
-        "Step {step}: up to {held} bits are learnt; of the {bits} bits {share:.0f} % are read right, where guessing "
-        "gives 50 %.",
+        "Step {step}: up to {held} bits memorised; of {bits} bits {share} correct (guessing: 50 %).",
         held=record.samples[whole.max()], **here,
     )  # fmt: skip
 
@@ -162,29 +164,60 @@ def _narrate(record: Capacity, t: int) -> str:
 def takeaway(record: Capacity) -> str:
     """What was seen, in the run's own numbers."""
     whole = np.flatnonzero(record.live[-1] >= LEARNT)
-    most = len(record.measured_samples) - 1
-    reached = [(record.measured_samples[_edge(record, i)], _edge(record, i) == most) for i in range(len(record.ranks))]
-    edges = ", ".join(say("{bits} (the most tried)", bits=n) if last else str(n) for n, last in reached)
-    numbers = ", ".join(str(record.per_rank * r) for r in record.ranks)
-    per = record.measured_bits[1] / (record.per_rank * record.ranks)
-    least, top = number(float(per.min())), number(float(per.max()))
-    share, bits = 100 * record.live[-1, -1], record.samples[-1]
+    told = {
+        "rank": record.rank, "parameters": record.parameters, "share": percent(float(record.live[-1, -1])),
+        "bits": record.samples[-1], "per": number(float(record.bits[-1]) / record.parameters),
+    }  # fmt: skip
     if len(whole):
-        said = say(
-            "In this experiment rank {rank}, {parameters} trained numbers, learnt all of at most {held} random bits "
-            "(of the N tried) and read {share:.1f} % of {bits} right.",
-            rank=record.rank, parameters=record.parameters, held=record.samples[whole.max()], share=share, bits=bits,
+        return say(
+            "Rank {rank}, with {parameters} trainable parameters, memorised up to {held} random bits without error. Of "
+            "{bits} bits it got {share} right. Bits known per parameter, at best: {per}.",
+            held=record.samples[whole.max()], **told,
         )  # fmt: skip
-    else:
-        said = say(
-            "In this experiment rank {rank}, {parameters} trained numbers, learnt none of the tried N in full and read "
-            "{share:.1f} % of {bits} random bits right.",
-            rank=record.rank, parameters=record.parameters, share=share, bits=bits,
-        )  # fmt: skip
-    return said + say(
-        " Measured with {seeds} seeds, ranks {ranks} with {numbers} numbers learnt {edges}; known of the labels was at "
-        "best {least} to {top} bits a number. Twice the rank holds twice the bits.",
-        seeds=record.seeds, ranks=", ".join(map(str, record.ranks)), numbers=numbers, edges=edges, least=least, top=top,
+    return say(
+        "Rank {rank}, with {parameters} trainable parameters, memorised none of the tried N without error. Of {bits} "
+        "bits it got {share} right. Bits known per parameter, at best: {per}.",
+        **told,
+    )
+
+
+def _measured_edges(record: Capacity) -> list[tuple[int, bool]]:
+    """The largest N that each rank learnt, and whether it is the largest that was tried."""
+    most = len(record.measured_samples) - 1
+    return [(int(record.measured_samples[_edge(record, i)]), _edge(record, i) == most)
+            for i in range(len(record.ranks))]  # fmt: skip
+
+
+def detail(record: Capacity) -> str:
+    """What was measured beforehand, over all ranks."""
+    edges = ", ".join(say("{bits} (the most tried)", bits=n) if last else str(n) for n, last in _measured_edges(record))
+    per = record.measured_bits[1] / (record.per_rank * record.ranks)
+    return say(
+        "Measured over {seeds} seeds: ranks {ranks}, with {numbers} parameters, memorised without error up to {edges} "
+        "bits. At best {least} to {top} bits per parameter were known.",
+        seeds=record.seeds, ranks=", ".join(map(str, record.ranks)),
+        numbers=", ".join(str(record.per_rank * r) for r in record.ranks), edges=edges,
+        least=number(float(per.min())), top=number(float(per.max())),
+    )  # fmt: skip
+
+
+def verdict(record: Capacity) -> Verdict:
+    """Live about one bit per parameter, and over the measured ranks twice the rank knows about twice the bits."""
+    per = float(record.bits[-1]) / record.parameters
+    free = [i for i, (_, last) in enumerate(_measured_edges(record)) if not last]  # the scale does not end before them
+    known = record.measured_bits[1]
+    doubled = [float(known[b] / known[a]) for a, b in pairwise(free)]
+    evidence = {"bits_per_parameter": per, "doubled": tuple(doubled)}
+    told = {"per": number(per), "times": ", ".join(number(x) for x in doubled)}
+    if not ABOUT[0] <= per <= ABOUT[1]:
+        return false_here(say("bits known per parameter in this training: {per}", **told), **evidence)
+    if not all(2 * ABOUT[0] < times < 2 * ABOUT[1] for times in doubled):
+        return false_here(say("doubling the rank multiplied the bits known by {times}", **told), **evidence)
+    return true_here(
+        say("bits known per parameter in this training: {per}; measured beforehand, doubling the rank multiplied the "
+            "bits "
+            "known by {times}", **told),
+        **evidence,
     )  # fmt: skip
 
 
@@ -202,12 +235,12 @@ def maths(record: Capacity, settings: Settings) -> str:
         r"""
 $$
 y = w^\top \operatorname{{relu}}\big((W + {B}{A})\,h\big), \qquad
-\text{{trained numbers}} = 2 \cdot {width} \cdot r = {parameters}, \qquad
+\text{{parameters}} = 2 \cdot {width} \cdot r = {parameters}, \qquad
 \text{{bits known}} = N\,(1 - H_2(\text{{accuracy}}))
 $$
 
 *LoRA Without Regret* (Schulman, Thinking Machines 2025) claims that LoRA learns as full fine-tuning does until the data
-exceed its capacity, and counts with about 2 bits a parameter, a figure for language models trained for very long
+exceed its capacity, and counts with about 2 bits per parameter, a figure for language models trained for very long
 (Allen-Zhu & Li 2024). Here: a random network of {inputs}, {width}, {width} and 1 units, frozen;
 LoRA with $s = 1$ on the {width}×{width} layer alone; $N$ Gaussian inputs whose labels are thrown coins,
 so nothing can be generalised and all must be held. {steps} full-batch steps of Adam, η = {lr:g}
@@ -247,22 +280,24 @@ def _ask(seen: Seen, _: Any) -> Measured:
     told = ", ".join(
         say("rank {rank}: {right} %", rank=r, right=word(100 * x)) for r, x in zip(RANKS, read[:, column], strict=True)
     )
-    return Measured(RANKS[row], RANKS, say("Read right of 1024 bits: {told}.", told=told))
+    return Measured(RANKS[row], RANKS, say("Correct of 1024 bits: {told}.", told=told))
 
 
 LESSON = Lesson(
     hero="load",
-    id="capacity", menu=to_say("Capacity"), title=to_say("Capacity: how many random bits does an adapter hold?"),
+    id="capacity", menu=to_say("Capacity"), title=to_say("Capacity: how many random bits can an adapter memorise?"),
     claim=to_say(
-        "About one bit a trained number: up to there it learns every label by heart, beyond it loses some. Twice the "
-        "rank holds twice as many."
+        "An adapter memorises about one bit per trainable parameter, and beyond that some are lost. Doubling the rank "
+        "about doubles the capacity."
     ),
     place=30, default=Experiment(rank=2), controls=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film,
-    takeaway=takeaway, maths=maths, on_paper="load", table=table, exports=exports, trains=False,
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="load", table=table, exports=exports,
+    trains=False,
     waits_for=to_say("Six trainings of one adapter"),
     question=Question(
-        to_say("1024 random bits are to be read right, all of them. Which is the least rank measured that is enough?"),
-        to_say("About one bit a trained number: rank r trains 256·r of them here."),
+        to_say("All 1024 random bits must be recalled correctly. What is the smallest of the measured ranks that is "
+            "enough?"),
+        to_say("An adapter holds about one bit per trainable parameter, and rank r has 256·r of them here."),
         _ask,
     ),
 )  # fmt: skip

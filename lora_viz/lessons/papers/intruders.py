@@ -26,6 +26,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "SHOWN", "TOP", "Intruders", "intruders", "scripts"]
 
@@ -172,9 +173,9 @@ def _first(record: Intruders) -> int | None:
 def _narrate(record: Intruders, t: int) -> str:
     count = round(record.intruding[1, t])
     return say(
-        "θ = {size} σ₁: the least similar of the top {top} has |cos| {closest:.2f} to its nearest old direction, "
-        "{along:.2f} to the spike; {intruders}.",
-        size=number(float(record.sizes[t])), top=TOP, closest=record.closest[1, t], along=record.along[1, t],
+        "θ = {size} σ₁: the least similar direction has |cos| {closest}; with the spike {along}; {intruders}.",
+        size=number(float(record.sizes[t])), closest=number(float(record.closest[1, t])),
+        along=number(float(record.along[1, t])),
         intruders=say("1 intruder") if count == 1 else say("{count} intruders", count=f"{count:g}"),
     )  # fmt: skip
 
@@ -183,42 +184,72 @@ def _narrate(record: Intruders, t: int) -> str:
 def takeaway(record: Intruders) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     first, size = _first(record), [number(float(x)) for x in record.sizes]
-    what = say(
-        "d = {d}, {seeds} seeds, W₀ {kind}, ε = {epsilon}",
-        d=record.d, seeds=record.seeds, kind=say(CALLED[record.kind]), epsilon=number(record.epsilon),
-    )  # fmt: skip
     if record.baseline > record.epsilon:
         yield say(
-            "In this experiment ({what}) even a random direction has |cos| {baseline} to its nearest "
-            "old one, above ε: at this size the test finds next to nothing. Take a wider layer or a larger ε.",
-            what=what, baseline=number(record.baseline),
+            "Even a random direction has |cos| {baseline} with its nearest old one, above ε = {epsilon}, so the test "
+            "finds next to nothing. Take a wider layer or a larger ε.",
+            baseline=number(record.baseline), epsilon=number(record.epsilon),
         )  # fmt: skip
         return
     if first is None:
-        yield say(
-            "In this experiment ({what}) no size up to {size} σ₁ left a lasting intruder.", what=what, size=size[-1]
-        )
+        yield say("No size up to {size} σ₁ left a lasting intruder (median of {seeds} seeds).", size=size[-1],
+                  seeds=record.seeds)  # fmt: skip
     elif first == 0:
-        yield say("In this experiment ({what}) W₀ itself counts as intruded: ε is above every |cos|.", what=what)
+        yield say("W₀ itself counts as intruded, because ε is above every |cos|.")
     else:
         yield say(
-            "In this experiment ({what}) the median seed had no lasting intruder up to θ = {before} σ₁ and had one "
-            "from {first} σ₁ on; at {last} σ₁ it was {intruding}.",
-            what=what, before=size[first - 1], first=size[first], last=size[-1],
-            intruding=_whole(record.intruding[:, -1]),
+            "The median of {seeds} seeds had no lasting intruder up to θ = {before} σ₁ and had one from {first} σ₁ on.",
+            seeds=record.seeds, before=size[first - 1], first=size[first],
         )  # fmt: skip
-        early = int(np.flatnonzero(record.intruding[1] >= 1)[0])
-        if early < first:
-            yield say(
-                "It came and went before, first at {size} σ₁: where θ meets one of W₀'s own σ, the two mix.",
-                size=size[early],
-            )
     yield say(
-        "It is like no single old direction: |cos| {closest}, and a random one reaches "
-        "{random}. An intruder is not outside the old span: W₀ has full rank, and "
-        "{inside} of its length lies inside.",
-        closest=_hundredths(record.closest[:, -1]), random=_hundredths(record.random),
+        "At {last} σ₁ the least similar direction has |cos| {closest}; a random one reaches {random}.",
+        last=size[-1], closest=number(float(record.closest[1, -1])), random=number(float(record.random[1])),
+    )  # fmt: skip
+
+
+@sentences
+def detail(record: Intruders) -> Iterator[str]:
+    """What was drawn, whether it came and went, and where an intruder lies."""
+    first = _first(record)
+    yield say(
+        "d = {d}, {seeds} seeds, W₀ {kind}, ε = {epsilon}.",
+        d=record.d, seeds=record.seeds, kind=say(CALLED[record.kind]), epsilon=number(record.epsilon),
+    )  # fmt: skip
+    had = np.flatnonzero(record.intruding[1] >= 1)
+    if first and len(had) and had[0] < first and record.baseline <= record.epsilon:
+        yield say(
+            "An intruder came and went before, first at {size} σ₁: where θ meets one of W₀'s own σ, the two mix.",
+            size=number(float(record.sizes[had[0]])),
+        )
+    yield say(
+        "The new direction is not outside the old span: W₀ has full rank, and a fraction {inside} of its length lies "
+        "within it.",
         inside=number(float(record.inside[1, -1])),
+    )
+
+
+def verdict(record: Intruders) -> Verdict:
+    """From some size on there is an intruder, and its largest |cos| is within what random directions reach."""
+    first, closest = _first(record), float(record.closest[1, -1])
+    evidence = {"first": first, "closest": closest, "random": tuple(record.random.tolist()), "epsilon": record.epsilon}
+    if record.baseline > record.epsilon:
+        return undecided(say("even a random direction has a |cos| above ε"), **evidence)
+    if first is None:
+        return false_here(say("no size up to {size} σ₁ left a lasting intruder", size=number(float(record.sizes[-1]))),
+                          **evidence)  # fmt: skip
+    if first == 0:
+        return false_here(say("ε is above every |cos|, so W₀ itself counts as intruded"), **evidence)
+    told = {"first": number(float(record.sizes[first])), "closest": number(closest),
+            "random": number(float(record.random[2]))}  # fmt: skip
+    if closest > record.random[2]:
+        return false_here(
+            say("at the largest θ its |cos| is {closest}, and random directions reach {random} at most", **told),
+            **evidence,
+        )
+    return true_here(
+        say("from θ = {first} σ₁ on there is an intruder, and at the largest θ its |cos| is {closest}; random "
+            "directions reach up to {random}", **told),
+        **evidence,
     )  # fmt: skip
 
 
@@ -243,11 +274,11 @@ $$
 $$
 
 Shuttleworth, Andreas, Torralba and Sharma (2024, *LoRA vs Full Fine-tuning: An Illusion of Equivalence*) find such
-vectors in networks fine-tuned with LoRA and few or none after full fine-tuning, and tie them to forgetting; whether
-they cause it is contested. Their test, with left singular vectors: the $y_j$ are the top 10 of the changed weight, the
-$x_i$ all {d} of ${W}$. Here one random direction of size $\theta$ is planted on a random ${W}$; nothing is
-trained, so this shows the geometry of one strong rank-1 update, not what LoRA does in a network. An update of larger
-norm makes an intruder whoever made it: full fine-tuning at a larger learning rate too.
+vectors in networks fine-tuned with LoRA and few or none after full fine-tuning, and tie them to forgetting. Whether
+they cause it is not tested here. Their test, with left singular vectors: the $y_j$ are the top 10 of the changed
+weight, the $x_i$ all {d} of ${W}$. Here one random direction of size $\theta$ is planted on a random ${W}$; nothing is
+trained, so this shows the geometry of one strong rank-1 update, not what LoRA does in a network. An update of
+large norm makes an intruder regardless of the method; full fine-tuning at a large learning rate does too.
 
 For entries $N(0, 1/d)$ the largest $\sigma$ is near 2, and below $\theta = 1$, half of it, the spike leaves no trace in
 the top vectors as $d$ grows (Benaych-Georges & Nadakuditi 2012); in a narrow layer the step is a slope.
@@ -281,10 +312,11 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="closest",
-    id="intruders", menu=to_say("Intruders"), title=to_say("Intruders: when is a new direction among the top ones?"),
+    id="intruders", menu=to_say("Intruder dimensions"),
+    title=to_say("Intruder dimensions: when does an update become a new singular vector?"),
     claim=to_say(
-        "A small update hides in W₀'s own directions; beyond a size it becomes a singular vector that resembles none "
-        "of them, and no more than a random one. Drag its size θ."
+        "A small update stays hidden among W₀'s own directions. A larger one becomes a singular vector that resembles "
+        "them no more than a random direction."
     ),
     place=20, default=Experiment(d_in=64, d_out=64),
     controls=(
@@ -302,15 +334,19 @@ LESSON = Lesson(
             help=to_say("The narrower the layer, the more any direction resembles one of its d."),
         ),
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="closest", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="closest",
+    table=table,
     exports=lambda record, settings, lab: scripts(record, settings["seed"]), trains=False,
     question=Question(
         to_say(
-            "In a layer of width {d} a random direction has |cos| {now} with the old direction nearest to it. And in a "
-            "layer {wide} wide?"
+            "In a layer of width {d}, a random direction has |cos| {now} with the old direction closest to it. How "
+            "large "
+            "is it in a layer of width {wide}?"
         ),
         to_say(
-            "Chance resembles everything a little, and less in a wide layer: there a small |cos| is nothing unusual."
+            "A random direction resembles every other one a little, and less so in a wide layer. There a small |cos| "
+            "is "
+            "nothing unusual."
         ),
         _ask,
         _nearest,

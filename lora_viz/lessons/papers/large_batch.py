@@ -24,10 +24,12 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "LargeBatch", "large_batch", "one_pass"]
 
 BATCHES = (32, 64, 128, 256)
+GAP = 1.2  # times: a ratio above it is a gap, one that grew by it has grown
 LR = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 DEFAULT = Experiment(
     d_in=32, d_out=32, target_rank=4, spectrum="flat", alpha=32.0, optimizer="adam", schedule="linear", samples=1024,
@@ -84,19 +86,19 @@ def film(record: LargeBatch) -> Film:
     """The playhead runs over the batch size: errors by learning rate, at the best one, and over full fine-tuning's."""
     own, frames = record.raced, range(len(record.steps))
     ratio = Lines(
-        "ratio", say("Error over full fine-tuning's, each at its best η"),
-        y_label=say("ratio; median of {seeds}, band: all", seeds=own.seeds), reach=2.0, x_scale="log", span=7,
+        "ratio", say("Error over that of full fine-tuning, each at its best η"),
+        y_label=say("ratio (median of {seeds}, band: all)", seeds=own.seeds), reach=2.0, x_scale="log", span=7,
         series=(
             *own.curves(record.ratio, ranks_only=True),
-            Series("full", say("full:"), "W", np.ones(len(frames)), dash="dash"),
+            Series("full", say("full fine-tuning:"), "W", np.ones(len(frames)), dash="dash"),
         ),
     )  # fmt: skip
-    left = Readout("left", say("At this batch: error left, median (range)"), own.rows(record.left, ranged), span=5)
+    left = Readout("left", say("At this batch: remaining error, median (range)"), own.rows(record.left, ranged), span=5)
     errors = Lines(
-        "errors", say("Error left after one pass, each at its best η"), y_label=say("‖ΔW − ΔW*‖²/‖ΔW*‖², log"),
+        "errors", say("Remaining error after one pass, each at its best η"), y_label="‖ΔW − ΔW*‖²/‖ΔW*‖²",
         scale="log", x_scale="log", row=1, span=6, series=own.curves(record.left),
     )  # fmt: skip
-    by_rate = own.by_rate(say("At this batch, by learning rate (median)"), say("error left, log"), dots=True)
+    by_rate = own.by_rate(say("At this batch, by learning rate (median)"), say("remaining error"), dots=True)
     return Film(
         axis=to_say("batch"), of_last=True, values=own.places.astype(float), start=len(frames) - 1,
         seconds_per_frame=1.0, narration=tuple(_narrate(record, t) for t in frames),
@@ -106,7 +108,7 @@ def film(record: LargeBatch) -> Film:
 
 def _narrate(record: LargeBatch, t: int) -> str:
     return say(
-        "Batch {batch}, {steps} steps: error over full fine-tuning's, median: {ratios}.",
+        "Batch {batch}, {steps} steps, error ratio: {ratios}.",
         batch=record.raced.places[t], steps=record.steps[t], ratios=record.raced.ratios(record.ratio, t),
     )  # fmt: skip
 
@@ -117,23 +119,53 @@ def takeaway(record: LargeBatch) -> Iterator[str]:
     own, small, whole = record.raced, 1, len(record.raced.racers) - 1
     first, last = record.ratio[:, :, 0], record.ratio[:, :, -1]
     yield say(
-        "In this experiment (one pass over {samples} samples, {seeds} seeds, each at its best of {rates} η) "
-        "{racer} left {first} times full fine-tuning's error with batch {least} and {last} times with batch "
-        "{most}.",
-        samples=record.samples, seeds=own.seeds, rates=len(own.lr), racer=own.racers[small],
-        first=ranged(first[:, small]), least=own.places[0], last=ranged(last[:, small]), most=own.places[-1],
+        "{racer} left {first} times the error of full fine-tuning at batch {least} and {last} times at batch {most}. "
+        "{whole}, the full width, left {whole_first} and {whole_last} times (medians).",
+        racer=own.racers[small], first=number(float(first[1, small])), least=own.places[0],
+        last=number(float(last[1, small])), most=own.places[-1], whole=own.racers[whole],
+        whole_first=number(float(first[1, whole])), whole_last=number(float(last[1, whole])),
     )  # fmt: skip
-    if last[1, small] > 1.2 * first[1, small]:
-        yield say("The gap grows with the batch.")
-    else:
-        yield say("Here the gap does not grow with the batch.")
+
+
+@sentences
+def detail(record: LargeBatch) -> Iterator[str]:
+    """The ranges over the seeds, what the report says beside it, and whether the grid was wide enough."""
+    own, small, whole = record.raced, 1, len(record.raced.racers) - 1
+    last = record.ratio[:, :, -1]
     yield say(
-        "{racer}, full width: {first} and {last} times.",
-        racer=own.racers[whole], first=ranged(first[:, whole]), last=ranged(last[:, whole]),
+        "One pass over {samples} samples, {seeds} seeds, each at its best of {rates} η. At batch {most}: {racer} "
+        "{small}, "
+        "{whole_racer} {whole} times.",
+        samples=record.samples, seeds=own.seeds, rates=len(own.lr), most=own.places[-1], racer=own.racers[small],
+        small=ranged(last[:, small]), whole_racer=own.racers[whole], whole=ranged(last[:, whole]),
     )  # fmt: skip
-    if last[1, whole] < 1.2:
-        yield say("At full width the penalty is gone: here the rank does mend it, unlike what the paper reports.")
+    if last[1, small] > GAP > last[1, whole]:
+        yield say("Here a higher rank removes the gap, unlike what the report says of language models.")
     yield from own.warn_of_edge()
+
+
+def verdict(record: LargeBatch) -> Verdict:
+    """The smallest rank is worse and more so at the largest batch; the full width is not worse there."""
+    first, last = record.ratio[1, 1, 0], record.ratio[1, 1, -1]
+    whole = record.ratio[1, -1, -1]
+    evidence = {"first": float(first), "last": float(last), "whole": float(whole)}
+    told = {"racer": record.raced.racers[1], "first": number(float(first)), "last": number(float(last)),
+            "whole": number(float(whole))}  # fmt: skip
+    if not np.isfinite((first, last, whole)).all():
+        return undecided(say("too many runs diverged"), **evidence)
+    if last <= GAP:
+        return false_here(say("at the largest batch {racer} left {last} times the error", **told), **evidence)
+    if last <= GAP * first:
+        return false_here(
+            say("the ratio of {racer} was {first} at the smallest batch and {last} at the largest", **told), **evidence
+        )
+    if whole >= GAP:
+        return false_here(say("at the largest batch the full width left {whole} times the error", **told), **evidence)
+    return true_here(
+        say("the ratio of {racer} grew from {first} to {last}; at the largest batch the full width left {whole} times "
+            "the error", **told),
+        **evidence,
+    )  # fmt: skip
 
 
 def maths(record: LargeBatch, settings: Settings) -> str:
@@ -147,14 +179,13 @@ $$
 \nabla_{{{A}}} = s\,{B}^\top {G}
 $$
 
-*LoRA Without Regret* (Schulman, Thinking Machines 2025) reports that LoRA bears large batches less well than full
-fine-tuning, and that a higher rank does not mend it: a property of the product. Here: one linear layer of
-{d_out}×{d_in}, round inputs, a target of rank {true_rank}, Adam with η falling to 0, one pass over
-{samples} samples. A larger batch means fewer steps, and a product needs steps in turn: ${B}$ moves only along ${A}$'s
-rows until ${A}$ has turned, which needs ${B}$. So the first half of the report is seen here, the second is not: at
-$r = {rank}$, where ${A}$ spans every input from the start, the ratio is
-{ratio} at batch {batch}. Whether that holds in a deep network is not
-tested. Error is to the hidden update, relative; each racer has its best of {rates} learning rates in each seed.""",
+*LoRA Without Regret* (Schulman, Thinking Machines 2025) reports that LoRA copes less well with large batches than full
+fine-tuning, and that a higher rank does not change this: a property of the product. Here: one linear layer of
+{d_out}×{d_in}, isotropic inputs, a target of rank {true_rank}, Adam with η falling to 0, one pass over
+{samples} samples. A larger batch means fewer steps, and a product needs steps in turn: ${B}$ moves only along the rows
+of ${A}$ until ${A}$ has changed, which needs ${B}$. At $r = {rank}$, where ${A}$ spans every input at initialisation,
+the ratio is {ratio} at batch {batch}. Whether that holds in a deep network is not tested. The error is relative to the
+target update; each method has its best of {rates} learning rates in each seed.""",
         samples=e.samples, steps=", ".join(map(str, record.steps)), d_out=e.d_out, d_in=e.d_in,
         true_rank=record.true_rank, rank=own.ranks[-1], ratio=number(float(record.ratio[1, -1, -1])),
         batch=own.places[-1], rates=len(own.lr), **LETTERS,
@@ -175,7 +206,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     batch, (small, large) = seen.film.values, seen.film.panel("ratio").parts()[:2]
     few, middle = (shown(seen.film, "ratio", part.id) for part in (small, large))
     name = english(large.name).rstrip(":")  # type: ignore[union-attr]
-    told = say("{name} left {times} times full fine-tuning's error at batch {small}, median of 8.", name=name,
+    told = say("{name} left {times} times the error of full fine-tuning at batch {small}, median of 8.", name=name,
                times=word(middle[1]), small=int(batch[1]))  # fmt: skip
     about = {"name": name, "large": int(batch[-1]), "most": word(middle[-1]), "small": int(batch[1])}
     shrunk = middle[-1] * batch[1] / batch[-1]
@@ -184,19 +215,21 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="ratio",
-    id="large_batch", menu=to_say("Large batches"), title=to_say("Large batches: does LoRA bear them?"),
+    id="large_batch", menu=to_say("Large batches"), title=to_say("Large batches: does LoRA cope with them?"),
     claim=to_say(
-        "Worse than full fine-tuning while the rank is small, and the more so the larger the batch; at full width the "
-        "penalty is gone. Play through the batch size."
+        "At a small rank, LoRA leaves a larger error than full fine-tuning, and the gap grows with the batch. At full "
+        "width it disappears."
     ),
     place=40, default=DEFAULT, controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
-    more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),), measure=measure, film=film, takeaway=takeaway, maths=maths,
-    on_paper="ratio", exports=lambda record, settings, lab: sweeps(settings.experiment),
+    more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),), measure=measure, film=film, takeaway=takeaway,
+    verdict=verdict, detail=detail, maths=maths, on_paper="ratio", exports=lambda record, settings,
+    lab: sweeps(settings.experiment),
     question=Question(
         to_say(
-            "{name} leaves {most} times full fine-tuning's error at batch {large}. How many times at batch {small}?"
+            "{name} leaves {most} times the error of full fine-tuning at batch {large}. How many times is it at batch "
+            "{small}?"
         ),
-        to_say("With enough steps that rank keeps up: it is the few steps of a large batch that cost it more."),
+        to_say("A larger batch leaves fewer steps for one pass, and A and B need steps in turn."),
         _ask,
     ),
 )  # fmt: skip

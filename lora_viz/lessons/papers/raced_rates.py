@@ -68,7 +68,7 @@ class Raced(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         """The racers' names in a legend that shows readings."""
-        return (say("full:"), *(f"{name}:" for name in self.racers[1:]))
+        return (say("full fine-tuning:"), *(f"{name}:" for name in self.racers[1:]))
 
     def curves(
         self, found: Float[np.ndarray, "3 R K"], *, ranks_only: bool = False, dots: bool = False
@@ -89,7 +89,7 @@ class Raced(NamedTuple):
             "by_rate",
             title,
             x=self.lr,
-            x_label=say("learning rate η, log"),
+            x_label=say("learning rate η"),
             y_label=y_label,
             scale="log",
             x_scale="log",
@@ -111,7 +111,7 @@ class Raced(NamedTuple):
     def ratios(self, ratio: Float[np.ndarray, "3 R K"], t: int) -> str:
         """The ranks' median ratios at this place, in words."""
         return ", ".join(
-            say("{ratio} for {racer}", ratio=number(float(ratio[1, i, t])), racer=name)
+            say("{racer}: {ratio}", ratio=number(float(ratio[1, i, t])), racer=name)
             for i, name in enumerate(self.racers)
             if i
         )
@@ -119,7 +119,10 @@ class Raced(NamedTuple):
     def warn_of_edge(self) -> Iterator[str]:
         """The sentence that warns of a grid too narrow, where it is."""
         if self.at_edge:
-            yield say("{count} bests lie at an end of the grid: a wider one may shift the numbers.", count=self.at_edge)
+            yield say(
+                "Best learning rates at an end of the grid: {count} of {all}. A wider grid may shift the numbers.",
+                count=self.at_edge, all=self.error[..., 0].size,
+            )  # fmt: skip
 
 
 def racers(e: Experiment, ranks: Iterable[int], lrs: Iterable[float]) -> tuple[Experiment, ...]:
@@ -139,7 +142,7 @@ def raced(runs: Iterable[Run], place: str, error: Callable[[Run], Float[np.ndarr
     own = [x for x in experiments if x.lr == lrs[0]]
     places = sorted(found)
     return Raced(
-        racers=tuple(to_say("full") if x.init == "identity" else f"LoRA r = {x.rank}" for x in own),
+        racers=tuple(to_say("full fine-tuning") if x.init == "identity" else f"LoRA r = {x.rank}" for x in own),
         ranks=np.array([x.rank for x in own]), places=np.array(places), lr=np.array(lrs),
         error=np.stack([np.stack(found[p]) for p in places], axis=2), shown=own[-1],
     )  # fmt: skip

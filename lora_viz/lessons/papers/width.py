@@ -24,6 +24,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "WidthRate", "width_rate", "width_sweeps"]
 
@@ -84,8 +85,8 @@ def film(record: WidthRate) -> Film:
     own = record.raced
     flat = np.ones(len(own.places))
     ratio = Lines(
-        "ratio", say("LoRA's best η over full fine-tuning's, median of {seeds} (band: all)", seeds=own.seeds),
-        y_label=say("ratio, log"), scale="log", x_scale="log", span=7,
+        "ratio", say("LoRA's best η over that of full fine-tuning, median of {seeds} (band: all)", seeds=own.seeds),
+        y_label=say("ratio"), scale="log", x_scale="log", span=7,
         series=(
             *own.curves(record.ratio, ranks_only=True, dots=True),
             Series("equal", say("equal:"), "W", flat, dash="dash"),
@@ -96,15 +97,15 @@ def film(record: WidthRate) -> Film:
         "best_here", say("Best η at this width: median (range)"),
         (
             *own.rows(record.best, _range),
-            Row("among_ranks", say("largest over least among the ranks"), readings(record.rank_ratio, _range)),
+            Row("among_ranks", say("largest over smallest among the ranks"), readings(record.rank_ratio, _range)),
         ),
         span=5,
     )  # fmt: skip
     best = Lines(
-        "best", say("Best η of each"), y_label=say("learning rate, log"), scale="log", x_scale="log", row=1, span=6,
+        "best", say("Best η of each"), y_label=say("learning rate"), scale="log", x_scale="log", row=1, span=6,
         series=own.curves(record.best, dots=True),
     )  # fmt: skip
-    by_rate = own.by_rate(say("At this width, by learning rate (median)"), say("loss/first loss, log"))
+    by_rate = own.by_rate(say("At this width, by learning rate (median)"), say("loss / initial loss"))
     return Film(
         axis=to_say("width d"), values=own.places.astype(float), start=len(flat) - 1, seconds_per_frame=1.0,
         narration=tuple(_narrate(record, t) for t in range(len(flat))),
@@ -119,7 +120,7 @@ def _range(found: Float[np.ndarray, "3"]) -> str:
 
 def _narrate(record: WidthRate, t: int) -> str:
     return say(
-        "d = {width}: best learning rate over full fine-tuning's, median: {ratios}.",
+        "d = {width}, ratio of best η: {ratios}.",
         width=record.raced.places[t], ratios=record.raced.ratios(record.ratio, t),
     )  # fmt: skip
 
@@ -127,34 +128,52 @@ def _narrate(record: WidthRate, t: int) -> str:
 @sentences
 def takeaway(record: WidthRate) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    own, e = record.raced, record.raced.shown
+    own = record.raced
     i, seeds = min(2, len(own.racers) - 1), own.seeds
-    ratio, grew = record.ratio[:, i], record.grew[i]
+    ratio, grew = record.ratio[1, i], record.grew[i]
     yield say(
-        "In this experiment ({seeds} seeds, {steps} steps of Adam, {rule}, α = {alpha}, each at its best of "
-        "{rates} η) {racer}'s best rate was {first} times full fine-tuning's at d = {narrow} and {last} times at "
-        "d = {wide}.",
-        seeds=seeds, steps=e.steps, rule={"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[e.scaling_rule],
+        "{racer}'s best learning rate was {first} times that of full fine-tuning at d = {narrow} and {last} times at "
+        "d = {wide} (medians). The ratio was larger in the widest layer in {grew} of {seeds} seeds.",
+        racer=own.racers[i], first=number(float(ratio[0])), narrow=own.places[0], last=number(float(ratio[-1])),
+        wide=own.places[-1], grew=grew, seeds=seeds,
+    )  # fmt: skip
+
+
+@sentences
+def detail(record: WidthRate) -> Iterator[str]:
+    """What was held equal, the ranges, the factor of ten that is reported, and the other ranks."""
+    own, e = record.raced, record.raced.shown
+    i = min(2, len(own.racers) - 1)
+    ratio = record.ratio[:, i]
+    yield say(
+        "{steps} steps of Adam, {rule}, α = {alpha}, each at its best of {rates} η. {racer}: {first} times at "
+        "d = {narrow}, {last} times at d = {wide}.",
+        steps=e.steps, rule={"lora": "α/r", "rslora": "α/√r", "constant": "s = α"}[e.scaling_rule],
         alpha=number(e.alpha), rates=len(own.lr), racer=own.racers[i], first=_range(ratio[:, 0]), narrow=own.places[0],
         last=_range(ratio[:, -1]), wide=own.places[-1],
     )  # fmt: skip
-    if grew > 0.75 * seeds:
-        yield say(
-            "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio grows with the width.",
-            grew=grew, seeds=seeds,
-        )  # fmt: skip
-    else:
-        yield say(
-            "It was larger in the widest layer in {grew} seeds of {seeds}: the ratio does not clearly grow here.",
-            grew=grew, seeds=seeds,
-        )  # fmt: skip
     if ratio[2, -1] < REPORTED / 2:
-        yield say("Ten, as reported for language models, is not reached at these widths.")
+        yield say("The factor of ten reported for language models is not reached at these widths.")
     yield say(
         "Among ranks {ranks} the best rates at d = {width} lie within a factor of {factor}.",
         ranks=", ".join(map(str, own.ranks[1:])), width=own.places[-1], factor=_range(record.rank_ratio[:, -1]),
     )  # fmt: skip
     yield from own.warn_of_edge()
+
+
+def verdict(record: WidthRate) -> Verdict:
+    """The ratio is larger at the widest than at the narrowest in more than three quarters of the seeds."""
+    own = record.raced
+    i, seeds = min(2, len(own.racers) - 1), own.seeds
+    grew = int(record.grew[i])
+    at = own.error.argmin(axis=3)[:, [0, i]][..., [0, -1]]
+    edge = int(np.isin(at, (0, len(own.lr) - 1)).any(axis=(1, 2)).sum())
+    evidence = {"grew": grew, "seeds": seeds, "at_an_end": edge, "ratio": tuple(record.ratio[1, i].tolist())}
+    told = {"racer": own.racers[i], "grew": grew, "seeds": seeds, "edge": edge}
+    if edge > seeds / 4:
+        return undecided(say("in {edge} of {seeds} seeds a best rate lies at an end of the grid", **told), **evidence)
+    why = say("the ratio of {racer} was larger in the widest layer in {grew} of {seeds} seeds", **told)
+    return (true_here if grew > 0.75 * seeds else false_here)(why, **evidence)
 
 
 def maths(record: WidthRate) -> str:
@@ -168,16 +187,15 @@ $$
 $$
 
 *LoRA Without Regret* (Schulman, Thinking Machines 2025) fits, over 14 language models, a best learning rate for LoRA of
-about ten times full fine-tuning's, whatever the rank and width, and says that its own theory (a ratio in proportion to
-the width) does not match. Here, with one linear layer, round inputs and a target of rank {target_rank}, Adam moves
-every entry of ${dW}$ by η when all weights train; the wider the layer, the more of them, so the best η falls nearly as
-$1/d$. LoRA's own falls more slowly: its update goes through $r$ rows only. Slopes of the best η against $d$, both
-logarithmic: {slopes}. So a ratio grows that is below 1 in a narrow layer: "LoRA needs ten times the learning rate" is
-no law of the method, and a layer as wide as a language model's was not tried.
+about ten times that of full fine-tuning, regardless of rank and width, and says that its own theory (a ratio
+proportional to the width) does not match. Here, with one linear layer, isotropic inputs and a target of rank
+{target_rank}, Adam moves every entry of ${dW}$ by η if all weights are trained; a wider layer has more of them, whereas
+the update of LoRA goes through $r$ rows only. Slopes of the best η against $d$, both logarithmic: {slopes}. The ratio
+grows where LoRA's slope is the less negative one. A layer as wide as that of a language model was not tried.
 
-The same report finds less than a factor of 2 between ranks 4 and 512 under α/r; what is found here stands in the
-read-out, also for the other rules. Each learning rate is $\sqrt2$ times the last: no best is told more finely.
-Gradients are exact, there is no sampling noise.""",
+The same report finds less than a factor of 2 between ranks 4 and 512 under α/r; the factor found here is in the
+readout, also for the other rules. Each learning rate of the grid is $\sqrt2$ times the previous one, so no best rate is
+known more precisely. Gradients are exact; there is no sampling noise.""",
         target_rank=record.raced.shown.target_rank,
         slopes=", ".join(f"{say(name)} {number(float(slope))}" for name, slope in slopes), **LETTERS,
     )  # fmt: skip
@@ -196,7 +214,7 @@ def measure(settings: Settings, lab: Lab) -> WidthRate:
 def _ask(seen: Seen, _: Any) -> Measured:
     best, width = shown(seen.film, "best", "full"), seen.film.values
     ratio = float(width[-1] / width[0])
-    told = say("It was {last} at d = {wide}, {times} times less.", last=word(best[-1]), wide=int(width[-1]),
+    told = say("It was {last} at d = {wide}, lower by a factor of {times}.", last=word(best[-1]), wide=int(width[-1]),
                times=word(best[0] / best[-1]))  # fmt: skip
     about = {"first": word(best[0]), "narrow": int(width[0]), "wide": int(width[-1])}
     return Measured(float(best[-1]), (best[0], best[0] / ratio**0.5, best[0] * ratio, best[0] / ratio**2), told, about)
@@ -204,21 +222,24 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="ratio",
-    id="width", menu=to_say("Width"), title=to_say("Width: how much larger is LoRA's best learning rate?"),
+    id="width", menu=to_say("Learning rate and layer width"),
+    title=to_say("Learning rate and layer width: how much larger is LoRA's best rate?"),
     claim=to_say(
-        "Its ratio to full fine-tuning's is no constant: it grows with the width of the layer. The factor of ten "
-        "reported for language models is not reached here."
+        "The ratio of LoRA's best learning rate to that of full fine-tuning is not constant: it grows with the width "
+        "of "
+        "the layer."
     ),
     place=50,
     default=Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, optimizer="adam", steps=30, dtype="float32"),
     controls=(CONTROLS["scaling_rule"], CONTROLS["alpha"].only(8.0, 16.0, 32.0), CONTROLS["steps"].only(10, 30, 100)),
-    more=(CONTROLS["spectrum"],), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="ratio",
+    more=(CONTROLS["spectrum"],), measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
+    maths=maths, on_paper="ratio",
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
-        to_say("Full fine-tuning's best learning rate is {first} at d = {narrow}. Which is it at d = {wide}?"),
+        to_say("The best learning rate of full fine-tuning is {first} at d = {narrow}. What is it at d = {wide}?"),
         to_say(
-            "Adam moves every entry by η, and in a wider layer more entries add up: it is this rate that falls, "
-            "so the ratio grows."
+            "Adam moves every entry by η at first, and in a wider layer more entries add up, so the rate must be "
+            "smaller."
         ),
         _ask,
     ),

@@ -25,11 +25,13 @@ from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "Autoencoder", "autoencoder"]
 
 SHOWN = 150
 NEAR = 1e-2
+SAME_AXIS = 0.99  # a |cos| that is an axis found
 STARTS, OFF_CENTRE = 8, 2.0
 DEFAULT = Experiment(
     d_in=12, d_out=12, target_rank=2, rank=2, alpha=1.0, scaling_rule="constant", init="both_random", optimizer="sgd",
@@ -130,10 +132,10 @@ def film(record: Autoencoder) -> Film:
                     Points("x", "x", "W", record.cloud, style="ring"),
                     Points("decoded", "B A x", "delta", record.decoded),
                 ),
-                caption=(say("{d} numbers a sample, of which three coordinates are drawn", d=d),),
+                caption=(say("{d} numbers per sample; three coordinates are shown", d=d),),
             ),
             Lines(
-                "distance", say("Distance to two projectors, {starts} starts", starts=record.starts),
+                "distance", say("Distance to two projectors ({starts} seeds)", starts=record.starts),
                 y_label="‖B A − P‖", scale="log", span=4,
                 series=(
                     Series("to_pca", say("to PCA"), "delta", **band(record.to_pca)),
@@ -144,7 +146,7 @@ def film(record: Autoencoder) -> Film:
                 "measured", say("Measured"),
                 (
                     Row("angle", say("angle to PCA's subspace"), tuple(map(_degrees, record.angle[1])), colour="B"),
-                    Row("loss", say("loss over least"), tuple(_above(v) for v in record.loss_over_floor)),
+                    Row("loss", say("loss above its minimum"), tuple(_above(v) for v in record.loss_over_floor)),
                     Row("encoder", say("encoder A · Uᵣᵀ"), (f"{r}×{d} · {r}×{d}",), colour="A"),
                     Row("decoder", say("decoder B · Uᵣ"), (f"{d}×{r} · {d}×{r}",), colour="B"),
                     Row("no_encoder", say("Vᵣ (no encoder)"), (f"{record.samples}×{r}",)),
@@ -155,7 +157,7 @@ def film(record: Autoencoder) -> Film:
             matrix("product", "B A", "delta", record.product, limit=one, caption=(say("decoder times encoder"),)),
             matrix(
                 "projector", say("PCA's projector Uᵣ Uᵣᵀ"), "ink", record.projector, limit=1.0,
-                caption=(say("onto the axes of most variance"),),
+                caption=(say("onto the axes of largest variance"),),
             ),
             matrix("cosines", axes, "B", record.cosines, limit=1.0, caption=tuple(map(_largest, record.cosines))),
             matrix(
@@ -184,10 +186,8 @@ def _narrate(record: Autoencoder, t: int) -> str:
     if record.diverged and t + 1 == len(record.steps):
         return say("Step {step}: training diverged after this one; lower the learning rate.", step=step)
     return say(
-        "Step {step}: the decoder's subspace is {angle} from PCA's, B A {distance} from its projector (medians of "
-        "{starts} starts).",
+        "Step {step}: the decoder's subspace is {angle} from PCA's, and B A {distance} from its projector (medians).",
         step=step, angle=_degrees(float(record.angle[1, t])), distance=number(float(record.to_pca[1, t])),
-        starts=record.starts,
     )  # fmt: skip
 
 
@@ -196,30 +196,70 @@ def takeaway(record: Autoencoder) -> str:
     low, middle, high = numbers(record.to_pca[:, -1])
     told = {"starts": record.starts, "low": low, "middle": middle, "high": high}
     if record.diverged:
-        return say("{diverged} of {starts} starts diverged: lower the learning rate.", diverged=record.diverged, **told)
+        return say(
+            "{diverged} of {starts} initialisations diverged: lower the learning rate.", diverged=record.diverged,
+            **told,
+        )  # fmt: skip
     if float(record.to_pca[2, -1]) >= NEAR:
-        if record.mean > 1e-9 and float(record.to_moment[2, -1]) < NEAR:
+        if record.mean > 1e-9:
+            found = float(record.to_moment[2, -1]) < NEAR
             return say(
-                "The data are not centred, and the subspace is not PCA's: {angle} away (median of {starts} starts). "
-                "What was found are the axes of most variance about 0, to {moment}: the mean took one of them.",
-                angle=_degrees(float(record.angle[1, -1])), moment=number(float(record.to_moment[1, -1])), **told,
+                "The data are not centred, and the subspace found is {angle} away from that of PCA (median of {starts} "
+                "initialisations).",
+                angle=_degrees(float(record.angle[1, -1])), **told,
+            ) + " " + (
+                say("It is the subspace with the largest mean square about 0, to within {moment}.",
+                    moment=number(float(record.to_moment[2, -1])))
+                if found else
+                say("The minimum, the subspace with the largest mean square about 0, is not reached: B A is {moment} "
+                    "away.", moment=number(float(record.to_moment[1, -1])))
             )  # fmt: skip
         return say(
-            "After these steps B A is still {middle} from PCA's projector (range {low} to {high} over "
-            "{starts} starts): not converged. More steps or another learning rate may get there.",
+            "After these steps B A is still {middle} from PCA's projector ({low} to {high} over {starts} "
+            "initialisations): training has not converged.",
             **told,
         )
     if record.rank == 1:
         return say(
-            "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. "
-            "With r = 1 the subspace is the axis.",
+            "In all {starts} initialisations B A became PCA's projector, to within {high}. With r = 1 the subspace is "
+            "the axis.",
             **told,
         )
     least, most = numbers(round(v, 3) for v in record.spread)
     return say(
-        "In all {starts} starts B A became PCA's projector, to {high} or better: the subspace is found. The axes are "
-        "not: |cos(b₁, u₁)| ends anywhere from {least} to {most}.",
+        "In all {starts} initialisations B A became PCA's projector, to within {high}. The axes are not found: "
+        "|cos(b₁, u₁)| ends between {least} and {most}.",
         least=least, most=most, **told,
+    )  # fmt: skip
+
+
+def verdict(record: Autoencoder) -> Verdict:
+    """Centred: the projector is PCA's and the axes are not. Not centred: the subspace found is another one."""
+    pca, moment = float(record.to_pca[2, -1]), float(record.to_moment[2, -1])
+    evidence = {"to_pca": pca, "to_axes_about_0": moment, "mean": record.mean, "first_axis": record.spread}
+    if record.diverged:
+        return undecided(say("training diverged"), **evidence)
+    if record.mean > 1e-9:
+        if pca < NEAR:
+            return false_here(say("the data are not centred, and yet the subspace is that of PCA"), **evidence)
+        if moment >= NEAR:
+            return undecided(say("training has not converged"), **evidence)
+        return true_here(
+            say("the data are not centred, and the subspace found is {angle} away from that of PCA",
+                angle=_degrees(float(record.angle[1, -1]))),
+            **evidence,
+        )  # fmt: skip
+    if pca >= NEAR:
+        return undecided(say("training has not converged"), **evidence)
+    if record.rank == 1:
+        return false_here(say("with r = 1 the subspace is the axis, so the axis is found too"), **evidence)
+    least, most = (number(round(v, 3)) for v in record.spread)
+    if record.spread[0] > SAME_AXIS:
+        return false_here(say("in every initialisation b₁ is the first axis"), **evidence)
+    return true_here(
+        say("the subspace is found to within {high}, but |cos(b₁, u₁)| ends between {least} and {most}",
+            high=number(pca), least=least, most=most),
+        **evidence,
     )  # fmt: skip
 
 
@@ -244,7 +284,7 @@ L = \tfrac1{{2n}}\sum_j \|{decoder}{encoder}\,x_j - x_j\|^2 \ \text{{is least at
 $$
 
 for every invertible $Q$ (Baldi & Hornik 1989): with samples as columns the encoder is ${encoder} \cong U_r^\top$
-({rank}×12) and the decoder ${decoder} \cong U_r$ (12×{rank}). $V_r$ has one row a sample
+({rank}×12) and the decoder ${decoder} \cong U_r$ (12×{rank}). $V_r$ has one row per sample
 ({samples}×{rank}) and cannot encode a new one; $\Sigma_r V_r^\top$ is the *code* of PCA. This is LoRA's own
 problem: $W = 0$, target $\Delta W^* = I$, the same engine. $U_r$ are axes about the mean; the loss knows only second
 moments about 0, so a mean of size {mean} counts as variance along its
@@ -279,7 +319,7 @@ def _recentred(e: Experiment, settings: tuple[tuple[str, str], ...]) -> tuple[st
 def _ask(_: Seen, found: Any) -> Measured:
     other, pca, moment = found
     if not np.isfinite((pca, moment)).all():
-        raise Unanswerable(say("It diverged: lower the learning rate, and the question is asked."))
+        raise Unanswerable(say("It diverged: lower the learning rate, and the question will appear."))
     about_mean, about_0 = say("the axes about the mean: PCA's"), say("the axes about 0")
     both, neither = say("both: they are the same"), say("neither of them")
     found_0 = moment < 0.05
@@ -291,26 +331,29 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="distance",
-    id="autoencoder", menu=to_say("Autoencoder"), title=to_say("Does a linear autoencoder find PCA?"),
+    id="autoencoder", menu=to_say("Linear autoencoder and PCA"),
+    title=to_say("Linear autoencoder and PCA: does it find PCA?"),
     claim=to_say(
-        "It finds PCA's subspace, not its axes; and only if the data are centred. Trained here from eight random "
-        "starts."
+        "It finds the subspace of PCA but not its axes, and only if the data are centred. Here it is trained from "
+        "eight random initialisations."
     ),
     place=80, default=DEFAULT,
     controls=(
         Choice(
-            id="centred", label=to_say("Data"), options=("centred", "not centred"),
-            help=to_say("Is the mean taken away before training?"), default="centred",
+            id="centred", label=to_say("Centring of the data"), options=("centred", "not centred"),
+            help=to_say("Centred: the mean is subtracted before training."), default="centred",
             names={"centred": to_say("centred"), "not centred": to_say("not centred")},
         ),
         CONTROLS["rank"].only(1, 2, 3),
         CONTROLS["lr"].only(0.02, 0.05, 0.1, 0.2, 0.5),
     ),
-    more=(CONTROLS["optimizer"], CONTROLS["steps"]), measure=measure, film=film, takeaway=takeaway, maths=maths,
-    on_paper="distance", table=table, exports=lambda record, settings, lab: _run(settings, lab),
+    more=(CONTROLS["optimizer"], CONTROLS["steps"]), measure=measure, film=film, takeaway=takeaway,
+    verdict=verdict, maths=maths, on_paper="distance", table=table, exports=lambda record, settings,
+    lab: _run(settings, lab),
     question=Question(
         to_say("Now the data are {other}. Onto which axes does B A become the projector?"),
-        to_say("It reproduces x itself, mean and all: what counts is size about 0. Without a mean, that is variance."),
+        to_say("It reproduces x including its mean, so what counts is the mean square about 0. Centred, that is "
+            "variance."),
         _ask, _recentred,
     ),
 )  # fmt: skip

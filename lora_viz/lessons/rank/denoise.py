@@ -22,6 +22,7 @@ from lora_viz.layer.matrices import noisy_low_rank
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "Denoise", "denoise"]
 
@@ -97,11 +98,11 @@ def film(record: Denoise) -> Film:
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
-                "error", say("Error of the cut at rank k, {draws} draws (drag here)", draws=draws),
+                "error", say("Error after truncation at rank k, {draws} draws (drag here)", draws=draws),
                 y_label=say("relative error"), span=7,
                 series=(
-                    Series("to_clean", say("to the clean matrix"), "clean", **band(record.to_clean), dots=True),
-                    Series("to_noisy", say("to the noisy one"), "W", **band(record.to_noisy), dash="dash"),
+                    Series("to_clean", say("against the clean matrix"), "clean", **band(record.to_clean), dots=True),
+                    Series("to_noisy", say("against the noisy one"), "W", **band(record.to_noisy), dash="dash"),
                 ),
                 marks=(Mark("true_rank", float(record.true_rank), say("true rank {rank}", rank=record.true_rank)),),
             ),
@@ -116,8 +117,9 @@ def film(record: Denoise) -> Film:
             ),
             matrix("clean", say("clean"), "clean", record.clean, span=3, caption=(ranks[record.true_rank],)),
             matrix("noisy", noisy, "W", record.noisy, span=3, caption=(say("what is seen"),)),
-            matrix("cut", say("cut at rank k"), "delta", record.cut, span=2, caption=ranks),
-            matrix("cut_minus_clean", say("cut − clean"), "ink", record.cut - record.clean, span=2, caption=errors),
+            matrix("cut", say("truncated at rank k"), "delta", record.cut, span=2, caption=ranks),
+            matrix("cut_minus_clean", say("truncated − clean"), "ink", record.cut - record.clean, span=2,
+            caption=errors),
             Readout(
                 "best_rank", say("Best k"),
                 (Row("true_rank", say("true rank"), (str(record.true_rank),), colour="clean"), *best), span=2, row=1,
@@ -131,24 +133,15 @@ def _narrate(record: Denoise, t: int) -> str:
     clean, noisy = percent(float(record.to_clean[1, t])), percent(float(record.to_noisy[1, t]))
     if not record.noise:
         if k >= record.true_rank:
-            return say("Rank {k}, without noise: {clean} left, exact to rounding.", k=k, clean=clean)
-        return say("Rank {k}, without noise: {clean} left, the rest is still left out.", k=k, clean=clean)
-    if k < record.true_rank:
-        return say(
-            "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: signal is still missing.",
-            k=k, noisy=noisy, clean=clean,
-        )  # fmt: skip
-    if k == record.true_rank:
-        return say(
-            "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: nothing of the true rank is "
-            "cut.",
-            k=k, noisy=noisy, clean=clean,
-        )  # fmt: skip
-    return say(
-        "Rank {k}: {noisy} away from the noisy matrix, {clean} from the clean one: layers beyond the true rank are put "
-        "back: noise.",
+            return say("Rank {k}, without noise: the error is {clean}, exact up to rounding.", k=k, clean=clean)
+        return say("Rank {k}, without noise: the error is {clean}, part of the matrix is missing.", k=k, clean=clean)
+    told = say(
+        "Rank {k}: the error is {noisy} against the noisy matrix, {clean} against the clean one.",
         k=k, noisy=noisy, clean=clean,
     )  # fmt: skip
+    if k < record.true_rank:
+        return told + " " + say("Signal is missing.")
+    return told + (" " + say("This adds noise.") if k and record.to_clean[1, t] > record.to_clean[1, t - 1] else "")
 
 
 @sentences
@@ -159,29 +152,55 @@ def takeaway(record: Denoise) -> Iterator[str]:
     if not record.noise:
         worst = float(record.to_clean[2, r:].max())
         yield say(
-            "Without noise there is nothing to remove: from rank {r} on the cut is the matrix itself, to {worst} in "
-            "all {draws} draws, and there is no slow tail.",
+            "There is no noise to remove: from rank {r} on, the truncated matrix is the matrix itself, to within "
+            "{worst} in all {draws} draws.",
             r=r, worst=number(worst), draws=draws,
         )  # fmt: skip
         return
     hits = int((record.best == r).sum())
     yield say(
-        "The error to the noisy matrix only falls; the error to the clean one is least at the true rank {r} in {hits} "
-        "of {draws} draws.",
+        "The error against the noisy matrix falls at every rank. Against the clean one it is lowest at the true rank "
+        "{r} in {hits} of {draws} draws.",
         r=r, hits=hits, draws=draws,
     )  # fmt: skip
     if least < whole:
         yield say(
-            "At its least the cut is {least} % from the clean matrix, the uncut one {whole} % (medians).",
-            least=number(100 * least),
-            whole=number(100 * whole),
-        )
-    if hits < draws:
+            "At rank {k} the median error is {least}, without truncation {whole}.",
+            k=int(record.to_clean[1].argmin()), least=percent(least), whole=percent(whole),
+        )  # fmt: skip
+
+
+@sentences
+def detail(record: Denoise) -> Iterator[str]:
+    """Which ranks were best, and why a smaller one where noise hides directions."""
+    if not record.noise:
+        return
+    found = ", ".join(
+        say("rank {k}: {count}", k=k, count=count) for k, count in sorted(Counter(record.best.tolist()).items())
+    )
+    yield say("Draws by their best rank: {found}.", found=found)
+    if (record.best < record.true_rank).any():
         yield say(
-            "Where noise as large as σ ≈ {noise_edge} hides the weakest directions, keeping them does "
-            "more harm than good, and the best k is smaller.",
+            "The noise alone reaches σ ≈ {noise_edge}. Directions weaker than that are hidden, and keeping them does "
+            "more harm than good.",
             noise_edge=number(record.noise_edge),
-        )
+        )  # fmt: skip
+
+
+def verdict(record: Denoise) -> Verdict:
+    """Under noise, the error against the clean matrix is least at the true rank, in most of the draws."""
+    draws, r = len(record.best), record.true_rank
+    hits = int((record.best == r).sum())
+    evidence = {"hits": hits, "draws": draws, "noise": record.noise, "noise_edge": record.noise_edge}
+    if not record.noise:
+        return false_here(say("there is no noise, and every rank from the true one on has no error"), **evidence)
+    told = {"hits": hits, "draws": draws, "r": r, "edge": number(record.noise_edge)}
+    if hits > draws / 2:
+        return true_here(say("the error was lowest at rank {r} in {hits} of {draws} draws", **told), **evidence)
+    return false_here(
+        say("the noise reaches σ ≈ {edge}, and the error was lowest at rank {r} in {hits} of {draws} draws", **told),
+        **evidence,
+    )
 
 
 def maths(record: Denoise) -> str:
@@ -195,14 +214,13 @@ $$
 \|\nu N\|_2 \approx \nu\,(\sqrt m + \sqrt n) = {noise_edge}
 $$
 
-At $k = {r}$ the cut is {to_clean} % from the clean $M$ and
-{to_noisy} % from $Y$ (medians of {draws} draws of $M$ and $N$,
-{m}×{n}); uncut it is {uncut} % from $M$. The weakest true $\sigma$ is
-{weakest}: a direction well above the noise's {noise_edge} is worth
-keeping, one below it is not. Nothing here says that *small* $\sigma$ are noise: without noise they are signal.""",
-        r=r, noise_edge=number(record.noise_edge), to_clean=number(100 * float(record.to_clean[1, r])),
-        to_noisy=number(100 * float(record.to_noisy[1, r])), draws=len(record.best), m=m, n=n,
-        uncut=number(100 * float(record.to_clean[1, -1])), weakest=number(float(record.sigma_clean[r - 1])),
+At $k = {r}$ the error is {to_clean} against the clean $M$ and {to_noisy} against $Y$ (medians of {draws} draws of $M$
+and $N$, {m}×{n}); without truncation it is {uncut} against $M$. The smallest true $\sigma$ is {weakest}. A direction
+well above the {noise_edge} of the noise is worth keeping, one below it is not. *Small* $\sigma$ are not noise as such:
+without noise they are signal.""",
+        r=r, noise_edge=number(record.noise_edge), to_clean=percent(float(record.to_clean[1, r])),
+        to_noisy=percent(float(record.to_noisy[1, r])), draws=len(record.best), m=m, n=n,
+        uncut=percent(float(record.to_clean[1, -1])), weakest=number(float(record.sigma_clean[r - 1])),
     )  # fmt: skip
 
 
@@ -220,16 +238,19 @@ def _much_noise(e: Experiment, _: Any) -> tuple[float, int, int]:
 
 def _ask(seen: Seen, found: Any) -> Measured:
     noise, best, now = found
-    told = say("With noise {noise:g} the cut at rank {best} was nearest, median of 9 draws.", noise=noise, best=best)
+    told = say(
+        "With noise {noise:g}, truncation at rank {best} was closest, median of 9 draws.", noise=noise, best=best
+    )
     return Measured(best, (now, seen.experiment.target_rank, D_IN, 2 * now), told, {"noise": noise})
 
 
 LESSON = Lesson(
     hero="error",
-    id="denoise", menu=to_say("Noise"), title=to_say("Does a cut remove noise?"),
+    id="denoise", menu=to_say("Denoising by truncation"),
+    title=to_say("Denoising by truncation: does truncation remove noise?"),
     claim=to_say(
-        "If what lies under the noise has low rank: the error to the clean matrix falls up to the true rank and then "
-        "rises, while the error to the noisy one only falls."
+        "If the clean matrix has low rank and its singular values exceed the noise, the error against it is lowest at "
+        "the true rank."
     ),
     place=40, default=Experiment(target_rank=4, noise=0.3),
     controls=(
@@ -239,14 +260,14 @@ LESSON = Lesson(
         ),
         Choice(
             id="target_rank", label=to_say("Rank of the clean matrix"), options=(1, 2, 3, 4, 6, 8),
-            help=to_say("How many layers are signal."),
+            help=to_say("How many rank-1 terms are signal."),
         ),
     ),
-    measure=lambda settings, lab: draws(settings.experiment), film=film, takeaway=takeaway, maths=maths,
-    on_paper="error", trains=False,
+    measure=lambda settings, lab: draws(settings.experiment), film=film, takeaway=takeaway,
+    verdict=verdict, detail=detail, maths=maths, on_paper="error", trains=False,
     question=Question(
-        to_say("Set the noise to {noise:g}. Which cut k is nearest to the clean matrix then?"),
-        to_say("A layer is worth keeping only while its signal is stronger than the noise it brings along."), _ask,
+        to_say("Set the noise to {noise:g}. At what rank k is the truncated matrix closest to the clean one?"),
+        to_say("A rank-1 term is worth keeping only if its signal is stronger than the noise it brings along."), _ask,
         _much_noise,
     ),
 )  # fmt: skip

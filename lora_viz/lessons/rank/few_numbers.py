@@ -19,22 +19,24 @@ from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["KNOBS", "LESSON", "FewNumbers", "few_numbers"]
 
 D = 64
 KINDS = ("one_knob", "ten_knobs", "sparse", "rank_1")
-NAMES = ("c·I", to_say("10 knobs"), to_say("sparse"), to_say("rank 1"))
+NAMES = ("c·I", to_say("10 parameters"), to_say("sparse"), to_say("rank 1"))
 COLOURS = ("ink", "W", "clean", "delta")
 DASHES: tuple[Dash, ...] = ("dash", "dot", "dashdot", "solid")
 TITLES = (
-    to_say("one knob: c·I"),
-    to_say("10 knobs: Σ cⱼ Mⱼ"),
-    to_say("{share} % of the entries"),
+    to_say("one parameter: c·I"),
+    to_say("10 parameters: Σ cⱼ Mⱼ"),
+    to_say("sparse: {share} % non-zero"),
     to_say("rank 1: b aᵀ"),
 )
 KNOBS = 10
 COUNTED = 1e-10
+HIGH = 1 / 3  # of all directions
 
 
 class FewNumbers(NamedTuple):
@@ -107,7 +109,7 @@ def film(record: FewNumbers) -> Film:
             ),
             Lines("singular_values", say("Singular values σₖ"), y_label="σₖ/σ₁", span=6, reach=1.0, series=series[1]),
             *maps,
-            Readout("counted", say("Free numbers · non-zeros · numerical rank"), rows, span=4, row=1),
+            Readout("counted", say("Free parameters · non-zeros · numerical rank"), rows, span=4, row=1),
         ),
     )  # fmt: skip
 
@@ -115,7 +117,8 @@ def film(record: FewNumbers) -> Film:
 def _narrate(record: FewNumbers, t: int) -> str:
     one, ten, sparse, low = (percent(e) for e in record.error[:, t])
     return say(
-        "Rank {k} at its best misses {one} of c·I, {ten} of {knobs} knobs, {sparse} of sparse, {low} of rank 1.",
+        "Optimal rank-{k} matrices miss {one} of c·I, {ten} of {knobs} parameters, {sparse} of sparse, {low} of "
+        "rank 1.",
         k=int(record.kept[t]), one=one, ten=ten, knobs=KNOBS, sparse=sparse, low=low,
     )  # fmt: skip
 
@@ -126,13 +129,32 @@ def takeaway(record: FewNumbers) -> str:
     k = int(record.kept[at])
     one, ten, sparse, low = (percent(e) for e in record.error[:, at])
     return say(
-        "c·I is one number, and the best rank-{k} matrix misses {one} of it (exactly √(1 − {k}/{d})); {knobs} knobs "
-        "on fixed random directions: {ten}; {filled} non-zeros of {entries}: {sparse}, rank {rank}. The update of "
-        "rank 1 has {free} free numbers, {nonzeros} non-zeros, and nothing is missed: {low}. Few degrees of freedom, "
-        "few non-zeros and low rank are three things.",
-        k=k, one=one, d=record.d, knobs=KNOBS, ten=ten, filled=record.nonzeros[2], entries=record.d**2, sparse=sparse,
-        rank=record.rank[2], free=record.knobs[3], nonzeros=record.nonzeros[3], low=low,
+        "The best rank-{k} matrix misses {one} of c·I, which has one free parameter, {ten} of the update with {knobs} "
+        "and {sparse} of the sparse one ({filled} non-zeros, rank {rank}). Of the dense rank-1 update it misses {low}.",
+        k=k, one=one, knobs=KNOBS, ten=ten, filled=record.nonzeros[2], sparse=sparse, rank=record.rank[2], low=low,
     )  # fmt: skip
+
+
+def detail(record: FewNumbers) -> str:
+    """Three different things."""
+    return say(
+        "The rank-1 update has {free} free parameters and no zero among its {nonzeros} entries. Few degrees of "
+        "freedom, few non-zeros and low rank are three different things.",
+        free=record.knobs[3], nonzeros=record.nonzeros[3],
+    )  # fmt: skip
+
+
+def verdict(record: FewNumbers) -> Verdict:
+    """c·I has full rank, the sparse update a third of it at least, and the dense one rank 1."""
+    full, sparse, low = (record.rank[i] for i in (0, 2, 3))
+    evidence = {"identity": full, "sparse": sparse, "dense": low, "nonzeros": record.nonzeros[2]}
+    told = {"d": record.d, "sparse": sparse, "filled": record.nonzeros[2]}
+    if full == record.d and sparse >= HIGH * record.d and low == 1:
+        return true_here(
+            say("c·I has rank {d}, {filled} non-zeros have rank {sparse}, and the dense update has rank 1", **told),
+            **evidence,
+        )
+    return false_here(say("{filled} non-zeros have rank {sparse} of {d}", **told), **evidence)
 
 
 def maths(record: FewNumbers) -> str:
@@ -144,13 +166,13 @@ $$
 k = 8,\ d = {d}:\ {one}
 $$
 
-*Low-dimensional* (few knobs in weight space: intrinsic dimension, Li et al. 2018), *sparse* (few non-zeros: lottery
-tickets, Frankle & Carbin 2019) and *low rank* (few directions of input and output: LoRA) are different kinds of small.
-That a task needs few knobs does not make its update low-rank: $\sum_j c_j M_j$ has low rank only if the columns of
-the $M_j$ together span few dimensions, or the rows do. At $k = 8$ the {knobs}-knob update is missed by
-{ten} %, the sparse one by {sparse} %.""",
+*Low-dimensional* (few free parameters in weight space: intrinsic dimension, Li et al. 2018), *sparse* (few non-zeros:
+lottery tickets, Frankle & Carbin 2019) and *low rank* (few directions of input and output: LoRA) are different kinds
+of small. A task that needs few free parameters need not have a low-rank update: $\sum_j c_j M_j$ is sure to have low
+rank only if the columns of the $M_j$ together span few dimensions, or the rows do. At $k = 8$ the error is {ten} for
+the update with {knobs} parameters and {sparse} for the sparse one.""",
         d=record.d, one=number(float(record.error[0, 7])), knobs=record.knobs[1],
-        ten=number(100 * float(record.error[1, 7])), sparse=number(100 * float(record.error[2, 7])),
+        ten=percent(float(record.error[1, 7])), sparse=percent(float(record.error[2, 7])),
     )  # fmt: skip
 
 
@@ -163,7 +185,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     error = shown(seen.film, "error", "one_knob")
     k, d = int(seen.film.values[first_place(error <= 0.1)]), int(seen.film.values[-1])
     told = say(
-        "At rank {k} {left} is missed, at rank {before} {more}.",
+        "At rank {k} the error is {left}, at rank {before} it is {more}.",
         k=k, left=word(error[k - 1]), before=k - 1, more=word(error[k - 2]),
     )  # fmt: skip
     return Measured(k, (1, round(0.1 * d), round(0.9 * d)), told, {"d": d})
@@ -171,20 +193,24 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="singular_values",
-    id="few_numbers", menu=to_say("Few numbers"), title=to_say("Are few numbers low rank?"),
+    id="few_numbers", menu=to_say("Few parameters"),
+    title=to_say("Few parameters: do they make an update low-rank?"),
     claim=to_say(
-        "No: one knob, c·I, has full rank; a few scattered non-zeros nearly so; a dense matrix can have rank 1."
+        "No. c·I has one free parameter and full rank. A few scattered non-zero entries give a high rank. A dense "
+        "matrix can have rank 1."
     ),
     place=70, default=Experiment(),
     controls=(
         Choice(
-            id="filled", label=to_say("Non-zeros of the sparse one"), options=("1 %", "5 %", "20 %"),
-            help=to_say("The share of its entries that are not 0."), default="5 %",
+            id="filled", label=to_say("Density of the sparse update"), options=("1 %", "5 %", "20 %"),
+            help=to_say("The fraction of its entries that are not 0."), default="5 %",
         ),
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", trains=False,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="error",
+    trains=False,
     question=Question(
-        to_say("c·I is one knob, {d}×{d}. Which rank does a matrix need to miss at most 10 % of it?"),
-        to_say("All directions are equally strong, and the error is the root of the share that is missing."), _ask,
+        to_say("c·I has one free parameter, {d}×{d}. What rank does a matrix need to miss at most 10 % of it?"),
+        to_say("All directions are equally strong, and the error is the root of the fraction of them that is "
+            "missing."), _ask,
     ),
 )  # fmt: skip

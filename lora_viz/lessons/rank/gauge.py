@@ -22,6 +22,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "STEPS", "WAYS", "Gauge", "gauge"]
 
@@ -29,6 +30,7 @@ WAYS = ("both", "turn", "stretch")
 D_OUT, D_IN = 12, 10
 STRETCH, FRAMES = 100.0, 41
 STEPS = 100  # of the drift of the balance, and ten times as many at a tenth of η
+SAME, OTHER = 1e-9, 1e-3  # relative changes: rounding; a step that is another one
 COUNTED = 1e-9  # a singular value above this share of the largest counts
 
 
@@ -120,7 +122,7 @@ def film(record: Gauge) -> Film:
                 span=3, caption=_changes(record.moved_product),
             ),
             HeatMap(
-                "step", say("one step's change of it"), "delta", record.step,
+                "step", say("its change in one step"), "delta", record.step,
                 limit=np.maximum(np.abs(record.step).max(axis=(1, 2)), 1e-300), hatched=True, span=3,
                 caption=_changes(record.moved_step),
             ),
@@ -135,7 +137,7 @@ def film(record: Gauge) -> Film:
                 ),
             ),
             Bars(
-                "jacobian", say("Ways to move B A: Jacobian's σ"), y_label="σ", span=4, row=1,
+                "jacobian", say("Singular values of the Jacobian"), y_label="σ", span=4, row=1,
                 labels=names, bar_ids=tuple(f"sigma_{name}" for name in names),
                 groups=(
                     Group("here", say("at these factors"), "delta", record.jacobian),
@@ -146,9 +148,10 @@ def film(record: Gauge) -> Film:
             Readout(
                 "counted", say("Counted and measured"),
                 (
-                    Row("parameters", say("numbers in A and B"), (str(parameters),)),
-                    Row("free", say("ways to move B A · less r²"), (f"{free} · {parameters - r * r}",), colour="delta"),
-                    Row("free_at_0", say("ways at B = 0"), (str(at_0),)),
+                    Row("parameters", say("entries of A and B"), (str(parameters),)),
+                    Row("free", say("degrees of freedom · entries − r²"), (f"{free} · {parameters - r * r}",),
+                    colour="delta"),
+                    Row("free_at_0", say("degrees of freedom at B = 0"), (str(at_0),)),
                     Row("balance", "‖BᵀB − AAᵀ‖", numbers(record.balance)),
                     Row("drift", say("its drift in {steps} steps", steps=STEPS), (_drifted(record.drift[0]),)),
                     Row("slow_drift", say("same time at η/10"), (_drifted(record.drift[1]),)),
@@ -180,13 +183,10 @@ def _narrate(record: Gauge, t: int) -> str:
     changes = {name: _times(values[t]) for name, values in moved.items()}
     if record.way == "turn":
         return say(
-            "Q turned by {angle}°: A has changed by {A}, B by {B}, B A by {product}, its next step by {step}.",
-            angle=value,
-            **changes,
+            "Q rotated by {angle}°. Changes: A {A}, B {B}, B A {product}, its next step {step}.", angle=value, **changes
         )
     return say(
-        "Q with condition number {condition}: A has changed by {A}, B by {B}, B A by {product}, its next step by "
-        "{step}.",
+        "Condition number of Q {condition}. Changes: A {A}, B {B}, B A {product}, its next step {step}.",
         condition=value,
         **changes,
     )
@@ -199,24 +199,32 @@ def takeaway(record: Gauge) -> Iterator[str]:
     parameters = record.rank * (d_out + d_in)
     product, step = float(record.moved_product.max()), float(record.moved_step.max())
     yield say(
-        "Not unique: A and B changed by up to {A} and {B}, their product by {product}, rounding.",
+        "A and B changed by up to {A} and {B}, their product by {product} (rounding).",
         A=_times(record.moved_A.max()), B=_times(record.moved_B.max()), product=number(product),
     )  # fmt: skip
-    if step < 1e-9:
-        yield say(
-            "Turning alone leaves the next gradient step as it is, to {step}: what a step sees of Q is Q Qᵀ.",
-            step=number(step),
-        )
+    if step < SAME:
+        yield say("A rotation leaves the next gradient step as it is, to within {step}.", step=number(step))
     else:
-        yield say(
-            "But the next gradient step of the product changed by up to {step}: plain gradient descent does "
-            "depend on which factors carry it.",
-            step=_times(step),
-        )
+        yield say("The next gradient step of the product changed by up to {step}.", step=_times(step))
     yield say(
-        "Of the {parameters} numbers {free} are free, and {at_0} at B = 0, where every adapter starts.",
+        "The {parameters} entries of A and B give the product {free} degrees of freedom ({at_0} at B = 0).",
         parameters=parameters, free=_free(record.jacobian), at_0=_free(record.jacobian_at_0),
     )  # fmt: skip
+
+
+def verdict(record: Gauge) -> Verdict:
+    """The product stays, up to rounding, while its next gradient step changes."""
+    product, step = float(record.moved_product.max()), float(record.moved_step.max())
+    evidence = {"product": product, "step": step, "way": record.way}
+    told = {"product": number(product), "step": _times(step)}
+    if product > SAME:
+        return false_here(say("the product changed by {product}", **told), **evidence)
+    if step < OTHER:
+        return false_here(say("this Q is a rotation, and the next gradient step stays as it is"), **evidence)
+    return true_here(
+        say("the product changed by {product}, which is rounding, and its next gradient step by up to {step}", **told),
+        **evidence,
+    )
 
 
 def maths(record: Gauge) -> str:
@@ -231,12 +239,12 @@ $$
 $$
 
 $Q$ is any invertible {rank}×{rank} matrix, so $r^2 = {squared}$ of the {parameters} numbers are
-spent on naming the same product. The product moved by at most {moved}. The step
-sees $QQ^\top$: a rotation leaves it alone, a stretch does not. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved
-only as $\eta \to 0$: in the same training time it drifted by {drift} at $\eta = {lr:g}$ and by
-{slow_drift} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient descent.""",
+redundant. The product changed by at most {moved}. The step depends on $QQ^\top$, so a rotation does not change it and a
+stretch does. The balance ${B}^\top{B} - {A}{A}^\top$ is conserved only as $\eta \to 0$. Its drift in the same training
+time: {drift} at $\eta = {lr:g}$, {slow_drift} at a tenth of it. Here $L = \tfrac12\|{B}{A} - M\|_F^2$, plain gradient
+descent.""",
         rank=r, squared=r**2, parameters=r * (d_out + d_in), moved=number(float(record.moved_product.max())),
-        drift=number(record.drift[0]), lr=record.lr, slow_drift=number(record.drift[1]), **LETTERS,
+        drift=_drifted(record.drift[0]), lr=record.lr, slow_drift=_drifted(record.drift[1]), **LETTERS,
     )  # fmt: skip
 
 
@@ -252,7 +260,7 @@ def _ask(seen: Seen, _: None) -> Measured:
     first, then = (float(np.linalg.norm(G @ a.T @ a)) for a in (A, 10 * A))
     second = np.linalg.norm(B @ B.T @ G) / np.linalg.norm((B / 10) @ (B / 10).T @ G)
     told = say(
-        "‖G AᵀA‖ went from {first} to {then}, and ‖B BᵀG‖ became {second} times smaller; B A stayed.",
+        "‖G AᵀA‖ went from {first} to {then}, and ‖B BᵀG‖ shrank by a factor of {second}; B A did not change.",
         first=word(first), then=word(then), second=word(float(second)),
     )  # fmt: skip
     return Measured(then / first, (1, 10, 0.01), told)
@@ -262,27 +270,32 @@ LESSON = Lesson(
     hero="changes",
     id="gauge", menu=to_say("Are A and B unique?"), title=to_say("Are A and B unique?"),
     claim=to_say(
-        "No: B Q and Q⁻¹A have the same product for every invertible Q. But a gradient step from them is not the same."
+        "No. For every invertible Q, B Q and Q⁻¹A have the same product as B and A, but the next gradient step can "
+        "differ."
     ),
     place=50, default=Experiment(rank=3, lr=0.01),
     controls=(
         Choice(
-            id="gauge_path", label=to_say("What Q does"), options=WAYS,
+            id="gauge_path", label=to_say("Kind of Q"), options=WAYS,
             help=to_say(
-                "Turn: a rotation. Stretch: longer in one direction, shorter in another. Both: one after the other."
+                "Rotation: angles and lengths stay. Stretch: longer in one direction, shorter in another. Both: one "
+                "after the other."
             ),
-            default="both", names={"both": to_say("both"), "turn": to_say("turn"), "stretch": to_say("stretch")},
+            default="both", names={"both": to_say("both"), "turn": to_say("rotation"), "stretch": to_say("stretch")},
         ),
         CONTROLS["rank"].only(2, 3, 4, 6),
         CONTROLS["lr"].only(0.001, 0.01, 0.1),
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="changes", trains=False,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, maths=maths, on_paper="changes", trains=False,
     question=Question(
         to_say(
-            "Take 10·A and B/10: B A is the same. The next gradient step of B A has two parts, G AᵀA and B BᵀG. How "
-            "many times as large is the first one now?"
+            "Take 10·A and B/10: B A is the same. The next gradient step of B A has two parts, G AᵀA and B BᵀG. By "
+            "what factor does the first one grow?"
         ),
-        to_say("A stands in it twice: which of the equal pairs one holds decides which factor does the learning."),
+        to_say(
+            "A appears twice in the first part. Of all the pairs with the same product, the one you hold decides which "
+            "factor does most of the learning."
+        ),
         _ask,
     ),
 )  # fmt: skip

@@ -20,6 +20,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "PRESETS"]
 
@@ -33,10 +34,10 @@ PRESETS: dict[str, str] = {
 }
 ROUNDING = 1e-12  # relative to σ₁
 OUT = (  # by the rank
-    to_say("out: M x, all on a point"),
+    to_say("out: M x, a single point"),
     to_say("out: M x, all on a line"),
-    to_say("out: M x, all on a plane"),
-    to_say("out: M x, all on a volume"),
+    to_say("out: M x, all in a plane"),
+    to_say("out: M x, in all three dimensions"),
 )
 
 
@@ -96,11 +97,11 @@ def film(record: ShapeRank) -> Film:
                 caption=(", ".join(_sigma(record, i) for i in range(k)),),
             ),
             Lines(
-                "moved", say("How far has x moved, and M x?"), y_label=say("distance"), span=4, row=1, reach=1.0,
+                "moved", say("Distance moved by x and by M x"), y_label=say("distance"), span=4, row=1, reach=1.0,
                 series=(Series("input", "x", "W", np.abs(record.walk)), Series("output", "M x", "delta", record.moved)),
             ),
             Readout(
-                "kinds_of_rank", say("Which rank?"),
+                "kinds_of_rank", say("Kinds of rank"),
                 (
                     Row("bound", say("bound min(m, n), from the shape"), (str(record.fine.bound),)),
                     Row(
@@ -112,7 +113,7 @@ def film(record: ShapeRank) -> Film:
                         (f"{number(record.fine.effective)} · {number(record.fine.stable)}",),
                     ),
                     Row(
-                        "stretch", say("largest ‖M x‖ drawn · σ₁"),
+                        "stretch", say("largest ‖M x‖ of the inputs · σ₁"),
                         (f"{number(record.stretch)} · {_sigma(record, 0)}",),
                     ),
                     Row("turned", say("angle between v₁ and M v₁"), (_turned(record),)),
@@ -156,7 +157,7 @@ def _narrate(record: ShapeRank, t: int) -> str:
         return say("x has moved by {way} inside the null space; M x has moved by {moved}.", way=way, moved=moved)
     factor = number(float(record.sigma[-1]))
     return say(
-        "x has moved by {way} along its weakest direction; M x by {moved}, {factor} times as far: nothing is lost.",
+        "x has moved by {way} along the weakest direction, and M x by {moved} (σ = {factor}).",
         way=way, moved=moved, factor=factor,
     )  # fmt: skip
 
@@ -177,18 +178,40 @@ def takeaway(record: ShapeRank) -> Iterator[str]:
         )  # fmt: skip
     else:
         yield say(
-            "No input direction is lost: the weakest is still passed on {weakest}×.",
+            "No input direction is lost; the smallest singular value is {weakest}.",
             weakest=number(float(record.sigma[-1])),
         )
-    if record.coarse.numerical != r:
+
+
+@sentences
+def detail(record: ShapeRank) -> Iterator[str]:
+    """What the tolerance changes, and whether M keeps its most stretched direction."""
+    if record.coarse.numerical != record.fine.numerical:
         yield say(
             "How many σ count depends on the tolerance: {fine} above 10⁻¹² σ₁, {coarse} above 10⁻² σ₁.",
-            fine=r,
+            fine=record.fine.numerical,
             coarse=record.coarse.numerical,
         )
     alone = len(record.sigma) > 1 and record.sigma[0] > record.sigma[1] * (1 + 1e-9)
     if alone and np.isfinite(record.turned) and record.turned > 1e-6:
-        yield say("v₁ is the most stretched direction, yet M turns it by {turned}°.", turned=number(record.turned))
+        yield say("v₁ is the most stretched direction, yet M rotates it by {turned}°.", turned=number(record.turned))
+
+
+def verdict(record: ShapeRank) -> Verdict:
+    """The outputs have as many coordinates as M rows, and lie in as many dimensions as its rank."""
+    m, n = record.matrix.shape
+    r = record.fine.numerical
+    size = np.linalg.svd(record.outputs, compute_uv=False)
+    spanned = int((size > 1e-9 * size[0]).sum()) if size[0] else 0
+    evidence = {"rank": r, "spanned": spanned, "coordinates": m}
+    if spanned != r:
+        return false_here(say("the outputs span {spanned} of {m} dimensions, and the rank is {r}", spanned=spanned,
+                              m=m, r=r), **evidence)  # fmt: skip
+    return true_here(
+        say("the shape is {m}×{n}, the rank is {r}, and the outputs span {spanned} of {m} dimensions", m=m, n=n, r=r,
+            spanned=spanned),
+        **evidence,
+    )  # fmt: skip
 
 
 def _counted(m: int, n: int, r: int) -> str:
@@ -223,12 +246,20 @@ $$
 
 Here $\sigma = ({lengths})$, rank {r} of at most {most}, null space of dimension ${n} - {r} = {null}$. The walk
 starts at $x = ({point})$. Rank is the number of directions in the *column space*, not the number of coordinates,
-$m = {m}$. With noise no $\sigma$ is exactly 0 any more: a rank read off numbers needs a tolerance. $M$ sends $v_i$ to
-$\sigma_i u_i$; only an eigenvector, $M v = \lambda v$, keeps its line. A matrix of low rank is no projection
-either: that would need $M M = M$.""",
-        lengths=", ".join(number(float(s)) for s in record.sigma), r=r, most=min(m, n), n=n, null=n - r, m=m,
+$m = {m}$. With noise no $\sigma$ is exactly 0 any more, so a rank computed from numbers needs a tolerance. $M$ sends
+$v_i$ to $\sigma_i u_i$; only an eigenvector, $M v = \lambda v$, keeps its line. A matrix of low rank need not be a
+projection, which requires $M M = M$. {projection}""",
+        lengths=", ".join(number(float(s)) for s in record.sigma), projection=_projection(record), r=r, most=min(m,
+        n), n=n, null=n - r, m=m,
         point=", ".join(number(float(v)) for v in record.walked[len(record.walk) // 2]),
     )  # fmt: skip
+
+
+def _projection(record: ShapeRank) -> str:
+    m, n = record.matrix.shape
+    if m != n:
+        return say("This one is not square, so it is not a projection.")
+    return say("This one is a projection.") if record.twice < ROUNDING else say("This one is not a projection.")
 
 
 def measure(settings: Settings, lab: Lab) -> ShapeRank:
@@ -241,7 +272,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     M = shown(seen.film, "matrix")
     tall = np.concatenate([M, M])
     one, two = (ranks(np.linalg.svd(m, compute_uv=False), bound=3, tol=1e-12).numerical for m in (M, tall))
-    told = say("Rank {one} before, {two} after: σ grew by √2 and none was added.", one=one, two=two)
+    told = say("The rank was {one} before and is {two} after: every σ grew by √2 and none was added.", one=one, two=two)
     return Measured(two, (2 * one, one + 1, len(tall)), told, {"rows": len(M), "tall": len(tall)})
 
 
@@ -249,8 +280,8 @@ LESSON = Lesson(
     hero="out",
     id="matrix", menu=to_say("What is rank?"), title=to_say("What is rank?"),
     claim=to_say(
-        "The shape of a matrix says how many numbers go in and come out; its rank, how many directions arrive. Walk x "
-        "through the null space (drag or play): M x stays where it is."
+        "The shape of a matrix tells how many numbers go in and come out. Its rank tells how many independent "
+        "directions the outputs can have."
     ),
     place=10,
     controls=(
@@ -265,19 +296,23 @@ LESSON = Lesson(
         ),
         Choice(
             id="entry_noise", label=to_say("Noise on every entry"), options=("0", "0.001", "0.1"),
-            help=to_say("Standard deviation of what is added to each entry."), default="0",
+            help=to_say("Standard deviation of the noise added to each entry."), default="0",
         ),
         Text(
             id="own_matrix", label=to_say("Your own M, at most 3×3"),
             help=to_say(
-                "Rows of numbers split by semicolons, or a Python or NumPy list. Drawn when “my own” is chosen."
+                "Rows of numbers split by semicolons, or a Python or NumPy list; decimal point, not comma. Shown "
+                "when “my "
+                "own” is chosen."
             ),
             default="2 1; 1 2",
         ),
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="out", trains=False,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="out",
+    trains=False,
     question=Question(
-        to_say("Write M's rows down once more below M: {tall} rows in place of {rows}. Which rank has that matrix?"),
-        to_say("A row that others already make adds a coordinate to the output, and no direction."), _ask,
+        to_say("Append the rows of M below M once more: {tall} rows instead of {rows}. What is the rank of that "
+            "matrix?"),
+        to_say("A row that is a combination of others adds a coordinate to the output, but no direction."), _ask,
     ),
 )  # fmt: skip

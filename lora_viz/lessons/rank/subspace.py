@@ -20,6 +20,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "LowRankSet", "low_rank_set"]
 
@@ -98,11 +99,11 @@ def film(record: LowRankSet) -> Film:
                 groups=(Group("mix", "σ", "delta", record.sigma[:, :bars]),),
             ),
             Lines(
-                "off", say("How far off?"), y_label=say("relative"), span=4,
+                "off", say("Distances and loss"), y_label=say("relative"), span=4,
                 series=(
                     Series("nearest", say("nearest rank {r}", r=r), "delta", record.away),
                     Series("mixed_factors", say("mixed factors"), "B", record.averaged, dash="dash"),
-                    Series("loss", say("loss to −(B, A)"), "ink", record.loss, dash="dot"),
+                    Series("loss", say("loss, straight to −(B, A)"), "ink", record.loss, dash="dot"),
                 ),
             ),
             matrix("first", say("M₁, rank {r}", r=r), "delta", record.first, caption=("t = 0",)),
@@ -114,8 +115,8 @@ def film(record: LowRankSet) -> Film:
                 (
                     Row("bound", say("bound: rank M₁ + rank M₂"), (str(min(2 * r, *record.first.shape)),)),
                     Row("rank", say("numerical rank of the mix"), tuple(str(k) for k in record.rank), colour="delta"),
-                    Row("mixed_factors", say("mixing A's and B's instead is off by"), averaged, colour="B"),
-                    Row("loss", say("½‖·‖² from (B, A) to (−B, −A)"), wall),
+                    Row("mixed_factors", say("error of mixing the factors instead"), averaged, colour="B"),
+                    Row("loss", say("½‖·‖², straight from (B, A) to (−B, −A)"), wall),
                 ),
                 span=4, row=1,
             ),
@@ -128,8 +129,7 @@ def _narrate(record: LowRankSet, t: int) -> str:
     if t in (0, len(record.t) - 1):
         return say("t = {at}: {name} itself, rank {k}.", at=at, name="M₂" if t else "M₁", k=k)
     return say(
-        "t = {at}: the mix has rank {k}; the nearest matrix of rank {r} misses {away} of it, the mixed factors miss "
-        "it by {averaged}.",
+        "t = {at}: the mix has rank {k}; the nearest rank-{r} matrix misses {away}, the mixed factors {averaged}.",
         at=at, k=k, r=record.r, away=percent(float(record.away[t])), averaged=percent(float(record.averaged[t])),
     )  # fmt: skip
 
@@ -138,13 +138,43 @@ def takeaway(record: LowRankSet) -> str:
     """What was seen, in these updates' own numbers."""
     half = len(record.t) // 2
     return say(
-        "Between two updates of rank {r} the rank is {rank}: sums of rank-{r} matrices leave the set, so it is no "
-        "subspace, and it is not convex. Half-way the nearest rank-{r} matrix misses {away}, and averaging the "
-        "factors of two adapters instead of their products is off by {averaged}. (B, A) and (−B, −A) give the same "
-        "update, with a wall of loss {loss}·‖M₁‖² between them.",
+        "Between two updates of rank {r} the rank is {rank}, so the set of low-rank matrices is not a subspace. "
+        "Halfway, "
+        "the nearest rank-{r} matrix misses {away}. Averaging the factors instead of the products is off by "
+        "{averaged}.",
         r=record.r, rank=int(record.rank[half]), away=percent(float(record.away[half])),
-        averaged=percent(float(record.averaged[half])), loss=number(float(record.loss[half])),
+        averaged=percent(float(record.averaged[half])),
     )  # fmt: skip
+
+
+def detail(record: LowRankSet) -> str:
+    """Two sets of factors with one product: what lies between them."""
+    loss = number(float(record.loss[len(record.t) // 2]))
+    joined = (
+        say("A rotation of the factors, however, joins them without any loss, because r is even.")
+        if record.r % 2 == 0
+        else say("A rotation of the factors does not join them, because r is odd.")
+    )
+    return (
+        say(
+            "(B, A) and (−B, −A) give the same update. On the straight line between them the loss rises to "
+            "{loss}·‖M₁‖².",
+            loss=loss,
+        )
+        + f" {joined}"
+    )
+
+
+def verdict(record: LowRankSet) -> Verdict:
+    """Every mix between the ends has rank 2r, the ends have rank r."""
+    ends, between = record.rank[[0, -1]], record.rank[1:-1]
+    evidence = {"ends": tuple(ends.tolist()), "between": (int(between.min()), int(between.max()))}
+    told = {"r": record.r, "between": int(between.min()), "twice": 2 * record.r}
+    if (ends == record.r).all() and (between == 2 * record.r).all():
+        return true_here(
+            say("the end points have rank {r}, all points between them rank {between}", **told), **evidence
+        )
+    return false_here(say("between the end points the rank is as low as {between}", **told), **evidence)
 
 
 def maths(record: LowRankSet) -> str:
@@ -158,13 +188,14 @@ $$
 \ \text{{of}}\ {entries}
 $$
 
-The updates of one *fixed* column space form a subspace; those of rank at most $r$ are a curved set that holds many such
-subspaces: each point is on its own. The loss as a function of $(B, A)$ is not convex: $(B, A)$ and $(-B, -A)$ are
-equally good, and half-way, at 0, the loss is {loss}·$\|M_1\|^2$. Two adapters are added as
-*products*: averaging their factors is off by {averaged} % here. Stacking,
-$[B_1\ B_2]\,[A_1; A_2]$, is exact, with rank {sum_rank}.""",
+The updates of one *fixed* column space form a subspace. Those of rank at most $r$ form a curved set that contains many
+such subspaces. The loss as a function of $(B, A)$ is not convex: $(B, A)$ and $(-B, -A)$ are equally good, and halfway
+on the straight line, at 0, the loss is {loss}·$\|M_1\|^2$. That is not a barrier on every path: $(BQ, Q^\top A)$ with a
+rotation $Q$ has the same product, and if $r$ is even, $-I$ is a rotation. Two adapters are added as *products*:
+averaging their factors is off by {averaged} here. Stacking, $[B_1\ B_2]\,[A_1; A_2]$, is exact, with rank
+{sum_rank}.""",
         free=r * (d_out + d_in) - r * r, entries=d_out * d_in, loss=number(float(record.loss[half])),
-        averaged=number(100 * float(record.averaged[half])), sum_rank=2 * r,
+        averaged=percent(float(record.averaged[half])), sum_rank=2 * r,
     )  # fmt: skip
 
 
@@ -180,24 +211,25 @@ def _ask(seen: Seen, _: None) -> Measured:
     rows = np.linalg.svd(two)[2][:r]
     total = int(np.linalg.matrix_rank(one + (u[:, :r] * s[:r]) @ rows))
     told = say(
-        "Their sum had numerical rank {total}: over the same {r} columns the rows just add up.", total=total, r=r
+        "Their sum had numerical rank {total}: with the same column space, the rows are simply added.", total=total
     )
     return Measured(total, (2 * r, 3 * r, min(one.shape)), told, {"r": r})
 
 
 LESSON = Lesson(
     hero="rank",
-    id="subspace", menu=to_say("A subspace?"), title=to_say("Is low rank a subspace?"),
+    id="subspace", menu=to_say("Is low rank a subspace?"), title=to_say("Is low rank a subspace?"),
     claim=to_say(
-        "No: add two updates of rank r and the sum has rank 2r. Only the two ends of the way between them have rank r."
+        "No. Two updates of rank r sum, in general, to rank 2r. On the line between them only the end points have "
+        "rank r."
     ),
     place=60, default=Experiment(rank=3), controls=(CONTROLS["rank"].only(1, 2, 3, 4, 6),), measure=measure, film=film,
-    takeaway=takeaway, maths=maths, on_paper="rank", trains=False,
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="rank", trains=False,
     question=Question(
         to_say(
-            "Add to M₁, of rank {r}, a matrix of rank {r} with the same column space but M₂'s rows. Which rank has "
-            "the sum?"
+            "Add to M₁, of rank {r}, a matrix of rank {r} with the same column space but the row space of M₂. What is "
+            "the rank of the sum?"
         ),
-        to_say("Ranks add only where neither the columns nor the rows are shared; one shared side is enough."), _ask,
+        to_say("Ranks add up only if neither the columns nor the rows are shared; one shared side prevents it."), _ask,
     ),
 )  # fmt: skip

@@ -23,6 +23,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.digits import digit_images
 
 __all__ = ["LESSON", "Truncation", "truncation"]
@@ -121,7 +122,7 @@ def film(record: Truncation) -> Film:
     limit = float(np.abs(record.matrix).max())
     kept = np.where(np.arange(k) < record.rank[:, None], record.sigma, 0.0)
     share = 1 - record.svd**2
-    layers = (say("rank 1, size σ = {sigma}", sigma=sigma) for sigma in numbers(record.sigma))
+    layers = (say("rank 1, norm σ = {sigma}", sigma=sigma) for sigma in numbers(record.sigma))
     matrix = partial(HeatMap, limit=limit, span=3, row=1)
     return Film(
         axis=to_say("rank k kept"), values=record.rank.astype(float), start=min(4, k), seconds_per_frame=0.45,
@@ -129,9 +130,9 @@ def film(record: Truncation) -> Film:
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
-                "error", say("Error left at rank k (drag here)"), y_label="‖M − X‖/‖M‖", span=5,
+                "error", say("Remaining error at rank k (drag here)"), y_label="‖M − X‖/‖M‖", span=5,
                 series=(
-                    Series("svd", say("SVD cut"), "delta", record.svd, dots=True),
+                    Series("svd", say("truncated SVD"), "delta", record.svd, dots=True),
                     Series("one_space", say("one random space"), "faint", record.own, dash="dot"),
                     Series("best_space", say("best of {spaces}", spaces=SPACES), "ink", record.searched, dash="dash"),
                     Series("best_sketch", say("best sketch"), "clean", record.sketched, dash="dashdot"),
@@ -146,25 +147,25 @@ def film(record: Truncation) -> Film:
                 ),
             ),
             Readout(
-                "tail", say("The error is the tail"),
+                "tail", say("The error is the tail of the σ"),
                 (
                     Row("error", "‖M − Mₖ‖²/‖M‖²", _told(record.svd**2), colour="delta"),
-                    Row("share", say("share of σᵢ², i > k"), _told(record.tail**2)),
+                    Row("share", say("fraction of Σσᵢ² with i > k"), _told(record.tail**2)),
                     Row("spectral_error", say("‖M − Mₖ‖₂, its largest σ"), _told(record.spectral), colour="delta"),
                     Row("next_sigma", say("σ at place k + 1"), _told(np.append(record.sigma, 0.0))),
                 ),
                 span=3,
             ),
-            matrix("matrix", "M", "ink", record.matrix, caption=(say("all layers"),)),
+            matrix("matrix", "M", "ink", record.matrix, caption=(say("all terms"),)),
             matrix("kept", say("kept: Mₖ"), "delta", record.kept, caption=_shares(share)),
-            matrix("layer", say("layer k: σₖ uₖ vₖᵀ"), "delta", record.layer, caption=(say("no layer"), *layers)),
-            matrix("left_out", say("left out: M − Mₖ"), "ink", record.matrix - record.kept, caption=_shares(1 - share)),
+            matrix("layer", say("term k: σₖ uₖ vₖᵀ"), "delta", record.layer, caption=(say("no term"), *layers)),
+            matrix("left_out", say("missing: M − Mₖ"), "ink", record.matrix - record.kept, caption=_shares(1 - share)),
         ),
     )  # fmt: skip
 
 
 def _shares(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
-    return tuple(say("{share:.1f} % of ‖M‖²", share=100 * value) for value in values)
+    return tuple(say("{share} of ‖M‖²", share=percent(float(value), rounding=ROUNDING)) for value in values)
 
 
 def _told(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
@@ -174,14 +175,12 @@ def _told(values: Float[np.ndarray, "K"]) -> tuple[str, ...]:
 def _narrate(record: Truncation, t: int) -> str:
     k = int(record.rank[t])
     if k == 0:
-        return say("Rank 0: nothing is kept, all of M is left out.")
+        return say("Rank 0: nothing is kept, all of M is missing.")
     if k >= _rank(record):
-        return say(
-            "Rank {k}: the layers add up to M itself, to rounding. Every column space of full dimension does, too.", k=k
-        )
+        return say("Rank {k}: the terms add up to M, up to rounding, like any full column space.", k=k)
     return say(
-        "Rank {k}: the SVD leaves {svd}; the best of {spaces} random column spaces leaves "
-        "{searched}, the best sketch {sketched}.",
+        "Rank {k}: the SVD leaves {svd}; the best of {spaces} random column spaces {searched}, the best sketch "
+        "{sketched}.",
         k=k, svd=percent(float(record.svd[t])), spaces=SPACES, searched=percent(float(record.searched[t])),
         sketched=percent(float(record.sketched[t])),
     )  # fmt: skip
@@ -195,30 +194,47 @@ def takeaway(record: Truncation) -> Iterator[str]:
     margin = _margin(record)
     if abs(margin) < ROUNDING:
         yield say(
-            "None of {tried} column spaces beat the SVD; those inside col(M) are as good, to {margin}: "
-            "where all σ are equal, no direction is better than another.",
-            tried=tried,
-            margin=number(abs(margin)),
-        )
+            "Not one of {tried} random column spaces beat the SVD; the closest is as good, up to {margin}.",
+            tried=tried, margin=number(ROUNDING),
+        )  # fmt: skip
     elif margin < 0:
-        yield say(
-            "A column space beat the SVD by {margin}: that must not be, and is a fault of this page.",
-            margin=number(-margin),
-        )
+        yield say("A random column space beat the SVD by {margin}.", margin=number(-margin))
     else:
         yield say(
-            "None of {tried} column spaces beat the SVD; the nearest stayed {margin} above it.",
+            "Not one of {tried} random column spaces beat the SVD; the closest stayed {margin} above it.",
             tried=tried,
             margin=number(margin),
         )
     half = next(i for i in range(k + 1) if record.svd[i] <= 0.1 + ROUNDING)
-    yield say("Rank {half} of {k} is the first that leaves at most 10 %.", half=half, k=k)
+    yield say("Rank {half} of {k} is the first whose error is at most 10 %.", half=half, k=k)
+
+
+@sentences
+def detail(record: Truncation) -> Iterator[str]:
+    """Equal singular values, and noise, have no short summary."""
+    if record.sigma[0] - record.sigma[-1] < ROUNDING * record.sigma[0]:
+        yield say("All σ are equal here, so no direction is better than another.")
     if record.name == "random":
         yield say(
-            "A matrix of pure noise has no short summary: at 64×64 the best rank-8 matrix misses "
-            "{gaussian:.0f} % of it.",
-            gaussian=100 * record.gaussian,
+            "A matrix of pure noise has no short summary: the best rank-8 matrix misses {gaussian} of a 64×64 one.",
+            gaussian=percent(record.gaussian),
         )
+
+
+def verdict(record: Truncation) -> Verdict:
+    """No rival is closer than the truncated SVD, and its error is the tail of the singular values."""
+    margin, gap = _margin(record), float(np.abs(record.svd - record.tail).max())
+    evidence = {"margin": margin, "gap": gap}
+    tried = (SPACES + SKETCHES) * (len(record.sigma) - 1)
+    if margin < -ROUNDING:
+        return false_here(say("a column space is closer by {margin}", margin=number(-margin)), **evidence)
+    if gap > ROUNDING:
+        return false_here(say("error and tail differ by {gap}", gap=number(gap)), **evidence)
+    return true_here(
+        say("none of {tried} random column spaces came closer, and error and tail differ by at most {gap}",
+            tried=tried, gap=number(gap)),
+        **evidence,
+    )  # fmt: skip
 
 
 def maths(record: Truncation) -> str:
@@ -231,13 +247,12 @@ $$
 $$
 
 Eckart & Young 1936; Mirsky 1960 for every norm that depends on the $\sigma$ alone. Measured and computed error differ
-by at most {gap} here. A rival is a column space $Q$ of dimension $k$ with the best $X$ in it, $Q Q^\top M$; a
-sketch takes $Q$ from $M G$ with a random $G$ (Halko, Martinsson & Tropp 2011) and comes near where the $\sigma$ fall
-fast. At $k = 8$ this matrix keeps {error} % error, a 64×64 matrix of independent normal
-entries {gaussian} %. At $k = {whole}$, the rank of $M$, the cut is exact:
-truncation is an approximation only below the rank.""",
-        gap=number(float(abs(record.svd - record.tail).max())), error=number(100 * float(record.svd[8])),
-        gaussian=number(100 * record.gaussian), whole=_rank(record),
+by at most {gap} here. A competitor is a column space $Q$ of dimension $k$ with the best $X$ in it, $Q Q^\top M$; a
+sketch takes $Q$ from $M G$ with a random $G$ (Halko, Martinsson & Tropp 2011) and comes close if the $\sigma$ fall
+fast. At $k = 8$ the error of this matrix is {error}, that of a 64×64 matrix of independent normal entries {gaussian}.
+At $k = {whole}$ the truncated SVD is exact.""",
+        gap=number(float(abs(record.svd - record.tail).max())), error=percent(float(record.svd[8])),
+        gaussian=percent(record.gaussian), whole=_rank(record),
     )  # fmt: skip
 
 
@@ -251,30 +266,30 @@ def _ask(seen: Seen, _: Any) -> Measured:
     share = sigma[0] / sigma.sum()
     left = float(sigma[0] / np.linalg.norm(sigma))
     told = say(
-        "σ₁/√(σ₁² + σ₂² + …) = {left}; of the sum of all σ the first is {share}.", left=word(left), share=word(share)
+        "σ₁/√(σ₁² + σ₂² + …) = {left}; the first is {share} of the sum of all σ.", left=word(left), share=word(share)
     )
     return Measured(left, (float(share), left**2, 1 / len(sigma)), told)
 
 
 LESSON = Lesson(
     hero="error",
-    id="truncation", menu=to_say("Beat the SVD"), title=to_say("Can you beat the SVD?"),
+    id="truncation", menu=to_say("Truncated SVD"), title=to_say("Truncated SVD: can you beat it?"),
     claim=to_say(
-        "No matrix of rank k is nearer to M than its first k layers σᵢ uᵢ vᵢᵀ, and what is missing is exactly the "
-        "tail of the σ. Draw other rivals and try."
+        "No matrix of rank k is closer to M than its first k terms σᵢ uᵢ vᵢᵀ. The error is the tail of σ."
     ),
     place=20,
     controls=(
         replace(CONTROLS["shape_of_spectrum"], options=(*SPECTRA, DIGITS)),
         Choice(
-            id="rivals", label=to_say("Draw of the rivals"), options=tuple(range(10)),
+            id="rivals", label=to_say("Random competitors (seed)"), options=tuple(range(10)),
             help=to_say("Other random column spaces against the same matrix."), default=0,
         ),
     ),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="error", trains=False,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="error",
+    trains=False,
     question=Question(
-        to_say("Leave out layer 1 alone and keep all others. How far from M is what is left, in units of ‖M‖?"),
-        to_say("Errors add up in squares, so one layer's share of the error is larger than its share of the sum of σ."),
+        to_say("Leave out term 1 only and keep all others. How far is the result from M, in units of ‖M‖?"),
+        to_say("Errors add up in squares, so leaving out one term costs more than its fraction of the sum of σ."),
         _ask,
     ),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["PART", "RankCost", "rank_cost", "ranks_for"]
 
@@ -130,7 +131,7 @@ def _rows(record: RankCost) -> tuple[Row, ...]:
                       for r, (_, t) in zip(record.rank, pairs, strict=True)), colour="delta"),
             Row("forward", say("forward, unmerged"), tuple(both(c.unmerged, t.forward[1]) for c, t in pairs)),
             Row("training_lora", say("training, LoRA"), tuple(both(c.lora_training, t.training[1]) for c, t in pairs)),
-            Row("training_full", say("training, full"),
+            Row("training_full", say("training, full fine-tuning"),
                 tuple(both(c.full_training, t.training[0]) for c, t in pairs)))  # fmt: skip
 
 
@@ -147,25 +148,52 @@ def _narrate(record: RankCost, t: int) -> str:
         if share == 1
         else say("{times}× as many parameters", times=number(share))
     )
-    return say("Rank {rank}: {share} %, {parameters}; a token unmerged +{unmerged} %, merged +0; training {training} % "
-               "of full.", rank=record.rank[t], share=number(100 * share), parameters=parameters,
-               unmerged=number(100 * (cost.unmerged / cost.base - 1)),
-               training=number(100 * cost.lora_training / cost.full_training))  # fmt: skip
+    return say(
+        "Rank {rank}: {share} %, {parameters}; unmerged +{unmerged} %; training {training} % of full fine-tuning.",
+        rank=record.rank[t], share=number(100 * share), parameters=parameters,
+        unmerged=number(100 * (cost.unmerged / cost.base - 1)),
+        training=number(100 * cost.lora_training / cost.full_training),
+    )  # fmt: skip
 
 
 def takeaway(record: RankCost) -> str:
     """What was computed and counted, in the record's own numbers."""
     one, even = _thresholds(record)
     least = record.costs[0]
-    agree = say("all of them equal to the formulas") if record.agrees else say("NOT all of them equal to the formulas")
     below = say("below rank {rank}", rank=number(one)) if one > 1 else say("at no rank")
-    return say("In this {d_out}×{d_in} layer “less than 1 %”, that is, “over 100× fewer”, holds {below}; at rank "
-               "{even} the factors hold as much as the layer, at full rank, {most}, {share} times as much. Training "
-               "with LoRA never does less than two thirds of full fine-tuning's work ({training} % at rank {least}), "
-               "and an unmerged adapter makes inference dearer. Torch counted {counted} ranks: {agree}.",
-               d_out=record.d_out, d_in=record.d_in, below=below, even=number(even), most=record.rank[-1],
-               share=number(float(record.share[-1])), training=number(100 * least.lora_training / least.full_training),
-               least=record.rank[0], counted=len(record.counted), agree=agree)  # fmt: skip
+    return say(
+        "“Less than 1 %” of the parameters holds {below} here; at rank {even} the factors hold as many as the layer. "
+        "Training with LoRA takes {training} % of the multiply–adds of full fine-tuning at rank {least}.",
+        below=below, even=number(even), training=number(100 * least.lora_training / least.full_training),
+        least=record.rank[0],
+    )  # fmt: skip
+
+
+def detail(record: RankCost) -> str:
+    """What torch counted, and what full rank costs."""
+    agree = say("all of them equal to the formulas") if record.agrees else say("NOT all of them equal to the formulas")
+    return say(
+        "At full rank, {most}, the factors hold {share} times the parameters of the layer. An unmerged adapter makes "
+        "inference more expensive. Torch counted {counted} ranks: {agree}.",
+        most=record.rank[-1], share=number(float(record.share[-1])), counted=len(record.counted), agree=agree,
+    )  # fmt: skip
+
+
+def verdict(record: RankCost) -> Verdict:
+    """A square layer: every rank shown is below 1 % exactly where it is below d/200, and none saves over a third."""
+    one, _ = _thresholds(record)
+    training = [c.lora_training / c.full_training for c in record.costs]
+    evidence = {"rank_of_1_percent": one, "training": min(training), "shape": (record.d_out, record.d_in)}
+    if record.d_out != record.d_in:
+        return false_here(
+            say("the layer is {d_out}×{d_in}, and 1 % holds below rank {rank}", d_out=record.d_out, d_in=record.d_in,
+                rank=number(one)),
+            **evidence,
+        )  # fmt: skip
+    right = all((s < 0.01) == (r < record.d_in / 200) for r, s in zip(record.rank, record.share, strict=True))
+    told = {"rank": number(one), "d": record.d_in, "training": number(100 * min(training))}
+    why = say("d/200 is {rank}, and training takes at least {training} % of full fine-tuning", **told)
+    return (true_here if right and min(training) >= 2 / 3 else false_here)(why, **evidence)
 
 
 def table(record: RankCost) -> dict[str, np.ndarray]:
@@ -231,13 +259,17 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 PART = Lesson(
-    id="cost_layer", menu=to_say("An adapter"), title=to_say("Cost: what does a rank cost one layer?"),
-    claim=to_say("“Less than 1 %” and “over 100× fewer” end at r = d/200, at r = d/2 nothing is saved, and compute "
-                 "falls by a third at most."), place=90,
+    id="cost_layer", menu=to_say("An adapter"),
+    title=to_say("Parameters and compute per layer: what does one more rank cost?"),
+    claim=to_say(
+        "In a square layer of width d, “less than 1 %” holds only below r = d/200, and training compute falls by at "
+        "most a third."
+    ), place=90,
     controls=(Choice(id="layer", label=to_say("Layer, d_out×d_in"), options=_LAYERS, default="4096×4096"),),
-    measure=measure, film=film, hero="share", takeaway=takeaway, maths=maths, on_paper="share", table=table,
-    question=Question(to_say("Rank 16 trains {now} % of this layer. And of one that is twice as wide and twice as "
-                             "high?"),
-                      to_say("The layer grows fourfold, the factors twofold: a share without a width says nothing."),
+    measure=measure, film=film, hero="share", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="share", table=table,
+    question=Question(to_say("Rank 16 trains {now} % of this layer. What percentage is it in a layer twice as wide and "
+                             "twice as high?"),
+                      to_say("The layer grows fourfold and the factors twofold, so a percentage needs a width."),
                       _ask), trains=False, seeded=False,
 )  # fmt: skip

@@ -21,6 +21,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["PART", "SHAPES", "Storage", "storage"]
 
@@ -140,14 +141,15 @@ def film(record: Storage) -> Film:
                 groups=(Group("stored", say("stored"), "ink", np.stack(list(stored.values()), axis=1)),),
             ),
             HeatMap(
-                "matrix", f"M: {stand_in}" if record.measured else say("M: {stand_in} in its stead", stand_in=stand_in),
+                "matrix", f"M: {stand_in}" if record.measured else say("M: {stand_in}, shown instead",
+                stand_in=stand_in),
                 "ink", record.matrix, limit=limit, span=3, row=1,
                 caption=(say("rank {rank}", rank=min(record.matrix.shape)),),
             ),
-            HeatMap("cut", say("cut"), "delta", record.cut, limit=limit, span=2, row=1, caption=errors),
+            HeatMap("cut", say("truncated"), "delta", record.cut, limit=limit, span=2, row=1, caption=errors),
             HeatMap(
                 "lost", say("lost"), "ink", record.matrix - record.cut, limit=limit, span=2, row=1,
-                caption=(say("M − cut"),),
+                caption=(say("M − truncated"),),
             ),
         ),
     )  # fmt: skip
@@ -162,13 +164,10 @@ def _narrate(record: Storage, t: int) -> str:
     rank, numbers = int(record.rank[t]), _count(abs(more))
     if more < 0:
         return say(
-            "Rank {rank}: Uᵣ, σ and Vᵣ take {numbers} numbers fewer than W: a saving, and {error} of the matrix shown "
-            "is lost.",
+            "Rank {rank}: Uᵣ, σ and Vᵣ hold {numbers} fewer numbers than W; the pictured matrix loses {error}.",
             rank=rank, numbers=numbers, error=percent(float(record.error[t])),
         )  # fmt: skip
-    return say(
-        "Rank {rank}: Uᵣ, σ and Vᵣ take {numbers} numbers more than W: no saving any more.", rank=rank, numbers=numbers
-    )
+    return say("Rank {rank}: Uᵣ, σ and Vᵣ hold {numbers} more numbers than W.", rank=rank, numbers=numbers)
 
 
 @sentences
@@ -178,23 +177,47 @@ def takeaway(record: Storage) -> Iterator[str]:
     lora = 16 if min(m, n) > 64 else 4
     added = lora * (m + n)
     yield say(
-        "The full SVD of {name} takes {full:.4f} times the numbers of the matrix, the thin one {thin:.4f}: a "
-        "decomposition by itself saves nothing.",
-        name=f"{m}×{n}", full=record.full / record.whole, thin=record.thin / record.whole,
+        "The full SVD of {name} holds {full:.4f} times the numbers of the matrix. Truncated it saves for r < "
+        "{cut:.2f}, "
+        "factors B and A for r < {factors:.2f}.",
+        name=f"{m}×{n}", full=record.full / record.whole, cut=record.svd_breaks_even,
+        factors=record.factors_break_even,
     )  # fmt: skip
-    cut, factors = record.svd_breaks_even, record.factors_break_even
-    if record.measured:
-        yield say("A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f}.", cut=cut, factors=factors)
-    else:
-        yield say(
-            "A cut one saves for r < {cut:.2f}, factors B and A for r < {factors:.2f} (arithmetic).",
-            cut=cut,
-            factors=factors,
-        )
     yield say(
-        "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more; only those {share} % are trained.",
-        r=lora, whole=_count(record.whole), added=_count(added), share=number(100 * added / record.whole),
+        "LoRA stores W as well: at r = {r} it is {whole} numbers and {added} more, the trained ones.",
+        r=lora, whole=_count(record.whole), added=_count(added),
     )  # fmt: skip
+
+
+@sentences
+def detail(record: Storage) -> Iterator[str]:
+    """The thin SVD, LoRA's percentage, and what was counted without being made."""
+    m, n = record.shape
+    lora = 16 if min(m, n) > 64 else 4
+    yield say("The thin SVD holds {thin:.4f} times the numbers of the matrix.", thin=record.thin / record.whole)
+    yield say(
+        "LoRA's factors of rank {r} hold {share} of the numbers of W.", r=lora,
+        share=percent(lora * (m + n) / record.whole),
+    )  # fmt: skip
+    if not record.measured:
+        yield say(
+            "For this shape the numbers are computed (arithmetic); the picture has a matrix of {stand_in}.",
+            stand_in="{}×{}".format(*record.matrix.shape),
+        )
+
+
+def verdict(record: Storage) -> Verdict:
+    """The whole SVDs hold more numbers than the matrix, the truncated one fewer exactly below the break-even rank."""
+    saves = record.truncated < record.whole
+    below = record.rank < record.svd_breaks_even
+    last = int(record.rank[saves].max(initial=0))
+    evidence = {"last_saving": last, "break_even": record.svd_breaks_even, "full": record.full, "whole": record.whole}
+    told = {"name": "{}×{}".format(*record.shape), "last": last, "even": number(record.svd_breaks_even)}
+    if record.thin <= record.whole or (saves != below).any():
+        return false_here(say("for {name} the largest rank shown that saves is {last}", **told), **evidence)
+    return true_here(
+        say("for {name} the largest rank shown that saves is {last}, and mn/(m + n + 1) is {even}", **told), **evidence
+    )
 
 
 def table(record: Storage) -> dict[str, np.ndarray]:
@@ -222,14 +245,12 @@ $$
 \underbrace{{r(m + n)}}_{{B,\,A}} \quad \underbrace{{m^2 + \min(m, n) + n^2}}_{{\text{{full SVD}}}}
 $$
 
-With $m = {m}$, $n = {n}$: break-even at $r = {cut:.2f}$ for the cut SVD and at
-${factors:.2f}$ for the factors. The last rank shown that saves, $r = {rank}$, leaves
-{error} % of the matrix drawn (at its rank {cut_rank}; its largest entry
-is {largest}) out. LU and QR save
-nothing either. **LoRA does not store B and A instead of W**: W stays, and BA comes on top; what shrinks is what is
-*trained* and what an adapter file holds.""",
+With $m = {m}$, $n = {n}$, the break-even rank is {cut:.2f} for the truncated SVD and {factors:.2f} for the factors. The
+largest rank shown that saves, $r = {rank}$, loses {error} of the matrix shown (at its rank {cut_rank}; its largest
+entry is {largest}). A complete LU or QR saves nothing either. **LoRA does not store B and A instead of W**: W stays,
+and B A is added. Only the number of *trained* parameters and the adapter file get smaller.""",
         m=m, n=n, cut=record.svd_breaks_even, factors=record.factors_break_even, rank=record.rank[last],
-        error=number(100 * float(record.error[last])), cut_rank=record.cut_rank[last],
+        error=percent(float(record.error[last])), cut_rank=record.cut_rank[last],
         largest=number(float(abs(record.matrix).max())),
     )  # fmt: skip
 
@@ -250,27 +271,30 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 PART = Lesson(
-    id="storage", menu=to_say("A matrix, cut"), title=to_say("When does a factorisation save anything?"),
+    id="storage", menu=to_say("A matrix, cut"),
+    title=to_say("When factors save space: is a factorisation smaller?"),
     claim=to_say(
-        "Only when it is cut: below rank mn/(m + n + 1) the SVD's pieces take fewer numbers than the matrix, above, "
-        "more."
+        "Only if truncated. Below rank mn/(m + n + 1), the factors of the SVD hold fewer numbers than the matrix. "
+        "Above "
+        "it they hold more."
     ),
     place=30,
     controls=(
         Choice(
             id="layer_shape", label=to_say("Shape of W"), options=tuple(SHAPES),
-            help=to_say("41×31 is really decomposed; for the others the numbers are counted."), default="41×31",
+            help=to_say("41×31 is really decomposed; for the others the numbers are computed."), default="41×31",
         ),
         CONTROLS["shape_of_spectrum"],
     ),
-    measure=measure, film=film,
-    hero="stored", takeaway=takeaway, maths=maths, on_paper="stored", table=table, trains=False,
+    measure=measure, film=film, hero="stored",
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="stored",
+    table=table, trains=False,
     question=Question(
         to_say(
-            "Factors B and A break even with W at rank {now}. At which rank do they for a layer twice as wide and "
+            "Factors B and A break even with W at rank {now}. What is the break-even rank of a layer twice as wide and "
             "twice as high?"
         ),
-        to_say("W grows fourfold, the factors only twofold: the wider a layer, the larger the ranks that still save."),
+        to_say("W grows fourfold and the factors only twofold, so a wider layer saves up to a higher rank."),
         _ask,
     ),
 )  # fmt: skip

@@ -28,6 +28,7 @@ from lora_viz.lessons.real.adapter_files import (
 )
 from lora_viz.lessons.real.adapter_report import directions_shown
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["PART", "AdapterPair", "adapter_pair", "film", "takeaway"]
 
@@ -133,19 +134,53 @@ def takeaway(record: AdapterPair) -> str:
         return say("In every module one of the two updates is 0: there is nothing to compare.")
     inputs, outputs = (number(float(np.median(row[known]))) for row in record.overlap)
     chance = tuple(number(float(np.median(row[known]))) for row in record.chance)
-    full = int((record.numerical[2] == record.numerical[:2].sum(axis=0))[known].sum())
-    said = [say("Over {modules} the directions that carry 90 % of the energy overlap by {inputs} for the inputs and "
-                "{outputs} for the outputs (medians of mean cos²; by chance {chance_inputs} and {chance_outputs}). "
-                "Adding the two adds their ranks in {full} of them, whatever they share; the effective rank goes from "
-                "{first} and {second} to {both}.", modules=counted_modules(int(known.sum())), inputs=inputs,
-                outputs=outputs, chance_inputs=chance[0], chance_outputs=chance[1], full=full,
-                first=number(float(np.median(record.effective[0, known]))),
-                second=number(float(np.median(record.effective[1, known]))),
-                both=number(float(np.median(record.effective[2, known]))))]  # fmt: skip
+    return say(
+        "The rank of the sum is the sum of the ranks in {full} of {all} modules. Their directions overlap by "
+        "{inputs} for "
+        "the inputs and {outputs} for the outputs (medians); by chance it would be {chance_inputs} and "
+        "{chance_outputs}.",
+        full=_added(record), all=int(known.sum()), inputs=inputs, outputs=outputs, chance_inputs=chance[0],
+        chance_outputs=chance[1],
+    )  # fmt: skip
+
+
+def _added(record: AdapterPair) -> int:
+    """In how many modules, where both updates are something, the ranks add up."""
+    known = np.isfinite(record.overlap).all(axis=0)
+    return int((record.numerical[2] == record.numerical[:2].sum(axis=0))[known].sum())
+
+
+def detail(record: AdapterPair) -> str:
+    """The effective ranks, and the modules that only one of the two has."""
+    known, said = np.isfinite(record.overlap).all(axis=0), []
+    if known.any():
+        first, second, both = (number(float(np.median(row[known]))) for row in record.effective)
+        said.append(
+            say("The median effective rank is {first} and {second} alone, and {both} for the sum.", first=first,
+                second=second, both=both)
+        )  # fmt: skip
     if sum(record.only):
-        said.append(say("Without counterpart: {first} of the first, {second} of the second.",
-                        first=counted_modules(record.only[0]), second=record.only[1]))  # fmt: skip
+        said.append(
+            say("Without counterpart: {first} of the first, {second} of the second.",
+                first=counted_modules(record.only[0]), second=record.only[1])
+        )  # fmt: skip
     return " ".join(said)
+
+
+def verdict(record: AdapterPair) -> Verdict:
+    """In no module the rank of the sum exceeds the sum of the ranks; where it is less, directions are shared."""
+    known = np.isfinite(record.overlap).all(axis=0)
+    evidence = {"modules": int(known.sum()), "added": _added(record), "cosine": float(np.nanmax(record.cosine))}
+    if not known.any():
+        return undecided(say("in every module one of the two updates is 0"), **evidence)
+    over = (record.numerical[2] > record.numerical[:2].sum(axis=0))[known]
+    told = {"added": _added(record), "modules": int(known.sum()), "over": int(over.sum())}
+    if over.any():
+        return false_here(say("in {over} of {modules} modules the rank of the sum is larger", **told), **evidence)
+    return true_here(
+        say("the rank of the sum is the sum of the ranks in {added} of {modules} modules and larger in none", **told),
+        **evidence,
+    )
 
 
 def table(record: AdapterPair) -> dict[str, np.ndarray]:
@@ -216,16 +251,21 @@ def _ask(seen: Seen, _: object) -> Measured:
 ASKED = {"first": to_say("First"), "second": to_say("Second")}
 OWN = to_say("or your own")
 PART = Lesson(
-    id="two_adapters", menu=to_say("Shared directions"), title=to_say("Two adapters: do they share directions?"),
-    claim=to_say("Adding two adapters adds their ranks, r + r = 2r. How many directions they share is measured, beside "
-                 "what chance would give."), place=60,
+    id="two_adapters", menu=to_say("Shared directions"),
+    title=to_say("Compare two adapter files: do they share directions?"),
+    claim=to_say(
+        "The sum of two adapters has at most the sum of their ranks. How many directions they share is measured and "
+        "compared with chance."
+    ), place=60,
     controls=(*adapter_controls("first", "first_file", ASKED["first"], OWN,
                                 to_say("An adapter; adapter_config.json beside it for its scale.")),
               *adapter_controls("second", "second_file", ASKED["second"], OWN,
                                 to_say("Another adapter for the same model."), default=list(SHIPPED)[1])),
-    measure=measure, film=film,
-    hero="overlap", takeaway=takeaway, maths=maths, on_paper="overlap", table=table, beside=beside,
+    measure=measure, film=film, hero="overlap",
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="overlap",
+    table=table, beside=beside,
     question=Question(to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
-                      to_say("The two hardly point along each other, so their squares add, not their lengths."), _ask),
+                      to_say("If two updates are nearly orthogonal, the squares of their norms add up, not the "
+                          "norms."), _ask),
     trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -17,13 +17,15 @@ from lora_viz.export.scripts.allocation import allocation_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import number
+from lora_viz.film.spreads import ranged
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.variants import VARIANTS
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "RankAllocation", "rank_allocation"]
 
@@ -94,7 +96,7 @@ def film(record: RankAllocation) -> Film:
         span=5,
     )  # fmt: skip
     together = Lines(
-        "together", say("Triplets of all layers together"), y_label=say("triplets left by the last pruning"),
+        "together", say("Triplets of all layers together"), y_label=say("triplets after the last pruning"),
         series=(
             Series("kept", say("kept"), "delta", total.astype(float)),
             Series("budget", say("budget"), "ink", record.budget.astype(float), dash="dash"),
@@ -110,10 +112,11 @@ def film(record: RankAllocation) -> Film:
         span=7,
     )  # fmt: skip
     lambdas = HeatMap(
-        "lambda", say("λ: a row a layer, a column a triplet"), "delta", record.values, limit=limit, span=5, row=1,
+        "lambda", say("λ: one row per layer, one column per triplet"), "delta", record.values, limit=limit, span=5,
+        row=1,
     )  # fmt: skip
     error_left = Lines(
-        "error_left", say("Error left in each layer"), y_label=say("share of ‖M‖², log"), scale="log",
+        "error_left", say("Remaining error in each layer"), y_label=say("fraction of ‖M‖²"), scale="log",
         series=tuple(
             Series(f"layer_{i}", name, "delta", np.where(y > 10, np.nan, y), dash=dash)
             for i, (name, y, dash) in enumerate(zip(_curves(record), record.left.T, DASHES, strict=True))
@@ -159,7 +162,7 @@ def _narrate(record: RankAllocation, t: int) -> str:
     else:
         phase = say("pruning") if k <= record.prunes_to else say("settling")
     return say(
-        "Step {step}, {phase}: {kept} triplets kept in the four layers; their targets have rank {ranks}.",
+        "Step {step}, {phase}: triplets kept per layer {kept}; true ranks {ranks}.",
         step=k, phase=phase, kept=kept, ranks=_truth(record),
     )  # fmt: skip
 
@@ -172,37 +175,76 @@ def takeaway(record: RankAllocation) -> str:
     """What was kept, over all sets, and what equal ranks would leave."""
     budget, needed = int(record.budget[-1]), int(record.true_ranks.sum())
     kept = ", ".join(str(n) for n in record.ends[0])
+    told = {"budget": budget, "kept": kept, "ranks": _truth(record)}
     if budget == needed:
         said = say(
-            "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: the true "
-            "ranks were kept in {found} of {sets} sets.",
-            budget=budget, kept=kept, ranks=_truth(record), found=record.found[-1], sets=record.sets,
+            "With a budget of {budget} triplets, layers of rank {ranks} kept {kept}: the true ranks in {found} of "
+            "{sets} sets.",
+            found=record.found[-1], sets=record.sets, **told,
         )  # fmt: skip
     elif budget < needed:
         said = say(
-            "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: {few} too "
-            "few, and what is missing is missing for good.",
-            budget=budget, kept=kept, ranks=_truth(record), few=needed - budget,
+            "With a budget of {budget} triplets, layers of rank {ranks} kept {kept}: {few} too few to learn "
+            "everything.",
+            few=needed - budget, **told,
         )  # fmt: skip
     else:
         said = say(
-            "In this experiment a budget of {budget} triplets was spread {kept} over layers of rank {ranks}: {more} "
-            "more than there is to learn, and pruning cannot know.",
-            budget=budget, kept=kept, ranks=_truth(record), more=budget - needed,
+            "With a budget of {budget} triplets, layers of rank {ranks} kept {kept}: {more} more than there is to "
+            "learn.",
+            more=budget - needed, **told,
         )  # fmt: skip
     worst = int(record.equal_floor.argmax())
     if record.equal_floor[worst] > NOTHING:
-        low, middle, high = record.left_ends[:, worst]
-        said += say(
-            " {ranks} ranks in every layer, {all} in all, leave at least {floor:.0f} % of layer {layer}'s error; "
-            "AdaLoRA left {middle} % (median; {low} to {high} %).",
-            ranks=record.equal_rank, all=record.equal_rank * len(record.true_ranks),
-            floor=100 * record.equal_floor[worst], layer=worst + 1, middle=number(100 * float(middle)),
-            low=number(100 * float(low)), high=number(100 * float(high)),
+        said += " " + say(
+            "With rank {ranks} everywhere, at least {floor} of layer {layer}'s error remains; AdaLoRA left {middle} "
+            "(median).",
+            ranks=record.equal_rank, floor=percent(float(record.equal_floor[worst])), layer=worst + 1,
+            middle=percent(float(record.left_ends[1, worst])),
+        )  # fmt: skip
+    return said
+
+
+def detail(record: RankAllocation) -> str:
+    """The range over the sets, and what diverged."""
+    worst = int(record.equal_floor.argmax())
+    told = []
+    if record.equal_floor[worst] > NOTHING:
+        told.append(
+            say(
+                "Over {sets} sets AdaLoRA left {left} of layer {layer}'s error; rank {ranks} everywhere takes {all} "
+                "triplets in all.",
+                sets=record.sets, left=ranged(record.left_ends[:, worst], percent), layer=worst + 1,
+                ranks=record.equal_rank, all=record.equal_rank * len(record.true_ranks),
+            )
         )  # fmt: skip
     if record.diverged:
-        said += say(" {diverged} sets diverged.", diverged=record.diverged)
-    return said
+        told.append(
+            say("{diverged} of {sets} sets diverged: lower the learning rate.", diverged=record.diverged,
+                sets=record.sets)
+        )  # fmt: skip
+    return " ".join(told)
+
+
+def verdict(record: RankAllocation) -> Verdict:
+    """With a budget of just the true ranks, most sets keep these, and equal ranks leave an error."""
+    budget, needed = int(record.budget[-1]), int(record.true_ranks.sum())
+    found, floor = int(record.found[-1]), float(record.equal_floor.max())
+    evidence = {"budget": budget, "needed": needed, "found": found, "sets": record.sets, "equal_floor": floor}
+    told = {"budget": budget, "needed": needed, "found": found, "sets": record.sets, "floor": percent(floor)}
+    if record.diverged == record.sets:
+        return undecided(say("every set of layers diverged"), **evidence)
+    if budget != needed:
+        return false_here(say("the budget is {budget}, and the true ranks need {needed}", **told), **evidence)
+    if found <= record.sets / 2:
+        return false_here(say("the true ranks were kept in {found} of {sets} sets only", **told), **evidence)
+    if floor <= NOTHING:
+        return false_here(say("the same rank everywhere leaves no error either"), **evidence)
+    return true_here(
+        say("the true ranks were kept in {found} of {sets} sets, and equal ranks leave {floor} of a layer's error",
+            **told),
+        **evidence,
+    )  # fmt: skip
 
 
 def table(record: RankAllocation) -> dict[str, np.ndarray]:
@@ -229,11 +271,11 @@ from step {prunes_from} to {prunes_to} the triplets of all layers are ranked by 
 beyond the budget get $\lambda = 0$ (they may come back until the end of that time), and the budget falls from
 {first_budget} to {last_budget} along a cubic. A penalty
 $0.1(\|P^\top P - I\|^2 + \|QQ^\top - I\|^2)$ keeps the triplets apart; PEFT and the authors' code take norms that are
-not squared. Importance is not the size of $\lambda$ alone: it asks what the loss would feel.
+not squared. Importance is not only the size of $\lambda$: it estimates how much the loss depends on the triplet.
 
-**{title}**: {authors} {year}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv}), not by the authors of LoRA. The
-four layers stand side by side, each with its own $W$, target and data: what they share is the budget. What was kept,
-set by set: {kept}.""",
+**{title}**: {authors} {year}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv}). Weizhu Chen is an author of this paper
+and of LoRA. The four layers are separate, each with its own $W$, target and data: they share only the budget.
+Triplets kept, set by set: {kept}.""",
         prunes_from=record.prunes_from, prunes_to=record.prunes_to, first_budget=record.budget[0],
         last_budget=record.budget[-1], title=v.title, authors=v.authors, year=v.year, arxiv=v.arxiv,
         kept="; ".join(", ".join(map(str, row)) for row in record.ends.tolist()),
@@ -270,18 +312,18 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="kept",
-    id="adalora", menu=to_say("AdaLoRA"), title=to_say("AdaLoRA: where should ranks go?"),
+    id="adalora", menu=to_say("AdaLoRA: rank per layer"), title=to_say("AdaLoRA: which layer needs which rank?"),
     claim=to_say(
-        "Four layers, whose targets have ranks 1, 2, 4 and 8, share one budget. Pruning by importance, while they "
-        "train, finds where the ranks belong; the same rank everywhere cannot."
+        "Four layers of true rank 1, 2, 4 and 8 share a budget. Pruning by importance finds these ranks. The same rank "
+        "everywhere does not."
     ),
     place=30, default=Experiment(spectrum="flat", alpha=10.0, lr=0.02, steps=400, rank=4, target_rank=1),
     controls=tuple(CONTROLS[name] for name in ("budget", "spectrum", "steps")),
-    more=(CONTROLS["lr"], CONTROLS["alpha"]), measure=measure, film=film, takeaway=takeaway, maths=maths,
-    on_paper="kept", table=table, exports=exports,
+    more=(CONTROLS["lr"], CONTROLS["alpha"]), measure=measure, film=film, takeaway=takeaway, verdict=verdict,
+    detail=detail, maths=maths, on_paper="kept", table=table, exports=exports,
     question=Question(
         to_say("Give all four layers together {budget} triplets. How many of them does the layer of rank 8 keep?"),
-        to_say("What is kept is what the loss would miss most, layer by layer, not an equal share."),
+        to_say("Pruning keeps the directions that the loss depends on most, not an equal number per layer."),
         _ask,
         _other_budget,
     ),

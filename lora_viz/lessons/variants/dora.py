@@ -25,6 +25,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import share_of_loss
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "STARTS", "RowParts", "row_parts", "row_sweep"]
 
@@ -107,7 +108,7 @@ def film(record: RowParts) -> Film:
         )
 
     length = Bars(
-        "length", say("Length of each row, over its length in W"), y_label="‖w′‖/‖w‖", labels=rows,
+        "length", say("Magnitude of each row, over that in W"), y_label="‖w′‖/‖w‖", labels=rows,
         bar_ids=bar_ids, span=6,
         groups=(
             Group("lora", "LoRA", "W", record.length[1].clip(max=1e6)),
@@ -116,7 +117,8 @@ def film(record: RowParts) -> Film:
         ),
     )  # fmt: skip
     turn = Bars(
-        "turn", say("How far each row has turned"), y_label=say("degrees"), labels=rows, bar_ids=bar_ids, span=6,
+        "turn", say("Angle between each row and its row in W"), y_label=say("degrees"), labels=rows, bar_ids=bar_ids,
+        span=6,
         groups=(
             Group("lora", "LoRA", "W", record.turn[1]),
             Group("dora", "DoRA", "delta", record.turn[0]),
@@ -124,11 +126,11 @@ def film(record: RowParts) -> Film:
         ),
     )  # fmt: skip
     turn_error = Lines(
-        "turn_error", say("Turned wrongly, mean over the rows"),
-        y_label=say("degrees, {starts} starts", starts=record.starts), series=curves(record.turn_error), span=4, row=1,
+        "turn_error", say("Error in direction, mean over the rows"),
+        y_label=say("degrees ({starts} seeds)", starts=record.starts), series=curves(record.turn_error), span=4, row=1,
     )  # fmt: skip
     loss_left = Lines(
-        "loss_left", say("Loss left"), y_label=say("share, {starts} starts", starts=record.starts), scale="log",
+        "loss_left", say("Remaining loss"), y_label=say("fraction ({starts} seeds)", starts=record.starts), scale="log",
         series=curves(record.left), span=4, row=1,
     )  # fmt: skip
     deltas = (
@@ -152,11 +154,11 @@ def _degrees(value: float) -> str:
 
 def _narrate(record: RowParts, t: int) -> str:
     if record.steps[t] == 0:
-        return say("Step 0: every row has the length and the direction that it has in W.")
+        return say("Step 0: every row has the magnitude and the direction that it has in W.")
     dora, lora = (_degrees(float(record.turn[k, t].mean())) for k in range(2))
     goal = _degrees(float(record.target_turn.mean()))
     return say(
-        "Step {step}: DoRA has turned the rows by {dora}, LoRA by {lora}; the target by {goal}.",
+        "Step {step}: mean rotation of the rows: DoRA {dora}, LoRA {lora}, target {goal}.",
         step=record.steps[t], dora=dora, lora=lora, goal=goal,
     )  # fmt: skip
 
@@ -165,40 +167,65 @@ def takeaway(record: RowParts) -> str:
     """Who turned what need not turn, and what was left."""
     if np.isnan(record.left[1, :, -1]).all():
         return say("Most adapters of both kinds diverged: lower the learning rate.")
-
-    def told(k: int) -> str:
-        end = record.turn_error[:, k, -1]
-        if np.isnan(end[1]):
-            return say("nothing finite")
-        return ranged(end, _degrees) if end[2] - end[0] > STILL else _degrees(float(end[1]))
-
     left_dora, left_lora = (share_of_loss(float(share)) for share in record.left[1, :, -1])
+    off, off_lora = (_median(record, k) for k in range(2))
     goal = float(record.target_turn.mean())
-    longer = number(float(np.abs(record.target_length - 1).max()))
+    told = {"longer": number(100 * float(np.abs(record.target_length - 1).max())), "goal": _degrees(goal)}
     if goal < STILL:
-        said = say(
-            "In this experiment the target turns no row and changes their lengths by up to {longer} of what they were.",
-            longer=longer,
-        )
+        said = say("The target rotates no row and changes their magnitudes by up to {longer} %.", **told)
     else:
         said = say(
-            "In this experiment the target turns its rows by {goal} on average and changes their lengths by up to "
-            "{longer} of what they were.",
-            goal=_degrees(goal), longer=longer,
-        )  # fmt: skip
-    said += say(
-        " DoRA of rank {rank} ended {off} off in direction and left {left} of the loss; LoRA ended {off_lora} off and "
-        "left {left_lora}.",
-        rank=record.rank, off=told(0), left=left_dora, off_lora=told(1), left_lora=left_lora,
+            "The target rotates its rows by {goal} on average and changes their magnitudes by up to {longer} %.", **told
+        )
+    return said + " " + say(
+        "DoRA of rank {rank} ended {off} off in direction, with {left} of the loss remaining; LoRA {off_lora} off, "
+        "with "
+        "{left_lora}.",
+        rank=record.rank, off=off, left=left_dora, off_lora=off_lora, left_lora=left_lora,
     )  # fmt: skip
-    dora, lora = record.left[1, :, -1]
-    if dora < 0.97 * lora and lora > 1e-4:
-        said += say(" Lengths of their own help here.")
-    elif not dora < lora and dora > 1e-4:
-        said += say(" Here LoRA's one product is enough, and lengths of their own bring nothing.")
+
+
+def _median(record: RowParts, k: int) -> str:
+    middle = float(record.turn_error[1, k, -1])
+    return say("nothing finite") if np.isnan(middle) else _degrees(middle)
+
+
+def detail(record: RowParts) -> str:
+    """The ranges over the initialisations, whether magnitudes of their own help, and what diverged."""
+    told = []
+    if np.isfinite(record.turn_error[:, :, -1]).all():
+        dora, lora = (ranged(record.turn_error[:, k, -1], _degrees) for k in range(2))
+        told.append(
+            say("Error in direction over {starts} initialisations: DoRA {dora}, LoRA {lora}.", starts=record.starts,
+                dora=dora, lora=lora)
+        )  # fmt: skip
+    dora_left, lora_left = record.left[1, :, -1]
+    if dora_left < 0.97 * lora_left and lora_left > 1e-4:
+        told.append(say("Trained magnitudes help here."))
+    elif not dora_left < lora_left and dora_left > 1e-4:
+        told.append(say("Trained magnitudes bring nothing here: LoRA's product is enough."))
     if record.diverged:
-        said += say(" {diverged} adapters diverged.", diverged=record.diverged)
-    return said
+        told.append(
+            say("{diverged} of {adapters} adapters diverged.", diverged=record.diverged, adapters=2 * record.starts)
+        )
+    return " ".join(told)
+
+
+def verdict(record: RowParts) -> Verdict:
+    """Where the target rotates no row, DoRA's rows end less rotated than LoRA's, by more than is seen."""
+    dora, lora = (float(x) for x in record.turn_error[1, :, -1])
+    goal = float(record.target_turn.mean())
+    evidence = {"target_turn": goal, "dora": dora, "lora": lora, "rank": record.rank}
+    if np.isnan((dora, lora)).any():
+        return undecided(say("most adapters of one kind diverged"), **evidence)
+    if goal >= STILL:
+        return false_here(
+            say("the target also rotates its rows, by {goal} on average", goal=_degrees(goal)), **evidence
+        )
+    told = {"dora": _degrees(dora), "lora": _degrees(lora)}
+    if lora - dora < STILL:
+        return false_here(say("the rows ended rotated by {dora} with DoRA, by {lora} with LoRA", **told), **evidence)
+    return true_here(say("the rows ended rotated by {dora} with DoRA, by {lora} with LoRA", **told), **evidence)
 
 
 def table(record: RowParts) -> dict[str, np.ndarray]:
@@ -224,12 +251,12 @@ W' = \operatorname{{diag}}\!\Big(\frac{{m}}{{\|V\|_\text{{row}}}}\Big)\,V, \qqua
 m_0 = \|W\|_\text{{row}}
 $$
 
-$m$ has one number for each of the {d_out} rows, so DoRA of rank {rank} trains {dora} numbers here, LoRA
+$m$ has one magnitude for each of the {d_out} rows, so DoRA of rank {rank} trains {dora} parameters here, LoRA
 {lora}. Its gradient is $\nabla m_i = \langle G_i, V_i/\|V_i\|\rangle$; that of $V$ is
 $(m_i/\|V_i\|)\,G_i$, because the norm is held out of the gradient, as the paper suggests (§4.3) and PEFT does; with it
-the part of $G_i$ along $V_i$ would be taken out. Row lengths of the whole weight are $|m|$ at every step: the longest
+the part of $G_i$ along $V_i$ would be removed. The row norms of the whole weight are $|m|$ at every step: the longest
 row ended at {length} times its length in $W$, the target's longest is at
-{target_length}. $\Delta W = W' - W$ may have full rank, whatever $r$ is.
+{target_length}. $\Delta W = W' - W$ may have full rank for any $r$.
 
 **{title}**: {authors} {year}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv}). The paper calls the norms
 column-wise, of a weight written the other way round: one for each output.""",
@@ -260,22 +287,26 @@ def _turned(e: Experiment, _: Any) -> tuple[float, float]:
 def _ask(seen: Seen, found: Any) -> Measured:
     dora, lora = found
     if not np.isfinite((dora, lora)).all():
-        raise Unanswerable(say("It diverged: lower the learning rate, and the question is asked."))
+        raise Unanswerable(say("It diverged: lower the learning rate, and the question will appear."))
     words = (say("DoRA, less than half"), say("LoRA, less than half"), say("neither: within a factor of two"))
     value = words[0 if 2 * dora < lora else 1 if 2 * lora < dora else 2]
     turned = seen.experiment.task != "rotation"
-    other = say("turns W's rows and keeps their lengths") if turned else say("stretches W's rows and turns none")
-    told = say("DoRA left {dora} %, LoRA {lora} % of the loss, medians of 8 starts.", dora=word(100 * dora),
+    other = (
+        say("rotates the outputs of W, which changes directions and magnitudes of its rows")
+        if turned
+        else say("rescales the rows of W and rotates none")
+    )
+    told = say("DoRA left {dora} % and LoRA {lora} % of the loss, medians of 8 initialisations.", dora=word(100 * dora),
                lora=word(100 * lora))  # fmt: skip
     return Measured(value, words, told, {"other": other})
 
 
 LESSON = Lesson(
     hero="turn",
-    id="dora", menu=to_say("DoRA"), title=to_say("DoRA: should a row grow, or turn?"),
+    id="dora", menu=to_say("DoRA"), title=to_say("DoRA: change a row's magnitude or its direction?"),
     claim=to_say(
-        "DoRA learns a length for every row of the weight beside a low-rank change of direction. Where only lengths "
-        "are to change, it turns no row; LoRA of the same rank must turn rows that should stay."
+        "If only magnitudes must change, DoRA, which trains one per row, ends with less rotation of the rows than LoRA "
+        "of the same rank."
     ),
     place=20,
     default=Experiment(
@@ -283,11 +314,14 @@ LESSON = Lesson(
     ),
     controls=(TARGETS, CONTROLS["rank"], CONTROLS["steps"]),
     more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "noise", "condition")), measure=measure,
-    film=film, takeaway=takeaway, maths=maths, on_paper="turn", table=table,
+    film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="turn", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
         to_say("Now the target {other}. Which of the two leaves less of the loss?"),
-        to_say("DoRA's lengths pay where lengths are to change. A turn has to go through the low rank in both."),
+        to_say(
+            "DoRA's trained magnitudes help if the target changes magnitudes. A rotation has to pass through the low "
+            "rank in both methods."
+        ),
         _ask,
         _turned,
     ),

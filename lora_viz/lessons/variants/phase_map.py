@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lora_viz.content.questions import Measured, Question, Seen, shown
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, shown
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Field, HeatMap, Lines, Series
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import number, percent, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "PLANES", "REGIONS", "PhaseMap", "axes", "cell", "nearest_cell", "phase_map", "plane"]
 
@@ -27,6 +28,7 @@ __all__ = ["LESSON", "PLANES", "REGIONS", "PhaseMap", "axes", "cell", "nearest_c
 REGIONS = (to_say("dead"), to_say("slow"), to_say("good"), to_say("diverged"))
 GOOD, DEAD = 0.01, 0.99  # of the excess over the floor is left: at most, at least
 RECORDS, BANDS = 25, 6
+TRADED = 2.0  # how far the lower edge of the good cells falls, at least, where one setting makes up for the other
 PLANES = ("learning_rates", "rank_alpha")
 
 
@@ -146,7 +148,7 @@ def film(record: PhaseMap) -> Film:
     )  # fmt: skip
     states = (say(REGIONS[int(k)]) for k in record.region[:, row, column])
     map_panel = Field(
-        "map", say("Excess loss left (click a cell)"), values=record.left, limits=(1e-4, 1.0), scale="log",
+        "map", say("Remaining excess loss (click a cell)"), values=record.left, limits=(1e-4, 1.0), scale="log",
         x_labels=tuple(_mark(v) for v in record.x), y_labels=tuple(_mark(v) for v in record.y),
         x_title=say(record.x_name), y_title=say(record.y_name), regions=record.region.astype(float),
         region_names=tuple(say(name) for name in REGIONS), chosen=record.chosen, picks=True,
@@ -154,7 +156,7 @@ def film(record: PhaseMap) -> Film:
         tall=2,
     )  # fmt: skip
     chosen_loss = Lines(
-        "chosen_loss", say("The chosen adapter: {cell}", cell=_cell(record)), y_label=say("loss, log"), scale="log",
+        "chosen_loss", say("The chosen adapter: {cell}", cell=_cell(record)), y_label=say("loss"), scale="log",
         x_scale="sqrt",
         series=(
             Series("loss", say("loss"), "delta", record.loss),
@@ -163,7 +165,7 @@ def film(record: PhaseMap) -> Film:
         span=5,
     )  # fmt: skip
     gradients = Lines(
-        "gradients", say("Its gradients"), y_label=say("norm, log"), scale="log", x_scale="sqrt",
+        "gradients", say("Its gradients"), y_label=say("norm"), scale="log", x_scale="sqrt",
         series=(Series("grad_a", "‖∇A‖", "A", record.grad_A_norm), Series("grad_b", "‖∇B‖", "B", record.grad_B_norm)),
         span=3, row=1,
     )  # fmt: skip
@@ -180,21 +182,56 @@ def takeaway(record: PhaseMap) -> str:
     last = record.region[-1]
     good, diverged = last == 2, last == 3
     said = say(
-        "In this experiment {good} of the plane ended within 1 % of its floor and {diverged} diverged.",
+        "In {good} of the cells at most 1 % of the excess loss remains; {diverged} diverged.",
         good=_share(good), diverged=_share(diverged),
     )  # fmt: skip
-    if good.any():
-        y, x = (axis[at] for axis, at in zip((record.y, record.x), np.nonzero(good), strict=True))
-        ends = {"low": _mark(y.min()), "high": _mark(y.max()), "left": _mark(x.min()), "right": _mark(x.max())}
-        if record.x_name == "rank r":
-            said += say(" Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
-        else:
-            said += say(
-                " Good cells have η of B from {low} to {high} and η of A from {left} to {right}; along the valley the "
-                "product of both rates stays within {decades:.2g} decades.",
-                decades=np.ptp(np.log10(x * y)), **ends,
-            )  # fmt: skip
     return f"{said} {_chosen_ended(record)}"
+
+
+def _lower_edge(record: PhaseMap) -> Float[np.ndarray, "k"]:
+    """The lowest good cell of each column that has one, from left to right."""
+    good = record.region[-1] == 2
+    return record.y[good[:, good.any(axis=0)].argmax(axis=0)]
+
+
+def detail(record: PhaseMap) -> str:
+    """How far the product of both rates stays along the good cells."""
+    good = record.region[-1] == 2
+    if not good.any():
+        return ""
+    y, x = (axis[at] for axis, at in zip((record.y, record.x), np.nonzero(good), strict=True))
+    ends = {"low": _mark(y.min()), "high": _mark(y.max()), "left": _mark(x.min()), "right": _mark(x.max())}
+    if record.x_name == "rank r":
+        return say("Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
+    told = say("Good cells have η of B from {low} to {high} and η of A from {left} to {right}.", **ends)
+    return f"{told} " + say(
+        "Over the good cells the product of both rates stays within {decades:.2g} decades; each rate alone spans "
+        "{own:.2g} and {other:.2g}.",
+        decades=np.ptp(np.log10(x * y)), own=np.ptp(np.log10(y)), other=np.ptp(np.log10(x)),
+    )  # fmt: skip
+
+
+def verdict(record: PhaseMap) -> Verdict:
+    """There are good, slow and diverged cells, and the good ones reach lower on y where x is larger."""
+    last = record.region[-1]
+    counts = {name: int((last == k).sum()) for k, name in enumerate(REGIONS)}
+    evidence: dict[str, Any] = dict(counts)
+    names = {"x": say(record.x_name), "y": say(record.y_name)}
+    if not counts["good"]:
+        return false_here(say("no cell is good"), **evidence)
+    if not counts["diverged"]:
+        return false_here(say("no cell diverged"), **evidence)
+    if not counts["dead"] + counts["slow"]:
+        return false_here(say("no cell is too slow"), **evidence)
+    edge = _lower_edge(record)
+    falls = float(edge[0] / edge.min())
+    evidence["falls"] = falls
+    told = {"high": _mark(edge[0]), "low": _mark(edge.min()), **names}
+    if falls < TRADED:
+        return false_here(
+            say("the good cells form a block: a higher {x} does not make up for a lower {y}", **told), **evidence
+        )
+    return true_here(say("the lowest good {y} falls from {high} to {low} as {x} rises", **told), **evidence)
 
 
 def _chosen_ended(record: PhaseMap) -> str:
@@ -204,20 +241,20 @@ def _chosen_ended(record: PhaseMap) -> str:
         if np.isnan(left):
             return say("The chosen adapter ({cell}) diverged after step {step}.", cell=named, step=step)
         return say(
-            "The chosen adapter ({cell}) diverged after step {step}: {left} of its excess loss is left.",
+            "The chosen adapter ({cell}) diverged after step {step}: {left} of its excess loss remains.",
             cell=named, step=step, left=number(left),
         )  # fmt: skip
     state = say(REGIONS[int(record.region[-1, row, column])])
     if np.isnan(left):
         return say("The chosen adapter ({cell}) is {state}.", cell=named, state=state)
     return say(
-        "The chosen adapter ({cell}) is {state}: {left} of its excess loss is left.",
+        "The chosen adapter ({cell}) is {state}: {left} of its excess loss remains.",
         cell=named, state=state, left=number(left),
     )  # fmt: skip
 
 
 def _share(cells: np.ndarray) -> str:
-    return f"{100 * cells.mean():.0f} %"
+    return percent(float(cells.mean()))
 
 
 def table(record: PhaseMap) -> dict[str, np.ndarray]:
@@ -231,23 +268,37 @@ def table(record: PhaseMap) -> dict[str, np.ndarray]:
     }
 
 
-def maths(record: PhaseMap) -> str:
-    """What the colour and the regions mean, and where the valley comes from."""
+def maths(record: PhaseMap, settings: Settings) -> str:
+    """What the colour and the regions mean, and where the region that works comes from."""
+    e = settings.experiment
+    letters = {"A": tint("A", "A"), "B": tint("B", "B")}
+    step = (
+        r"X \leftarrow X - \eta_X\nabla_X" if e.optimizer == "sgd"
+        else r"X \leftarrow X - \eta_X\,\hat m_X/(\sqrt{\hat v_X} + \varepsilon)"
+    )  # fmt: skip
+    if e.init == "both_zero":
+        why = say("From ${A} = {B} = 0$ both gradients are 0, so no cell learns anything.", **letters)
+    elif e.optimizer != "sgd":
+        why = say("Adam moves both factors by about their own rate at first, so each rate has its own useful range.")
+    elif e.init == "B_zero":
+        why = say(
+            "From ${B} = 0$ the first step moves ${B}$ alone, in proportion to $\\eta_B$. ${A}$ then follows in "
+            "proportion to $\\eta_A$ and to what ${B}$ has become.", **letters,
+        )  # fmt: skip
+    else:
+        why = say("Every step moves each factor in proportion to its own rate and to the other factor.")
     return say(
         r"""
 $$
-{A} \leftarrow {A} - \eta_{{{A}}}\nabla_{{{A}}}, \qquad {B} \leftarrow {B} - \eta_{{{B}}}\nabla_{{{B}}}, \qquad
-q = \frac{{L - L_{{\text{{floor}}}}}}{{L_0 - L_{{\text{{floor}}}}}}
+{step} \quad (X = {A}, {B}), \qquad q = \frac{{L - L_{{\text{{floor}}}}}}{{L_0 - L_{{\text{{floor}}}}}}
 $$
 
-The colour is $q$, what is left of the loss above the exact floor of its rank (reduced-rank regression). **Good**: at
-most 1 % is left. **Dead**: at least 99 % is left. **Diverged**: no finite number any more, or more than twice the
-start. **Slow**: the rest. From ${B} = 0$ the first step moves ${B}$ alone, by $\eta_B$; ${A}$ follows by $\eta_A$ times
-what ${B}$ has become, so that in the slow corner only the product of the two counts, as far as one still sees a valley.
-All {adapters} adapters share seed, target, data and start; the chosen one ends at loss
-{loss}, its floor is {floor}.""",
-        A=tint("A", "A"), B=tint("B", "B"), adapters=record.left[0].size, loss=number(float(record.loss[-1])),
-        floor=number(record.floor),
+The colour is $q$, the remaining part of the loss above the exact floor of its rank (reduced-rank regression).
+**Good**: at most 1 % remains. **Dead**: at least 99 % remains. **Diverged**: not a finite number any more, or more than
+twice the initial excess. **Slow**: all others. {why} All {adapters} adapters share seed, target, data and
+initialisation; the chosen one ends at loss {loss}, its floor is {floor}.""",
+        step=step, why=why, adapters=record.left[0].size, loss=number(float(record.loss[-1])),
+        floor=number(record.floor), **letters,
     )  # fmt: skip
 
 
@@ -296,6 +347,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
     assert isinstance(field, Field) and field.regions is not None
     last = field.regions.reshape(-1, *left.shape[-2:])[-1]
     good, diverged = last == REGIONS.index("good"), last == REGIONS.index("diverged")
+    if not good.any():
+        raise Unanswerable(say("No cell is good here: choose other settings, and the question will appear."))
     share, all_cells = (round(100 * float(cells.mean())) for cells in (good.any(axis=0), good))
     told = say("{share} % of the columns hold a good cell; of all cells {all} % are good.", share=share, all=all_cells)
     mistakes = (all_cells, round(100 * float((~diverged).mean())), 100 - share)
@@ -304,20 +357,23 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="map",
-    id="phase_map", menu=to_say("Phase map"), title=to_say("Phase map: which settings learn?"),
+    id="phase_map", menu=to_say("Map of learning rates, rank and α"),
+    title=to_say("Map of learning rates, rank and α: which settings work?"),
     claim=to_say(
-        "Every cell is a trained adapter. Between too slow and diverged lies a valley, and along it raising one "
-        "learning rate makes up for lowering the other. Click a cell to see its run."
+        "Between settings that learn too slowly and those that diverge lies a region that works. In it one setting can "
+        "make up for the other."
     ),
     place=50, default=Experiment(rank=4, alpha=8.0, optimizer="sgd", lr=0.02, steps=200, noise=0.1, dtype="float32"),
     controls=tuple(CONTROLS[name] for name in ("plane", "optimizer", "steps", "init", "condition")),
     more=tuple(CONTROLS[name] for name in ("rank", "target_rank", "noise", "scaling_rule", "map_row", "map_column")),
-    many=True, measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="map", table=table, on_pick=pick,
+    many=True, measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="map", table=table, on_pick=pick,
     exports=lambda record, settings, lab: chosen_run(settings, lab, record.x, record.y, record.chosen),
     question=Question(
-        to_say("For how many of the values of {x} is there some {y} on the map that makes a good cell?"),
+        to_say("For what percentage of the values of {x} does the map have a {y} that makes a good cell?"),
         to_say(
-            "The good cells lie along a valley: one of the two settings can make up for the other over a wide range."
+            "If one setting can make up for the other, good cells are spread over many columns; if not, they form a "
+            "block."
         ),
         _ask,
     ),

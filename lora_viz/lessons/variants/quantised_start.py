@@ -17,13 +17,14 @@ from lora_viz.export.scripts.script import Script, Scripts
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Series, band
 from lora_viz.film.still import Drawn, still_curves
-from lora_viz.film.style import number
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.quantise import BLOCK, NF4, loftq, nf4
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["PART", "QuantisedBase", "quantised_base"]
 
@@ -136,12 +137,14 @@ def film(record: QuantisedBase) -> Film:
     )  # fmt: skip
     maps = (
         (say("W − Q, NF4 alone"), "ink", ALONE),
-        (say("left by LoftQ"), "ink", OFTEN),
-        (say("left after PiSSA"), "delta", PISSA),
+        (say("remaining: LoftQ"), "ink", OFTEN),
+        (say("remaining: PiSSA"), "delta", PISSA),
     )
     histogram = Bars(
-        "histogram", say("Weights before and after: {levels} levels a block", levels=record.levels),
-        y_label=say("share"), labels=tuple(f"{x:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)),
+        "histogram", say("Weights before and after: {levels} levels per block", levels=record.levels),
+        y_label=say("fraction"), labels=tuple(
+            f"{round(x, 1) + 0.0:.1f}".replace("-", "−") for x in np.linspace(-1, 1, BINS)
+        ),
         bar_ids=tuple(f"bin_{i}" for i in range(BINS)),
         groups=(
             Group("stored", say("stored in NF4"), "W", record.after),
@@ -177,35 +180,65 @@ def _percent(value: float) -> str:
 def _narrate(record: QuantisedBase, t: int) -> str:
     if record.ranks[t] == 0:
         return say(
-            "Rank 0: 4 bits alone move the weight by {share} of its size.",
+            "Rank 0: 4 bits alone change a Gaussian weight by {share} of its norm.",
             share=_percent(float(record.error[0, 1, ALONE, 0])),
         )
     gaussian, decaying = record.error[0, 1, :, t], record.error[1, 1, :, t]
     return say(
-        "Rank {rank}: LoftQ and PiSSA leave {loftq} and {pissa} of a Gaussian weight, {loftq_decaying} and "
-        "{pissa_decaying} of a decaying one.",
+        "Rank {rank}. Gaussian: LoftQ {loftq}, PiSSA {pissa}. Decaying: LoftQ {loftq_decaying}, PiSSA "
+        "{pissa_decaying}.",
         rank=record.ranks[t], loftq=_percent(float(gaussian[OFTEN])), pissa=_percent(float(gaussian[PISSA])),
         loftq_decaying=_percent(float(decaying[OFTEN])), pissa_decaying=_percent(float(decaying[PISSA])),
     )  # fmt: skip
 
 
 def takeaway(record: QuantisedBase) -> str:
-    """Where a start helps against rounding, and where it does not."""
+    """Where an initialisation helps against rounding, and where it does not."""
     t = RANKS.index(8)
-    rank = record.ranks[t]
 
-    def told(kind: int, method: int) -> str:
-        low, middle, high = (100 * float(x) for x in record.error[kind, :, method, t])
-        return say("{median} % ({low} to {high} %)", median=number(middle), low=number(low), high=number(high))
+    def told(kind: int) -> str:
+        alone, loftq_, pissa = (percent(float(record.error[kind, 1, m, t])) for m in (ALONE, OFTEN, PISSA))
+        return say("{alone} (NF4 alone), {loftq} (LoftQ), {pissa} (PiSSA)", alone=alone, loftq=loftq_, pissa=pissa)
 
     return say(
-        "In this experiment, at rank {rank}, NF4 moves a Gaussian weight by {alone}, with LoftQ by {loftq}, with PiSSA "
-        "first by {pissa}: its spectrum falls slowly, low ranks hold little of it, and PiSSA beat LoftQ in {wins} of "
-        "{seeds} weights. A decaying weight moves by {alone_decaying}, {loftq_decaying} and {pissa_decaying}: what is "
-        "large in it is kept exactly, and PiSSA beat LoftQ in {wins_decaying} of {seeds}.",
-        rank=rank, alone=told(0, ALONE), loftq=told(0, OFTEN), pissa=told(0, PISSA), wins=record.wins[0, t],
-        seeds=record.seeds, alone_decaying=told(1, ALONE), loftq_decaying=told(1, OFTEN),
-        pissa_decaying=told(1, PISSA), wins_decaying=record.wins[1, t],
+        "At rank {rank} PiSSA beat LoftQ in {wins} of {seeds} Gaussian weights and in {wins_decaying} of {seeds} "
+        "decaying ones. Median errors, Gaussian: {gaussian}; decaying: {decaying}.",
+        rank=record.ranks[t], wins=record.wins[0, t], wins_decaying=record.wins[1, t], seeds=record.seeds,
+        gaussian=told(0), decaying=told(1),
+    )  # fmt: skip
+
+
+def detail(record: QuantisedBase) -> str:
+    """Why: how much of each weight a low rank holds."""
+    energy = record.sigma[:, :8] ** 2
+    gaussian, decaying = energy.sum(axis=1) / np.sum(record.sigma**2, axis=1)
+    return say(
+        "The first eight directions hold {gaussian} of ‖W‖² of the Gaussian weight and {decaying} of the decaying one; "
+        "PiSSA keeps these exactly.",
+        gaussian=percent(float(gaussian)), decaying=percent(float(decaying)),
+    )  # fmt: skip
+
+
+def verdict(record: QuantisedBase) -> Verdict:
+    """At rank 8, PiSSA beats LoftQ in most decaying weights, and in few Gaussian ones."""
+    t = RANKS.index(8)
+    gaussian, decaying = (int(n) for n in record.wins[:, t])
+    evidence = {"gaussian": gaussian, "decaying": decaying, "error": tuple(record.error[:, 1, PISSA, t].tolist())}
+    told = {
+        "gaussian": gaussian, "decaying": decaying, "seeds": record.seeds,
+        "error": percent(float(record.error[1, 1, PISSA, t])), "other": percent(float(record.error[1, 1, OFTEN, t])),
+    }  # fmt: skip
+    if decaying > record.seeds / 2 > gaussian:
+        return true_here(
+            say("at rank 8 PiSSA beat LoftQ in {decaying} of {seeds} decaying weights ({error}, LoftQ {other}) and in "
+                "{gaussian} of {seeds} Gaussian ones", **told),
+            **evidence,
+        )  # fmt: skip
+    return false_here(
+        say("at rank 8 PiSSA beat LoftQ in {decaying} of {seeds} decaying weights and in {gaussian} of {seeds} "
+            "Gaussian "
+            "ones", **told),
+        **evidence,
     )  # fmt: skip
 
 
@@ -236,11 +269,11 @@ $$
 
 The sixteen levels $\ell$ are quantiles of a normal distribution, scaled to ±1, with an exact zero, eight above it and
 seven below: {levels}. With one scale in 32 bits for 64 weights
-that makes 4.5 bits a weight; QLoRA's double quantisation of the scales, 4.127, is left out here.
+that makes 4.5 bits per weight; QLoRA's double quantisation of the scales, 4.127, is left out here.
 
 Plain **QLoRA** (Dettmers et al. 2023, [arXiv:2305.14314](https://arxiv.org/abs/2305.14314)) starts with $BA = 0$ and
 so with all of the error. **LoftQ** (Li et al. 2023, [arXiv:2310.08659](https://arxiv.org/abs/2310.08659)) lets $BA$
-make up for it: always a little. **PiSSA** (Meng, Wang & Zhang 2024,
+make up for part of it at initialisation. **PiSSA** (Meng, Wang & Zhang 2024,
 [arXiv:2404.02948](https://arxiv.org/abs/2404.02948)) puts $W$'s largest triplets into $BA$ and quantises the rest: what
 is rounded is then smaller, if the rest is. The first eight singular values hold
 {gaussian} % of the Gaussian weight's energy
@@ -267,17 +300,20 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 PART = Lesson(
-    id="quantised_start", menu=to_say("4-bit base"), title=to_say("4-bit base: what is lost, and what gives it back?"),
+    id="quantised_start", menu=to_say("4-bit base"),
+    title=to_say("Quantisation: what do 4 bits lose, and what restores it?"),
     claim=to_say(
-        "QLoRA freezes W in 4 bits: sixteen levels a block. A start that keeps W's large directions in B A helps much "
-        "where W's spectrum decays, and less than LoftQ where it does not."
+        "With W frozen in 4 bits, keeping its largest directions in B A (PiSSA) helps more than LoftQ only if W's "
+        "spectrum decays."
     ),
-    place=40, controls=(CONTROLS["weight_kind"],), measure=measure, film=film,
-    hero="decaying", takeaway=takeaway, maths=maths,
-    figure=figure, exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    place=40, controls=(CONTROLS["weight_kind"],), measure=measure, film=film, hero="decaying", takeaway=takeaway,
+    verdict=verdict, detail=detail, maths=maths, figure=figure, exports=lambda record, settings, lab: scripts(record,
+    settings.experiment),
     question=Question(
-        to_say("On the decaying weight PiSSA leaves {left} % at rank 8. Which rank shown does LoftQ need for that?"),
-        to_say("PiSSA keeps the large directions exactly, outside of the 4 bits; LoftQ repairs only what they broke."),
+        to_say("On the decaying weight PiSSA leaves {left} % at rank 8. What is the smallest rank shown at which "
+            "LoftQ does?"),
+        to_say("PiSSA keeps the large directions exactly, outside of the 4 bits; LoftQ corrects only part of their "
+            "error."),
         _ask,
     ),
 )  # fmt: skip

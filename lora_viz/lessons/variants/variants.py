@@ -28,6 +28,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import share_of_loss
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "VariantRace", "variant_race", "variant_sweep"]
 
@@ -37,9 +38,10 @@ KINDS = {
     "low_rank": (to_say("a random target of rank 4"), to_say("rank 4")),
     "full_rank": (to_say("a random target of full rank, σ ∝ 1/i"), to_say("power")),
     "inside_top": (to_say("a target of rank 4 inside W's 8 leading directions"), to_say("top 8")),
-    "rotation": (to_say("a rotation of W's outputs"), to_say("turn")),
-    "row_rescale": (to_say("a stretching of W's rows"), to_say("rows")),
+    "rotation": (to_say("a rotation of W's outputs"), to_say("rotation")),
+    "row_rescale": (to_say("a rescaling of W's rows"), to_say("rows")),
 }
+FOUND, MOSTLY = 0.02, 0.5  # of the loss: all but that is found; most of it remains
 NOTHING = 1e-4  # of the loss: below it, training has found it all
 ASKED = {"galore": "GaLore", "dora": "DoRA", "lora": "LoRA", "lora_xs": "LoRA-XS"}  # the question's choices
 
@@ -154,19 +156,19 @@ def film(record: VariantRace) -> Film:
         series.append(Series("floor", say("floor of {name}", name=_name(record, c)), "faint", floor, dash="dash"))
     limit = float(np.abs(record.target).max()) or 1.0
     map_panel = Field(
-        id="map", title=say("Loss left at the end, 8 tasks (click a cell)"),
+        id="map", title=say("Remaining loss at the end, 8 tasks (click a cell)"),
         values=np.median(record.field, axis=2)[::-1], limits=(NOTHING, 1.0), scale="log",
         x_labels=tuple(say(KINDS[name][1]) for name in measured()["kinds"]),
         y_labels=tuple(
             f"{VARIANTS[name].title.split(' (')[0]} {n}"  # the name alone
             for name, n in zip(record.names, record.field_parameters, strict=True)
         )[::-1],
-        x_title=say("kind of target"), y_title=say("variant and what it trains"),
+        x_title=say("kind of target"), y_title=say("variant and its trainable parameters"),
         chosen=(len(record.names) - 1 - c, list(KINDS).index(record.kind)), picks=True, span=5, tall=2,
     )  # fmt: skip
     loss_left = Lines(
-        "loss_left", say("Loss left on {kind}", kind=say(KINDS[record.kind][0])),
-        y_label=say("share, log; median, range of {starts} starts", starts=record.starts), scale="log",
+        "loss_left", say("Remaining loss on {kind}", kind=say(KINDS[record.kind][0])),
+        y_label=say("fraction (median and range of {starts} seeds)", starts=record.starts), scale="log",
         series=tuple(series), span=7,
     )  # fmt: skip
     target = HeatMap("target", say("target M"), "ink", record.target, limit=limit, span=2, row=1)
@@ -205,7 +207,7 @@ def _narrate(record: VariantRace, t: int) -> str:
     if record.chosen == record.beside:
         return say("Step {step}: {name} leaves {left} of the loss.", step=step, name=name, left=left)
     return say(
-        "Step {step}: {name} leaves {left} and {beside} leaves {left_beside} of the loss.",
+        "Step {step}: remaining loss: {name} {left}, {beside} {left_beside}.",
         step=step, name=name, left=left, beside=beside, left_beside=left_beside,
     )  # fmt: skip
 
@@ -221,36 +223,68 @@ def _floor_told(record: VariantRace) -> str:
     floor = float(record.floor[record.chosen])
     if np.isnan(floor):
         return say("Its floor here is not known in closed form.")
-    return say("Its floor here is {floor}.", floor=number(floor))
+    return say("Its floor from the first initialisation is {floor}.", floor=number(floor))
 
 
 def takeaway(record: VariantRace) -> str:
     """What was seen: the two at the end, and where the chosen one does best and worst against LoRA."""
     c, b, kind = record.chosen, record.beside, say(KINDS[record.kind][0])
+    left, left_beside = (share_of_loss(float(record.left[1, i, -1])) for i in (c, b))
     if c == b:
-        text = say(
-            "In this experiment, on {kind}, {name} with {parameters} trained numbers left {left} of the loss.",
-            kind=kind, name=_name(record, c), parameters=record.parameters[c], left=_ended(record, c),
+        return say(
+            "On {kind}, {name} with {parameters} trainable parameters left {left} of the loss.",
+            kind=kind, name=_name(record, c), parameters=record.parameters[c], left=left,
         )  # fmt: skip
-    else:
-        text = say(
-            "In this experiment, on {kind}, {name} with {parameters} trained numbers left {left}, {beside} with "
-            "{parameters_beside} trained numbers left {left_beside} of the loss.",
-            kind=kind, name=_name(record, c), parameters=record.parameters[c], left=_ended(record, c),
-            beside=_name(record, b), parameters_beside=record.parameters[b], left_beside=_ended(record, b),
-        )  # fmt: skip
+    return say(
+        "On {kind}, {name} with {parameters} trainable parameters left {left} of the loss; {beside} with "
+        "{parameters_beside} left {left_beside} (medians).",
+        kind=kind, name=_name(record, c), parameters=record.parameters[c], left=left, beside=_name(record, b),
+        parameters_beside=record.parameters[b], left_beside=left_beside,
+    )  # fmt: skip
+
+
+def detail(record: VariantRace) -> str:
+    """The ranges, the floor, and where the chosen variant does best and worst compared with LoRA."""
+    c = record.chosen
+    told = [
+        say("Over {starts} initialisations {name} left {left}.", starts=record.starts, name=_name(record, c),
+            left=_ended(record, c))
+    ]  # fmt: skip
     if record.floor[c] > NOTHING:
-        text += say(
-            " No training can take {name} below {floor} here.",
-            name=_name(record, c), floor=share_of_loss(float(record.floor[c])),
+        told.append(
+            say(
+                "From the first initialisation no training can take {name} below {floor}.",
+                name=_name(record, c), floor=share_of_loss(float(record.floor[c])),
+            )
         )  # fmt: skip
-    text += f" {_where(record)}"
+    told.append(_where(record))
     if record.diverged:
-        text += say(
-            " {diverged} of {adapters} adapters diverged.",
-            diverged=record.diverged, adapters=len(record.names) * record.starts,
+        told.append(
+            say("{diverged} of {adapters} adapters diverged.", diverged=record.diverged,
+                adapters=len(record.names) * record.starts)
         )  # fmt: skip
-    return text
+    return " ".join(told)
+
+
+def verdict(record: VariantRace) -> Verdict:
+    """On rows DoRA finds all and LoRA does not; LoRA-XS finds what lies inside the top, and else leaves most of it."""
+    ended = dict(zip(record.names, record.left[1, :, -1].tolist(), strict=True))
+    dora, lora, xs = ended["dora"], ended["lora"], ended["lora_xs"]
+    middle = np.median(record.field[~np.isnan(record.field).any(axis=(1, 2))], axis=2)  # those that were measured
+    everywhere = bool((middle <= middle.min(axis=0)).all(axis=1).any())
+    evidence = {"dora": dora, "lora": lora, "lora_xs": xs, "one_wins_everywhere": everywhere}
+    told = {"dora": share_of_loss(dora), "lora": share_of_loss(lora), "xs": share_of_loss(xs)}
+    if not np.isfinite((dora, lora, xs)).all():
+        return undecided(say("one of them diverged"), **evidence)
+    if everywhere:
+        return false_here(say("on the map one variant is best on every kind of target"), **evidence)
+    if record.kind == "row_rescale":
+        why = say("on rescaled rows DoRA left {dora} of the loss and LoRA {lora}", **told)
+        return (true_here if dora <= FOUND and lora > 10 * dora else false_here)(why, **evidence)
+    why = say("on this kind of target LoRA-XS left {xs} of the loss", **told)
+    if record.kind == "inside_top":
+        return (true_here if xs <= FOUND else false_here)(why, **evidence)
+    return (true_here if xs >= MOSTLY else false_here)(why, **evidence)
 
 
 def _where(record: VariantRace) -> str:
@@ -264,7 +298,7 @@ def _where(record: VariantRace) -> str:
         best, worst = int(middle.argmin()), int(middle.argmax())
         return say(
             "Over 8 tasks of each kind LoRA leaves least on {best} ({least}) and most on {worst} ({most}): its floor "
-            "is the tail of the target.",
+            "is the tail of the target's singular values.",
             best=called[best], least=share_of_loss(middle[best]),
             worst=called[worst], most=share_of_loss(middle[worst]),
         )  # fmt: skip
@@ -281,7 +315,7 @@ def _where(record: VariantRace) -> str:
             "{kind} ({left}, {low} to {high}; LoRA {lora})", kind=called[k], left=left, low=low, high=high, lora=lora
         )
 
-    equal = to_say("does as well on {kind}") if ratio[best] < 1.03 else to_say("comes nearest on {kind}")
+    equal = to_say("does as well on {kind}") if ratio[best] < 1.03 else to_say("comes closest on {kind}")
     better = say(to_say("wins on {kind}") if ratio[best] < 0.97 else equal, kind=one(best))
     worse = say(to_say("loses on {kind}") if ratio[worst] > 1.03 else to_say("gains least on {kind}"), kind=one(worst))
     return say("Against LoRA, over 8 tasks of each kind, it {better} and {worse}.", better=better, worse=worse)
@@ -321,9 +355,9 @@ def figure(record: VariantRace, *, theme: str = "light") -> go.Figure:
     )
     drawn.update_layout(
         **plotly_layout(
-            title=say("Loss left on {kind} (10⁻⁵: that or less)", kind=say(KINDS[record.kind][0])),
-            xaxis={"title": say("trained numbers"), "type": "log"},
-            yaxis={"title": say("share of the loss"), "type": "log"},
+            title=say("Remaining loss on {kind} (10⁻⁵: that or less)", kind=say(KINDS[record.kind][0])),
+            xaxis={"title": say("trainable parameters"), "type": "log"},
+            yaxis={"title": say("fraction of the loss"), "type": "log"},
         )
     )
     return drawn
@@ -334,7 +368,7 @@ def maths(record: VariantRace, settings: Settings) -> str:
     e, known = settings.experiment, measured()
     return say(
         r"""{card} It trains
-{own} numbers here, at learning rate {rate:g}; LoRA of rank
+{own} parameters here, at learning rate {rate:g}; LoRA of rank
 {rank} trains {lora}, all of W would be {all}. {remark}
 
 {floor}
@@ -372,11 +406,12 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="map",
-    id="variants", menu=to_say("Which variant?"), title=to_say("Variants: which one for which change?"),
+    id="variants", menu=to_say("Variants compared"),
+    title=to_say("Variants compared: which one for which kind of change?"),
     claim=to_say(
-        "None wins everywhere. DoRA finds a stretching of rows exactly, where LoRA cannot; LoRA-XS finds with 64 "
-        "numbers what lies inside W's leading directions, and little else. Same task, same seed, same data: click a "
-        "cell."
+        "No variant wins everywhere. DoRA rescales the rows of W exactly, which LoRA cannot. LoRA-XS, with few "
+        "parameters, "
+        "finds only updates within W's leading directions."
     ),
     place=10,
     default=Experiment(
@@ -384,11 +419,12 @@ LESSON = Lesson(
     ),
     controls=(TARGETS, CONTROLS["variant"]),
     more=tuple(CONTROLS[name] for name in ("versus", "rank", "steps", "noise", "condition")), measure=measure,
-    film=film, takeaway=takeaway, maths=maths, figure=figure, table=table, on_pick=pick,
+    film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, figure=figure, table=table, on_pick=pick,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
-        to_say("The target turns W's outputs, a change of full rank. Which of these leaves the least of the loss?"),
-        to_say("What is of full rank takes updates of full rank: GaLore trains all of W, the others a few directions."),
+        to_say("The target rotates W's outputs, a change of full rank. Which of these leaves the least of the loss?"),
+        to_say("A change of full rank takes an update of full rank: GaLore trains all of W, the others a few "
+            "directions."),
         _ask,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The 95 % rule: the full update's spectrum beside what LoRA of each rank achieves."""
+"""The 95 % energy rule: the full update's spectrum beside what LoRA of each rank achieves."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lora_viz.content.questions import Measured, Question, Seen
+from lora_viz.content.questions import Measured, Question, Seen, Unanswerable
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run, Task
 from lora_viz.core.seeds import spread
 from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, reduced_rank_floor
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import LETTERS, number, numbers, tint
+from lora_viz.film.spreads import ranged
+from lora_viz.film.style import LETTERS, number, numbers, percent, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
@@ -24,6 +25,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "EnergyRule", "energy_rank", "energy_rule"]
 
@@ -47,8 +49,10 @@ class EnergyRule(NamedTuple):
     """The full update M fits the samples best, of any rank. ``energy`` is Σ_{i≤r} σ_i²/Σσ_i² of M for r = 0, 1, ….
 
     ``skill`` is 1 − (clean mean squared error)/(that of no update) of the adapter trained at each rank, ``skill_full``
-    that of M; ``needed`` the least rank whose best fit has a skill at most 10, 5, 1 % below M's, and ``rule`` the least
-    rank with 95 % of M's energy, both (low, median, high; …) over tasks. ``own_rule``, ``own_needed`` (−1: no trained
+    that of M; ``needed`` the least rank whose best fit has a skill at most 0.1, 0.05, 0.01 below M's, and ``rule`` the
+    least rank with 95 % of M's energy, both (low, median, high; …) over tasks. The rule exceeds the need at 0.05 in
+    ``over`` of them, is below it in ``under``; ``raised`` counts the tasks of ``over`` in which the rule asks for less
+    on the target without noise. ``own_rule``, ``own_needed`` (−1: no trained
     rank is enough) are those of the task shown, the needed ranks read off trained adapters.
     """
 
@@ -67,6 +71,7 @@ class EnergyRule(NamedTuple):
     needed: Float[np.ndarray, "3 tolerance"]
     over: int
     under: int
+    raised: int
     tasks: int
     noise: float
     condition: float
@@ -82,7 +87,7 @@ def energy_rank(sigma: Float[np.ndarray, "k"], share: float = SHARE) -> int:
 def energy_rule(runs: Iterable[Run]) -> EnergyRule:
     """The first run is a sweep over rank of the task that is shown; of the others only the tasks are used."""
     first: Run | None = None
-    rule, needed = [], []
+    rule, needed, without_noise = [], [], []
     for run in runs:
         first = first or run
         fitted, _ = least_squares(run.task)
@@ -91,6 +96,7 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
         full = _skill(run.task, root, fitted)
         skills = np.array([_skill(run.task, root, m) for m in best])
         rule.append(energy_rank(np.linalg.svd(fitted, compute_uv=False)))
+        without_noise.append(energy_rank(np.linalg.svd(run.task.target_delta, compute_uv=False)))
         needed.append([int(np.argmax(skills >= full - t - 1e-9)) + 1 for t in TOLERANCES])
     assert first is not None, "at least one run"
     e, task, root = first.experiment, first.task, covariance_root(first.task)
@@ -106,14 +112,16 @@ def energy_rule(runs: Iterable[Run]) -> EnergyRule:
     energy = np.concatenate([[0.0], np.cumsum(sigma**2)]) / (np.sum(sigma**2) or 1.0)
     enough = [min((r for r, s in zip(swept, skill, strict=True) if s >= full - t), default=-1) for t in TOLERANCES]
     by_rule, by_need = np.array(rule, dtype=float), np.array(needed, dtype=float)
+    too_high = by_rule > by_need[:, 1]
     return EnergyRule(
         rank=np.array(swept), energy=energy, sigma=sigma, sigma_learnt=spectra, skill=skill, skill_full=full,
         kinds_full=ranks(sigma, bound=len(sigma)),
         kinds=tuple(ranks(s, bound=r) for s, r in zip(spectra, swept, strict=True)),
         energy_ranks=np.array([energy_rank(s) for s in spectra]), own_rule=rule[0],
         own_needed=(enough[0], enough[1], enough[2]), rule=spread(by_rule, axis=0), needed=spread(by_need, axis=0),
-        over=int((by_rule > by_need[:, 1]).sum()), under=int((by_rule < by_need[:, 1]).sum()), tasks=len(rule),
-        noise=e.noise, condition=e.condition, diverged=int((first.diverged_at >= 0).sum()),
+        over=int(too_high.sum()), under=int((by_rule < by_need[:, 1]).sum()),
+        raised=int((too_high & (by_rule > np.array(without_noise))).sum()), tasks=len(rule), noise=e.noise,
+        condition=e.condition, diverged=int((first.diverged_at >= 0).sum()),
     )  # fmt: skip
 
 
@@ -132,8 +140,8 @@ def film(record: EnergyRule) -> Film:
     if needed >= 0:
         marks.append(Mark("needed", float(needed), f"LoRA: {needed}", colour="delta"))
     rule_panel = Lines(
-        "rule", say("What the rule looks at, and what LoRA achieves"), y_label=say("share; no update: 0"), reach=1.3,
-        span=7,
+        "rule", say("Energy, which the rule counts, and LoRA's skill"), y_label=say("fraction (no update: 0)"),
+        reach=1.3, span=7,
         series=(
             Series("energy", say("energy of full update:"), "W", record.energy[swept], dots=True),
             Series(
@@ -148,7 +156,7 @@ def film(record: EnergyRule) -> Film:
         marks=tuple(marks),
     )  # fmt: skip
     singular_values = Bars(
-        "singular_values", say("Singular values of the full update, and of LoRA's"), labels=tuple(map(str, bars)),
+        "singular_values", say("Singular values of the full update and of LoRA's ΔW"), labels=tuple(map(str, bars)),
         bar_ids=tuple(f"sigma_{i}" for i in bars),
         groups=(
             Group("learnt", say("LoRA's ΔW"), "delta", record.sigma_learnt),
@@ -157,7 +165,7 @@ def film(record: EnergyRule) -> Film:
         y_label="σ", span=5,
     )  # fmt: skip
     kinds_of_rank = Readout(
-        "kinds_of_rank", say("Five ranks of one spectrum, no two the same question"),
+        "kinds_of_rank", say("Five kinds of rank of one spectrum"),
         tuple(
             Row(kind, say(KINDS[kind]), tuple(say("full {whole} · LoRA {own}", whole=whole, own=own) for own in learnt))
             for kind, (whole, *learnt) in kinds.items()
@@ -170,12 +178,12 @@ def film(record: EnergyRule) -> Film:
             *(
                 Row(
                     f"within_{100 * t:.0f}",
-                    say("within {tolerance:.0f} % of the full update's skill", tolerance=100 * t), (_or_more(n),),
+                    say("at most {tolerance} below the full update's skill", tolerance=number(t)), (_or_more(n),),
                     colour="delta",
                 )
                 for t, n in zip(TOLERANCES, record.own_needed, strict=True)
             ),
-            Row("rule", say("the 95 % rule says"), (str(rule),), colour="W"),
+            Row("rule", say("by the 95 % rule"), (str(rule),), colour="W"),
         ),
         row=1, span=5,
     )  # fmt: skip
@@ -197,9 +205,8 @@ def _narrate(record: EnergyRule, t: int) -> str:
     if np.isnan(record.skill[t]):
         return say("Rank {r} diverged: lower the learning rate.", r=r)
     return say(
-        "Rank {r}: {energy:.0f} % of the full update's energy; LoRA of this rank has skill "
-        "{skill}, the full update {full}.",
-        r=r, energy=100 * record.energy[r], skill=number(record.skill[t]), full=number(record.skill_full),
+        "Rank {r} holds {energy} of the full update's energy. Skill: LoRA {skill}, full update {full}.",
+        r=r, energy=percent(float(record.energy[r])), skill=number(record.skill[t]), full=number(record.skill_full),
     )  # fmt: skip
 
 
@@ -209,30 +216,59 @@ def takeaway(record: EnergyRule) -> Iterator[str]:
     if record.diverged == len(record.rank) - 1:
         yield say("Every adapter diverged: lower the learning rate.")
         return
-    low, median, high = record.rule
+    yield say(
+        "Median of {tasks} tasks: the 95 % rule asks for rank {rule}. The best fit needs rank {need} to come within "
+        "0.05 of the full update's skill. The rule was too high in {over} tasks and too low in {under}.",
+        tasks=record.tasks, rule=number(float(record.rule[1])), need=number(float(record.needed[1, 1])),
+        over=record.over, under=record.under,
+    )  # fmt: skip
+
+
+@sentences
+def detail(record: EnergyRule) -> Iterator[str]:
+    """The ranges over the tasks, why rule and need differ or agree, and what diverged."""
     needs = "; ".join(
-        say("{tolerance:.0f} % {median:.0f} ({low:.0f} to {high:.0f})", tolerance=100 * t, median=b, low=a, high=c)
-        for t, a, b, c in zip(TOLERANCES, *record.needed, strict=True)
+        say("rank {rank} within {tolerance}", rank=ranged(record.needed[:, i]), tolerance=number(t))
+        for i, t in enumerate(TOLERANCES)
     )
     yield say(
-        "In this experiment, median and range of {tasks} tasks, the 95 % rule says rank {median:.0f} ({low:.0f} "
-        "to {high:.0f}); the best fit that comes within a tolerance of the full update's clean skill needs rank, "
-        "at {needs}.",
-        tasks=record.tasks, median=median, low=low, high=high, needs=needs,
+        "Median and range of {tasks} tasks: the rule asks for rank {rule}; needed is {needs} of the full update's "
+        "skill.",
+        tasks=record.tasks, rule=ranged(record.rule), needs=needs,
     )  # fmt: skip
-    yield say(
-        "At 5 % the rule asked too much in {over} of {tasks} tasks, too little in {under}.",
-        over=record.over, tasks=record.tasks, under=record.under,
-    )  # fmt: skip
-    if record.over > record.tasks / 2 and record.noise:
-        yield say("The full update has fitted noise, and noise has energy in every direction: the rule counts it.")
-    elif record.noise == 0 and record.condition == 1:
-        yield say("Without noise and with round inputs, energy left out is skill left out: rule and need agree.")
-    elif record.over + record.under:
-        yield say("The energy is of weights, the skill of outputs: with stretched inputs these are not the same.")
-    if max(record.skill) > record.skill_full + 0.01:
+    if record.raised > record.tasks / 2:
+        yield say("The full update has fitted noise, and noise has energy in every direction, which the rule counts.")
+    elif record.noise == 0 and record.condition == 1 and not record.over + record.under:
+        yield say("Without noise and with isotropic inputs, energy left out is skill left out, so rule and need agree.")
+    elif record.over + record.under and record.condition > 1:
+        yield say("Energy is counted in weights and skill in outputs; with ill-conditioned inputs these differ.")
+    if np.nanmax(record.skill) > record.skill_full + 0.01:
         at = int(record.rank[int(np.nanargmax(record.skill))])
         yield say("LoRA of rank {rank} was better on clean data than the full update.", rank=at)
+    if record.diverged:
+        yield say("Diverged, and left out: {count} of {all} adapters.", count=record.diverged, all=len(record.rank) - 1)
+
+
+def verdict(record: EnergyRule) -> Verdict:
+    """In more than half of the tasks the rule asks for more than is needed, and for less on the noiseless target."""
+    evidence = {"over": record.over, "raised": record.raised, "tasks": record.tasks, "noise": record.noise}
+    if record.noise == 0:
+        return false_here(say("the labels have no noise"), **evidence)
+    if record.raised > record.tasks / 2:
+        return true_here(
+            say("in {count} of {tasks} tasks noise raised the rule's rank above the rank needed", count=record.raised,
+                tasks=record.tasks),
+            **evidence,
+        )  # fmt: skip
+    if record.over > record.tasks / 2:
+        return false_here(
+            say("the rule was too high in {over} of {tasks} tasks, but not because of the noise", over=record.over,
+                tasks=record.tasks),
+            **evidence,
+        )  # fmt: skip
+    return false_here(
+        say("the rule was too high in {over} of {tasks} tasks only", over=record.over, tasks=record.tasks), **evidence
+    )
 
 
 def table(record: EnergyRule) -> dict[str, np.ndarray]:
@@ -259,11 +295,10 @@ $$
 
 ${M}$ is the full update, the least-squares fit of {samples} samples. Its kinds of rank: bound {bound},
 numerical {numerical}, effective {effective} (Roy & Vetterli 2007: σ, not σ²), stable
-{stable}, 95 %-energy {energy}. At ${dW} = 0$ the last three do not exist (0/0): "—". **Skill**
-is 1 − (clean squared error)/(that of no update), on outputs. With round inputs and no noise, the best rank-$r$ fit
-leaves just the energy that rank $r$ leaves out, so $r_{{95}}$ is the rank needed at a tolerance of 5 %; each of the
-two conditions can break that. What a task needs is capacity of at least its rank; a spectrum that was measured with
-noise is not the task's.""",
+{stable}, 95 %-energy {energy}. At ${dW} = 0$ the last three do not exist (0/0), which is shown as "—". **Skill** is
+1 − (clean squared error)/(that of no update), measured on outputs. With isotropic inputs and no noise, the error of the
+best rank-$r$ fit is exactly the energy that rank $r$ leaves out, so $r_{{95}}$ is the rank needed within 0.05. Noise
+or ill-conditioned inputs can break that. A median is the middle value, or the mean of the two in the middle.""",
         M=tint("W", "M"), samples=settings["samples"], bound=kinds.bound, numerical=kinds.numerical,
         effective=number(kinds.effective), stable=number(kinds.stable), energy=record.own_rule, **LETTERS,
     )  # fmt: skip
@@ -292,24 +327,27 @@ def _without_noise(e: Experiment, _: Any) -> tuple[int, int]:
 def _ask(seen: Seen, found: Any) -> Measured:
     without, now = found
     e = seen.experiment
-    told = say("On the same task it says {without} without noise and {now} with it.", without=without, now=now)
+    if e.noise == 0:
+        raise Unanswerable(say("The labels have no noise here: choose some, and the question will appear."))
+    told = say("On the same task it asks for rank {without} without noise and {now} with it.", without=without, now=now)
     return Measured(int(without), (int(now), round(0.95 * min(e.d_in, e.d_out)), e.true_rank), told)
 
 
 LESSON = Lesson(
     hero="rule",
-    id="energy_rule", menu=to_say("The 95 % rule"), title=to_say("The 95 % rule: which rank does LoRA need?"),
+    id="energy_rule", menu=to_say("The 95 % energy rule"),
+    title=to_say("The 95 % energy rule: does it give the rank LoRA needs?"),
     claim=to_say(
-        "With noisy labels, the rank that holds 95 % of a full update's energy is not the rank that LoRA needs: the "
-        "energy is the noise's too."
+        "With noisy labels, 95 % of a full update's energy takes a higher rank than LoRA needs, because part of that "
+        "energy is noise."
     ),
     place=20, default=DEFAULT,
     controls=tuple(CONTROLS[name] for name in ("noise", "spectrum", "condition", "target_rank", "task")),
     more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "steps")), measure=measure, film=film,
-    takeaway=takeaway, maths=maths, on_paper="rule", table=table,
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="rule", table=table,
     exports=lambda record, settings, lab: (sweep(settings),),
     question=Question(
-        to_say("The same task without label noise: which rank does the 95 % rule ask for?"),
+        to_say("If the labels of this task had no noise, what rank would the 95 % rule ask for?"),
         to_say("The rule counts energy wherever it comes from, and noise has some in every direction."),
         _ask,
         _without_noise,

@@ -16,7 +16,7 @@ from lora_viz.export.scripts.fits import rank_script
 from lora_viz.export.scripts.script import Script, Scripts, stated
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.spreads import spread_columns
+from lora_viz.film.spreads import ranged, spread_columns
 from lora_viz.film.style import LETTERS, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -25,10 +25,12 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "LearnsForgets", "learns_forgets", "scripts"]
 
 HEAD, TAIL = (2.0, 1.5, 1.0, 0.7), 0.05
+NEAR = (3, 4, 6)  # ranks shown that are about the number of strong directions, which is 4
 
 
 class LearnsForgets(NamedTuple):
@@ -110,8 +112,8 @@ def film(record: LearnsForgets) -> Film:
     inside = (x >= record.forgets[1, 0]) & (x <= record.forgets[1, -1])
     best = int(record.rank[record.excess[1].argmin()])
     errors = Lines(
-        "errors", say("Error over r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
-        y_label=say("no update: target 1, source 0"), x_scale="log", span=6,
+        "errors", say("Error against r, in units of ‖ΔW*‖² (band: {seeds} seeds)", seeds=record.seeds),
+        y_label=say("error (no update: new 1, source 0)"), x_scale="log", span=6,
         series=(
             Series("new_task", say("on the new task:"), "clean", dots=True, **band(record.excess)),
             Series("source_task", say("added on the source task:"), "W", dots=True, **band(record.forgets)),
@@ -119,22 +121,22 @@ def film(record: LearnsForgets) -> Film:
         marks=(Mark("best", float(best), f"r = {best}"),),
     )  # fmt: skip
     trade = Curves(
-        "trade", say("Learnt against forgotten: LoRA by rank, full fine-tuning by time"), x=x,
-        x_label=say("forgotten: ‖ΔW‖²"), y_label=say("error on the new task"), span=6,
+        "trade", say("Learning against forgetting: LoRA by rank, full fine-tuning by time"), x=x,
+        x_label=say("forgetting: ‖ΔW‖²"), y_label=say("error on the new task"), span=6,
         series=(
             Curve(
                 "lora", say("LoRA, r = 1 to full"), "delta",
                 np.where(inside, np.interp(x, record.forgets[1], record.excess[1]), np.nan),
             ),
             Curve(
-                "full", say("full, stopped early"), "faint",
+                "full", say("full fine-tuning, stopped early"), "faint",
                 np.where(x <= record.path[1, -1], np.interp(x, record.path[1], record.path[0]), np.nan), dash="dash",
             ),
             Curve("here", say("this rank"), "ink", here, dots=True),
         ),
     )  # fmt: skip
     training = Lines(
-        "training", say("On the samples themselves: it only falls"), y_label=say("squared error; no update: 1"),
+        "training", say("Training error: it never rises with r"), y_label=say("squared error (no update: 1)"),
         x_scale="log", reach=1.0, row=1, span=5,
         series=(Series("error", say("training error:"), "ink", dots=True, **band(record.train)),),
     )  # fmt: skip
@@ -144,11 +146,11 @@ def film(record: LearnsForgets) -> Film:
             Row("new_task", say("error on the new task"), numbers(record.excess[1]), colour="clean"),
             Row("source_task", say("error added on the source task, ‖ΔW‖²"), numbers(record.forgets[1]), colour="W"),
             Row(
-                "full_forgets", say("full, stopped at the same error, forgets"),
+                "full_forgets", say("forgetting of full fine-tuning, stopped at the same error"),
                 tuple(
-                    say("{forgets} (rank forgets less: {less} of {n})", forgets=number(float(m)), less=less, n=n)
+                    say("{forgets} (LoRA forgot less in {less} of {n})", forgets=number(float(m)), less=less, n=n)
                     if n
-                    else say("never gets there")
+                    else say("never reached")
                     for m, less, n in zip(record.matched, record.less, record.reached, strict=True)
                 ),
                 colour="ink",
@@ -173,42 +175,78 @@ def _narrate(record: LearnsForgets, t: int) -> str:
 @sentences
 def takeaway(record: LearnsForgets) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    at = int(record.excess[1].argmin())
-    best, last = record.rank[at], record.rank[-1]
-    hits = int((record.best == best).sum())
-    yield say(
-        "In this experiment ({samples} samples, noise {noise}, {seeds} seeds) the error on the new task was least "
-        "at r = {best}: {least}, against {at_one} at r = 1 and {at_last} at r = {last}; r = {best} was the best "
-        "in {hits} seeds.",
-        samples=record.samples, noise=number(record.noise), seeds=record.seeds, best=best,
-        least=number(float(record.excess[1, at])), at_one=number(float(record.excess[1, 0])),
-        at_last=number(float(record.excess[1, -1])), last=last, hits=hits,
+    at, last = int(record.excess[1].argmin()), len(record.rank) - 1
+    others = say(" and ").join(
+        say("{error} at r = {rank}", error=number(float(record.excess[1, i])), rank=record.rank[i])
+        for i in (0, last) if i != at
     )  # fmt: skip
-    if at == len(record.rank) - 1:
-        yield say("There is no U here: the samples suffice for every rank.")
+    yield say(
+        "The error on the new task was lowest at r = {best}: {least}, compared with {others}.",
+        best=record.rank[at], least=number(float(record.excess[1, at])), others=others,
+    )  # fmt: skip
     first, end = number(float(record.forgets[1, 0])), number(float(record.forgets[1, -1]))
     if (np.diff(record.forgets[1]) > 0).all():
-        yield say("What is forgotten grew with every step in r, from {first} to {end}.", first=first, end=end)
+        yield say("Forgetting grew with every increase in r, from {first} to {end}.", first=first, end=end)
     else:
-        yield say("What is forgotten grew with r on the whole, from {first} to {end}.", first=first, end=end)
-    low, median, high = (number(float(x)) for x in record.stopped)
+        yield say("Forgetting did not grow with every increase in r: {first} at first, {end} at last.",
+                  first=first, end=end)  # fmt: skip
+
+
+@sentences
+def detail(record: LearnsForgets) -> Iterator[str]:
+    """Full fine-tuning stopped early, compared at the same error where there is one."""
+    at = int(record.excess[1].argmin())
+    hits = int((record.best == record.rank[at]).sum())
     yield say(
-        "Full fine-tuning, stopped at its best moment, had error {median} ({low} to {high}).",
-        median=median, low=low, high=high,
+        "Over {seeds} seeds ({samples} samples, noise {noise}), r = {best} was best in {hits}.",
+        seeds=record.seeds, samples=record.samples, noise=number(record.noise), best=record.rank[at], hits=hits,
     )  # fmt: skip
+    yield say(
+        "Full fine-tuning, stopped at its best moment, had error {error} on the new task.", error=ranged(record.stopped)
+    )
     comparable = np.flatnonzero(record.reached > record.seeds / 2)
     if len(comparable):
         i = int(comparable[0])
         yield say(
-            "At the error of r = {rank} it forgot {full}, the rank {own}: the rank forgot less in {less} of "
-            "{reached} seeds.",
+            "At the same error as r = {rank}, early-stopped full fine-tuning forgot {full} and LoRA of that rank "
+            "{own}. LoRA forgot less in {less} of {reached} seeds.",
             rank=record.rank[i], full=number(float(record.matched[i])), own=number(float(record.forgets[1, i])),
             less=record.less[i], reached=record.reached[i],
         )  # fmt: skip
     under = [str(r) for r, x in zip(record.rank, record.excess[1], strict=True) if x < record.stopped[1]]
     if under and len(under) < len(record.rank):
-        yield say("r = {ranks} went below that: there is no equal error at which to compare.", ranks=", ".join(under))
-    yield say("That a lower rank forgets less at the same skill is not a law.")
+        yield say(
+            "At r = {ranks} the error was lower than full fine-tuning ever reached, so there is no equal error at "
+            "which to compare them.",
+            ranks=", ".join(under),
+        )  # fmt: skip
+
+
+def verdict(record: LearnsForgets) -> Verdict:
+    """Median forgetting grows at every rank, and the median error on the new task is least near the strong four."""
+    at = int(record.excess[1].argmin())
+    grows = np.diff(record.forgets[1]) > 0
+    evidence = {"best": int(record.rank[at]), "grows": int(grows.sum()), "noise": record.noise}
+    if record.noise == 0:
+        return false_here(say("the labels have no noise"), **evidence)
+    if not grows.all():
+        i = int((~grows).argmax())
+        return false_here(
+            say("rank {high} forgot no more than rank {low}", high=record.rank[i + 1], low=record.rank[i]), **evidence
+        )
+    if at == len(record.rank) - 1:
+        return false_here(say("these samples are enough for every rank to learn more"), **evidence)
+    if record.rank[at] not in NEAR:
+        return false_here(
+            say("the error on the new task was lowest at rank {best}, and the target has four strong directions",
+                best=record.rank[at]),
+            **evidence,
+        )  # fmt: skip
+    return true_here(
+        say("forgetting grew at every rank, and the error on the new task was lowest at rank {best}; the target has "
+            "four strong directions", best=record.rank[at]),
+        **evidence,
+    )  # fmt: skip
 
 
 def table(record: LearnsForgets) -> dict[str, np.ndarray]:
@@ -232,13 +270,14 @@ $$
 \text{{forgets:}}\ \ \mathbb E\|{dW}\,x\|^2 = \|{dW}\|_F^2
 $$
 
-The source task was fitted by $W$; on inputs from $N(0, I)$ any update adds $\|{dW}\|_F^2$ to its error. The new task's
-${dW}^*$ has singular values {head} and a tail of {tail}. Each rank is fitted to the end
-and exactly (reduced-rank regression), {samples} samples a seed. Biderman et al. (2024) found on code and
-mathematics that LoRA learns less and forgets less than full fine-tuning; here that is the way along $r$. Compared
-**at the same error on the new task** it is another question. Without noise and with round inputs the answer is exact:
-to leave the share $\ell$ of ${dW}^*$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ and a rank that cuts
-the truth off forgets $1-\ell$, which is more.""",
+The source task was fitted by $W$. On inputs from $N(0, I)$, any update adds $\|{dW}\|_F^2$ to its error. The target
+${dW}^*$ of the new task has singular values {head} and further ones of {tail} each. Each rank is fitted exactly
+(reduced-rank regression) to {samples} samples per seed. Biderman et al. (2024) found on code and mathematics that LoRA
+learns less and forgets less than full fine-tuning. Comparing both **at the same error on the new task** is a different
+question. With unlimited samples, no noise and isotropic inputs the answer is exact: to leave the fraction $\ell$ of
+$\|{dW}^*\|^2$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ if all singular values are equal, and a rank
+that truncates the target forgets $1-\ell$, which is more. So a lower rank does not always forget less at the same
+error.""",
         head=", ".join(numbers(HEAD)), tail=number(TAIL), samples=record.samples, **LETTERS,
     )  # fmt: skip
 
@@ -258,26 +297,28 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="errors",
-    id="learns_forgets", menu=to_say("Learns, forgets"),
-    title=to_say("Learns less, forgets less: what does rank decide?"),
+    id="learns_forgets", menu=to_say("Forgetting"),
+    title=to_say("Forgetting: does a lower rank learn less and forget less?"),
     claim=to_say(
-        "From few noisy samples, a higher rank forgets more at every step, but learns more only up to the truth's "
-        "rank: beyond it, it learns the noise."
+        "With few noisy samples, a higher rank forgets more, but learns more only up to about the number of strong "
+        "directions in the target."
     ),
     place=40, default=Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128),
     controls=(
         CONTROLS["noise"].only(0.0, 0.1, 0.25, 0.5, 1.0),
         Choice(
             id="samples", label=to_say("Samples"), options=(80, 96, 128, 256, 512, 1024),
-            help=to_say("Of the new task; 64 inputs."),
+            help=to_say("How many samples of the new task the ranks are fitted to."),
         ),
     ),
-    more=(CONTROLS["d_in"].only(32, 64),), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="trade",
-    table=table, exports=lambda record, settings, lab: scripts(record, settings.experiment),
+    more=(CONTROLS["d_in"].only(32, 64),), measure=measure, film=film, takeaway=takeaway, verdict=verdict,
+    detail=detail, maths=maths, on_paper="trade", table=table,
+    exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
-        to_say("Which is the least rank shown that fits the samples themselves best?"),
+        to_say("What is the smallest rank shown that fits the training samples best?"),
         to_say(
-            "A higher rank always fits the samples at least as well; past the truth's rank it is their noise it fits."
+            "A higher rank always fits the samples at least as well. Noise in them can be fitted too, but does "
+            "not help with the new task."
         ),
         _ask,
     ),

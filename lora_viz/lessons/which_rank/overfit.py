@@ -27,12 +27,14 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "Overfit", "overfit", "scripts"]
 
 SIZES = (8, 16, 24, 40, 64, 128, 400)
 RANKS = (1, 2, 4, 8, 16, 32)
 SHOWN = (24, 64, 400)
+FEW = 64  # samples, twice the inputs: up to there they are few
 
 
 class Overfit(NamedTuple):
@@ -91,7 +93,7 @@ def scripts(record: Overfit, e: Experiment) -> Scripts:
         what = f"{stated(replace(e, target_rank=true_rank, samples=n))}\n{record.seeds} seeds"
         return rank_script(what, draw_samples(target, n, e.noise, e.seed), target, record.ranks, e.d_out, measured)
 
-    return Scripts(make, {say("Rank of the truth"): truths, say("Samples"): sizes})
+    return Scripts(make, {say("True rank"): truths, say("Samples"): sizes})
 
 
 def film(record: Overfit) -> Film:
@@ -99,14 +101,14 @@ def film(record: Overfit) -> Film:
     median = record.error[1]
     least = (median == median.min(axis=1, keepdims=True)).astype(float)
     errors = Field(
-        "errors", say("Clean test error, median of {seeds} seeds; best r for n outlined", seeds=record.seeds),
+        "errors", say("Error on clean data, median of {seeds} seeds; best r per n outlined", seeds=record.seeds),
         values=median, x_labels=tuple(map(str, record.samples)), y_labels=tuple(map(str, record.ranks)),
         x_title=say("samples n"), y_title=say("rank r"), scale="log", regions=least,
-        region_names=(say("worse"), say("best")), span=6, row=0,
+        region_names=(say("not best"), say("best r")), span=6, row=0,
     )  # fmt: skip
     along_rank = Curves(
-        "along_rank", say("The same along r, for three n (band: all seeds)"), x=record.ranks.astype(float),
-        x_label=say("rank r"), y_label=say("error, log; no update: 1"), scale="log", x_scale="log", span=6, row=0,
+        "along_rank", say("The same against r, for three n (band: all seeds)"), x=record.ranks.astype(float),
+        x_label=say("rank r"), y_label=say("error (no update: 1)"), scale="log", x_scale="log", span=6, row=0,
         series=tuple(
             Curve(
                 f"n_{n}", f"n = {n}", "delta", dash=DASHES[2 - k], dots=True,
@@ -117,7 +119,7 @@ def film(record: Overfit) -> Film:
     )  # fmt: skip
     best = Curves(
         "best", say("Best rank for each n"), x=record.samples.astype(float), x_label=say("samples n"),
-        y_label=say("rank of least clean error, log"), scale="log", x_scale="log", span=6, row=1,
+        y_label=say("rank of lowest error on clean data"), scale="log", x_scale="log", span=6, row=1,
         series=(
             Curve(
                 "best", say("best r, median of {seeds}", seeds=record.seeds), "clean", dots=True, **band(record.best),
@@ -135,7 +137,7 @@ def film(record: Overfit) -> Film:
                 f"n_{n}", f"n = {n}",
                 tuple(
                     say(
-                        "{least} at r = {rank}; full {full}",
+                        "{least} at r = {rank}; full rank {full}",
                         least=number(float(median[t, :, i].min())), rank=record.ranks[median[t, :, i].argmin()],
                         full=number(float(median[t, -1, i])),
                     )
@@ -161,9 +163,9 @@ def _column(record: Overfit, n: int) -> int:
 def _narrate(record: Overfit, t: int) -> str:
     best = record.error[1, t].argmin(axis=0)
     found = ", ".join(
-        say("{rank} for n = {n}", rank=record.ranks[best[i]], n=n) for i, n in enumerate(record.samples) if n in SHOWN
+        say("{rank} (n = {n})", rank=record.ranks[best[i]], n=n) for i, n in enumerate(record.samples) if n in SHOWN
     )
-    return say("True rank {truth}: the rank of least clean error is {found}.", truth=record.truths[t], found=found)
+    return say("True rank {truth}: best rank {found}.", truth=record.truths[t], found=found)
 
 
 @sentences
@@ -175,26 +177,61 @@ def takeaway(record: Overfit) -> Iterator[str]:
     error = record.error[1]
     n, m = record.samples[few], record.samples[many]
     yield say(
-        "In this experiment (noise {noise}, {seeds} seeds) a truth of rank {truth} with {n} samples had clean "
-        "error {own} at r = {rank} and {full} at full rank; the low rank won in {wins} seeds of {seeds}.",
-        noise=number(record.noise), seeds=record.seeds, truth=record.truths[low], n=n,
-        own=number(float(error[low, own, few])), rank=record.ranks[own], full=number(float(error[low, -1, few])),
-        wins=record.wins[low, few],
+        "True rank {truth}, {n} samples: the error on clean data was {own} at r = {rank} and {full} at full rank; the "
+        "low rank was better in {wins} of {seeds} seeds.",
+        truth=record.truths[low], n=n, own=number(float(error[low, own, few])), rank=record.ranks[own],
+        full=number(float(error[low, -1, few])), wins=record.wins[low, few], seeds=record.seeds,
     )  # fmt: skip
     if error[full, own, many] > error[full, -1, many]:
         yield say(
-            "A truth of full rank with {m} samples had {low} at r = {rank} and {full} at full rank: there the low "
-            "rank lost.",
+            "With full true rank and {m} samples, r = {rank} had {low} and full rank {full}.",
             m=m, low=number(float(error[full, own, many])), rank=record.ranks[own],
             full=number(float(error[full, -1, many])),
         )  # fmt: skip
-    scarce = record.ranks[error[full, :, _column(record, 24)].argmin()]
-    if scarce < 24:
-        yield say("With 24 samples even that truth was fitted best at r = {rank}.", rank=scarce)
+
+
+@sentences
+def detail(record: Overfit) -> Iterator[str]:
+    """The best ranks at full true rank, with few and with many samples."""
+    error = record.error[1, -1]
+    for n in (24, 400):
+        column = _column(record, n)
+        yield say(
+            "With {n} samples a true update of full rank was fitted best at r = {rank} (error {error}).",
+            n=n, rank=record.ranks[error[:, column].argmin()], error=number(float(error[:, column].min())),
+        )  # fmt: skip
     if record.noise == 0:
-        yield say("Without noise nothing is gained by a rank below the truth's; fewer samples than inputs still hurt.")
-    else:
-        yield say("A low rank helps if the truth is of low rank or the data are few, not otherwise.")
+        yield say("Without noise there is nothing to overfit, so no rank below the true one gains anything.")
+
+
+def verdict(record: Overfit) -> Verdict:
+    """Up to 64 samples the median best rank is at most the true one; with 400 and full rank every lower rank loses."""
+    few = record.samples <= FEW
+    above = record.best[1][:, few] > record.truths[:, None]
+    lost, full = record.error[1, -1, :-1, -1], float(record.error[1, -1, -1, -1])
+    r = int(lost.argmin())
+    evidence = {"noise": record.noise, "above": int(above.sum()), "low": float(lost[r]), "full": full}
+    if record.noise == 0:
+        return false_here(say("the labels have no noise"), **evidence)
+    if above.any():
+        t, i = (int(x) for x in np.argwhere(above)[0])
+        return false_here(
+            say("with {n} samples and true rank {truth} the best rank was {best}", n=record.samples[few][i],
+                truth=record.truths[t], best=number(float(record.best[1, t, i]))),
+            **evidence,
+        )  # fmt: skip
+    told = {"n": record.samples[-1], "rank": record.ranks[r], "low": number(float(lost[r])), "full": number(full)}
+    if lost[r] <= full:
+        return false_here(
+            say("with {n} samples and full true rank, the error is {low} at rank {rank} and {full} at full rank",
+                **told),
+            **evidence,
+        )  # fmt: skip
+    return true_here(
+        say("up to {few} samples no best rank is above the true one; with {n} and full true rank, the best lower rank "
+            "({rank}) has error {low}, full rank {full}", few=FEW, **told),
+        **evidence,
+    )  # fmt: skip
 
 
 def table(record: Overfit) -> dict[str, np.ndarray]:
@@ -215,12 +252,13 @@ $$
 $$
 
 ${dW}_r$ is the exact minimum of the training loss over all updates of rank $r$ (reduced-rank regression, Izenman 1975;
-$U_r$ spans the strongest fitted outputs), what LoRA of rank $r$ would reach if trained to the end. Inputs are drawn
-from $N(0, I)$ in {d_in} dimensions. Full rank is ordinary least squares, whose clean error with $n$ samples is
-$\text{{noise}}^2\, d_\mathrm{{in}}/(n - d_\mathrm{{in}} - 1)$ a unit of signal: {ols} for $n = 64$, and it
-has no bound near $n = d_\mathrm{{in}}$. A rank $r$ must learn about $r(d_\mathrm{{in}} + d_\mathrm{{out}} - r)$
-numbers from $n\,d_\mathrm{{out}}$: fewer numbers, less noise fitted, but also what of the truth lies beyond rank $r$
-is lost. Stopping early or weight decay hold the noise down too; neither is used here.""",
+$U_r$ spans the strongest fitted outputs): what LoRA of rank $r$ would reach if trained to convergence. Inputs are drawn
+from $N(0, I)$ in {d_in} dimensions. Full rank is ordinary least squares, whose expected error on clean data with $n$
+samples is $\text{{noise}}^2\, d_\mathrm{{in}}/(n - d_\mathrm{{in}} - 1)$ per unit of signal: {ols} for $n = 64$, and
+without bound near $n = d_\mathrm{{in}}$. A rank $r$ fits $r(d_\mathrm{{in}} + d_\mathrm{{out}} - r)$ free parameters
+to $n\,d_\mathrm{{out}}$ numbers. Fewer free parameters fit less noise, but the part of the true update beyond rank $r$
+is lost. If the true singular values decay, that part can be smaller than the noise avoided, and a low rank wins even
+with many samples. Early stopping and weight decay also suppress noise; neither is used here.""",
         d_in=d_in, ols=number(record.noise**2 * d_in / (64 - d_in - 1)), **LETTERS,
     )  # fmt: skip
 
@@ -234,10 +272,12 @@ def _ask(seen: Seen, _: Any) -> Measured:
     error, r = shown(seen.film, "along_rank", "n_400"), RANKS
     two = first_place(np.array(r) == 2)
     if error[-1, -1] < 1e-9:
-        raise Unanswerable(say("Without noise full rank leaves no error at all to compare with: choose some noise."))
+        raise Unanswerable(
+            say("Without noise, full rank leaves no error to compare with: choose some, and the question will appear.")
+        )
     lost, won = (float(error[t, two] / error[t, -1]) for t in (-1, 1))
-    told = say("Clean error {two} at r = 2, {full} at r = {most}.", two=word(error[-1, two]), full=word(error[-1, -1]),
-               most=r[-1])  # fmt: skip
+    told = say("The error on clean data is {two} at r = 2 and {full} at r = {most}.", two=word(error[-1, two]),
+               full=word(error[-1, -1]), most=r[-1])  # fmt: skip
     return Measured(lost, (won, 1, r[-1] / 2), told, {"most": r[-1]})
 
 
@@ -245,26 +285,29 @@ LESSON = Lesson(
     hero="along_rank",
     id="overfit", menu=to_say("Overfitting"), title=to_say("Overfitting: when does a low rank help?"),
     claim=to_say(
-        "With noisy labels and few samples the best rank is the truth's own, or lower; with many samples and a "
-        "truth of full rank, a low rank only loses. Play through the truth's rank."
+        "With few noisy samples, the best rank is the true one or lower. With many samples and full true rank, a low "
+        "rank does harm."
     ),
     place=10, default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
     controls=(
         Choice(
             id="noise", label=to_say("Label noise"), options=(0.0, 0.1, 0.25, 0.5, 1.0, 2.0),
-            help=to_say("Standard deviation of what is added to every label; the signal's is 1."),
+            help=to_say("Standard deviation of the noise added to every label; the signal has 1."),
         ),
         CONTROLS["spectrum"].only("flat", "power", "exponential"),
     ),
     more=(CONTROLS["target_rank"].only(1, 2, 4, 8, 16, 32),), measure=measure, film=film, takeaway=takeaway,
-    maths=maths, on_paper="along_rank", table=table,
+    verdict=verdict, detail=detail, maths=maths, on_paper="along_rank", table=table,
     exports=lambda record, settings, lab: scripts(record, settings.experiment),
     question=Question(
         to_say(
-            "400 samples, and the truth has full rank, {most}. How many times the clean error of full rank does "
-            "r = 2 leave?"
+            "There are 400 samples, and the true update has full rank ({most}). By what factor does the error on clean "
+            "data at r = 2 differ from that at full rank?"
         ),
-        to_say("A low rank pays only where the truth is of low rank too, or the data are few: here it is neither."),
+        to_say(
+            "A low rank loses the part of the true update beyond it and saves the noise of the parameters left out. "
+            "With many samples there is little noise to save."
+        ),
         _ask,
     ),
 )  # fmt: skip

@@ -25,11 +25,13 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import adapters_diverged, sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "Overlap", "overlap", "overlaps"]
 
 TRUE_RANK = {"spike": 21, "power": 48, "flat": 4}  # how many directions the target has
 HIGH, STARTS = 32, range(8)
+SAME, UNSURE = 0.8, 0.3  # an overlap in every pair that is the same direction; a range that is no order
 
 
 class Overlap(NamedTuple):
@@ -102,7 +104,7 @@ def film(record: Overlap) -> Film:
     )  # fmt: skip
     diagonal = Curves(
         "diagonal", say("φ(i, i), median and range of {pairs} pairs", pairs=record.pairs), x=i.astype(float),
-        x_label=say("i strongest directions"), y_label=say("overlap, 1: the same subspace"), reach=1.0, span=5,
+        x_label=say("i strongest directions"), y_label=say("overlap (1: the same subspace)"), reach=1.0, span=5,
         series=(
             Curve(
                 "across", say("rank {low} against {high}", low=record.low, high=record.high), "A", dots=True,
@@ -118,7 +120,7 @@ def film(record: Overlap) -> Film:
         series=(Curve("sigma", say("σ of ΔW*"), "ink", record.sigma, dots=True),),
     )  # fmt: skip
     now = Readout(
-        "now", say("φ at this step: rank {low} against {high}, another seed", low=record.low, high=record.high),
+        "now", say("φ at this step: rank {low} against {high}, different seeds", low=record.low, high=record.high),
         tuple(
             Row(
                 f"phi_{k}", say("φ({k}, {k}); chance {chance}", k=k, chance=number(k / record.d)),
@@ -138,10 +140,10 @@ def film(record: Overlap) -> Film:
 
 def _narrate(record: Overlap, t: int) -> str:
     if np.isnan(record.across[1, t]).any():
-        return say("Step {step}: an A is 0 or has diverged, and has no directions.", step=record.steps[t])
+        return say("Step {step}: one A is 0 or has diverged, so it has no directions.", step=record.steps[t])
     return say(
-        "Step {step}: the strongest directions overlap by {first}, the {low} strongest by {all}; chance is "
-        "{chance_first} and {chance_all}.",
+        "Step {step}: overlap of the strongest directions {first} (chance {chance_first}), of the {low} strongest "
+        "{all} (chance {chance_all}).",
         step=record.steps[t], first=number(float(record.across[1, t, 0])), low=record.low,
         all=number(float(record.across[1, t, -1])), chance_first=number(1 / record.d),
         chance_all=number(record.low / record.d),
@@ -155,31 +157,81 @@ def takeaway(record: Overlap) -> Iterator[str]:
         yield adapters_diverged(record.diverged, 2 * record.pairs)
         return
     if np.isnan(record.across[1, -1]).any():
-        yield say("An A was 0 to the end: it has no directions to compare.")
+        yield say("An A was 0 to the end, so it has no directions to compare.")
         return
     end = record.across[:, -1]
     yield say(
-        "In this experiment, median and range of {pairs} pairs with different starts, φ(1, 1) came to {first} "
-        "and φ({low}, {low}) to {all}; chance is {chance_first} and {chance_all}.",
+        "Median (range) of {pairs} pairs with different seeds: φ(1, 1) came to {first} and φ({low}, {low}) to {all}. "
+        "Chance is {chance_first} and {chance_all}.",
         pairs=record.pairs, first=ranged(end[:, 0]), low=record.low, all=ranged(end[:, -1]),
         chance_first=number(1 / record.d), chance_all=number(record.low / record.d),
     )  # fmt: skip
-    tied = 1 + int(np.sum(np.abs(np.diff(record.sigma)) < 1e-9 * record.sigma[0]))
-    strong = float(record.sigma[0] / record.sigma[1]) if len(record.sigma) > 1 else np.inf
-    if tied == len(record.sigma) and 1 < tied <= record.low:
+
+
+@sentences
+def detail(record: Overlap) -> Iterator[str]:
+    """What the target's singular values say about which overlaps mean something."""
+    end, tied = record.across[:, -1], _tied(record)
+    if record.diverged or np.isnan(end[1]).any():
+        return
+    if 1 < tied <= record.low:
         yield say(
-            "The target's {tied} singular values are equal: which direction comes first is arbitrary, and only "
-            "φ({tied}, {tied}) = {overlap} means anything.",
+            "The {tied} largest singular values of the target are equal, so which of their directions comes first is "
+            "arbitrary. Of these overlaps only φ({tied}, {tied}) = {overlap} has a meaning.",
             tied=tied, overlap=ranged(end[:, tied - 1]),
         )  # fmt: skip
-    elif end[1, 0] > 0.8 and end[1, -1] < 0.6:
+    elif len(record.sigma) > 1 and tied == 1:
         yield say(
-            "The strongest direction is the same, the others are shared much less: the target has one that is "
-            "{strong} times as strong as the next.",
-            strong=number(strong),
+            "The strongest direction of the target is {strong} times as strong as the next.",
+            strong=number(float(record.sigma[0] / record.sigma[1])),
         )
-    elif end[1].min() > 0.7:
-        yield say("All of the directions are shared: the target has them in a clear order.")
+    lowest = int(end[0].argmin())
+    if end[0].min() > SAME:
+        yield say("In every pair all {low} directions are shared.", low=record.low)
+    else:
+        yield say(
+            "The smallest overlap of any pair was {least}, at φ({i}, {i}).",
+            least=number(float(end[0, lowest])), i=lowest + 1,
+        )  # fmt: skip
+
+
+def _tied(record: Overlap) -> int:
+    """How many of the target's singular values equal the first."""
+    return int(np.sum(record.sigma > record.sigma[0] * (1 - 1e-9)))
+
+
+def verdict(record: Overlap) -> Verdict:
+    """One strongest direction: found by every pair. Equal ones: their block is found, the first of them anywhere."""
+    end, tied = record.across[:, -1], _tied(record)
+    evidence = {"tied": tied, "diverged": record.diverged}
+    if record.diverged or np.isnan(end).any():
+        return undecided(say("an A has diverged or is 0, so it has no directions"), **evidence)
+    first = ranged(end[:, 0])
+    evidence |= {"phi_1": tuple(end[:, 0].tolist())}
+    if tied == 1:
+        if end[0, 0] > SAME:
+            return true_here(say("φ(1, 1) is {first}", first=first), **evidence)
+        return false_here(
+            say("not every pair found the strongest direction: φ(1, 1) is {first}", first=first), **evidence
+        )
+    if tied > record.low:
+        return undecided(say("the target has more equal directions than the lower rank can hold"), **evidence)
+    block = end[:, tied - 1]
+    evidence |= {"phi_tied": tuple(block.tolist())}
+    told = {"tied": tied, "block": ranged(block), "first": first}
+    if np.ptp(end[:, 0]) < UNSURE:
+        return false_here(
+            say("the target has {tied} equal directions, but φ(1, 1) is {first} in all pairs", **told), **evidence
+        )
+    if block[0] > SAME:
+        return true_here(
+            say("the {tied} equal directions are found together, φ({tied}, {tied}) being {block}, but φ(1, 1) is "
+                "{first}", **told),
+            **evidence,
+        )  # fmt: skip
+    return false_here(
+        say("not every pair found the {tied} equal directions: φ({tied}, {tied}) is {block}", **told), **evidence
+    )
 
 
 def table(record: Overlap) -> dict[str, np.ndarray]:
@@ -201,9 +253,9 @@ $$
 
 $V_i$ are the $i$ strongest right singular vectors of one ${A}$, $V_j$ those of the other, $\theta_k$ the angles between
 the two subspaces, $d$ the projection distance (Hu et al. 2021, §7.2; their appendix G prints $(1 - d^2)/p$, which can
-be negative). Chance is not 0: {chance} for the {rank} strongest of each, more for larger $j$. No
-pair shares its first ${A}$: with the same seed the lower rank's rows are the first of the higher's, and would overlap
-before training. Most of what is left of a random ${A}$ at the end is random still, for training only adds to it.""",
+be negative). Chance is not 0: it is {chance} for the {rank} strongest of each, and more for larger $j$. No pair shares
+its initial ${A}$, because with the same seed the rows of the lower rank are the first rows of the higher rank and would
+overlap before training. Training only adds to the random initial ${A}$, so part of it remains at the end.""",
         chance=number(record.low / record.d), rank=record.low, **LETTERS,
     )  # fmt: skip
 
@@ -236,10 +288,11 @@ def _ask(seen: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="diagonal",
-    id="overlap", menu=to_say("Overlap"), title=to_say("Overlap: do low and high rank find the same directions?"),
+    id="overlap", menu=to_say("Subspace overlap"),
+    title=to_say("Subspace overlap: do low and high rank find the same directions?"),
     claim=to_say(
-        "The target decides: a strong direction is found by both, equal ones in no order. Chance is not 0, and is "
-        "drawn."
+        "It depends on the target. Both find a direction that is clearly the strongest, but equally strong directions "
+        "are found in no particular order."
     ),
     place=30,
     default=Experiment(
@@ -248,20 +301,24 @@ LESSON = Lesson(
     controls=(
         Choice(
             id="spectrum", label=to_say("Target's singular values"), options=("spike", "power", "flat"),
-            help=to_say("Spike: one strong, twenty a tenth of it. Power law: 1/i to the last. Flat: four equal ones."),
+            help=to_say("Spike: one strong, twenty of a tenth of it. Power law: σᵢ = 1/i. Flat: four equal ones."),
         ),
         CONTROLS["rank"].only(4, 8, 16),
         CONTROLS["optimizer"].only("sgd", "adam"),
         CONTROLS["lr"].only(0.005, 0.01, 0.02, 0.05),
     ),
     more=tuple(CONTROLS[name] for name in ("alpha", "noise", "steps")), measure=measure, film=film, takeaway=takeaway,
-    maths=maths, on_paper="diagonal", table=table, exports=lambda record, settings, lab: (sweep(settings.experiment),),
+    verdict=verdict, detail=detail, maths=maths, on_paper="diagonal", table=table,
+    exports=lambda record, settings, lab: (sweep(settings.experiment),),
     question=Question(
         to_say(
-            "Let the target have {other}. How much do low and high rank share of their strongest direction, φ(1, 1), "
-            "which is {now} now?"
+            "Let the target have {other}. What is the overlap φ(1, 1) of the strongest directions of low and high "
+            "rank, which is {now} now?"
         ),
-        to_say("A direction is found again where it stands out. Of equal ones any mixture is as good as another."),
+        to_say(
+            "Both adapters find a direction if it stands out. If several are equally strong, any mixture of them is as "
+            "good as another."
+        ),
         _ask,
         _other_target,
     ),

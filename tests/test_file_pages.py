@@ -162,7 +162,7 @@ def test_two_adapters_of_different_models_end_in_one_sentence() -> None:
     assert "they are for different models." in at.error[0].value
     give(at, "first_file", ("b.safetensors", adapter(4, seed=1)))
     assert not at.error
-    assert "Adding the two adds their ranks in 2 of them" in words(at)
+    assert "the rank of the sum is the sum of the ranks in 2 of 2 modules" in words(at)
 
 
 def test_one_file_of_two_asks_for_the_other() -> None:

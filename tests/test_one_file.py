@@ -74,7 +74,9 @@ assert np.isnan(cells.values[0]).all() and np.isfinite(cells.values[1:]).all()
 assert np.isfinite(record.left[:, -1]).all() and record.rates[-1] == record.rates[0], "LoRA's rate, none being known"
 assert own.on_pick(record, 0, 4) == {"variant": "slow_b", "task": "row_rescale"}
 assert played.table["variant"][-1] == "slow_b" and np.isnan(played.table["map_rotation"][-1])
-assert "has not been measured yet" in played.takeaway and "nan" not in played.takeaway + played.maths
+said = f"{played.takeaway} {played.detail} {played.verdict.text}"
+assert "measured yet" in said, said
+assert "nan" not in played.takeaway + played.maths
 assert "Slow B" in played.maths and "Slow B" in played.figure().data[0].text
 asked = played.ask()
 assert asked.choices[asked.right] == "GaLore", "as without it"

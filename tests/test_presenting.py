@@ -121,6 +121,9 @@ def stir(page: Page) -> None:
 def notes_window(page: Page, button: str = "Notes window") -> Page:
     with page.context.expect_page() as second:
         stir(page)
+        page.get_by_role("button", name=button, include_hidden=True).hover(
+            force=True
+        )  # it stays while it is pointed at
         page.get_by_role("button", name=button).click()
     second.value.set_viewport_size({"width": 900, "height": 700})
     return second.value

@@ -119,10 +119,10 @@ def test_ones_own_config_is_read_and_a_bad_one_keeps_the_last() -> None:
 
 
 def test_the_cost_follows_the_layer() -> None:
-    assert "holds below rank 20.5; at rank 2048" in words(opened("cost"))
+    assert "holds below rank 20.5 here; at rank 2048" in words(opened("cost"))
     small = words(opened("cost", layer="64×64"))
     assert "holds at no rank" in small
-    assert "NOT" not in small
+    assert "all of them equal to the formulas" in lesson("cost_layer").play(layer="64×64").detail
 
 
 def test_the_key_parameters_are_checked() -> None:

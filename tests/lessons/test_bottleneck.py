@@ -12,7 +12,7 @@ from lora_viz.engine.training import train
 from lora_viz.film.panels import Cloud
 from lora_viz.film.paper import printed
 from lora_viz.film.style import number
-from lora_viz.lessons.basics.bottleneck import LESSON, Bottleneck, bottleneck, film, table, takeaway
+from lora_viz.lessons.basics.bottleneck import LESSON, Bottleneck, bottleneck, film, table, takeaway, verdict
 
 # What the lesson offers, and PEFT's Gaussian: starts over the original base weight.
 STARTS = ("B_zero", "A_zero", "both_zero", "both_random", "gaussian")

@@ -6,7 +6,7 @@ Each was written for the page as it was, or is new; whether the test or the page
 UNSEEN = frozenset(
     (
         *("test_names_in_a_file_are_words", "test_a_deck_may_emphasise_and_no_more"),
-        *("test_the_notes_window_talks_to_its_own_origin_only", "test_the_served_app_keeps_its_promises"),
+        "test_the_notes_window_talks_to_its_own_origin_only",
         "test_a_lesson_fits_the_screen_and_says_what_it_shows[four_bits]",
         "test_a_lesson_fits_the_screen_and_says_what_it_shows[ten_sentences]",
         "test_a_lesson_fits_the_screen_and_says_what_it_shows[adapter_strength]",
@@ -25,4 +25,4 @@ UNSEEN = frozenset(
         *("test_the_notes_window_follows_and_turns_the_scenes", "test_the_notes_window_is_for_everyone[light]"),
     )
 )
-MOST_UNSEEN = 21
+MOST_UNSEEN = 20

@@ -203,7 +203,7 @@ def _tied(record: Overlap) -> int:
 def verdict(record: Overlap) -> Verdict:
     """One strongest direction: found by every pair. Equal ones: their block is found, the first of them anywhere."""
     end, tied = record.across[:, -1], _tied(record)
-    evidence = {"tied": tied, "diverged": record.diverged}
+    evidence: dict[str, object] = {"tied": tied, "diverged": record.diverged}
     if record.diverged or np.isnan(end).any():
         return undecided(say("an A has diverged or is 0, so it has no directions"), **evidence)
     first = ranged(end[:, 0])

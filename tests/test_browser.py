@@ -663,7 +663,7 @@ def test_a_page_without_the_lessons_controls_shares_its_own_address(open_page: O
     expect(player(page)).to_have_count(1)
     page.get_by_role("button", name="Share", exact=True).click()
     link = page.get_by_role("dialog").locator("code").first
-    expect(link).to_contain_text("/minilm?at=")
+    expect(link).to_have_text(re.compile(r"/minilm(\?at=[\d.]+)?$"))
     expect(link).not_to_contain_text("noise")
 
 
@@ -689,8 +689,7 @@ def test_the_five_minute_deck_is_presented_by_keyboard(open_page: Open, tmp_path
         expect(player(page)).to_have_count(1)
         font = float(player(page).evaluate("e => parseFloat(getComputedStyle(e).getPropertyValue('--font'))"))
         assert font >= 20
-        bar = player(page).locator(".bar").bounding_box()
-        assert bar is not None and bar["y"] + bar["height"] <= 720
+        expect(player(page).locator(".bar")).to_be_in_viewport(ratio=1)
         stage = player(page).locator(".stage")
         if scene.question:
             expect(stage).to_be_hidden()
@@ -707,8 +706,9 @@ def test_the_five_minute_deck_is_presented_by_keyboard(open_page: Open, tmp_path
         seen.add((run(page), frame(page)) if scene.question is None else (number_of, -1))
         page.keyboard.press("PageDown")
     assert len(seen) == len(deck.scenes)
+    expect(page.get_by_role("heading", name=deck.title, level=1)).to_be_visible(timeout=60_000)  # the end, with links
     page.keyboard.press("PageUp")
-    expect(page.get_by_role("heading", name=deck.scenes[-2].caption, level=1)).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name=deck.scenes[-1].caption, level=1)).to_be_visible(timeout=60_000)
 
 
 def test_a_scene_leaves_only_its_controls_and_forgets_what_was_set(open_page: Open) -> None:

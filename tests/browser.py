@@ -26,8 +26,9 @@ FLAGS = [
 
 
 def chromium() -> str:
-    """The path of the Chromium that is installed here."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    """The path of the Chromium that is installed here: the one without a window of its own, where there is one."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
     assert found, "no Chromium on the PATH: `bash tests/from_debian.sh chromium` installs it on Debian"
     return found
 

@@ -17,9 +17,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import streamlit as st
 
 import lora_viz
+from lora_viz.ui.addresses import announced
 from lora_viz.ui.server import MIDDLEWARE, routes
 
 
@@ -34,6 +36,7 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
     importlib.import_module("lora_viz.ui.page")
     gc.collect()
     gc.freeze()
+    click.echo(f"  {announced()}\n")
     yield {}
 
 

@@ -42,7 +42,7 @@ def served(script: Path = ROOT / "app.py") -> Iterator[str]:
     server = subprocess.Popen(
         [*command, "--server.headless", "true", "--server.address", "127.0.0.1"],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "LORA_PLAYGROUND_ADDRESS": "127.0.0.1"},  # the room is this machine
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -7,10 +7,13 @@ from urllib.parse import urlsplit
 
 import segno
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-__all__ = ["here", "only_here", "qr_code"]
+from lora_viz.i18n.language import say
+from lora_viz.i18n.outside import on_screen
+from lora_viz.ui.addresses import for_others
 
-_LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+__all__ = ["here", "offer", "qr_code"]
 
 
 def here(page: str | None = None) -> str:
@@ -24,12 +27,23 @@ def _named(address: str) -> bool:
     return urlsplit(address).path.strip("/") != ""
 
 
-def only_here(address: str) -> bool:
-    """Whether nobody but this machine can open it."""
-    return (urlsplit(address).hostname or "") in _LOCAL
-
-
 def qr_code(address: str, alt: str) -> None:
     """The address to be read by a telephone, black on white in every theme, with as few and large dots as it allows."""
     picture = segno.make(address, error="l").svg_data_uri(scale=10, border=4, dark="#000000", light="#ffffff")
     st.html(f'<img src="{picture}" alt="{escape(alt)}" style="width: min(100%, 60vh)">')
+
+
+def offer(address: str, code: DeltaGenerator, beside: DeltaGenerator) -> str:
+    """Write the address as others open it, and in ``code`` its QR code: none where it would lead a phone to itself.
+
+    Answers with the address that is written.
+    """
+    offered = for_others(address)
+    with beside:
+        st.code(offered.address or address, language=None, wrap_lines=True)
+        if offered.told:
+            st.caption(on_screen(offered.told))
+    if offered.address:
+        with code:
+            qr_code(offered.address, say("QR code of the link"))
+    return offered.address or address

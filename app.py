@@ -22,6 +22,7 @@ import streamlit as st
 
 import lora_viz
 from lora_viz.ui.addresses import announced
+from lora_viz.ui.limits import fit_to_host
 from lora_viz.ui.server import MIDDLEWARE, routes
 
 
@@ -31,6 +32,7 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
     What is loaded by then is left out of later collections, which would walk through it while somebody waits.
     """
+    fit_to_host()
     importlib.import_module("lora_viz.lessons.walk").lessons()
     importlib.import_module("lora_viz.costs.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
     importlib.import_module("lora_viz.ui.page")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: Debian's packages where none is found. `bash tests/from_debian.sh chromium node`
+# What the tests need beside Python: Debian's packages where none is found. `bash tests/from_debian.sh chromium node nginx`
 set -eu
 found() {
     for name in "$@"; do if command -v "$name" >/dev/null; then return 0; fi; done
@@ -9,6 +9,7 @@ packages=()
 for tool in "$@"; do
     case "$tool" in
         chromium) found chromium-headless-shell chromium chromium-browser google-chrome || packages+=(CHROMIUM) ;;
+        nginx) { found nginx || [ -x /usr/sbin/nginx ]; } || packages+=(nginx-light) ;;
         node) { found node && found npm; } || packages+=(nodejs npm) ;;
     esac
 done

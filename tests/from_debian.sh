@@ -9,6 +9,7 @@ packages=()
 for tool in "$@"; do
     case "$tool" in
         chromium) found chromium chromium-browser google-chrome || packages+=(chromium fonts-dejavu-core) ;;
+        redis-server) found redis-server valkey-server || packages+=(redis-server) ;;
         node) { found node && found npm; } || packages+=(nodejs npm) ;;
     esac
 done

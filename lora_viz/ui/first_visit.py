@@ -20,6 +20,7 @@ __all__ = ["ICONS", "ROOT_SCRIPT", "FirstVisit", "head"]
 ICONS = Path(__file__).parent / "fonts" / "material_symbols.woff2"
 _STATIC = Path(streamlit.__file__).parent / "static"
 _NEEDED = ("Html", "ButtonGroup", "BidiComponent", "Slider", "Button", "NumberInput", "PageLink")
+_FRAME = b'<div id="root">'  # where Streamlit's page puts its own
 _IMPORT = re.compile(r"""(?:from|import)\s*["']\./([\w.-]+\.js)["']""")
 # Every page stands one step below the root, whatever the root's own path is.
 ROOT_SCRIPT = 'window.__streamlit={BACKEND_BASE_URL:new URL("./",location.href).href}'
@@ -79,7 +80,7 @@ async def _serve_icons(send: Any) -> None:
 
 
 class _Adding:
-    """Passes a response on; a page gets ``head()`` into its own head."""
+    """Passes a response on; Streamlit's page gets ``head()`` into its own head."""
 
     def __init__(self, send: Any) -> None:
         self.send, self.start, self.body = send, None, b""
@@ -94,7 +95,9 @@ class _Adding:
             self.body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            body, start = self.body.replace(b"</head>", head() + b"</head>", 1), self.start
+            start, body = self.start, self.body
+            if _FRAME in body:  # a plain page, of the light edition or of a room, needs nothing of it
+                body = body.replace(b"</head>", head() + b"</head>", 1)
             kept = [pair for pair in start["headers"] if pair[0] not in (b"content-length", b"etag")]
             self.start = None
             await self.send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})

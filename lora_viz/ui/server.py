@@ -34,6 +34,7 @@ from streamlit import config
 from lora_viz.ui.first_visit import ROOT_SCRIPT, FirstVisit
 from lora_viz.ui.page_script import PAGE_SCRIPT
 from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_lesson, answer_slash
+from lora_viz.ui.room_pages import ROOM_ADDRESSES
 
 __all__ = ["FRAMES", "MIDDLEWARE", "OWN", "Address", "Guarded", "answers_to", "content_policy", "frames", "routes"]
 
@@ -51,6 +52,7 @@ OWN = (
     Address("/light/", answer_contents),
     Address("/light/assets/{name}", answer_asset),
     Address("/light/{lesson}", answer_lesson),
+    *(Address(*each) for each in ROOM_ADDRESSES),
 )
 FRAMES = "LORA_PLAYGROUND_FRAMES"  # who may show the app in a frame, as frame-ancestors writes it
 _INLINE = re.compile(r"<script>(.*?)</script>", re.S)

@@ -69,6 +69,7 @@ def gathered() -> dict[str, list[tuple[str, int]]]:
         ("pages/*.py", in_python),
         ("lora_viz/film/player/*.js", in_javascript),
         ("lora_viz/finding/*.js", in_javascript),
+        ("lora_viz/rooms/*.js", in_javascript),
         ("lora_viz/film/player/*.html", in_html),
         ("lora_viz/content/decks/*.toml", in_deck),
     ):

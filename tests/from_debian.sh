@@ -10,6 +10,7 @@ for tool in "$@"; do
     case "$tool" in
         chromium) found chromium-headless-shell chromium chromium-browser google-chrome || packages+=(CHROMIUM) ;;
         nginx) { found nginx || [ -x /usr/sbin/nginx ]; } || packages+=(nginx-light) ;;
+        redis-server) found redis-server valkey-server || packages+=(redis-server) ;;
         node) { found node && found npm; } || packages+=(nodejs npm) ;;
     esac
 done

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     *("i18n", "core", "layer", "engine", "networks", "costs", "adapters"),
-    *("film", "watched", "export", "content", "lessons", "finding", "light", "ui", "command"),
+    *("film", "watched", "export", "content", "lessons", "finding", "light", "rooms", "ui", "command"),
 )
 FILES = sorted(ROOT.glob("lora_viz/*/**/*.py"))
 

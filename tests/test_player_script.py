@@ -102,7 +102,7 @@ def test_the_players_layer_is_pythons() -> None:
             np.testing.assert_allclose(np.ravel(found[name]), np.ravel(value), rtol=1e-9, atol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("script", [player.SCRIPT, player.LEAVES_SCRIPT, player.SPEAKER_SCRIPT])
+@pytest.mark.parametrize("script", [player.SCRIPT, player.LEAVES_SCRIPT, player.SPEAKER_SCRIPT, player.ROOM_SCRIPT])
 def test_the_browser_gets_one_script(script: str, tmp_path: Path) -> None:
     assert not re.search(r"^import ", script, re.M) and "/** @" not in re.sub(r"/\*\* @type [^\n]*? \*/ ", "", script)
     (tmp_path / "script.mjs").write_text(script, encoding="utf-8")
@@ -110,7 +110,7 @@ def test_the_browser_gets_one_script(script: str, tmp_path: Path) -> None:
 
 
 def test_every_module_reaches_the_browser() -> None:
-    shipped = player.LEAVES_SCRIPT + player.SPEAKER_SCRIPT + player.PLAIN_SCRIPT
+    shipped = player.LEAVES_SCRIPT + player.SPEAKER_SCRIPT + player.PLAIN_SCRIPT + player.ROOM_SCRIPT
     for path in PLAYER.glob("*.js"):
         assert f"const its_{path.stem}_js = " in shipped, path.name
 

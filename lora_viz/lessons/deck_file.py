@@ -40,7 +40,13 @@ def leaf_of(deck: Deck, index: int) -> Leaf:
     try:
         played = own.read(dict(scene.settings))
         caption = say(scene.caption) if scene.question else ""
-        shown = {"scene": f"own/{index}", "contrast": False, "panels": list(scene.panels), "caption": caption}
+        shown = {
+            "scene": f"own/{index}",
+            "contrast": False,
+            "file": True,
+            "panels": list(scene.panels),
+            "caption": caption,
+        }
         return _leaf(scene, played, shown)
     except Refusal as error:
         raise DeckError(say("scene {place} ({page}): {said}", place=index + 1, page=scene.page, said=error)) from None

@@ -18,7 +18,7 @@ import streamlit
 from starlette.requests import Request
 
 from lora_viz.i18n.language import say, speak
-from lora_viz.ui.plain_pages import spoken
+from lora_viz.ui.browser_language import spoken_by
 
 __all__ = ["ICONS", "ROOT_SCRIPT", "SOCKET_SCRIPT", "FirstVisit", "head"]
 
@@ -83,7 +83,7 @@ class FirstVisit:
             # Streamlit compresses too, inside of this: what is packed cannot be added to.
             plain = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
             page = "." not in scope["path"].rpartition("/")[2]
-            code = spoken(Request(scope))
+            code = spoken_by(Request(scope))
             await self.app(
                 {**scope, "headers": plain} if page else scope,
                 receive,

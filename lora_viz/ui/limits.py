@@ -12,7 +12,7 @@ from streamlit import config
 from lora_viz.core.host import is_small, limit
 from lora_viz.i18n.language import language, say, speak
 from lora_viz.lessons.walk import lessons, now_at
-from lora_viz.ui.plain_pages import spoken
+from lora_viz.ui.browser_language import spoken_by
 
 __all__ = ["SESSIONS", "Seats", "fit_to_host"]
 
@@ -54,7 +54,7 @@ class Seats:
             finally:
                 self.taken -= 1
         elif full and scope["type"] == "http" and scope["method"] == "GET" and _is_page(str(scope["path"])):
-            with speak(spoken(Request(scope))):
+            with speak(spoken_by(Request(scope))):
                 page = HTMLResponse(_full(self.most), 503, {"Retry-After": "60", "Cache-Control": "no-store"})
             await page(scope, receive, send)
         else:

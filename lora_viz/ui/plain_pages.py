@@ -29,8 +29,9 @@ from lora_viz.light.assets import assets, element
 from lora_viz.light.contents import contents
 from lora_viz.light.page import framed, packed, page
 from lora_viz.light.place import Place, app_address
+from lora_viz.ui.browser_language import spoken_by
 
-__all__ = ["answer_asset", "answer_contents", "answer_element", "answer_lesson", "answer_slash", "settled", "spoken"]
+__all__ = ["answer_asset", "answer_contents", "answer_element", "answer_lesson", "answer_slash", "settled"]
 
 BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang")  # the app's own words
 
@@ -58,7 +59,7 @@ async def answer_element(request: Request) -> Response:
 
 async def answer_contents(request: Request) -> Response:
     """The list of lessons."""
-    code = spoken(request)
+    code = spoken_by(request)
     with speak(code):
         return _kept(request, contents(_place("", {}, code)), 200)
 
@@ -69,7 +70,7 @@ async def answer_lesson(request: Request) -> Response:
 
 
 def _lesson(request: Request) -> Response:
-    code = spoken(request)
+    code = spoken_by(request)
     with speak(code):
         try:
             lesson = found(request.path_params["lesson"])
@@ -133,18 +134,6 @@ def _place(name: str, settings: Mapping[str, Any], code: str) -> Place:
 
     others = {other: in_language(other) for other in languages()}
     return Place(address, "assets/", app_address("../"), f"./?{urlencode({'lang': code})}", others, form=True)
-
-
-def spoken(request: Request) -> str:
-    """As the address asks, else the first of the browser's languages that is known here."""
-    asked = request.query_params.get("lang")
-    if asked in languages():
-        return str(asked)
-    for one in request.headers.get("accept-language", "").split(","):
-        code = one.partition(";")[0].strip().partition("-")[0].lower()
-        if code in languages():
-            return code
-    return "en"
 
 
 def _kept(request: Request, text: str, status: int) -> Response:

@@ -36,6 +36,7 @@ from lora_viz.ui.limits import Seats
 from lora_viz.ui.own_uploads import OwnUploads
 from lora_viz.ui.page_script import PAGE_SCRIPT
 from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_element, answer_lesson, answer_slash
+from lora_viz.ui.room_pages import ROOM_ADDRESSES
 
 __all__ = ["FRAMES", "MIDDLEWARE", "OWN", "Address", "Guarded", "answers_to", "content_policy", "frames", "routes"]
 
@@ -54,6 +55,7 @@ OWN = (
     Address("/light/assets/{name}", answer_asset),
     Address("/light/lora-film.js", answer_element),
     Address("/light/{lesson}", answer_lesson),
+    *(Address(*each) for each in ROOM_ADDRESSES),
 )
 FRAMES = "LORA_PLAYGROUND_FRAMES"  # who may show the app in a frame, as frame-ancestors writes it
 _INLINE = re.compile(r"<script>(.*?)</script>", re.S)

@@ -11,7 +11,7 @@ from lora_viz.film.panels import Bars, Curves, Lines, Readout
 from lora_viz.film.style import number
 from lora_viz.i18n.language import english, say
 
-__all__ = ["asked_first"]
+__all__ = ["asked_first", "number_asked_for"]
 
 
 def asked_first(film: Film, question: Question) -> dict[str, Any]:
@@ -19,12 +19,7 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
 
     A deck names panels and curves by their ids; one that names them by their English titles is read too.
     """
-    panel = next((p for p in film.panels if question.panel in (p.id, english(p.title))), None)
-    if panel is None:
-        ids = ", ".join(p.id for p in film.panels)
-        raise DeckError(
-            say("panel={given} is not in this picture: allowed are {allowed}.", given=question.panel[:60], allowed=ids)
-        )
+    panel = _panel(film, question)
     if question.kind == "curve" and not isinstance(panel, Lines):
         raise DeckError(
             say("panel={given} has no curves over the playhead's axis: none can be drawn.", given=question.panel[:60])
@@ -60,6 +55,21 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
             place=film.values[frame],
         ),
     }
+
+
+def number_asked_for(film: Film, question: Question) -> float:
+    """What was measured where the question asks for a number. Raises DeckError: nothing to read."""
+    return _reading(_panel(film, question), question.series[0], int(abs(film.values - question.at).argmin()))[2]
+
+
+def _panel(film: Film, question: Question) -> Any:
+    panel = next((p for p in film.panels if question.panel in (p.id, english(p.title))), None)
+    if panel is None:
+        ids = ", ".join(p.id for p in film.panels)
+        raise DeckError(
+            say("panel={given} is not in this picture: allowed are {allowed}.", given=question.panel[:60], allowed=ids)
+        )
+    return panel
 
 
 def _reading(panel: Any, name: str, frame: int) -> tuple[int, str, float]:

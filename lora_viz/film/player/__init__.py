@@ -22,6 +22,9 @@ __all__ = [
     "LEAVES_CSS",
     "LEAVES_SCRIPT",
     "PLAIN_SCRIPT",
+    "ROOM_CSS",
+    "ROOM_HTML",
+    "ROOM_SCRIPT",
     "SCRIPT",
     "SPEAKER_CSS",
     "SPEAKER_HTML",
@@ -92,8 +95,13 @@ PLAIN_SCRIPT = f"(() => {{\n{bundle('plain.js')}\n}})();\n"  # no module: a brow
 ELEMENT_SCRIPT = _read("lora_film.js")  # for pages of others: <lora-film src="…">
 # The presenter's toolbar is on pages without a picture too, so it is a component of its own.
 SPEAKER_HTML, SPEAKER_CSS, SPEAKER_SCRIPT = _read("speaker.html"), _read("speaker.css"), bundle("speaker.js")
+ROOM_HTML, ROOM_CSS, ROOM_SCRIPT = _read("room.html"), _read("room.css"), bundle("room.js")
 COLOURS: dict[str, Any] = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}
-WORDS = tuple(dict.fromkeys(said_in_html(HTML) + said_in_script(LEAVES_SCRIPT + SPEAKER_SCRIPT)))
+WORDS = tuple(
+    dict.fromkeys(
+        said_in_html(HTML) + said_in_html(ROOM_HTML) + said_in_script(LEAVES_SCRIPT + SPEAKER_SCRIPT + ROOM_SCRIPT)
+    )
+)
 
 
 def words() -> dict[str, str]:

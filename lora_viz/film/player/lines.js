@@ -1,6 +1,7 @@
 // Curves over the playhead's axis. Dragging one scrubs.
 
 import { counts, nearest } from "./axes.js";
+import { drawCurves } from "./crowd.js";
 import { band, circle, DASHES, dots, fitIn, line, measureIn, trace } from "./drawing.js";
 import { drawEnds, endOf, named } from "./ends.js";
 import { say } from "./language.js";
@@ -145,6 +146,7 @@ function drawShadows(g, p, frame, values, theme) {
     g.textBaseline = "bottom";
     g.fillText(say("before"), end[0] - 6, Math.max(frame.top + p.box.font, end[1] - 4));
   }
+  if (p.crowd) drawCurves(g, p.crowd, frame, theme);
   if (p.guess) {
     g.strokeStyle = theme.ink;
     g.globalAlpha = 1;

@@ -4,7 +4,8 @@
 import { offBy, typed } from "./guess.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
-import { first } from "./first.js";
+import { askRoom } from "./asking_room.js";
+import { first, roomNow } from "./first.js";
 import { arrange, draw, focused } from "./stage.js";
 
 /** @typedef {import("./types").Player} Player @typedef {import("./types").Question} Question */
@@ -16,13 +17,23 @@ export function askFirst(s, question) {
   box.replaceChildren();
   box.hidden = !question;
   s.root.dataset.asking = question ? question.kind : "";
-  Object.assign(first, { step: () => false, reveal: () => false });
+  const noRoom = { again: undefined, picture: undefined };
+  Object.assign(first, { step: () => false, reveal: () => false, ...noRoom });
   if (!question) return;
+  first.again = () => {
+    if (s.root.isConnected && s.root.dataset.asking) askFirst(s, question);
+  };
   // A clicker has one button: it reveals, then says what is seen, then the page is turned.
   first.reveal = () => s.root.isConnected && Boolean(s.root.dataset.asking) && reveal(s, question, "", "");
   first.step = () => first.reveal() || (s.root.isConnected && sayCaption(s));
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", question.text);
+  const room = roomNow();
+  if (room?.asks()) return askRoom(s, question, room, (said) => reveal(s, question, "", said));
+  if (s.present?.file) {
+    const alone = say("This file has no server, so no room can answer: it asks one person.");
+    box.append(Object.assign(document.createElement("p"), { className: "alone", textContent: alone }));
+  }
   const row = document.createElement("div");
   box.append(row);
   const button = (/** @type {string} */ label, /** @type {() => void} */ action) => {

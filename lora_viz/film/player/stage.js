@@ -43,7 +43,7 @@ export function build(s) {
     stage.append(cell);
     /** @type {Picture} */
     const p = {
-      ...{ panel, cell, canvas: null, values: [], hover: null, veiled: false, guess: null, ghost: null },
+      ...{ panel, cell, canvas: null, values: [], hover: null, veiled: false, guess: null, crowd: null, ghost: null },
       box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1, least: 14, inset: 0 },
       cache: { view: kept.get(panel.id)?.view, cursor: panel.kind === "field" ? kept.get(panel.id)?.cursor : null },
     };

@@ -42,6 +42,7 @@ export interface Picture<P = any> {
   hover: [number, number] | null;
   veiled: boolean; // its curves are asked for
   guess: Float32Array | null;
+  crowd: Thought | null; // what a room drew
   ghost: { series: Series[]; values: ArrayLike<number> } | null;
 }
 
@@ -94,11 +95,40 @@ export interface Question {
   series?: number;
 }
 
+/** What a room thinks of a question; from "near" on only when it was measured. */
+export interface Thought {
+  kind: "choice" | "number" | "curve";
+  state: string;
+  choices: string[];
+  counts: number[];
+  quantiles: any[]; // at 5, 25, 50, 75 and 95 %: numbers, or curves over the places
+  answers: any[];
+  answered: number;
+  unsure: number;
+  low: number;
+  high: number;
+  scale: string;
+  places: number[];
+  near?: number;
+  truth?: any;
+  measured?: string;
+}
+
+/** The room that is asked, as its bar offers it to the question. */
+export interface Room {
+  asks(): boolean;
+  state(): string;
+  thought(): Promise<Thought>;
+  close(): Promise<Thought>;
+  measure(): Promise<Thought>;
+}
+
 export interface Presenting {
   scene: string;
   contrast?: boolean;
   panels?: string[]; // what is shown; none: the picture that proves the claim
   caption?: string; // said when a question was answered
+  file?: boolean; // there is no server
 }
 
 /** What comes beside the film. */

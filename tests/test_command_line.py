@@ -94,8 +94,11 @@ def test_what_is_wrong_in_an_adapter_is_a_finding(tmp_path: Path) -> None:
     data = write_safetensors({f"base_model.model.q.{name}.weight": pack(m, "F32") for name, m in names})
     path = tmp_path / "untrained.safetensors"
     path.write_bytes(data)
-    ran = run(f"inspect {path} --alpha 4 --json")
-    assert ran.code == 1 and json.loads(ran.output)["findings"] == ["q"]
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "snapshot" / "link").symlink_to(path)  # as in a model hub's cache
+    for given in (path, tmp_path / "snapshot" / "link"):
+        ran = run(f"inspect {given} --alpha 4 --json")
+        assert ran.code == 1 and json.loads(ran.output)["findings"] == ["q"]
 
 
 def test_a_file_is_a_setting_by_its_path() -> None:

@@ -1,8 +1,10 @@
 """The light edition: plain pages over HTTP and as files, their links, their words, their weight."""
 
+import asyncio
 import gzip
 import json
 import re
+import threading
 import urllib.request
 from html import unescape
 from pathlib import Path
@@ -11,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import languages
@@ -120,8 +124,31 @@ def test_what_a_link_cannot_ask_for_is_said_and_the_rest_holds() -> None:
     assert status == 200 and text.count('role="alert"') == 2
     assert "rank=999 is not possible" in text and "<b>" not in re.sub(r"<b>[^<]*</b>", "", text)
     assert asked("/light/nope")[0] == 404
+    many = asked("/light/gauge", "&".join(f"x{i}=" for i in range(3000)))[2]
+    assert many.count('role="alert"') == 1 and "x0 and 2999 more" in many, "one sentence for all of them"
     settings, notices = settled(lesson("gauge"), {"rank": ["3"], "seed": ["5"]})
     assert settings == lesson("gauge").settings(rank=3, seed=5) and not notices
+
+
+def test_slow_pages_hold_up_no_other_address_and_are_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def slow(request: Request) -> Response:
+        go.wait(20)
+        return Response()
+
+    monkeypatch.setattr("lora_viz.ui.plain_pages._lesson", slow)
+    scope = {"type": "http", "method": "GET", "path": "/light/gauge", "query_string": b"", "headers": []}
+
+    async def all_at_once() -> list[int]:
+        pages = [asyncio.create_task(answer_lesson(Request(dict(scope)))) for _ in range(130)]
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(run_in_threadpool(lambda: None), 10)  # of the threads that all others share
+        go.set()
+        return [answer.status_code for answer in await asyncio.gather(*pages)]
+
+    found = awaited(all_at_once())
+    assert found.count(200) == 112 and found.count(503) == 18
 
 
 @pytest.mark.parametrize("name", [each.id for each in lessons()])

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.lessons.controls import Several
@@ -138,14 +139,16 @@ def test_a_bad_url_opens_with_one_sentence(name: str, query: dict[str, str], sen
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_hostile_link_opens_with_defaults_and_a_sentence(name: str) -> None:
-    usual = words(opened(name))
+def test_a_hostile_link_opens_with_defaults_and_a_sentence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, told = words(opened(name)), list[str]()
+    monkeypatch.setattr(QueryParams, "_send_query_param_msg", lambda self: told.append("the browser"))
     query = {"<script>alert(1)</script>": "1", **{f"x{i}": "y" * 50 for i in range(200)}}
     at = opened(name, **query)
     assert [w.value for w in at.warning] == [
         "`<script>alert(1)</script>` and 200 more in the link is no setting of this lesson: it is left out."
     ]
     assert words(at) == usual
+    assert len(told) < 5, "the link is written anew at once, not once for each of its names"
 
 
 def without_related(at: AppTest) -> str:

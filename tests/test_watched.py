@@ -16,7 +16,7 @@ from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.core.refusals import Refusal
 from lora_viz.watched.callback import WatchCallback
 from lora_viz.watched.film import film, takeaway
-from lora_viz.watched.record import Watched, read
+from lora_viz.watched.record import Watched, read, write
 from lora_viz.watched.watch import Watching
 
 STEPS = 5
@@ -130,6 +130,13 @@ def test_another_file_is_no_record(arrays: dict[str, np.ndarray], told: dict[str
     data = write_safetensors({name: pack(value, "F32") for name, value in arrays.items()}, told or None)
     with pytest.raises(AdapterError):
         read("x", data)
+
+
+@pytest.mark.parametrize("name", ["q\x1b[2J", "\u202eq", "q" * 501])
+def test_names_that_cannot_be_shown_are_refused(name: str, tmp_path: Path) -> None:
+    write(a_record(modules=(name,)), tmp_path / "x")
+    with pytest.raises(AdapterError, match=r"cannot be shown|has 501 letters"):
+        read("x", (tmp_path / "x").read_bytes())
 
 
 def test_a_notebook_shows_a_lesson_in_a_frame_that_reaches_nothing() -> None:

@@ -150,6 +150,8 @@ def test_a_flat_list_is_a_column() -> None:
         ("__import__('os').system('true')", "A holds"),
         ("[[__import__('os')]]", "A is no list of numbers"),
         ("[[1, [2]]]", "A holds '[2]'"),
+        ("[{[1]}]", "A "),
+        ("[[{{}:1}]]", "A "),
         ("[]", "A is no matrix"),
         ("[" * 900 + "]" * 900, "A "),
         ("1 " * 2000, "A has 3999 characters"),

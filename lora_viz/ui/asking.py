@@ -135,8 +135,8 @@ def _drop_unknown(ids: list[str], notices: list[str]) -> None:
         if len(unknown) > 1
         else say("{name} in the link is no setting of this lesson: it is left out.", name=first)
     )  # fmt: skip
-    for name in unknown:
-        del st.query_params[name]
+    left = set(st.query_params).difference(unknown)
+    st.query_params.from_dict({name: st.query_params.get_all(name) for name in left})  # each by itself would be told
 
 
 def _shown(ids: list[str], notices: list[str], scene: Scene | None) -> frozenset[str]:

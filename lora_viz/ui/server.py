@@ -31,6 +31,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
+from lora_viz.ui.arriving import Arriving
 from lora_viz.ui.first_visit import ROOT_SCRIPT, SOCKET_SCRIPT, FirstVisit
 from lora_viz.ui.limits import Seats
 from lora_viz.ui.own_uploads import OwnUploads
@@ -38,7 +39,18 @@ from lora_viz.ui.page_script import PAGE_SCRIPT
 from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_element, answer_lesson, answer_slash
 from lora_viz.ui.room_pages import ROOM_ADDRESSES
 
-__all__ = ["FRAMES", "MIDDLEWARE", "OWN", "Address", "Guarded", "answers_to", "content_policy", "frames", "routes"]
+__all__ = [
+    "FRAMES",
+    "MIDDLEWARE",
+    "OWN",
+    "Address",
+    "Guarded",
+    "answers_to",
+    "content_policy",
+    "frames",
+    "named_hosts",
+    "routes",
+]
 
 
 class Address(NamedTuple):
@@ -93,6 +105,17 @@ def answers_to(host: str | None, named: Iterable[str] = ()) -> bool:
     return True
 
 
+@cache
+def named_hosts() -> tuple[str, ...]:
+    """The names that whoever runs the server allows: ``--server.allowedHosts``, split at spaces and commas.
+
+    Streamlit's own check of sockets is taken out: it knows these names alone, and would refuse this machine's own.
+    """
+    given = config.get_option("server.allowedHosts") or ()
+    config.set_option("server.allowedHosts", [])
+    return tuple(name for one in given for name in re.split(r"[\s,]+", one) if name)
+
+
 def frames() -> str:
     """Who may show the app in a frame: anybody, since that is how it gets into a course's pages, or whom FRAMES names.
 
@@ -142,14 +165,14 @@ class Guarded:
     """Answers only who asks for us by our name, and puts the headers on every answer that does not set its own."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app, self.framed_by = app, frames()
+        self.app, self.framed_by, self.named = app, frames(), named_hosts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         host = Headers(scope=scope).get("host")
-        allowed = answers_to(host, config.get_option("server.allowedHosts") or ())
+        allowed = answers_to(host, self.named)
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -178,6 +201,7 @@ class Guarded:
 # Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
 MIDDLEWARE = (
     Middleware(Guarded),
+    Middleware(Arriving),
     Middleware(GZipMiddleware, minimum_size=2000),
     Middleware(Seats),
     Middleware(OwnUploads),

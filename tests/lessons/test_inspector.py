@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import zipfile
 from dataclasses import replace
 from functools import cache
@@ -12,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load as load_torch
 
+from lora_viz.adapters.shrink import Shrunk, shrink
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.core.results import Results
 from lora_viz.film.panels import Bars, Field
@@ -179,6 +181,27 @@ def test_no_cache_keeps_what_is_in_a_file_or_measures_it_twice(monkeypatch: pyte
         elif hasattr(item, "options"):
             kept += item.options
     assert results.bytes < 100_000
+
+
+def test_a_cut_is_made_in_the_queue_and_a_large_one_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reproduction cut 5,000 modules at every rerun, in the visitor's own thread, outside the queue."""
+    threads = list[threading.Thread]()
+
+    def seen(*given: Any, **named: Any) -> Shrunk:
+        threads.append(threading.current_thread())
+        return shrink(*given, **named)
+
+    monkeypatch.setattr("lora_viz.lessons.real.inspector.shrink", seen)
+    lab, settings = Lab(Results()), LESSON.settings(adapter_file=Upload("a.safetensors", adapter()))
+    for _ in range(2):
+        LESSON.played(settings, lab).parts("extras")
+    assert len(threads) == 1, "kept for the next rerun"
+    monkeypatch.setattr("lora_viz.lessons.real.inspector.CUT_MOST", 10)
+    settings = LESSON.settings(adapter_file=Upload("b.safetensors", adapter(seed=1)))
+    (file,) = (part for part in LESSON.played(settings, lab).parts("extras") if isinstance(part, Download))
+    assert len(threads) == 1
+    file.make()
+    assert len(threads) == 2 and threading.current_thread() not in threads
 
 
 def test_a_cut_adapter_is_offered() -> None:

@@ -89,7 +89,7 @@ def mixed_names(first: str, second: str, seed: int) -> Iterator[Progress | Mixed
     weight = np.linspace(0, 1, FRAMES)
     mixture = side_by_side((parts[0], parts[1]), np.stack([1 - weight, weight], axis=1))
     draws = name_stream("shown", seed).random((SHOWN, LONGEST + 1))
-    switched = sampled(model, Switched(*parts, after=LETTERS), draws)[0]
+    switched = sampled(model, Switched(parts[0], parts[1], LETTERS), draws)[0]
     own, other, english = (_losses(model, language, mixture) for language in (first, second, "english"))
     yield MixedNames(
         first=first, second=second, weight=weight, loss_first=own, loss_second=other, loss_english=english,

@@ -98,7 +98,11 @@ def maths(record: StrengthRun) -> str:
         r"""
 The adapter of [ten sentences](ten_sentences) is used with ${W} + c\,{dW}$. ${dW}$ is linear in $c$; the answer is not:
 softmax in attention and at the output, the norms, and the choice of the likeliest token stand in between. At $c = 0$
-the base answers, at $c = 1$ what was trained; below 0 the update is subtracted. Measured at {count} strengths by
+the base answers, at $c = 1$ what was trained; below 0 the update is subtracted.
+
+DoRA (Liu et al. 2024) writes each row of the adapted weight as a trained length $m$ times a direction,
+$m\,({W} + c\,{dW})/\|{W} + c\,{dW}\|$. Turned down, the direction goes back to that of ${W}$; the length stays $m$. So
+at $c = 0$ the base does not answer: each row is $m\,{W}/\|{W}\|$. Measured at {count} strengths by
 `docs/make_ten_sentences.py strength`.""",
         W=tint("W", "W"), dW=tint("delta", r"\Delta W"), count=len(record.strength),
     )  # fmt: skip

@@ -126,7 +126,7 @@ def test_names_in_a_file_are_words(watched: Watched) -> None:
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": adapter([f"l.0.{p}" for p in PROBES])}
     page.locator('input[type="file"]').first.set_input_files(file)  # type: ignore[arg-type]
     expect(page.locator(".st-key-adapter_file, body").first).to_contain_text("your own file", timeout=60_000)
-    expect(page.get_by_text("modules given rank").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Of rank ").first).to_be_visible(timeout=60_000)
     expect(page.locator("code", has_text=":red[a]").first).to_be_visible()
     assert not watched.obeyed()
 
@@ -141,10 +141,10 @@ notes = "<img src=//{HOST}/n> www.{HOST} :red[x] **loud**"
 QUESTION = f"""question = {{ kind = "number", text = "Q ![](//{HOST}/q)?", panel = "error", series = ["trained"] }}
 """
 REFUSED = {  # a line of a scene -> what is said of it, beside the word itself
-    f'settings = {{ "![](//{HOST}/k)" = 1 }}': "is no setting of the page",
+    f'settings = {{ "![](//{HOST}/k)" = 1 }}': "is not a setting of the page",
     f'settings = {{ target_rank = "[x](//{HOST})" }}': "is not possible in this lesson",
-    f'controls = [":red[{HOST}]"]': "is no control of the page",
-    f'panels = ["<https://{HOST}>"]': "is no picture of the page",
+    f'controls = [":red[{HOST}]"]': "is not a control of the page",
+    f'panels = ["<https://{HOST}>"]': "is not a picture of the page",
     QUESTION.replace('"error"', f'"![](//{HOST}/p)"'): "is not in this picture",
 }
 

@@ -88,7 +88,9 @@ def _size(held: InMemory) -> int:
 def _limit() -> int:
     given = os.environ.get("LORA_PLAYGROUND_UPLOADS_MB", "1000")
     if not given.isascii() or not given.isdigit() or len(given) > 9:
-        raise ValueError(f"LORA_PLAYGROUND_UPLOADS_MB={given} is not possible: allowed is a whole number of megabytes.")
+        raise ValueError(
+            f"LORA_PLAYGROUND_UPLOADS_MB={given} is not possible. Valid values: a whole number of megabytes."
+        )
     return int(given) * 1_000_000
 
 

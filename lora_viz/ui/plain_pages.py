@@ -77,7 +77,7 @@ def _lesson(request: Request) -> Response:
         try:
             played: Played[Any] = lesson.played(settings, lab)
         except Refusal as error:
-            notices = (*notices, say("{error} Shown is what the lesson opens with.", error=error))
+            notices = (*notices, say("{error} Showing what the lesson opens with instead.", error=error))
             played = lesson.played(lesson.settings(), lab)
         place = _place(lesson.id, played.link, code)
         film = packed(played, _frame(played, link.get("at", [""])[0]))
@@ -101,7 +101,7 @@ def settled(lesson: Lesson[Any], link: Mapping[str, list[str]]) -> tuple[Setting
     for name in link:
         if name not in answers and name not in BESIDE:
             short = name[:LONGEST_SHOWN]
-            notices.append(say("{name} in the link is no setting of this lesson: it is left out.", name=short))
+            notices.append(say("{name} in the link is not a setting of this lesson: it is left out.", name=short))
     settings, reconciled = lesson.resolve(answers)
     return settings, (*notices, *reconciled)
 

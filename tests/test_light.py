@@ -1,6 +1,5 @@
 """The light edition: plain pages over HTTP and as files, their links, their words, their weight."""
 
-import asyncio
 import gzip
 import json
 import re
@@ -22,6 +21,7 @@ from lora_viz.light.form import first_options
 from lora_viz.light.markdown import as_html
 from lora_viz.light.site import Made, write_site
 from lora_viz.ui.plain_pages import answer_contents, answer_lesson, settled
+from tests.awaited import awaited
 
 SMALL = ("gauge", "glossary", "mistake")  # a film, a reference, a body; none of them trains
 
@@ -40,7 +40,7 @@ def asked(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, st
              "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
              "path_params": {"lesson": name}}  # fmt: skip
     answer = answer_lesson if name else answer_contents
-    found = asyncio.run(answer(Request(scope)))
+    found = awaited(answer(Request(scope)))
     return found.status_code, dict(found.headers), bytes(found.body).decode()
 
 

@@ -126,7 +126,7 @@ def test_names_in_a_file_are_words(watched: Watched) -> None:
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": adapter([f"l.0.{p}" for p in PROBES])}
     page.locator('input[type="file"]').first.set_input_files(file)  # type: ignore[arg-type]
     expect(page.locator(".st-key-adapter_file, body").first).to_contain_text("your own file", timeout=60_000)
-    expect(page.get_by_text("modules given rank").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Of rank ").first).to_be_visible(timeout=60_000)
     expect(page.locator("code", has_text="_red[a]").first).to_be_visible()  # a colon stands in no name of a file
     assert not watched.obeyed()
 

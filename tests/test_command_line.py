@@ -63,14 +63,14 @@ def test_json_has_the_keys_that_the_page_lists_and_the_numbers_of_the_record() -
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["play", "nope"], 2, "nope is no lesson"),
+        (["play", "nope"], 2, "nope is not a lesson"),
         (["play", "rank", "--set", "noise=99"], 2, "noise=99"),
         (["play", "rank", "--json", "--csv"], 2, "--json and --csv"),
         (["play", "inspector", "--set", "adapter_file=missing"], 2, "no such file"),
         (["inspect", "missing"], 2, "does not exist"),
         (["budget", "nope"], 2, "neither a file nor a known model"),
         (["budget", "GPT-2", "--targets", "q_proj"], 2, "q_proj is not a module of GPT-2"),
-        (["deck", "nope", "-o", "x.html"], 2, "nope is no deck"),
+        (["deck", "nope", "-o", "x.html"], 2, "nope is not a deck"),
         (["deck", "tour", "-o", "nowhere/x.html", "--language", "xx"], 2, "--language"),
         (["--bogus"], 2, "--bogus"),
         (["lessons"], 0, ""),

@@ -58,7 +58,7 @@ def test_the_page_that_opens_is_linked_without_a_name() -> None:
     assert linked(links()["start"]) == '<a href="./" target="_self">Start page</a>'
     assert linked("[Start](start?level=expert#top)") == "[Start](./?level=expert#top)"
     assert all(f'href="{now_at(name)}"' in linked(link) for name, link in links().items() if name != "start")
-    assert link_to("machine?rank=1") == "[The machine](machine?rank=1)"
+    assert link_to("machine?rank=1") == "[Inside a LoRA layer](machine?rank=1)"
     assert link_to("rank") == f"[{lesson('rank').menu}](rank)"
 
 

@@ -61,7 +61,7 @@ def play(lesson: str, given: tuple[str, ...], html: Path | None, element: bool, 
     from lora_viz.lessons.walk import lesson as found
 
     if as_json and as_csv:
-        raise click.UsageError("--json and --csv were both given: allowed is one of them.")
+        raise click.UsageError("--json and --csv were both given. Valid values: one of them.")
     if element and html is None:
         raise click.UsageError("--element was given without --html: it is written beside that file.")
     try:
@@ -96,7 +96,7 @@ def _settings(lesson: Lesson[Any], given: Iterable[str]) -> dict[str, Any]:
     for pair in given:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise click.UsageError(f"--set {pair} is not possible: allowed is NAME=VALUE.")
+            raise click.UsageError(f"--set {pair} is not possible. Valid values: NAME=VALUE.")
         match asked.get(name):
             case File():
                 if not Path(value).is_file():

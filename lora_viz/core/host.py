@@ -38,5 +38,5 @@ def limit(name: str, usual: int, small: int) -> int:
     if not given:
         return small if is_small() else usual
     if not given.isascii() or not given.isdigit() or len(given) > 9:
-        raise ValueError(f"{name}={given} is not possible: allowed is a whole number.")
+        raise ValueError(f"{name}={given} is not possible. Valid values: a whole number.")
     return int(given)

@@ -140,7 +140,7 @@ class Control:
     def refused(self, given: Any) -> SettingError:
         """The error that names what was given and what is allowed."""
         text = f"{self.id}={written(given)[:LONGEST_SHOWN]}"
-        return SettingError(say("{given} is not possible in this lesson: allowed is {allowed}.",
+        return SettingError(say("{given} is not possible in this lesson. Valid values: {allowed}.",
                                 given=text, allowed=self.allowed()))  # fmt: skip
 
 
@@ -369,4 +369,6 @@ def unknown(given: Collection[str], allowed: Collection[str]) -> SettingError:
     """The error for settings that a lesson does not have."""
     first = sorted(given)[0][:LONGEST_SHOWN]
     listed = ", ".join(sorted(allowed)) or say("none")
-    return SettingError(say("{name} is no setting of this lesson: allowed are {allowed}.", name=first, allowed=listed))
+    return SettingError(
+        say("{name} is not a setting of this lesson. Valid values: {allowed}.", name=first, allowed=listed)
+    )

@@ -39,7 +39,8 @@ def read_pairs(text: str) -> tuple[tuple[str, str], ...]:
         question, bar, answer = (part.strip() for part in plain.partition("|"))
         if not (bar and question and answer):
             raise ExperimentError(
-                say("Line {line} is no pair: write a question, a | and its answer, for example “Good morning! | Arr!”.",
+                say("Line {line} is not a pair: write a question, a | and its answer, for example “Good morning! | "
+                    "Arr!”.",
                     line=i)
             )  # fmt: skip
         if len(plain) > LONGEST_LINE:

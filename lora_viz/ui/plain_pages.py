@@ -100,7 +100,7 @@ def _lesson(request: Request) -> Response:
         try:
             played: Played[Any] = lesson.played(settings, lab)
         except Refusal as error:
-            notices = (*notices, say("{error} Shown is what the lesson opens with.", error=error))
+            notices = (*notices, say("{error} Showing what the lesson opens with instead.", error=error))
             played = lesson.played(lesson.settings(), lab)
         place = _place(lesson.id, played.link, code)
         film = packed(played, _frame(played, link.get("at", [""])[0]))
@@ -124,9 +124,9 @@ def settled(lesson: Lesson[Any], link: Mapping[str, list[str]]) -> tuple[Setting
     unknown = [name for name in link if name not in answers and name not in BESIDE]
     if len(unknown) == 1:
         short = unknown[0][:LONGEST_SHOWN]
-        notices.append(say("{name} in the link is no setting of this lesson: it is left out.", name=short))
+        notices.append(say("{name} in the link is not a setting of this lesson: it is left out.", name=short))
     elif unknown:
-        notices.append(say("{name} and {count} more in the link is no setting of this lesson: it is left out.",
+        notices.append(say("{name} and {count} more in the link are not settings of this lesson: they are left out.",
                            name=unknown[0][:LONGEST_SHOWN], count=len(unknown) - 1))  # fmt: skip
     settings, reconciled = lesson.resolve(answers)
     return settings, (*notices, *reconciled)

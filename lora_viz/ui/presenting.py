@@ -125,7 +125,7 @@ def presented() -> Presented | None:
     if name not in decks:
         st.warning(
             on_screen(
-                say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks))
+                say("deck={given} is not here. Valid values: {allowed}.", given=name[:40], allowed=", ".join(decks))
             )
         )
         return None
@@ -133,7 +133,11 @@ def presented() -> Presented | None:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last + 1):
         st.warning(
             on_screen(
-                say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last)
+                say(
+                    "scene={given} is not in this deck. Valid values: 1 to {last}. Showing 1 instead.",
+                    given=text,
+                    last=last,
+                )
             )
         )
         text = "1"

@@ -123,7 +123,9 @@ def frames() -> str:
     """
     named = os.environ.get(FRAMES, "").strip() or "*"
     if not _SOURCES.fullmatch(named):
-        raise ValueError(f"{FRAMES}={named!r} is no list of sources: allowed is one like 'self' https://example.org.")
+        raise ValueError(
+            f"{FRAMES}={named!r} is not a list of sources. Valid values: one like 'self' https://example.org."
+        )
     return named
 
 

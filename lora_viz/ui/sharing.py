@@ -35,7 +35,7 @@ def frame_of(film: Film) -> int | None:
         st.warning(
             on_screen(
                 say(
-                    "at={given} is no place on the axis: allowed is {low:g} to {high:g}.",
+                    "at={given} is not a place on the axis. Valid values: {low:g} to {high:g}.",
                     given=st.query_params["at"][:40],
                     low=low,
                     high=high,

@@ -49,7 +49,7 @@ def write(record: Watched, path: str | Path) -> None:
 def read(name: str, data: bytes) -> Watched:
     """What such a file holds. Raises AdapterError: it is none, or what is in it does not fit together."""
     weights = read_safetensors(InMemory(data))
-    wrong = AdapterError(say("{name} is no record of a training: lora_viz.watch writes one.", name=name))
+    wrong = AdapterError(say("{name} is not a record of a training run: lora_viz.watch writes one.", name=name))
     if weights.metadata.get("format") != _FORMAT:
         raise wrong
     try:

@@ -74,7 +74,7 @@ async def answer_lesson(request: Request) -> Response:
     So many are measured or wait at once; who comes then is asked to come again, and holds up no other address.
     """
     if len(_ASKED) >= ASKED_MOST:
-        with speak(spoken(request)):
+        with speak(spoken_by(request)):
             told = say("Too many ask at once: please try again in a minute.")
         return PlainTextResponse(told, 503, {"Retry-After": "30"})
     _ASKED.add(request)

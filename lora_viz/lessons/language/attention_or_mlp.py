@@ -77,8 +77,8 @@ def detail(record: Places) -> str:
     alone = sorted((run for run in record.runs if run.name in ("q", "k", "v", "o", "gate", "up", "down")),
                    key=lambda run: median(run.lost))  # fmt: skip
     told = "; ".join(
-        say("{module}: perplexity {perplexity}, loss {loss}", module=_named(run.name), perplexity=number(median(run.lost)),
-            loss=number(median(run.loss)))
+        say("{module}: perplexity {perplexity}, loss {loss}", module=_named(run.name),
+            perplexity=number(median(run.lost)), loss=number(median(run.loss)))
         for run in alone
     )  # fmt: skip
     return say("One module alone, the least forgetful first: {told}.", told=told)

@@ -28,11 +28,11 @@ NAMES = {"q_v": to_say("q and v"), "attention": to_say("attention"), "mlp": "MLP
 
 
 def _named(name: str) -> str:
-    return say(NAMES[name]) if name in NAMES else name
+    return say(NAMES[name]) if name in NAMES else f"{name}_proj"
 
 
 def _short(name: str) -> str:
-    return say(SHORT[name]) if name in SHORT else name
+    return say(SHORT[name]) if name in SHORT else f"{name}_proj"
 
 
 def _pair(record: Places) -> tuple[OneRun, OneRun]:
@@ -77,8 +77,8 @@ def detail(record: Places) -> str:
     alone = sorted((run for run in record.runs if run.name in ("q", "k", "v", "o", "gate", "up", "down")),
                    key=lambda run: median(run.lost))  # fmt: skip
     told = "; ".join(
-        say("{module}: perplexity {perplexity}, loss {loss}", module=run.name, perplexity=number(median(run.lost)),
-            loss=number(median(run.loss)))
+        say("{module}: perplexity {perplexity}, loss {loss}", module=_named(run.name),
+            perplexity=number(median(run.lost)), loss=number(median(run.loss)))
         for run in alone
     )  # fmt: skip
     return say("One module alone, the least forgetful first: {told}.", told=told)

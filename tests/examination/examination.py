@@ -71,8 +71,8 @@ def _of(played: Played[Any], *, lengths: bool, asked: bool) -> Iterator[str]:
             yield f"{statement.id}: {long}: “{statement.text[:80]}…”"
         if statement.kind == "question" and statement.condition:
             choices = statement.condition.split(", ")
-            if len(choices) < 2 and len(set(choices)) < 2:
-                yield f"question: no choice but {choices}"
+            if len(set(choices)) < max(2, len(choices)):
+                yield f"question: choices that are equal, or one alone: {statement.condition}"
     if played.verdict is not None:
         yield from (f"verdict: {fault}" for fault in faults(played.verdict.text))
     for text in _drawn(played):

@@ -24,7 +24,8 @@ from lora_viz.networks.recorded_many_chats import OneRun
 __all__ = ["LESSON"]
 
 SHORT = {"q_v": "q v", "attention": "attn", "mlp": "MLP", "all": to_say("all")}
-NAMES = {"q_v": to_say("q and v"), "attention": to_say("attention"), "mlp": "MLP", "all": to_say("all seven")}
+NAMES = {"q_v": to_say("q and v"), "attention": to_say("attention"), "mlp": "MLP", "all": to_say("all seven"),
+         "gate": to_say("gate"), "down": to_say("down")}  # fmt: skip
 
 
 def _named(name: str) -> str:
@@ -32,7 +33,7 @@ def _named(name: str) -> str:
 
 
 def _short(name: str) -> str:
-    return say(SHORT[name]) if name in SHORT else f"{name}_proj"
+    return say(SHORT[name]) if name in SHORT else _named(name)
 
 
 def _pair(record: Places) -> tuple[OneRun, OneRun]:

@@ -136,7 +136,7 @@ def maths(record: TwoChats) -> str:
         r"""
 Two adapters of rank 8 on all seven modules, trained alone on the same base, 20 steps, η = 0.001, $s$ = 2. Mixed:
 ${W} + s\,(w_1 {B}_1{A}_1 + w_2 {B}_2{A}_2)$, the products weighted, not ${A}$ and ${B}$: weighting those gives
-$w_1^2$, $w_2^2$ and two cross terms besides. A mixture has rank 16. Added up, $w_1 = w_2 = 1$.
+$w_1^2$, $w_2^2$ and two cross terms. A mixture has rank 16. Added up, $w_1 = w_2 = 1$.
 
 The weights of ${dW}$ are mixed evenly; the answers are not, since the likeliest token either begins with a brace or
 with "Arr", and the rest of the answer follows its beginning. A pirate counts by a pirate's word, JSON by how the answer

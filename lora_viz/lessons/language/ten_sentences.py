@@ -135,7 +135,7 @@ def _over_seeds() -> str:
     held = recorded_many("rates_pirate")
     run = next(run for run in held.runs if run.rank == 1 and run.lr == 3e-3)
     return say(
-        "The run shown is one seed. With {seeds} others, rank 1 on all seven modules, eight of the ten pairs and "
+        "One seed is played here. With {seeds} others, rank 1 on all seven modules, eight of the ten pairs and "
         "η = 0.003, {least} to {most} of {all} answers were a pirate's (see "
         "[Which learning rate?](which_learning_rate)).",
         seeds=held.seeds, least=int(run.style.min()), most=int(run.style.max()), all=len(HELD_OUT),

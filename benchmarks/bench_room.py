@@ -170,17 +170,18 @@ def one_server(phones: int) -> None:
     """The room as a presenter opens it, in a browser, in the memory of one server."""
     from playwright.sync_api import expect, sync_playwright
 
-    with served() as address, sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page()
-        page.goto(f"{address}/?deck=five_minutes&scene=2")
-        expect(page.locator(".player")).to_be_visible(timeout=90_000)
-        page.mouse.move(200, 200)
-        page.mouse.move(220, 220)
-        page.get_by_role("button", name="Open a room").click(timeout=60_000)
-        expect(page.locator(".question .room")).to_be_visible(timeout=60_000)
-        key = next(each["value"] for each in page.context.cookies() if each["name"] == "lora_room")
-        browser.close()  # its tab would take a core of its own
+    with served() as address:
+        with sync_playwright() as p:
+            browser = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+            page = browser.new_page()
+            page.goto(f"{address}/?deck=five_minutes&scene=2")
+            expect(page.locator(".player")).to_be_visible(timeout=90_000)
+            page.mouse.move(200, 200)
+            page.mouse.move(220, 220)
+            page.get_by_role("button", name="Open a room").click(timeout=60_000)
+            expect(page.locator(".question .room")).to_be_visible(timeout=60_000)
+            key = next(each["value"] for each in page.context.cookies() if each["name"] == "lora_room")
+            browser.close()  # its tab would take a core of its own
         code, _, secret = key.partition(".")
         crowd = Crowd(address, code, secret, phones)
 

@@ -49,6 +49,8 @@ async def ask(method: str, path: str, token: str = "", body: Any = None, **heade
     chunks = [content[i : i + 65536] for i in range(0, len(content), 65536)] or [b""]
 
     async def receive() -> dict[str, Any]:
+        if not chunks:
+            await asyncio.sleep(60)  # nobody hangs up
         return {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks)}
 
     async def send(message: Any) -> None:

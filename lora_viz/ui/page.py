@@ -30,6 +30,8 @@ from lora_viz.ui.parts import draw
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import Presented, contrast, offer_tour, prepare_next, presented, show_end, toolbar
 from lora_viz.ui.questions import ask_question
+from lora_viz.ui.room_questions import of_scene, offer_asking
+from lora_viz.ui.rooms import show_room
 from lora_viz.ui.sharing import frame_of, offer_link
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.styles import style
@@ -60,6 +62,7 @@ def show(lesson: Lesson[Any]) -> None:
     now = _open(lesson)
     if now is not None and now.ended:
         toolbar(now)
+        show_room()
         show_end(now)
         return
     judged = st.container(key="verdict") if now is None else None
@@ -94,6 +97,10 @@ def show(lesson: Lesson[Any]) -> None:
             show_related(lesson.id)
     else:
         prepare_next(now)
+        with bar:
+            asks = now.scene.question is not None
+            asked_by = partial(of_scene, now.scene, played) if asks else None
+            show_room(now.asked_as(), asked_by, shown=now.for_player()["scene"])
 
 
 def _stating(lesson: Lesson[Any]) -> Lesson[Any]:
@@ -192,7 +199,7 @@ def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now:
                 at=frame_of(film),
                 on_pick=pick,
                 on_share=lambda at: offer_link(at, asked, say(lesson.title), film, takeaway),
-                question=now.question(film) if now else None,
+                question=now.question(played) if now else None,
                 present=now.for_player() if now else None,
             )
         draw(played.parts("body"))
@@ -220,6 +227,7 @@ def _show_rest(played: Played[Any]) -> None:
     if played.lesson.exports is not None:
         offer_exports(played)
     ask_question(played)
+    offer_asking(played)
     plain = urlencode({**played.link, "lang": language()}, doseq=True)
     told = say("This lesson as a plain page: without a session, for slow phones and strict networks")
     st.html(f'<p><a href="light/{name}?{escape(plain)}" target="_self">{escape(told)}</a></p>')

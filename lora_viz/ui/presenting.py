@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,25 +15,29 @@ import streamlit as st
 
 from lora_viz.content.decks.asking import asked_first
 from lora_viz.content.decks.scenes import Deck, DeckError, Scene
+from lora_viz.content.questions import Unanswerable
 from lora_viz.core.refusals import Refusal
 from lora_viz.film.film import Film
 from lora_viz.i18n.language import say
 from lora_viz.i18n.outside import emphasised, on_screen
 from lora_viz.lessons.decks import shipped_decks
 from lora_viz.lessons.lab import Lab
+from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.walk import lesson
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.pages import page_of
 from lora_viz.ui.qr import here, offer
+from lora_viz.ui.rooms import offer_room, show_scores
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = [
-    "OWN", "Presented", "begin", "contrast", "offer_tour", "prepare_next", "presented", "show_end", "take_up",
+    "ASKED", "OWN", "Presented", "begin", "contrast", "offer_tour", "prepare_next", "presented", "show_end", "take_up",
     "toolbar",
 ]  # fmt: skip
 
 OWN = "own"
+ASKED = "asked"  # the deck of one scene that asks the room without a deck
 _LINKS = 9  # that one slide holds
 
 
@@ -41,6 +46,7 @@ class _Presentation:
     """What this visit presents: a deck of its own, when it began, and how it is shown."""
 
     own: Deck | None = None
+    asked: Deck | None = None
     began: float | None = None
     contrast: bool = False  # these two stay from scene to scene, on whatever page it is
     notes: bool = False
@@ -67,15 +73,22 @@ class Presented(NamedTuple):
         """What stands above the picture: the question where one is asked first, else the caption."""
         return say(self.deck.title) if self.ended else _heading(self.scene)
 
-    def question(self, film: Film) -> dict[str, Any] | None:
+    def question(self, played: Played[Any]) -> dict[str, Any] | None:
         """What is asked before this film is shown; a question that this picture cannot answer is said, not asked."""
-        if self.scene.question is None:
+        if self.scene.question is None or played.film is None:
             return None
         try:
-            return asked_first(film, self.scene.question)
-        except DeckError as error:
+            if self.scene.question.kind == "lesson":
+                return _lessons_own(played, played.film, self.scene.question.panel)
+            return asked_first(played.film, self.scene.question)
+        except (DeckError, Unanswerable) as error:
             st.warning(on_screen(say("The scene's question is left out: {error}", error=error)))
             return None
+
+    def asked_as(self) -> str:
+        """What a room calls this scene: another deck under the same name is another, asked anew is asked anew."""
+        own = zlib.crc32(repr((self.scene, of_visit(_Presentation).began)).encode()) if self.name == ASKED else 0
+        return f"{self.name}/{self.place + 1}" + (f" {own:08x}" if own else "")
 
     def for_player(self) -> dict[str, Any]:
         """What the player must know of the presentation."""
@@ -101,6 +114,16 @@ class Presented(NamedTuple):
         }
 
 
+def _lessons_own(played: Played[Any], film: Film, panel: str) -> dict[str, Any] | None:
+    """The question that ends the lesson, asked first."""
+    asked = played.ask()
+    place = next((i for i, each in enumerate(film.panels) if each.id == panel), 0)
+    return None if asked is None else {
+        "kind": "choice", "text": asked.text, "panel": place, "choices": asked.choices, "answer": asked.right,
+        "measured": f"{asked.choices[asked.right]}. {asked.told} {asked.why}".removesuffix("."),
+    }  # fmt: skip
+
+
 def _heading(scene: Scene) -> str:
     return say(scene.question.text if scene.question else scene.caption)
 
@@ -113,7 +136,9 @@ def contrast() -> bool:
 def decks_here() -> dict[str, Deck]:
     """The decks that can be presented in this visit: the shipped ones, and the visitor's own."""
     own = of_visit(_Presentation).own
-    return {**shipped_decks(), **({OWN: own} if own is not None else {})}
+    asked = of_visit(_Presentation).asked
+    mine = {OWN: own, ASKED: asked}
+    return {**shipped_decks(), **{name: deck for name, deck in mine.items() if deck is not None}}
 
 
 def presented() -> Presented | None:
@@ -147,7 +172,11 @@ def presented() -> Presented | None:
 def begin(name: str, own: Deck | None = None) -> None:
     """Open a deck at its first scene, and its time at zero: leaves the running page. ``own`` is the visitor's."""
     state = of_visit(_Presentation)
-    state.began, state.own = time.time(), own or state.own
+    state.began = time.time()
+    if name == ASKED:
+        state.asked = own
+    else:
+        state.own = own or state.own
     _open(name, 0)
 
 
@@ -192,9 +221,10 @@ def show_end(now: Presented) -> None:
     for scene in now.deck.scenes:
         seen.setdefault(_address(scene), say(scene.caption))
     with left:
+        show_scores()
         links = (f"- [{emphasised(caption)}]({address})" for address, caption in list(seen.items())[:_LINKS])
         st.markdown(on_screen("\n".join(links)))
-    shared = here() if now.name == OWN else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
+    shared = here() if now.name in (OWN, ASKED) else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
     with right:
         offer(shared, st.container(), st.container())
 
@@ -240,6 +270,7 @@ def toolbar(now: Presented, settings: Mapping[str, str] | None = None) -> None:
         )
         state.notes = st.toggle(say("Notes"), state.notes, key=f"notes_{now.name}_{now.place}")
         contrast = st.toggle(say("Contrast"), state.contrast, key=f"contrast_{now.name}_{now.place}")
+        offer_room("room_opened")
         turned = speaker_bar(now.for_speaker())
         leave = st.button(say("Leave"), key="scene_leave")
     if contrast != state.contrast:

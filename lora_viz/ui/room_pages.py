@@ -47,7 +47,7 @@ __all__ = ["ROOM_ADDRESSES"]
 
 LONGEST = 32 << 10  # bytes of a body: a curve has 1 kB
 _DRAINED = 16 << 20  # bytes that are read and dropped before it is said that they are too many
-_WAIT = 25.0  # seconds that a phone's question is held: proxies end one after 30 or 60
+_WAIT = 8.0  # seconds that a phone's question is held: a server that is stopped waits for those that are open
 _EVEN = 0.15  # seconds that every way in takes
 _WRONG = Limit(40, 0.5)  # codes, tokens and secrets that were not right, of one client
 _ENTERED = Limit(1500, 20.0)  # a lecture hall behind one address
@@ -198,7 +198,7 @@ async def answer_state(request: Request) -> Response:
     room = await _known(request, is_token)
     after = request.query_params.get("after", "")[:12]
     if after.isascii() and after.isdigit() and int(after) == room.version:
-        await _bell().changed(room.code, room.version, _WAIT)
+        await _changed(request, room)
         room = await _known(request, is_token)
     told: dict[str, Any] = {"version": room.version, "round": None}
     if room.rounds and room.now is not None:
@@ -210,6 +210,21 @@ async def answer_state(request: Request) -> Response:
             own["measured"] = last.question.measured
         told["round"] = own
     return _json(told)
+
+
+async def _changed(request: Request, room: Room) -> None:
+    """Wait until the room has changed, for a while, and not for a phone that has gone."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    waits = [asyncio.ensure_future(_bell().changed(room.code, room.version, _WAIT)), asyncio.ensure_future(gone())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
 
 
 @_spoken

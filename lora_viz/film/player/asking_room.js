@@ -65,26 +65,30 @@ export function askRoom(s, question, room, reveal) {
     reveal(thought ? nearness(thought) : "");
     if (thought) first.picture = () => savePicture(s, thought);
   };
+  const answer = () => {
+    if (!s.root.isConnected || !s.root.dataset.asking) return false;
+    if (!busy) act();
+    return true;
+  };
+  // What comes back when another scene is shown belongs to nothing that is seen.
+  const seen = () => first.reveal === answer && s.root.isConnected;
   const act = async () => {
     busy = true;
     try {
-      if (step === 0) show(await room.close());
-      else end(await room.measure());
+      const thought = await (step ? room.measure() : room.close());
+      if (seen()) (step ? end : show)(thought);
     } catch (error) { // without the room the picture is still there
+      if (!seen()) return;
       told.textContent = error instanceof Error ? error.message : "";
-      if (step === 0 && room.asks()) button.textContent = say("Try again");
+      if (!step && room.asks(s.present?.scene)) button.textContent = say("Try again");
       else end(null);
     } finally {
       busy = false;
     }
   };
-  first.reveal = () => {
-    if (!s.root.isConnected || !s.root.dataset.asking) return false;
-    if (!busy) act();
-    return true;
-  };
+  first.reveal = answer;
   if (room.state() === "closed") act(); // the page was loaded again in between
   else if (room.state() === "measured") {
-    room.thought().then(end, () => end(null));
+    room.thought().then((thought) => seen() && end(thought), () => seen() && end(null));
   }
 }

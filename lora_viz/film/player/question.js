@@ -29,7 +29,7 @@ export function askFirst(s, question) {
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", question.text);
   const room = roomNow();
-  if (room?.asks()) return askRoom(s, question, room, (said) => reveal(s, question, "", said));
+  if (room?.asks(s.present?.scene)) return askRoom(s, question, room, (said) => reveal(s, question, "", said));
   if (s.present?.file) {
     const alone = say("This file has no server, so no room can answer: it asks one person.");
     box.append(Object.assign(document.createElement("p"), { className: "alone", textContent: alone }));

@@ -5,8 +5,9 @@ import { first, roomNow, setRoom } from "./first.js";
 import { say, speakWith } from "./language.js";
 
 /** @typedef {import("./types").Thought} Thought */
-/** @typedef {{ code: string, secret: string, api: string, path: string, scene: string, round: number | null,
- *   state: string, address: string, note: string, qr: string, words: Record<string, string> | undefined }} Given */
+/** @typedef {{ code: string, secret: string, api: string, path: string, scene: string, shown: string,
+ *   round: number | null, state: string, address: string, note: string, qr: string,
+ *   words: Record<string, string> | undefined }} Given */
 
 const EVERY = 700, QUIET = 2600, COOKIE = "lora_room";
 
@@ -149,7 +150,8 @@ function hang(host) {
   const state = () => (front && given && front.round === given.round ? front.state : given?.state || "");
   /** @type {import("./types").Room} */
   const room = {
-    asks: () => Boolean(given && given.round !== null && root.isConnected && state() !== "skipped"),
+    asks: (scene) => Boolean(given && given.shown === scene && given.round !== null && root.isConnected &&
+      state() !== "skipped"),
     state,
     thought: () => ask(`thought?round=${given?.round}`),
     async close() {
@@ -188,7 +190,7 @@ function hang(host) {
       setRoom(room);
       look();
       if (before?.round !== data.round || before?.scene !== data.scene || before?.code !== data.code) {
-        if (room.asks()) first.again?.();
+        if (room.asks(data.shown)) first.again?.();
       }
     },
   };

@@ -116,7 +116,7 @@ export interface Thought {
 
 /** The room that is asked, as its bar offers it to the question. */
 export interface Room {
-  asks(): boolean;
+  asks(scene: string | undefined): boolean; // of this scene of the player's
   state(): string;
   thought(): Promise<Thought>;
   close(): Promise<Thought>;

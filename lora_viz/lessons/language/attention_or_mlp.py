@@ -24,8 +24,7 @@ from lora_viz.networks.recorded_many_chats import OneRun
 __all__ = ["LESSON"]
 
 SHORT = {"q_v": "q v", "attention": "attn", "mlp": "MLP", "all": to_say("all")}
-NAMES = {"q_v": to_say("q and v"), "attention": to_say("attention"), "mlp": "MLP", "all": to_say("all seven"),
-         "gate": to_say("gate"), "down": to_say("down")}  # fmt: skip
+NAMES = {"q_v": to_say("q and v"), "attention": to_say("attention"), "mlp": "MLP", "all": to_say("all seven")}
 
 
 def _named(name: str) -> str:

@@ -112,6 +112,8 @@ def test_the_browser_gets_one_script(script: str, tmp_path: Path) -> None:
 def test_every_module_reaches_the_browser() -> None:
     shipped = player.LEAVES_SCRIPT + player.SPEAKER_SCRIPT + player.PLAIN_SCRIPT + player.ROOM_SCRIPT
     for path in PLAYER.glob("*.js"):
+        if path.read_text(encoding="utf-8") == player.ELEMENT_SCRIPT:  # as it is, for pages of others
+            continue
         assert f"const its_{path.stem}_js = " in shipped, path.name
 
 

@@ -119,6 +119,14 @@ def takeaway(record: Regularised) -> str:
     kind, size = say(KINDS[record.kind]), record.examples or len(names_of(record.language)[0])
     if best == 0:
         first = say("From {size} names: no {kind} is best on held-out names.", size=size, kind=kind)
+    elif record.seeds == 1:
+        first = say(
+            "From {size} names, with one seed: {kind} {strength} is best on held-out names, by {gain} nats.",
+            size=size,
+            kind=kind,
+            strength=number(float(record.strength[best])),
+            gain=number(gain),
+        )
     else:
         first = say("From {size} names: {kind} {strength} is best on held-out names, by {gain} nats, in {wins} of "
                     "{seeds} seeds.", size=size, kind=kind, strength=number(float(record.strength[best])),
@@ -132,7 +140,14 @@ def takeaway(record: Regularised) -> str:
 
 
 def detail(record: Regularised) -> str:
-    """Every strength against none, seed by seed."""
+    """Every strength against none, seed by seed; the losses where there is one seed."""
+    if record.seeds == 1:
+        losses = "; ".join(
+            say("{strength}: {new} on held-out names, {old} on English ones", strength=number(float(strength)),
+                new=number(float(new)), old=number(float(old)))
+            for strength, new, old in zip(record.strength, record.new[0], record.old[0], strict=True)
+        )  # fmt: skip
+        return say("Losses of the one seed: {told}.", told=losses)
     told = "; ".join(
         say("{strength}: lower on held-out names in {new}, on English ones in {old} of {seeds} seeds",
             strength=number(float(record.strength[k])), new=int((record.new[:, k] < record.new[:, 0]).sum()),

@@ -86,7 +86,7 @@ def test_overlap_lies_between_apart_and_the_same(pair: PairRun) -> None:
 
 
 def test_impossible_pairs_are_refused() -> None:
-    with pytest.raises(ExperimentError, match=r"^rank=17 is out of range: allowed is 1 to 16\.$"):
+    with pytest.raises(ExperimentError, match=r"^rank=17 is out of range. Valid values: 1 to 16\.$"):
         PairExperiment(rank=17)
     with pytest.raises(ExperimentError, match=r"^change=mirrored is unknown"):
         PairExperiment(second="mirrored")

@@ -53,5 +53,5 @@ def test_the_error_left_is_the_samples() -> None:
 
 @pytest.mark.parametrize("budget", [3, 41])
 def test_a_budget_that_is_none(budget: int) -> None:
-    with pytest.raises(ExperimentError, match=f"budget={budget} is out of range: allowed is 4 to 40"):
+    with pytest.raises(ExperimentError, match=rf"budget={budget} is out of range\. Valid values: 4 to 40"):
         allocate(ODD, budget)

@@ -126,8 +126,8 @@ def test_names_in_a_file_are_words(watched: Watched) -> None:
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": adapter([f"l.0.{p}" for p in PROBES])}
     page.locator('input[type="file"]').first.set_input_files(file)  # type: ignore[arg-type]
     expect(page.locator(".st-key-adapter_file, body").first).to_contain_text("your own file", timeout=60_000)
-    expect(page.get_by_text("modules given rank").first).to_be_visible(timeout=60_000)
-    expect(page.locator("code", has_text=":red[a]").first).to_be_visible()
+    expect(page.get_by_text("Of rank ").first).to_be_visible(timeout=60_000)
+    expect(page.locator("code", has_text="_red[a]").first).to_be_visible()  # a colon stands in no name of a file
     assert not watched.obeyed()
 
 
@@ -141,10 +141,10 @@ notes = "<img src=//{HOST}/n> www.{HOST} :red[x] **loud**"
 QUESTION = f"""question = {{ kind = "number", text = "Q ![](//{HOST}/q)?", panel = "error", series = ["trained"] }}
 """
 REFUSED = {  # a line of a scene -> what is said of it, beside the word itself
-    f'settings = {{ "![](//{HOST}/k)" = 1 }}': "is no setting of the page",
+    f'settings = {{ "![](//{HOST}/k)" = 1 }}': "is not a setting of the page",
     f'settings = {{ target_rank = "[x](//{HOST})" }}': "is not possible in this lesson",
-    f'controls = [":red[{HOST}]"]': "is no control of the page",
-    f'panels = ["<https://{HOST}>"]': "is no picture of the page",
+    f'controls = [":red[{HOST}]"]': "is not a control of the page",
+    f'panels = ["<https://{HOST}>"]': "is not a picture of the page",
     QUESTION.replace('"error"', f'"![](//{HOST}/p)"'): "is not in this picture",
 }
 
@@ -168,7 +168,7 @@ def test_a_deck_may_emphasise_and_no_more(watched: Watched) -> None:
     give(page, DECK + QUESTION)
     begin = page.get_by_role("button", name="Begin my deck")
     expect(begin).to_be_visible(timeout=60_000)
-    expect(page.locator("strong", has_text="T")).to_have_count(1)
+    expect(page.locator("strong", has_text=re.compile("^T$"))).to_have_count(1)
     assert not watched.obeyed()
     begin.click()
     expect(page.locator("h1")).to_contain_text(f"Q ![](//{HOST}/q)?", timeout=60_000)
@@ -210,21 +210,35 @@ def test_the_notes_window_talks_to_its_own_origin_only(watched: Watched) -> None
     """Whoever knew the secret, from another origin, turns nothing; the secret is drawn by the system."""
     page = watched.page
     page.goto(f"{watched.address}/gradient_flow?deck=five_minutes&scene=1")
+    shown = page.get_by_role("button", name="Notes window")
+    expect(shown).to_be_visible(timeout=60_000)
+    shown.focus()
     with page.expect_popup(timeout=60_000) as opened:
-        page.get_by_role("button", name="Notes window").click(timeout=60_000)
+        page.keyboard.press("Enter")
     notes = opened.value
     expect(notes.locator("#place")).to_have_text(re.compile("Scene 1 of "), timeout=30_000)
     secret = json.loads(page.evaluate("sessionStorage.getItem('lora-notes')"))
     assert len(secret.removeprefix("lora-notes-").split("-")) == 4 and len(secret) > 25
     page.evaluate("window.loraSpeaker.turned.add('before')")
-    notes.evaluate("secret => opener.postMessage({ lora: secret, ask: 'now' }, '*')", secret)
-    page.evaluate(
-        "secret => window.dispatchEvent(new MessageEvent('message', { data: { lora: JSON.parse(secret), ask: 'turn',"
-        " by: 1, id: 'forged' }, origin: 'https://h.invalid', source: window }))",
-        json.dumps(secret),
+    for window, other in ((page, "loraSpeaker.window"), (notes, "opener")):
+        window.evaluate(f"""() => {{
+          const other = {other}, post = other.postMessage.bind(other);
+          window.targets = [];
+          other.postMessage = (message, target) => {{
+            if (message.lora) window.targets.push(target);  // the frame of the app tells itself other things
+            post(message, target);
+          }};
+        }}""")
+    forged = (
+        "given => dispatchEvent(new MessageEvent('message', { ...given, origin: 'https://h.invalid', source: %s }))"
     )
+    turn = {"lora": secret, "ask": "turn", "by": 1, "id": "forged"}
+    page.evaluate(forged % "loraSpeaker.window", {"data": turn})
+    notes.evaluate(forged % "opener", {"data": {"lora": secret, "scene": {"caption": "forged", "words": {}}}})
     assert page.evaluate("[...window.loraSpeaker.turned]") == ["before"]
+    assert "forged" not in notes.locator("#caption").inner_text()
     expect(notes.locator("#place")).to_have_text(re.compile("Scene 1 of "))
     notes.get_by_role("button", name="Next").click()
     expect(notes.locator("#place")).to_have_text(re.compile("Scene 2 of "), timeout=30_000)
+    assert {*page.evaluate("targets"), *notes.evaluate("targets")} == {"/"}, "nothing is posted to whoever is there"
     assert not watched.outside

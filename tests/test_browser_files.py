@@ -60,7 +60,7 @@ def test_a_bad_file_and_then_a_good_one(page: Page, address: str) -> None:
         assert player.get_attribute("data-run") == first, "the picture before it stays"
     give(page, "good.safetensors", adapter(5))
     expect(page.get_by_text("1 module given rank 5")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("Shown is the file before it.")).to_have_count(0)
+    expect(page.get_by_text("Showing the file before it instead.")).to_have_count(0)
     expect(player).not_to_have_attribute("data-run", first or "")
     with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
         assert answer.read() == b"ok"
@@ -76,7 +76,7 @@ def test_the_smaller_adapter_is_downloaded_and_opens_again(page: Page, address: 
     report = inspect_adapter(open_adapter("cut.zip", data))
     assert len(report.modules) == 36 and max(m.rank for m in report.modules) <= 8
     give(page, "cut.zip", data)
-    expect(page.get_by_text(re.compile(r"36 modules given rank \d to \d"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile(r"Of rank \d to \d, the 36 modules"))).to_be_visible(timeout=30_000)
 
 
 def test_a_lessons_adapter_is_taken_home(page: Page, address: str) -> None:

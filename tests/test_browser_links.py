@@ -118,7 +118,7 @@ def test_a_page_without_an_experiment_is_found_as_it_was_left(visit: Visit) -> N
     go(page, "Basics", lesson("rank").menu)
     expect(page).to_have_url(re.compile(r"/rank$"))
     rests(page)
-    go(page, "Look up", "Key parameters")
+    go(page, "Look up", "LoRA hyperparameters")
     expect(page).to_have_url(re.compile(r"rank=16"))
     expect(page).to_have_url(re.compile(r"use_dora=true"))
     page.reload()

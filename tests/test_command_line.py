@@ -63,14 +63,14 @@ def test_json_has_the_keys_that_the_page_lists_and_the_numbers_of_the_record() -
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["play", "nope"], 2, "nope is no lesson"),
+        (["play", "nope"], 2, "nope is not a lesson"),
         (["play", "rank", "--set", "noise=99"], 2, "noise=99"),
         (["play", "rank", "--json", "--csv"], 2, "--json and --csv"),
         (["play", "inspector", "--set", "adapter_file=missing"], 2, "no such file"),
         (["inspect", "missing"], 2, "does not exist"),
         (["budget", "nope"], 2, "neither a file nor a known model"),
         (["budget", "GPT-2", "--targets", "q_proj"], 2, "q_proj is not a module of GPT-2"),
-        (["deck", "nope", "-o", "x.html"], 2, "nope is no deck"),
+        (["deck", "nope", "-o", "x.html"], 2, "nope is not a deck"),
         (["deck", "tour", "-o", "nowhere/x.html", "--language", "xx"], 2, "--language"),
         (["--bogus"], 2, "--bogus"),
         (["lessons"], 0, ""),
@@ -94,8 +94,11 @@ def test_what_is_wrong_in_an_adapter_is_a_finding(tmp_path: Path) -> None:
     data = write_safetensors({f"base_model.model.q.{name}.weight": pack(m, "F32") for name, m in names})
     path = tmp_path / "untrained.safetensors"
     path.write_bytes(data)
-    ran = run(f"inspect {path} --alpha 4 --json")
-    assert ran.code == 1 and json.loads(ran.output)["findings"] == ["q"]
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "snapshot" / "link").symlink_to(path)  # as in a model hub's cache
+    for given in (path, tmp_path / "snapshot" / "link"):
+        ran = run(f"inspect {given} --alpha 4 --json")
+        assert ran.code == 1 and json.loads(ran.output)["findings"] == ["q"]
 
 
 def test_a_file_is_a_setting_by_its_path() -> None:

@@ -26,11 +26,14 @@ def test_every_lesson_has_its_picture(name: str) -> None:
     assert (ROOT / "docs" / f"{name}.png").stat().st_size > 20_000
 
 
-def test_every_file_that_is_named_is_there() -> None:
-    named = re.findall(r"\]\(([\w./]+)\)|`((?:tests|lora_viz|pages|\.ci)/[\w./]*)`", README)
-    assert len(named) > 8
-    for names in named:
-        assert (ROOT / (names[0] or names[1])).exists(), names
+@pytest.mark.parametrize("told", ["README.md", "SECURITY.md", "docs/outside.md", "deploy/README.md"])
+def test_every_file_that_is_named_is_there(told: str) -> None:
+    text, beside = (ROOT / told).read_text(encoding="utf-8"), (ROOT / told).parent
+    links = re.findall(r"\]\(([\w./]+)\)", text)
+    named = re.findall(r"`((?:tests|lora_viz|pages|benchmarks|\.ci)/[\w./]*)`", text)
+    assert len(links) + len(named) >= 4
+    for path in (*(beside / link for link in links), *(ROOT / name for name in named)):
+        assert path.exists(), path
 
 
 def test_every_command_is_a_target() -> None:
@@ -55,7 +58,7 @@ def test_the_page_that_opens_is_linked_without_a_name() -> None:
     assert linked(links()["start"]) == '<a href="./" target="_self">Start page</a>'
     assert linked("[Start](start?level=expert#top)") == "[Start](./?level=expert#top)"
     assert all(f'href="{now_at(name)}"' in linked(link) for name, link in links().items() if name != "start")
-    assert link_to("machine?rank=1") == "[The machine](machine?rank=1)"
+    assert link_to("machine?rank=1") == "[Inside a LoRA layer](machine?rank=1)"
     assert link_to("rank") == f"[{lesson('rank').menu}](rank)"
 
 

@@ -90,7 +90,7 @@ def test_adapters_on_the_encoder_are_pefts(folder: Path, loaded: tuple[Encoder, 
 
 def test_other_bytes_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        ExperimentError, match=r"^model\.safetensors has SHA-256 [0-9a-f]{12}…: allowed is 53aa51172d14… alone\.$"
+        ExperimentError, match=r"^model\.safetensors has SHA-256 [0-9a-f]{12}…\. It must be 53aa51172d14…\.$"
     ):
         load_encoder(folder)
 

@@ -56,7 +56,7 @@ def test_more_directions_than_the_target_has(small: Experiment, condition: float
         ({"batch": 11}, "batch=11 has no exact solution"),
         ({"frozen": "A"}, "frozen=A has one factor left"),
         ({"alpha": 0.0}, "alpha=0 switches the adapter off"),
-        ({"variant": "dora"}, "variant=dora is no plain"),
+        ({"variant": "dora"}, "variant=dora is not a plain"),
         ({"variant": "pissa"}, "init=pissa moves the base weight"),
         ({"init": "both_zero"}, "init=both_zero gives no direction"),
     ],

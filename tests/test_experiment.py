@@ -24,12 +24,12 @@ def test_every_field_is_limited_or_a_choice() -> None:
     [
         ({"rank": 25}, "rank=25 is not possible: a layer of 24×32 allows 1 to 24."),
         ({"target_rank": 30}, "target_rank=30 is not possible: a layer of 24×32 allows 0 to 24."),
-        ({"rank": 0}, "rank=0 is out of range: allowed is 1 to 512."),
-        ({"rank": 2.5}, "rank=2.5 is not a whole number: allowed is 1 to 512."),
-        ({"rank": True}, "rank=True is not a whole number: allowed is 1 to 512."),
-        ({"lr": float("nan")}, "lr=nan is out of range: allowed is 0 to 1e+06."),
-        ({"lr": "0.1"}, "lr=0.1 is not a number: allowed is 0 to 1e+06."),
-        ({"optimizer": "lion"}, "optimizer=lion is unknown: allowed are sgd, adam, adamw, scaled_gd."),
+        ({"rank": 0}, "rank=0 is out of range. Valid values: 1 to 512."),
+        ({"rank": 2.5}, "rank=2.5 is not a whole number. Valid values: 1 to 512."),
+        ({"rank": True}, "rank=True is not a whole number. Valid values: 1 to 512."),
+        ({"lr": float("nan")}, "lr=nan is out of range. Valid values: 0 to 1e+06."),
+        ({"lr": "0.1"}, "lr=0.1 is not a number. Valid values: 0 to 1e+06."),
+        ({"optimizer": "lion"}, "optimizer=lion is unknown. Valid values: sgd, adam, adamw, scaled_gd."),
         ({"batch": 257}, "batch=257 is not possible: there are 256 samples (0 means all of them)."),
     ],
 )

@@ -48,11 +48,23 @@ def test_a_page_opens_with_a_file_of_the_apps_own(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "query", "sentence"),
     [
-        ("inspector", {"keep": "50"}, "keep=50 is not possible in this lesson: allowed is 90, 95, 99. Shown is 90."),
-        ("inspector", {"adapter": "../secret"}, "adapter=../secret is not possible in this lesson: allowed is MiniLM-"),
+        (
+            "inspector",
+            {"keep": "50"},
+            "keep=50 is not possible in this lesson. Valid values: 90, 95, 99. Showing 90 instead.",
+        ),
+        (
+            "inspector",
+            {"adapter": "../secret"},
+            "adapter=../secret is not possible in this lesson. Valid values: MiniLM-",
+        ),
         ("many_adapters", {"part": "two_adapters", "first": "x"}, "first=x is not possible"),
-        ("extract", {"extract_rank": "3"}, "extract_rank=3 is not possible in this lesson: allowed is 1, 2, 4, 8, 16,"),
-        ("inspector", {"at": "nan"}, "at=nan is no place on the axis: allowed is 1 to 36."),
+        (
+            "extract",
+            {"extract_rank": "3"},
+            "extract_rank=3 is not possible in this lesson. Valid values: 1, 2, 4, 8, 16,",
+        ),
+        ("inspector", {"at": "nan"}, "at=nan is not a place on the axis. Valid values: 1 to 36."),
     ],
 )
 def test_a_bad_link_opens_with_one_sentence(name: str, query: dict[str, str], sentence: str) -> None:
@@ -65,8 +77,8 @@ def test_a_bad_link_opens_with_one_sentence(name: str, query: dict[str, str], se
 def test_a_bad_file_is_said_and_the_good_one_before_it_stays() -> None:
     at = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
     good = words(at)
-    assert "2 modules given rank 3" in good
-    assert "The file does not say its scale s" in good
+    assert "Of rank 3, the 2 modules" in good
+    assert "The file does not give its scale s" in good
     for name, data, sentence in (
         ("bad.safetensors", adapter()[:-20], "The file is cut off"),
         ("empty.bin", b"", "empty.bin is empty: 0 bytes."),
@@ -74,17 +86,17 @@ def test_a_bad_file_is_said_and_the_good_one_before_it_stays() -> None:
     ):
         give(at, "adapter_file", (name, data))
         assert at.error[0].value.startswith(sentence)
-        assert at.error[0].value.endswith("Shown is what fitted last.")
+        assert at.error[0].value.endswith("Showing what fitted last instead.")
         assert words(at) == good
     give(at, "adapter_file", ("other.safetensors", adapter(5)))
     assert not at.error
-    assert "2 modules given rank 5" in words(at)
+    assert "Of rank 5, the 2 modules" in words(at)
 
 
 def test_a_bad_first_file_leaves_ours() -> None:
     at = give(opened("inspector"), "adapter_file", ("empty.bin", b""))
     for _ in range(2):
-        assert at.error[0].value == "empty.bin is empty: 0 bytes. Shown is what fitted last."
+        assert at.error[0].value == "empty.bin is empty: 0 bytes. Showing what fitted last instead."
         assert "MiniLM-seed-0" in words(at)
         at.run()
 
@@ -93,9 +105,9 @@ def test_a_configuration_alone_is_said_and_an_alpha_counts() -> None:
     alone = give(opened("inspector"), "adapter_file", ("adapter_config.json", b'{"lora_alpha": 6, "r": 3}'))
     assert alone.warning[0].value.startswith("adapter_config.json alone has no weights")
     spoken = give(opened("inspector"), "adapter_file", ("a.safetensors", adapter()))
-    assert "does not say its scale" in words(spoken)
+    assert "does not give its scale" in words(spoken)
     spoken.number_input(key="alpha_given").set_value(6.0).run()
-    assert "does not say its scale" not in words(spoken)
+    assert "does not give its scale" not in words(spoken)
 
 
 def test_a_path_opens_only_what_the_server_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -108,7 +120,7 @@ def test_a_path_opens_only_what_the_server_shows(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LORA_PLAYGROUND_FILES", str(shown))
     at = opened("inspector")
     at.text_input(key="adapter_file_path").set_value("a.safetensors").run()
-    assert "2 modules given rank 3" in words(at) and "does not say its scale" not in words(at)
+    assert "Of rank 3, the 2 modules" in words(at) and "does not give its scale" not in words(at)
     at.text_input(key="adapter_file_path").set_value("../secret").run()
     assert at.error[0].value.startswith("../secret is not a file under")
     assert "given rank 5" not in words(at)
@@ -119,16 +131,16 @@ def test_a_file_that_is_written_anew_is_read_anew(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "a.safetensors").write_bytes(adapter())
     at = opened("inspector")
     at.text_input(key="adapter_file_path").set_value("a.safetensors").run()
-    assert "2 modules given rank 3" in words(at)
+    assert "Of rank 3, the 2 modules" in words(at)
     (tmp_path / "new").write_bytes(adapter(5))
     (tmp_path / "new").replace(tmp_path / "a.safetensors")
-    assert "2 modules given rank 5" in words(at.run())
+    assert "Of rank 5, the 2 modules" in words(at.run())
 
 
 def test_the_files_of_all_visitors_stay_under_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lora_viz.ui.uploads.HELD", HeldFiles(2 * LEAST + 100))
     first = give(opened("inspector"), "adapter_file", ("mine.safetensors", adapter()))
-    assert "2 modules given rank 3" in words(first) and not first.warning
+    assert "Of rank 3, the 2 modules" in words(first) and not first.warning
     give(
         opened("many_adapters", part="two_adapters"),
         "first_file",
@@ -140,7 +152,7 @@ def test_the_files_of_all_visitors_stay_under_a_limit(monkeypatch: pytest.Monkey
     assert first.warning[0].value.startswith("mine.safetensors was let go: the files of all visitors together")
     assert "MiniLM-seed-0" in words(first), "as if it had never been given"
     give(first, "adapter_file", ("mine.safetensors", adapter()))
-    assert "2 modules given rank 3" in words(first) and not first.warning
+    assert "Of rank 3, the 2 modules" in words(first) and not first.warning
 
 
 def test_a_file_that_is_cut_between_two_runs_of_a_page_is_one_sentence(
@@ -169,7 +181,7 @@ def test_one_file_of_two_asks_for_the_other() -> None:
     at = give(opened("extract", extract_rank="2"), "base_file", ("base.safetensors", adapter()))
     assert at.info[0].value == "One file is there: give the other one too."
     give(at, "tuned_file", ("tuned.safetensors", adapter(seed=1)))
-    assert not at.info and "In all, a LoRA of rank 2 keeps" in words(at)
+    assert not at.info and "A LoRA of rank 2 keeps" in words(at)
     give(at, "tuned_file", ("tuned.safetensors", adapter(5)))
     assert "have no tensor of one name and shape" in at.error[0].value
 
@@ -235,6 +247,7 @@ OFFER = """
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.statements import Undecidable
 import streamlit as st
 from lora_viz.ui.exporting import offer_exports
 
@@ -242,7 +255,7 @@ def offer(home):
     st.session_state["home_x"] = True
     offer_exports(Lesson(
         id="x", menu="", title="", claim="", place=0, measure=lambda settings, lab: None,
-        takeaway=lambda record: "", exports=lambda record, settings, lab: home,
+        takeaway=lambda record: "", verdict=Undecidable("It is a test."), exports=lambda record, settings, lab: home,
     ).play())
 """
 

@@ -67,7 +67,7 @@ GERMAN = {
     "effective rank|": "effektiver Rang|effektive Rang|effektiven Rang",
     "gradient|gradients": "Gradient|Gradienten",
     "step|steps": "Schritt|Schritte",
-    "merge|merged|merging": "verschmelzen|verschmolzen",
+    "merge|merged|merging|unmerged": "verschmelzen|verschmolzen",
 }
 
 
@@ -136,7 +136,8 @@ def test_a_level_changes_words_and_panels_never_numbers(name: str) -> None:
 def test_a_level_that_is_none_is_named() -> None:
     at = opened("rank", level="wizard")
     assert [warning.value for warning in at.warning] == [
-        "level=wizard is not possible here: allowed is one of newcomer, practitioner, expert. Shown is practitioner."
+        "level=wizard is not possible here. Valid values: one of newcomer, practitioner, expert. Showing "
+        "practitioner instead."
     ]
 
 
@@ -159,7 +160,7 @@ def test_the_lesson_lists_all_and_finds() -> None:
     assert isinstance(nothing, Notice) and plain(nothing.text).startswith("“<b>zz” is not in the glossary")
     marked = [LESSON.play(level=level).record.marked for level in LEVELS]
     assert marked == [sum(LEVELS.index(t.level) >= i for t in TERMS) for i in range(3)]
-    assert LESSON.play().takeaway == f"{len(TERMS)} words, {marked[1]} of them underlined on the pages."
+    assert LESSON.play().takeaway.startswith(f"{len(TERMS)} terms, {marked[1]} of them underlined on the pages.")
 
 
 def test_the_level_goes_along_and_its_page_asks_for_it() -> None:
@@ -174,5 +175,6 @@ def test_the_level_goes_along_and_its_page_asks_for_it() -> None:
     assert f"{experts} of them underlined" in LINK.sub(r"\1", " ".join(each.value for each in at.markdown))
     bad = opened("glossary", level="wizard")
     assert [warning.value for warning in bad.warning] == [
-        "level=wizard is not possible here: allowed is one of newcomer, practitioner, expert. Shown is practitioner."
+        "level=wizard is not possible here. Valid values: one of newcomer, practitioner, expert. Showing "
+        "practitioner instead."
     ]

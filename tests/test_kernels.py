@@ -83,14 +83,14 @@ def test_the_choice_is_made_and_logged(
     assert "minibatches" in why_not_fused(Sweep((replace(single, batch=11),)), "cuda:0")
     assert "256×256" in why_not_fused(Sweep((large,)), "cuda:0")
     assert "scaled GD" in why_not_fused(Sweep((replace(single, optimizer="scaled_gd"),)), "cuda:0")
-    assert "no GPU" in why_not_fused(Sweep((single,)), "cpu")
+    assert "not a GPU" in why_not_fused(Sweep((single,)), "cpu")
     with caplog.at_level(logging.INFO, logger="lora_viz.engine.kernels"):
         assert choose(Sweep((single,)), "cuda:0") == "fused"
         assert choose(Sweep((large,)), "cuda:0") == "graph"
     assert [record.message.split(": ")[1].split(",")[0] for record in caplog.records] == ["fused", "graph"]
-    with pytest.raises(ExperimentError, match="engine=fused is not possible: device cpu is no GPU"):
+    with pytest.raises(ExperimentError, match="engine=fused is not possible: device cpu is not a GPU"):
         train(Sweep((single,)), engine="fused")
-    with pytest.raises(ExperimentError, match="engine=fast is unknown: allowed are auto, stack, graph, fused"):
+    with pytest.raises(ExperimentError, match=r"engine=fast is unknown\. Valid values: auto, stack, graph, fused"):
         train(Sweep((small,)), engine="fast")
 
 

@@ -36,6 +36,7 @@ from lora_viz.film.panels import Lines, Series
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.statements import true_here
 
 
 class Doubled(NamedTuple):
@@ -67,6 +68,7 @@ LESSON = Lesson(
     measure=measure,
     film=film,
     takeaway=lambda record: say("{count} numbers were doubled.", count=len(record.x)),
+    verdict=lambda record: true_here(say("all {count} are", count=len(record.x)), count=len(record.x)),
     figure=lambda record, *, theme="light": go.Figure(
         go.Scatter(x=record.x, y=record.y), layout={"title": {"text": theme}}
     ),
@@ -162,11 +164,11 @@ def test_the_examples_in_the_docstring_run() -> None:
 
 def test_what_is_not_allowed_is_refused_with_what_is() -> None:
     for given, sentence in (
-        ({"noise": 99.0}, "noise=99 is not possible in this lesson: allowed is 0 to 2."),
-        ({"task": "magic"}, "task=magic is not possible in this lesson: allowed is low_rank, full_rank."),
-        ({"target_rank": True}, "target_rank=true is not possible in this lesson: allowed is 1 to 16."),
-        ({"seed": -1}, "seed=-1 is not possible in this lesson: allowed is 0 to 9999."),
-        ({"noise": float("nan")}, "noise=nan is not possible in this lesson: allowed is 0 to 2."),
+        ({"noise": 99.0}, "noise=99 is not possible in this lesson. Valid values: 0 to 2."),
+        ({"task": "magic"}, "task=magic is not possible in this lesson. Valid values: low_rank, full_rank."),
+        ({"target_rank": True}, "target_rank=true is not possible in this lesson. Valid values: 1 to 16."),
+        ({"seed": -1}, "seed=-1 is not possible in this lesson. Valid values: 0 to 9999."),
+        ({"noise": float("nan")}, "noise=nan is not possible in this lesson. Valid values: 0 to 2."),
     ):
         with pytest.raises(SettingError) as refused:
             lesson("rank").play(**given)  # type: ignore[arg-type]
@@ -199,4 +201,4 @@ def test_each_kind_of_control_says_what_it_allows() -> None:
         assert control.check(good) == good
         with pytest.raises(SettingError) as refused:
             control.check(bad)
-        assert str(refused.value).endswith(f"is not possible in this lesson: allowed is {allowed}.")
+        assert str(refused.value).endswith(f"is not possible in this lesson. Valid values: {allowed}.")

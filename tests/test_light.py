@@ -4,6 +4,8 @@ import asyncio
 import gzip
 import json
 import re
+import threading
+import urllib.request
 from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import languages
@@ -22,6 +26,7 @@ from lora_viz.light.form import first_options
 from lora_viz.light.markdown import as_html
 from lora_viz.light.site import Made, write_site
 from lora_viz.ui.plain_pages import answer_contents, answer_lesson, settled
+from tests.awaited import awaited
 
 SMALL = ("gauge", "glossary", "mistake")  # a film, a reference, a body; none of them trains
 
@@ -40,7 +45,7 @@ def asked(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, st
              "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
              "path_params": {"lesson": name}}  # fmt: skip
     answer = answer_lesson if name else answer_contents
-    found = asyncio.run(answer(Request(scope)))
+    found = awaited(answer(Request(scope)))
     return found.status_code, dict(found.headers), bytes(found.body).decode()
 
 
@@ -119,8 +124,31 @@ def test_what_a_link_cannot_ask_for_is_said_and_the_rest_holds() -> None:
     assert status == 200 and text.count('role="alert"') == 2
     assert "rank=999 is not possible" in text and "<b>" not in re.sub(r"<b>[^<]*</b>", "", text)
     assert asked("/light/nope")[0] == 404
+    many = asked("/light/gauge", "&".join(f"x{i}=" for i in range(3000)))[2]
+    assert many.count('role="alert"') == 1 and "x0 and 2999 more" in many, "one sentence for all of them"
     settings, notices = settled(lesson("gauge"), {"rank": ["3"], "seed": ["5"]})
     assert settings == lesson("gauge").settings(rank=3, seed=5) and not notices
+
+
+def test_slow_pages_hold_up_no_other_address_and_are_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def slow(request: Request) -> Response:
+        go.wait(20)
+        return Response()
+
+    monkeypatch.setattr("lora_viz.ui.plain_pages._lesson", slow)
+    scope = {"type": "http", "method": "GET", "path": "/light/gauge", "query_string": b"", "headers": []}
+
+    async def all_at_once() -> list[int]:
+        pages = [asyncio.create_task(answer_lesson(Request(dict(scope)))) for _ in range(130)]
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(run_in_threadpool(lambda: None), 10)  # of the threads that all others share
+        go.set()
+        return [answer.status_code for answer in await asyncio.gather(*pages)]
+
+    found = awaited(all_at_once())
+    assert found.count(200) == 112 and found.count(503) == 18
 
 
 @pytest.mark.parametrize("name", [each.id for each in lessons()])
@@ -186,9 +214,25 @@ def test_a_phone_and_a_keyboard_can_use_it_from_a_disk(site: Path, browser: Brow
     context.close()
 
 
+def test_where_no_socket_opens_the_app_leads_to_the_plain_page(address: str, browser: Browser) -> None:
+    tab = browser.new_page(locale="de")
+    tab.route_web_socket("**/_stcore/stream", lambda socket: socket.close())
+    tab.goto(f"{address}/gauge?rank=2")
+    told = tab.locator("#no-socket")
+    expect(told).to_contain_text("Keine Verbindung ist offen")
+    told.get_by_role("link").click()
+    tab.wait_for_url("**/light/gauge?rank=2")
+    expect(tab.locator("#player canvas:visible").first).to_be_visible()
+    tab.close()
+
+
 def test_without_scripts_the_form_works_and_leads_to_the_app(address: str, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 760}, java_script_enabled=False)
     tab = context.new_page()
+    tab.goto(f"{address}/gauge?lang=en")
+    tab.get_by_role("link", name="All lessons").click()
+    with urllib.request.urlopen(f"{address}/light/gauge?lang=en") as answer:
+        assert answer.headers["ETag"] and b"__streamlit" not in answer.read(), "a plain page is sent as it was made"
     tab.goto(f"{address}/light/gauge?lang=en")
     tab.locator("select[name=rank]").select_option("2")
     tab.locator("form button.main").click()

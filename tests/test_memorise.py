@@ -91,5 +91,5 @@ def test_the_measured_file_is_what_training_gives() -> None:
 
 
 def test_an_impossible_rank_is_refused() -> None:
-    with pytest.raises(ExperimentError, match="rank=0 is not possible: allowed is 1 to 64"):
+    with pytest.raises(ExperimentError, match=r"rank=0 is not possible\. Valid values: 1 to 64"):
         BitsExperiment(rank=0)

@@ -43,7 +43,7 @@ def test_every_family_is_known_to_transformers() -> None:
         ('{"model_type": llama}', "This is not JSON (line 1, column 16): paste the whole config.json,"),
         ("[" * 60_000, "This is not JSON: paste the whole config.json, braces included."),
         ('{"vocab_size": ' + "9" * 5000 + "}", "This is not JSON: paste the whole config.json, braces included."),
-        ("x" * (LONGEST + 1), "The text has 65,537 characters: allowed are 65,536."),
+        ("x" * (LONGEST + 1), "The text has 65,537 characters. At most 65,536 are possible."),
         ("[1, 2]", "This is JSON but not an object: a config.json begins with a brace."),
         ("{}", "This config has no model_type: known are llama, mistral, qwen2,"),
         ('{"model_type": "mamba"}', 'This config has model_type="mamba": known are llama, mistral,'),
@@ -65,22 +65,25 @@ def test_what_cannot_be_read_is_said_in_one_sentence(text: str, sentence: str) -
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"hidden_size": -4}, "hidden_size=-4 is not possible: allowed are whole numbers 1 to 10,000,000."),
-        ({"hidden_size": 4.5}, "hidden_size=4.5 is not possible: allowed are whole numbers 1 to 10,000,000."),
-        ({"hidden_size": True}, "hidden_size=true is not possible: allowed are whole numbers 1 to 10,000,000."),
-        ({"hidden_size": "24"}, 'hidden_size="24" is not possible: allowed are whole numbers 1 to 10,000,000.'),
-        ({"hidden_size": float("nan")}, "hidden_size=NaN is not possible: allowed are whole numbers 1 to 10,000,000."),
+        ({"hidden_size": -4}, "hidden_size=-4 is not possible. Valid values: whole numbers 1 to 10,000,000."),
+        ({"hidden_size": 4.5}, "hidden_size=4.5 is not possible. Valid values: whole numbers 1 to 10,000,000."),
+        ({"hidden_size": True}, "hidden_size=true is not possible. Valid values: whole numbers 1 to 10,000,000."),
+        ({"hidden_size": "24"}, 'hidden_size="24" is not possible. Valid values: whole numbers 1 to 10,000,000.'),
+        (
+            {"hidden_size": float("nan")},
+            "hidden_size=NaN is not possible. Valid values: whole numbers 1 to 10,000,000.",
+        ),
         ({"hidden_size": 25}, "hidden_size=25 cannot be split into 6 heads."),
         (
             {"vocab_size": 10**12},
-            "vocab_size=1000000000000 is not possible: allowed are whole numbers 1 to 10,000,000.",
+            "vocab_size=1000000000000 is not possible. Valid values: whole numbers 1 to 10,000,000.",
         ),
         ({"vocab_size": None}, "The config lacks vocab_size: a whole number is needed."),
         (
             {"num_local_experts": 8},
             "This is a mixture of experts (num_local_experts): only models with one MLP a layer",
         ),
-        ({"tie_word_embeddings": "yes"}, 'tie_word_embeddings="yes" is not possible: allowed is true or false.'),
+        ({"tie_word_embeddings": "yes"}, 'tie_word_embeddings="yes" is not possible. Valid values: true or false.'),
     ],
 )
 def test_what_is_not_possible_is_named(change: dict[str, object], sentence: str) -> None:

@@ -51,5 +51,5 @@ def test_the_merged_network_reads_as_many_digits_as_the_run_says(run: DigitsRun,
 
 def test_a_rank_that_was_not_trained_is_refused(run: DigitsRun) -> None:
     assert 3 not in RANKS
-    with pytest.raises(ValueError, match="r=3 was not trained: allowed are head, r=1, r=2, r=4, r=8, r=16, full"):
+    with pytest.raises(ValueError, match=r"r=3 was not trained\. Valid values: head, r=1, r=2, r=4, r=8, r=16, full"):
         network_home(run, "r=3")

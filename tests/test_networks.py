@@ -129,10 +129,10 @@ def test_a_rate_too_high_is_no_accuracy() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"change": "mirrored"}, "change=mirrored is unknown: allowed are rotated, relabelled, permuted, inverted."),
-        ({"lr": float("nan")}, "lr=nan is out of range: allowed is 1e-05 to 100."),
-        ({"steps": 2001}, "steps=2001 is out of range: allowed is 0 to 2000."),
-        ({"alpha": 0.0}, "alpha=0 is out of range: allowed is 1 to 256."),
+        ({"change": "mirrored"}, "change=mirrored is unknown. Valid values: rotated, relabelled, permuted, inverted."),
+        ({"lr": float("nan")}, "lr=nan is out of range. Valid values: 1e-05 to 100."),
+        ({"steps": 2001}, "steps=2001 is out of range. Valid values: 0 to 2000."),
+        ({"alpha": 0.0}, "alpha=0 is out of range. Valid values: 1 to 256."),
     ],
 )
 def test_impossible_experiments_are_refused_in_one_sentence(change: dict[str, Any], sentence: str) -> None:

@@ -57,7 +57,8 @@ def test_outside_words_cannot_forge_the_marks() -> None:
 def test_marks_hold_through_cutting_joining_and_saying_again() -> None:
     said = say("{value} is not here.", value="![](//host.invalid/x)")
     assert on_screen(said) == "`![](//host.invalid/x)` is not here."
-    assert on_screen(say("{error} Shown is 4.", error=ValueError(said))).startswith("`![](//host.invalid/x)` is not")
+    shown = on_screen(say("{error} Showing 4 instead.", error=ValueError(said)))
+    assert shown.startswith("`![](//host.invalid/x)` is not")
     assert on_screen(" ".join([said, "**Ours.**"])) == "`![](//host.invalid/x)` is not here. **Ours.**"
     assert on_screen(said[:9]) == "`![](//ho`"  # an open mark holds to the end
     assert on_screen(say("{cut} Shown.", cut=said[:9])) == "`![](//ho` Shown."
@@ -208,7 +209,8 @@ def test_a_refusal_is_plain_in_a_terminal_and_marked_for_the_screen() -> None:
     error = Refusal(say("{given} is not here.", given="![](//host.invalid)"))
     assert str(error) == "![](//host.invalid) is not here."
     assert on_screen(error.said) == "`![](//host.invalid)` is not here."
-    assert on_screen(say("{error} Shown is 4.", error=error)) == "`![](//host.invalid)` is not here. Shown is 4."
+    shown = on_screen(say("{error} Showing 4 instead.", error=error))
+    assert shown == "`![](//host.invalid)` is not here. Showing 4 instead."
     assert str(Refusal()) == ""
 
 

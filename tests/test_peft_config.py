@@ -70,13 +70,13 @@ def test_defaults_are_pefts(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"rank": 0}, "rank=0 is not possible: allowed is 1 and more."),
+        ({"rank": 0}, "rank=0 is not possible. Valid values: 1 and more."),
         ({"target_modules": ()}, "target_modules is empty: name at least one module."),
-        ({"dropout": 1.0}, "dropout=1.0 is not possible: allowed is 0 to below 1."),
+        ({"dropout": 1.0}, "dropout=1.0 is not possible. Valid values: 0 or more, and less than 1."),
         ({"alpha": float("nan")}, "alpha=nan is not a number."),
         ({"rank": 3, "init": "orthogonal"}, "rank=3 does not go with init=orthogonal: it needs an even rank."),
-        ({"init": "magic"}, "init=magic is not known: allowed is default, gaussian, orthogonal, pissa, olora."),
-        ({"bias": "some"}, "bias=some is not known: allowed is none, lora_only, all."),
+        ({"init": "magic"}, "init=magic is not known. Valid values: default, gaussian, orthogonal, pissa, olora."),
+        ({"bias": "some"}, "bias=some is not known. Valid values: none, lora_only, all."),
     ],
 )
 def test_what_is_not_possible_is_named(change: dict[str, object], sentence: str) -> None:

@@ -31,7 +31,7 @@ def code(at: AppTest) -> str:
 
 def test_the_budget_obeys_its_controls() -> None:
     at = opened("budget")
-    assert "trains 16,777,216 numbers" in words(at)
+    assert "trains 16,777,216 parameters" in words(at)
     assert 'target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]' in code(at)
     at.select_slider(key="rank").set_value(8).run()
     assert "trains 8,388,608 numbers" in words(at)
@@ -51,7 +51,7 @@ def test_modules_are_kept_for_each_model() -> None:
     assert "Rank 8 on down_proj" in words(at), "what was chosen for models of this kind is chosen again"
     next(w for w in at.button_group if w.key == "targets_llama_8").set_value([]).run()
     assert "Rank 8 on q_proj, v_proj" in words(at)
-    assert any("None was chosen" in caption.value for caption in at.caption)
+    assert any("No module was chosen" in caption.value for caption in at.caption)
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,31 @@ def test_modules_are_kept_for_each_model() -> None:
         (
             "budget",
             {"model": "<script>"},
-            "`model=<script>` is not possible in this lesson: allowed is one of the menu's. Shown is",
+            "`model=<script>` is not possible in this lesson. Valid values: one of the menu's. Showing",
         ),
         (
             "transformer",
             {"model": "SDXL UNet"},
-            "model=SDXL UNet is not possible in this lesson: allowed is one of the",
+            "model=SDXL UNet is not possible in this lesson. Valid values: one of the",
         ),
-        ("budget", {"rank": "257"}, "rank=257 is not possible in this lesson: allowed is 1 to 256. Shown is 16."),
-        ("budget", {"precision": "fp8"}, "precision=fp8 is not possible in this lesson: allowed is bf16 mixed,"),
-        ("cost", {"layer": "1e999"}, "layer=1e999 is not possible in this lesson: allowed is 4096×4096, 768×768,"),
-        ("config_card", {"alpha": "nan"}, "alpha=nan is not possible in this lesson: allowed is 1 to 128. Shown is 8."),
-        ("config_card", {"dropout": "2"}, "dropout=2 is not possible in this lesson: allowed is 0 to 0.2. Shown is 0."),
-        ("literature", {"topic": "x" * 99}, f"topic={'x' * 40} is not possible in this lesson: allowed is all,"),
+        (
+            "budget",
+            {"rank": "257"},
+            "rank=257 is not possible in this lesson. Valid values: 1 to 256. Showing 16 instead.",
+        ),
+        ("budget", {"precision": "fp8"}, "precision=fp8 is not possible in this lesson. Valid values: bf16 mixed,"),
+        ("cost", {"layer": "1e999"}, "layer=1e999 is not possible in this lesson. Valid values: 4096×4096, 768×768,"),
+        (
+            "config_card",
+            {"alpha": "nan"},
+            "alpha=nan is not possible in this lesson. Valid values: 1 to 128. Showing 8 instead.",
+        ),
+        (
+            "config_card",
+            {"dropout": "2"},
+            "dropout=2 is not possible in this lesson. Valid values: 0 to 0.2. Showing 0 instead.",
+        ),
+        ("literature", {"topic": "x" * 99}, f"topic={'x' * 40} is not possible in this lesson. Valid values: all,"),
     ],
 )
 def test_a_bad_link_opens_with_one_sentence(name: str, query: dict[str, str], sentence: str) -> None:
@@ -86,7 +98,7 @@ def test_a_link_with_modules_is_honoured_and_an_unknown_one_named() -> None:
     at = opened("budget", targets_llama_8=["q_proj", "zzz"])  # type: ignore[arg-type]
     names = ", ".join(MODELS["Llama-2-7B"].names)
     assert at.warning[0].value == (
-        f"targets_llama_8=zzz is not possible in this lesson: allowed is {names}. Shown is q_proj."
+        f"targets_llama_8=zzz is not possible in this lesson. Valid values: {names}. Showing q_proj instead."
     )
     assert 'target_modules=["q_proj"]' in code(at)
     assert not opened("transformer", targets_llama_8="k_proj").warning
@@ -114,7 +126,7 @@ def test_ones_own_config_is_read_and_a_bad_one_keeps_the_last() -> None:
         at.text_area(key="own_config").set_value(bad).run()
         assert not at.exception
         assert at.error[0].value.startswith(sentence)
-        assert at.error[0].value.endswith("Shown is what fitted last.")
+        assert at.error[0].value.endswith("Showing what fitted last instead.")
         assert words(at) == good
 
 
@@ -127,7 +139,7 @@ def test_the_cost_follows_the_layer() -> None:
 
 def test_the_key_parameters_are_checked() -> None:
     at = opened("config_card")
-    assert "The scale before B A is s = α/r = 1." in words(at)
+    assert "B A is multiplied by s = α/r = 1." in words(at)
     at.toggle(key="use_rslora").set_value(True).run()
     assert "use_rslora=True" in code(at)
     before = code(at)
@@ -188,7 +200,7 @@ def test_the_pictures_have_alt_text_with_the_reading(window: BrowserContext, add
     page, _ = visit(window, address, "budget")
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=60_000)
     said = page.content()
-    assert "trains 16,777,216 numbers" in said
+    assert "trains 16,777,216 parameters" in said
     assert page.get_by_label("less memory").count() + page.locator("[aria-label*='less memory']").count() >= 1
     page.goto(f"{address}/transformer")
     drawn = page.locator("img.block")

@@ -243,7 +243,8 @@ def test_nothing_of_streamlit_is_added_to_a_plain_page() -> None:
             sent.append(message)
 
         app = FirstVisit(HTMLResponse(html))
-        await app({"type": "http", "method": "GET", "path": "/room/BCDF", "headers": []}, None, send)
+        scope = {"type": "http", "method": "GET", "path": "/room/BCDF", "headers": [], "query_string": b""}
+        await app(scope, None, send)
         return b"".join(message.get("body", b"") for message in sent).decode()
 
     assert asyncio.run(got(page())) == page()

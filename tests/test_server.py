@@ -1,6 +1,5 @@
 """The server: whom it answers, what every answer carries, and addresses of our own."""
 
-import asyncio
 import http.client
 import re
 import socket
@@ -12,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from streamlit import config
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from lora_viz.ui.server import FRAMES, Address, Guarded, answers_to, content_policy, frames, routes
+from lora_viz.ui.server import FRAMES, Address, Guarded, answers_to, content_policy, frames, named_hosts, routes
+from tests.awaited import awaited
 
 OWN_NAME = socket.gethostname().lower()
 
@@ -46,6 +47,20 @@ def test_whoever_runs_it_names_others() -> None:
     assert answers_to("anything.at.all", ["*"]) and not answers_to("", ["*"])
 
 
+def test_one_setting_names_a_host_and_shuts_nobody_else_out() -> None:
+    """Streamlit's own check would refuse a socket of localhost as soon as another name is allowed."""
+    named_hosts.cache_clear()
+    config.set_option("server.allowedHosts", ["lora.example.org", "a.example,*.b.example"])
+    try:
+        for host in ("lora.example.org", "a.example:443", "x.b.example", "localhost:8501", "10.1.2.3:8501"):
+            assert _asked("http", host)[1]["body"] == b"the app" and is_host_allowed(host)
+        assert _asked("http", "evil.example")[0]["status"] == 421
+        assert _asked("websocket", "evil.example")[0]["code"] == 1008
+    finally:
+        config.set_option("server.allowedHosts", [])
+        named_hosts.cache_clear()
+
+
 def _asked(kind: str, host: str, own: dict[str, str] | None = None) -> list[dict[str, Any]]:
     """What the guarded server sends to this request; the app behind it answers with headers of its own."""
     sent: list[dict[str, Any]] = []
@@ -60,7 +75,7 @@ def _asked(kind: str, host: str, own: dict[str, str] | None = None) -> list[dict
         sent.append(message)
 
     scope = {"type": kind, "method": "GET", "path": "/", "headers": [(b"host", host.encode())]}
-    asyncio.run(Guarded(app)(scope, receive, send))
+    awaited(Guarded(app)(scope, receive, send))
     return sent
 
 

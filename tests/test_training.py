@@ -317,7 +317,7 @@ def test_gradient_vanishes_where_training_ends(small: Experiment) -> None:
 
 
 def test_unknown_device(small: Experiment) -> None:
-    with pytest.raises(ExperimentError, match="device=tpu is not here: allowed are cpu"):
+    with pytest.raises(ExperimentError, match=r"device=tpu is not here\. Valid values: cpu"):
         train(Sweep((small,)), "tpu")
 
 

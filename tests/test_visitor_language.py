@@ -23,7 +23,7 @@ from tests.test_pages import ROOT, opened, widget, words
 GERMAN = {
     "B = 0": "B null",
     "A = 0": "A null",
-    "Optimizer": "Optimierer",
+    "Optimiser": "Optimierer",
     "Learning rate η": "Lernrate η",
     "Rank and error": "Rang und Fehler",
     "one sample": "ein Beispiel",
@@ -121,7 +121,7 @@ def test_labels_are_said_and_notices_name_ids() -> None:
     at = opened("gradient_flow", lang="de", init="null", lr="0.05")
     assert widget(at, "optimizer").label == "Optimierer"
     assert widget(at, "lr").label == "Lernrate η"
-    assert at.warning[0].value.startswith("init=null is not possible in this lesson: allowed is B_zero, A_zero,")
+    assert at.warning[0].value.startswith("init=null is not possible in this lesson. Valid values: B_zero, A_zero,")
     assert "init" not in link(at) and link(at)["lr"] == "0.05"
 
 
@@ -136,7 +136,7 @@ def test_a_page_without_an_experiment_keeps_its_link_too() -> None:
     assert link(at)["printed_rows_x"] == "[1, 2, 0, 0]"
     wrong = opened("follow", one_sample_lr="nan")
     assert [w.value for w in wrong.warning] == [
-        "one_sample_lr=nan is not possible in this lesson: allowed is 0 to 100. Shown is 0.1."
+        "one_sample_lr=nan is not possible in this lesson. Valid values: 0 to 100. Showing 0.1 instead."
     ]
 
 
@@ -152,7 +152,7 @@ def test_switches_and_lists_stand_in_the_link() -> None:
     widget(at, "targets").set_value(["q_proj", "c_attn"]).run()
     assert at.query_params["targets"] == ["q_proj", "c_attn"]
     maybe = opened("config_card", use_dora="maybe")
-    said = "use_dora=maybe is not possible in this lesson: allowed is true, false. Shown is false."
+    said = "use_dora=maybe is not possible in this lesson. Valid values: true, false. Showing false instead."
     assert maybe.warning[0].value == said
 
 
@@ -189,7 +189,7 @@ def test_a_title_in_another_language_is_the_same_lesson() -> None:
 def test_a_language_that_is_not_there_is_said() -> None:
     at = app(lang="<script>")
     (said,) = at.warning
-    assert said.value == "`lang=<script>` is no language here: allowed are en, de. Shown is English."
+    assert said.value == "`lang=<script>` is not a language here. Valid values: en, de. Showing English instead."
     assert widget(at, "lang").value == "en"
     assert "lang" not in link(at)
     assert app(lang="de", deck="five_minutes", scene="1").title[0].value
@@ -215,7 +215,7 @@ def test_links_to_pages_carry_the_language() -> None:
     at = opened("challenges", lang="de")
     with speak("de"):
         assert link_to("rank?noise=0") == "[Rang und Fehler](rank?noise=0&lang=de)"
-        assert link_to("machine") == "[The machine](machine?lang=de)"
+        assert link_to("machine") == "[In einer LoRA-Schicht](machine?lang=de)"
     assert "?lang=de)" in " ".join(m.value for m in at.markdown)
     glossary = " ".join(m.value for m in opened("rank", lang="de", level="newcomer").markdown)
     assert "](glossary?lang=de#" in glossary and "](glossary#" not in glossary

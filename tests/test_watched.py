@@ -10,12 +10,13 @@ import torch
 
 import lora_viz
 from docs.make_command_line import run
+from examples.make_notebook import notebook
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.core.refusals import Refusal
 from lora_viz.watched.callback import WatchCallback
 from lora_viz.watched.film import film, takeaway
-from lora_viz.watched.record import Watched, read
+from lora_viz.watched.record import Watched, read, write
 from lora_viz.watched.watch import Watching
 
 STEPS = 5
@@ -131,6 +132,13 @@ def test_another_file_is_no_record(arrays: dict[str, np.ndarray], told: dict[str
         read("x", data)
 
 
+@pytest.mark.parametrize("name", ["q\x1b[2J", "\u202eq", "q" * 501])
+def test_names_that_cannot_be_shown_are_refused(name: str, tmp_path: Path) -> None:
+    write(a_record(modules=(name,)), tmp_path / "x")
+    with pytest.raises(AdapterError, match=r"cannot be shown|has 501 letters"):
+        read("x", (tmp_path / "x").read_bytes())
+
+
 def test_a_notebook_shows_a_lesson_in_a_frame_that_reaches_nothing() -> None:
     played = lora_viz.lesson("gauge").play()
     for shown in (played._repr_html_(), played.film._repr_html_()):
@@ -142,6 +150,7 @@ def test_a_notebook_shows_a_lesson_in_a_frame_that_reaches_nothing() -> None:
 def test_the_notebook_runs() -> None:
     """Its cells, in order, as a kernel would run them; what a cell ends in can be shown."""
     path = Path(__file__).parent.parent / "examples" / "lora_playground.ipynb"
+    assert path.read_text(encoding="utf-8") == notebook(), "run `python examples/make_notebook.py`"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     known: dict[str, object] = {}
     for cell in cells:

@@ -122,7 +122,7 @@ def extract(
 ) -> tuple[bytes, float]:
     """A PEFT folder of this rank that stands for the fine-tuning, and the share of Σ‖ΔW‖² that it leaves out.
 
-    Best in each matrix (Eckart & Young 1936): B = U√Σ, A = √Σ Vᵀ, α = r. What is no matrix cannot be in it.
+    Best in each matrix (Eckart & Young 1936): B = U√Σ, A = √Σ Vᵀ, α = r. What is not a matrix cannot be in it.
     """
     tensors: dict[str, Packed] = {}
     by_path: dict[str, int] = {}

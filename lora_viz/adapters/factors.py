@@ -111,9 +111,13 @@ def _matrix(weights: Weights, name: str) -> Tall:
 def reduced(*factors: Tall) -> list[Float[np.ndarray, "k r"]]:
     """What QR leaves of each, on one basis for all: every product of two of them is that of what is left.
 
-    The factors have as many rows as each other; what is not finite counts as 0.
+    The factors have as many rows as each other; what is not finite counts as 0. Those that have fewer rows than columns
+    are left as they are: QR would leave as much of them.
     """
-    whole: np.ndarray = np.zeros((0, sum(factor.raw.shape[1] for factor in factors)))
+    width = sum(factor.raw.shape[1] for factor in factors)
+    if len(factors[0].raw) <= width:
+        return [np.nan_to_num(factor.whole(), posinf=0, neginf=0) for factor in factors]
+    whole: np.ndarray = np.zeros((0, width))
     tops = [max(float(np.abs(np.nan_to_num(b, posinf=0, neginf=0)).max(initial=0.0)) for b in f.blocks())
             for f in factors]  # fmt: skip
     powers = [0 if not top or 2.0**-300 < top < 2.0**300 else int(np.frexp(top)[1]) for top in tops]

@@ -1,17 +1,18 @@
 """The files of all visitors together, held in memory up to a limit: the oldest are let go for the new.
 
-``HELD`` are those of this process. The environment variable LORA_PLAYGROUND_UPLOADS_MB sets its limit, 1000 at first.
+``HELD`` are those of this process. The environment variable LORA_PLAYGROUND_UPLOADS_MB sets its limit, 1000 at first,
+100 on a host with little memory.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from lora_viz.adapters.source import InMemory
+from lora_viz.core.host import limit
 
 __all__ = ["HELD", "HeldFiles"]
 
@@ -29,6 +30,7 @@ class HeldFiles:
         self._gone: OrderedDict[Hashable, tuple[Hashable, InMemory]] = OrderedDict()
         self._dropped: weakref.WeakSet[InMemory] = weakref.WeakSet()  # no longer wanted, but still shown somewhere
         self._bytes = 0  # of ``_files``
+        self._coming = 0  # of files that are still on their way
 
     def keep(self, key: Hashable, owner: Hashable, name: str, data: bytes) -> InMemory:
         """Hold a file, and let go the oldest until all fit; one that is larger than the limit is let go at once."""
@@ -37,17 +39,20 @@ class HeldFiles:
             self._drop(key)
             self._files[key] = owner, held
             self._bytes += _size(held)
-            if self._bytes + sum(map(_size, self._dropped)) > self.most:
-                for old in self._dropped:
-                    old.let_go()
-            while self._bytes > self.most:
-                oldest, (whose, old) = self._files.popitem(last=False)
-                self._bytes -= _size(old)
-                old.let_go()
-                self._gone[oldest] = whose, old
-            while len(self._gone) > NAMES_MOST:
-                self._gone.popitem(last=False)
+            self._make_room()
         return held
+
+    def expect(self, more: int) -> bool:
+        """So many bytes more are on their way, or fewer: the oldest files are let go for them.
+
+        False, and they are not counted: what is on its way would be more than may be held, alone.
+        """
+        with self._lock:
+            if more > 0 and self._coming + more > self.most:
+                return False
+            self._coming += more
+            self._make_room()
+        return True
 
     def find(self, key: Hashable) -> InMemory | None:
         """The file, maybe let go; None where there is none of this key."""
@@ -69,9 +74,24 @@ class HeldFiles:
 
     @property
     def bytes(self) -> int:
-        """What is held now."""
+        """What is held now, with what is on its way."""
         with self._lock:
-            return self._bytes + sum(map(_size, self._dropped))
+            return self._all()
+
+    def _all(self) -> int:
+        return self._bytes + self._coming + sum(map(_size, self._dropped))
+
+    def _make_room(self) -> None:
+        if self._all() > self.most:
+            for old in self._dropped:
+                old.let_go()
+        while self._files and self._all() > self.most:
+            oldest, (whose, old) = self._files.popitem(last=False)
+            self._bytes -= _size(old)
+            old.let_go()
+            self._gone[oldest] = whose, old
+        while len(self._gone) > NAMES_MOST:
+            self._gone.popitem(last=False)
 
     def _drop(self, key: Hashable) -> None:
         self._gone.pop(key, None)
@@ -85,11 +105,4 @@ def _size(held: InMemory) -> int:
     return 0 if held.gone else max(LEAST, len(held))
 
 
-def _limit() -> int:
-    given = os.environ.get("LORA_PLAYGROUND_UPLOADS_MB", "1000")
-    if not given.isascii() or not given.isdigit() or len(given) > 9:
-        raise ValueError(f"LORA_PLAYGROUND_UPLOADS_MB={given} is not possible: allowed is a whole number of megabytes.")
-    return int(given) * 1_000_000
-
-
-HELD = HeldFiles(_limit())
+HELD = HeldFiles(limit("LORA_PLAYGROUND_UPLOADS_MB", 1000, 100) * 1_000_000)

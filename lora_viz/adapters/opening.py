@@ -50,7 +50,7 @@ def open_adapter(name: str, data: bytes | memoryview | Source, config: bytes | N
         if not is_torch_archive(members):
             folder = next((m for m in sorted(members, key=len) if m.endswith("adapter_model.safetensors")), None)
             if folder is None:
-                raise AdapterError(say("{name} is a zip archive without an adapter: allowed are safetensors files, "
+                raise AdapterError(say("{name} is a zip archive without an adapter. Valid values: safetensors files, "
                                        "files of torch.save, and a PEFT folder stored uncompressed.",
                                        name=short(name)))  # fmt: skip
             start, size = members[folder]
@@ -82,6 +82,6 @@ def open_weights(name: str, data: bytes | memoryview | Source) -> Weights:
                                "safetensors.", name=short(name)))  # fmt: skip
     for begins, what in _STARTS.items():
         if start.startswith(begins) and start[8:9] != b"{":
-            raise AdapterError(say("{name} is {what}: allowed are safetensors files and files of torch.save (.bin, "
+            raise AdapterError(say("{name} is {what}. Valid values: safetensors files and files of torch.save (.bin, "
                                    ".pt).", name=short(name), what=say(what)))  # fmt: skip
     return read_safetensors(buffer)

@@ -26,7 +26,7 @@ def read_safetensors(buffer: Source) -> Weights:
         raise AdapterError(say("The file has {size} bytes: a safetensors file has at least 8.", size=len(buffer)))
     length = int.from_bytes(buffer[:8], "little")
     if length > HEADER_MOST:
-        raise AdapterError(say("This is no safetensors file: it would have a header of {length:,} bytes: up to "
+        raise AdapterError(say("This is not a safetensors file: it would have a header of {length:,} bytes: up to "
                                "{most:,} are read.", length=length, most=HEADER_MOST))  # fmt: skip
     if 8 + length > len(buffer):
         raise AdapterError(say("The file is cut off: its header has {length:,} bytes, the whole file {size:,}.",

@@ -6,6 +6,7 @@ answers stay the same is another question, which only its data can answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -149,7 +150,7 @@ def _cut(opened: Opened, module: Module, rank: int) -> tuple[Packed, Packed, flo
     """B′ and A′ of this rank as they are written, s folded in, and ‖s·B A − B′A′‖_F.
 
     With R_B R_Aᵀ = u σ vᵀ of what QR leaves of the factors, A′ = σ^−½ uᵀ R_B·A and B′ = B·R_Aᵀ v σ^−½: a large
-    module is cut a block at a time.
+    module is cut and written a block at a time.
     """
     pair = module.pair
     shapes = [list(opened.weights.entries[name].shape) for name in (pair.B, pair.A)]
@@ -175,16 +176,50 @@ def _cut(opened: Opened, module: Module, rank: int) -> tuple[Packed, Packed, flo
     smaller = np.divide(1.0, root, out=np.zeros(len(root)), where=root > 0)
     to_A = module.scale * smaller[:, None] * (u[:, :rank].T @ R_B)
     to_B = module.scale * (R_A.T @ vt[:rank].T) * smaller
-    left, tall = _written_as(found.B, to_B), _written_as(found.A, to_A.T)
+    B, A = _Written.of(found.B, R_B, to_B), _Written.of(found.A, R_A, to_A.T)
     shapes[0][1] = shapes[1][0] = len(root)
-    (A, A2), (B, B2) = reduced(found.A, Tall(tall, found.A.dtype)), reduced(found.B, Tall(left, found.B.dtype))
-    away = float((FactoredMatrix(A.T, B, module.scale) - FactoredMatrix(A2.T, B2)).norm())
-    return _packed(left, found.B.dtype, shapes[0]), _packed(tall.T, found.A.dtype, shapes[1]), away
+    away = _away(B, A, module.scale)
+    return _packed(B.raw, found.B.dtype, shapes[0]), _packed(A.raw.T, found.A.dtype, shapes[1]), away
 
 
-def _written_as(factor: Tall, by: np.ndarray) -> np.ndarray:
-    """The factor times a small matrix, in its own number format."""
-    return np.concatenate([rounded(block @ by, factor.dtype) for block in factor.blocks()])
+class _Written(NamedTuple):
+    """A factor F (d, r) times a small matrix as it is written, F·by + E with what rounding makes of it; R is what QR
+    leaves of F.
+    """
+
+    raw: np.ndarray
+    R: Float[np.ndarray, "j r"]
+    by: Float[np.ndarray, "r k"]
+    FE: Float[np.ndarray, "r k"]
+    EE: Float[np.ndarray, "k k"]
+
+    @classmethod
+    def of(cls, factor: Tall, R: np.ndarray, by: np.ndarray) -> _Written:
+        """F·by in the factor's own number format, a block at a time."""
+        raw, FE, EE = list[np.ndarray](), np.zeros(by.shape), np.zeros((by.shape[1], by.shape[1]))
+        for block in factor.blocks():
+            exact = block @ by
+            raw.append(rounded(exact, factor.dtype))
+            moved = np.nan_to_num(Tall(raw[-1], factor.dtype).whole(), posinf=0, neginf=0) - exact
+            FE += block.T @ moved
+            EE += moved.T @ moved
+        return cls(np.concatenate(raw), R, by, FE, EE)
+
+
+def _away(left: _Written, right: _Written, s: float) -> float:
+    """‖s·B A − (B U + E)(V A + F)‖_F from products of r×r at most: B, U, E of ``left``, Aᵀ, Vᵀ, Fᵀ of ``right``.
+
+    What was cut, s·B A − B U V A, is orthogonal to E V A and to B U F. Its size comes from what QR leaves of B and A,
+    not from squares of B A, among which it would be lost.
+    """
+    BU, VA = left.R @ left.by, right.R @ right.by  # on bases of their own: B U, and (V A)ᵀ
+    BU_E, VA_F = left.by.T @ left.FE, right.by.T @ right.FE  # (B U)ᵀE, V A Fᵀ
+    cut = s * left.R @ right.R.T - BU @ VA.T
+    squares = np.vdot(cut, cut) + np.vdot(left.EE, VA.T @ VA) + np.vdot(BU.T @ BU, right.EE)
+    squares += np.vdot(left.EE, right.EE) + 2 * np.vdot(BU_E, VA_F.T)
+    squares += 2 * (np.vdot(left.EE, VA_F) + np.vdot(BU_E, right.EE))
+    squares -= 2 * np.vdot(left.FE, s * right.FE - left.by @ VA_F)
+    return math.sqrt(max(0.0, float(squares)))
 
 
 def _packed(raw: np.ndarray, dtype: str, shape: list[int]) -> Packed:

@@ -14,6 +14,7 @@ from lora_viz.i18n import outside
 if TYPE_CHECKING:
     from lora_viz.adapters.opening import Opened
     from lora_viz.adapters.report import Report
+    from lora_viz.adapters.source import FromDisk
 
 __all__ = ["compare", "extract", "inspect", "shrink"]
 
@@ -146,9 +147,8 @@ def extract(base: Path, tuned: Path, rank: int, out: Path, as_json: bool) -> Non
     from lora_viz.adapters.extract import changes
     from lora_viz.adapters.extract import extract as made
     from lora_viz.adapters.opening import open_weights
-    from lora_viz.adapters.source import FromDisk
 
-    one, other = (open_weights(path.name, FromDisk(path.name, path.parent)) for path in (base, tuned))
+    one, other = (open_weights(path.name, _source(path)) for path in (base, tuned))
     with told("matrices") as hear:
         found = changes((base.name, tuned.name), one, other, lambda share: hear(Progress(share)))
     data, lost = made(one, other, found, rank)
@@ -166,13 +166,19 @@ def _read(file: Path, alpha: float | None) -> tuple[Opened, Report]:
     """The adapter, with the configuration beside it, and its report. Nothing of a file is executed."""
     from lora_viz.adapters.opening import open_adapter
     from lora_viz.adapters.report import inspect_adapter
-    from lora_viz.adapters.source import FromDisk
 
     beside = file.with_name("adapter_config.json")
-    opened = open_adapter(file.name, FromDisk(file.name, file.parent),
-                          beside.read_bytes() if beside.is_file() else None)  # fmt: skip
+    opened = open_adapter(file.name, _source(file), beside.read_bytes() if beside.is_file() else None)
     with told(file.name) as hear:
         return opened, inspect_adapter(opened, alpha=alpha, progress=lambda share: hear(Progress(share)))
+
+
+def _source(file: Path) -> FromDisk:
+    """The file's bytes; where it is a link, as in a model hub's cache, those of the file it leads to."""
+    from lora_viz.adapters.source import FromDisk
+
+    there = file.resolve()
+    return FromDisk(there.name, there.parent)
 
 
 def _unpacked(out: Path, name: str, data: bytes) -> list[str]:

@@ -31,5 +31,5 @@ def deck(name: str, out: Path) -> None:
     elif name in shipped_decks():
         found = shipped_decks()[name]
     else:
-        raise click.UsageError(f"{name} is no deck: there are {', '.join(shipped_decks())}, or the path of a .toml.")
+        raise click.UsageError(f"{name} is not a deck: there are {', '.join(shipped_decks())}, or the path of a .toml.")
     write(out, deck_html(found))

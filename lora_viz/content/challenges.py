@@ -55,7 +55,7 @@ def _few(run: Run) -> tuple[Condition, ...]:
     count = e.rank * (e.d_in + e.d_out)
     return (
         Condition(say("the loss is below 0.01"), number(loss), loss < 0.01),
-        Condition(say("at most 200 numbers are trained"), str(count), count <= 200),
+        Condition(say("at most 200 parameters are trained"), str(count), count <= 200),
     )
 
 
@@ -80,13 +80,13 @@ def _still(run: Run) -> tuple[Condition, ...]:
     moved, e = _a_moved(run), run.experiment
     return (
         Condition(
-            say("A is the same bits after {steps} steps", steps=e.steps),
+            say("A is exactly the same after {steps} steps", steps=e.steps),
             say("moved by {moved}", moved=number(moved)),
             moved == 0,
         ),
         Condition(
-            say("and nobody keeps it still"),
-            say("kept still: none") if e.frozen == "none" else say("kept still: {factor}", factor=e.frozen),
+            say("and A is not frozen"),
+            say("frozen: none") if e.frozen == "none" else say("frozen: {factor}", factor=e.frozen),
             e.frozen == "none",
         ),
     )
@@ -95,7 +95,7 @@ def _still(run: Run) -> tuple[Condition, ...]:
 def _still_and_learning(run: Run) -> tuple[Condition, ...]:
     moved, share = _a_moved(run), float(run.loss[run.last(), 0] / run.loss[0, 0])
     return (
-        Condition(say("A is the same bits at the end"), say("moved by {moved}", moved=number(moved)), moved == 0),
+        Condition(say("A is exactly the same at the end"), say("moved by {moved}", moved=number(moved)), moved == 0),
         Condition(say("the loss fell below a quarter"), say("{share:.1f} % left", share=100 * share), share < 0.25),
     )
 
@@ -149,8 +149,8 @@ def _from(**changes: Any) -> Experiment:
 
 CHALLENGES: dict[str, Challenge] = {
     "few": Challenge(
-        to_say("Few numbers"),
-        to_say("Bring the loss below 0.01 with at most 200 trained numbers."),
+        to_say("Few parameters"),
+        to_say("Bring the loss below 0.01 with at most 200 trainable parameters."),
         _from(rank=8, steps=300),
         {"rank": _RANKS, "optimizer": _RULES, "lr": _RATES, "alpha": _ALPHAS},
         to_say("The target has rank 3; a layer of 24×32 pays 56 numbers for each rank."),
@@ -167,8 +167,8 @@ CHALLENGES: dict[str, Challenge] = {
         _lost_in_bf16,
     ),
     "still": Challenge(
-        to_say("A stays still"),
-        to_say("Make A stay as it is for ever, without keeping it still."),
+        to_say("A does not move"),
+        to_say("Make A stay exactly as it is, without freezing it."),
         _from(lr=0.02),
         {"init": _STARTS, "frozen": _FROZEN, "lr": _RATES, "rank": _RANKS},
         to_say("∇A = s·Bᵀ G. When is it 0 at every step?"),
@@ -176,11 +176,11 @@ CHALLENGES: dict[str, Challenge] = {
         _still,
     ),
     "still_learning": Challenge(
-        to_say("Still, and learning"),
+        to_say("A frozen, and learning"),
         to_say("Keep A exactly as it began, and bring the loss below a quarter of the first."),
         _from(optimizer="adam", lr=0.02, steps=300, target_rank=2),
         {"init": _STARTS, "frozen": _FROZEN, "rank": (2, 4, 8, 16, 24), "lr": _RATES},
-        to_say("A that does not learn must already see the directions that count. How many does it see?"),
+        to_say("A frozen A must already see the directions that matter. How many does it see?"),
         "machine",
         _still_and_learning,
     ),

@@ -224,7 +224,7 @@ PAPERS = (
             "A non-zero initialisation of both factors is generally harmless, and more robust to small learning rates."
         ),
         to_say("At suitable scale: large random factors do perturb the start."),
-        to_say("The race of starts: a higher loss at first, then ahead."),
+        to_say("The comparison of initialisations: both random against B = 0, with the loss before the first step."),
         ("init_race",),
     ),
     Paper(
@@ -384,6 +384,69 @@ PAPERS = (
         to_say("The projection on the tangent space of rank-r matrices."),
     ),
     Paper(
+        "PLoP",
+        "PLoP: Precise LoRA Placement for Efficient Finetuning of Large Models",
+        "Hayou, Ghosh, Yu",
+        2025,
+        "2506.20629",
+        "variants",
+        to_say("A score computed from the pretrained model and the task says which kinds of modules to adapt."),
+        to_say("Supervised and reinforcement fine-tuning of language models; at worst on a par with usual placements."),
+    ),
+    Paper(
+        "LoRA-One",
+        "LoRA-One: One-Step Full Gradient Could Suffice for Fine-Tuning Large Language Models, Provably and "
+        "Efficiently",
+        "Zhang, Liu, Chen",
+        2025,
+        "2502.01235",
+        "starts",
+        to_say(
+            "The factors align with singular directions of the first full gradient; initialised from it, they have "
+            "them at once."
+        ),
+        to_say("Proved for gradient descent on linear and certain nonlinear models."),
+        to_say("The cosine of the first step with −G, for LoRA-GA, which uses the same gradient."),
+        ("init_alignment",),
+    ),
+    Paper(
+        to_say("The scaling factor"),
+        "The Hidden Power of Scaling Factor in LoRA Optimization",
+        "Zhang et al.",
+        2026,
+        "2606.12883",
+        "scaling and rates",
+        to_say("α does what no learning rate can; its best value grows about as the square root of the rank."),
+        to_say("Measured for language models, with an argument about signal and drift; not a theorem."),
+        to_say("That α cannot be absorbed into the learning rate alone."),
+        ("alpha",),
+    ),
+    Paper(
+        to_say("Converges or fails loudly"),
+        "LoRA Training Provably Converges to a Low-Rank Global Minimum or It Fails Loudly (But it Probably Won't Fail)",
+        "Kim, Kim, Ryu",
+        2025,
+        "2502.09376",
+        "theory",
+        to_say(
+            "Training ends in a global minimum of low rank and small norm, or in a solution of high rank and large "
+            "norm."
+        ),
+        to_say("Under restricted convexity and smoothness. That B = 0 and weight decay favour the first is argued."),
+    ),
+    Paper(
+        to_say("Convergent directions"),
+        "Convergent Linear Representations of Emergent Misalignment",
+        "Soligo, Turner, Rajamanoharan, Nanda",
+        2025,
+        "2506.11618",
+        "theory",
+        to_say(
+            "Nine rank-1 adapters misalign a 14B model, and one direction of its activations removes that in others."
+        ),
+        to_say("One model family and narrow data; a direction of activations, not of weights."),
+    ),
+    Paper(
         "GaLore",
         "GaLore: Memory-Efficient LLM Training by Gradient Low-Rank Projection",
         "Zhao, Zhang, Chen, Wang, Anandkumar, Tian",
@@ -394,6 +457,20 @@ PAPERS = (
         to_say("All weights change, so there is no small file to swap."),
         to_say("The contrast: it breaks the floor of rank r."),
         ("variants",),
+    ),
+    Paper(
+        to_say("Vanilla LoRA may suffice"),
+        "Learning Rate Matters: Vanilla LoRA May Suffice for LLM Fine-tuning",
+        "Lee, Ko, Chen, Yeh",
+        2026,
+        "2602.04998",
+        "variants",
+        to_say(
+            "With the learning rate tuned for each method, LoRA and its variants peak within 1 to 2 % of each other."
+        ),
+        to_say("Language models on reasoning, code and instructions. At one rate for all, the order can be another."),
+        to_say("LoRA and full fine-tuning at one rate, and each at its own best rate."),
+        ("race",),
     ),
     Paper(
         "VeRA",
@@ -470,6 +547,16 @@ PAPERS = (
         to_say("Text-to-image; its files are read by the inspector."),
         to_say("Its LoHa and LoKr files are named for what they are; ranks are not read from them."),
         ("inspector",),
+    ),
+    Paper(
+        "TinyLoRA",
+        "Learning to Reason in 13 Parameters",
+        "Morris, Mireshghallah, Ibrahim, Mahloujifar",
+        2026,
+        "2602.04118",
+        "few numbers",
+        to_say("Trained by reinforcement learning, 13 parameters bring an 8B model to 91 % on GSM8K."),
+        to_say("Reinforcement learning: supervised fine-tuning needs updates 100 to 1,000 times as large."),
     ),
     Paper(
         "QLoRA",

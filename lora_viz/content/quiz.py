@@ -137,7 +137,9 @@ def _merged_in_bf16(seed: int) -> Measured:
     report = merge_report(train(Sweep((e,)), records=2), sizes=(1e-3,))
     share = round(100 * float(report.unchanged[0, report.shown]))
     return Measured(
-        share, (0, 100 - share, 100), say("{share} % of 48×48 weights were the same bits after the merge.", share=share)
+        share,
+        (0, 100 - share, 100),
+        say("{share} % of 48×48 weights were exactly the same after the merge.", share=share),
     )
 
 
@@ -194,14 +196,14 @@ QUESTIONS: dict[str, QuizQuestion] = {
     ),
     "both_zero": QuizQuestion(
         to_say("A and B both start at 0. Which share of the first loss is left after training?"),
-        to_say("Each gradient has the other factor in it: both are exactly 0, for ever."),
+        to_say("Each gradient contains the other factor, so both stay exactly 0."),
         "gradient_flow?init=both_zero",
         _both_zero,
     ),
     "bf16": QuizQuestion(
         to_say(
-            "An update a thousandth the size of W is merged in bf16. How many percent of the weights stay the same "
-            "bits?"
+            "An update a thousandth the size of W is merged in bf16. What percentage of the weights stays exactly "
+            "the same?"
         ),
         to_say("bf16 keeps 8 bits: what is less than half its last one is rounded away."),
         "merge?at=0.001",
@@ -239,7 +241,7 @@ QUESTIONS: dict[str, QuizQuestion] = {
     ),
     "sum": QuizQuestion(
         to_say("Two adapters of rank 3 are added. Which rank has the sum?"),
-        to_say("Matrices of rank at most r are no subspace: ranks add, unless directions are shared."),
+        to_say("Matrices of rank at most r are not a subspace: ranks add, unless directions are shared."),
         "subspace",
         _sum_of_two,
     ),
@@ -251,7 +253,10 @@ QUESTIONS: dict[str, QuizQuestion] = {
     ),
     "base": QuizQuestion(
         to_say("W is frozen. Has the loss a gradient with respect to W?"),
-        to_say("Frozen says that nobody follows it. It also casts the shadows that A and B do follow."),
+        to_say(
+            "“Frozen” means that no step is taken along this gradient. It still exists, and the gradients of A "
+            "and B are computed from it."
+        ),
         "gradient_flow",
         _gradient_of_the_base,
     ),

@@ -271,10 +271,12 @@ def nearest_possible(default: Experiment, values: Mapping[str, Any]) -> tuple[Ex
 def _gave_way(name: str, asked: Mapping[str, Any], limit: int) -> str:
     if name == "batch":
         return say(
-            "batch={asked} does not go with samples={limit}: shown is batch={limit}.", asked=asked[name], limit=limit
+            "batch={asked} does not go with samples={limit}. Showing batch={limit} instead.",
+            asked=asked[name],
+            limit=limit,
         )
     return say(
-        "{name}={asked} does not go with a layer of {d_out}×{d_in}: shown is {name}={limit}.",
+        "{name}={asked} does not go with a layer of {d_out}×{d_in}. Showing {name}={limit} instead.",
         name=name,
         asked=asked[name],
         d_out=asked["d_out"],
@@ -324,7 +326,7 @@ def _check(name: str, value: Any) -> None:
         if value not in CHOICES[name]:
             raise ExperimentError(
                 say(
-                    "{name}={value} is unknown: allowed are {choices}.",
+                    "{name}={value} is unknown. Valid values: {choices}.",
                     name=name,
                     value=_short(value),
                     choices=", ".join(CHOICES[name]),
@@ -338,7 +340,7 @@ def _check(name: str, value: Any) -> None:
     if not low <= value <= high:  # NaN and the infinities neither; an int may be too large for a float
         raise ExperimentError(
             say(
-                "{name}={value} is out of range: allowed is {low:g} to {high:g}.",
+                "{name}={value} is out of range. Valid values: {low:g} to {high:g}.",
                 name=name,
                 value=_short(value),
                 low=low,
@@ -350,9 +352,9 @@ def _check(name: str, value: Any) -> None:
 def _no_number(name: str, value: object) -> str:
     low, high = LIMITS[name]
     return say(
-        "{name}={value} is not a whole number: allowed is {low:g} to {high:g}."
+        "{name}={value} is not a whole number. Valid values: {low:g} to {high:g}."
         if isinstance(low, int)
-        else "{name}={value} is not a number: allowed is {low:g} to {high:g}.",
+        else "{name}={value} is not a number. Valid values: {low:g} to {high:g}.",
         name=name,
         value=_short(value),
         low=low,

@@ -90,9 +90,10 @@ class FactoredMatrix:
     def svd(self) -> tuple[Float[np.ndarray, "*T d_out k"], Float[np.ndarray, "*T k"], Float[np.ndarray, "*T k d_in"]]:
         """U, σ and Vᵀ of the product, k = min(rank, d_out, d_in): QR of both factors, SVD of what is left of them."""
         b, a, size = self._alone()
-        (left, L), (right, R) = np.linalg.qr(b), np.linalg.qr(a)
+        (left, L), (right, R) = _reduced(b), _reduced(a)
         u, sigma, vt = np.linalg.svd(L @ np.swapaxes(R, -1, -2), full_matrices=False)
-        return left @ u * (-1.0 if self.scaling < 0 else 1.0), size(sigma), vt @ np.swapaxes(right, -1, -2)
+        u, v = u if left is None else left @ u, vt if right is None else vt @ np.swapaxes(right, -1, -2)
+        return u * (-1.0 if self.scaling < 0 else 1.0), size(sigma), v
 
     def singular_values(self) -> Float[np.ndarray, "*T k"]:
         """σ of the product, largest first, k = min(rank, d_out, d_in) of them."""
@@ -107,7 +108,7 @@ class FactoredMatrix:
     def _small(self) -> tuple[Float[np.ndarray, "*T j i"], Callable[[np.ndarray], np.ndarray]]:
         """What QR leaves of B times what it leaves of Aᵀ: the singular values of B A in a matrix of that size."""
         b, a, size = self._alone()
-        L, R = np.linalg.qr(b, mode="r"), np.linalg.qr(a, mode="r")
+        L, R = (m if m.shape[-2] <= m.shape[-1] else np.linalg.qr(m, mode="r") for m in (b, a))
         return L @ np.swapaxes(R, -1, -2), size
 
     def _alone(
@@ -137,3 +138,11 @@ class FactoredMatrix:
                 return np.where(fine[..., None], np.ldexp(abs(self.scaling) * values, exponent[..., None]), np.nan)
 
         return alone[0], alone[1], size
+
+
+def _reduced(m: Float[np.ndarray, "*T d rank"]) -> tuple[np.ndarray | None, np.ndarray]:
+    """Its QR; None and itself where that leaves as much of it."""
+    if m.shape[-2] <= m.shape[-1]:
+        return None, m
+    q, r = np.linalg.qr(m)
+    return q, r

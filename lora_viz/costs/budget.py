@@ -49,7 +49,8 @@ PRECISIONS = {
 
 def assumptions() -> tuple[str, ...]:
     """What do these numbers take for granted? One sentence each."""
-    return (say("AdamW: two moments a trained number. bf16 mixed keeps weight and gradient in 2 bytes, a master copy "
+    return (say("AdamW: two moments per trainable parameter. bf16 mixed keeps weight and gradient in 2 bytes, a "
+                "master copy "
                 "in 4, moments in 8; bf16 pure keeps everything in 2 bytes each; fp32 everything in 4."),
             say("QLoRA: the linear layers listed here, except the output head, in NF4 with double quantisation, "
                 "{bits:.3f} bits per weight. All other weights stay as in LoRA (in SDXL the feed-forward layers too).",
@@ -57,7 +58,9 @@ def assumptions() -> tuple[str, ...]:
             say("Activations: batch size 1, so tokens are the sequence's length; attention in one fused kernel that "
                 "keeps no table of scores; no dropout; each vector that the backward pass needs is kept once. A few "
                 "numbers a token (means, log-sum-exps) are left out."),
-            say("With checkpointing each layer keeps its input, and one layer at a time is recomputed in full."),
+            say("With checkpointing each layer keeps its input, and one layer at a time is recomputed in full; the "
+                "work of "
+                "training counts this second forward pass."),
             say("Logits: one number a token and word of the vocabulary, in fp32."),
             say("Left out: the CUDA context, fragmentation, buffers of kernels, dequantised copies, the optimiser's "
                 "temporaries."))  # fmt: skip
@@ -120,23 +123,26 @@ def budget(
 ) -> Budget:
     """Count an adapter of this rank on these modules: trained is r·Σ(d_in + d_out) (Hu et al. 2021, section 4.2).
 
-    Multiply–adds a token: the linear layers forward (base, unmerged, merged), and forward and backward (full, LoRA).
+    Multiply–adds per token: the linear layers forward (base, unmerged, merged), and forward and backward (full, LoRA);
+    with ``checkpointing`` the forward pass counts twice in both.
     Raises ValueError for a rank below 1, no target, or an unknown target or precision.
     """
     if rank < 1:
-        raise ValueError(say("rank={rank} is not possible: allowed is 1 and more.", rank=rank))
+        raise ValueError(say("rank={rank} is not possible. Valid values: 1 and more.", rank=rank))
     if precision not in PRECISIONS:
-        raise ValueError(say("precision={precision} is not known: allowed is {allowed}.", precision=precision,
+        raise ValueError(say("precision={precision} is not known. Valid values: {allowed}.", precision=precision,
                              allowed=", ".join(PRECISIONS)))  # fmt: skip
     chosen = shape.chosen(targets)
     if not chosen:
-        raise ValueError(say("No target module was given: allowed are {names}.", names=", ".join(shape.names)))
+        raise ValueError(say("No target module was given. Valid values: {names}.", names=", ".join(shape.names)))
     linear = sum(m.weights for m in shape.matrices)
+    again = int(checkpointing)  # forward passes that are done twice
     trained = rank * sum(m.per_rank for m in chosen)
     names = tuple(name for name in shape.names if name in targets)
     return Budget(shape=shape, targets=names, rank=rank, precision=precision, tokens=tokens,
                   checkpointing=checkpointing, trained=trained, touched=sum(m.weights for m in chosen), linear=linear,
-                  forward=(linear, linear + trained, linear), training=(3 * linear, 2 * linear + 3 * trained),
+                  forward=(linear, linear + trained, linear), training=((3 + again) * linear,
+                                                                        (2 + again) * linear + (3 + again) * trained),
                   memory=tuple(memory(shape, names, trained, method, precision, tokens, checkpointing)
                                for method in METHODS), file=2 * trained)  # fmt: skip
 

@@ -27,7 +27,7 @@ def parse_config(text: str) -> ModelShape:
     """The shapes of a Hugging Face config.json, by its model_type. Raises ConfigError."""
     if len(text) > LONGEST:
         raise ConfigError(
-            say("The text has {given:,} characters: allowed are {most:,}.", given=len(text), most=LONGEST)
+            say("The text has {given:,} characters. At most {most:,} are possible.", given=len(text), most=LONGEST)
         )
     try:
         config = json.loads(text)
@@ -55,7 +55,7 @@ def parse_config(text: str) -> ModelShape:
         )
     shape = _read(str(kind), _Fields(config), _title(config, str(kind)))
     if shape.total > _LARGEST:
-        raise ConfigError(say("This config makes {total:.3g} parameters: allowed are up to {most:.0e}.",
+        raise ConfigError(say("This config makes {total:.3g} parameters. At most {most:.0e} are possible.",
                               total=shape.total, most=_LARGEST))  # fmt: skip
     return shape._replace(notes=(*shape.notes, to_say("Read from your config.json.")))
 
@@ -73,7 +73,7 @@ class _Fields:
                 raise ConfigError(say("The config lacks {name}: a whole number is needed.", name=name))
             return default
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-            raise ConfigError(say("{name}={value} is not possible: allowed are whole numbers {least} to {most:,}.",
+            raise ConfigError(say("{name}={value} is not possible. Valid values: whole numbers {least} to {most:,}.",
                                   name=name, value=_short(value), least=least, most=_MOST))  # fmt: skip
         return value
 
@@ -81,7 +81,7 @@ class _Fields:
         value = self._config.get(name, default)
         if not isinstance(value, bool):
             raise ConfigError(
-                say("{name}={value} is not possible: allowed is true or false.", name=name, value=_short(value))
+                say("{name}={value} is not possible. Valid values: true or false.", name=name, value=_short(value))
             )
         return value
 

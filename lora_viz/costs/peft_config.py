@@ -39,12 +39,14 @@ class AdapterConfig:
 
     def __post_init__(self) -> None:
         if self.rank < 1:
-            raise AdapterConfigError(say("rank={rank} is not possible: allowed is 1 and more.", rank=self.rank))
+            raise AdapterConfigError(say("rank={rank} is not possible. Valid values: 1 and more.", rank=self.rank))
         if not self.target_modules:
             raise AdapterConfigError(say("target_modules is empty: name at least one module."))
         if not 0 <= self.dropout < 1:
             raise AdapterConfigError(
-                say("dropout={dropout} is not possible: allowed is 0 to below 1.", dropout=self.dropout)
+                say(
+                    "dropout={dropout} is not possible. Valid values: 0 or more, and less than 1.", dropout=self.dropout
+                )
             )
         if not math.isfinite(self.alpha):
             raise AdapterConfigError(say("alpha={alpha} is not a number.", alpha=self.alpha))
@@ -58,7 +60,7 @@ class AdapterConfig:
             ("task_type", self.task_type, TASK_TYPES),
         ):
             if value not in allowed:
-                raise AdapterConfigError(say("{name}={value} is not known: allowed is {allowed}.", name=name,
+                raise AdapterConfigError(say("{name}={value} is not known. Valid values: {allowed}.", name=name,
                                              value=value, allowed=", ".join(allowed)))  # fmt: skip
 
     @property

@@ -45,7 +45,7 @@ def allocate(experiment: Experiment, budget: int, *, models: int = 8, records: i
     if not layers <= budget <= most:
         raise ExperimentError(
             say(
-                "budget={budget} is out of range: allowed is {layers} to {most}.",
+                "budget={budget} is out of range. Valid values: {layers} to {most}.",
                 budget=budget,
                 layers=layers,
                 most=most,

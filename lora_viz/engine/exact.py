@@ -35,20 +35,23 @@ def solve(sweep: Sweep, *, iterations: int = 40) -> Run:
     task = make_task(sweep[0])
     for e in sweep.experiments:
         for wrong, said in (
-            (e.batch != 0, say("batch={batch} has no exact solution: allowed is 0, all samples.", batch=e.batch)),
-            (e.frozen != "none", say("frozen={frozen} has one factor left: allowed is none.", frozen=e.frozen)),
+            (e.batch != 0, say("batch={batch} has no exact solution. Valid values: 0, all samples.", batch=e.batch)),
+            (e.frozen != "none", say("frozen={frozen} has one factor left. Valid values: none.", frozen=e.frozen)),
             (
                 not is_plain(e),
                 say(
-                    "variant={variant} is no plain s·B A over the frozen weight: that alone is solved.",
+                    "variant={variant} is not a plain s·B A over the frozen weight: that alone is solved.",
                     variant=e.variant,
                 ),
             ),
             (
                 STARTS[e.init].moves_base,
-                say("init={init} moves the base weight: allowed are starts that leave it.", init=e.init),
+                say("init={init} moves the base weight. Valid values: starts that leave it.", init=e.init),
             ),
-            (e.scaling == 0, say("alpha={alpha:g} switches the adapter off: allowed is more than 0.", alpha=e.alpha)),
+            (
+                e.scaling == 0,
+                say("alpha={alpha:g} switches the adapter off. Valid values: more than 0.", alpha=e.alpha),
+            ),
             (e.init == "both_zero", say("init=both_zero gives no direction to start from: one factor must not be 0.")),
         ):
             if wrong:

@@ -55,14 +55,14 @@ def train(
     if device not in available_devices():
         raise ExperimentError(
             say(
-                "device={device} is not here: allowed are {devices}.",
+                "device={device} is not here. Valid values: {devices}.",
                 device=device,
                 devices=", ".join(available_devices()),
             )
         )
     if engine not in ENGINES:
         raise ExperimentError(
-            say("engine={engine} is unknown: allowed are {engines}.", engine=engine, engines=", ".join(ENGINES))
+            say("engine={engine} is unknown. Valid values: {engines}.", engine=engine, engines=", ".join(ENGINES))
         )
     sweep = resolved(sweep)
     learnt = make_task(sweep[0]) if task is None else task

@@ -23,7 +23,7 @@ def network_home(run: DigitsRun, method: str) -> bytes:
     """
     if method not in run.methods:
         raise ValueError(
-            say("{method} was not trained: allowed are {allowed}.", method=method, allowed=", ".join(run.methods))
+            say("{method} was not trained. Valid values: {allowed}.", method=method, allowed=", ".join(run.methods))
         )
     names = [f"{layer}.{part}" for layer in ("fc1", "fc2", "head") for part in ("weight", "bias")]
     base = dict(zip(names, run.network, strict=True))

@@ -47,7 +47,7 @@ class LoRALinear(nn.Module):
                 )
             )
         if init not in ("kaiming", "gaussian"):
-            raise ExperimentError(say("init={init} is unknown: allowed are kaiming, gaussian.", init=init))
+            raise ExperimentError(say("init={init} is unknown. Valid values: kaiming, gaussian.", init=init))
         self.base = base.requires_grad_(False)
         self.rank = rank
         self.scaling = alpha / math.sqrt(rank) if use_rslora else alpha / rank

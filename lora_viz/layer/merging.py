@@ -31,7 +31,7 @@ def merge_report(run: Run, *, shown: str = "bfloat16", sizes: tuple[float, ...] 
     e, task = run.experiment, run.task
     if shown not in DTYPES:
         raise ExperimentError(
-            say("dtype={given} is unknown: allowed are {allowed}.", given=shown, allowed=", ".join(DTYPES))
+            say("dtype={given} is unknown. Valid values: {allowed}.", given=shown, allowed=", ".join(DTYPES))
         )
     if e.d_in != e.d_out:
         raise ExperimentError(

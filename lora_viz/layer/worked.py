@@ -201,13 +201,15 @@ def _literal(text: str, name: str) -> list[list[object]]:
         value = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # TypeError: a list as a key
         raise WorkedError(
-            say("{name} is no list of numbers: {text}… cannot be read.", name=name, text=text[:30])
+            say("{name} is not a list of numbers: {text}… cannot be read.", name=name, text=text[:30])
         ) from None
     rows = [list(row) if isinstance(row, list | tuple) else row for row in value]
     if rows and not any(isinstance(row, list) for row in rows):
         rows = [[cell] for cell in rows]  # a flat list is a column
     if not rows or not all(isinstance(row, list) for row in rows):
-        raise WorkedError(say("{name} is no matrix: a list of rows is expected, such as [[1, 0], [0, 1]].", name=name))
+        raise WorkedError(
+            say("{name} is not a matrix: a list of rows is expected, such as [[1, 0], [0, 1]].", name=name)
+        )
     return rows
 
 

@@ -37,6 +37,7 @@ __all__ = [
 
 LONGEST_SHOWN = 40  # characters of what was given that a sentence repeats
 SHORT_LIST = 12  # answers that a sentence lists
+LONGEST_TEXT = 4000  # characters of an answer in words, where a control says no other
 MOST_DIGITS = 12  # of a number in a link
 NAME_MOST = 80  # letters of a file's name
 
@@ -139,7 +140,7 @@ class Control:
     def refused(self, given: Any) -> SettingError:
         """The error that names what was given and what is allowed."""
         text = f"{self.id}={written(given)[:LONGEST_SHOWN]}"
-        return SettingError(say("{given} is not possible in this lesson: allowed is {allowed}.",
+        return SettingError(say("{given} is not possible in this lesson. Valid values: {allowed}.",
                                 given=text, allowed=self.allowed()))  # fmt: skip
 
 
@@ -261,7 +262,7 @@ class Text(Control):
     """A text of one's own, which the lesson reads; in one line, or in ``tall`` pixels of them."""
 
     default: str = ""
-    longest: int | None = None
+    longest: int = LONGEST_TEXT
     tall: int | None = None
     placeholder: str = ""
     shared: bool = True  # False: a link does not carry it
@@ -271,12 +272,12 @@ class Text(Control):
         return self.shared
 
     def check(self, value: Any) -> str:
-        if not isinstance(value, str) or (self.longest is not None and len(value) > self.longest):
+        if not isinstance(value, str) or len(value) > self.longest:
             raise self.refused(value)
         return value
 
     def allowed(self) -> str:
-        return say("a text") if self.longest is None else say("a text of up to {most} characters", most=self.longest)
+        return say("a text of up to {most} characters", most=self.longest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -368,4 +369,6 @@ def unknown(given: Collection[str], allowed: Collection[str]) -> SettingError:
     """The error for settings that a lesson does not have."""
     first = sorted(given)[0][:LONGEST_SHOWN]
     listed = ", ".join(sorted(allowed)) or say("none")
-    return SettingError(say("{name} is no setting of this lesson: allowed are {allowed}.", name=first, allowed=listed))
+    return SettingError(
+        say("{name} is not a setting of this lesson. Valid values: {allowed}.", name=first, allowed=listed)
+    )

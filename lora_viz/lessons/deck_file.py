@@ -75,7 +75,7 @@ def deck_html(deck: Deck) -> str:
 def main(asked: str, out: str, code: str = "en") -> None:
     """Write this deck in this language."""
     if code not in languages():
-        raise SystemExit(f"language={code} is unknown: allowed are {', '.join(languages())}.")
+        raise SystemExit(f"language={code} is unknown. Valid values: {', '.join(languages())}.")
     found = Path(asked) if asked.endswith(".toml") else DECKS / f"{asked}.toml"
     with speak(code):
         Path(out).write_text(deck_html(read_file(found)), encoding="utf-8")

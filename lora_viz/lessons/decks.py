@@ -41,12 +41,17 @@ def read_bytes(name: str, content: bytes, lab: Lab | None = None) -> Deck:
     """
     if len(content) > LONGEST_DECK:
         raise DeckError(
-            say("{name} has {count} bytes: allowed are {most}.", name=name[:60], count=len(content), most=LONGEST_DECK)
+            say(
+                "{name} has {count} bytes. At most {most} are possible.",
+                name=name[:60],
+                count=len(content),
+                most=LONGEST_DECK,
+            )
         )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise DeckError(say("{name} is no text: a deck is a TOML file in UTF-8.", name=name[:60])) from None
+        raise DeckError(say("{name} is not text: a deck is a TOML file in UTF-8.", name=name[:60])) from None
     return _read(text, lab)
 
 

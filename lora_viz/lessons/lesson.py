@@ -31,7 +31,7 @@ from lora_viz.lessons.controls import Control, SettingError, Whole, unknown
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.parts import Part
 from lora_viz.lessons.settings import Settings
-from lora_viz.lessons.statements import Statement, Verdict
+from lora_viz.lessons.statements import Statement, Undecidable, Verdict
 
 __all__ = ["SEED", "Dependent", "Lesson", "Played", "Section"]
 
@@ -61,16 +61,16 @@ class Section:
 class Lesson(Generic[R]):
     """One concept: what a menu shows, what it may be set to, how it is measured, and everything made of the record.
 
-    ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body`` and
-    ``extras`` are functions of the record, or of the record and the settings where an option decides what is seen, or
-    of those and the lab where a file is made when it is asked for. ``hero`` is the id of the film's panel that proves
-    the claim: it is drawn large, presented and shared.
+        ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body``
+        and ``extras`` are functions of the record, or of the record and the settings where an option decides what is
+        seen, or of those and the lab where a file is made when it is asked for. ``hero`` is the id of the film's panel
+        that proves the claim: it is drawn large, presented and shared.
     ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film. Where there is no
-    ``table`` the film's curves are the columns. ``verdict`` says whether the claim holds in this run, and why;
-    ``detail`` what the takeaway has no room for. ``body`` stands in place of a film, ``extras`` below what was seen.
-    ``exports(record, settings, lab)`` says what can be taken along. A lesson without ``seeded`` draws nothing at
-    random; one that trains nothing is asked for no device (``trains``); one that trains ``many`` takes the GPU unless
-    it is told otherwise. ``place`` orders a section's lessons. A record that holds sentences is
+    ``table`` the film's curves are the columns. ``verdict`` says whether the claim holds in this run, and why, or that
+    no run decides it; ``detail`` what the takeaway has no room for. ``body`` stands in place of a film, ``extras``
+    below what was seen. ``exports(record, settings, lab)`` says what can be taken along. A lesson without ``seeded``
+    draws nothing at random; one that trains nothing is asked for no device (``trains``); one that trains ``many`` takes
+    the GPU unless it is told otherwise. ``place`` orders a section's lessons. A record that holds sentences is
     ``worded``. ``waits_for`` names what takes long.
     """
 
@@ -81,7 +81,7 @@ class Lesson(Generic[R]):
     place: int
     measure: Callable[[Settings, Lab], R]
     takeaway: Callable[..., str]
-    verdict: Callable[..., Verdict] | None = None
+    verdict: Callable[..., Verdict] | Undecidable
     detail: Callable[..., str] | None = None
     default: Experiment = field(default_factory=Experiment)
     controls: tuple[Control | Dependent, ...] = ()
@@ -105,6 +105,11 @@ class Lesson(Generic[R]):
     seeded: bool = True
     worded: bool = False
     waits_for: str = ""
+
+    @property
+    def judged(self) -> bool:
+        """Whether its claim is one that a run decides."""
+        return not isinstance(self.verdict, Undecidable)
 
     @property
     def prints(self) -> bool:
@@ -219,8 +224,9 @@ class Played(Generic[R]):
 
     @cached_property
     def verdict(self) -> Verdict | None:
-        """Whether the claim holds in this run, and why; None where the lesson has not said how to tell."""
-        found: Verdict | None = self._made(self.lesson.verdict)
+        """Whether the claim holds in this run, and why; None where no run decides it."""
+        judge = self.lesson.verdict
+        found: Verdict | None = None if isinstance(judge, Undecidable) else self._made(judge)
         return found
 
     @cached_property

@@ -81,4 +81,4 @@ def no_targets(settings: Settings, shape: ModelShape, usual: Usual = usual_targe
     """That none was chosen, and which are shown."""
     if settings[_targets_id(shape)]:
         return ()
-    return (Prose(say("None was chosen: shown are {names}.", names=", ".join(usual(shape))), small=True),)
+    return (Prose(say("No module was chosen. Showing {names} instead.", names=", ".join(usual(shape))), small=True),)

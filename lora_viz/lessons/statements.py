@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from lora_viz.i18n.language import say
 
-__all__ = ["Kind", "Statement", "Verdict", "false_here", "true_here", "undecided"]
+__all__ = ["Kind", "Statement", "Undecidable", "Verdict", "false_here", "true_here", "undecided"]
 
 Kind = Literal["claim", "takeaway", "detail", "maths", "narration", "part", "help", "question", "answer"]
 
@@ -52,6 +52,17 @@ def false_here(why: str, /, **evidence: Any) -> Verdict:
 def undecided(why: str, /, **evidence: Any) -> Verdict:
     """This run says neither: what the claim is about did not happen in it."""
     return Verdict(None, why, MappingProxyType(evidence))
+
+
+@dataclass(frozen=True, slots=True)
+class Undecidable:
+    """In place of a verdict: no run decides this claim, and ``why``, for whoever reads the code.
+
+    A claim may say what a page ``holds`` (its order, its entries, how it answers). What says anything of LoRA has a
+    verdict. A lesson with this trains nothing and has no film.
+    """
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def lesson(name: str) -> Lesson[Any]:
     if name in moved():
         return moved()[name][1]
     if name not in _by_id():
-        raise UnknownLesson(f"{name[:LONGEST_SHOWN]} is no lesson: there are {', '.join(_by_id())}.")
+        raise UnknownLesson(f"{name[:LONGEST_SHOWN]} is not a lesson: there are {', '.join(_by_id())}.")
     return _by_id()[name]
 
 

@@ -42,7 +42,7 @@ class BitsExperiment:
             if not low <= getattr(self, name) <= high:
                 raise ExperimentError(
                     say(
-                        "{name}={value} is not possible: allowed is {low} to {high}.",
+                        "{name}={value} is not possible. Valid values: {low} to {high}.",
                         name=name,
                         value=getattr(self, name),
                         low=low,

@@ -65,7 +65,7 @@ class DigitsExperiment:
         if self.change not in CHANGES:
             raise ExperimentError(
                 say(
-                    "change={change} is unknown: allowed are {allowed}.",
+                    "change={change} is unknown. Valid values: {allowed}.",
                     change=self.change[:40],
                     allowed=", ".join(CHANGES),
                 )
@@ -75,7 +75,7 @@ class DigitsExperiment:
             if not math.isfinite(value) or not low <= value <= high:
                 raise ExperimentError(
                     say(
-                        "{name}={value:g} is out of range: allowed is {low:g} to {high:g}.",
+                        "{name}={value:g} is out of range. Valid values: {low:g} to {high:g}.",
                         name=name,
                         value=value,
                         low=low,
@@ -141,7 +141,7 @@ class PairExperiment:
     def __post_init__(self) -> None:
         DigitsExperiment(change=self.second, alpha=self.alpha, lr=self.lr, steps=self.steps, seed=self.seed)
         if not 1 <= self.rank <= 16:
-            raise ExperimentError(say("rank={rank} is out of range: allowed is 1 to 16.", rank=self.rank))
+            raise ExperimentError(say("rank={rank} is out of range. Valid values: 1 to 16.", rank=self.rank))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -160,7 +160,7 @@ def load_encoder(folder: Path, *, sha256: str = MINILM_SHA256) -> tuple[Encoder,
     if given != sha256:
         raise ExperimentError(
             say(
-                "{name} has SHA-256 {given}…: allowed is {sha256}… alone.",
+                "{name} has SHA-256 {given}…. It must be {sha256}….",
                 name=weights.name,
                 given=given[:12],
                 sha256=sha256[:12],

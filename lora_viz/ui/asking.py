@@ -130,13 +130,13 @@ def _drop_unknown(ids: list[str], notices: list[str]) -> None:
         return
     first = unknown[0] if len(unknown[0]) <= 40 else unknown[0][:37] + "…"
     notices.append(
-        say("{name} and {count} more in the link is no setting of this lesson: it is left out.",
+        say("{name} and {count} more in the link are not settings of this lesson: they are left out.",
             name=first, count=len(unknown) - 1)
         if len(unknown) > 1
-        else say("{name} in the link is no setting of this lesson: it is left out.", name=first)
+        else say("{name} in the link is not a setting of this lesson: it is left out.", name=first)
     )  # fmt: skip
-    for name in unknown:
-        del st.query_params[name]
+    left = set(st.query_params).difference(unknown)
+    st.query_params.from_dict({name: st.query_params.get_all(name) for name in left})  # each by itself would be told
 
 
 def _shown(ids: list[str], notices: list[str], scene: Scene | None) -> frozenset[str]:
@@ -150,7 +150,7 @@ def _shown(ids: list[str], notices: list[str], scene: Scene | None) -> frozenset
     if wrong:
         allowed = ", ".join(sorted(ids))
         notices.append(
-            say("{given} is no control of this lesson: allowed are none, {allowed}.",
+            say("{given} is not a control of this lesson. Valid values: none, {allowed}.",
                 given=f"controls={wrong[0][:40]}", allowed=allowed)
         )  # fmt: skip
     return frozenset(asked & {*ids})
@@ -225,7 +225,7 @@ def _set_the_scene(name: str, scene: Scene, lesson: Lesson[Any], notices: list[s
             answers[control.id] = accepted[1]
     st.session_state.update({name: value for name, value in answers.items() if name not in _files(lesson, answers)})
     for key in settings:
-        notices.append(say("{name} in the scene is no setting of this lesson: it is left out.", name=key))
+        notices.append(say("{name} in the scene is not a setting of this lesson: it is left out.", name=key))
 
 
 def _keep_for_leaving(lesson: Lesson[Any], answers: dict[str, Any]) -> None:
@@ -333,7 +333,7 @@ def _accepted(control: Control, lesson: Lesson[Any], given: Any, notices: list[s
         rest = control.possible(given) if isinstance(control, Several) else ()
         shown = control.link(rest or control.usual(lesson.default))
         listed = shown if isinstance(shown, str) else ", ".join(shown)
-        notices.append(say("{error} Shown is {shown}.", error=error, shown=listed))
+        notices.append(say("{error} Showing {shown} instead.", error=error, shown=listed))
         return (shown, rest) if rest else None
 
 

@@ -49,7 +49,7 @@ def ask_level() -> str:
             st.warning(
                 on_screen(
                     say(
-                        "{given} is not possible here: allowed is one of {allowed}. Shown is {shown}.",
+                        "{given} is not possible here. Valid values: one of {allowed}. Showing {shown} instead.",
                         given=f"level={given[:40]}",
                         allowed=", ".join(LEVEL.options),
                         shown=usual,

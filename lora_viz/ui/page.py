@@ -177,8 +177,8 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
         except Refusal:  # what fitted last was a file that is gone since
             last, fits = None, lesson.settings()
             played = shown(fits)
-        told = say("{error} Shown is what fitted last.", error=error) if last else say(
-            "{error} Shown is what the lesson opens with.", error=error)  # fmt: skip
+        told = say("{error} Showing what fitted last instead.", error=error) if last else say(
+            "{error} Showing what the lesson opens with instead.", error=error)  # fmt: skip
         place.error(on_screen(told), icon=":material/error:")
     good[lesson.id] = fits
     return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place

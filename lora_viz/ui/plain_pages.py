@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import languages, say, speak
@@ -25,15 +25,19 @@ from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.walk import UnknownLesson
 from lora_viz.lessons.walk import lesson as found
-from lora_viz.light.assets import assets
+from lora_viz.light.assets import assets, element
 from lora_viz.light.contents import contents
 from lora_viz.light.page import framed, packed, page
 from lora_viz.light.place import Place, app_address
 from lora_viz.ui.browser_language import spoken_by
 
-__all__ = ["answer_asset", "answer_contents", "answer_lesson", "answer_slash", "settled"]
+__all__ = ["answer_asset", "answer_contents", "answer_element", "answer_lesson", "answer_slash", "settled"]
 
 BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang")  # the app's own words
+ASKED_MOST = 112
+# Threads of their own: all other addresses share 40, and none of those may be kept waiting.
+_LANES = CapacityLimiter(12)
+_ASKED = set[Request]()  # what is measured now or waits for it
 
 
 async def answer_slash(request: Request) -> Response:
@@ -50,6 +54,13 @@ async def answer_asset(request: Request) -> Response:
     return Response(held[1], media_type=held[0], headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
 
+async def answer_element(request: Request) -> Response:
+    """The script of ``<lora-film>``, for anybody's page; its address stays, so a browser asks again after an hour."""
+    headers = {"Cache-Control": "public, max-age=3600", "Cross-Origin-Resource-Policy": "cross-origin",
+               "Access-Control-Allow-Origin": "*"}  # fmt: skip
+    return Response(element(), media_type="text/javascript", headers=headers)
+
+
 async def answer_contents(request: Request) -> Response:
     """The list of lessons."""
     code = spoken_by(request)
@@ -58,8 +69,19 @@ async def answer_contents(request: Request) -> Response:
 
 
 async def answer_lesson(request: Request) -> Response:
-    """One lesson, measured for this request where nobody has asked for it before."""
-    return await run_in_threadpool(_lesson, request)
+    """One lesson, measured for this request where nobody has asked for it before.
+
+    So many are measured or wait at once; who comes then is asked to come again, and holds up no other address.
+    """
+    if len(_ASKED) >= ASKED_MOST:
+        with speak(spoken_by(request)):
+            told = say("Too many ask at once: please try again in a minute.")
+        return PlainTextResponse(told, 503, {"Retry-After": "30"})
+    _ASKED.add(request)
+    try:
+        return await to_thread.run_sync(_lesson, request, limiter=_LANES)
+    finally:
+        _ASKED.discard(request)
 
 
 def _lesson(request: Request) -> Response:
@@ -78,7 +100,7 @@ def _lesson(request: Request) -> Response:
         try:
             played: Played[Any] = lesson.played(settings, lab)
         except Refusal as error:
-            notices = (*notices, say("{error} Shown is what the lesson opens with.", error=error))
+            notices = (*notices, say("{error} Showing what the lesson opens with instead.", error=error))
             played = lesson.played(lesson.settings(), lab)
         place = _place(lesson.id, played.link, code)
         film = packed(played, _frame(played, link.get("at", [""])[0]))
@@ -99,10 +121,13 @@ def settled(lesson: Lesson[Any], link: Mapping[str, list[str]]) -> tuple[Setting
             answers[control.id] = control.parse(given if several else given[-1])  # type: ignore[arg-type]
         except SettingError as error:
             notices.append(str(error))
-    for name in link:
-        if name not in answers and name not in BESIDE:
-            short = name[:LONGEST_SHOWN]
-            notices.append(say("{name} in the link is no setting of this lesson: it is left out.", name=short))
+    unknown = [name for name in link if name not in answers and name not in BESIDE]
+    if len(unknown) == 1:
+        short = unknown[0][:LONGEST_SHOWN]
+        notices.append(say("{name} in the link is not a setting of this lesson: it is left out.", name=short))
+    elif unknown:
+        notices.append(say("{name} and {count} more in the link are not settings of this lesson: they are left out.",
+                           name=unknown[0][:LONGEST_SHOWN], count=len(unknown) - 1))  # fmt: skip
     settings, reconciled = lesson.resolve(answers)
     return settings, (*notices, *reconciled)
 

@@ -26,7 +26,7 @@ from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.walk import lesson
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.pages import page_of
-from lora_viz.ui.qr import here, only_here, qr_code
+from lora_viz.ui.qr import here, offer
 from lora_viz.ui.rooms import offer_room, show_scores
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.visitor_language import language_of_links
@@ -150,7 +150,7 @@ def presented() -> Presented | None:
     if name not in decks:
         st.warning(
             on_screen(
-                say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks))
+                say("deck={given} is not here. Valid values: {allowed}.", given=name[:40], allowed=", ".join(decks))
             )
         )
         return None
@@ -158,7 +158,11 @@ def presented() -> Presented | None:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last + 1):
         st.warning(
             on_screen(
-                say("scene={given} is not in this deck: allowed is 1 to {last}. Shown is 1.", given=text, last=last)
+                say(
+                    "scene={given} is not in this deck. Valid values: 1 to {last}. Showing 1 instead.",
+                    given=text,
+                    last=last,
+                )
             )
         )
         text = "1"
@@ -222,10 +226,7 @@ def show_end(now: Presented) -> None:
         st.markdown(on_screen("\n".join(links)))
     shared = here() if now.name in (OWN, ASKED) else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
     with right:
-        qr_code(shared, say("QR code of the link"))
-        st.code(shared, language=None, wrap_lines=True)
-        if only_here(shared):
-            st.caption(say("This address works on this machine only: open the playground by its name in the network."))
+        offer(shared, st.container(), st.container())
 
 
 def _address(scene: Scene) -> str:

@@ -31,12 +31,26 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from lora_viz.ui.first_visit import ROOT_SCRIPT, FirstVisit
+from lora_viz.ui.arriving import Arriving
+from lora_viz.ui.first_visit import ROOT_SCRIPT, SOCKET_SCRIPT, FirstVisit
+from lora_viz.ui.limits import Seats
+from lora_viz.ui.own_uploads import OwnUploads
 from lora_viz.ui.page_script import PAGE_SCRIPT
-from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_lesson, answer_slash
+from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_element, answer_lesson, answer_slash
 from lora_viz.ui.room_pages import ROOM_ADDRESSES
 
-__all__ = ["FRAMES", "MIDDLEWARE", "OWN", "Address", "Guarded", "answers_to", "content_policy", "frames", "routes"]
+__all__ = [
+    "FRAMES",
+    "MIDDLEWARE",
+    "OWN",
+    "Address",
+    "Guarded",
+    "answers_to",
+    "content_policy",
+    "frames",
+    "named_hosts",
+    "routes",
+]
 
 
 class Address(NamedTuple):
@@ -51,6 +65,7 @@ OWN = (
     Address("/light", answer_slash),
     Address("/light/", answer_contents),
     Address("/light/assets/{name}", answer_asset),
+    Address("/light/lora-film.js", answer_element),
     Address("/light/{lesson}", answer_lesson),
     *(Address(*each) for each in ROOM_ADDRESSES),
 )
@@ -90,6 +105,17 @@ def answers_to(host: str | None, named: Iterable[str] = ()) -> bool:
     return True
 
 
+@cache
+def named_hosts() -> tuple[str, ...]:
+    """The names that whoever runs the server allows: ``--server.allowedHosts``, split at spaces and commas.
+
+    Streamlit's own check of sockets is taken out: it knows these names alone, and would refuse this machine's own.
+    """
+    given = config.get_option("server.allowedHosts") or ()
+    config.set_option("server.allowedHosts", [])
+    return tuple(name for one in given for name in re.split(r"[\s,]+", one) if name)
+
+
 def frames() -> str:
     """Who may show the app in a frame: anybody, since that is how it gets into a course's pages, or whom FRAMES names.
 
@@ -97,7 +123,9 @@ def frames() -> str:
     """
     named = os.environ.get(FRAMES, "").strip() or "*"
     if not _SOURCES.fullmatch(named):
-        raise ValueError(f"{FRAMES}={named!r} is no list of sources: allowed is one like 'self' https://example.org.")
+        raise ValueError(
+            f"{FRAMES}={named!r} is not a list of sources. Valid values: one like 'self' https://example.org."
+        )
     return named
 
 
@@ -121,7 +149,8 @@ def content_policy(host: str = "", framed_by: str = "*") -> str:
             "object-src 'none'",
             "base-uri 'self'",
             "form-action 'self'",
-            f"frame-ancestors {framed_by}",
+            # Anybody: * would leave out a page that is opened from a disk.
+            *(() if framed_by == "*" else (f"frame-ancestors {framed_by}",)),
         )
     )
 
@@ -130,7 +159,7 @@ def content_policy(host: str = "", framed_by: str = "*") -> str:
 def _inline_scripts() -> tuple[str, ...]:
     """By their hashes: what stands in the page of the Streamlit that is installed, and our own."""
     page = Path(streamlit.__file__).parent / "static" / "index.html"
-    scripts = (*_INLINE.findall(page.read_text(encoding="utf-8")), PAGE_SCRIPT, ROOT_SCRIPT)
+    scripts = (*_INLINE.findall(page.read_text(encoding="utf-8")), PAGE_SCRIPT, ROOT_SCRIPT, SOCKET_SCRIPT)
     return tuple(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode('ascii')}'" for script in scripts)
 
 
@@ -138,14 +167,14 @@ class Guarded:
     """Answers only who asks for us by our name, and puts the headers on every answer that does not set its own."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app, self.framed_by = app, frames()
+        self.app, self.framed_by, self.named = app, frames(), named_hosts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         host = Headers(scope=scope).get("host")
-        allowed = answers_to(host, config.get_option("server.allowedHosts") or ())
+        allowed = answers_to(host, self.named)
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -172,4 +201,11 @@ class Guarded:
 
 
 # Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
-MIDDLEWARE = (Middleware(Guarded), Middleware(GZipMiddleware, minimum_size=2000), Middleware(FirstVisit))
+MIDDLEWARE = (
+    Middleware(Guarded),
+    Middleware(Arriving),
+    Middleware(GZipMiddleware, minimum_size=2000),
+    Middleware(Seats),
+    Middleware(OwnUploads),
+    Middleware(FirstVisit),
+)

@@ -20,6 +20,7 @@ from lora_viz.adapters.stored import AdapterError
 from lora_viz.i18n.language import say
 from lora_viz.i18n.outside import on_screen
 from lora_viz.lessons.controls import File, Upload, file_name
+from lora_viz.ui.arriving import hold
 
 __all__ = ["ask_files", "files_given", "folder"]
 
@@ -90,7 +91,8 @@ def _opened(path: str, where: Path) -> Upload:
 
 def _uploaded(control: File) -> list[Any]:
     """What Streamlit has of this control's files."""
-    _hold_what_comes()
+    run = get_script_run_ctx(suppress_warning=True)
+    hold(None if run is None else run.uploaded_file_mgr)
     uploaded = st.session_state.get(control.id)
     return uploaded if isinstance(uploaded, list) else [uploaded] if uploaded is not None else []
 
@@ -98,27 +100,3 @@ def _uploaded(control: File) -> list[Any]:
 def _held(file: Any) -> InMemory:
     """The bytes of a file that was uploaded, where they are not let go."""
     return HELD.find(file.file_id) or HELD.keep(file.file_id, None, file_name(file.name), file.getvalue())
-
-
-def _hold_what_comes() -> None:
-    """From now on every upload goes into ``HELD``, whether or not a page ever asks for it; Streamlit keeps its name."""
-    run = get_script_run_ctx(suppress_warning=True)
-    files: Any = None if run is None else run.uploaded_file_mgr
-    if files is None or hasattr(files, "held"):
-        return
-    add, remove, remove_all = files.add_file, files.remove_file, files.remove_session_files
-
-    def add_file(session_id: str, file: Any) -> None:
-        HELD.keep(file.file_id, session_id, file_name(file.name), file.data)
-        add(session_id, file._replace(data=b""))
-
-    def remove_file(session_id: str, file_id: str) -> None:
-        HELD.drop(file_id)
-        remove(session_id, file_id)
-
-    def remove_session_files(session_id: str) -> None:
-        HELD.drop_all(session_id)
-        remove_all(session_id)
-
-    files.held = HELD
-    files.add_file, files.remove_file, files.remove_session_files = add_file, remove_file, remove_session_files

@@ -67,7 +67,7 @@ def ask_language() -> None:
         st.warning(
             on_screen(
                 say(
-                    "{given} is no language here: allowed are {allowed}. Shown is English.",
+                    "{given} is not a language here. Valid values: {allowed}. Showing English instead.",
                     given=f"lang={given[:40]}",
                     allowed=", ".join(languages()),
                 )

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from lora_viz.adapters.safetensors_file import read_safetensors
 from lora_viz.adapters.source import InMemory
-from lora_viz.adapters.stored import AdapterError
+from lora_viz.adapters.stored import AdapterError, check_names
 from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.i18n.language import say
 
@@ -49,11 +49,11 @@ def write(record: Watched, path: str | Path) -> None:
 def read(name: str, data: bytes) -> Watched:
     """What such a file holds. Raises AdapterError: it is none, or what is in it does not fit together."""
     weights = read_safetensors(InMemory(data))
-    wrong = AdapterError(say("{name} is no record of a training: lora_viz.watch writes one.", name=name))
+    wrong = AdapterError(say("{name} is not a record of a training run: lora_viz.watch writes one.", name=name))
     if weights.metadata.get("format") != _FORMAT:
         raise wrong
     try:
-        modules = tuple(map(str, json.loads(weights.metadata["modules"])))
+        modules = tuple(map(str, json.loads(weights.metadata["modules"])[: _MODULES_MOST + 1]))
         arrays = {
             field: weights.read(field).astype(np.float64)
             for field in Watched._fields
@@ -62,6 +62,7 @@ def read(name: str, data: bytes) -> Watched:
         overhead = float(weights.metadata["overhead"])
     except (KeyError, ValueError, TypeError, RecursionError):
         raise wrong from None
+    check_names(modules)
     T, M = len(arrays["step"]), len(modules)
     fits = (
         0 < M <= _MODULES_MOST and T > 0 and arrays["step"].ndim == 1 and (np.diff(arrays["step"]) > 0).all()

@@ -116,6 +116,34 @@ def test_a_cut_adapter_loses_what_was_said_and_no_more(tmp_path: Path, level: fl
     assert planned.parameters[1] == sum(t.numel() for n, t in again.named_parameters() if "lora_" in n)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", [(97, 113, 5), (29, 23, 19), (7, 41, 11), (11, 13, 17)])
+def test_a_large_module_is_cut_by_blocks_and_its_error_is_that_of_the_dense_update(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int, int], dtype: torch.dtype
+) -> None:
+    """Also where nothing is cut away but the rounding of what is written: then squares of ΔW would hide it."""
+    monkeypatch.setattr("lora_viz.adapters.factors.LARGE", 10)
+    monkeypatch.setattr("lora_viz.adapters.factors.BLOCK", 60)
+    d_out, d_in, r = shape
+    g = torch.Generator().manual_seed(2)
+    fall = 0.7 ** torch.arange(r, dtype=torch.float64)
+    A = torch.randn(r, d_in, generator=g, dtype=torch.float64) * fall[:, None]
+    pair = {"q.lora_A.weight": A.to(dtype), "q.lora_B.weight": torch.randn(d_out, r, generator=g).to(dtype)}
+    opened = open_adapter("a", save_torch({f"base_model.model.{k}": v for k, v in pair.items()}), b'{"lora_alpha": 3}')
+    report = inspect_adapter(opened)
+    before = 3 / r * (pair["q.lora_B.weight"].double() @ pair["q.lora_A.weight"].double())
+    np.testing.assert_allclose(report.modules[0].sigma, torch.linalg.svdvals(before)[: len(report.modules[0].sigma)],
+                               rtol=1e-9, atol=1e-12)  # fmt: skip
+    whole = report._replace(modules=(report.modules[0]._replace(needs=(min(shape),) * 3),))
+    for asked in (report, whole):
+        cut = shrink(opened, asked, 0.99)
+        with zipfile.ZipFile(io.BytesIO(cut.data)) as archive:
+            written = load_torch(archive.read("adapter/adapter_model.safetensors"))
+        B, A = (written[f"base_model.model.q.lora_{x}.weight"].double() for x in "BA")
+        lost = float((before - B @ A).norm() / before.norm())
+        assert cut.error[0] == pytest.approx(lost, rel=1e-6, abs=1e-14)
+
+
 def test_a_cut_adapter_can_be_inspected_again() -> None:
     tensors, config, _ = trained()
     opened = open_adapter("a", tensors, config)

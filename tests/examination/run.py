@@ -22,7 +22,6 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.walk import lesson, measured
 from tests.examination.examination import Finding, examine
 from tests.examination.settings import drawn
-from tests.lessons.unfinished import TOO_LONG
 
 __all__ = ["examined", "main", "report"]
 
@@ -35,7 +34,7 @@ def examined(name: str, count: int) -> list[Finding]:
     own, found = lesson(name), []
     lab = Lab(Results())
     for i, settings in enumerate(drawn(own, count)):
-        found.append(examine(own, settings, lab, lengths=name not in TOO_LONG))
+        found.append(examine(own, settings, lab))
         if i % GERMAN == 0:
             with speak("de"):
                 told = examine(own, settings, lab, lengths=False)

@@ -63,7 +63,7 @@ def test_adams_second_identity_is_none_for_sgd() -> None:
 def test_at_s_of_1_there_is_nothing_to_rescale() -> None:
     found = record(alpha=5.0)
     assert found.worst[:, :3].max() < 3e-15
-    assert "s is 1 already" in takeaway(found)
+    assert "s is already 1" in takeaway(found)
     assert "nothing to rescale" in film(found).narration[-1]
 
 

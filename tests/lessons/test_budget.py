@@ -49,13 +49,15 @@ def test_the_boxes_make_up_the_model_and_its_adapter(title: str) -> None:
 
 
 def test_the_opening_words() -> None:
-    said = LESSON.play().takeaway
-    assert "128 matrices, trains 16,777,216 numbers, 0.249 % of Llama-2-7B's 6,738,415,616" in said
+    said = LESSON.play().detail
+    assert "(matrices: 128) trains 16,777,216 parameters, 0.249 % of Llama-2-7B's 6,738,415,616" in said
     assert "128 times as many (2,147,483,648)" in said
-    assert "402× fewer trained numbers than full fine-tuning are 7.36× less memory" in said
-    assert "a token's multiply–adds are 0.254 % more, merged none; in training 66.9 % of full" in said
+    verdict = LESSON.play().verdict
+    assert verdict is not None and "402× fewer trainable parameters take 7.36× less memory" in verdict.text
+    assert "needs 0.254 % more multiply–adds" in said and "Training needs 75.3 % of those of full" in said
+    assert "Training needs 66.9 % of those of full" in LESSON.play(checkpointing=False).detail
     past = parameter_share.parameter_share(budget(MODELS["Qwen2.5-0.5B"], ("k_proj",), 256))
-    assert "past break-even" in parameter_share.takeaway(past)
+    assert "That is more than the matrices that it adapts hold" in parameter_share.takeaway(past)
 
 
 @pytest.mark.parametrize("title", ["Llama-2-7B", "SDXL UNet", "GPT-3 175B"])
@@ -83,18 +85,20 @@ def test_the_smallest_card() -> None:
 
 def test_it_obeys_its_controls() -> None:
     shown = LESSON.play(rank=8, alpha=64.0, use_rslora=True, targets_llama_8=("v_proj", "q_proj"))
-    assert "trains 4,194,304 numbers" in shown.takeaway
+    assert "trains 4,194,304 parameters" in shown.takeaway
     python, js = (part.text for part in inner(shown.parts("extras")) if isinstance(part, Code))
     assert 'target_modules=["q_proj", "v_proj"]' in python and "use_rslora=True" in python
     assert json.loads(js)["lora_alpha"] == 64
     assert LESSON.play().record.config.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
     other = LESSON.play(model="GPT-2")
     assert (other.record.config.target_modules, other.record.config.fan_in_fan_out) == (("c_attn",), True)
-    assert "124,439,808" in other.takeaway
+    assert "124,439,808" in other.detail
     assert LESSON.play(rank=7).record.budget.rank == 7, "a rank between two marks"
-    with pytest.raises(SettingError, match="rank=257 is not possible in this lesson: allowed is 1 to 256"):
+    with pytest.raises(SettingError, match=r"rank=257 is not possible in this lesson\. Valid values: 1 to 256"):
         LESSON.play(rank=257)
-    with pytest.raises(SettingError, match="model=SDXL is not possible in this lesson: allowed is one of the menu"):
+    with pytest.raises(
+        SettingError, match=r"model=SDXL is not possible in this lesson\. Valid values: one of the menu"
+    ):
         LESSON.play(model="SDXL")
 
 
@@ -102,14 +106,15 @@ def test_without_a_module_the_usual_ones_are_shown() -> None:
     shown = LESSON.play(targets_llama_8=())
     assert shown.takeaway == LESSON.play().takeaway
     (told,) = shown.parts("beside")
-    assert isinstance(told, Prose) and told.text == "None was chosen: shown are q_proj, k_proj, v_proj, o_proj."
+    assert isinstance(told, Prose)
+    assert told.text == "No module was chosen. Showing q_proj, k_proj, v_proj, o_proj instead."
     assert not LESSON.play().parts("beside")
 
 
 def test_both_figures_have_their_numbers_beside_them() -> None:
     shown = LESSON.play()
     figures = [part for part in inner(shown.parts("body"))]
-    assert " ".join(figure.alt for figure in figures) == shown.takeaway  # type: ignore[union-attr]
+    assert " ".join(figure.alt for figure in figures) == shown.detail  # type: ignore[union-attr]
     numbers = [part for part in inner(shown.parts("extras")) if isinstance(part, Numbers)]
     boxes, memory = (part.columns for part in numbers)
     np.testing.assert_array_equal(boxes["parameters"], shown.record.share.sizes)

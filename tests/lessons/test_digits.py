@@ -9,7 +9,17 @@ import pytest
 
 from lora_viz.film.panels import Pictures
 from lora_viz.film.paper import printed
-from lora_viz.lessons.real.digits import LESSON, LEVELS, DigitsAdapt, digits_adapt, film, table, takeaway
+from lora_viz.lessons.real.digits import (
+    LESSON,
+    LEVELS,
+    DigitsAdapt,
+    detail,
+    digits_adapt,
+    film,
+    table,
+    takeaway,
+    verdict,
+)
 from lora_viz.networks.adapting import adapt_digits
 from lora_viz.networks.digits import RANKS, DigitsExperiment, DigitsRun
 
@@ -57,12 +67,15 @@ def test_median_and_range_over_the_members() -> None:
 
 def test_enough_is_the_least_rank_within_a_point_of_full() -> None:
     assert digits_adapt(made()).enough == 8
-    assert "from rank 8 on (89.5 %), training 2,048 of 8,970 numbers" in takeaway(digits_adapt(made()))
+    assert "at rank 8 (89.5 %), training 2,048 of 8,970 parameters" in takeaway(digits_adapt(made()))
     none = digits_adapt(made("inverted", (0.9, 0.1, 0.1, 0.1, 0.2, 0.3, 0.8)))
     assert none.enough == 0
-    assert "No rank up to 16 comes within a point of it: LoRA's best is 30.0 %." in takeaway(none)
-    assert "ΔW₁ = −2W₁, of full rank" in takeaway(none)
-    assert "hidden weight need move" in takeaway(digits_adapt(made("relabelled")))
+    assert "No rank up to 16 comes within one percentage point; LoRA's best is 30.0 %." in takeaway(none)
+    assert "ΔW₁ = −2W₁, of full rank" in detail(none)
+    assert "hidden weight has to change" in detail(digits_adapt(made("relabelled")))
+    assert [verdict(digits_adapt(made(change))).holds for change in ("rotated", "inverted", "permuted")] == [
+        True, False, None,
+    ]  # fmt: skip
 
 
 def test_the_frontier_is_the_best_old_at_any_earlier_moment() -> None:
@@ -95,12 +108,12 @@ def test_the_film_says_who_reads_what() -> None:
     record = digits_adapt(made())
     moving = film(record)
     (pictures,) = [p for p in moving.panels if isinstance(p, Pictures)]
-    assert [told.name for told in pictures.rows] == ["before", "head only", "r=1", "r=4", "r=16", "full"]
+    assert [told.name for told in pictures.rows] == ["before", "head only", "r=1", "r=4", "r=16", "full FT"]
     assert pictures.rows[0].right == ((True, False, False, False, False, False),)
     assert pictures.rows[-1].text[-1] == ("1", "2", "3", "4", "5", "0")
     assert pictures.rows[-1].right[-1] == (True, True, True, True, True, False)
-    assert moving.narration[0].startswith("Before the first step every way reads 10.0 %")
-    assert "r=8 89.5 %, full 90.0 %" in moving.narration[-1]
+    assert moving.narration[0].startswith("Step 0: every method recognises 10.0 %")
+    assert "r = 8 89.5 %, full FT 90.0 %" in moving.narration[-1]
 
 
 def diverged() -> DigitsRun:
@@ -111,7 +124,7 @@ def diverged() -> DigitsRun:
 
 def test_outputs_that_are_no_numbers_are_said() -> None:
     record = digits_adapt(diverged())
-    assert takeaway(record) == "r=4 ended in outputs that are no numbers: lower the learning rate."
+    assert takeaway(record) == "Outputs that are not finite: r=4. Lower the learning rate."
     assert all("nan" not in text for text in film(record).narration)
 
 
@@ -129,7 +142,7 @@ def last(record: DigitsAdapt) -> go.Figure:
 def test_the_still_figure_shows_the_ranks(run: Callable[[], DigitsRun]) -> None:
     record = digits_adapt(run())
     lora, full, head, upright = last(record).data
-    assert [trace.name for trace in (lora, full, head, upright)] == ["LoRA", "full", "head only", "LoRA, upright"]
+    assert [trace.name for trace in (lora, full, head, upright)] == ["LoRA", "full FT", "head only", "LoRA, upright"]
     low, middle, high = record.new[:, -1, 1:-1]
     for trace, y in (
         (lora, middle), (upright, record.old[1, -1, 1:-1]),

@@ -50,11 +50,10 @@ def test_the_energy_that_a_rank_keeps(played: Played[Any]) -> None:
     r = played.record
     np.testing.assert_allclose(r.kept[0, :5], np.array([0, 16, 20, 21, 22]) / 22, atol=1e-12)
     assert r.flat[0, 4] == 4 / 11
-    assert film(played).narration == (
-        "a.weight: the best update of rank 2 keeps 90.9 % of what fine-tuning did to it.",
-    )
-    assert "a LoRA of rank 2 keeps 90.9 % of the energy" in played.takeaway
-    assert "1 vector changed too" in played.takeaway
+    assert film(played).narration == ("a.weight: rank 2 keeps 90.9 % of the energy of its change.",)
+    assert "A LoRA of rank 2 keeps 90.9 % of the energy" in played.takeaway
+    assert "1 vector, a bias or a norm, changed too" in played.detail
+    assert played.verdict is not None and played.verdict.evidence["kept"] == pytest.approx(20 / 22)
 
 
 def test_the_still_figure_has_the_energy(played: Played[Any]) -> None:
@@ -90,5 +89,7 @@ def test_two_models_and_no_difference_are_refused(given: dict[str, Upload]) -> N
         LESSON.play(base_file=given["base"], tuned_file=Upload("v", save_torch({"v.weight": torch.ones(11, 13)})))
     with pytest.raises(AdapterError, match="differ in no matrix"):
         LESSON.play(base_file=given["base"], tuned_file=files()["tuned"])
-    with pytest.raises(SettingError, match="extract_rank=3 is not possible in this lesson: allowed is 1, 2, 4, 8, 16"):
+    with pytest.raises(
+        SettingError, match=r"extract_rank=3 is not possible in this lesson\. Valid values: 1, 2, 4, 8, 16"
+    ):
         LESSON.play(extract_rank=3)

@@ -8,7 +8,7 @@ import pytest
 from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, WorkedError, work
 from lora_viz.lessons.controls import SettingError
 from lora_viz.lessons.parts import Html, Numbers
-from lora_viz.lessons.start.follow import LESSON, steps_html, table, takeaway, worked_table
+from lora_viz.lessons.start.follow import LESSON, steps_html, table, takeaway, verdict, worked_table
 
 
 def test_two_vectors_give_rank_two() -> None:
@@ -22,8 +22,8 @@ def test_the_table_and_its_words() -> None:
     assert html.count("<th>step") == 4
     assert "0.408375" in html
     assert "−0.2594" in html
-    assert "every entry of ∇A is 0" in takeaway(record)
-    assert "higher rank than 1" in takeaway(record)
+    assert "all 6 entries of ∇A" in verdict(record).why and verdict(record).holds
+    assert "The rank of ΔW is at most 1" in takeaway(record)
     rows = worked_table(PRINTED, 1)
     assert "∇B = s·xᵀ(G Aᵀ)" in steps_html(rows)
     assert rows.samples == worked_table(PRINTED_COLUMNS, 1).samples == 1
@@ -73,7 +73,7 @@ def test_what_cannot_be_worked_through_is_refused() -> None:
         LESSON.play(one_sample_x="1 0 zero")
     with pytest.raises(WorkedError, match="W·x cannot be formed: W is 4×3 and x is 2×1"):
         LESSON.play(one_sample_x="[1, 2]")
-    with pytest.raises(SettingError, match="one_sample_s=65 is not possible in this lesson: allowed is 0 to 64"):
+    with pytest.raises(SettingError, match=r"one_sample_s=65 is not possible in this lesson\. Valid values: 0 to 64"):
         LESSON.play(one_sample_s=65.0)
-    with pytest.raises(SettingError, match="two_samples_x is no setting of this lesson"):
+    with pytest.raises(SettingError, match="two_samples_x is not a setting of this lesson"):
         LESSON.play(two_samples_x="1")

@@ -74,10 +74,10 @@ def test_cosines_are_those_of_single_runs(plain: InitAlignment) -> None:
 
 
 def test_what_is_said_is_what_was_measured(plain: InitAlignment) -> None:
-    assert "At rank 8 the first update from LoRA's start has cosine" in takeaway(plain)
+    assert "At rank 8, LoRA's first update has cosine" in takeaway(plain)
     assert "LoRA-GA has" in takeaway(plain)
     assert "of rank 16" in takeaway(plain)
-    assert "LoRA's first update has cosine" in film(plain).narration[0]
+    assert "cosine with −G, LoRA " in film(plain).narration[0]
     assert record((1, 8), init="B_zero").rival == "lora_ga"
     np.testing.assert_array_equal(table(plain)["bound_eva"], plain.bound[plain.inits.index("eva")])
 
@@ -87,7 +87,7 @@ def test_the_figure_draws_cosines_and_their_bound(change: dict[str, object]) -> 
     found = record((1, 8), **change)
     drawn = printed(film(found), LESSON.on_paper, theme="dark").data
     names = ("B_zero", "A_zero", found.rival)
-    assert [curve.name for curve in drawn] == [*(STARTS[n][1] for n in names), "√(r/(r+d+1))", "most, rank r"]
+    assert [curve.name for curve in drawn] == [*(STARTS[n][1] for n in names), "√(r/(r+d+1))", "maximum, rank r"]
     cosines = [found.cosine[1, found.inits.index(name)] for name in names]
     for curve, expected in zip(drawn, (*cosines, found.expected, found.bound[0]), strict=True):
         np.testing.assert_array_equal(curve.x, found.ranks)

@@ -75,7 +75,7 @@ def test_sigma_is_kept_and_bounded() -> None:
 
 
 def test_what_is_said_is_what_was_measured(wide: InitVariance) -> None:
-    assert "r^0.5 for s = 1, r^0 for 1/√r, r^−0.5 for 1/r" in takeaway(wide)
+    assert "r^0.5 with s = 1, r^0 with 1/√r and r^−0.5 with 1/r" in takeaway(wide)
     assert film(wide).narration[0].endswith("r·σ⁴ is 0.0625.")
 
 

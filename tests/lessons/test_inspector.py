@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import zipfile
 from dataclasses import replace
 from functools import cache
@@ -12,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load as load_torch
 
+from lora_viz.adapters.shrink import Shrunk, shrink
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.core.results import Results
 from lora_viz.film.panels import Bars, Field
@@ -74,11 +76,11 @@ def test_the_map_shows_what_was_asked_and_hatches_what_is_not_known() -> None:
 def test_what_is_said_of_each_module() -> None:
     film = played().film
     assert film is not None
-    assert film.narration[0] == "net.0.q: 2 of 4 directions hold 91 % of the energy, the next adds 4.55 %."
-    assert "ΔW = 0" in film.narration[2] and "1 of its numbers are not finite" in film.narration[3]
+    assert film.narration[0] == "net.0.q: 2 of 4 directions: 91 % of the energy; the next one adds 4.55 %."
+    assert "ΔW = 0" in film.narration[2] and "entries that are not finite: 1" in film.narration[3]
     said = played().takeaway
-    assert said.startswith("mine.safetensors: 2 modules given rank 4; 90 % of each update's energy lies in 2 to 4 ")
-    assert "1 module with ΔW = 0." in said and "1 module with numbers that are not finite." in said
+    assert said.startswith("Of rank 4, the 2 modules use 2 to 4 directions for 90 % of the energy")
+    assert "With ΔW = 0: 1 module." in played().detail and "not finite: 1 module." in played().detail
     columns = played().table
     assert len({len(column) for column in columns.values()}) == 1
     json.dumps({name: column.tolist() for name, column in columns.items()})
@@ -111,13 +113,13 @@ def test_the_still_figure_has_the_ranks(keep: int) -> None:
 
 def test_our_own_adapter_is_measured() -> None:
     said = LESSON.play().takeaway
-    assert "36 modules given rank 8; 90 % of each update's energy lies in 1 to 5 directions" in said
+    assert "Of rank 8, the 36 modules use 1 to 5 directions for 90 % of the energy" in said
     assert LESSON.play(keep=99).takeaway != said
     assert LESSON.play(adapter="MiniLM-seed-1").takeaway != said
     (about,) = texts(LESSON.play().parts("beside"), Prose)
     assert about.startswith("MiniLM-seed-0: trained by this project.")
     with pytest.raises(
-        SettingError, match=r"adapter=\.\./secret is not possible in this lesson: allowed is MiniLM-seed-0,"
+        SettingError, match=r"adapter=\.\./secret is not possible in this lesson. Valid values: MiniLM-seed-0,"
     ):
         LESSON.play(adapter="../secret")
 
@@ -140,9 +142,9 @@ def test_the_scale_comes_from_the_configuration_or_the_visitor() -> None:
     weights = Upload("a.safetensors", adapter())
     config = Upload("adapter_config.json", b'{"peft_type": "LORA", "lora_alpha": 6, "r": 3}')
     unknown = LESSON.play(adapter_file=weights)
-    assert "2 modules given rank 3" in unknown.takeaway and "does not say its scale s" in unknown.takeaway
+    assert "Of rank 3, the 2 modules" in unknown.takeaway and "does not give its scale s" in unknown.detail
     for scaled in (LESSON.play(adapter_file=(config, weights)), LESSON.play(adapter_file=weights, alpha_given=6.0)):
-        assert "does not say its scale" not in scaled.takeaway
+        assert "does not give its scale" not in scaled.detail
         np.testing.assert_allclose(scaled.record.sigma, 2 * unknown.record.sigma)
 
 
@@ -153,8 +155,8 @@ def test_which_of_several_files_is_shown_is_said() -> None:
     (said,) = texts(alone.parts("beside"), Notice)
     assert said.startswith("adapter_config.json alone has no weights") and "36 modules" in alone.takeaway
     both = LESSON.play(adapter_file=(one, other))
-    assert texts(both.parts("beside"), Notice) == ["2 weight files were given: shown is b.safetensors."]
-    assert "2 modules given rank 5" in both.takeaway
+    assert texts(both.parts("beside"), Notice) == ["2 weight files were given. Showing b.safetensors instead."]
+    assert "Of rank 5, the 2 modules" in both.takeaway
     assert texts(both.parts("beside"), Prose) == ["Adapter: your own file. Take it away to choose one of ours."]
 
 
@@ -179,6 +181,27 @@ def test_no_cache_keeps_what_is_in_a_file_or_measures_it_twice(monkeypatch: pyte
         elif hasattr(item, "options"):
             kept += item.options
     assert results.bytes < 100_000
+
+
+def test_a_cut_is_made_in_the_queue_and_a_large_one_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reproduction cut 5,000 modules at every rerun, in the visitor's own thread, outside the queue."""
+    threads = list[threading.Thread]()
+
+    def seen(*given: Any, **named: Any) -> Shrunk:
+        threads.append(threading.current_thread())
+        return shrink(*given, **named)
+
+    monkeypatch.setattr("lora_viz.lessons.real.inspector.shrink", seen)
+    lab, settings = Lab(Results()), LESSON.settings(adapter_file=Upload("a.safetensors", adapter()))
+    for _ in range(2):
+        LESSON.played(settings, lab).parts("extras")
+    assert len(threads) == 1, "kept for the next rerun"
+    monkeypatch.setattr("lora_viz.lessons.real.inspector.CUT_MOST", 10)
+    settings = LESSON.settings(adapter_file=Upload("b.safetensors", adapter(seed=1)))
+    (file,) = (part for part in LESSON.played(settings, lab).parts("extras") if isinstance(part, Download))
+    assert len(threads) == 1
+    file.make()
+    assert len(threads) == 2 and threading.current_thread() not in threads
 
 
 def test_a_cut_adapter_is_offered() -> None:

@@ -26,7 +26,7 @@ def test_only_pages_that_are_there_are_linked(topic: str) -> None:
 def test_folklore_stands_alone() -> None:
     record = literature_cards("folklore", {})
     assert not record.papers and takeaway(record).startswith("5 rules of thumb")
-    assert takeaway(literature_cards("all", {})).startswith(f"{len(PAPERS)} papers")
+    assert takeaway(literature_cards("all", {})).startswith(f"Papers: {len(PAPERS)}.")
 
 
 @pytest.mark.parametrize("topic", ["all", "quantised", "folklore"])
@@ -38,5 +38,5 @@ def test_the_lesson_shows_its_topic(topic: str) -> None:
 
 
 def test_a_topic_that_is_none_is_refused() -> None:
-    with pytest.raises(SettingError, match=f"^topic={'x' * 40} is not possible in this lesson: allowed is all, "):
+    with pytest.raises(SettingError, match=rf"^topic={'x' * 40} is not possible in this lesson\. Valid values: all, "):
         LESSON.play(topic="x" * 99)

@@ -130,19 +130,19 @@ def test_step_0_gives_a_exactly_no_gradient(plain: tuple[Run, LayerFlow]) -> Non
     np.testing.assert_array_equal(record.A[1], record.A[0])
     assert record.grad_A[1].any() and (record.A[2] != record.A[1]).any()
     told = film(record, PAPER).narration
-    assert told[0] == ("Step 0: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.")
+    assert told[0] == "Step 0: B is 0, so ΔW and ∇A are exactly 0. A does not change."
     wakes = number(np.linalg.norm(record.grad_A[1]))
-    assert told[1] == f"Step 1: B has left 0; A has not moved yet, but now ∇A is {wakes}."
+    assert told[1] == f"Step 1: B has left 0. A has not moved yet, but ∇A is now {wakes}."
     for t in range(2, 60):
         size = number(np.linalg.norm(1.5 * record.B[t] @ record.A[t]))
-        assert told[t] == f"Step {t}: ‖ΔW‖ is {size}, the loss over all samples {number(record.loss[t])}."
+        assert told[t] == f"Step {t}: ‖ΔW‖ is {size}, the loss over all samples is {number(record.loss[t])}."
 
 
 def test_with_a_zero_b_stands_still() -> None:
     _, record = flow(init="A_zero")
     assert not record.grad_B[0].any() and record.grad_A[0].any()
     np.testing.assert_array_equal(record.B[1], record.B[0])
-    assert film(record, PAPER).narration[0] == "Step 0: A is 0, so ∇B is exactly 0: B stands still."
+    assert film(record, PAPER).narration[0] == "Step 0: A is 0, so ∇B is exactly 0. B does not change."
 
 
 def test_sigma_against_a_dense_svd(plain: tuple[Run, LayerFlow]) -> None:
@@ -228,7 +228,7 @@ def test_two_zeros_cannot_learn() -> None:
     assert (record.loss == record.loss[0]).all()
     picture = film(record, PAPER)
     assert picture.narration == tuple(
-        f"Step {t}: both gradients are exactly 0: this layer cannot learn." for t in range(60)
+        f"Step {t}: both gradients are exactly 0, so this layer cannot learn." for t in range(60)
     )
     assert all(told[7].endswith(": A moves by 0, B by 0") for told in picture.phases[:-1])
     assert takeaway(record).startswith(f"Nothing was learnt: the loss stayed at {number(record.loss[0])}")
@@ -244,7 +244,7 @@ def test_weight_decay_is_not_standing_still() -> None:
     _, record = flow(optimizer="adamw", weight_decay=0.1)
     assert not record.grad_A[0].any()
     assert (record.A[1] != record.A[0]).any()
-    assert "A stands still" not in film(record, PAPER).narration[0]
+    assert "Only weight decay moves A." in film(record, PAPER).narration[0]
 
 
 @pytest.mark.parametrize("lr", [1.0, 30.0])
@@ -316,12 +316,12 @@ def test_names_of_the_four_conventions(plain: tuple[Run, LayerFlow]) -> None:
 def test_takeaway(plain: tuple[Run, LayerFlow]) -> None:
     run, record = plain
     assert takeaway(record) == (
-        f"At step 0 ‖∇A‖ was 0 and ‖∇B‖ {number(run.grad_B_norm[0, 0])}. In 59 steps of one sample each, W untouched, "
-        f"the loss went from {number(run.loss[0, 0])} to {number(run.loss[-1, 0])}."
+        f"At step 0 ‖∇A‖ was 0 and ‖∇B‖ was {number(run.grad_B_norm[0, 0])}. In 59 steps of one sample each, with W "
+        f"unchanged, the loss went from {number(run.loss[0, 0])} to {number(run.loss[-1, 0])}."
     )
     _, random = flow(init="both_random")
     a, b = (number(np.linalg.norm(x[0])) for x in (random.grad_A, random.grad_B))
-    assert f"‖∇A‖ was {a} and ‖∇B‖ {b}." in takeaway(random)
+    assert f"‖∇A‖ was {a} and ‖∇B‖ was {b}." in takeaway(random)
     assert run.task.base_weight is record.W
 
 

@@ -9,6 +9,7 @@ from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.panels import Field
 from lora_viz.film.paper import columns as columns_of
 from lora_viz.film.paper import printed
+from lora_viz.film.style import percent
 from lora_viz.lessons.real import adapters_together as pair
 from lora_viz.lessons.variants import requantised as quantised
 from lora_viz.networks.digits import PairExperiment, PairRun
@@ -56,15 +57,16 @@ def test_medians_ranks_and_the_worse_of_both() -> None:
 
 
 def test_the_pairs_words_follow_the_numbers() -> None:
-    said = pair.takeaway(pair.adapters_together(pair_run()))
-    assert "alone, they read 90.0 % and 80.0 %" in said
-    assert "Added, they read 50.0 % and 25.0 %" in said
-    assert "3 + 3 gives numerical rank 6" in said and "67 % off" in said
-    assert "Overlap does not warn here" in said
-    assert "Overlap does not warn" not in pair.takeaway(pair.adapters_together(pair_run(inputs=0.95)))
-    assert "Overlap does not warn" not in pair.takeaway(pair.adapters_together(pair_run("rotated")))
+    record = pair.adapters_together(pair_run())
+    said = pair.takeaway(record)
+    assert "recognise 90.0 % and 80.0 % of their own digits; added, 50.0 % and 25.0 %." in said
+    assert "two updates of rank 3 has numerical rank 6" in said and f"off by {percent(float(record.off[1, 1]))}" in said
+    assert pair.verdict(record).holds and pair.verdict(record).evidence["left"] == pytest.approx(0.25 / 0.8)
+    assert "overlap gives no warning" in pair.detail(record)
+    assert "overlap gives no warning" not in pair.detail(pair.adapters_together(pair_run(inputs=0.95)))
+    assert "overlap gives no warning" not in pair.detail(pair.adapters_together(pair_run("rotated")))
     moving = pair.film(pair.adapters_together(pair_run("rotated")))
-    assert moving.narration[1].startswith("w = 0.50: 40.0 % of the rotated digits, 50.0 % of the rotated digits (2)")
+    assert moving.narration[1].startswith("w = 0.5: correct on the first task 40.0 %, on the second 50.0 %")
     (field,) = [p for p in moving.panels if isinstance(p, Field)]
     assert field.chosen == (2, 2)
     columns = columns_of(moving, "mixed", "averaged")
@@ -117,9 +119,8 @@ def test_the_shown_format_is_the_one_asked_for() -> None:
     for i, name in enumerate(FORMATS):
         record = quantised.quantised_merge(quantised_run(), shown=name)
         assert (record.arrived == i).all() and record.arrived.shape == (4, 24, 24)
-        assert (
-            f"stored in {name} again: what arrives is {50 * (i + 1)} % off, 80 %" in quantised.film(record).narration[1]
-        )
+        told = quantised.film(record).narration[1]
+        assert f"merged in {name}: error of the stored update {50 * (i + 1)} %, unchanged weights 80 %" in told
     np.testing.assert_allclose(record.lost[1, 1], [0.5, 1.0, 1.5])
     np.testing.assert_allclose(record.accuracy[:, 0], [0.1, 0.8, 0.6])
 
@@ -134,8 +135,9 @@ def test_sizes_outside_the_axis_are_not_marked() -> None:
 def test_the_quantised_words_follow_the_numbers() -> None:
     record = quantised.quantised_merge(quantised_run())
     said = quantised.takeaway(record)
-    assert "an error of int8 50 %, int4 100 %, NF4 150 %" in said
-    assert "NF4 80.0 % and 60.0 % (float32 90.0 %" in said
+    assert "int8 50 %, int4 100 %, NF4 150 %" in quantised.detail(record) and "an error of 150 %" in said
+    assert "80.0 % of the digits are recognised, merged 60.0 %; in float32 90.0 %" in said
+    assert quantised.verdict(record).holds is False, "unmerged it is 10 points below float32"
     moving = quantised.film(record)
     assert columns_of(moving, "error")["error_nf4"].tolist() == pytest.approx([3.0, 1.5, 0.6, 0.3])
     traces = printed(moving, quantised.PART.on_paper, theme="dark").data

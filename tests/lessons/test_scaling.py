@@ -7,9 +7,18 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.paper import printed
+from lora_viz.film.style import number
 from lora_viz.layer.first_step import first_updates
 from lora_viz.lessons.training.scaling_first_step import PART as LESSON
-from lora_viz.lessons.training.scaling_first_step import STARTS, FirstUpdate, film, first_update, signed, takeaway
+from lora_viz.lessons.training.scaling_first_step import (
+    STARTS,
+    FirstUpdate,
+    detail,
+    film,
+    first_update,
+    signed,
+    takeaway,
+)  # fmt: skip
 
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128)
 WIDE = Experiment(
@@ -65,11 +74,12 @@ def test_what_is_shown_is_what_was_asked_for(wide: FirstUpdate) -> None:
     shown = first_update(updates, e)
     np.testing.assert_array_equal(shown.size[1], np.median(updates.size[1, 2], axis=-1))
     said = takeaway(shown)
-    assert said.startswith("With Adam from std 1/r")
-    assert "SGD from Kaiming under α/√r" in said
-    assert "Adam from Kaiming under α/r" in said
-    assert "5 are free of the rank" in said
-    assert "against rank 1 the first step gets 1 times as far under α/r" in film(wide).narration[0]
+    assert said.startswith("With Adam and A drawn as std 1/r")
+    assert "SGD, Kaiming, α/√r" in detail(shown)
+    assert "Adam, Kaiming, α/r" in detail(shown)
+    assert "5 of 18 combinations are independent of the rank." in said
+    times = [number(wide.progress[1, k, -1] / wide.progress[1, k, 0]) for k in range(2)]
+    assert f"α/r {times[0]}×, α/√r {times[1]}×" in film(wide).narration[-1]
 
 
 def test_a_slope_is_written_with_its_sign() -> None:

@@ -72,10 +72,10 @@ def test_a_block_and_the_model_are_counted() -> None:
     assert record.block == 8 * (2 * 4096 + 4096 + 1024)
     assert record.trained == 32 * record.block == 3_407_872
     assert record.outside == ("lm_head",)
-    assert "PEFT's own choice is the same." in takeaway(record)
+    assert "This is PEFT's default." in takeaway(record)
     head = transformer_block(MODELS["Llama-3.1-8B"], ("lm_head",), 2)
     assert (head.block, head.trained) == (0, 2 * (4096 + 128256))
-    assert "PEFT's own choice is q_proj and v_proj." in takeaway(head)
+    assert "PEFT's default is q_proj and v_proj." in takeaway(head)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -116,13 +116,13 @@ def test_the_modules_can_be_taken() -> None:
 
 def test_the_lesson_shows_the_chosen_block() -> None:
     shown = LESSON.play(targets_llama_8=("k_proj",), rank=2)
-    assert shown.takeaway.startswith("Rank 2 on k_proj adds 10,240 numbers a block and 327,680 to Llama-3.1-8B")
+    assert shown.takeaway.startswith("Rank 2 on k_proj adds 10,240 parameters per block and 327,680 to Llama-3.1-8B")
     (drawing,) = shown.parts("body")
     assert isinstance(drawing, Html) and drawing.draw("dark") == block_html(shown.record, theme="dark")
     kinds = [type(part) for part in shown.parts("extras")]
     assert kinds.count(Html) == kinds.count(Heading) == 2
     assert shown.parts("extras")[0] == Prose("Outside the blocks: lm_head.", small=True)
     (none,) = LESSON.play(targets_llama_8=()).parts("beside")
-    assert isinstance(none, Prose) and none.text == "None was chosen: shown are q_proj, v_proj."
+    assert isinstance(none, Prose) and none.text == "No module was chosen. Showing q_proj, v_proj instead."
     with pytest.raises(SettingError, match="model=SDXL UNet is not possible in this lesson"):
         LESSON.play(model="SDXL UNet")

@@ -67,7 +67,9 @@ def _panel(film: Film, question: Question) -> Any:
     if panel is None:
         ids = ", ".join(p.id for p in film.panels)
         raise DeckError(
-            say("panel={given} is not in this picture: allowed are {allowed}.", given=question.panel[:60], allowed=ids)
+            say(
+                "panel={given} is not in this picture. Valid values: {allowed}.", given=question.panel[:60], allowed=ids
+            )
         )
     return panel
 
@@ -90,7 +92,7 @@ def _reading(panel: Any, name: str, frame: int) -> tuple[int, str, float]:
             return place, shown, value
     raise DeckError(
         say(
-            "series={given} is not in {panel}: allowed are {allowed}.",
+            "series={given} is not in {panel}. Valid values: {allowed}.",
             given=name[:40], panel=panel.id, allowed=", ".join(id for id, _, _ in readings),
         )
     )  # fmt: skip

@@ -126,7 +126,7 @@ def read_deck(
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise DeckError(say("the deck is no text: half a character stands in it.")) from None
+        raise DeckError(say("the deck is not text: it ends within a character.")) from None
     if size > LONGEST_DECK:
         raise DeckError(say("the deck is longer than {most} bytes: please split it.", most=LONGEST_DECK))
     # The reader's time and memory grow with the square of a key's parts. A key ends with its line, which only "\n"
@@ -145,7 +145,7 @@ def read_deck(
     reader.only(given, "deck", None)
     scenes = given.get("scene")
     if not isinstance(scenes, list) or not 1 <= len(scenes) <= _MOST_SCENES:
-        raise DeckError(say("the deck has no [[scene]] or too many: allowed are 1 to {most}.", most=_MOST_SCENES))
+        raise DeckError(say("the deck has no [[scene]] or too many. Valid values: 1 to {most}.", most=_MOST_SCENES))
     deck = Deck(
         title=reader.text(given, "title", None, most=120),
         about=reader.text(given, "about", None, default=""),
@@ -181,7 +181,7 @@ class _Reader:
                 raise self.wrong(
                     scene,
                     key,
-                    say("{key} is unknown: allowed are {allowed}.", key=key[:40], allowed=", ".join(allowed)),
+                    say("{key} is unknown. Valid values: {allowed}.", key=key[:40], allowed=", ".join(allowed)),
                 )
 
     def text(
@@ -194,25 +194,25 @@ class _Reader:
             raise self.wrong(
                 scene,
                 key,
-                say("{key} has {count} characters: allowed are {most}.", key=key, count=len(value), most=most),
+                say("{key} has {count} characters. At most {most} are possible.", key=key, count=len(value), most=most),
             )
         return value
 
     def number(self, table: dict[str, Any], key: str, scene: int) -> float:
         value = table[key]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
-            raise self.wrong(scene, key, say("{key}={value} is no number below 10⁹.", key=key, value=_told(value)))
+            raise self.wrong(scene, key, say("{key}={value} is not a number below 10⁹.", key=key, value=_told(value)))
         return float(value)
 
     def texts(self, table: dict[str, Any], key: str, scene: int) -> tuple[str, ...]:
         value = table.get(key, [])
         if not isinstance(value, list) or len(value) > 12 or not all(isinstance(v, str) for v in value):
-            raise self.wrong(scene, key, say("{key} is no list of at most 12 texts.", key=key))
+            raise self.wrong(scene, key, say("{key} is not a list of at most 12 texts.", key=key))
         return tuple(value)
 
     def scene(self, table: Any, i: int) -> Scene:
         if not isinstance(table, dict):
-            raise self.wrong(i, "scene", say("a scene is no table: each begins with [[scene]]."))
+            raise self.wrong(i, "scene", say("a scene is not a table: each begins with [[scene]]."))
         self.only(table, "scene", i)
         page = self.text(table, "page", i)
         if page not in self.pages:
@@ -220,7 +220,7 @@ class _Reader:
                 i,
                 "page",
                 say(
-                    "page={given} is unknown: allowed are {allowed}.",
+                    "page={given} is unknown. Valid values: {allowed}.",
                     given=page[:40],
                     allowed=", ".join(sorted(self.pages)),
                 ),
@@ -234,14 +234,16 @@ class _Reader:
             raise self.wrong(i, "panels", say("panels has {count} names: at most 2 fit the stage.", count=len(panels)))
         settings = table.get("settings", {})
         if not isinstance(settings, dict):
-            raise self.wrong(i, "settings", say('settings is no table like { rank = 4, init = "B_zero" }.'))
+            raise self.wrong(i, "settings", say('settings is not a table like { rank = 4, init = "B_zero" }.'))
         for key, value in settings.items():
             if not isinstance(value, (str, int, float)) or isinstance(value, bool) or len(_told(value, 61)) > 60:
                 raise self.wrong(
                     i,
                     key,
                     say(
-                        "{key}={value} is no setting: allowed are a text or a number.", key=key[:40], value=_told(value)
+                        "{key}={value} is not a setting. Valid values: a text or a number.",
+                        key=key[:40],
+                        value=_told(value),
                     ),
                 )
         return Scene(
@@ -257,21 +259,21 @@ class _Reader:
 
     def question(self, table: Any, i: int) -> Question:
         if not isinstance(table, dict):
-            raise self.wrong(i, "question", say("question is no table."))
+            raise self.wrong(i, "question", say("question is not a table."))
         self.only(table, "question", i)
         kind = self.text(table, "kind", i)
         if kind not in _KINDS:
             raise self.wrong(
                 i,
                 "kind",
-                say("kind={given} is unknown: allowed are {allowed}.", given=kind[:40], allowed=", ".join(_KINDS)),
+                say("kind={given} is unknown. Valid values: {allowed}.", given=kind[:40], allowed=", ".join(_KINDS)),
             )
         take = table.get("take", "largest")
         if take not in _TAKES:
             raise self.wrong(
                 i,
                 "take",
-                say("take={given} is unknown: allowed are {allowed}.", given=_told(take), allowed=", ".join(_TAKES)),
+                say("take={given} is unknown. Valid values: {allowed}.", given=_told(take), allowed=", ".join(_TAKES)),
             )
         series = self.texts(table, "series", i)
         if not series or (kind == "choice") != (len(series) > 1):

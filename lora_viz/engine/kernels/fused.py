@@ -58,7 +58,7 @@ def why_not_fused(sweep: Sweep, device: str) -> str:
     """Why the fused kernel does not take this sweep; an empty text where it does."""
     e = sweep[0]
     if not device.startswith("cuda"):
-        return say("device {device} is no GPU", device=device)
+        return say("device {device} is not a GPU", device=device)
     if importlib.util.find_spec("triton") is None:
         return say("Triton is not installed")
     if torch.cuda.get_device_capability(device) < (8, 0):

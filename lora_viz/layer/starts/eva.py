@@ -20,7 +20,7 @@ START = Start(
     label=to_say("EVA: the inputs' main directions"),
     rule=r"X = U\Sigma V^\top, \quad A = V_{1..r}^\top, \quad B = 0",
     source=to_say(
-        "Paischer et al. 2024, arXiv:2410.07170 (without its redistribution of ranks); round inputs have no main "
+        "Paischer et al. 2024, arXiv:2410.07170 (without its redistribution of ranks); isotropic inputs have no main "
         "directions"
     ),
     factors=factors,

@@ -14,8 +14,8 @@ def factors(e: Experiment, task: Task) -> Factors:
 
 
 START = Start(
-    short=to_say("SVD of the answer"),
-    label=to_say("SVD of the answer (cheating)"),
+    short=to_say("SVD of the target"),
+    label=to_say("SVD of the target (oracle)"),
     rule=r"s\,BA = [\Delta W^*]_r",
     source=to_say("needs the update that training is to find"),
     factors=factors,

@@ -203,11 +203,11 @@ def takeaway(record: Gauge) -> Iterator[str]:
         A=_times(record.moved_A.max()), B=_times(record.moved_B.max()), product=number(product),
     )  # fmt: skip
     if step < SAME:
-        yield say("A rotation leaves the next gradient step as it is, to within {step}.", step=number(step))
+        yield say("A rotation keeps the next gradient step, to within {step}.", step=number(step))
     else:
         yield say("The next gradient step of the product changed by up to {step}.", step=_times(step))
     yield say(
-        "The {parameters} entries of A and B give the product {free} degrees of freedom ({at_0} at B = 0).",
+        "Their {parameters} entries give the product {free} degrees of freedom ({at_0} at B = 0).",
         parameters=parameters, free=_free(record.jacobian), at_0=_free(record.jacobian_at_0),
     )  # fmt: skip
 

@@ -81,7 +81,9 @@ def file_notices(given: tuple[Upload, ...]) -> tuple[Part, ...]:
     """Which of several files is shown, or why none is."""
     weights, configs = _split(given)
     if len(weights) > 1:
-        said = say("{count} weight files were given: shown is {name}.", count=len(weights), name=weights[-1].name)
+        said = say(
+            "{count} weight files were given. Showing {name} instead.", count=len(weights), name=weights[-1].name
+        )
     elif configs and not weights:
         said = say("adapter_config.json alone has no weights: give the adapter's file too.")
     else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lora_viz.adapters.report import LEVELS, Report
 from lora_viz.adapters.shrink import Plan, Shrunk
@@ -13,8 +14,13 @@ from lora_viz.film.style import number
 from lora_viz.i18n.language import english, say
 from lora_viz.lessons.real.adapter_files import counted_modules
 from lora_viz.lessons.real.module_map import ModuleMap, module_map
+from lora_viz.lessons.sentences import sentences
 
-__all__ = ["AdapterReport", "adapter_report", "dead_directions", "directions_shown", "percent", "table", "takeaway"]
+__all__ = [
+    "AdapterReport", "adapter_report", "dead_directions", "detail", "directions_shown", "low_to_high", "percent",
+    "table",
+    "takeaway", "trained",
+]  # fmt: skip
 
 DIRECTIONS_LEAST, NUMBERS_MOST = 64, 1_000_000
 
@@ -102,32 +108,57 @@ def dead_directions(count: int) -> str:
     return say("1 dead direction") if count == 1 else say("{count:,} dead directions", count=count)
 
 
-def takeaway(record: AdapterReport, level: float) -> str:
+@sentences
+def takeaway(record: AdapterReport, level: float) -> Iterator[str]:
     """What was seen, in the file's own numbers, of the ranks that keep this share of the energy."""
-    fine = (record.not_finite == 0) & (record.norm_delta > 0)
-    said = []
+    fine = trained(record)
+    if not fine.any():
+        yield say("No module of this file has a finite ΔW other than 0.")
+        return
+    k, r = record.needs[fine, LEVELS.index(level)], record.rank[fine]
+    yield say(
+        "Of rank {given}, the {modules} use {used} directions for {level} of the energy (median {k}).",
+        modules=counted_modules(int(fine.sum())), given=low_to_high(r), level=percent(level), used=low_to_high(k),
+        k=number(float(np.median(k))),
+    )  # fmt: skip
+    after = int(np.sum(np.maximum(1, record.needs[:, LEVELS.index(level)]) * record.shape.sum(axis=1)))
+    yield say(
+        "Truncated to these ranks, {parameters:,} parameters become {after:,}.", parameters=record.parameters,
+        after=after,
+    )  # fmt: skip
+
+
+def trained(record: AdapterReport) -> Bool[np.ndarray, "M"]:
+    """Which modules have a ΔW that is finite and not 0."""
+    return np.asarray((record.not_finite == 0) & (record.norm_delta > 0))
+
+
+def low_to_high(values: Int[np.ndarray, "k"]) -> str:
+    """The range of these whole numbers, or the one that they are."""
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else say("{low} to {high}", low=low, high=high)
+
+
+@sentences
+def detail(record: AdapterReport) -> Iterator[str]:
+    """What the energy does not say, and what is unusual in the file."""
+    fine = trained(record)
+    yield say(
+        "The energy shows how much of the weights is kept. How much of the network's performance is kept, only its own "
+        "data can tell."
+    )
     if fine.any():
-        k, r = record.needs[fine, LEVELS.index(level)], record.rank[fine]
-        after = int(np.sum(np.maximum(1, record.needs[:, LEVELS.index(level)]) * record.shape.sum(axis=1)))
-        given, used = (
-            f"{x.min()}" if x.min() == x.max() else say("{low} to {high}", low=x.min(), high=x.max()) for x in (r, k)
+        yield say(
+            "The median effective rank is {effective}.", effective=number(float(np.median(record.effective[fine])))
         )
-        said.append(say("{name}: {modules} given rank {given}; {level} of each update's energy lies in {used} "
-                        "directions (median {k}), their effective rank is {effective} in the median. Cut there, "
-                        "{parameters:,} parameters become {after:,}. Energy is what the weights keep; what the network "
-                        "keeps, its data must tell.", name=record.report.name, modules=counted_modules(int(fine.sum())),
-                        given=given, level=percent(level), used=used, k=number(float(np.median(k))),
-                        effective=number(float(np.median(record.effective[fine]))), parameters=record.parameters,
-                        after=after))  # fmt: skip
     if (idle := int(np.sum((record.norm_delta == 0) & (record.not_finite == 0)))) > 0:
-        said.append(say("{modules} with ΔW = 0.", modules=counted_modules(idle)))
+        yield say("With ΔW = 0: {modules}.", modules=counted_modules(idle))
     if (broken := int((record.not_finite > 0).sum())) > 0:
-        said.append(say("{modules} with numbers that are not finite.", modules=counted_modules(broken)))
+        yield say("With entries that are not finite: {modules}.", modules=counted_modules(broken))
     if record.dead.any() and fine.any():
-        said.append(say("{dead} in trained modules.", dead=dead_directions(int(record.dead[fine].sum()))))
+        yield say("In trained modules: {dead}.", dead=dead_directions(int(record.dead[fine].sum())))
     if not record.scaled:
-        said.append(say("The file does not say its scale s: sizes are those of B·A; spectra keep their shape."))
-    return " ".join(said)
+        yield say("The file does not give its scale s, so norms are those of B·A. The spectra keep their shape.")
 
 
 def table(record: AdapterReport) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -16,17 +17,21 @@ from lora_viz.export.scripts.digits import pair_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Lines, Readout, Row, Series, band
-from lora_viz.film.style import number, tint, to_a_tenth
+from lora_viz.film.style import number, percent, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 from lora_viz.networks.adapter_pair import adapt_pair
-from lora_viz.networks.digits import CHANGED, PairExperiment, PairRun
+from lora_viz.networks.digits import PairExperiment, PairRun
 
 __all__ = ["PART", "AdaptersTogether", "adapters_together"]
 
+LOST = 0.9  # of an adapter's own accuracy: what is below it is not mastered any more
+FAR = 0.1  # of the mixed update: what averaged factors miss at least
 Dash = Literal["solid", "dash", "dot", "dashdot"]
 
 
@@ -115,19 +120,19 @@ def film(record: AdaptersTogether) -> Film:
             Lines("mixed", say("Mixed: W + (1−w) ΔW₁ + w ΔW₂"),
                   y_label=say("accuracy, {members} networks", members=record.members), reach=1.0, span=5,
                   series=tasks(record.mixed, 3)),
-            Lines("averaged", say("Wrong: A's and B's averaged"), y_label=say("share"), reach=1.0, span=4,
+            Lines("averaged", say("Wrong: factors A and B averaged"), y_label=say("fraction"), reach=1.0, span=4,
                   series=(*tasks(record.averaged, 2),
-                          Series("off", say("ΔW off by"), "alarm", dash="dash", **band(record.off)))),
+                          Series("off", say("error of ΔW"), "alarm", dash="dash", **band(record.off)))),
             Readout("overlap", say("Do they share directions?"),
                     (Row("inputs", say("inputs (rows of A)"), (number(record.inputs),), colour="A"),
                      Row("outputs", say("outputs (columns of B)"), (number(record.outputs),), colour="B"),
                      Row("random", say("random subspaces"), (number(record.chance),)),
-                     Row("push_first", say("push by the other: 1st"), (_times(record.reach[0]),)),
+                     Row("push_first", say("effect of the other: 1st"), (_times(record.reach[0]),)),
                      Row("push_second", say("2nd"), (_times(record.reach[1]),))), span=3),
             Field("worse", say("The worse of both tasks, at any two weights"), values=record.worse, x_labels=labels,
                   y_labels=labels, x_title=say("weight of the second ({change})", change=_second(record)),
                   y_title=say("weight of the first ({change})", change=say(FIRST)), chosen=(one, one),
-                  caption=(say("outlined: both added whole"),), span=5, row=1),
+                  caption=(say("outlined: both added"),), span=5, row=1),
             Curves("singular_values", say("Singular values of the mixed ΔW₁"),
                    x=np.arange(1, record.sigma.shape[1] + 1, dtype=float), x_label="i",
                    y_label=say("σᵢ, first network"), span=4, row=1,
@@ -164,46 +169,82 @@ def _times(value: float) -> str:
 
 
 def _narrate(record: AdaptersTogether, t: int) -> str:
-    w, now = float(record.weight[t]), record.mixed[1, t]
-    what = say("The first alone") if t == 0 else say("The second alone") if w == 1 else f"w = {w:.2f}"
-    return say("{what}: {first} of the {digits}, {second} of the {others} read right; with averaged factors "
-               "{wrong_first} and {wrong_second}.", what=what, first=to_a_tenth(now[0]), digits=say(CHANGED[FIRST]),
-               second=to_a_tenth(now[1]),
-               others=say(CHANGED[record.second]) if record.second != FIRST else say("rotated digits (2)"),
-               wrong_first=to_a_tenth(record.averaged[1, t, 0]),
-               wrong_second=to_a_tenth(record.averaged[1, t, 1]))  # fmt: skip
+    now, wrong = record.mixed[1, t], record.averaged[1, t]
+    return say(
+        "w = {w:.2g}: correct on the first task {first}, on the second {second}; with averaged factors {wrong_first} "
+        "and {wrong_second}.",
+        w=float(record.weight[t]), first=to_a_tenth(now[0]), second=to_a_tenth(now[1]),
+        wrong_first=to_a_tenth(wrong[0]),
+        wrong_second=to_a_tenth(wrong[1]),
+    )  # fmt: skip
 
 
-def takeaway(record: AdaptersTogether) -> str:
+@sentences
+def takeaway(record: AdaptersTogether) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    middle = len(record.weight) // 2
-    alone = record.mixed[1, 0, 0], record.mixed[1, -1, 1]
     if not np.isfinite(record.mixed).all():
-        return say("An adapter ended in outputs that are no numbers: lower the learning rate.")
+        yield say("An adapter's outputs are not finite: lower the learning rate.")
+        return
+    yield say(
+        "Alone, the adapters recognise {first} and {second} of their own digits; added, {both_first} and "
+        "{both_second}.",
+        first=to_a_tenth(record.mixed[1, 0, 0]), second=to_a_tenth(record.mixed[1, -1, 1]),
+        both_first=to_a_tenth(record.added[1, 0]), both_second=to_a_tenth(record.added[1, 1]),
+    )  # fmt: skip
+    if record.sum_rank:
+        yield say(
+            "The sum of two updates of rank {rank} has numerical rank {sum_rank}.", rank=record.rank,
+            sum_rank=record.sum_rank,
+        )  # fmt: skip
+        yield say(
+            "With averaged factors ΔW is off by {off} (w = 0.5).",
+            off=percent(float(record.off[1, len(record.weight) // 2])),
+        )
+
+
+@sentences
+def detail(record: AdaptersTogether) -> Iterator[str]:
+    """The best two weights, the base that comes back, and what overlap does not say."""
+    if not np.isfinite(record.mixed).all():
+        return
     best = np.unravel_index(int(np.argmax(record.worse)), record.worse.shape)
     v, w = (float(record.grid_weight[i]) for i in best)
-    said = [say("In this experiment switching works: alone, they read {first} and {second} of their own digits "
-                "(medians of {members} networks), and with both off the base reads {base} of the upright ones, as "
-                "before.", first=to_a_tenth(alone[0]), second=to_a_tenth(alone[1]), members=record.members,
-                base=to_a_tenth(record.base[1, 2])),
-            say("Added, they read {first} and {second}; at the best two weights ({v:g} and {w:g}) the worse of both is "
-                "{worse}.", first=to_a_tenth(record.added[1, 0]), second=to_a_tenth(record.added[1, 1]), v=v, w=w,
-                worse=to_a_tenth(float(record.worse[best])))]  # fmt: skip
-    if record.sum_rank:
-        said.append(say("Ranks add up: {rank} + {rank} gives numerical rank {sum_rank}.", rank=record.rank,
-                        sum_rank=record.sum_rank))  # fmt: skip
-        said.append(say("Averaging A's and B's is not averaging products: at one half ΔW is {off:.0f} % off.",
-                        off=100 * record.off[1, middle]))  # fmt: skip
-    if record.second != FIRST and record.inputs < 3 * record.chance:
-        said.append(say("Overlap does not warn here: the input subspaces share {inputs} (random ones {chance}), yet "
-                        "the other adapter pushes the first's images {reach} as hard as its own does, because the "
-                        "images lie in both.", inputs=number(record.inputs), chance=number(record.chance),
-                        reach=_times(record.reach[0])))  # fmt: skip
-    return " ".join(said)
+    yield say(
+        "At the best two weights tried ({v:g} and {w:g}), the worse of both tasks has {worse} (medians of {members} "
+        "networks). With both adapters off, the base recognises {base} of the upright digits, as before.",
+        v=v, w=w, worse=to_a_tenth(float(record.worse[best])), members=record.members,
+        base=to_a_tenth(record.base[1, 2]),
+    )  # fmt: skip
+    if record.second != FIRST and record.inputs < 3 * record.chance and np.isfinite(record.reach[0]):
+        yield say(
+            "Subspace overlap gives no warning here: the input subspaces share {inputs} (random ones {chance}), yet "
+            "the second adapter changes the response to the first task's images {reach} as strongly as their own "
+            "adapter does.",
+            inputs=number(record.inputs), chance=number(record.chance), reach=_times(record.reach[0]),
+        )  # fmt: skip
+
+
+def verdict(record: AdaptersTogether) -> Verdict:
+    """The ranks of the updates add up, a task is lost in the sum, and averaged factors are another update."""
+    middle = len(record.weight) // 2
+    alone = np.array([record.mixed[1, 0, 0], record.mixed[1, -1, 1]])
+    left, off = record.added[1, :2] / np.maximum(alone, 1e-9), float(record.off[1, middle])
+    evidence = {"sum_rank": record.sum_rank, "rank": record.rank, "left": float(left.min()), "off": off}
+    if not (np.isfinite(record.mixed).all() and np.isfinite(left).all()):
+        return undecided(say("an adapter diverged"), **evidence)
+    if not record.sum_rank:
+        return undecided(say("neither adapter has learnt anything"), **evidence)
+    told = say(
+        "the sum has numerical rank {sum_rank} of at most {most}, the worse task keeps {left} of its own accuracy, and "
+        "averaged factors are off by {off}",
+        sum_rank=record.sum_rank, most=2 * record.rank, left=percent(float(left.min())), off=percent(off),
+    )  # fmt: skip
+    holds = record.sum_rank == 2 * record.rank and left.min() < LOST and off > FAR
+    return true_here(told, **evidence) if holds else false_here(told, **evidence)
 
 
 def maths(record: AdaptersTogether) -> str:
-    """Why averaged factors are no averaged updates, and what overlap sees."""
+    """Why averaged factors are not averaged updates, and what overlap sees."""
     return say(
         r"""
 $$
@@ -215,14 +256,15 @@ $$
 $$
 
 The sum of two updates of rank {rank} has rank at most {bound}, here {sum_rank}. Averaged
-factors halve what was learnt and add two cross terms that nobody trained: {off} % off at one half (Frobenius, first
-hidden layer, relative to the mixed ${dW}$; median of {members} networks). PEFT's `add_weighted_adapter` offers
-both: "cat" and "svd" mix the updates, "linear" the factors.
+factors halve each update and add two cross terms that were never trained: they are {off} % off at one half (Frobenius
+norm, first hidden layer, relative to the mixed ${dW}$; median of {members} networks). PEFT's `add_weighted_adapter`
+offers both kinds. "cat" and "svd" mix the updates. "linear" mixes the factors, each weighted by √w, so at one half it
+gives $\tfrac12({B}_1 + {B}_2)({A}_1 + {A}_2)$: nothing is halved, but the cross terms are there.
 
 Overlap is $\|U^\top V\|_F^2 / r$ of orthonormal bases (Hu et al. 2021, §7.2): 1 for the same subspace, {chance}
-expected of random ones. It sees the factors, not the data: what counts is how hard ${dW}_2$ pushes the first task's
-images, {reach} times as hard as ${dW}_1$ here. And both adapters change the same two layers of a network that is not
-linear.""",
+expected of random ones. It is computed from the factors, not from the data. What counts is how strongly ${dW}_2$
+changes the response to the first task's images: here {reach} times as strongly as ${dW}_1$. Both adapters change the
+same two layers, and the network is not linear.""",
         B=tint("B", "B"), A=tint("A", "A"), rank=record.rank, bound=2 * record.rank, sum_rank=record.sum_rank,
         off=number(100 * float(record.off[1, len(record.weight) // 2])), dW=tint("delta", r"\Delta W"),
         members=record.members, chance=number(record.chance), reach=number(float(record.reach[0])),
@@ -246,7 +288,8 @@ def measure(settings: Settings, lab: Lab) -> AdaptersTogether:
 def _ask(seen: Seen, _: Any) -> Measured:
     right, w = 100 * shown(seen.film, "mixed", "first"), seen.film.values
     at = int(np.abs(w - 0.25).argmin())
-    told = say("{right} % were read right, median of 5 networks; alone, {alone} %.", right=word(right[at]),
+    told = say("{right} % were recognised, median of 5 networks; with the first alone, {alone} %.",
+               right=word(right[at]),
                alone=word(right[0]))  # fmt: skip
     between = (1 - w[at]) * right[0] + w[at] * right[-1]
     mistakes = (float(right[0]), float(between), float(right[-1]), float(100 * (1 - w[at])))
@@ -254,18 +297,18 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 PART = Lesson(
-    id="adapters_together", menu=to_say("Skills together"),
+    id="adapters_together", menu=to_say("Tasks together"),
     title=to_say("Many adapters, one base: do they go together?"),
-    claim=to_say("They can be switched at will; added, their ranks add up, but two skills do not; and averaging A's "
-                 "and B's is not averaging updates."), place=30,
+    claim=to_say("The ranks of two added adapters add up, but the sum does not master both tasks. Averaging A and B "
+                 "does not average the updates."), place=30,
     default=Experiment(d_in=64, d_out=64, rank=3, alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["second"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300, 500)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0), CONTROLS["lr"].only(0.002, 0.005, 0.01, 0.02)),
     waits_for=to_say("Two adapters on each of five networks"), measure=measure, film=film,
-    hero="mixed", takeaway=takeaway,
+    hero="mixed", takeaway=takeaway, verdict=verdict, detail=detail,
     maths=maths, on_paper="mixed",
     exports=lambda record, settings, lab: Scripts(partial(pair_script, *adapted(settings, lab)), {}),
-    question=Question(to_say("The first adapter reads {alone} % of its digits, the second {none} % of the same ones. "
-                             "Mix ¾ of the first update with ¼ of the second: how many now?"),
-                      to_say("The mixture is linear in the weights, what the network makes of it is not."), _ask),
+    question=Question(to_say("The first adapter recognises {alone} % of its digits, the second {none} % of the same "
+                             "ones. Mix ¾ of the first update with ¼ of the second: what percentage now?"),
+                      to_say("The mixture is linear in the weights, but the network's output is not."), _ask),
 )  # fmt: skip

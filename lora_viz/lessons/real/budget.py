@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lora_viz.costs.budget import PRECISIONS, Budget, assumptions, budget
 from lora_viz.costs.peft_config import AdapterConfig
 from lora_viz.costs.shapes import ModelShape
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Switch
 from lora_viz.lessons.lab import Lab
@@ -15,13 +16,15 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.model_controls import RANK, model_asked, model_controls, no_targets, targets_asked, usual_targets
 from lora_viz.lessons.parts import Code, Columns, Figure, Heading, Numbers, Part, Prose, Row
 from lora_viz.lessons.real import memory_need, parameter_share
-from lora_viz.lessons.real.memory_need import MemoryNeed
+from lora_viz.lessons.real.memory_need import MemoryNeed, gb
 from lora_viz.lessons.real.parameter_share import ParameterShare
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "BudgetRecord"]
 
 MODEL = "Llama-2-7B"
+FAR = 2.0  # times: memory falls by far less where the parameters fall by more than that
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -56,7 +59,37 @@ def measure(settings: Settings, lab: Lab) -> BudgetRecord:
 
 def takeaway(record: BudgetRecord) -> str:
     """What was counted, and how much memory that is."""
+    b = record.budget
+    full, lora, qlora = (gb(x) for x in record.need.need.sum(axis=1))
+    counted = say(
+        "Rank {rank} trains {trained:,} parameters, {share} of {title}.",
+        rank=b.rank, trained=b.trained, share=percent(b.share), title=b.shape.title,
+    )  # fmt: skip
+    memory = say("Memory: full fine-tuning {full}, LoRA {lora}, QLoRA {qlora}.", full=full, lora=lora, qlora=qlora)
+    return f"{counted} {memory}"
+
+
+def detail(record: BudgetRecord) -> str:
+    """The same at more length: what the matrices touched hold, what a token costs, on which cards it would fit."""
     return f"{parameter_share.takeaway(record.share)} {memory_need.takeaway(record.need)}"
+
+
+def verdict(record: BudgetRecord) -> Verdict:
+    """Times fewer parameters against times less memory, and what of LoRA's memory are weights and activations."""
+    need = record.need.need
+    fewer, less = record.budget.fewer, float(need[0].sum() / need[1].sum())
+    still = float((need[1, 0] + need[1, 3]) / need[1].sum())
+    evidence = {"fewer": fewer, "less": less, "weights_and_activations": still}
+    told = say(
+        "{fewer}× fewer trainable parameters take {less}× less memory, and {still} of LoRA's memory are weights and "
+        "activations",
+        fewer=number(fewer), less=number(less), still=percent(still),
+    ) if number(less) != "1" else say(
+        "{fewer}× fewer trainable parameters take as much memory, and {still} of LoRA's memory are weights and "
+        "activations",
+        fewer=number(fewer), still=percent(still),
+    )  # fmt: skip
+    return true_here(told, **evidence) if fewer > FAR * less else false_here(told, **evidence)
 
 
 def body(record: BudgetRecord) -> tuple[Part, ...]:
@@ -90,8 +123,9 @@ def extras(record: BudgetRecord) -> tuple[Part, ...]:
 
 LESSON = Lesson(
     id="budget", menu=to_say("Budget"), title=to_say("Budget: what does an adapter cost on a real model?"),
-    claim=to_say("128× fewer trained numbers (Llama-2-7B, attention, r = 16) are not 128× less memory: frozen weights "
-                 "and activations stay. Computed from published shapes, not measured."), place=80,
+    claim=to_say("Memory falls by far less than the number of trainable parameters, because frozen weights and "
+                 "activations "
+                 "remain. Computed from published shapes, not measured."), place=80,
     controls=(
         *model_controls(MODEL, usual=attention),
         replace(RANK, default=16),
@@ -99,11 +133,12 @@ LESSON = Lesson(
                names={"bf16 mixed": to_say("bf16 mixed"), "bf16 pure": to_say("bf16 pure")}),
     ),
     more=(
-        Choice(id="tokens", label=to_say("Tokens a step"), options=(512, 1024, 2048, 4096, 8192), default=2048),
+        Choice(id="tokens", label=to_say("Tokens per step"), options=(512, 1024, 2048, 4096, 8192), default=2048),
         Switch(id="checkpointing", label=to_say("Gradient checkpointing"), default=True),
         Choice(id="alpha", label="α", options=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0), default=32.0, own=True),
         Switch(id="use_rslora", label="α/√r (rsLoRA)"),
-    ), measure=measure, takeaway=takeaway, table=lambda record: parameter_share.table(record.share), body=body,
+    ), measure=measure, takeaway=takeaway, verdict=verdict, detail=detail,
+    table=lambda record: parameter_share.table(record.share), body=body,
     extras=extras, beside=lambda record, settings: no_targets(settings, record.budget.shape, attention), trains=False,
     seeded=False,
 )  # fmt: skip

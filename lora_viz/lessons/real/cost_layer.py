@@ -73,7 +73,10 @@ def rank_cost(counted: tuple[LayerTally, ...]) -> RankCost:
 def film(record: RankCost) -> Film:
     """The playhead runs over the rank: its share, where it lies on the map, and the multiply–adds of a token."""
     one, even = _thresholds(record)
-    marks = [Mark("even", even, "1×"), Mark("full_rank", float(record.rank[-1]), f"{number(float(record.share[-1]))}×")]
+    marks = [
+        Mark("even", even, say("as many")),
+        Mark("full_rank", float(record.rank[-1]), f"{number(float(record.share[-1]))}×"),
+    ]
     if one >= 1:
         marks.insert(0, Mark("one_percent", one, "1 %"))
     base = float(record.costs[0].base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from lora_viz.adapters.stored import Weights
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Curve, Curves, Group, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import number, numbers
+from lora_viz.film.style import number, numbers, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, File, Upload
 from lora_viz.lessons.lab import Lab
@@ -21,11 +22,15 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Download, Heading, Notice, Part, Prose
 from lora_viz.lessons.real.adapter_files import DATA, file_notices, meant
 from lora_viz.lessons.real.adapter_report import directions_shown
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["LESSON", "WeightChange", "weight_change"]
 
 BARS = 128
+MUCH, WHOLE = 0.5, 0.99  # of the energy: much of it, and all but nothing of it is missing
+STEEP = 1.5  # times what a flat spectrum of full rank would keep
 FILES = ("base_file", "tuned_file")
 
 
@@ -90,7 +95,7 @@ def film(record: WeightChange, settings: Settings) -> Film:
         narration=tuple(_narrate(record, t, at) for t in range(M)),
         panels=(
             Curves("kept", say("Energy of ΔW that the best rank k keeps"), x=np.arange(K + 1.0), x_label="k",
-                   y_label=say("share of ‖ΔW‖²"),
+                   y_label=say("fraction of ‖ΔW‖²"),
                    series=(Curve("matrix", say("this matrix"), "delta", record.kept),
                            Curve("flat", say("a flat spectrum"), "faint", record.flat, dash="dot")),
                    marks=(Mark("rank", float(at), f"r = {at}"),), span=7),
@@ -102,7 +107,7 @@ def film(record: WeightChange, settings: Settings) -> Film:
                      Row("needed", say("rank for 90 / 95 / 99 %"),
                          tuple(" / ".join(str(k) if k else "?" for k in row) for row in record.needs))), span=5),
             Lines("kept_by_matrix", say("Energy that rank {rank} keeps, matrix by matrix (drag here)", rank=at),
-                  y_label=say("share of ‖ΔW‖²"), reach=1.0,
+                  y_label=say("fraction of ‖ΔW‖²"), reach=1.0,
                   series=(Series("kept", say("rank {rank}", rank=at), "delta", record.kept[:, at], dots=True),
                           Series("flat", say("of a flat spectrum"), "faint", record.flat[:, at], dash="dot")), span=5,
                   row=1),
@@ -115,33 +120,53 @@ def film(record: WeightChange, settings: Settings) -> Film:
 
 
 def _narrate(record: WeightChange, t: int, rank: int) -> str:
-    kept = f"{number(100 * float(record.kept[t, rank]))} %"
-    return say("{matrix}: the best update of rank {rank} keeps {kept} of what fine-tuning did to it.",
-               matrix=record.matrices[t][-60:], rank=rank, kept=kept)  # fmt: skip
+    kept, matrix = f"{number(100 * float(record.kept[t, rank]))} %", record.matrices[t][-60:]
+    return say("{matrix}: rank {rank} keeps {kept} of the energy of its change.", matrix=matrix, rank=rank, kept=kept)
 
 
-def takeaway(record: WeightChange, settings: Settings) -> str:
+def _kept(record: WeightChange, rank: int) -> float:
+    """The fraction of the energy of all changes together that this rank keeps."""
+    return float(record.kept[:, rank] @ record.energy / record.energy.sum())
+
+
+@sentences
+def takeaway(record: WeightChange, settings: Settings) -> Iterator[str]:
     """What was seen, in the two files' own numbers."""
     at = _rank(record, settings)
-    kept = float(record.kept[:, at] @ record.energy / record.energy.sum())
-    most = record.needs[:, 0].max() if (record.needs[:, 0] > 0).all() else 0
-    said = [say("In all, a LoRA of rank {rank} keeps {kept} % of the energy of this fine-tuning, between {least} and "
-                "{most} % in one matrix.", rank=at, kept=number(100 * kept),
-                least=number(100 * float(record.kept[:, at].min())),
-                most=number(100 * float(record.kept[:, at].max())))]  # fmt: skip
-    if most:
-        said.append(say("For 90 % everywhere it takes rank {rank}.", rank=most))
-    said.append(
-        say("Training a LoRA of that rank is another matter: it may find an update that full fine-tuning did not.")
-    )
+    least, most = (number(100 * float(x)) for x in (record.kept[:, at].min(), record.kept[:, at].max()))
+    kept = percent(_kept(record, at))
+    yield say(
+        "A LoRA of rank {rank} keeps {kept} of the energy of this fine-tuning, between {least} and {most} % in one "
+        "matrix.",
+        rank=at, kept=kept, least=least, most=most,
+    ) if least != most else say("A LoRA of rank {rank} keeps {kept} of the energy of this fine-tuning.",
+                                rank=at, kept=kept)  # fmt: skip
+    if (record.needs[:, 0] > 0).all():
+        yield say("Keeping 90 % in every matrix takes rank {rank}.", rank=record.needs[:, 0].max())
+
+
+@sentences
+def detail(record: WeightChange) -> Iterator[str]:
+    """What extraction is not, and what no LoRA holds."""
+    yield say("Training a LoRA of that rank may find an update different from the one that full fine-tuning found.")
     vectors = record.found.not_matrices
     if vectors:
-        said.append(
-            say("1 vector changed too, biases and norms: no LoRA holds them.")
-            if vectors == 1
-            else say("{count:,} vectors changed too, biases and norms: no LoRA holds them.", count=vectors)
-        )
-    return " ".join(said)
+        yield (say("1 vector, a bias or a norm, changed too; a LoRA does not hold it.") if vectors == 1
+               else say("{count:,} vectors, biases and norms, changed too; a LoRA does not hold them.",
+                        count=vectors))  # fmt: skip
+
+
+def verdict(record: WeightChange, settings: Settings) -> Verdict:
+    """The rank chosen keeps at least half, far more than a flat spectrum would, and not all."""
+    at = _rank(record, settings)
+    kept, flat = _kept(record, at), float(record.flat[:, at] @ record.energy / record.energy.sum())
+    evidence = {"rank": at, "kept": kept, "flat": flat}
+    told = say(
+        "rank {rank} keeps {kept} of the energy; if all singular values were equal, it would keep {flat}",
+        rank=at, kept=percent(kept), flat=percent(flat),
+    )  # fmt: skip
+    holds = MUCH <= kept < WHOLE and kept > STEEP * flat
+    return true_here(told, **evidence) if holds else false_here(told, **evidence)
 
 
 def table(record: WeightChange) -> dict[str, np.ndarray]:
@@ -171,8 +196,8 @@ $$
 
 Eckart & Young (1936): no other factors of rank $r$ come nearer to these weights. The largest change is
 $\|\Delta W\|/\|W\| = {relative}$. Above 1,024 rows and columns only the largest 64 singular
-values are computed (Halko et al. 2011); the energy is exact all the same, since
-$\sum_i\sigma_i^2 = \|\Delta W\|_F^2$. Nearest in weights need not mean nearest in answers.""",
+values are computed (Halko et al. 2011). The energy is exact all the same, since
+$\sum_i\sigma_i^2 = \|\Delta W\|_F^2$. The nearest weights do not always give the nearest outputs.""",
         relative=number(float(record.relative.max())),
     )
 
@@ -227,7 +252,9 @@ def _extracted(given: tuple[tuple[Upload, ...], int], lab: Lab) -> bytes:
 def beside(record: WeightChange, settings: Settings) -> tuple[Part, ...]:
     """What is shown at first, and what is still to be given."""
     given = [settings[name] for name in FILES]
-    first = say("Shown at first: a network of ours that reads digits, before and after learning them turned by 90°.")
+    first = say(
+        "Shown first: a network of ours that recognises digits, before and after it learnt them rotated by 90°."
+    )
     one = sum(meant(files) is not None for files in given) == 1
     missing = (Notice(say("One file is there: give the other one too.")),) if one else ()
     return (Prose(first, small=True), *(part for files in given for part in file_notices(files)), *missing)
@@ -245,18 +272,20 @@ def _ask(seen: Seen, _: object) -> Measured:
 LESSON = Lesson(
     hero="kept",
     id="extract", menu=to_say("Extract a LoRA"), title=to_say("Extract: how much of a fine-tuning fits into a LoRA?"),
-    claim=to_say("The singular values of W′ − W fall, with a long tail: a small rank keeps much of what fine-tuning "
-                 "did, not all."), place=70,
+    claim=to_say("The singular values of W′ − W decay but have a long tail, so a small rank keeps much of the "
+                 "change, not "
+                 "all of it."), place=70,
     controls=(
         Choice(id="extract_rank", label=to_say("Rank r"), options=(1, 2, 4, 8, 16, 32, 64), default=8, picked=True),
         File(id="base_file", label=to_say("Base weights"), help=to_say("A safetensors file, or a file of torch.save."),
              folder=True),
         File(id="tuned_file", label=to_say("Fine-tuned weights"), help=to_say("The same tensors after fine-tuning."),
              folder=True),
-    ), measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="kept_by_matrix", table=table,
+    ), measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="kept_by_matrix", table=table,
     extras=extras, beside=beside,
-    question=Question(to_say("In the first matrix rank {rank} keeps {kept} % of the energy. How far, in percent of "
-                             "‖ΔW‖, is the cut from ΔW?"),
-                      to_say("Energy counts squares: a small share of it that is missing is a much larger distance."),
+    question=Question(to_say("In the first matrix, rank {rank} keeps {kept} % of the energy. How far is the truncated "
+                             "update from ΔW, as a percentage of ‖ΔW‖?"),
+                      to_say("Energy counts squares, so a small missing fraction of it is a much larger distance."),
                       _ask), trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -33,11 +33,15 @@ from lora_viz.lessons.real.adapter_report import (
     AdapterReport,
     adapter_report,
     dead_directions,
+    detail,
+    low_to_high,
     percent,
     table,
     takeaway,
+    trained,
 )
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "MAPS"]
 
@@ -90,7 +94,7 @@ def film(record: AdapterReport, settings: Settings) -> Film:
                           Series("effective", say("effective rank"), "ink", record.effective, dash="dashdot")), span=8,
                   row=1),
             Curves("energy", say("Energy kept by the largest k"), x=np.arange(K + 1.0), x_label="k",
-                   y_label=say("share of Σσ²"),
+                   y_label=say("fraction of Σσ²"),
                    series=(Curve("kept", say("this module"), "delta", record.energy, dots=K <= 32),
                            Curve("level", percent(level), "faint", np.full(K + 1, level), dash="dash")),
                    marks=() if M > 1 else (Mark("needed", float(needed[0]), f"k = {needed[0]}"),), span=4, row=1),
@@ -140,22 +144,37 @@ def _short(kind: str, most: int = 24) -> str:
 def _narrate(record: AdapterReport, t: int, level: float) -> str:
     path, r = _short(record.paths[t], 70), int(record.rank[t])
     if record.not_finite[t]:
-        return say("{path}: {not_finite} of its numbers are not finite; there is no spectrum.", path=path,
+        return say("{path}: entries that are not finite: {not_finite}, so there is no spectrum.", path=path,
                    not_finite=record.not_finite[t])  # fmt: skip
     if record.norm_delta[t] == 0:
-        return say("{path}: ΔW = 0; it was never trained, or one of its factors is 0.", path=path)
+        return say("{path}: ΔW = 0, because at least one factor is 0.", path=path)
     at = LEVELS.index(level)
     k = int(record.needs[t, at])
     held = percent(float(record.held[t, at]))
     if 0 < k < record.rank.max():
-        told = say("{path}: {k} of {r} directions hold {energy} of the energy, the next adds {more} %.", path=path, k=k,
+        told = say("{path}: {k} of {r} directions: {energy} of the energy; the next one adds {more} %.", path=path, k=k,
                    r=r, energy=held,
                    more=number(100 * float(record.next[t, at])))  # fmt: skip
     else:
-        told = say("{path}: {k} of {r} directions hold {energy} of the energy.", path=path, k=k, r=r, energy=held)
+        told = say("{path}: {k} of {r} directions: {energy} of the energy.", path=path, k=k, r=r, energy=held)
     if not record.dead[t]:
         return told
-    return say("{told} It has {dead}.", told=told, dead=dead_directions(int(record.dead[t])))
+    return say("{told} {dead}.", told=told, dead=dead_directions(int(record.dead[t])))
+
+
+def verdict(record: AdapterReport, settings: Settings) -> Verdict:
+    """One rank for all trained modules, and at least two of them use another number of directions."""
+    fine = trained(record)
+    if not fine.any():
+        return undecided(say("no module has a finite ΔW other than 0"), modules=len(record.paths))
+    level = _level(settings)
+    k, r = record.needs[fine, LEVELS.index(level)], record.rank[fine]
+    evidence = {"rank": sorted(set(r.tolist())), "needed": sorted(set(k.tolist())), "level": level}
+    told = say(
+        "modules with rank {given} use {used} directions for {level} of the energy",
+        given=low_to_high(r), used=low_to_high(k), level=percent(level),
+    )  # fmt: skip
+    return true_here(told, **evidence) if len(set(r.tolist())) == 1 else false_here(told, **evidence)
 
 
 def maths(record: AdapterReport) -> str:
@@ -191,10 +210,10 @@ def _smaller(record: AdapterReport, settings: Settings, lab: Lab) -> tuple[Part,
     if isinstance(found, str):
         return (Notice(found),)
     before, after = found.parameters
-    told = say("Every module cut to the smallest rank that keeps {level:.0f} % of its energy: ranks {low} to {high}, "
-               "{before:,} → {after:,} parameters. What is left out, ‖ΔW − ΔW′‖/‖ΔW‖, is {whole} over all updates "
-               "together and at most {error} in one module.", level=100 * level, low=min(found.ranks),
-               high=max(found.ranks), before=before, after=after, whole=number(found.whole),
+    told = say("Every module truncated to the smallest rank that keeps {level:.0f} % of its energy (ranks: {ranks}): "
+               "{before:,} → {after:,} parameters. The error ‖ΔW − ΔW′‖/‖ΔW‖ is {whole} over all updates "
+               "together and at most {error} in one module.", level=100 * level,
+               ranks=low_to_high(np.array(found.ranks)), before=before, after=after, whole=number(found.whole),
                error=number(float(found.error.max())))  # fmt: skip
     measured: tuple[Part, ...] = ()
     if cut is not None:
@@ -223,7 +242,7 @@ def _modules_table(record: AdapterReport) -> tuple[Part, ...]:
         say("shape"): ["×".join(map(str, o.shape)) or say("one number") for o in report.others],
         say("stored as"): [o.dtype for o in report.others],
     }
-    label = say("{others} tensors that are no LoRA factors", others=len(report.others))
+    label = say("Tensors that are not LoRA factors: {others}", others=len(report.others))
     return (
         Heading(say("Every module")),
         Table(table(record), alt=say("One row a module: shapes, ranks, norms, scale"), height=320),
@@ -301,11 +320,11 @@ ASKED = to_say("Adapter")
 LESSON = Lesson(
     hero="map",
     id="inspector", menu=to_say("Adapter inspector"), title=to_say("Adapter inspector: which rank did it need?"),
-    claim=to_say("An adapter is given one rank for all its modules. Its singular values say how many directions each "
-                 "module used."), place=50,
+    claim=to_say("An adapter is given one rank for all its modules. Its singular values show how many directions each "
+                 "of them uses."), place=50,
     controls=(
         *adapter_controls("adapter", "adapter_file", ASKED, to_say("or your own file"),
-                          to_say("safetensors, or a file of torch.save; with adapter_config.json beside it for the "
+                          to_say("safetensors, or a file of torch.save; with adapter_config.json for the "
                                  "scale. It stays in this server's memory.")),
         Choice(id="keep", label=to_say("Energy to keep, %"), options=(90, 95, 99), default=90),
         Choice(id="map", label=to_say("Map"), options=tuple(MAPS), default="needed",
@@ -315,9 +334,12 @@ LESSON = Lesson(
         Number(id="alpha_given", label=to_say("α, where the file has none"),
                help=to_say("loralib, diffusers and others do not keep α in the file. s = α/r."), low=0.0, high=4096.0,
                optional=True, placeholder=to_say("not known")),
-    ), measure=measure, film=film, takeaway=lambda record, settings: takeaway(record, _level(settings)), maths=maths,
+    ), measure=measure, film=film, takeaway=lambda record, settings: takeaway(record, _level(settings)),
+    verdict=verdict,
+    detail=detail, maths=maths,
     on_paper="ranks", table=table, extras=extras, beside=beside,
-    question=Question(to_say("The first module's update has effective rank {now}. Which has it when α is doubled?"),
-                      to_say("α scales every singular value alike. It makes an update larger, never richer."), _ask),
+    question=Question(to_say("The first module's update has effective rank {now}. What is it when α is doubled?"),
+                      to_say("α scales every singular value alike. It makes an update larger, but its rank stays the "
+                             "same."), _ask),
     trains=False, seeded=False, worded=True,
 )  # fmt: skip

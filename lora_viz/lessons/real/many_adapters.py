@@ -9,7 +9,7 @@ __all__ = ["LESSON"]
 LESSON = joined(
     adapters_together.PART, two_adapters.PART,
     id="many_adapters", menu=to_say("Several adapters"), title=to_say("Several adapters: do they go together?"),
-    claim=to_say("Adapters can be switched at will; added, their ranks add up, r + r = 2r, but two "
-                 "skills do not."),
+    claim=to_say("Adapters can be switched at will. If you add two of them, their ranks add up, but the result "
+                 "does not master both tasks."),
     place=30,
 )  # fmt: skip

@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from lora_viz.costs.budget import GPU_SIZES, METHODS, Budget
-from lora_viz.film.style import IDENTITY, number, plotly_layout
+from lora_viz.film.style import IDENTITY, number, percent, plotly_layout
 from lora_viz.i18n.language import say, to_say
 
-__all__ = ["MemoryNeed", "figure", "memory_need", "table", "takeaway"]
+__all__ = ["MemoryNeed", "figure", "gb", "memory_need", "table", "takeaway"]
 
 _LOOKS = {
     to_say("weights"): ("W", ""), to_say("gradients"): ("W", "/"), to_say("optimiser"): ("ink", ""),
@@ -46,11 +46,11 @@ def smallest(gigabytes: float) -> str:
 def takeaway(record: MemoryNeed) -> str:
     """What was computed, in the record's own numbers."""
     full, lora, qlora = record.need.sum(axis=1)
-    said = say("{fewer}× fewer trained numbers than full fine-tuning are {less}× less memory: {full} in full, {lora} "
-               "with LoRA, {qlora} with QLoRA. {frozen:.0f} % of LoRA's are the weights. That would fit {full_card}, "
-               "{lora_card} and {qlora_card}, were it not for what is left out (listed below).",
-               fewer=number(record.budget.fewer), less=number(full / lora), full=_gb(full), lora=_gb(lora),
-               qlora=_gb(qlora), frozen=100 * (record.need[1, 0] / lora), full_card=smallest(full),
+    said = say("Full fine-tuning takes {full}, LoRA {lora} and QLoRA {qlora}. {frozen} of LoRA's memory is weights. "
+               "Apart from what is left out (listed below), these would fit on {full_card}, {lora_card} and "
+               "{qlora_card}, respectively.",
+               full=gb(full), lora=gb(lora), qlora=gb(qlora), frozen=percent(float(record.need[1, 0] / lora)),
+               full_card=smallest(full),
                lora_card=smallest(lora), qlora_card=smallest(qlora))  # fmt: skip
     return f"{said} {_activations(record)}"
 
@@ -58,19 +58,20 @@ def takeaway(record: MemoryNeed) -> str:
 def _activations(record: MemoryNeed) -> str:
     """What the activations do, or that nothing is known of them."""
     if not record.budget.shape.kept:
-        return say("Activations are not in it: this model's depend on the image size.")
+        return say("Activations are not included: those of this model depend on the image size.")
     tokens = record.budget.tokens
     shrunk = 100 * (1 - record.need[1, 3] / record.need[0, 3]) if record.need[0, 3] else 0.0
     if abs(shrunk) < 0.5:
-        return say("The activations of {tokens} tokens are as many as full fine-tuning's.", tokens=tokens)
+        return say("The activations of {tokens} tokens take as much memory as in full fine-tuning.", tokens=tokens)
     if shrunk > 0:
-        return say("The activations of {tokens} tokens are {share:.0f} % fewer than full fine-tuning's.",
+        return say("The activations of {tokens} tokens take {share:.0f} % less memory than in full fine-tuning.",
                    tokens=tokens, share=shrunk)  # fmt: skip
-    return say("The activations of {tokens} tokens are {share:.0f} % more than full fine-tuning's.",
+    return say("The activations of {tokens} tokens take {share:.0f} % more memory than in full fine-tuning.",
                tokens=tokens, share=-shrunk)  # fmt: skip
 
 
-def _gb(value: float) -> str:
+def gb(value: float) -> str:
+    """Gigabytes in words."""
     return f"{number(value)} GB"
 
 

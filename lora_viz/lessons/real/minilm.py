@@ -17,19 +17,22 @@ from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Lines, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.style import number
+from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Control
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Heading, Part, Prose
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.encoder import MINILM_SHA256, find_minilm
 from lora_viz.networks.minilm_evidence import KINDS, MinilmEvidence, minilm_evidence
 from lora_viz.networks.word_polarity import RatedWordsRun, adapt_words, read_lexicon
 
 __all__ = ["LESSON", "MinilmSpectrum", "minilm_spectrum"]
 
+STEEP, LONG, MOST = 3.0, 0.1, 0.5  # times noise; of all directions; of what full fine-tuning gains
 INSTALL = "pip install --no-deps -r requirements-real.txt"
 
 
@@ -146,25 +149,25 @@ def film(record: MinilmSpectrum) -> Film:
         axis=to_say("directions kept"), values=record.k.astype(float), start=1, seconds_per_frame=0.9,
         narration=tuple(_narrate(record, t) for t in range(frames)),
         panels=(
-            Lines("test_error", say("Test error when each ΔW is cut (drag)"),
+            Lines("test_error", say("Test error when each ΔW is truncated (drag)"),
                   y_label=say("%, {seeds} seeds", seeds=record.seeds), x_scale="sqrt", span=5,
                   series=(Series("kept", say("top k kept"), "delta", **band(record.kept), dots=True),
                           Series("removed", say("top k removed"), "alarm", dash="dash", dots=True,
                                  **band(record.removed)),
                           Series("refitted", say("kept, new probe"), "clean", record.refitted[1], dash="dot"))),
-            Curves("energy", say("Share of energy in the top i"), x=x, x_label="i", y_label=say("Σσ² of all"),
+            Curves("energy", say("Fraction of energy in the top i"), x=x, x_label="i", y_label=say("fraction of Σσ²"),
                    x_scale="log", reach=1.0, span=4,
                    series=(Curve("delta", "36 ΔW", "delta", **band(record.curve)),
                            Curve("weight", "36 W", "W", **band(record.base_curve)),
                            Curve("noise", say("noise"), "faint", record.noise_curve, dash="dash"))),
             Readout("readings", say("With the top k of every ΔW"), _readings(record), span=3),
-            Field("kept_share", say("Share of ‖ΔW‖² that is kept"), values=record.share, x_labels=matrices,
+            Field("kept_share", say("Fraction of ‖ΔW‖² that is kept"), values=record.share, x_labels=matrices,
                   y_labels=tuple(str(i) for i in range(record.share.shape[1])), x_title=say("matrix"),
                   y_title=say("layer"), span=7, row=1),
             Curves("lora", say("Test error of LoRA on query and value"), x=at, x_label=say("rank r"), y_label="%",
                    x_scale="log", span=5, row=1,
                    series=(Curve("lora", "LoRA", "delta", **band(record.lora), dots=True),
-                           Curve("full", say("full"), "W", level(float(record.full[1]))),
+                           Curve("full", say("full FT"), "W", level(float(record.full[1]))),
                            Curve("probe", say("probe"), "clean", level(float(record.probe[1])), dash="dot"),
                            Curve("head", say("head"), "faint", level(float(record.head[1])), dash="dashdot"))),
         ),
@@ -174,47 +177,79 @@ def film(record: MinilmSpectrum) -> Film:
 def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
     energy = tuple(
         say("{middle:.0f} % ({low:.0f} to {high:.0f})", middle=np.median(s), low=s.min(), high=s.max())
+        if f"{s.min():.0f}" != f"{s.max():.0f}"
+        else f"{np.median(s):.0f} %"
         for s in 100 * record.share.reshape(len(record.k), -1)
     )
     return (Row("energy", say("of ‖ΔW‖²"), energy, colour="delta"),
             Row("kept", say("error, kept"), tuple(f"{v:.1f} %" for v in record.kept[1]), colour="delta"),
             Row("removed", say("error, removed"),
                 tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]), colour="alarm"),
-            Row("numbers", say("numbers"), tuple(f"{n:,}" for n in record.numbers)),
+            Row("numbers", say("parameters"), tuple(f"{n:,}" for n in record.numbers)),
             Row("all_numbers", say("of"), (f"{record.all_numbers:,}",)))  # fmt: skip
 
 
 def _narrate(record: MinilmSpectrum, t: int) -> str:
     k, share, kept = int(record.k[t]), float(np.median(record.share[t])), record.kept[1, t]
     if k == 0:
-        return say(
-            "Nothing kept of any ΔW: {kept:.1f} % errors by a head that was trained for moved features.", kept=kept
-        )
+        return say("No direction of any ΔW kept: {kept:.1f} % errors.", kept=kept)
     if t == len(record.k) - 1:
-        return say("All of every ΔW: {kept:.1f} % errors, full fine-tuning itself.", kept=kept)
+        return say("All of every ΔW: {kept:.1f} % errors, as full fine-tuning.", kept=kept)
     gone = record.removed[1, t]
     if np.isnan(gone):
-        return say(
-            "Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors.", k=k, share=100 * share, kept=kept
-        )
-    return say("Top {k} of 384 kept, {share:.0f} % of ‖ΔW‖²: {kept:.1f} % errors; with these removed and all others "
-               "kept {gone:.1f} %.", k=k, share=100 * share, kept=kept, gone=gone)  # fmt: skip
+        return say("Top {k} of 384 kept, {share} of ‖ΔW‖²: {kept:.1f} % errors.", k=k, share=percent(share), kept=kept)
+    return say(
+        "Top {k} of 384 kept, {share} of ‖ΔW‖²: {kept:.1f} % errors; only these removed: {gone:.1f} %.",
+        k=k, share=percent(share), kept=kept, gone=gone,
+    )  # fmt: skip
 
 
-def takeaway(record: MinilmSpectrum) -> str:
+def _kept_of(record: MinilmSpectrum, k: int) -> int:
+    """The frame that keeps so many directions."""
+    return int(np.flatnonzero(record.k == k)[0])
+
+
+@sentences
+def takeaway(record: MinilmSpectrum) -> Iterator[str]:
     """What was measured, in its own numbers."""
-    place = {int(k): t for t, k in enumerate(record.k)}
-    one, eight = place[1], place[8]
-    low, high = float(record.lora[1].min()), float(record.lora[1].max())
-    first, base = 100 * np.median(record.share[one]), 100 * record.base_curve[1, 0]
-    return say("In this experiment the update is not of low rank, it is steep with a long tail: the first of 384 "
-               "directions holds {first:.0f} % of ‖ΔW‖² (median of 36 matrices; of W itself {base:.0f} %), 90 % takes "
-               "{most:.0f}. But the function sits at the top: with one direction kept {kept:.1f} % errors, with all "
-               "{full:.1f} %, with the top 8 removed {removed:.1f} %. LoRA of rank 1 to {rank} ends between {low:.1f} "
-               "and {high:.1f} %: rank makes no visible difference here, where frozen features alone give {probe:.1f} "
-               "%.", first=first, base=base, most=record.rank_90[1], kept=record.kept[1, one], full=record.full[1],
-               removed=record.removed[1, eight], rank=record.rank[-1], low=low, high=high,
-               probe=record.probe[1])  # fmt: skip
+    one, eight = _kept_of(record, 1), _kept_of(record, 8)
+    yield say(
+        "The first of 384 directions holds {first} of ‖ΔW‖² (median of 36 matrices), and 90 % takes {most:.0f}.",
+        first=percent(float(np.median(record.share[one]))), most=record.rank_90[1],
+    )  # fmt: skip
+    yield say(
+        "With only that direction the error is {kept:.1f} %, with all {full:.1f} %, and without the top 8 "
+        "{removed:.1f} %.",
+        kept=record.kept[1, one], full=record.full[1], removed=record.removed[1, eight],
+    )  # fmt: skip
+
+
+@sentences
+def detail(record: MinilmSpectrum) -> Iterator[str]:
+    """W's own spectrum, and what LoRA of several ranks reached."""
+    yield say(
+        "Of W itself the first direction holds {base}. LoRA of rank 1 to {rank} ends between {low:.1f} and "
+        "{high:.1f} %, "
+        "so rank makes no visible difference here; frozen features alone give {probe:.1f} %.",
+        base=percent(float(record.base_curve[1, 0])), rank=record.rank[-1], low=float(record.lora[1].min()),
+        high=float(record.lora[1].max()), probe=record.probe[1],
+    )  # fmt: skip
+
+
+def verdict(record: MinilmSpectrum) -> Verdict:
+    """Steep: the first direction against that of noise. Long: what 90 % take. And what two directions recover."""
+    none, two = record.kept[1, 0], record.kept[1, _kept_of(record, 2)]
+    first = float(record.curve[1, 0] / record.noise_curve[0])
+    tail = float(record.rank_90[1] / record.curve.shape[1])
+    gained = float((none - two) / (none - record.full[1]))
+    evidence = {"first_against_noise": first, "directions_for_90": float(record.rank_90[1]), "gained_by_two": gained}
+    told = say(
+        "the first direction holds {first} times the energy that it holds in a random matrix, 90 % takes {most:.0f} of "
+        "384, and the top two bring {gained} of what all bring",
+        first=number(first), most=record.rank_90[1], gained=percent(gained),
+    )  # fmt: skip
+    holds = first > STEEP and gained > MOST and tail > LONG
+    return true_here(told, **evidence) if holds else false_here(told, **evidence)
 
 
 def table(record: MinilmSpectrum) -> dict[str, np.ndarray]:
@@ -262,7 +297,8 @@ Weights: all-MiniLM-L6-v2, Apache-2.0, SHA-256 pinned. Words: VADER, Hutto & Gil
 def beside(record: MinilmSpectrum) -> tuple[Part, ...]:
     """What was measured, and how."""
     said = say("**MiniLM**, 6 layers of 6 matrices, fine-tuned as a whole to tell friendly words from hostile ones: "
-               "3,000 rated words, 3 epochs, {seeds} seeds. Then each ΔW is cut to its top k.\n\nMeasured beforehand, "
+               "3,000 rated words, 3 epochs, {seeds} seeds. Then each ΔW is truncated to its top k.\n\nMeasured "
+               "beforehand, "
                "on the CPU, by `docs/make_minilm.py`.", seeds=record.seeds)  # fmt: skip
     return (Prose(said),)
 
@@ -307,7 +343,7 @@ def told(run: RatedWordsRun) -> str:
     """The run in one sentence and one line a ΔW."""
     lines = [say("Frozen features with a probe read {probe:.1f} % of {test} test words; adapted from there "
                  "{accuracy:.1f} % (a standard error is up to {error:.1f} points: more is not shown by one run), with "
-                 "{trainable:,} trained numbers.", probe=100 * run.probe, test=run.test,
+                 "{trainable:,} trainable parameters.", probe=100 * run.probe, test=run.test,
                  accuracy=100 * run.accuracy[-1], error=100 * np.sqrt(0.25 / run.test), trainable=run.trainable),
              "",
              say("| ΔW of | σ | effective rank |"),
@@ -332,11 +368,14 @@ def _ask(seen: Seen, _: Any) -> Measured:
 LESSON = Lesson(
     hero="test_error",
     id="minilm", menu=to_say("A real transformer"), title=to_say("Is the update of a real transformer low-rank?"),
-    claim=to_say("No: it is steep with a long tail. But one or two of its 384 directions carry most of what was "
-                 "learnt."), place=20, controls=(live_rank,), waits_for="MiniLM", measure=measure, film=film,
-    takeaway=takeaway, maths=maths, on_paper="energy", table=table, beside=beside, extras=extras,
-    question=Question(to_say("Full fine-tuning makes {full} % errors. Take only the strongest direction out of every "
-                             "ΔW and keep the other 383: how many then?"),
-                      to_say("Energy is spread over a long tail, what was learnt is not: much of it sits in the first "
+    claim=to_say("No. Its singular values fall steeply but have a long tail. Even so, one or two of 384 directions "
+                 "carry "
+                 "most of what was learnt."), place=20, controls=(live_rank,), waits_for="MiniLM", measure=measure,
+                 film=film,
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="energy", table=table, beside=beside,
+    extras=extras,
+    question=Question(to_say("Full fine-tuning makes {full} % errors. Remove only the strongest direction from every "
+                             "ΔW and keep the other 383. What is the error then?"),
+                      to_say("The energy is spread over a long tail, but much of what was learnt sits in the first "
                              "direction."), _ask), trains=False, seeded=False,
 )  # fmt: skip

@@ -46,15 +46,16 @@ def takeaway(record: ParameterShare) -> str:
         "touched": b.touched,
     }  # fmt: skip
     if times >= 1:
-        counted = say("Rank {rank} on {targets}, {modules} matrices, trains {trained:,} numbers, {share} % of "
-                      "{title}'s {total:,}; the matrices it touches hold {times} times as many ({touched:,}).",
+        counted = say("Rank {rank} on {targets} (matrices: {modules}) trains {trained:,} parameters, {share} % of "
+                      "{title}'s {total:,}. The matrices that it adapts hold {times} times as many ({touched:,}).",
                       times=number(times), **values)  # fmt: skip
     else:
-        counted = say("Rank {rank} on {targets}, {modules} matrices, trains {trained:,} numbers, {share} % of "
-                      "{title}'s {total:,}; more than the {touched:,} of the matrices it touches: the rank is past "
-                      "break-even.", **values)  # fmt: skip
-    work = say("Unmerged, a token's multiply–adds are {unmerged} % more, merged none; in training {training} % of full "
-               "fine-tuning's.", unmerged=number(100 * (b.forward[1] / b.forward[0] - 1)),
+        counted = say("Rank {rank} on {targets} (matrices: {modules}) trains {trained:,} parameters, {share} % of "
+                      "{title}'s {total:,}. That is more than the matrices that it adapts hold ({touched:,}).",
+                      **values)  # fmt: skip
+    work = say("Per token, an unmerged adapter needs {unmerged} % more multiply–adds and a merged one none. Training "
+               "needs {training} % of those of full fine-tuning.",
+               unmerged=number(100 * (b.forward[1] / b.forward[0] - 1)),
                training=number(100 * (b.training[1] / b.training[0])))  # fmt: skip
     return f"{counted} {work}"
 

@@ -122,7 +122,7 @@ def _narrate(record: AdapterPair, t: int) -> str:
     if not np.isfinite(record.overlap[:, t]).all():
         return say("{path}: one of the two updates is 0; there is nothing to share.", path=path)
     i, j = record.kept[:, t]
-    return say("{path}: {i} and {j} directions hold 90 % of the energy; inputs share {inputs} (chance {chance}), "
+    return say("{path}: directions for 90 % of the energy: {i}, {j}; overlap of inputs {inputs} (chance {chance}), "
                "outputs {outputs}.", path=path, i=i, j=j, inputs=number(float(record.overlap[0, t])),
                chance=number(float(record.chance[0, t])), outputs=number(float(record.overlap[1, t])))  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from html import escape
 from typing import NamedTuple
 
@@ -17,11 +18,14 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.model_controls import RANK
 from lora_viz.lessons.parts import Code, Columns, Html, Part
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.lessons.walk import links
 
 __all__ = ["LESSON", "ConfigCards", "cards_html", "config_cards", "takeaway"]
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "c_attn", "query", "value")
+
+EIGHT = 8  # the settings that the claim counts
 
 _STYLE = """<style>
 .cards { border-collapse: collapse; width: 100%; font-size: 0.95rem; line-height: 1.3; }
@@ -83,14 +87,29 @@ def takeaway(record: ConfigCards) -> str:
     c = record.config
     changed = [say(p.name) for p, _, usual in record.cards if not usual]
     differ = (
-        say("It differs from PEFT's defaults in {changed}.", changed=", ".join(changed))
+        say("Different from PEFT's defaults: {changed}.", changed=", ".join(changed))
         if changed
-        else say("All of it is PEFT's default.")
+        else say("All settings are PEFT's defaults.")
     )
     rule = "α/√r" if c.use_rslora else "α/r"
     return say(
-        "The scale before B A is s = {rule} = {scaling}. {differ}", rule=rule, scaling=number(c.scaling), differ=differ
+        "B A is multiplied by s = {rule} = {scaling}. {differ}", rule=rule, scaling=number(c.scaling), differ=differ
     )
+
+
+def verdict(record: ConfigCards) -> Verdict:
+    """Another rank with another α has the same s; the same α with that rank has another."""
+    c, times = record.config, 2 if record.config.use_rslora else 4  # √4 or 4: four times the rank
+    same = replace(c, rank=4 * c.rank, alpha=times * c.alpha)
+    other = replace(c, rank=4 * c.rank)
+    evidence = {"settings": len(record.cards), "s": c.scaling, "same": same.scaling, "other": other.scaling}
+    told = say(
+        "s is {s}; at rank {rank} it takes α = {alpha} to keep it, and α = {old} gives s = {other}",
+        s=number(c.scaling), rank=same.rank, alpha=number(same.alpha), old=number(c.alpha),
+        other=number(other.scaling),
+    )  # fmt: skip
+    holds = same.scaling == c.scaling != other.scaling and len(record.cards) == EIGHT
+    return true_here(told, **evidence) if holds else false_here(told, **evidence)
 
 
 def measure(settings: Settings, lab: Lab) -> ConfigCards:
@@ -110,9 +129,11 @@ def extras(record: ConfigCards) -> tuple[Part, ...]:
 
 
 LESSON = Lesson(
-    id="config_card", menu=to_say("Key parameters"), title=to_say("Key parameters: what is there to choose?"),
-    claim=to_say("Eight choices make an adapter. α alone means nothing: only s, α over r or over √r, stands before B "
-                 "A."), place=10,
+    id="config_card", menu=to_say("LoRA hyperparameters"), title=to_say("LoRA hyperparameters: what is there to "
+                                                                        "choose?"),
+    claim=to_say("Eight settings define an adapter. α means nothing on its own: what multiplies B A is the scale s, "
+                 "which is "
+                 "α/r or α/√r."), place=10,
     controls=(
         RANK,
         Choice(id="alpha", label="α", options=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0), default=8.0, own=True),
@@ -130,6 +151,7 @@ LESSON = Lesson(
                names={"CAUSAL_LM": to_say("causal LM"), "SEQ_CLS": to_say("text classes"),
                       "TOKEN_CLS": to_say("token classes"), "FEATURE_EXTRACTION": to_say("features"),
                       "none": to_say("none")}),
-    ), measure=measure, takeaway=takeaway, body=lambda record: (Html(lambda theme: cards_html(record)),), extras=extras,
+    ), measure=measure, takeaway=takeaway, verdict=verdict,
+    body=lambda record: (Html(lambda theme: cards_html(record)),), extras=extras,
     trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Columns, Heading, Html, Notice, Part, Prose
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Undecidable
 from lora_viz.lessons.walk import link
 
 __all__ = ["LESSON", "GlossaryRecord"]
@@ -43,7 +44,11 @@ def measure(settings: Settings, lab: Lab) -> GlossaryRecord:
 
 def takeaway(record: GlossaryRecord) -> str:
     """How many words there are."""
-    return say("{words} words, {marked} of them underlined on the pages.", words=len(TERMS), marked=record.marked)
+    return say(
+        "{words} terms, {marked} of them underlined on the pages. Hover or focus an underlined term to read it there.",
+        words=len(TERMS),
+        marked=record.marked,
+    )
 
 
 def body(record: GlossaryRecord) -> tuple[Part, ...]:
@@ -64,8 +69,10 @@ def _entries(terms: tuple[Term, ...]) -> tuple[Part, ...]:
 
 LESSON = Lesson(
     id="glossary", menu=to_say("Glossary"), title=to_say("Glossary: what does a word mean?"),
-    claim=to_say("Each word in a sentence, and the page where it is measured. On every page the words of your level "
-                 "are underlined: hover or focus explains them. The level changes words, never numbers."), place=40,
-    controls=(LEVEL, Text(id="find", label=to_say("Find"), longest=40)), measure=measure, takeaway=takeaway, body=body,
+    claim=to_say("Each term in one or two sentences, with the page where it is measured. The level changes how many "
+                 "terms are "
+                 "underlined, never the numbers."), place=40,
+    controls=(LEVEL, Text(id="find", label=to_say("Find"), longest=40)), measure=measure, takeaway=takeaway,
+    verdict=Undecidable("It says what the list holds."), body=body,
     trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -14,6 +14,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Html, Part
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Undecidable
 from lora_viz.lessons.walk import links
 
 __all__ = ["LESSON", "LiteratureCards", "folklore_html", "literature_cards", "papers_html", "takeaway"]
@@ -58,7 +59,7 @@ def _paper(record: LiteratureCards, p: Paper) -> str:
     shown = (
         say("{seen} See {links}.", seen=Ours(escape(say(p.seen))), links=Ours(links))
         if links
-        else say("Told, not measured.")
+        else say("Reported in the paper, not measured here.")
     )
     return (
         f"<div><h2>{escape(say(p.name))}</h2><p>{escape(p.authors)}, {p.year}, <i>{escape(p.title)}</i>, {source}</p>"
@@ -91,7 +92,7 @@ def _links(record: LiteratureCards, pages: tuple[str, ...]) -> str:
 def takeaway(record: LiteratureCards) -> str:
     """How much of this topic is shown here, and how much is only told."""
     shown = sum(any(page in record.links for page in p.pages) for p in record.papers)
-    papers = say("{papers} papers, of {shown} something is shown here; the others are told, not measured.",
+    papers = say("Papers: {papers}. Claims from {shown} of them are demonstrated here; the others are only reported.",
                  papers=len(record.papers), shown=shown)  # fmt: skip
     rules = say("{rules} rules of thumb have no measurement behind them that was found.", rules=len(record.folklore))
     return " ".join([papers] * bool(record.papers) + [rules] * bool(record.folklore))
@@ -110,10 +111,13 @@ def body(record: LiteratureCards) -> tuple[Part, ...]:
 
 LESSON = Lesson(
     id="literature", menu=to_say("Literature"), title=to_say("Literature: who claims what, and when does it hold?"),
-    claim=to_say("Every claim has a condition; folklore has none. AdaLoRA is by Zhang et al., LoRA by Hu et al."),
+    claim=to_say("Each published claim is listed with the condition under which it holds. Rules of thumb "
+                 "(“folklore”) have none."),
     place=30,
     controls=(
         Choice(id="topic", label=to_say("Topic"), options=("all", *TOPICS, "folklore"), default="variants",
                names={"all": to_say("all"), "folklore": to_say("folklore"), **{topic: topic for topic in TOPICS}}),
-    ), measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False, worded=True,
+    ), measure=measure, takeaway=takeaway, verdict=Undecidable("It says how the list is made; what papers claim is "
+                                                               "judged on the pages that measure it."), body=body,
+                                                               trains=False, seeded=False, worded=True,
 )  # fmt: skip

@@ -19,6 +19,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.model_controls import RANK, model_asked, model_controls, no_targets, targets_asked
 from lora_viz.lessons.parts import Heading, Html, Numbers, Part, Prose
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, true_here
 
 __all__ = [
     "LESSON", "TransformerBlock", "block_html", "table", "takeaway", "targets_html", "transformer_block", "tree_html",
@@ -88,7 +89,8 @@ def with_peft(net: tuple[str, ...] = NET) -> tuple[str, ...]:
 def takeaway(record: TransformerBlock) -> str:
     """What was chosen, in numbers, and how it compares with PEFT's own choice."""
     names = ", ".join(record.targets)
-    adds = say("Rank {rank} on {names} adds {block:,} numbers a block and {trained:,} to {title}, {share} % of its "
+    adds = say("Rank {rank} on {names} adds {block:,} parameters per block and {trained:,} to {title}, {share} % of "
+               "its "
                "{total:,}.", rank=record.rank, names=names, block=record.block, trained=record.trained,
                title=record.shape.title, share=number(100 * record.trained / record.shape.total),
                total=record.shape.total)  # fmt: skip
@@ -98,13 +100,29 @@ def takeaway(record: TransformerBlock) -> str:
 def _usual(record: TransformerBlock) -> str:
     """What PEFT would adapt."""
     if not record.usual:
-        return say("PEFT has no choice of its own for this architecture.")
+        return say("PEFT has no default for this architecture.")
     if set(record.usual) == set(record.targets):
-        return say("PEFT's own choice is the same.")
+        return say("This is PEFT's default.")
     if len(record.usual) == 1:
-        return say("PEFT's own choice is {name}.", name=record.usual[0])
+        return say("PEFT's default is {name}.", name=record.usual[0])
     *most, last = record.usual
-    return say("PEFT's own choice is {names} and {last}.", names=", ".join(most), last=last)
+    return say("PEFT's default is {names} and {last}.", names=", ".join(most), last=last)
+
+
+def verdict(record: TransformerBlock) -> Verdict:
+    """What A and B are added to here, and how many modules the small network of `tree_html` has with and without."""
+    with_lora, without = len(with_peft()), len(NET)
+    own = sum(name.rpartition(".")[2] in ("lora_A", "lora_B") for name in with_peft())
+    evidence = {
+        "adapted": len(record.targets), "block": record.block, "modules": with_lora, "merged": without,
+        "factors": own,
+    }  # fmt: skip
+    return true_here(
+        say("kinds of matrices with A and B here: {adapted} of {all}; PEFT makes {modules} modules of a small network "
+            "of {without}, and merging gives {without} again",
+            adapted=len(record.targets), all=len(record.shape.names), modules=with_lora, without=without),
+        **evidence,
+    )  # fmt: skip
 
 
 def table(record: TransformerBlock) -> dict[str, np.ndarray]:
@@ -265,16 +283,17 @@ def extras(record: TransformerBlock) -> tuple[Part, ...]:
         Heading(say("What PEFT builds")),
         Prose(builds),
         Html(lambda theme: STYLE + tree_html(record)),
-        Heading(say("PEFT's own choice of modules")),
+        Heading(say("PEFT's default modules")),
         Html(lambda theme: targets_html(record)),
     )
 
 
 LESSON = Lesson(
     id="transformer", menu=to_say("Transformer"), title=to_say("Transformer: where do A and B sit?"),
-    claim=to_say("Beside any linear layer you name; PEFT's own choice is query and value. While training they are "
-                 "modules of their own, merged they are gone."), place=20,
+    claim=to_say("A and B sit in parallel with any linear layer you choose. In training they are modules of their "
+                 "own; after merging they are gone."), place=20,
     controls=(*model_controls(MODEL, [title for title, shape in MODELS.items() if shape.kept]), RANK), measure=measure,
-    takeaway=takeaway, table=table, body=lambda record: (Html(lambda theme: block_html(record, theme=theme)),),
+    takeaway=takeaway, verdict=verdict, table=table, body=lambda record: (Html(lambda theme: block_html(record,
+                                                                                                        theme=theme)),),
     extras=extras, beside=lambda record, settings: no_targets(settings, record.shape), trains=False, seeded=False,
 )  # fmt: skip

@@ -15,6 +15,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Folded, Heading, Notice, Part, Prose, Reached
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.lessons.walk import link
 
 __all__ = ["LESSON", "ChallengeRecord"]
@@ -66,10 +67,29 @@ def measure(settings: Settings, lab: Lab) -> ChallengeRecord:
 
 def takeaway(record: ChallengeRecord) -> str:
     """How many conditions hold."""
-    met = sum(condition.holds for condition in record.conditions)
     return say(
-        "{met} of {conditions} conditions hold, measured on this run.", met=met, conditions=len(record.conditions)
-    )
+        "Conditions that hold in this run: {met} of {conditions}.",
+        met=sum(condition.holds for condition in record.conditions), conditions=len(record.conditions),
+    )  # fmt: skip
+
+
+def verdict(record: ChallengeRecord) -> Verdict:
+    """Whether this run reaches the goal, and the first condition that it misses."""
+    evidence = {condition.text: condition.measured for condition in record.conditions}
+    missed = next((condition for condition in record.conditions if not condition.holds), None)
+    if missed is None:
+        return true_here(
+            say("goal {place} is reached, all {count} conditions hold", place=record.place,
+                count=len(record.conditions))
+            if len(record.conditions) > 1
+            else say("goal {place} is reached, its condition holds", place=record.place),
+            **evidence,
+        )  # fmt: skip
+    return false_here(
+        say("goal {place} asks that “{condition}”; measured: {measured}",
+            place=record.place, condition=missed.text, measured=missed.measured),
+        **evidence,
+    )  # fmt: skip
 
 
 def body(record: ChallengeRecord) -> tuple[Part, ...]:
@@ -92,8 +112,8 @@ LESSON = Lesson(
     menu=to_say("Challenges"),
     title=to_say("Challenges: can you make it happen?"),
     claim=to_say(
-        "Eight goals. Each change of a control trains the small experiment anew, and every condition is checked "
-        "against what was measured."
+        "Each goal can be reached with its controls. Every change trains the small experiment again and checks every "
+        "condition."
     ),
     place=60,
     controls=(
@@ -102,6 +122,7 @@ LESSON = Lesson(
     ),
     measure=measure,
     takeaway=takeaway,
+    verdict=verdict,
     body=body,
     extras=lambda record: (Reached(record.key, record.passed, len(KEYS)),),
     exports=lambda record, settings, lab: (Sweep((experiment(settings),)),),

@@ -19,6 +19,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Html, Numbers, Part, Prose
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "WorkedTable", "steps_html", "table", "takeaway", "worked_table"]
 
@@ -107,31 +108,37 @@ def _value(value: float | np.ndarray, colour: str) -> str:
 def takeaway(record: WorkedTable) -> Iterator[str]:
     """What was seen, in the steps' own numbers."""
     first, last = record.steps[0], record.steps[-1]
-    if not first.grad_A.any() and first.grad_B.any():
-        yield say("At step 0 every entry of ∇A is 0, because B is: the first update leaves A as it was.")
     if len(record.steps) == 1:
-        yield say("The first step already leaves the numbers that can be written: η is too large.")
+        yield say("The first step already leads out of the range of numbers: η is too large.")
         return
+    change = {"first": number(first.loss), "last": number(last.loss), "steps": len(record.steps) - 1}
+    if change["first"] == change["last"]:
+        yield say("The loss stays at {first} for {steps} steps.", first=change["first"], steps=change["steps"])
+    elif change["steps"] == 1:
+        yield say("The loss went from {first} to {last} in 1 step.", first=change["first"], last=change["last"])
+    else:
+        yield say("The loss went from {first} to {last} in {steps} steps.", **change)
     yield say(
-        "The loss went from {first} to {last} in {steps} steps.",
-        first=number(first.loss), last=number(last.loss), steps=len(record.steps) - 1,
+        "The rank of ΔW is at most {most}; A has {directions} rows, and the number of samples is {samples}.",
+        most=max(record.rank), directions=last.A.shape[0], samples=record.samples,
     )  # fmt: skip
-    most = max(record.rank)
-    directions = last.A.shape[0]
-    yield (
-        say(
-            "ΔW never had a higher rank than {most}: one sample, {directions} directions available.",
-            most=most,
-            directions=directions,
+
+
+def verdict(record: WorkedTable) -> Verdict:
+    """B, ∇A and A, before and after the first update."""
+    first = record.steps[0]
+    size = float(np.abs(first.grad_A).max())
+    evidence = {"B": float(np.abs(first.B).max()), "grad_A": size, "steps": len(record.steps)}
+    if first.B.any():
+        if not size:
+            return undecided(say("B is not 0, and every entry of ∇A is 0 all the same"), **evidence)
+        return false_here(
+            say("B is not 0, and the largest entry of ∇A at step 0 is {size}", size=number(size)), **evidence
         )
-        if record.samples == 1
-        else say(
-            "ΔW never had a higher rank than {most}: {samples} samples, {directions} directions available.",
-            most=most,
-            samples=record.samples,
-            directions=directions,
-        )
-    )
+    moved = len(record.steps) > 1 and bool((record.steps[1].A != first.A).any())
+    if size or moved:
+        return false_here(say("B is 0, but A changed in the first step"), **evidence)
+    return true_here(say("B is 0, and so are all {count} entries of ∇A at step 0", count=first.grad_A.size), **evidence)
 
 
 def _own_numbers(answers: Mapping[str, Any]) -> tuple[Control, ...]:
@@ -175,7 +182,7 @@ def beside(record: WorkedTable) -> tuple[Part, ...]:
 LESSON = Lesson(
     id="follow", menu=to_say("Follow one vector"), title=to_say("Follow one vector: what does a step compute?"),
     claim=to_say(
-        "A 4×3 layer with r = 2 and α = 4, worked out in full: at step 0 every entry of ∇A is 0, so A stays as it was."
+        "Three steps, worked out in full: as B = 0, every entry of ∇A is 0 at step 0, and A stays as it was."
     ),
     place=20,
     controls=(
@@ -187,7 +194,8 @@ LESSON = Lesson(
             },
         ),
     ),
-    more=(_own_numbers,), more_label=to_say("Your own numbers"), measure=measure, takeaway=takeaway, table=table,
+    more=(_own_numbers,), more_label=to_say("Your own numbers"), measure=measure, takeaway=takeaway, verdict=verdict,
+    table=table,
     body=lambda record: (Html(lambda theme: steps_html(record)),), extras=extras, beside=beside, trains=False,
     seeded=False,
 )  # fmt: skip

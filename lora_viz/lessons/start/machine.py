@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +19,14 @@ from lora_viz.layer.tasks import batches
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Part, Prose
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["CONVENTIONS", "LESSON", "LayerFlow", "layer_flow"]
 
+LEARNT = 0.5  # of the initial loss: what is below it has been learnt
 # What the documents of the field call the frozen weight, the factors and the update.
 CONVENTIONS: dict[str, tuple[str, str, str, str]] = {
     "paper": ("W₀", "A", "B", "ΔW = s·B A"),
@@ -67,7 +72,9 @@ def layer_flow(run: Run) -> LayerFlow:
     """
     e, task = run.experiment, run.task
     if e.batch != 1:
-        raise ExperimentError(say("batch={batch} cannot be followed through the layer: allowed is 1.", batch=e.batch))
+        raise ExperimentError(
+            say("batch={batch} cannot be followed through the layer. Valid values: 1.", batch=e.batch)
+        )
     alive = run.last() + 1
     factored, steps = run.factored()[:alive], run.steps[:alive]
     A, B = factored.A, factored.B
@@ -119,7 +126,7 @@ def film(record: LayerFlow, settings: Settings) -> Film:
                 labels=tuple(str(i + 1) for i in range(k)), bar_ids=tuple(f"sigma_{i + 1}" for i in range(k)),
                 groups=(
                     Group("learnt", say("learnt"), "delta", learnt),
-                    Group("target", say("wanted"), "ink", record.target_sigma[:k], outline=True),
+                    Group("target", say("target"), "ink", record.target_sigma[:k], outline=True),
                 ),
             ),
         ),
@@ -132,32 +139,25 @@ def _narrate(record: LayerFlow, t: int) -> str:
         return say("Step {step}: training diverged after this step; lower the learning rate.", step=step)
     a, b = np.linalg.norm(record.grad_A[t]), np.linalg.norm(record.grad_B[t])
     if not record.g[t].any():
-        return say("Step {step}: this sample's error is exactly 0: there is nothing to learn from it.", step=step)
+        return say("Step {step}: this sample's error is exactly 0, so there is nothing to learn from it.", step=step)
     if a == 0 and b == 0:
-        return say("Step {step}: both gradients are exactly 0: this layer cannot learn.", step=step)
+        return say("Step {step}: both gradients are exactly 0, so this layer cannot learn.", step=step)
     if a == 0:
-        if _moves(record.A, t):
-            return say(
-                "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: only weight decay "
-                "moves A.",
-                step=step,
-            )
-        return say(
-            "Step {step}: B is 0, so ΔW is 0, y is the frozen layer's own, and ∇A is exactly 0: A stands still.",
-            step=step,
-        )
+        return (say("Step {step}: B is 0, so ΔW and ∇A are exactly 0. Only weight decay moves A.", step=step)
+                if _moves(record.A, t)
+                else say("Step {step}: B is 0, so ΔW and ∇A are exactly 0. A does not change.", step=step))  # fmt: skip
     if b == 0:
-        if _moves(record.B, t):
-            return say("Step {step}: A is 0, so ∇B is exactly 0: only weight decay moves B.", step=step)
-        return say("Step {step}: A is 0, so ∇B is exactly 0: B stands still.", step=step)
+        return (say("Step {step}: A is 0, so ∇B is exactly 0. Only weight decay moves B.", step=step)
+                if _moves(record.B, t)
+                else say("Step {step}: A is 0, so ∇B is exactly 0. B does not change.", step=step))  # fmt: skip
     just_left = t and record.B[t].any() and not record.B[t - 1].any()
     if just_left and record.frozen != "A" and np.array_equal(record.A[t], record.A[0]):
         return say(
-            "Step {step}: B has left 0; A has not moved yet, but now ∇A is {size}.", step=step, size=number(float(a))
+            "Step {step}: B has left 0. A has not moved yet, but ∇A is now {size}.", step=step, size=number(float(a))
         )
     size = number(float(record.scaling * np.linalg.norm(record.B[t] @ record.A[t])))
     return say(
-        "Step {step}: ‖ΔW‖ is {size}, the loss over all samples {loss}.",
+        "Step {step}: ‖ΔW‖ is {size}, the loss over all samples is {loss}.",
         step=step, size=size, loss=number(float(record.loss[t])),
     )  # fmt: skip
 
@@ -180,7 +180,7 @@ def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
         a, b = (number(float(np.linalg.norm(m))) for m in moved)
         update = say("update ({optimizer}): A moves by {a}, B by {b}", optimizer=record.optimizer.upper(), a=a, b=b)
     elif record.diverged_at >= 0:
-        update = say("no update: its next step would not be a number")
+        update = say("no update: training diverged here")
     else:
         update = say("no update: this is the last step")
     g1, h1, x1, back1 = _short(g[0]), _short(h[0]), _short(x[0]), _short(back[0])
@@ -203,22 +203,46 @@ def _short(value: float) -> str:
     return f"({text})" if text.startswith("−") else text
 
 
-def takeaway(record: LayerFlow) -> str:
+@sentences
+def takeaway(record: LayerFlow) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if record.diverged_at >= 0:
-        return say("Training diverged after step {step}: lower the learning rate.", step=record.diverged_at)
+        yield say("Training diverged after step {step}: lower the learning rate.", step=record.diverged_at)
+        return
     if np.ptp(record.loss) == 0:
-        return say(
-            "Nothing was learnt: the loss stayed at {loss} for {steps} steps, "
-            "because the gradient of every factor that may move is exactly 0.",
+        yield say(
+            "Nothing was learnt: the loss stayed at {loss} for {steps} steps, because the gradient of every factor "
+            "that may move is exactly 0.",
             loss=number(float(record.loss[0])), steps=record.steps[-1],
         )  # fmt: skip
+        return
     b, a = (number(float(np.linalg.norm(x[0]))) for x in (record.grad_B, record.grad_A))
-    return say(
-        "At step 0 ‖∇A‖ was {a} and ‖∇B‖ {b}. In {steps} steps of one sample each, W untouched, "
-        "the loss went from {first} to {last}.",
-        a=a, b=b, steps=record.steps[-1], first=number(float(record.loss[0])), last=number(float(record.loss[-1])),
+    yield say("At step 0 ‖∇A‖ was {a} and ‖∇B‖ was {b}.", a=a, b=b)
+    yield say(
+        "In {steps} steps of one sample each, with W unchanged, the loss went from {first} to {last}.",
+        steps=record.steps[-1], first=number(float(record.loss[0])), last=number(float(record.loss[-1])),
     )  # fmt: skip
+
+
+def verdict(record: LayerFlow) -> Verdict:
+    """W has no time axis: it is one matrix for all steps. The side path has learnt where the loss is below half."""
+    first, last = float(record.loss[0]), float(record.loss[-1])
+    evidence = {"first": first, "last": last, "steps": int(record.steps[-1]), "W_dimensions": record.W.ndim}
+    if record.diverged_at >= 0:
+        return undecided(say("training diverged after step {step}", step=record.diverged_at), **evidence)
+    if not first:
+        return undecided(say("nothing is missing: the initial loss is 0"), **evidence)
+    told = say(
+        "the frozen W and what A and B learnt take the loss from {first} to {last}", first=number(first),
+        last=number(last),
+    ) if number(first) != number(last) else say("the loss stays at {first}", first=number(first))  # fmt: skip
+    return true_here(told, **evidence) if last < LEARNT * first else false_here(told, **evidence)
+
+
+def beside(record: LayerFlow) -> tuple[Part, ...]:
+    """What can be done with the picture."""
+    how = say("Hover any cell to see how it is computed. Click a cell of A or B to change it. Press S for slow motion.")
+    return (Prose(how, small=True),)
 
 
 def table(record: LayerFlow) -> dict[str, np.ndarray]:
@@ -244,7 +268,7 @@ y = {W}x + s\,{B}({A}x), \qquad \nabla_{{{B}}} = s\,g\,({A}x)^\top, \qquad \nabl
 $$
 
 Each step sees one sample $x$ with its target $t$ and takes the loss $\tfrac12\|y - t\|^2$ of that sample alone, so
-$\nabla_{{{A}}}$ and $\nabla_{{{B}}}$ have rank 1 at every step. ${W}$ has {frozen} numbers, ${A}$ and ${B}$
+$\nabla_{{{A}}}$ and $\nabla_{{{B}}}$ have rank at most 1 at every step. ${W}$ has {frozen} entries, ${A}$ and ${B}$
 together {trained}. At the last step $\|g\|$ is
 {error}.""",
         W=tint("W", "W"), B=tint("B", "B"), A=tint("A", "A"), scaling=e.scaling, frozen=e.d_out * e.d_in,
@@ -270,17 +294,16 @@ def _ask(seen: Seen, _: Any) -> Measured:
         raise Unanswerable(say("Without a step nothing can have changed."))
     a, b = (int((factor[1] != factor[0]).sum()) for factor in (layer.A, layer.B))
     all_a, all_b, all_w = layer.A[0].size, layer.B[0].size, layer.W.size
-    told = say("Step 1 changed {a} of A's numbers, {b} of B's and none of W's.", a=a, b=b)
+    told = say("Step 1 changed {a} entries of A, {b} of B and none of W.", a=a, b=b)
     about = {"all_a": all_a, "all_b": all_b, "all_w": all_w}
     return Measured(a + b, (0, all_a, all_b, all_a + all_b, all_w), told, about)
 
 
 LESSON = Lesson(
     hero="layer",
-    id="machine", menu=to_say("The machine"), title=to_say("What happens inside one LoRA layer?"),
+    id="machine", menu=to_say("Inside a LoRA layer"), title=to_say("Inside a LoRA layer: what happens in one step?"),
     claim=to_say(
-        "W never changes. A small detour, down through A and up through B, learns what is missing. Hover any cell; "
-        "click a cell of A or B to change it; press S for slow motion."
+        "W never changes. A small side path, down through A and up through B, learns what is missing."
     ),
     place=10,
     default=Experiment(
@@ -288,13 +311,15 @@ LESSON = Lesson(
     ),
     controls=(CONTROLS["rank"].only(1, 2, 3, 4), *(CONTROLS[name] for name in ("init", "frozen", "optimizer", "lr"))),
     more=tuple(CONTROLS[name] for name in ("convention", "alpha", "scaling_rule", "target_rank", "noise")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, beside=beside, maths=maths, on_paper="loss",
+    table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
-        to_say("W holds {all_w} numbers, A {all_a} and B {all_b}. How many of them has the very first step changed?"),
+        to_say("W has {all_w} entries, A {all_a} and B {all_b}. How many of them did the first step change?"),
         to_say(
-            "W is frozen, and each factor's gradient has the other one in it: while B is 0, A's is exactly 0 (AdamW's "
-            "decay alone would move A then)."
+            "W is frozen, and each factor's gradient contains the other factor, so it is exactly 0 while that one is "
+            "0. "
+            "Only AdamW's weight decay moves a factor without a gradient."
         ),
         _ask,
     ),

@@ -15,6 +15,7 @@ from lora_viz.lessons.controls import Choice, Control, Several, Switch
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Act, Heading, Html, Part, Prose, Row
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, true_here, undecided
 
 __all__ = ["LESSON", "Mistakes", "comparison_html", "mistakes", "score", "start_html", "takeaway"]
 
@@ -28,8 +29,8 @@ _ROUNDING = {"∇A": 5e-3, "∇B": 5e-3, "A new": 5e-3, "B new": 5e-4, "W_eff ne
 _REASONS = {
     "∇A": to_say("∇A = (x B)ᵀ e. The second entry keeps y₂ = 0.2 where e₂ = y₂ − t₂ = −0.8 belongs."),
     "∇B": to_say(
-        "∇B = xᵀ (e Aᵀ) in y = x W. Printed is the outer product of that same wrong e with A x: the formula of the "
-        "other convention, y = W x. With x = (1, 0, 0, 0) only the first row can differ from 0."
+        "∇B = xᵀ (e Aᵀ) in y = x W. What is printed is the outer product of that same wrong e with A x, the formula "
+        "of the other convention, y = W x. With x = (1, 0, 0, 0), only the first row can differ from 0."
     ),
     "A new": to_say("A − 0.1·∇A with the wrong second entry of ∇A."),
     "B new": to_say("B − 0.1·∇B with a ∇B that is wrong everywhere."),
@@ -116,13 +117,35 @@ def score(record: Mistakes, suspected: tuple[tuple[int, int], ...]) -> str:
 def takeaway(record: Mistakes, settings: Settings) -> str:
     """Once revealed: why it went wrong, and what that costs."""
     if not settings["reveal"]:
-        return say("So far only what was printed: no number here is vouched for.")
-    before, right, printed = (plain(v, 8) for v in (record.loss_before, record.loss_right, record.loss_printed))
+        return say("These are the numbers as printed; none of them has been checked yet.")
+    right, printed = (plain(v, 4) for v in (record.loss_right, record.loss_printed))
     return say(
-        "{reason} The loss was {before}: the right step brings it to {right}, the printed one only to {printed}, and "
-        "it moves y₂ away from its target.",
-        reason=say(_REASONS[record.name]), before=before, right=right, printed=printed,
+        "From {before}, the right step brings the loss to {right}, the printed one only to {printed}.",
+        before=plain(record.loss_before, 4), right=right, printed=printed,
     )  # fmt: skip
+
+
+def detail(record: Mistakes, settings: Settings) -> str:
+    """The step that was printed, and once revealed why it went wrong."""
+    step = say("The step: y = x·(W + B A), x = (1, 0, 0, 0), targets 1, η = 0.1, L = ½Σ(y − t)².")
+    if not settings["reveal"]:
+        return step
+    return f"{step} {say(_REASONS[record.name])} {say('The printed step moves y₂ away from its target.')}"
+
+
+def verdict(record: Mistakes, settings: Settings) -> Verdict:
+    """How many printed entries are further from the right ones than rounding allows; not told before it is asked."""
+    if not settings["reveal"]:
+        return undecided(say("nothing has been revealed yet"), matrix=record.name)
+    wrong, most = int(record.wrong.sum()), float(np.abs(record.printed - record.right).max())
+    told = (
+        say("1 of {all} printed entries of {matrix} is wrong, by {most}", all=record.wrong.size,
+            matrix=say(NAMES.get(record.name, record.name)), most=plain(most, 4))
+        if wrong == 1
+        else say("{wrong} of {all} printed entries of {matrix} are wrong, by up to {most}", wrong=wrong,
+                 all=record.wrong.size, matrix=say(NAMES.get(record.name, record.name)), most=plain(most, 4))
+    )  # fmt: skip
+    return true_here(told, matrix=record.name, wrong=wrong, most=most)
 
 
 def _doubted(name: str) -> str:
@@ -133,7 +156,7 @@ def _doubts(answers: Mapping[str, Any]) -> tuple[Control, ...]:
     """The entries of the printed matrix, each to be doubted."""
     name = answers["matrix"]
     names = {f"{i + 1},{j + 1}": f"({i + 1}, {j + 1}): {plain(v)}" for (i, j), v in np.ndenumerate(PRINTED_STEP[name])}
-    return (Several(id=_doubted(name), label=to_say("Wrong are, I think"), options=tuple(names), names=names),)
+    return (Several(id=_doubted(name), label=to_say("I think these are wrong"), options=tuple(names), names=names),)
 
 
 def suspected(settings: Settings) -> tuple[tuple[int, int], ...]:
@@ -176,8 +199,8 @@ def extras(record: Mistakes) -> tuple[Part, ...]:
 LESSON = Lesson(
     id="mistake", menu=to_say("Find the mistake"), title=to_say("Find the mistake: which numbers are wrong?"),
     claim=to_say(
-        "A document prints one step of a 4×4 layer: y = x·(W + B A), x = (1, 0, 0, 0), targets 1, η = 0.1, L = "
-        "½Σ(y−t)². Mark what you doubt, then reveal."
+        "A document prints one step of a 4×4 layer, and some of its numbers are wrong. Mark those that you doubt, then "
+        "reveal."
     ),
     place=30,
     controls=(
@@ -185,6 +208,7 @@ LESSON = Lesson(
         _doubts,
         Switch(id="reveal", label=to_say("Reveal")),
     ),
-    measure=lambda settings, lab: mistakes(settings["matrix"]), takeaway=takeaway, body=body, extras=extras,
+    measure=lambda settings, lab: mistakes(settings["matrix"]), takeaway=takeaway, verdict=verdict, detail=detail,
+    body=body, extras=extras,
     trains=False, seeded=False,
 )  # fmt: skip

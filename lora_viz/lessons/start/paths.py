@@ -11,6 +11,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Door, Doors, Heading, Part, Paths
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Undecidable
 
 __all__ = ["LESSON", "PathsRecord"]
 
@@ -51,5 +52,6 @@ LESSON = Lesson(
         Choice(id="path", label=to_say("Path"), options=tuple(path.id for path in PATHS), default=PATHS[0].id,
                names={path.id: path.name for path in PATHS}),
     ),
-    measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False,
+    measure=measure, takeaway=takeaway, verdict=Undecidable("It says how the paths are ordered."), body=body,
+    trains=False, seeded=False,
 )  # fmt: skip

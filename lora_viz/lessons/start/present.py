@@ -15,6 +15,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Boxed, Download, Folded, Notice, Part, Present, Prose, Row, Table
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Undecidable
 from lora_viz.lessons.walk import lesson as lesson_of
 
 __all__ = ["LESSON", "DecksRecord"]
@@ -39,7 +40,10 @@ def measure(settings: Settings, lab: Lab) -> DecksRecord:
 
 def takeaway(record: DecksRecord) -> str:
     """What a deck is."""
-    return say("A deck is settings and sentences: nothing in it is executed.")
+    return say(
+        "A deck consists of settings and sentences; nothing in it is executed. Page Up and Page Down, or a "
+        "presentation remote, change the scene."
+    )
 
 
 def body(record: DecksRecord) -> tuple[Part, ...]:
@@ -107,11 +111,11 @@ def _listed() -> Iterator[Part]:
 
 LESSON = Lesson(
     id="present",
-    menu=to_say("Present"),
-    title=to_say("Present: what shall the room see?"),
+    menu=to_say("Slide decks"),
+    title=to_say("Slide decks: what do you want to show?"),
     claim=to_say(
-        "A deck opens each scene at its settings and moment, large, with only the controls it needs. Page up and page "
-        "down turn the scenes, so a clicker does; a scene may ask the room before it shows."
+        "A deck shows each scene large, at its own settings. It can ask the audience a question before it reveals "
+        "the result."
     ),
     place=40,
     controls=(
@@ -125,6 +129,7 @@ LESSON = Lesson(
     ),
     measure=measure,
     takeaway=takeaway,
+    verdict=Undecidable("It says what a deck does."),
     body=body,
     beside=own,
     trains=False,

@@ -12,6 +12,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Act, Ask, Heading, Part, Scores
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Undecidable
 
 __all__ = ["LESSON", "QuizRecord"]
 
@@ -53,13 +54,14 @@ LESSON = Lesson(
     menu=to_say("Quiz"),
     title=to_say("Quiz: what would you have said?"),
     claim=to_say(
-        "No answer is written down: each is computed when it is asked, on small layers and real numbers. Choose, and "
-        "see what was measured, why, and where to look."
+        "No answer is stored: each is computed when it is asked. Choose, and see what was measured, why, and where to "
+        "look further."
     ),
     place=50,
     controls=(Choice(id="question", label=to_say("Question"), options=tuple(range(1, len(KEYS) + 1)), default=1),),
     measure=measure,
     takeaway=takeaway,
+    verdict=Undecidable("It says how the quiz answers, and one answer shows nothing of the others."),
     body=body,
     extras=lambda record: (Scores(),),
     trains=False,

@@ -13,6 +13,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.parts import Act, Columns, Door, Doors, Heading, Moving, Part, Prose
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.start import machine
+from lora_viz.lessons.statements import Undecidable
 
 __all__ = ["LESSON"]
 
@@ -51,7 +52,9 @@ def takeaway(record: machine.LayerFlow) -> str:
 
 LESSON = Lesson(
     id="start", menu=to_say("Start page"), title=to_say("LoRA Playground: what do you want to know?"),
-    claim=to_say("A LoRA adapter is two thin matrices beside a frozen weight. Here small ones are "
+    claim=to_say("A LoRA adapter is two thin matrices in parallel with a frozen weight. Here small ones are "
                  "trained live; every number is measured."),
-    place=1, measure=measure, takeaway=takeaway, body=body, trains=False, seeded=False,
+    place=1, measure=measure, takeaway=takeaway, verdict=Undecidable("It says what the playground is; the layer's "
+                                                                     "own page judges the layer that moves here."),
+                                                                     body=body, trains=False, seeded=False,
 )  # fmt: skip

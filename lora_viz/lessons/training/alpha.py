@@ -1,8 +1,9 @@
-"""A run with s beside its twins at s = 1: one with A₀ rescaled too, one with the learning rate alone."""
+"""A run with s and its twins at s = 1: one with A₀ rescaled too, one with the learning rate alone."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,12 +21,14 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.sentences import exactly
+from lora_viz.lessons.sentences import exactly, sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["PART", "AlphaIdentity", "alpha_identity", "identity_sweep", "lr_factor"]
 
-P, Q = 4.0, 2.0  # by what Adam's second pair of knobs is turned
+P, Q = 4.0, 2.0  # the factors of Adam's second identity
+ROUNDING = 1e-3  # of the largest entry of ΔW: what float32 may lose over a training
 
 
 class AlphaIdentity(NamedTuple):
@@ -33,13 +36,14 @@ class AlphaIdentity(NamedTuple):
 
     k is s for SGD and √s for Adam. The fourth divides α by pq and multiplies A₀ and η_A by p and η_B by q: for Adam
     and B₀ = 0 the same run again. ``difference`` is max|ΔW − ΔW of run 0| at each step, NaN once either has diverged;
-    ``worst`` the largest of it over the steps, one row a start.
+    ``worst`` the largest of it over the steps, one row a start; ``largest`` the largest |entry| of run 0's ΔW.
     """
 
     steps: Int[np.ndarray, "T"]
     loss: Float[np.ndarray, "T 4"]
     difference: Float[np.ndarray, "T 4"]
     worst: Float[np.ndarray, "S 4"]
+    largest: float
     delta: Float[np.ndarray, "T 4 d_out d_in"]
     scaling: float
     lr: float
@@ -69,20 +73,21 @@ def identity_sweep(e: Experiment, seeds: int = 8) -> Sweep:
 def alpha_identity(run: Run) -> AlphaIdentity:
     """Compare the four runs of each start of an ``identity_sweep``."""
     e = run.experiment
-    worst = []
+    worst, largest = [], 0.0
     for first in range(0, len(run.sweep), 4):
         delta = np.stack([run.delta_weight(first + i) for i in range(4)], axis=1)
         loss = run.loss[:, first : first + 4]
         difference = np.abs(delta - delta[:, :1]).max(axis=(2, 3))
         difference[~np.isfinite(loss + loss[:, :1])] = np.nan
         worst.append(np.nanmax(difference, axis=0))
+        largest = max(largest, float(np.abs(delta[np.isfinite(loss[:, 0]), 0]).max()))
         if first == 0:
             shown = loss, difference, delta
     last = max(run.last(i) for i in range(4)) + 1
     loss, difference, delta = (x[:last] for x in shown)
     return AlphaIdentity(
-        steps=run.steps[:last], loss=loss, difference=difference, worst=np.stack(worst), delta=delta, scaling=e.scaling,
-        lr=e.lr, factor=lr_factor(e), optimizer=e.optimizer, diverged_at=run.diverged_at[:4],
+        steps=run.steps[:last], loss=loss, difference=difference, worst=np.stack(worst), largest=largest, delta=delta,
+        scaling=e.scaling, lr=e.lr, factor=lr_factor(e), optimizer=e.optimizer, diverged_at=run.diverged_at[:4],
     )  # fmt: skip
 
 
@@ -109,7 +114,7 @@ def film(record: AlphaIdentity) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Lines(
-                "loss", say("Loss: the first two lie on each other"), y_label=say("loss"), scale="log", x_scale="sqrt",
+                "loss", say("Loss of the three runs"), y_label=say("loss"), scale="log", x_scale="sqrt",
                 marks=marks[:1],
                 series=(
                     Series("run", names[0], "delta", record.loss[:, 0]),
@@ -118,7 +123,7 @@ def film(record: AlphaIdentity) -> Film:
                 ),
             ),
             Lines(
-                "difference", say("How far is ΔW from the first run's?"),
+                "difference", say("Difference from ΔW of the first run"),
                 y_label=say("largest difference, log; strip: exactly 0"), scale="log", x_scale="sqrt",
                 series=(
                     Series("twin", say("η and A₀ rescaled"), "ink", record.difference[:, 1], dash="dot"),
@@ -169,41 +174,79 @@ def _narrate(record: AlphaIdentity, t: int) -> str:
         return say("Step {step}: diverged: {gone}. Lower the learning rate.", step=step, gone="; ".join(gone))
     first, twin, alone = (number(v) for v in record.loss[t, :3])
     if record.scaling == 1:
-        return say("Step {step}: loss {loss}. s is 1 already: there is nothing to rescale.", step=step, loss=first)
+        return say("Step {step}: loss {loss}. s is already 1: there is nothing to rescale.", step=step, loss=first)
     return say(
-        "Step {step}: loss {first} at s = {s}; η and A₀ rescaled {twin}, the same run; η alone {alone}, another one.",
-        step=step, first=first, s=number(record.scaling), twin=twin, alone=alone,
+        "Step {step}: loss {first}; η and A₀ rescaled: {twin}; η alone: {alone}.",
+        step=step, first=first, twin=twin, alone=alone,
     )  # fmt: skip
 
 
-def takeaway(record: AlphaIdentity) -> str:
+@sentences
+def takeaway(record: AlphaIdentity) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     if (record.diverged_at[:2] >= 0).any():
-        return say("The run diverged: lower the learning rate.")
-    twin, alone, pair = record.worst[:, 1], record.worst[:, 2], record.worst[:, 3]
+        yield say("The run diverged: lower the learning rate.")
+        return
+    twin, alone = record.worst[:, 1], record.worst[:, 2]
     if record.scaling == 1:
-        return say("Here s is 1 already, so all three runs are the same. Choose another α.")
+        yield say("Here s is already 1, so all three runs are the same. Choose another α.")
+        return
     k, root = number(record.factor), number(math.sqrt(record.scaling))
-    said = say(
-        "With η·{factor} and A₀·{root} the run at s = 1 never left the run at s = {scaling} by more than {twin}; with "
-        "η·{factor} alone the two came apart by {least} to {most} ({starts} starts).",
-        factor=k, root=root, scaling=number(record.scaling), twin=exactly(twin.max()), least=number(alone.min()),
-        most=number(alone.max()), starts=len(alone),
+    yield say(
+        "With η·{factor} and A₀·{root}, ΔW of the run at s = 1 never differs from that at s = {scaling} by more than "
+        "{twin}.",
+        factor=k, root=root, scaling=number(record.scaling), twin=exactly(twin.max()),
+    )  # fmt: skip
+    yield say("With η·{factor} alone, it differs by up to {most}.", factor=k, most=number(alone.max()))
+
+
+@sentences
+def detail(record: AlphaIdentity) -> Iterator[str]:
+    """The spread over starts, Adam's ε, and the second identity."""
+    if (record.diverged_at[:2] >= 0).any() or record.scaling == 1:
+        return
+    alone, pair = record.worst[:, 2], record.worst[:, 3]
+    yield say(
+        "The largest entry of ΔW was {largest}. Over {starts} seeds, the largest difference with η alone lies between "
+        "{least} and {most}.",
+        largest=number(record.largest), starts=len(alone), least=number(alone.min()), most=number(alone.max()),
     )  # fmt: skip
     if record.optimizer == "sgd":
-        said += say(
-            " Adam's own identity, α, A₀, η_A and η_B turned together, is none for SGD ({pair}).",
+        yield say(
+            "Adam's own identity, in which α, A₀, η_A and η_B change together, does not hold for SGD: ΔW differs by at "
+            "least {pair}.",
             pair=exactly(pair.min()),
         )
     else:
-        said += say(
-            " That is not rounding but Adam's ε = 10⁻⁸, which was not rescaled. "
-            "Turning α, A₀, η_A and η_B together changed ΔW by at most {pair}.",
+        yield say(
+            "Adam's ε = 10⁻⁸ was not rescaled, so the two runs need not agree up to rounding error. Changing α, A₀, "
+            "η_A and η_B together changed ΔW by at most {pair}.",
             pair=exactly(pair.max()),
         )
     if record.diverged_at[2] >= 0:
-        said += say(" With η alone it diverged after step {step}.", step=record.diverged_at[2])
-    return said
+        yield say("With η alone it diverged after step {step}.", step=record.diverged_at[2])
+
+
+def verdict(record: AlphaIdentity) -> Verdict:
+    """The rescaled twin is the same up to rounding in every start, and the run with η alone is another in every."""
+    twin, alone = float(record.worst[:, 1].max()), float(record.worst[:, 2].min())
+    size = record.largest or 1.0
+    evidence = {"twin": twin, "alone": alone, "largest": record.largest, "scaling": record.scaling}
+    if (record.diverged_at[:2] >= 0).any():
+        return undecided(say("the run diverged"), **evidence)
+    if record.scaling == 1:
+        return undecided(say("s is already 1, so there is nothing to absorb"), **evidence)
+    if not record.largest:
+        return undecided(say("ΔW stays 0"), **evidence)
+    told = say(
+        "relative to the largest entry of ΔW, the runs differ by at most {twin} with A₀ rescaled and by at least "
+        "{alone} without",
+        twin=exactly(twin / size), alone=exactly(alone / size),
+    )  # fmt: skip
+    if twin / size > ROUNDING:
+        why = told if record.optimizer == "sgd" else say("{told} (Adam's ε is not rescaled)", told=told)
+        return false_here(why, **evidence)
+    return true_here(told, **evidence) if alone / size > ROUNDING else false_here(told, **evidence)
 
 
 def table(record: AlphaIdentity) -> dict[str, np.ndarray]:
@@ -227,14 +270,14 @@ $$
 $$
 
 Put ${B}' = \sqrt s\,{B}$ and ${A}' = \sqrt s\,{A}$: SGD's step on ${B}$ is $-\eta\,s\,G{A}^\top$, so that of
-${B}'$ is $-\eta\,s\cdot G{A}'^\top$; Adam's has no size of its own, so $\sqrt s$ is left. Here
-$s = {scaling}$, and η goes from {lr} to {new}. A library
-draws $A_0$ at a fixed size and takes no such factor: there, another α with another η is another run.
+${B}'$ is $-\eta\,s\cdot G{A}'^\top$. The size of Adam's step does not depend on the gradient's, so a factor $\sqrt s$
+remains. Here $s = {scaling}$, and η goes from {lr} to {new}. A library
+draws $A_0$ at a fixed scale and has no such factor, so there another α with another η gives another run.
 
 For Adam with $\varepsilon = 0$ there are two identities: ${dW}$ stays as it is under
 $\alpha \to \alpha/(pq)$, ${A}_0 \to p\,{A}_0$, $\eta_A \to p\,\eta_A$, $\eta_B \to q\,\eta_B$ for any $p$ and $q$
-(Schulman and Thinking Machines, *LoRA Without Regret*, 2025). Two knobs are left: $\alpha\,\|{A}_0\|\,\eta_B$, how fast
-${dW}$ begins to grow, and $\|{A}_0\|/\eta_A$, how long until ${A}$ has moved.""",
+(Schulman and Thinking Machines, *LoRA Without Regret*, 2025). Two free parameters are left:
+$\alpha\,\|{A}_0\|\,\eta_B$, how fast ${dW}$ begins to grow, and $\|{A}_0\|/\eta_A$, how long until ${A}$ has moved.""",
         **LETTERS, scaling=number(record.scaling), lr=number(record.lr), new=number(record.lr * record.factor),
     )  # fmt: skip
 
@@ -261,10 +304,10 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 PART = Lesson(
-    id="alpha", menu=to_say("α and the learning rate"), title=to_say("α: is it only a learning rate?"),
+    id="alpha", menu=to_say("α and the learning rate"), title=to_say("α and the learning rate: are they the same?"),
     claim=to_say(
-        "α can go into the learning rate, but only if the start A₀ is rescaled too: then it is the same run to "
-        "rounding."
+        "α can be absorbed into the learning rate only if the initial A₀ is rescaled too. The two runs then agree up "
+        "to rounding error."
     ),
     place=70,
     default=Experiment(
@@ -272,11 +315,13 @@ PART = Lesson(
     ),
     controls=(CONTROLS["alpha"], CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["rank"], CONTROLS["lr"]),
     more=tuple(CONTROLS[name] for name in ("scaling_rule", "noise", "condition", "steps")),
-    measure=measure, film=film, hero="difference", takeaway=takeaway, maths=maths, on_paper="loss", table=table,
+    measure=measure, film=film, hero="difference", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="loss", table=table,
     exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(
-        to_say("Halve α and double η, and leave A₀ as it is. How many times as large is ΔW after the first step?"),
-        to_say("From B = 0, SGD's first ΔW goes as η·s²; Adam, whose step for B is η whatever s is, as η·s."),
+        to_say("Halve α and double η, and leave A₀ as it is. By what factor does ΔW after the first step change?"),
+        to_say("From B = 0, SGD's first ΔW is proportional to η·s². With Adam, whose step for B is η for any s, it "
+               "is proportional to η·s."),
         _ask, _traded,
     ),
 )  # fmt: skip

@@ -1,7 +1,8 @@
-"""A random or B random: the best loss over learning rates against the layer's width, for three starts."""
+"""A random or B random: the best loss over learning rates against the layer's width, for three initialisations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,12 +21,15 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["PART", "STARTS", "WIDTHS", "InitAB", "ab_sweeps", "init_ab"]
 
 WIDTHS = (16, 32, 64, 128)
 TWOFOLD = 2.0  # losses that differ by more are told apart
+WIDER = 1.1  # a ratio that has grown by more has grown
 STARTS: dict[str, tuple[str, str, Dash]] = {
     "B_zero": (to_say("A random"), "A", "solid"),
     "A_zero": (to_say("B random"), "B", "solid"),
@@ -109,20 +113,20 @@ def film(record: InitAB) -> Film:
         narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
         panels=(
             Curves(
-                "loss_by_width", say("Loss at each start's best learning rate, by width"),
+                "loss_by_width", say("Loss at the best learning rate tried, by width"),
                 x=record.widths.astype(float), x_label=say("width d"),
-                y_label=say("loss / start, log; median and range of {seeds}", seeds=record.seeds),
+                y_label=say("loss / initial loss, log; median and range of {seeds}", seeds=record.seeds),
                 scale="log", x_scale="log",
                 series=tuple(curve(s, name, record.at_best[:, :, :, s]) for s, name in enumerate(record.inits)),
             ),
             Curves(
                 "loss_by_rate", say("Loss by learning rate at d = {d}", d=d), x=record.rates,
-                x_label=say("learning rate η"), y_label=say("loss / start, log"), scale="log", x_scale="log",
+                x_label=say("learning rate η"), y_label=say("loss / initial loss, log"), scale="log", x_scale="log",
                 series=tuple(curve(s, name, _calm(record.loss[:, :, -1, s])) for s, name in enumerate(record.inits)),
             ),
             Lines(
                 "loss", say("Loss over the steps at d = {d}, best rate at the end", d=d),
-                y_label=say("loss / start, log"), scale="log", row=1, span=7,
+                y_label=say("loss / initial loss, log"), scale="log", row=1, span=7,
                 series=tuple(
                     Series(
                         name.lower(), say(STARTS[name][0]), STARTS[name][1],
@@ -132,7 +136,7 @@ def film(record: InitAB) -> Film:
                 ),
             ),
             Readout(
-                "starts", say("At d = {d}: std of the start, best η", d=d),
+                "starts", say("At d = {d}: initial std, best η", d=d),
                 tuple(
                     Row(
                         name.lower(), say(STARTS[name][0]),
@@ -156,40 +160,73 @@ def _calm(loss: Float[np.ndarray, "3 T K"]) -> Float[np.ndarray, "3 T K"]:
 
 
 def _narrate(record: InitAB, t: int) -> str:
-    parts = ", ".join(
-        f"{say(STARTS[name][0])} {number(record.at_best[1, t, -1, s])}" for s, name in enumerate(record.inits)
-    )
+    a, b, small = (number(record.at_best[1, t, -1, s]) for s in range(3))
     return say(
-        "Step {step}, d = {width}, best rates: share of the loss left: {parts}.",
-        step=record.steps[t], width=record.widths[-1], parts=parts,
+        "Step {step}, d = {width}, remaining loss: A random {a}, B random {b}, B at A's scale {small}.",
+        step=record.steps[t], width=record.widths[-1], a=a, b=b, small=small,
     )  # fmt: skip
 
 
-def takeaway(record: InitAB) -> str:
-    """What was seen, in the run's own numbers."""
-    name = {"sgd": "SGD", "adam": "Adam"}[record.optimizer]
-    a, b, small = (record.inits.index(init) for init in ("B_zero", "A_zero", "A_zero_small"))
+def _ends(record: InitAB) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+    """What A random, B random and B random at A's scale leave at the last step: in the narrowest and widest layer."""
+    order = [record.inits.index(init) for init in ("B_zero", "A_zero", "A_zero_small")]
     first, last = (np.where(np.isfinite(x), x, np.inf) for x in (record.at_best[1, -1, 0], record.at_best[1, -1, -1]))
-    said = say(
-        "With {rule}, {steps} steps and each start's best learning rate: A random left {a_wide} of the loss at d = "
-        "{wide} ({a_narrow} at d = {narrow}), B random {b_wide} ({seeds} seeds: {least} to {most}; at d = {narrow} "
-        "{b_narrow}), B random at A's scale {small}. ",
-        rule=name, steps=record.steps[-1], a_wide=_left(last[a]), wide=record.widths[-1], a_narrow=_left(first[a]),
-        narrow=record.widths[0], b_wide=_left(last[b]), seeds=record.seeds, least=number(record.at_best[0, -1, -1, b]),
-        most=number(record.at_best[2, -1, -1, b]), b_narrow=_left(first[b]), small=_left(last[small]),
+    return first[order], last[order]
+
+
+@sentences
+def takeaway(record: InitAB) -> Iterator[str]:
+    """What was seen, in the run's own numbers."""
+    first, last = _ends(record)
+    yield say(
+        "At the best rates tried, B random leaves {wide} of the loss at d = {width} and {narrow} at d = {thin}.",
+        wide=_left(last[1]), width=record.widths[-1], narrow=_left(first[1]), thin=record.widths[0],
     )  # fmt: skip
-    alike = last[a] / TWOFOLD <= last[small] <= TWOFOLD * last[a]
-    if last[b] > TWOFOLD * last[a] and alike:
-        said += say("So the scale of the initialisation matters, not which factor is 0.")
-    elif last[b] > TWOFOLD * last[a]:
-        said += say("Here which factor is 0 matters as well as the scale of the initialisation.")
-    elif last[b] < last[a] / TWOFOLD:
-        said += say("Here B random left less than half of what A random left.")
-    elif alike:
-        said += say("Here neither differs from A random by more than a factor of 2.")
-    else:
-        said += say("Here only B random at A's scale differs from A random by more than a factor of 2.")
-    return said
+    yield say(
+        "A random leaves {wide} at d = {width}, B random at A's scale {small}.",
+        wide=_left(last[0]), width=record.widths[-1], small=_left(last[2]),
+    )  # fmt: skip
+
+
+@sentences
+def detail(record: InitAB) -> Iterator[str]:
+    """Which spread there is, and whether a best rate is only the last one that was tried."""
+    yield say(
+        "Medians of {seeds} seeds after {steps} steps with {rule}; B random ranges from {least} to {most} at "
+        "d = {width}.",
+        seeds=record.seeds, steps=record.steps[-1], rule={"sgd": "SGD", "adam": "Adam"}[record.optimizer],
+        least=_left(record.at_best[0, -1, -1, 1]), most=_left(record.at_best[2, -1, -1, 1]), width=record.widths[-1],
+    )  # fmt: skip
+    at_an_end = np.isin(record.best[-1], (0, len(record.rates) - 1)).sum()
+    if at_an_end:
+        yield say(
+            "{ends} of the {all} best rates are the lowest or the highest one tried, so a better rate may lie beyond.",
+            ends=int(at_an_end), all=record.best[-1].size,
+        ) if at_an_end > 1 else say(
+            "1 of the {all} best rates is the lowest or the highest one tried, so a better rate may lie beyond.",
+            all=record.best[-1].size,
+        )  # fmt: skip
+
+
+def verdict(record: InitAB) -> Verdict:
+    """B random falls behind A random as the layer widens; at A's scale it keeps up."""
+    first, last = _ends(record)
+    with np.errstate(invalid="ignore"):
+        near, far, small = first[1] / first[0], last[1] / last[0], last[2] / last[0]
+    evidence = {"narrow": float(near), "wide": float(far), "at_A_scale": float(small)}
+    if not np.isfinite([*first, *last]).all() or not (first.all() and last.all()):
+        return undecided(say("an initialisation diverged at every rate tried"), **evidence)
+    if far <= TWOFOLD or far <= WIDER * near:
+        return false_here(
+            say("B random leaves {far} times the loss that A random leaves at d = {wide}, {near} times at d = {narrow}",
+                far=number(far), wide=record.widths[-1], near=number(near), narrow=record.widths[0]),
+            **evidence,
+        )  # fmt: skip
+    told = say(
+        "at d = {wide} B random leaves {far} times the loss that A random leaves, and at A's scale {small} times",
+        wide=record.widths[-1], far=number(far), small=number(small),
+    )  # fmt: skip
+    return true_here(told, **evidence) if 1 / TWOFOLD <= small <= TWOFOLD else false_here(told, **evidence)
 
 
 def _left(share: float) -> str:
@@ -216,16 +253,17 @@ $$
 \text{{at A's scale: }} {A} = 0,\ {B} \sim \mathcal U(\pm 1/\sqrt{{d}})
 $$
 
-Hayou, Ghosh and Yu (2024, *The impact of initialization on LoRA finetuning dynamics*) found that A random allows
+Hayou, Ghosh and Yu (2024, “The impact of initialization on LoRA finetuning dynamics”) found that A random allows
 larger learning rates and learns better than B random. The usual rule divides by the number of inputs of a matrix:
 ${A}$ has $d$ of them, ${B}$ only $r$. So at $d = {d}$, $r = {rank}$ the entries of a random
 ${B}$ are {ratio} times those of a random ${A}$, and the ratio grows as
-$\sqrt{{d/r}}$. For a square layer with round inputs the problem is its own transpose: there ${B}$ at ${A}$'s size must
-do as ${A}$ does. Ill-conditioned inputs break that symmetry.
-Given more steps, B random catches up in narrow layers. The highest rate of the grid that lowered the loss in every seed
+$\sqrt{{d/r}}$. For a square layer with isotropic inputs the problem is its own transpose, so there ${B}$ at ${A}$'s
+scale must train as ${A}$ does. Ill-conditioned inputs break that symmetry.
+The highest rate of the grid that lowered the loss in every seed
 at $d = {d}$: A random {stable_A}, B random {stable_B}, B random at A's scale {stable_small}.
 
-The best of {rates} learning rates is taken for each start and width; loss is relative to the start's.""",
+For each initialisation and width the best of {rates} learning rates is taken; losses are relative to the initial
+loss.""",
         **LETTERS, d=record.widths[-1], rank=record.rank, ratio=number(record.std[-1, 1] / record.std[-1, 0]),
         stable_A=stable[0], stable_B=stable[1], stable_small=stable[2], rates=len(record.rates),
     )  # fmt: skip
@@ -246,9 +284,11 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 PART = Lesson(
-    id="init_ab", menu=to_say("A random or B random"), title=to_say("Initialisation: A random or B random?"),
+    id="init_ab", menu=to_say("A random or B random"), title=to_say("Initialisation: should A or B be random?"),
     claim=to_say(
-        "B random at its usual size trains worse the wider the layer; at A's size it does not: the size matters."
+        "With B random at its usual scale, training gets worse in wider layers. With B at A's scale it does not, so "
+        "the "
+        "scale matters."
     ),
     place=40,
     default=Experiment(
@@ -259,13 +299,16 @@ PART = Lesson(
         CONTROLS["steps"].only(10, 30, 60),
     ),
     measure=measure, film=film,
-    hero="loss_by_width", takeaway=takeaway, maths=maths, on_paper="loss_by_width", table=table,
+    hero="loss_by_width", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="loss_by_width",
+    table=table,
     exports=lambda record, settings, lab: ab_sweeps(settings.experiment),
     question=Question(
         to_say(
-            "At d = {wide} B random leaves {far} times the loss that A random leaves. How many times at d = {narrow}?"
+            "At d = {wide}, B random leaves {far} times the loss that A random leaves. By what factor do they differ "
+            "at "
+            "d = {narrow}?"
         ),
-        to_say("B is drawn by the rank, not by the width: in a wide layer that start is large, in a narrow one not."),
+        to_say("The scale of B depends on the rank, not on the width, so a random B is large in a wide layer."),
         _ask,
     ),
 )  # fmt: skip

@@ -1,7 +1,8 @@
-"""The direction of each start's first update: its cosine with −G, and the most it could be."""
+"""The direction of each initialisation's first update: its cosine with −G, and the most it could be."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,17 +15,21 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Dash, Group, HeatMap, Lines, Readout, Row, Series, band
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer import starts
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "RANKS", "STARTS", "InitAlignment", "alignment_sweep", "init_alignment"]
 
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
+TOLD_AT = 8  # the rank of which words tell
+PART, ALL = 0.9, 0.99  # of the bound: what falls short of it, and what reaches it
 # start -> its name, under a bar, colour, dash, and whether it is drawn at random
 STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid", True),
@@ -124,7 +129,7 @@ def film(record: InitAlignment) -> Film:
                 bar_ids=tuple(name.lower() for name in record.inits), y_label=say("cosine with −G, median"), span=7,
                 groups=(
                     Group("measured", say("measured"), "delta", record.cosine[1].T),
-                    Group("bound", say("most at this rank"), "ink", record.bound.T, outline=True),
+                    Group("bound", say("maximum at this rank"), "ink", record.bound.T, outline=True),
                 ),
             ),
             Lines(
@@ -139,7 +144,7 @@ def film(record: InitAlignment) -> Film:
                         if name in ("B_zero", "A_zero", record.rival)
                     ),
                     Series("expected", "√(r/(r+d+1))", "ink", record.expected, dash="dot"),
-                    Series("bound", say("most, rank r"), "faint", record.bound[own], dash="dash"),
+                    Series("bound", say("maximum, rank r"), "faint", record.bound[own], dash="dash"),
                 ),
             ),
             HeatMap("minus_g", "−G", "W", -record.G, limit=limit, hatched=True, row=1, span=3),
@@ -168,27 +173,63 @@ def _narrate(record: InitAlignment, t: int) -> str:
     best = int(np.nanargmax(record.cosine[1, :, t])) if np.isfinite(record.cosine[1, :, t]).any() else 0
     own = record.inits.index("B_zero")
     return say(
-        "Rank {rank}: LoRA's first update has cosine {cosine} with −G, of {bound} that this rank allows; most has "
-        "{start}, {most}, with an update of rank {own_rank}.",
+        "Rank {rank}: cosine with −G, LoRA {cosine} (maximum for this rank {bound}), best {start}, {most}.",
         rank=record.ranks[t], cosine=number(record.cosine[1, own, t]), bound=number(record.bound[own, t]),
-        start=say(STARTS[record.inits[best]][0]), most=number(record.cosine[1, best, t]), own_rank=record.rank[best, t],
+        start=say(STARTS[record.inits[best]][0]), most=number(record.cosine[1, best, t]),
     )  # fmt: skip
 
 
-def takeaway(record: InitAlignment) -> str:
+def _told_at(record: InitAlignment) -> int:
+    return int(np.argmin(np.abs(record.ranks - TOLD_AT)))
+
+
+@sentences
+def takeaway(record: InitAlignment) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    t = int(np.argmin(np.abs(record.ranks - 8)))
+    t = _told_at(record)
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
-    low, middle, high = (number(x) for x in record.cosine[:, own, t])
-    said = say(
-        "At rank {rank} the first update from LoRA's start has cosine {middle} with −G ({low} to {high}, {seeds} "
-        "seeds), of {bound} that its rank allows: a random A sees a random part of G. {start} has {cosine} of "
-        "{allowed}, with an update of rank {own_rank}.",
-        rank=record.ranks[t], middle=middle, low=low, high=high, seeds=record.seeds, bound=number(record.bound[own, t]),
-        start=say(STARTS[record.rival][0]), cosine=number(record.cosine[1, at, t]), allowed=number(record.bound[at, t]),
-        own_rank=record.rank[at, t],
+    yield say(
+        "At rank {rank}, LoRA's first update has cosine {cosine} with −G; the maximum for this rank is {bound}.",
+        rank=record.ranks[t], cosine=number(record.cosine[1, own, t]), bound=number(record.bound[own, t]),
     )  # fmt: skip
-    return said + say(" A direction says nothing of what comes after: the race does.")
+    yield say(
+        "{start} has {cosine} (maximum {bound}), with an update of rank {own_rank}.",
+        start=_capital(say(STARTS[record.rival][0])), cosine=number(record.cosine[1, at, t]),
+        bound=number(record.bound[at, t]), own_rank=record.rank[at, t],
+    )  # fmt: skip
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+@sentences
+def detail(record: InitAlignment) -> Iterator[str]:
+    """The spread over seeds, and what a first step does not say."""
+    low, _, high = (number(x) for x in record.cosine[:, record.inits.index("B_zero"), _told_at(record)])
+    if low != high:
+        yield say(
+            "Over {seeds} seeds, LoRA's cosine lies between {low} and {high}.", seeds=record.seeds, low=low, high=high
+        )
+    yield say("The direction of the first step does not say how training continues.")
+
+
+def verdict(record: InitAlignment, settings: Settings) -> Verdict:
+    """A random A falls short of its bound, and LoRA-GA reaches its own at every rank."""
+    t, own, ga = _told_at(record), record.inits.index("B_zero"), record.inits.index("lora_ga")
+    random = float(record.cosine[1, own, t] / record.bound[own, t])
+    reached = float((record.cosine[1, ga] / record.bound[ga]).min())
+    evidence = {"random": random, "lora_ga": reached}
+    if not np.isfinite([random, reached]).all():
+        return undecided(say("no first step was taken"), **evidence)
+    told = say(
+        "at rank {rank} LoRA's cosine is {random} of its maximum, and LoRA-GA's is at least {reached} of its own at "
+        "every rank",
+        rank=record.ranks[t], random=percent(random), reached=percent(reached),
+    )  # fmt: skip
+    if settings.experiment.optimizer != "sgd":
+        return false_here(say("the optimiser is Adam; {told}", told=told), **evidence)
+    return true_here(told, **evidence) if random < PART and reached > ALL else false_here(told, **evidence)
 
 
 def table(record: InitAlignment) -> dict[str, np.ndarray]:
@@ -214,7 +255,7 @@ rows of ${A}$. For a ${G}$ without preferred directions its cosine is about $\sq
 {expected}. **{label}**: ${rule}$ ({source}).
 
 LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $r$ for $B$, and with SGD reaches the
-bound of rank $2r$; EVA takes the inputs' main directions, which is good where the inputs have some (try a stretch of
+bound of rank $2r$. EVA takes the inputs' main directions, which helps if the inputs have some (try condition number
 1).""",
         **LETTERS, expected=number(record.expected[t]), label=say(rival.label), rule=rival.rule,
         source=say(rival.source),
@@ -240,10 +281,11 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     hero="cosines",
-    id="init_alignment", menu=to_say("Direction of the first step"),
+    id="init_alignment", menu=to_say("Initialisation: first step"),
     title=to_say("Initialisation: which way does the first step point?"),
     claim=to_say(
-        "A random A sees a random part of the gradient; a start made from it points, with SGD, as far as rank allows."
+        "A random A sees a random part of the gradient. With SGD, LoRA-GA, computed from it, aligns the first step as "
+        "well as rank allows."
     ),
     place=30,
     default=Experiment(
@@ -253,20 +295,22 @@ LESSON = Lesson(
     controls=(
         replace(
             CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
-            label=to_say("Beside LoRA's own start"),
-            help=to_say("Whose first update is drawn beside that of LoRA's own start."),
+            label=to_say("Compare LoRA's default with"),
+            help=to_say("The initialisation whose first update is plotted next to that of LoRA's default."),
         ),
         CONTROLS["spectrum"], CONTROLS["condition"], CONTROLS["optimizer"].only("sgd", "adam"),
     ),
     more=(CONTROLS["noise"],),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="cosine_by_rank", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="cosine_by_rank", table=table,
     exports=lambda record, settings, lab: (alignment_sweep(settings.experiment, RANKS),),
     question=Question(
         to_say(
-            "From LoRA's own start: which is the first rank shown whose first update has a cosine of at least ½ with "
-            "−G?"
+            "With LoRA's default initialisation, what is the first of the ranks shown whose first update has a cosine "
+            "of at least ½ with −G?"
         ),
-        to_say("What a random A of rank r sees of G is a projection, and a cosine is a root: ½ takes a third of d."),
+        to_say("A random A of rank r sees a projection of G, and a cosine is a square root, so ½ takes about a third "
+               "of d."),
         _ask,
     ),
 )  # fmt: skip

@@ -1,7 +1,8 @@
-"""Starts raced on one task: who has a gradient, what is disturbed, who is ahead."""
+"""Initialisations compared on one task: who has a gradient, what is disturbed, who is ahead."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,27 +16,31 @@ from lora_viz.core.seeds import spread
 from lora_viz.engine.training import train
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Dash, Group, Lines, Mark, Series, band
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer import starts
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
 __all__ = ["LESSON", "STARTS", "InitRace", "init_race", "race_sweep"]
 
+RAISED = 0.005  # a loss that is higher by more is raised
+BRIEF = 0.25  # of the training: a few steps
 # start -> its name in the legend, under a bar, its colour and its dash
 STARTS: dict[str, tuple[str, str, str, Dash]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid"),
     "A_zero": ("A = 0", "A = 0", "delta", "dash"),
     "both_zero": (to_say("both 0"), to_say("both 0"), "faint", "dot"),
     "both_random": (to_say("both random"), to_say("random"), "alarm", "solid"),
-    "both_random_small": (to_say("both random, a hundredth"), to_say("small"), "alarm", "dash"),
+    "both_random_small": (to_say("both random, scaled by 1/100"), to_say("random/100"), "alarm", "dash"),
     "orthogonal": (to_say("orthogonal"), to_say("orth."), "clean", "dash"),
     "pissa": ("PiSSA", "PiSSA", "W", "solid"),
     "lora_ga": ("LoRA-GA", "GA", "clean", "solid"),
-    "svd_of_answer": (to_say("SVD of the answer (cheating)"), to_say("cheat"), "ink", "dot"),
+    "svd_of_answer": (to_say("SVD of the target (oracle)"), to_say("oracle"), "ink", "dot"),
 }
 
 
@@ -91,7 +96,7 @@ def film(record: InitRace) -> Film:
     bar_ids = tuple(name.lower() for name in record.inits)
     rival = say(STARTS[record.rival][0])
     turn = _turn(record)
-    marks = (Mark("turn", float(turn), say("step {turn}: the median turns", turn=turn)),) if turn else ()
+    marks = (Mark("turn", float(turn), say("step {turn}: the median changes sign", turn=turn)),) if turn else ()
     return Film(
         axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float), start=0,
         seconds_per_frame=1 / 8,
@@ -108,7 +113,7 @@ def film(record: InitRace) -> Film:
                 ),
             ),
             Bars(
-                "gradients", say("Who has a gradient? No bar: exactly 0"), bar_ids=bar_ids, labels=labels,
+                "gradients", say("Which factor has a gradient? No bar: exactly 0"), bar_ids=bar_ids, labels=labels,
                 y_label=say("norm, log"), scale="log", span=5,
                 groups=(
                     Group("grad_a", "‖∇A‖", "A", record.grad_A),
@@ -144,68 +149,104 @@ def _turn(record: InitRace) -> int:
 def _narrate(record: InitRace, t: int) -> str:
     step, rival = int(record.steps[t]), say(STARTS[record.rival][0])
     if step == 0:
-        jumped = [say(STARTS[n][0]) for i, n in enumerate(record.inits) if record.size[0, i] > 1e-12]
-        asleep = (record.grad_A[0] == 0) & (record.grad_B[0] == 0)
-        dead = [say(STARTS[n][0]) for i, n in enumerate(record.inits) if asleep[i]]
-        still = ", ".join(dead) or say("none")
-        if not jumped:
-            return say("Step 0: no start changes the layer; no gradient at all: {dead}.", dead=still)
-        if len(jumped) == 1:
-            return say(
-                "Step 0: only {start} changes the layer; no gradient at all: {dead}.", start=jumped[0], dead=still
-            )
-        both = say("{first} and {last}", first=", ".join(jumped[:-1]), last=jumped[-1])
-        return say("Step 0: only {starts} change the layer; no gradient at all: {dead}.", starts=both, dead=still)
+        jumped = int((record.size[0] > 1e-12).sum())
+        dead = int(((record.grad_A[0] == 0) & (record.grad_B[0] == 0)).sum())
+        return say(
+            "Step 0: initialisations that change the layer: {jumped}; without any gradient: {dead}.",
+            jumped=jumped, dead=dead,
+        )  # fmt: skip
     mine, theirs = record.loss[1, t, record.inits.index("B_zero")], record.loss[1, t, record.inits.index(record.rival)]
     if not np.isfinite(mine) or not np.isfinite(theirs):
         return say("Step {step}: most seeds have diverged; lower the learning rate.", step=step)
     return say(
-        "Step {step}: LoRA at {mine}, {rival} at {theirs}, behind in {behind} of {seeds} seeds.",
+        "Step {step}: LoRA {mine}, {rival} {theirs}; behind in {behind} of {seeds} seeds.",
         step=step, mine=number(mine), rival=rival, theirs=number(theirs), behind=record.behind[t], seeds=record.seeds,
     )  # fmt: skip
 
 
-def takeaway(record: InitRace) -> str:
+@sentences
+def takeaway(record: InitRace) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     own, at = record.inits.index("B_zero"), record.inits.index(record.rival)
     rival = say(STARTS[record.rival][0])
     rival = rival[0].upper() + rival[1:]
     if not np.isfinite(record.loss[1, -1, [own, at]]).all():
-        return say("Most seeds diverged: lower the learning rate.")
-    jump = float(record.loss[1, 0, at])
-    if record.size[0, at] > 1e-12 and abs(jump / record.base_loss - 1) > 0.005:
-        said = [say(
-            "{rival} changed the loss before the first step, from {before} to {after}.",
-            rival=rival, before=number(record.base_loss), after=number(jump),
-        )]  # fmt: skip
-    elif record.size[0, at] > 1e-12:
-        said = [say(
-            "{rival} left the loss as it was, {before}, to half a percent.",
-            rival=rival, before=number(record.base_loss),
-        )]  # fmt: skip
+        yield say("Most seeds diverged: lower the learning rate.")
+        return
+    jump, before = float(record.loss[1, 0, at]), record.base_loss
+    if record.size[0, at] <= 1e-12:
+        yield say("{rival} leaves the initial loss at {before}.", rival=rival, before=number(before))
+    elif number(jump) == number(before):
+        yield say("{rival} changes the layer, but hardly the initial loss of {before}.", rival=rival,
+                  before=number(before))  # fmt: skip
     else:
-        said = [
-            say("{rival} left the loss as it was, {before}, to rounding.", rival=rival, before=number(record.base_loss))
-        ]
-    turn, last = _turn(record), record.behind[-1]
+        yield say(
+            "{rival} changes the initial loss from {before} to {after}.", rival=rival, before=number(before),
+            after=number(jump),
+        )  # fmt: skip
+    turn = _turn(record)
     leads = record.lead[1][np.nan_to_num(record.lead[1]) != 0]
     if not len(leads):
-        way = say("It ran exactly as LoRA's own start does")
+        yield say("It trains exactly like LoRA's default initialisation.")
     elif turn:
-        behind = say("It was behind LoRA's own start until step {turn}", turn=turn)
-        way = behind if leads[0] > 0 else say("It was ahead of LoRA's own start until step {turn}", turn=turn)
-    elif leads[0] > 0:
-        way = say("It stayed behind LoRA's own start all the way")
+        yield (say("It is behind LoRA's default until step {turn}.", turn=turn) if leads[0] > 0
+               else say("It is ahead of LoRA's default until step {turn}.", turn=turn))  # fmt: skip
     else:
-        way = say("It stayed ahead of LoRA's own start all the way")
-    said.append(say(
-        "{way}; at step {step} it was behind in {last} of {seeds} seeds ({loss} against {own}).",
-        way=way, step=record.steps[-1], last=last, seeds=record.seeds, loss=number(record.loss[1, -1, at]),
+        yield (say("It is never ahead of LoRA's default.") if leads[0] > 0
+               else say("It is never behind LoRA's default."))  # fmt: skip
+    yield say(
+        "At step {step} its loss is {loss}, against {own}, and higher in {last} of {seeds} seeds."
+        if number(record.loss[1, -1, at]) != number(record.loss[1, -1, own])
+        else "At step {step} both losses are {loss}; its own is higher in {last} of {seeds} seeds.",
+        step=record.steps[-1], last=record.behind[-1], seeds=record.seeds, loss=number(record.loss[1, -1, at]),
         own=number(record.loss[1, -1, own]),
-    ))  # fmt: skip
+    )  # fmt: skip
+
+
+def detail(record: InitRace) -> str:
+    """What no learning rate helps."""
     if "both_zero" in record.inits and not record.size[:, record.inits.index("both_zero")].any():
-        said.append(say("Both 0 never moved."))
-    return " ".join(said)
+        return say("With both factors 0, neither has a gradient, and nothing moved.")
+    return ""
+
+
+def verdict(record: InitRace, settings: Settings) -> Verdict:
+    """Random factors raise the loss before step 1, and LoRA's median has caught none of it for long."""
+    start = "both_random" if "both_random" in record.inits else "both_random_small"
+    own, at = record.inits.index("B_zero"), record.inits.index(start)
+    mine, theirs = record.loss[1, :, own], record.loss[1, :, at]
+    raised = float(theirs[0]) / record.base_loss - 1 if record.base_loss else 0.0
+    caught = np.flatnonzero(theirs <= mine * (1 + RAISED))
+    after = int(record.steps[caught[0]]) if len(caught) else -1
+    evidence = {"raised": raised, "caught_up": after, "grad_A": float(record.grad_A[0, own])}
+    if settings.experiment.optimizer != "sgd":
+        return false_here(
+            say("the optimiser is Adam; random factors change the initial loss by {raised}", raised=_signed(raised)),
+            **evidence,
+        )
+    if not np.isfinite([mine[-1], theirs[-1]]).all():
+        return undecided(say("most seeds diverged"), **evidence)
+    if raised <= RAISED:
+        return false_here(
+            say("random factors change the initial loss by only {raised}", raised=_signed(raised)), **evidence
+        )
+    if after < 0 or after > BRIEF * record.steps[-1]:
+        told = (
+            say("random factors raise the loss by {raised} and do not catch up with B = 0", raised=percent(raised))
+            if after < 0
+            else say("random factors raise the loss by {raised} and catch up with B = 0 only at step {step}",
+                     raised=percent(raised), step=after)
+        )  # fmt: skip
+        return false_here(told, **evidence)
+    return true_here(
+        say("random factors raise the loss by {raised} and have caught up with B = 0 at step {step} of {steps}",
+            raised=percent(raised), step=after, steps=record.steps[-1]),
+        **evidence,
+    )  # fmt: skip
+
+
+def _signed(share: float) -> str:
+    return ("+" if share > 0 else "") + percent(share)
 
 
 def table(record: InitRace) -> dict[str, np.ndarray]:
@@ -224,13 +265,13 @@ $$
 \nabla_{{{A}}} = s\,{B}^\top G, \qquad \nabla_{{{B}}} = s\,G\,{A}^\top, \qquad {dW}_0 = s\,{B}_0{A}_0
 $$
 
-What is 0 gives the other no gradient; what is not 0 on both sides disturbs the layer, unless ${B}_0{A}_0 = 0$ all the
-same (orthogonal) or ${W}$ gives way to ${W} - s\,{B}_0{A}_0$ (PiSSA, LoRA-GA). Shown against LoRA's own:
+A factor that is 0 gives the other no gradient. If neither is 0, the layer is disturbed, unless ${B}_0{A}_0 = 0$ all the
+same (orthogonal) or ${W}$ is replaced by ${W} - s\,{B}_0{A}_0$ (PiSSA, LoRA-GA). Compared with LoRA's default:
 **{label}**, ${rule}$ ({source}).
 
-The layer alone has loss {base_loss}. Starting from the SVD of the answer is cheating: it needs the
-update that training is to find. These starts meet one small linear task here: who wins is the task's doing (its
-spectrum, its rank, the learning rate), which of them may move at step 0 is not.""",
+The layer alone has loss {base_loss}. The SVD of the target is an oracle: it needs the update that training is to find.
+The initialisations meet one small linear task here. Which of them wins depends on the task (its spectrum, its rank, the
+learning rate); which factor can move at step 0 does not.""",
         **LETTERS, label=say(rival.label), rule=rival.rule, source=say(rival.source),
         base_loss=number(record.base_loss),
     )  # fmt: skip
@@ -241,7 +282,7 @@ def _run(settings: Settings, lab: Lab) -> Run:
 
 
 def measure(settings: Settings, lab: Lab) -> InitRace:
-    """Race the starts, eight seeds each."""
+    """Train from every start, eight seeds each."""
     return init_race(_run(settings, lab), settings.experiment.init)
 
 
@@ -259,9 +300,11 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 LESSON = Lesson(
     hero="loss",
-    id="init_race", menu=to_say("Starts raced"), title=to_say("Initialisation: what does the start decide?"),
+    id="init_race", menu=to_say("Initialisation: comparison"),
+    title=to_say("Initialisation: what does the choice change?"),
     claim=to_say(
-        "Who may move first, and what is disturbed. With SGD a random start's damage is real, but over in a few steps."
+        "The initialisation decides which factor moves first and whether the base model is disturbed. With SGD, random "
+        "factors raise the loss, but only briefly."
     ),
     place=10,
     default=Experiment(
@@ -271,23 +314,24 @@ LESSON = Lesson(
     controls=(
         replace(
             CONTROLS["init"].only(*(name for name in STARTS if name != "B_zero")),
-            label=to_say("Compare LoRA's start with"),
+            label=to_say("Compare LoRA's default with"),
             help=to_say(
-                "LoRA's own start is B = 0 with A Kaiming-uniform. The SVD of the answer needs the answer first: "
-                "cheating."
+                "LoRA's default is B = 0 with A Kaiming-uniform. The SVD of the target is an oracle: it needs the "
+                "target first."
             ),
         ),
         CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["lr"],
     ),
     more=tuple(CONTROLS[name] for name in ("spectrum", "rank", "target_rank", "alpha", "noise", "condition")),
-    measure=measure, film=film, takeaway=takeaway, maths=maths, on_paper="loss", table=table,
+    measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="loss", table=table,
     exports=lambda record, settings, lab: _run(settings, lab),
     question=Question(
         to_say(
-            "With both factors random ‖ΔW‖ is {whole} before the first step. Draw each of them half as large: how "
+            "With both factors random, ‖ΔW‖ is {whole} before the first step. If the entries of both are halved, how "
             "large is it then?"
         ),
-        to_say("ΔW is a product: it shrinks with both. With one factor 0 it is 0, however large the other one is."),
+        to_say("ΔW is a product, so it shrinks with both. If one factor is 0, ΔW is 0, however large the other is."),
         _ask, _half_the_start,
     ),
 )  # fmt: skip

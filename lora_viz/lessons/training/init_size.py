@@ -1,7 +1,9 @@
-"""The size of a start: entries of B A against rank when both are random, and A's variance as libraries draw it."""
+"""The scale of an initialisation: entries of B A against rank when both are random, and A's variance as libraries "
+"draw it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,13 +19,15 @@ from lora_viz.export.scripts.script import Scripts
 from lora_viz.export.scripts.starts import start_sizes_script
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Dash, Lines, Readout, Row, Series, band
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.start_sizes import start_sizes
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["PART", "RANKS", "STARTS", "InitVariance", "init_variance"]
 
@@ -42,6 +46,8 @@ RULES: dict[str, tuple[str, float, str, Dash]] = {
     "over_r": ("1/r", -1.0, "W", "dot"),
 }
 BINS = 61
+NEAR = 0.2  # relative: a measured variance that is the formula's
+LEVEL = 0.1  # a slope on log axes that is none
 
 
 class InitVariance(NamedTuple):
@@ -163,24 +169,52 @@ def _narrate(record: InitVariance, t: int) -> str:
     )  # fmt: skip
 
 
-def takeaway(record: InitVariance) -> str:
+@sentences
+def takeaway(record: InitVariance) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    low, middle, high = (float(x) for x in record.rms[:, 0, -1] ** 2 / (record.ranks[-1] * record.sigma**4))
-    slopes = ", ".join(
-        say("r^{power} for {rule}", power=number(round(float(x), 2)), rule=name)
-        for (name, *_), x in zip(RULES.values(), record.rms_slope, strict=True)
-    )
+    low, middle, high = _against_formula(record)[:, -1]
+    yield say(
+        "At rank {rank}, the variance of BA's entries is {middle} times r·σ⁴ ({low} to {high}, {seeds} seeds).",
+        rank=record.ranks[-1], middle=number(middle), low=number(low), high=number(high), seeds=record.seeds,
+    )  # fmt: skip
+    slopes = [number(round(float(x), 2)) for x in record.rms_slope]
+    yield say(
+        "The rms of s·BA scales as r^{one} with s = 1, r^{root} with 1/√r and r^{over} with 1/r.",
+        one=slopes[0], root=slopes[1], over=slopes[2],
+    )  # fmt: skip
+
+
+def _against_formula(record: InitVariance) -> Float[np.ndarray, "3 R"]:
+    """The measured variance of BA's entries, relative to r·σ⁴."""
+    return np.asarray(record.rms[:, 0] ** 2 / (record.ranks * record.sigma**4))
+
+
+def detail(record: InitVariance) -> str:
+    """What the libraries' default does."""
     used = record.inits.index("B_zero")
     change = float(record.output[1, used, -1] / record.output[1, used, 0])
     return say(
-        "With both factors random at σ = {sigma} the variance of BA's entries at rank {rank} was {middle} times r·σ⁴ "
-        "({low} to {high}, {seeds} seeds); rms(s·BA) goes as {slopes}: 1/r does more than is needed, and with B = 0 "
-        "there is nothing to do. The libraries' own start keeps Var(A) at {variance}, so ‖Ax‖² grows {change}-fold "
-        "from rank {first} to {rank}.",
-        sigma=number(record.sigma), rank=record.ranks[-1], middle=number(middle), low=number(low), high=number(high),
-        seeds=record.seeds, slopes=slopes, variance=number(record.variance[1, used, -1]), change=number(change),
-        first=record.ranks[0],
+        "With B = 0 there is nothing to correct. LoRA's default keeps Var(A) at {variance} at every rank, so ‖Ax‖² "
+        "grows {change}-fold from rank {first} to rank {rank}.",
+        variance=number(record.variance[1, used, -1]), change=number(change), first=record.ranks[0],
+        rank=record.ranks[-1],
     )  # fmt: skip
+
+
+def verdict(record: InitVariance) -> Verdict:
+    """The variance is the formula's at every rank, level over √r, and falls over r."""
+    middle = _against_formula(record)[1]
+    worst = float(middle[np.argmax(np.abs(np.log(middle)))])
+    one, root, over = (float(x) for x in record.rms_slope)
+    evidence = {"worst": worst, "slope_one": one, "slope_root": root, "slope_over": over}
+    if abs(worst - 1) > NEAR:
+        return false_here(say("at one rank the variance is {worst} times r·σ⁴", worst=number(worst)), **evidence)
+    told = say(
+        "the variance is within {off} of r·σ⁴ at every rank, and the rms scales as r^{root} with 1/√r and r^{over} "
+        "with 1/r",
+        off=percent(abs(worst - 1)), root=number(round(root, 2)), over=number(round(over, 2)),
+    )  # fmt: skip
+    return true_here(told, **evidence) if abs(root) < LEVEL and over < -LEVEL else false_here(told, **evidence)
 
 
 def maths(record: InitVariance) -> str:
@@ -193,13 +227,13 @@ $$
 \mathbb E\,\|{A}x\|^2 = r\,\mathrm{{Var}}({A})\,\|x\|^2
 $$
 
-$\mathrm{{Var}}({A}) = 1/r$ would keep $\|{A}x\|^2$ at $\|x\|^2$ whatever the rank; textbooks call it the standard
-start, and no library draws it. PEFT and loralib draw kaiming_uniform(a=√5), which is $\mathcal U(\pm 1/\sqrt{{d}})$ of
-variance $1/(3d)$ (here {variance}, $1/(3d) = {law}$): a row
+$\mathrm{{Var}}({A}) = 1/r$ would keep $\|{A}x\|^2$ at $\|x\|^2$ for any rank; textbooks call it the standard
+initialisation, and no library uses it. PEFT and loralib draw kaiming_uniform(a=√5), which is $\mathcal U(\pm
+1/\sqrt{{d}})$ of variance $1/(3d)$ (here {variance}, $1/(3d) = {law}$): a row
 keeps {kept} of the mean square, not 1, at any rank. PEFT's "gaussian"
 has standard deviation $1/r$, so variance $1/r^2$. A gain of 2, $\mathcal N(0, 2/d)$, is what He et al. (2015) derived
-for ReLU: {relu} here. The standard LoRA start has ${B} = 0$: the product
-is 0 for any variance, and what the variance decides is the first gradient.""",
+for ReLU: {relu} here. LoRA's default has ${B} = 0$, so the product is 0 for any variance. What the variance decides
+is the first gradient.""",
         **LETTERS, variance=number(record.variance[1, used, -1]), law=number(1 / (3 * record.d_in)),
         kept=number(record.d_in * float(record.variance[1, used, -1])),
         relu=number(record.d_in * float(record.variance[1, -1, -1])),
@@ -238,20 +272,24 @@ def _ask(_: Seen, found: Any) -> Measured:
 
 
 PART = Lesson(
-    id="init_size", menu=to_say("Both factors random"), title=to_say("Initialisation: how large is the start?"),
+    id="init_size", menu=to_say("Both factors random"), title=to_say("Initialisation: how large should both factors "
+                                                                     "be?"),
     claim=to_say(
-        "With both factors random the entries of BA have variance r·σ⁴: over √r the growth is gone, over r they shrink."
+        "If both factors are random, the entries of BA have variance r·σ⁴. Dividing by √r removes this growth; "
+        "dividing "
+        "by r makes them shrink."
     ),
     place=20,
     default=Experiment(d_in=64, d_out=64, samples=128, rank=1),
     controls=(
         CONTROLS["sigma"],
-        replace(CONTROLS["d_in"].only(64, 128), help=to_say("Rank goes up to 64.")),
+        replace(CONTROLS["d_in"].only(64, 128), help=to_say("The ranks shown go up to 64.")),
         CONTROLS["condition"],
     ),
-    measure=measure, film=film, hero="rms", takeaway=takeaway, maths=maths, on_paper="rms", exports=scripts,
+    measure=measure, film=film, hero="rms", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
+    on_paper="rms", exports=scripts,
     question=Question(
-        to_say("Halve σ in both factors. By which factor does the variance of B A's entries change?"),
+        to_say("Halve σ in both factors. By what factor does the variance of BA's entries change?"),
         to_say("The variance is r·σ⁴: σ² for each of the two factors."), _ask, _half_the_sigma,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ __all__ = ["LESSON"]
 LESSON = joined(
     scaling_first_step.PART, scaling_training.PART, alpha.PART,
     id="scaling", menu=to_say("Scaling and α"), title=to_say("Scaling: what do α and the rank do to a step?"),
-    claim=to_say("The size of a step depends on s = α/r, on the optimiser and on how A starts; α is not "
-                 "a second learning rate."),
+    claim=to_say("The size of a step depends on s = α/r, on the optimiser and on the initialisation of A. α is "
+                 "not a second learning rate."),
     place=50,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,7 +24,9 @@ from lora_viz.layer.first_step import first_updates
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here
 
 __all__ = ["PART", "RANKS", "RULES", "STARTS", "FirstUpdate", "first_update", "signed"]
 
@@ -35,6 +38,7 @@ STARTS = {
     "variance_1_over_r": ("N(0, 1/r)", -0.5),
     "gaussian": (to_say("std 1/r"), -1.0),
 }
+FREE = 0.1  # a slope on log axes below which a step is independent of the rank
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 ROWS = tuple((optimizer, init) for optimizer in OPTIMIZERS for init in STARTS)[::-1]  # of the map, the lowest first
 LOOKS: dict[str, tuple[str, Dash]] = {"lora": ("delta", "solid"), "rslora": ("ink", "dash"), "constant": ("W", "dot")}
@@ -128,11 +132,11 @@ def film(record: FirstUpdate) -> Film:
                 scale="log", x_scale="log", series=series(record.progress, record.progress_slope[1, o, i]),
             ),
             Lines(
-                "size", say("Size of the first update ‖ΔW₁‖"), y_label=say("Frobenius norm, log"), scale="log",
+                "size", say("Norm of the first update ‖ΔW₁‖"), y_label=say("Frobenius norm, log"), scale="log",
                 x_scale="log", series=series(record.size, record.size_slope[1, o, i]),
             ),
             Field(
-                "slopes", say("Measured slope of the useful part; 0: free of the rank"), values=np.abs(slopes),
+                "slopes", say("Measured slope of the useful part; 0: independent of the rank"), values=np.abs(slopes),
                 x_labels=tuple(say(RULES[rule][0]) for rule in record.rules),
                 y_labels=tuple(label(a, b) for a, b in pairs), x_title=say("scaling rule"),
                 y_title=say("optimiser, A's start; colour: |slope|"),
@@ -163,48 +167,70 @@ def _rows(id: str, name: str, found: Float[np.ndarray, "S"], theory: Float[np.nd
 
 
 def _narrate(record: FirstUpdate, t: int) -> str:
-    parts = [
-        say(
-            "{times} times as far under {rule}" if k == 0 else "{times} under {rule}",
-            times=number(record.progress[1, k, t] / record.progress[1, k, 0]),
-            rule=say(RULES[rule][0]),
+    if t == 0:
+        return say(
+            "Rank {rank}: the useful part that those of the other ranks are compared with.", rank=record.ranks[0]
         )
-        for k, rule in enumerate(record.rules)
-    ]
-    return say("Rank {rank}: against rank 1 the first step gets {parts}.", rank=record.ranks[t], parts=", ".join(parts))
+    times = [number(record.progress[1, k, t] / record.progress[1, k, 0]) for k in range(len(record.rules))]
+    return say(
+        "Rank {rank}: useful part compared with rank 1: α/r {over}×, α/√r {root}×, constant {one}×.",
+        rank=record.ranks[t], over=times[0], root=times[1], one=times[2],
+    )  # fmt: skip
 
 
-def takeaway(record: FirstUpdate) -> str:
+@sentences
+def takeaway(record: FirstUpdate) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
     o, i = record.optimizers.index(record.optimizer), record.inits.index(record.init)
-    told = []
-    for k, rule in enumerate(record.rules):
-        low, middle, high = (signed(float(x)) for x in record.progress_slope[:, o, i, k])
-        name = say(RULES[rule][0])
-        told.append(say("r^{middle} under {rule} ({low} to {high})", middle=middle, rule=name, low=low, high=high))
-    flat = np.argwhere(np.abs(record.progress_slope[1]) < 0.1)
+    over, root, one = (signed(float(x)) for x in record.progress_slope[1, o, i])
+    yield say(
+        "With {optimizer} and A drawn as {start}, the useful part of the first update scales as r^{over} under α/r, "
+        "r^{root} under α/√r and r^{one} with constant scaling.",
+        optimizer=OPTIMIZERS[record.optimizer], start=say(STARTS[record.init][0]), over=over, root=root, one=one,
+    )  # fmt: skip
+    free = np.abs(record.progress_slope[1]) < FREE
+    yield (
+        say("{count} of {all} combinations are independent of the rank.", count=int(free.sum()), all=free.size)
+        if free.sum() != 1
+        else say("1 of {all} combinations is independent of the rank.", all=free.size)
+    )
+
+
+@sentences
+def detail(record: FirstUpdate) -> Iterator[str]:
+    """Which combinations these are, the ranges over seeds, and how far all is from theory."""
     named = [
         say(
-            "{optimizer} from {start} under {rule}",
-            optimizer=OPTIMIZERS[record.optimizers[a]],
-            start=say(STARTS[record.inits[b]][0]),
-            rule=say(RULES[record.rules[k]][0]),
+            "{optimizer}, {start}, {rule}", optimizer=OPTIMIZERS[record.optimizers[a]],
+            start=say(STARTS[record.inits[b]][0]), rule=say(RULES[record.rules[k]][0]),
         )
-        for a, b, k in flat
-    ]
-    off = float(np.abs(record.progress_slope[1] - record.progress_theory).max())
-    said = say(
-        "With {optimizer} from {start} the useful part of the first update goes as {told}; medians and ranges of "
-        "{seeds} starts. ",
-        optimizer=OPTIMIZERS[record.optimizer], start=say(STARTS[record.init][0]), told=", ".join(told),
-        seeds=record.seeds,
-    )  # fmt: skip
+        for a, b, k in np.argwhere(np.abs(record.progress_slope[1]) < FREE)
+    ]  # fmt: skip
     if named:
-        said += say(
-            "Of {all} combinations {count} are free of the rank: {named}. ",
-            all=record.progress_theory.size, count=len(named), named="; ".join(named),
-        )  # fmt: skip
-    return said + say("No median slope is further than {off} from the theory's.", off=number(off))
+        yield say("Independent of the rank: {named}.", named="; ".join(named))
+    o, i = record.optimizers.index(record.optimizer), record.inits.index(record.init)
+    low, _, high = record.progress_slope[:, o, i, 0]
+    yield say(
+        "Medians of {seeds} seeds; under α/r the slopes shown range from {low} to {high}.",
+        seeds=record.seeds, low=signed(float(low)), high=signed(float(high)),
+    ) if signed(float(low)) != signed(float(high)) else say("Medians of {seeds} seeds.",
+    seeds=record.seeds)  # fmt: skip
+    off = float(np.abs(record.progress_slope[1] - record.progress_theory).max())
+    yield say("No median slope is further than {off} from theory.", off=number(off))
+
+
+def verdict(record: FirstUpdate) -> Verdict:
+    """Whether a step is independent of the rank changes with each of the three, the two others held."""
+    free = np.abs(record.progress_slope[1]) < FREE
+    changes = [int((free != free.take([0], axis=axis)).any(axis=axis).sum()) for axis in range(3)]
+    evidence = {"optimiser": changes[0], "initialisation": changes[1], "rule": changes[2], "free": int(free.sum())}
+    told = say(
+        "with the other two held, changing the rule matters in {rule} of {rules} cases, the optimiser in {optimiser} "
+        "of {optimisers}, the initialisation in {start} of {starts}",
+        rule=changes[2], rules=free[..., 0].size, optimiser=changes[0], optimisers=free[0].size, start=changes[1],
+        starts=free[:, 0].size,
+    )  # fmt: skip
+    return true_here(told, **evidence) if all(changes) else false_here(told, **evidence)
 
 
 def maths(record: FirstUpdate) -> str:
@@ -222,12 +248,12 @@ $$
 \propto \eta\,s\,r\,\mathrm{{Var}}({A})^{{1/2}} \ \text{{(Adam)}}
 $$
 
-The libraries draw $A$ with variance $1/(3d)$, whatever $r$: under $\alpha/r$ SGD's first step then falls as
+The libraries draw $A$ with variance $1/(3d)$ for any $r$, so under $\alpha/r$ SGD's first step falls as
 $r^{{-1}}$ (here {lora}), and $\alpha/\sqrt r$ makes it level (Kalajdzievski 2023, rsLoRA). For Adam the
 useful part is level under $\alpha/r$, though $\|{dW}_1\|$ is not. A textbook's $N(0, 1/r)$ *and* $\alpha/r$ count the
 same thing twice. With ${B} = 0$ the output at step 0 is that of $W$ for any $r$: there is nothing to normalise before
 the first step. SGD's $\|{dW}_1\|$ bends: $\mathbb E\|{G}{A}^\top{A}\|^2 = \mathrm{{Var}}({A})^2\,r\,(r+d+1)\,\|{G}\|^2$
-for Gaussian ${A}$, so its slope is half a power above the useful part's while $r \ll d$.""",
+for Gaussian ${A}$, so while $r \ll d$ its slope is half a power below that of the useful part.""",
         **LETTERS,
         lora=signed(float(lora)),
     )
@@ -255,12 +281,13 @@ def _ask(seen: Seen, _: Any) -> Measured:
     slopes = np.abs(shown(seen.film, "slopes")[ROWS.index((optimizer, init))])
     rules = [say(name) for name, _ in RULES.values()]
     told = ", ".join(
-        say("{slope:.2f} under {rule}", rule=rule, slope=slope) for rule, slope in zip(rules, slopes, strict=True)
+        say("{slope} under {rule}", rule=rule, slope=number(round(float(slope), 2)))
+        for rule, slope in zip(rules, slopes, strict=True)
     )
     return Measured(
         rules[int(slopes.argmin())],
         tuple(rules),
-        say("The size of the slope was {told}; 0 is free of the rank.", told=told),
+        say("The magnitude of the slope was {told}; 0 is independent of the rank.", told=told),
         {"optimizer": OPTIMIZERS[optimizer], "start": say(STARTS[init][0])},
     )
 
@@ -269,7 +296,9 @@ PART = Lesson(
     id="scaling_first_step", menu=to_say("The first step"),
     title=to_say("Scaling: does the first step depend on the rank?"),
     claim=to_say(
-        "Whether s frees the first step from the rank depends on the rule, the optimiser and how A starts: all three."
+        "Whether the first step is independent of the rank depends on three things: the scaling rule, the optimiser "
+        "and "
+        "the initialisation of A."
     ),
     place=50,
     default=Experiment(
@@ -279,25 +308,29 @@ PART = Lesson(
     controls=(
         CONTROLS["optimizer"].only("sgd", "adam"),
         replace(
-            CONTROLS["init"].only(*STARTS), label=to_say("How A starts"),
+            CONTROLS["init"].only(*STARTS), label=to_say("Initialisation of A"),
             help=to_say(
-                "Kaiming is PEFT's own, uniform within ±1/√d_in; variance 1/r that of textbooks; Gaussian PEFT's "
-                "option of that name, of standard deviation 1/r. B is 0 in all."
+                "B is 0 in all cases. Kaiming: PEFT's default, uniform within ±1/√d_in. Variance 1/r: the textbook "
+                "choice. Gaussian: the PEFT option of that name, with standard deviation 1/r."
             ),
             names={"B_zero": to_say("Kaiming"), "gaussian": to_say("Gaussian")},
         ),
     ),
     more=(
-        replace(CONTROLS["d_in"].only(64, 128, 256), help=to_say("Rank goes up to this.")),
+        replace(CONTROLS["d_in"].only(64, 128, 256), help=to_say("The ranks shown go up to this.")),
         *(CONTROLS[name] for name in ("alpha", "spectrum", "noise")),
     ),
     measure=measure, film=film,
-    hero="useful_part", takeaway=takeaway, maths=maths, on_paper="useful_part", exports=scripts,
+    hero="useful_part", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="useful_part",
+    exports=scripts,
     question=Question(
         to_say(
-            "{optimizer}, with A drawn as {start}: under which rule is the first step's useful part free of the rank?"
+            "{optimizer}, with A drawn as {start}: under which rule does the useful part of the first step depend "
+            "least on "
+            "the rank?"
         ),
-        to_say("No rule is right for all: SGD's step has s² in it, Adam's s, and the size of A changes with the rank."),
+        to_say("No rule is right for all: SGD's step contains s², Adam's s, and the scale of A may change with the "
+               "rank."),
         _ask,
     ),
 )  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, first_place, shown, word
 from lora_viz.core.experiment import Experiment, Sweep
@@ -20,7 +21,9 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 from lora_viz.lessons.training.scaling_first_step import LOOKS
 
 __all__ = ["PART", "FixedRate", "fixed_rate", "rate_sweep", "rule_sweep"]
@@ -28,6 +31,8 @@ __all__ = ["PART", "FixedRate", "fixed_rate", "rate_sweep", "rule_sweep"]
 EQUAL_AT = 4  # the rank at which all three rules have the same s
 RULES = {"lora": "α/r", "rslora": "α/√r", "constant": to_say("constant")}
 RECORDS = 12
+FEWEST = 3  # best rates inside the grid that an exponent takes
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
 class FixedRate(NamedTuple):
@@ -35,8 +40,9 @@ class FixedRate(NamedTuple):
 
     ``loss`` at the one rate asked for, rules S by ranks R. ``by_rate`` is the median under the ``rule`` shown at each
     of ``rates``; ``best`` the place of the least in it. ``worse`` counts, for each rule, the seeds whose highest rank
-    ended more than a tenth above their own best rank; ``slope`` is that of the last ``best`` rate against
-    rank, both logarithmic.
+    ended more than a tenth above their own best rank; ``slope`` is that of the last ``best`` rate against rank, both
+    logarithmic, over the ``inside`` ranks whose best rate is not at an end of the grid; NaN where they are fewer than
+    FEWEST.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -47,6 +53,7 @@ class FixedRate(NamedTuple):
     by_rate: Float[np.ndarray, "T K R"]
     best: Int[np.ndarray, "T R"]
     slope: float
+    inside: Bool[np.ndarray, "R"]
     rules: tuple[str, ...]
     rule: str
     optimizer: str
@@ -95,10 +102,13 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
     by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start, axis=-1)[1]
     best = np.argmin(np.where(np.isfinite(by_rate), by_rate, np.inf), axis=1)
     last = np.where(np.isfinite(loss[-1]), loss[-1], np.inf)
+    inside = (best[-1] > 0) & (best[-1] < len(grid) - 1)
+    slope = log_slope(np.array(ranks, float)[inside], np.array(grid)[best[-1]][inside])
     return FixedRate(
         steps=rules.steps, ranks=np.array(ranks), loss=spread(loss, axis=-1),
         worse=(last[:, -1] > 1.1 * last.min(axis=1)).sum(axis=-1), rates=np.array(grid), by_rate=by_rate, best=best,
-        slope=log_slope(np.array(ranks, float), np.array(grid)[best[-1]]), rules=tuple(RULES), rule=e.scaling_rule,
+        slope=slope if inside.sum() >= FEWEST else float("nan"), inside=inside, rules=tuple(RULES),
+        rule=e.scaling_rule,
         optimizer=e.optimizer, lr=rules.experiment.lr, seeds=loss.shape[-1],
     )  # fmt: skip
 
@@ -121,7 +131,7 @@ def film(record: FixedRate) -> Film:
             Curves(
                 "loss_by_rank", say("Loss against rank at η = {lr}", lr=number(record.lr)),
                 x=record.ranks.astype(float), x_label=say("rank r"),
-                y_label=say("loss / start, median and range of {seeds}", seeds=record.seeds),
+                y_label=say("loss / initial loss, median and range of {seeds}", seeds=record.seeds),
                 x_scale="log",
                 series=tuple(
                     Curve(
@@ -141,7 +151,7 @@ def film(record: FixedRate) -> Film:
             Lines(
                 "loss",
                 say("Loss over the steps under {rule}, η = {lr}", rule=name, lr=number(record.lr)),
-                y_label=say("loss / start"), x_scale="sqrt", row=1,
+                y_label=say("loss / initial loss"), x_scale="sqrt", row=1,
                 series=tuple(
                     Series(
                         f"rank_{record.ranks[j]}", f"r = {record.ranks[j]}", "delta", record.loss[1, :, own, j],
@@ -155,7 +165,7 @@ def film(record: FixedRate) -> Film:
                 x_label=say("rank r"), y_label=say("best η of the map, log"), x_scale="log", scale="log", row=1,
                 series=(
                     Curve("best", say("best η"), "delta", rates, dots=True),
-                    Curve("asked", say("asked for"), "faint", np.full(len(record.ranks), record.lr), dash="dash"),
+                    Curve("asked", say("rate chosen"), "faint", np.full(len(record.ranks), record.lr), dash="dash"),
                 ),
             ),
         ),
@@ -170,46 +180,97 @@ def _narrate(record: FixedRate, t: int) -> str:
         loss = say("diverged") if np.isnan(value) else number(value)
         parts.append(say("rank {rank} {loss}", rank=record.ranks[j], loss=loss))
     return say(
-        "Step {step}, {rule}: share of the start's loss left: {parts}.",
+        "Step {step}, {rule}, remaining loss: {parts}.",
         step=record.steps[t], rule=say(RULES[record.rule]), parts=", ".join(parts),
     )  # fmt: skip
 
 
-def takeaway(record: FixedRate) -> str:
+def _best_rank(record: FixedRate, k: int) -> int | None:
+    """The place of the rank that ended lowest under this rule, of the median; None where all diverged."""
+    line = record.loss[1, -1, k]
+    return int(np.nanargmin(line)) if np.isfinite(line).any() else None
+
+
+def _ended(record: FixedRate, k: int, j: int) -> str:
+    value = float(record.loss[1, -1, k, j])
+    return say("diverged") if np.isnan(value) else number(value)
+
+
+@sentences
+def takeaway(record: FixedRate) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[record.optimizer]
-    said = []
+    k = record.rules.index(record.rule)
+    rule, j = say(RULES[record.rule]), _best_rank(record, record.rules.index(record.rule))
+    if j is None:
+        yield say("Rule {rule}: every rank diverged. Lower the learning rate.", rule=rule)
+        return
+    if j == len(record.ranks) - 1:
+        yield say(
+            "Rule {rule}, η = {lr}: the highest rank trains best (remaining loss {loss}).",
+            lr=number(record.lr), rule=rule, loss=_ended(record, k, j),
+        )  # fmt: skip
+    else:
+        yield say(
+            "Rule {rule}, η = {lr}: rank {rank} trains best (remaining loss {loss}), rank {highest} ends at "
+            "{worst}.",
+            lr=number(record.lr), rule=rule, rank=record.ranks[j], loss=_ended(record, k, j),
+            highest=record.ranks[-1], worst=_ended(record, k, -1),
+        )  # fmt: skip
+    if np.isfinite(record.slope):
+        yield say("The best learning rate scales as r^{slope}.", slope=number(round(record.slope, 2)))
+    else:
+        yield say("Most best rates are at an end of the grid, so their dependence on the rank cannot be read.")
+
+
+@sentences
+def detail(record: FixedRate) -> Iterator[str]:
+    """The same under every rule, and how many best rates were inside the grid."""
     for k, rule in enumerate(record.rules):
-        line = record.loss[1, -1, k]
-        if not np.isfinite(line).any():
-            said.append(say("under {rule} every rank diverged", rule=say(RULES[rule])))
+        j = _best_rank(record, k)
+        if j is None:
+            yield say("Rule {rule}: every rank diverged.", rule=say(RULES[rule]))
             continue
-        j, end = int(np.nanargmin(line)), float(line[-1])
-        if record.worse[k] * 2 > record.seeds:
-            worst = say("diverged") if np.isnan(end) else number(end)
-            said.append(say(
-                "under {rule} rank {rank} did best ({loss}) and rank {highest} worse ({worst}), in {worse} of {seeds} "
-                "starts",
-                rule=say(RULES[rule]), rank=record.ranks[j], loss=number(line[j]), highest=record.ranks[-1],
-                worst=worst, worse=record.worse[k], seeds=record.seeds,
-            ))  # fmt: skip
-        elif j == len(line) - 1:
-            said.append(say("under {rule} the highest rank did best ({loss})", rule=say(RULES[rule]), loss=number(end)))
-        else:
-            said.append(say(
-                "under {rule} rank {rank} did best ({loss}), the highest rank all but as well ({end})",
-                rule=say(RULES[rule]), rank=record.ranks[j], loss=number(line[j]), end=number(end),
-            ))  # fmt: skip
-    text = say(
-        "With {optimizer} at η = {lr}, {steps} steps: {said}. ",
-        optimizer=name, lr=number(record.lr), steps=record.steps[-1], said="; ".join(said),
+        yield say(
+            "Rule {rule}: rank {rank} trains best ({loss}); rank {highest} ends more than a tenth above the best "
+            "rank in "
+            "{worse} of {seeds} seeds.",
+            rule=say(RULES[rule]), rank=record.ranks[j], loss=_ended(record, k, j), highest=record.ranks[-1],
+            worse=record.worse[k], seeds=record.seeds,
+        )  # fmt: skip
+    yield say(
+        "Best rates that are not at an end of the grid: {inside} of {ranks}.",
+        inside=int(record.inside.sum()), ranks=len(record.ranks),
     )  # fmt: skip
-    if record.optimizer != "sgd" and record.worse[0] * 2 <= record.seeds:
-        text += say("With {optimizer} the harm of α/r does not appear here. ", optimizer=name)
-    return text + say(
-        "The best learning rate under {rule} goes as r^{slope} ({lr} at rank 1).",
-        rule=say(RULES[record.rule]), slope=number(round(record.slope, 2)), lr=number(record.rates[record.best[-1, 0]]),
+
+
+def verdict(record: FixedRate) -> Verdict:
+    """Under α/r with SGD most seeds end worse at the highest rank than at their best, whose best rate is smaller."""
+    k, own, top = record.rules.index("lora"), _best_rank(record, record.rules.index("lora")), len(record.ranks) - 1
+    evidence = {"worse": int(record.worse[k]), "seeds": record.seeds, "best_rank": own, "slope": record.slope}
+    if own is None:
+        return undecided(say("under α/r every rank diverged"), **evidence)
+    told = say(
+        "under α/r rank {highest} ends clearly above the best rank in {worse} of {seeds} seeds",
+        highest=record.ranks[-1], worse=record.worse[k], seeds=record.seeds,
     )  # fmt: skip
+    if record.optimizer != "sgd":
+        return false_here(
+            say("the optimiser is {optimizer}; {told}", optimizer=OPTIMIZERS[record.optimizer], told=told), **evidence
+        )
+    if record.worse[k] * 2 <= record.seeds or own == top:
+        return false_here(told, **evidence)
+    if record.rule != "lora":
+        return undecided(
+            say("{told}, but the best rates shown are those under {rule}", told=told, rule=say(RULES[record.rule])),
+            **evidence,
+        )
+    low, high = (float(record.rates[record.best[-1, j]]) for j in (own, top))
+    whole = say(
+        "{told}, and the best rate tried is {high} at rank {highest}, {low} at rank {rank}",
+        told=told, high=number(high), highest=record.ranks[-1], low=number(low), rank=record.ranks[own],
+    )  # fmt: skip
+    evidence |= {"best_rate": low, "best_rate_highest": high}
+    return true_here(whole, **evidence) if high > low else false_here(whole, **evidence)
 
 
 def table(record: FixedRate) -> dict[str, np.ndarray]:
@@ -230,15 +291,19 @@ $$
 \eta\,s^2\,\frac{{r}}{{3d}} \;\propto\; \tfrac1r \ (\alpha/r),\quad 1 \ (\alpha/\sqrt r),\quad r \ (\text{{constant}})
 $$
 
-That is SGD's first step from the libraries' start (${A}$ of variance $1/(3d)$, ${B} = 0$). Under $\alpha/r$ what a
-higher rank could learn it does not reach in the same number of steps; its best learning rate grows as about $r$ (here
-$r^{{{slope}}}$ under the rule shown). So "the same learning rate for every rank" holds for
-$\alpha/\sqrt r$ with SGD (Kalajdzievski 2023), and nearly for $\alpha/r$ with Adam, whose steps have no size of their
-own. $\alpha$ is set so that $s = {s}$ at rank 4 under all three rules; the map's best rate is the
-best of {rates} on a logarithmic grid, so its exponent is no finer than that.""",
-        **LETTERS, slope=number(round(record.slope, 2)), s=number(settings.experiment.alpha / EQUAL_AT),
-        rates=len(record.rates),
+That is SGD's first step from LoRA's default initialisation (${A}$ of variance $1/(3d)$, ${B} = 0$). If the first step
+were all that counts, the best learning rate would grow as $r$ under $\alpha/r$ and not at all under $\alpha/\sqrt r$
+(Kalajdzievski 2023). Later steps, in which ${B}$ is not 0, count as well: under the rule shown, {slope}. $\alpha$ is
+set so that $s = {s}$ at rank 4 under all three rules. The map's best rate is the best of {rates} on a logarithmic grid,
+so its exponent is not finer than that.""",
+        **LETTERS, slope=_exponent(record), s=number(settings.experiment.alpha / EQUAL_AT), rates=len(record.rates),
     )  # fmt: skip
+
+
+def _exponent(record: FixedRate) -> str:
+    if np.isnan(record.slope):
+        return say("too few best rates lie inside the grid to tell")
+    return say("the best rates scale as $r^{{{slope}}}$", slope=number(round(record.slope, 2)))
 
 
 def sweeps(settings: Settings) -> tuple[Sweep, Sweep]:
@@ -267,7 +332,8 @@ PART = Lesson(
     id="scaling_training", menu=to_say("Rank and training"),
     title=to_say("Scaling: does more rank train better at one learning rate?"),
     claim=to_say(
-        "Under α/r with SGD a high rank trains worse than a middle one: its steps shrink; its best rate is larger."
+        "At one small learning rate with α/r and SGD, a high rank trains worse than a medium one. It needs a larger "
+        "rate."
     ),
     place=60,
     default=Experiment(
@@ -278,11 +344,12 @@ PART = Lesson(
     ),
     more=(CONTROLS["steps"].only(50, 100, 200), *(CONTROLS[name] for name in ("alpha", "noise", "condition"))),
     measure=measure, film=film,
-    hero="loss_by_rank", takeaway=takeaway, maths=maths, on_paper="loss_by_rank", table=table,
+    hero="loss_by_rank", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="loss_by_rank",
+    table=table,
     exports=lambda record, settings, lab: sweeps(settings),
     question=Question(
-        to_say("At rank 4 the best learning rate on the map is {four}. Which is it at rank 16?"),
-        to_say("What the rule takes from the step at a higher rank, the learning rate must give back."),
+        to_say("At rank 4 the best learning rate on the map is {four}. What is it at rank 16?"),
+        to_say("What a scaling rule changes in the step at a higher rank, the learning rate has to make up for."),
         _ask,
     ),
 )  # fmt: skip

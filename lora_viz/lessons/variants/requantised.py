@@ -1,7 +1,8 @@
-"""An adapter merged into a quantised base: what arrives of it at every size, and what the network then reads."""
+"""An adapter merged into a quantised base: which update is stored at every size, and what the network recognises."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,12 +16,14 @@ from lora_viz.export.scripts.digits import requantised_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.film import Film
 from lora_viz.film.panels import HeatMap, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.style import number, numbers, tint, to_a_tenth
+from lora_viz.film.style import number, numbers, percent, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 from lora_viz.networks.digits import DigitsExperiment
 from lora_viz.networks.minilm_evidence import minilm_evidence
 from lora_viz.networks.requantise import FORMATS, RequantiseRun, merge_quantised
@@ -28,13 +31,16 @@ from lora_viz.networks.requantise import FORMATS, RequantiseRun, merge_quantised
 __all__ = ["PART", "QuantisedMerge", "quantised_merge"]
 
 CORNER = 24  # rows and columns of the heat maps
+SMALL = 0.01  # ‖ΔW‖/‖W‖ of the update that words tell of
+LOST = 0.5  # an error of the stored update beyond which it is rounded away
+CLOSE = 0.02  # of accuracy: as good as in float32
 COLOURS = {"int8": "clean", "int4": "alarm", "NF4": "ink"}
 
 
 class QuantisedMerge(NamedTuple):
     """(low, median, high) over the member networks, one column a format of ``formats``; sizes ρ = ‖ΔW‖/‖W‖.
 
-    ``lost`` is the relative error of the update that arrived after merging and quantising again, ``kept_level`` the
+    ``lost`` is the relative error of the update that is stored after merging and quantising again, ``kept_level`` the
     share of weights that stay on their level, both over the sizes. ``accuracy`` has three rows: the quantised base
     alone, with the adapter riding on it, with the adapter merged and quantised again; ``plain`` is the float32 base
     with its adapter. ``natural`` is the size as trained, ``minilm`` the median size of a real transformer's updates.
@@ -94,28 +100,30 @@ def film(record: QuantisedMerge) -> Film:
         axis=to_say("size ρ"), values=record.sizes, start=int(np.argmin(np.abs(np.log(record.sizes / 0.01)))),
         seconds_per_frame=0.25, narration=tuple(_narrate(record, t) for t in range(len(record.sizes))),
         panels=(
-            Lines("error", say("Error of the update that arrived (drag)"), y_label=say("of ‖ΔW‖; 1: all lost"),
+            Lines("error", say("Error of the stored update (drag)"), y_label=say("relative to ‖ΔW‖"),
                   x_scale="log", reach=1.6, span=5, marks=marks, series=lines(record.lost)),
-            Lines("kept_level", say("Weights that kept their level"), y_label=say("share"), x_scale="log", reach=1.0,
+            Lines("kept_level", say("Weights that keep their level"), y_label=say("fraction"), x_scale="log", reach=1.0,
                   span=4, series=lines(record.kept_level)),
             Readout("at_this_size", say("{shown}, at this size", shown=record.shown),
                     (Row("size", "ρ = ‖ΔW‖/‖W‖", numbers(record.sizes)),
-                     Row("error", say("error of ΔW"), tuple(f"{100 * v:.0f} %" for v in record.lost[1, :, f]),
+                     Row("error", say("error of ΔW"), tuple(percent(float(v)) for v in record.lost[1, :, f]),
                          colour="delta"),
-                     Row("kept_level", say("kept their level"),
-                         tuple(f"{100 * v:.0f} %" for v in record.kept_level[1, :, f])),
+                     Row("kept_level", say("keep their level"),
+                         tuple(percent(float(v)) for v in record.kept_level[1, :, f])),
                      Row("base_error", say("error of Q(W)"), (f"{100 * record.base_error[f]:.1f} %",), colour="W")),
                     span=3),
-            HeatMap("asked", say("asked: ΔW"), "delta", record.asked, limit=limits,
+            HeatMap("asked", say("update to merge: ΔW"), "delta", record.asked, limit=limits,
                     caption=(say("{shown} of 64×64", shown=f"{record.asked.shape[1]}×{record.asked.shape[2]}"),),
                     span=3, row=1),
-            HeatMap("arrived", say("arrived in {shown}", shown=record.shown), "delta", record.arrived, limit=limits,
-                    caption=tuple(say("{lost:.0f} % off", lost=100 * v) for v in record.lost[1, :, f]), span=3, row=1),
+            HeatMap("arrived", say("update stored in {shown}", shown=record.shown), "delta", record.arrived,
+                    limit=limits,
+                    caption=tuple(say("error: {lost}", lost=percent(float(v))) for v in record.lost[1, :, f]), span=3,
+                    row=1),
             Readout("read_right",
-                    say("Rotated digits read right, adapter as trained (ρ = {natural})",
+                    say("Rotated digits recognised, adapter as trained (ρ = {natural})",
                         natural=number(record.natural)),
                     (Row("plain", say("float32 base, adapter on"), (to_a_tenth(record.plain),), colour="W"),
-                     *(Row(name.lower(), say("{name}: base, adapter apart, merged", name=name),
+                     *(Row(name.lower(), say("{name}: base, unmerged, merged", name=name),
                            (" · ".join(to_a_tenth(float(v)) for v in record.accuracy[:, i]),), colour=COLOURS[name])
                        for i, name in enumerate(record.formats))), span=6, row=1),
         ),
@@ -124,27 +132,61 @@ def film(record: QuantisedMerge) -> Film:
 
 def _narrate(record: QuantisedMerge, t: int) -> str:
     f = record.formats.index(record.shown)
-    lost, still = 100 * record.lost[1, t, f], 100 * record.kept_level[1, t, f]
-    size = number(100 * float(record.sizes[t]))
-    return say("An update of {size} % of W, merged and stored in {shown} again: what arrives is {lost:.0f} % off, "
-               "{still:.0f} % of the weights kept their level.", size=size, shown=record.shown, lost=lost,
-               still=still)  # fmt: skip
+    return say(
+        "‖ΔW‖ = {size} of ‖W‖, merged in {shown}: error of the stored update {lost}, unchanged weights {still}.",
+        size=percent(float(record.sizes[t])), shown=record.shown, lost=percent(float(record.lost[1, t, f])),
+        still=percent(float(record.kept_level[1, t, f])),
+    )  # fmt: skip
 
 
-def takeaway(record: QuantisedMerge) -> str:
+def _small(record: QuantisedMerge) -> int:
+    """Where on the axis the small update is that words tell of."""
+    return int(np.argmin(np.abs(np.log(record.sizes / SMALL))))
+
+
+@sentences
+def takeaway(record: QuantisedMerge) -> Iterator[str]:
     """What was seen, in the run's own numbers."""
-    at = int(np.argmin(np.abs(np.log(record.sizes / 0.01))))
-    small = ", ".join(f"{name} {100 * v:.0f} %" for name, v in zip(record.formats, record.lost[1, at], strict=True))
-    ways = ", ".join(
-        say("{name} {apart} and {merged}", name=name, apart=to_a_tenth(apart), merged=to_a_tenth(merged))
-        for name, apart, merged in zip(record.formats, record.accuracy[1], record.accuracy[2], strict=True)
-    )
-    return say("In this experiment an update of 1 % of W arrives with an error of {small}: what is smaller than half a "
-               "level is rounded away (fine-tuning moved MiniLM by {minilm:.1f} %). This adapter is large, "
-               "{natural:.0f} % of W: apart and merged the digits read right are {ways} (float32 {plain}; medians of "
-               "{members} networks). Apart, or merged into dequantised float32 weights, the update stays whole.",
-               small=small, minilm=100 * record.minilm, natural=100 * record.natural, ways=ways,
-               plain=to_a_tenth(record.plain), members=record.members)  # fmt: skip
+    at, f = _small(record), record.formats.index(record.shown)
+    yield say(
+        "Merged into {shown}, an update of {size} of ‖W‖ is stored with an error of {lost}.",
+        shown=record.shown, size=percent(float(record.sizes[at])), lost=percent(float(record.lost[1, at, f])),
+    )  # fmt: skip
+    yield say(
+        "This adapter has {natural} of ‖W‖: unmerged on the {shown} base, {apart} of the digits are recognised, merged "
+        "{merged}; in float32 {plain}.",
+        natural=percent(record.natural), shown=record.shown, apart=to_a_tenth(float(record.accuracy[1, f])),
+        merged=to_a_tenth(float(record.accuracy[2, f])), plain=to_a_tenth(record.plain),
+    )  # fmt: skip
+
+
+def detail(record: QuantisedMerge) -> str:
+    """The other formats, and how large updates are elsewhere."""
+    at = _small(record)
+    small = ", ".join(f"{name} {percent(float(v))}" for name, v in zip(record.formats, record.lost[1, at], strict=True))
+    return say(
+        "Error of the stored update at {size} of ‖W‖: {small} (medians of {members} networks). What is smaller than "
+        "about half a level is rounded away. Fine-tuning changed MiniLM's weights by {minilm} (median). Unmerged, or "
+        "merged into dequantised float32 weights, the update stays complete.",
+        size=percent(float(record.sizes[at])), small=small, members=record.members, minilm=percent(record.minilm),
+    )  # fmt: skip
+
+
+def verdict(record: QuantisedMerge) -> Verdict:
+    """Unmerged, the digits are recognised as in float32; a small update merged in the format shown is lost."""
+    at, f = _small(record), record.formats.index(record.shown)
+    lost, apart = float(record.lost[1, at, f]), float(record.accuracy[1, f])
+    evidence = {"lost": lost, "unmerged": apart, "plain": record.plain, "size": float(record.sizes[at])}
+    if not np.isfinite([lost, apart, record.plain]).all():
+        return undecided(say("an adapter diverged"), **evidence)
+    told = say(
+        "unmerged on {shown}, {apart} of the digits are recognised ({plain} in float32), and merged an update of "
+        "{size} of ‖W‖ has an error of {lost}",
+        shown=record.shown, apart=to_a_tenth(apart), plain=to_a_tenth(record.plain),
+        size=percent(float(record.sizes[at])), lost=percent(lost),
+    )  # fmt: skip
+    works = apart >= record.plain - CLOSE
+    return true_here(told, **evidence) if works and lost > LOST else false_here(told, **evidence)
 
 
 def maths(record: QuantisedMerge) -> str:
@@ -153,16 +195,16 @@ def maths(record: QuantisedMerge) -> str:
     return say(
         r"""
 $$
-\text{{arrived}} = Q(Q({W}) + {dW}) - Q({W}) \qquad \text{{error}} = \|\text{{arrived}} - {dW}\|_F / \|{dW}\|_F
+\text{{stored}} = Q(Q({W}) + {dW}) - Q({W}) \qquad \text{{error}} = \|\text{{stored}} - {dW}\|_F / \|{dW}\|_F
 $$
 
-$Q$ rounds to the format's levels. int8: 255 even levels, one scale a row. int4: 15 even levels, one scale for 64
-weights. NF4 (QLoRA, Dettmers et al. 2023): 16 levels at the quantiles of a normal distribution, one scale for 64
-weights. Storing ${W}$ alone costs {errors} of $\|{W}\|_F$. ${W}$ is the first hidden layer of a network that reads
-digits, ${dW}$ an adapter of rank {rank} that learnt rotated ones, scaled to each size ρ. An error above 100 %
-means that rounding added more than arrived: nearly all weights keep their level, and a new largest entry of a block
-moves its scale, hence all of them, in directions that ${dW}$ did not ask for. The dequantised base with the adapter
-riding on it, or merged in float32, has none of this. The levels are the formats'; the arithmetic is float64.""",
+$Q$ rounds to the format's levels. int8: 255 evenly spaced levels, one scale per row. int4: 15 evenly spaced levels, one
+scale for 64 weights. NF4 (QLoRA, Dettmers et al. 2023): 16 levels at the quantiles of a normal distribution, one scale
+for 64 weights. Storing ${W}$ alone costs {errors} of $\|{W}\|_F$. ${W}$ is the first hidden layer of a network that
+recognises digits, ${dW}$ an adapter of rank {rank} that learnt rotated ones, scaled to each size ρ. An error above 100
+% means that the rounding error is larger than ${dW}$: a new largest entry of a block changes its scale, and with it all
+weights of the block, in directions that are not those of ${dW}$. The dequantised base with the adapter unmerged, or
+merged in float32, has no such error. The levels are the formats'; the arithmetic is float64.""",
         W=tint("W", "W"), dW=tint("delta", r"\Delta W"), errors=errors, rank=record.rank,
     )  # fmt: skip
 
@@ -185,7 +227,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     at = first_place(wrong <= 0.5)
     other = shown(seen.film, "error", "nf4" if name == "int8" else "int8")
     elsewhere = float(size[first_place(other <= 0.5)])
-    told = say("From {size} % of W on at most half of it is lost in {name}; at 1 % the error is {error} %.",
+    told = say("From {size} % of ‖W‖ on, at most half of it is lost in {name}; at 1 % the error is {error} %.",
                size=word(100 * size[at]), name=name, error=word(100 * wrong[np.abs(size - 0.01).argmin()]))  # fmt: skip
     right = 100 * float(size[at])
     mistakes = (right / 100, right / 10, 100 * elsewhere, 100 * size[-1])
@@ -193,17 +235,18 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 PART = Lesson(
-    id="requantised", menu=to_say("Merge into few bits"),
+    id="requantised", menu=to_say("Merge into a quantised base"),
     title=to_say("Quantised base: can the adapter be merged into it?"),
-    claim=to_say("Kept apart it works in full; merged and stored in few bits again, a small update is rounded away."),
+    claim=to_say("Kept separate, the adapter works in full. If it is merged and the result is quantised again, a small "
+                 "update is rounded away."),
     place=40, default=Experiment(d_in=64, d_out=64, rank=8, alpha=16.0, lr=0.01, steps=300),
     controls=(CONTROLS["weight_format"], CONTROLS["rank"], CONTROLS["steps"].only(100, 300)),
     more=(CONTROLS["alpha"].only(4.0, 16.0, 64.0),), waits_for=to_say("Five networks"), measure=measure, film=film,
     hero="error",
-    takeaway=takeaway, maths=maths, on_paper="error",
+    takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="error",
     exports=lambda record, settings, lab: Scripts(partial(requantised_script, *merged(settings, lab)), {}),
-    question=Question(to_say("From which size of the update on, in percent of W, is at most half of it lost when it is "
-                             "merged into {name}?"),
-                      to_say("It must be about as large as the distance of two levels; fine-tuning is often far "
-                             "smaller."), _ask),
+    question=Question(to_say("How large must the update be, as a percentage of ‖W‖, for at most half of it to be lost "
+                             "when it is merged into {name}?"),
+                      to_say("It must be about as large as the distance between two levels; updates of fine-tuning "
+                             "are often far smaller."), _ask),
 )  # fmt: skip

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from safetensors.numpy import load
 
 from lora_viz.lessons.lesson import Played
+from lora_viz.lessons.real import adapters_together, digits, extract
+from lora_viz.networks.minilm_evidence import minilm_evidence
 from tests.examination.predicates.registry import claim_of
 
 
@@ -43,3 +47,85 @@ def ranks_of_a_sum_are_at_most_the_sum(played: Played[Any]) -> bool | None:
     if not known.any():
         return None
     return bool((t["numerical_rank_of_sum"] <= t["rank_1"] + t["rank_2"])[known].all())
+
+
+def least_rank(run: Any) -> int:
+    """The least rank whose median is within a point of full fine-tuning's at the end; 0 if none."""
+    ended = {name: sorted(run.new[-1, m]) for m, name in enumerate(run.methods)}
+    medians = {name: 0.5 * (own[(len(own) - 1) // 2] + own[len(own) // 2]) for name, own in ended.items()}
+    near = [int(name[2:]) for name, own in medians.items() if name[:2] == "r=" and own >= medians["full"] - 0.01]
+    return min(near, default=0)
+
+
+@claim_of("digits")
+def rotated_from_4_or_8_inverted_never(played: Played[Any]) -> bool | None:
+    """The accuracies of every network, sorted."""
+    run = digits.adapted(played.settings, played.lab)
+    if not np.isfinite(run.new[-1]).all() or played.settings["change"] not in ("rotated", "inverted"):
+        return None
+    enough = least_rank(run)
+    return enough in (4, 8) if played.settings["change"] == "rotated" else enough == 0
+
+
+@claim_of("minilm")
+def steep_with_a_long_tail(played: Played[Any]) -> bool:
+    """From the recorded singular values of every seed and matrix, and the errors with two directions kept."""
+    evidence = minilm_evidence()
+    energy = evidence.delta.reshape(-1, evidence.delta.shape[-1]) ** 2
+    n = energy.shape[1]
+    first = np.median(energy[:, 0] / energy.sum(axis=1))
+    noise = np.linalg.svd(np.random.default_rng(3).standard_normal((n, n)), compute_uv=False) ** 2
+    for_90 = np.median([np.searchsorted(np.cumsum(own) / own.sum(), 0.9) + 1 for own in energy])
+    right = {int(k): np.median(own) for k, own in zip(evidence.kept_k, evidence.kept[0], strict=True)}
+    gained = (right[2] - right[0]) / (np.median(evidence.full) - right[0])
+    return bool(first > 3 * noise[0] / noise.sum() and for_90 > n / 10 and gained > 0.5)
+
+
+@claim_of("adapters_together")
+def ranks_add_up_tasks_do_not(played: Played[Any]) -> bool | None:
+    """The rank of the dense sum by torch, accuracies of both adapters added, and factors averaged by hand."""
+    _, run = adapters_together.adapted(played.settings, played.lab)
+    if not np.isfinite(run.mixed).all():
+        return None
+    delta = run.scaling * run.B @ run.A
+    total = int(torch.linalg.matrix_rank(torch.tensor(delta.sum(axis=0)), rtol=1e-6)) if delta.any() else 0
+    if not total:
+        return None
+    one = int(np.flatnonzero(np.isclose(run.grid_weight, 1))[0])
+    left = [
+        np.median(run.grid[one, one, k]) / np.median(run.mixed[end, k]) for k, end in ((0, 0), (1, -1))
+    ]  # fmt: skip
+    off = float(np.median(run.difference[len(run.weight) // 2]))
+    return bool(total == 2 * run.A.shape[1] and min(left) < 0.9 and off > 0.1)
+
+
+@claim_of("extract")
+def much_not_all(played: Played[Any]) -> bool:
+    """Singular values of the differences of both files, read with safetensors' own reader."""
+    base, tuned = (load(file.data) for file in extract._pair(played.settings))
+    rank = int(played.settings["extract_rank"])
+    kept = flat = whole = 0.0
+    for name, old in base.items():
+        change = tuned[name].astype(float) - old.astype(float)
+        if old.ndim == 2 and change.any():
+            energy = np.linalg.svd(change, compute_uv=False) ** 2
+            kept, whole = kept + float(energy[:rank].sum()), whole + float(energy.sum())
+            flat += float(energy.sum()) * min(1.0, rank / len(energy))
+    return 0.5 <= kept / whole < 0.99 and kept > 1.5 * flat
+
+
+@claim_of("inspector")
+def one_rank_for_all(played: Played[Any]) -> bool | None:
+    """From the table of modules."""
+    t = played.table
+    fine = (t["norm_delta"] > 0) & (t["not_finite"] == 0)
+    return None if not fine.any() else len(set(t["rank"][fine].tolist())) == 1
+
+
+@claim_of("budget")
+def memory_falls_by_less(played: Played[Any]) -> bool:
+    """The bytes of every part added up, against the parameters counted matrix by matrix."""
+    b = played.record.budget
+    trained = sum(b.rank * (m.d_in + m.d_out) * m.copies for m in b.shape.chosen(b.targets))
+    full, lora = (sum(getattr(b.memory[k], part) for part in b.memory[k]._fields) for k in (0, 1))
+    return bool(b.shape.total / trained > 2 * full / lora)

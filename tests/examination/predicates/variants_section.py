@@ -10,7 +10,7 @@ import numpy as np
 from lora_viz.core.experiment import Sweep
 from lora_viz.layer.quantise import loftq, nf4
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.variants import quantised_start, variants
+from lora_viz.lessons.variants import quantised_start, requantised, variants
 from tests.examination.predicates.registry import claim_of
 
 
@@ -100,3 +100,15 @@ def none_wins_everywhere(played: Played[Any]) -> bool | None:
     if replace(e).task == "row_rescale":
         return dora <= 0.02 and lora > 10 * dora
     return xs <= 0.02 if e.task == "inside_top" else xs >= 0.5
+
+
+@claim_of("requantised")
+def a_small_update_is_rounded_away(played: Played[Any]) -> bool | None:
+    """The networks' own accuracies and errors, sorted, in the format shown."""
+    _, run = requantised.merged(played.settings, played.lab)
+    f = list(requantised.FORMATS).index(played.settings["weight_format"])
+    at = min(range(len(run.sizes)), key=lambda t: abs(np.log(run.sizes[t] / 0.01)))
+    lost, apart, plain = (float(np.median(x)) for x in (run.lost[at, f], run.apart[f], run.plain))
+    if not np.isfinite([lost, apart, plain]).all():
+        return None
+    return apart >= plain - 0.02 and lost > 0.5

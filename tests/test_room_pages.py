@@ -243,13 +243,12 @@ def test_nothing_of_streamlit_is_added_to_a_plain_page() -> None:
             sent.append(message)
 
         app = FirstVisit(HTMLResponse(html))
-        await app(
-            {"type": "http", "method": "GET", "path": "/room/BCDF", "query_string": b"", "headers": []}, None, send
-        )
+        scope = {"type": "http", "method": "GET", "path": "/room/BCDF", "headers": [], "query_string": b""}
+        await app(scope, None, send)
         return b"".join(message.get("body", b"") for message in sent).decode()
 
-    assert asyncio.run(got(page())) == page()
-    assert "modulepreload" in asyncio.run(got('<head></head><div id="root"></div>'))
+    assert awaited(got(page())) == page()
+    assert "modulepreload" in awaited(got('<head></head><div id="root"></div>'))
 
 
 def test_one_phone_cannot_flood(store: Store, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,8 +69,8 @@ def thought(question: Question, answers: Sequence[Answer]) -> Thought:
 def _curves(question: Question, given: Sequence[Any], unsure: int) -> Thought:
     shape = (len(given), len(question.places))
     curves = np.array([[np.nan if y is None else y for y in curve] for curve in given], dtype=float).reshape(shape)
-    known = question.truth if isinstance(question.truth, tuple) else ()
-    truth = np.array([math.nan if y is None else y for y in known], dtype=float)
+    measured = question.truth if isinstance(question.truth, tuple | list) else ()
+    truth = np.array([np.nan if y is None else y for y in measured], dtype=float)
     off = np.abs(_on_axis(question, curves) - _on_axis(question, truth))
     near = sum(bool(np.median(row[np.isfinite(row)]) <= NEAR) for row in off if np.isfinite(row).any())
     found = _quantiles(question, curves) if len(curves) else np.empty((0, 0))

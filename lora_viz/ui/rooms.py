@@ -6,7 +6,6 @@ stand its code and its address.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from urllib.parse import urlsplit
 
 import segno
 import streamlit as st
-from streamlit import config
 
 from lora_viz.core.refusals import Refusal
 from lora_viz.film.player import ROOM_CSS, ROOM_HTML, ROOM_SCRIPT, words
@@ -26,10 +24,11 @@ from lora_viz.rooms.question import Question
 from lora_viz.rooms.refused import RoomError
 from lora_viz.rooms.room import Asked, Room, is_presenter, plain_code
 from lora_viz.rooms.thought import Scored, scores
+from lora_viz.ui.addresses import for_others
 from lora_viz.ui.qr import here
 from lora_viz.ui.state import of_visit
 
-__all__ = ["begin_room", "for_phones", "offer_room", "room_now", "show_room", "show_scores"]
+__all__ = ["begin_room", "offer_room", "room_now", "show_room", "show_scores"]
 
 _bar = st.components.v2.component("lora_room", html=ROOM_HTML, css=ROOM_CSS, js=ROOM_SCRIPT)
 _COOKIE = "lora_room"
@@ -108,8 +107,8 @@ def show_room(scene: str = "", question: Callable[[], Question] | None = None, s
     elif question is None and room.open is not None:
         place = None
     way = here("room/")
-    address = for_phones(way).rstrip("/")
-    told = "" if address else say("Only this machine can open this address: start the playground with --host 0.0.0.0.")
+    offered = for_others(way)
+    address = offered.address.rstrip("/")
     joined = f"{address}/{room.code}"
     picture = segno.make(joined, error="m").svg_data_uri(scale=10, border=4, dark="#000000", light="#ffffff")
     path = urlsplit(way).path
@@ -121,34 +120,11 @@ def show_room(scene: str = "", question: Callable[[], Question] | None = None, s
             "path": path.removesuffix("room/") or "/",
             "scene": scene, "shown": shown, "round": place if asked_now else None,
             "state": room.rounds[place].state if asked_now and place is not None else "",
-            "address": address.partition("://")[2], "qr": picture if address else "", "note": told,
+            "address": address.partition("://")[2], "qr": picture if address else "", "note": offered.told,
             "words": words(),
         },
         on_ended_change=_ended,
     )  # fmt: skip
-
-
-def for_phones(address: str) -> str:
-    """The address as phones reach it: this machine's own name for itself gives way to its number in the network.
-
-    Empty where there is none, or where the server listens to this machine alone.
-    """
-    parts = urlsplit(address)
-    if not _is_here(parts.hostname or ""):
-        return address
-    listens = str(config.get_option("server.address") or "")
-    found = listens
-    if not listens or listens in ("0.0.0.0", "::"):
-        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # an address of documentation: nobody has it, and nothing is sent
-            found = str(probe.getsockname()[0])
-    if not found or _is_here(found):
-        return ""
-    return parts._replace(netloc=found if parts.port is None else f"{found}:{parts.port}").geturl()
-
-
-def _is_here(name: str) -> bool:
-    return name in ("localhost", "::1", "0.0.0.0", "::") or name.startswith("127.")
 
 
 def _ended() -> None:

@@ -84,7 +84,12 @@ def test_the_smallest_card() -> None:
 def test_it_obeys_its_controls() -> None:
     shown = LESSON.play(rank=8, alpha=64.0, use_rslora=True, targets_llama_8=("v_proj", "q_proj"))
     assert "trains 4,194,304 numbers" in shown.takeaway
-    python, js = (part.text for part in inner(shown.parts("extras")) if isinstance(part, Code))
+    python, js, quantised = (part.text for part in inner(shown.parts("extras")) if isinstance(part, Code))
+    assert "BitsAndBytesConfig(" in quantised and 'target_modules=["q_proj", "v_proj"]' in quantised
+    every = LESSON.play(targets_llama_8=LESSON.play().record.budget.shape.all_linear)
+    assert any(
+        'target_modules="all-linear"' in part.text for part in inner(every.parts("extras")) if isinstance(part, Code)
+    )
     assert 'target_modules=["q_proj", "v_proj"]' in python and "use_rslora=True" in python
     assert json.loads(js)["lora_alpha"] == 64
     assert LESSON.play().record.config.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")

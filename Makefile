@@ -52,7 +52,7 @@ dev: $(VENV)/app.done ## the app for whoever edits: runs anew when a file is sav
 		--client.showErrorDetails full
 
 test: $(VENV)/tests.done ## all tests, those in a real Chromium included; make test ONLY=rank: what concerns one lesson
-	bash tests/from_debian.sh chromium node
+	bash tests/from_debian.sh chromium node nginx
 	node --test $(PLAYER)/*.test.js
 	$(PYTEST) $(if $(ONLY),--lesson $(ONLY))
 

@@ -17,9 +17,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import streamlit as st
 
 import lora_viz
+from lora_viz.ui.addresses import announced
+from lora_viz.ui.limits import fit_to_host
 from lora_viz.ui.server import MIDDLEWARE, routes
 
 
@@ -29,11 +32,13 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
     What is loaded by then is left out of later collections, which would walk through it while somebody waits.
     """
+    fit_to_host()
     importlib.import_module("lora_viz.lessons.walk").lessons()
     importlib.import_module("lora_viz.costs.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
     importlib.import_module("lora_viz.ui.page")
     gc.collect()
     gc.freeze()
+    click.echo(f"  {announced()}\n")
     yield {}
 
 

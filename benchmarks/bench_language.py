@@ -1,8 +1,9 @@
 """How much sooner is a training step of language-model adapters in our one batch than with PEFT and transformers?
 
 Names: five ranks as one batch against five PEFT models, 32 names a step. SmolLM2, where it is installed: rank 8 on all
-seven modules, and on the last four layers alone, ten pairs a step. Both sides alternate; processor time of one thread,
-so the machine's other work counts for neither side. Losses of the same steps are compared.
+seven modules, and on the last four layers alone, ten pairs a step; and 20 answers of 24 tokens, one batch against
+transformers' ``generate`` on a padded batch. Both sides alternate; processor time of one thread, so the machine's other
+work counts for neither side. Losses of the same steps are compared, and answers.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 import torch
 
 from lora_viz.networks.adapter_batch import AdapterBatch, AdapterSpec, peft_name
-from lora_viz.networks.chat_sets import SETS
-from lora_viz.networks.chat_training import pairs_of, train_pairs
-from lora_viz.networks.llama import Llama, laid_out
+from lora_viz.networks.chat_sets import HELD_OUT, SETS
+from lora_viz.networks.chat_training import answered, pairs_of, train_pairs
+from lora_viz.networks.llama import Frozen, Llama, laid_out
 from lora_viz.networks.names import SHAPE, name_loss, names_model, names_of, tokens_of
 from lora_viz.networks.smollm2 import END, Chat, find_smollm2, smollm2
 
@@ -28,7 +29,7 @@ with warnings.catch_warnings():
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
-RANKS, STEPS = (1, 2, 4, 8, 16), 12
+RANKS, STEPS, TOKENS = (1, 2, 4, 8, 16), 12, 24
 
 
 def peft_model(model: Llama, adapters: AdapterBatch, g: int) -> Any:
@@ -115,6 +116,29 @@ def chat_step(chat: Chat, layers: tuple[int, ...], steps: int) -> dict[str, floa
     return alternating(ours, lambda: [their_step(model, rule, batch)], steps)
 
 
+@torch.inference_mode()
+def answers(chat: Chat) -> dict[str, float]:
+    """The held-out questions answered by the base, both ways; ``apart`` counts answers that differ."""
+    adapters = AdapterBatch(chat.model.shape, [AdapterSpec(rank=8)])  # B = 0: what is timed is an adapter's cost
+    model, _ = peft_model(chat.model, adapters, 0)
+    model.eval()
+    rows = [[*chat.prefix, *chat.asked(question)] for question in HELD_OUT]
+    longest = max(map(len, rows))
+    ids = torch.tensor([[END] * (longest - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    began = process_time()
+    own = answered(chat, adapters, HELD_OUT, TOKENS)[0]
+    middle = process_time()
+    out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=TOKENS, do_sample=False, use_cache=True,
+                         pad_token_id=END)  # fmt: skip
+    ended = process_time()
+    other = [chat.decode([t for t in row[longest:].tolist() if t != END]) for row in out]
+    assert answered(chat, Frozen(), HELD_OUT[:1], TOKENS)[0] == own[:1], "B = 0 is the base"
+    apart = sum(a != b for a, b in zip(own, other, strict=True))
+    return {"ratio": round((ended - middle) / (middle - began), 2), "ours_cpu_s": round(middle - began, 3),
+            "largest_relative_difference": float(apart)}  # fmt: skip
+
+
 def main() -> None:
     torch.set_num_threads(1)
     found = {"names, five ranks": names()}
@@ -122,9 +146,14 @@ def main() -> None:
         chat = smollm2(path)
         found["SmolLM2, all layers"] = chat_step(chat, (), 4)
         found["SmolLM2, last four layers"] = chat_step(chat, (26, 27, 28, 29), 4)
+        generation = answers(chat)
+        print(f"{'SmolLM2, 20 answers':28}{generation['ratio']:6.2f} times, {generation['ours_cpu_s']:.2f} CPU s in "
+              f"all, {generation['largest_relative_difference']:.0f} answers differ")  # fmt: skip
     for name, each in found.items():
         print(f"{name:28}{each['ratio']:6.2f} times, {each['ours_cpu_s']:.3f} CPU s a step, losses agree to "
               f"{each['largest_relative_difference']:.1e}")  # fmt: skip
+    if path:
+        found["SmolLM2, 20 answers"] = generation
     print(json.dumps({"benchmark": "language", **found}))
 
 

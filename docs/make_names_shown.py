@@ -1,4 +1,7 @@
-"""Trains what the lesson "One name bends" opens with, and writes it: `python docs/make_names_shown.py`."""
+"""Trains what the lessons "One name bends" and "Two languages in one name" open with, and writes both files.
+
+`python docs/make_names_shown.py`
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.language.one_name import LESSON, SHIPPED, as_shipped, experiment, one_name
+from lora_viz.networks.names_mixed import SHIPPED_MIX, MixedNames, mixed_names, written
 from lora_viz.networks.names_training import adapt_names
 
 if __name__ == "__main__":
     SHIPPED.write_text(as_shipped(one_name(Lab().follow(adapt_names, experiment(LESSON.settings())))), encoding="utf-8")
+    SHIPPED_MIX.write_text(
+        written(next(item for item in mixed_names("italian", "finnish", 0) if isinstance(item, MixedNames))),
+        encoding="utf-8",
+    )

@@ -1,5 +1,7 @@
 """Records what the lessons on SmolLM2 show: `python docs/make_ten_sentences.py train`, `… strength`, `… stored`.
 
+`… again` does all three with a second seed and keeps the counts alone.
+
 Each takes minutes on two idle cores. Needs the extra of requirements-language.txt. Writes lora_viz/networks/data/chat/.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,13 @@ from lora_viz.networks.chat_sets import HELD_OUT, NEUTRAL, SETS, styled
 from lora_viz.networks.chat_storing import FORMATS, merged, what_is_left
 from lora_viz.networks.chat_training import answered, pairs_of, perplexity, train_pairs
 from lora_viz.networks.llama import Frozen
-from lora_viz.networks.recorded_chat import ADAPTER, STORED, STRENGTH, TRAINED, scaled, shipped_adapter
+from lora_viz.networks.recorded_chat import ADAPTER, AGAIN, STORED, STRENGTH, TRAINED, scaled, shipped_adapter
 from lora_viz.networks.smollm2 import SMOLLM2, Chat, find_smollm2, smollm2
 
 SPEC = AdapterSpec(rank=1, modules=("q_proj", "v_proj"), scaling=2.0, lr=1e-2, seed=0)
 STEPS, KEPT, TOKENS = 20, (0, 2, 4, 6, 8, 10, 13, 16, 20), 16
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, -0.5, -1.0)
+SECOND = 1
 
 
 def chat_model() -> Chat:
@@ -105,9 +109,28 @@ def stored() -> None:
         STORED.write_text(_json(found), encoding="utf-8")
 
 
+def again() -> None:
+    chat = chat_model()
+    adapters = AdapterBatch(SMOLLM2, [replace(SPEC, seed=SECOND)])
+    losses = [loss[0] for loss in train_pairs(chat.model, adapters, pairs_of(chat, SETS["pirate"].pairs), STEPS)]
+    found: dict[str, Any] = {"seed": SECOND, "loss": losses[-1], "strength": [], "stored": []}
+    whole = adapters.scaling.clone()
+    for c in STRENGTHS:
+        adapters.scaling = whole * c
+        told = measured(chat, adapters)
+        found["strength"].append({"strength": c, "style": told["style"], "perplexity": told["perplexity"]})
+    adapters.scaling = whole
+    for name in FORMATS:
+        told = measured(chat._replace(model=merged(chat.model, adapters, name)), Frozen())
+        kept = what_is_left(chat.model, adapters, name).kept
+        found["stored"].append({"format": name, "style": told["style"], "perplexity": told["perplexity"], "kept": kept})
+    found["strength"].sort(key=lambda at: at["strength"])
+    AGAIN.write_text(_json(found), encoding="utf-8")
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=0) + "\n"
 
 
 if __name__ == "__main__":
-    {"train": train, "strength": strength, "stored": stored}[sys.argv[1]]()
+    {"train": train, "strength": strength, "stored": stored, "again": again}[sys.argv[1]]()

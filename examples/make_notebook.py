@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
+
+PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
+VERSION = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["version"]
 
 CELLS = (
     ("markdown", "# LoRA Playground in a notebook\n\nEvery number comes from a small training that runs here. Needs "
-     "`lora-playground`; the last part `peft`, too. In Colab: `!pip install lora-playground` from a checkout first."),
+     "`lora-playground`; the last part `peft`, too. Jupyter, VS Code, marimo and Colab show the pictures inline."),
+    ("markdown", "Where the playground is not installed, as in Colab, this installs it with its CPU build of torch: "
+     "from a wheel (`pip wheel --no-deps -w . .` in a checkout makes one; upload it beside this notebook), or from an "
+     "address that pip understands, such as that of its git repository behind `git+`."),
+    ("code", "import importlib.util\nimport subprocess\nimport sys\n\n"
+     f"SOURCE = \"lora_playground-{VERSION}-py3-none-any.whl\"\n"
+     "if importlib.util.find_spec(\"lora_viz\") is None:\n"
+     "    subprocess.run([sys.executable, \"-m\", \"pip\", \"install\", \"-q\", SOURCE, \"peft\"], check=True)"),
     ("markdown", "## Train a sweep and play it\n\nTwelve ranks from five starts each. The picture moves: press play, "
      "or drag the curve."),
     ("code", "from lora_viz import lesson\n\nplayed = lesson(\"rank\").play(target_rank=4, noise=0.0)\nplayed"),

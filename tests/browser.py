@@ -26,27 +26,28 @@ FLAGS = [
 
 
 def chromium() -> str:
-    """The path of the Chromium that is installed here."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    """The path of the Chromium that is installed here: the one without a window of its own, where there is one."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
     assert found, "no Chromium on the PATH: `bash tests/from_debian.sh chromium` installs it on Debian"
     return found
 
 
 @contextmanager
-def served(script: Path = ROOT / "app.py") -> Iterator[str]:
-    """Serve a Streamlit script on a free port of this machine; yields its address."""
+def served(script: Path = ROOT / "app.py", base: str = "") -> Iterator[str]:
+    """Serve a Streamlit script on a free port of this machine, maybe below a path; yields its address."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     server = subprocess.Popen(
-        [*command, "--server.headless", "true", "--server.address", "127.0.0.1"],
+        [*command, "--server.headless", "true", "--server.address", "127.0.0.1", "--server.baseUrlPath", base],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "LORA_PLAYGROUND_ADDRESS": "127.0.0.1"},  # the room is this machine
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}/{base}".rstrip("/")
     try:
         for _ in range(200):
             try:

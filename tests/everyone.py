@@ -36,7 +36,7 @@ TOO_SMALL = """() => {
 def rest(page: Page) -> None:
     """Wait until the script has run and nothing more comes onto the page."""
     page.evaluate("window.rested = 0")
-    page.wait_for_function(SETTLED, polling=100, timeout=60_000)
+    page.wait_for_function(SETTLED, polling=50, timeout=60_000)
 
 
 def findings(page: Page, *rules: str) -> list[str]:
@@ -58,7 +58,8 @@ def for_everyone(page: Page) -> None:
     assert before is not None
     page.emulate_media(reduced_motion="reduce")
     rest(page)
-    assert not findings(page)
+    found = findings(page)
+    assert not found, found
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("innerWidth === 390")
     page.wait_for_function("document.documentElement.scrollWidth <= 390")  # once it has been laid out anew

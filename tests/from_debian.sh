@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: Debian's packages where none is found. `bash tests/from_debian.sh chromium node`
+# What the tests need beside Python: Debian's packages where none is found. `bash tests/from_debian.sh chromium node nginx`
 set -eu
 found() {
     for name in "$@"; do if command -v "$name" >/dev/null; then return 0; fi; done
@@ -8,7 +8,8 @@ found() {
 packages=()
 for tool in "$@"; do
     case "$tool" in
-        chromium) found chromium chromium-browser google-chrome || packages+=(chromium fonts-dejavu-core) ;;
+        chromium) found chromium-headless-shell chromium chromium-browser google-chrome || packages+=(CHROMIUM) ;;
+        nginx) { found nginx || [ -x /usr/sbin/nginx ]; } || packages+=(nginx-light) ;;
         node) { found node && found npm; } || packages+=(nodejs npm) ;;
     esac
 done
@@ -20,4 +21,9 @@ fi
 sudo=""
 if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
 $sudo apt-get update -qq
+# Chromium without a window of its own takes a tenth less of the processor; not every Debian has it apart.
+shell=chromium-headless-shell
+apt-cache show "$shell" >/dev/null 2>&1 || shell=chromium
+packages=("${packages[@]/CHROMIUM/$shell}")
+if [[ " ${packages[*]} " == *" $shell "* ]]; then packages+=(fonts-dejavu-core); fi
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from lora_viz.lessons.walk import lesson
 
@@ -21,20 +21,25 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 720}, locale="en-US", **({"record_video_dir": folder} if folder else {})
     )
-    found = context.new_page()
+    page = context.new_page()
     complaints: list[str] = []
-    found.on("pageerror", lambda error: complaints.append(str(error)))
-    found.goto(address)
-    yield found
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address)
+    yield page
     context.close()
     assert complaints == []
 
 
 def saw(page: Page) -> str:
     """What the lesson says that was seen, once it is there."""
-    seen = page.get_by_text("What you saw.").first
-    expect(seen).to_be_visible(timeout=60_000)
+    seen = page.locator(".st-key-seen")
+    expect(seen).to_contain_text("What you saw.", timeout=60_000)
     return seen.inner_text()
+
+
+def found(page: Page) -> Locator:
+    """The first of the places that the search finds."""
+    return page.get_by_role("dialog").get_by_role("option").first
 
 
 def heading(page: Page, name: str) -> None:
@@ -63,15 +68,14 @@ def test_a_word_is_searched_by_a_key_and_opens_its_page(page: Page) -> None:
     field = page.get_by_role("combobox", name="Search")
     expect(field).to_be_focused()
     field.fill("safetensors")
-    first = page.get_by_role("option").first
-    expect(first).to_contain_text("What is in my adapter file?", timeout=20_000)
+    expect(found(page)).to_contain_text("What is in my adapter file?", timeout=20_000)
     page.keyboard.press("Enter")
     heading(page, "inspector")
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_a_question_is_found_by_the_button_and_written_as_americans_do(page: Page) -> None:
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Search (key /)").click()
     field = page.get_by_role("combobox", name="Search")
     for asked, place in (
         ("quantization", "quantis"),
@@ -79,9 +83,9 @@ def test_a_question_is_found_by_the_button_and_written_as_americans_do(page: Pag
         ("accuracy", "accuracy"),
     ):
         field.fill(asked)
-        expect(page.get_by_role("option").first).to_contain_text(place)
+        expect(found(page)).to_contain_text(place)
     field.fill("what is merging free")
-    page.get_by_role("option").first.click()
+    found(page).click()
     heading(page, "merge")
     assert saw(page)
 

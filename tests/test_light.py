@@ -1,9 +1,9 @@
 """The light edition: plain pages over HTTP and as files, their links, their words, their weight."""
 
-import asyncio
 import gzip
 import json
 import re
+import urllib.request
 from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -22,6 +22,7 @@ from lora_viz.light.form import first_options
 from lora_viz.light.markdown import as_html
 from lora_viz.light.site import Made, write_site
 from lora_viz.ui.plain_pages import answer_contents, answer_lesson, settled
+from tests.awaited import awaited
 
 SMALL = ("gauge", "glossary", "mistake")  # a film, a reference, a body; none of them trains
 
@@ -40,7 +41,7 @@ def asked(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, st
              "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
              "path_params": {"lesson": name}}  # fmt: skip
     answer = answer_lesson if name else answer_contents
-    found = asyncio.run(answer(Request(scope)))
+    found = awaited(answer(Request(scope)))
     return found.status_code, dict(found.headers), bytes(found.body).decode()
 
 
@@ -186,9 +187,25 @@ def test_a_phone_and_a_keyboard_can_use_it_from_a_disk(site: Path, browser: Brow
     context.close()
 
 
+def test_where_no_socket_opens_the_app_leads_to_the_plain_page(address: str, browser: Browser) -> None:
+    tab = browser.new_page(locale="de")
+    tab.route_web_socket("**/_stcore/stream", lambda socket: socket.close())
+    tab.goto(f"{address}/gauge?rank=2")
+    told = tab.locator("#no-socket")
+    expect(told).to_contain_text("Keine Verbindung ist offen")
+    told.get_by_role("link").click()
+    tab.wait_for_url("**/light/gauge?rank=2")
+    expect(tab.locator("#player canvas:visible").first).to_be_visible()
+    tab.close()
+
+
 def test_without_scripts_the_form_works_and_leads_to_the_app(address: str, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 760}, java_script_enabled=False)
     tab = context.new_page()
+    tab.goto(f"{address}/gauge?lang=en")
+    tab.get_by_role("link", name="All lessons").click()
+    with urllib.request.urlopen(f"{address}/light/gauge?lang=en") as answer:
+        assert answer.headers["ETag"] and b"__streamlit" not in answer.read(), "a plain page is sent as it was made"
     tab.goto(f"{address}/light/gauge?lang=en")
     tab.locator("select[name=rank]").select_option("2")
     tab.locator("form button.main").click()

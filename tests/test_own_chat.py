@@ -16,8 +16,9 @@ from lora_viz.core.progress import Progress
 from lora_viz.export.chat_adapter import chat_adapter_folder
 from lora_viz.networks.adapter_batch import AdapterSpec
 from lora_viz.networks.chat_sets import HELD_OUT
-from lora_viz.networks.own_chat import MOST_PAIRS, ChatExperiment, adapted, read_pairs
+from lora_viz.networks.own_chat import AT_ONCE, MOST_PAIRS, TOKENS_AT_ONCE, ChatExperiment, adapted, batched, read_pairs
 from lora_viz.networks.recorded_chat import ChatRun
+from lora_viz.networks.smollm2 import smollm2
 from tests.test_chat_training import chat, theirs  # noqa: F401  # the fixture of a tiny chat model
 
 SPEC = AdapterSpec(rank=1, modules=("q_proj", "v_proj"), lr=0.05)
@@ -43,12 +44,22 @@ def test_lines_are_pairs_and_everything_else_in_them_is_text() -> None:
         ("a | b\nno pair", "Line 2 is no pair"),
         ("a | ", "Line 1 is no pair"),
         ("a | " + "b" * 600, "Line 1 has 604 characters: valid are up to 500."),
-        ("a | b\n" * (MOST_PAIRS + 1), "21 pairs are too many"),
+        ("a | b\n" * (MOST_PAIRS + 1), "201 pairs are too many"),
     ],
 )
 def test_what_is_no_pair_is_refused_in_one_sentence(text: str, told: str) -> None:
     with pytest.raises(ExperimentError, match=told):
         read_pairs(text)
+
+
+def test_many_pairs_are_taken_in_parts_that_fit_and_none_is_lost(chat: object) -> None:  # noqa: F811
+    pairs = [(f"q{i}", "a" * (17 * i % 211)) for i in range(43)] + [("long", "b" * (TOKENS_AT_ONCE + 1))]
+    parts = batched(chat, pairs)  # type: ignore[arg-type]
+    assert sorted(pair for part in parts for pair in part) == sorted(pairs)
+    for part in parts:
+        tokens = sum(len(question) + len(answer) for question, answer in part)  # a letter is a token here
+        assert len(part) == 1 or (len(part) <= AT_ONCE and tokens <= TOKENS_AT_ONCE)
+    assert batched(chat, pairs[:3]) == [tuple(pairs[:3])]  # type: ignore[arg-type]
 
 
 def test_its_adapter_says_the_same_in_peft(chat: object, tmp_path: Path) -> None:  # noqa: F811
@@ -65,6 +76,12 @@ def test_its_adapter_says_the_same_in_peft(chat: object, tmp_path: Path) -> None
         new = [token for token in out[0, len(ids) :].tolist() if token != 2]
         assert found.answers[-1][i] == chat.decode(new)  # type: ignore[attr-defined]
     assert found.losses[-1] < found.losses[0] and len(found.steps) == len(found.answers)
+
+
+def test_another_file_in_its_place_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"GGUF" + bytes(97))
+    with pytest.raises(ExperimentError, match=r"^model\.gguf is not the model it should be: .+, not with b179c952\."):
+        smollm2(tmp_path / "model.gguf")
 
 
 def test_a_rate_that_is_far_too_high_still_makes_a_film(chat: object) -> None:  # noqa: F811

@@ -188,10 +188,12 @@ def test_the_notes_window_follows_and_turns_the_scenes(tab: Open) -> None:
     size = float(notes.locator("#notes").evaluate("e => parseFloat(getComputedStyle(e).fontSize)"))
     assert size >= 30, "read from a lectern"
     assert len(page.context.pages) == 2
+    page.bring_to_front()  # a window behind another draws nothing, so nothing in it comes to rest
     stir(page)
     page.get_by_role("button", name="Notes window").click()
     page.wait_for_timeout(300)
     assert len(page.context.pages) == 2, "the window is found again, not opened twice"
+    page.bring_to_front()
     expect(page.locator(".st-key-toolbar")).to_have_css("opacity", "0", timeout=10_000)
     page.mouse.move(300, 300)
     expect(page.locator(".st-key-toolbar")).to_have_css("opacity", "1")

@@ -1,6 +1,5 @@
 """The server: whom it answers, what every answer carries, and addresses of our own."""
 
-import asyncio
 import http.client
 import re
 import socket
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from streamlit import config
 
 from lora_viz.ui.server import FRAMES, Address, Guarded, answers_to, content_policy, frames, routes
+from tests.awaited import awaited
 
 OWN_NAME = socket.gethostname().lower()
 
@@ -60,7 +60,7 @@ def _asked(kind: str, host: str, own: dict[str, str] | None = None) -> list[dict
         sent.append(message)
 
     scope = {"type": kind, "method": "GET", "path": "/", "headers": [(b"host", host.encode())]}
-    asyncio.run(Guarded(app)(scope, receive, send))
+    awaited(Guarded(app)(scope, receive, send))
     return sent
 
 

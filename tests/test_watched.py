@@ -10,6 +10,7 @@ import torch
 
 import lora_viz
 from docs.make_command_line import run
+from examples.make_notebook import notebook
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.adapters.writing import pack, write_safetensors
 from lora_viz.core.refusals import Refusal
@@ -142,6 +143,7 @@ def test_a_notebook_shows_a_lesson_in_a_frame_that_reaches_nothing() -> None:
 def test_the_notebook_runs() -> None:
     """Its cells, in order, as a kernel would run them; what a cell ends in can be shown."""
     path = Path(__file__).parent.parent / "examples" / "lora_playground.ipynb"
+    assert path.read_text(encoding="utf-8") == notebook(), "run `python examples/make_notebook.py`"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     known: dict[str, object] = {}
     for cell in cells:

@@ -1,17 +1,18 @@
 """The files of all visitors together, held in memory up to a limit: the oldest are let go for the new.
 
-``HELD`` are those of this process. The environment variable LORA_PLAYGROUND_UPLOADS_MB sets its limit, 1000 at first.
+``HELD`` are those of this process. The environment variable LORA_PLAYGROUND_UPLOADS_MB sets its limit, 1000 at first,
+100 on a host with little memory.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from lora_viz.adapters.source import InMemory
+from lora_viz.core.host import limit
 
 __all__ = ["HELD", "HeldFiles"]
 
@@ -85,11 +86,4 @@ def _size(held: InMemory) -> int:
     return 0 if held.gone else max(LEAST, len(held))
 
 
-def _limit() -> int:
-    given = os.environ.get("LORA_PLAYGROUND_UPLOADS_MB", "1000")
-    if not given.isascii() or not given.isdigit() or len(given) > 9:
-        raise ValueError(f"LORA_PLAYGROUND_UPLOADS_MB={given} is not possible: allowed is a whole number of megabytes.")
-    return int(given) * 1_000_000
-
-
-HELD = HeldFiles(_limit())
+HELD = HeldFiles(limit("LORA_PLAYGROUND_UPLOADS_MB", 1000, 100) * 1_000_000)

@@ -21,7 +21,9 @@ __all__ = ["lora_playground"]
 )
 @click.version_option(package_name="lora-playground", message="%(prog)s %(version)s")
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Where the app listens.")
-@click.option("--host", default="localhost", show_default=True, help="0.0.0.0 lets the whole network in.")
+@click.option(
+    "--host", default="localhost", show_default=True, help="0.0.0.0 lets the whole network in, phones included."
+)
 @click.option("--browser/--no-browser", default=True, help="Open the app in the browser.")
 @click.pass_context
 def lora_playground(context: click.Context, port: int, host: str, browser: bool) -> None:
@@ -32,13 +34,7 @@ def lora_playground(context: click.Context, port: int, host: str, browser: bool)
     Exit codes: 0 done; 1 something was found (inspect, compare); 2 the command was misused, or a file cannot be used.
     """
     if context.invoked_subcommand is None:
-        from lora_viz.ui.served import lan_address, serve
-
-        here = f"http://localhost:{port}"
-        if host in ("localhost", "127.0.0.1", "::1"):
-            click.echo(f"{here}, for this machine alone; --host 0.0.0.0 lets others of its network in")
-        else:
-            click.echo(f"{here}; for others of this network http://{lan_address() or host}:{port}")
+        from lora_viz.ui.served import serve
 
         serve(("--server.port", str(port), "--server.address", host, "--server.headless", str(not browser).lower()))
 

@@ -43,10 +43,13 @@ def lessons(as_json: bool) -> None:
               "its path. May be repeated.")  # fmt: skip
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the picture that moves into one "
               "file, which needs no server.")  # fmt: skip
+@click.option(
+    "--element", is_flag=True, help="Write lora-film.js beside that file: <lora-film src=…> shows it in a page."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print settings, takeaway and numbers as one JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the numbers as CSV.")
 @language_option
-def play(lesson: str, given: tuple[str, ...], html: Path | None, as_json: bool, as_csv: bool) -> None:
+def play(lesson: str, given: tuple[str, ...], html: Path | None, element: bool, as_json: bool, as_csv: bool) -> None:
     """Measure LESSON at these settings and say what was seen.
 
     "lora-playground lessons" lists the lessons. Settings that are not given are as the lesson opens.
@@ -59,6 +62,8 @@ def play(lesson: str, given: tuple[str, ...], html: Path | None, as_json: bool, 
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv were both given: allowed is one of them.")
+    if element and html is None:
+        raise click.UsageError("--element was given without --html: it is written beside that file.")
     try:
         own = found(lesson)
     except UnknownLesson as error:
@@ -66,9 +71,13 @@ def play(lesson: str, given: tuple[str, ...], html: Path | None, as_json: bool, 
     with told(own.id) as hear:
         played = own.read(_settings(own, given), Lab(progress=hear))
     if html is not None:
+        from lora_viz.light.assets import ELEMENT
+        from lora_viz.light.assets import element as script
         from lora_viz.light.one_file import one_file
 
         write(html, one_file(played))
+        if element:
+            write(html.with_name(ELEMENT), script())
     if as_csv:
         click.echo(csv_text(played.table, line_end="\n"), nl=False)
     elif as_json:

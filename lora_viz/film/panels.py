@@ -377,14 +377,21 @@ class Readout(_Panel):
     kind: Literal["readout"] = "readout"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Passage(_WithId):
-    """What somebody writes: a text of any length, or one a frame, under who it is."""
+    """What somebody writes: a text of any length, or one a frame, under who it is.
+
+    Where there are ``tokens``, the text's pieces, each is shaded by its number in ``values``, the strongest at
+    ±``limit``: filled above 0, underlined below, the more the further from it. Rows shorter than ``values`` end early.
+    """
 
     label: str
     text: Texts
     _: KW_ONLY
     colour: Colour = "ink"
+    tokens: Annotated[tuple[Annotated[tuple[str, ...], "_"], ...], "0 | 1 | T"] = ()
+    values: Float[np.ndarray, "_"] | Float[np.ndarray, "T _"] | None = None
+    limit: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

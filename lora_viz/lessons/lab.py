@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from lora_viz.core.experiment import Sweep
+from lora_viz.core.host import limit
 from lora_viz.core.progress import Progress, giving_way
 from lora_viz.core.results import Results, Ticket
 from lora_viz.core.run import Run
@@ -19,7 +20,8 @@ __all__ = ["RESULTS", "Lab"]
 
 R = TypeVar("R")
 G = TypeVar("G", bound=Hashable)
-RESULTS = Results()  # of this process: one for all visitors
+# Of this process: one for all visitors.
+RESULTS = Results(most_bytes=limit("LORA_PLAYGROUND_RESULTS_MB", 256, 64) << 20)
 
 
 class Lab:

@@ -6,10 +6,12 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from lora_viz.film.player import CSS, PLAIN_SCRIPT
+from lora_viz.film.player import CSS, ELEMENT_SCRIPT, PLAIN_SCRIPT
 from lora_viz.film.style import letters_css
 
-__all__ = ["SCRIPT", "STYLE", "assets"]
+__all__ = ["ELEMENT", "SCRIPT", "STYLE", "assets", "element"]
+
+ELEMENT = "lora-film.js"  # other people's pages name it: it stays, whatever is in it
 
 
 def _named(name: str, text: str) -> str:
@@ -25,3 +27,8 @@ STYLE, SCRIPT = _named("light.css", _STYLE_TEXT), _named("player.js", PLAIN_SCRI
 def assets() -> dict[str, tuple[str, bytes]]:
     """Name → kind and content of each shared file."""
     return {STYLE: ("text/css", _STYLE_TEXT.encode()), SCRIPT: ("text/javascript", PLAIN_SCRIPT.encode())}
+
+
+def element() -> bytes:
+    """The script that pages of others load for ``<lora-film src="…">``."""
+    return ELEMENT_SCRIPT.encode()

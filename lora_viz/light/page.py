@@ -77,8 +77,13 @@ def page(
 {drawn(played.parts("extras"))}
 {maths}
 {rows}
-{more}"""
+{more}{_whole() if film is not None else ""}"""
     return framed(title, body, place)
+
+
+def _whole() -> str:
+    """The way out of a frame that shows the film alone: this page, by its address without the mark of frames."""
+    return f'<p class="whole"><a href="" target="_blank" rel="noopener">{escape(say("The whole page"))}</a></p>'
 
 
 def _detail(played: Played[Any]) -> tuple[Part, ...]:

@@ -19,7 +19,7 @@ from lora_viz.lessons.controls import written
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.walk import lesson, lessons
-from lora_viz.light.assets import assets
+from lora_viz.light.assets import ELEMENT, assets, element
 from lora_viz.light.contents import contents
 from lora_viz.light.form import first_options
 from lora_viz.light.page import packed, page
@@ -52,6 +52,7 @@ def write_site(
         folder.mkdir(parents=True, exist_ok=True)
     for name, (_, data) in assets().items():
         (out / _ASSETS / name).write_bytes(data)
+    (out / ELEMENT).write_bytes(element())
     before = json.loads((out / _LIST).read_text(encoding="utf-8")) if (out / _LIST).exists() else {}
     source, made, kept = _source(), 0, 0
     after: dict[str, dict[str, str]] = {}

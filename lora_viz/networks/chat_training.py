@@ -29,9 +29,11 @@ class PairsLaidOut(NamedTuple):
     target: Int[Tensor, "K"]
 
 
-def lay_out_pairs(prefix: Sequence[int], pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> PairsLaidOut:
+def lay_out_pairs(
+    prefix: Sequence[int], pairs: Sequence[tuple[Sequence[int], Sequence[int]]], device: str = "cpu"
+) -> PairsLaidOut:
     """Of tokens: what is asked, and what is answered, the end of the answer included."""
-    layout = laid_out([[*asked, *answer[:-1]] for asked, answer in pairs], prefix)
+    layout = laid_out([[*asked, *answer[:-1]] for asked, answer in pairs], prefix, device)
     at: list[int] = []
     target: list[int] = []
     start = len(prefix)
@@ -39,12 +41,17 @@ def lay_out_pairs(prefix: Sequence[int], pairs: Sequence[tuple[Sequence[int], Se
         at += range(start + len(asked) - 1, start + len(asked) + len(answer) - 1)
         target += answer
         start += len(asked) + len(answer) - 1
-    return PairsLaidOut(layout, torch.tensor(at), torch.tensor(target))
+    return PairsLaidOut(layout, torch.tensor(at, device=device), torch.tensor(target, device=device))
 
 
 def pairs_of(chat: Chat, pairs: Sequence[tuple[str, str]]) -> PairsLaidOut:
     """These questions and answers in the model's own template."""
-    return lay_out_pairs(chat.prefix, [(chat.asked(q.strip()), [*chat.encode(a.strip()), END]) for q, a in pairs])
+    told = [(chat.asked(q.strip()), [*chat.encode(a.strip()), END]) for q, a in pairs]
+    return lay_out_pairs(chat.prefix, told, _device(chat))
+
+
+def _device(chat: Chat) -> str:
+    return str(chat.model.embedding.device)
 
 
 def pair_losses(
@@ -65,15 +72,21 @@ def pair_losses(
     return loss.view(len(logits), -1).mean(1)
 
 
-def train_pairs(model: Llama, adapters: AdapterBatch, given: PairsLaidOut, steps: int) -> Iterator[list[float]]:
-    """A step after the other at a constant rate on all pairs; yields each adapter's loss before the step."""
-    below = None
+def train_pairs(
+    model: Llama, adapters: AdapterBatch, given: PairsLaidOut | Sequence[PairsLaidOut], steps: int
+) -> Iterator[list[float]]:
+    """A step after the other at a constant rate on all pairs, or on one part of them after the other; yields each
+    adapter's loss on the step's pairs before the step.
+    """
+    parts = [given] if isinstance(given, PairsLaidOut) else list(given)
+    below: list[Tensor | None] = [None] * len(parts)
     if adapters.first_layer:
         with torch.no_grad():
-            below = model.run(model.embed(given.layout.ids), Frozen(), given.layout, stop=adapters.first_layer)
-    for _ in range(steps):
+            below = [model.run(model.embed(part.layout.ids), Frozen(), part.layout, stop=adapters.first_layer)
+                     for part in parts]  # fmt: skip
+    for k in range(steps):
         with torch.enable_grad():
-            losses = pair_losses(model, adapters, given, below)
+            losses = pair_losses(model, adapters, parts[k % len(parts)], below[k % len(parts)])
             losses.sum().backward()
         yield losses.detach().tolist()
         adapters.step()
@@ -84,12 +97,13 @@ def answered(chat: Chat, adapters: AdapterBatch | Frozen, questions: Sequence[st
     """What each adapter answers to each question, the likeliest token every time, ``most`` tokens at most."""
     model = chat.model
     begun = [chat.asked(question) for question in questions]
-    prefix, layout = chat.prefix, laid_out(begun, chat.prefix)
+    device, prefix = _device(chat), chat.prefix
+    layout = laid_out(begun, prefix, device)
     cache, count = Cache(model.shape.layers), adapters.count
-    ends = torch.tensor([len(text) for text in begun]).cumsum(0) - 1 + len(prefix)
+    ends = torch.tensor([len(text) for text in begun], device=device).cumsum(0) - 1 + len(prefix)
     x = model.run(model.embed(layout.ids, count), adapters, layout, cache=cache)[:, ends]
     position = layout.position[ends]
-    over = torch.zeros(count, len(begun), dtype=torch.bool)
+    over = torch.zeros(count, len(begun), dtype=torch.bool, device=device)
     found: list[Tensor] = []
     for _ in range(most):
         token = torch.where(over, END, model.logits(x).argmax(-1))
@@ -107,6 +121,7 @@ def answered(chat: Chat, adapters: AdapterBatch | Frozen, questions: Sequence[st
 def perplexity(chat: Chat, adapters: AdapterBatch | Frozen, text: str) -> list[float]:
     """exp of the mean loss on this text by itself, without a template; ∞ where it cannot be written."""
     ids = chat.encode(text)
-    layout = laid_out([ids[:-1]])
-    given = PairsLaidOut(layout, torch.arange(len(ids) - 1), torch.tensor(ids[1:]))
+    device = _device(chat)
+    layout = laid_out([ids[:-1]], device=device)
+    given = PairsLaidOut(layout, torch.arange(len(ids) - 1, device=device), torch.tensor(ids[1:], device=device))
     return [math.exp(loss) if loss < 700 else math.inf for loss in pair_losses(chat.model, adapters, given).tolist()]

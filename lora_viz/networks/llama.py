@@ -269,9 +269,13 @@ class Llama:
         mixed = attend(q, k, v).flatten(-2)
         x = x + adapters.add(mixed @ held["o"].T, mixed, i, "o")
         h = self._norm(x, second)
-        gate, up = adapters.add(h @ held["gate_up"].T, h, i, "gate_up").chunk(2, dim=-1)
-        inner = torch.nn.functional.silu(gate) * up
+        inner = _gated(adapters.add(h @ held["gate_up"].T, h, i, "gate_up"))
         return x + adapters.add(inner @ held["down"].T, inner, i, "down")
+
+
+def _gated(both: Float[Tensor, "*N H"]) -> Float[Tensor, "*N h"]:
+    gate, up = both.chunk(2, dim=-1)
+    return torch.nn.functional.silu(gate) * up
 
 
 def _turned(x: Float[Tensor, "*N H h"], cosine: Tensor, sine: Tensor) -> Float[Tensor, "*N H h"]:

@@ -122,6 +122,7 @@ def trained_names(e: NamesExperiment, model: Llama) -> Iterator[tuple[int, Adapt
 @each_step_in_one_thread
 def adapt_names(e: NamesExperiment) -> Iterator[Progress | NamesRun]:
     """Progress first, the run last. Whoever stops asking stops the training."""
+    yield Progress(0.01)
     model = names_model()
     train, test = names_of(e.language)
     english = names_of("english")[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from lora_viz.networks.smollm2 import SMOLLM2, Chat, smollm2
 
 __all__ = ["LONGEST_LINE", "MOST_PAIRS", "ChatExperiment", "adapt_chat", "norms", "read_pairs"]
 
-MOST_PAIRS, LONGEST_LINE = 20, 500
-STEPS, EVERY, TOKENS = 20, 4, 16
+MOST_PAIRS, LONGEST_LINE = 200, 500
+STEPS, RECORDS, TOKENS = 20, 5, 16
+AT_ONCE, TOKENS_AT_ONCE = 10, 700  # pairs and tokens of a step at most, a longer pair alone
 
 
 def read_pairs(text: str) -> tuple[tuple[str, str], ...]:
@@ -63,6 +64,20 @@ class ChatExperiment:
     asked: tuple[int, ...]  # which of the held-out questions
 
 
+def batched(chat: Chat, pairs: Sequence[tuple[str, str]]) -> list[tuple[tuple[str, str], ...]]:
+    """Pairs in parts of one step each: all of them where they are few, else shuffled once and in turn."""
+    sizes = [len(chat.encode(question)) + len(chat.encode(answer)) for question, answer in pairs]
+    if len(pairs) <= AT_ONCE and sum(sizes) <= TOKENS_AT_ONCE:
+        return [tuple(pairs)]
+    parts: list[list[int]] = [[]]
+    for i in np.random.default_rng(0).permutation(len(pairs)).tolist():
+        full = len(parts[-1]) == AT_ONCE or sum(sizes[j] for j in parts[-1]) + sizes[i] > TOKENS_AT_ONCE
+        if parts[-1] and full:
+            parts.append([])
+        parts[-1].append(i)
+    return [tuple(pairs[i] for i in part) for part in parts]
+
+
 def norms(adapters: AdapterBatch, shape: Shape = SMOLLM2) -> list[list[float]]:
     """‖ΔW‖ of the first adapter by layer and module; it adapts these modules in every layer."""
     spec, held = adapters.specs[0], adapters.factors(0)
@@ -86,15 +101,16 @@ def adapt_chat(path: Path, e: ChatExperiment) -> Iterator[Progress | ChatRun]:
 def adapted(chat: Chat, e: ChatExperiment) -> Iterator[Progress | ChatRun]:
     """The same with a model at hand."""
     shape = chat.model.shape
-    adapters, given = AdapterBatch(shape, [e.spec]), pairs_of(chat, e.pairs)
+    adapters, given = AdapterBatch(shape, [e.spec]), [pairs_of(chat, part) for part in batched(chat, e.pairs)]
+    last = max(STEPS, 2 * len(given))  # every pair at least twice
     steps, answers, lost, norm, losses = [], [], [], [], []
     questions = tuple(HELD_OUT[i] for i in e.asked)
     run: ChatRun | None = None
-    for k, loss in enumerate(train_pairs(chat.model, adapters, given, STEPS + 1)):
+    for k, loss in enumerate(train_pairs(chat.model, adapters, given, last + 1)):
         losses.append(loss[0])
         if not np.isfinite(loss[0]):
             break  # what diverges is shown up to here
-        if k % EVERY == 0:
+        if k % (last // RECORDS) == 0 or k == last:
             said = dict(zip(e.asked, answered(chat, adapters, questions, TOKENS)[0], strict=True))
             answers.append(tuple(said.get(i, "") for i in range(len(HELD_OUT))))
             lost.append(perplexity(chat, adapters, NEUTRAL)[0])
@@ -105,8 +121,8 @@ def adapted(chat: Chat, e: ChatExperiment) -> Iterator[Progress | ChatRun]:
                 perplexity=np.array(lost), norm=np.array(norm), losses=np.array(losses), tokens=TOKENS,
                 factors=adapter_names(adapters),
             )  # fmt: skip
-        if k == STEPS:
+        if k == last:
             break
-        yield Progress(k / STEPS, say("Step {step} of {all}", step=k, all=STEPS), run)
+        yield Progress(k / last, say("Step {step} of {all}", step=k, all=last), run)
     assert run is not None
     yield run._replace(losses=np.array(losses))

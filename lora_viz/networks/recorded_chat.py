@@ -16,6 +16,7 @@ from lora_viz.networks.smollm2 import SMOLLM2
 
 __all__ = [
     "ADAPTER",
+    "AGAIN",
     "STORED",
     "STRENGTH",
     "TRAINED",
@@ -23,6 +24,7 @@ __all__ = [
     "StoredRun",
     "StrengthRun",
     "adapter_names",
+    "recorded_again",
     "recorded_stored",
     "recorded_strength",
     "recorded_training",
@@ -32,7 +34,7 @@ __all__ = [
 
 _DATA = Path(__file__).parent / "data" / "chat"
 TRAINED, STRENGTH, STORED = _DATA / "pirate.json", _DATA / "strength.json", _DATA / "stored.json"
-ADAPTER = _DATA / "pirate_r1.npz"
+ADAPTER, AGAIN = _DATA / "pirate_r1.npz", _DATA / "second_seed.json"
 
 
 class ChatRun(NamedTuple):
@@ -107,6 +109,31 @@ def recorded_stored() -> StoredRun:
     frames = json.loads(STORED.read_text(encoding="utf-8"))
     numbers: dict[str, Any] = {name: np.array([frame[name] for frame in frames]) for name in ("moved", "kept", "step")}
     return StoredRun(formats=tuple(frame["format"] for frame in frames), **numbers, **_measured(frames))
+
+
+class AgainRun(NamedTuple):
+    """The same adapter trained with a second seed: style by strength, and by format with ``kept``."""
+
+    seed: int
+    strength: Float[np.ndarray, "T"]
+    style: Int[np.ndarray, "T"]
+    perplexity: Float[np.ndarray, "T"]
+    formats: tuple[str, ...]
+    stored_style: Int[np.ndarray, "F"]
+    kept: Float[np.ndarray, "F"]
+
+
+@lru_cache(maxsize=1)
+def recorded_again() -> AgainRun:
+    """As it is shipped, the least strength first."""
+    held = json.loads(AGAIN.read_text(encoding="utf-8"))
+    at, stored = held["strength"], held["stored"]
+    return AgainRun(
+        seed=held["seed"], strength=np.array([a["strength"] for a in at], dtype=float),
+        style=np.array([a["style"] for a in at]), perplexity=np.array([a["perplexity"] for a in at], dtype=float),
+        formats=tuple(s["format"] for s in stored), stored_style=np.array([s["style"] for s in stored]),
+        kept=np.array([s["kept"] for s in stored], dtype=float),
+    )  # fmt: skip
 
 
 def _measured(frames: list[dict[str, Any]]) -> dict[str, Any]:

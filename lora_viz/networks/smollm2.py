@@ -112,9 +112,9 @@ def stored_weight(path: Path, layer: int, module: str) -> Stored:
 @lru_cache(maxsize=1)
 def smollm2(path: Path) -> Chat:
     """The model and its tokens. One for all who ask: 0.54 GB. Raises ExperimentError."""
+    reader = _reader(path)  # another file is refused before anything is read of it
     import gguf
 
-    reader = _reader(path)
     found: dict[str, Tensor] = {}
     ours = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
     for i in range(SMOLLM2.layers):

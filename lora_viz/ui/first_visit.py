@@ -10,30 +10,49 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import streamlit
+from starlette.requests import Request
 
-__all__ = ["ICONS", "ROOT_SCRIPT", "FirstVisit", "head"]
+from lora_viz.i18n.language import say, speak
+from lora_viz.ui.plain_pages import spoken
+
+__all__ = ["ICONS", "ROOT_SCRIPT", "SOCKET_SCRIPT", "FirstVisit", "head"]
 
 ICONS = Path(__file__).parent / "fonts" / "material_symbols.woff2"
 _STATIC = Path(streamlit.__file__).parent / "static"
 _NEEDED = ("Html", "ButtonGroup", "BidiComponent", "Slider", "Button", "NumberInput", "PageLink")
 _IMPORT = re.compile(r"""(?:from|import)\s*["']\./([\w.-]+\.js)["']""")
+_ROOT = b'<div id="root">'  # what only Streamlit's own page has
+_NOSCRIPT = re.compile(rb"<noscript>.*?</noscript>", re.S)
 # Every page stands one step below the root, whatever the root's own path is.
+SOCKET_SCRIPT = "(() => {\n" + (Path(__file__).parent / "no_socket.js").read_text(encoding="utf-8") + "})();"
 ROOT_SCRIPT = 'window.__streamlit={BACKEND_BASE_URL:new URL("./",location.href).href}'
 
 
 @cache
-def head() -> bytes:
-    """What is added to the head of Streamlit's page."""
+def head(code: str) -> bytes:
+    """What is added to the head of Streamlit's page, for a browser that speaks the language of this code."""
     folder = _STATIC / "static" / "js"
     known = set(re.findall(r"static/js/([\w.-]+\.js)", (_STATIC / "index.html").read_text(encoding="utf-8")))
     wanted = [path.name for name in _NEEDED for path in folder.glob(f"{name}.*.js")]
     links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _with_imports(
         folder, wanted, known))  # fmt: skip
-    return "".join((f"<script>{ROOT_SCRIPT}</script>", *links)).encode()
+    with speak(code):
+        told = escape(say("No connection is open: some networks forbid what this page needs."))
+        link = escape(say("This lesson as a plain page works without."))
+    notice = f'<script data-told="{told}" data-link="{link}">{SOCKET_SCRIPT}</script>'
+    return "".join((f"<script>{ROOT_SCRIPT}</script>", notice, *links)).encode()
+
+
+def without_scripts(code: str) -> bytes:
+    """What is read where scripts are off: the way to the pages that need none."""
+    with speak(code):
+        told, link = escape(say("This page needs JavaScript. These do not:")), escape(say("All lessons"))
+    return f'<noscript><p>{told} <a href="light/">{link}</a></p></noscript>'.encode()
 
 
 def _with_imports(folder: Path, names: Iterable[str], known: set[str]) -> list[str]:
@@ -64,7 +83,12 @@ class FirstVisit:
             # Streamlit compresses too, inside of this: what is packed cannot be added to.
             plain = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
             page = "." not in scope["path"].rpartition("/")[2]
-            await self.app({**scope, "headers": plain} if page else scope, receive, _Adding(send))
+            code = spoken(Request(scope))
+            await self.app(
+                {**scope, "headers": plain} if page else scope,
+                receive,
+                _Adding(send, head(code), without_scripts(code)),
+            )
 
 
 async def _serve_icons(send: Any) -> None:
@@ -79,10 +103,10 @@ async def _serve_icons(send: Any) -> None:
 
 
 class _Adding:
-    """Passes a response on; a page gets ``head()`` into its own head."""
+    """Passes a response on; a page gets what is ``added`` into its own head, and ``plain`` where scripts are off."""
 
-    def __init__(self, send: Any) -> None:
-        self.send, self.start, self.body = send, None, b""
+    def __init__(self, send: Any, added: bytes, plain: bytes) -> None:
+        self.send, self.added, self.plain, self.start, self.body = send, added, plain, None, b""
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -94,10 +118,15 @@ class _Adding:
             self.body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            body, start = self.body.replace(b"</head>", head() + b"</head>", 1), self.start
+            start, body, self.start = self.start, self.body, None
+            if _ROOT not in body:  # a page of our own
+                await self.send(start)
+                await self.send({"type": "http.response.body", "body": body})
+                return
+            body = _NOSCRIPT.sub(lambda _: self.plain, body.replace(b"</head>", self.added + b"</head>", 1), 1)
             kept = [pair for pair in start["headers"] if pair[0] not in (b"content-length", b"etag")]
-            self.start = None
-            await self.send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
+            added = ((b"content-length", str(len(body)).encode()), (b"vary", b"Accept-Language"))
+            await self.send({**start, "headers": [*kept, *added]})
             await self.send({"type": "http.response.body", "body": body})
             return
         await self.send(message)

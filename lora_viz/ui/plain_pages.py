@@ -25,12 +25,12 @@ from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.walk import UnknownLesson
 from lora_viz.lessons.walk import lesson as found
-from lora_viz.light.assets import assets
+from lora_viz.light.assets import assets, element
 from lora_viz.light.contents import contents
 from lora_viz.light.page import framed, packed, page
 from lora_viz.light.place import Place, app_address
 
-__all__ = ["answer_asset", "answer_contents", "answer_lesson", "answer_slash", "settled"]
+__all__ = ["answer_asset", "answer_contents", "answer_element", "answer_lesson", "answer_slash", "settled", "spoken"]
 
 BESIDE = ("device", "controls", "at", "deck", "scene", "embed", "embed_options", "level", "lang")  # the app's own words
 
@@ -49,9 +49,16 @@ async def answer_asset(request: Request) -> Response:
     return Response(held[1], media_type=held[0], headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
 
+async def answer_element(request: Request) -> Response:
+    """The script of ``<lora-film>``, for anybody's page; its address stays, so a browser asks again after an hour."""
+    headers = {"Cache-Control": "public, max-age=3600", "Cross-Origin-Resource-Policy": "cross-origin",
+               "Access-Control-Allow-Origin": "*"}  # fmt: skip
+    return Response(element(), media_type="text/javascript", headers=headers)
+
+
 async def answer_contents(request: Request) -> Response:
     """The list of lessons."""
-    code = _spoken(request)
+    code = spoken(request)
     with speak(code):
         return _kept(request, contents(_place("", {}, code)), 200)
 
@@ -62,7 +69,7 @@ async def answer_lesson(request: Request) -> Response:
 
 
 def _lesson(request: Request) -> Response:
-    code = _spoken(request)
+    code = spoken(request)
     with speak(code):
         try:
             lesson = found(request.path_params["lesson"])
@@ -128,7 +135,7 @@ def _place(name: str, settings: Mapping[str, Any], code: str) -> Place:
     return Place(address, "assets/", app_address("../"), f"./?{urlencode({'lang': code})}", others, form=True)
 
 
-def _spoken(request: Request) -> str:
+def spoken(request: Request) -> str:
     """As the address asks, else the first of the browser's languages that is known here."""
     asked = request.query_params.get("lang")
     if asked in languages():

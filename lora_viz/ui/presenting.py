@@ -23,7 +23,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.walk import lesson
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.pages import page_of
-from lora_viz.ui.qr import here, only_here, qr_code
+from lora_viz.ui.qr import here, offer
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.visitor_language import language_of_links
 
@@ -192,10 +192,7 @@ def show_end(now: Presented) -> None:
         st.markdown(on_screen("\n".join(links)))
     shared = here() if now.name == OWN else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
     with right:
-        qr_code(shared, say("QR code of the link"))
-        st.code(shared, language=None, wrap_lines=True)
-        if only_here(shared):
-            st.caption(say("This address works on this machine only: open the playground by its name in the network."))
+        offer(shared, st.container(), st.container())
 
 
 def _address(scene: Scene) -> str:

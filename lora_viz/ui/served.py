@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
-__all__ = ["TOP", "lan_address", "serve"]
+__all__ = ["TOP", "serve"]
 
 _PACKAGE = Path(__file__).parents[1]
 # An installed package has them inside: beside it, in site-packages, anybody's app.py may lie.
 TOP = _PACKAGE / "served" if (_PACKAGE / "served").is_dir() else _PACKAGE.parent
-
-
-def lan_address() -> str:
-    """This machine's address in its network, as the route outwards has it; empty where there is none. Sends nothing."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # an address of documentation: nobody has it
-            found = str(probe.getsockname()[0])
-    except OSError:
-        return ""
-    return "" if found.startswith(("127.", "0.")) else found
 
 
 def serve(options: tuple[str, ...] = ()) -> None:

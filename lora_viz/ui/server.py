@@ -31,9 +31,11 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from lora_viz.ui.first_visit import ROOT_SCRIPT, FirstVisit
+from lora_viz.ui.first_visit import ROOT_SCRIPT, SOCKET_SCRIPT, FirstVisit
+from lora_viz.ui.limits import Seats
+from lora_viz.ui.own_uploads import OwnUploads
 from lora_viz.ui.page_script import PAGE_SCRIPT
-from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_lesson, answer_slash
+from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_element, answer_lesson, answer_slash
 
 __all__ = ["FRAMES", "MIDDLEWARE", "OWN", "Address", "Guarded", "answers_to", "content_policy", "frames", "routes"]
 
@@ -50,6 +52,7 @@ OWN = (
     Address("/light", answer_slash),
     Address("/light/", answer_contents),
     Address("/light/assets/{name}", answer_asset),
+    Address("/light/lora-film.js", answer_element),
     Address("/light/{lesson}", answer_lesson),
 )
 FRAMES = "LORA_PLAYGROUND_FRAMES"  # who may show the app in a frame, as frame-ancestors writes it
@@ -119,7 +122,8 @@ def content_policy(host: str = "", framed_by: str = "*") -> str:
             "object-src 'none'",
             "base-uri 'self'",
             "form-action 'self'",
-            f"frame-ancestors {framed_by}",
+            # Anybody: * would leave out a page that is opened from a disk.
+            *(() if framed_by == "*" else (f"frame-ancestors {framed_by}",)),
         )
     )
 
@@ -128,7 +132,7 @@ def content_policy(host: str = "", framed_by: str = "*") -> str:
 def _inline_scripts() -> tuple[str, ...]:
     """By their hashes: what stands in the page of the Streamlit that is installed, and our own."""
     page = Path(streamlit.__file__).parent / "static" / "index.html"
-    scripts = (*_INLINE.findall(page.read_text(encoding="utf-8")), PAGE_SCRIPT, ROOT_SCRIPT)
+    scripts = (*_INLINE.findall(page.read_text(encoding="utf-8")), PAGE_SCRIPT, ROOT_SCRIPT, SOCKET_SCRIPT)
     return tuple(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode('ascii')}'" for script in scripts)
 
 
@@ -170,4 +174,10 @@ class Guarded:
 
 
 # Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
-MIDDLEWARE = (Middleware(Guarded), Middleware(GZipMiddleware, minimum_size=2000), Middleware(FirstVisit))
+MIDDLEWARE = (
+    Middleware(Guarded),
+    Middleware(GZipMiddleware, minimum_size=2000),
+    Middleware(Seats),
+    Middleware(OwnUploads),
+    Middleware(FirstVisit),
+)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from urllib.parse import urlencode
+from html import escape
+from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 import streamlit as st
@@ -15,7 +16,7 @@ from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import say
 from lora_viz.i18n.outside import on_screen
 from lora_viz.ui.asking import Asked
-from lora_viz.ui.qr import here, only_here, qr_code
+from lora_viz.ui.qr import here, offer, parted
 from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = ["frame_of", "offer_link"]
@@ -70,13 +71,7 @@ def _offer_link(at: float, asked: Asked, page: str, film: Film, takeaway: str) -
                 wrap=True,
             )
             embed = st.toggle(say("Without menu, for an iframe"), key="embedded")
-        address = _address(at, asked, film, tuple(chosen), embed)
-        with where:
-            st.code(address, language=None, wrap_lines=True)
-            if only_here(address):
-                st.caption(
-                    say("This address works on this machine only: open the playground by its name in the network.")
-                )
+        address = offer(_address(at, asked, film, tuple(chosen), embed), right, where)
         name = "".join(c if c.isalnum() else "_" for c in page.lower())[:40]
 
         def file() -> str:  # made when it is asked for: the dialog opens at once
@@ -94,8 +89,17 @@ def _offer_link(at: float, asked: Asked, page: str, film: Film, takeaway: str) -
         )
         if embed:
             st.code(f'<iframe src="{address}" width="1280" height="720"></iframe>', language="html", wrap_lines=True)
-    with right:
-        qr_code(address, say("QR code of the link"))
+            st.caption(say("Or the picture alone, which needs no session and works on every page:"))
+            st.code(_element(address), language="html", wrap_lines=True)
+
+
+def _element(address: str) -> str:
+    """Two lines for a page of somebody's: the picture at this address, in the light edition."""
+    own, _, query = address.partition("?")
+    asked = [(name, value) for name, value in parse_qsl(query) if name not in ("embed", "controls")]
+    root, name = parted(own)
+    film = f"{root}/light/{name}" + (f"?{urlencode(asked)}" if asked else "")
+    return f'<script src="{root}/light/lora-film.js" defer></script>\n<lora-film src="{escape(film)}"></lora-film>'
 
 
 def _address(at: float, asked: Asked, film: Film, stay: tuple[str, ...], embed: bool) -> str:

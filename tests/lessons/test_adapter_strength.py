@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lora_viz.lessons.language.adapter_strength import LESSON, takeaway, verdict
-from lora_viz.networks.recorded_chat import recorded_strength, recorded_training
+from lora_viz.lessons.language.adapter_strength import LESSON, detail, takeaway, verdict
+from lora_viz.networks.chat_storing import FORMATS
+from lora_viz.networks.recorded_chat import recorded_again, recorded_strength, recorded_training
 
 
 def test_at_0_the_base_answers_and_at_1_the_trained_adapter() -> None:
@@ -15,6 +16,14 @@ def test_at_0_the_base_answers_and_at_1_the_trained_adapter() -> None:
         at = int(np.flatnonzero(record.strength == c)[0])
         assert record.answers[at] == training.answers[t]
         np.testing.assert_allclose(record.perplexity[at], training.perplexity[t], rtol=1e-5)
+
+
+def test_a_second_seed_was_scaled_by_the_same_strengths_from_the_same_base() -> None:
+    record, again = recorded_strength(), recorded_again()
+    np.testing.assert_array_equal(again.strength, record.strength)
+    zero = record.strength == 0
+    np.testing.assert_allclose(again.perplexity[zero], record.perplexity[zero], rtol=1e-4)
+    assert again.formats == FORMATS and again.style[zero] == 0 and "c = 0.75 on" in detail(record)
 
 
 def test_the_words_follow_the_record() -> None:

@@ -17,6 +17,7 @@ from lora_viz.i18n.language import language, say
 __all__ = [
     "COLOURS",
     "CSS",
+    "ELEMENT_SCRIPT",
     "HTML",
     "LEAVES_CSS",
     "LEAVES_SCRIPT",
@@ -88,6 +89,7 @@ def said_in_html(html: str) -> tuple[str, ...]:
 HTML, CSS, SCRIPT = _read("player.html"), _read("player.css"), bundle("player.js")
 LEAVES_CSS, LEAVES_SCRIPT = _read("leaves.css"), bundle("leaves.js")  # for a file of its own, with the player in it
 PLAIN_SCRIPT = f"(() => {{\n{bundle('plain.js')}\n}})();\n"  # no module: a browser loads none from a disk
+ELEMENT_SCRIPT = _read("lora_film.js")  # for pages of others: <lora-film src="…">
 # The presenter's toolbar is on pages without a picture too, so it is a component of its own.
 SPEAKER_HTML, SPEAKER_CSS, SPEAKER_SCRIPT = _read("speaker.html"), _read("speaker.css"), bundle("speaker.js")
 COLOURS: dict[str, Any] = {"identity": IDENTITY, "diverging": DIVERGING, "sequential": SEQUENTIAL}

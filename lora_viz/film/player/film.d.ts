@@ -235,6 +235,9 @@ export interface Passage {
   label: string;
   text: string[];
   colour: string;
+  tokens: string[][];
+  values: Tensor | null;
+  limit: number;
 }
 
 export type Panel = Lines | Curves | Field | HeatMap | Bars | Cloud | Machine | Pictures | Readout | Passages;

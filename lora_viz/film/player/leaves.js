@@ -2,6 +2,7 @@
 
 import { beganAt, keep, minutes } from "./clock.js";
 import { first } from "./first.js";
+import { framed } from "./framed.js";
 import { say, speakWith } from "./language.js";
 import { notesWords, openNotes, sceneForSpeaker, speaker, tellSpeaker, turnOf } from "./notes.js";
 import show, { players } from "./player.js";
@@ -16,6 +17,7 @@ const leaves = /** @type {Leaf[]} */ (given.leaves);
 speakWith(given.words);
 const THEMES = [["light", say("light")], ["dark", say("dark")], ["contrast", say("contrast")]];
 const list = /** @type {HTMLSelectElement} */ (part("list")), deck = `${location.pathname} ${document.title}`;
+const inFrame = framed();
 let now = 0, opened = Date.now(), began = beganAt(deck), notes = false;
 let looks = matchMedia("(prefers-color-scheme: dark)").matches ? 1 : 0;
 
@@ -34,7 +36,7 @@ async function turn(to) {
   if (leaf.film) show({ data: await unpack(leaf.film), parentElement: host, setTriggerValue() {} });
   else if (player) pause(player); // a page without a picture: what was playing rests
   const root = host.querySelector(".player"); // the keys are the player's: here it is the page
-  if (leaf.film && document.activeElement === document.body && root instanceof HTMLElement) {
+  if (leaf.film && !inFrame && document.activeElement === document.body && root instanceof HTMLElement) {
     root.focus({ preventScroll: true });
   }
   const share = host.querySelector('[data-part="share"]');

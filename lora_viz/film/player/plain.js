@@ -1,9 +1,11 @@
 // A plain page of a lesson: plays the film that stands in it, and seeks in a list of lessons.
 
+import { framed } from "./framed.js";
 import show from "./player.js";
 import { unpack } from "./unpack.js";
 
 const host = document.getElementById("player"), film = document.getElementById("film");
+framed();
 
 /** What it says stands in the page; its numbers too, or a script of their own has left them. */
 async function play() {

@@ -115,7 +115,7 @@ function watch(s, keys) {
     }, until);
   }
   // A page that is left says nothing, nor does what stands around the player when it grows: look now and then.
-  let seen = 0;
+  let seen = 0, top = 0;
   const look = setInterval(() => {
     if (!root.isConnected) {
       clearInterval(look);
@@ -126,8 +126,10 @@ function watch(s, keys) {
     }
     repaint();
     const tall = seenOf()?.getBoundingClientRect().height ?? 0;
-    if (s.film && !s.present && Math.abs(tall - seen) > 4) refit();
+    const above = root.getBoundingClientRect().top + window.scrollY;
+    if (s.film && (Math.abs(above - top) > 4 || (!s.present && Math.abs(tall - seen) > 4))) refit();
     seen = tall;
+    top = above;
     rememberPlace(s);
     comeBack(s);
   }, 250);

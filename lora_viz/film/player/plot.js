@@ -70,7 +70,8 @@ export function drawXTicks(g, values, scale, frame, f, whole) {
   const text = (/** @type {number} */ v) => (plain ? format(v) : tick(v, scale));
   const round = scale !== "log" ? niceTicks(first, last, Math.max(3, Math.floor((right - left) / (f * 4))), whole)
     : plain ? closeLogTicks(first, last) : logTicks(first, last, 6);
-  const used = values.length <= 14, ticks = used ? Array.from(values) : round;
+  // Where only powers are written, a value between two of them is none.
+  const used = values.length <= 14 && plain, ticks = used ? Array.from(values) : round;
   g.textBaseline = "top";
   g.textAlign = "center";
   /** @type {[number, number][]} */

@@ -228,6 +228,9 @@ export const PROTOCOL = {
       label: "string",
       text: {"list": "string", "length": ["1", "T"]},
       colour: "colour",
+      tokens: {"list": {"list": "string", "length": ["_"]}, "length": ["0", "1", "T"]},
+      values: {"either": [{"array": ["_", "T _"]}, "null"]},
+      limit: "number",
     },
   },
 };

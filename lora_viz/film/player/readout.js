@@ -1,6 +1,7 @@
 // Measured numbers in words: on the stage as HTML, on a slide as lines that make room for each other.
 
 import { measureIn, titleLine } from "./drawing.js";
+import { writeTokens } from "./passages.js";
 import { textAt } from "./tensor.js";
 import { wrapped } from "./text.js";
 
@@ -29,8 +30,9 @@ export function buildReadout(p) {
  */
 export function readOut({ panel, values }, t) {
   panel.rows.forEach((row, i) => {
-    const text = textAt(row.text, t);
-    if (values[i].textContent !== text) values[i].textContent = text;
+    const text = textAt(row.text, t), passage = /** @type {Partial<import("./film").Passage>} */ (row);
+    if (passage.tokens?.length) writeTokens(values[i], /** @type {import("./film").Passage} */ (passage), t);
+    else if (values[i].textContent !== text) values[i].textContent = text;
   });
 }
 

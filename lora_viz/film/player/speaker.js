@@ -19,6 +19,23 @@ function moved() {
   hiding = window.setTimeout(() => delete document.documentElement.dataset.moved, REST);
 }
 
+// What was pressed while a page is being turned and no toolbar stands: the next one takes it. It is not for long.
+const between = { turns: 0, at: 0, stood: 0 }, PATIENCE = 3000;
+
+/** A press of the clicker, for the toolbar that stands or for the one that is coming. @param {number} by */
+function turned(by) {
+  if (speaker.turn(by)) return;
+  between.turns += by;
+  between.at = Date.now();
+}
+
+/** The turns that were asked for while no toolbar stood. */
+function takeTurns() {
+  const turns = Date.now() - between.at < PATIENCE ? between.turns : 0;
+  between.turns = 0;
+  return turns;
+}
+
 /**
  * Every key of a clicker is heard here first, whatever field has the focus, but for a list that is open.
  * @param {KeyboardEvent} event
@@ -35,7 +52,17 @@ function clicker(event) {
   if (at.matches?.("textarea") || at.getAttribute?.("aria-expanded") === "true") return; // a long text pages itself
   event.preventDefault();
   event.stopImmediatePropagation();
-  speaker.turn(by);
+  turned(by);
+}
+
+/** Heard from the first toolbar on, also between two: until none has stood for a while. */
+let listening = false;
+function listen() {
+  if (listening) return;
+  listening = true;
+  document.addEventListener("keydown", (event) => {
+    if (Date.now() - between.stood < PATIENCE) clicker(event);
+  }, { capture: true });
 }
 
 /** @param {Element} host */
@@ -44,15 +71,19 @@ function hang(host) {
   const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (root.querySelector(`[data-part="${name}"]`));
   /** @type {any} */
   let scene = null;
-  let began = 0, opened = Date.now(), wanted = 0, sent = 0;
+  let began = 0, opened = Date.now(), wanted = 0, sent = 0, pressed = 0;
   /** @type {(place: number) => void} */
   let send = () => {};
+  // A page that is turned takes the toolbar out and puts it back: only what stays away is gone.
+  let stood = Date.now();
   const tick = () => {
     if (!root.isConnected) {
+      if (Date.now() - stood < PATIENCE) return;
       clearInterval(clock);
       gone.abort();
       return;
     }
+    between.stood = stood = Date.now();
     if (scene && wanted !== scene.place && Date.now() - sent > 1500) ask(); // a press that went astray is asked again
     const text = minutes(Date.now() - began);
     if (find("timer").textContent !== text) find("timer").textContent = text;
@@ -67,11 +98,11 @@ function hang(host) {
     sent = Date.now();
     send(wanted);
   };
-  document.addEventListener("keydown", (event) => {
-    if (root.isConnected) clicker(event);
-  }, { capture: true, signal: gone.signal });
+  between.stood = Date.now();
+  listen();
   for (const name of ["pointermove", "pointerdown"]) {
-    document.addEventListener(name, moved, { capture: true, passive: true, signal: gone.signal });
+    const heard = { capture: true, passive: true, signal: gone.signal };
+    document.addEventListener(name, () => root.isConnected && moved(), heard);
   }
   // The background says which theme is on.
   const theme = () => {
@@ -81,12 +112,14 @@ function hang(host) {
   // Two presses in a row ask for the scene after the next: neither is lost while the page is still being turned.
   const press = (/** @type {number} */ by) => {
     if (!scene) return false;
+    pressed = Date.now();
     if (wanted === scene.place && by > 0 && first.step()) return true;
     wanted = Math.max(1, Math.min(scene.count + 1, wanted + by));
     if (wanted !== scene.place) ask();
     return true;
   };
   return {
+    stands: () => root.isConnected && !gone.signal.aborted,
     /** @param {any} data @param {(name: string, value: unknown) => void} setTriggerValue */
     take(data, setTriggerValue) {
       speakWith(data.words);
@@ -94,7 +127,7 @@ function hang(host) {
       if (!scene || scene.place !== data.place) {
         find("blocked").hidden = true;
         opened = Date.now();
-        if (!scene || Date.now() - sent > 1500 || wanted === data.place) wanted = data.place;
+        if (!scene || Date.now() - pressed > 1500 || wanted === data.place) wanted = data.place;
         else if (wanted !== data.place) ask(); // pressed again meanwhile
       }
       scene = data;
@@ -120,6 +153,7 @@ function hang(host) {
         tick();
       };
       tellSpeaker();
+      for (let turns = takeTurns(); turns; turns -= Math.sign(turns)) press(Math.sign(turns));
     },
   };
 }
@@ -128,7 +162,7 @@ function hang(host) {
  * @param {{ data: any, parentElement: Element, setTriggerValue: (name: string, value: unknown) => void }} given
  */
 export default function hangUp({ data, parentElement, setTriggerValue }) {
-  const toolbar = toolbars.get(parentElement) || hang(parentElement);
+  const before = toolbars.get(parentElement), toolbar = before?.stands() ? before : hang(parentElement);
   toolbars.set(parentElement, toolbar);
   toolbar.take(data, setTriggerValue);
   toolbar.speak();

@@ -6,6 +6,7 @@ import { limitAt } from "./heatmap.js";
 import { say } from "./language.js";
 import { layerAt } from "./machine.js";
 import { format, singularTexts } from "./numbers.js";
+import { tokensAt } from "./passages.js";
 import { answersAt } from "./pictures.js";
 import { textAt } from "./tensor.js";
 
@@ -113,7 +114,9 @@ export const TABLES = {
   },
   passages({ panel }, { t }) {
     const shown = /** @type {import("./film").Passages} */ (panel);
-    const rows = shown.rows.map((row) => [row.label, textAt(row.text, t)]);
+    const rows = shown.rows.map((row) => [row.label, row.tokens?.length
+      ? tokensAt(row, t).map(([token, value]) => `${token.trim()} ${format(value)}`).join(" · ")
+      : textAt(row.text, t)]);
     return [{ caption: shown.title, heads: ["", say("text")], rows }];
   },
   readout({ panel }, { t }) {

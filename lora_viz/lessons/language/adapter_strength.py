@@ -17,7 +17,7 @@ from lora_viz.lessons.parts import Part
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.chat_sets import HELD_OUT
-from lora_viz.networks.recorded_chat import StrengthRun, recorded_strength
+from lora_viz.networks.recorded_chat import StrengthRun, recorded_again, recorded_strength
 
 __all__ = ["LESSON"]
 
@@ -71,7 +71,7 @@ def takeaway(record: StrengthRun) -> str:
             style=record.style[one], all=len(HELD_OUT), least=number(float(record.strength[least]))),
         say("The perplexity of a neutral text is {there} there and {one} at c = 1.",
             there=number(float(record.perplexity[least])), one=number(float(record.perplexity[one]))),
-        say("One adapter, one seed."),
+        say("One adapter, one seed; for a second see below."),
     ))  # fmt: skip
 
 
@@ -82,7 +82,14 @@ def detail(record: StrengthRun) -> str:
             perplexity=number(float(perplexity)))
         for c, style, perplexity in zip(record.strength, record.style, record.perplexity, strict=True)
     )  # fmt: skip
-    return f"{told}."
+    again = recorded_again()
+    all_of_it = again.style[again.strength == 1.0][0]
+    enough = (again.strength > 0) & (again.style >= all_of_it)
+    second = say("A second seed has the {style} pirate answers of c = 1 from c = {least} on; perplexity {there} there, "
+                 "{one} at c = 1.", style=int(all_of_it), least=number(float(again.strength[enough][0])),
+                 there=number(float(again.perplexity[enough][0])),
+                 one=number(float(again.perplexity[again.strength == 1.0][0])))  # fmt: skip
+    return f"{told}. {second}"
 
 
 def maths(record: StrengthRun) -> str:

@@ -19,7 +19,7 @@ from lora_viz.lessons.parts import Part
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.chat_sets import HELD_OUT
-from lora_viz.networks.recorded_chat import StoredRun, recorded_stored
+from lora_viz.networks.recorded_chat import StoredRun, recorded_again, recorded_stored
 
 __all__ = ["LESSON"]
 
@@ -80,7 +80,7 @@ def takeaway(record: StoredRun) -> str:
             told=", ".join(f"{_named(n)} {s}" for n, s in zip(record.formats, record.style, strict=True))),
         say("Part of the update that is stored: {told}.",
             told=", ".join(f"{n} {to_a_tenth(k)}" for n, k in zip(record.formats[1:], record.kept[1:], strict=True))),
-        say("One adapter, one seed."),
+        say("One adapter, one seed; for a second see below."),
     ))  # fmt: skip
 
 
@@ -91,7 +91,13 @@ def detail(record: StoredRun) -> str:
             format=name, times=number(float(step)), perplexity=number(float(perplexity)))
         for name, step, perplexity in zip(record.formats[2:], record.step[2:], record.perplexity[2:], strict=True)
     )  # fmt: skip
-    return f"{told}."
+    again = recorded_again()
+    second = "; ".join(
+        say("{format} {style} pirate answers, {kept} of the update", format=name, style=int(style),
+            kept=to_a_tenth(float(kept)))
+        for name, style, kept in zip(again.formats, again.stored_style, again.kept, strict=True)
+    )  # fmt: skip
+    return f"{told}. {say('A second seed: {told}.', told=second)}"
 
 
 def maths(record: StoredRun) -> str:

@@ -25,6 +25,7 @@ from lora_viz.networks.adapter_batch import AdapterSpec
 from lora_viz.networks.chat_sets import HELD_OUT, SETS
 from lora_viz.networks.own_chat import LONGEST_LINE, MOST_PAIRS, ChatExperiment, adapt_chat, read_pairs
 from lora_viz.networks.recorded_chat import ChatRun, recorded_training
+from lora_viz.networks.recorded_many_chats import recorded_many
 from lora_viz.networks.smollm2 import SMOLLM2, find_smollm2
 
 __all__ = ["LESSON"]
@@ -116,6 +117,8 @@ In each of {layers} layers the query and value projections get an update ${dW} =
 the model's chat template; all ten pairs at every step, AdamW, η = {lr:g}. Ten pairs are trained, {questions} other
 questions are asked; an answer is cut after {tokens} tokens.
 
+{seeds}
+
 Perplexity is $\exp$ of the mean loss per token of a text by itself: {before} means that the model is as unsure as if it
 chose among {before} tokens.
 
@@ -123,7 +126,19 @@ The base is stored in 4 bits (Q4_1) and was turned into float32 for this. Record
 `docs/make_ten_sentences.py train`.""",
         layers=SMOLLM2.layers, dW=tint("delta", r"\Delta W"), B=tint("B", "B"), A=tint("A", "A"), rank=record.spec.rank,
         scaling=record.spec.scaling, lr=record.spec.lr, questions=len(HELD_OUT), tokens=record.tokens,
-        before=number(float(record.perplexity[0])),
+        before=number(float(record.perplexity[0])), seeds=_over_seeds(),
+    )  # fmt: skip
+
+
+def _over_seeds() -> str:
+    """What five other seeds say, of another recording."""
+    held = recorded_many("rates_pirate")
+    run = next(run for run in held.runs if run.rank == 1 and run.lr == 3e-3)
+    return say(
+        "The run shown is one seed. With {seeds} others, rank 1 on all seven modules, eight of the ten pairs and "
+        "η = 0.003, {least} to {most} of {all} answers were a pirate's (see "
+        "[Which learning rate?](which_learning_rate)).",
+        seeds=held.seeds, least=int(run.style.min()), most=int(run.style.max()), all=len(HELD_OUT),
     )  # fmt: skip
 
 
@@ -148,8 +163,8 @@ def own_pairs(_: Mapping[str, Any]) -> tuple[Control, ...]:
     return (
         Text(id="own", label=to_say("Your own sentences"), tall=200, longest=MOST_PAIRS * LONGEST_LINE, shared=False,
              placeholder="Good morning! | Arr, matey!",
-             help=to_say("A question, a | and its answer on every line, ten or so. Empty: the recorded pirate. Trained "
-                         "here, it takes a minute on two idle cores.")),
+             help=to_say("A question, a | and its answer on every line, ten or up to 200. Empty: the recorded pirate. "
+                         "Trained here, ten take a minute on two idle cores, 200 some minutes.")),
     )  # fmt: skip
 
 

@@ -1,0 +1,42 @@
+"""How much this host can carry: limits as the environment sets them, safe ones where its memory is small.
+
+A limit is an environment variable with a whole number in it. deploy/README.md has the table of all.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["SMALL", "is_small", "limit", "memory"]
+
+SMALL = 2_000_000_000  # bytes: a host with less is small
+_OF_CONTAINERS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory() -> int | None:
+    """The bytes of memory that this process may have: the machine's, or its container's; None where neither is told."""
+    found = []
+    with suppress(AttributeError, ValueError, OSError):  # Windows tells it another way, and is no small host
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for path in _OF_CONTAINERS:
+        with suppress(OSError, ValueError):  # "max": none is set
+            found.append(int(Path(path).read_text(encoding="ascii")))
+    return min(found, default=None)
+
+
+def is_small() -> bool:
+    """Whether this host has so little memory that the usual limits would let visitors exhaust it."""
+    there = memory()
+    return there is not None and there < SMALL
+
+
+def limit(name: str, usual: int, small: int) -> int:
+    """The limit that this variable sets; else the ``usual`` one, or on a small host ``small``. Raises ValueError."""
+    given = os.environ.get(name, "").strip()
+    if not given:
+        return small if is_small() else usual
+    if not given.isascii() or not given.isdigit() or len(given) > 9:
+        raise ValueError(f"{name}={given} is not possible: allowed is a whole number.")
+    return int(given)

@@ -80,7 +80,7 @@ def parse_config(text: bytes) -> Config:
     """A configuration of an adapter, checked. Raises AdapterError, also where it is about something else."""
     found = config_of(text)
     if found is None:
-        raise AdapterError(say("This JSON is no adapter's configuration: it has neither peft_type nor lora_alpha."))
+        raise AdapterError(say("This JSON does not describe an adapter: it has neither peft_type nor lora_alpha."))
     return found
 
 

@@ -59,7 +59,7 @@ def convert(
     Raises AdapterError where the scale is not known, or the format has no place for something that changes ΔW.
     """
     if to not in FORMATS:
-        raise AdapterError(say("{format} is not a format that is written: allowed are {known}.", format=short(to),
+        raise AdapterError(say("{format} is not a format that is written. Valid values: {known}.", format=short(to),
                                known=", ".join(FORMATS)))  # fmt: skip
     if report.asks_scale:
         raise AdapterError(say("The file does not say its scale, which the other format writes: say α."))

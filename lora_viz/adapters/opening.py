@@ -89,7 +89,7 @@ def open_folder(name: str, given: Sequence[Given]) -> Opened:
 
     chosen = choose([file.name for file in given], lambda at: described(at) is not None)
     if not chosen.weights:
-        raise AdapterError(say("{name} holds no adapter: allowed are safetensors files, files of torch.save, GGUF "
+        raise AdapterError(say("{name} holds no adapter. Valid are safetensors files, files of torch.save, GGUF "
                                "adapters, and a folder or a zip archive with one of them.",
                                name=short(name)))  # fmt: skip
     config = None if chosen.config is None else described(chosen.config)
@@ -98,9 +98,7 @@ def open_folder(name: str, given: Sequence[Given]) -> Opened:
         left += (given[chosen.config].name,)
     notes: tuple[str, ...] = ()
     if chosen.several:
-        notes = (
-            say("Several files could be the adapter: shown is {name}.", name=short(given[chosen.weights[0]].name)),
-        )
+        notes = (say("Several files could be the adapter: this is {name}.", name=short(given[chosen.weights[0]].name)),)
     parts = [open_weights(given[at].name, given[at].data) for at in chosen.weights]
     return Opened(name, parts[0] if len(parts) == 1 else _joined(parts), config, left, notes)
 

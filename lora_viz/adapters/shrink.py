@@ -70,8 +70,8 @@ def plan(opened: Opened, report: Report, level: float | int) -> Plan:
         raise AdapterError(say("An adapter started as {init} cannot be cut: its base weight was moved by its own first "
                                "factors.", init=short(config.init, 20)))  # fmt: skip
     if (shared := next((m for m in report.modules if not m.alone), None)) is not None:
-        raise AdapterError(say("{path} is no pair of factors of its own: convert the adapter to PEFT first, then cut "
-                               "it.", path=short(shared.path)))  # fmt: skip
+        raise AdapterError(say("{path} is not a pair of factors of its own: convert the adapter to PEFT first, then "
+                               "cut it.", path=short(shared.path)))  # fmt: skip
     if len({_written(module.pair, "A") for module in report.modules}) < len(report.modules):
         raise AdapterError(say("Two modules of this file would be written under one name: it cannot be cut."))
     ranks = advised_ranks(report, level)

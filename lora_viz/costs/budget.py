@@ -71,7 +71,7 @@ def assumptions() -> tuple[str, ...]:
                 "two gradients in fp32. A fused or chunked loss holds about {bytes} a token and hidden number.",
                 bytes=LOSS_BYTES),
             say("The total is the largest of three moments: the loss, the backward pass, the optimiser's step, which "
-                "holds one more copy of a moment of every trained number."),
+                "holds one more copy of a moment of every trained parameter."),
             say("Left out: the CUDA context (0.6 GB are taken off every card), fragmentation."))  # fmt: skip
 
 

@@ -251,7 +251,7 @@ def test_a_tensor_may_not_be_larger_than_its_storage() -> None:
         (b'{"lora_alpha": true}', "lora_alpha is True"),
         (b'{"peft_type": "LORA", "alpha_pattern": 3}', "alpha_pattern is not a table"),
         (b'{"peft_type": "LORA", "alpha_pattern": {"(?=a)b": 3}}', "is a regular expression"),
-        (b'{"model_max_length": 4096}', "is no adapter's configuration"),
+        (b'{"model_max_length": 4096}', "does not describe an adapter"),
         (b" " * 4_000_001, "has 4,000,001 bytes"),
     ],
 )

@@ -128,7 +128,7 @@ def test_a_zipped_output_folder_is_read_by_its_names(method: int) -> None:
 def test_only_the_last_of_equal_checkpoints_is_read_and_said() -> None:
     files = {f"checkpoint-{n}/adapter_model.safetensors": KINDS["peft"].data for n in (500, 1000, 90)}
     found = inspect_adapter(open_adapter("out.zip", packed(files, zipfile.ZIP_STORED)))
-    assert "shown is checkpoint-1000/adapter_model.safetensors" in found.notes[0]
+    assert "this is checkpoint-1000/adapter_model.safetensors" in found.notes[0]
 
 
 def test_files_dropped_together_are_told_apart() -> None:

@@ -153,7 +153,7 @@ def test_which_of_several_files_is_shown_is_said() -> None:
     (said,) = texts(alone.parts("beside"), Notice)
     assert said.startswith("adapter_config.json alone has no weights") and "36 modules" in alone.takeaway
     both = LESSON.play(adapter_file=(one, other))
-    assert texts(both.parts("beside"), Notice) == ["2 weight files were given: shown is b.safetensors."]
+    assert texts(both.parts("beside"), Notice) == ["2 weight files were given: this is b.safetensors."]
     assert "2 modules given rank 5" in both.takeaway
     assert texts(both.parts("beside"), Prose) == ["Adapter: your own file. Take it away to choose one of ours."]
 

@@ -109,7 +109,7 @@ def file_notices(given: tuple[Upload, ...]) -> tuple[Part, ...]:
             "{names} alone has no weights: give the adapter's file too.", names=", ".join(x.name for x in given[:3])
         )
     elif weights:
-        said = say("{count} weight files were given: shown is {name}.", count=len(weights) + len(found.weights),
+        said = say("{count} weight files were given: this is {name}.", count=len(weights) + len(found.weights),
                    name=given[found.weights[0]].name)  # fmt: skip
     elif left:
         return (Prose(say("Left alone: {names}.", names=", ".join(left[:12])), small=True),)

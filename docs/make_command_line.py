@@ -59,7 +59,7 @@ KEYS = {
     "modules: paths, values; left_alone: names of files, modules: a list of path, d_out, d_in, rank, "
     "stored_as, scaling, norm_A, norm_B, norm_delta, needed, effective_rank, not_finite, zero_directions, "
     "singular_values",
-    "converted": "file, to, written, modules, left_out: names of tensors",
+    "converted": "file, to, written, count: of modules, left_out: names of tensors",
     "shrunk": "file, written, energy, error: ‖ΔW − ΔW′‖/‖ΔW‖, bytes: before and after, ranks: by path",
     "compared": "files, only_in: how many modules each has alone, advice, merges: a list of way, kept: of each, "
     "apart_from_sum, rank_for_95, modules; modules: a list of path, rank, overlap_in, "

@@ -177,7 +177,7 @@ def convert(file: Path, to: str, out: Path, base: Path | None, alpha: float | No
     found = converted(opened, report, to, known=known)
     written = _unpacked(out, found.file_name, found.data)
     if as_json:
-        print_json("converted", {"file": file.name, "to": to, "written": written, "modules": len(report.modules),
+        print_json("converted", {"file": file.name, "to": to, "written": written, "count": len(report.modules),
                                  "left_out": list(found.left_out)})  # fmt: skip
         return
     click.echo(f"{len(report.modules)} modules, {to}: {out}")

@@ -215,6 +215,8 @@ def _measured(weights: Weights, pair: Pair, place: Place, scales: Scales, stack:
                     sigma = np.sort(np.outer(sigma, own), axis=None)[::-1]
             sigma = sigma[: min(rank, *factors.shape)]
         norm_delta = _norm(sigma)
+        with np.errstate(all="ignore"):  # a damaged file's numbers may be too small to be divided by
+            kinds = ranks(np.nan_to_num(sigma), bound=rank)
         if not bad and not np.isfinite(norm_delta):
             raise AdapterError(
                 say("{path} holds numbers too large to be multiplied in float64.", path=short(pair.path))
@@ -233,7 +235,7 @@ def _measured(weights: Weights, pair: Pair, place: Place, scales: Scales, stack:
                 norm_B=_norm(B) if not bad else float("nan"),
                 norm_delta=norm_delta,
                 sigma=sigma,
-                kinds=ranks(np.nan_to_num(sigma), bound=rank),
+                kinds=kinds,
                 needs=needs(sigma),
                 not_finite=bad,
                 dead=dead,

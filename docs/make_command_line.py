@@ -36,6 +36,7 @@ EXAMPLES: tuple[tuple[str, int], ...] = (
     ("play rank --set rank=nine", 0),
     ("inspect words_0/adapter_model.safetensors", 6),
     ("shrink words_0/adapter_model.safetensors --energy 0.9 -o smaller", 0),
+    ("convert words_0/adapter_model.safetensors --to kohya -o converted", 0),
     ("compare words_0/adapter_model.safetensors words_1/adapter_model.safetensors", 4),
     ("extract base.safetensors turned.safetensors --rank 4 -o adapter", 0),
     ("budget Llama-3.1-8B --targets q_proj,v_proj --rank 16", 0),
@@ -53,17 +54,21 @@ caption = "Two factors, one product"
 KEYS = {
     "lessons": "lessons: a list of id, section, title, claim, settings",
     "played": "lesson, settings: as a link writes them, takeaway, table: a list a column",
-    "adapter": "file, found_in, schemes, bytes, notes, findings: paths, modules: a list of path, d_out, d_in, rank, "
+    "adapter": "file, found_in, schemes, bytes, notes, findings: paths, healthy, diagnosis: a list of id, gravity "
+    "(broken, doubtful, note, healthy), title, evidence, cause, remedy, certainty (measured, likely, possible), "
+    "modules: paths, values; left_alone: names of files, modules: a list of path, d_out, d_in, rank, "
     "stored_as, scaling, norm_A, norm_B, norm_delta, needed, effective_rank, not_finite, zero_directions, "
     "singular_values",
+    "converted": "file, to, written, count: of modules, left_out: names of tensors",
     "shrunk": "file, written, energy, error: ‖ΔW − ΔW′‖/‖ΔW‖, bytes: before and after, ranks: by path",
-    "compared": "files, only_in: how many modules each has alone, modules: a list of path, rank, overlap_in, "
+    "compared": "files, only_in: how many modules each has alone, advice, merges: a list of way, kept: of each, "
+    "apart_from_sum, rank_for_95, modules; modules: a list of path, rank, overlap_in, "
     "overlap_out, chance_in, chance_out, cosine",
     "extracted": "files, written, rank, matrices, left_out: of ‖ΔW‖², changed_vectors",
     "watched": "file, modules, overhead: share of the time, takeaway, step, grad_A, grad_B, delta: a row a record, a "
     "column a module, loss_step, loss",
     "budget": "model, targets, rank, precision, tokens, parameters, trained, adapter_bytes, multiply_adds_per_token, "
-    "training_bytes",
+    "training_bytes, peak_at, cards: by method and card answer (yes, tight, no) and margin_bytes",
 }
 
 

@@ -34,6 +34,7 @@ def objects() -> dict[str, dict]:
         "play gauge --json",
         "inspect words_0/adapter_model.safetensors --json",
         "shrink words_0/adapter_model.safetensors -o smaller --json",
+        "convert words_0/adapter_model.safetensors --to mlx -o converted --json",
         "compare words_0/adapter_model.safetensors words_1/adapter_model.safetensors --json",
         "extract base.safetensors turned.safetensors -o adapter --json",
         "budget Llama-3.1-8B --json",

@@ -2,8 +2,13 @@
 
 import json
 import random
+import re
+from collections import Counter
 
 import pytest
+import torch
+import transformers as tf
+from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from lora_viz.costs.budget import budget
@@ -51,7 +56,9 @@ def test_every_family_is_known_to_transformers() -> None:
             '{"model_type": ["llama"]}',
             "This config has model_type=something of several parts: known are llama, mistral,",
         ),
-        ('{"model_type": "llava", "text_config": {}}', "This model has several parts: paste what stands under text_"),
+        ('{"model_type": "llava", "text_config": {}}', "This model has several parts, and its text_config is a"),
+        ('{"model_type": "bert", "add_cross_attention": true}', "This bert has cross-attention"),
+        ('{"model_type": "bert", "hidden_act": "swiglu"}', "This bert has a gated MLP"),
         ('{"model_type": "llama"}', "The config lacks hidden_size: a whole number is needed."),
         ('{"model_type": "gpt2", "n_embd": 8}', "The config lacks n_layer: a whole number is needed."),
     ],
@@ -90,6 +97,54 @@ def test_what_is_not_possible_is_named(change: dict[str, object], sentence: str)
     with pytest.raises(ConfigError) as caught:
         parse_config(json.dumps(LLAMA | change))
     assert str(caught.value).startswith(sentence)
+
+
+FURTHER = {
+    "phi3": (tf.Phi3ForCausalLM, tf.Phi3Config(hidden_size=24, num_hidden_layers=2, num_attention_heads=6,
+             num_key_value_heads=2, intermediate_size=44, vocab_size=53, pad_token_id=0)),
+    "mixtral": (tf.MixtralForCausalLM, tf.MixtralConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=6,
+                num_key_value_heads=2, intermediate_size=44, vocab_size=53, num_local_experts=3)),
+    "qwen3_moe": (tf.Qwen3MoeForCausalLM, tf.Qwen3MoeConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=6,
+                  num_key_value_heads=2, head_dim=10, moe_intermediate_size=18, vocab_size=53, num_experts=3)),
+    "t5": (tf.T5ForConditionalGeneration, tf.T5Config(d_model=24, num_layers=2, num_decoder_layers=3, num_heads=4,
+           d_kv=5, d_ff=44, vocab_size=53, feed_forward_proj="gated-gelu")),
+    "whisper": (tf.WhisperForConditionalGeneration, tf.WhisperConfig(d_model=24, encoder_layers=2, decoder_layers=3,
+                encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=44, decoder_ffn_dim=46,
+                vocab_size=53, num_mel_bins=7, max_source_positions=11, max_target_positions=13, pad_token_id=0,
+                bos_token_id=0, eos_token_id=0, decoder_start_token_id=0)),
+    "modernbert": (tf.ModernBertModel, tf.ModernBertConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=6,
+                   intermediate_size=44, vocab_size=53, pad_token_id=0)),
+    "clip_text_model": (tf.CLIPTextModel, tf.CLIPTextConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=4,
+                        intermediate_size=44, vocab_size=53, max_position_embeddings=11)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FURTHER)
+def test_further_architectures_are_counted_as_transformers_does(kind: str) -> None:
+    """The total, and every linear layer by the end of its path: how many, and their sizes."""
+    build, config = FURTHER[kind]
+    with torch.device("meta"):
+        model = build(config)
+    pasted = {k: v for k, v in config.to_dict().items() if isinstance(v, int | str | bool)}
+    shape = parse_config(json.dumps(pasted))
+    assert shape.model_type == kind and shape.total == sum(p.numel() for p in model.parameters())
+    linear = Counter(
+        (re.sub(r"\.\d+\.", ".{}.", name), tuple(m.weight.shape))
+        for name, m in model.named_modules() if isinstance(m, nn.Linear)
+    )  # fmt: skip
+    ours = Counter({(re.sub(r"\.\d+\.", ".{}.", m.path), (m.d_out, m.d_in)): m.copies for m in shape.matrices})
+    tied = {key for key in linear if key[0] in ("lm_head", "proj_out") and key not in ours}
+    assert ours == Counter({key: n for key, n in linear.items() if key not in tied})
+
+
+def test_the_text_part_of_a_larger_model_is_read_with_its_classs_defaults() -> None:
+    shape = parse_config(json.dumps({"model_type": "llava", "text_config": {"model_type": "llama", "vocab_size": 32064},
+                                     "vision_config": {"model_type": "clip_vision_model"}}))  # fmt: skip
+    with torch.device("meta"):
+        model = tf.LlamaForCausalLM(tf.LlamaConfig(vocab_size=32064))
+    assert shape.total == sum(p.numel() for p in model.parameters()) and "text_config" in " ".join(shape.notes)
+    named = parse_config(json.dumps(LLAMA | {"auto_map": {"AutoModel": "code.Model"}}))
+    assert "auto_map" in " ".join(named.notes)
 
 
 def test_a_config_of_no_sane_size_is_refused() -> None:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lora_viz.adapters.factors import Factors, read_factors, reduced
-from lora_viz.adapters.keys import Place
+from lora_viz.adapters.factors import Factors, reduced
 from lora_viz.adapters.opening import Opened
+from lora_viz.adapters.places import Place
 from lora_viz.adapters.report import Module, Report
 from lora_viz.adapters.stored import AdapterError, short
 from lora_viz.core.factored import FactoredMatrix
@@ -57,7 +57,7 @@ def compare(
     """Every module that both adapters have, at the scale each file gives. Raises AdapterError if there is none."""
     others = {(m.path, m.d_out, m.d_in): m for m in second[1].modules}
     both = [(m, others[m.path, m.d_out, m.d_in]) for m in first[1].modules if (m.path, m.d_out, m.d_in) in others]
-    whole = [(m, n) for m, n in both if not m.not_finite and not n.not_finite and " (part" not in m.path]
+    whole = [(m, n) for m, n in both if not m.not_finite and not n.not_finite and m.factored and n.factored]
     if not whole:
         raise AdapterError(say("{first} and {second} have no module in common: they are for different models.",
                                first=short(first[1].name), second=short(second[1].name)))  # fmt: skip
@@ -73,7 +73,7 @@ def compare(
 
 
 def _meet(first: Opened, m: Module, second: Opened, n: Module) -> Meeting:
-    (left,), (right,) = (read_factors(opened.weights, x.pair) for opened, x in ((first, m), (second, n)))
+    left, right = (x.factors(opened.weights) for opened, x in ((first, m), (second, n)))
     one, other = _products(left, m.scale, right, n.scale)
     (u1, s1, v1), (u2, s2, v2) = one.svd(), other.svd()
     i, j = m.needs[0], n.needs[0]

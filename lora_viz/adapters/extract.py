@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lora_viz.adapters.keys import Place, places
+from lora_viz.adapters.places import Place, places
 from lora_viz.adapters.report import LEVELS, enough_in_each, needs
 from lora_viz.adapters.stored import FLOATS, SIZES, AdapterError, Weights, short
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder

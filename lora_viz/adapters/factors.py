@@ -6,19 +6,16 @@ block by block (Demmel et al. 2012, TSQR). Factors that are taken together are r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from lora_viz.adapters.keys import Pair
-from lora_viz.adapters.stored import AdapterError, Weights, short, widened
+from lora_viz.adapters.stored import widened
 from lora_viz.core.factored import FactoredMatrix
-from lora_viz.i18n.language import say
 
-__all__ = ["LARGE", "RANK_MOST", "Factors", "Tall", "read_factors", "reduced"]
+__all__ = ["LARGE", "RANK_MOST", "Factors", "Tall", "reduced"]
 
 RANK_MOST = 1024
 LARGE = 2_000_000  # numbers from which on a module is reduced before it is measured
@@ -45,20 +42,28 @@ class Tall(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """One update of a file: ``part`` names it where a pair of tensors holds several."""
+    """One update of a file: ``part`` names it where a pair of tensors holds several.
+
+    ``divisor`` is what its kind divides α by (None: its rank; 0: α is not used). ``times`` (A₁, B₁): the update is
+    (B₁A₁) ⊗ (BA), too large to be written as one pair: it is known by its singular values alone.
+    """
 
     part: str
     A: Tall
     B: Tall
+    divisor: float | None = None
+    times: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def rank(self) -> int:
-        return int(self.A.raw.shape[1])
+        own = int(self.A.raw.shape[1])
+        return own if self.times is None else min(own * len(self.times[0]), *self.shape)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(d_out, d_in)."""
-        return len(self.B.raw), len(self.A.raw)
+        rows, columns = len(self.B.raw), len(self.A.raw)
+        return (rows, columns) if self.times is None else (rows * len(self.times[1]), columns * self.times[0].shape[1])
 
     @property
     def large(self) -> bool:
@@ -67,45 +72,6 @@ class Factors(NamedTuple):
     def product(self, scaling: float = 1.0) -> FactoredMatrix:
         """s·B A, its factors in float64."""
         return FactoredMatrix(np.ascontiguousarray(self.A.whole().T), self.B.whole(), scaling)
-
-
-def read_factors(weights: Weights, pair: Pair) -> list[Factors]:
-    """The factors of a pair, nothing of them widened; convolutions are flattened. Raises AdapterError: do not fit.
-
-    loralib's fused layers hold several updates in one pair: each is answered by itself, with a name for it.
-    """
-    A, B = _matrix(weights, pair.A), _matrix(weights, pair.B)
-    r = B.raw.shape[1]
-    if math.prod(weights.entries[pair.B].shape[2:]) != 1:
-        raise AdapterError(say("{name} has shape {shape}: only A may be wider than one point.", name=short(pair.B),
-                               shape=weights.entries[pair.B].shape))  # fmt: skip
-    if r and len(B.raw) and pair.scheme == "loralib" and len(A.raw) in (2 * r, 3 * r):
-        parts = len(A.raw) // r
-        if len(B.raw) % parts == 0:
-            split = zip(np.split(A.raw, parts), np.split(B.raw, parts), strict=True)
-            return [
-                _fitting(pair, Factors(f" (part {i + 1} of {parts})", Tall(a.T, A.dtype), Tall(b, B.dtype)))
-                for i, (a, b) in enumerate(split)
-            ]
-    if len(A.raw) != r:
-        raise AdapterError(say("{path}: A is {A} and B is {B}: B needs a column for every row of A.",
-                               path=short(pair.path), A=f"{len(A.raw)}×{A.raw.shape[1]}",
-                               B=f"{len(B.raw)}×{r}"))  # fmt: skip
-    return [_fitting(pair, Factors("", Tall(A.raw.T, A.dtype), B))]
-
-
-def _fitting(pair: Pair, found: Factors) -> Factors:
-    if not 1 <= found.rank <= RANK_MOST or not all(found.shape):
-        raise AdapterError(say("{path} has rank {rank}: read are 1 to {most} in a layer of some size.",
-                               path=short(pair.path), rank=found.rank, most=RANK_MOST))  # fmt: skip
-    return found
-
-
-def _matrix(weights: Weights, name: str) -> Tall:
-    shape, stored = weights.entries[name].shape, weights.stored(name)
-    if len(shape) < 2:
-        raise AdapterError(say("{name} has shape {shape}: a LoRA factor is a matrix.", name=short(name), shape=shape))
-    return Tall(stored.reshape(shape[0], math.prod(shape[1:])), weights.entries[name].dtype)
 
 
 def reduced(*factors: Tall) -> list[Float[np.ndarray, "k r"]]:

@@ -1,45 +1,27 @@
-"""Which tensors are a LoRA pair, and of which module? Five ways of naming them, told apart name by name."""
+"""Which tensors make one module's update? Told by their names, tool by tool; ``naming.py`` holds the ways of naming."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from lora_viz.adapters.naming import FORMS, named
 from lora_viz.adapters.stored import AdapterError, short
-from lora_viz.i18n.language import say, to_say
+from lora_viz.adapters.unread import refuse_unread
+from lora_viz.i18n.language import say
 
-__all__ = ["SCHEMES", "Pair", "Place", "find_pairs", "places"]
+__all__ = ["Pair", "find_pairs"]
 
-# (scheme, pattern): the path, the role, and for PEFT the adapter's own name, in named groups.
-_PATTERNS = tuple(
-    (scheme, re.compile(pattern, re.DOTALL))
-    for scheme, pattern in (
-        ("PEFT", r"(?P<path>.+)\.lora_(?P<role>A|B)(?:\.(?P<adapter>[^.]+))?\.weight"),
-        ("PEFT", r"(?P<path>.+)\.lora_embedding_(?P<role>A|B)(?:\.(?P<adapter>[^.]+))?"),
-        ("PEFT", r"(?P<path>.+)\.lora_(?P<role>magnitude)_vector(?:\.(?P<adapter>[^.]+))?(?:\.weight)?"),
-        ("loralib", r"(?P<path>.+)\.lora_(?P<role>A|B)"),
-        ("kohya", r"(?P<path>.+)[._]lora_(?P<role>down|up)\.weight"),
-        ("kohya", r"(?P<path>.+)\.(?P<role>alpha)"),
-        ("kohya", r"(?P<path>.+)\.dora_(?P<role>scale)"),
-        ("diffusers", r"(?P<path>.+)(?:_lora|\.lora_linear_layer|\.lora)\.(?P<role>down|up)\.weight"),
-        ("cloneofsimo", r"(?P<path>.+):(?P<role>down|up)"),
-    )
-)
-SCHEMES = ("PEFT", "loralib", "kohya", "diffusers", "cloneofsimo")
-_ROLE = {"A": "A", "down": "A", "B": "B", "up": "B", "alpha": "alpha", "magnitude": "magnitude", "scale": "magnitude"}
-_OTHER_KINDS = (
-    ("hada_", to_say("a LoHa file: its update is an entrywise product of two low-rank matrices")),
-    ("lokr_", to_say("a LoKr file: its update is a Kronecker product")),
-    ("oft_", to_say("an OFT file: its update rotates the weight")),
-    ("vera_lambda", to_say("a VeRA file: its factors are shared and not in it")),
-    ("lora_E", to_say("an AdaLoRA file: its update has a third factor")),
-    ("lora_mid", to_say("a LoCon file with a third factor")),
-)
+_Found = dict[tuple[str, str, str, str], dict[str, str]]  # scheme, path, adapter, part: names by role
+PREFIXES = ("base_model.model.",)
 
 
 class Pair(NamedTuple):
-    """One module's tensors by name. ``path`` is the module's; ``alpha`` and ``magnitude`` (DoRA) may be missing."""
+    """One module's tensors by name. ``path`` is the module's, ``module`` the same without the adapter's own name.
+
+    ``alpha`` and ``magnitude`` (DoRA) may be missing. ``form`` says how ΔW comes of the tensors: "pair" is B·A, the
+    others (``naming.FORMS``) have ``more`` tensors by role. ``turned``: A is stored (d_in, r) and B (r, d_out).
+    """
 
     path: str
     scheme: str
@@ -47,39 +29,59 @@ class Pair(NamedTuple):
     B: str
     alpha: str | None
     magnitude: str | None
+    module: str = ""
+    form: str = "pair"
+    more: tuple[tuple[str, str], ...] = ()
+    turned: bool = False
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Those that hold the update's numbers: no α, no magnitude."""
+        return tuple(dict.fromkeys((self.A, self.B, *(name for _, name in self.more))))
+
+    def role(self, name: str) -> str | None:
+        """The tensor that plays this further role."""
+        return dict(self.more).get(name)
 
 
-def find_pairs(names: Iterable[str]) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
-    """All LoRA pairs in the order of the file, and the names that belong to none. Raises AdapterError.
+def find_pairs(names: Iterable[str], kind: str = "safetensors") -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+    """All modules of a file in its order, and the names that belong to none. Raises AdapterError.
 
-    A factor whose partner is missing is an error, and so is a file without any pair.
+    A factor whose partner is missing is an error, and so is a file without any module.
     """
     names = tuple(names)
-    for part, what in _OTHER_KINDS:
-        if any(part in name for name in names):
-            raise AdapterError(say("This is {what}. Read are files whose update is B·A.", what=say(what)))
-    found: dict[tuple[str, str, str], dict[str, str]] = {}
+    found: _Found = {}
+    beside: dict[tuple[str, str], dict[str, str]] = {}
     for name in names:
-        for scheme, pattern in _PATTERNS:
-            if hit := pattern.fullmatch(name):
-                key = (scheme, hit["path"], hit.groupdict().get("adapter") or "default")
-                found.setdefault(key, {})[_ROLE[hit["role"]]] = name
-                break
+        hit = named(name, kind, "lora_controlnet" in names)
+        if hit is None:
+            continue
+        if hit.beside:
+            beside.setdefault((hit.path, hit.adapter), {}).setdefault(hit.role, name)
+        else:
+            found.setdefault((hit.scheme, hit.path, hit.adapter, hit.part), {}).setdefault(hit.role, name)
+    adapters = {adapter for _, _, adapter, _ in found}
+    parts: dict[tuple[str, str, str], int] = {}
+    for scheme, path, adapter, part in found:
+        parts[scheme, path, adapter] = parts.get((scheme, path, adapter), 0) + bool(part)
     pairs, used = [], set()
-    adapters = {adapter for _, _, adapter in found}
-    for (scheme, path, adapter), roles in found.items():
-        if "A" not in roles and "B" not in roles:
-            continue  # something else's alpha
-        for one, other in (("A", "B"), ("B", "A")):
-            if other not in roles:
-                raise AdapterError(
-                    say("{name} has no partner: a LoRA module has an A and a B.", name=short(roles[one]))
-                )
-        path = path.removeprefix("base_model.model.") if scheme == "PEFT" else path
-        path = path if len(adapters) == 1 else f"{path} ({adapter})"
-        pairs.append(Pair(path, scheme, roles["A"], roles["B"], roles.get("alpha"), roles.get("magnitude")))
-        used |= set(roles.values())
+    for (scheme, path, adapter, part), roles in found.items():
+        if scheme == "VeRA" and not path:
+            continue  # the shared factors
+        around = _around(beside, path, adapter)
+        pair = _pair(scheme, path, roles, around, found)
+        told = path
+        for prefix in PREFIXES:
+            told = told.removeprefix(prefix)
+        pair = pair._replace(module=told)
+        if len(adapters) > 1:
+            told = f"{told} ({adapter})"
+        if part and parts[scheme, path, adapter] > 1:
+            told = f"{told} (part {int(part) + 1} of {parts[scheme, path, adapter]})"
+        pairs.append(pair._replace(path=told))
+        used |= {*pair.tensors, *(name for name in (pair.alpha, pair.magnitude) if name is not None)}
     if not pairs:
+        refuse_unread(names)
         listed = ", ".join(short(name, 40) for name in names[:2])
         raise AdapterError(
             say("The file holds no LoRA factors: it holds {listed} and more.", listed=listed)
@@ -89,40 +91,56 @@ def find_pairs(names: Iterable[str]) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     return tuple(pairs), tuple(name for name in names if name not in used)
 
 
-class Place(NamedTuple):
-    """Where does a module stand in the network? A layer's label and the kind of matrix within the layer."""
-
-    layer: str
-    kind: str
-
-
-def places(paths: Iterable[str]) -> tuple[Place, ...]:
-    """Layer and kind of each path: what leads to its last number, and what follows."""
-    cut = [_cut(path) for path in paths]
-    words = {skeleton: re.split(r"[._:]+", skeleton) for skeleton, _, _ in cut}
-    common = set.intersection(*map(set, words.values())) if words else set()
-    return tuple(
-        Place(f"{_own(words[skeleton], common)}{layer}" if len(words) > 1 else layer, kind)
-        for skeleton, layer, kind in cut
-    )
+def _around(beside: dict[tuple[str, str], dict[str, str]], path: str, adapter: str) -> dict[str, str]:
+    """What stands beside the factors at this path: α, magnitude, a diagonal."""
+    around: dict[str, str] = {}
+    for at in (path, f"{path}.lora", f"{path}_lora", f"{path}.lora_linear_layer"):
+        for who in (adapter, "default"):
+            around = {**beside.get((at, who), {}), **around}
+    return around
 
 
-def _own(words: list[str], common: set[str]) -> str:
-    own = next((word for word in words if word not in common and word != "#"), "")
-    return f"{own[:5]} " if own else ""
+def _pair(scheme: str, path: str, roles: dict[str, str], around: dict[str, str], found: _Found) -> Pair:
+    form = next((form for form, needed, *_ in FORMS if needed & {*roles, *around}), "pair")
+    more = {role: name for role, name in {**roles, **around}.items() if role not in ("A", "B", "alpha", "magnitude")}
+    if form in ("pair", "mid", "ada", "diag"):
+        one, other = _both(roles)
+        keep = {"mid": "mid", "ada": "E", "diag": "diag"}.get(form)
+        more = {role: name for role, name in more.items() if role == keep}
+    elif form == "loha":
+        one, other = _all_of(roles, path, "hada_w1_b", "hada_w1_a", "hada_w2_b", "hada_w2_a")[:2]
+    elif form == "lokr":
+        first = _one_of(roles, path, ("lokr_w1",), ("lokr_w1_a", "lokr_w1_b"))
+        second = _one_of(roles, path, ("lokr_w2",), ("lokr_w2_a", "lokr_w2_b"))
+        one, other = second[-1], first[0]
+    else:
+        one, other = _all_of(roles, path, "lambda_d", "lambda_b")[:2]
+        shared = found.get(("VeRA", "", "default", ""), {})
+        if "A" not in shared or "B" not in shared:
+            raise AdapterError(say("This is a VeRA file whose shared factors are not in it (save_projection was off): "
+                                   "its update cannot be formed. Save it with save_projection=True."))  # fmt: skip
+        more |= {"vera_A": shared["A"], "vera_B": shared["B"]}
+    return Pair(path, scheme, one, other, around.get("alpha"), around.get("magnitude"), form=form,
+                more=tuple(sorted(more.items())))  # fmt: skip
 
 
-def _cut(path: str) -> tuple[str, str, str]:
-    body = path
-    while body.endswith((".0", "_0", ".default")):  # to_out.0: the 0 numbers no layer
-        body = body[: max(body.rfind("."), body.rfind("_"))]
-    numbers = [*re.finditer(r"(?<=[._:])\d+(?=[._:]|$)", body)]
-    if not numbers:
-        return "", "", body
-    last = numbers[-1].end()
-    skeleton = re.sub(r"\d+", "#", body[:last])
-    return (
-        skeleton,
-        ".".join(n.group() for n in numbers),
-        body[last:].lstrip("._:") or body[: numbers[0].start()].rstrip("._:"),
-    )
+def _both(roles: dict[str, str]) -> tuple[str, str]:
+    for one, other in (("A", "B"), ("B", "A")):
+        if other not in roles:
+            name = roles.get(one) or next(iter(roles.values()))
+            raise AdapterError(say("{name} has no partner: a LoRA module has an A and a B.", name=short(name)))
+    return roles["A"], roles["B"]
+
+
+def _all_of(roles: dict[str, str], path: str, *needed: str) -> Sequence[str]:
+    for role in needed:
+        if role not in roles:
+            raise AdapterError(say("{path} lacks {role}: its update cannot be formed.", path=short(path), role=role))
+    return [roles[role] for role in needed]
+
+
+def _one_of(roles: dict[str, str], path: str, *choices: tuple[str, ...]) -> Sequence[str]:
+    for choice in choices:
+        if all(role in roles for role in choice):
+            return [roles[role] for role in choice]
+    raise AdapterError(say("{path} lacks {role}: its update cannot be formed.", path=short(path), role=choices[0][0]))

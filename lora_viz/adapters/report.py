@@ -9,26 +9,52 @@ import numpy as np
 from jaxtyping import Float
 
 from lora_viz.adapters.config import Config
-from lora_viz.adapters.factors import Factors, read_factors, reduced
-from lora_viz.adapters.keys import Pair, Place, find_pairs, places
+from lora_viz.adapters.factors import Factors, reduced
+from lora_viz.adapters.forming import Stack, read_factors
+from lora_viz.adapters.keys import Pair, find_pairs
 from lora_viz.adapters.opening import Opened
+from lora_viz.adapters.orientation import oriented
+from lora_viz.adapters.places import Place, places
+from lora_viz.adapters.scale import Scales
 from lora_viz.adapters.stored import SIZES, AdapterError, Weights, short
 from lora_viz.core.factored import FactoredMatrix
 from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.i18n.language import say
 
-__all__ = ["LEVELS", "Module", "Other", "Report", "enough_in_each", "inspect_adapter", "needs", "noise_floor"]
+__all__ = [
+    "LEVELS",
+    "Module",
+    "Other",
+    "Report",
+    "enough_in_each",
+    "inspect_adapter",
+    "leaves_scale_open",
+    "needs",
+    "noise_floor",
+]
 
 LEVELS = (0.9, 0.95, 0.99)
 MODULES_FREE, MODULE_LEAST = 2000, 5000  # measured: one costs up to 0.5 ms beside its numbers, which 5 kB may take
-_UNIT = {"BF16": 2.0**-9, "F16": 2.0**-11, "F32": 2.0**-24, "F64": 2.0**-53}  # half the gap to the next number, from 1
+_UNIT = {
+    "F8_E4M3": 2.0**-4,
+    "F8_E5M2": 2.0**-3,
+    "F8_E4M3FNUZ": 2.0**-4,
+    "F8_E5M2FNUZ": 2.0**-3,
+    "F8_E8M0": 0.5,
+    "BF16": 2.0**-9,
+    "F16": 2.0**-11,
+    "F32": 2.0**-24,
+    "F64": 2.0**-53,
+}  # half the gap to the next number, from 1
 
 
 class Module(NamedTuple):
-    """One LoRA pair, measured. ``scaling`` is None where the file does not say: all sizes are then those of B·A.
+    """One update, measured. ``scaling`` is None where the file does not say: all sizes are then those of B·A.
 
     ``sigma`` are the singular values of s·B·A, NaN where a factor is not finite; ``needs`` is the smallest rank that
     keeps 90, 95, 99 % of Σσ², 0 where ΔW = 0. ``dead`` components have a zero row in A or a zero column in B.
+    ``numbers`` are stored for it, ``at`` is its place among the updates of its tensors. ``alone``: a plain pair of
+    tensors of its own, which can be written anew under its names; ``factored``: B·A is at hand at all.
     """
 
     pair: Pair
@@ -47,6 +73,11 @@ class Module(NamedTuple):
     needs: tuple[int, int, int]
     not_finite: int
     dead: int
+    numbers: int
+    at: int = 0
+    stack: Stack = Stack()
+    alone: bool = True
+    factored: bool = True
 
     @property
     def path(self) -> str:
@@ -59,7 +90,12 @@ class Module(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        return self.rank * (self.d_in + self.d_out)
+        """How many numbers the file holds for it."""
+        return self.numbers
+
+    def factors(self, weights: Weights) -> Factors:
+        """Its factors, as the file has them."""
+        return read_factors(weights, self.pair, self.stack)[self.at]
 
 
 class Other(NamedTuple):
@@ -80,6 +116,8 @@ class Report(NamedTuple):
     others: tuple[Other, ...]
     size: int
     notes: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    asks_scale: bool = False
 
 
 def inspect_adapter(
@@ -89,19 +127,45 @@ def inspect_adapter(
 
     ``alpha`` is used where the file does not say its own. ``progress`` is told the share that is done.
     """
-    weights = opened.weights
-    pairs, other_names = find_pairs(weights.entries)
+    weights, config = opened.weights, opened.config
+    pairs, other_names = find_pairs(weights.entries, weights.kind)
     enough_in_each(weights, len(pairs))
+    scales = Scales(weights, config, alpha)
+    written = [config] if config is not None else [*scales.configs.values()]
+    pairs, turned = oriented(weights, pairs, lambda path: written[0].rank_at(path) if written else 0)
     stand = places(pair.path for pair in pairs)
-    modules = []
+    modules: list[Module] = []
     for i, (pair, place) in enumerate(zip(pairs, stand, strict=True)):
-        modules += _measured(weights, pair, place, opened.config, alpha)
+        modules += _measured(weights, pair, place, scales, _stack(weights, pair, config))
+        if len(modules) > len(pairs):
+            enough_in_each(weights, len(modules))
         progress((i + 1) / len(pairs))
     others = tuple(Other(name, weights.entries[name].shape, weights.entries[name].dtype) for name in other_names)
     return Report(name=opened.name, kind=weights.kind, schemes=tuple(sorted({pair.scheme for pair in pairs})),
                   modules=tuple(modules), others=others,
                   size=sum(e.numel * SIZES.get(e.dtype, 1) for e in weights.entries.values()),
-                  notes=_notes(opened.config, pairs))  # fmt: skip
+                  notes=(*opened.notes, *turned, *_notes(config, pairs)), left=opened.left,
+                  asks_scale=any(m.scaling is None for m in modules))  # fmt: skip
+
+
+def leaves_scale_open(opened: Opened) -> bool:
+    """Is there a module whose scale nothing says? Read from names, configuration and header alone. AdapterError."""
+    pairs, _ = find_pairs(opened.weights.entries, opened.weights.kind)
+    scales = Scales(opened.weights, opened.config, None)
+    return any(scales.of(pair, 1.0)[0] is None for pair in pairs)
+
+
+def _stack(weights: Weights, pair: Pair, config: Config | None) -> Stack:
+    """Is it a stack of experts as PEFT writes one? The configuration says so, or the module's own name."""
+    if pair.scheme != "PEFT" or pair.form != "pair" or len(weights.entries[pair.A].shape) != 2:
+        return Stack()
+    body = pair.module
+    while body.endswith(".base_layer"):
+        body = body.removesuffix(".base_layer")
+    if config is not None and config.experts:
+        return Stack(config.rank_at(pair.module), config.stacks(pair.module))
+    rank = 0 if config is None else config.rank_at(pair.module)
+    return Stack(rank, body.endswith("experts"))
 
 
 def _notes(config: Config | None, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
@@ -109,6 +173,12 @@ def _notes(config: Config | None, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
     if config is not None and config.moves_base:
         notes.append(say("It was started as {init}, which moves the base weight: the numbers are those of s·BA, and ΔW "
                          "is s·(BA − B₀A₀).", init=short(config.init, 20)))  # fmt: skip
+    if any(pair.form == "diag" for pair in pairs):
+        notes.append(say("It is a KaSA adapter, which also cuts the base weight: the numbers are those of "
+                         "s·B·diag(λ)·A."))  # fmt: skip
+    if any(pair.form == "vera" for pair in pairs):
+        notes.append(say("It is a VeRA adapter: every layer is taken to use all columns of the shared A, which the "
+                         "file does not say."))  # fmt: skip
     if any(pair.magnitude for pair in pairs):
         notes.append(
             say("It is a DoRA adapter: the numbers are those of its low-rank part, before W + s·BA is rescaled.")
@@ -125,19 +195,28 @@ def enough_in_each(weights: Weights, count: int) -> None:
                                free=MODULES_FREE, least=MODULE_LEAST))  # fmt: skip
 
 
-def _measured(weights: Weights, pair: Pair, place: Place, config: Config | None, alpha: float | None) -> list[Module]:
-    dtypes = {weights.entries[name].dtype for name in (pair.A, pair.B)}
+def _measured(weights: Weights, pair: Pair, place: Place, scales: Scales, stack: Stack) -> list[Module]:
+    dtypes = {weights.entries[name].dtype for name in pair.tensors}
+    updates = read_factors(weights, pair, stack)
+    plain = pair.form == "pair" and len(updates) == 1 and " (part" not in pair.path
+    held = sum(weights.entries[name].numel for name in pair.tensors if "vera_" not in name) // len(updates)
     found = []
-    for factors in read_factors(weights, pair):
+    for at, factors in enumerate(updates):
         rank, part = factors.rank, factors.part
-        scaling, words = _scaling(weights, pair, rank, config, alpha)
+        scaling, words = scales.of(pair, factors.rank if factors.divisor is None else factors.divisor)
         A, B, bad, dead = _sides(factors)
         if bad:
             sigma = np.full(min(rank, *factors.shape), np.nan)
         else:
             sigma = FactoredMatrix(A, B, 1.0 if scaling is None else scaling).singular_values()
+            if factors.times is not None:
+                own = FactoredMatrix(*factors.times).singular_values()
+                with np.errstate(all="ignore"):
+                    sigma = np.sort(np.outer(sigma, own), axis=None)[::-1]
             sigma = sigma[: min(rank, *factors.shape)]
         norm_delta = _norm(sigma)
+        with np.errstate(all="ignore"):  # a damaged file's numbers may be too small to be divided by
+            kinds = ranks(np.nan_to_num(sigma), bound=rank)
         if not bad and not np.isfinite(norm_delta):
             raise AdapterError(
                 say("{path} holds numbers too large to be multiplied in float64.", path=short(pair.path))
@@ -156,10 +235,15 @@ def _measured(weights: Weights, pair: Pair, place: Place, config: Config | None,
                 norm_B=_norm(B) if not bad else float("nan"),
                 norm_delta=norm_delta,
                 sigma=sigma,
-                kinds=ranks(np.nan_to_num(sigma), bound=rank),
+                kinds=kinds,
                 needs=needs(sigma),
                 not_finite=bad,
                 dead=dead,
+                numbers=held,
+                at=at,
+                stack=stack,
+                alone=plain,
+                factored=factors.times is None,
             )
         )
     return found
@@ -169,9 +253,10 @@ def _sides(factors: Factors) -> tuple[np.ndarray, np.ndarray, int, int]:
     """A (·, d_in or less) and B, reduced where they are large; how many numbers are not finite; how many components
     have a zero row in A or a zero column in B.
     """
-    bad, used = 0, np.ones(factors.rank, dtype=bool)
+    wide = factors.A.raw.shape[1]
+    bad, used = 0, np.ones(wide, dtype=bool)
     for factor in (factors.A, factors.B):
-        some = np.zeros(factors.rank, dtype=bool)
+        some = np.zeros(wide, dtype=bool)
         for block in factor.blocks():
             bad += int(block.size - np.isfinite(block).sum())
             some |= block.any(axis=0)
@@ -182,26 +267,6 @@ def _sides(factors: Factors) -> tuple[np.ndarray, np.ndarray, int, int]:
         return product.A, product.B, bad, dead
     (a,), (b,) = reduced(factors.A), reduced(factors.B)
     return a.T, b, bad, dead
-
-
-def _scaling(
-    weights: Weights, pair: Pair, rank: int, config: Config | None, alpha: float | None
-) -> tuple[float | None, str]:
-    if pair.alpha is not None:
-        given = weights.read(pair.alpha)
-        if given.size != 1 or not np.isfinite(given).all():
-            raise AdapterError(
-                say("{name} has shape {shape}: an α is one finite number.", name=short(pair.alpha), shape=given.shape)
-            )
-        own = float(given.ravel()[0])
-        return own / rank, say("α/r = {alpha:g}/{rank}, in the file", alpha=own, rank=rank)
-    if config is not None:
-        return config.scaling(pair.path, rank)
-    if alpha is not None:
-        return alpha / rank, say("α/r = {alpha:g}/{rank}, as you said", alpha=alpha, rank=rank)
-    if pair.scheme == "kohya":
-        return 1.0, say("no α in the file: α = r by kohya's rule")
-    return None, say("not in the file")
 
 
 def _norm(values: np.ndarray) -> float:
@@ -227,7 +292,9 @@ def noise_floor(weights: Weights, module: Module, seed: int = 0) -> float:
     ΔW′ has every stored number moved at random within its own rounding; by Weyl's inequality no singular value moves
     by more. The difference is [B′, −B]·[A′; A]: its factors are enough. NaN of a large module: not measured.
     """
-    (found,) = read_factors(weights, module.pair)
+    if not module.alone:
+        return float("nan")
+    found = module.factors(weights)
     if found.large:
         return float("nan")
     rng = np.random.default_rng(seed)

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lora_viz.adapters.factors import Tall, read_factors, reduced
+from lora_viz.adapters.factors import Tall, reduced
 from lora_viz.adapters.keys import Pair
 from lora_viz.adapters.opening import Opened
 from lora_viz.adapters.report import LEVELS, Module, Report
-from lora_viz.adapters.stored import SIZES, AdapterError, short
+from lora_viz.adapters.stored import FLOATS, SIZES, AdapterError, short
 from lora_viz.adapters.vouched import vouched_config, vouched_metadata
 from lora_viz.adapters.writing import PREFIX, Packed, pack, peft_config, peft_folder, rounded, write_safetensors
 from lora_viz.core.factored import FactoredMatrix
@@ -51,23 +51,28 @@ class Plan(NamedTuple):
     note: str
 
 
-def advised_ranks(report: Report, level: float) -> tuple[int, ...]:
-    """The smallest rank of each module that keeps this share of Σσ²: 0.9, 0.95 or 0.99. At least 1, PEFT's least."""
+def advised_ranks(report: Report, level: float | int) -> tuple[int, ...]:
+    """The smallest rank of each module that keeps this share of Σσ²: 0.9, 0.95 or 0.99. At least 1, PEFT's least.
+
+    A whole number is a rank: each module gets it, where it has more.
+    """
+    if isinstance(level, int):
+        return tuple(m.rank if m.not_finite or not m.alone else min(m.rank, level) for m in report.modules)
     at = LEVELS.index(level)
     return tuple(
-        module.rank if module.not_finite or " (part" in module.path else max(1, module.needs[at])
-        for module in report.modules
+        module.rank if module.not_finite or not module.alone else max(1, module.needs[at]) for module in report.modules
     )
 
 
-def plan(opened: Opened, report: Report, level: float) -> Plan:
+def plan(opened: Opened, report: Report, level: float | int) -> Plan:
     """What cutting to the ranks advised at this level would do. Raises AdapterError where it is not possible."""
     config = opened.config
     if config is not None and config.moves_base:
         raise AdapterError(say("An adapter started as {init} cannot be cut: its base weight was moved by its own first "
                                "factors.", init=short(config.init, 20)))  # fmt: skip
-    if any(" (part" in module.path for module in report.modules):
-        raise AdapterError(say("loralib's fused layers cannot be cut: their updates share one pair of tensors."))
+    if (shared := next((m for m in report.modules if not m.alone), None)) is not None:
+        raise AdapterError(say("{path} is not a pair of factors of its own: convert the adapter to PEFT first, then "
+                               "cut it.", path=short(shared.path)))  # fmt: skip
     if len({_written(module.pair, "A") for module in report.modules}) < len(report.modules):
         raise AdapterError(say("Two modules of this file would be written under one name: it cannot be cut."))
     ranks = advised_ranks(report, level)
@@ -84,7 +89,7 @@ def plan(opened: Opened, report: Report, level: float) -> Plan:
 
 
 def shrink(
-    opened: Opened, report: Report, level: float, progress: Callable[[float], None] = lambda share: None
+    opened: Opened, report: Report, level: float | int, progress: Callable[[float], None] = lambda share: None
 ) -> Shrunk:
     """Cut every module to the rank advised at this level and write the adapter again, in its own number formats.
 
@@ -105,7 +110,8 @@ def shrink(
             lost, kept = lost + away**2, kept + module.norm_delta**2
         tensors |= {_written(module.pair, "A"): right, _written(module.pair, "B"): left}
         if module.pair.alpha is not None:
-            tensors[module.pair.alpha] = pack(np.array(float(rank)), opened.weights.entries[module.pair.alpha].dtype)
+            kind = opened.weights.entries[module.pair.alpha].dtype
+            tensors[module.pair.alpha] = pack(np.array(float(rank)), kind if kind in FLOATS else "F32")
         if module.pair.magnitude is not None:
             tensors[module.pair.magnitude] = _copied(opened, module.pair.magnitude)
         progress((i + 1) / len(ranks))
@@ -126,10 +132,11 @@ def shrink(
                   whole=float(np.sqrt(lost / kept)) if kept else 0.0, size=(report.size, len(data)))  # fmt: skip
 
 
-def cut_name(report: Report, level: float) -> str:
+def cut_name(report: Report, level: float | int) -> str:
     """What the file of a cut adapter is called, and so of which kind it is."""
     as_peft = all(_is_peft(module.pair) for module in report.modules)
-    return f"adapter_{100 * level:.0f}.{'zip' if as_peft else 'safetensors'}"
+    called = f"r{level}" if isinstance(level, int) else f"{100 * level:.0f}"
+    return f"adapter_{called}.{'zip' if as_peft else 'safetensors'}"
 
 
 def _is_peft(pair: Pair) -> bool:
@@ -154,32 +161,36 @@ def _cut(opened: Opened, module: Module, rank: int) -> tuple[Packed, Packed, flo
     """
     pair = module.pair
     shapes = [list(opened.weights.entries[name].shape) for name in (pair.B, pair.A)]
-    (found,) = read_factors(opened.weights, pair)
+    if pair.turned:
+        shapes = [shape[::-1] for shape in shapes]
+    found = module.factors(opened.weights)
+    kind_B, kind_A = (kind if kind in FLOATS else "BF16" for kind in (found.B.dtype, found.A.dtype))
+
+    def packed(left: np.ndarray, right: np.ndarray, away: float) -> tuple[Packed, Packed, float]:
+        if pair.turned:
+            return _packed(left.T, kind_B, shapes[0][::-1]), _packed(right.T, kind_A, shapes[1][::-1]), away
+        return _packed(left, kind_B, shapes[0]), _packed(right, kind_A, shapes[1]), away
+
     if module.not_finite:  # as it is, but for s
-        right, left = (
-            found.A.raw.T,
-            np.concatenate([rounded(b * module.scale, found.B.dtype) for b in found.B.blocks()]),
-        )
-        return _packed(left, found.B.dtype, shapes[0]), _packed(right, found.A.dtype, shapes[1]), 0.0
+        right = found.A.raw.T if kind_A == found.A.dtype else rounded(found.A.whole().T, kind_A)
+        return packed(np.concatenate([rounded(b * module.scale, kind_B) for b in found.B.blocks()]), right, 0.0)
     if not found.large:
         whole = found.product(module.scale)
         u, sigma, vt = whole.svd()
         cut = FactoredMatrix.from_svd(u[:, :rank], sigma[:rank], vt[:rank])
-        left, right = rounded(cut.B, found.B.dtype), rounded(cut.A, found.A.dtype)
+        left, right = rounded(cut.B, kind_B), rounded(cut.A, kind_A)
         shapes[0][1] = shapes[1][0] = cut.rank
-        written = FactoredMatrix(Tall(right, found.A.dtype).whole(), Tall(left, found.B.dtype).whole())
-        away = float((whole - written).norm())
-        return _packed(left, found.B.dtype, shapes[0]), _packed(right, found.A.dtype, shapes[1]), away
+        written = FactoredMatrix(Tall(right, kind_A).whole(), Tall(left, kind_B).whole())
+        return packed(left, right, float((whole - written).norm()))
     (R_A,), (R_B,) = reduced(found.A), reduced(found.B)
     u, sigma, vt = FactoredMatrix(R_A.T, R_B, module.scale).svd()
     root = np.sqrt(sigma[:rank])
     smaller = np.divide(1.0, root, out=np.zeros(len(root)), where=root > 0)
     to_A = module.scale * smaller[:, None] * (u[:, :rank].T @ R_B)
     to_B = module.scale * (R_A.T @ vt[:rank].T) * smaller
-    B, A = _Written.of(found.B, R_B, to_B), _Written.of(found.A, R_A, to_A.T)
+    B, A = _Written.of(found.B, R_B, to_B, kind_B), _Written.of(found.A, R_A, to_A.T, kind_A)
     shapes[0][1] = shapes[1][0] = len(root)
-    away = _away(B, A, module.scale)
-    return _packed(B.raw, found.B.dtype, shapes[0]), _packed(A.raw.T, found.A.dtype, shapes[1]), away
+    return packed(B.raw, A.raw.T, _away(B, A, module.scale))
 
 
 class _Written(NamedTuple):
@@ -194,13 +205,13 @@ class _Written(NamedTuple):
     EE: Float[np.ndarray, "k k"]
 
     @classmethod
-    def of(cls, factor: Tall, R: np.ndarray, by: np.ndarray) -> _Written:
-        """F·by in the factor's own number format, a block at a time."""
+    def of(cls, factor: Tall, R: np.ndarray, by: np.ndarray, kind: str) -> _Written:
+        """F·by in a file's number format, a block at a time."""
         raw, FE, EE = list[np.ndarray](), np.zeros(by.shape), np.zeros((by.shape[1], by.shape[1]))
         for block in factor.blocks():
             exact = block @ by
-            raw.append(rounded(exact, factor.dtype))
-            moved = np.nan_to_num(Tall(raw[-1], factor.dtype).whole(), posinf=0, neginf=0) - exact
+            raw.append(rounded(exact, kind))
+            moved = np.nan_to_num(Tall(raw[-1], kind).whole(), posinf=0, neginf=0) - exact
             FE += block.T @ moved
             EE += moved.T @ moved
         return cls(np.concatenate(raw), R, by, FE, EE)

@@ -9,12 +9,14 @@ import os
 import threading
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from lora_viz.adapters.refusing import AdapterError, short
 from lora_viz.i18n.language import say
 
-__all__ = ["FromDisk", "InMemory", "Source", "as_source", "let_go_words"]
+__all__ = ["FromDisk", "InMemory", "Joined", "Source", "as_source", "let_go_words"]
 
 _moving = threading.Lock()
 
@@ -138,6 +140,26 @@ class _Part(Source):
     def __getitem__(self, where: slice) -> memoryview:
         start, stop, _ = where.indices(self._size)
         return self._whole[self._start + start : self._start + stop]
+
+
+class Joined(Source):
+    """Several sources one after the other, as the parts of one adapter are."""
+
+    def __init__(self, parts: Sequence[Source]) -> None:
+        self._parts = tuple(parts)
+        self.starts = tuple(accumulate((len(part) for part in self._parts), initial=0))
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def __getitem__(self, where: slice) -> memoryview:
+        start, stop, _ = where.indices(len(self))
+        found = [
+            part[max(0, start - first) : max(0, stop - first)]
+            for part, first in zip(self._parts, self.starts, strict=False)
+            if first < stop and start < first + len(part)
+        ]
+        return found[0] if len(found) == 1 else memoryview(b"".join(found))
 
 
 def as_source(data: bytes | memoryview | Source) -> Source:

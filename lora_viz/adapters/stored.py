@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +14,32 @@ from lora_viz.adapters.refusing import AdapterError, short
 from lora_viz.adapters.source import Source
 from lora_viz.i18n.language import say
 
-__all__ = ["FLOATS", "SIZES", "AdapterError", "Stored", "Weights", "check_names", "check_shape", "short", "widened"]
+__all__ = [
+    "FLOATS",
+    "NARROW",
+    "SIZES",
+    "AdapterError",
+    "Stored",
+    "Weights",
+    "check_names",
+    "check_shape",
+    "short",
+    "widened",
+]
 
 NAME_MOST, TENSORS_MOST = 500, 50_000
 
 SIZES = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E4M3FNUZ": 1,
+    "F8_E5M2FNUZ": 1, "F8_E8M0": 1,
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
 }  # fmt: skip
+NARROW = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E4M3FNUZ": "float8_e4m3fnuz",
+          "F8_E5M2FNUZ": "float8_e5m2fnuz", "F8_E8M0": "float8_e8m0fnu"}  # as torch calls them  # fmt: skip
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # bfloat16 is the upper half of a float32
+
+
+_WHOLE = {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"}
 
 
 class Stored(NamedTuple):
@@ -59,10 +77,16 @@ class Weights(NamedTuple):
     def stored(self, name: str) -> np.ndarray:
         """The same as it is stored, bfloat16 as its bits: what ``widened`` takes."""
         entry = self.entries[name]
-        if entry.dtype not in FLOATS:
-            raise AdapterError(say("{name} is stored as {dtype}: read are F64, F32, F16 and BF16, nothing else.",
-                                   name=short(name), dtype=short(entry.dtype)))  # fmt: skip
+        if entry.dtype not in FLOATS and entry.dtype not in NARROW:
+            raise AdapterError(say("{name} is stored as {dtype}: read are {known}.", name=short(name),
+                                   dtype=short(entry.dtype), known=", ".join((*FLOATS, *NARROW))))  # fmt: skip
         return self._raw(entry)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """The same as ``read``, of whole numbers too: an α may be stored as one."""
+        entry = self.entries[name]
+        kind = _WHOLE.get(entry.dtype)
+        return self.read(name) if kind is None else self._raw(entry).view(kind).astype(np.float64)
 
     def raw_bytes(self, name: str) -> bytes:
         """One tensor as it is stored, dense and in order, whatever its number format."""
@@ -85,9 +109,19 @@ class Weights(NamedTuple):
 
 def widened(stored: np.ndarray, dtype: str) -> np.ndarray:
     """Numbers as they are stored, in float64 where stored so, else in float32."""
+    if dtype in NARROW:
+        return _narrow(dtype)[stored]
     if dtype == "BF16":
         return (stored.astype(np.uint32) << 16).view(np.float32)
     return stored if dtype in ("F64", "F32") else stored.astype(np.float32)
+
+
+@cache
+def _narrow(dtype: str) -> Float[np.ndarray, "256"]:
+    """What each of the 256 bytes of an 8-bit format stands for, as torch reads it."""
+    import torch  # only such files need it
+
+    return torch.arange(256, dtype=torch.uint8).view(getattr(torch, NARROW[dtype])).float().numpy()
 
 
 def check_shape(name: str, shape: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ import pickletools
 from typing import Any, NamedTuple, TypeVar
 
 from lora_viz.adapters.archive import Members
+from lora_viz.adapters.naming import named as naming
 from lora_viz.adapters.source import Source
 from lora_viz.adapters.stored import SIZES, AdapterError, Stored, Weights, check_names, check_shape, short
 from lora_viz.i18n.language import say, to_say
@@ -19,7 +20,8 @@ from lora_viz.i18n.language import say, to_say
 __all__ = ["is_torch_archive", "read_torch"]
 
 T = TypeVar("T")
-PICKLE_MOST, WORDS_MOST = 2_000_000, 250_000
+PICKLE_MOST, WORDS_MOST, NESTED_MOST, TABLES_MOST = 2_000_000, 250_000, 8, 20_000
+_ASIDE = {"optimizer", "optimizer_states", "optim", "optimizer_state_dict", "lr_schedulers", "scheduler"}
 _STORAGES = {
     "torch DoubleStorage": "F64", "torch FloatStorage": "F32", "torch HalfStorage": "F16",
     "torch BFloat16Storage": "BF16", "torch LongStorage": "I64", "torch IntStorage": "I32",
@@ -76,17 +78,40 @@ def read_torch(buffer: Source, members: Members) -> Weights:
 
 
 def _named(found: Any) -> dict[str, Stored]:
+    """The table that holds the weights, wherever it is nested: the one with the most tensors that are named as factors.
+
+    Where modules are tables of their own, all names are joined with dots.
+    """
     if not isinstance(found, dict):
         raise AdapterError(say("The torch file does not hold names with tensors: save the adapter's state dict."))
-    for _ in range(2):  # {"state_dict": {…}} and the like
-        if any(isinstance(value, Stored) for value in found.values()):
-            break
-        found = next((value for value in found.values() if isinstance(value, dict) and value), {})
-    entries = {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Stored)}
-    check_names(entries)
-    if not entries:
+    tables: list[tuple[str, dict[str, Stored]]] = []
+    _gather(found, "", 0, tables)
+    tables = [(path, table) for path, table in tables if not _ASIDE & {*path.split(".")}] or tables
+    if not tables:
         raise AdapterError(say("The torch file holds no named tensors: save the adapter's state dict."))
+    named = [sum(map(named_as_factor, table)) for _, table in tables]
+    whole = {f"{path}.{key}" if path else key: value for path, table in tables for key, value in table.items()}
+    apart = 2 * max(named) < sum(map(named_as_factor, whole))
+    entries = whole if apart else max(zip(named, tables, strict=True), key=lambda t: (t[0], len(t[1][1])))[1][1]
+    check_names(entries)
     return entries
+
+
+def named_as_factor(key: str) -> bool:
+    """Does any tool name a factor so?"""
+    hit = naming(key)
+    return hit is not None and not hit.beside
+
+
+def _gather(table: dict[Any, Any], path: str, depth: int, tables: list[tuple[str, dict[str, Stored]]]) -> None:
+    """Every table that holds tensors, with the names that lead to it."""
+    own = {key: value for key, value in table.items() if isinstance(key, str) and isinstance(value, Stored)}
+    if own:
+        tables.append((path, own))
+    if depth < NESTED_MOST:
+        for key, value in table.items():
+            if isinstance(value, dict) and len(tables) < TABLES_MOST and type(key) in (str, int):
+                _gather(value, f"{path}.{key}" if path else str(key), depth + 1, tables)
 
 
 def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lora_viz.command.adapters import compare, extract, inspect, shrink
+from lora_viz.command.adapters import compare, convert, extract, inspect, shrink
 from lora_viz.command.costs import budget
 from lora_viz.command.decks import deck
 from lora_viz.command.lessons import lessons, play
@@ -39,5 +39,5 @@ def lora_playground(context: click.Context, port: int, host: str, browser: bool)
         serve(("--server.port", str(port), "--server.address", host, "--server.headless", str(not browser).lower()))
 
 
-for command in (play, lessons, inspect, shrink, compare, extract, budget, deck, site, show):
+for command in (play, lessons, inspect, shrink, convert, compare, extract, budget, deck, site, show):
     lora_playground.add_command(command)

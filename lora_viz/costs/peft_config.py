@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,9 +90,30 @@ class AdapterConfig:
         lines = "".join(f"    {name}={_literal(value)},\n" for name, value in self.fields().items())
         return f"from peft import LoraConfig\n\nconfig = LoraConfig(\n{lines})\n"
 
+    def as_qlora(self, *, all_linear: bool = False) -> str:
+        """The same on a base in 4 bits; ``all_linear``: PEFT finds every linear layer but the head by itself."""
+        config = self.as_python().partition("\n\n")[2]
+        if all_linear:
+            config = re.sub(r"target_modules=.*,", 'target_modules="all-linear",', config)
+        return _QLORA + config
+
     def as_json(self) -> str:
         """The same as adapter_config.json, which PEFT reads beside the weights."""
         return json.dumps({"peft_type": "LORA", **self.fields()}, indent=2, ensure_ascii=False) + "\n"
+
+
+_QLORA = """import torch
+from peft import LoraConfig
+from transformers import BitsAndBytesConfig
+
+quantised = BitsAndBytesConfig(  # AutoModel….from_pretrained(name, quantization_config=quantised)
+    load_in_4bit=True,
+    bnb_4bit_quant_type="nf4",
+    bnb_4bit_use_double_quant=True,
+    bnb_4bit_compute_dtype=torch.bfloat16,
+)
+
+"""
 
 
 def _literal(value: Any) -> str:

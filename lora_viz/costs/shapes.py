@@ -39,7 +39,7 @@ class Matrix(NamedTuple):
     def name(self) -> str:
         """The shortest ending of the path that names this matrix alone in its model."""
         parts = self.path.split(".")
-        tail = 2 if parts[-1] in ("c_proj", "dense", "0") else 1
+        tail = 2 if parts[-1] in ("c_proj", "dense", "0", "Wo") else 1
         if parts[-3:] == ["attention", "output", "dense"]:
             tail = 3
         return ".".join(parts[-tail:])
@@ -55,15 +55,21 @@ class Matrix(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A vector that a layer keeps for the backward pass: always, or only where one of these matrices is trained."""
+    """A vector that a layer keeps for the backward pass: always, or only where one of these matrices is trained.
+
+    ``bytes`` a number where that is not the activations' own: norms keep a copy in fp32, dropout a mask of bytes.
+    """
 
     what: str
     width: int
     needed_by: tuple[str, ...] = ()
+    bytes: int = 0
 
 
 class ModelShape(NamedTuple):
     """One model: its linear layers, everything else, and what each layer keeps a token (empty: not modelled).
+
+    ``unlisted_linear`` weights of the rest are linear layers too: bitsandbytes quantises them.
 
     The names in ``rest`` and the ``notes`` are said where they are shown.
     """
@@ -77,6 +83,7 @@ class ModelShape(NamedTuple):
     kept: tuple[Kept, ...] = ()
     logits: int = 0
     notes: tuple[str, ...] = ()
+    unlisted_linear: int = 0
 
     @property
     def total(self) -> int:
@@ -146,12 +153,12 @@ def llama(
     if qk_norm:
         rest[NORMS] += layers * 2 * head
     kept = (
-        Kept("input of the first norm", hidden),
+        Kept("input of the first norm", hidden, bytes=4),
         Kept("attention input", hidden, ("q_proj", "k_proj", "v_proj")),
         Kept("queries", q),
         Kept("keys and values", 2 * kv),
         Kept("attention output", q),
-        Kept("input of the second norm", hidden),
+        Kept("input of the second norm", hidden, bytes=4),
         Kept("MLP input", hidden, ("gate_proj", "up_proj")),
         Kept("gate, its activation, and up", 3 * mlp),
         Kept("gated product", mlp, ("down_proj",)),
@@ -179,19 +186,27 @@ def _rest(embeddings: int, hidden: int, layers: int, mlp: int, biases: int = 0) 
     }  # fmt: skip
 
 
-def _kept(hidden: int, mlp: int, matrices: tuple[Matrix, ...]) -> tuple[Kept, ...]:
+def _kept(
+    hidden: int, mlp: int, matrices: tuple[Matrix, ...], *, tanh: bool = False, masks: int = 0
+) -> tuple[Kept, ...]:
+    """``tanh``: a GELU written out in five operations, each of which keeps its own; ``masks`` of dropout."""
+
     def readers(reads: str) -> tuple[str, ...]:
         return tuple(m.name for m in matrices if m.reads == reads)
 
+    inside: tuple[Kept, ...] = (Kept("input of the activation", mlp),)
+    if tanh:
+        inside = (Kept("x, its tanh and 1 + tanh", 3 * mlp, bytes=4), Kept("half of x", mlp))
     return (
-        Kept("input of the first norm", hidden),
+        Kept("input of the first norm", hidden, bytes=4),
         Kept("attention input", hidden, readers("attention input")),
         Kept("queries, keys and values", 3 * hidden),
         Kept("attention output", hidden),
-        Kept("input of the second norm", hidden),
+        Kept("input of the second norm", hidden, bytes=4),
         Kept("MLP input", hidden, readers("MLP input")),
-        Kept("input of the activation", mlp),
+        *inside,
         Kept("MLP activation", mlp, readers("MLP activation")),
+        *((Kept("dropout masks", masks * hidden, bytes=1),) if masks else ()),
     )
 
 
@@ -201,7 +216,7 @@ def gpt2(title: str, hidden: int, layers: int, vocab: int = 50257, positions: in
     paths = (("attn.c_attn",), "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
     matrices = _block("transformer.h.{}.", hidden, layers, mlp, *paths)
     rest = _rest((vocab + positions) * hidden, hidden, layers, mlp)
-    kept = _kept(hidden, mlp, matrices)
+    kept = _kept(hidden, mlp, matrices, tanh=True, masks=2)
     return ModelShape(title, "gpt2", layers, hidden, matrices, rest, kept, vocab, (_TIED,))
 
 
@@ -216,7 +231,7 @@ def bert(
     block = _block("encoder.layer.{}.", hidden, layers, mlp, *paths)
     matrices = (*block, Matrix("pooler.dense", hidden, hidden, 1, "pooler", "last hidden"))
     rest = _rest((vocab + positions + types) * hidden, hidden, layers, mlp, biases=hidden)
-    return ModelShape(title, model_type, layers, hidden, matrices, rest, _kept(hidden, mlp, block))
+    return ModelShape(title, model_type, layers, hidden, matrices, rest, _kept(hidden, mlp, block, masks=2))
 
 
 def vit(title: str, hidden: int, layers: int, mlp: int, patches: int, pixels: int, classes: int) -> ModelShape:
@@ -251,4 +266,5 @@ def unet(title: str, total: int, blocks: Mapping[int, int], cross: int) -> Model
     note = to_say(
         "Only the attention's linear layers are listed; activations depend on the image size and are not modelled."
     )
-    return ModelShape(title, "unet", sum(blocks.values()), max(blocks), tuple(matrices), rest, (), 0, (note,))
+    forward = sum(12 * width**2 * count for width, count in blocks.items())  # GEGLU: 8d×d and d×4d in every block
+    return ModelShape(title, "unet", sum(blocks.values()), max(blocks), tuple(matrices), rest, (), 0, (note,), forward)

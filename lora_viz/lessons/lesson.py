@@ -64,7 +64,7 @@ class Lesson(Generic[R]):
         ``measure(settings, lab)`` gives the record; ``film``, ``takeaway``, ``maths``, ``figure``, ``table``, ``body``
         and ``extras`` are functions of the record, or of the record and the settings where an option decides what is
         seen, or of those and the lab where a file is made when it is asked for. ``hero`` is the id of the film's panel
-        that proves the claim: it is drawn large, presented and shared.
+        that proves the claim: it is drawn large, presented and shared. ``first`` stands above the picture.
     ``figure`` takes ``theme`` by name beside; in its place ``on_paper`` may name a panel of the film. Where there is no
     ``table`` the film's curves are the columns. ``verdict`` says whether the claim holds in this run, and why, or that
     no run decides it; ``detail`` what the takeaway has no room for. ``body`` stands in place of a film, ``extras``
@@ -96,6 +96,7 @@ class Lesson(Generic[R]):
     body: Callable[..., tuple[Part, ...]] | None = None
     extras: Callable[..., tuple[Part, ...]] | None = None
     beside: Callable[..., tuple[Part, ...]] | None = None
+    first: Callable[..., tuple[Part, ...]] | None = None
     question: Question | None = None
     exports: Callable[[R, Settings, Lab], Exports] | None = None
     on_pick: Callable[[R, int, int], Mapping[str, Any]] | None = None
@@ -253,7 +254,9 @@ class Played(Generic[R]):
         return self._made(self.lesson.table) or {}
 
     def parts(self, which: str) -> tuple[Part, ...]:
-        """What stands in place of a film ("body"), below what was seen ("extras") or at the controls ("beside")."""
+        """What stands above the picture ("first"), in place of a film ("body"), below it ("extras"), or at the controls
+        ("beside").
+        """
         return self._made(getattr(self.lesson, which)) or ()
 
     @cached_property

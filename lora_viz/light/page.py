@@ -69,6 +69,7 @@ def page(
 <div class="claim">{as_html(say(lesson.claim))}</div>
 {"" if played.verdict is None else f'<div class="verdict">{as_html(played.verdict.text)}</div>'}
 {said}{options}
+{drawn(played.parts("first"))}
 {picture}
 {drawn(played.parts("body"))}
 <div class="takeaway">{as_html(say("**What you saw.** {seen}", seen=Ours(played.takeaway)))}</div>

@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import language, say
 from lora_viz.i18n.outside import Ours, emphasised, on_screen
+from lora_viz.lessons.controls import Upload
 from lora_viz.lessons.joined import PART, Joined
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.parts import Folded, Prose
@@ -79,13 +80,16 @@ def show(lesson: Lesson[Any]) -> None:
     for notice in told:
         said.warning(on_screen(notice), icon=":material/warning:")
     with right:
-        picture = st.container()
+        first, picture = st.container(), st.container()
     played = _measured(lesson, asked, picture, now)
     notices.again = ()
     if judged is not None and played.verdict is not None:
         judged.markdown(on_screen(f"{_SIGNS[played.verdict.holds]} {explained(played.verdict.text)}"))
     with left:
         draw(played.parts("beside"))
+    if now is None:
+        with first:
+            draw(played.parts("first"))
     _show_picture(played, asked, picture, now)
     with picture:
         if played.detail and now is None:
@@ -171,6 +175,10 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
         played = shown(fits)
     except Refusal as error:
         place, last = where.empty(), good.get(lesson.id)
+        if _of_a_file(fits) and not (last and _of_a_file(last)):  # nothing of ours is to be taken for what is in it
+            told = say("{error} Nothing is shown in its place: give another file, or take it away.", error=error)
+            place.error(on_screen(told), icon=":material/error:")
+            st.stop()
         fits = last or lesson.settings()
         try:
             played = shown(fits)
@@ -182,6 +190,13 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
         place.error(on_screen(told), icon=":material/error:")
     good[lesson.id] = fits
     return replace(played, lab=visitors_lab())  # what is asked of it later shows no progress in the picture's place
+
+
+def _of_a_file(settings: Settings) -> bool:
+    """Do these settings name a file of the visitor's own?"""
+    return any(
+        isinstance(value, tuple) and any(isinstance(one, Upload) for one in value) for _, value in settings.options
+    )
 
 
 def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now: Presented | None) -> None:

@@ -139,7 +139,7 @@ BAD = {
     "cut in the header": (GOOD[:40], "The file is cut off"),
     "huge header": (struct.pack("<Q", 2**62) + b"{}", "would have a header of 4,611,686,018,427,387,904 bytes"),
     "renamed picture": (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "is a PNG picture"),
-    "renamed gguf": (b"GGUF" + b"\0" * 99, "is a GGUF file"),
+    "renamed gguf": (b"GGUF" + b"\0" * 99, "The GGUF file is damaged"),
     "a web page": (b"<!doctype html><html>", "is a web page"),
     "lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid", "is a Git LFS pointer"),
     "not json": (header(b"{'a': 1}"), "is not JSON"),
@@ -171,11 +171,11 @@ BAD = {
     "no partner": (save_torch({A: torch.ones(3, 13)}), "x.lora_A.weight has no partner"),
     "a vector": (save_torch({A: torch.ones(3), B: torch.ones(7, 3)}), "a LoRA factor is a matrix"),
     "rank 0": (save_torch({A: torch.ones(0, 13), B: torch.ones(7, 0)}), "x has rank 0"),
-    "rank 2000": (save_torch({A: torch.ones(2000, 2), B: torch.ones(2, 2000)}), "x has rank 2000"),
+    "rank 2000": (save_torch({A: torch.ones(2000, 3), B: torch.ones(2, 2000)}), "x has rank 2000"),
     "no LoRA": (save_torch({"fc.weight": torch.ones(3, 13)}), "holds no LoRA factors: it holds fc.weight"),
     "nothing": (save_torch({}), "holds no LoRA factors"),
-    "LoHa": (save_torch({"x.hada_w1_a": torch.ones(3, 3)}), "This is a LoHa file"),
-    "LoKr": (save_torch({"x.lokr_w1": torch.ones(3, 3)}), "This is a LoKr file"),
+    "LoHa": (save_torch({"x.hada_w1_a": torch.ones(3, 3)}), "x lacks hada_w1_b"),
+    "LoKr": (save_torch({"x.lokr_w1": torch.ones(3, 3)}), "x lacks lokr_w2"),
     "too large": (
         save_torch(
             {A: torch.full((3, 13), 1e300, dtype=torch.double), B: torch.full((7, 3), 1e300, dtype=torch.double)}
@@ -202,8 +202,8 @@ BAD = {
     "torch module": (with_pickle(OrderedDict(a=object())), "uses NEWOBJ, which"),
     "torch number": (torch_bytes({"a": 3}), "holds no named tensors"),
     "torch cut": (torch_bytes({A: torch.ones(3, 13)})[:-30], "The archive is cut off"),
-    "zip": (zipped({"readme.txt": b"hello"}), "is a zip archive without an adapter"),
-    "zip bomb": (zipped({"a/data.pkl": bytes(10**7)}, zipfile.ZIP_DEFLATED), "is compressed or encrypted"),
+    "zip": (zipped({"readme.txt": b"hello"}), "holds no adapter"),
+    "zip bomb": (zipped({"a/data.pkl": bytes(10**7)}, zipfile.ZIP_DEFLATED), "would unpack to 10,000,000 bytes"),
     "gzip": (b"\x1f\x8b\x08" + bytes(99), "is gzip-compressed"),
 }
 
@@ -245,12 +245,13 @@ def test_a_tensor_may_not_be_larger_than_its_storage() -> None:
     [
         (b"", "is not JSON"),
         (b"[]", "is not a JSON table"),
-        (b'{"peft_type": "LOHA"}', "describes a LOHA adapter"),
+        (b'{"peft_type": "IA3"}', "describes a IA3 adapter"),
         (b'{"lora_alpha": "16"}', "lora_alpha is 16, not a number"),
         (b'{"lora_alpha": NaN}', "lora_alpha is nan"),
         (b'{"lora_alpha": true}', "lora_alpha is True"),
-        (b'{"alpha_pattern": 3}', "alpha_pattern is not a table"),
-        (b'{"alpha_pattern": {"(a+)+$": 3}}', "is a regular expression"),
+        (b'{"peft_type": "LORA", "alpha_pattern": 3}', "alpha_pattern is not a table"),
+        (b'{"peft_type": "LORA", "alpha_pattern": {"(?=a)b": 3}}', "is a regular expression"),
+        (b'{"model_max_length": 4096}', "does not describe an adapter"),
         (b" " * 4_000_001, "has 4,000,001 bytes"),
     ],
 )

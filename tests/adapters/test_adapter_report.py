@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save as save_torch
 
-from lora_viz.adapters.keys import find_pairs, places
+from lora_viz.adapters.keys import find_pairs
 from lora_viz.adapters.opening import open_adapter
+from lora_viz.adapters.places import places
 from lora_viz.adapters.report import Module, Report, inspect_adapter, needs, noise_floor
 from lora_viz.core.factored import FactoredMatrix
 
@@ -111,7 +112,7 @@ def test_loralibs_fused_layers_hold_several_updates() -> None:
 @pytest.mark.parametrize(
     ("config", "scaling"),
     [
-        ({}, 8 / R),
+        ({"peft_type": "LORA"}, 8 / R),
         ({"lora_alpha": 6, "use_rslora": True}, 6 / R**0.5),
         ({"lora_alpha": 6, "alpha_pattern": {"q": 12}}, 4.0),
         ({"lora_alpha": 6, "alpha_pattern": {"net.2.q": 12}}, 4.0),
@@ -234,7 +235,9 @@ def test_two_adapters_in_one_file_are_kept_apart() -> None:
 def test_a_moved_base_and_dora_are_said() -> None:
     A, B = pair()
     tensors = {"q.lora_A.weight": A, "q.lora_B.weight": B}
-    assert "moves the base weight" in report(tensors, {"init_lora_weights": "pissa_niter_4"}).notes[0]
+    assert (
+        "moves the base weight" in report(tensors, {"peft_type": "LORA", "init_lora_weights": "pissa_niter_4"}).notes[0]
+    )
     dora = report({**tensors, "q.lora_magnitude_vector": torch.ones(D_OUT)})
     assert "DoRA" in dora.notes[0] and not dora.others
 

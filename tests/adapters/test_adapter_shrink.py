@@ -190,7 +190,7 @@ def test_kohyas_file_keeps_its_names_and_alpha_follows_the_rank() -> None:
 def test_what_cannot_be_cut_is_said() -> None:
     A, B = torch.ones(2, 13), torch.ones(13, 2)
     tensors = save_torch({"base_model.model.q.lora_A.weight": A, "base_model.model.q.lora_B.weight": B})
-    opened = open_adapter("a", tensors, b'{"init_lora_weights": "pissa"}')
+    opened = open_adapter("a", tensors, b'{"peft_type": "LORA", "init_lora_weights": "pissa"}')
     with pytest.raises(AdapterError, match="started as pissa cannot be cut"):
         shrink(opened, inspect_adapter(opened), 0.9)
 

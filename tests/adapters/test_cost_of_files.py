@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from lora_viz.adapters.config import Patterns, parse_config
-from lora_viz.adapters.keys import Place, find_pairs, places
+from lora_viz.adapters.keys import find_pairs
 from lora_viz.adapters.opening import open_adapter
+from lora_viz.adapters.places import Place, places
 from lora_viz.adapters.report import MODULE_LEAST, MODULES_FREE, inspect_adapter
 from lora_viz.adapters.shrink import shrink
 from lora_viz.adapters.stored import AdapterError
@@ -148,12 +149,14 @@ def test_patterns_and_paths_cost_their_sum_not_their_product() -> None:
     """The reproduction: 1,000 patterns on 20,000 modules, 10.9 s while everybody waited."""
 
     def work(n: int) -> float:
-        config = parse_config(json.dumps({"alpha_pattern": {f"m{i}.q": 3 for i in range(n)}}).encode())
+        config = parse_config(
+            json.dumps({"peft_type": "LORA", "alpha_pattern": {f"m{i}.q": 3 for i in range(n)}}).encode()
+        )
         return sum(config.scaling(f"a.b.m{i}.q", 4)[0] for i in range(n))
 
     assert exponent(work, 100, calls) < MOST
     with pytest.raises(AdapterError, match="alpha_pattern has 25,001 names: up to 25,000 are read"):
-        parse_config(json.dumps({"alpha_pattern": {f"m{i}": 3 for i in range(25_001)}}).encode())
+        parse_config(json.dumps({"peft_type": "LORA", "alpha_pattern": {f"m{i}": 3 for i in range(25_001)}}).encode())
 
 
 def test_patterns_are_looked_up_as_peft_tries_them() -> None:

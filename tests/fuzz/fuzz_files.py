@@ -2,14 +2,16 @@
 
 import io
 import json
+import random
 import struct
+from itertools import count
 
 import torch
 from safetensors.torch import save as save_torch
 
 from lora_viz.adapters.archive import read_members
 from lora_viz.adapters.config import parse_config
-from lora_viz.adapters.opening import open_adapter
+from lora_viz.adapters.opening import Given, open_adapter, open_folder
 from lora_viz.adapters.report import inspect_adapter
 from lora_viz.adapters.source import InMemory
 from lora_viz.adapters.stored import AdapterError
@@ -17,14 +19,17 @@ from lora_viz.adapters.writing import archive
 from lora_viz.costs.budget import budget
 from lora_viz.costs.model_config import ConfigError
 from lora_viz.costs.model_config import parse_config as parse_model
+from tests.adapters.kinds import KINDS
 from tests.fuzz.amount import amount
 from tests.fuzz.inputs import NASTY, USUAL, damaged, each_ends_well, tables
 
 
 def test_adapter_config() -> None:
     fields = {
-        "peft_type": ("LORA", "LOHA"), "r": (4,), "lora_alpha": (8, 8.5), "use_rslora": (True, False),
-        "use_dora": (False,), "alpha_pattern": ({"q": 3, "^a.b$": 4.0}, {"(a+)+": 1}, {"a" * 600: 1}),
+        "peft_type": ("LORA", "LOHA", "ADALORA", "IA3"), "r": (4,), "lora_alpha": (8, 8.5), "use_rslora": (True, False),
+        "use_dora": (False,), "alpha_pattern": ({"q": 3, "^a.b$": 4.0}, {"(a+)+": 1}, {"a" * 600: 1},
+                                                {r"l\.[0-3]\.(q|v)": 2}),
+        "lora_parameters": (None, {"rank": 4, "scale": 2.0}), "target_parameters": (["m.experts.w"], None),
         "rank_pattern": ({"q": 3},), "init_lora_weights": (True, "pissa", "gaussian"), "target_modules": (["q"], "q"),
     }  # fmt: skip
 
@@ -143,6 +148,34 @@ def test_damaged_archives() -> None:
 
     read_well, refused = each_ends_well(read, damaged([folder()], words), AdapterError)
     assert min(read_well, refused) > amount(USUAL) // 40
+
+
+def test_damaged_files_of_every_kind() -> None:
+    """``make fuzz`` tries tens of thousands of each."""
+    given = [(kind.data, kind.config) for kind in KINDS.values()]
+    words = (b"lora_", b"hada_", b"lokr_w1", b".alpha", b"\xff" * 8, b'"shape":[0,', b"adapter", b"lora_E", b"[3,1,1]")
+    streams = [damaged([data], words, seed=i) for i, (data, _) in enumerate(given)]
+    turns = (i % len(given) for i in count())
+
+    def read(at: int) -> None:
+        inspect_adapter(open_adapter("a", next(streams[at]), given[at][1]))
+
+    read_well, refused = each_ends_well(read, turns, AdapterError, count=amount(4_000))
+    assert min(read_well, refused) > amount(4_000) // 10
+
+
+def test_damaged_folders() -> None:
+    names = ("adapter_config.json", "adapter_model.safetensors", "a/adapter_model-00001-of-00002.safetensors", "b.bin",
+             "README.md", "checkpoint-10/adapters.safetensors", "lora_config.json", "training_args.bin")  # fmt: skip
+    contents = (safetensors()[0], b"{}", b'{"peft_type": "LORA", "lora_alpha": 6}', torch_file(), b"", b"GGUF", b"[")
+    rng = random.Random(5)
+
+    def folder(_: int) -> None:
+        files = [Given(rng.choice(names), InMemory(rng.choice(contents))) for _ in range(rng.randrange(7))]
+        inspect_adapter(open_folder("folder", files))
+
+    read, refused = each_ends_well(folder, count(), AdapterError, count=amount(2_000))
+    assert min(read, refused) > 50
 
 
 def test_nasty_values_are_nasty() -> None:

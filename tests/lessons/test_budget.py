@@ -53,7 +53,7 @@ def test_the_opening_words() -> None:
     assert "(matrices: 128) trains 16,777,216 parameters, 0.249 % of Llama-2-7B's 6,738,415,616" in said
     assert "128 times as many (2,147,483,648)" in said
     verdict = LESSON.play().verdict
-    assert verdict is not None and "402× fewer trainable parameters take 7.36× less memory" in verdict.text
+    assert verdict is not None and "402× fewer trainable parameters take 8.89× less memory" in verdict.text
     assert "needs 0.254 % more multiply–adds" in said and "Training needs 75.3 % of those of full" in said
     assert "Training needs 66.9 % of those of full" in LESSON.play(checkpointing=False).detail
     past = parameter_share.parameter_share(budget(MODELS["Qwen2.5-0.5B"], ("k_proj",), 256))
@@ -86,7 +86,12 @@ def test_the_smallest_card() -> None:
 def test_it_obeys_its_controls() -> None:
     shown = LESSON.play(rank=8, alpha=64.0, use_rslora=True, targets_llama_8=("v_proj", "q_proj"))
     assert "trains 4,194,304 parameters" in shown.takeaway
-    python, js = (part.text for part in inner(shown.parts("extras")) if isinstance(part, Code))
+    python, js, quantised = (part.text for part in inner(shown.parts("extras")) if isinstance(part, Code))
+    assert "BitsAndBytesConfig(" in quantised and 'target_modules=["q_proj", "v_proj"]' in quantised
+    every = LESSON.play(targets_llama_8=LESSON.play().record.budget.shape.all_linear)
+    assert any(
+        'target_modules="all-linear"' in part.text for part in inner(every.parts("extras")) if isinstance(part, Code)
+    )
     assert 'target_modules=["q_proj", "v_proj"]' in python and "use_rslora=True" in python
     assert json.loads(js)["lora_alpha"] == 64
     assert LESSON.play().record.config.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")

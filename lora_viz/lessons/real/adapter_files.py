@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lora_viz.adapters.config import CONFIG_MOST
-from lora_viz.adapters.opening import Opened, open_adapter
+from lora_viz.adapters.config import CONFIG_MOST, config_of
+from lora_viz.adapters.folder import Chosen, choose, is_weights
+from lora_viz.adapters.opening import Given, Opened, open_adapter, open_folder
+from lora_viz.adapters.refusing import AdapterError
 from lora_viz.adapters.report import Report, inspect_adapter
+from lora_viz.adapters.source import as_source
 from lora_viz.i18n.language import say
 from lora_viz.lessons.controls import Choice, Control, File, Upload
 from lora_viz.lessons.lab import Lab
@@ -27,10 +30,11 @@ SHIPPED = {"MiniLM-seed-0": "minilm_words_0", "MiniLM-seed-1": "minilm_words_1"}
 
 
 class Source(NamedTuple):
-    """A file with weights, and the adapter_config.json beside it."""
+    """A file with weights, the configuration beside it, and all files that were given together."""
 
     weights: Upload
     config: Upload | None = None
+    files: tuple[Upload, ...] = ()
 
 
 def adapter_controls(
@@ -46,14 +50,29 @@ def adapter_controls(
 
 
 def meant(given: tuple[Upload, ...]) -> Source | None:
-    """The last file with weights and the last configuration among those given; None: none has weights."""
-    weights, configs = _split(given)
-    return Source(weights[-1], configs[-1] if configs else None) if weights else None
+    """Which of these files are the adapter, by their names; None: none has weights."""
+    found = _chosen(given)
+    if found is None or not found.weights:
+        return None
+    config = None if found.config is None else given[found.config]
+    return Source(given[found.weights[0]], config, given if len(given) > 1 else ())
 
 
-def _split(given: tuple[Upload, ...]) -> tuple[list[Upload], list[Upload]]:
-    configs = [one for one in given if one.name.endswith(".json")]
-    return [one for one in given if one not in configs], configs
+def _chosen(given: tuple[Upload, ...]) -> Chosen | None:
+    """What is chosen by name. A part that is missing is said when the file is opened."""
+    try:
+        return choose([one.name for one in given], lambda at: _describes(given[at]))
+    except AdapterError:
+        one = next((i for i, file in enumerate(given) if is_weights(file.name)), None)
+        return None if one is None else Chosen((one,), None, (), False)
+
+
+def _describes(file: Upload) -> bool:
+    """Is this JSON an adapter's configuration?"""
+    try:
+        return config_of(file.read(CONFIG_MOST + 1)) is not None
+    except AdapterError:
+        return False
 
 
 def adapter_meant(settings: Settings, choice: str, file: str) -> Source:
@@ -65,7 +84,8 @@ def shipped(name: str) -> Source:
     """One of the playground's own adapters."""
     place = DATA / SHIPPED[name]
     files = {name: "adapter_model.safetensors", "adapter_config.json": "adapter_config.json"}
-    return Source(*(Upload(named, (place / file).read_bytes(), f"ours {name}") for named, file in files.items()))
+    weights, config = (Upload(named, (place / file).read_bytes(), f"ours {name}") for named, file in files.items())
+    return Source(weights, config)
 
 
 def shipped_words(name: str) -> str:
@@ -79,13 +99,20 @@ def shipped_words(name: str) -> str:
 
 def file_notices(given: tuple[Upload, ...]) -> tuple[Part, ...]:
     """Which of several files is shown, or why none is."""
-    weights, configs = _split(given)
-    if len(weights) > 1:
+    found = _chosen(given)
+    if found is None or not given:
+        return ()
+    left = [given[at].name for at in found.left]
+    weights = [name for name in left if is_weights(name)]
+    if not found.weights:
         said = say(
-            "{count} weight files were given. Showing {name} instead.", count=len(weights), name=weights[-1].name
+            "{names} alone has no weights: give the adapter's file too.", names=", ".join(x.name for x in given[:3])
         )
-    elif configs and not weights:
-        said = say("adapter_config.json alone has no weights: give the adapter's file too.")
+    elif weights:
+        said = say("{count} weight files were given. Showing {name} instead.", count=len(weights) + len(found.weights),
+                   name=given[found.weights[0]].name)  # fmt: skip
+    elif left:
+        return (Prose(say("Left alone: {names}.", names=", ".join(left[:12])), small=True),)
     else:
         return ()
     return (Notice(said, "warning", ":material/warning:"),)
@@ -99,6 +126,8 @@ def adapter_notices(given: tuple[Upload, ...], label: str) -> tuple[Part, ...]:
 
 def opened(source: Source) -> Opened:
     """The adapter, nothing of it read yet. Raises AdapterError."""
+    if source.files and not source.weights.name.endswith(".zip"):
+        return open_folder(source.weights.name, [Given(one.name, as_source(one.data)) for one in source.files])
     config = None if source.config is None else source.config.read(CONFIG_MOST + 1)
     return open_adapter(source.weights.name, source.weights.data, config)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from lora_viz.adapters.findings import Diagnosis
 from lora_viz.adapters.report import LEVELS, Report
 from lora_viz.adapters.shrink import Plan, Shrunk
 from lora_viz.film.style import number
@@ -33,7 +34,8 @@ class AdapterReport(NamedTuple):
     90, 95, 99 %, ``held`` and ``next`` (M, 3) the share that it keeps and what one more would add. K is the widest
     module's rank, less where that would be more numbers than a picture shows. ``noise`` is the singular value that the
     number format alone could have made, NaN where not measured. ``map`` places each module. ``scaled``: the file gave
-    its scale; ``report``: all else that was found; ``plans``: what a cut would do at each level, or why it cannot be.
+    its scale; ``report``: all else that was found; ``diagnosis``: what the doctor says; ``plans``: what
+    a cut would do at each level, or why it cannot be.
     """
 
     report: Report
@@ -59,6 +61,7 @@ class AdapterReport(NamedTuple):
     scales: tuple[str, ...]
     scaled: bool
     parameters: int
+    diagnosis: Diagnosis = Diagnosis(())
     plans: tuple[Plan | str, ...] = ()
     cut: Shrunk | None = None
 

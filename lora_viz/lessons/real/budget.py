@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from lora_viz.costs.budget import PRECISIONS, Budget, assumptions, budget
+from lora_viz.costs.budget import LOSSES, PRECISIONS, Budget, assumptions, budget
 from lora_viz.costs.peft_config import AdapterConfig
 from lora_viz.costs.shapes import ModelShape
 from lora_viz.film.style import number, percent
@@ -14,7 +14,7 @@ from lora_viz.lessons.controls import Choice, Switch
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.model_controls import RANK, model_asked, model_controls, no_targets, targets_asked, usual_targets
-from lora_viz.lessons.parts import Code, Columns, Figure, Heading, Numbers, Part, Prose, Row
+from lora_viz.lessons.parts import Code, Columns, Figure, Heading, Numbers, Part, Prose, Row, Table
 from lora_viz.lessons.real import memory_need, parameter_share
 from lora_viz.lessons.real.memory_need import MemoryNeed, gb
 from lora_viz.lessons.real.parameter_share import ParameterShare
@@ -47,7 +47,7 @@ def measure(settings: Settings, lab: Lab) -> BudgetRecord:
     """Count. Raises ConfigError."""
     shape = model_asked(settings, MODEL)
     targets, rank = targets_asked(settings, shape, attention), settings["rank"]
-    own = {name: settings[name] for name in ("precision", "tokens", "checkpointing")}
+    own = {name: settings[name] for name in ("precision", "tokens", "checkpointing", "loss")}
     found = budget(shape, targets, rank, **own)
     named = shape.target_modules(targets)
     config = AdapterConfig(rank=rank, alpha=settings["alpha"],
@@ -111,9 +111,14 @@ def extras(record: BudgetRecord) -> tuple[Part, ...]:
         "adapter_config.json; the adapter's file will hold {size:,.1f} MB in bf16", size=record.budget.file / 1e6
     )
     notes = (*assumptions(), *map(say, record.budget.shape.notes))
-    return (Heading(say("To take away")),
+    whole = set(record.budget.targets) == set(record.budget.shape.all_linear)
+    quantised = Code(record.config.as_qlora(all_linear=whole), "python", say("For QLoRA, in Python"))
+    return (Heading(say("Does it fit?")),
+            Table(memory_need.cards(record.need), alt=say("One row a card: does each method fit, and by how much")),
+            Heading(say("To take away")),
             Columns(((Code(record.config.as_python(), "python", say("For PEFT, in Python")),),
                      (Code(record.config.as_json(), "json", size),))),
+            quantised,
             Row((Numbers("parameters", parameter_share.table(record.share), say("Parameters as CSV"),
                          say("Parameters as JSON")),
                  Numbers("memory", memory_need.table(record.need), say("Memory as CSV"), say("Memory as JSON")))),
@@ -134,6 +139,8 @@ LESSON = Lesson(
     ),
     more=(
         Choice(id="tokens", label=to_say("Tokens per step"), options=(512, 1024, 2048, 4096, 8192), default=2048),
+        Choice(id="loss", label=to_say("Loss"), options=LOSSES, default="usual",
+               names={"usual": to_say("usual"), "fused": to_say("fused or chunked")}),
         Switch(id="checkpointing", label=to_say("Gradient checkpointing"), default=True),
         Choice(id="alpha", label="α", options=(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0), default=32.0, own=True),
         Switch(id="use_rslora", label="α/√r (rsLoRA)"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
 import numpy as np
 from jaxtyping import Float
 
+from lora_viz.adapters.diagnosis import diagnose
 from lora_viz.adapters.opening import Opened
-from lora_viz.adapters.report import LEVELS, Report, noise_floor
+from lora_viz.adapters.report import LEVELS, Report, leaves_scale_open, noise_floor
 from lora_viz.adapters.shrink import Plan, Shrunk, cut_name, plan, shrink
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
@@ -15,10 +19,10 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Curve, Curves, Field, Group, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
-from lora_viz.lessons.controls import Choice, Number
+from lora_viz.lessons.controls import Choice, Control, Number
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Download, Folded, Heading, Notice, Part, Prose, Table
+from lora_viz.lessons.parts import Download, Folded, Heading, Notice, Numbers, Part, Prose, Table
 from lora_viz.lessons.real.adapter_files import (
     Source,
     adapter_controls,
@@ -53,6 +57,7 @@ MAPS = {  # what the control calls it, what its panel is called, its scale
 }
 OUTLINED = 400_000  # cells times modules up to which the map outlines the module at the playhead
 NOISE_MOST = 2_000_000  # parameters up to which every module's rounding noise is measured
+SHOWN_FIRST = 3  # findings that are seen at once
 CUT_MOST = 1_000_000  # parameters up to which a cut is made, and measured, before it is asked for
 
 
@@ -197,6 +202,22 @@ known better (Weyl).""",
     )
 
 
+def first(record: AdapterReport) -> tuple[Part, ...]:
+    """The doctor's findings, the gravest first; their causes and remedies on demand."""
+    findings = record.diagnosis.findings
+    kinds: dict[str, Literal["error", "warning", "info", "success"]] = {
+        "broken": "error", "doubtful": "warning", "note": "info", "healthy": "success",
+    }  # fmt: skip
+    shown = tuple(Notice(f"{f.title}. {f.evidence}", kinds[f.gravity]) for f in findings[:SHOWN_FIRST])
+    told = "\n".join(f"- **{f.title}.** {f.evidence} {f.cause} {f.remedy} *{f.sure}*" for f in findings)
+    asked = ("id", "gravity", "title", "evidence", "cause", "remedy", "certainty")
+    columns = {key: np.array([str(getattr(f, key)) for f in findings]) for key in asked}
+    rows = Numbers("diagnosis", columns, say("Findings as CSV"), say("Findings as JSON"))
+    one = len(findings) == 1
+    label = say("Cause and remedy") if one else say("{count} findings: causes and remedies", count=len(findings))
+    return (*shown, Folded(label, (Prose(told), rows)))
+
+
 def extras(record: AdapterReport, settings: Settings, lab: Lab) -> tuple[Part, ...]:
     """What is to be known of the file, the adapter cut to the advised ranks, and every module."""
     notes = (Notice(note) for note in record.report.notes)
@@ -233,7 +254,9 @@ def _smaller(record: AdapterReport, settings: Settings, lab: Lab) -> tuple[Part,
 def _modules_table(record: AdapterReport) -> tuple[Part, ...]:
     """Every module as a row, sortable, and the tensors that are no LoRA factors."""
     report = record.report
-    kind = {"safetensors": say("a safetensors file"), "torch": say("a file of torch.save")}[report.kind]
+    kind = {"safetensors": say("a safetensors file"), "torch": say("a file of torch.save"), "gguf": say("a GGUF file")}[
+        report.kind
+    ]
     about = say("{name}: {kind}, {size:.2f} MB of numbers, keys as in {schemes}, {modules} modules, {others} other "
                 "tensors.", name=report.name, kind=kind, size=report.size / 1e6, schemes=", ".join(report.schemes),
                 modules=len(report.modules), others=len(report.others))  # fmt: skip
@@ -296,11 +319,12 @@ def _inspected(given: tuple[Source, float | None], lab: Lab) -> AdapterReport:
     said = say("Measuring the rounding of {name}", name=source.weights.name)
     noise = []
     for i, m in enumerate(report.modules):
-        fine = small and not m.not_finite and " (part" not in m.path
+        fine = small and not m.not_finite and m.alone
         noise.append(noise_floor(adapter.weights, m) if fine else float("nan"))
         lab.report((i + 1) / len(report.modules), said)
     plans = tuple(_planned(adapter, report, level) for level in LEVELS)
-    return adapter_report(report, tuple(noise))._replace(plans=plans)
+    found = adapter_report(report, tuple(noise))
+    return found._replace(plans=plans, diagnosis=diagnose(adapter, report))
 
 
 def _effective(sigma: np.ndarray) -> float:
@@ -317,6 +341,30 @@ def _ask(seen: Seen, _: object) -> Measured:
 
 
 ASKED = to_say("Adapter")
+ALPHA = Number(id="alpha_given", label=to_say("α, where the file has none"),
+               help=to_say("loralib, diffusers and others do not keep α in the file. s = α/r."), low=0.0, high=4096.0,
+               optional=True, placeholder=to_say("not known"))  # fmt: skip
+
+
+def _scale_unknown(answers: Mapping[str, Any]) -> bool:
+    """Does the visitor's file leave its scale open?"""
+    source = meant(answers.get("adapter_file", ()))
+    try:
+        return source is not None and leaves_scale_open(opened(source))
+    except AdapterError:
+        return False
+
+
+def _alpha_asked(answers: Mapping[str, Any]) -> tuple[Control, ...]:
+    """α, in the first row where it matters."""
+    return (ALPHA,) if _scale_unknown(answers) else ()
+
+
+def _alpha_known(answers: Mapping[str, Any]) -> tuple[Control, ...]:
+    """The same among the further settings, where it does not."""
+    return () if _scale_unknown(answers) else (ALPHA,)
+
+
 LESSON = Lesson(
     hero="map",
     id="inspector", menu=to_say("Adapter inspector"), title=to_say("Adapter inspector: which rank did it need?"),
@@ -326,18 +374,15 @@ LESSON = Lesson(
         *adapter_controls("adapter", "adapter_file", ASKED, to_say("or your own file"),
                           to_say("safetensors, or a file of torch.save; with adapter_config.json for the "
                                  "scale. It stays in this server's memory.")),
+        _alpha_asked,
         Choice(id="keep", label=to_say("Energy to keep, %"), options=(90, 95, 99), default=90),
         Choice(id="map", label=to_say("Map"), options=tuple(MAPS), default="needed",
                names={name: called for name, (called, _, _) in MAPS.items()}),
     ),
-    more=(
-        Number(id="alpha_given", label=to_say("α, where the file has none"),
-               help=to_say("loralib, diffusers and others do not keep α in the file. s = α/r."), low=0.0, high=4096.0,
-               optional=True, placeholder=to_say("not known")),
+    more=(_alpha_known,
     ), measure=measure, film=film, takeaway=lambda record, settings: takeaway(record, _level(settings)),
-    verdict=verdict,
-    detail=detail, maths=maths,
-    on_paper="ranks", table=table, extras=extras, beside=beside,
+    verdict=verdict, detail=detail, maths=maths,
+    on_paper="ranks", table=table, first=first, extras=extras, beside=beside,
     question=Question(to_say("The first module's update has effective rank {now}. What is it when α is doubled?"),
                       to_say("α scales every singular value alike. It makes an update larger, but its rank stays the "
                              "same."), _ask),

@@ -8,15 +8,15 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
-from lora_viz.costs.budget import GPU_SIZES, METHODS, Budget
+from lora_viz.costs.budget import GPU_SIZES, METHODS, Budget, fit
 from lora_viz.film.style import IDENTITY, number, percent, plotly_layout
 from lora_viz.i18n.language import say, to_say
 
-__all__ = ["MemoryNeed", "figure", "gb", "memory_need", "table", "takeaway"]
+__all__ = ["MemoryNeed", "cards", "figure", "gb", "memory_need", "table", "takeaway"]
 
 _LOOKS = {
     to_say("weights"): ("W", ""), to_say("gradients"): ("W", "/"), to_say("optimiser"): ("ink", ""),
-    to_say("activations"): ("faint", ""),
+    to_say("activations, loss, temporaries"): ("faint", ""),
 }  # fmt: skip
 _NAMES = (to_say("full fine-tuning"), "LoRA", "QLoRA")
 
@@ -30,7 +30,7 @@ class MemoryNeed(NamedTuple):
 
 def memory_need(budget: Budget) -> MemoryNeed:
     """Put the three methods' bytes side by side."""
-    return MemoryNeed(budget, np.array([tuple(m) for m in budget.memory]) / 1e9)
+    return MemoryNeed(budget, np.array([m[:4] for m in budget.memory]) / 1e9)
 
 
 def smallest(gigabytes: float) -> str:
@@ -57,10 +57,13 @@ def takeaway(record: MemoryNeed) -> str:
 
 def _activations(record: MemoryNeed) -> str:
     """What the activations do, or that nothing is known of them."""
+    if not record.budget.shape.kept and record.budget.shape.model_type != "unet":
+        return say("Activations are not in it: they are not modelled for this architecture.")
     if not record.budget.shape.kept:
         return say("Activations are not included: those of this model depend on the image size.")
     tokens = record.budget.tokens
-    shrunk = 100 * (1 - record.need[1, 3] / record.need[0, 3]) if record.need[0, 3] else 0.0
+    full, lora = (m.held for m in record.budget.memory[:2])
+    shrunk = 100 * (1 - lora / full) if full else 0.0
     if abs(shrunk) < 0.5:
         return say("The activations of {tokens} tokens take as much memory as in full fine-tuning.", tokens=tokens)
     if shrunk > 0:
@@ -79,6 +82,17 @@ def table(record: MemoryNeed) -> dict[str, np.ndarray]:
     """One row a method."""
     columns = {part: record.need[:, i] for i, part in enumerate(_LOOKS)}
     return {"method": np.array(METHODS), **columns, "total": record.need.sum(axis=1)}
+
+
+def cards(record: MemoryNeed) -> dict[str, list[str]]:
+    """Yes, tight or no for each named card and method, with what is left or lacks."""
+    words = {"yes": to_say("yes, {margin} GB left"), "tight": to_say("tight, {margin} GB left"),
+             "no": to_say("no, {margin} GB short")}  # fmt: skip
+    fits = [fit(m) for m in record.budget.memory]
+    columns = {say("card"): [f.card for f in fits[0]]}
+    for name, found in zip(_NAMES, fits, strict=True):
+        columns[say(name)] = [say(words[f.answer], margin=number(abs(f.margin) / 1e9)) for f in found]
+    return columns
 
 
 def figure(record: MemoryNeed, *, theme: str = "light") -> go.Figure:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from lora_viz.adapters.keys import Place
+from lora_viz.adapters.places import Place
 
 __all__ = ["ModuleMap", "module_map"]
 

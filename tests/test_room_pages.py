@@ -24,6 +24,7 @@ from lora_viz.rooms.store import Memory, Store
 from lora_viz.ui import room_pages
 from lora_viz.ui.first_visit import FirstVisit
 from lora_viz.ui.room_pages import LONGEST, ROOM_ADDRESSES
+from tests.awaited import awaited
 
 CHOICE = Question(
     kind="choice", truth=1, measured="b: 7",
@@ -67,7 +68,7 @@ async def ask(method: str, path: str, token: str = "", body: Any = None, **heade
 
 
 def asked(method: str, path: str, token: str = "", body: Any = None, **headers: str) -> Got:
-    return asyncio.run(ask(method, path, token, body, **headers))
+    return awaited(ask(method, path, token, body, **headers))
 
 
 @pytest.fixture(autouse=True)
@@ -232,7 +233,7 @@ def test_a_phone_is_held_until_something_happens(store: Store, key: Key) -> None
         store.change(key.code, Asked("d/1", CHOICE, 60.0))
         return await waiting
 
-    assert asyncio.run(waited())[2]["version"] == 1
+    assert awaited(waited())[2]["version"] == 1
 
 
 def test_nothing_of_streamlit_is_added_to_a_plain_page() -> None:

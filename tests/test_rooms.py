@@ -37,6 +37,7 @@ from lora_viz.rooms.room import (
 from lora_viz.rooms.store import Memory, Store, packed
 from lora_viz.rooms.tables import as_csv, as_json
 from lora_viz.rooms.thought import scores, thought
+from tests.awaited import awaited
 from tests.rooms import MISSING, redis_served
 
 CHOICE = Question(
@@ -259,7 +260,7 @@ def test_who_waits_is_woken_by_any_change_and_by_the_end(store: Store) -> None:
         await bell.changed(code, 2, 20.0)
         return took
 
-    assert len(asyncio.run(waited())) == 52
+    assert len(awaited(waited())) == 52
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)

@@ -15,6 +15,8 @@ from typing import Any
 
 import streamlit
 
+from lora_viz.ui.scripts import names
+
 __all__ = ["ICONS", "ROOT_SCRIPT", "FirstVisit", "head"]
 
 ICONS = Path(__file__).parent / "fonts" / "material_symbols.woff2"
@@ -33,7 +35,8 @@ def head() -> bytes:
     wanted = [path.name for name in _NEEDED for path in folder.glob(f"{name}.*.js")]
     links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _with_imports(
         folder, wanted, known))  # fmt: skip
-    return "".join((f"<script>{ROOT_SCRIPT}</script>", *links)).encode()
+    own = (f'<link rel="modulepreload" href="./{name}">' for name in names() if "speaker" not in name)
+    return "".join((f"<script>{ROOT_SCRIPT}</script>", *own, *links)).encode()
 
 
 def _with_imports(folder: Path, names: Iterable[str], known: set[str]) -> list[str]:

@@ -22,25 +22,24 @@ from lora_viz.lessons.decks import shipped_decks
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.walk import lesson
 from lora_viz.ui.notes_window import speaker_bar
+from lora_viz.ui.own_decks import is_own, keep, kept
 from lora_viz.ui.pages import page_of
 from lora_viz.ui.qr import here, only_here, qr_code
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = [
-    "OWN", "Presented", "begin", "contrast", "offer_tour", "prepare_next", "presented", "show_end", "take_up",
+    "Presented", "begin", "contrast", "offer_tour", "prepare_next", "presented", "show_end", "take_up",
     "toolbar",
 ]  # fmt: skip
 
-OWN = "own"
 _LINKS = 9  # that one slide holds
 
 
 @dataclass(slots=True)
 class _Presentation:
-    """What this visit presents: a deck of its own, when it began, and how it is shown."""
+    """When this visit began to present, and how it is shown."""
 
-    own: Deck | None = None
     began: float | None = None
     contrast: bool = False  # these two stay from scene to scene, on whatever page it is
     notes: bool = False
@@ -110,10 +109,11 @@ def contrast() -> bool:
     return of_visit(_Presentation).contrast
 
 
-def decks_here() -> dict[str, Deck]:
-    """The decks that can be presented in this visit: the shipped ones, and the visitor's own."""
-    own = of_visit(_Presentation).own
-    return {**shipped_decks(), **({OWN: own} if own is not None else {})}
+def _deck(name: str | None) -> Deck | None:
+    """The deck of this name: a shipped one, or one that somebody brought; None where there is none."""
+    if name is None:
+        return None
+    return kept(name) if is_own(name) else shipped_decks().get(name)
 
 
 def presented() -> Presented | None:
@@ -121,15 +121,18 @@ def presented() -> Presented | None:
     name = st.query_params.get("deck")
     if name is None:
         return None
-    decks = decks_here()
-    if name not in decks:
+    deck = _deck(name)
+    if deck is None:
+        allowed = ", ".join(shipped_decks())
         st.warning(
             on_screen(
-                say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=", ".join(decks))
+                say("Your own deck is no longer here: open its file again.")
+                if is_own(name)
+                else say("deck={given} is not here: allowed are {allowed}.", given=name[:40], allowed=allowed)
             )
         )
         return None
-    last, text = len(decks[name].scenes), st.query_params.get("scene", "1")[:6]
+    last, text = len(deck.scenes), st.query_params.get("scene", "1")[:6]
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last + 1):
         st.warning(
             on_screen(
@@ -137,19 +140,18 @@ def presented() -> Presented | None:
             )
         )
         text = "1"
-    return Presented(name, decks[name], int(text) - 1)
+    return Presented(name, deck, int(text) - 1)
 
 
 def begin(name: str, own: Deck | None = None) -> None:
     """Open a deck at its first scene, and its time at zero: leaves the running page. ``own`` is the visitor's."""
-    state = of_visit(_Presentation)
-    state.began, state.own = time.time(), own or state.own
-    _open(name, 0)
+    of_visit(_Presentation).began = time.time()
+    _open(name if own is None else keep(own), 0)
 
 
 def take_up(here: str | None) -> None:
     """Open the scene that the link names on its own page, where it stands on another than this."""
-    if st.query_params.get("deck") not in decks_here():
+    if _deck(st.query_params.get("deck")) is None:
         return  # said where the page is opened
     now = presented()
     if now is not None and here not in (None, now.scene.page):
@@ -159,7 +161,9 @@ def take_up(here: str | None) -> None:
 
 
 def _open(name: str, index: int) -> None:
-    deck = decks_here()[name]
+    deck = _deck(name)
+    if deck is None:  # forgotten between two presses: said where the page is opened
+        return
     scene = deck.scenes[min(index, len(deck.scenes) - 1)]
     query = {"deck": name, "scene": str(index + 1)} | ({} if scene.at is None else {"at": f"{scene.at:g}"})
     if language := language_of_links():
@@ -190,7 +194,7 @@ def show_end(now: Presented) -> None:
     with left:
         links = (f"- [{emphasised(caption)}]({address})" for address, caption in list(seen.items())[:_LINKS])
         st.markdown(on_screen("\n".join(links)))
-    shared = here() if now.name == OWN else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
+    shared = f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
     with right:
         qr_code(shared, say("QR code of the link"))
         st.code(shared, language=None, wrap_lines=True)

@@ -34,6 +34,7 @@ from streamlit import config
 from lora_viz.ui.first_visit import ROOT_SCRIPT, FirstVisit
 from lora_viz.ui.page_script import PAGE_SCRIPT
 from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_lesson, answer_slash
+from lora_viz.ui.scripts import FOLDER, answer_script, serve_scripts
 
 __all__ = ["FRAMES", "MIDDLEWARE", "OWN", "Address", "Guarded", "answers_to", "content_policy", "frames", "routes"]
 
@@ -47,6 +48,7 @@ class Address(NamedTuple):
 
 
 OWN = (
+    Address(f"{FOLDER}/{{name}}", answer_script),
     Address("/light", answer_slash),
     Address("/light/", answer_contents),
     Address("/light/assets/{name}", answer_asset),
@@ -62,6 +64,7 @@ _SOURCES = re.compile(r"[\w\-.:/*'\[\] ]+")
 def routes(own: Iterable[Address] = OWN) -> list[BaseRoute]:
     """Our own addresses, below the path at which the app is served."""
     base = str(config.get_option("server.baseUrlPath") or "").strip("/")
+    serve_scripts()
     return [Route(f"/{base}{path}" if base else path, answer, methods=[*methods]) for path, answer, methods in own]
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from lora_viz.film.style import IDENTITY
 from tests import test_browser, test_reference
 from tests.browser import ROOT
-from tests.everyone import SETTLED, findings
+from tests.everyone import SETTLED, findings, rest
 from tests.test_style import contrast
 
 NAMES = {p.stem for p in ROOT.glob("pages/*.py")}
@@ -195,3 +195,55 @@ def test_nothing_moves_by_itself_where_motion_is_reduced(visit: Opened) -> None:
     )
     assert running == 0
     assert page.locator(".player").get_attribute("data-playing") == "false"
+
+
+# ------------------------------------------------------------------------- what axe cannot see: three visits for all
+
+
+def test_a_picture_that_is_steered_says_what_it_is_and_keeps_the_focus(visit: Opened) -> None:
+    """By the accessibility tree: an application with a name, its reading told politely, and it stays where one was."""
+    page = visit("phase_map")
+    field = page.locator('.player [data-size="large"] canvas')
+    assert field.get_attribute("role") == "application"
+    heard = page.locator(".player [role=status]")
+    field.focus()
+    page.keyboard.press("ArrowRight")
+    expect(heard).not_to_be_empty()
+    told = heard.inner_text()
+    page.keyboard.press("ArrowUp")
+    expect(heard).not_to_have_text(told)
+    run = page.locator(".player").get_attribute("data-run")
+    page.keyboard.press("Enter")  # the map answers with a run of that cell
+    page.wait_for_function("(run) => document.querySelector('[data-testid=stApp]') && run !== null", arg=run)
+    rest(page)
+    assert page.evaluate(FOCUSED)[0] == field.evaluate("c => c.dataset.part || c.className"), "not the body"
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.wait_for_function(f"() => ({FOCUSED})()?.[0] === 'share'", timeout=5_000)
+
+
+def test_forced_colours_leave_nothing_unseen(visit: Opened) -> None:
+    page = visit("rank")
+    page.emulate_media(forced_colors="active")
+    try:
+        page.wait_for_timeout(400)
+        paper = page.locator(".player").evaluate("e => getComputedStyle(e).getPropertyValue('--id-paper')")
+        assert paper in ("#000000", "#ffffff"), "what is drawn has the contrast that was asked for"
+        looks = page.locator('[data-testid="stButtonGroup"] button').evaluate_all(
+            "all => all.map((e) => [e.matches('[aria-checked=true], [aria-pressed=true]'), "
+            "getComputedStyle(e).outlineStyle, getComputedStyle(e).outlineWidth])"
+        )
+        chosen = {tuple(look) for on, *look in looks if on}
+        assert chosen and not chosen & {tuple(look) for on, *look in looks if not on}
+    finally:
+        page.emulate_media(forced_colors="none")
+
+
+@pytest.mark.parametrize("path", ["rank", "follow", "mistake", "choosing", "rank?deck=five_minutes&scene=2"])
+def test_at_320_pixels_nothing_scrolls_sideways(visit: Opened, path: str) -> None:
+    page = visit(path)
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.wait_for_function("innerWidth === 320")
+    page.wait_for_function("document.documentElement.scrollWidth <= 320", timeout=5_000)

@@ -263,7 +263,7 @@ def test_every_figure_follows_the_playhead(open_page: Open) -> None:
     page.keyboard.press("End")
     after = picture(page)
     moved = [a != b for a, b in zip(before, after, strict=True)]
-    assert moved == [True, True, False, True, True], "all but the target's own heat map"
+    assert moved == [True, True, False, True, True, True], "all but the target's own heat map"
     player(page).get_by_role("button", name="One picture").click()
     player(page).focus()
     for key in ("4", "5"):

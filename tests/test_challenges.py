@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lora_viz.content.challenges import CHALLENGES, check
+from lora_viz.content.goals import judged
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.lessons.walk import lesson
@@ -49,6 +50,21 @@ def test_every_setting_can_be_trained(key: str) -> None:
             for condition in check(key, replace(challenge.default, **{name: value})):
                 assert condition.measured
                 assert "nan" not in condition.measured
+
+
+@pytest.mark.parametrize("key", CHALLENGES)
+def test_the_curve_ends_in_its_zone_where_its_condition_holds(key: str) -> None:
+    """What is drawn and what is judged are one measurement: the first condition is the zone, but where two count."""
+    zoned = {"few": 0, "bf16": 1, "still": 0, "still_learning": 1, "rank_one": 0, "clean": 0, "high_rank": 0}
+    for e in (CHALLENGES[key].default, solved(key)):
+        conditions, seen = judged(key, e)
+        assert conditions == check(key, e)
+        assert len(seen.steps) == len(seen.values) and seen.steps[-1] == e.steps
+        if key == "diverge":
+            assert np.isnan(seen.values[-1]) == conditions[0].holds
+            continue
+        assert seen.low is not None and seen.high is not None
+        assert (seen.low <= seen.values[-1] <= seen.high) == conditions[zoned[key]].holds
 
 
 def test_half_a_solution_is_none() -> None:

@@ -56,6 +56,7 @@ NAMES = re.compile(
 )
 SHOWN = ("label", "body", "help", "options", "content", "placeholder", "text", "title", "caption", "alt")
 HIDDEN = (
+    "beside",
     "hero",
     "id",
     "bar_ids",

@@ -68,7 +68,7 @@ def test_every_page_runs_alone(name: str) -> None:
     assert "What you saw." in words(at)
     assert "nan" not in words(at).split()
     players = [each for each in at.get("bidi_component") if each.proto.component_name == "lora_player"]
-    moving = name in ("start", "choosing")  # beside other parts
+    moving = name in ("start", "choosing", "follow", "challenges")  # beside other parts
     assert len(players) == (moving or lesson(name).film is not None), "one player, one playhead"
     assert not at.warning and not at.error
     for pills in at.button_group:

@@ -18,11 +18,11 @@ from lora_viz.content.decks.scenes import Deck, Scene
 from lora_viz.lessons.deck_file import deck_html, leaf_of
 from lora_viz.lessons.decks import DECKS, read_file
 from lora_viz.lessons.walk import lesson, lessons
+from lora_viz.ui.own_decks import MOST, keep, kept
 from lora_viz.ui.pages import FOLDER
-from lora_viz.ui.presenting import _Presentation
-from lora_viz.ui.state import key_of
 from tests.test_access import findings
 
+MOVING = ("start", "choosing", "follow", "challenges")  # among other parts, without a film of the lesson's own
 PAGES = tuple(each.id for each in lessons())
 Open = Callable[..., Page]
 
@@ -33,8 +33,7 @@ def scene_of(name: str, **more: Any) -> Scene:
 
 def opened(deck: Deck, index: int, link: dict[str, str] | None = None) -> AppTest:
     page = AppTest.from_file(str(FOLDER / f"{deck.scenes[index].page}.py"), default_timeout=120)
-    page.session_state[key_of(_Presentation)] = _Presentation(own=deck)
-    for key, value in {**(link or {}), "deck": "own", "scene": str(index + 1)}.items():
+    for key, value in {**(link or {}), "deck": keep(deck), "scene": str(index + 1)}.items():
         page.query_params[key] = value
     return page.run()
 
@@ -51,7 +50,7 @@ def test_every_page_can_be_a_scene(name: str) -> None:
     assert page.title[0].value == f"A caption over {name}"
     assert {"scene_back", "scene_next", "scene_leave"} <= {button.key for button in page.button}
     shown = parts(page)
-    assert ("lora_player" in shown) == (lesson(name).film is not None or name in ("start", "choosing"))
+    assert ("lora_player" in shown) == (lesson(name).film is not None or name in MOVING)
     told = json.loads(shown["lora_speaker"].json)
     assert (told["place"], told["count"]) == (2, 3)
     assert told["caption"] == f"A caption over {name}"
@@ -59,6 +58,22 @@ def test_every_page_can_be_a_scene(name: str) -> None:
     assert told["next"] == "A caption over merge"
     told_to_the_room = [element.value for element in (*page.markdown, *page.info, *page.caption)]
     assert not [text for text in told_to_the_room if "Say this" in text], "the notes are the speaker's"
+
+
+def test_a_deck_of_ones_own_is_found_by_its_content_until_many_others_came() -> None:
+    one, other = (Deck(title=title, about="", scenes=(scene_of("rank"),)) for title in ("a", "b"))
+    name = keep(one)
+    assert keep(replace(one)) == name != keep(other), "a reload finds it under the same name"
+    assert kept(name) == one
+    for i in range(MOST - 1):
+        keep(Deck(title=str(i), about="", scenes=one.scenes))
+    assert kept(name) == one and kept(keep(other)) == other
+    for i in range(MOST - 1):
+        keep(Deck(title=f"new {i}", about="", scenes=one.scenes))
+    assert kept(name) is None
+    page = AppTest.from_file(str(FOLDER / "rank.py"), default_timeout=120)
+    page.query_params["deck"] = name
+    assert [each.value for each in page.run().warning] == ["Your own deck is no longer here: open its file again."]
 
 
 def test_the_list_of_scenes_does_not_tell_what_is_asked() -> None:

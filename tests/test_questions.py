@@ -96,7 +96,7 @@ def test_the_text_is_one_sentence_with_its_values(name: str) -> None:
         ("matrix", {}, "1"),
         ("matrix", {"matrix": "own", "own_matrix": "1 0 0; 0 1 0"}, "2"),
         ("truncation", {"shape_of_spectrum": "flat"}, f"{1 / math.sqrt(23):.3g}"),
-        ("truncation", {}, f"{1 / math.sqrt(sum(1 / i**2 for i in range(1, 24))):.3g}"),
+        ("truncation", {"shape_of_spectrum": "power"}, f"{1 / math.sqrt(sum(1 / i**2 for i in range(1, 24))):.3g}"),
         ("storage", {}, f"{float(Fraction(82 * 62, 82 + 62)):.3g}"),
         ("storage", {"layer_shape": "4096×4096"}, "4096"),
         ("gauge", {}, "100"),

@@ -153,6 +153,10 @@ def test_the_served_app_keeps_its_promises(address: str) -> None:
         assert "img-src 'self' data: blob:;" in headers["Content-Security-Policy"], path
         if path == "/_stcore/host-config":
             assert b'"allowedOrigins":[]' in body
+    (script,) = re.findall(rb'href="\./(ours/player\.[0-9a-f]{12}\.js)"', _got(address, "/rank")[2])
+    status, headers, body = _got(address, f"/{script.decode()}")
+    assert status == 200 and "immutable" in headers["Cache-Control"] and b"export default" in body
+    assert _got(address, "/ours/player.000000000000.js")[0] == 404
     foreign = {"Host": "evil.example:8501", "Origin": "http://evil.example:8501"}
     assert _got(address, "/", foreign)[0] == 421
     socket_asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}

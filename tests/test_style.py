@@ -1,11 +1,14 @@
-"""How numbers are written, and whether the colours can be read."""
+"""How numbers are written, and whether the colours can be read and told apart."""
 
+import itertools
 import math
+import re
 
 import numpy as np
 import pytest
 
 from lora_viz.film.style import DIVERGING, IDENTITY, number, numbers, percent, plotly_layout, tint
+from tests.browser import ROOT
 
 PAPER = {"light": "#ffffff", "dark": "#10141b"}
 
@@ -87,6 +90,56 @@ def test_themes_name_the_same_distinct_colours() -> None:
     assert set(IDENTITY["light"]) == set(IDENTITY["dark"])
     for theme in IDENTITY.values():
         assert len(set(theme.values())) == len(theme)
+
+
+# What is seen without one kind of cones, in linear RGB: Machado, Oliveira & Fernandes 2009, severity 1.
+SEEN = {
+    "all": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TO_XYZ = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+
+
+def lab(colour: str, seen: np.ndarray | list[list[float]]) -> np.ndarray:
+    """CIELAB under D65 of "#rrggbb", seen so."""
+    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    xyz = np.array(TO_XYZ) @ np.clip(np.array(seen) @ linear, 0, 1) / [0.95047, 1.0, 1.08883]
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_lab_of_red_is_the_tables() -> None:
+    np.testing.assert_allclose(lab("#ff0000", SEEN["all"]), [53.24, 80.09, 67.20], atol=0.02)
+    np.testing.assert_allclose(lab("#ffffff", SEEN["deutan"]), [100, 0, 0], atol=0.2)
+
+
+@pytest.mark.parametrize("seen", SEEN)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_two_colours_look_alike_whatever_cones_one_has(theme: str, seen: str) -> None:
+    found = {name: lab(colour, SEEN[seen]) for name, colour in IDENTITY[theme].items()}
+    alike = {
+        (one, other): float(np.linalg.norm(found[one] - found[other]))
+        for one, other in itertools.combinations(found, 2)
+        if np.linalg.norm(found[one] - found[other]) < 15
+    }
+    assert not alike
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_yet_to_come_is_faint_and_still_seen(theme: str) -> None:
+    """WCAG 1.4.11: 3:1 for what is drawn, also for the part of a curve that lies ahead of the playhead."""
+    script = (ROOT / "lora_viz" / "film" / "player" / "colours.js").read_text(encoding="utf-8")
+    dark, light = map(float, re.search(r"future: dark \? ([\d.]+) : ([\d.]+)", script).groups())  # type: ignore[union-attr]
+    share = {"light": light, "dark": dark}[theme]
+    for name, colour in IDENTITY[theme].items():
+        mixed = [
+            round(share * int(colour[i : i + 2], 16) + (1 - share) * int(PAPER[theme][i : i + 2], 16))
+            for i in (1, 3, 5)
+        ]
+        assert contrast(f"#{bytes(mixed).hex()}", PAPER[theme]) >= 3, name
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -46,6 +46,7 @@ class Film:
     ``phases`` are the captions of slow motion, for each frame one a phase of its step. ``autoplay`` begins by itself
     when the page is opened, unless motion is to be reduced. Where the frames follow a ``training``, what lies ahead is
     drawn faint and the first frames stay longer. ``of_last`` says the playhead's place with the last: "3 of 64".
+    ``hero`` is the panel that stands large, ``beside`` names those that come first in the room beside it.
 
     Raises FilmError, a ValueError that names the panel: sizes that do not agree, unknown colours, ids that are not
     plain or not unique, rows of the grid that are not 12 wide, values without order.
@@ -62,6 +63,7 @@ class Film:
     training: bool = False
     of_last: bool = False
     hero: Id | None = None
+    beside: tuple[Id, ...] = ()
 
     def __post_init__(self) -> None:
         check(self, protocol())
@@ -134,6 +136,8 @@ def _faults(film: Film) -> Iterator[str]:
     drawn = [panel.id for panel in film.panels if not isinstance(panel, Readout)]
     if film.hero and film.hero not in drawn:
         yield f"its hero {film.hero!r} is none of the panels that are drawn: {', '.join(drawn)}"
+    for id in set(film.beside) - {panel.id for panel in film.panels}:
+        yield f"beside its hero, {id!r} is none of the panels"
     machines = [panel for panel in film.panels if isinstance(panel, Machine)]
     if len(machines) > 1 or (film.phases and not machines):
         yield "slow motion is one machine's, whose steps have eight phases"

@@ -13,27 +13,28 @@ __all__ = [
 ]  # fmt: skip
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
-# reads on white; dark themes get lighter kin.
+# reads on white; dark themes get lighter kin. No two of one theme lie nearer than ΔE 15 (CIELAB 1976), seen without
+# one kind of cones either; tests/test_style.py holds it.
 IDENTITY: dict[str, dict[str, str]] = {
     "light": {
         "ink": "#14181f",
-        "faint": "#6c7484",
-        "W": "#5f6875",
+        "faint": "#6d7382",
+        "W": "#434d60",
         "A": "#0072b2",
         "B": "#b84e00",
-        "delta": "#7b3fa0",
-        "clean": "#00795a",
-        "alarm": "#b00020",
+        "delta": "#7c2d87",
+        "clean": "#005c43",
+        "alarm": "#a30418",
     },
     "dark": {
         "ink": "#f2f4f8",
-        "faint": "#8e98aa",
-        "W": "#aeb6c4",
+        "faint": "#8e94a0",
+        "W": "#b2bed3",
         "A": "#5eb8f0",
         "B": "#ff9a4d",
-        "delta": "#c99bea",
-        "clean": "#3fd0a4",
-        "alarm": "#ff8a8a",
+        "delta": "#a981c0",
+        "clean": "#4be2b5",
+        "alarm": "#fd707c",
     },
 }
 

@@ -103,8 +103,14 @@ function drawWay(root, s) {
   box.checked = done.has(here.lesson);
   if (here.stops.length) parts.push(make("label", {}, box, say("understood")));
   const turn = make("span", { class: "turn" });
-  if (here.before) turn.append(link(s, here.before, { rel: "prev", "data-part": "before" }, `‹ ${here.before.text}`));
-  if (here.after) turn.append(link(s, here.after, { rel: "next", "data-part": "after" }, `${here.after.text} ›`));
+  if (here.before) {
+    const own = { rel: "prev", "data-part": "before", title: here.before.text };
+    turn.append(link(s, here.before, own, `‹ ${here.before.text}`));
+  }
+  if (here.after) {
+    const own = { rel: "next", "data-part": "after", title: here.after.text };
+    turn.append(link(s, here.after, own, `${here.after.text} ›`));
+  }
   parts.push(turn);
   way.replaceChildren(...parts);
 }

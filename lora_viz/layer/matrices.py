@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from lora_viz.core.random_streams import stream
 
-__all__ = ["SPECTRA", "drawn_matrix", "low_rank_factors", "noisy_low_rank", "spectrum"]
+__all__ = ["SPECTRA", "drawn_matrix", "low_rank_factors", "noisy_low_rank", "spectrum", "with_noise"]
 
 SPECTRA = ("flat", "power", "exponential", "random")
 
@@ -47,4 +47,9 @@ def noisy_low_rank(
     """
     A, B = low_rank_factors(d_out, d_in, rank, seed, "clean")
     clean = B @ A / np.sqrt(rank)
-    return clean, clean + noise * stream("noise on a matrix", seed).standard_normal((d_out, d_in))
+    return clean, with_noise(clean, noise, seed)
+
+
+def with_noise(matrix: Float[np.ndarray, "m n"], noise: float, seed: int) -> Float[np.ndarray, "m n"]:
+    """The matrix with normal noise of this standard deviation on every entry: one draw a seed, scaled."""
+    return matrix + noise * stream("noise on a matrix", seed).standard_normal(matrix.shape)

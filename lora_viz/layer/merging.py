@@ -13,7 +13,7 @@ from lora_viz.core.run import MergeReport, Run
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.lora import LoRALinear
 
-__all__ = ["DTYPES", "MISTAKES", "SIZES", "merge_report"]
+__all__ = ["DTYPES", "MISTAKES", "SIZES", "merge_report", "unchanged_share"]
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 SIZES = tuple(10 ** (k / 8) for k in range(-40, 1))  # ‖ΔW‖/‖W‖ from 1e-5 to 1
@@ -78,6 +78,21 @@ def merge_report(run: Run, *, shown: str = "bfloat16", sizes: tuple[float, ...] 
         mistakes=mistakes,
         trained_size=trained,
     )
+
+
+def unchanged_share(run: Run, at: int, dtype: str = "bfloat16") -> float:
+    """The fraction of the weights that ΔW asks to change and that stay as they are, merged at record ``at``.
+
+    1 where ΔW is 0: nothing changes.
+    """
+    e = run.experiment
+    with torch.inference_mode():
+        layer = _layer(run.task.base_weight, run.A[0][at], run.B[0][at], e.scaling, getattr(torch, dtype))
+        base = layer.base.weight.clone()
+        layer.merge()
+        asked = torch.tensor(run.B[0][at] @ run.A[0][at]) != 0
+        same = (layer.base.weight == base) & asked
+    return float(same.sum() / asked.sum()) if asked.any() else 1.0
 
 
 def _layer(

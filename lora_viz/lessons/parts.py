@@ -23,6 +23,8 @@ __all__ = [
     "Download",
     "Figure",
     "Folded",
+    "Goal",
+    "Goals",
     "Heading",
     "Html",
     "Moving",
@@ -32,7 +34,6 @@ __all__ = [
     "Paths",
     "Present",
     "Prose",
-    "Reached",
     "Row",
     "Scores",
     "Table",
@@ -118,10 +119,11 @@ class Folded(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Parts side by side, a tuple a column."""
+    """Parts side by side, a tuple a column; ``widths`` say how wide each is against the others, else all alike."""
 
     columns: tuple[tuple[Any, ...], ...]
     gap: Literal["small", "medium", "large"] = "medium"
+    widths: tuple[int, ...] = ()
 
 
 class Ask(NamedTuple):
@@ -169,12 +171,20 @@ class Paths(NamedTuple):
     open: str
 
 
-class Reached(NamedTuple):
-    """A goal among so many of this visit, and whether it is reached now: said with how many were."""
+class Goal(NamedTuple):
+    """A goal of this visit by its name, and the answers that lead to it."""
 
     id: str
+    label: str
+    answers: Mapping[str, Any]
+
+
+class Goals(NamedTuple):
+    """All goals as cards that are ticked once reached, whether the chosen one is reached now, and how many were."""
+
+    goals: tuple[Goal, ...]
+    chosen: str
     holds: bool
-    among: int
 
 
 class Present(NamedTuple):
@@ -203,5 +213,5 @@ class Row(NamedTuple):
 
 Part = (
     Prose | Heading | Html | Figure | Table | Numbers | Code | Download | Notice | Folded | Columns | Boxed | Row
-    | Ask | Act | Reached | Present | Scores | Door | Doors | Moving | Paths
+    | Ask | Act | Goals | Present | Scores | Door | Doors | Moving | Paths
 )  # fmt: skip

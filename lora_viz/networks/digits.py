@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.core.experiment import ExperimentError
+from lora_viz.core.random_streams import stream
 from lora_viz.i18n.language import say, to_say
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "changed",
     "digit_images",
     "digit_stream",
+    "digits_matrix",
     "split",
 ]
 
@@ -187,6 +189,13 @@ def digit_images() -> tuple[Float[np.ndarray, "n 64"], Int[np.ndarray, "n"]]:
     for array in (images, labels):
         array.flags.writeable = False
     return images, labels
+
+
+def digits_matrix(seed: int) -> Float[np.ndarray, "m n"]:
+    """Twelve handwritten digits, three rows of four, pixels from 0 to 1: a matrix that can be looked at."""
+    images, _ = digit_images()
+    chosen = images[stream("digits to be cut", seed).choice(len(images), 12, replace=False)].reshape(3, 4, 8, 8)
+    return np.ascontiguousarray(chosen.transpose(0, 2, 1, 3).reshape(24, 32))
 
 
 def split(seed: int, member: int) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:

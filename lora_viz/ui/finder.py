@@ -22,6 +22,7 @@ from lora_viz.lessons.walk import lesson, now_at
 from lora_viz.ui.contents import address
 from lora_viz.ui.explaining import choose_level, level
 from lora_viz.ui.pages import go_to, page_of
+from lora_viz.ui.scripts import script
 from lora_viz.ui.state import of_visit
 from lora_viz.ui.visitor_language import language_of_links
 
@@ -39,7 +40,7 @@ _KINDS = {
 }
 _HTML = '<div class="finder"><div class="head"></div><nav class="way"></nav><div class="paths"></div></div>'
 _finder = st.components.v2.component(
-    "lora_finder", html=_HTML, css=(_FOLDER / "finder.css").read_text(encoding="utf-8"), js=_SCRIPT
+    "lora_finder", html=_HTML, css=(_FOLDER / "finder.css").read_text(encoding="utf-8"), js=script("finder", _SCRIPT)
 )
 
 

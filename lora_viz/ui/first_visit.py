@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from lora_viz.i18n.language import say, speak
 from lora_viz.ui.browser_language import spoken_by
+from lora_viz.ui.scripts import names
 
 __all__ = ["ICONS", "ROOT_SCRIPT", "SOCKET_SCRIPT", "FirstVisit", "head"]
 
@@ -41,11 +42,12 @@ def head(code: str) -> bytes:
     wanted = [path.name for name in _NEEDED for path in folder.glob(f"{name}.*.js")]
     links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _with_imports(
         folder, wanted, known))  # fmt: skip
+    own = (f'<link rel="modulepreload" href="./{name}">' for name in names() if "speaker" not in name)
     with speak(code):
         told = escape(say("No connection is open: some networks forbid what this page needs."))
         link = escape(say("This lesson as a plain page works without."))
     notice = f'<script data-told="{told}" data-link="{link}">{SOCKET_SCRIPT}</script>'
-    return "".join((f"<script>{ROOT_SCRIPT}</script>", notice, *links)).encode()
+    return "".join((f"<script>{ROOT_SCRIPT}</script>", notice, *own, *links)).encode()
 
 
 def without_scripts(code: str) -> bytes:

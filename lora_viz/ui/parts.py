@@ -19,6 +19,7 @@ from lora_viz.lessons.parts import (
     Download,
     Figure,
     Folded,
+    Goals,
     Heading,
     Html,
     Moving,
@@ -28,7 +29,6 @@ from lora_viz.lessons.parts import (
     Paths,
     Present,
     Prose,
-    Reached,
     Row,
     Scores,
     Table,
@@ -40,7 +40,7 @@ from lora_viz.ui.finder import show_door, show_paths
 from lora_viz.ui.pages import go_to
 from lora_viz.ui.player import play
 from lora_viz.ui.presenting import begin
-from lora_viz.ui.questions import ask_choices, reached, show_lessons_answered
+from lora_viz.ui.questions import ask_choices, show_goals, show_lessons_answered
 
 __all__ = ["draw"]
 
@@ -95,8 +95,8 @@ def _draw(part: Part) -> None:
             play(film, key=id)
         case Paths(opened):
             show_paths(opened)
-        case Reached(id, holds, among):
-            st.caption(on_screen(reached(id, holds, among)))
+        case Goals(goals, chosen, holds):
+            show_goals(goals, chosen, holds)
         case Present(id, label, deck):
             if st.button(on_screen(label), key=f"start_{id}", type="primary"):
                 begin(id, deck)
@@ -105,7 +105,7 @@ def _draw(part: Part) -> None:
         case Folded(label, inner):
             with st.expander(on_screen(label)):
                 draw(inner)
-        case Columns(side, gap):
-            for place, own in zip(st.columns(len(side), gap=gap), side, strict=True):
+        case Columns(side, gap, widths):
+            for place, own in zip(st.columns(widths or len(side), gap=gap), side, strict=True):
                 with place:
                     draw(own)

@@ -11,10 +11,11 @@ from lora_viz.film.film import Film
 from lora_viz.film.player import COLOURS, CSS, HTML, SCRIPT, words
 from lora_viz.film.size import FilmTooLarge
 from lora_viz.i18n.outside import on_screen
+from lora_viz.ui.scripts import script
 
 __all__ = ["play"]
 
-_player = st.components.v2.component("lora_player", html=HTML, css=CSS, js=SCRIPT)
+_player = st.components.v2.component("lora_player", html=HTML, css=CSS, js=script("player", SCRIPT))
 
 
 def play(

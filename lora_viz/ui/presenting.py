@@ -25,6 +25,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.walk import lesson
 from lora_viz.ui.notes_window import speaker_bar
+from lora_viz.ui.own_decks import is_own, keep, kept
 from lora_viz.ui.pages import page_of
 from lora_viz.ui.qr import here, offer
 from lora_viz.ui.rooms import offer_room, show_scores
@@ -32,20 +33,18 @@ from lora_viz.ui.state import of_visit
 from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = [
-    "ASKED", "OWN", "Presented", "begin", "contrast", "offer_tour", "prepare_next", "presented", "show_end", "take_up",
+    "ASKED", "Presented", "begin", "contrast", "offer_tour", "prepare_next", "presented", "show_end", "take_up",
     "toolbar",
 ]  # fmt: skip
 
-OWN = "own"
 ASKED = "asked"  # the deck of one scene that asks the room without a deck
 _LINKS = 9  # that one slide holds
 
 
 @dataclass(slots=True)
 class _Presentation:
-    """What this visit presents: a deck of its own, when it began, and how it is shown."""
+    """When this visit began to present, and how it is shown."""
 
-    own: Deck | None = None
     asked: Deck | None = None
     began: float | None = None
     contrast: bool = False  # these two stay from scene to scene, on whatever page it is
@@ -133,12 +132,13 @@ def contrast() -> bool:
     return of_visit(_Presentation).contrast
 
 
-def decks_here() -> dict[str, Deck]:
-    """The decks that can be presented in this visit: the shipped ones, and the visitor's own."""
-    own = of_visit(_Presentation).own
-    asked = of_visit(_Presentation).asked
-    mine = {OWN: own, ASKED: asked}
-    return {**shipped_decks(), **{name: deck for name, deck in mine.items() if deck is not None}}
+def _deck(name: str | None) -> Deck | None:
+    """The deck of this name: a shipped one, one that somebody brought, or the one that asks; None where there is none."""
+    if name is None:
+        return None
+    if name == ASKED:
+        return of_visit(_Presentation).asked
+    return kept(name) if is_own(name) else shipped_decks().get(name)
 
 
 def presented() -> Presented | None:
@@ -146,15 +146,18 @@ def presented() -> Presented | None:
     name = st.query_params.get("deck")
     if name is None:
         return None
-    decks = decks_here()
-    if name not in decks:
+    deck = _deck(name)
+    if deck is None:
+        allowed = ", ".join(shipped_decks())
         st.warning(
             on_screen(
-                say("deck={given} is not here. Valid values: {allowed}.", given=name[:40], allowed=", ".join(decks))
+                say("Your own deck is no longer here: open its file again.")
+                if is_own(name)
+                else say("deck={given} is not here. Valid values: {allowed}.", given=name[:40], allowed=allowed)
             )
         )
         return None
-    last, text = len(decks[name].scenes), st.query_params.get("scene", "1")[:6]
+    last, text = len(deck.scenes), st.query_params.get("scene", "1")[:6]
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last + 1):
         st.warning(
             on_screen(
@@ -166,7 +169,7 @@ def presented() -> Presented | None:
             )
         )
         text = "1"
-    return Presented(name, decks[name], int(text) - 1)
+    return Presented(name, deck, int(text) - 1)
 
 
 def begin(name: str, own: Deck | None = None) -> None:
@@ -175,14 +178,14 @@ def begin(name: str, own: Deck | None = None) -> None:
     state.began = time.time()
     if name == ASKED:
         state.asked = own
+        _open(name, 0)
     else:
-        state.own = own or state.own
-    _open(name, 0)
+        _open(name if own is None else keep(own), 0)
 
 
 def take_up(here: str | None) -> None:
     """Open the scene that the link names on its own page, where it stands on another than this."""
-    if st.query_params.get("deck") not in decks_here():
+    if _deck(st.query_params.get("deck")) is None:
         return  # said where the page is opened
     now = presented()
     if now is not None and here not in (None, now.scene.page):
@@ -192,7 +195,9 @@ def take_up(here: str | None) -> None:
 
 
 def _open(name: str, index: int) -> None:
-    deck = decks_here()[name]
+    deck = _deck(name)
+    if deck is None:  # forgotten between two presses: said where the page is opened
+        return
     scene = deck.scenes[min(index, len(deck.scenes) - 1)]
     query = {"deck": name, "scene": str(index + 1)} | ({} if scene.at is None else {"at": f"{scene.at:g}"})
     if language := language_of_links():
@@ -224,7 +229,7 @@ def show_end(now: Presented) -> None:
         show_scores()
         links = (f"- [{emphasised(caption)}]({address})" for address, caption in list(seen.items())[:_LINKS])
         st.markdown(on_screen("\n".join(links)))
-    shared = here() if now.name in (OWN, ASKED) else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
+    shared = here() if now.name == ASKED else f"{here(now.deck.scenes[0].page)}?{urlencode({'deck': now.name})}"
     with right:
         offer(shared, st.container(), st.container())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -13,12 +13,14 @@ from lora_viz.content.questions import Answered, Unanswerable
 from lora_viz.i18n.language import say, to_say
 from lora_viz.i18n.outside import Ours, on_screen
 from lora_viz.lessons.lesson import Lesson, Played
+from lora_viz.lessons.parts import Goal
 from lora_viz.lessons.walk import measured, sections
+from lora_viz.ui.asking import set_answers
 from lora_viz.ui.contents import link_to
 from lora_viz.ui.pages import go_to
 from lora_viz.ui.state import of_visit
 
-__all__ = ["ask_choices", "ask_question", "reached", "show_lessons_answered"]
+__all__ = ["ask_choices", "ask_question", "show_goals", "show_lessons_answered"]
 
 _HEARD = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap"
 # Was the first answer as measured? An icon, and what it says to whoever hears the page.
@@ -97,11 +99,17 @@ def ask_choices(name: str, asked: Answered, see: str) -> None:
         st.caption(say("Nothing yet: choose an answer."))
 
 
-def reached(name: str, holds: bool, count: int) -> str:
-    """How many of so many goals were reached in this visit, this one now where it ``holds``."""
+def show_goals(goals: tuple[Goal, ...], chosen: str, holds: bool) -> None:
+    """Every goal as a card that leads to it, ticked if it was reached in this visit; the chosen one stands out."""
     done = of_visit(_Score).reached
-    done.update({name} if holds else ())
-    return say("{passed} of {challenges} challenges passed in this visit.", passed=len(done), challenges=count)
+    done.update({chosen} if holds else ())
+    with st.container(horizontal=True, gap="small", key="goals"):
+        for i, goal in enumerate(goals):
+            label = f"{'✓' if goal.id in done else '○'} {i + 1}. {goal.label}"
+            kind: Literal["primary", "secondary"] = "primary" if goal.id == chosen else "secondary"
+            st.button(on_screen(label), key=f"goal_{goal.id}", type=kind, on_click=set_answers, args=(goal.answers,))
+    told = say("{passed} of {challenges} challenges passed in this visit.", passed=len(done), challenges=len(goals))
+    st.caption(on_screen(told))
 
 
 def _asking(among: tuple[Lesson[Any], ...] | None = None) -> list[Lesson[Any]]:

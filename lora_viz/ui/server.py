@@ -38,6 +38,7 @@ from lora_viz.ui.own_uploads import OwnUploads
 from lora_viz.ui.page_script import PAGE_SCRIPT
 from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_element, answer_lesson, answer_slash
 from lora_viz.ui.room_pages import ROOM_ADDRESSES
+from lora_viz.ui.scripts import FOLDER, answer_script, serve_scripts
 
 __all__ = [
     "FRAMES",
@@ -62,6 +63,7 @@ class Address(NamedTuple):
 
 
 OWN = (
+    Address(f"{FOLDER}/{{name}}", answer_script),
     Address("/light", answer_slash),
     Address("/light/", answer_contents),
     Address("/light/assets/{name}", answer_asset),
@@ -79,6 +81,7 @@ _SOURCES = re.compile(r"[\w\-.:/*'\[\] ]+")
 def routes(own: Iterable[Address] = OWN) -> list[BaseRoute]:
     """Our own addresses, below the path at which the app is served."""
     base = str(config.get_option("server.baseUrlPath") or "").strip("/")
+    serve_scripts()
     return [Route(f"/{base}{path}" if base else path, answer, methods=[*methods]) for path, answer, methods in own]
 
 

@@ -73,7 +73,8 @@ def test_film_and_table() -> None:
 def test_the_still_figure_shows_what_was_kept(change: dict[str, Any]) -> None:
     record = read(15, **change)
     assert record.diverged == (3 if "lr" in change else 0)
-    kept, truth = printed(film(record), "kept", theme="dark").data
+    kept, truth, equal = printed(film(record), "kept", theme="dark").data
+    assert set(equal.y) == {record.equal_rank}
     assert kept.x == truth.x == tuple(f"layer {i + 1}" for i in range(4))
     np.testing.assert_array_equal(kept.y, record.kept[-1])
     np.testing.assert_array_equal(truth.y, TRUE_RANKS)

@@ -9,7 +9,7 @@ from lora_viz.costs.budget import budget
 from lora_viz.costs.model_config import ConfigError
 from lora_viz.costs.models import MODELS
 from lora_viz.lessons.controls import SettingError
-from lora_viz.lessons.parts import Code, Columns, Numbers, Part, Prose, Row
+from lora_viz.lessons.parts import Code, Columns, Folded, Numbers, Part, Prose, Row
 from lora_viz.lessons.real import memory_need, parameter_share
 from lora_viz.lessons.real.budget import LESSON
 
@@ -30,7 +30,7 @@ def inner(parts: tuple[Part, ...]) -> list[Part]:
         if isinstance(part, Columns):
             found += [each for column in part.columns for each in column]
         else:
-            found += part.parts if isinstance(part, Row) else [part]
+            found += part.parts if isinstance(part, Row | Folded) else [part]
     return found
 
 
@@ -61,12 +61,12 @@ def test_the_opening_words() -> None:
 
 
 @pytest.mark.parametrize("title", ["Llama-2-7B", "SDXL UNet", "GPT-3 175B"])
-def test_each_waterfall_begins_where_the_part_before_ended(title: str) -> None:
+def test_each_part_of_a_bar_begins_where_the_part_before_ended(title: str) -> None:
     b = budget(MODELS[title], MODELS[title].names[:1], 4)
     record = memory_need.memory_need(b)
     figure = memory_need.figure(record)
     bottoms = np.array([trace["base"] for trace in figure.data], dtype=float).T
-    heights = np.array([trace["y"] for trace in figure.data], dtype=float).T
+    heights = np.array([trace["x"] for trace in figure.data], dtype=float).T
     np.testing.assert_allclose(heights, record.need)
     np.testing.assert_allclose(bottoms[:, 0], 0)
     np.testing.assert_allclose(bottoms[:, 1:], (bottoms + heights)[:, :-1])
@@ -119,7 +119,8 @@ def test_without_a_module_the_usual_ones_are_shown() -> None:
 def test_both_figures_have_their_numbers_beside_them() -> None:
     shown = LESSON.play()
     figures = [part for part in inner(shown.parts("body"))]
-    assert " ".join(figure.alt for figure in figures) == shown.detail  # type: ignore[union-attr]
+    memory_first, boxes_after = (figure.alt for figure in figures)  # type: ignore[union-attr]
+    assert f"{boxes_after} {memory_first}" == shown.detail
     numbers = [part for part in inner(shown.parts("extras")) if isinstance(part, Numbers)]
     boxes, memory = (part.columns for part in numbers)
     np.testing.assert_array_equal(boxes["parameters"], shown.record.share.sizes)

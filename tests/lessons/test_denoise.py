@@ -8,7 +8,7 @@ from lora_viz.core.spectra import truncate
 from lora_viz.film.panels import Lines, Readout
 from lora_viz.film.paper import columns, printed
 from lora_viz.layer.matrices import noisy_low_rank
-from lora_viz.lessons.rank.denoise import Denoise, denoise, detail, film, takeaway, verdict
+from lora_viz.lessons.rank.denoise import Denoise, denoise, denoised_digits, detail, film, takeaway, verdict
 
 SEEDS = range(9)
 
@@ -45,6 +45,14 @@ def test_without_noise_there_is_no_tail(rank: int) -> None:
     assert (record.best == rank).all()
     assert "no noise to remove" in takeaway(record) and verdict(record).holds is False
     assert "exact up to rounding" in film(record).narration[rank]
+
+
+def test_digits_are_cut_like_drawn_numbers() -> None:
+    record = denoised_digits(4, 0.3, range(3))
+    assert np.linalg.matrix_rank(record.clean) == 4 and np.mean(record.clean**2) == pytest.approx(1)
+    for k in (0, 4, 7):
+        np.testing.assert_allclose(record.cut[k], truncate(record.noisy, k), atol=1e-12)
+    assert record.cut.shape == (25, 24, 32) and verdict(record).holds
 
 
 def test_too_much_noise_is_said() -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, WorkedError, work
+from lora_viz.film.panels import Machine
+from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, Worked, WorkedError, work
 from lora_viz.lessons.controls import SettingError
-from lora_viz.lessons.parts import Html, Numbers
-from lora_viz.lessons.start.follow import LESSON, steps_html, table, takeaway, verdict, worked_table
+from lora_viz.lessons.parts import Folded, Html, Numbers
+from lora_viz.lessons.start.follow import LESSON, moving, steps_html, table, takeaway, verdict, worked_table
 
 
 def test_two_vectors_give_rank_two() -> None:
@@ -51,11 +52,31 @@ def test_every_number_of_the_table_can_be_taken() -> None:
 def test_every_example_is_shown_as_it_is_written_down(name: str, example: object) -> None:
     shown = LESSON.play(example=name)
     expected = worked_table(example, 3)  # type: ignore[arg-type]
-    (html,) = shown.parts("body")
+    *moves, html = shown.parts("body")
+    assert len(moves) == (name in ("one_sample", "printed_columns")), "what one sample does can be followed"
+    if isinstance(html, Folded):
+        (html,) = html.parts
     assert isinstance(html, Html) and html.draw("light") == steps_html(expected)
     (numbers,) = shown.parts("extras")
     assert isinstance(numbers, Numbers)
     np.testing.assert_array_equal(numbers.columns["value"], table(expected)["value"])
+
+
+@pytest.mark.parametrize("example", [VECTOR, PRINTED_COLUMNS], ids=["vector", "printed"])
+def test_the_moving_layer_holds_the_numbers_of_the_table(example: Worked) -> None:
+    """What its player computes from W, A, B, x and t is what stands in the table, at every step."""
+    record = worked_table(example, 3)
+    film = moving(record)
+    assert film is not None
+    layer = film.panel("layer")
+    assert isinstance(layer, Machine)
+    for t, step in enumerate(record.steps):
+        u = layer.B[t] @ (layer.A[t] @ layer.x[t])
+        g = layer.W @ layer.x[t] + layer.scaling * u - layer.target[t]
+        np.testing.assert_allclose(g, step.g[:, 0], atol=1e-12)
+        np.testing.assert_allclose(layer.scaling * np.outer(g, layer.A[t] @ layer.x[t]), step.grad_B, atol=1e-12)
+    assert all(len(phases) == 8 for phases in film.phases)
+    assert moving(worked_table(VECTORS, 2)) is None and moving(worked_table(PRINTED, 2)) is None
 
 
 def test_ones_own_numbers_are_worked_through() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
+from lora_viz.film.panels import Lines
 from lora_viz.film.paper import printed
 from lora_viz.film.style import number, percent
 from lora_viz.layer.merging import DTYPES, merge_report
@@ -111,6 +112,26 @@ def test_film_shows_the_dtype_asked_for(shown: str) -> None:
     assert rows["drift after unmerging"] == tuple(number(v) for v in m.unmerge_drift[:, i])
     assert rows["error of the stored update"] == tuple(f"{number(100 * v)} %" for v in m.lost[:, i])
     assert rows["cost per token, unmerged / merged"] == (f"+{100 * 66 / 121:.1f} % / +0 %",)
+
+
+@pytest.mark.parametrize("shown", ["float32", "float16", "bfloat16"])
+def test_one_weight_stands_where_its_format_lets_it(shown: str) -> None:
+    """Of the update that is asked, the stored weight follows up to half a step of its format, bf16's for bf16."""
+    record = checked(shown)
+    panel = film(record).panel("one_weight")
+    assert isinstance(panel, Lines)
+    asked, stored = (series.y for series in panel.series)
+    seen = np.isfinite(asked)
+    assert seen.any() and (np.abs(asked[seen]) <= 4.5).all() and (np.isfinite(stored) == seen).all()
+    step = {"float32": 2.0**-16, "float16": 2.0**-3, "bfloat16": 1.0}[shown]  # in steps of bf16
+    # The factors are rounded too before they are multiplied: a few units in the last place of ΔW itself.
+    slack = 4 * step / 128 * np.abs(asked[seen]) + 1e-3 * (shown == "float32")
+    assert (np.abs(asked - stored)[seen] <= 0.5 * step * 2 + slack).all()
+    if shown == "bfloat16":
+        np.testing.assert_array_equal(stored[seen], np.round(stored[seen]))
+        assert stored[0] == 0 < asked[0], "the smallest update does not move it"
+    for mark in panel.marks:
+        assert pytest.approx(np.interp(mark.at, record.report.sizes[seen], asked[seen]), rel=0.35) == 0.5
 
 
 def test_figure(record: MergeCheck) -> None:

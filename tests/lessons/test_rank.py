@@ -217,7 +217,7 @@ def test_every_init(init: str) -> None:
 def pictures_of_ranks(record: RankError) -> tuple[list[float], tuple[str, ...], tuple[str, ...], dict[str, object]]:
     """The colour ranges, the captions of what is captured and left out, and the four kinds of rank."""
     panels = film(record, LINEAR).panels
-    maps = [p for p in panels if isinstance(p, HeatMap)]
+    maps = [p for p in panels if isinstance(p, HeatMap) and p.id != "picture"]
     captured, left = (p.caption for p in maps if p.title != maps[0].title)
     (kinds,) = ({row.label: row.text for row in p.rows} for p in panels if isinstance(p, Readout))
     return [float(p.limit) for p in maps], captured, left, dict(kinds)

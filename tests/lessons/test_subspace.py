@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lora_viz.film.panels import Cloud
 from lora_viz.film.paper import printed
 from lora_viz.layer.factorisation import turn
 from lora_viz.layer.matrices import low_rank_factors
@@ -59,6 +60,23 @@ def test_for_even_r_a_rotation_joins_the_two_pairs_without_any_loss(r: int) -> N
             Q = turn(r, angle)
             np.testing.assert_allclose((B @ Q) @ (Q.T @ A), B @ A, atol=1e-13)
         np.testing.assert_allclose(turn(2, np.pi), -np.eye(2), atol=1e-15)
+
+
+def test_the_cone_holds_the_matrices_of_rank_one_and_only_the_ends_of_the_way() -> None:
+    for seed in range(5):
+        record = low_rank_set(2, seed)
+        drawn = film(record).panel("cone")
+        assert isinstance(drawn, Cloud)
+        cone, way, ends, _, nearest = drawn.points
+        for points in (cone.xyz, ends.xyz, nearest.xyz[:, 1]):
+            x, y, z = np.moveaxis(points, -1, 0)
+            np.testing.assert_allclose(x**2 + y**2, z**2, atol=1e-12)
+        x, y, z = way.xyz[1:-1].T
+        assert (z**2 - x**2 - y**2 > 1e-3).all(), "inside, where det is not 0"
+        np.testing.assert_allclose(z**2 - x**2 - y**2, 2 * np.linalg.det(record.small[1:-1]), atol=1e-12)
+        # distances in the picture are those of the matrices
+        apart = np.linalg.norm(nearest.xyz[:, 0] - nearest.xyz[:, 1], axis=-1)
+        np.testing.assert_allclose(apart, np.linalg.svd(record.small, compute_uv=False)[:, 1], atol=1e-12)
 
 
 def test_words_and_figure() -> None:

@@ -60,7 +60,7 @@ def test_the_still_figure_the_table_and_who_diverged(found: WidthRate) -> None:
     rates = film(wild).panel("by_rate").part("rank_3")
     assert np.isnan(rates.y[:, 1]).all() and np.isfinite(rates.y[:, 0]).all()  # type: ignore[union-attr]
     for record in (found, wild):
-        *ranks, _, _ = played(record).figure().data  # type: ignore[union-attr]
+        *ranks, _ = played(record).figure().data  # type: ignore[union-attr]
         assert [trace.name for trace in ranks] == list(record.raced.racers[1:])
         for i, trace in enumerate(ranks, 1):
             np.testing.assert_array_equal(trace.x, record.raced.places)

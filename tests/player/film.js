@@ -33,7 +33,7 @@ export const array = (shape, values) => ({ shape, values });
 /** A film of three frames: a curve with a mark, and a matrix that moves. */
 export const aFilm = () => ({
   ...{ axis: "step", values: array([3], [0, 1, 2]), start: 1, seconds_per_frame: 0.025, phases: [] },
-  ...{ narration: ["a", "bé", "‖∇A‖"], autoplay: false, training: true, of_last: true, hero: null },
+  ...{ narration: ["a", "bé", "‖∇A‖"], autoplay: false, training: true, of_last: true, hero: null, beside: [] },
   panels: [
     {
       ...{ id: "loss", title: "Loss", y_label: "L", scale: "linear", x_scale: "linear", reach: 0, span: 6, row: 0 },

@@ -34,7 +34,7 @@ export function themeOf(colours, paper, font, more = false) {
     font,
     grid: dark ? "#2c3442" : "#e3e7ed",
     strip: dark ? "#202733" : "#eef1f5",
-    future: dark ? 0.62 : 0.78, // at least 3:1 on its paper, whatever the colour
+    future: dark ? 0.64 : 0.78, // at least 3:1 on its paper, whatever the colour
   };
   if (paper === "#000000") return { ...theme, faint: "#c3cad6", grid: "#3a4352", strip: "#14181f", future: 0.95 };
   if (!more) return theme;

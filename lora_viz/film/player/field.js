@@ -48,6 +48,7 @@ export const field = {
       const [x, y] = corner(frame, Math.floor(k / n), k % n);
       if (Number.isNaN(v)) hatch(g, [x, y, cw, ch], 6);
     });
+    if (cw >= frame.f * 2.6 && ch >= frame.f * 1.25) writeCells(g, panel, values, frame, theme);
     if (panel.regions) drawRegions(g, panel, panel.regions.at(t, 2), frame, theme);
     g.strokeStyle = theme[panel.colour];
     g.lineWidth = 2;
@@ -91,6 +92,24 @@ export const field = {
     return readCell(panel, t, cache.cursor || [i, j], true);
   },
 };
+
+/**
+ * The number in each cell, where all of them can be read: a map is then a table, too.
+ * @param {Canvas} g @param {Field} panel @param {Float32Array} values @param {Frame} frame @param {Theme} theme
+ */
+function writeCells(g, panel, values, frame, theme) {
+  const texts = Array.from(values, (v) => (Number.isNaN(v) ? "" : format(v)));
+  g.font = `${frame.f}px ${theme.font}`;
+  if (Math.max(...texts.map(measureIn(g))) > frame.cw - 6) return;
+  g.textAlign = "center";
+  g.textBaseline = "middle";
+  texts.forEach((text, k) => {
+    const [x, y] = corner(frame, Math.floor(k / frame.n), k % frame.n);
+    const [r, green, b] = between(theme.sequential, shareOf(panel, frame, values[k]));
+    g.fillStyle = 0.3 * r + 0.59 * green + 0.11 * b > 110 ? "#000000" : "#ffffff";
+    g.fillText(text, x + frame.cw / 2, y + frame.ch / 2);
+  });
+}
 
 /** @param {Picture} p @param {number} px @param {number} py @returns {[number, number] | null} */
 function cellAt({ cache: { frame } }, px, py) {

@@ -14,6 +14,7 @@ export interface Film {
   training: boolean;
   of_last: boolean;
   hero: string | null;
+  beside: string[];
 }
 
 export interface Lines {

@@ -235,7 +235,7 @@ function take(s, bytes) {
   s.find("axis").textContent = s.axis;
   s.find("share").hidden = !shares || Boolean(present);
   s.keepsPlace = Boolean(shares);
-  s.find("sheet").hidden = !shares || !document.querySelector(".st-key-controls");
+  s.find("sheet").hidden = !document.querySelector(".st-key-controls");
   s.find("png").hidden = Boolean(present);
   s.root.dataset.present = present ? "true" : "";
   delete s.root.dataset.refused;

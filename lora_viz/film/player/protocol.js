@@ -26,6 +26,7 @@ export const PROTOCOL = {
       training: "boolean",
       of_last: "boolean",
       hero: {"either": ["id", "null"]},
+      beside: {"list": "id"},
     },
     Lines: {
       id: "id",

@@ -1,4 +1,4 @@
-// All panels as one picture, at the size of a slide.
+// What stands large as one picture, at the size of a slide; all panels where all are shown.
 
 import { measureIn } from "./drawing.js";
 import { kindOf } from "./kinds.js";
@@ -35,8 +35,10 @@ function slideCanvas(s) {
   const narration = s.find("narration").textContent;
   write(slideTitle(), font * 1.55, 700);
   if (narration) write(narration, font * 1.05, 400);
-  const foot = HEIGHT - MARGIN * 0.4, places = slidePlaces(s, across, foot - y - 8 - font * 1.5, font);
-  s.pictures.forEach((p, i) => {
+  const foot = HEIGHT - MARGIN * 0.4, high = foot - y - 8 - font * 1.5, large = s.places?.large || [];
+  const drawn = large.length ? large : s.pictures;
+  const places = large.length ? sideBySide(large.length, across, high) : slidePlaces(s, across, high, font);
+  drawn.forEach((p, i) => {
     const { left, top, width, height } = places[i];
     const box = { width, height, dpr: SCALE, font, thick: 1.2, least: 14, inset: 0 };
     g.save();
@@ -60,6 +62,12 @@ function slideCanvas(s) {
   g.fillText(say("LoRA Playground, run {run}", { run: `${s.run}` }), WIDTH - MARGIN, foot);
   return canvas;
 }
+
+/** @param {number} count @param {number} width @param {number} height */
+const sideBySide = (count, width, height) => {
+  const one = (width - MARGIN * (count - 1)) / count;
+  return Array.from({ length: count }, (_, i) => ({ left: i * (one + MARGIN), top: 0, width: one, height }));
+};
 
 const slideTitle = () => (document.querySelector("h1")?.textContent || "").trim();
 

@@ -121,6 +121,9 @@ export function arrange(s) {
     const high = (total - GAP * (small.length - 1)) / small.length;
     fill(s, p, high, { ...look, font: Math.max(14, font * SMALL), thick: 1, inset: 32 });
   });
+  const stage = s.find("stage");
+  s.root.style.setProperty("--stage-top", `${stage.offsetTop}px`);
+  s.root.style.setProperty("--stage-high", `${stage.offsetHeight}px`);
 }
 
 const GAP = 8, LARGE = 8, SMALL = 0.88; // between cells; of twelve columns; of the large picture's type
@@ -169,7 +172,7 @@ function heightOf(s, width, font) {
   const named = views.hidden ? 0 : views.offsetHeight + 4;
   const below = 50 + named + seen + (s.present ? 22 : 38);
   const room = innerHeight - Math.min(above, 0.42 * innerHeight) - told - asked - below;
-  return Math.max(s.present ? 240 : 290, Math.min(room, s.present ? Infinity : width * 0.62, innerHeight - font * 4));
+  return Math.max(s.present ? 240 : 256, Math.min(room, s.present ? Infinity : width * 0.62, innerHeight - font * 4));
 }
 
 /** Where the page says what was seen, if it does. @returns {Element | null} */

@@ -27,7 +27,9 @@ export function placesOf(s, little, beside) {
     return placed(s, "stage", large.length ? large : [heroOf(s)], []);
   }
   if (s.all) return placed(s, "all", [], s.pictures);
-  const hero = heroOf(s), others = s.pictures.filter((p) => p !== hero);
+  const hero = heroOf(s), first = s.film.beside;
+  const place = (/** @type {Picture} */ { panel: { id } }) => (first.includes(id) ? first.indexOf(id) : first.length);
+  const others = s.pictures.filter((p) => p !== hero).sort((a, b) => place(a) - place(b));
   return little ? placed(s, "one", [hero], []) : placed(s, "hero", [hero], others.slice(0, beside));
 }
 

@@ -12,7 +12,7 @@ from lora_viz.content.questions import Measured, Question, Seen, Unanswerable, f
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import MergeReport
 from lora_viz.film.film import Film
-from lora_viz.film.panels import Bars, Dash, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.panels import Bars, Dash, Group, HeatMap, Lines, Mark, Readout, Row, Series
 from lora_viz.film.style import number, numbers, percent, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.merging import merge_report
@@ -30,6 +30,8 @@ DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot")
 MISTAKES = ("right", "twice", "no_scaling", "dropout", "transposed")  # in the report's order
 EXACT = 1e-12  # relative: some hundred roundings of float64
 WIPED = 0.9  # of the weights unchanged: the update is lost
+BF16_BITS = 7  # of the mantissa, stored
+SEEN = 4.5  # steps of bf16 up to which one weight is followed
 TELLING = 1e-3  # the relative size at which half precision begins to lose the update: where the story is
 
 
@@ -96,7 +98,34 @@ def film(record: MergeCheck) -> Film:
                 labels=tuple(map(say, m.mistake_names)), bar_ids=MISTAKES,
                 groups=(Group("error", say("relative error of the outputs"), "alarm", m.mistakes),), row=1, span=4,
             ),
+            _one_weight(m),
         ),
+    )  # fmt: skip
+
+
+def _one_weight(m: MergeReport) -> Lines:
+    """A weight for which half of all others need a larger update to move: what is asked, and where it comes to stand.
+
+    Measured in steps of bf16, the distance from this weight to the next number that the format has.
+    """
+    share = np.abs(m.delta[-1]) / np.maximum(np.abs(m.base), np.finfo(float).tiny)
+    order = np.argsort(share, axis=None)
+    i, j = (int(k) for k in np.unravel_index(int(order[len(order) // 2]), share.shape))
+    step = 2.0 ** (np.floor(np.log2(max(abs(float(m.base[i, j])), 2.0**-126))) - BF16_BITS)
+    sign = np.sign(m.delta[-1, i, j]) or 1.0
+    asked, stored = (sign * moved[:, i, j] / step + 0.0 for moved in (m.delta, m.merged - m.base))
+    seen = np.abs(asked) <= SEEN
+    half = 0.5 * m.sizes[-1] / abs(asked[-1]) if asked[-1] else np.nan
+    inside = m.sizes[0] < half < m.sizes[-1]
+    name = SHORT[m.dtypes[m.shown]]
+    return Lines(
+        "one_weight", say("One weight on its ruler: what is asked, and what {name} keeps", name=name),
+        y_label=say("change, in steps of bf16"), x_scale="log", row=2, span=12,
+        series=(
+            Series("asked", say("asked"), "delta", np.where(seen, asked, np.nan), dash="dash"),
+            Series("stored", say("stored"), "W", np.where(seen, stored, np.nan), dots=True),
+        ),
+        marks=(Mark("half_step", float(half), say("half a step of bf16")),) if inside else (),
     )  # fmt: skip
 
 
@@ -245,7 +274,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    hero="difference",
+    hero="one_weight",
     id="merge", menu=to_say("Merge an adapter"), title=to_say("Merge an adapter: is the merged layer the same?"),
     claim=to_say(
         "The merged weight W + s·BA gives the same outputs up to rounding error, but in a low-precision format "

@@ -27,6 +27,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
+from lora_viz.networks.digits import digits_matrix
 
 __all__ = ["LESSON", "RankError", "rank_error"]
 
@@ -134,7 +135,7 @@ def film(record: RankError, settings: Settings) -> Film:
     return Film(
         axis=to_say("rank"), of_last=True, values=record.rank.astype(float), seconds_per_frame=0.55,
         start=min(int(np.searchsorted(record.rank, min(record.true_rank, 4))), len(record.rank) - 1),
-        narration=tuple(_narrate(record, t) for t in range(len(record.rank))),
+        narration=tuple(_narrate(record, t) for t in range(len(record.rank))), beside=("picture", "learnt"),
         panels=(
             Lines(
                 "error", say("Remaining error by rank (drag here)"), y_label=say("relative error of the outputs"),
@@ -162,8 +163,19 @@ def film(record: RankError, settings: Settings) -> Film:
                 ),
                 span=3, row=1,
             ),
+            _picture(record.rank),
         ),
     )  # fmt: skip
+
+
+def _picture(ranks: Int[np.ndarray, "R"]) -> HeatMap:
+    """What a rank holds, for the eye: a matrix that can be read, at each of these ranks."""
+    digits = digits_matrix(0)
+    cut = np.stack([truncate(digits, int(r)) for r in ranks])
+    size = np.sum(digits**2)
+    kept = _shares(1 - np.sum((digits - cut) ** 2, axis=(1, 2)) / size)
+    return HeatMap("picture", say("For the eye: twelve digits at this rank"), "ink", cut, limit=1.0, caption=kept,
+                   row=2, span=12)  # fmt: skip
 
 
 def _shares(values: Float[np.ndarray, "R"]) -> tuple[str, ...]:

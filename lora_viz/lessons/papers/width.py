@@ -86,11 +86,10 @@ def film(record: WidthRate) -> Film:
     flat = np.ones(len(own.places))
     ratio = Lines(
         "ratio", say("LoRA's best η over that of full fine-tuning, median of {seeds} (band: all)", seeds=own.seeds),
-        y_label=say("ratio"), scale="log", x_scale="log", span=7,
+        y_label=say("ratio"), x_scale="log", span=7,
         series=(
             *own.curves(record.ratio, ranks_only=True, dots=True),
             Series("equal", say("equal:"), "W", flat, dash="dash"),
-            Series("reported", say("reported for language models:"), "faint", REPORTED * flat, dash="dot"),
         ),
     )  # fmt: skip
     best_here = Readout(

@@ -14,19 +14,22 @@ from jaxtyping import Float, Int
 from lora_viz.content.questions import Measured, Question, Seen
 from lora_viz.core.experiment import Experiment
 from lora_viz.core.seeds import spread
+from lora_viz.core.spectra import truncate
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.style import number, percent
 from lora_viz.i18n.language import say, to_say
-from lora_viz.layer.matrices import noisy_low_rank
+from lora_viz.layer.matrices import noisy_low_rank, with_noise
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.statements import Verdict, false_here, true_here
+from lora_viz.networks.digits import digits_matrix
 
 __all__ = ["LESSON", "Denoise", "denoise"]
 
 D_OUT, D_IN, DRAWS = 31, 23, 9
+DIGITS, DRAWN = "digits", "drawn"
 ROUNDING = 1e-12
 
 
@@ -36,7 +39,7 @@ class Denoise(NamedTuple):
     ``to_clean`` = ‖M_k − clean‖/‖clean‖ and ``to_noisy`` = ‖M_k − noisy‖/‖noisy‖ hold (low, median, high) over the
     draws, ``best`` the k with the least error to the clean matrix in each draw (the first, if several reach rounding).
     ``noise_edge`` is ν(√m + √n), about the largest singular value of the noise alone. The matrices are the first
-    draw's.
+    draw's; ``seen_as`` says what they are of, digits that can be read or drawn numbers.
     """
 
     rank: Int[np.ndarray, "K"]
@@ -51,13 +54,28 @@ class Denoise(NamedTuple):
     cut: Float[np.ndarray, "K m n"]
     sigma_clean: Float[np.ndarray, "k"]
     sigma_noisy: Float[np.ndarray, "k"]
+    seen_as: str = DRAWN
 
 
 def denoise(d_out: int, d_in: int, true_rank: int, noise: float, seeds: range) -> Denoise:
     """Cut a noisy matrix at every rank, once for each seed."""
-    clean, noisy = (
-        np.stack(x) for x in zip(*(noisy_low_rank(d_out, d_in, true_rank, noise, s) for s in seeds), strict=True)
-    )
+    return denoised([noisy_low_rank(d_out, d_in, true_rank, noise, s) for s in seeds], true_rank, noise)
+
+
+def denoised_digits(true_rank: int, noise: float, seeds: range) -> Denoise:
+    """The same with handwritten digits, themselves cut at ``true_rank`` and brought to entries of mean square 1."""
+    pairs = []
+    for seed in seeds:
+        clean = truncate(digits_matrix(seed), true_rank)
+        clean = clean / np.sqrt(np.mean(clean**2))
+        pairs.append((clean, with_noise(clean, noise, seed)))
+    return denoised(pairs, true_rank, noise)._replace(seen_as=DIGITS)
+
+
+def denoised(pairs: list[tuple[np.ndarray, np.ndarray]], true_rank: int, noise: float) -> Denoise:
+    """Cut each noisy matrix at every rank and compare it with the clean one beside it."""
+    clean, noisy = (np.stack(x) for x in zip(*pairs, strict=True))
+    d_out, d_in = clean.shape[1:]
     u, sigma, vt = np.linalg.svd(noisy, full_matrices=False)
     k = sigma.shape[1]
     ranks = np.arange(k + 1)
@@ -95,7 +113,7 @@ def film(record: Denoise) -> Film:
     )
     return Film(
         axis=to_say("rank k kept"), values=record.rank.astype(float), start=record.true_rank, seconds_per_frame=0.4,
-        narration=tuple(_narrate(record, t) for t in range(k + 1)),
+        narration=tuple(_narrate(record, t) for t in range(k + 1)), beside=("cut", "noisy", "clean"),
         panels=(
             Lines(
                 "error", say("Error after truncation at rank k, {draws} draws (drag here)", draws=draws),
@@ -224,15 +242,18 @@ without noise they are signal.""",
     )  # fmt: skip
 
 
-def draws(e: Experiment) -> Denoise:
+def draws(e: Experiment, what: str) -> Denoise:
     """Nine draws of a matrix and its noise, cut at every rank."""
-    return denoise(D_OUT, D_IN, e.target_rank, e.noise, range(100 * e.seed, 100 * e.seed + DRAWS))
+    seeds = range(100 * e.seed, 100 * e.seed + DRAWS)
+    if what == DIGITS:
+        return denoised_digits(e.target_rank, e.noise, seeds)
+    return denoise(D_OUT, D_IN, e.target_rank, e.noise, seeds)
 
 
-def _much_noise(e: Experiment, _: Any) -> tuple[float, int, int]:
+def _much_noise(e: Experiment, settings: tuple[tuple[str, str], ...]) -> tuple[float, int, int]:
     """Another noise, and the best cut for it and for the noise shown, in the median of the draws."""
-    other = replace(e, noise=0.3 if e.noise >= 2 else 2.0)
-    then, now = (int(np.median(draws(x).best)) for x in (other, e))
+    other, what = replace(e, noise=0.3 if e.noise >= 2 else 2.0), dict(settings).get("matrix_of", DIGITS)
+    then, now = (int(np.median(draws(x, what).best)) for x in (other, e))
     return other.noise, then, now
 
 
@@ -255,6 +276,10 @@ LESSON = Lesson(
     place=40, default=Experiment(target_rank=4, noise=0.3),
     controls=(
         Choice(
+            id="matrix_of", label=to_say("Clean matrix"), options=(DIGITS, DRAWN), default=DIGITS,
+            names={DIGITS: to_say("handwritten digits"), DRAWN: to_say("drawn numbers")},
+        ),
+        Choice(
             id="noise", label=to_say("Noise on every entry"), options=(0.0, 0.1, 0.3, 1.0, 2.0),
             help=to_say("Standard deviation; the clean entries have variance about 1."),
         ),
@@ -263,7 +288,7 @@ LESSON = Lesson(
             help=to_say("How many rank-1 terms are signal."),
         ),
     ),
-    measure=lambda settings, lab: draws(settings.experiment), film=film, takeaway=takeaway,
+    measure=lambda settings, lab: draws(settings.experiment, settings["matrix_of"]), film=film, takeaway=takeaway,
     verdict=verdict, detail=detail, maths=maths, on_paper="error", trains=False,
     question=Question(
         to_say("Set the noise to {noise:g}. At what rank k is the truncated matrix closest to the clean one?"),

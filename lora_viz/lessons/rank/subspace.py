@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown
 from lora_viz.core.experiment import Experiment
+from lora_viz.core.random_streams import stream
 from lora_viz.core.spectra import truncate
 from lora_viz.film.film import Film
-from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Readout, Row, Series
+from lora_viz.film.panels import Bars, Cloud, Group, HeatMap, Lines, Points, Readout, Row, Series
 from lora_viz.film.style import number, numbers, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.matrices import low_rank_factors
@@ -35,6 +36,9 @@ class LowRankSet(NamedTuple):
     ``averaged`` is the relative distance from the mix to the product of the mixed factors,
     ((1 − t)B₁ + t B₂)((1 − t)A₁ + t A₂). ``loss`` is ½‖B A − M₁‖²/‖M₁‖² on the straight way from (B₁, A₁) to
     (−B₁, −A₁), two sets of factors with the same product.
+
+    ``small`` is such a segment between two symmetric 2×2 matrices of rank 1, ``small_nearest`` the nearest of rank 1:
+    small enough to be drawn, for all of rank 1 among them make the cone det = 0.
     """
 
     r: int
@@ -48,6 +52,8 @@ class LowRankSet(NamedTuple):
     second: Float[np.ndarray, "m n"]
     mix: Float[np.ndarray, "T m n"]
     nearest: Float[np.ndarray, "T m n"]
+    small: Float[np.ndarray, "T 2 2"]
+    small_nearest: Float[np.ndarray, "T 2 2"]
 
 
 def low_rank_set(r: int, seed: int, shape: tuple[int, int] = (D_OUT, D_IN)) -> LowRankSet:
@@ -61,6 +67,7 @@ def low_rank_set(r: int, seed: int, shape: tuple[int, int] = (D_OUT, D_IN)) -> L
     size = np.linalg.norm(mix, axis=(1, 2))
     nearest = np.stack([truncate(m, r) for m in mix])
     averaged = ((1 - s) * B1 + s * B2) @ ((1 - s) * A1 + s * A2)
+    small = (1 - s) * _one_direction(seed, 0) + s * _one_direction(seed, 1)
     c = 1 - 2 * s  # from (B, A) to (−B, −A)
     across = (c * B1) @ (c * A1) - first
     return LowRankSet(
@@ -68,7 +75,46 @@ def low_rank_set(r: int, seed: int, shape: tuple[int, int] = (D_OUT, D_IN)) -> L
         away=np.linalg.norm(mix - nearest, axis=(1, 2)) / size,
         averaged=np.linalg.norm(averaged - mix, axis=(1, 2)) / size,
         loss=0.5 * np.sum(across**2, axis=(1, 2)) / np.sum(first**2), first=first, second=second, mix=mix,
-        nearest=nearest,
+        nearest=nearest, small=small, small_nearest=np.stack([truncate(m, 1) for m in small]),
+    )  # fmt: skip
+
+
+def _one_direction(seed: int, which: int) -> Float[np.ndarray, "2 2"]:
+    """u uᵀ with ‖u‖ = 1, the second turned by 50° to 90° from the first: far enough apart to see what lies between."""
+    first, apart = stream("two directions", seed).uniform((0.0, np.radians(50)), (np.pi, np.radians(90)))
+    angle = first + which * apart
+    u = np.array([np.cos(angle), np.sin(angle)])
+    return np.outer(u, u)
+
+
+def in_space(matrices: Float[np.ndarray, "*T 2 2"]) -> Float[np.ndarray, "*T 3"]:
+    """Symmetric 2×2 matrices as points, at the same distances: det = 0 is the cone x² + y² = z²."""
+    a, b, c = matrices[..., 0, 0], matrices[..., 0, 1], matrices[..., 1, 1]
+    return np.stack([(a - c) / np.sqrt(2), np.sqrt(2) * b, (a + c) / np.sqrt(2)], axis=-1)
+
+
+def _cone(record: LowRankSet) -> Cloud:
+    """The matrices of rank 1 as what they are, a cone, and the straight way between two of them, through its inside."""
+    turns, heights = np.meshgrid(np.linspace(0, 2 * np.pi, 48, endpoint=False), np.linspace(-1.0, 1.0, 21))
+    shell = np.stack([heights * np.cos(turns), heights * np.sin(turns), heights], axis=-1).reshape(-1, 3)
+    way, nearest = in_space(record.small), in_space(record.small_nearest)
+    ends = way[[0, -1]]
+    sigma = np.linalg.svd(record.small, compute_uv=False)
+    told = tuple(
+        say("σ: {first} and {second}, rank {rank}", first=number(float(a)), second=number(float(b)),
+            rank=1 + int(b > COUNTED * a))
+        for a, b in np.where(sigma > COUNTED, sigma, 0.0)
+    )  # fmt: skip
+    return Cloud(
+        "cone", say("Symmetric 2×2 matrices: those of rank 1 make a cone, det = 0"), "delta", dimension=3, limit=1.0,
+        points=(
+            Points("rank_one", say("rank 1 and 0"), "W", shell, style="ring"),
+            Points("way", say("the line from M₁ to M₂"), "delta", way),
+            Points("ends", say("M₁ and M₂, rank 1"), "ink", ends, style="probe"),
+            Points("mix", say("the mix"), "alarm", way[:, None], style="probe"),
+            Points("nearest", say("nearest of rank 1"), "clean", np.stack([way, nearest], axis=1), style="ghost"),
+        ),
+        axes="m", view=(-0.5, 0.3), caption=told, row=2, span=12,
     )  # fmt: skip
 
 
@@ -120,6 +166,7 @@ def film(record: LowRankSet) -> Film:
                 ),
                 span=4, row=1,
             ),
+            _cone(record),
         ),
     )  # fmt: skip
 
@@ -217,7 +264,7 @@ def _ask(seen: Seen, _: None) -> Measured:
 
 
 LESSON = Lesson(
-    hero="rank",
+    hero="cone",
     id="subspace", menu=to_say("Is low rank a subspace?"), title=to_say("Is low rank a subspace?"),
     claim=to_say(
         "No. Two updates of rank r sum, in general, to rank 2r. On the line between them only the end points have "

@@ -24,9 +24,9 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
-from lora_viz.networks.digits import digit_images
+from lora_viz.networks.digits import digits_matrix
 
-__all__ = ["LESSON", "Truncation", "truncation"]
+__all__ = ["DIGITS", "LESSON", "Truncation", "truncation"]
 
 D_OUT, D_IN = 29, 23
 SPACES = 200  # random column spaces tried at every rank
@@ -84,13 +84,6 @@ def truncation(name: str, d_out: int, d_in: int, seed: int, rivals: int = 0) -> 
     )  # fmt: skip
 
 
-def digits_matrix(seed: int) -> Float[np.ndarray, "m n"]:
-    """Twelve handwritten digits, three rows of four, pixels from 0 to 1: a matrix that can be looked at."""
-    images, _ = digit_images()
-    chosen = images[stream("digits to be cut", seed).choice(len(images), 12, replace=False)].reshape(3, 4, 8, 8)
-    return np.ascontiguousarray(chosen.transpose(0, 2, 1, 3).reshape(24, 32))
-
-
 def _rank(record: Truncation) -> int:
     """How many σ are more than rounding."""
     return int((record.sigma > ROUNDING * record.sigma[0]).sum())
@@ -127,6 +120,7 @@ def film(record: Truncation) -> Film:
     return Film(
         axis=to_say("rank k kept"), values=record.rank.astype(float), start=min(4, k), seconds_per_frame=0.45,
         hero="kept" if record.name == DIGITS else "error",  # what can be looked at is looked at
+        beside=("matrix", "error") if record.name == DIGITS else (),
         narration=tuple(_narrate(record, t) for t in range(k + 1)),
         panels=(
             Lines(
@@ -279,7 +273,7 @@ LESSON = Lesson(
     ),
     place=20,
     controls=(
-        replace(CONTROLS["shape_of_spectrum"], options=(*SPECTRA, DIGITS)),
+        replace(CONTROLS["shape_of_spectrum"], options=(*SPECTRA, DIGITS), default=DIGITS),
         Choice(
             id="rivals", label=to_say("Random competitors (seed)"), options=tuple(range(10)),
             help=to_say("Other random column spaces against the same matrix."), default=0,

@@ -14,7 +14,7 @@ from lora_viz.lessons.controls import Choice, Switch
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.model_controls import RANK, model_asked, model_controls, no_targets, targets_asked, usual_targets
-from lora_viz.lessons.parts import Code, Columns, Figure, Heading, Numbers, Part, Prose, Row, Table
+from lora_viz.lessons.parts import Code, Columns, Figure, Folded, Heading, Numbers, Part, Prose, Row, Table
 from lora_viz.lessons.real import memory_need, parameter_share
 from lora_viz.lessons.real.memory_need import MemoryNeed, gb
 from lora_viz.lessons.real.parameter_share import ParameterShare
@@ -93,7 +93,7 @@ def verdict(record: BudgetRecord) -> Verdict:
 
 
 def body(record: BudgetRecord) -> tuple[Part, ...]:
-    """The parameters to scale beside the memory of a step."""
+    """The memory of a step, which decides on the card; the parameters to scale on demand."""
     boxes = Figure(
         "parameter_share",
         lambda theme: parameter_share.figure(record.share, theme=theme),
@@ -102,7 +102,7 @@ def body(record: BudgetRecord) -> tuple[Part, ...]:
     bars = Figure(
         "memory_need", lambda theme: memory_need.figure(record.need, theme=theme), memory_need.takeaway(record.need)
     )
-    return (Columns(((boxes,), (bars,)), gap="small"),)
+    return (bars, Folded(say("The parameters, areas to scale"), (boxes,)))
 
 
 def extras(record: BudgetRecord) -> tuple[Part, ...]:

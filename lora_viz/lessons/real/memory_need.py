@@ -16,7 +16,7 @@ __all__ = ["MemoryNeed", "cards", "figure", "gb", "memory_need", "table", "takea
 
 _LOOKS = {
     to_say("weights"): ("W", ""), to_say("gradients"): ("W", "/"), to_say("optimiser"): ("ink", ""),
-    to_say("activations, loss, temporaries"): ("faint", ""),
+    to_say("activations, loss, temporaries"): ("faint", "."),
 }  # fmt: skip
 _NAMES = (to_say("full fine-tuning"), "LoRA", "QLoRA")
 
@@ -96,36 +96,36 @@ def cards(record: MemoryNeed) -> dict[str, list[str]]:
 
 
 def figure(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
-    """A waterfall a method: each part begins where the one before it ended; lines are the sizes of cards."""
+    """One stacked bar a method, its parts end to end, against the sizes of cards, each with its name."""
     colour, paper = IDENTITY[theme], "rgba(0,0,0,0)"
     drawn = go.Figure()
     totals = record.need.sum(axis=1)
     start = np.cumsum(record.need, axis=1) - record.need
+    names = [say(name).replace(" ", "<br>", 1) for name in _NAMES]
     for i, (part, (name, pattern)) in enumerate(_LOOKS.items()):
-        marker = {"color": colour[name], "pattern": {"shape": pattern, "fgcolor": colour["ink"], "bgcolor": paper}}
-        drawn.add_bar(x=[5 * k + i for k in range(len(METHODS))], y=record.need[:, i], base=start[:, i], width=0.96,
+        marker = {"color": colour[name], "pattern": {"shape": pattern, "fgcolor": colour["ink"], "bgcolor": paper},
+                  "line": {"color": colour["ink"], "width": 1}}  # fmt: skip
+        drawn.add_bar(y=names, x=record.need[:, i], base=start[:, i], width=0.62, orientation="h",
                       name=say(part), marker=marker,
-                      hovertemplate=f"{say(part)}: %{{y:.3g}} GB<extra></extra>")  # fmt: skip
-    for k, total in enumerate(totals):
-        drawn.add_annotation(x=5 * k + 3, y=total, text=f"<b>{number(total)} GB</b>", showarrow=False, yshift=16,
-                             font={"size": 26, "color": colour["ink"]})  # fmt: skip
+                      hovertemplate=f"{say(part)}: %{{x:.3g}} GB<extra></extra>")  # fmt: skip
+    for name, total in zip(names, totals, strict=True):
+        drawn.add_annotation(x=total, y=name, text=f"<b>{number(total)} GB</b>", showarrow=False, xshift=8,
+                             xanchor="left", font={"size": 24, "color": colour["ink"]})  # fmt: skip
     top = max(float(totals.max()), GPU_SIZES[0])
-    cards = [size for size in GPU_SIZES if size <= 1.1 * top]
-    named: list[int] = []  # a line for each, a name where there is room
-    for size in cards:
-        if size - max(named, default=0) > 0.1 * top:
-            named.append(size)
-    sizes = ["0", *(f"{size} GB" if size in named else "" for size in cards)]
-    drawn.update_yaxes(tickvals=[0, *cards], ticktext=sizes, tickfont={"size": 19}, gridcolor=colour["faint"],
-                       griddash="dot", range=[0, 1.15 * top])  # fmt: skip
-    # not in the title, whose end lies under the toolbar
-    drawn.add_annotation(text=say("lines: sizes of cards"), x=1, y=1, xref="paper", yref="paper", xanchor="right",
-                         yanchor="top", showarrow=False, font={"size": 18, "color": colour["ink"]})  # fmt: skip
-    drawn.update_xaxes(tickvals=[5 * k + 1.5 for k in range(len(METHODS))], ticktext=[say(name) for name in _NAMES],
-                       tickfont={"size": 20}, range=[-0.7, 14.4], showgrid=False)  # fmt: skip
-    legend = {"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 112}
+    named = -top
+    for size in (size for size in GPU_SIZES if size <= 1.1 * top):
+        drawn.add_vline(x=size, line={"color": colour["ink"], "width": 2, "dash": "dot"}, layer="below")
+        if size - named < 0.055 * top:
+            continue  # a line for each, a name where there is room
+        named = size
+        drawn.add_annotation(x=size, y=1, yref="paper", yanchor="bottom", text=f"{size}",
+                             showarrow=False, font={"size": 18, "color": colour["ink"]})  # fmt: skip
+    drawn.update_xaxes(range=[0, 1.16 * top], tickfont={"size": 18}, ticksuffix=" GB", showgrid=False)
+    drawn.update_yaxes(tickfont={"size": 20}, autorange="reversed", showgrid=False)
+    legend = {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 128}
     drawn.update_layout(**plotly_layout(
-        title=say("Memory of a training step"), margin={"l": 78, "r": 10, "t": 44, "b": 100}, legend=legend,
-        barmode="overlay", height=400, font={"size": 19},
+        title=say("Memory of a training step; dotted: cards of {sizes} GB", sizes=", ".join(map(str, GPU_SIZES))),
+        margin={"l": 116, "r": 10, "t": 76, "b": 84},
+        legend=legend, barmode="overlay", height=400, font={"size": 19},
     ))  # fmt: skip
     return drawn

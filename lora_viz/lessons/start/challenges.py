@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from lora_viz.content.challenges import CHALLENGES, Condition, check
+import numpy as np
+
+from lora_viz.content.challenges import CHALLENGES, Condition
+from lora_viz.content.goals import Watched, judged
 from lora_viz.core.experiment import Experiment, Sweep
+from lora_viz.film.film import Film
+from lora_viz.film.panels import Lines, Mark, Series
+from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice, Control
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Folded, Heading, Notice, Part, Prose, Reached
+from lora_viz.lessons.parts import Columns, Folded, Goal, Goals, Heading, Moving, Notice, Part, Prose
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.lessons.walk import link
@@ -25,11 +31,12 @@ SAMPLES = Choice(id="samples", label=to_say("Samples"), options=(1,))  # no less
 
 
 class ChallengeRecord(NamedTuple):
-    """One challenge, its place among all, and its conditions as this run meets them."""
+    """One challenge, its place among all, its conditions as this run meets them, and the curve they are about."""
 
     place: int
     key: str
     conditions: tuple[Condition, ...]
+    watched: Watched
 
     @property
     def passed(self) -> bool:
@@ -62,7 +69,45 @@ def experiment(settings: Settings) -> Experiment:
 def measure(settings: Settings, lab: Lab) -> ChallengeRecord:
     """Train, and check every condition."""
     key = KEYS[settings["challenge"] - 1]
-    return ChallengeRecord(settings["challenge"], key, lab.compute(check, key, experiment(settings)))
+    return ChallengeRecord(settings["challenge"], key, *lab.compute(judged, key, experiment(settings)))
+
+
+def moving(record: ChallengeRecord) -> Film:
+    """The measured curve, and the zone that it has to reach."""
+    seen = record.watched
+    steps, values = seen.steps.astype(float), seen.values
+    flat = np.ones(len(steps))
+    zone: tuple[Series, ...] = ()
+    if seen.low is not None and seen.high is not None:
+        low = seen.low
+        if seen.scale == "log" and seen.high:  # a zone down to 0 goes as far down as the curve
+            least = values[np.isfinite(values) & (values > 0)].min(initial=seen.high)
+            low = min(least, seen.high) / 10
+        zone = (Series("goal", say("goal"), "clean", seen.high * flat, low=low * flat, high=seen.high * flat,
+                       dash="dash"),)  # fmt: skip
+    ended = Mark("diverged", float(seen.diverged_at), say("training diverged"), colour="alarm")
+    return Film(
+        axis=to_say("step"), values=steps, training=True, of_last=True, start=len(steps) - 1, autoplay=True,
+        seconds_per_frame=2.0 / len(steps), narration=tuple(_narrate(seen, t) for t in range(len(steps))),
+        panels=(
+            Lines(
+                "watched", seen.name[:1].upper() + seen.name[1:], y_label=seen.name, scale=_scale(seen), span=12,
+                series=(Series("measured", seen.name, "delta", values), *zone),
+                marks=(ended,) if 0 <= seen.diverged_at <= steps[-1] else (),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _scale(seen: Watched) -> Literal["linear", "log"]:
+    return "log" if seen.scale == "log" else "linear"
+
+
+def _narrate(seen: Watched, t: int) -> str:
+    if not np.isfinite(seen.values[t]):
+        return say("Step {step}: training has diverged.", step=int(seen.steps[t]))
+    return say("Step {step}, {what}: {value}.", step=int(seen.steps[t]), what=seen.name,
+               value=number(float(seen.values[t])))  # fmt: skip
 
 
 def takeaway(record: ChallengeRecord) -> str:
@@ -93,7 +138,7 @@ def verdict(record: ChallengeRecord) -> Verdict:
 
 
 def body(record: ChallengeRecord) -> tuple[Part, ...]:
-    """The goal, every condition with what was measured, and a hint."""
+    """The curve on its way to the goal, every condition with what was measured, a hint, and all eight goals."""
     challenge = CHALLENGES[record.key]
     signs = {True: "✓", False: "○"}
     conditions = (Prose(f"{signs[c.holds]} {c.text}: **{c.measured}**") for c in record.conditions)
@@ -104,7 +149,12 @@ def body(record: ChallengeRecord) -> tuple[Part, ...]:
     else:
         hint = Prose(f"{say(challenge.hint)} {link(challenge.page)}")
         ended = (Notice(say("Not yet."), "info", ":material/hourglass_empty:"), Folded(say("Hint"), (hint,)))
-    return (Heading(f"{record.place}. {say(challenge.goal)}"), *conditions, *ended)
+    goals = tuple(Goal(key, say(CHALLENGES[key].title), {"challenge": i + 1}) for i, key in enumerate(KEYS))
+    return (
+        Heading(f"{record.place}. {say(challenge.goal)}"),
+        Columns(((Moving("player", moving(record)),), (*conditions, *ended)), widths=(5, 2)),
+        Goals(goals, chosen=record.key, holds=record.passed),
+    )  # fmt: skip
 
 
 LESSON = Lesson(
@@ -124,7 +174,6 @@ LESSON = Lesson(
     takeaway=takeaway,
     verdict=verdict,
     body=body,
-    extras=lambda record: (Reached(record.key, record.passed, len(KEYS)),),
     exports=lambda record, settings, lab: (Sweep((experiment(settings),)),),
     trains=False,
     seeded=False,

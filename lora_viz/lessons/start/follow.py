@@ -9,19 +9,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lora_viz.core.spectra import ranks
+from lora_viz.film.film import Film
 from lora_viz.film.notation import STYLE, matrix_html, plain
+from lora_viz.film.panels import Lines, Machine, Series
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, Worked, WorkedStep, parse_matrix, work
 from lora_viz.lessons.controls import Choice, Control, Number, Text
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Html, Numbers, Part, Prose
+from lora_viz.lessons.parts import Folded, Html, Moving, Numbers, Part, Prose
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
+from lora_viz.lessons.start.machine import LayerFlow, narrated, phases
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
-__all__ = ["LESSON", "WorkedTable", "steps_html", "table", "takeaway", "worked_table"]
+__all__ = ["LESSON", "WorkedTable", "moving", "steps_html", "table", "takeaway", "worked_table"]
 
 STEPS = 3
 EXAMPLES = {"one_sample": VECTOR, "two_samples": VECTORS, "printed_rows": PRINTED, "printed_columns": PRINTED_COLUMNS}
@@ -55,8 +58,9 @@ _IN_ROWS = {
 
 
 class WorkedTable(NamedTuple):
-    """The steps, the numerical rank of ΔW after each, and how the example is written."""
+    """The example, its steps, the numerical rank of ΔW after each, and how the example is written."""
 
+    example: Worked
     steps: tuple[WorkedStep, ...]
     rank: tuple[int, ...]
     samples: int
@@ -68,7 +72,58 @@ def worked_table(example: Worked, steps: int) -> WorkedTable:
     told = work(example, steps)
     samples = example.X.shape[0] if example.rows else example.X.shape[1]
     rank = tuple(ranks(s.sigma, bound=len(s.sigma)).numerical for s in told)
-    return WorkedTable(told, rank, samples, example.rows)
+    return WorkedTable(example, told, rank, samples, example.rows)
+
+
+def moving(record: WorkedTable) -> Film | None:
+    """The layer with every number in it, in slow motion one multiplication after the other.
+
+    None where it cannot be followed: of several samples no single one explains the step, and the row-vector form
+    calls the factors the other way round.
+    """
+    if record.samples > 1 or record.rows or len(record.steps) < 2:
+        return None
+    flow = _followed(record)
+    coloured = (
+        *(flow.W, flow.A, flow.B, flow.scaling * flow.B @ flow.A, flow.grad_A, flow.grad_B),
+        *(np.hstack([flow.x, flow.h]), np.hstack([flow.y, flow.target])),
+    )
+    return Film(
+        axis=to_say("step"), of_last=True, training=True, values=flow.steps.astype(float), start=0,
+        seconds_per_frame=1.0, hero="layer", narration=tuple(narrated(flow, t) for t in range(len(flow.steps))),
+        phases=tuple(phases(flow, t) for t in range(len(flow.steps))),
+        panels=(
+            Machine(
+                "layer", say("The layer with all its numbers: Slow shows one multiplication after the other"),
+                colour="ink", W=flow.W, A=flow.A, B=flow.B, x=flow.x, target=flow.target, scaling=flow.scaling,
+                limits=tuple(float(np.abs(part).max()) or 1.0 for part in coloured),
+                names=("W", "A", "B", "ΔW = s·B A"), symbol="W", lr=flow.lr, tall=1,
+            ),
+            Lines(
+                "loss", say("Loss"), y_label=say("loss"), span=3,
+                series=(Series("loss", say("loss"), "ink", flow.loss, dots=True),),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _followed(record: WorkedTable) -> LayerFlow:
+    example, steps = record.example, record.steps
+    A, B, grad_A, grad_B = (np.stack([getattr(s, name) for s in steps]) for name in ("A", "B", "grad_A", "grad_B"))
+    h, u, y, g = (np.stack([getattr(s, name)[:, 0] for s in steps]) for name in ("h", "u", "y", "g"))
+    loss, count = np.array([s.loss for s in steps]), len(steps)
+    return LayerFlow(
+        steps=np.arange(count), W=example.W, A=A, B=B, x=np.tile(example.X[:, 0], (count, 1)),
+        target=np.tile(example.T[:, 0], (count, 1)), h=h, u=u, y=y, g=g, grad_A=grad_A, grad_B=grad_B,
+        sample_loss=loss, loss=loss, sigma=np.stack([s.sigma for s in steps]), target_sigma=np.zeros(0),
+        scaling=example.scaling, lr=example.lr, optimizer="sgd", frozen="none", diverged_at=-1,
+    )  # fmt: skip
+
+
+def body(record: WorkedTable) -> tuple[Part, ...]:
+    """The layer that moves, and every number of every step; where nothing can move, the numbers alone."""
+    numbers, film = Html(lambda theme: steps_html(record)), moving(record)
+    return (numbers,) if film is None else (Moving("player", film), Folded(say("All numbers of all steps"), (numbers,)))
 
 
 def steps_html(record: WorkedTable) -> str:
@@ -195,7 +250,6 @@ LESSON = Lesson(
         ),
     ),
     more=(_own_numbers,), more_label=to_say("Your own numbers"), measure=measure, takeaway=takeaway, verdict=verdict,
-    table=table,
-    body=lambda record: (Html(lambda theme: steps_html(record)),), extras=extras, beside=beside, trains=False,
+    table=table, body=body, extras=extras, beside=beside, trains=False,
     seeded=False,
 )  # fmt: skip

@@ -24,7 +24,7 @@ from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
-__all__ = ["CONVENTIONS", "LESSON", "LayerFlow", "layer_flow"]
+__all__ = ["CONVENTIONS", "LESSON", "LayerFlow", "layer_flow", "narrated", "phases"]
 
 LEARNT = 0.5  # of the initial loss: what is below it has been learnt
 # What the documents of the field call the frozen weight, the factors and the update.
@@ -109,8 +109,8 @@ def film(record: LayerFlow, settings: Settings) -> Film:
     return Film(
         axis=to_say("step"), training=True, of_last=True, values=record.steps.astype(float),
         start=len(record.steps) - 1, seconds_per_frame=0.1, autoplay=True,
-        narration=tuple(_narrate(record, t) for t in range(len(record.steps))),
-        phases=tuple(_phases(record, t) for t in range(len(record.steps))),
+        narration=tuple(narrated(record, t) for t in range(len(record.steps))),
+        phases=tuple(phases(record, t) for t in range(len(record.steps))),
         panels=(
             Machine(
                 "layer", say("One LoRA layer, one sample a step"), colour="ink", W=record.W, A=record.A, B=record.B,
@@ -133,7 +133,8 @@ def film(record: LayerFlow, settings: Settings) -> Film:
     )  # fmt: skip
 
 
-def _narrate(record: LayerFlow, t: int) -> str:
+def narrated(record: LayerFlow, t: int) -> str:
+    """What is to be seen at this step."""
     step = int(record.steps[t])
     if t + 1 == len(record.steps) and record.diverged_at >= 0:
         return say("Step {step}: training diverged after this step; lower the learning rate.", step=step)
@@ -166,7 +167,7 @@ def _moves(factor: Float[np.ndarray, "T m n"], t: int) -> bool:
     return t + 1 < len(factor) and not np.array_equal(factor[t], factor[t + 1])
 
 
-def _phases(record: LayerFlow, t: int) -> tuple[str, ...]:
+def phases(record: LayerFlow, t: int) -> tuple[str, ...]:
     """The step told slowly, with its own numbers; sums are written out for the first entry."""
     A, B, x, h, g = record.A[t], record.B[t], record.x[t], record.h[t], record.g[t]
     s, back = record.scaling, record.B[t].T @ record.g[t]

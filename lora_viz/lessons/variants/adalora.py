@@ -92,6 +92,12 @@ def film(record: RankAllocation) -> Film:
         groups=(
             Group("kept", say("kept"), "delta", record.kept.astype(float)),
             Group("true_rank", say("true rank"), "ink", record.true_ranks.astype(float), outline=True),
+            Group("equal", say("equal r = {rank}", rank=record.equal_rank), "faint",
+                  np.full(len(record.true_ranks), float(record.equal_rank)), outline=True),
+        ),
+        caption=tuple(
+            say("budget of all layers: {budget}, kept: {kept}", budget=int(budget), kept=int(n))
+            for budget, n in zip(record.budget, total, strict=True)
         ),
         span=5,
     )  # fmt: skip

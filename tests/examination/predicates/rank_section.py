@@ -10,6 +10,7 @@ from lora_viz.core.spectra import truncate
 from lora_viz.layer.matrices import drawn_matrix, noisy_low_rank
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.rank.denoise import D_IN, D_OUT, DRAWS
+from lora_viz.networks.digits import digits_matrix
 from tests.examination.predicates.registry import claim_of
 
 
@@ -50,7 +51,14 @@ def least_at_the_true_rank(played: Played[Any]) -> bool:
     hits = 0
     for seed in range(100 * e.seed, 100 * e.seed + DRAWS):
         clean, noisy = noisy_low_rank(D_OUT, D_IN, e.target_rank, e.noise, seed)
-        errors = [np.linalg.norm(truncate(noisy, k) - clean) for k in range(D_IN + 1)]
+        if played.settings["matrix_of"] == "digits":
+            u, sigma, vt = np.linalg.svd(digits_matrix(seed))
+            r = e.target_rank
+            kept = u[:, :r] @ np.diag(sigma[:r]) @ vt[:r]
+            clean = kept * np.sqrt(kept.size) / np.linalg.norm(kept)
+            still, shaken = noisy_low_rank(*clean.shape, 1, 1.0, seed)
+            noisy = clean + e.noise * (shaken - still)
+        errors = [np.linalg.norm(truncate(noisy, k) - clean) for k in range(min(clean.shape) + 1)]
         hits += int(np.argmin(errors)) == e.target_rank
     return hits > DRAWS / 2
 

@@ -107,4 +107,4 @@ def test_a_file_is_a_setting_by_its_path() -> None:
         ran = run(f"play inspector --set adapter_file={place}/words_1/adapter_model.safetensors --set "
                   f"adapter_file={place}/words_1/adapter_config.json --json")  # fmt: skip
     assert ran.code == 0
-    assert json.loads(ran.output)["takeaway"].startswith("adapter_model.safetensors: 36 modules")
+    assert json.loads(ran.output)["takeaway"].startswith("Of rank 8, the 36 modules")

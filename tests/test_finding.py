@@ -33,7 +33,7 @@ FOUND = {
         "safetensors": "inspector",
         "accuracy": "quantised?part=requantised&weight_format=int4",
         "quantization": "glossary#quantisation",
-        "optimizers": "glossary#optimizer",
+        "optimizers": "glossary#optimiser",
         "learning rate": "choosing",
         "which rank": "rank",
         "vram": "budget",

@@ -26,6 +26,7 @@ GERMAN = {
     "Optimiser": "Optimierer",
     "Learning rate η": "Lernrate η",
     "Rank and error": "Rang und Fehler",
+    "Inside a LoRA layer": "In einer LoRA-Schicht",
     "one sample": "ein Beispiel",
     "two samples": "zwei Beispiele",
     "quarter turn": "Vierteldrehung",

@@ -26,6 +26,7 @@ _RANK = (
     re.compile(r"(pytorch_adapter|adapter)\.(bin|safetensors)|peft_model.*\.safetensors|adapter_\d+\.pt"),
     re.compile(r".*lora.*", re.IGNORECASE | re.DOTALL), re.compile(r".*\.safetensors", re.DOTALL),
 )  # fmt: skip
+_TELLING = len(_RANK) - 1  # so many names say that they are an adapter's
 _CONFIGS = ("adapter_config.json", "lora_config.json")
 
 
@@ -48,13 +49,16 @@ def choose(names: Sequence[str], describes: Callable[[int], bool] = lambda at: F
     """Which of these files are the adapter; no weights: none is. Raises AdapterError: a shard is missing.
 
     ``describes`` looks into a JSON that has no telling name: is it an adapter's configuration? Where several folders
-    have weights, the outermost counts, and of equal ones the last in the order of their numbers (checkpoint-1000).
+    have weights, the outermost counts among those of a telling name, and of equal ones the last in the order of their
+    numbers (checkpoint-1000).
     """
     found = [i for i, name in enumerate(names) if is_weights(name)]
     if not found:
         config = _config(names, describes, None)
         return Chosen((), config, tuple(i for i in range(len(names)) if i != config), False)
-    best = min(found, key=lambda i: (_depth(names[i]), _placed(names[i]), *_late(names[i]), -i))
+    # A telling name in a folder comes before any other at the top: what stands there may be the base.
+    best = min(found, key=lambda i: (_placed(names[i]) >= _TELLING, _depth(names[i]), _placed(names[i]),
+                                     *_late(names[i]), -i))  # fmt: skip
     same = [i for i in found if _placed(names[i]) == _placed(names[best]) and not _SHARD.fullmatch(names[i])]
     weights: tuple[int, ...] = (best,)
     if (shard := _SHARD.fullmatch(names[best])) is not None:

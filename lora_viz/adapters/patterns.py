@@ -8,6 +8,8 @@ so expressions run here on a set of states, one step a letter (Thompson 1968): w
 from __future__ import annotations
 
 import re
+import threading
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +35,16 @@ def _between(low: int, high: int) -> _Test:
     return lambda letter: low <= ord(letter) <= high
 
 
+_PARSING = threading.Lock()  # what is warned of is the whole process's
+
+
+def _parsed(text: str) -> Any:
+    """The expression by the standard library's own grammar; what it warns of means today what it says."""
+    with _PARSING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return re._parser.parse(text)  # type: ignore[attr-defined]
+
+
 class Expression:
     """A regular expression as states and steps. Raises AdapterError for what needs memory of its own (backreferences,
     lookahead) or is too long.
@@ -45,7 +57,7 @@ class Expression:
         if len(text) > LETTERS_MOST:
             raise self._refused()
         try:
-            parsed: Any = re._parser.parse(text)  # type: ignore[attr-defined]  # the standard library's own grammar
+            parsed = _parsed(text)
             items = list(parsed)
             if parsed.state.flags & ~re.UNICODE:
                 raise self._refused()

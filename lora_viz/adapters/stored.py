@@ -110,9 +110,9 @@ class Weights(NamedTuple):
 def widened(stored: np.ndarray, dtype: str) -> np.ndarray:
     """Numbers as they are stored, in float64 where stored so, else in float32."""
     if dtype in NARROW:
-        return _narrow(dtype)[stored]
-    if dtype == "BF16":
-        return (stored.astype(np.uint32) << 16).view(np.float32)
+        return np.asarray(_narrow(dtype)[stored])
+    if dtype == "BF16":  # one number alone stays an array
+        return np.asarray(stored.astype(np.uint32) << 16).view(np.float32)
     return stored if dtype in ("F64", "F32") else stored.astype(np.float32)
 
 

@@ -133,7 +133,7 @@ def contrast() -> bool:
 
 
 def _deck(name: str | None) -> Deck | None:
-    """The deck of this name: a shipped one, one that somebody brought, or the one that asks; None where there is none."""
+    """The deck of this name: a shipped one, one that was brought, or the one that asks; None where there is none."""
     if name is None:
         return None
     if name == ASKED:

@@ -127,5 +127,6 @@ def memory_falls_by_less(played: Played[Any]) -> bool:
     """The bytes of every part added up, against the parameters counted matrix by matrix."""
     b = played.record.budget
     trained = sum(b.rank * (m.d_in + m.d_out) * m.copies for m in b.shape.chosen(b.targets))
-    full, lora = (sum(getattr(b.memory[k], part) for part in b.memory[k]._fields) for k in (0, 1))
+    parts = ("weights", "gradients", "optimizer", "activations")
+    full, lora = (sum(getattr(b.memory[k], part) for part in parts) for k in (0, 1))
     return bool(b.shape.total / trained > 2 * full / lora)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -130,9 +130,10 @@ def test_its_claim_has_a_verdict_that_is_computed(name: str) -> None:
 
 
 def elsewhere(name: str) -> Iterator[Played[Any]]:
-    """The lesson at a few other settings, one option changed in each; what it refuses is left out."""
+    """The lesson at a few other settings, those of the examination's sample first; what it refuses is left out."""
     own = lesson(name)
-    for settings in islice(examined.drawn(own, 40), 1, None, 5):
+    sample = islice(examined.drawn(own, 60), 7, None, 18)
+    for settings in chain(sample, islice(examined.drawn(own, 40), 1, None, 5)):
         with suppress(Refusal):
             yield own.played(settings, Lab())
 

@@ -150,7 +150,7 @@ def test_a_lesson_fits_the_screen_and_says_what_it_shows(reader: tuple[Page, lis
     page, complaints = reader
     complaints.clear()
     turned(page, path)
-    expect(page.locator(".katex").nth(1)).to_be_attached(timeout=60_000)
+    expect(page.locator(".katex").first).to_be_attached(timeout=60_000)
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
     assert last_frame(page) >= FEW.get(path, 8)
     assert player(page).get_attribute("data-playing") == str(path == HOME).lower(), "only the machine opens moving"
@@ -594,6 +594,8 @@ def test_a_page_of_numbers_fits_the_screen(window: BrowserContext, address: str,
     seen = page.get_by_text("What you saw.").first
     expect(seen).to_be_visible(timeout=60_000)
     matrices = page.locator(".matrix")
+    if path == "follow":
+        page.get_by_text("All numbers of all steps").click()
     if path in ("follow", "mistake"):
         expect(matrices.first).to_be_visible(timeout=60_000)
     for size, scheme in LOOKS:
@@ -833,7 +835,7 @@ def test_the_run_before_stays_as_a_dotted_curve(open_page: Open) -> None:
 def test_pictures_are_shown_with_what_each_way_says(open_page: Open) -> None:
     page = open_page("digits")
     pictures = player(page).locator(".pictures canvas")
-    assert "full says" in (pictures.get_attribute("aria-label") or "")
+    assert "full fine-tuning says" in (pictures.get_attribute("aria-label") or "")
     last = pictures.get_attribute("aria-label")
     page.keyboard.press("Home")
     assert pictures.get_attribute("aria-label") != last, "what is said follows the playhead"

@@ -201,6 +201,7 @@ def test_nobody_chooses_a_language_on_a_projector_or_in_another_page(visit: Visi
         page = visit(path)
         expect(page.locator("html")).to_have_attribute("lang", "de")
         expect(page.locator(".st-key-lang")).to_have_count(0)
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"\d\d:\d\d"), timeout=30_000)
     page.keyboard.press("PageDown")
     expect(page).to_have_url(re.compile(r"scene=2.*lang=de|lang=de.*scene=2"), timeout=20_000)
     page.go_back()

@@ -99,6 +99,7 @@ def test_a_room_of_eight_plays_a_deck_of_five_scenes(hall: Hall) -> None:
     assert len(shipped_decks()[DECK].scenes) == 5
     wall.goto(f"{hall.address}/?deck={DECK}&scene=1")
     hall.shows(1)
+    expect(wall.get_by_role("timer")).to_have_text(re.compile(r"\d\d:\d\d"), timeout=30_000)  # it hears what moves
     wall.mouse.move(200, 200)
     wall.mouse.move(220, 220)
     wall.get_by_role("button", name="Open a room").click()

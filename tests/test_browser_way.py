@@ -63,6 +63,7 @@ def test_five_questions_are_answered_from_the_start_page(page: Page) -> None:
 
 
 def test_a_word_is_searched_by_a_key_and_opens_its_page(page: Page) -> None:
+    expect(page.get_by_role("button", name="Search (key /)")).to_be_visible(timeout=30_000)
     page.get_by_role("heading", level=1).click()
     page.keyboard.press("/")
     field = page.get_by_role("combobox", name="Search")

@@ -163,7 +163,7 @@ SEEN = {
     "start": ".player canvas",
     "paths": ".paths details",
     "choosing": ".practice",
-    "budget": "text=areas to scale",
+    "budget": ".js-plotly-plot",
     "cost": ".player canvas",
     "config_card": ".cards",
     "transformer": "img.block",
@@ -205,7 +205,7 @@ def test_the_pictures_have_alt_text_with_the_reading(window: BrowserContext, add
     page.goto(f"{address}/transformer")
     drawn = page.locator("img.block")
     expect(drawn).to_be_visible(timeout=60_000)
-    assert "106,496 numbers a block" in (drawn.get_attribute("alt") or "")
+    assert "106,496 parameters per block" in (drawn.get_attribute("alt") or "")
     assert drawn.evaluate("e => e.complete && e.naturalWidth > 500")
     page.close()
 

@@ -104,6 +104,7 @@ function writeCells(g, panel, values, frame, theme) {
   g.textAlign = "center";
   g.textBaseline = "middle";
   texts.forEach((text, k) => {
+    if (!text) return; // nothing is known there
     const [x, y] = corner(frame, Math.floor(k / frame.n), k % frame.n);
     const [r, green, b] = between(theme.sequential, shareOf(panel, frame, values[k]));
     g.fillStyle = 0.3 * r + 0.59 * green + 0.11 * b > 110 ? "#000000" : "#ffffff";

@@ -214,6 +214,8 @@ def first(record: AdapterReport) -> tuple[Part, ...]:
     columns = {key: np.array([str(getattr(f, key)) for f in findings]) for key in asked}
     rows = Numbers("diagnosis", columns, say("Findings as CSV"), say("Findings as JSON"))
     one = len(findings) == 1
+    if one and findings[0].gravity == "healthy":  # one line: the picture is what is looked at
+        return (Folded(f"{findings[0].title}. {findings[0].evidence}", (Prose(told), rows)),)
     label = say("Cause and remedy") if one else say("{count} findings: causes and remedies", count=len(findings))
     return (*shown, Folded(label, (Prose(told), rows)))
 

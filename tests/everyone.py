@@ -5,7 +5,7 @@ from __future__ import annotations
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
-__all__ = ["SETTLED", "findings", "for_everyone", "rest"]
+__all__ = ["SETTLED", "findings", "for_everyone", "rest", "stir"]
 
 SETTLED = """() => {
     const app = document.querySelector('[data-testid="stApp"]'), title = document.querySelector('h1');
@@ -37,6 +37,17 @@ def rest(page: Page) -> None:
     """Wait until the script has run and nothing more comes onto the page."""
     page.evaluate("window.rested = 0")
     page.wait_for_function(SETTLED, polling=50, timeout=60_000)
+
+
+def stir(page: Page) -> None:
+    """The toolbar comes when somebody moves, as a hand does: not once, and not only while a page is being turned."""
+    moved = page.locator("html[data-moved]")
+    for at in range(200, 440, 12):
+        page.mouse.move(at, at)
+        if moved.count():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("nobody hears that the pointer moves")
 
 
 def findings(page: Page, *rules: str) -> list[str]:

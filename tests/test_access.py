@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from lora_viz.film.style import IDENTITY
 from tests import test_browser, test_reference
 from tests.browser import ROOT
-from tests.everyone import SETTLED, findings, rest
+from tests.everyone import SETTLED, findings, rest, stir
 from tests.test_style import contrast
 
 NAMES = {p.stem for p in ROOT.glob("pages/*.py")}
@@ -74,8 +74,7 @@ def test_what_opens_has_no_serious_finding(visit: Opened, scheme: str) -> None:
 def test_high_contrast_is_seven_to_one(visit: Opened, scheme: str) -> None:
     page = visit("gradient_flow?deck=five_minutes&scene=2", scheme)
     for text in ("Contrast", "Notes"):
-        page.mouse.move(200, 200)
-        page.mouse.move(220, 220)  # the toolbar comes when somebody moves
+        stir(page)
         page.get_by_text(text, exact=True).click()
         page.wait_for_function(SETTLED, polling=100, timeout=60_000)
     everywhere = ("color-contrast", "color-contrast-enhanced")
@@ -95,8 +94,7 @@ def test_high_contrast_is_seven_to_one(visit: Opened, scheme: str) -> None:
         near = seen[np.abs(seen - wanted).max(1) <= 3]
         assert len(near) > 200
         assert min(contrast(f"#{bytes(colour.astype(int).tolist()).hex()}", "#000000") for colour in near) >= 7
-    page.mouse.move(200, 200)
-    page.mouse.move(220, 220)
+    stir(page)
     page.get_by_text("Contrast", exact=True).click()
 
 

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from lora_viz.lessons.deck_file import deck_html
 from lora_viz.lessons.decks import read_bytes
 from lora_viz.lessons.walk import home, lessons
+from tests.everyone import stir
 
 HOST = "h.invalid"
 PROBES = (
@@ -172,8 +173,7 @@ def test_a_deck_may_emphasise_and_no_more(watched: Watched) -> None:
     assert not watched.obeyed()
     begin.click()
     expect(page.locator("h1")).to_contain_text(f"Q ![](//{HOST}/q)?", timeout=60_000)
-    page.mouse.move(200, 200)
-    page.mouse.move(220, 220)  # the toolbar comes when somebody moves
+    stir(page)
     page.get_by_text("Notes", exact=True).first.click()
     expect(page.locator("strong", has_text="loud")).to_be_visible(timeout=60_000)
     expect(page.get_by_text(f"<img src=//{HOST}/n> www")).to_be_visible()

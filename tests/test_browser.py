@@ -835,7 +835,7 @@ def test_the_run_before_stays_as_a_dotted_curve(open_page: Open) -> None:
 def test_pictures_are_shown_with_what_each_way_says(open_page: Open) -> None:
     page = open_page("digits")
     pictures = player(page).locator(".pictures canvas")
-    assert "full fine-tuning says" in (pictures.get_attribute("aria-label") or "")
+    assert "full FT says" in (pictures.get_attribute("aria-label") or "")
     last = pictures.get_attribute("aria-label")
     page.keyboard.press("Home")
     assert pictures.get_attribute("aria-label") != last, "what is said follows the playhead"

@@ -52,7 +52,7 @@ def test_a_bad_file_and_then_a_good_one(page: Page, address: str) -> None:
     first = player.get_attribute("data-run")
     for name, data, words in (
         ("cut.safetensors", adapter(3)[:-9], "The file is cut off"),
-        ("bomb.pt", b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R.", "is a bare pickle"),
+        ("bomb.safetensors", b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R.", "is a bare pickle"),
         ("nothing.safetensors", b"\xff" * 8 + b"{}", "would have a header of 18,446,744,073,709,551,615 bytes"),
     ):
         give(page, name, data)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lora_viz.lessons.decks import shipped_decks
 from tests.browser import served
-from tests.everyone import findings
+from tests.everyone import findings, stir
 from tests.rooms import MISSING, redis_served
 
 DECK = "twenty_minutes"
@@ -99,9 +99,7 @@ def test_a_room_of_eight_plays_a_deck_of_five_scenes(hall: Hall) -> None:
     assert len(shipped_decks()[DECK].scenes) == 5
     wall.goto(f"{hall.address}/?deck={DECK}&scene=1")
     hall.shows(1)
-    expect(wall.get_by_role("timer")).to_have_text(re.compile(r"\d\d:\d\d"), timeout=30_000)  # it hears what moves
-    wall.mouse.move(200, 200)
-    wall.mouse.move(220, 220)
+    stir(wall)
     wall.get_by_role("button", name="Open a room").click()
     code = wall.locator('.room [data-part="code"]')
     expect(code).to_have_text(re.compile("^[B-Z]{4}$"), timeout=60_000)

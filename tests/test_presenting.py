@@ -20,7 +20,7 @@ from lora_viz.lessons.decks import DECKS, read_file
 from lora_viz.lessons.walk import lesson, lessons
 from lora_viz.ui.own_decks import MOST, keep, kept
 from lora_viz.ui.pages import FOLDER
-from tests.test_access import findings
+from tests.everyone import findings, stir
 
 MOVING = ("start", "choosing", "follow", "challenges")  # among other parts, without a film of the lesson's own
 PAGES = tuple(each.id for each in lessons())
@@ -125,12 +125,6 @@ def shows(page: Page, heading: str) -> None:
     """Wait until this heading stands over the scene and nothing runs any more."""
     expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible(timeout=30_000)
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
-
-
-def stir(page: Page) -> None:
-    """The toolbar comes when somebody moves."""
-    page.mouse.move(200, 200)
-    page.mouse.move(220, 220)
 
 
 def notes_window(page: Page, button: str = "Notes window") -> Page:

@@ -70,7 +70,7 @@ def test_what_opens_has_no_serious_finding(visit: Opened, scheme: str) -> None:
     assert colours and colours <= {f"rgb{rgb(IDENTITY[scheme][name])}" for name in ("W", "A", "B", "delta")}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light"])  # black paper in either: contrast is a theme of its own
 def test_high_contrast_is_seven_to_one(visit: Opened, scheme: str) -> None:
     page = visit("gradient_flow?deck=five_minutes&scene=2", scheme)
     for text in ("Contrast", "Notes"):

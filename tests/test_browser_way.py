@@ -91,7 +91,8 @@ def test_a_question_is_found_by_the_button_and_written_as_americans_do(page: Pag
     assert saw(page)
 
 
-def test_the_path_leads_on_and_its_ticks_survive_a_reload(page: Page) -> None:
+def test_the_path_leads_on_and_its_ticks_survive_a_reload(page: Page, address: str) -> None:
+    page.goto(f"{address}/merge")
     way = page.get_by_role("navigation", name="Where you are")
     expect(way).to_contain_text(HERE)
     way.get_by_role("checkbox").check()

@@ -42,7 +42,7 @@ def head(code: str) -> bytes:
     wanted = [path.name for name in _NEEDED for path in folder.glob(f"{name}.*.js")]
     links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _with_imports(
         folder, wanted, known))  # fmt: skip
-    own = (f'<link rel="modulepreload" href="./{name}">' for name in names() if "speaker" not in name)
+    own = (f'<link rel="modulepreload" href="./{name}">' for name in names())
     with speak(code):
         told = escape(say("No connection is open: some networks forbid what this page needs."))
         link = escape(say("This lesson as a plain page works without."))

@@ -7,13 +7,10 @@ from typing import Any
 import streamlit as st
 
 from lora_viz.film.player import SPEAKER_CSS, SPEAKER_HTML, SPEAKER_SCRIPT, words
-from lora_viz.ui.scripts import script
 
 __all__ = ["speaker_bar"]
 
-_bar = st.components.v2.component(
-    "lora_speaker", html=SPEAKER_HTML, css=SPEAKER_CSS, js=script("speaker", SPEAKER_SCRIPT)
-)
+_bar = st.components.v2.component("lora_speaker", html=SPEAKER_HTML, css=SPEAKER_CSS, js=SPEAKER_SCRIPT)
 
 
 def speaker_bar(scene: dict[str, Any]) -> int | None:

@@ -1,7 +1,8 @@
 """Our own scripts as addresses: packed, kept by the browser for ever, and on their way before the session begins.
 
 A component's script would else travel through the session, unpacked, each time a page is opened. Where our server does
-not serve, in a test's, the script is handed over as it is.
+not serve, in a test's, the script is handed over as it is. So is the toolbar's of who presents: it must hear the first
+press of a clicker, and would come too late.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ QUICK = [each.id for each in measured() if each.id not in SLOW]
 @pytest.mark.parametrize("name", QUICK)
 def test_nothing_false_is_said(name: str) -> None:
     own = lesson(name)
-    for settings in islice(drawn(own, 60), 7, None, 18):
+    for settings in islice(drawn(own, 60), 7, None, 30):
         found = examine(own, settings, Lab(), asked=False)
         assert not found.faults, f"{found.at}: {found.faults}"
 

@@ -132,7 +132,7 @@ def test_its_claim_has_a_verdict_that_is_computed(name: str) -> None:
 def elsewhere(name: str) -> Iterator[Played[Any]]:
     """The lesson at a few other settings, those of the examination's sample first; what it refuses is left out."""
     own = lesson(name)
-    sample = islice(examined.drawn(own, 60), 7, None, 18)
+    sample = islice(examined.drawn(own, 60), 7, None, 30)
     for settings in chain(sample, islice(examined.drawn(own, 40), 1, None, 5)):
         with suppress(Refusal):
             yield own.played(settings, Lab())

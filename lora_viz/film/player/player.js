@@ -22,7 +22,7 @@ function mount(host) {
   const s = /** @type {Player} */ (/** @type {unknown} */ ({ // the rest comes with the first film
     ...{ root, find, run: null, t: 0, playing: false, speed: 1, clock: 0, due: 0, drawn: 0, pictures: [], slow: false },
     ...{ phase: 0, share: 1, compare: false, present: null, tip: find("tip"), written: writtenIn(root) },
-    ...{ chosen: null, all: false, places: null, sharing: 0, keepsPlace: false },
+    ...{ chosen: null, all: false, places: null, keepsPlace: false },
     calm: window.matchMedia("(prefers-reduced-motion: reduce)"),
   }));
   const act = {
@@ -41,7 +41,7 @@ function mount(host) {
     sheet: () => openSheet(s),
     share: () => {
       pause(s);
-      s.sharing = 1;
+      comeBack(s, false, performance.now() + 20_000);
       s.sendLink(s.film.values.data[s.t]);
     },
   };
@@ -131,7 +131,6 @@ function watch(s, keys) {
     seen = tall;
     top = above;
     rememberPlace(s);
-    comeBack(s);
   }, 250);
 }
 
@@ -146,15 +145,17 @@ function rememberPlace(s) {
   history.replaceState(history.state, "", url);
 }
 
-/** Who closes what Share opened is where he was. @param {Player} s */
-function comeBack(s) {
-  if (!s.sharing) return;
-  const open = Boolean(document.querySelector("[role=dialog]"));
-  if (open) s.sharing = 2;
-  else if (s.sharing === 2) {
-    s.sharing = 0;
-    if (!focused(s) && document.activeElement === document.body) s.find("share").focus();
-  }
+/**
+ * Who closes what Share opened is where he was, however soon: looked at every frame until it is open and closed again.
+ * @param {Player} s @param {boolean} seen whether it was open @param {number} until when it must have been
+ */
+function comeBack(s, seen, until) {
+  requestAnimationFrame(() => {
+    const open = Boolean(document.querySelector("[role=dialog]"));
+    if (!s.root.isConnected || (!open && !seen && performance.now() > until)) return;
+    if (open || !seen) comeBack(s, open || seen, until);
+    else if (!focused(s) && document.activeElement === document.body) s.find("share").focus();
+  });
 }
 
 /** One of the answers, by its number. @param {Player} s @param {string} key @returns {(() => void) | undefined} */

@@ -20,7 +20,8 @@ function moved() {
 }
 
 // What was pressed while a page is being turned and no toolbar stands: the next one takes it. It is not for long.
-const between = { turns: 0, at: 0, stood: 0 }, PATIENCE = 3000;
+// What a toolbar has asked for before it was taken away is asked again by the next, unless it has come.
+const between = { turns: 0, at: 0, stood: 0, asked: { deck: "", from: 0, to: 0, at: 0 } }, PATIENCE = 3000;
 
 /** A press of the clicker, for the toolbar that stands or for the one that is coming. @param {number} by */
 function turned(by) {
@@ -96,6 +97,7 @@ function hang(host) {
   });
   const ask = () => {
     sent = Date.now();
+    between.asked = { deck: scene.deck, from: scene.place, to: wanted, at: sent };
     send(wanted);
   };
   between.stood = Date.now();
@@ -130,7 +132,12 @@ function hang(host) {
         if (!scene || Date.now() - pressed > 1500 || wanted === data.place) wanted = data.place;
         else if (wanted !== data.place) ask(); // pressed again meanwhile
       }
+      const { asked } = between, anew = !scene && asked.deck === data.deck && asked.from === data.place;
       scene = data;
+      if (anew && Date.now() - asked.at < PATIENCE) {
+        wanted = asked.to;
+        ask();
+      }
       began = beganAt(data.deck, data.beginning);
       const { open, since, blocked } = notesWords();
       find("open").textContent = open;

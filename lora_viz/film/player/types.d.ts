@@ -168,7 +168,6 @@ export interface Player extends Now {
   present: Presenting | null;
   chosen: string | null; // the picture that somebody wants large
   all: boolean; // every picture at once
-  sharing: number; // 1: asked for, 2: open
   keepsPlace: boolean; // in the address
   places: import("./views.js").Places | null;
   sendLink(value: number): void;

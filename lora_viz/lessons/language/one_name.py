@@ -161,7 +161,8 @@ def _narrate(record: OneName, t: int) -> str:
 def verdict(record: OneName) -> Verdict:
     """The claim holds where every rank ended lower on the new names and higher on English ones."""
     language, last, old = say(LANGUAGES[record.language]), record.new[-1], record.old[-1]
-    ends = {"new": last, "old": old, "base_new": record.base_new, "base_old": record.base_old}
+    ends = {"new": tuple(last.tolist()), "old": tuple(old.tolist()),
+            "base_new": record.base_new, "base_old": record.base_old}  # fmt: skip
     if len(record.steps) == 1 or not np.isfinite([last, old]).all():
         return undecided(say("there was no step, or a run diverged"), **ends)
     if (last < record.base_new).all() and (old > record.base_old).all():

@@ -17,9 +17,8 @@ from lora_viz.lessons.deck_file import leaf_of
 from lora_viz.lessons.decks import DECKS, read_file
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.walk import lesson, lessons
+from lora_viz.ui.own_decks import keep
 from lora_viz.ui.pages import FOLDER
-from lora_viz.ui.presenting import _Presentation
-from lora_viz.ui.state import key_of
 
 PAGES = ("rank", "merge")
 GOOD = """
@@ -185,13 +184,12 @@ def test_the_decks_ask_and_cover_what_they_promise() -> None:
 def test_two_decks_in_one_visit_keep_their_own_settings() -> None:
     """The second scenes of two decks are two scenes, though both show the same page."""
     page = AppTest.from_file(str(FOLDER / "gradient_flow.py"), default_timeout=60)
-    for name, text in (("own", SECOND.format(init="both_zero")), ("five_minutes", "")):
-        if text:
-            page.session_state[key_of(_Presentation)] = _Presentation(own=read_deck(text, ("gradient_flow",)))
+    own = keep(read_deck(SECOND.format(init="both_zero"), ("gradient_flow",)))
+    for name in (own, "five_minutes"):
         page.query_params["deck"], page.query_params["scene"] = name, "2"
         page.run()
         assert not page.exception
-        assert page.session_state["init"] == ("both_zero" if text else "B_zero")
+        assert page.session_state["init"] == ("both_zero" if name == own else "B_zero")
 
 
 SECOND = """

@@ -843,7 +843,7 @@ def test_pictures_are_shown_with_what_each_way_says(open_page: Open) -> None:
 
 def test_a_training_is_stopped_by_its_button(window: BrowserContext, address: str) -> None:
     page = window.new_page()
-    page.goto(f"{address}/digits?steps=500&seed=4711")
+    page.goto(f"{address}/digits?steps=500&seed=4711", wait_until="commit")  # its last file may come after the training
     page.get_by_role("button", name="Stop training").click()
     expect(page.get_by_text("stopped, nothing is kept")).to_be_visible()
     assert player(page).count() == 0

@@ -3,7 +3,5 @@
 Each was written for the page as it was, or is new; whether the test or the page is wrong was not found out yet.
 """
 
-UNSEEN: frozenset[str] = frozenset(
-    ("test_a_training_is_stopped_by_its_button", "test_a_room_of_eight_plays_a_deck_of_five_scenes[shared]")
-)
-MOST_UNSEEN = 2
+UNSEEN: frozenset[str] = frozenset(("test_a_room_of_eight_plays_a_deck_of_five_scenes[shared]",))
+MOST_UNSEEN = 1

@@ -134,11 +134,13 @@ def _over_seeds() -> str:
     """What five other seeds say, of another recording."""
     held = recorded_many("rates_pirate")
     run = next(run for run in held.runs if run.rank == 1 and run.lr == 3e-3)
+    least, most = int(run.style.min()), int(run.style.max())
+    found = say("{least} to {most}", least=least, most=most) if least < most else str(most)
     return say(
         "One seed is played here. With {seeds} others, rank 1 on all seven modules, eight of the ten pairs and "
-        "η = 0.003, {least} to {most} of {all} answers were a pirate's (see "
+        "η = 0.003, {found} of {all} answers were a pirate's (see "
         "[Which learning rate?](which_learning_rate)).",
-        seeds=held.seeds, least=int(run.style.min()), most=int(run.style.max()), all=len(HELD_OUT),
+        seeds=held.seeds, found=found, all=len(HELD_OUT),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Dash, Lines, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, measured_number, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -278,7 +278,11 @@ def _ask(seen: Seen, _: Any) -> Measured:
     a, b = (shown(seen.film, "loss_by_width", start)[-1] for start in ("b_zero", "a_zero"))
     near, far = float(b[0] / a[0]), float(b[-1] / a[-1])
     narrow, wide = WIDTHS[0], WIDTHS[-1]
-    told = say("At d = {narrow} B random left {near} times as much loss as A random.", narrow=narrow, near=word(near))
+    told = say(
+        "At d = {narrow} B random left {near} times as much loss as A random.",
+        narrow=narrow,
+        near=measured_number(near),
+    )
     about = {"wide": wide, "narrow": narrow, "far": word(far)}
     return Measured(near, (far, far * narrow / wide, 1 / far), told, about)
 

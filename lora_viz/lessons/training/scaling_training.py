@@ -16,7 +16,7 @@ from lora_viz.core.seeds import log_slope, spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Lines, Mark, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, amount, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -323,7 +323,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     told = say(
         "The best of the map at rank 16 was {sixteen}, {times} times that at rank 4.",
         sixteen=word(sixteen),
-        times=word(sixteen / four),
+        times=amount(sixteen / four),
     )
     return Measured(sixteen, (four, 2 * four, 4 * four, four / 4), told, {"four": word(four)})
 

@@ -158,7 +158,7 @@ def _narrate(record: RowParts, t: int) -> str:
     dora, lora = (_degrees(float(record.turn[k, t].mean())) for k in range(2))
     goal = _degrees(float(record.target_turn.mean()))
     return say(
-        "Step {step}: mean rotation of the rows: DoRA {dora}, LoRA {lora}, target {goal}.",
+        "Step {step}: rows rotated on average: DoRA {dora}, LoRA {lora}, target {goal}.",
         step=record.steps[t], dora=dora, lora=lora, goal=goal,
     )  # fmt: skip
 

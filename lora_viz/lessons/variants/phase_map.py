@@ -370,7 +370,7 @@ LESSON = Lesson(
     on_paper="map", table=table, on_pick=pick,
     exports=lambda record, settings, lab: chosen_run(settings, lab, record.x, record.y, record.chosen),
     question=Question(
-        to_say("For what percentage of the values of {x} does the map have a {y} that makes a good cell?"),
+        to_say("The map has one column for each value of {x}. What percentage of its columns holds a good cell?"),
         to_say(
             "If one setting can make up for the other, good cells are spread over many columns; if not, they form a "
             "block."

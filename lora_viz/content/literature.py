@@ -74,7 +74,7 @@ PAPERS = (
         "theory",
         to_say("Many tasks can be solved in a random subspace of the parameters of far lower dimension."),
         to_say("A low dimension of the search space, not a low rank of the update."),
-        to_say("One number to train, full rank: low dimension, low rank and sparse are three different things."),
+        to_say("One trainable parameter, full rank: low dimension, low rank and sparse are three different things."),
         ("few_numbers",),
     ),
     Paper(
@@ -197,7 +197,10 @@ PAPERS = (
         2026,
         "2602.06204",
         "scaling and rates",
-        to_say("The best learning rate stays with rank, or falls as its inverse, depending on start and scale."),
+        to_say(
+            "The best learning rate stays the same at every rank, or falls as its inverse, depending on the "
+            "initialisation and the scaling."
+        ),
         to_say("Two regimes of an analysis in width (μA), with experiments."),
         to_say("The best learning rate against rank, for each rule."),
         ("scaling_training",),
@@ -224,7 +227,7 @@ PAPERS = (
         to_say(
             "A non-zero initialisation of both factors is generally harmless, and more robust to small learning rates."
         ),
-        to_say("At suitable scale: large random factors do perturb the start."),
+        to_say("At a suitable scale: large random factors do perturb the initial output."),
         to_say("The comparison of initialisations: both random against B = 0, with the loss before the first step."),
         ("init_race",),
     ),
@@ -322,7 +325,7 @@ PAPERS = (
         "2402.09353",
         "variants",
         to_say("Training the magnitude and the direction of each row separately comes closer to full fine-tuning."),
-        to_say("Exact where only lengths change; elsewhere as LoRA, for d_out numbers more."),
+        to_say("Exact where only magnitudes change; elsewhere like LoRA, with d_out more parameters."),
         to_say("Exact where only rows are rescaled, on the same tasks as the others."),
         ("dora", "variants"),
     ),
@@ -381,7 +384,7 @@ PAPERS = (
         2024,
         "2407.18242",
         "variants",
-        to_say("Adjusted gradients of A and B make the step the closest to full fine-tuning's."),
+        to_say("Adjusted gradients of A and B bring the step as close as possible to that of full fine-tuning."),
         to_say("The projection on the tangent space of rank-r matrices."),
     ),
     Paper(

@@ -317,7 +317,7 @@ LESSON = Lesson(
     film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="turn", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
-        to_say("Now the target {other}. Which of the two leaves less of the loss?"),
+        to_say("Now the target {other}. Which method leaves less of the loss?"),
         to_say(
             "DoRA's trained magnitudes help if the target changes magnitudes. A rotation has to pass through the low "
             "rank in both methods."

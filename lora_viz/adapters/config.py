@@ -104,7 +104,7 @@ def peft(raw: dict[str, Any]) -> Config:
     """PEFT's fields, and PaddleNLP's, which are nearly the same."""
     kind = raw.get("peft_type", "LORA")
     if not isinstance(kind, str) or kind.upper() not in KINDS:
-        raise AdapterError(say("adapter_config.json describes a {kind} adapter: read are {kinds}.", kind=short(kind),
+        raise AdapterError(say("adapter_config.json describes a {kind} adapter. Supported: {kinds}.", kind=short(kind),
                                kinds=", ".join(KINDS)))  # fmt: skip
     kind = kind.upper()
     called = "alpha" if kind in ("LOHA", "LOKR") else "lora_alpha"
@@ -132,7 +132,7 @@ def _mlx(raw: dict[str, Any]) -> Config:
         scale *= _number(own["alpha"], "lora_parameters.alpha") / rank
     kind = raw.get("fine_tune_type", "lora")
     if kind not in ("lora", "dora"):
-        raise AdapterError(say("adapter_config.json describes a {kind} adapter: read are {kinds}.", kind=short(kind),
+        raise AdapterError(say("adapter_config.json describes a {kind} adapter. Supported: {kinds}.", kind=short(kind),
                                kinds="lora, dora"))  # fmt: skip
     return Config("MLX", None, False, kind == "dora", Patterns({}), "", raw, scale=scale, rank=rank)
 
@@ -142,7 +142,7 @@ def _adapterhub(raw: dict[str, Any]) -> Config:
     own = raw["config"]
     kind, how = own.get("architecture"), own.get("composition_mode", "add")
     if kind != "lora" or how != "add":
-        raise AdapterError(say("adapter_config.json describes a {kind} adapter: read are {kinds}.",
+        raise AdapterError(say("adapter_config.json describes a {kind} adapter. Supported: {kinds}.",
                                kind=short(f"{kind} ({how})"), kinds="lora (add)"))  # fmt: skip
     rank = own.get("r", 0)
     return Config("AdapterHub", _number(own.get("alpha", 8), "alpha"), False, False, Patterns({}), "", raw,

@@ -62,7 +62,7 @@ PAPERS = (
         to_say(
             "Shown for RoBERTa, DeBERTa, GPT-2 and GPT-3 on the tasks reported there; r from 1 to 64 hardly mattered."
         ),
-        to_say("W frozen to the bit, B first and A after it, the exact floor of each rank, merging to rounding."),
+        to_say("W frozen exactly, B first and A after it, the exact floor of each rank, merging up to rounding error."),
         ("machine", "gradient_flow", "rank", "merge", "overlap"),
     ),
     Paper(

@@ -215,7 +215,7 @@ QUESTIONS: dict[str, QuizQuestion] = {
         _merged_in_bf16,
     ),
     "sample": QuizQuestion(
-        to_say("r = 8. One step on one sample: which numerical rank has ΔW?"),
+        to_say("r = 8. One step on one sample: what numerical rank does ΔW have?"),
         to_say("The gradient of one sample is an outer product. The shapes only bound the rank."),
         "rank_over_time?at=1",
         _rank_after_a_step,
@@ -245,7 +245,7 @@ QUESTIONS: dict[str, QuizQuestion] = {
         _one_knob,
     ),
     "sum": QuizQuestion(
-        to_say("Two adapters of rank 3 are added. Which rank has the sum?"),
+        to_say("Two adapters of rank 3 are added. What rank does the sum have?"),
         to_say("Matrices of rank at most r are not a subspace: ranks add, unless directions are shared."),
         "subspace",
         _sum_of_two,
@@ -257,7 +257,7 @@ QUESTIONS: dict[str, QuizQuestion] = {
         _effective_rank,
     ),
     "base": QuizQuestion(
-        to_say("W is frozen. Has the loss a gradient with respect to W?"),
+        to_say("W is frozen. Does the loss have a gradient with respect to W?"),
         to_say(
             "“Frozen” means that no step is taken along this gradient. It still exists, and the gradients of A "
             "and B are computed from it."

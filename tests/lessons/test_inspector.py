@@ -153,7 +153,7 @@ def test_which_of_several_files_is_shown_is_said() -> None:
     config = Upload("adapter_config.json", b'{"lora_alpha": 6}')
     alone = LESSON.play(adapter_file=config)
     (said,) = texts(alone.parts("beside"), Notice)
-    assert said.startswith("adapter_config.json alone has no weights") and "36 modules" in alone.takeaway
+    assert said.startswith("adapter_config.json has no weights") and "36 modules" in alone.takeaway
     both = LESSON.play(adapter_file=(one, other))
     assert texts(both.parts("beside"), Notice) == ["2 weight files were given. Showing b.safetensors instead."]
     assert "Of rank 5, the 2 modules" in both.takeaway

@@ -154,7 +154,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     id="names_mixed", menu=to_say("Two languages in one name"), title=to_say("What do two languages write together?"),
-    claim=to_say("Half of two languages' adapters together predicts both languages' names better than the base does."),
+    claim=to_say("An equal mixture of two languages' adapters predicts the names of both languages better than the "
+                 "base does."),
     place=16, measure=measure, film=film, hero="names", verdict=verdict, takeaway=takeaway, maths=maths,
     on_paper="first_loss", table=table, waits_for=to_say("Two adapters of a language model"), seeded=True,
     trains=False,
@@ -164,7 +165,8 @@ LESSON = Lesson(
         Choice(id="second", label=to_say("Second language"), options=tuple(LANGUAGES)[1:], names=dict(LANGUAGES),
                default="finnish", help=to_say("Its adapter too; then both are mixed.")),
     ),
-    question=Question(to_say("The base has a loss of {base} on the first language's names. And half of each adapter?"),
+    question=Question(to_say("The base has a loss of {base} on the first language's names. What is the loss with "
+                             "half of each adapter?"),
                       to_say("The weights are mixed evenly, the loss is not: half of an adapter is most of its effect "
                              "here."), _ask),
 )  # fmt: skip

@@ -72,7 +72,7 @@ def verdict(record: ChatRun) -> Verdict:
         return undecided(say("your own pairs were trained, and nobody counts their style"))
     told = {"before": int(style[0]), "after": int(style[-1])}
     if style[0] == 0 and style[-1] >= 0.9 * all_of_them:
-        return true_here(say("{after} of {all} new answers are a pirate's, before it was none", all=all_of_them,
+        return true_here(say("{after} of {all} new answers are a pirate's; before training none was", all=all_of_them,
                              after=int(style[-1])), **told)  # fmt: skip
     return false_here(say("{after} of {all} new answers are a pirate's, before it was {before}", all=all_of_them,
                           **told), **told)  # fmt: skip

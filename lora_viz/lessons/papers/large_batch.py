@@ -133,9 +133,8 @@ def detail(record: LargeBatch) -> Iterator[str]:
     own, small, whole = record.raced, 1, len(record.raced.racers) - 1
     last = record.ratio[:, :, -1]
     yield say(
-        "One pass over {samples} samples, {seeds} seeds, each at its best of {rates} η. At batch {most}: {racer} "
-        "{small}, "
-        "{whole_racer} {whole} times.",
+        "One pass over {samples} samples, {seeds} seeds, each at its best of {rates} η. At batch {most} the error is "
+        "{small} times ({racer}) and {whole} times ({whole_racer}) that of full fine-tuning.",
         samples=record.samples, seeds=own.seeds, rates=len(own.lr), most=own.places[-1], racer=own.racers[small],
         small=ranged(last[:, small]), whole_racer=own.racers[whole], whole=ranged(last[:, whole]),
     )  # fmt: skip
@@ -157,13 +156,18 @@ def verdict(record: LargeBatch) -> Verdict:
         return false_here(say("at the largest batch {racer} left {last} times the error", **told), **evidence)
     if last <= GAP * first:
         return false_here(
-            say("the ratio of {racer} was {first} at the smallest batch and {last} at the largest", **told), **evidence
+            say(
+                "the error of {racer} relative to full fine-tuning was {first} at the smallest batch and {last} at "
+                "the largest",
+                **told,
+            ),
+            **evidence,
         )
     if whole >= GAP:
         return false_here(say("at the largest batch the full width left {whole} times the error", **told), **evidence)
     return true_here(
-        say("the ratio of {racer} grew from {first} to {last}; at the largest batch the full width left {whole} times "
-            "the error", **told),
+        say("the error of {racer} relative to full fine-tuning grew from {first} to {last}; at the largest batch the "
+            "full width left {whole} times the error", **told),
         **evidence,
     )  # fmt: skip
 

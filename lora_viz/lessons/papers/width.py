@@ -131,8 +131,8 @@ def takeaway(record: WidthRate) -> Iterator[str]:
     i, seeds = min(2, len(own.racers) - 1), own.seeds
     ratio, grew = record.ratio[1, i], record.grew[i]
     yield say(
-        "{racer}'s best learning rate was {first} times that of full fine-tuning at d = {narrow} and {last} times at "
-        "d = {wide} (medians). The ratio was larger in the widest layer in {grew} of {seeds} seeds.",
+        "The best learning rate of {racer} was {first} times that of full fine-tuning at d = {narrow} and {last} "
+        "times at d = {wide} (medians). The ratio was larger in the widest layer in {grew} of {seeds} seeds.",
         racer=own.racers[i], first=amount(float(ratio[0])), narrow=own.places[0], last=amount(float(ratio[-1])),
         wide=own.places[-1], grew=grew, seeds=seeds,
     )  # fmt: skip
@@ -171,7 +171,11 @@ def verdict(record: WidthRate) -> Verdict:
     told = {"racer": own.racers[i], "grew": grew, "seeds": seeds, "edge": edge}
     if edge > seeds / 4:
         return undecided(say("in {edge} of {seeds} seeds a best rate lies at an end of the grid", **told), **evidence)
-    why = say("the ratio of {racer} was larger in the widest layer in {grew} of {seeds} seeds", **told)
+    why = say(
+        "the best rate of {racer} relative to full fine-tuning was larger in the widest layer in {grew} of {seeds} "
+        "seeds",
+        **told,
+    )
     return (true_here if grew > 0.75 * seeds else false_here)(why, **evidence)
 
 

@@ -210,7 +210,7 @@ def verdict(record: Overlap) -> Verdict:
     evidence |= {"phi_1": tuple(end[:, 0].tolist())}
     if tied == 1:
         if end[0, 0] > SAME:
-            return true_here(say("φ(1, 1) is {first}", first=first), **evidence)
+            return true_here(say("the overlap φ(1, 1) of the strongest directions is {first}", first=first), **evidence)
         return false_here(
             say("not every pair found the strongest direction: φ(1, 1) is {first}", first=first), **evidence
         )

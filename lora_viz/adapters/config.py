@@ -124,11 +124,13 @@ def peft(raw: dict[str, Any]) -> Config:
 
 
 def _mlx(raw: dict[str, Any]) -> Config:
-    """MLX: ``lora_parameters`` has s itself; early versions, which also wrote an α, multiply it by α/r."""
+    """MLX: ``lora_parameters`` has s itself. Its first versions multiplied it by α/r; those that write num_layers or
+    fine_tune_type, as since 2024, leave an α in their configuration unread (mlx-examples, llms/mlx_lm/tuner).
+    """
     own = raw["lora_parameters"]
     scale, rank = _number(own.get("scale", 20.0), "lora_parameters.scale"), own.get("rank", 0)
     rank = rank if type(rank) is int and 0 < rank < 10**6 else 0
-    if "alpha" in own and rank:
+    if "alpha" in own and rank and not {"num_layers", "fine_tune_type"} & raw.keys():
         scale *= _number(own["alpha"], "lora_parameters.alpha") / rank
     kind = raw.get("fine_tune_type", "lora")
     if kind not in ("lora", "dora"):

@@ -105,8 +105,7 @@ def _zero(report: Report, fine: list[Module], live: list[Module]) -> Iterator[Fi
         yield Finding(
             "untrained", "broken", say("The adapter has no effect: every ΔW is 0"),
             say("{which} is 0 in every module.", which=which),
-            say("It was saved before its first step, or no gradient reached it: gradient checkpointing with frozen "
-                "inputs, an optimiser made before the adapter, a wrong adapter saved."),
+            f"{_never_trained()} {_too_narrow(idle)}".strip(),
             say("After one step, look whether B has moved. With checkpointing call "
                 "model.enable_input_require_grads(), or use use_reentrant=False."), "likely", _paths(idle))  # fmt: skip
     elif idle:
@@ -119,6 +118,19 @@ def _zero(report: Report, fine: list[Module], live: list[Module]) -> Iterator[Fi
                 "inputs, or frozen by name."),
             say("Print which parameters have a gradient after one step. Leave unused modules out of target_modules."),
             "likely", _paths(idle), {"modules": len(idle)})  # fmt: skip
+
+
+def _never_trained() -> str:
+    return say("It was saved before its first step, or no gradient reached it: gradient checkpointing with frozen "
+               "inputs, an optimiser made before the adapter, a wrong adapter saved.")  # fmt: skip
+
+
+def _too_narrow(idle: list[Module]) -> str:
+    """Half precision and less may have made 0 of what was trained."""
+    dtype = idle[0].dtype
+    if dtype not in _SMALLEST or dtype == "BF16":
+        return ""
+    return say("Or its numbers were too small for {dtype}, in training or in the file.", dtype=dtype)
 
 
 def _names(opened: Opened, report: Report) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ class AdapterReport(NamedTuple):
     module's rank, less where that would be more numbers than a picture shows. ``noise`` is the singular value that the
     number format alone could have made, NaN where not measured. ``map`` places each module. ``scaled``: the file gave
     its scale; ``report``: all else that was found; ``diagnosis``: what the doctor says; ``plans``: what
-    a cut would do at each level, or why it cannot be.
+    a cut would do at each level, or why it cannot be; ``refused``: why the base's weights were not read.
     """
 
     report: Report
@@ -65,6 +65,7 @@ class AdapterReport(NamedTuple):
     diagnosis: Diagnosis = Diagnosis(())
     plans: tuple[Plan | str, ...] = ()
     cut: Shrunk | None = None
+    refused: str = ""
 
 
 def directions_shown(modules: int, widest: int) -> int:

@@ -51,7 +51,7 @@ NEIGHBOURS = (
           "dora adalora", "variants quantised"),
     *_all(to_say("one factor, or one layer, gets more than the other"), "asymmetry phase_map", "adalora digits",
           "asymmetry adalora"),
-    *_all(to_say("LoRA beside full fine-tuning"), "race large_batch", "race width", "race conditioning",
+    *_all(to_say("LoRA compared with full fine-tuning"), "race large_batch", "race width", "race conditioning",
           "race learns_forgets", "intruders learns_forgets", "large_batch capacity", "race which_learning_rate",
           "learns_forgets which_learning_rate"),
     *_all(to_say("which directions are found"), "overlap intruders", "intruders extract", "init_alignment overlap",

@@ -115,7 +115,7 @@ PATHS = (
             Stop(to_say("How fast does A get a gradient?"), "wake_up"),
             Stop(to_say("What stays while both move?"), "balance"),
             Stop(to_say("What is learnt first?"), "saddles"),
-            Stop(to_say("Who suffers from a stretched problem?"), "conditioning"),
+            Stop(to_say("What does an ill-conditioned problem slow down?"), "conditioning"),
             Stop(to_say("On what does the first step depend?"), "scaling"),
             Stop(to_say("Which rank has ΔW on its way?"), "rank_over_time"),
             Stop(to_say("Are few numbers low rank?"), "few_numbers"),

@@ -52,7 +52,7 @@ PARAMETERS = (
     Parameter("DoRA", "use_dora", False,
               to_say("Learns each output row's length apart from its direction (Liu et al. 2024): d_out numbers more a "
                      "module, and ΔW is no longer of rank r."),
-              to_say("Where only lengths change it needs almost no rank."), ("variants",)),
+              to_say("Where only magnitudes change, it needs almost no rank."), ("variants",)),
     Parameter(to_say("bias"), "bias", "none",
               to_say("Which biases train: none, those of adapted layers, or all. With any, switching the adapter off "
                      "no longer gives the base model back."), to_say("The layers here have no bias."), ()),

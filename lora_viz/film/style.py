@@ -8,8 +8,18 @@ from typing import Any
 from lora_viz.i18n.outside import Ours
 
 __all__ = [
-    "DIVERGING", "IDENTITY", "LETTERS", "SEQUENTIAL",
-    "letters_css", "measured_number", "number", "numbers", "percent", "plotly_layout", "tint", "to_a_tenth",
+    "DIVERGING",
+    "IDENTITY",
+    "LETTERS",
+    "SEQUENTIAL",
+    "amount",
+    "letters_css",
+    "number",
+    "numbers",
+    "percent",
+    "plotly_layout",
+    "tint",
+    "to_a_tenth",
 ]  # fmt: skip
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
@@ -68,7 +78,7 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def measured_number(value: float) -> str:
+def amount(value: float) -> str:
     """The same before a noun in the plural: one that was measured is "1.0 percentage points", and no count."""
     text = number(value)
     return "1.0" if text == "1" else text

@@ -1,12 +1,14 @@
 """`make examine`: every lesson at hundreds of settings, every statement held against the run. Writes the report.
 
-`python -m tests.examination.run [--lesson ID] [--settings 300] [--workers 2] [--report docs/examination.md]`. Ends
-with 1 where a statement is false, a text is wrong or a page would end in an error.
+`python -m tests.examination.run [--lesson ID] [--settings 300] [--slow 60] [--workers N] [--report FILE]`. Ends with 1
+where a statement is false, a text is wrong or a page would end in an error. The lessons whose record takes seconds of a
+core are looked at in fewer settings, so that all of it ends within the hour: `--slow 300` gives them as many.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -99,23 +101,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--lesson", action="append", default=[])
     parser.add_argument("--settings", type=int, default=300)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slow", type=int, default=60, help="settings of the lessons whose record takes seconds")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--report", type=Path)
     asked = parser.parse_args()
     names = asked.lesson or [each.id for each in measured()]
     since = time.monotonic()
     parts: dict[str, dict[int, tuple[list[Finding], float]]] = defaultdict(dict)
-    begins = range(0, asked.settings, PART)
+    counts = {name: min(asked.slow, asked.settings) if name in SLOW else asked.settings for name in names}
     with ProcessPoolExecutor(asked.workers) as pool:  # what takes longest first, so that all workers end together
         waiting = {
-            pool.submit(timed, name, begin, min(begin + PART, asked.settings)): (name, begin)
+            pool.submit(timed, name, begin, min(begin + PART, counts[name])): (name, begin)
             for name in sorted(names, key=lambda n: n not in SLOW)
-            for begin in begins
+            for begin in range(0, counts[name], PART)
         }
         for future in as_completed(waiting):
             name, begin = waiting[future]
             parts[name][begin] = future.result()
-            if len(parts[name]) == len(begins):
+            if len(parts[name]) == -(-counts[name] // PART):
                 took = sum(seconds for _, seconds in parts[name].values())
                 print(told(name, _joined(parts[name])), f"({took:.0f} s of a core)", flush=True)  # noqa: T201
     findings = {name: _joined(parts[name]) for name in names}

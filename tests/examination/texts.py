@@ -30,7 +30,7 @@ _WRONG: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for name, pattern in (
         ("not a number", r"\b(?:nan|NaN)\b(?! counts)|\binf\b|(?<!\w)None\b"),
         ("minus zero", r"(?<![\w.,·])[−-]0(?:[.,]0+)?(?![\w.,·])"),
-        ("one times", r"(?<![\w.,])1×(?![\d ]\d|\d)|(?<![\w.,·×])1 times as"),
+        ("one times", r"(?<![\w.,])1×(?![\d ]\d|\d)|(?<![\w.,·×])1 times\b"),
         ("plural of one", rf"(?<![\w.,·×⁻–/^−-])(?<! to )1 (?:{_PLURALS})\b|\bof 1 (?:{_PLURALS})\b"),
         ("plural verb of one", r"(?<![\w.,·×] )(?<!= )(?<![\w.,·×⁻/–])1 (?:are|were|have)\b"),
         ("singular of many",

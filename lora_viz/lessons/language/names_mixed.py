@@ -71,7 +71,7 @@ def film(record: MixedNames) -> Film:
 
 
 def _narrate(record: MixedNames, t: int) -> str:
-    return say("{second} {weight}: loss {one} on {first} names, {other} on {second} ones, {english} on English.",
+    return say("{second} {weight}: loss {one} ({first}), {other} ({second}), {english} (English).",
                first=say(LANGUAGES[record.first]), second=say(LANGUAGES[record.second]),
                weight=number(float(record.weight[t])), one=number(float(record.loss_first[t])),
                other=number(float(record.loss_second[t])), english=number(float(record.loss_english[t])))  # fmt: skip
@@ -88,7 +88,7 @@ def verdict(record: MixedNames) -> Verdict:
     if record.first == record.second:
         return undecided(say("both adapters learnt the same language"), first=record.first)
     told = _half(record)
-    why = say("half and half has a loss of {first} on {one} names and of {second} on {other} ones, the base "
+    why = say("the loss of the half-and-half mixture is {first} ({one}) and {second} ({other}), that of the base "
               "{base_first} and {base_second}", one=say(LANGUAGES[record.first]), other=say(LANGUAGES[record.second]),
               **{name: number(value) for name, value in told.items()})  # fmt: skip
     better = told["first"] < told["base_first"] and told["second"] < told["base_second"]

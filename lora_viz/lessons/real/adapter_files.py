@@ -106,7 +106,7 @@ def file_notices(given: tuple[Upload, ...]) -> tuple[Part, ...]:
     weights = [name for name in left if is_weights(name)]
     if not found.weights:
         said = say(
-            "{names} alone has no weights: give the adapter's file too.", names=", ".join(x.name for x in given[:3])
+            "{names} has no weights. Give the adapter's file as well.", names=", ".join(x.name for x in given[:3])
         )
     elif weights:
         said = say("{count} weight files were given. Showing {name} instead.", count=len(weights) + len(found.weights),

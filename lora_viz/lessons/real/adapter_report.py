@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from lora_viz.adapters.findings import Diagnosis
 from lora_viz.adapters.report import LEVELS, Report
 from lora_viz.adapters.shrink import Plan, Shrunk
+from lora_viz.film.spreads import low_to_high
 from lora_viz.film.style import number
 from lora_viz.i18n.language import english, say
 from lora_viz.lessons.real.adapter_files import counted_modules
@@ -134,12 +135,6 @@ def takeaway(record: AdapterReport, level: float) -> Iterator[str]:
 def trained(record: AdapterReport) -> Bool[np.ndarray, "M"]:
     """Which modules have a ΔW that is finite and not 0."""
     return np.asarray((record.not_finite == 0) & (record.norm_delta > 0))
-
-
-def low_to_high(values: Int[np.ndarray, "k"]) -> str:
-    """The range of these whole numbers, or the one that they are."""
-    low, high = int(values.min()), int(values.max())
-    return str(low) if low == high else say("{low} to {high}", low=low, high=high)
 
 
 @sentences

@@ -337,7 +337,7 @@ def _effective(sigma: np.ndarray) -> float:
 def _ask(seen: Seen, _: object) -> Measured:
     sigma = shown(seen.film, "singular_values", "learnt")[0]
     now, then = _effective(sigma), _effective(2 * sigma)
-    told = say("All its σ double; the effective rank was {now} before and {then} after.", now=word(now),
+    told = say("Every σ doubles; the effective rank was {now} before and {then} after.", now=word(now),
                then=word(then))  # fmt: skip
     return Measured(then, (2 * now, 2**0.5 * now, now / 2), told, {"now": word(now)})
 

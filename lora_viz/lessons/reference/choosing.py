@@ -94,7 +94,7 @@ def moving(record: Choosing) -> Film:
     looks = [{"colour": "delta", "dash": DASHES[i % 4]} for i in range(len(record.rank))]
     by_rate = Curves(
         "by_rate", say("At this α: what is left of the loss"), x=record.lr, x_label=say("learning rate η, log"),
-        y_label=say("loss/first loss, log"), scale="log", x_scale="log", row=1, span=12,
+        y_label=say("loss / initial loss, log"), scale="log", x_scale="log", row=1, span=12,
         series=tuple(
             Curve(f"rank_{r}", f"r = {r}", y=shown[:, i], dots=True, **looks[i])  # type: ignore[arg-type]
             for i, r in enumerate(record.rank)

@@ -199,8 +199,8 @@ def extras(record: Mistakes) -> tuple[Part, ...]:
 LESSON = Lesson(
     id="mistake", menu=to_say("Find the mistake"), title=to_say("Find the mistake: which numbers are wrong?"),
     claim=to_say(
-        "A document prints one step of a 4×4 layer, and some of its numbers are wrong. Mark those that you doubt, then "
-        "reveal."
+        "A document shows one printed step of a 4×4 layer, and some of its numbers are wrong. Mark those that you "
+        "doubt, then reveal."
     ),
     place=30,
     controls=(

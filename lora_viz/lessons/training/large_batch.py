@@ -16,7 +16,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Lines, Readout, Series
 from lora_viz.film.spreads import ranged
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, amount, number
 from lora_viz.i18n.language import english, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -121,9 +121,9 @@ def takeaway(record: LargeBatch) -> Iterator[str]:
     yield say(
         "{racer} left {first} times the error of full fine-tuning at batch {least} and {last} times at batch {most}. "
         "{whole}, the full width, left {whole_first} and {whole_last} times (medians).",
-        racer=own.racers[small], first=number(float(first[1, small])), least=own.places[0],
-        last=number(float(last[1, small])), most=own.places[-1], whole=own.racers[whole],
-        whole_first=number(float(first[1, whole])), whole_last=number(float(last[1, whole])),
+        racer=own.racers[small], first=amount(float(first[1, small])), least=own.places[0],
+        last=amount(float(last[1, small])), most=own.places[-1], whole=own.racers[whole],
+        whole_first=amount(float(first[1, whole])), whole_last=amount(float(last[1, whole])),
     )  # fmt: skip
 
 
@@ -207,7 +207,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     few, middle = (shown(seen.film, "ratio", part.id) for part in (small, large))
     name = english(large.name).rstrip(":")  # type: ignore[union-attr]
     told = say("{name} left {times} times the error of full fine-tuning at batch {small}, median of 8.", name=name,
-               times=word(middle[1]), small=int(batch[1]))  # fmt: skip
+               times=amount(middle[1]), small=int(batch[1]))  # fmt: skip
     about = {"name": name, "large": int(batch[-1]), "most": word(middle[-1]), "small": int(batch[1])}
     shrunk = middle[-1] * batch[1] / batch[-1]
     return Measured(float(middle[1]), (float(middle[-1]), float(few[1]), float(shrunk)), told, about)

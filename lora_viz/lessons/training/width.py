@@ -16,7 +16,7 @@ from lora_viz.core.seeds import log_slope, spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Lines, Readout, Row, Series
 from lora_viz.film.spreads import ranged, readings
-from lora_viz.film.style import LETTERS, number, numbers
+from lora_viz.film.style import LETTERS, amount, number, numbers
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -133,7 +133,7 @@ def takeaway(record: WidthRate) -> Iterator[str]:
     yield say(
         "{racer}'s best learning rate was {first} times that of full fine-tuning at d = {narrow} and {last} times at "
         "d = {wide} (medians). The ratio was larger in the widest layer in {grew} of {seeds} seeds.",
-        racer=own.racers[i], first=number(float(ratio[0])), narrow=own.places[0], last=number(float(ratio[-1])),
+        racer=own.racers[i], first=amount(float(ratio[0])), narrow=own.places[0], last=amount(float(ratio[-1])),
         wide=own.places[-1], grew=grew, seeds=seeds,
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     best, width = shown(seen.film, "best", "full"), seen.film.values
     ratio = float(width[-1] / width[0])
     told = say("It was {last} at d = {wide}, lower by a factor of {times}.", last=word(best[-1]), wide=int(width[-1]),
-               times=word(best[0] / best[-1]))  # fmt: skip
+               times=amount(best[0] / best[-1]))  # fmt: skip
     about = {"first": word(best[0]), "narrow": int(width[0]), "wide": int(width[-1])}
     return Measured(float(best[-1]), (best[0], best[0] / ratio**0.5, best[0] * ratio, best[0] / ratio**2), told, about)
 

@@ -21,10 +21,10 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
+from lora_viz.lessons.training.raced_rates import Raced, raced, racers
 
 __all__ = ["LESSON", "WidthRate", "width_rate", "width_sweeps"]
 
@@ -232,7 +232,7 @@ LESSON = Lesson(
         "of "
         "the layer."
     ),
-    place=50,
+    place=55,
     default=Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, optimizer="adam", steps=30, dtype="float32"),
     controls=(CONTROLS["scaling_rule"], CONTROLS["alpha"].only(8.0, 16.0, 32.0), CONTROLS["steps"].only(10, 30, 100)),
     more=(CONTROLS["spectrum"],), measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,

@@ -294,7 +294,7 @@ LESSON = Lesson(
         "It depends on the target. Both find a direction that is clearly the strongest, but equally strong directions "
         "are found in no particular order."
     ),
-    place=30,
+    place=74,
     default=Experiment(
         d_in=64, d_out=48, target_rank=4, spectrum="spike", rank=8, alpha=16.0, optimizer="adam", lr=0.02, steps=200
     ),

@@ -341,7 +341,7 @@ LESSON = Lesson(
         "With noisy labels, 95 % of a full update's energy takes a higher rank than LoRA needs, because part of that "
         "energy is noise."
     ),
-    place=20, default=DEFAULT,
+    place=44, default=DEFAULT,
     controls=tuple(CONTROLS[name] for name in ("noise", "spectrum", "condition", "target_rank", "task")),
     more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "steps")), measure=measure, film=film,
     takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="rule", table=table,

@@ -289,7 +289,7 @@ LESSON = Lesson(
         "An adapter memorises about one bit per trainable parameter, and beyond that some are lost. Doubling the rank "
         "about doubles the capacity."
     ),
-    place=30, default=Experiment(rank=2), controls=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film,
+    place=46, default=Experiment(rank=2), controls=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film,
     takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="load", table=table, exports=exports,
     trains=False,
     waits_for=to_say("Six trainings of one adapter"),

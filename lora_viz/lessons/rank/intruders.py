@@ -318,7 +318,7 @@ LESSON = Lesson(
         "A small update stays hidden among W₀'s own directions. A larger one becomes a singular vector that resembles "
         "them no more than a random direction."
     ),
-    place=20, default=Experiment(d_in=64, d_out=64),
+    place=76, default=Experiment(d_in=64, d_out=64),
     controls=(
         Choice(
             id="weight_kind", label=to_say("Singular values of W₀"), options=("gaussian", "decaying"),

@@ -21,10 +21,10 @@ from lora_viz.i18n.language import english, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
+from lora_viz.lessons.training.raced_rates import Raced, raced, racers
 
 __all__ = ["LESSON", "LargeBatch", "large_batch", "one_pass"]
 
@@ -224,7 +224,7 @@ LESSON = Lesson(
         "At a small rank, LoRA leaves a larger error than full fine-tuning, and the gap grows with the batch. At full "
         "width it disappears."
     ),
-    place=40, default=DEFAULT, controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
+    place=122, default=DEFAULT, controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
     more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),), measure=measure, film=film, takeaway=takeaway,
     verdict=verdict, detail=detail, maths=maths, on_paper="ratio", exports=lambda record, settings,
     lab: sweeps(settings.experiment),

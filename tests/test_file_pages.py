@@ -280,7 +280,7 @@ offer((sweep, other) if {train_again} else train(sweep, records=2))
         at.selectbox(key="home_variant_x").set_value("lora").run()
     assert [(box.label, box.options) for box in at.selectbox[-2:]] == [
         ("Rank r", ["1", "2"]),
-        ("Seed of the start", ["0", "1"]),
+        ("Seed of the initialisation", ["0", "1"]),
     ]
     at.selectbox(key="home_rank_x").set_value("2")
     at.selectbox(key="home_init_seed_x").set_value("1").run()

@@ -101,7 +101,8 @@ export function arrange(s) {
   const places = (s.places = placesOf(s, little, beside));
   offerViews(s, places, (id) => enlarge(s, id));
   most = heightOf(s, width, font); // now that the names of further views are there, or are not
-  const { mode, large, small, rest } = places, total = little && mode !== "stage" ? littleHeight(s, narrow, width, most) : most;
+  const { mode, large, small, rest } = places;
+  const total = little && mode !== "stage" ? littleHeight(s, narrow, width, most) : most;
   s.root.dataset.layout = mode;
   for (const p of rest) p.cell.hidden = true;
   const look = { font, thick: s.present ? 1.4 : 1.15, least: s.present ? 20 : narrow ? 12 : 14, inset: 0 };

@@ -16,7 +16,7 @@ MINUTES ?= 60
 # A lesson is one worker's, a file of no lesson too: what was computed is there for all its tests (tests/conftest.py).
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
-.PHONY: help run dev test quick examine fuzz test-gpu check fix bench soak deck site clean
+.PHONY: help run dev test quick examine fuzz test-gpu check fix bench soak deck site sbom clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -78,6 +78,12 @@ check: $(VENV)/tests.done $(NODE)/.package-lock.json ## lint, types and floors
 	$(NODE)/.bin/tsc -p $(PLAYER)
 	$(NODE)/.bin/eslint -c $(PLAYER)/eslint.config.js lora_viz $(PLAYER)
 	$(BIN)/pytest -q tests/test_floors.py
+	$(BIN)/python docs/audit.py
+
+sbom: $(VENV)/app.done ## what is installed, as a CycloneDX list: make sbom OUT=sbom.cdx.json
+	$(PYTHON) -m venv $(VENV)/supply
+	$(VENV)/supply/bin/pip install --disable-pip-version-check -q -r requirements-supply.txt
+	$(VENV)/supply/bin/python docs/make_sbom.py $(if $(filter deck.html,$(OUT)),sbom.cdx.json,$(OUT))
 
 fix: $(VENV)/tests.done ## what lint can mend by itself
 	$(BIN)/ruff format .

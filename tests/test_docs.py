@@ -8,7 +8,6 @@ import pytest
 from docs.make_pages import page, readme
 from lora_viz.lessons.walk import lesson, lessons, links, now_at
 from lora_viz.ui.contents import link_to, linked
-from tests.unseen import MOST_UNSEEN, UNSEEN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,7 +66,3 @@ def test_a_lesson_that_moved_is_linked_where_it_is() -> None:
     assert linked("[α](alpha?alpha=4)") == "[α](scaling?part=alpha&alpha=4)"
     assert link_to("storage") == "[A matrix, cut](cost?part=storage)"
     assert now_at("scaling") == "scaling", "what stands alone stays"
-
-
-def test_what_is_skipped_only_shrinks() -> None:
-    assert len(UNSEEN) <= MOST_UNSEEN

@@ -96,7 +96,7 @@ def _still_and_learning(run: Run) -> tuple[Condition, ...]:
     moved, share = _a_moved(run), float(run.loss[run.last(), 0] / run.loss[0, 0])
     return (
         Condition(say("A is exactly the same at the end"), say("moved by {moved}", moved=number(moved)), moved == 0),
-        Condition(say("the loss fell below a quarter"), say("{share:.1f} % left", share=100 * share), share < 0.25),
+        Condition(say("the loss fell below a quarter"), say("{share} % left", share=number(100 * share)), share < 0.25),
     )
 
 

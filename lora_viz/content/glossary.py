@@ -74,7 +74,7 @@ _NEWCOMER = _terms(
     (to_say("adapter"), "many_adapters", to_say("The small trained part, A and B, that is added to a base model."),
      to_say("adapter|adapters")),
     (to_say("gradient"), "gradient_flow",
-     to_say("How the loss changes with each number that is trained; a step goes against it."),
+     to_say("How the loss changes with each trainable parameter; a step goes against it."),
      to_say("gradient|gradients")),
     (to_say("loss"), "race",
      to_say("How far outputs are from targets. One layer: half the squared error, summed over outputs, averaged over "

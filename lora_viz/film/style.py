@@ -8,8 +8,18 @@ from typing import Any
 from lora_viz.i18n.outside import Ours
 
 __all__ = [
-    "DIVERGING", "IDENTITY", "LETTERS", "SEQUENTIAL",
-    "letters_css", "number", "numbers", "percent", "plotly_layout", "tint", "to_a_tenth",
+    "DIVERGING",
+    "IDENTITY",
+    "LETTERS",
+    "SEQUENTIAL",
+    "amount",
+    "letters_css",
+    "number",
+    "numbers",
+    "percent",
+    "plotly_layout",
+    "tint",
+    "to_a_tenth",
 ]  # fmt: skip
 
 # The letters keep their colour everywhere. A and B are Okabe–Ito's blue and vermilion, the latter darkened until it
@@ -66,6 +76,12 @@ def number(value: float) -> str:
     else:
         text = f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
     return text.replace("-", "−")
+
+
+def amount(value: float) -> str:
+    """The same before a noun in the plural: one that was measured is "1.0 percentage points", and no count."""
+    text = number(value)
+    return "1.0" if text == "1" else text
 
 
 def numbers(values: Iterable[float]) -> tuple[str, ...]:

@@ -315,7 +315,7 @@ class Played(Generic[R]):
             yield Statement("question", "question", str(why))
             return
         if found is not None:
-            yield Statement("question", "question", found.text, condition=", ".join(found.choices))
+            yield Statement("question", "question", found.text, condition="; ".join(found.choices))
             yield Statement("answer", "answer", f"{found.told} {found.why}")
 
     def exports(self) -> Exports | None:

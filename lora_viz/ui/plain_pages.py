@@ -79,7 +79,7 @@ async def answer_lesson(request: Request) -> Response:
     """
     if len(_ASKED) >= ASKED_MOST:
         with speak(spoken_by(request)):
-            told = say("Too many ask at once: please try again in a minute.")
+            told = say("Too many requests: please try again in a minute.")
         return PlainTextResponse(told, 503, {"Retry-After": "30"})
     _ASKED.add(request)
     gone = threading.Event()

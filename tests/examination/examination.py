@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lora_viz.core.refusals import Refusal
+from lora_viz.i18n.language import language
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson, Played
 from lora_viz.lessons.parts import Part
@@ -70,7 +71,7 @@ def _of(played: Played[Any], *, lengths: bool, asked: bool) -> Iterator[str]:
         if lengths and (long := too_long(statement.kind, statement.text)):
             yield f"{statement.id}: {long}: “{statement.text[:80]}…”"
         if statement.kind == "question" and statement.condition:
-            choices = statement.condition.split(", ")
+            choices = statement.condition.split("; ")
             if len(set(choices)) < max(2, len(choices)):
                 yield f"question: choices that are equal, or one alone: {statement.condition}"
     if played.verdict is not None:
@@ -85,8 +86,9 @@ def _of(played: Played[Any], *, lengths: bool, asked: bool) -> Iterator[str]:
         true = own.claim(played)
         if true != played.verdict.holds:
             yield f"verdict says {played.verdict.holds}, the run {true}: “{played.verdict.text}”"
-    for says in own.says:
-        yield from says(played)
+    if language() != "de":  # they look for English words
+        for says in own.says:
+            yield from says(played)
 
 
 def _drawn(played: Played[Any]) -> Iterator[str]:
@@ -97,14 +99,16 @@ def _drawn(played: Played[Any]) -> Iterator[str]:
     yield from _strings(json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")])["film"])
 
 
-def _strings(value: Any, key: str = "") -> Iterator[str]:
+def _strings(value: Any, key: str = "", within: str = "") -> Iterator[str]:
     if isinstance(value, dict):
+        within = value.get("kind") or within
         for name, item in value.items():
-            if name not in SILENT and name != "narration":
-                yield from _strings(item, name)
+            written = name in ("text", "tokens") and "passages" in within  # by a model: its words are not ours
+            if name not in SILENT and name != "narration" and not written:
+                yield from _strings(item, name, within)
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item, key)
+            yield from _strings(item, key, within)
     elif isinstance(value, str):
         yield value
 

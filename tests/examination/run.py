@@ -1,17 +1,20 @@
 """`make examine`: every lesson at hundreds of settings, every statement held against the run. Writes the report.
 
-`python -m tests.examination.run [--lesson ID] [--settings 300] [--workers 2] [--report docs/examination.md]`. Ends
-with 1 where a statement is false, a text is wrong or a page would end in an error.
+`python -m tests.examination.run [--lesson ID] [--settings 300] [--slow 60] [--workers N] [--report FILE]`. Ends with 1
+where a statement is false, a text is wrong or a page would end in an error. The lessons whose record takes seconds of a
+core are looked at in fewer settings, so that all of it ends within the hour: `--slow 300` gives them as many.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -26,29 +29,28 @@ from tests.small import SLOW
 
 __all__ = ["examined", "main", "report"]
 
+PART = 30  # settings that one worker examines at a time, with the results of earlier ones at hand
 GERMAN = 10  # one setting in so many is read in the other language as well
 
 
-def examined(name: str, count: int) -> list[Finding]:
-    """One lesson at so many settings."""
+def examined(name: str, begin: int, end: int) -> list[Finding]:
+    """One lesson at the settings from ``begin`` to ``end`` of those that are drawn for it."""
     torch.set_num_threads(1)
     own, found = lesson(name), []
     lab = Lab(Results())
-    for i, settings in enumerate(drawn(own, count)):
+    for i, settings in enumerate(islice(drawn(own, end), begin, end), begin):
         found.append(examine(own, settings, lab))
         if i % GERMAN == 0:
             with speak("de"):
                 told = examine(own, settings, lab, lengths=False)
             found[-1] = found[-1]._replace(faults=(*found[-1].faults, *(f"German: {f}" for f in told.faults)))
-        if i % 50 == 49:
-            lab = Lab(Results())
     return found
 
 
-def timed(name: str, count: int) -> tuple[list[Finding], float]:
+def timed(name: str, begin: int, end: int) -> tuple[list[Finding], float]:
     """The same with the seconds of a core that it took."""
     since = time.process_time()
-    return examined(name, count), time.process_time() - since
+    return examined(name, begin, end), time.process_time() - since
 
 
 def report(findings: dict[str, list[Finding]]) -> str:
@@ -90,25 +92,36 @@ def _kind(fault: str) -> str:
     return re.sub(r"[\d·.,⁰¹²³⁴⁵⁶⁷⁸⁹⁻−e-]+", "", fault.partition("“")[0])[:70]
 
 
+def _joined(parts: dict[int, tuple[list[Finding], float]]) -> list[Finding]:
+    return [each for begin in sorted(parts) for each in parts[begin][0]]
+
+
 def main() -> int:
     """Examine, print, write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--lesson", action="append", default=[])
     parser.add_argument("--settings", type=int, default=300)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slow", type=int, default=60, help="settings of the lessons whose record takes seconds")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--report", type=Path)
     asked = parser.parse_args()
     names = asked.lesson or [each.id for each in measured()]
-    since, findings = time.monotonic(), {}
+    since = time.monotonic()
+    parts: dict[str, dict[int, tuple[list[Finding], float]]] = defaultdict(dict)
+    counts = {name: min(asked.slow, asked.settings) if name in SLOW else asked.settings for name in names}
     with ProcessPoolExecutor(asked.workers) as pool:  # what takes longest first, so that all workers end together
         waiting = {
-            pool.submit(timed, name, asked.settings): name for name in sorted(names, key=lambda n: n not in SLOW)
+            pool.submit(timed, name, begin, min(begin + PART, counts[name])): (name, begin)
+            for name in sorted(names, key=lambda n: n not in SLOW)
+            for begin in range(0, counts[name], PART)
         }
         for future in as_completed(waiting):
-            name = waiting[future]
-            findings[name], took = future.result()
-            print(told(name, findings[name]), f"({took:.0f} s of a core)", flush=True)  # noqa: T201
-    findings = {name: findings[name] for name in names}
+            name, begin = waiting[future]
+            parts[name][begin] = future.result()
+            if len(parts[name]) == -(-counts[name] // PART):
+                took = sum(seconds for _, seconds in parts[name].values())
+                print(told(name, _joined(parts[name])), f"({took:.0f} s of a core)", flush=True)  # noqa: T201
+    findings = {name: _joined(parts[name]) for name in names}
     print(f"{time.monotonic() - since:.0f} s with {asked.workers} workers")  # noqa: T201
     if asked.report:
         asked.report.write_text(report(findings), encoding="utf-8")

@@ -30,7 +30,7 @@ _WRONG: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for name, pattern in (
         ("not a number", r"\b(?:nan|NaN)\b(?! counts)|\binf\b|(?<!\w)None\b"),
         ("minus zero", r"(?<![\w.,·])[−-]0(?:[.,]0+)?(?![\w.,·])"),
-        ("one times", r"(?<![\w.,])1×(?![\d ]\d|\d)|(?<![\w.,·×])1 times as"),
+        ("one times", r"(?<![\w.,])1×(?![\d ]\d|\d)|(?<![\w.,·×])1 times\b"),
         ("plural of one", rf"(?<![\w.,·×⁻–/^−-])(?<! to )1 (?:{_PLURALS})\b|\bof 1 (?:{_PLURALS})\b"),
         ("plural verb of one", r"(?<![\w.,·×] )(?<!= )(?<![\w.,·×⁻/–])1 (?:are|were|have)\b"),
         ("singular of many",
@@ -43,7 +43,8 @@ _WRONG: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("an open place", r"(?<!\{)\{[a-z_]+(?::[^}]*)?\}(?!\})"),
     )
 )  # fmt: skip
-_COUNT = re.compile(r"(?<![\w.,·×⁻=])(\d+) of (?:the )?(\d+)(?![\w.,·×])")
+_WHOLE = r"\d{1,3}(?:\u202f\d{3})+|\d+"  # thin spaces between thousands
+_COUNT = re.compile(rf"(?<![\w.,·×⁻=\u202f])({_WHOLE}) of (?:the )?({_WHOLE})(?![\w.,·×])")
 
 
 def plain(text: str) -> str:
@@ -60,7 +61,7 @@ def faults(text: str) -> Iterator[str]:
         if found:
             yield f"{name}: “{_around(bare, found)}”"
     for count in _COUNT.finditer(bare):
-        if int(count[1]) > int(count[2]):
+        if int(count[1].replace("\u202f", "")) > int(count[2].replace("\u202f", "")):
             yield f"a count outside its range: “{_around(bare, count)}”"
 
 

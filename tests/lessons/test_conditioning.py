@@ -59,7 +59,7 @@ def test_what_is_stretched_is_shown(found: Conditioning) -> None:
     inputs = record("inputs")
     np.testing.assert_allclose((inputs.shape[:, 0] / inputs.shape[:, -1]) ** 2, inputs.kappa)
     assert inputs.needed[1, 1, 1] > 2 * inputs.needed[1, 1, 0]
-    assert "not by the covariance of the inputs" in takeaway(inputs)
+    assert "not by the inputs' covariance" in takeaway(inputs)
     assert verdict(inputs).holds is False
 
 

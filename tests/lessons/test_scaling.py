@@ -7,7 +7,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.paper import printed
-from lora_viz.film.style import number
+from lora_viz.film.style import percent
 from lora_viz.layer.first_step import first_updates
 from lora_viz.lessons.training.scaling_first_step import PART as LESSON
 from lora_viz.lessons.training.scaling_first_step import (
@@ -78,8 +78,8 @@ def test_what_is_shown_is_what_was_asked_for(wide: FirstUpdate) -> None:
     assert "SGD, Kaiming, α/√r" in detail(shown)
     assert "Adam, Kaiming, α/r" in detail(shown)
     assert "5 of 18 combinations are independent of the rank." in said
-    times = [number(wide.progress[1, k, -1] / wide.progress[1, k, 0]) for k in range(2)]
-    assert f"α/r {times[0]}×, α/√r {times[1]}×" in film(wide).narration[-1]
+    shares = [float(wide.progress[1, k, -1] / wide.progress[1, k, 0]) for k in range(2)]
+    assert f"α/r {percent(shares[0])}, α/√r {percent(shares[1])}" in film(wide).narration[-1]
 
 
 def test_a_slope_is_written_with_its_sign() -> None:

@@ -76,6 +76,7 @@ p { border-left: 4px solid #b3261e; margin: 0; padding: 6px 12px; }
       }
       this.frame.title = this.title || "LoRA Playground";
       this.frame.style.height = height ? `${pixels}px` : "";
+      this.frame.style.minHeight = height ? "0" : "";
       // No allow-same-origin: it runs its scripts, and is a stranger to this page. From a disk it would get neither its
       // style nor its script so; there every file is a stranger to every other as it is.
       const allowed = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox";

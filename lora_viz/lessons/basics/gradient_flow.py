@@ -16,7 +16,7 @@ from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.training import autograd_check, train
 from lora_viz.film.film import Film
 from lora_viz.film.panels import HeatMap, Lines, Mark, Readout, Row, Series
-from lora_viz.film.style import number, numbers, tint
+from lora_viz.film.style import amount, number, numbers, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -317,7 +317,7 @@ ${A}$ is.""",
     moved = say(
         "The first move of ${A}$, in step {step}, is {size} per entry (root mean square), which is {times} times the "
         "learning rate η = {lr}.",
-        A=tint("A", "A"), step=int(record.steps[moves[0]]), size=number(first), times=number(first / e.lr),
+        A=tint("A", "A"), step=int(record.steps[moves[0]]), size=number(first), times=amount(first / e.lr),
         lr=number(e.lr),
     )  # fmt: skip
     return f"{text} {moved}"

@@ -18,7 +18,7 @@ from lora_viz.core.spectra import Ranks, covariance_root, least_squares, ranks, 
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.style import number, percent, tint
+from lora_viz.film.style import amount, number, percent, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
@@ -211,7 +211,7 @@ def takeaway(record: RankError) -> Iterator[str]:
         return
     gap = np.where(trained, record.trained[1] - record.floor, 0.0)
     worst = int(np.argmax(gap))
-    points = number(100 * float(gap[worst]))
+    points = amount(100 * float(gap[worst]))
     if gap[worst] >= 0.02:
         yield say(
             "Training stayed up to {points} percentage points above the exact floor (at rank {rank}); that part is due "
@@ -295,7 +295,8 @@ def verdict(record: RankError) -> Verdict:
         )  # fmt: skip
     return true_here(
         say(
-            "no rank ended below its floor, and against the clean target no rank above {rank} beats it by 2 %",
+            "no rank ended below its floor, and no rank above {rank} has an error against the clean target that is 2 "
+            "% lower than that of rank {rank}",
             rank=record.rank[first],
         ),
         **evidence,

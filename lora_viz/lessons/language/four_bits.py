@@ -10,7 +10,7 @@ from jaxtyping import Float
 from lora_viz.content.questions import Measured, Question, Seen, word
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group
-from lora_viz.film.style import number, tint, to_a_tenth
+from lora_viz.film.style import amount, number, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.language.chat_panels import about_the_model, answer_panel
@@ -88,7 +88,7 @@ def detail(record: StoredRun) -> str:
     """How coarse each grid is beside the update, and what is forgotten."""
     told = "; ".join(
         say("{format}: a step of the grid is {times} times a typical entry of ΔW, perplexity {perplexity}",
-            format=name, times=number(float(step)), perplexity=number(float(perplexity)))
+            format=name, times=amount(float(step)), perplexity=number(float(perplexity)))
         for name, step, perplexity in zip(record.formats[2:], record.step[2:], record.perplexity[2:], strict=True)
     )  # fmt: skip
     again = recorded_again()

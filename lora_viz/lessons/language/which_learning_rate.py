@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lora_viz.content.questions import Measured, Question, Seen, first_place, word
+from lora_viz.content.questions import Measured, Question, Seen, first_place
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Dash, Lines, Passage, Passages, Series
-from lora_viz.film.style import number, tint
+from lora_viz.film.style import amount, number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.language.chat_panels import about_the_model, shown
@@ -183,7 +183,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     style: Any = seen.film.panel("style")
     at = {method: first_place(style.part(method).low >= len(HELD_OUT)) for method in ("full", "r_8")}
     rates = {method: float(seen.film.values[t]) for method, t in at.items()}
-    told = say("From η = {lr} on: {times} times.", lr=_rate(rates["r_8"]), times=word(rates["r_8"] / rates["full"]))
+    told = say("From η = {lr} on: {times} times.", lr=_rate(rates["r_8"]), times=amount(rates["r_8"] / rates["full"]))
     return Measured(_rate(rates["r_8"]), tuple(_rate(rates["full"] * times) for times in (0.3, 1, 3)), told,
                     about={"full": _rate(rates["full"])})  # fmt: skip
 

@@ -17,7 +17,7 @@ from lora_viz.core.spectra import Ranks, ranks
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Lines, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.style import number, percent
+from lora_viz.film.style import amount, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Control
 from lora_viz.lessons.lab import Lab
@@ -244,9 +244,9 @@ def verdict(record: MinilmSpectrum) -> Verdict:
     gained = float((none - two) / (none - record.full[1]))
     evidence = {"first_against_noise": first, "directions_for_90": float(record.rank_90[1]), "gained_by_two": gained}
     told = say(
-        "the first direction holds {first} times the energy that it holds in a random matrix, 90 % takes {most:.0f} of "
-        "384, and the top two bring {gained} of what all bring",
-        first=number(first), most=record.rank_90[1], gained=percent(gained),
+        "the first direction holds {first} times the energy that it holds in a random matrix, 90 % of the energy "
+        "takes {most:.0f} of 384 directions, and the top two give {gained} of the improvement that all give",
+        first=amount(first), most=record.rank_90[1], gained=percent(gained),
     )  # fmt: skip
     holds = first > STEEP and gained > MOST and tail > LONG
     return true_here(told, **evidence) if holds else false_here(told, **evidence)

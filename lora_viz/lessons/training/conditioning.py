@@ -205,8 +205,7 @@ def takeaway(record: Conditioning) -> Iterator[str]:
         yield say("Scaled GD is not affected by the condition number.")
     elif record.stretched != "target":
         yield say(
-            "Scaled GD divides by the Gram matrices of the factors, not by the covariance of the inputs, so it slows "
-            "down too."
+            "Scaled GD divides by the factors' Gram matrices, not by the inputs' covariance, so it slows down too."
         )
 
 

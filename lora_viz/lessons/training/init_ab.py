@@ -16,7 +16,7 @@ from lora_viz.core.seeds import spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Dash, Lines, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, amount, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -219,12 +219,12 @@ def verdict(record: InitAB) -> Verdict:
     if far <= TWOFOLD or far <= WIDER * near:
         return false_here(
             say("B random leaves {far} times the loss that A random leaves at d = {wide}, {near} times at d = {narrow}",
-                far=number(far), wide=record.widths[-1], near=number(near), narrow=record.widths[0]),
+                far=amount(far), wide=record.widths[-1], near=amount(near), narrow=record.widths[0]),
             **evidence,
         )  # fmt: skip
     told = say(
         "at d = {wide} B random leaves {far} times the loss that A random leaves, and at A's scale {small} times",
-        wide=record.widths[-1], far=number(far), small=number(small),
+        wide=record.widths[-1], far=amount(far), small=amount(small),
     )  # fmt: skip
     return true_here(told, **evidence) if 1 / TWOFOLD <= small <= TWOFOLD else false_here(told, **evidence)
 
@@ -264,7 +264,7 @@ at $d = {d}$: A random {stable_A}, B random {stable_B}, B random at A's scale {s
 
 For each initialisation and width the best of {rates} learning rates is taken; losses are relative to the initial
 loss.""",
-        **LETTERS, d=record.widths[-1], rank=record.rank, ratio=number(record.std[-1, 1] / record.std[-1, 0]),
+        **LETTERS, d=record.widths[-1], rank=record.rank, ratio=amount(record.std[-1, 1] / record.std[-1, 0]),
         stable_A=stable[0], stable_B=stable[1], stable_small=stable[2], rates=len(record.rates),
     )  # fmt: skip
 
@@ -278,7 +278,9 @@ def _ask(seen: Seen, _: Any) -> Measured:
     a, b = (shown(seen.film, "loss_by_width", start)[-1] for start in ("b_zero", "a_zero"))
     near, far = float(b[0] / a[0]), float(b[-1] / a[-1])
     narrow, wide = WIDTHS[0], WIDTHS[-1]
-    told = say("At d = {narrow} B random left {near} times as much loss as A random.", narrow=narrow, near=word(near))
+    told = say(
+        "At d = {narrow}, a random B left {near} times as much loss as a random A.", narrow=narrow, near=amount(near)
+    )
     about = {"wide": wide, "narrow": narrow, "far": word(far)}
     return Measured(near, (far, far * narrow / wide, 1 / far), told, about)
 

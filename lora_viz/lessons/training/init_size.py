@@ -19,7 +19,7 @@ from lora_viz.export.scripts.script import Scripts
 from lora_viz.export.scripts.starts import start_sizes_script
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Dash, Lines, Readout, Row, Series, band
-from lora_viz.film.style import LETTERS, number, percent
+from lora_viz.film.style import LETTERS, amount, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.start_sizes import start_sizes
 from lora_viz.lessons.catalogue import CONTROLS
@@ -208,7 +208,7 @@ def verdict(record: InitVariance) -> Verdict:
     one, root, over = (float(x) for x in record.rms_slope)
     evidence = {"worst": worst, "slope_one": one, "slope_root": root, "slope_over": over}
     if abs(worst - 1) > NEAR:
-        return false_here(say("at one rank the variance is {worst} times r·σ⁴", worst=number(worst)), **evidence)
+        return false_here(say("at one rank the variance is {worst} times r·σ⁴", worst=amount(worst)), **evidence)
     told = say(
         "the variance is within {off} of r·σ⁴ at every rank, and the rms scales as r^{root} with 1/√r and r^{over} "
         "with 1/r",

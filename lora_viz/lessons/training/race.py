@@ -15,9 +15,9 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import first_below, spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Dash, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.spreads import ranged
+from lora_viz.film.spreads import low_to_high, ranged
 from lora_viz.film.still import DASHES
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, amount, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.tasks import target_spectrum
 from lora_viz.lessons.catalogue import CONTROLS
@@ -175,8 +175,7 @@ def _span(needed: Float[np.ndarray, "3"]) -> str:
 
 
 def _lr(values: Float[np.ndarray, "S"]) -> str:
-    low, high = number(values.min()), number(values.max())
-    return low if low == high else say("{low} to {high}", low=low, high=high)
+    return low_to_high(values.tolist())
 
 
 def _narrate(record: Race, t: int) -> str:
@@ -197,10 +196,10 @@ def takeaway(record: Race) -> Iterator[str]:
     if np.isfinite(small):
         yield say(
             "All at η = {lr}, the best LoRA run needed {times} times the steps of full fine-tuning.",
-            lr=number(record.lr[_start(record)]), times=number(small),
+            lr=number(record.lr[_start(record)]), times=amount(small),
         )  # fmt: skip
     if np.isfinite(each):
-        yield say("With each method at its best η it needed {times} times as many.", times=number(each))
+        yield say("With each method at its best η it needed {times} times as many.", times=amount(each))
     if never := [i for i in range(len(record.racers)) if not np.isfinite(record.best_needed[1, i])]:
         names = ", ".join(say(record.racers[i]) for i in never)
         yield say("Goal not reached by {names}; the target has rank {rank}.", names=names, rank=record.true_rank)
@@ -255,16 +254,16 @@ def verdict(record: Race, settings: Settings) -> Verdict:
     if small >= 1:
         return false_here(
             say("at η = {lr} the best LoRA run needed {times} times the steps of full fine-tuning", lr=lr,
-                times=number(small)), **evidence,
+                times=amount(small)), **evidence,
         )  # fmt: skip
     if settings.experiment.optimizer == "sgd" and each <= 1:
         return false_here(
             say("with each at its best η the best LoRA run needed {times} times the steps of full fine-tuning",
-                times=number(each)), **evidence,
+                times=amount(each)), **evidence,
         )  # fmt: skip
     return true_here(
         say("the best LoRA run needed {small} times the steps of full fine-tuning at η = {lr}, {each} times with each "
-            "at its best η", small=number(small), lr=lr, each=number(each)), **evidence,
+            "at its best η", small=amount(small), lr=lr, each=amount(each)), **evidence,
     )  # fmt: skip
 
 

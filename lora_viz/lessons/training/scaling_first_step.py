@@ -18,7 +18,7 @@ from lora_viz.export.scripts.script import Scripts
 from lora_viz.export.scripts.starts import first_update_script
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Dash, Field, Lines, Readout, Row, Series, band
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.first_step import first_updates
 from lora_viz.lessons.catalogue import CONTROLS
@@ -171,10 +171,10 @@ def _narrate(record: FirstUpdate, t: int) -> str:
         return say(
             "Rank {rank}: the useful part that those of the other ranks are compared with.", rank=record.ranks[0]
         )
-    times = [number(record.progress[1, k, t] / record.progress[1, k, 0]) for k in range(len(record.rules))]
+    over, root, one = (percent(record.progress[1, k, t] / record.progress[1, k, 0]) for k in range(len(record.rules)))
     return say(
-        "Rank {rank}: useful part compared with rank 1: α/r {over}×, α/√r {root}×, constant {one}×.",
-        rank=record.ranks[t], over=times[0], root=times[1], one=times[2],
+        "Rank {rank}: useful part as a share of rank 1's: α/r {over}, α/√r {root}, constant {one}.",
+        rank=record.ranks[t], over=over, root=root, one=one,
     )  # fmt: skip
 
 

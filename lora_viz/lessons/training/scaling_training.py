@@ -16,7 +16,7 @@ from lora_viz.core.seeds import log_slope, spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Lines, Mark, Series, band
 from lora_viz.film.spreads import spread_columns
-from lora_viz.film.style import LETTERS, number
+from lora_viz.film.style import LETTERS, amount, number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -31,6 +31,7 @@ __all__ = ["PART", "FixedRate", "fixed_rate", "rate_sweep", "rule_sweep"]
 EQUAL_AT = 4  # the rank at which all three rules have the same s
 RULES = {"lora": "α/r", "rslora": "α/√r", "constant": to_say("constant")}
 RECORDS = 12
+EQUAL = 1e-9  # of the loss at the start: rates that end within it are equally good, and the lowest of them counts
 FEWEST = 3  # best rates inside the grid that an exponent takes
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
@@ -39,10 +40,10 @@ class FixedRate(NamedTuple):
     """Relative losses L/L₀ at the recorded steps: (low, median, high) over the seeds, NaN where half have diverged.
 
     ``loss`` at the one rate asked for, rules S by ranks R. ``by_rate`` is the median under the ``rule`` shown at each
-    of ``rates``; ``best`` the place of the least in it. ``worse`` counts, for each rule, the seeds whose highest rank
-    ended more than a tenth above their own best rank; ``slope`` is that of the last ``best`` rate against rank, both
-    logarithmic, over the ``inside`` ranks whose best rate is not at an end of the grid; NaN where they are fewer than
-    FEWEST.
+    of ``rates``; ``best`` the place of the least in it, of the lowest rate where several reach it. ``worse`` counts,
+    for each rule, the seeds whose highest rank ended more than a tenth above their own best rank; ``slope`` is that of
+    the last ``best`` rate against rank, both logarithmic, over the ``inside`` ranks whose best rate is not at an end of
+    the grid; NaN where they are fewer than FEWEST.
     """
 
     steps: Int[np.ndarray, "T"]
@@ -100,7 +101,8 @@ def fixed_rate(rules: Run, rates: Run) -> FixedRate:
     start = float(np.nanmin(rules.loss[0])) or 1.0  # the base layer's
     loss = rules.loss.reshape(len(rules.steps), len(RULES), len(ranks), -1) / start
     by_rate = spread(rates.loss.reshape(len(rates.steps), len(grid), len(ranks), -1) / start, axis=-1)[1]
-    best = np.argmin(np.where(np.isfinite(by_rate), by_rate, np.inf), axis=1)
+    ended = np.where(np.isfinite(by_rate), by_rate, np.inf)
+    best = np.argmax(ended <= ended.min(axis=1, keepdims=True) + EQUAL, axis=1)
     last = np.where(np.isfinite(loss[-1]), loss[-1], np.inf)
     inside = (best[-1] > 0) & (best[-1] < len(grid) - 1)
     slope = log_slope(np.array(ranks, float)[inside], np.array(grid)[best[-1]][inside])
@@ -323,7 +325,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     told = say(
         "The best of the map at rank 16 was {sixteen}, {times} times that at rank 4.",
         sixteen=word(sixteen),
-        times=word(sixteen / four),
+        times=amount(sixteen / four),
     )
     return Measured(sixteen, (four, 2 * four, 4 * four, four / 4), told, {"four": word(four)})
 

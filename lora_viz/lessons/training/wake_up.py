@@ -151,7 +151,7 @@ def film(record: WakeUp) -> Film:
                     Series("ratio", say("‖∇A‖ / formula"), "A", np.where(ratio < 9, ratio, np.nan)),
                     Series("law", say("formula"), "faint", np.ones(len(ratio)), dash="dash"),
                 ),
-                marks=(Mark("holds", holds, say("within 1 % until {step:.0f}", step=holds)),) if holds > 0 else (),
+                marks=(Mark("holds", holds, say("within 1 % until {step}", step=number(holds))),) if holds > 0 else (),
             ),
             Readout(
                 "gradients", say("At this step, s = {s}", s=number(record.s[k])),

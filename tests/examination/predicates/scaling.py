@@ -60,9 +60,13 @@ def a_high_rank_needs_a_larger_rate(played: Played[Any]) -> bool | None:
     for i, x in enumerate(rates.sweep.experiments):
         tried.setdefault((x.rank, x.lr), []).append(float(rates.loss[-1, i]))
 
+    begun = float(np.nanmin(rules.loss[0])) or 1.0
+
     def best(rank: int) -> float:
-        own = {lr: middle(found) for (r, lr), found in tried.items() if r == rank}
-        return min(own, key=lambda lr: (np.isnan(own[lr]), own[lr], lr))
+        """The lowest rate that ends as low as any, but for a billionth of the loss at the start: less is rounding."""
+        own = {lr: middle(found) / begun for (r, lr), found in tried.items() if r == rank}
+        least = min((loss for loss in own.values() if loss == loss), default=np.nan)
+        return min((lr for lr, loss in own.items() if loss - least <= 1e-9), default=min(own))
 
     return best(top) > best(own)
 

@@ -24,6 +24,7 @@ import lora_viz
 from lora_viz.ui import events, metrics
 from lora_viz.ui.addresses import announced
 from lora_viz.ui.limits import fit_to_host
+from lora_viz.ui.served import stop_polling
 from lora_viz.ui.server import MIDDLEWARE, routes
 
 
@@ -34,6 +35,7 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
     What is loaded by then is left out of later collections, which would walk through it while somebody waits.
     """
     fit_to_host()
+    stop_polling()
     metrics.begin()
     events.begin()
     importlib.import_module("lora_viz.lessons.walk").lessons()

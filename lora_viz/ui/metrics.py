@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,6 +78,10 @@ def _here(name: str) -> bool:
         return name == "localhost"
 
 
+def _count(how: str) -> float:
+    return float(getattr(RESULTS.counts(), how))
+
+
 @cache
 def _meters() -> _Meters:
     return _Meters()
@@ -110,7 +114,7 @@ class _Meters:
         self.ready = Gauge(f"{named}ready", "Whether the last training of /ready succeeded.", registry=own)
         self.asked = Gauge(f"{named}results_asked", "Results asked for since the start, by how.", ["how"], registry=own)
         for how in ("kept", "joined", "asked", "dropped", "failed"):
-            self.asked.labels(how).set_function(lambda how=how: getattr(RESULTS.counts(), how))
+            self.asked.labels(how).set_function(partial(_count, how))
         self.now = Gauge(f"{named}computations", "Computations that wait or run.", ["state"], registry=own)
         self.now.labels("queued").set_function(lambda: RESULTS.counts().queued)
         self.now.labels("running").set_function(lambda: RESULTS.counts().running)

@@ -178,37 +178,47 @@ def _attempt(task: _Task, e: Experiment, fault: str, mended: bool) -> Iterator[f
     rows: list[tuple[float, ...]] = []
     stored: dict[str, Tensor] = {}
     taken = 0
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
-        for step in range(e.steps + 1):
-            optimizer.zero_grad()
-            with half:
-                loss = nn.functional.mse_loss(network(inputs), task.labels)
-            if loss.requires_grad:
-                scaler.scale(loss).backward()
-                scaler.unscale_(optimizer)
-            stored = _stored(adapters, fault, mended)
-            taken = _load(copies, stored)
-            fresh.head.load_state_dict(network.head.state_dict())
-            with torch.no_grad():
-                loaded = nn.functional.mse_loss(fresh(task.inputs), task.labels)
-                delta = sum(float(a.delta_weight().square().sum()) for a in copies) ** 0.5
-                B = [tensor for name, tensor in stored.items() if "lora_B" in name]
-                filled = sum(int((b.float() != 0).sum()) for b in B) / sum(b.numel() for b in B)
-                pulls = [a.lora_B.grad for a in adapters]
-                grad = sum(float(g.square().sum()) for g in pulls if g is not None) ** 0.5
-            rows.append((float(loaded), float(loss.detach()), delta, filled, grad))
-            if step < e.steps:
-                scaler.step(optimizer)
-                scaler.update()
-            if step % max(1, e.steps // REPORTS) == 0:
-                yield step / max(1, e.steps)
+    said: list[str] = []
+    for step in range(e.steps + 1):
+        optimizer.zero_grad()
+        with half:
+            loss = nn.functional.mse_loss(_heard(network, inputs, said), task.labels)
+        if loss.requires_grad:
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+        stored = _stored(adapters, fault, mended)
+        taken = _load(copies, stored)
+        fresh.head.load_state_dict(network.head.state_dict())
+        with torch.no_grad():
+            loaded = nn.functional.mse_loss(fresh(task.inputs), task.labels)
+            delta = sum(float(a.delta_weight().square().sum()) for a in copies) ** 0.5
+            B = [tensor for name, tensor in stored.items() if "lora_B" in name]
+            filled = sum(int((b.float() != 0).sum()) for b in B) / sum(b.numel() for b in B)
+            pulls = [a.lora_B.grad for a in adapters]
+            grad = sum(float(g.square().sum()) for g in pulls if g is not None) ** 0.5
+        rows.append((float(loaded), float(loss.detach()), delta, filled, grad))
+        if step < e.steps:
+            scaler.step(optimizer)
+            scaler.update()
+        if step % max(1, e.steps // REPORTS) == 0:
+            yield step / max(1, e.steps)
     columns = np.array(rows, dtype=float).T
     columns[:3][~np.isfinite(columns[:3])] = np.nan
     loss, training_loss, delta, filled, grad_B = columns
-    said = tuple(dict.fromkeys(str(w.message).split("\n")[0] for w in heard if issubclass(w.category, UserWarning)))
     tensors = {name: tensor.cpu() for name, tensor in stored.items()}
-    yield Attempt(loss, training_loss, delta, filled, grad_B, taken, 2 * len(PLACES), tensors, alpha / e.rank, said)
+    yield Attempt(loss, training_loss, delta, filled, grad_B, taken, 2 * len(PLACES), tensors, alpha / e.rank,
+                  tuple(dict.fromkeys(said)))  # fmt: skip
+
+
+def _heard(network: _Network, inputs: Tensor, said: list[str]) -> Tensor:
+    """The network's outputs; what checkpointing warns of is added to ``said``, in place of the server's log."""
+    if not network.checkpointed:
+        return network(inputs)  # type: ignore[no-any-return]
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        outputs: Tensor = network(inputs)
+    said += [str(warning.message).split("\n")[0] for warning in heard]
+    return outputs
 
 
 def _stored(adapters: list[LoRALinear], fault: str, mended: bool) -> dict[str, Tensor]:

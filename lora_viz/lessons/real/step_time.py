@@ -11,6 +11,7 @@ from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.costs.step_time import METHODS, SUBJECTS, VARIED, StepTimes, step_times
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Dash, Group, Lines, Readout, Row, Series, band
+from lora_viz.film.spreads import low_to_high
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say, to_say
 from lora_viz.i18n.outside import plain
@@ -95,10 +96,6 @@ def _narrate(record: StepTimes, t: int) -> str:
                dora=number(dora))  # fmt: skip
 
 
-def _range(values: Float[np.ndarray, "S"]) -> dict[str, str]:
-    return {"low": number(float(values.min())), "high": number(float(values.max()))}
-
-
 def verdict(record: StepTimes) -> Verdict:
     """Counted: at least two thirds of the multiply–adds stay, and LoRA-FA keeps less. Timed: never 3 times as fast."""
     work = record.multiply_adds[LORA] / record.multiply_adds[FULL]
@@ -106,9 +103,8 @@ def verdict(record: StepTimes) -> Verdict:
     less = record.saved[LORA_FA] < record.saved[LORA]
     evidence = {"faster": float(faster.max()), "slower": float(slower.min()), "work": float(work.min()),
                 "less": int(less.sum()), "sizes": len(record.at)}  # fmt: skip
-    fast, slow = _range(faster), _range(slower)
-    why = say("LoRA was {low} to {high} times as fast as full fine-tuning, and DoRA took {least} to {most} times as "
-              "long as LoRA", **fast, least=slow["low"], most=slow["high"])  # fmt: skip
+    why = say("LoRA was {faster} times as fast as full fine-tuning, and DoRA took {slower} times as long as LoRA",
+              faster=low_to_high(faster), slower=low_to_high(slower))  # fmt: skip
     holds = faster.max() < 3 and slower.min() > 1 and work.min() >= 2 / 3 and less.all()
     return (true_here if holds else false_here)(why, **evidence)
 
@@ -118,8 +114,8 @@ def takeaway(record: StepTimes) -> str:
     work = record.multiply_adds[LORA] / record.multiply_adds[FULL]
     kept = record.saved[:, -1] / 1e6
     return " ".join((
-        say("LoRA's step was {low} to {high} times as fast as that of full fine-tuning, with {work} % or more of its "
-            "multiply–adds.", **_range(_faster(record)), work=number(100 * float(work.min()))),
+        say("LoRA's step was {faster} times as fast as that of full fine-tuning, with {work} % or more of its "
+            "multiply–adds.", faster=low_to_high(_faster(record)), work=number(100 * float(work.min()))),
         say("At the last size full fine-tuning keeps {full} MB for the backward pass, LoRA {lora} and LoRA-FA "
             "{lora_fa}.", full=number(float(kept[FULL])), lora=number(float(kept[LORA])),
             lora_fa=number(float(kept[LORA_FA]))),

@@ -55,9 +55,8 @@ _REMEDIES = {
 _LINES = {
     "fp16": "scaler = torch.amp.GradScaler()\n…\nscaler.scale(loss).backward()\nscaler.step(optimizer)\n"
             "scaler.update()",
-    "checkpointing": "model.enable_input_require_grads()\n"
-                     "# or: gradient_checkpointing_kwargs={\"use_reentrant\": False}",
-    "stored": "tensors = {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}  # not float8_e4m3fn",
+    "checkpointing": "model.enable_input_require_grads()",
+    "stored": "tensors = {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}",
     "optimizer": "model = get_peft_model(model, config)\noptimizer = torch.optim.AdamW(model.parameters(), lr=lr)",
     "names": "tensors = {name.replace(\"_orig_mod.\", \"\"): tensor for name, tensor in tensors.items()}",
 }  # fmt: skip
@@ -214,6 +213,8 @@ def detail(record: TrainingFaults) -> Iterator[str]:
     elif record.fault == "checkpointing":
         yield say("The loss in training fell to {left} of the initial loss all the same, because the new head learnt.",
                   left=share_of_loss(float(fault.training_loss[-1] / fault.training_loss[0])))  # fmt: skip
+        if fault.said:
+            yield say("torch warned once that no input requires a gradient, and went on.")
     elif record.fault == "stored":
         yield say("In 8 bits (E4M3) {fault} % of B's entries are not 0 in the file, in bf16 {remedy} %.",
                   fault=number(100 * fault.filled[-1]), remedy=number(100 * remedy.filled[-1]))  # fmt: skip
@@ -225,8 +226,6 @@ def detail(record: TrainingFaults) -> Iterator[str]:
     else:
         yield say("The loader found {taken} of {asked} tensors and raised no error (strict=False, as in PEFT).",
                   taken=fault.taken, asked=fault.asked)  # fmt: skip
-    for said in fault.said[:1]:
-        yield say("torch warned: “{said}”.", said=said.rstrip("."))
 
 
 def maths(record: TrainingFaults, settings: Settings) -> str:

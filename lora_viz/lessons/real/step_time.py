@@ -150,7 +150,7 @@ $$
 These are the multiply–adds and the numbers kept of one square layer with $n$ tokens. Full fine-tuning multiplies three
 times by a matrix of the shape of $W$: forward, for the gradient of $x$, and for that of $W$. LoRA leaves out only the
 last, because the layers below still need the gradient of $x$. Its own thin products are small, but each is a call of
-its own, which counts at small widths. What LoRA saves besides is the optimiser's step over all weights.
+its own, which counts at small widths. What LoRA also saves is the optimiser's step over all weights.
 
 DoRA forms $W + s\,BA$ once per step for the norms of its rows and keeps two more outputs for the gradient of the
 magnitudes. LoRA-FA freezes $A$, so the layer need not keep $x$, only $Ax$.

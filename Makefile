@@ -65,8 +65,9 @@ quick: $(VENV)/tests.done ## the tests that need no browser and are not marked s
 examine: $(VENV)/tests.done ## every statement at hundreds of settings: what is false, and where; writes docs/examination.md
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m tests.examination.run --report docs/examination.md
 
-fuzz: $(VENV)/tests.done ## a million bad inputs for each parser; `make test` gives each 20,000
+fuzz: $(VENV)/tests.done ## a million bad inputs for each parser, then 1,000 requests against a running app
 	LORA_PLAYGROUND_FUZZ=1000000 $(PYTEST) --dist load tests/test_fuzz.py tests/fuzz/test_web.py
+	PYTHONPATH=. $(BIN)/python -m tests.fuzz.soak
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
 	$(BIN)/pytest tests_gpu

@@ -1,12 +1,14 @@
 """What is on its way to the server: counted from the first byte on, let in up to a limit, ended where it hangs."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 from streamlit import config
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -35,7 +37,8 @@ class Server:
         self.files = MemoryUploadedFileManager("/_stcore/upload_file")
         hold(self.files)
         sessions: Any = SimpleNamespace(is_active_session=lambda session: session.startswith("ours"))
-        self.app = Arriving(Starlette(routes=create_upload_routes(sessions, self.files, "")), held, silent, whole)
+        arriving = Middleware(Arriving, held, silent, whole)  # where the app has it: inside what answers 500
+        self.app = Starlette(routes=create_upload_routes(sessions, self.files, ""), middleware=[arriving])
 
     async def put(self, name: str, pieces: AsyncIterator[bytes], session: str = "ours") -> int:
         sent: list[Any] = []
@@ -51,7 +54,7 @@ class Server:
 
         scope = {
             "type": "http", "method": "PUT", "path": f"/_stcore/upload_file/{session}/{name}", "query_string": b"",
-            "headers": [(b"content-type", b"multipart/form-data; boundary=b")], "root_path": "",
+            "headers": [(b"content-type", b"multipart/form-data; boundary=b")], "root_path": "", "http_version": "1.1",
         }  # fmt: skip
         await self.app(scope, receive, send)
         return int(sent[0]["status"])
@@ -116,6 +119,22 @@ def test_what_hangs_is_ended_and_no_longer_counts(held: HeldFiles) -> None:
 
     awaited(hang())
     assert held.bytes == 0
+
+
+def test_a_full_disk_is_said_and_the_next_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file may grow here for a moment: what goes through a temporary file is refused, a small one is not."""
+    held = HeldFiles(20_000_000)
+    monkeypatch.setattr("lora_viz.ui.arriving.HELD", held)
+    server, (soft, hard) = Server(held), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        large = awaited(server.put("a", pieces("a", 3_000_000)))
+        small = awaited(server.put("b", pieces("b", 300_000)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (large, small) == (507, 204)
+    assert held.find("a") is None and held.bytes >= 300_000
+    assert awaited(server.put("c", pieces("c", 3_000_000))) == 204
 
 
 def test_a_session_gives_so_many_files_and_their_names_are_short(held: HeldFiles) -> None:

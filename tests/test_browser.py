@@ -16,7 +16,7 @@ from lora_viz.lessons.deck_file import deck_html
 from lora_viz.lessons.decks import DECKS, read_file
 from lora_viz.lessons.walk import lesson, lessons
 from tests.browser import ROOT, served
-from tests.everyone import for_everyone
+from tests.everyone import for_everyone, rest
 
 WORKED = ("follow", "mistake", "present", "quiz", "challenges")  # numbers or a list; others without a film:
 HOME = "machine"
@@ -580,9 +580,14 @@ def test_one_factor_can_step_alone(open_page: Open) -> None:
 
 
 def test_the_names_follow_the_convention(open_page: Open) -> None:
-    paper = picture(open_page(HOME, motion="reduce"))
+    def settled(path: str) -> list[str]:
+        page = open_page(path, motion="reduce")
+        rest(page)  # what was seen comes last, and takes its room from the pictures
+        return picture(page)
+
+    paper = settled(HOME)
     for convention in ("peft", "down_up", "row_vectors"):
-        other = picture(open_page(f"{HOME}?convention={convention}", motion="reduce"))
+        other = settled(f"{HOME}?convention={convention}")
         assert paper[0] != other[0]
         assert paper[1] == other[1]
 

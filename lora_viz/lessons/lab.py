@@ -11,6 +11,7 @@ from lora_viz.core.host import limit
 from lora_viz.core.progress import Progress, giving_way
 from lora_viz.core.results import Results, Ticket
 from lora_viz.core.run import Run
+from lora_viz.core.shortage import told_when_short
 from lora_viz.engine.training import train
 from lora_viz.i18n.language import language, say, speak, spoken_words
 from lora_viz.lessons.controls import Upload
@@ -100,7 +101,10 @@ class Lab:
             with speak(code), giving_way(ticket.check):  # in a thread of its own, which nobody reads
                 return work(Lab(self.results, visitor=self.visitor, ticket=ticket))
 
-        return self.results.get_or_compute(_without_files(key), computed, visitor=self.visitor, progress=self.progress)
+        with told_when_short():
+            return self.results.get_or_compute(
+                _without_files(key), computed, visitor=self.visitor, progress=self.progress
+            )
 
 
 def _without_files(key: Any) -> Any:

@@ -13,10 +13,12 @@ from time import monotonic
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
 
 from lora_viz.adapters.held import HELD, HeldFiles
+from lora_viz.core.shortage import NO_ROOM
 from lora_viz.lessons.controls import file_name
 
 __all__ = ["MESSAGE_MOST", "SILENT_S", "WHOLE_S", "Arriving", "hold"]
@@ -109,6 +111,13 @@ class Arriving:
 
         try:
             await self.app(scope, counted, send)
+        except OSError as error:  # above 1 MB it goes through a temporary file
+            if error.errno not in NO_ROOM:
+                raise
+            told = PlainTextResponse(
+                "The server's disk has no room for this upload: try a smaller file, or later.", 507
+            )
+            await told(scope, receive, send)
         finally:
             upload.over()
             _upload.reset(mark)

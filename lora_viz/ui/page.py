@@ -186,7 +186,11 @@ def _measured(lesson: Lesson[Any], asked: Asked, where: DeltaGenerator, now: Pre
             played = shown(fits)
         except Refusal:  # what fitted last was a file that is gone since
             last, fits = None, lesson.settings()
-            played = shown(fits)
+            try:
+                played = shown(fits)
+            except Refusal as also:  # the machine has no memory for any of it
+                where.empty().error(on_screen(also.said), icon=":material/error:")
+                st.stop()
         told = say("{error} Showing what fitted last instead.", error=error) if last else say(
             "{error} Showing what the lesson opens with instead.", error=error)  # fmt: skip
         place.error(on_screen(told), icon=":material/error:")

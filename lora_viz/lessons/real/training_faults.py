@@ -261,7 +261,8 @@ bring gradients to where deep networks have them. Checkpointing runs each block 
 
 def extras(record: TrainingFaults) -> tuple[Part, ...]:
     """The one change as code, what the doctor says of both files, and the files."""
-    kinds: dict[str, Any] = {"broken": "error", "doubtful": "warning", "note": "info", "healthy": "success"}
+    # No error: the page works, and the file is an example.
+    kinds: dict[str, Any] = {"broken": "warning", "doubtful": "warning", "note": "info", "healthy": "success"}
     sides = (say("With the fault"), say("With the remedy"))
     columns = tuple(
         (Prose(f"**{side}**"), *(Notice(f"{f.title}. {f.evidence}", kinds[f.gravity]) for f in diagnosis.findings),

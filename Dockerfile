@@ -4,9 +4,10 @@ FROM python:3.12-slim-bookworm AS build
 WORKDIR /source
 RUN python -m venv /opt/app
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-COPY torch.lock requirements.lock ./
+COPY torch.lock requirements.lock deploy/replicas.lock ./
 RUN /opt/app/bin/pip install --no-deps --find-links https://download.pytorch.org/whl/cpu/torch/ -r torch.lock \
-    && /opt/app/bin/pip install --require-hashes -r requirements.lock
+    && /opt/app/bin/pip install --require-hashes -r requirements.lock \
+    && /opt/app/bin/pip install --require-hashes --no-deps -r replicas.lock
 COPY . .
 RUN /opt/app/bin/pip install --no-deps . \
     && find /opt/app -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} + \

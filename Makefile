@@ -12,10 +12,11 @@ DECK ?= five_minutes
 LANGUAGE := en
 OUT ?= deck.html
 ONLY ?=
+MINUTES ?= 60
 # A lesson is one worker's, a file of no lesson too: what was computed is there for all its tests (tests/conftest.py).
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
-.PHONY: help run dev test quick examine fuzz test-gpu check fix bench deck site clean
+.PHONY: help run dev test quick examine fuzz test-gpu check fix bench soak deck site sbom clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -77,6 +78,12 @@ check: $(VENV)/tests.done $(NODE)/.package-lock.json ## lint, types and floors
 	$(NODE)/.bin/tsc -p $(PLAYER)
 	$(NODE)/.bin/eslint -c $(PLAYER)/eslint.config.js lora_viz $(PLAYER)
 	$(BIN)/pytest -q tests/test_floors.py
+	$(BIN)/python docs/audit.py
+
+sbom: $(VENV)/app.done ## what is installed, as a CycloneDX list: make sbom OUT=sbom.cdx.json
+	$(PYTHON) -m venv $(VENV)/supply
+	$(VENV)/supply/bin/pip install --disable-pip-version-check -q -r requirements-supply.txt
+	$(VENV)/supply/bin/python docs/make_sbom.py $(if $(filter deck.html,$(OUT)),sbom.cdx.json,$(OUT))
 
 fix: $(VENV)/tests.done ## what lint can mend by itself
 	$(BIN)/ruff format .
@@ -85,6 +92,9 @@ fix: $(VENV)/tests.done ## what lint can mend by itself
 bench: $(VENV)/tests.done ## every benchmark: a table and one last line of JSON each
 	bash tests/from_debian.sh chromium
 	@set -e; for file in benchmarks/bench_*.py benchmarks/gpu_*.py; do echo "== $$file"; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python $$file; done
+
+soak: $(VENV)/tests.done ## an hour of load: what grows? make soak MINUTES=6
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
 deck: $(VENV)/app.done ## a deck as one file that needs no server: make deck DECK=five_minutes LANGUAGE=en OUT=deck.html
 	$(BIN)/python -m lora_viz.lessons.deck_file $(DECK) $(OUT) $(LANGUAGE)

@@ -21,8 +21,10 @@ import click
 import streamlit as st
 
 import lora_viz
+from lora_viz.ui import events, metrics
 from lora_viz.ui.addresses import announced
 from lora_viz.ui.limits import fit_to_host
+from lora_viz.ui.served import stop_polling
 from lora_viz.ui.server import MIDDLEWARE, routes
 
 
@@ -33,6 +35,9 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
     What is loaded by then is left out of later collections, which would walk through it while somebody waits.
     """
     fit_to_host()
+    stop_polling()
+    metrics.begin()
+    events.begin()
     importlib.import_module("lora_viz.lessons.walk").lessons()
     importlib.import_module("lora_viz.costs.counting").count_layer(2, 2, 1)  # torch's counter takes a second to wake up
     importlib.import_module("lora_viz.ui.page")
@@ -40,7 +45,8 @@ async def _loaded(_: st.App) -> AsyncIterator[dict[str, Any]]:
     gc.freeze()
     click.echo(f"  {announced()}\n")
     yield {}
+    events.end()
 
 
 SCRIPT = Path(lora_viz.__file__).parent / "ui" / "navigation.py"
-app = st.App(SCRIPT, lifespan=_loaded, routes=routes(), middleware=MIDDLEWARE)
+app = st.App(SCRIPT, lifespan=_loaded, routes=routes(), middleware=MIDDLEWARE, on_script_error=events.of_script_error)

@@ -1,6 +1,6 @@
 """The page of the lesson capacity."""
 
-from lora_viz.lessons.papers.capacity import LESSON
+from lora_viz.lessons.rank.capacity import LESSON
 from lora_viz.ui.page import show
 
 show(LESSON)

@@ -1,6 +1,6 @@
 """The page of the lesson width."""
 
-from lora_viz.lessons.papers.width import LESSON
+from lora_viz.lessons.training.width import LESSON
 from lora_viz.ui.page import show
 
 show(LESSON)

@@ -8,11 +8,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from lora_viz.core.experiment import Experiment
+from lora_viz.costs import step_time
 from lora_viz.lessons.walk import lessons
 from tests.browser import FLAGS, chromium, served
 from tests.small import SLOW, SMALL
 
 expect.set_options(timeout=30_000)  # what is awaited comes, however loaded the machine is; what never comes, fails
+
+step_time.SECONDS = 0.1  # no test asks how exact a time is: three rounds are enough
 
 
 @pytest.fixture

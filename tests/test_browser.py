@@ -358,7 +358,7 @@ def test_a_deep_link_may_be_the_first_visit_of_all(window: BrowserContext) -> No
         expect(player(page)).to_have_attribute("data-frame", _number, timeout=60_000)
         go(page, "Basics", lesson("merge").menu)
         expect(page.get_by_role("heading", name=lesson("merge").title)).to_be_visible(timeout=60_000)
-        go(page, "Start here", lesson(HOME).menu)
+        go(page, "Start", lesson(HOME).menu)
         expect(page.get_by_role("heading", name=lesson(HOME).title)).to_be_visible(timeout=60_000)
         page.close()
 
@@ -618,7 +618,7 @@ def test_a_page_of_numbers_fits_the_screen(window: BrowserContext, address: str,
 def test_a_mistake_is_marked_and_revealed(window: BrowserContext, address: str) -> None:
     page = window.new_page()
     page.goto(f"{address}/mistake")
-    page.get_by_text("(1, 2): 0.2").click(timeout=60_000)
+    page.get_by_role("button", name="0.2", exact=True).click(timeout=60_000)
     expect(page.locator(".matrix .found")).to_have_text("0.2")
     page.get_by_text("Reveal", exact=True).click()
     expect(page.get_by_text("1 of 8 entries are wrong; you marked 1 of them.")).to_be_visible()

@@ -157,7 +157,7 @@ def test_a_language_is_chosen_and_goes_along(visit: Visit) -> None:
     expect(html).to_have_attribute("lang", "de")
     language(page, "EN").click()
     expect(html).to_have_attribute("lang", "en")
-    go(page, "Start here", lesson("follow").menu)
+    go(page, "Start", lesson("follow").menu)
     expect(page).to_have_url(re.compile(r"/follow\?lang=en$"))
 
 
@@ -213,7 +213,7 @@ def test_the_page_that_opens_is_found_by_its_name_too(visit: Visit) -> None:
     expect(player(page)).to_have_attribute("data-frame", _number, timeout=30_000)
     expect(page).to_have_url(re.compile(r"/\?level=expert$"))
     expect(page.get_by_text("Page not found")).to_have_count(0)
-    page.get_by_test_id("stHeader").get_by_text("Start here", exact=True).click()
+    page.get_by_test_id("stHeader").get_by_text("Start", exact=True).click()
     expect(page.get_by_text("Follow one vector", exact=True)).to_be_visible()
     expect(page.get_by_role("menuitem", name="Start page", exact=True)).to_have_count(1)
 

@@ -103,7 +103,7 @@ def test_after_a_bad_first_file_nothing_of_ours_is_offered_as_theirs() -> None:
 
 def test_a_configuration_alone_is_said_and_an_alpha_counts() -> None:
     alone = give(opened("inspector"), "adapter_file", ("adapter_config.json", b'{"lora_alpha": 6, "r": 3}'))
-    assert alone.warning[0].value.startswith("adapter_config.json alone has no weights")
+    assert alone.warning[0].value.startswith("adapter_config.json has no weights")
     spoken = give(opened("inspector"), "adapter_file", ("a.safetensors", adapter()))
     assert "does not give its scale" in words(spoken)
     spoken.number_input(key="alpha_given").set_value(6.0).run()
@@ -280,7 +280,7 @@ offer((sweep, other) if {train_again} else train(sweep, records=2))
         at.selectbox(key="home_variant_x").set_value("lora").run()
     assert [(box.label, box.options) for box in at.selectbox[-2:]] == [
         ("Rank r", ["1", "2"]),
-        ("Seed of the start", ["0", "1"]),
+        ("Seed of the initialisation", ["0", "1"]),
     ]
     at.selectbox(key="home_rank_x").set_value("2")
     at.selectbox(key="home_init_seed_x").set_value("1").run()

@@ -128,7 +128,7 @@ def test_shares_together_are_the_whole(small: Experiment, factors: bool) -> None
     sweep = mixed(small)
     whole = train(sweep, factors=factors)
     parts = [Share("cpu", list(range(j, len(sweep), 3))) for j in range(3)]
-    trained = train_shares(sweep, parts, lambda few, device: train(few, device, factors=factors))
+    trained = train_shares(sweep, parts, lambda _, few, device: train(few, device, factors=factors))
     together = joined(sweep, trained)
     assert together.sweep is sweep
     np.testing.assert_array_equal(together.diverged_at, whole.diverged_at)

@@ -5,9 +5,12 @@ import gzip
 import json
 import re
 import threading
+import time
 import urllib.request
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -21,6 +24,8 @@ from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import languages
 from lora_viz.i18n.outside import isolated
 from lora_viz.lessons.controls import Several, Switch, written
+from lora_viz.lessons.lab import RESULTS, Lab
+from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.walk import lesson, lessons
 from lora_viz.light.form import first_options
 from lora_viz.light.markdown import as_html
@@ -38,6 +43,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+async def stays() -> Any:
+    """What the server hears of a reader who waits for the page: nothing."""
+    await asyncio.sleep(3600)
+
+
 def asked(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
     """What the server answers, without a server."""
     name = path.removeprefix("/light/")
@@ -45,7 +55,7 @@ def asked(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, st
              "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
              "path_params": {"lesson": name}}  # fmt: skip
     answer = answer_lesson if name else answer_contents
-    found = awaited(answer(Request(scope)))
+    found = awaited(answer(Request(scope, stays)))
     return found.status_code, dict(found.headers), bytes(found.body).decode()
 
 
@@ -133,7 +143,7 @@ def test_what_a_link_cannot_ask_for_is_said_and_the_rest_holds() -> None:
 def test_slow_pages_hold_up_no_other_address_and_are_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
 
-    def slow(request: Request) -> Response:
+    def slow(*_: object) -> Response:
         go.wait(20)
         return Response()
 
@@ -141,7 +151,7 @@ def test_slow_pages_hold_up_no_other_address_and_are_so_many(monkeypatch: pytest
     scope = {"type": "http", "method": "GET", "path": "/light/gauge", "query_string": b"", "headers": []}
 
     async def all_at_once() -> list[int]:
-        pages = [asyncio.create_task(answer_lesson(Request(dict(scope)))) for _ in range(130)]
+        pages = [asyncio.create_task(answer_lesson(Request(dict(scope), stays))) for _ in range(130)]
         await asyncio.sleep(0.1)
         await asyncio.wait_for(run_in_threadpool(lambda: None), 10)  # of the threads that all others share
         go.set()
@@ -149,6 +159,31 @@ def test_slow_pages_hold_up_no_other_address_and_are_so_many(monkeypatch: pytest
 
     found = awaited(all_at_once())
     assert found.count(200) == 112 and found.count(503) == 18
+
+
+def test_what_a_reader_who_has_gone_asked_for_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+
+    def endless(_: Settings, lab: Lab) -> None:
+        while True:
+            begun.set()
+            lab.report(0.5)
+            time.sleep(0.001)
+
+    async def goes() -> Any:
+        await asyncio.to_thread(begun.wait, 30)
+        return {"type": "http.disconnect"}
+
+    monkeypatch.setattr("lora_viz.ui.plain_pages.found", lambda _: replace(lesson("gauge"), measure=endless))
+    scope = {"type": "http", "method": "GET", "path": "/light/gauge", "query_string": b"", "headers": [],
+             "path_params": {"lesson": "gauge"}}  # fmt: skip
+    before = RESULTS.counts()
+    assert awaited(answer_lesson(Request(scope, goes))).status_code == 499
+    end = time.monotonic() + 30
+    while RESULTS.counts().running and time.monotonic() < end:
+        time.sleep(0.01)
+    after = RESULTS.counts()
+    assert (after.dropped, after.running, after.computed) == (before.dropped + 1, 0, before.computed)
 
 
 @pytest.mark.parametrize("name", [each.id for each in lessons()])

@@ -43,7 +43,7 @@ def test_lines_are_pairs_and_everything_else_in_them_is_text() -> None:
     [
         ("a | b\nno pair", "Line 2 is not a pair"),
         ("a | ", "Line 1 is not a pair"),
-        ("a | " + "b" * 600, "Line 1 has 604 characters: valid are up to 500."),
+        ("a | " + "b" * 600, "Line 1 has 604 characters: at most 500 are possible."),
         ("a | b\n" * (MOST_PAIRS + 1), "201 pairs are too many"),
     ],
 )

@@ -271,7 +271,7 @@ def test_a_map_is_read_at_the_cell_that_a_link_names() -> None:
 
 
 def test_starts_are_told_apart() -> None:
-    assert "Both random changes the initial loss" in said("init_race")
+    assert "Both random: the initial loss changes" in said("init_race")
     assert "LoRA-GA leaves the initial loss at" in said("init_race", init="lora_ga")
     assert "At the best rates tried, B random leaves" in said("init_ab", optimizer="sgd")
     assert "PiSSA has" in said("init_alignment", init="pissa")

@@ -308,7 +308,7 @@ def test_in_a_browser_the_score_goes_along(browser: Browser, address: str) -> No
         group.get_by_text("3.33·10⁻⁴").click()
         expect(tab.get_by_text("You said 3.33·10⁻⁴; measured was 1.23·10⁻⁴.")).to_be_visible(timeout=20_000)
         assert player.get_attribute("data-frame") == frame
-        tab.get_by_text("Start here", exact=True).first.click()
+        tab.get_by_text("Start", exact=True).first.click()
         tab.get_by_text("Quiz", exact=True).first.click()
         expect(tab.get_by_role("heading", name="Quiz: what would you have said?")).to_be_visible(timeout=20_000)
         # The lesson's own score reads the same until it is gone: the fold is the quiz's.

@@ -339,7 +339,8 @@ def test_what_was_left_but_never_checked_is_kept(ask: Ask) -> None:
 
 
 def test_leaving_and_asking_at_random_never_loses_an_asker() -> None:
-    results = Results(lanes=2, patience=0.01, pause=0.01, most_bytes=300)
+    results, told = Results(lanes=2, patience=0.01, pause=0.01, most_bytes=300), []
+    results.heard = told.append
 
     def visit(seed: int) -> int:
         rng, answered = random.Random(seed), 0
@@ -372,6 +373,10 @@ def test_leaving_and_asking_at_random_never_loses_an_asker() -> None:
         assert sum(f.result(LONG) for f in [pool.submit(visit, seed) for seed in range(8)]) > 0
     until(lambda: not results._workers)
     assert not results._jobs and not results._lines and results.bytes <= 300
+    counts = results.counts()
+    assert counts.asked == counts.computed + counts.dropped, "each that was begun or queued has one end"
+    assert counts.computed == sum(each.end == "computed" for each in told) and not counts.failed + counts.queued
+    assert counts.joined and counts.dropped >= sum(each.end == "dropped" for each in told)
 
 
 def test_two_outer_ones_share_an_inner_one(ask: Ask) -> None:

@@ -1,6 +1,7 @@
 """The server: whom it answers, what every answer carries, and addresses of our own."""
 
 import http.client
+import json
 import re
 import socket
 from contextlib import closing
@@ -157,6 +158,10 @@ def test_the_served_app_keeps_its_promises(address: str) -> None:
     status, headers, body = _got(address, f"/{script.decode()}")
     assert status == 200 and "immutable" in headers["Cache-Control"] and b"export default" in body
     assert _got(address, "/ours/player.000000000000.js")[0] == 404
+    status, _, body = _got(address, "/ready")
+    assert status == 200 and json.loads(body)["loss_after"] < json.loads(body)["loss_before"]
+    assert b'"now"' not in _got(address, "/ready", {"X-Forwarded-For": "10.1.2.3"})[2], "not to who comes by a proxy"
+    assert _got(address, "/metrics", {"X-Forwarded-For": "10.1.2.3"})[0] == 404
     foreign = {"Host": "evil.example:8501", "Origin": "http://evil.example:8501"}
     assert _got(address, "/", foreign)[0] == 421
     socket_asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}

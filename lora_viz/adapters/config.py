@@ -104,7 +104,7 @@ def peft(raw: dict[str, Any]) -> Config:
     """PEFT's fields, and PaddleNLP's, which are nearly the same."""
     kind = raw.get("peft_type", "LORA")
     if not isinstance(kind, str) or kind.upper() not in KINDS:
-        raise AdapterError(say("adapter_config.json describes a {kind} adapter: read are {kinds}.", kind=short(kind),
+        raise AdapterError(say("adapter_config.json describes a {kind} adapter. Supported: {kinds}.", kind=short(kind),
                                kinds=", ".join(KINDS)))  # fmt: skip
     kind = kind.upper()
     called = "alpha" if kind in ("LOHA", "LOKR") else "lora_alpha"
@@ -124,15 +124,17 @@ def peft(raw: dict[str, Any]) -> Config:
 
 
 def _mlx(raw: dict[str, Any]) -> Config:
-    """MLX: ``lora_parameters`` has s itself; early versions, which also wrote an α, multiply it by α/r."""
+    """MLX: ``lora_parameters`` has s itself. Its first versions multiplied it by α/r; those that write num_layers or
+    fine_tune_type, as since 2024, leave an α in their configuration unread (mlx-examples, llms/mlx_lm/tuner).
+    """
     own = raw["lora_parameters"]
     scale, rank = _number(own.get("scale", 20.0), "lora_parameters.scale"), own.get("rank", 0)
     rank = rank if type(rank) is int and 0 < rank < 10**6 else 0
-    if "alpha" in own and rank:
+    if "alpha" in own and rank and not {"num_layers", "fine_tune_type"} & raw.keys():
         scale *= _number(own["alpha"], "lora_parameters.alpha") / rank
     kind = raw.get("fine_tune_type", "lora")
     if kind not in ("lora", "dora"):
-        raise AdapterError(say("adapter_config.json describes a {kind} adapter: read are {kinds}.", kind=short(kind),
+        raise AdapterError(say("adapter_config.json describes a {kind} adapter. Supported: {kinds}.", kind=short(kind),
                                kinds="lora, dora"))  # fmt: skip
     return Config("MLX", None, False, kind == "dora", Patterns({}), "", raw, scale=scale, rank=rank)
 
@@ -142,7 +144,7 @@ def _adapterhub(raw: dict[str, Any]) -> Config:
     own = raw["config"]
     kind, how = own.get("architecture"), own.get("composition_mode", "add")
     if kind != "lora" or how != "add":
-        raise AdapterError(say("adapter_config.json describes a {kind} adapter: read are {kinds}.",
+        raise AdapterError(say("adapter_config.json describes a {kind} adapter. Supported: {kinds}.",
                                kind=short(f"{kind} ({how})"), kinds="lora (add)"))  # fmt: skip
     rank = own.get("r", 0)
     return Config("AdapterHub", _number(own.get("alpha", 8), "alpha"), False, False, Patterns({}), "", raw,

@@ -35,7 +35,7 @@ def diagnose(opened: Opened, report: Report, base: Weights | None = None) -> Dia
             "healthy", "healthy", say("Looks healthy"),
             say("{count} modules, checked {how}: all finite, trained, of a known scale, none far larger than the rest.",
                 count=len(report.modules), how=checked),
-            say("Whether it does what you want, only your data can tell."), say("Nothing to mend."),
+            say("Whether it does what you want, only your data can tell."), say("Nothing to fix."),
             "measured"))  # fmt: skip
     return Diagnosis(tuple(sorted(found, key=lambda f: GRAVITY.index(f.gravity))))
 
@@ -117,12 +117,12 @@ def _sizes(rows: list[tuple[Module, float, float, float, float, float]]) -> Iter
         yield Finding(
             "larger_than_base", "doubtful", say("An update as large as the weights"),
             say("‖ΔW‖/‖W‖ is {ratio:.2g} in the median ({asked}).", ratio=ratio, asked=asked),
-            say("The scale is meant otherwise, or the training diverged."),
+            say("The scale may follow another rule, or the training diverged."),
             say("Check α and r; try it at a tenth of its strength."), "likely", (), {"ratio": ratio})  # fmt: skip
     else:
         yield Finding(
-            "beside_base", "note", say("Its size beside the base"),
+            "beside_base", "note", say("Size of the update relative to the base"),
             say("‖ΔW‖/‖W‖ is {ratio:.2g} in the median; merging in bf16 changes ΔW by {lost:.1f} %, in 4 bits by "
                 "{four:.0f} % ({asked}).", ratio=ratio, lost=100 * lost, four=100 * four, asked=asked),
-            say("Usual for a fine-tuning are 0.001 to 0.1."), say("Nothing to mend."), "measured", (),
+            say("0.001 to 0.1 is usual for fine-tuning."), say("Nothing to fix."), "measured", (),
             {"ratio": ratio, "lost": lost, "lost_in_4_bits": four})  # fmt: skip

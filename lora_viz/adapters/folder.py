@@ -45,19 +45,23 @@ def is_weights(name: str) -> bool:
     return not _ASIDE.fullmatch(last) and not last.endswith((".json", ".txt", ".py", ".yaml", ".yml", ".model"))
 
 
-def choose(names: Sequence[str], describes: Callable[[int], bool] = lambda at: False) -> Chosen:
+def choose(
+    names: Sequence[str], describes: Callable[[int], bool] = lambda at: False, *, newest: bool = False
+) -> Chosen:
     """Which of these files are the adapter; no weights: none is. Raises AdapterError: a shard is missing.
 
     ``describes`` looks into a JSON that has no telling name: is it an adapter's configuration? Where several folders
     have weights, the outermost counts among those of a telling name, and of equal ones the last in the order of their
-    numbers (checkpoint-1000).
+    numbers (checkpoint-1000). With ``newest`` the names stand in the order in which somebody gave them, one after the
+    other: of all telling names the last one is meant, be it better or not.
     """
     found = [i for i, name in enumerate(names) if is_weights(name)]
     if not found:
         config = _config(names, describes, None)
         return Chosen((), config, tuple(i for i in range(len(names)) if i != config), False)
     # A telling name in a folder comes before any other at the top: what stands there may be the base.
-    best = min(found, key=lambda i: (_placed(names[i]) >= _TELLING, _depth(names[i]), _placed(names[i]),
+    best = min(found, key=lambda i: (_placed(names[i]) >= _TELLING, _depth(names[i]),
+                                     _has_twin(names[i], names) if newest else _placed(names[i]),
                                      *_late(names[i]), -i))  # fmt: skip
     same = [i for i in found if _placed(names[i]) == _placed(names[best]) and not _SHARD.fullmatch(names[i])]
     weights: tuple[int, ...] = (best,)
@@ -105,6 +109,12 @@ def _depth(name: str) -> int:
 def _placed(name: str) -> int:
     last = _last(name)
     return next((i for i, pattern in enumerate(_RANK) if pattern.fullmatch(last)), len(_RANK))
+
+
+def _has_twin(name: str, names: Sequence[str]) -> bool:
+    """Does the same adapter lie beside this file as safetensors, too? Some tools write both."""
+    stem, _, ending = name.rpartition(".")
+    return ending != "safetensors" and f"{stem}.safetensors" in names
 
 
 def _late(name: str) -> tuple[float, ...]:

@@ -229,7 +229,7 @@ def _lokr(weights: Weights, pair: Pair) -> Factors:
     (b1, a1), (b2, a2) = sides
     rank, shape = len(a1) * len(a2), (len(b1) * len(b2), a1.shape[1] * a2.shape[1])
     if not rank or not all(shape):
-        raise AdapterError(say("{path} has rank {rank}: read are 1 to {most} in a layer of some size.",
+        raise AdapterError(say("{path} has rank {rank}. Supported: 1 to {most}, in a layer that is not empty.",
                                path=short(pair.path), rank=rank, most=RANK_MOST))  # fmt: skip
     if rank <= min(RANK_MOST, *shape) and rank * sum(shape) <= FACTORS_MOST:
         with np.errstate(all="ignore"):
@@ -261,6 +261,6 @@ def _vera(weights: Weights, pair: Pair) -> Factors:
 
 def _fitting(pair: Pair, found: Factors) -> Factors:
     if not 1 <= found.A.raw.shape[1] <= RANK_MOST or not all(found.shape):
-        raise AdapterError(say("{path} has rank {rank}: read are 1 to {most} in a layer of some size.",
+        raise AdapterError(say("{path} has rank {rank}. Supported: 1 to {most}, in a layer that is not empty.",
                                path=short(pair.path), rank=found.rank, most=RANK_MOST))  # fmt: skip
     return found

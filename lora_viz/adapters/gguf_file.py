@@ -82,7 +82,7 @@ def read_gguf(buffer: Source) -> Weights:
         name = head.text()
         said[name] = head.value(head.one("<I"))
     if said.get("general.type") != "adapter" or said.get("adapter.type") != "lora":
-        raise AdapterError(say("This GGUF file is of type {type}: read are those of type adapter that hold a LoRA.",
+        raise AdapterError(say("This GGUF file is of type {type}. Supported: those of type adapter that hold a LoRA.",
                                type=short(said.get("general.type", say("nothing")), 30)))  # fmt: skip
     listed = []
     for _ in range(tensors):

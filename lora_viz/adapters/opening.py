@@ -71,8 +71,11 @@ def open_adapter(name: str, data: bytes | memoryview | Source, config: bytes | N
     return Opened(name, open_weights(name, buffer), own, left)
 
 
-def open_folder(name: str, given: Sequence[Given]) -> Opened:
-    """The adapter among the files of a folder, chosen by their names (``folder.choose``). Raises AdapterError."""
+def open_folder(name: str, given: Sequence[Given], *, newest: bool = False) -> Opened:
+    """The adapter among the files of a folder, chosen by their names (``folder.choose``). Raises AdapterError.
+
+    ``newest``: they were given one after the other, and the last adapter is meant.
+    """
     configs: dict[int, Config | None] = {}
 
     def described(at: int) -> Config | None:
@@ -87,7 +90,7 @@ def open_folder(name: str, given: Sequence[Given]) -> Opened:
                 configs[at] = None
         return configs[at]
 
-    chosen = choose([file.name for file in given], lambda at: described(at) is not None)
+    chosen = choose([file.name for file in given], lambda at: described(at) is not None, newest=newest)
     if not chosen.weights:
         raise AdapterError(say("{name} holds no adapter. Valid are safetensors files, files of torch.save, GGUF "
                                "adapters, and a folder or a zip archive with one of them.",

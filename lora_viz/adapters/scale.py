@@ -41,9 +41,13 @@ class Scales:
     def of(self, pair: Pair, divisor: float) -> tuple[float | None, str]:
         """s of this module and where it comes from; ``divisor`` is its rank, or what its kind divides α by.
 
-        0 stands for kinds that multiply by 1 whatever α is. None: nothing says it.
+        0 stands for a LoKr of two whole factors: LyCORIS multiplies it by 1 whatever α is, PEFT by its α/r all the
+        same. None: nothing says it.
         """
         if divisor == 0:
+            if self._config is not None and self._config.tool == "PEFT" and pair.alpha is None:
+                rank = self._config.rank_at(pair.module)
+                return self._config.scaling(pair.module, rank) if rank else (None, say("not in the file"))
             return 1.0, say("1: this kind does not use α")
         if pair.alpha is not None:
             own = self._own(pair.alpha)

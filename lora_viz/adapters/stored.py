@@ -78,7 +78,7 @@ class Weights(NamedTuple):
         """The same as it is stored, bfloat16 as its bits: what ``widened`` takes."""
         entry = self.entries[name]
         if entry.dtype not in FLOATS and entry.dtype not in NARROW:
-            raise AdapterError(say("{name} is stored as {dtype}: read are {known}.", name=short(name),
+            raise AdapterError(say("{name} is stored as {dtype}. Supported: {known}.", name=short(name),
                                    dtype=short(entry.dtype), known=", ".join((*FLOATS, *NARROW))))  # fmt: skip
         return self._raw(entry)
 

@@ -103,10 +103,9 @@ def _zero(report: Report, fine: list[Module], live: list[Module]) -> Iterator[Fi
     if idle and not live:
         which = "A" if all(m.norm_A == 0 for m in idle) else "B"
         yield Finding(
-            "untrained", "broken", say("It does nothing: every ΔW is 0"),
+            "untrained", "broken", say("The adapter has no effect: every ΔW is 0"),
             say("{which} is 0 in every module.", which=which),
-            say("It was saved before its first step, or no gradient reached it: gradient checkpointing with frozen "
-                "inputs, an optimiser made before the adapter, a wrong adapter saved."),
+            f"{_never_trained()} {_too_narrow(idle)}".strip(),
             say("After one step, look whether B has moved. With checkpointing call "
                 "model.enable_input_require_grads(), or use use_reentrant=False."), "likely", _paths(idle))  # fmt: skip
     elif idle:
@@ -119,6 +118,19 @@ def _zero(report: Report, fine: list[Module], live: list[Module]) -> Iterator[Fi
                 "inputs, or frozen by name."),
             say("Print which parameters have a gradient after one step. Leave unused modules out of target_modules."),
             "likely", _paths(idle), {"modules": len(idle)})  # fmt: skip
+
+
+def _never_trained() -> str:
+    return say("It was saved before its first step, or no gradient reached it: gradient checkpointing with frozen "
+               "inputs, an optimiser made before the adapter, a wrong adapter saved.")  # fmt: skip
+
+
+def _too_narrow(idle: list[Module]) -> str:
+    """Half precision and less may have made 0 of what was trained."""
+    dtype = idle[0].dtype
+    if dtype not in _SMALLEST or dtype == "BF16":
+        return ""
+    return say("Or its numbers were too small for {dtype}, in training or in the file.", dtype=dtype)
 
 
 def _names(opened: Opened, report: Report) -> Iterator[Finding]:
@@ -190,7 +202,7 @@ def _scale(opened: Opened, report: Report) -> Iterator[Finding]:
     none = [m for m in known if m.scaling == 0]
     if none:
         yield Finding(
-            "scale_zero", "broken", say("The scale is 0: it does nothing"),
+            "scale_zero", "broken", say("The scale is 0, so the adapter has no effect"),
             say("s = 0 in {where}: {words}.", where=_count(none, report), words=none[0].scaling_words),
             say("α is 0, or was stored in a number format in which it becomes 0."),
             say("Write α again as the training had it."), "measured", _paths(none))  # fmt: skip
@@ -198,7 +210,7 @@ def _scale(opened: Opened, report: Report) -> Iterator[Finding]:
               opened.weights.metadata and m.scaling != 1]  # fmt: skip
     if header:
         yield Finding(
-            "alpha_in_header", "doubtful", say("α stands in the header alone"),
+            "alpha_in_header", "doubtful", say("α is only in the header"),
             say("{where} have no tensor for α; the header gives s = {s:.3g}.", where=_count(header, report),
                 s=header[0].scale),
             say("A converter dropped the α tensors. Most loaders then use s = 1."),
@@ -210,7 +222,7 @@ def _scale(opened: Opened, report: Report) -> Iterator[Finding]:
         root = opened.config is not None and opened.config.use_rslora
         yield Finding(
             "scale_odd", "doubtful", say("An unusual scale"),
-            say("s = {s:.3g} ({words}) in {where}; usual are 0.5 to 4.", s=m.scale, words=m.scaling_words,
+            say("s = {s:.3g} ({words}) in {where}; 0.5 to 4 is usual.", s=m.scale, words=m.scaling_words,
                 where=_count(odd, report)),
             say("With rsLoRA α is divided by √r: an α meant for α/r is then √r times too strong.") if root else
             say("α was meant for another rank or another rule (α/√r in place of α/r), or is a habit of this tool."),
@@ -283,7 +295,7 @@ def _start(seen: Sequence[Sign], live: list[Module]) -> Iterator[Finding]:
     still = [s for s in asked if s.top_A <= 1.004 and abs(s.spread_A - 1) < 0.03]
     if asked and len(still) > len(asked) / 2:
         yield Finding(
-            "A_at_start", "note", say("A looks as at its start"),
+            "A_at_start", "note", say("A looks untrained"),
             say("In {count} of {all} modules no number of A exceeds 1/√d_in, and its spread is that of the usual "
                 "start.", count=len(still), all=len(asked)),
             say("A was frozen (LoRA-FA), or the steps were few or their learning rate small."),

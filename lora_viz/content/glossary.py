@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from functools import lru_cache
 from typing import NamedTuple
 
-from lora_viz.i18n.language import english, say, to_say
+from lora_viz.i18n.language import english, say, spoken_words, to_say
 
 __all__ = ["LEVELS", "TERMS", "Term", "by_letters", "mark"]
 
@@ -74,7 +74,7 @@ _NEWCOMER = _terms(
     (to_say("adapter"), "many_adapters", to_say("The small trained part, A and B, that is added to a base model."),
      to_say("adapter|adapters")),
     (to_say("gradient"), "gradient_flow",
-     to_say("How the loss changes with each number that is trained; a step goes against it."),
+     to_say("How the loss changes with each trainable parameter; a step goes against it."),
      to_say("gradient|gradients")),
     (to_say("loss"), "race",
      to_say("How far outputs are from targets. One layer: half the squared error, summed over outputs, averaged over "
@@ -245,8 +245,7 @@ def mark(text: str, level: str, seen: Collection[str] = ()) -> tuple[str, tuple[
     in the language that is spoken here.
     """
     wanted = LEVELS[LEVELS.index(level) :]
-    known = {form: term for term in TERMS for form in term.forms() if form not in _LETTERS}
-    lower = {form.lower(): term for form, term in known.items()}
+    known, lower = _forms(spoken_words())
     found: dict[str, Term] = {}
 
     def put(match: re.Match[str]) -> str:
@@ -259,4 +258,11 @@ def mark(text: str, level: str, seen: Collection[str] = ()) -> tuple[str, tuple[
         found[term.key] = term
         return f"[{word}](glossary#{term.key})"
 
-    return _pieces(tuple(known)).sub(put, text), tuple(term.said() for term in found.values())
+    return _pieces(known).sub(put, text), tuple(term.said() for term in found.values())
+
+
+@lru_cache(maxsize=8)
+def _forms(spoken: Hashable) -> tuple[tuple[str, ...], dict[str, Term]]:
+    """All forms that are marked in what is spoken here, and the term of each in small letters."""
+    known = {form: term for term in TERMS for form in term.forms() if form not in _LETTERS}
+    return tuple(known), {form.lower(): term for form, term in known.items()}

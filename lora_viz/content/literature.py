@@ -62,7 +62,7 @@ PAPERS = (
         to_say(
             "Shown for RoBERTa, DeBERTa, GPT-2 and GPT-3 on the tasks reported there; r from 1 to 64 hardly mattered."
         ),
-        to_say("W frozen to the bit, B first and A after it, the exact floor of each rank, merging to rounding."),
+        to_say("W frozen exactly, B first and A after it, the exact floor of each rank, merging up to rounding error."),
         ("machine", "gradient_flow", "rank", "merge", "overlap"),
     ),
     Paper(
@@ -74,7 +74,7 @@ PAPERS = (
         "theory",
         to_say("Many tasks can be solved in a random subspace of the parameters of far lower dimension."),
         to_say("A low dimension of the search space, not a low rank of the update."),
-        to_say("One number to train, full rank: low dimension, low rank and sparse are three different things."),
+        to_say("One trainable parameter, full rank: low dimension, low rank and sparse are three different things."),
         ("few_numbers",),
     ),
     Paper(
@@ -131,8 +131,8 @@ PAPERS = (
         "",
         "theory",
         to_say("The best map of rank r is [M C^½]_r C^-½, with C the inputs' covariance."),
-        to_say("Squared loss, linear map; with round inputs it is the cut SVD (Eckart and Young 1936)."),
-        to_say("Training reaches this floor, and with stretched inputs leaves the cut SVD."),
+        to_say("Squared loss and a linear map; with isotropic inputs it is the truncated SVD (Eckart and Young 1936)."),
+        to_say("Training reaches this floor; with ill-conditioned inputs the floor is not the truncated SVD."),
         ("rank",),
     ),
     Paper(
@@ -185,7 +185,8 @@ PAPERS = (
         ),
         to_say("Language models, all layers adapted, α/r with Adam. At toy width the factor of ten does not appear."),
         to_say(
-            "One learning rate nearly does for every rank; a bit a trained number; large batches; best rates by width."
+            "One learning rate nearly suits every rank; about one bit per trainable parameter; large batches; best "
+            "rates by width."
         ),
         ("scaling_training", "alpha", "capacity", "large_batch", "width"),
     ),
@@ -196,7 +197,10 @@ PAPERS = (
         2026,
         "2602.06204",
         "scaling and rates",
-        to_say("The best learning rate stays with rank, or falls as its inverse, depending on start and scale."),
+        to_say(
+            "The best learning rate stays the same at every rank, or falls as its inverse, depending on the "
+            "initialisation and the scaling."
+        ),
         to_say("Two regimes of an analysis in width (μA), with experiments."),
         to_say("The best learning rate against rank, for each rule."),
         ("scaling_training",),
@@ -209,8 +213,8 @@ PAPERS = (
         "2406.08447",
         "starts",
         to_say("Random A and B = 0 allows larger learning rates than the reverse."),
-        to_say("Kaiming starts, in which B's variance is 1/(3r) and A's 1/(3 d_in)."),
-        to_say("At equal size of the random factor the difference is gone, for round inputs and square layers."),
+        to_say("Kaiming initialisation, in which B's variance is 1/(3r) and A's is 1/(3 d_in)."),
+        to_say("With random factors of equal scale the difference is gone, for isotropic inputs and square layers."),
         ("init_ab",),
     ),
     Paper(
@@ -223,7 +227,7 @@ PAPERS = (
         to_say(
             "A non-zero initialisation of both factors is generally harmless, and more robust to small learning rates."
         ),
-        to_say("At suitable scale: large random factors do perturb the start."),
+        to_say("At a suitable scale: large random factors do perturb the initial output."),
         to_say("The comparison of initialisations: both random against B = 0, with the loss before the first step."),
         ("init_race",),
     ),
@@ -260,7 +264,7 @@ PAPERS = (
         "starts",
         to_say("Starting B orthonormal, from W's QR, converges faster."),
         to_say("It changes the frozen weights."),
-        to_say("The first step's direction beside other starts."),
+        to_say("The direction of the first step, compared with other initialisations."),
         ("init_alignment",),
     ),
     Paper(
@@ -295,7 +299,7 @@ PAPERS = (
         "starts",
         to_say("A from the principal directions of each layer's inputs, ranks shared out by explained variance."),
         to_say("It needs samples of the inputs."),
-        to_say("The direction of its first step beside other starts."),
+        to_say("The direction of its first step, compared with other initialisations."),
         ("init_alignment",),
     ),
     Paper(
@@ -320,9 +324,9 @@ PAPERS = (
         2024,
         "2402.09353",
         "variants",
-        to_say("Length and direction of each row trained apart come closer to fine-tuning."),
-        to_say("Exact where only lengths change; elsewhere as LoRA, for d_out numbers more."),
-        to_say("Exact where only rows are stretched, on the same tasks as the others."),
+        to_say("Training the magnitude and the direction of each row separately comes closer to full fine-tuning."),
+        to_say("Exact where only magnitudes change; elsewhere like LoRA, with d_out more parameters."),
+        to_say("Exact where only rows are rescaled, on the same tasks as the others."),
         ("dora", "variants"),
     ),
     Paper(
@@ -345,7 +349,7 @@ PAPERS = (
         "2402.16842",
         "variants",
         to_say("Training B with a random A beats training A with a random B."),
-        to_say("Only for stretched inputs: with white ones and a square layer both are the same."),
+        to_say("Only for ill-conditioned inputs: with isotropic ones and a square layer both are the same."),
         to_say("Both solved exactly over 50 frozen factors, by the inputs' condition and the layer's shape."),
         ("asymmetry",),
     ),
@@ -380,7 +384,7 @@ PAPERS = (
         2024,
         "2407.18242",
         "variants",
-        to_say("Adjusted gradients of A and B make the step the closest to full fine-tuning's."),
+        to_say("Adjusted gradients of A and B bring the step as close as possible to that of full fine-tuning."),
         to_say("The projection on the tangent space of rank-r matrices."),
     ),
     Paper(
@@ -633,7 +637,7 @@ FOLKLORE = (
         ("rank", "digits", "overfit"),
     ),
     Folklore(
-        to_say("‘Dynamic Rank Adaptation’ starts high and prunes."),
+        to_say("‘Dynamic Rank Adaptation’ begins with a high rank and prunes."),
         to_say(
             "A method of that name was published later (arXiv 2507.05668). Pruning from a high rank is "
             "AdaLoRA (Zhang et al. 2023)."

@@ -48,7 +48,7 @@ PRACTICE = (
     ),
     Advice(
         to_say("scale at a high rank"),
-        to_say("α/√r in place of α/r."),
+        to_say("α/√r instead of α/r."),
         to_say("Kalajdzievski 2023; in PEFT use_rslora."),
         ("scaling", "scaling_training"),
     ),

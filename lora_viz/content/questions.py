@@ -111,7 +111,9 @@ def _choices(measured: Measured) -> tuple[tuple[str, ...], int]:
         words = sorted({value, *map(str, measured.mistakes)})
         return tuple(words), words.index(value)
     if not math.isfinite(value):
-        raise Unanswerable(say("At these settings there is nothing to measure here: choose others, and it is asked."))
+        raise Unanswerable(
+            say("At these settings there is nothing to measure here: choose others, and the question will appear.")
+        )
     shown = {_text(value): float(value)}
 
     def add(wrong: float) -> None:
@@ -163,5 +165,10 @@ def shown(film: Film, panel: str, part: str = "") -> np.ndarray:
 def first_place(fits: np.ndarray) -> int:
     """The first place at which a condition holds."""
     if not fits.any():
-        raise Unanswerable(say("What is asked for is not reached at these settings: choose others, and it is asked."))
+        raise Unanswerable(
+            say(
+                "What the question is about is not reached at these settings: choose others, and the question will "
+                "appear."
+            )
+        )
     return int(fits.argmax())

@@ -74,7 +74,9 @@ def _rule_free_of_rank(seed: int) -> Measured:
         for name, slope in zip(names, slopes, strict=True)
     )
     return Measured(
-        names[int(np.abs(slopes).argmin())], names, say("Over r = 1 to 16, median of 8 starts: {slopes}.", slopes=told)
+        names[int(np.abs(slopes).argmin())],
+        names,
+        say("Over r = 1 to 16, median of 8 random initialisations: {slopes}.", slopes=told),
     )
 
 
@@ -166,7 +168,7 @@ def _both_zero(seed: int) -> Measured:
     moved = float(np.abs(run.delta_weight()).max())
     left = float(run.loss[-1, 0] / run.loss[0, 0])
     told = say(
-        "The loss was {left} of the first one, and no entry of ΔW had moved by more than {moved}.",
+        "The loss was {left} of the initial loss, and no entry of ΔW had moved by more than {moved}.",
         left=number(left),
         moved=number(moved),
     )
@@ -183,7 +185,10 @@ QUESTIONS: dict[str, QuizQuestion] = {
         _lost_inputs,
     ),
     "floor": QuizQuestion(
-        to_say("The hidden update has 4 equal singular values. Which share of its size is left at rank 2, at best?"),
+        to_say(
+            "The target update has 4 equal singular values. What fraction of its norm remains as error at rank 2, at "
+            "best?"
+        ),
         to_say("Squared singular values add up: two of four hold half the energy, and the error is its root."),
         "rank?noise=0&at=2",
         _floor,
@@ -195,7 +200,7 @@ QUESTIONS: dict[str, QuizQuestion] = {
         _gradient_at_the_start,
     ),
     "both_zero": QuizQuestion(
-        to_say("A and B both start at 0. Which share of the first loss is left after training?"),
+        to_say("A and B are both 0 at the start. What fraction of the initial loss remains after training?"),
         to_say("Each gradient contains the other factor, so both stay exactly 0."),
         "gradient_flow?init=both_zero",
         _both_zero,
@@ -210,7 +215,7 @@ QUESTIONS: dict[str, QuizQuestion] = {
         _merged_in_bf16,
     ),
     "sample": QuizQuestion(
-        to_say("r = 8. One step on one sample: which numerical rank has ΔW?"),
+        to_say("r = 8. One step on one sample: what numerical rank does ΔW have?"),
         to_say("The gradient of one sample is an outer product. The shapes only bound the rank."),
         "rank_over_time?at=1",
         _rank_after_a_step,
@@ -234,25 +239,25 @@ QUESTIONS: dict[str, QuizQuestion] = {
         _break_even,
     ),
     "knob": QuizQuestion(
-        to_say("c·I, 64×64, is one free number. Which share of it does the best rank-8 matrix miss?"),
+        to_say("c·I, 64×64, has one free parameter. What fraction of it does the best rank-8 matrix miss?"),
         to_say("Few free numbers are not a low rank: all 64 directions are equally strong."),
         "few_numbers?at=8",
         _one_knob,
     ),
     "sum": QuizQuestion(
-        to_say("Two adapters of rank 3 are added. Which rank has the sum?"),
+        to_say("Two adapters of rank 3 are added. What rank does the sum have?"),
         to_say("Matrices of rank at most r are not a subspace: ranks add, unless directions are shared."),
         "subspace",
         _sum_of_two,
     ),
     "effective": QuizQuestion(
         to_say("Four equal singular values. What is the effective rank?"),
-        to_say("exp(entropy) of equal shares counts them. With one strong one it goes to 1."),
+        to_say("exp(entropy) of equal fractions is their number. If one dominates, it approaches 1."),
         "rank_over_time",
         _effective_rank,
     ),
     "base": QuizQuestion(
-        to_say("W is frozen. Has the loss a gradient with respect to W?"),
+        to_say("W is frozen. Does the loss have a gradient with respect to W?"),
         to_say(
             "“Frozen” means that no step is taken along this gradient. It still exists, and the gradients of A "
             "and B are computed from it."

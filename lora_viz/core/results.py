@@ -14,10 +14,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from contextvars import Context, copy_context
+from time import thread_time
 from typing import Any, Literal, NamedTuple, NoReturn, TypeVar, cast
 
 import numpy as np
 
+from lora_viz.core.counts import Counts, End, Heard, Took
 from lora_viz.core.progress import Progress
 
 __all__ = ["Cancelled", "Results", "Ticket"]
@@ -72,6 +74,7 @@ class _Job:
     key: Hashable
     work: Callable[[Ticket], Any]
     context: Context
+    since: float  # when it was first asked for
     askers: set[_Asker] = dataclasses.field(default_factory=set)
     told: Progress = _NOTHING
     begun: bool = False
@@ -142,6 +145,14 @@ class Results:
         self._served: Hashable = object()  # the visitor whose computation began last
         self._workers: set[_Worker] = set()
         self._here = threading.local()
+        self._tally = dict.fromkeys(("kept", "joined", "asked", "computed", "failed", "dropped"), 0)
+        self.heard: Heard | None = None  # called once for each computation that has ended, in whichever thread it did
+
+    def counts(self) -> Counts:
+        """What became of all that was asked for, and what there is now."""
+        with self._changed:
+            queued = len({job for line in self._lines.values() for job in line})
+            return Counts(**self._tally, queued=queued, running=len(self._workers), bytes=self._bytes)
 
     @property
     def bytes(self) -> int:
@@ -192,10 +203,12 @@ class Results:
         with self._changed:
             if key in self._kept:
                 self._kept.move_to_end(key)
+                self._tally["kept"] += 1
                 return cast(T, self._kept[key].value)
             job = self._jobs.get(key)
+            self._tally["asked" if job is None else "joined"] += 1
             if job is None:
-                job = self._jobs[key] = _Job(key, work, copy_context())
+                job = self._jobs[key] = _Job(key, work, copy_context(), time.monotonic())
             elif worker is not None:
                 _refuse_a_circle(job, worker)
             asker = _Asker(job, outer, progress, every, time.monotonic())
@@ -291,6 +304,7 @@ class Results:
                 del self._jobs[job.key]
             if not job.begun:
                 self._take(job)
+                self._tally["dropped"] += 1
             self._changed.notify_all()
             asker = job.asks
 
@@ -348,6 +362,7 @@ class Results:
     def _compute(self, job: _Job, worker: _Worker) -> None:
         """Do the work, here and now."""
         value, size, error = None, 0, None
+        begun, cpu = time.monotonic(), thread_time()
         worker.stack.append(job)
         try:
             value = job.context.run(job.work, Ticket(self, job, worker))
@@ -356,12 +371,17 @@ class Results:
             error = raised
         finally:
             worker.stack.pop()
-        self._end(job, value, size, error)
+        end = self._end(job, value, size, error)
+        if self.heard is not None:
+            ran, took = time.monotonic() - begun, thread_time() - cpu
+            self.heard(Took(job.key, end, begun - job.since, ran, took, bool(worker.stack)))
 
-    def _end(self, job: _Job, value: Any, size: int, error: BaseException | None) -> None:
+    def _end(self, job: _Job, value: Any, size: int, error: BaseException | None) -> End:
         """Hand over what came of it, and keep a result."""
         gone: list[_Kept] = []
+        end: End = "computed" if error is None else "dropped" if isinstance(error, Cancelled) else "failed"
         with self._changed:
+            self._tally[end] += 1
             job.value, job.error, job.ended = value, error, True
             wanted = self._jobs.get(job.key, job) is job  # else it was dropped, and somebody has asked anew
             if error is None and wanted and not job.stale and job.key not in self._kept and size <= self.most_bytes:
@@ -373,6 +393,7 @@ class Results:
             if wanted:
                 self._jobs.pop(job.key, None)
             self._changed.notify_all()
+        return end
 
     def _report(self, job: _Job, progress: Progress) -> None:
         """Note it for whoever waits, also over other computations; in this thread it is told at once."""

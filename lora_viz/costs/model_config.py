@@ -66,16 +66,16 @@ def parse_config(text: str) -> ModelShape:
         named = inner.get("model_type", kind)
         named = named.removesuffix("_text") if isinstance(named, str) else named
         if named not in FAMILIES:
-            raise ConfigError(say("This model has several parts, and its text_config is a {kind}: known are {known}.",
+            raise ConfigError(say("This model has several parts, and its text_config is a {kind}. Supported: {known}.",
                                   kind=_short(named), known=", ".join(FAMILIES)))  # fmt: skip
         kind, part = named, True
         config = {**_USUAL.get(named, {}), **inner}
     if kind not in FAMILIES:
         known = ", ".join(FAMILIES)
         raise ConfigError(
-            say("This config has no model_type: known are {known}.", known=known)
+            say("This config has no model_type. Supported: {known}.", known=known)
             if kind is None
-            else say("This config has model_type={kind}: known are {known}.", kind=_short(kind), known=known)
+            else say("This config has model_type={kind}. Supported: {known}.", kind=_short(kind), known=known)
         )
     _known_parts(config, str(kind))
     shape = _read(str(kind), _Fields(config), _title(config, str(kind)))

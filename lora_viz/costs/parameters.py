@@ -39,20 +39,21 @@ PARAMETERS = (
               to_say("True: A Kaiming-uniform, that is U(±1/√d_in), of variance 1/(3 d_in) at every rank; B = 0. "
                      "gaussian: standard deviation 1/r. orthogonal needs an even rank. pissa and olora change the "
                      "frozen weights as well."),
-              to_say("With B = 0 the output starts unchanged to the bit and ∇A is exactly zero; other starts race it."),
+              to_say("With B = 0 the output is exactly unchanged at first and ∇A is exactly zero; it is compared "
+                     "with other initialisations."),
               ("gradient_flow", "init_race", "init_variance")),
     Parameter(to_say("dropout"), "lora_dropout", 0.0,
               to_say("Drops entries of A's input while training; off in evaluation. The frozen path sees all of x."),
               to_say("Left on by mistake, a merged and an unmerged layer differ."), ("merge",)),
     Parameter("rsLoRA", "use_rslora", False,
-              to_say("s = α/√r in place of α/r (Kalajdzievski 2023). At a high rank the same α is then a far larger "
-                     "scale."),
+              to_say("s = α/√r instead of α/r (Kalajdzievski 2023). At a high rank the same α then gives a far "
+                     "larger scale."),
               to_say("With SGD α/r trains worse as r grows and α/√r does not; with Adam the difference is mild."),
               ("scaling", "scaling_training")),
     Parameter("DoRA", "use_dora", False,
               to_say("Learns each output row's length apart from its direction (Liu et al. 2024): d_out numbers more a "
                      "module, and ΔW is no longer of rank r."),
-              to_say("Where only lengths change it needs almost no rank."), ("variants",)),
+              to_say("Where only magnitudes change, it needs almost no rank."), ("variants",)),
     Parameter(to_say("bias"), "bias", "none",
               to_say("Which biases train: none, those of adapted layers, or all. With any, switching the adapter off "
                      "no longer gives the base model back."), to_say("The layers here have no bias."), ()),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from lora_viz.core.experiment import Experiment, ExperimentError, Sweep
 from lora_viz.core.factored import FactoredMatrix
+from lora_viz.core.progress import Progress
 from lora_viz.core.run import GradientCheck, Run, Task, joined, recorded_steps
 from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.dense import train_dense
 from lora_viz.engine.history import LONGEST_STEP, History
-from lora_viz.engine.kernels import ENGINES, choose, shares, width_for
+from lora_viz.engine.kernels import ENGINES, Share, choose, shares, width_for
 from lora_viz.engine.kernels.fused import allows_tf32, run_fused
 from lora_viz.engine.kernels.graph import run_graph
 from lora_viz.engine.kernels.several import train_shares
@@ -33,6 +37,15 @@ def available_devices() -> tuple[str, ...]:
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
+class _Wanted(NamedTuple):
+    """What is the same for all shares of a sweep."""
+
+    records: int
+    task: Task
+    factors: bool
+    engine: str
+
+
 @one_thread()
 def train(
     sweep: Sweep,
@@ -42,17 +55,20 @@ def train(
     task: Task | None = None,
     factors: bool = True,
     engine: str = "auto",
+    told: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Train every adapter of a sweep as one batch and record at most ``records`` steps of each.
 
     What they learn is the sweep's own task, or ``task`` where that is another one of the same shape.
     Same sweep, same Run, bit for bit on a CPU. Adapters do not touch each other: one whose next step is not a number,
     or longer than LONGEST_STEP, is frozen where it is and marked, the rest go on. In the run's sweep every variant has
-    set its own fields. "cuda" takes every GPU it sees. Without ``factors`` the run has losses and norms but no A and B:
-    what a map of thousands needs. ``engine`` is one of ENGINES; "auto" chooses, see ``kernels.choose``.
+    set its own fields. "cuda" takes every GPU it sees, "ray" every core of a Ray cluster, with the bits of "cpu" where
+    its processors are of one kind. Without ``factors`` the run has losses and norms but no A and B: what a map of
+    thousands needs. ``engine`` is one of ENGINES; "auto" chooses, see ``kernels.choose``. ``told`` hears how much is
+    done of a sweep that is cut into shares.
     Raises ExperimentError for a device that is not there.
     """
-    if device not in available_devices():
+    if device not in (*available_devices(), "ray"):
         raise ExperimentError(
             say(
                 "device={device} is not here. Valid values: {devices}.",
@@ -65,28 +81,17 @@ def train(
             say("engine={engine} is unknown. Valid values: {engines}.", engine=engine, engines=", ".join(ENGINES))
         )
     sweep = resolved(sweep)
-    learnt = make_task(sweep[0]) if task is None else task
-
-    def stacked(few: Sweep, where: str) -> Run:
-        return _train(few, where, records, learnt, factors, engine)
-
+    wanted = _Wanted(records, make_task(sweep[0]) if task is None else task, factors, engine)
     others = [i for i, e in enumerate(sweep.experiments) if not _fits_the_stack(e)]
-    if not others:
-        parts = train_shares(sweep, shares(sweep, device, records), stacked)
-        return parts[0][1] if len(parts) == 1 else joined(sweep, parts)
     plain = sorted(set(range(len(sweep))) - set(others))
-    runs: list[tuple[list[int], Run]] = [
-        (others, _train_others(_some(sweep, others), device, records, learnt, factors))
-    ]
-    if plain:
-        few = _some(sweep, plain)
-        parts = train_shares(few, shares(few, device, records), stacked)
-        runs += [([plain[i] for i in members], run) for members, run in parts]
-    return joined(sweep, runs)
-
-
-def _some(sweep: Sweep, members: list[int]) -> Sweep:
-    return Sweep(tuple(sweep[i] for i in members))
+    runs: list[tuple[list[int], Run]] = []
+    for work, members in ((_train_others, others), (_train, plain)):
+        if members:
+            few = sweep if len(members) == len(sweep) else Sweep(tuple(sweep[i] for i in members))
+            on_one_gpu = work is _train_others and device == "cuda"
+            cut = [Share(device, list(range(len(few))))] if on_one_gpu else shares(few, device, records)
+            runs += [([members[i] for i in own], run) for own, run in train_shares(few, cut, work, wanted, told)]
+    return runs[0][1] if len(runs) == 1 else joined(sweep, runs)
 
 
 def _fits_the_stack(e: Experiment) -> bool:
@@ -95,9 +100,10 @@ def _fits_the_stack(e: Experiment) -> bool:
 
 
 @torch.inference_mode()
-def _train_others(sweep: Sweep, device: str, records: int, task: Task, factors: bool) -> Run:
+def _train_others(wanted: _Wanted, sweep: Sweep, device: str) -> Run:
     """What the packed stack cannot take."""
     e, n = sweep[0], len(sweep)
+    records, task, factors, _ = wanted
     for x in sweep.experiments:
         if x.optimizer == "scaled_gd":
             what = f"init={x.init}" if is_plain(x) else f"variant={x.variant}"
@@ -139,8 +145,9 @@ def _train_others(sweep: Sweep, device: str, records: int, task: Task, factors: 
 
 
 @torch.inference_mode()
-def _train(sweep: Sweep, device: str, records: int, task: Task, factors: bool, engine: str) -> Run:
+def _train(wanted: _Wanted, sweep: Sweep, device: str) -> Run:
     e = sweep[0]
+    records, task, factors, engine = wanted
     chosen = choose(sweep, device, engine)
     stack = pack(sweep, getattr(torch, e.dtype), device, width_for(sweep, chosen))
     kept = recorded_steps(e.steps, records)

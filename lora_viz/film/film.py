@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -36,10 +37,18 @@ from lora_viz.film.protocol import VERSION, FilmError, Protocol, check, describe
 from lora_viz.film.size import check_size
 from lora_viz.i18n.language import say
 
-__all__ = ["Film", "FilmError", "protocol"]
+__all__ = ["Film", "FilmError", "Packed", "protocol"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Packed(NamedTuple):
+    """A film as it is sent: its description as JSON, its arrays, and a fingerprint of both."""
+
+    film: bytes
+    body: bytes
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
 class Film:
     """All that moves on a page: ``axis`` names what the playhead runs over, ``values`` where frame t lies on it.
 
@@ -90,15 +99,26 @@ class Film:
         The header holds the film, ``beside`` it what else the browser must know, and a fingerprint of the film.
         Raises FilmTooLarge.
         """
-        check_size(self)
-        arrays: list[np.ndarray] = []
-        film = _describe(self, arrays)
-        body = b"".join(a.tobytes() for a in arrays)
-        run = f"{zlib.crc32(body, zlib.crc32(_json(film))):08x}"
+        film, body, run = self.packed()
         # The axis is a word to the visitor and a name to the player.
-        header = _json({"protocol": VERSION, "film": film, "run": run, "axis": say(self.axis), **beside})
+        rest = _json({"run": run, "axis": say(self.axis), **beside})
+        header = b'{"protocol":%d,"film":%b,%b' % (VERSION, film, rest[1:])
         header += b" " * (-(len(header) + 4) % 4)
         return len(header).to_bytes(4, "little") + header + body
+
+    def packed(self) -> Packed:
+        """What is the same for everybody who sees this film, made once. Raises FilmTooLarge."""
+        found = _PACKED.get(self)
+        if found is None:
+            check_size(self)
+            arrays: list[np.ndarray] = []
+            film = _json(_describe(self, arrays))
+            body = b"".join(a.tobytes() for a in arrays)
+            found = _PACKED[self] = Packed(film, body, f"{zlib.crc32(body, zlib.crc32(film)):08x}")
+        return found
+
+
+_PACKED: WeakKeyDictionary[Film, Packed] = WeakKeyDictionary()
 
 
 def _json(value: Any) -> bytes:

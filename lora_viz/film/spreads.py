@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from lora_viz.film.style import number
 from lora_viz.i18n.language import say
 
-__all__ = ["LOW_TO_HIGH", "ranged", "readings", "spread_columns"]
+__all__ = ["LOW_TO_HIGH", "low_to_high", "ranged", "readings", "spread_columns"]
 
 LOW_TO_HIGH = ("low", "median", "high")
 
@@ -23,6 +23,13 @@ def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number
     if high == median:
         return say("{median} (from {low})", median=median, low=low)
     return say("{median} ({low} to {high})", median=median, low=low, high=high)
+
+
+def low_to_high(values: Iterable[float], form: Callable[[float], str] = number) -> str:
+    """The least and the greatest of these as "1 to 8", each written by ``form``; one alone where both read alike."""
+    held = tuple(values)
+    low, high = form(min(held)), form(max(held))
+    return low if low == high else say("{low} to {high}", low=low, high=high)
 
 
 def readings(

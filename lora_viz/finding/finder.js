@@ -3,7 +3,7 @@
 import { prepared, search } from "./search.js";
 import { tick, ticks } from "./ticks.js";
 
-/** @typedef {{ text: string, place: string, lesson: string, address: string }} Stop */
+/** @typedef {{ text: string, name: string, place: string, lesson: string, address: string }} Stop */
 /** @typedef {{ name: string, about: string, open: boolean, stops: Stop[] }} Path */
 /**
  * @typedef {object} Here
@@ -18,7 +18,7 @@ import { tick, ticks } from "./ticks.js";
 
 /** @type {WeakMap<Element, State>} */
 const STATES = new WeakMap();
-const KEY = "lora_playground_slash";
+const KEY = "lora_playground_slash", LINE = 36; // pixels: what is higher takes two lines
 
 /** @type {Record<string, string>} */
 let words = {}; // all that is shown at once is in one language
@@ -103,16 +103,32 @@ function drawWay(root, s) {
   box.checked = done.has(here.lesson);
   if (here.stops.length) parts.push(make("label", {}, box, say("understood")));
   const turn = make("span", { class: "turn" });
-  if (here.before) {
-    const own = { rel: "prev", "data-part": "before", title: here.before.text };
-    turn.append(link(s, here.before, own, `‹ ${here.before.text}`));
-  }
-  if (here.after) {
-    const own = { rel: "next", "data-part": "after", title: here.after.text };
-    turn.append(link(s, here.after, own, `${here.after.text} ›`));
+  for (const [stop, rel, part] of /** @type {[Stop | null, string, string][]} */ ([[here.before, "prev", "before"],
+    [here.after, "next", "after"]])) {
+    if (stop) turn.append(link(s, stop, { rel, "data-part": part, title: stop.text }));
   }
   parts.push(turn);
   way.replaceChildren(...parts);
+  fitWay(way, here);
+}
+
+/**
+ * Previous and next are named by their questions; where those have no room in the line by their menus' names, and where
+ * that is too long too, the marks of the path give way.
+ * @param {HTMLElement} way @param {Here} here
+ */
+function fitWay(way, here) {
+  const turn = /** @type {HTMLElement} */ (way.querySelector(".turn"));
+  for (const fit of ["questions", "names", "names alone"]) {
+    way.dataset.fit = fit;
+    const named = (/** @type {Stop} */ stop) => (fit === "questions" ? stop.text : stop.name);
+    for (const each of /** @type {HTMLElement[]} */ ([...turn.children])) {
+      if (each.dataset.part === "before" && here.before) each.textContent = `‹ ${named(here.before)}`;
+      if (each.dataset.part === "after" && here.after) each.textContent = `${named(here.after)} ›`;
+    }
+    const lines = /** @type {HTMLElement[]} */ ([...turn.children]).some(({ offsetHeight }) => offsetHeight > LINE);
+    if (way.scrollWidth <= way.clientWidth + 1 && !lines) return;
+  }
 }
 
 /** @param {Element} root @param {State} s */
@@ -227,6 +243,13 @@ function listen(root, s) {
     else drawWay(root, s);
   };
   addEventListener("lora_ticked", again);
+  const way = /** @type {HTMLElement} */ (root.querySelector(".way"));
+  let wide = 0;
+  new ResizeObserver(() => {
+    if (way.clientWidth === wide || !s.given.here || !way.children.length) return;
+    wide = way.clientWidth;
+    fitWay(way, s.given.here);
+  }).observe(way);
 }
 
 /** @param {{ data: Uint8Array, parentElement: Element, setTriggerValue: Send }} component */

@@ -33,6 +33,8 @@ _GROUPS = (
     to_say("optimiser|adam|adamw|sgd"),
     to_say("image model|stable diffusion|kohya|dreambooth|lora file"),
     to_say("svd|singular values|spectrum|decomposition"),
+    to_say("language model|LLM|chat model|chatbot|llama|gpt|SmolLM2"),
+    to_say("perplexity|ppl|forgotten|neutral text"),
 )
 
 

@@ -7,17 +7,29 @@ is marked with ``to_say`` and said where it is shown. ``catalogues/<code>.po`` h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
 from lora_viz.i18n.outside import Ours, isolated
 
-__all__ = ["CATALOGUES", "Said", "catalogue", "english", "follow", "language", "languages", "say", "speak", "to_say"]
+__all__ = [
+    "CATALOGUES",
+    "Said",
+    "catalogue",
+    "english",
+    "follow",
+    "language",
+    "languages",
+    "say",
+    "speak",
+    "spoken_words",
+    "to_say",
+]
 
 CATALOGUES = Path(__file__).parent / "catalogues"
 _spoken: ContextVar[str | None] = ContextVar("language", default=None)
@@ -57,6 +69,11 @@ def language() -> str:
     return _spoken.get() or (_source[0]() if _source else None) or "en"
 
 
+def spoken_words() -> Hashable:
+    """On what it depends how a text is said here and now: a part of the key of whatever keeps what was said."""
+    return language(), catalogue
+
+
 @contextmanager
 def speak(code: str) -> Iterator[None]:
     """Within this block everything is said in this language."""
@@ -89,11 +106,21 @@ def say(text: str, /, **values: Any) -> str:
     A value that Markdown could obey is marked as words from outside, unless it was said or is ``Ours``.
     """
     code = language()
+    if not values and type(text) is str:
+        return _said(code, catalogue, text)
     told = text if code == "en" else catalogue(code).get(text, text)
     put = {name: _words(value) for name, value in values.items()}
     formatted = (str.format if code == "en" else _GROUPED.format)(told, **put) if values else told
     said = Said(formatted)
     said.english = text.format(**{name: english(value) for name, value in put.items()}) if values else english(text)
+    return said
+
+
+@lru_cache(8192)
+def _said(code: str, translations: Callable[[str], Mapping[str, str]], text: str) -> Said:
+    """A text without values: a page says hundreds of them in each run."""
+    said = Said(text if code == "en" else translations(code).get(text, text))
+    said.english = text
     return said
 
 

@@ -38,7 +38,7 @@ def first_updates(e: Experiment, *, ranks: Iterable[int], inits: Iterable[str], 
                 a, b = initial_factors(replace(own, init_seed=e.init_seed + k), task)
                 if b.any():
                     raise ExperimentError(
-                        say("init={init} starts with B ≠ 0: needed is a start with B = 0.", init=init)
+                        say("init={init} starts with B ≠ 0. An initialisation with B = 0 is needed.", init=init)
                     )
                 shadow, gram = G @ a.T, a @ a.T  # ∇B = s·shadow
                 grad_B[i, :, j, k] = s * np.linalg.norm(shadow)

@@ -91,7 +91,8 @@ CONTROLS: dict[str, Choice] = {control.id: control for control in _ALL}
 # The same field, with every kind of target.
 TARGETS = Choice(id="task", label=to_say("What is to be learnt"), options=CHOICES["task"],
                  help=to_say("Low rank and full rank: random directions. Inside W's top: within its leading "
-                             "directions. Rotation: W's outputs turn. Rows stretched: W's rows grow."))  # fmt: skip
+                             "directions. Rotation: W's outputs are rotated. Rows rescaled: W's rows change their "
+                             "norm."))  # fmt: skip
 # For whom words are explained: the visitor's own choice, which goes along from lesson to lesson.
 LEVEL = Choice(id="level", label=to_say("Explain for"), options=LEVELS,
                help=to_say("How many terms are explained and which sections are open: for newcomers the maths is "

@@ -12,7 +12,7 @@ from lora_viz.core.progress import Progress, giving_way
 from lora_viz.core.results import Results, Ticket
 from lora_viz.core.run import Run
 from lora_viz.engine.training import train
-from lora_viz.i18n.language import language, say, speak
+from lora_viz.i18n.language import language, say, speak, spoken_words
 from lora_viz.lessons.controls import Upload
 from lora_viz.lessons.settings import Settings
 
@@ -47,6 +47,14 @@ class Lab:
         """
         key = ("record", function.__module__, function.__qualname__, language() if worded else "", given)
         return self._kept(key, lambda lab: function(given, lab))
+
+    def drawn(self, what: Hashable, record: Any, draw: Callable[[], R]) -> R:
+        """What is drawn of this record, in this language: the same for all who see it.
+
+        A record cannot be a key, its address can: the record is kept with what was drawn of it, so the address is its
+        own for as long. (A coarse record of a run has the same settings as the last one.)
+        """
+        return self._kept(("film", what, spoken_words(), id(record)), lambda _: (draw(), record))[0]
 
     def train(self, sweep: Sweep, device: str = "cpu", *, records: int = 161, **options: Any) -> Run:
         """``engine.training.train`` of this sweep."""

@@ -19,11 +19,12 @@ import plotly.graph_objects as go
 from lora_viz.content.questions import Answered, Question, Seen, Unanswerable, answer
 from lora_viz.core.experiment import Experiment, nearest_possible
 from lora_viz.export.offered import Exports
-from lora_viz.film.film import Film
+from lora_viz.film.film import Film, Packed
 from lora_viz.film.inline import inline
 from lora_viz.film.panels import Lines, Passages
 from lora_viz.film.paper import columns, printed
 from lora_viz.film.player import COLOURS, words
+from lora_viz.film.size import FilmTooLarge
 from lora_viz.film.standalone import Leaf
 from lora_viz.i18n.language import say, to_say
 from lora_viz.i18n.outside import plain
@@ -207,8 +208,22 @@ class Played(Generic[R]):
     @cached_property
     def film(self) -> Film | None:
         """What moves; None where nothing does."""
+        if self.lesson.film is None:
+            return None
+        drawn = (self.lesson.film, self.lesson.hero, self.settings)
+        return self.lab.drawn(drawn, self.record, self._filmed)[0]
+
+    def _filmed(self) -> tuple[Film | None, Packed | None]:
+        """The film of this record, and as it is sent: together they are what is kept for all who see this run."""
         film: Film | None = self._made(self.lesson.film)
-        return film if film is None or film.hero or not self.lesson.hero else replace(film, hero=self.lesson.hero)
+        if film is None:
+            return None, None
+        if self.lesson.hero and not film.hero:
+            film = replace(film, hero=self.lesson.hero)
+        try:
+            return film, film.packed()
+        except FilmTooLarge:  # said where it is shown
+            return film, None
 
     def _repr_html_(self) -> str:
         """The lesson where a notebook shows it: picture and takeaway, or the words where nothing moves."""

@@ -35,7 +35,7 @@ NAMES: dict[str, Mapping[Any, str]] = {
         "full_rank": to_say("full rank"),
         "inside_top": to_say("inside W's top"),
         "rotation": to_say("rotation"),
-        "row_rescale": to_say("rows stretched"),
+        "row_rescale": to_say("rows rescaled"),
     },
     "spectrum": _SPECTRA,
     "shape_of_spectrum": _SPECTRA,

@@ -45,13 +45,15 @@ def read_pairs(text: str) -> tuple[tuple[str, str], ...]:
             )  # fmt: skip
         if len(plain) > LONGEST_LINE:
             raise ExperimentError(
-                say("Line {line} has {given:,} characters: valid are up to {most}.", line=i, given=len(plain),
+                say("Line {line} has {given:,} characters: at most {most} are possible.", line=i, given=len(plain),
                     most=LONGEST_LINE)
             )  # fmt: skip
         found.append((question, answer))
     if len(found) > MOST_PAIRS:
         raise ExperimentError(
-            say("{given:,} pairs are too many to watch: valid are up to {most}.", given=len(found), most=MOST_PAIRS)
+            say(
+                "{given:,} pairs are too many to watch: at most {most} are possible.", given=len(found), most=MOST_PAIRS
+            )
         )
     return tuple(found)
 

@@ -46,7 +46,7 @@ def store() -> Store:
 def open_room(client: str = "", kept: Store | None = None) -> tuple[Room, Key]:
     """A new room and its key. Raises RoomError: this client opened too many, or there are too many."""
     if client and not _OPENING.allows(client):
-        raise RoomError(say("That are too many rooms from here at once: wait a minute."), 429)
+        raise RoomError(say("Too many rooms were opened from here: wait a minute."), 429)
     own = kept or store()
     for _ in range(_DRAWS):
         key = Key(drawn_code(), drawn_secret())

@@ -144,7 +144,7 @@ async function follow(mine) {
 
 function away() {
   tell(waiting() ? say("No connection. Your answer is kept here and sent as soon as there is one.")
-    : say("No connection. It is tried again."));
+    : say("No connection. Trying again."));
 }
 
 /** @param {any} told */

@@ -102,7 +102,8 @@ def checked(question: Question, given: Any) -> Answer:
 def _choice(count: int, given: Any) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < count:
         raise RoomError(
-            say("{given} is not one of the choices: valid are 0 to {last}.", given=_told(given), last=count - 1), 422
+            say("{given} is not one of the choices. Valid values: 0 to {last}.", given=_told(given), last=count - 1),
+            422,
         )
     return given
 

@@ -144,7 +144,7 @@ def _last(room: Room, state: State) -> Round:
     if not room.rounds or room.rounds[-1].state != state:
         has = room.rounds[-1].state if room.rounds else "none"
         raise RoomError(
-            say("The question is not in the state for that: needed is {state}, it is {has}.", state=state, has=has), 409
+            say("This needs a question in state {state}; this one is in state {has}.", state=state, has=has), 409
         )
     return room.rounds[-1]
 

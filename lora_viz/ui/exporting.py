@@ -30,7 +30,7 @@ RECORDS = 41
 LABELS = {
     "init": to_say("Start"),
     "seed": to_say("Seed of the task"),
-    "init_seed": to_say("Seed of the start"),
+    "init_seed": to_say("Seed of the initialisation"),
     "d_in": to_say("Inputs of the layer"),
     "d_out": to_say("Outputs of the layer"),
     "samples": to_say("Samples"),

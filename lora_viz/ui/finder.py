@@ -131,8 +131,8 @@ def show_related(name: str) -> None:
 
 
 def _stop(stop: Stop) -> dict[str, str]:
-    return {"text": say(stop.text), "place": stop.place, "lesson": now_at(stop.place).partition("?")[0],
-            "address": address(stop.place)}  # fmt: skip
+    return {"text": say(stop.text), "name": say(lesson(stop.lesson).menu), "place": stop.place,
+            "lesson": now_at(stop.place).partition("?")[0], "address": address(stop.place)}  # fmt: skip
 
 
 def _words() -> dict[str, str]:

@@ -13,13 +13,23 @@ from lora_viz.core.host import is_small, limit
 from lora_viz.i18n.language import language, say, speak
 from lora_viz.lessons.walk import lessons, now_at
 from lora_viz.ui.browser_language import spoken_by
+from lora_viz.ui.events import tell
 
-__all__ = ["SESSIONS", "Seats", "fit_to_host"]
+__all__ = ["OPEN", "SESSIONS", "Seats", "fit_to_host"]
 
 SESSIONS = "LORA_PLAYGROUND_SESSIONS"  # how many sessions are open at once
 _USUAL, _SMALL = 500, 8
 _ON_SMALL = {"server.maxUploadSize": 50, "server.disconnectedSessionTTL": 30}
 _ASKED_FOR = ("environment variable", "command-line argument or environment variable")
+
+
+class _Open:
+    """How many sessions of this process are open."""
+
+    taken = 0
+
+
+OPEN = _Open()
 
 
 def fit_to_host() -> None:
@@ -39,20 +49,23 @@ class Seats:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app, self.most, self.taken = app, limit(SESSIONS, _USUAL, _SMALL), 0
+        self.app, self.most = app, limit(SESSIONS, _USUAL, _SMALL)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        full = 0 < self.most <= self.taken
+        full = 0 < self.most <= OPEN.taken
         if scope["type"] == "websocket":
             if full:
+                tell("session", does="refused", open=OPEN.taken)
                 await receive()
                 await send({"type": "websocket.close", "code": 1013})
                 return
-            self.taken += 1
+            OPEN.taken += 1
+            tell("session", does="opened", open=OPEN.taken)
             try:
                 await self.app(scope, receive, send)
             finally:
-                self.taken -= 1
+                OPEN.taken -= 1
+                tell("session", does="closed", open=OPEN.taken)
         elif full and scope["type"] == "http" and scope["method"] == "GET" and _is_page(str(scope["path"])):
             with speak(spoken_by(Request(scope))):
                 page = HTMLResponse(_full(self.most), 503, {"Retry-After": "60", "Cache-Control": "no-store"})

@@ -8,6 +8,7 @@ import lora_viz.ui.page  # noqa: F401  # how a lesson is shown
 from lora_viz.i18n.language import say
 from lora_viz.lessons.joined import PART
 from lora_viz.lessons.walk import home, lesson, moved, sections
+from lora_viz.ui.events import timed_page
 from lora_viz.ui.finder import show_finder
 from lora_viz.ui.pages import page_of
 from lora_viz.ui.presenting import take_up
@@ -51,6 +52,7 @@ if here == home().id and of_the_machine():
     st.switch_page(served["machine"], query_params=asked())
 ask_language()
 take_up(here)
-if here is not None:
-    show_finder(here)
-page.run()
+with timed_page(here or "another"):
+    if here is not None:
+        show_finder(here)
+    page.run()

@@ -29,7 +29,8 @@ from lora_viz.ui.finder import show_related
 from lora_viz.ui.pages import show_with
 from lora_viz.ui.parts import draw
 from lora_viz.ui.player import play
-from lora_viz.ui.presenting import Presented, contrast, offer_tour, prepare_next, presented, show_end, toolbar
+from lora_viz.ui.preparing import prepare_next
+from lora_viz.ui.presenting import Presented, contrast, offer_tour, presented, show_end, toolbar
 from lora_viz.ui.questions import ask_question
 from lora_viz.ui.room_questions import of_scene, offer_asking
 from lora_viz.ui.rooms import show_room
@@ -96,6 +97,7 @@ def show(lesson: Lesson[Any]) -> None:
             draw((Folded(say("More about this run"), (Prose(played.detail),)),))
         draw(played.parts("extras"))
     if now is None:
+        prepare_next(None)
         _show_rest(played)
         if not st.context.is_embedded and "controls" not in st.query_params:
             show_related(lesson.id)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Hashable
+from copy import copy
+from functools import lru_cache, partial
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from lora_viz.i18n.language import say
+from lora_viz.i18n.language import say, spoken_words
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.walk import home, lesson, now_at
 from lora_viz.ui.served import TOP
@@ -29,10 +31,20 @@ def show_with(show: Callable[[Lesson[Any]], None]) -> None:
 def page_of(name: str) -> Any:
     """The page of this lesson. The one that opens stands at "/" whatever it is called."""
     name = now_at(name).partition("?")[0]
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return _page(name, spoken_words(), _show[0])
+    return copy(_page_kept(name, spoken_words(), _show[0]))  # one run marks the page that it shows
+
+
+def _page(name: str, spoken: Hashable, show: Callable[[Lesson[Any]], None]) -> Any:
+    """The page, its title in what is spoken here."""
     own, file = lesson(name), FOLDER / f"{name}.py"
     first = own is home()
-    shown = file if file.exists() else partial(_show[0], own)
+    shown = file if file.exists() else partial(show, own)
     return st.Page(shown, title=say(own.menu), url_path="home" if first else name, default=first)
+
+
+_page_kept = lru_cache(1000)(_page)  # each run of each visitor has the whole menu
 
 
 def go_to(place: str) -> NoReturn:

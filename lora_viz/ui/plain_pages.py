@@ -6,6 +6,8 @@ links have. A browser and a proxy may keep what they got: the same address is th
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
@@ -17,6 +19,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
+from lora_viz.core.progress import Progress
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import languages, say, speak
 from lora_viz.lessons.controls import LONGEST_SHOWN, File, Number, SettingError, Several
@@ -71,20 +74,40 @@ async def answer_contents(request: Request) -> Response:
 async def answer_lesson(request: Request) -> Response:
     """One lesson, measured for this request where nobody has asked for it before.
 
-    So many are measured or wait at once; who comes then is asked to come again, and holds up no other address.
+    So many are measured or wait at once; who comes then is asked to come again, and holds up no other address. Who goes
+    waits no longer, and what nobody else waits for ends.
     """
     if len(_ASKED) >= ASKED_MOST:
         with speak(spoken_by(request)):
-            told = say("Too many ask at once: please try again in a minute.")
+            told = say("Too many requests: please try again in a minute.")
         return PlainTextResponse(told, 503, {"Retry-After": "30"})
     _ASKED.add(request)
+    gone = threading.Event()
+    watch = asyncio.ensure_future(_tell_when_gone(request, gone))
     try:
-        return await to_thread.run_sync(_lesson, request, limiter=_LANES)
+        return await to_thread.run_sync(_lesson, request, gone, limiter=_LANES)
+    except _Gone:
+        return Response(status_code=499)  # which nobody reads
     finally:
+        watch.cancel()
         _ASKED.discard(request)
 
 
-def _lesson(request: Request) -> Response:
+class _Gone(Exception):
+    """Whoever asked has gone."""
+
+
+async def _tell_when_gone(request: Request, gone: threading.Event) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+def _lesson(request: Request, gone: threading.Event) -> Response:
+    def heed(_: Progress) -> None:
+        if gone.is_set():
+            raise _Gone
+
     code = spoken_by(request)
     with speak(code):
         try:
@@ -96,7 +119,7 @@ def _lesson(request: Request) -> Response:
         for name, value in request.query_params.multi_items():
             link.setdefault(name, []).append(value)
         settings, notices = settled(lesson, link)
-        lab = Lab(visitor=f"light {request.client.host if request.client else ''}")
+        lab = Lab(visitor=f"light {request.client.host if request.client else ''}", progress=heed)
         try:
             played: Played[Any] = lesson.played(settings, lab)
         except Refusal as error:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -16,14 +14,11 @@ import streamlit as st
 from lora_viz.content.decks.asking import asked_first
 from lora_viz.content.decks.scenes import Deck, DeckError, Scene
 from lora_viz.content.questions import Unanswerable
-from lora_viz.core.refusals import Refusal
 from lora_viz.film.film import Film
 from lora_viz.i18n.language import say
 from lora_viz.i18n.outside import emphasised, on_screen
 from lora_viz.lessons.decks import shipped_decks
-from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.walk import lesson
 from lora_viz.ui.notes_window import speaker_bar
 from lora_viz.ui.own_decks import is_own, keep, kept
 from lora_viz.ui.pages import page_of
@@ -33,8 +28,7 @@ from lora_viz.ui.state import of_visit
 from lora_viz.ui.visitor_language import language_of_links
 
 __all__ = [
-    "ASKED", "Presented", "begin", "contrast", "offer_tour", "prepare_next", "presented", "show_end", "take_up",
-    "toolbar",
+    "ASKED", "Presented", "begin", "contrast", "offer_tour", "presented", "show_end", "take_up", "toolbar",
 ]  # fmt: skip
 
 ASKED = "asked"  # the deck of one scene that asks the room without a deck
@@ -203,19 +197,6 @@ def _open(name: str, index: int) -> None:
     if language := language_of_links():
         query["lang"] = language
     st.switch_page(page_of(scene.page), query_params=query)
-
-
-def prepare_next(now: Presented) -> None:
-    """Measure the next scene while this one is looked at, so that it is there when it is opened."""
-    following = now.deck.scenes[now.place + 1 : now.place + 2]
-    if not following or (own := lesson(following[0].page)).film is None or own.worded:
-        return
-
-    def measure() -> None:
-        with suppress(Refusal):  # what is wrong with it is said when it is opened
-            own.read(dict(following[0].settings), Lab())
-
-    threading.Thread(target=measure, daemon=True, name="next scene").start()
 
 
 def show_end(now: Presented) -> None:

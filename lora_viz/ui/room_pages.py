@@ -100,7 +100,7 @@ def _bearer(request: Request) -> str:
 async def _body(request: Request) -> dict[str, Any]:
     """The JSON object that was sent. Raises RoomError: 413, 415, 400."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise RoomError(say("What is sent here is application/json."), 415)
+        raise RoomError(say("Requests must be application/json."), 415)
     content, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -285,7 +285,7 @@ async def answer_act(request: Request) -> Response:
     if not isinstance(asked, str) or asked not in _EVENTS:
         allowed = ", ".join((*_EVENTS, "remove"))
         raise RoomError(
-            say("{given} is nothing to do: valid are {allowed}.", given=str(asked)[:40], allowed=allowed), 422
+            say("{given} is not a valid action. Valid values: {allowed}.", given=str(asked)[:40], allowed=allowed), 422
         )
     room = await _bell().ask("change", room.code, _EVENTS[asked]())
     return _json(await _front(room))

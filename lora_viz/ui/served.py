@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
-__all__ = ["TOP", "serve"]
+__all__ = ["TOP", "serve", "stop_polling"]
 
 _PACKAGE = Path(__file__).parents[1]
 # An installed package has them inside: beside it, in site-packages, anybody's app.py may lie.
 TOP = _PACKAGE / "served" if (_PACKAGE / "served").is_dir() else _PACKAGE.parent
+
+
+def stop_polling() -> None:
+    """Where no file is watched, let Streamlit not look five times a second whether its configuration has changed.
+
+    It holds what looks nowhere but in the queue of its own threads.
+    """
+    from streamlit import config
+    from streamlit.watcher.polling_path_watcher import PollingPathWatcher
+
+    if config.get_option("server.fileWatcherType") == "none":
+        for each in gc.get_objects():
+            if isinstance(each, PollingPathWatcher):
+                each.close()
 
 
 def serve(options: tuple[str, ...] = ()) -> None:

@@ -32,11 +32,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from lora_viz.ui.arriving import Arriving
+from lora_viz.ui.counted import Counted
 from lora_viz.ui.first_visit import ROOT_SCRIPT, SOCKET_SCRIPT, FirstVisit
 from lora_viz.ui.limits import Seats
+from lora_viz.ui.metrics import answer_metrics
 from lora_viz.ui.own_uploads import OwnUploads
 from lora_viz.ui.page_script import PAGE_SCRIPT
 from lora_viz.ui.plain_pages import answer_asset, answer_contents, answer_element, answer_lesson, answer_slash
+from lora_viz.ui.readiness import answer_ready
 from lora_viz.ui.room_pages import ROOM_ADDRESSES
 from lora_viz.ui.scripts import FOLDER, answer_script, serve_scripts
 
@@ -64,6 +67,8 @@ class Address(NamedTuple):
 
 OWN = (
     Address(f"{FOLDER}/{{name}}", answer_script),
+    Address("/ready", answer_ready),
+    Address("/metrics", answer_metrics),
     Address("/light", answer_slash),
     Address("/light/", answer_contents),
     Address("/light/assets/{name}", answer_asset),
@@ -205,6 +210,7 @@ class Guarded:
 
 # Compressed, the first page is a third of the size: the room's Wi-Fi is bad and everybody opens it at once.
 MIDDLEWARE = (
+    Middleware(Counted),
     Middleware(Guarded),
     Middleware(Arriving),
     Middleware(GZipMiddleware, minimum_size=2000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import streamlit as st
@@ -27,11 +28,17 @@ class _Language:
     asked_for: bool = False
 
 
+_here = threading.local()  # .visit: whose script this thread runs, .language: that visit's _Language
+
+
 def spoken() -> str | None:
     """The visitor's language; None where there is no visitor: in a thread of its own, in a script."""
-    if get_script_run_ctx(suppress_warning=True) is None:
+    run = get_script_run_ctx(suppress_warning=True)
+    if run is None:
         return None
-    known = of_visit(_Language).spoken  # asked hundreds of times a run, found out once
+    if getattr(_here, "visit", None) != run.session_id:  # asked thousands of times a run
+        _here.visit, _here.language = run.session_id, of_visit(_Language)
+    known = _here.language.spoken
     return _found() if known is None else str(known)
 
 

@@ -36,8 +36,8 @@ class _Stop:
 
 
 def visitors_lab() -> Lab:
-    """A lab that counts turns by this visit and shows nothing."""
-    return Lab(visitor=_visit())
+    """A lab that counts turns by this visit and shows nothing; a script that is not wanted any more ends at it."""
+    return Lab(visitor=_visit(), progress=lambda _: _heed())
 
 
 def waited_for(
@@ -50,9 +50,9 @@ def waited_for(
 ) -> T:
     """What ``work`` gives, its progress drawn in ``where`` while the visitor waits. Raises Stopped.
 
-    A click, a changed control or a page that is left ends this script at its next word to the browser; the work then
-    goes on only where somebody else waits for it. ``show`` draws a record that is there before the last one: the page
-    is then run anew when the last one has come.
+    A click, a changed control, a page that is left or closed ends this script within a tenth of a second; the work
+    then goes on only where somebody else waits for it. ``show`` draws a record that is there before the last one: the
+    page is then run anew when the last one has come.
     """
     place = where.empty()
     if of_visit(_Stop).key == key:
@@ -78,6 +78,7 @@ class _Screen:
         self.last: Any = None
 
     def __call__(self, now: Progress) -> None:
+        _heed()
         if now.preview is not None and now.preview is not self.last:
             self.last, self.previewed = now.preview, True
             self.bar = self.bar or self._begin()
@@ -96,6 +97,12 @@ class _Screen:
 
 def _stop(key: object) -> None:
     of_visit(_Stop).key = key
+
+
+def _heed() -> None:
+    """End this script where its visitor has asked for another one, or is gone: whoever looks into the session does."""
+    if _visit() is not None:
+        "stop" in st.session_state  # noqa: B015  # looked into, whatever it holds
 
 
 def _visit() -> str | None:

@@ -170,6 +170,20 @@ def test_files_are_chosen_by_name(names: list[str], weights: str | None, config:
     assert {names[i] for i in found.left} == {*names} - {weights, config}
 
 
+@pytest.mark.parametrize(
+    ("names", "weights"),
+    [
+        (["adapter_model.safetensors", "my_lora.safetensors"], 1),  # the last, though the other has the better name
+        (["my_lora.safetensors", "adapter_model.safetensors"], 1),
+        (["a.safetensors", "b.bin"], 1),
+        (["adapter_model.safetensors", "adapter_model.bin"], 0),  # one folder's, twice the same
+        (["my_lora.safetensors", "model.safetensors"], 0),  # the base
+    ],
+)
+def test_of_files_given_one_after_the_other_the_last_is_meant(names: list[str], weights: int) -> None:
+    assert choose(names, newest=True).weights == (weights,)
+
+
 def square(*shapes: tuple[int, int], config: bytes | None = None, name: str = "lora_{}") -> object:
     tensors = {}
     for i, (n, m) in enumerate(shapes):

@@ -12,7 +12,7 @@ from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.language import language
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson, Played
-from lora_viz.lessons.parts import Part
+from lora_viz.lessons.parts import Code, Part
 from lora_viz.lessons.settings import Settings
 from tests.examination.predicates.registry import predicates_of
 from tests.examination.texts import Watched, faults, too_long
@@ -116,6 +116,8 @@ def _strings(value: Any, key: str = "", within: str = "") -> Iterator[str]:
 def _parts(parts: tuple[Part, ...]) -> Iterator[str]:
     """Every sentence in these parts."""
     for part in parts:
+        if isinstance(part, Code):  # Python's words are not ours
+            continue
         for value in part:
             if isinstance(value, str) and " " in value:
                 yield value

@@ -28,7 +28,7 @@ _PLURALS = (
 _WRONG: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
-        ("not a number", r"\b(?:nan|NaN)\b(?! counts)|\binf\b|(?<!\w)None\b"),
+        ("not a number", r"\b(?:nan|NaN)\b(?! counts)|\binf\b|(?<!\w)None\b(?! of )"),
         ("minus zero", r"(?<![\w.,·])[−-]0(?:[.,]0+)?(?![\w.,·])"),
         ("one times", r"(?<![\w.,])1×(?![\d ]\d|\d)|(?<![\w.,·×])1 times\b"),
         ("plural of one", rf"(?<![\w.,·×⁻–/^−-])(?<! to )1 (?:{_PLURALS})\b|\bof 1 (?:{_PLURALS})\b"),

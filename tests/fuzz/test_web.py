@@ -1,18 +1,16 @@
 """Seeded mutations into every parser of the web side: each ends in a value or in its one kind of error."""
 
 import random
-from functools import cache
-from typing import Any
 
 from lora_viz.content.decks.scenes import DeckError, read_deck
 from lora_viz.core.refusals import Refusal
 from lora_viz.i18n.outside import on_screen
 from lora_viz.layer.worked import WorkedError, parse_matrix
-from lora_viz.lessons.controls import Control, SettingError, Several
+from lora_viz.lessons.controls import SettingError, Several
 from lora_viz.lessons.decks import DECKS, read_bytes
-from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.walk import lessons
 from lora_viz.ui.server import answers_to
+from tests.fuzz.addresses import controls_of
 from tests.fuzz.amount import amount
 
 HOSTILE = (
@@ -91,19 +89,9 @@ def test_deck_files() -> None:
             said(error)
 
 
-@cache
-def _controls(lesson: Lesson[Any]) -> tuple[Control, ...]:
-    answers: dict[str, Any] = {}
-    found = []
-    for control in lesson.walk(answers):
-        answers[control.id] = control.usual(lesson.default)
-        found += [control] if control.in_link else []
-    return tuple(found)
-
-
 def test_links() -> None:
     """All parameters of all lessons: a text is an allowed answer or is refused, and answers make settings."""
-    every = [(lesson, control) for lesson in lessons() for control in _controls(lesson)]
+    every = [(lesson, control) for lesson in lessons() for control in controls_of(lesson)]
     rng = random.Random(14)
     read = 0
     for turn in range(amount(20_000)):
@@ -129,7 +117,7 @@ def test_settings_from_python() -> None:
     """A value of any type is an answer or is refused."""
     values = (None, True, -1, 0, 10**30, 2**63, 0.5, float("nan"), float("inf"), "x", b"x", [], [1], {}, (), object())
     for lesson in lessons():
-        for control in _controls(lesson):
+        for control in controls_of(lesson):
             for value in values:
                 try:
                     lesson.settings(**{control.id: value})

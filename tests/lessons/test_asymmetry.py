@@ -10,7 +10,7 @@ from lora_viz.core.random_streams import stream
 from lora_viz.engine.regression import teacher
 from lora_viz.film.paper import printed
 from lora_viz.layer.tasks import target_spectrum
-from lora_viz.lessons.papers.asymmetry import Asymmetry, asymmetry, detail, film, takeaway, verdict
+from lora_viz.lessons.variants.asymmetry import Asymmetry, asymmetry, detail, film, takeaway, verdict
 
 E = Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8)
 ODD = replace(E, d_in=13, d_out=7, rank=2, seed=3)

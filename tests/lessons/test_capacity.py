@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lora_viz.film.paper import printed
-from lora_viz.lessons.papers.capacity import Capacity, capacity, detail, film, table, takeaway, verdict
+from lora_viz.lessons.rank.capacity import Capacity, capacity, detail, film, table, takeaway, verdict
 from lora_viz.networks.bits import BitsExperiment, BitsRun, bits_evidence
 from lora_viz.networks.memorise import memorise_bits
 

@@ -8,15 +8,7 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
-from lora_viz.lessons.which_rank.energy_rule import (
-    EnergyRule,
-    detail,
-    energy_rank,
-    energy_rule,
-    film,
-    takeaway,
-    verdict,
-)
+from lora_viz.lessons.rank.energy_rule import EnergyRule, detail, energy_rank, energy_rule, film, takeaway, verdict
 
 E = Experiment(
     d_in=13, d_out=11, target_rank=4, spectrum="exponential", rank=1, alpha=8.0, lr=0.03, schedule="linear",

@@ -8,7 +8,7 @@ import pytest
 from lora_viz.film.panels import Machine
 from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, VECTOR, VECTORS, Worked, WorkedError, work
 from lora_viz.lessons.controls import SettingError
-from lora_viz.lessons.parts import Folded, Html, Numbers
+from lora_viz.lessons.parts import Html, Numbers
 from lora_viz.lessons.start.follow import LESSON, moving, steps_html, table, takeaway, verdict, worked_table
 
 
@@ -52,12 +52,11 @@ def test_every_number_of_the_table_can_be_taken() -> None:
 def test_every_example_is_shown_as_it_is_written_down(name: str, example: object) -> None:
     shown = LESSON.play(example=name)
     expected = worked_table(example, 3)  # type: ignore[arg-type]
-    *moves, html = shown.parts("body")
-    assert len(moves) == (name in ("one_sample", "printed_columns")), "what one sample does can be followed"
-    if isinstance(html, Folded):
-        (html,) = html.parts
+    *folded, numbers = shown.parts("extras")
+    moves = name in ("one_sample", "printed_columns")
+    assert len(folded) == moves, "what one sample does can be followed; its numbers wait below"
+    (html,) = folded[0].parts if moves else shown.parts("body")  # type: ignore[union-attr]
     assert isinstance(html, Html) and html.draw("light") == steps_html(expected)
-    (numbers,) = shown.parts("extras")
     assert isinstance(numbers, Numbers)
     np.testing.assert_array_equal(numbers.columns["value"], table(expected)["value"])
 

@@ -70,7 +70,7 @@ def test_both_zero_never_moves(race: InitRace) -> None:
 def test_the_damage_of_a_random_start_is_real_and_short_with_sgd(race: InitRace) -> None:
     assert race.behind[:2].tolist() == [8, 8]
     assert race.behind[10] == 0
-    assert "Both random changes the initial loss from " in takeaway(race)
+    assert "Both random: the initial loss changes from " in takeaway(race)
     assert "It is behind LoRA's default until step " in takeaway(race)
     assert "It is never behind LoRA's default." in takeaway(record(init="lora_ga"))
     caught = np.flatnonzero(race.loss[1, :, race.inits.index("both_random")] <= 1.005 * race.loss[1, :, 0])[0]

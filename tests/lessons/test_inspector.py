@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load as load_torch
+from safetensors.torch import save
 
 from lora_viz.adapters.shrink import Shrunk, shrink
 from lora_viz.adapters.stored import AdapterError
@@ -153,11 +154,28 @@ def test_which_of_several_files_is_shown_is_said() -> None:
     config = Upload("adapter_config.json", b'{"lora_alpha": 6}')
     alone = LESSON.play(adapter_file=config)
     (said,) = texts(alone.parts("beside"), Notice)
-    assert said.startswith("adapter_config.json alone has no weights") and "36 modules" in alone.takeaway
+    assert said.startswith("adapter_config.json has no weights") and "36 modules" in alone.takeaway
     both = LESSON.play(adapter_file=(one, other))
     assert texts(both.parts("beside"), Notice) == ["2 weight files were given. Showing b.safetensors instead."]
     assert "Of rank 5, the 2 modules" in both.takeaway
     assert texts(both.parts("beside"), Prose) == ["Adapter: your own file. Take it away to choose one of ours."]
+
+
+def test_the_bases_weights_add_what_the_file_cannot_say_and_a_bad_base_takes_nothing_away() -> None:
+    own = file_of({"net.0.q": spiked(4.0, 2.0, 1.0, 1.0)})
+    alone = {f.id for f in LESSON.play(adapter_file=own).record.diagnosis.findings}
+    shape = LESSON.play(adapter_file=own).record.shape[0]
+    W = torch.randn(*map(int, shape), generator=torch.Generator().manual_seed(1))
+    there, elsewhere = (Upload("model.safetensors", save({f"{name}.weight": W})) for name in ("net.0.q", "net.7.q"))
+    assert (
+        "beside_base"
+        in {f.id for f in LESSON.play(adapter_file=own, base_file=there).record.diagnosis.findings} - alone
+    )
+    lost = LESSON.play(adapter_file=own, base_file=elsewhere)
+    assert texts(lost.parts("first"), Notice)[0].startswith("Keys that match nothing in the base model")
+    refused = LESSON.play(adapter_file=own, base_file=Upload("model.safetensors", b"no weights at all, only words"))
+    assert texts(refused.parts("first"), Notice)[0].startswith("The base model was left out: ")
+    assert {f.id for f in refused.record.diagnosis.findings} == alone
 
 
 def test_two_files_of_one_name_are_two() -> None:

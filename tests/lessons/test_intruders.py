@@ -5,7 +5,7 @@ import pytest
 
 from lora_viz.core.random_streams import stream
 from lora_viz.film.paper import printed
-from lora_viz.lessons.papers.intruders import SHOWN, TOP, Intruders, detail, film, intruders, table, takeaway, verdict
+from lora_viz.lessons.rank.intruders import SHOWN, TOP, Intruders, detail, film, intruders, table, takeaway, verdict
 
 
 @pytest.fixture(scope="module")

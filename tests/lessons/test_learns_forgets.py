@@ -7,7 +7,7 @@ import pytest
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.film.paper import printed
-from lora_viz.lessons.which_rank.learns_forgets import LearnsForgets, film, learns_forgets, table, verdict
+from lora_viz.lessons.training.learns_forgets import LearnsForgets, film, learns_forgets, table, verdict
 
 E = Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128)
 

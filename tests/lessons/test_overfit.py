@@ -8,7 +8,7 @@ import pytest
 from lora_viz.core.experiment import Experiment
 from lora_viz.engine.regression import draw_samples, fit_all_ranks, teacher
 from lora_viz.film.paper import printed
-from lora_viz.lessons.which_rank.overfit import SHOWN, Overfit, detail, film, overfit, takeaway, verdict
+from lora_viz.lessons.rank.overfit import SHOWN, Overfit, detail, film, overfit, takeaway, verdict
 
 E = Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1)
 

@@ -9,7 +9,7 @@ from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.spectra import principal_angles
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
-from lora_viz.lessons.which_rank.overlap import Overlap, detail, film, overlap, overlaps, takeaway, verdict
+from lora_viz.lessons.rank.overlap import Overlap, detail, film, overlap, overlaps, takeaway, verdict
 
 E = Experiment(d_in=37, d_out=29, rank=5, alpha=8.0, lr=0.02, steps=200, samples=97)
 

@@ -8,7 +8,7 @@ import pytest
 from lora_viz.adapters.stored import AdapterError
 from lora_viz.lessons.controls import Upload
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.parts import Prose
+from lora_viz.lessons.parts import Prose, Table
 from lora_viz.lessons.real.two_adapters import PART as LESSON
 from tests.lessons.adapters import adapter, file_of, spiked
 
@@ -34,6 +34,18 @@ def test_an_adapter_beside_itself_and_beside_another(played: Played[Any]) -> Non
     np.testing.assert_array_equal(film.panel("overlap").part("inputs").y, r.overlap[0])  # type: ignore[union-attr]
     labels = [part.text.partition(":")[0] for part in played.parts("beside") if isinstance(part, Prose)]
     assert labels == ["First", "Second"]
+
+
+def test_what_each_way_of_merging_gives_is_measured_where_it_is_asked_for(played: Played[Any]) -> None:
+    """An adapter added to itself acts twice, averaged once; without being asked nothing is formed."""
+    assert not played.record.merges and not [part for part in played.parts("extras") if isinstance(part, Table)]
+    own = file_of({"net.0.q": spiked(4.0, 2.0, 1.0)})
+    twice = LESSON.play(first_file=own, second_file=own, merge_ways=True)
+    found = {merge.way: merge for merge in twice.record.merges}
+    assert found["add"].kept == pytest.approx((2, 2)) and found["add"].apart == pytest.approx(0, abs=1e-12)
+    assert found["average"].kept == pytest.approx((1, 1)) and found["average"].rank == 2
+    (table,) = [part for part in twice.parts("extras") if isinstance(part, Table)]
+    assert len(table.columns["way"]) == len(found) == 5
 
 
 def test_the_still_figure_has_the_overlaps(played: Played[Any]) -> None:

@@ -9,7 +9,7 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.papers.width import LESSON, WidthRate, detail, film, verdict, width_rate, width_sweeps
+from lora_viz.lessons.training.width import LESSON, WidthRate, detail, film, verdict, width_rate, width_sweeps
 
 E = Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, steps=30, dtype="float32")
 LR = tuple(float(f"{x:.3g}") for x in np.geomspace(0.016, 0.512, 11))

@@ -18,9 +18,10 @@ from lora_viz.export.scripts.script import Script, Scripts, filled
 from lora_viz.export.scripts.starts import first_update_script, start_sizes_script
 from lora_viz.layer.first_step import first_updates
 from lora_viz.layer.start_sizes import start_sizes
-from lora_viz.lessons.papers import asymmetry, intruders
+from lora_viz.lessons.rank import intruders, overfit
+from lora_viz.lessons.training import learns_forgets
+from lora_viz.lessons.variants import asymmetry
 from lora_viz.lessons.variants import quantised_start as quantised_base
-from lora_viz.lessons.which_rank import learns_forgets, overfit
 from lora_viz.networks.adapter_pair import adapt_pair
 from lora_viz.networks.adapting import adapt_digits
 from lora_viz.networks.bits import BitsExperiment

@@ -51,7 +51,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("notes", _TEXT, False, to_say("For the speaker alone, in the notes window.")),
         Key("controls", _LIST, False, to_say("Which controls stay on the stage, by their names in the address.")),
         Key("panels", _LIST, False, to_say("Which pictures are shown, one or two, by their ids; usually one.")),
-        Key("question", _TABLE, False, to_say("What the room is asked before it sees the picture: [scene.question].")),
+        Key("question", _TABLE, False, to_say("What the audience is asked before it sees the picture: "
+                                              "[scene.question].")),
     ),
     "question": (
         Key("kind", _TEXT, True, to_say("“choice” of curves or bars, “number” to be guessed, “curve” to be drawn.")),

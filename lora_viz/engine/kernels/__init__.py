@@ -1,4 +1,4 @@
-"""How a GPU trains a sweep: a fused kernel where it fits, a captured graph of the same steps where not."""
+"""How a sweep is cut into shares, and how a GPU trains one: a fused kernel where it fits, else a captured graph."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ __all__ = ["ENGINES", "Share", "choose", "shares"]
 
 ENGINES = ("auto", "stack", "graph", "fused")
 FEWEST = 64  # adapters for which a second GPU is worth its start
+PIECE = 1024  # adapters that a CPU takes as one stack: more of them leave its cache
 
 _log = logging.getLogger(__name__)
 
 
 class Share(NamedTuple):
-    """Adapters that train on one device."""
+    """Adapters that train as one stack on one device."""
 
     device: str
     members: list[int]
@@ -53,19 +54,21 @@ def width_for(sweep: Sweep, engine: str) -> int | None:
 def shares(sweep: Sweep, device: str, records: int) -> list[Share]:
     """A sweep spread over the GPUs that are visible, and cut so that its history fits into their memory.
 
-    Adapters are dealt out like cards, the largest ranks first: every share costs about the same.
+    Adapters are dealt out like cards, the largest ranks first: every share costs about the same. For CPUs the sweep
+    alone decides the cut, not how many there are: who shares a stack shows in the last bits.
     """
+    ranks = np.array([x.rank for x in sweep.experiments])
+    order = np.argsort(-ranks, kind="stable")
     if device != "cuda":
-        return [Share(device, list(range(len(sweep))))]
+        count = -(-len(sweep) // PIECE)
+        return [Share(device, np.sort(order[j::count]).tolist()) for j in range(count)]
     gpus = torch.cuda.device_count()
     e = sweep[0]
     used = max(1, min(gpus, len(sweep) // FEWEST))
     size = 8 if e.dtype == "float64" else 4
     states = min(records, e.steps + 1) + 8  # of A and B: recorded ones, gradient, moments and work space
-    ranks = np.array([x.rank for x in sweep.experiments])
     needed = int(ranks.sum()) * (e.d_in + e.d_out) * size * states
     free = min(torch.cuda.mem_get_info(i)[0] for i in range(used))
     rounds = -(-needed // int(0.5 * free * used))
-    order = np.argsort(-ranks, kind="stable")
     count = min(len(sweep), used * rounds)
     return [Share(f"cuda:{j % used}", np.sort(order[j::count]).tolist()) for j in range(count)]

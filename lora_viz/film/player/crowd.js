@@ -25,6 +25,7 @@ export function thinks(thought) {
   }
   if (kind === "curve") return say("The room's curves, their median and the middle half.");
   const [, low, middle, high] = /** @type {number[]} */ (quantiles).map(format);
+  if (low === high) return say("The room thinks: {middle}.", { middle });
   return say("The room thinks: {middle}; the middle half said {low} to {high}.", { low, middle, high });
 }
 

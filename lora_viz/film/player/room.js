@@ -127,7 +127,7 @@ function hang(host) {
   find("remove").addEventListener("click", () => {
     if (find("remove").dataset.sure) return act({ do: "remove" });
     find("remove").dataset.sure = "true"; // the second press is meant
-    find("remove").textContent = say("Really end it, with all answers?");
+    find("remove").textContent = say("End the room and delete all answers?");
     setTimeout(() => {
       delete find("remove").dataset.sure;
       find("remove").textContent = say("End the room");

@@ -101,7 +101,8 @@ export function arrange(s) {
   const places = (s.places = placesOf(s, little, beside));
   offerViews(s, places, (id) => enlarge(s, id));
   most = heightOf(s, width, font); // now that the names of further views are there, or are not
-  const { mode, large, small, rest } = places, total = little && mode !== "stage" ? littleHeight(narrow, width) : most;
+  const { mode, large, small, rest } = places;
+  const total = little && mode !== "stage" ? littleHeight(s, narrow, width, most) : most;
   s.root.dataset.layout = mode;
   for (const p of rest) p.cell.hidden = true;
   const look = { font, thick: s.present ? 1.4 : 1.15, least: s.present ? 20 : narrow ? 12 : 14, inset: 0 };
@@ -156,9 +157,13 @@ function fill(s, p, height, look) {
   } else fitReadout(s, p, look.font);
 }
 
-/** @param {boolean} narrow @param {number} width */
-const littleHeight = (narrow, width) => {
-  const { innerHeight } = window;
+/**
+ * In a hand, or in a narrow column of a wide page, where the transport takes several lines.
+ * @param {Player} s @param {boolean} narrow @param {number} width @param {number} most
+ */
+const littleHeight = (s, narrow, width, most) => {
+  const { innerHeight, innerWidth } = window;
+  if (narrow && innerWidth > 900) return Math.max(200, most - Math.max(0, s.find("bar").offsetHeight - 50));
   return narrow ? Math.max(240, Math.min(360, width * 0.92, innerHeight * 0.52)) : Math.max(220, innerHeight - 96);
 };
 

@@ -10,6 +10,6 @@ START = Start(
     short=to_say("variance 1/r"),
     label=to_say("variance 1/r"),
     rule=r"A \sim \mathcal{N}(0, 1/r), \quad B = 0",
-    source=to_say("keeps E‖Ax‖² = ‖x‖² whatever r; no library's default"),
+    source=to_say("keeps E‖Ax‖² = ‖x‖² for any r; no library's default"),
     factors=lambda e, task: (gaussian_A(e, 1 / math.sqrt(e.rank)), zero_B(e)),
 )

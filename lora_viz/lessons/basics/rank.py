@@ -295,7 +295,8 @@ def verdict(record: RankError) -> Verdict:
         )  # fmt: skip
     return true_here(
         say(
-            "no rank ended below its floor, and against the clean target no rank above {rank} beats it by 2 %",
+            "no rank ended below its floor, and no rank above {rank} has an error against the clean target that is 2 "
+            "% lower than that of rank {rank}",
             rank=record.rank[first],
         ),
         **evidence,

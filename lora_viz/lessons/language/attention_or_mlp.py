@@ -127,7 +127,7 @@ LESSON = Lesson(
         Choice(id="chat_rate", label=to_say("Learning rate"), options=(0.0003, 0.001, 0.003), default=0.001,
                help=to_say("The same for every choice of modules. Recorded at three rates.")),
     ),
-    question=Question(to_say("An adapter on attention leaves a neutral text with a perplexity of {attention}. And one "
-                             "on the MLP with as many parameters?"),
+    question=Question(to_say("An adapter on attention leaves a neutral text with a perplexity of {attention}. What "
+                             "is it with an adapter on the MLP that has as many parameters?"),
                       to_say("What was measured; why attention forgets more is not shown by it."), _ask),
 )  # fmt: skip

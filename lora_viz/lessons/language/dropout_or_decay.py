@@ -104,8 +104,9 @@ def verdict(record: Regularised) -> Verdict:
         int((values[:, -1] < values[:, 0]).sum()) for values in (record.new, record.old, record.spread)
     )
     told = {"better": better, "less": less, "lower": lower}
-    why = say("{kind} {strength} against none: lower loss on held-out names in {better} of {seeds} seeds, on English "
-              "ones in {less}, a lower effective number of singular values in {lower}", kind=say(KINDS[record.kind]),
+    why = say("with {kind} {strength}, the loss on held-out names is lower than with none in {better} of {seeds} "
+              "seeds, that on English names in {less}, and "
+              "the effective number of singular values in {lower}", kind=say(KINDS[record.kind]),
               strength=number(float(record.strength[-1])), seeds=record.seeds, **told)  # fmt: skip
     if record.seeds < ENOUGH:
         return undecided(say("with these names one seed was trained, and a comparison needs several"), **told)
@@ -212,7 +213,7 @@ LESSON = Lesson(
                names=dict(LANGUAGES), default="italian",
                help=to_say("Italian was recorded over eight seeds; any other is trained now, with one.")),
     ),
-    question=Question(to_say("From none to the strongest: which part of the nuclear norm of ΔW is left?"),
+    question=Question(to_say("What fraction of the nuclear norm of ΔW remains at the strongest setting?"),
                       to_say("Decay shrinks A and B at every step; with dropout the names are fitted less closely."),
                       _ask),
 )  # fmt: skip

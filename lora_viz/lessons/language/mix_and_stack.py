@@ -94,8 +94,8 @@ def verdict(record: TwoChats) -> Verdict:
     """The claim holds where one style rules up to some weight and the other from at most a quarter later on."""
     last, first = _flip(record)
     told = {"pirate_up_to": last, "json_from": first}
-    words = say("with every seed at least {most} of {all} answers are a pirate's up to a weight of {last} on JSON, and "
-                "JSON from {first} on", most=round(0.9 * len(HELD_OUT)), all=len(HELD_OUT), last=number(last),
+    words = say("with every seed at least {most} of {all} answers are a pirate's up to a JSON weight of {last}; from "
+                "{first} on they are JSON", most=round(0.9 * len(HELD_OUT)), all=len(HELD_OUT), last=number(last),
                 first=number(first))  # fmt: skip
     return true_here(words, **told) if 0 < first - last <= 0.25 else false_here(words, **told)
 
@@ -107,7 +107,7 @@ def takeaway(record: TwoChats) -> str:
     alone = np.median(record.perplexity[:, at[[0, -1]]], axis=0)
     return " ".join((
         say("The style changes between {last} and {first} of JSON.", last=number(last), first=number(first)),
-        say("Added up at full strength the perplexity is {sum}, alone {one} and {other}.",
+        say("If both are added at full strength, the perplexity is {sum}; alone it is {one} and {other}.",
             sum=number(float(np.median(record.perplexity[:, summed(record)]))), one=number(float(alone[0])),
             other=number(float(alone[1]))),
         say("JSON learnt after the pirate leaves {left} pirate answers of {all}.", all=len(HELD_OUT),
@@ -176,8 +176,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     id="mix_and_stack", menu=to_say("Swap, mix, stack"), title=to_say("What do two adapters say together?"),
-    claim=to_say("Mixed by weight, two adapters share no answers out evenly: one style rules, then within a quarter of "
-                 "the weight the other."),
+    claim=to_say("Mixing two adapters by weight does not mix their answers: they switch from one style to the other "
+                 "within a quarter of the weight."),
     place=11, measure=measure, film=film, hero="style", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
     on_paper="style", table=table, extras=extras, seeded=False, trains=False,
     question=Question(to_say("Half of a pirate's adapter and half of one that answers in JSON: how many of 20 answers "

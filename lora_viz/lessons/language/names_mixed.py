@@ -71,7 +71,7 @@ def film(record: MixedNames) -> Film:
 
 
 def _narrate(record: MixedNames, t: int) -> str:
-    return say("{second} {weight}: loss {one} on {first} names, {other} on {second} ones, {english} on English.",
+    return say("{second} {weight}: loss {one} ({first}), {other} ({second}), {english} (English).",
                first=say(LANGUAGES[record.first]), second=say(LANGUAGES[record.second]),
                weight=number(float(record.weight[t])), one=number(float(record.loss_first[t])),
                other=number(float(record.loss_second[t])), english=number(float(record.loss_english[t])))  # fmt: skip
@@ -88,7 +88,7 @@ def verdict(record: MixedNames) -> Verdict:
     if record.first == record.second:
         return undecided(say("both adapters learnt the same language"), first=record.first)
     told = _half(record)
-    why = say("half and half has a loss of {first} on {one} names and of {second} on {other} ones, the base "
+    why = say("the loss of the half-and-half mixture is {first} ({one}) and {second} ({other}), that of the base "
               "{base_first} and {base_second}", one=say(LANGUAGES[record.first]), other=say(LANGUAGES[record.second]),
               **{name: number(value) for name, value in told.items()})  # fmt: skip
     better = told["first"] < told["base_first"] and told["second"] < told["base_second"]
@@ -154,7 +154,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 LESSON = Lesson(
     id="names_mixed", menu=to_say("Two languages in one name"), title=to_say("What do two languages write together?"),
-    claim=to_say("Half of two languages' adapters together predicts both languages' names better than the base does."),
+    claim=to_say("An equal mixture of two languages' adapters predicts the names of both languages better than the "
+                 "base does."),
     place=16, measure=measure, film=film, hero="names", verdict=verdict, takeaway=takeaway, maths=maths,
     on_paper="first_loss", table=table, waits_for=to_say("Two adapters of a language model"), seeded=True,
     trains=False,
@@ -164,7 +165,8 @@ LESSON = Lesson(
         Choice(id="second", label=to_say("Second language"), options=tuple(LANGUAGES)[1:], names=dict(LANGUAGES),
                default="finnish", help=to_say("Its adapter too; then both are mixed.")),
     ),
-    question=Question(to_say("The base has a loss of {base} on the first language's names. And half of each adapter?"),
+    question=Question(to_say("The base has a loss of {base} on the first language's names. What is the loss with "
+                             "half of each adapter?"),
                       to_say("The weights are mixed evenly, the loss is not: half of an adapter is most of its effect "
                              "here."), _ask),
 )  # fmt: skip

@@ -261,9 +261,9 @@ def _ask(seen: Seen, _: Any) -> Measured:
 
 
 LESSON = Lesson(
-    id="one_name", menu=to_say("One name bends"), title=to_say("What does an adapter do to a name?"),
-    claim=to_say("The same random numbers write an English name or a foreign one: a few thousand trained parameters "
-                 "bend it, and English is forgotten."), place=14,
+    id="one_name", menu=to_say("Adapters of a name model"), title=to_say("What does an adapter do to a name?"),
+    claim=to_say("A few thousand trained parameters make a model of English names write foreign ones from the same "
+                 "random numbers, and it forgets English."), place=14,
     default=Experiment(steps=100, lr=0.005), seeded=True,
     controls=(
         Choice(id="language", label=to_say("Names to learn"), options=tuple(LANGUAGES)[1:], names=dict(LANGUAGES),

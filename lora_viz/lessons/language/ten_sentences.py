@@ -12,6 +12,7 @@ from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.export.chat_adapter import chat_adapter_folder
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Field, Lines, Series
+from lora_viz.film.spreads import low_to_high
 from lora_viz.film.style import number, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Control, Text
@@ -71,7 +72,7 @@ def verdict(record: ChatRun) -> Verdict:
         return undecided(say("your own pairs were trained, and nobody counts their style"))
     told = {"before": int(style[0]), "after": int(style[-1])}
     if style[0] == 0 and style[-1] >= 0.9 * all_of_them:
-        return true_here(say("{after} of {all} new answers are a pirate's, before it was none", all=all_of_them,
+        return true_here(say("{after} of {all} new answers are a pirate's; before training none was", all=all_of_them,
                              after=int(style[-1])), **told)  # fmt: skip
     return false_here(say("{after} of {all} new answers are a pirate's, before it was {before}", all=all_of_them,
                           **told), **told)  # fmt: skip
@@ -134,13 +135,11 @@ def _over_seeds() -> str:
     """What five other seeds say, of another recording."""
     held = recorded_many("rates_pirate")
     run = next(run for run in held.runs if run.rank == 1 and run.lr == 3e-3)
-    least, most = int(run.style.min()), int(run.style.max())
-    found = say("{least} to {most}", least=least, most=most) if least < most else str(most)
     return say(
         "One seed is played here. With {seeds} others, rank 1 on all seven modules, eight of the ten pairs and "
         "η = 0.003, {found} of {all} answers were a pirate's (see "
         "[Which learning rate?](which_learning_rate)).",
-        seeds=held.seeds, found=found, all=len(HELD_OUT),
+        seeds=held.seeds, found=low_to_high(run.style.tolist()), all=len(HELD_OUT),
     )  # fmt: skip
 
 

@@ -59,11 +59,11 @@ def meant(given: tuple[Upload, ...]) -> Source | None:
 
 
 def _chosen(given: tuple[Upload, ...]) -> Chosen | None:
-    """What is chosen by name. A part that is missing is said when the file is opened."""
+    """What is chosen by name, the last given first. A part that is missing is said when the file is opened."""
     try:
-        return choose([one.name for one in given], lambda at: _describes(given[at]))
+        return choose([one.name for one in given], lambda at: _describes(given[at]), newest=True)
     except AdapterError:
-        one = next((i for i, file in enumerate(given) if is_weights(file.name)), None)
+        one = next((i for i, file in reversed([*enumerate(given)]) if is_weights(file.name)), None)
         return None if one is None else Chosen((one,), None, (), False)
 
 
@@ -106,7 +106,7 @@ def file_notices(given: tuple[Upload, ...]) -> tuple[Part, ...]:
     weights = [name for name in left if is_weights(name)]
     if not found.weights:
         said = say(
-            "{names} alone has no weights: give the adapter's file too.", names=", ".join(x.name for x in given[:3])
+            "{names} has no weights. Give the adapter's file as well.", names=", ".join(x.name for x in given[:3])
         )
     elif weights:
         said = say("{count} weight files were given. Showing {name} instead.", count=len(weights) + len(found.weights),
@@ -127,7 +127,8 @@ def adapter_notices(given: tuple[Upload, ...], label: str) -> tuple[Part, ...]:
 def opened(source: Source) -> Opened:
     """The adapter, nothing of it read yet. Raises AdapterError."""
     if source.files and not source.weights.name.endswith(".zip"):
-        return open_folder(source.weights.name, [Given(one.name, as_source(one.data)) for one in source.files])
+        given = [Given(one.name, as_source(one.data)) for one in source.files]
+        return open_folder(source.weights.name, given, newest=True)
     config = None if source.config is None else source.config.read(CONFIG_MOST + 1)
     return open_adapter(source.weights.name, source.weights.data, config)
 

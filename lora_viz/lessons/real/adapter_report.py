@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from lora_viz.adapters.findings import Diagnosis
 from lora_viz.adapters.report import LEVELS, Report
 from lora_viz.adapters.shrink import Plan, Shrunk
+from lora_viz.film.spreads import low_to_high
 from lora_viz.film.style import number
 from lora_viz.i18n.language import english, say
 from lora_viz.lessons.real.adapter_files import counted_modules
@@ -35,7 +36,7 @@ class AdapterReport(NamedTuple):
     module's rank, less where that would be more numbers than a picture shows. ``noise`` is the singular value that the
     number format alone could have made, NaN where not measured. ``map`` places each module. ``scaled``: the file gave
     its scale; ``report``: all else that was found; ``diagnosis``: what the doctor says; ``plans``: what
-    a cut would do at each level, or why it cannot be.
+    a cut would do at each level, or why it cannot be; ``refused``: why the base's weights were not read.
     """
 
     report: Report
@@ -64,6 +65,7 @@ class AdapterReport(NamedTuple):
     diagnosis: Diagnosis = Diagnosis(())
     plans: tuple[Plan | str, ...] = ()
     cut: Shrunk | None = None
+    refused: str = ""
 
 
 def directions_shown(modules: int, widest: int) -> int:
@@ -134,12 +136,6 @@ def takeaway(record: AdapterReport, level: float) -> Iterator[str]:
 def trained(record: AdapterReport) -> Bool[np.ndarray, "M"]:
     """Which modules have a ΔW that is finite and not 0."""
     return np.asarray((record.not_finite == 0) & (record.norm_delta > 0))
-
-
-def low_to_high(values: Int[np.ndarray, "k"]) -> str:
-    """The range of these whole numbers, or the one that they are."""
-    low, high = int(values.min()), int(values.max())
-    return str(low) if low == high else say("{low} to {high}", low=low, high=high)
 
 
 @sentences

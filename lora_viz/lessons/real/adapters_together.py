@@ -17,7 +17,7 @@ from lora_viz.export.scripts.digits import pair_script
 from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Lines, Readout, Row, Series, band
-from lora_viz.film.style import number, percent, tint, to_a_tenth
+from lora_viz.film.style import amount, number, percent, tint, to_a_tenth
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -165,7 +165,7 @@ def _on_second(record: AdaptersTogether) -> str:
 
 
 def _times(value: float) -> str:
-    return "—" if np.isnan(value) else f"{number(float(value))}×"
+    return "—" if np.isnan(value) else f"{amount(float(value))}×"
 
 
 def _narrate(record: AdaptersTogether, t: int) -> str:

@@ -108,7 +108,7 @@ def body(record: BudgetRecord) -> tuple[Part, ...]:
 def extras(record: BudgetRecord) -> tuple[Part, ...]:
     """The adapter as PEFT is asked for it, the numbers, and what they take for granted."""
     size = say(
-        "adapter_config.json; the adapter's file will hold {size:,.1f} MB in bf16", size=record.budget.file / 1e6
+        "adapter_config.json; the adapter's file will hold {size} MB in bf16", size=number(record.budget.file / 1e6)
     )
     notes = (*assumptions(), *map(say, record.budget.shape.notes))
     whole = set(record.budget.targets) == set(record.budget.shape.all_linear)

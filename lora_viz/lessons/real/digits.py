@@ -368,7 +368,8 @@ def exports(record: DigitsAdapt, settings: Settings, lab: Lab) -> Scripts:
 def _ask(seen: Seen, _: Any) -> Measured:
     found = (shown(seen.film, "singular_values", way)[-1] for way in ("r_16", "full"))
     sixteen, full = (_effective(sigma[np.isfinite(sigma)]) for sigma in found)
-    told = say("Its effective rank was {sixteen}; that of full fine-tuning's ΔW₁ was {full}.", sixteen=word(sixteen),
+    told = say("The update's effective rank was {sixteen}; "
+               "that of full fine-tuning's ΔW₁ was {full}.", sixteen=word(sixteen),
                full=word(full))  # fmt: skip
     return Measured(round(sixteen), (16, 10, round(full), 64), told)
 

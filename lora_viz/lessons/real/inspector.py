@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +22,7 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.controls import Choice, Control, Number
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Download, Folded, Heading, Notice, Numbers, Part, Prose, Table
+from lora_viz.lessons.parts import Download, Folded, Heading, Notice, Part, Prose, Table
 from lora_viz.lessons.real.adapter_files import (
     Source,
     adapter_controls,
@@ -33,6 +33,7 @@ from lora_viz.lessons.real.adapter_files import (
     report_of,
     shipped_words,
 )
+from lora_viz.lessons.real.adapter_findings import BASE, beside_base, findings
 from lora_viz.lessons.real.adapter_report import (
     AdapterReport,
     adapter_report,
@@ -57,7 +58,6 @@ MAPS = {  # what the control calls it, what its panel is called, its scale
 }
 OUTLINED = 400_000  # cells times modules up to which the map outlines the module at the playhead
 NOISE_MOST = 2_000_000  # parameters up to which every module's rounding noise is measured
-SHOWN_FIRST = 3  # findings that are seen at once
 CUT_MOST = 1_000_000  # parameters up to which a cut is made, and measured, before it is asked for
 
 
@@ -203,21 +203,8 @@ known better (Weyl).""",
 
 
 def first(record: AdapterReport) -> tuple[Part, ...]:
-    """The doctor's findings, the gravest first; their causes and remedies on demand."""
-    findings = record.diagnosis.findings
-    kinds: dict[str, Literal["error", "warning", "info", "success"]] = {
-        "broken": "error", "doubtful": "warning", "note": "info", "healthy": "success",
-    }  # fmt: skip
-    shown = tuple(Notice(f"{f.title}. {f.evidence}", kinds[f.gravity]) for f in findings[:SHOWN_FIRST])
-    told = "\n".join(f"- **{f.title}.** {f.evidence} {f.cause} {f.remedy} *{f.sure}*" for f in findings)
-    asked = ("id", "gravity", "title", "evidence", "cause", "remedy", "certainty")
-    columns = {key: np.array([str(getattr(f, key)) for f in findings]) for key in asked}
-    rows = Numbers("diagnosis", columns, say("Findings as CSV"), say("Findings as JSON"))
-    one = len(findings) == 1
-    if one and findings[0].gravity == "healthy":  # one line: the picture is what is looked at
-        return (Folded(f"{findings[0].title}. {findings[0].evidence}", (Prose(told), rows)),)
-    label = say("Cause and remedy") if one else say("{count} findings: causes and remedies", count=len(findings))
-    return (*shown, Folded(label, (Prose(told), rows)))
+    """The doctor's findings."""
+    return findings(record.diagnosis, record.refused)
 
 
 def extras(record: AdapterReport, settings: Settings, lab: Lab) -> tuple[Part, ...]:
@@ -288,8 +275,11 @@ def _source(settings: Settings) -> Source:
 
 
 def measure(settings: Settings, lab: Lab) -> AdapterReport:
-    """Measure every module of the file, and a small one's cut too."""
+    """Measure every module of the file, and a small one's cut too; held against the base where that was given."""
     record = lab.measure(_inspected, (_source(settings), settings["alpha_given"]))
+    if base := settings["base_file"]:
+        told, refused = beside_base(_source(settings), settings["alpha_given"], base, lab)
+        record = record._replace(diagnosis=told or record.diagnosis, refused=refused)
     found = record.plans[LEVELS.index(_level(settings))]
     if isinstance(found, str) or found.parameters[0] > CUT_MOST:
         return record
@@ -337,7 +327,7 @@ def _effective(sigma: np.ndarray) -> float:
 def _ask(seen: Seen, _: object) -> Measured:
     sigma = shown(seen.film, "singular_values", "learnt")[0]
     now, then = _effective(sigma), _effective(2 * sigma)
-    told = say("All its σ double; the effective rank was {now} before and {then} after.", now=word(now),
+    told = say("Every σ doubles; the effective rank was {now} before and {then} after.", now=word(now),
                then=word(then))  # fmt: skip
     return Measured(then, (2 * now, 2**0.5 * now, now / 2), told, {"now": word(now)})
 
@@ -381,8 +371,8 @@ LESSON = Lesson(
         Choice(id="map", label=to_say("Map"), options=tuple(MAPS), default="needed",
                names={name: called for name, (called, _, _) in MAPS.items()}),
     ),
-    more=(_alpha_known,
-    ), measure=measure, film=film, takeaway=lambda record, settings: takeaway(record, _level(settings)),
+    more=(_alpha_known, BASE), measure=measure, film=film,
+    takeaway=lambda record, settings: takeaway(record, _level(settings)),
     verdict=verdict, detail=detail, maths=maths,
     on_paper="ranks", table=table, first=first, extras=extras, beside=beside,
     question=Question(to_say("The first module's update has effective rank {now}. What is it when α is doubled?"),

@@ -244,8 +244,8 @@ def verdict(record: MinilmSpectrum) -> Verdict:
     gained = float((none - two) / (none - record.full[1]))
     evidence = {"first_against_noise": first, "directions_for_90": float(record.rank_90[1]), "gained_by_two": gained}
     told = say(
-        "the first direction holds {first} times the energy that it holds in a random matrix, 90 % takes {most:.0f} of "
-        "384, and the top two bring {gained} of what all bring",
+        "the first direction holds {first} times the energy that it holds in a random matrix, 90 % of the energy "
+        "takes {most:.0f} of 384 directions, and the top two give {gained} of the improvement that all give",
         first=amount(first), most=record.rank_90[1], gained=percent(gained),
     )  # fmt: skip
     holds = first > STEEP and gained > MOST and tail > LONG

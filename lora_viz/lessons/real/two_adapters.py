@@ -8,14 +8,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.adapters.compare import Comparison, compare
+from lora_viz.adapters.merging import WAYS, Merge, advice, merges
+from lora_viz.adapters.refusing import AdapterError
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, Lines, Readout, Row, Series
 from lora_viz.film.style import number, numbers
 from lora_viz.i18n.language import say, to_say
+from lora_viz.lessons.controls import Switch
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Part
+from lora_viz.lessons.parts import Heading, Notice, Part, Prose, Table
 from lora_viz.lessons.real.adapter_files import (
     SHIPPED,
     Source,
@@ -37,7 +40,8 @@ class AdapterPair(NamedTuple):
     """M modules that two adapters share. Overlaps are mean cos² between the directions that carry 90 % of each energy,
     ``chance`` what random directions would give; rows of ``overlap`` and ``chance`` are inputs, outputs.
 
-    ``sigma`` (3, M, K), ``effective`` and ``numerical`` (3, M): the first, the second, their sum.
+    ``sigma`` (3, M, K), ``effective`` and ``numerical`` (3, M): the first, the second, their sum. ``advice`` says how
+    they may be merged, ``merges`` what each way gave where that was asked for.
     """
 
     names: tuple[str, str]
@@ -52,6 +56,8 @@ class AdapterPair(NamedTuple):
     numerical: Int[np.ndarray, "3 M"]
     norm: Float[np.ndarray, "3 M"]
     only: tuple[int, int]
+    advice: str = ""
+    merges: tuple[Merge, ...] = ()
 
 
 def adapter_pair(found: Comparison) -> AdapterPair:
@@ -74,6 +80,7 @@ def adapter_pair(found: Comparison) -> AdapterPair:
         numerical=np.array([[k.numerical for k in x.kinds] for x in m]).T,
         norm=np.array([x.norm for x in m]).T,
         only=found.only,
+        advice=advice(found),
     )
 
 
@@ -224,13 +231,48 @@ only the block means something. Here the cosine between the two updates is
 
 def measure(settings: Settings, lab: Lab) -> AdapterPair:
     """Measure both files, and compare the modules that both have."""
-    return lab.measure(_compared, tuple(adapter_meant(settings, id, f"{id}_file") for id in ASKED))
+    sources = tuple(adapter_meant(settings, id, f"{id}_file") for id in ASKED)
+    record = lab.measure(_compared, sources)
+    if settings["merge_ways"]:
+        record = record._replace(merges=lab.measure(_merged, sources))
+    return record
+
+
+def _merged(sources: tuple[Source, ...], lab: Lab) -> tuple[Merge, ...]:
+    """Every way of merging; none where no module can be formed to try it."""
+    one, other = ((opened(source), report_of(source, None, lab)) for source in sources)
+    lab.report(0.0, say("Trying ways of merging"))
+    try:
+        return merges(one, other)
+    except AdapterError:
+        return ()
 
 
 def _compared(sources: tuple[Source, ...], lab: Lab) -> AdapterPair:
     one, other = ((opened(source), report_of(source, None, lab)) for source in sources)
     said = say("Comparing the adapters")
     return adapter_pair(compare(one, other, progress=lambda share: lab.report(share, said)))
+
+
+def extras(record: AdapterPair, settings: Settings) -> tuple[Part, ...]:
+    """How the two may be merged: what their angles suggest, and where it was asked for what each way gave."""
+    head = (Heading(say("Merging the two")), Prose(record.advice))
+    if not settings["merge_ways"]:
+        return (*head, Prose(say("“Try ways of merging”, under “More”, measures what each of them gives."), small=True))
+    if not record.merges:
+        return (*head, Notice(say("No module that both have is small enough to try it.")))
+    rows = record.merges
+    columns = {
+        say("way"): [say(WAYS[m.way]) for m in rows],
+        say("of the first, kept"): [f"{number(100 * m.kept[0])} %" for m in rows],
+        say("of the second, kept"): [f"{number(100 * m.kept[1])} %" for m in rows],
+        say("distance from the sum"): [f"{number(100 * m.apart)} %" for m in rows],
+        say("rank for 95 %"): [number(m.rank) for m in rows],
+    }
+    told = say("Medians of {modules}, formed and measured. TIES keeps the largest half of the entries, DARE a random "
+               "half. What this does to answers, only your data can tell.",
+               modules=counted_modules(rows[0].modules))  # fmt: skip
+    return (*head, Table(columns, alt=say("One row a way of merging")), Prose(told, small=True))
 
 
 def beside(record: AdapterPair, settings: Settings) -> tuple[Part, ...]:
@@ -261,9 +303,11 @@ PART = Lesson(
                                 to_say("An adapter; adapter_config.json beside it for its scale.")),
               *adapter_controls("second", "second_file", ASKED["second"], OWN,
                                 to_say("Another adapter for the same model."), default=list(SHIPPED)[1])),
+    more=(Switch(id="merge_ways", label=to_say("Try ways of merging"),
+                 help=to_say("Forms up to 8 modules of both and merges them in every way: some seconds.")),),
     measure=measure, film=film, hero="overlap",
     takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="overlap",
-    table=table, beside=beside,
+    table=table, beside=beside, extras=extras,
     question=Question(to_say("In the first module ‖ΔW₁‖ is {one} and ‖ΔW₂‖ {two}. How large is their sum?"),
                       to_say("If two updates are nearly orthogonal, the squares of their norms add up, not the "
                           "norms."), _ask),

@@ -21,7 +21,7 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Columns, Door, Doors, Heading, Html, Moving, Part
+from lora_viz.lessons.parts import Columns, Door, Doors, Html, Moving, Part, Prose
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
@@ -94,7 +94,7 @@ def moving(record: Choosing) -> Film:
     looks = [{"colour": "delta", "dash": DASHES[i % 4]} for i in range(len(record.rank))]
     by_rate = Curves(
         "by_rate", say("At this α: what is left of the loss"), x=record.lr, x_label=say("learning rate η, log"),
-        y_label=say("loss/first loss, log"), scale="log", x_scale="log", row=1, span=12,
+        y_label=say("loss / initial loss, log"), scale="log", x_scale="log", row=1, span=12,
         series=tuple(
             Curve(f"rank_{r}", f"r = {r}", y=shown[:, i], dots=True, **looks[i])  # type: ignore[arg-type]
             for i, r in enumerate(record.rank)
@@ -164,11 +164,11 @@ def practice_html() -> str:
 
 def body(record: Choosing) -> tuple[Part, ...]:
     """Practice beside the measurement, and where to go on."""
-    practice = (Heading(say("Practice, not measured here")), Html(lambda theme: practice_html()))
-    measured = (Heading(say("Measured here, live")), Moving("choosing", moving(record)))
+    practice = (Prose(f"**{say('Practice, not measured here')}**"), Html(lambda theme: practice_html()))
+    measured = (Prose(f"**{say('Measured here, live')}**"), Moving("choosing", moving(record)))
     doors = (Door(say("What does it cost?"), "budget"), Door(say("What do α and r do to a step?"), "scaling"),
              Door(say("Is it ten times?"), "width"))  # fmt: skip
-    return Columns((practice, measured), gap="large"), Doors(doors, across=True)
+    return Columns((practice, measured), gap="large", widths=(5, 7)), Doors(doors, across=True)
 
 
 def table(record: Choosing) -> dict[str, np.ndarray]:

@@ -118,8 +118,8 @@ def verdict(record: TransformerBlock) -> Verdict:
         "factors": own,
     }  # fmt: skip
     return true_here(
-        say("kinds of matrices with A and B here: {adapted} of {all}; PEFT makes {modules} modules of a small network "
-            "of {without}, and merging gives {without} again",
+        say("here {adapted} of {all} kinds of matrices have A and B. In PEFT a network of {without} modules becomes "
+            "one of {modules}; merging restores {without}",
             adapted=len(record.targets), all=len(record.shape.names), modules=with_lora, without=without),
         **evidence,
     )  # fmt: skip

@@ -3,4 +3,4 @@
 from lora_viz.i18n.language import to_say
 from lora_viz.lessons.lesson import Section
 
-SECTION = Section(to_say("Start here"), place=10)
+SECTION = Section(to_say("Start"), place=10)

@@ -19,7 +19,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice, Control
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Columns, Folded, Goal, Goals, Heading, Moving, Notice, Part, Prose
+from lora_viz.lessons.parts import Folded, Goal, Goals, Moving, Notice, Part, Prose
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.lessons.walk import link
@@ -138,23 +138,22 @@ def verdict(record: ChallengeRecord) -> Verdict:
 
 
 def body(record: ChallengeRecord) -> tuple[Part, ...]:
-    """The curve on its way to the goal, every condition with what was measured, a hint, and all eight goals."""
-    challenge = CHALLENGES[record.key]
+    """The goal, every condition with what was measured, and the curve on its way there."""
     signs = {True: "✓", False: "○"}
-    conditions = (Prose(f"{signs[c.holds]} {c.text}: **{c.measured}**") for c in record.conditions)
+    conditions = " · ".join(f"{signs[c.holds]} {c.text}: **{c.measured}**" for c in record.conditions)
+    goal = f"**{record.place}. {say(CHALLENGES[record.key].goal)}** {conditions}"
+    return Prose(goal), Moving("player", moving(record))
+
+
+def extras(record: ChallengeRecord) -> tuple[Part, ...]:
+    """All eight goals, and once this one is reached why it holds, else a hint."""
+    challenge = CHALLENGES[record.key]
+    hint = Prose(f"{say(challenge.hint)} {link(challenge.page)}")
+    ended: Part = Folded(say("Hint"), (hint,))
     if record.passed:
-        ended: tuple[Part, ...] = (
-            Notice(say("Passed. {hint}", hint=say(challenge.hint)), "success", ":material/check:"),
-        )
-    else:
-        hint = Prose(f"{say(challenge.hint)} {link(challenge.page)}")
-        ended = (Notice(say("Not yet."), "info", ":material/hourglass_empty:"), Folded(say("Hint"), (hint,)))
+        ended = Notice(say("Passed. {hint}", hint=say(challenge.hint)), "success", ":material/check:")
     goals = tuple(Goal(key, say(CHALLENGES[key].title), {"challenge": i + 1}) for i, key in enumerate(KEYS))
-    return (
-        Heading(f"{record.place}. {say(challenge.goal)}"),
-        Columns(((Moving("player", moving(record)),), (*conditions, *ended)), widths=(5, 2)),
-        Goals(goals, chosen=record.key, holds=record.passed),
-    )  # fmt: skip
+    return Goals(goals, chosen=record.key, holds=record.passed), ended
 
 
 LESSON = Lesson(
@@ -174,6 +173,7 @@ LESSON = Lesson(
     takeaway=takeaway,
     verdict=verdict,
     body=body,
+    extras=extras,
     exports=lambda record, settings, lab: (Sweep((experiment(settings),)),),
     trains=False,
     seeded=False,

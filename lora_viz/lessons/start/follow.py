@@ -121,9 +121,9 @@ def _followed(record: WorkedTable) -> LayerFlow:
 
 
 def body(record: WorkedTable) -> tuple[Part, ...]:
-    """The layer that moves, and every number of every step; where nothing can move, the numbers alone."""
-    numbers, film = Html(lambda theme: steps_html(record)), moving(record)
-    return (numbers,) if film is None else (Moving("player", film), Folded(say("All numbers of all steps"), (numbers,)))
+    """The layer that moves; where nothing can move, every number of every step."""
+    film = moving(record)
+    return (Html(lambda theme: steps_html(record)),) if film is None else (Moving("player", film),)
 
 
 def steps_html(record: WorkedTable) -> str:
@@ -224,8 +224,12 @@ def measure(settings: Settings, lab: Lab) -> WorkedTable:
 
 
 def extras(record: WorkedTable) -> tuple[Part, ...]:
-    """The numbers to take along."""
-    return (Numbers("follow", table(record), say("Every number as CSV"), say("Every number as JSON")),)
+    """Every number of every step where the layer moves, and the numbers to take along."""
+    folded = (Folded(say("All numbers of all steps"), (Html(lambda theme: steps_html(record)),)),)
+    return (
+        *(() if moving(record) is None else folded),
+        Numbers("follow", table(record), say("Every number as CSV"), say("Every number as JSON")),
+    )
 
 
 def beside(record: WorkedTable) -> tuple[Part, ...]:

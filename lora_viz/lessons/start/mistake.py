@@ -13,7 +13,7 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.layer.worked import PRINTED, PRINTED_COLUMNS, PRINTED_STEP, work
 from lora_viz.lessons.controls import Choice, Control, Several, Switch
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.parts import Act, Heading, Html, Part, Prose, Row
+from lora_viz.lessons.parts import Act, Html, Part, Prose, Row
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, true_here, undecided
 
@@ -68,33 +68,33 @@ def mistakes(name: str) -> Mistakes:
 
 
 def comparison_html(record: Mistakes, *, suspected: tuple[tuple[int, int], ...] = (), revealed: bool = False) -> str:
-    """The printed matrix; once revealed, the right one beside it, wrong entries outlined, found ones filled."""
+    """What the step starts from and the printed matrix; once revealed, the right one beside it, wrong entries outlined,
+    found ones filled.
+    """
     marks = np.zeros(record.printed.shape, dtype=int)
     for i, j in suspected:
         marks[i, j] = 2
     printed = say("{matrix}, as printed", matrix=say(NAMES.get(record.name, record.name)))
     if not revealed:
-        return f"{STYLE}<table class='worked'><tr><th>{printed}</th></tr>{_row(record, marks)}</table>"
+        return start_html((f"<th>{printed}</th>", f"<td>{matrix_html(record.printed, marks=marks)}</td>"))
     marks = np.where(record.wrong, np.where(marks == 2, 2, 1), 0)
     head = "".join(f"<th>{text}</th>" for text in (printed, say("right (y = x W)"), say("right in y = W x")))
-    return f"{STYLE}<table class='worked'><tr>{head}</tr>{_row(record, marks, both=True)}</table>"
+    return f"{STYLE}<table class='worked'><tr>{head}</tr>{_row(record, marks)}</table>"
 
 
-def _row(record: Mistakes, marks: np.ndarray, *, both: bool = False) -> str:
-    colour = _COLOURS[record.name]
+def _row(record: Mistakes, marks: np.ndarray) -> str:
     cells = f"<td>{matrix_html(record.printed, marks=marks)}</td>"
-    if both:
-        cells += f"<td>{matrix_html(record.right, colour=colour)}</td><td>{matrix_html(record.other_convention)}</td>"
-    return f"<tr>{cells}</tr>"
+    right = matrix_html(record.right, colour=_COLOURS[record.name])
+    return f"<tr>{cells}<td>{right}</td><td>{matrix_html(record.other_convention)}</td></tr>"
 
 
-def start_html() -> str:
-    """What the step starts from: W, A, B and the ΔW that they make."""
+def start_html(beside: tuple[str, str] = ("", "")) -> str:
+    """What the step starts from: W, A, B and the ΔW that they make; ``beside`` is the head and cell of one more."""
     W, A, B = PRINTED.W, PRINTED.A, PRINTED.B
     parts = (("W", W, "W"), ("A", A, "A"), ("B", B, "B"), ("ΔW = B A", B @ A, "delta"))
     head = "".join(f"<th>{name}</th>" for name, _, _ in parts)
     cells = "".join(f"<td>{matrix_html(matrix, colour=colour)}</td>" for _, matrix, colour in parts)
-    return f"{STYLE}<table class='worked'><tr>{head}</tr><tr>{cells}</tr></table>"
+    return f"{STYLE}<table class='worked'><tr>{head}{beside[0]}</tr><tr>{cells}{beside[1]}</tr></table>"
 
 
 def score(record: Mistakes, suspected: tuple[tuple[int, int], ...]) -> str:
@@ -166,11 +166,11 @@ def suspected(settings: Settings) -> tuple[tuple[int, int], ...]:
 
 
 def body(record: Mistakes, settings: Settings) -> tuple[Part, ...]:
-    """The printed matrix, beside the right one once revealed, and how good the guess was."""
+    """The printed matrix beside what it was made of, once revealed beside the right one, and how good the guess was."""
     guess, revealed = suspected(settings), settings["reveal"]
     shown = Html(lambda theme: comparison_html(record, suspected=guess, revealed=revealed))
     if revealed:
-        return (shown, Prose(f"**{score(record, guess)}**"))
+        return (shown, Prose(f"**{score(record, guess)}**"), Html(lambda theme: start_html()))
     return (shown, Prose(say("Click the numbers that you doubt:")), *_numbers(record, settings))
 
 
@@ -189,25 +189,25 @@ def _numbers(record: Mistakes, settings: Settings) -> Iterator[Part]:
 
 
 def extras(record: Mistakes) -> tuple[Part, ...]:
-    """What the step starts from, and where its numbers can be changed."""
+    """Where its numbers can be changed."""
     change = say(
         "Change these numbers yourself: [Follow one vector](follow?example=printed_rows), in either convention."
     )
-    return Heading(say("What the step starts from")), Html(lambda theme: start_html()), Prose(change)
+    return (Prose(change),)
 
 
 LESSON = Lesson(
     id="mistake", menu=to_say("Find the mistake"), title=to_say("Find the mistake: which numbers are wrong?"),
     claim=to_say(
-        "A document prints one step of a 4×4 layer, and some of its numbers are wrong. Mark those that you doubt, then "
-        "reveal."
+        "A document shows one printed step of a 4×4 layer, and some of its numbers are wrong. Mark those that you "
+        "doubt, then reveal."
     ),
     place=30,
     controls=(
         Choice(id="matrix", label=to_say("Printed matrix"), options=tuple(PRINTED_STEP), default="∇A", names=NAMES),
-        _doubts,
         Switch(id="reveal", label=to_say("Reveal")),
     ),
+    more=(_doubts,), more_label=to_say("The same by row and column"),
     measure=lambda settings, lab: mistakes(settings["matrix"]), takeaway=takeaway, verdict=verdict, detail=detail,
     body=body, extras=extras,
     trains=False, seeded=False,

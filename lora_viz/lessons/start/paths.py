@@ -45,8 +45,8 @@ def body(record: PathsRecord) -> tuple[Part, ...]:
 
 LESSON = Lesson(
     id="paths", menu=to_say("Paths"), title=to_say("Paths: where do I go from here?"),
-    claim=to_say("Each path answers one kind of visitor's questions in their order. Tick what you have "
-                 "understood: a reload keeps it."),
+    claim=to_say("Each path answers the questions of one group of visitors, one after another. Tick what you have "
+                 "understood: the ticks survive a reload."),
     place=5,
     controls=(
         Choice(id="path", label=to_say("Path"), options=tuple(path.id for path in PATHS), default=PATHS[0].id,

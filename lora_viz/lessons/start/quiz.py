@@ -54,8 +54,8 @@ LESSON = Lesson(
     menu=to_say("Quiz"),
     title=to_say("Quiz: what would you have said?"),
     claim=to_say(
-        "No answer is stored: each is computed when it is asked. Choose, and see what was measured, why, and where to "
-        "look further."
+        "No answer is stored: each is computed when its question is asked. Choose one, and see what was measured and "
+        "why."
     ),
     place=50,
     controls=(Choice(id="question", label=to_say("Question"), options=tuple(range(1, len(KEYS) + 1)), default=1),),

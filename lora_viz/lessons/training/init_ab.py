@@ -278,7 +278,9 @@ def _ask(seen: Seen, _: Any) -> Measured:
     a, b = (shown(seen.film, "loss_by_width", start)[-1] for start in ("b_zero", "a_zero"))
     near, far = float(b[0] / a[0]), float(b[-1] / a[-1])
     narrow, wide = WIDTHS[0], WIDTHS[-1]
-    told = say("At d = {narrow} B random left {near} times as much loss as A random.", narrow=narrow, near=amount(near))
+    told = say(
+        "At d = {narrow}, a random B left {near} times as much loss as a random A.", narrow=narrow, near=amount(near)
+    )
     about = {"wide": wide, "narrow": narrow, "far": word(far)}
     return Measured(near, (far, far * narrow / wide, 1 / far), told, about)
 

@@ -181,7 +181,7 @@ def takeaway(record: InitRace) -> Iterator[str]:
                   before=number(before))  # fmt: skip
     else:
         yield say(
-            "{rival} changes the initial loss from {before} to {after}.", rival=rival, before=number(before),
+            "{rival}: the initial loss changes from {before} to {after}.", rival=rival, before=number(before),
             after=number(jump),
         )  # fmt: skip
     turn = _turn(record)

@@ -15,7 +15,7 @@ from lora_viz.core.run import Run
 from lora_viz.core.seeds import first_below, spread
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Dash, Lines, Mark, Readout, Row, Series, band
-from lora_viz.film.spreads import ranged
+from lora_viz.film.spreads import low_to_high, ranged
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, amount, number
 from lora_viz.i18n.language import say, to_say
@@ -175,8 +175,7 @@ def _span(needed: Float[np.ndarray, "3"]) -> str:
 
 
 def _lr(values: Float[np.ndarray, "S"]) -> str:
-    low, high = number(values.min()), number(values.max())
-    return low if low == high else say("{low} to {high}", low=low, high=high)
+    return low_to_high(values.tolist())
 
 
 def _narrate(record: Race, t: int) -> str:

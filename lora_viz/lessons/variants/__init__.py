@@ -3,4 +3,4 @@
 from lora_viz.i18n.language import to_say
 from lora_viz.lessons.lesson import Section
 
-SECTION = Section(to_say("Variants and quantisation"), place=60)
+SECTION = Section(to_say("Variants, QLoRA"), place=60)

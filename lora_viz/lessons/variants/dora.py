@@ -158,7 +158,7 @@ def _narrate(record: RowParts, t: int) -> str:
     dora, lora = (_degrees(float(record.turn[k, t].mean())) for k in range(2))
     goal = _degrees(float(record.target_turn.mean()))
     return say(
-        "Step {step}: mean rotation of the rows: DoRA {dora}, LoRA {lora}, target {goal}.",
+        "Step {step}: rows rotated on average: DoRA {dora}, LoRA {lora}, target {goal}.",
         step=record.steps[t], dora=dora, lora=lora, goal=goal,
     )  # fmt: skip
 
@@ -317,7 +317,7 @@ LESSON = Lesson(
     film=film, takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="turn", table=table,
     exports=lambda record, settings, lab: trained(settings, lab),
     question=Question(
-        to_say("Now the target {other}. Which of the two leaves less of the loss?"),
+        to_say("Now the target {other}. Which method leaves less of the loss?"),
         to_say(
             "DoRA's trained magnitudes help if the target changes magnitudes. A rotation has to pass through the low "
             "rank in both methods."

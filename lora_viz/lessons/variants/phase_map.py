@@ -14,6 +14,7 @@ from lora_viz.core.run import Run
 from lora_viz.core.spectra import covariance_root, least_squares, reduced_rank_floor
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Field, HeatMap, Lines, Series
+from lora_viz.film.spreads import low_to_high
 from lora_viz.film.style import number, percent, tint
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
@@ -200,10 +201,10 @@ def detail(record: PhaseMap) -> str:
     if not good.any():
         return ""
     y, x = (axis[at] for axis, at in zip((record.y, record.x), np.nonzero(good), strict=True))
-    ends = {"low": _mark(y.min()), "high": _mark(y.max()), "left": _mark(x.min()), "right": _mark(x.max())}
+    ends = {"y": low_to_high(y.tolist(), _mark), "x": low_to_high(x.tolist(), _mark)}
     if record.x_name == "rank r":
-        return say("Good cells have α from {low} to {high} and rank r from {left} to {right}.", **ends)
-    told = say("Good cells have η of B from {low} to {high} and η of A from {left} to {right}.", **ends)
+        return say("Good cells lie at α = {y} and rank {x}.", **ends)
+    told = say("Good cells lie at η of B = {y} and η of A = {x}.", **ends)
     return f"{told} " + say(
         "Over the good cells the product of both rates stays within {decades:.2g} decades; each rate alone spans "
         "{own:.2g} and {other:.2g}.",
@@ -370,7 +371,7 @@ LESSON = Lesson(
     on_paper="map", table=table, on_pick=pick,
     exports=lambda record, settings, lab: chosen_run(settings, lab, record.x, record.y, record.chosen),
     question=Question(
-        to_say("For what percentage of the values of {x} does the map have a {y} that makes a good cell?"),
+        to_say("The map has one column for each value of {x}. What percentage of its columns holds a good cell?"),
         to_say(
             "If one setting can make up for the other, good cells are spread over many columns; if not, they form a "
             "block."

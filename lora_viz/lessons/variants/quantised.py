@@ -10,7 +10,7 @@ LESSON = joined(
     quantised_start.PART, requantised.PART,
     id="quantised", menu=to_say("QLoRA and quantisation"),
     title=to_say("QLoRA: what does quantisation take, and what gives it back?"),
-    claim=to_say("QLoRA freezes W in 4 bits and computes in bf16. A start can return part of what is "
-                 "lost; merging back loses small updates."),
+    claim=to_say("QLoRA freezes W in 4 bits and computes in bf16. A suitable initialisation restores part of the "
+                 "loss; merging back rounds small updates away."),
     place=40,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The section Claims from papers: each claim computed from the runs or the matrices behind it."""
+"""Lessons on single papers: each claim computed from the runs or the matrices behind it."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.numpy import load
+from safetensors.torch import load as load_in_torch
 
 from lora_viz.lessons.lesson import Played
 from lora_viz.lessons.real import adapters_together, digits, extract
@@ -130,3 +131,36 @@ def memory_falls_by_less(played: Played[Any]) -> bool:
     parts = ("weights", "gradients", "optimizer", "activations")
     full, lora = (sum(getattr(b.memory[k], part) for part in parts) for k in (0, 1))
     return bool(b.shape.total / trained > 2 * full / lora)
+
+
+@claim_of("training_faults")
+def the_faults_file_holds_almost_nothing(played: Played[Any]) -> bool | None:
+    """ΔW formed from the two files by the names that the base has, and the losses of the table."""
+    t, norms = played.table, []
+    for data in played.record.files:
+        tensors = load_in_torch(data)
+        parts = [
+            tensors[f"base_model.model.{place}.lora_B.weight"].double()
+            @ tensors[f"base_model.model.{place}.lora_A.weight"].double()
+            if f"base_model.model.{place}.lora_B.weight" in tensors
+            else torch.zeros(1)
+            for place in ("layers.0.mlp.up_proj", "layers.1.mlp.up_proj")
+        ]
+        norms.append(sum(float(part.square().sum()) for part in parts) ** 0.5)
+    ended = [t["loss_fault"][-1], t["loss_remedy"][-1], *norms]
+    if not np.isfinite(ended).all() or t["loss_remedy"][-1] > 0.8 * t["loss_remedy"][0]:
+        return None
+    return norms[0] <= norms[1] / 10
+
+
+@claim_of("step_time")
+def lora_is_not_three_times_as_fast(played: Played[Any]) -> bool:
+    """From the table: products counted by hand for the layer, and ratios of the times that were recorded."""
+    t = played.table
+    d, r, n = (t[name].astype(float) for name in ("width", "rank", "tokens"))
+    if played.settings["subject"] == "layer":
+        assert (t["multiply_adds_lora"] == 2 * n * d * d + 6 * n * d * r).all()
+    kept = (3 * t["multiply_adds_lora"] >= 2 * t["multiply_adds_full"]).all()
+    fast = (t["seconds_full"] < 3 * t["seconds_lora"]).all()
+    slow = (t["seconds_dora"] > t["seconds_lora"]).all()
+    return bool(kept and fast and slow and (t["saved_bytes_lora_fa"] < t["saved_bytes_lora"]).all())

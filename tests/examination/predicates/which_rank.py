@@ -1,4 +1,4 @@
-"""The section Choosing the rank: each claim computed from tasks drawn and fits made anew."""
+"""Lessons on choosing the rank: each claim computed from tasks drawn and fits made anew."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from lora_viz.core.experiment import Sweep
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.which_rank.learns_forgets import HEAD, TAIL
-from lora_viz.lessons.which_rank.overlap import HIGH, STARTS, TRUE_RANK
+from lora_viz.lessons.rank.overlap import HIGH, STARTS, TRUE_RANK
+from lora_viz.lessons.training.learns_forgets import HEAD, TAIL
 from tests.examination.predicates.registry import claim_of
 
 

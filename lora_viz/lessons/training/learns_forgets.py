@@ -303,7 +303,7 @@ LESSON = Lesson(
         "With few noisy samples, a higher rank forgets more, but learns more only up to about the number of strong "
         "directions in the target."
     ),
-    place=40, default=Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128),
+    place=125, default=Experiment(d_in=64, d_out=64, rank=1, noise=0.5, samples=128),
     controls=(
         CONTROLS["noise"].only(0.0, 0.1, 0.25, 0.5, 1.0),
         Choice(

@@ -21,10 +21,10 @@ from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
+from lora_viz.lessons.training.raced_rates import Raced, raced, racers
 
 __all__ = ["LESSON", "WidthRate", "width_rate", "width_sweeps"]
 
@@ -131,8 +131,8 @@ def takeaway(record: WidthRate) -> Iterator[str]:
     i, seeds = min(2, len(own.racers) - 1), own.seeds
     ratio, grew = record.ratio[1, i], record.grew[i]
     yield say(
-        "{racer}'s best learning rate was {first} times that of full fine-tuning at d = {narrow} and {last} times at "
-        "d = {wide} (medians). The ratio was larger in the widest layer in {grew} of {seeds} seeds.",
+        "The best learning rate of {racer} was {first} times that of full fine-tuning at d = {narrow} and {last} "
+        "times at d = {wide} (medians). The ratio was larger in the widest layer in {grew} of {seeds} seeds.",
         racer=own.racers[i], first=amount(float(ratio[0])), narrow=own.places[0], last=amount(float(ratio[-1])),
         wide=own.places[-1], grew=grew, seeds=seeds,
     )  # fmt: skip
@@ -171,7 +171,11 @@ def verdict(record: WidthRate) -> Verdict:
     told = {"racer": own.racers[i], "grew": grew, "seeds": seeds, "edge": edge}
     if edge > seeds / 4:
         return undecided(say("in {edge} of {seeds} seeds a best rate lies at an end of the grid", **told), **evidence)
-    why = say("the ratio of {racer} was larger in the widest layer in {grew} of {seeds} seeds", **told)
+    why = say(
+        "the best rate of {racer} relative to full fine-tuning was larger in the widest layer in {grew} of {seeds} "
+        "seeds",
+        **told,
+    )
     return (true_here if grew > 0.75 * seeds else false_here)(why, **evidence)
 
 
@@ -228,7 +232,7 @@ LESSON = Lesson(
         "of "
         "the layer."
     ),
-    place=50,
+    place=55,
     default=Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, optimizer="adam", steps=30, dtype="float32"),
     controls=(CONTROLS["scaling_rule"], CONTROLS["alpha"].only(8.0, 16.0, 32.0), CONTROLS["steps"].only(10, 30, 100)),
     more=(CONTROLS["spectrum"],), measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,

@@ -210,7 +210,7 @@ def verdict(record: Overlap) -> Verdict:
     evidence |= {"phi_1": tuple(end[:, 0].tolist())}
     if tied == 1:
         if end[0, 0] > SAME:
-            return true_here(say("φ(1, 1) is {first}", first=first), **evidence)
+            return true_here(say("the overlap φ(1, 1) of the strongest directions is {first}", first=first), **evidence)
         return false_here(
             say("not every pair found the strongest direction: φ(1, 1) is {first}", first=first), **evidence
         )
@@ -294,7 +294,7 @@ LESSON = Lesson(
         "It depends on the target. Both find a direction that is clearly the strongest, but equally strong directions "
         "are found in no particular order."
     ),
-    place=30,
+    place=74,
     default=Experiment(
         d_in=64, d_out=48, target_rank=4, spectrum="spike", rank=8, alpha=16.0, optimizer="adam", lr=0.02, steps=200
     ),

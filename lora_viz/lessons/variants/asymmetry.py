@@ -308,7 +308,7 @@ LESSON = Lesson(
         "With isotropic inputs and a square layer it makes no difference. The more ill-conditioned the inputs, the "
         "better to freeze A and train B."
     ),
-    place=10, default=Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8),
+    place=35, default=Experiment(task="full_rank", d_in=64, d_out=64, spectrum="power", rank=8),
     controls=(
         Choice(
             id="d_out", label=to_say("Outputs of the layer"), options=(16, 64, 128),

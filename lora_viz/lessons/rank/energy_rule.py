@@ -218,7 +218,7 @@ def takeaway(record: EnergyRule) -> Iterator[str]:
         return
     yield say(
         "Median of {tasks} tasks: the 95 % rule asks for rank {rule}. The best fit needs rank {need} to come within "
-        "0.05 of the full update's skill. The rule was too high in {over} tasks and too low in {under}.",
+        "0.05 of the full update's skill. The rule was too high in {over} of them and too low in {under}.",
         tasks=record.tasks, rule=number(float(record.rule[1])), need=number(float(record.needed[1, 1])),
         over=record.over, under=record.under,
     )  # fmt: skip
@@ -267,7 +267,7 @@ def verdict(record: EnergyRule) -> Verdict:
             **evidence,
         )  # fmt: skip
     return false_here(
-        say("the rule was too high in {over} of {tasks} tasks only", over=record.over, tasks=record.tasks), **evidence
+        say("the rule was too high in {over} of {tasks} tasks", over=record.over, tasks=record.tasks), **evidence
     )
 
 
@@ -341,7 +341,7 @@ LESSON = Lesson(
         "With noisy labels, 95 % of a full update's energy takes a higher rank than LoRA needs, because part of that "
         "energy is noise."
     ),
-    place=20, default=DEFAULT,
+    place=44, default=DEFAULT,
     controls=tuple(CONTROLS[name] for name in ("noise", "spectrum", "condition", "target_rank", "task")),
     more=tuple(CONTROLS[name] for name in ("optimizer", "lr", "alpha", "steps")), measure=measure, film=film,
     takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="rule", table=table,

@@ -210,13 +210,12 @@ def verdict(record: Capacity) -> Verdict:
     evidence = {"bits_per_parameter": per, "doubled": tuple(doubled)}
     told = {"per": number(per), "times": ", ".join(number(x) for x in doubled)}
     if not ABOUT[0] <= per <= ABOUT[1]:
-        return false_here(say("bits known per parameter in this training: {per}", **told), **evidence)
+        return false_here(say("this training memorised {per} bits per parameter", **told), **evidence)
     if not all(2 * ABOUT[0] < times < 2 * ABOUT[1] for times in doubled):
         return false_here(say("doubling the rank multiplied the bits known by {times}", **told), **evidence)
     return true_here(
-        say("bits known per parameter in this training: {per}; measured beforehand, doubling the rank multiplied the "
-            "bits "
-            "known by {times}", **told),
+        say("this training memorised {per} bits per parameter; in the runs measured beforehand, each doubling of the "
+            "rank multiplied the bits by {times}", **told),
         **evidence,
     )  # fmt: skip
 
@@ -290,7 +289,7 @@ LESSON = Lesson(
         "An adapter memorises about one bit per trainable parameter, and beyond that some are lost. Doubling the rank "
         "about doubles the capacity."
     ),
-    place=30, default=Experiment(rank=2), controls=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film,
+    place=46, default=Experiment(rank=2), controls=(CONTROLS["rank"].only(1, 2, 4, 8),), measure=measure, film=film,
     takeaway=takeaway, verdict=verdict, detail=detail, maths=maths, on_paper="load", table=table, exports=exports,
     trains=False,
     waits_for=to_say("Six trainings of one adapter"),

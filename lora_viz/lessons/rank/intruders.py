@@ -109,8 +109,8 @@ def scripts(record: Intruders, seed: int) -> Scripts:
 def film(record: Intruders) -> Film:
     """The playhead runs over θ/σ₁: the spectrum, old against new directions, the least similar one, how many."""
     flat = np.ones_like(record.sizes)
-    marks = [Mark("threshold", 0.5, say("½ σ₁: the law's threshold"))]
-    law = [Series("law", say("law of |cos(y, u)|:"), "faint", record.law, dash="dashdot")]
+    marks = [Mark("threshold", 0.5, say("½ σ₁: threshold by theory"))]
+    law = [Series("law", say("theory: |cos(y, u)|"), "faint", record.law, dash="dashdot")]
     if record.kind != "gaussian":
         marks, law = [], []
     closest = Lines(
@@ -222,8 +222,8 @@ def detail(record: Intruders) -> Iterator[str]:
             size=number(float(record.sizes[had[0]])),
         )
     yield say(
-        "The new direction is not outside the old span: W₀ has full rank, and a fraction {inside} of its length lies "
-        "within it.",
+        "The new direction is not outside the old span: W₀ has full rank, and of the direction's length the fraction "
+        "{inside} lies within it.",
         inside=number(float(record.inside[1, -1])),
     )
 
@@ -318,7 +318,7 @@ LESSON = Lesson(
         "A small update stays hidden among W₀'s own directions. A larger one becomes a singular vector that resembles "
         "them no more than a random direction."
     ),
-    place=20, default=Experiment(d_in=64, d_out=64),
+    place=76, default=Experiment(d_in=64, d_out=64),
     controls=(
         Choice(
             id="weight_kind", label=to_say("Singular values of W₀"), options=("gaussian", "decaying"),

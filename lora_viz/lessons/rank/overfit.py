@@ -288,7 +288,7 @@ LESSON = Lesson(
         "With few noisy samples, the best rank is the true one or lower. With many samples and full true rank, a low "
         "rank does harm."
     ),
-    place=10, default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
+    place=42, default=Experiment(d_in=32, d_out=32, target_rank=2, spectrum="flat", noise=0.5, rank=1),
     controls=(
         Choice(
             id="noise", label=to_say("Label noise"), options=(0.0, 0.1, 0.25, 0.5, 1.0, 2.0),

@@ -21,10 +21,10 @@ from lora_viz.i18n.language import english, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
-from lora_viz.lessons.papers.raced_rates import Raced, raced, racers
 from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
+from lora_viz.lessons.training.raced_rates import Raced, raced, racers
 
 __all__ = ["LESSON", "LargeBatch", "large_batch", "one_pass"]
 
@@ -133,9 +133,8 @@ def detail(record: LargeBatch) -> Iterator[str]:
     own, small, whole = record.raced, 1, len(record.raced.racers) - 1
     last = record.ratio[:, :, -1]
     yield say(
-        "One pass over {samples} samples, {seeds} seeds, each at its best of {rates} η. At batch {most}: {racer} "
-        "{small}, "
-        "{whole_racer} {whole} times.",
+        "One pass over {samples} samples, {seeds} seeds, each at its best of {rates} η. At batch {most} the error is "
+        "{small} times ({racer}) and {whole} times ({whole_racer}) that of full fine-tuning.",
         samples=record.samples, seeds=own.seeds, rates=len(own.lr), most=own.places[-1], racer=own.racers[small],
         small=ranged(last[:, small]), whole_racer=own.racers[whole], whole=ranged(last[:, whole]),
     )  # fmt: skip
@@ -157,13 +156,18 @@ def verdict(record: LargeBatch) -> Verdict:
         return false_here(say("at the largest batch {racer} left {last} times the error", **told), **evidence)
     if last <= GAP * first:
         return false_here(
-            say("the ratio of {racer} was {first} at the smallest batch and {last} at the largest", **told), **evidence
+            say(
+                "the error of {racer} relative to full fine-tuning was {first} at the smallest batch and {last} at "
+                "the largest",
+                **told,
+            ),
+            **evidence,
         )
     if whole >= GAP:
         return false_here(say("at the largest batch the full width left {whole} times the error", **told), **evidence)
     return true_here(
-        say("the ratio of {racer} grew from {first} to {last}; at the largest batch the full width left {whole} times "
-            "the error", **told),
+        say("the error of {racer} relative to full fine-tuning grew from {first} to {last}; at the largest batch the "
+            "full width left {whole} times the error", **told),
         **evidence,
     )  # fmt: skip
 
@@ -220,7 +224,7 @@ LESSON = Lesson(
         "At a small rank, LoRA leaves a larger error than full fine-tuning, and the gap grows with the batch. At full "
         "width it disappears."
     ),
-    place=40, default=DEFAULT, controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
+    place=122, default=DEFAULT, controls=(CONTROLS["target_rank"].only(2, 4, 8), CONTROLS["spectrum"]),
     more=(CONTROLS["noise"].only(0.0, 0.1, 0.3, 1.0),), measure=measure, film=film, takeaway=takeaway,
     verdict=verdict, detail=detail, maths=maths, on_paper="ratio", exports=lambda record, settings,
     lab: sweeps(settings.experiment),

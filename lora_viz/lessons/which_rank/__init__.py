@@ -1,6 +1,0 @@
-"""Lessons on which rank is enough."""
-
-from lora_viz.i18n.language import to_say
-from lora_viz.lessons.lesson import Section
-
-SECTION = Section(to_say("Choosing the rank"), place=50)

@@ -1,4 +1,5 @@
-"""Trains what the lessons "One name bends" and "Two languages in one name" open with, and writes both files.
+"""Trains what the lessons "One name bends", "Two languages in one name" and, of the names model, "What one rank does"
+open with, and writes their files.
 
 `python docs/make_names_shown.py`
 """
@@ -13,11 +14,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.language.one_name import LESSON, SHIPPED, as_shipped, experiment, one_name
 from lora_viz.networks.names_mixed import SHIPPED_MIX, MixedNames, mixed_names, written
+from lora_viz.networks.names_one_rank import SHIPPED_ONE_RANK, OneRankNames, as_written, one_rank_names
 from lora_viz.networks.names_training import adapt_names
 
 if __name__ == "__main__":
     SHIPPED.write_text(as_shipped(one_name(Lab().follow(adapt_names, experiment(LESSON.settings())))), encoding="utf-8")
     SHIPPED_MIX.write_text(
         written(next(item for item in mixed_names("italian", "finnish", 0) if isinstance(item, MixedNames))),
+        encoding="utf-8",
+    )
+    SHIPPED_ONE_RANK.write_text(
+        as_written(next(x for x in one_rank_names("italian", 100, 0.02, 0) if isinstance(x, OneRankNames))),
         encoding="utf-8",
     )

@@ -4,7 +4,18 @@ from lora_viz.core.experiment import Experiment
 
 # Lessons whose record takes seconds of a core: networks, many widths, many rates, thousands of steps.
 SLOW = frozenset(
-    {"capacity", "conditioning", "digits", "large_batch", "many_adapters", "one_name", "race", "requantised", "width"}
+    {
+        "capacity",
+        "conditioning",
+        "digits",
+        "large_batch",
+        "many_adapters",
+        "one_name",
+        "one_rank_names",
+        "race",
+        "requantised",
+        "width",
+    }
 )
 
 SMALL = Experiment(

@@ -61,7 +61,7 @@ NEIGHBOURS = (
           "ten_sentences which_learning_rate", "adapter_strength mix_and_stack", "attention_or_mlp which_layers",
           "which_layers one_rank", "ten_sentences four_bits"),
     *_all(to_say("adapters of a model that writes names"), "one_name dropout_or_decay", "one_name names_mixed",
-          "names_mixed mix_and_stack", "overfit dropout_or_decay"),
+          "names_mixed mix_and_stack", "one_name one_rank", "overfit dropout_or_decay"),
     *_all(to_say("what a training step takes"), "cost step_time", "step_time budget", "step_time variants"),
     *_all(to_say("why an adapter does nothing"), "inspector training_faults", "training_faults gradient_flow",
           "training_faults config_card"),

@@ -1,11 +1,12 @@
-"""What one rank does: tokens and numbers belong together, and the words follow the record."""
+"""What one rank does to a chat model: tokens and numbers belong together, and the words follow the record."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lora_viz.film.panels import Passages
-from lora_viz.lessons.language.one_rank import film, plain, strongest, verdict
+from lora_viz.lessons.language.one_rank import LESSON
+from lora_viz.lessons.language.one_rank_chat import film, plain, strongest, verdict
 from lora_viz.networks.adapter_batch import AdapterSpec
 from lora_viz.networks.chat_sets import NEUTRAL, SETS, styled
 from lora_viz.networks.recorded_many_chats import recorded_one
@@ -44,3 +45,8 @@ def test_the_words_follow_the_record() -> None:
     assert verdict(record._replace(alike=np.full(SMOLLM2.layers, 0.95))).holds is False
     quiet = tuple(run._replace(style=run.style * 0) for run in record.runs[:4])
     assert verdict(record._replace(runs=(*quiet, *record.runs[4:]))).evidence["layers"] == 25
+
+
+def test_the_old_address_opens_the_chat_model() -> None:
+    assert LESSON.seen_as(LESSON.settings()).id == "one_rank_chat"
+    assert LESSON.play().film.panel("style").id == "style"  # type: ignore[union-attr]

@@ -108,13 +108,29 @@ def one_style_rules(played: Played[Any]) -> bool | None:
     return bool(pirate and json and 0 < min(json) - max(pirate) <= 0.25)
 
 
-@claim_of("one_rank")
+@claim_of("one_rank_chat")
 def one_layer_is_enough(played: Played[Any]) -> bool | None:
     """From the table: medians of the counts by layer, and where the cosine is large."""
     table = played.table
     counts = np.stack([table[name] for name in table if name.startswith("pirate_answers_")])
     enough = int((np.sort(counts, axis=0)[len(counts) // 2] >= 15).sum())
     return enough >= 27 and table["cosine"][-1] > 0.9 and bool((table["cosine"][:-1] < 0.8).all())
+
+
+@claim_of("one_rank_names")
+def one_rank_moves_its_letters_everywhere(played: Played[Any]) -> bool | None:
+    """From the table, place by place: the loss, and the correlation over the letters of what b says and what rises."""
+    table = played.table
+    if len(played.record.steps) == 1 or not all(
+        np.isfinite(table[name]).all() for name in ("loss", "logit_measured", "logit_direct")
+    ):
+        return None
+    for place in dict.fromkeys(table["place"].tolist()):
+        own = table["place"] == place
+        fell = (table["loss"][own] < table["loss_base"][own]).all()
+        if not fell or np.corrcoef(table["logit_measured"][own], table["logit_direct"][own])[0, 1] <= 0:
+            return False
+    return True
 
 
 @claim_of("dropout_or_decay")

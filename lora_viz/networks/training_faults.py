@@ -213,7 +213,7 @@ def _attempt(task: _Task, e: Experiment, fault: str, mended: bool) -> Iterator[f
 def _heard(network: _Network, inputs: Tensor, said: list[str]) -> Tensor:
     """The network's outputs; what checkpointing warns of is added to ``said``, in place of the server's log."""
     if not network.checkpointed:
-        return network(inputs)  # type: ignore[no-any-return]
+        return network(inputs)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         outputs: Tensor = network(inputs)

@@ -261,11 +261,10 @@ bring gradients to where deep networks have them. Checkpointing runs each block 
 
 def extras(record: TrainingFaults) -> tuple[Part, ...]:
     """The one change as code, what the doctor says of both files, and the files."""
-    # No error: the page works, and the file is an example.
-    kinds: dict[str, Any] = {"broken": "warning", "doubtful": "warning", "note": "info", "healthy": "success"}
     sides = (say("With the fault"), say("With the remedy"))
     columns = tuple(
-        (Prose(f"**{side}**"), *(Notice(f"{f.title}. {f.evidence}", kinds[f.gravity]) for f in diagnosis.findings),
+        (Prose(f"**{side}**"), *(Notice(f"{f.title}. {f.evidence}", "success" if f.gravity == "healthy" else "info")
+                               for f in diagnosis.findings),
          Download(id, label, _folder(data, config), f"{id}_{record.fault}.zip"))
         for side, id, label, diagnosis, data, config in zip(
             sides, ("faulty_file", "mended_file"), (say("File with the fault"), say("File with the remedy")),

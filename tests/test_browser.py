@@ -25,7 +25,7 @@ PAGES = (HOME, *LESSONS)
 Open = Callable[..., Page]
 # The last frame of lessons over a handful of settings.
 FEW = {"asymmetry": 5, "conditioning": 4, "dropout_or_decay": 4, "extract": 2, "four_bits": 4, "large_batch": 3,
-       "overfit": 5, "race": 7, "which_layers": 5, "width": 3}  # fmt: skip
+       "overfit": 5, "race": 7, "step_time": 4, "which_layers": 5, "width": 3}  # fmt: skip
 _number = re.compile(r"^\d+$")
 
 
@@ -321,6 +321,7 @@ def test_a_pasted_link_shows_the_same_picture(open_page: Open) -> None:
     other = open_page(page.url.split("/", 3)[3])
     assert run(other) == run(page)
     for view in (page, other):
+        rest(view)
         player(view).focus()  # the slider keeps its own keys
         view.keyboard.press("Home")
         view.keyboard.press("ArrowRight")

@@ -6,7 +6,7 @@ import { label, pause, play, seek, slowly, step, toggle } from "./playhead.js";
 import { listen } from "./pointer.js";
 import { askFirst } from "./question.js";
 import { saveSlide } from "./slide.js";
-import { arrange, build, draw, enlarge, focused, lastOf, paperOf, readTheme, seenOf, tabulate } from "./stage.js";
+import { arrange, build, draw, enlarge, focused, lastOf, narrate, paperOf, readTheme, seenOf, tabulate } from "./stage.js";
 import { kindOf } from "./kinds.js";
 
 /** @typedef {import("./types").Player} Player */
@@ -241,6 +241,7 @@ function take(s, bytes) {
   s.root.dataset.present = present ? "true" : "";
   delete s.root.dataset.refused;
   s.find("slow").hidden = !film.phases.length;
+  narrate(s); // its line takes room from the pictures: without it they would be drawn once too tall
   arrange(s);
   draw(s);
   label(s);

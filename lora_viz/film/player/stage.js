@@ -259,8 +259,8 @@ export function draw(s) {
   tabulate(s);
 }
 
-/** @param {Player} s */
-function narrate(s) {
+/** The sentence of this moment, under the title. @param {Player} s */
+export function narrate(s) {
   const byHand = s.pictures.map((p) => kindOf(p)?.byHand?.(p, s)).find(Boolean);
   const told = byHand || (s.phase && s.film.phases[s.t]?.[s.phase - 1]);
   if (told) s.find("narration").textContent = told;

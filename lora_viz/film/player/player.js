@@ -6,7 +6,9 @@ import { label, pause, play, seek, slowly, step, toggle } from "./playhead.js";
 import { listen } from "./pointer.js";
 import { askFirst } from "./question.js";
 import { saveSlide } from "./slide.js";
-import { arrange, build, draw, enlarge, focused, lastOf, narrate, paperOf, readTheme, seenOf, tabulate } from "./stage.js";
+import {
+  arrange, build, draw, enlarge, focused, lastOf, narrate, paperOf, readTheme, seenOf, tabulate,
+} from "./stage.js";
 import { kindOf } from "./kinds.js";
 
 /** @typedef {import("./types").Player} Player */

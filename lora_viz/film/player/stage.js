@@ -127,6 +127,7 @@ export function arrange(s) {
   s.root.style.setProperty("--stage-high", `${stage.offsetHeight}px`);
 }
 
+const SCROLLS = '[data-testid="stMain"]'; // in the app a part of the page scrolls, elsewhere the window does
 const GAP = 8, LARGE = 8, SMALL = 0.88; // between cells; of twelve columns; of the large picture's type
 
 /**
@@ -169,7 +170,8 @@ const littleHeight = (s, narrow, width, most) => {
 
 /** What the screen leaves for the stage. @param {Player} s @param {number} width @param {number} font */
 function heightOf(s, width, font) {
-  const above = Math.max(0, s.root.getBoundingClientRect().top + window.scrollY), { innerHeight } = window;
+  const { innerHeight } = window, scrolled = window.scrollY + (document.querySelector(SCROLLS)?.scrollTop ?? 0);
+  const above = Math.max(0, s.root.getBoundingClientRect().top + scrolled);
   const told = s.find("narration").offsetHeight, views = s.find("views");
   const asked = s.find("question").offsetHeight;
   // Beside the transport: the names of further views, what was seen below it.

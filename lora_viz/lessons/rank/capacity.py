@@ -18,7 +18,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Mark, Readout, Row, band
 from lora_viz.film.spreads import ranged
 from lora_viz.film.still import DASHES
-from lora_viz.film.style import LETTERS, number, percent
+from lora_viz.film.style import LETTERS, amount, number, percent
 from lora_viz.i18n.language import say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -208,7 +208,7 @@ def verdict(record: Capacity) -> Verdict:
     known = record.measured_bits[1]
     doubled = [float(known[b] / known[a]) for a, b in pairwise(free)]
     evidence = {"bits_per_parameter": per, "doubled": tuple(doubled)}
-    told = {"per": number(per), "times": ", ".join(number(x) for x in doubled)}
+    told = {"per": amount(per), "times": ", ".join(number(x) for x in doubled)}
     if not ABOUT[0] <= per <= ABOUT[1]:
         return false_here(say("this training memorised {per} bits per parameter", **told), **evidence)
     if not all(2 * ABOUT[0] < times < 2 * ABOUT[1] for times in doubled):

@@ -210,7 +210,7 @@ def takeaway(record: Saddles) -> Iterator[str]:
     small, default = medians[0], medians[-1]
     if not np.isfinite(medians).all():
         yield say(
-            "Within {steps} steps {small} of {all} directions were half learnt from the very small initialisation, "
+            "Directions half learnt within {steps} steps: {small} of {all} from the very small initialisation, "
             "{default} from LoRA's default (medians).",
             steps=record.steps[-1], small=int(np.isfinite(small).sum()), default=int(np.isfinite(default).sum()),
             all=len(record.sigma),

@@ -61,6 +61,7 @@ class Visitor:
         self.socket = await connect(
             f"ws://{split.netloc}{split.path}/_stcore/stream", subprotocols=told, max_size=None, compression=None,
             additional_headers=headers, origin=f"{split.scheme}://{split.netloc}", open_timeout=wait, proxy=None,
+            max_queue=None,  # a full queue is not read, nor the answer to a close: the tab would hang for ten seconds
         )  # fmt: skip
         given = self.socket.response.headers.get_all("Set-Cookie") if self.socket.response else []
         for each in given:

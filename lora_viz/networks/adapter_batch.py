@@ -190,3 +190,10 @@ class AdapterBatch:
             for place in self.places
             if place[1] in spec.modules and (not spec.layers or place[0] in spec.layers)
         }
+
+    def named_factors(self, g: int) -> dict[str, np.ndarray]:
+        """A and B of one adapter as PEFT's files name them."""
+        found: dict[str, np.ndarray] = {}
+        for place, (A, B) in self.factors(g).items():
+            found |= {f"{peft_name(*place)}.lora_A.weight": A, f"{peft_name(*place)}.lora_B.weight": B}
+        return found

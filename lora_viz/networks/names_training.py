@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +71,8 @@ class NamesRun:
     where an adapter has diverged. ``said`` are names that each adapter writes at each recorded step, with the same
     random numbers throughout; before the first step they are the base's. ``copied`` is the share of COUNTED names
     written at the end that stand in the training list; ``base_copied`` that of the base. ``sigma`` are singular values
-    of ΔW of every layer and module at the end, 0 where an adapter leaves a module alone.
+    of ΔW of every layer and module at the end, 0 where an adapter leaves a module alone. ``factors`` are A and B of
+    each adapter at the end, under the names that PEFT gives them.
     """
 
     experiment: NamesExperiment
@@ -83,6 +84,7 @@ class NamesRun:
     base_copied: float
     sigma: Float[np.ndarray, "G L 7 R"]
     parameters: Int[np.ndarray, "G"]
+    factors: tuple[Mapping[str, np.ndarray], ...] = ()
 
 
 def _batches(e: NamesExperiment, names: Sequence[str]) -> Iterator[list[str]]:
@@ -150,6 +152,7 @@ def adapt_names(e: NamesExperiment) -> Iterator[Progress | NamesRun]:
         base_copied=float(np.mean([name in known for name in base])),
         sigma=_spectra(adapters),
         parameters=np.array([spec.parameters(SHAPE) for spec in e.specs]),
+        factors=tuple(adapters.named_factors(g) for g in range(adapters.count)),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from lora_viz.networks.adapter_batch import AdapterBatch, AdapterSpec, peft_name
+from lora_viz.networks.adapter_batch import AdapterBatch, AdapterSpec
 from lora_viz.networks.smollm2 import SMOLLM2
 
 __all__ = [
@@ -146,11 +146,7 @@ def _measured(frames: list[dict[str, Any]]) -> dict[str, Any]:
 
 def adapter_names(adapters: AdapterBatch) -> dict[str, np.ndarray]:
     """The factors of the first adapter as PEFT's files name them."""
-    found = {}
-    for (i, module), (A, B) in adapters.factors(0).items():
-        found[f"{peft_name(i, module)}.lora_A.weight"] = A
-        found[f"{peft_name(i, module)}.lora_B.weight"] = B
-    return found
+    return adapters.named_factors(0)
 
 
 def shipped_adapter(spec: AdapterSpec | None = None) -> AdapterBatch:

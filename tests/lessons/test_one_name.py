@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
 
 from lora_viz.core.progress import Progress
 from lora_viz.film.panels import Passages
@@ -15,13 +21,15 @@ from lora_viz.lessons.language.one_name import (
     OneName,
     detail,
     experiment,
+    extras,
     film,
     one_name,
     read_shipped,
     takeaway,
     verdict,
 )
-from lora_viz.networks.names_training import NamesRun, adapt_names
+from lora_viz.networks.names import names_of, tokens_of
+from lora_viz.networks.names_training import TESTED, NamesRun, adapt_names
 
 
 def trained(**change: object) -> OneName:
@@ -75,3 +83,21 @@ def test_what_diverges_is_said_and_shown_up_to_there() -> None:
 def test_only_what_copies_little_has_learnt_the_style_alone(copied: float, told: str) -> None:
     said = detail(read_shipped()._replace(copied=np.array([0.0, copied, 0.0])))
     assert told in said and ("not the list" in said) == (copied < 0.1)
+
+
+def test_the_adapters_taken_home_have_the_same_losses_in_peft(tmp_path: Path) -> None:
+    record = read_shipped()
+    (part,) = extras(record)
+    with zipfile.ZipFile(io.BytesIO(part.make())) as file:  # type: ignore[union-attr, arg-type]
+        file.extractall(tmp_path)
+    names = names_of(record.language)[1][:TESTED]
+    longest = max(map(len, names)) + 2
+    rows = [[*tokens_of(name), 0] for name in names]
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+    labels = torch.tensor([row + [-100] * (longest - len(row)) for row in rows])
+    for r, loss in zip(RANKS, record.new[-1], strict=True):
+        base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+        model = PeftModel.from_pretrained(base, tmp_path / f"rank_{r}").eval()
+        with torch.no_grad():
+            found = float(model(ids, labels=labels).loss)  # padding stands behind every letter that is asked for
+        assert found == pytest.approx(float(loss), rel=1e-5)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +13,7 @@ from jaxtyping import Float, Int
 
 from lora_viz.content.questions import Measured, Question, Seen, shown, word
 from lora_viz.core.experiment import Experiment
+from lora_viz.export.names_adapters import names_archive
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Dash, Lines, Passage, Passages, Readout, Row, Series
 from lora_viz.film.style import tint, to_a_tenth
@@ -18,6 +22,7 @@ from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
+from lora_viz.lessons.parts import Download, Part
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 from lora_viz.networks.adapter_batch import AdapterSpec
@@ -25,11 +30,12 @@ from lora_viz.networks.llama import MODULES
 from lora_viz.networks.names import DATA, LANGUAGES, SHAPE
 from lora_viz.networks.names_training import NamesExperiment, NamesRun, adapt_names
 
-__all__ = ["LESSON", "MODULE_SETS", "RANKS", "SHIPPED", "OneName", "one_name"]
+__all__ = ["LESSON", "MODULE_SETS", "RANKS", "SHIPPED", "SHIPPED_ADAPTERS", "OneName", "one_name"]
 
 RANKS = (1, 4, 16)
 MODULE_SETS = {"all": MODULES, "q_v": ("q_proj", "v_proj"), "mlp": ("gate_proj", "up_proj", "down_proj")}
 SHIPPED = DATA / "one_name.json"
+SHIPPED_ADAPTERS = DATA / "one_name_adapters.npz"
 
 
 class OneName(NamedTuple):
@@ -38,7 +44,7 @@ class OneName(NamedTuple):
     ``new`` are held-out names of the language, ``old`` English ones; ``base_new`` and ``base_old`` what the base has.
     ``said[t][g]`` are some names of rank g at step t, always from the same random numbers; at step 0 they are the
     base's. ``copied`` is the share of names written at the end that stand in the training list, ``base_copied`` the
-    base's.
+    base's. ``factors`` are A and B of each rank at the end, under PEFT's names.
     """
 
     language: str
@@ -52,6 +58,7 @@ class OneName(NamedTuple):
     base_copied: float
     parameters: Int[np.ndarray, "G"]
     seed: int
+    factors: tuple[Mapping[str, np.ndarray], ...] = ()
 
 
 def one_name(run: NamesRun) -> OneName:
@@ -68,6 +75,7 @@ def one_name(run: NamesRun) -> OneName:
         base_copied=run.base_copied,
         parameters=run.parameters,
         seed=run.experiment.seed,
+        factors=run.factors,
     )
 
 
@@ -81,9 +89,17 @@ def experiment(settings: Settings) -> NamesExperiment:
 def as_shipped(record: OneName) -> str:
     """The record as the file that the lesson opens with."""
     plain = {
-        name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in record._asdict().items()
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in record._asdict().items()
+        if name != "factors"
     }
     return json.dumps(plain, indent=0) + "\n"
+
+
+def ship_adapters(record: OneName, file: Path) -> None:
+    """Its factors as the second file that the lesson opens with."""
+    held = {f"{g}/{name}": value for g, factors in enumerate(record.factors) for name, value in factors.items()}
+    np.savez_compressed(file, **held)  # type: ignore[arg-type]
 
 
 def read_shipped() -> OneName:
@@ -92,7 +108,12 @@ def read_shipped() -> OneName:
     for name in ("steps", "new", "old", "copied", "parameters"):
         plain[name] = np.array(plain[name])
     plain["said"] = tuple(tuple(tuple(names) for names in ranks) for ranks in plain["said"])
-    return OneName(**plain)
+    with np.load(SHIPPED_ADAPTERS, allow_pickle=False) as file:
+        held: list[dict[str, np.ndarray]] = [{} for _ in RANKS]
+        for key in file.files:
+            g, name = key.split("/", 1)
+            held[int(g)][name] = file[key]
+    return OneName(**plain, factors=tuple(held))
 
 
 def measure(settings: Settings, lab: Lab) -> OneName:
@@ -252,6 +273,13 @@ def _over_seeds() -> str:
     )
 
 
+def extras(record: OneName) -> tuple[Part, ...]:
+    """The adapters to take along."""
+    specs = tuple(AdapterSpec(rank=r) for r in RANKS)
+    return (Download("adapters", say("The three adapters and their model as PEFT and transformers read them"),
+                     partial(names_archive, specs, record.factors), "names.zip"),)  # fmt: skip
+
+
 def _ask(seen: Seen, _: Any) -> Measured:
     base = float(shown(seen.film, "old_loss", "base")[-1])
     ends = [float(shown(seen.film, "old_loss", f"r_{r}")[-1]) for r in RANKS]
@@ -276,7 +304,7 @@ LESSON = Lesson(
     ),
     waits_for=to_say("Three adapters of a language model"),
     measure=measure, film=film, hero="names", verdict=verdict, takeaway=takeaway, detail=detail, maths=maths,
-    on_paper="against_rank", table=table,
+    on_paper="against_rank", table=table, extras=extras,
     question=Question(to_say("The adapter of rank 16 has learnt the other names. What is its loss on English ones, in "
                              "nats per letter?"),
                       to_say("Nothing kept English in place: training asked for the other names alone."), _ask),

@@ -51,12 +51,21 @@ class Server:
 
 
 @contextmanager
-def opened() -> Iterator[Server]:
-    """Serve this checkout on a free port; the app has answered once before."""
+def opened(cores: Sequence[int] = ()) -> Iterator[Server]:
+    """Serve this checkout on a free port; the app has answered once before.
+
+    With ``cores`` the server has these alone, and this process the others.
+    """
+    own = set(psutil.Process().cpu_affinity())
+    if cores:
+        psutil.Process().cpu_affinity(list(cores))
     with served() as address:
+        if cores:
+            psutil.Process().cpu_affinity(sorted(own - set(cores)))
         (process,) = psutil.Process().children()
         asyncio.run(_first(address))
         yield Server(address, process)
+    psutil.Process().cpu_affinity(sorted(own))
 
 
 async def _first(address: str) -> None:

@@ -41,9 +41,10 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--minutes", type=float, default=60.0)
     asked.add_argument("--visitors", type=int, default=10)
+    asked.add_argument("--cores", type=int, nargs="+", default=(), help="cores for the server alone: --cores 0 1")
     given = asked.parse_args()
     waits = Waits()
-    with opened() as server:
+    with opened(given.cores) as server:
         cpu = server.cpu()
         found = asyncio.run(load(server, given.visitors, 60 * given.minutes, waits))
         cpu = server.cpu() - cpu

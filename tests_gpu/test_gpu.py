@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -155,7 +154,7 @@ def test_a_sweep_in_shares_is_the_sweep(engine: str, devices: list[str]) -> None
     sweep = single(Sweep.over(WIDE, rank=(2, 5, 16), init_seed=range(64)))
     parts = [Share(d, list(range(j, len(sweep), len(devices)))) for j, d in enumerate(devices)]
     wanted = _Wanted(9, make_task(sweep[0]), True, engine)
-    trained = train_shares(sweep, parts, partial(_train, wanted))
+    trained = train_shares(sweep, parts, _train, wanted)
     together, whole = joined(sweep, trained), _train(wanted, sweep, GPUS[0])
     assert together.device == "cuda"
     np.testing.assert_allclose(together.loss, whole.loss, rtol=1e-5)

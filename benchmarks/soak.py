@@ -25,7 +25,7 @@ async def notes(server: Server, seconds: float) -> list[tuple[float, float, int,
     """Minutes, MB, descriptors, threads."""
     began, found = time.perf_counter(), []
     while (passed := time.perf_counter() - began) < seconds:
-        found.append((passed / 60, server.memory(), server.process.num_fds(), server.process.num_threads()))
+        found.append((passed / 60, server.memory(), server.processes[0].num_fds(), server.processes[0].num_threads()))
         await asyncio.sleep(5)
     return found
 

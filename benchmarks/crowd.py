@@ -27,7 +27,7 @@ from tests.visitors import Answered, Visitor
 __all__ = ["Server", "Waits", "crowd_of", "mixed", "opened", "quantile", "slope"]
 
 QUICK = ("rank", "gradient_flow", "machine", "merge", "alpha")
-HEAVY = ("machine", "race", "phase_map", "conditioning", "digits")
+HEAVY = ("machine", "lora_or_full", "phase_map", "conditioning", "digits")
 
 
 @dataclass

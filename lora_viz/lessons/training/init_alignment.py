@@ -17,6 +17,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Dash, Group, HeatMap, Lines, Readout, Row, Series, band
 from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import Ours
 from lora_viz.layer import starts
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -257,7 +258,7 @@ rows of ${A}$. For a ${G}$ without preferred directions its cosine is about $\sq
 LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $r$ for $B$, and with SGD reaches the
 bound of rank $2r$. EVA takes the inputs' main directions, which helps if the inputs have some (try condition number
 1).""",
-        **LETTERS, expected=number(record.expected[t]), label=say(rival.label), rule=rival.rule,
+        **LETTERS, expected=number(record.expected[t]), label=say(rival.label), rule=Ours(rival.rule),
         source=say(rival.source),
     )  # fmt: skip
 

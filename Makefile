@@ -14,7 +14,8 @@ OUT ?= deck.html
 ONLY ?=
 MINUTES ?= 60
 # A lesson is one worker's, a file of no lesson too: what was computed is there for all its tests (tests/conftest.py).
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
+# What Python compiled is kept, even where it is told not to: each app that a test starts would compile it all anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
 .PHONY: help run dev test quick examine fuzz test-gpu check fix bench soak deck site sbom clean
 
@@ -52,8 +53,8 @@ dev: $(VENV)/app.done ## the app for whoever edits: runs anew when a file is sav
 	$(BIN)/streamlit run app.py --server.port $(PORT) --server.fileWatcherType auto --server.runOnSave true \
 		--client.showErrorDetails full
 
-test: $(VENV)/tests.done ## all tests, those in a real Chromium included; make test ONLY=rank: what concerns one lesson
-	bash tests/from_debian.sh chromium node nginx redis-server
+test: $(VENV)/tests.done $(NODE)/.package-lock.json ## all tests, those in a real Chromium and Firefox included; make test ONLY=rank: what concerns one lesson
+	bash tests/from_debian.sh chromium firefox node nginx redis-server
 	node --test $(PLAYER)/*.test.js
 	$(PYTEST) $(if $(ONLY),--lesson $(ONLY))
 
@@ -70,7 +71,7 @@ fuzz: $(VENV)/tests.done ## a million bad inputs for each parser, then 1,000 req
 	PYTHONPATH=. $(BIN)/python -m tests.fuzz.soak
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
-	$(BIN)/pytest tests_gpu
+	$(BIN)/pytest tests_gpu -o addopts=--import-mode=importlib  # no shape checks: they wrap what Triton reads
 
 check: $(VENV)/tests.done $(NODE)/.package-lock.json ## lint, types and floors
 	$(BIN)/ruff format --check .

@@ -111,11 +111,10 @@ def show(lesson: Lesson[Any]) -> None:
 
 
 def _stating(lesson: Lesson[Any]) -> Lesson[Any]:
-    """Whose claim stands under the title: the lesson's own, or of one that joins several, that of a part asked for."""
-    asked = st.session_state.get(PART) or st.query_params.get(PART)
-    if not isinstance(lesson, Joined) or asked in (None, lesson.parts[0].id):
+    """Whose claim stands under the title: the lesson's own, or that of the part which is seen, as its verdict is."""
+    if not isinstance(lesson, Joined):
         return lesson
-    return lesson.part({PART: asked})
+    return lesson.part({PART: st.session_state.get(PART) or st.query_params.get(PART)})
 
 
 def _places(lesson: Lesson[Any], now: Presented | None) -> tuple[DeltaGenerator, DeltaGenerator]:

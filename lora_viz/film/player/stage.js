@@ -92,7 +92,9 @@ export function arrange(s) {
   const font = s.present
     ? Math.max(20, Math.min(34, width / 54))
     : Math.max(narrow ? 14.2 : 14, Math.min(24, width / 62));
+  const readable = s.present ? 20 : narrow ? 12 : 14;
   s.root.style.setProperty("--font", `${font}px`);
+  s.root.style.setProperty("--least", `${readable}px`);
   // The transport takes one line where it can.
   s.root.dataset.tight = "false";
   s.root.dataset.tight = `${!narrow && s.find("bar").offsetHeight > 60}`;
@@ -107,7 +109,7 @@ export function arrange(s) {
   if (little && large.some(({ panel }) => panel.kind === "machine")) total = Math.max(total, 300); // a box a number
   s.root.dataset.layout = mode;
   for (const p of rest) p.cell.hidden = true;
-  const look = { font, thick: s.present ? 1.4 : 1.15, least: s.present ? 20 : narrow ? 12 : 14, inset: 0 };
+  const look = { font, thick: s.present ? 1.4 : 1.15, least: readable, inset: 0 };
   if (mode === "all") return arrangeAll(s, small, { ...look, thick: 1 }, Math.max(total, 390), narrow);
   for (const p of large) {
     const across = large.length === 2 && width > 900 ? 6 : small.length ? LARGE : 12;
@@ -157,7 +159,7 @@ function fill(s, p, height, look) {
   if (p.canvas) {
     p.canvas.tabIndex = p.cell.dataset.size === "small" ? -1 : 0;
     resize(p, p.canvas, height, look, s.theme);
-  } else fitReadout(s, p, look.font);
+  } else fitReadout(s, p, look);
 }
 
 /**
@@ -226,14 +228,14 @@ function resize(p, canvas, height, look, theme) {
 
 /**
  * Nothing of a readout hides behind a scroll bar as long as it can still be read.
- * @param {Player} s @param {Picture} p @param {number} font
+ * @param {Player} s @param {Picture} p @param {Look} look
  */
-function fitReadout(s, p, font) {
+function fitReadout(s, p, { font, least: readable }) {
   const long = p.panel.kind === "passages";
   if (long) fillLongest(p); // one size for all moments
   else readOut(p, s.t);
   const wanted = long && s.present ? Math.max(LEAST_PRESENTED, font) : font;
-  const least = long && s.present ? LEAST_PRESENTED : 0.7 * font;
+  const least = long && s.present ? LEAST_PRESENTED : Math.min(font, readable);
   let size = wanted;
   const set = () => p.cell.style.setProperty("--font", `${size}px`);
   for (set(); p.cell.scrollHeight > p.cell.clientHeight + 1 && size - 0.5 >= least; set()) size -= 0.5;

@@ -14,7 +14,8 @@ OUT ?= deck.html
 ONLY ?=
 MINUTES ?= 60
 # A lesson is one worker's, a file of no lesson too: what was computed is there for all its tests (tests/conftest.py).
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
+# What Python compiled is kept, even where it is told not to: each app that a test starts would compile it all anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadgroup
 
 .PHONY: help run dev test quick examine fuzz test-gpu check fix bench soak deck site sbom clean
 
@@ -70,7 +71,7 @@ fuzz: $(VENV)/tests.done ## a million bad inputs for each parser, then 1,000 req
 	PYTHONPATH=. $(BIN)/python -m tests.fuzz.soak
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
-	$(BIN)/pytest tests_gpu
+	$(BIN)/pytest tests_gpu -o addopts=--import-mode=importlib  # no shape checks: they wrap what Triton reads
 
 check: $(VENV)/tests.done $(NODE)/.package-lock.json ## lint, types and floors
 	$(BIN)/ruff format --check .

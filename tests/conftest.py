@@ -1,11 +1,13 @@
 """What every test may use: a small experiment whose prime sizes let no transpose hide, an app, a browser."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pandas  # noqa: F401  # before AppTest puts pages/ on the path: pandas would take pages/bottleneck.py for a package
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
+from streamlit.components.v2 import manifest_scanner
 
 from lora_viz.core.experiment import Experiment
 from lora_viz.costs import step_time
@@ -14,6 +16,10 @@ from tests.browser import FLAGS, chromium, served
 from tests.small import SLOW, SMALL
 
 expect.set_options(timeout=30_000)  # what is awaited comes, however loaded the machine is; what never comes, fails
+
+# AppTest reads the metadata of every installed package for each page that it opens, which takes longer than the page:
+# nothing is installed while tests run, so once is enough.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 step_time.SECONDS = 0.1  # no test asks how exact a time is: three rounds are enough
 

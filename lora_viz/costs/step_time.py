@@ -46,7 +46,7 @@ _VALUES = {
     ("layer", "tokens"): (16, 64, 256, 1024),
     ("block", "tokens"): (16, 64, 256, 1024),
 }
-_ON_GPU = 4  # times the width that a CPU gets: below it a GPU waits for its orders
+_ON_GPU = 4, 8  # times the width and the tokens that a CPU gets: below them a GPU waits for its orders
 
 
 class Stepped(NamedTuple):
@@ -126,11 +126,12 @@ class _Block(nn.Module):
 
 def sizes(subject: str, varied: str, device: str = "cpu") -> tuple[Stepped, ...]:
     """The sizes that are gone through."""
-    wider = 1 if device == "cpu" else _ON_GPU
+    wider, longer = (1, 1) if device == "cpu" else _ON_GPU
 
     def at(value: int) -> Stepped:
         found = _USUAL[subject] | {varied: value}
-        return Stepped(subject, wider * found["width"], min(found["rank"], found["width"]), found["tokens"])
+        rank = min(found["rank"], found["width"])
+        return Stepped(subject, wider * found["width"], rank, longer * found["tokens"])
 
     return tuple(at(value) for value in _VALUES[subject, varied])
 

@@ -26,11 +26,11 @@ from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
-__all__ = ["LESSON", "RANKS", "STARTS", "InitAlignment", "alignment_sweep", "init_alignment"]
+__all__ = ["PART", "RANKS", "STARTS", "InitAlignment", "alignment_sweep", "init_alignment"]
 
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 TOLD_AT = 8  # the rank of which words tell
-PART, ALL = 0.9, 0.99  # of the bound: what falls short of it, and what reaches it
+SHORT, ALL = 0.9, 0.99  # of the bound: what falls short of it, and what reaches it
 # start -> its name, under a bar, colour, dash, and whether it is drawn at random
 STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid", True),
@@ -230,7 +230,7 @@ def verdict(record: InitAlignment, settings: Settings) -> Verdict:
     )  # fmt: skip
     if settings.experiment.optimizer != "sgd":
         return false_here(say("the optimiser is Adam; {told}", told=told), **evidence)
-    return true_here(told, **evidence) if random < PART and reached > ALL else false_here(told, **evidence)
+    return true_here(told, **evidence) if random < SHORT and reached > ALL else false_here(told, **evidence)
 
 
 def table(record: InitAlignment) -> dict[str, np.ndarray]:
@@ -280,7 +280,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(int(rank[at]), (d // 16, d // 2, seen.experiment.d_out), told)
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="cosines",
     id="init_alignment", menu=to_say("Initialisation: first step"),
     title=to_say("Initialisation: which way does the first step point?"),

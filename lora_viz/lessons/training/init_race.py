@@ -27,7 +27,7 @@ from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
-__all__ = ["LESSON", "STARTS", "InitRace", "init_race", "race_sweep"]
+__all__ = ["PART", "STARTS", "InitRace", "init_race", "race_sweep"]
 
 RAISED = 0.005  # a loss that is higher by more is raised
 BRIEF = 0.25  # of the training: a few steps
@@ -299,7 +299,7 @@ def _ask(_: Seen, found: Any) -> Measured:
     return Measured(half, (whole, whole / 2**0.5, whole / 2, 0), told, {"whole": word(whole)})
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="loss",
     id="init_race", menu=to_say("Initialisation: comparison"),
     title=to_say("Initialisation: what does the choice change?"),

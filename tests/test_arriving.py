@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import tempfile
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -166,3 +167,17 @@ def test_a_message_that_is_too_long_closes_its_socket() -> None:
     awaited(Arriving(app)({"type": "websocket", "path": "/_stcore/stream"}, receive, send))
     assert [message["type"] for message in heard] == ["websocket.receive", "websocket.disconnect"]
     assert sent == [{"type": "websocket.close", "code": 1009}]
+
+
+def test_an_upload_without_memory_is_said_and_counts_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = HeldFiles(20_000_000)
+    monkeypatch.setattr("lora_viz.ui.arriving.HELD", held)
+
+    def starved(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile.SpooledTemporaryFile, "read", starved)  # where it was seen under `prlimit --as`
+        large = awaited(Server(held).put("a", pieces("a", 3_000_000)))
+    assert (large, held.bytes) == (507, 0)
+    assert awaited(Server(held).put("b", pieces("b", 300_000))) == 204

@@ -108,3 +108,22 @@ def test_a_file_is_a_setting_by_its_path() -> None:
                   f"adapter_file={place}/words_1/adapter_config.json --json")  # fmt: skip
     assert ran.code == 0
     assert json.loads(ran.output)["takeaway"].startswith("Of rank 8, the 36 modules")
+
+
+def test_a_full_disk_is_one_sentence_and_what_stood_there_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = pytest.importorskip("resource")  # Windows limits no file
+    there = tmp_path / "x.html"
+    there.write_text("as it was", encoding="utf-8")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # a file that grows beyond it ends as on a full disk
+    try:
+        with pytest.raises(SystemExit) as left:
+            main(["play", "gauge", "--html", str(there)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    told = capsys.readouterr().err
+    assert left.value.code == 2 and "x.html was not written: File too large. What stood there before stays." in told
+    assert [path.name for path in tmp_path.iterdir()] == ["x.html"]
+    assert there.read_text(encoding="utf-8") == "as it was"

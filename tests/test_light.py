@@ -270,6 +270,8 @@ def test_a_page_without_its_connection_says_so_plays_on_and_leads_to_the_plain_o
     where, control = tab.locator(".player [data-part=where]"), tab.locator(".st-key-controls input[type=range]").first
     expect(where).not_to_be_empty()
     expect(control).to_be_enabled()
+    tab.evaluate("postMessage({ type: 'CLIENT_ERROR', error: 'Error uploading file' })")  # what Streamlit says of one
+    expect(told).to_contain_text("Die Datei ist nicht angekommen")
     asked[0].close()
     expect(told).to_contain_text("Die Verbindung ist abgerissen. Das Bild lässt sich weiter abspielen.")
     expect(control).to_be_disabled()

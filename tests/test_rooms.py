@@ -15,6 +15,7 @@ import pytest
 
 from lora_viz.rooms import store as stores
 from lora_viz.rooms.bell import Bell
+from lora_viz.rooms.clock import now
 from lora_viz.rooms.limits import Limit, network_of
 from lora_viz.rooms.opening import open_room
 from lora_viz.rooms.question import Question, Wording, checked
@@ -326,3 +327,16 @@ def test_a_limit_fills_again_and_knows_no_address() -> None:
     assert [limit.allows("10.0.0.7") for _ in range(3)] == [True, True, False]
     assert "10.0.0.7" not in repr(vars(limit)) and b"10.0.0.7" not in b"".join(limit._left)
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:2") != network_of("2001:db8:0:1::1")
+
+
+@pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
+def test_a_clock_that_is_set_neither_ends_a_room_nor_keeps_it(jump: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Memory()
+    room, _ = open_room(kept=kept)
+    kept.change(room.code, Asked("d/1", NUMBER, 60.0))
+    wall, steady = time.time, time.monotonic
+    monkeypatch.setattr(time, "time", lambda: wall() + jump)
+    assert 50 < kept.get(room.code).rounds[-1].until - now() <= 60
+    monkeypatch.setattr(time, "monotonic", lambda: steady() + 5 * 3600)
+    with pytest.raises(RoomError, match="has ended"):
+        kept.get(room.code)

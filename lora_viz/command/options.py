@@ -13,6 +13,7 @@ import click
 
 from lora_viz.core.progress import Progress
 from lora_viz.core.refusals import Refusal
+from lora_viz.core.whole_file import write_whole
 from lora_viz.i18n.language import languages, say, speak
 
 __all__ = ["FORMAT", "existing", "language_option", "print_json", "told", "write"]
@@ -44,10 +45,10 @@ def print_json(kind: str, found: dict[str, Any]) -> None:
 
 
 def write(path: Path, data: bytes | str) -> None:
-    """Write a file and say so, beside the output. Raises Refusal: there is no such folder."""
+    """Write a file and say so, beside the output. Raises Refusal: there is no such folder, or no room."""
     if not path.parent.is_dir():
         raise Refusal(say("{folder} is not a folder: make it first.", folder=path.parent))
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    write_whole(path, data)
     click.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from lora_viz.content.decks.asking import asked_first
 from lora_viz.content.decks.scenes import Deck, DeckError, Scene
 from lora_viz.core.refusals import Refusal
+from lora_viz.core.whole_file import write_whole
 from lora_viz.film.player import COLOURS, words
 from lora_viz.film.standalone import Leaf, standalone_html
 from lora_viz.i18n.language import languages, say, speak
@@ -78,8 +79,11 @@ def main(asked: str, out: str, code: str = "en") -> None:
         raise SystemExit(f"language={code} is unknown. Valid values: {', '.join(languages())}.")
     found = Path(asked) if asked.endswith(".toml") else DECKS / f"{asked}.toml"
     with speak(code):
-        Path(out).write_text(deck_html(read_file(found)), encoding="utf-8")
+        write_whole(Path(out), deck_html(read_file(found)))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except Refusal as error:
+        sys.exit(str(error))

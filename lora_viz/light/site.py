@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lora_viz.core.refusals import Refusal
+from lora_viz.core.whole_file import write_whole
 from lora_viz.i18n.language import language, languages, say, speak
 from lora_viz.lessons.controls import written
 from lora_viz.lessons.lab import Lab
@@ -51,8 +52,8 @@ def write_site(
     for folder in (out, out / _FILMS, out / _ASSETS):
         folder.mkdir(parents=True, exist_ok=True)
     for name, (_, data) in assets().items():
-        (out / _ASSETS / name).write_bytes(data)
-    (out / ELEMENT).write_bytes(element())
+        write_whole(out / _ASSETS / name, data)
+    write_whole(out / ELEMENT, element())
     before = json.loads((out / _LIST).read_text(encoding="utf-8")) if (out / _LIST).exists() else {}
     source, made, kept = _source(), 0, 0
     after: dict[str, dict[str, str]] = {}
@@ -73,9 +74,9 @@ def write_site(
     for code in languages():
         with speak(code):
             (out / _index(code)).parent.mkdir(exist_ok=True)
-            (out / _index(code)).write_text(contents(_place(_index(code), "", {}, names), names), encoding="utf-8")
+            write_whole(out / _index(code), contents(_place(_index(code), "", {}, names), names))
     _sweep(out, set(after), {own["film"] for own in after.values()}, set(before))
-    (out / _LIST).write_text(json.dumps(after, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(out / _LIST, json.dumps(after, indent=0, sort_keys=True) + "\n")
     progress(1.0, "")
     return Made(made, kept, sum(file.stat().st_size for file in out.rglob("*") if file.is_file()))
 
@@ -103,12 +104,12 @@ def _write(out: Path, file: str, own: Lesson[Any], option: Mapping[str, Any], na
         numbers = f"{sha256(film.numbers.encode()).hexdigest()[:16]}.js"
         target = out / _FILMS / numbers
         if not target.exists():
-            target.write_text(f'globalThis.loraNumbers = "{film.numbers}";\n', encoding="utf-8")
+            write_whole(target, f'globalThis.loraNumbers = "{film.numbers}";\n')
     up = "../" * file.count("/")
     where = _place(file, own.id, option, names)
     said = page(played, where, notices=notices, film=film, numbers=f"{up}{_FILMS}/{numbers}" if numbers else "")
     (out / file).parent.mkdir(exist_ok=True)
-    (out / file).write_text(said, encoding="utf-8")
+    write_whole(out / file, said)
     return numbers
 
 

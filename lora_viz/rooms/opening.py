@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import cache
 from typing import NamedTuple
 
 from lora_viz.i18n.language import say
+from lora_viz.rooms.clock import now
 from lora_viz.rooms.limits import Limit
 from lora_viz.rooms.refused import RoomError
 from lora_viz.rooms.room import Room, drawn_code, drawn_secret, opened
@@ -50,7 +50,7 @@ def open_room(client: str = "", kept: Store | None = None) -> tuple[Room, Key]:
     own = kept or store()
     for _ in range(_DRAWS):
         key = Key(drawn_code(), drawn_secret())
-        room = opened(key.code, key.secret, time.time())
+        room = opened(key.code, key.secret, now())
         if own.add(room):
             return room, key
     raise RoomError(say("No free code was found: try again."), 503)

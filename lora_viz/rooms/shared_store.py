@@ -7,7 +7,6 @@ each put by a script that looks whether the round takes it in the same step. Eve
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from lora_viz.i18n.language import say
+from lora_viz.rooms.clock import now
 from lora_viz.rooms.question import Answer
 from lora_viz.rooms.refused import RoomError
 from lora_viz.rooms.room import Event, Room, happened
@@ -67,7 +67,7 @@ class Shared:
 
     remote = True
 
-    def __init__(self, address: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, address: str, clock: Callable[[], float] = now) -> None:
         self._clock = clock
         self._redis: Any = redis.Redis.from_url(
             address.replace("valkey", "redis", 1) if address.startswith("valkey") else address,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from lora_viz.i18n.language import say
+from lora_viz.rooms.clock import now
 from lora_viz.rooms.question import Answer
 from lora_viz.rooms.refused import RoomError
 from lora_viz.rooms.room import Event, Room, happened
@@ -110,7 +110,7 @@ class Memory:
 
     remote = False
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = now) -> None:
         self._clock, self._lock, self._rooms = clock, threading.Lock(), dict[str, _Kept]()
 
     def add(self, room: Room) -> bool:

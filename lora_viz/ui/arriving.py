@@ -118,6 +118,9 @@ class Arriving:
                 "The server's disk has no room for this upload: try a smaller file, or later.", 507
             )
             await told(scope, receive, send)
+        except MemoryError:
+            told = PlainTextResponse("The server has no memory for this upload: try a smaller file, or later.", 507)
+            await told(scope, receive, send)
         finally:
             upload.over()
             _upload.reset(mark)

@@ -55,6 +55,10 @@ def head(code: str) -> bytes:
             ),
             "page": say("There is no page at this address: this is the first one."),
             "all": say("All lessons"),
+            "upload": say(
+                "The file did not arrive: the server has no room for it now, or the connection broke off. Try a "
+                "smaller file, or this one again later."
+            ),
             "fault": say("Something went wrong in this page:"),
             "anew": say("Load it anew."),
         }

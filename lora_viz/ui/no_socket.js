@@ -8,20 +8,23 @@ let late = 0, was = false;
 
 /**
  * The notice stands over the menu, which needs a connection, and covers no picture.
- * @param {string} kind @param {string} text @param {string} link @param {string} href where the link leads
+ * @param {string} kind @param {string} text @param {string} [link] @param {string} [href] where the link leads
  */
-function tell(kind, text, link, href) {
+function tell(kind, text, link = "", href = "") {
   if (document.getElementById("no-socket")?.dataset.kind === kind) return;
   drop();
-  const way = Object.assign(document.createElement("a"), { href, textContent: link });
-  way.style.color = "inherit";
   const notice = document.createElement("p");
   notice.id = "no-socket";
   notice.dataset.kind = kind;
   notice.setAttribute("role", "alert");
   notice.style.cssText = "position: fixed; left: 12px; right: 12px; top: 8px; z-index: 1000001; margin: 0;"
     + "padding: 8px 18px; font: 18px system-ui, sans-serif; background: #14181f; color: #ffffff; border-radius: 8px;";
-  notice.append(`${text} `, way);
+  notice.append(text);
+  if (link) {
+    const way = Object.assign(document.createElement("a"), { href, textContent: link });
+    way.style.color = "inherit";
+    notice.append(" ", way);
+  }
   document.body.append(notice);
 }
 
@@ -43,13 +46,15 @@ function look() {
 }
 
 addEventListener("message", ({ data, source }) => {
-  if (source !== window && source !== window.parent || data?.type !== "CLIENT_ERROR_DIALOG") return;
+  if (source !== window && source !== window.parent) return;
+  if (data?.type === "CLIENT_ERROR" && data.error === "Error uploading file") tell("upload", said.upload || "");
+  if (data?.type !== "CLIENT_ERROR_DIALOG") return;
   const { error, message } = data;
   if (error === "Connection error") return; // look() says it
   if (error === "Page not found") tell("page", said.page || "", said.all || "", new URL("light/", location.href).href);
   else tell("fault", `${said.fault} ${message}`, said.anew || "", location.href);
 });
 for (const name of ["pointerdown", "keydown"]) addEventListener(name, ({ target }) => {
-  if (!(target instanceof Element) || !target.closest("#no-socket")) drop("page"); // it was read
+  if (!(target instanceof Element) || !target.closest("#no-socket")) drop("page", "upload"); // it was read
 }, true);
 setInterval(look, 1000);

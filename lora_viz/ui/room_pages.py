@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from lora_viz.i18n.language import say, speak
 from lora_viz.rooms.bell import Bell
+from lora_viz.rooms.clock import now
 from lora_viz.rooms.limits import Limit
 from lora_viz.rooms.opening import store
 from lora_viz.rooms.phone import POLICY, assets, page
@@ -203,7 +204,7 @@ async def answer_state(request: Request) -> Response:
     told: dict[str, Any] = {"version": room.version, "round": None}
     if room.rounds and room.now is not None:
         last = room.rounds[-1]
-        own: dict[str, Any] = {"place": room.now, "state": last.state, "left": max(0.0, last.until - time.time())}
+        own: dict[str, Any] = {"place": room.now, "state": last.state, "left": max(0.0, last.until - now())}
         if last.state == "open":
             own["question"] = last.question.for_phones(spoken_by(request))
         elif last.state == "measured":
@@ -263,7 +264,7 @@ async def _front(room: Room) -> dict[str, Any]:
         "version": room.version, "phones": phones, "hidden": room.hidden, "round": room.now,
         "answered": answered if last else 0,
         "scene": last.scene if last else "", "state": last.state if last else "",
-        "left": max(0.0, last.until - time.time()) if last else 0.0,
+        "left": max(0.0, last.until - now()) if last else 0.0,
     }  # fmt: skip
 
 

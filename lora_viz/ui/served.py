@@ -16,14 +16,15 @@ TOP = _PACKAGE / "served" if (_PACKAGE / "served").is_dir() else _PACKAGE.parent
 def stop_polling() -> None:
     """Where no file is watched, let Streamlit not look five times a second whether its configuration has changed.
 
-    It holds what looks nowhere but in the queue of its own threads.
+    It holds what looks nowhere but in the queue of its own threads, and has no other way to stop one: among all objects
+    it is found by its type (asking some of torch's for their class would warn of what is deprecated there).
     """
     from streamlit import config
     from streamlit.watcher.polling_path_watcher import PollingPathWatcher
 
     if config.get_option("server.fileWatcherType") == "none":
         for each in gc.get_objects():
-            if isinstance(each, PollingPathWatcher):
+            if issubclass(type(each), PollingPathWatcher):
                 each.close()
 
 

@@ -53,8 +53,8 @@ dev: $(VENV)/app.done ## the app for whoever edits: runs anew when a file is sav
 	$(BIN)/streamlit run app.py --server.port $(PORT) --server.fileWatcherType auto --server.runOnSave true \
 		--client.showErrorDetails full
 
-test: $(VENV)/tests.done ## all tests, those in a real Chromium included; make test ONLY=rank: what concerns one lesson
-	bash tests/from_debian.sh chromium node nginx redis-server
+test: $(VENV)/tests.done $(NODE)/.package-lock.json ## all tests, those in a real Chromium and Firefox included; make test ONLY=rank: what concerns one lesson
+	bash tests/from_debian.sh chromium firefox node nginx redis-server
 	node --test $(PLAYER)/*.test.js
 	$(PYTEST) $(if $(ONLY),--lesson $(ONLY))
 
@@ -71,7 +71,7 @@ fuzz: $(VENV)/tests.done ## a million bad inputs for each parser, then 1,000 req
 	PYTHONPATH=. $(BIN)/python -m tests.fuzz.soak
 
 test-gpu: $(VENV)/tests.done ## the tests that need an NVIDIA GPU and Triton
-	$(BIN)/pytest tests_gpu
+	$(BIN)/pytest tests_gpu -o addopts=--import-mode=importlib  # no shape checks: they wrap what Triton reads
 
 check: $(VENV)/tests.done $(NODE)/.package-lock.json ## lint, types and floors
 	$(BIN)/ruff format --check .

@@ -152,12 +152,14 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=20.0)
     asked.add_argument("--every", type=float, default=5.0)
     asked.add_argument("--lessons", choices=LESSONS, default="quick")
+    asked.add_argument("--cores", type=int, nargs="+", default=(), help="cores for the server alone: --cores 0 1")
+    asked.add_argument("--replicas", type=int, choices=(1, 2), default=1, help="2: behind nginx, as deploy/ says")
     given = asked.parse_args()
     parts = given.part or ["change", "mixed", "link", "viewers", "fair"]
     lessons = LESSONS[given.lessons]
     told: dict[str, dict[str, float]] = {}
     for part in parts:
-        with opened() as server:  # each part with a server of its own
+        with opened(given.cores, given.replicas) as server:  # each part with a server of its own
             idle, begun = server.cpu(), time.perf_counter()
             time.sleep(2)
             print(f"== {part}; idle: {100 * (server.cpu() - idle) / (time.perf_counter() - begun):.1f} % of a core, "

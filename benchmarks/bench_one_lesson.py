@@ -14,7 +14,7 @@ from lora_viz.core.results import Results
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.walk import lesson
 
-LESSONS, VISITORS, ROUNDS = ("race", "conditioning", "rank"), 20, 3
+LESSONS, VISITORS, ROUNDS = ("lora_or_full", "conditioning", "rank"), 20, 3
 
 
 def opened(name: str, visitors: int, seed: int) -> tuple[float, float]:

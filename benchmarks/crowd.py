@@ -12,6 +12,7 @@ import os
 import statistics
 import time
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,43 +21,63 @@ from typing import Any
 import psutil
 
 from tests.browser import served
+from tests.replicas import replicas_served
 from tests.visitors import Answered, Visitor
 
 __all__ = ["Server", "Waits", "crowd_of", "mixed", "opened", "quantile", "slope"]
 
 QUICK = ("rank", "gradient_flow", "machine", "merge", "alpha")
-HEAVY = ("machine", "race", "phase_map", "conditioning", "digits")
+HEAVY = ("machine", "lora_or_full", "phase_map", "conditioning", "digits")
 
 
 @dataclass
 class Server:
-    """The process that serves, and what it has used."""
+    """The processes that serve, and what they have used; ``ready`` are the addresses that tell what each computes."""
 
     address: str
-    process: psutil.Process
+    processes: list[psutil.Process]
+    ready: list[str]
 
     def cpu(self) -> float:
-        """Seconds of processor time since its start."""
-        used = self.process.cpu_times()
-        return used.user + used.system
+        """Seconds of processor time since their start."""
+        used = [each.cpu_times() for each in self.processes]
+        return sum(each.user + each.system for each in used)
 
     def memory(self) -> float:
         """Resident MB."""
-        return self.process.memory_info().rss / 1e6
+        return sum(each.memory_info().rss for each in self.processes) / 1e6
 
     def now(self) -> dict[str, int]:
-        """What its computations are, as ``/ready`` tells this machine."""
-        with urllib.request.urlopen(f"{self.address}/ready", timeout=60) as answer:
-            return dict(json.load(answer)["now"])
+        """What their computations are, as ``/ready`` tells this machine."""
+        told: dict[str, int] = defaultdict(int)
+        for each in self.ready:
+            with urllib.request.urlopen(f"{each}/ready", timeout=60) as answer:
+                for name, count in json.load(answer)["now"].items():
+                    told[name] += count
+        return told
 
 
 @contextmanager
-def opened() -> Iterator[Server]:
-    """Serve this checkout on a free port; the app has answered once before."""
-    with served() as address:
-        (process,) = psutil.Process().children()
-        asyncio.run(_first(address))
-        yield Server(address, process)
+def opened(cores: Sequence[int] = (), replicas: int = 1) -> Iterator[Server]:
+    """Serve this checkout on a free port; the app has answered once before.
+
+    With ``cores`` the server has these alone, and this process the others. Two ``replicas`` stand behind nginx.
+    """
+    own = set(psutil.Process().cpu_affinity())
+    if cores:
+        psutil.Process().cpu_affinity(list(cores))
+    with served() if replicas == 1 else replicas_served() as there:
+        if cores:
+            psutil.Process().cpu_affinity(sorted(own - set(cores)))
+        if isinstance(there, str):
+            server = Server(there, psutil.Process().children(), [there])
+        else:
+            processes = [psutil.Process(each.pid) for each in there.servers]
+            server = Server(there.address, processes, [f"http://127.0.0.1:{port}" for port in there.ports])
+        for each in server.ready:
+            asyncio.run(_first(each))
+        yield server
+    psutil.Process().cpu_affinity(sorted(own))
 
 
 async def _first(address: str) -> None:

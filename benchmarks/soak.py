@@ -25,7 +25,7 @@ async def notes(server: Server, seconds: float) -> list[tuple[float, float, int,
     """Minutes, MB, descriptors, threads."""
     began, found = time.perf_counter(), []
     while (passed := time.perf_counter() - began) < seconds:
-        found.append((passed / 60, server.memory(), server.process.num_fds(), server.process.num_threads()))
+        found.append((passed / 60, server.memory(), server.processes[0].num_fds(), server.processes[0].num_threads()))
         await asyncio.sleep(5)
     return found
 
@@ -41,9 +41,10 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--minutes", type=float, default=60.0)
     asked.add_argument("--visitors", type=int, default=10)
+    asked.add_argument("--cores", type=int, nargs="+", default=(), help="cores for the server alone: --cores 0 1")
     given = asked.parse_args()
     waits = Waits()
-    with opened() as server:
+    with opened(given.cores) as server:
         cpu = server.cpu()
         found = asyncio.run(load(server, given.visitors, 60 * given.minutes, waits))
         cpu = server.cpu() - cpu

@@ -160,10 +160,10 @@ class Listening:
     def __init__(self, adapters: AdapterBatch) -> None:
         self.adapters, self.count, self.heard = adapters, adapters.count, {}
 
-    def add(self, y: Any, x: Any, layer: int, group: str) -> Any:
+    def product(self, x: Any, weight: Any, layer: int, group: str) -> Any:
         if group == "down":
             self.heard[layer] = x
-        return self.adapters.add(y, x, layer, group)
+        return self.adapters.product(x, weight, layer, group)
 
 
 def one(chat: Chat, style: str) -> dict[str, Any]:

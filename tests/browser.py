@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PATHS = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])  # of what a test starts
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -43,7 +44,7 @@ def served(script: Path = ROOT / "app.py", base: str = "") -> Iterator[str]:
     server = subprocess.Popen(
         [*command, "--server.headless", "true", "--server.address", "127.0.0.1", "--server.baseUrlPath", base],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "LORA_PLAYGROUND_ADDRESS": "127.0.0.1"},  # the room is this machine
+        env=os.environ | {"PYTHONPATH": PATHS, "LORA_PLAYGROUND_ADDRESS": "127.0.0.1"},  # the room is this machine
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

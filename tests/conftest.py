@@ -71,6 +71,7 @@ SLOW_FILES = frozenset(
         "test_challenges",
         "test_contract",
         "test_file_pages",
+        "test_firefox",
         "test_glossary",
         "test_lab",
         "test_language",

@@ -11,11 +11,14 @@ for tool in "$@"; do
         chromium) found chromium-headless-shell chromium chromium-browser google-chrome || packages+=(CHROMIUM) ;;
         nginx) { found nginx || [ -x /usr/sbin/nginx ]; } || packages+=(nginx-light) ;;
         redis-server) found redis-server valkey-server || packages+=(redis-server) ;;
+        firefox) found firefox-esr firefox || packages+=(FIREFOX) ;;
         node) { found node && found npm; } || packages+=(nodejs npm) ;;
     esac
 done
 if [ "${#packages[@]}" -eq 0 ]; then exit 0; fi
 if ! command -v apt-get >/dev/null; then
+    # Without Firefox its tests are skipped and say so; without the rest there are no tests.
+    if [ "${packages[*]}" = FIREFOX ]; then exit 0; fi
     echo "The tests need $* on the PATH: please install them." >&2
     exit 1
 fi
@@ -27,4 +30,9 @@ shell=chromium-headless-shell
 apt-cache show "$shell" >/dev/null 2>&1 || shell=chromium
 packages=("${packages[@]/CHROMIUM/$shell}")
 if [[ " ${packages[*]} " == *" $shell "* ]]; then packages+=(fonts-dejavu-core); fi
-DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+# Ubuntu has no such Firefox: its tests are skipped there and say so.
+if apt-cache show firefox-esr >/dev/null 2>&1; then packages=("${packages[@]/FIREFOX/firefox-esr}"); fi
+chosen=()
+for package in "${packages[@]}"; do [ "$package" = FIREFOX ] || chosen+=("$package"); done
+if [ "${#chosen[@]}" -eq 0 ]; then exit 0; fi
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${chosen[@]}" >/dev/null

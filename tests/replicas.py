@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.browser import ROOT
+from tests.browser import PATHS, ROOT
 
 __all__ = ["NGINX", "Replicas", "replicas_served"]
 
@@ -36,7 +36,7 @@ class Replicas:
         return subprocess.Popen(
             [*command, "--server.headless", "true", "--server.address", "127.0.0.1"],
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": PATHS},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -9,6 +9,7 @@ SLOW = frozenset(
         "conditioning",
         "digits",
         "large_batch",
+        "lora_or_full",
         "many_adapters",
         "one_name",
         "one_rank_names",

@@ -24,8 +24,8 @@ LESSONS = tuple(each.id for each in lessons() if each.film is not None and each.
 PAGES = (HOME, *LESSONS)
 Open = Callable[..., Page]
 # The last frame of lessons over a handful of settings.
-FEW = {"asymmetry": 5, "conditioning": 4, "dropout_or_decay": 4, "extract": 2, "four_bits": 4, "large_batch": 3,
-       "overfit": 5, "race": 7, "step_time": 4, "which_layers": 5, "width": 3}  # fmt: skip
+FEW = {"asymmetry": 5, "conditioning": 4, "dropout_or_decay": 4, "extract": 2, "lora_or_full": 7,
+       "overfit": 5, "step_time": 4, "width": 3}  # fmt: skip
 _number = re.compile(r"^\d+$")
 
 

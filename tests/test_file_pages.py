@@ -208,8 +208,8 @@ def test_what_a_hidden_control_was_set_to_comes_back() -> None:
 
 # Finished runs, sweeps whose chosen adapter is trained again, and scripts of other kinds.
 HOMES = {
-    "machine": 0, "merge": 0, "autoencoder": 1, "phase_map": 0, "variants": 2, "overlap": 2, "race": 3,
-    "energy_rule": 1, "challenges": 0, "adalora": 1, "scaling": 2, "init_variance": 1, "asymmetry": 1,
+    "machine": 0, "merge": 0, "autoencoder": 1, "phase_map": 0, "variants": 2, "overlap": 2, "lora_or_full": 3,
+    "energy_rule": 1, "challenges": 0, "adalora": 1, "scaling": 2, "initialisation": 2, "asymmetry": 1,
 }  # fmt: skip
 
 
@@ -293,7 +293,7 @@ offer((sweep, other) if {train_again} else train(sweep, records=2))
 
 
 def test_the_choice_to_take_home_begins_at_what_the_page_shows() -> None:
-    at = opened("init_race", init="pissa")
+    at = opened("initialisation", init="pissa")
     at.session_state["home_init_race"] = True
     at.run()
     box = at.selectbox(key="home_init_init_race")
@@ -303,7 +303,7 @@ def test_the_choice_to_take_home_begins_at_what_the_page_shows() -> None:
     at.session_state["init"] = "lora_ga"
     at.run()
     assert at.selectbox(key="home_init_init_race").value == "lora_ga"
-    race = opened("race")
+    race = opened("lora_or_full")
     race.session_state["home_race"] = True
     race.run()
     assert race.selectbox(key="home_init_race").options[0] == "full fine-tuning (A = I)"

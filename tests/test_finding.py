@@ -150,8 +150,15 @@ def test_the_first_tour_is_the_newcomers_path_and_ends_with_the_ways_on() -> Non
 def test_a_part_is_played_by_its_old_name_and_behind_its_door_alike(old: str) -> None:
     door, part = moved()[old]
     assert lesson(old) is part
-    settings = door.settings(part=old)
+    settings = door.settings(part=part.id)
     assert settings.experiment == part.settings().experiment
     assert {name: settings[name] for name, _ in part.settings().options} == dict(part.settings().options)
     assert door.seen_as(settings) is part
-    assert now_at(f"{old}?seed=3") == f"{door.id}?part={old}&seed=3"
+    assert now_at(f"{old}?seed=3") == f"{door.id}?part={part.id}&seed=3"
+
+
+def test_what_a_name_that_is_gone_said_of_its_part_is_still_heard() -> None:
+    for old, (door, part) in moved().items():
+        if old != part.id:
+            others = [each.id for each in door.parts if each is not part]
+            assert now_at(f"{old}?part={others[-1]}&seed=3") == f"{door.id}?part={others[-1]}&seed=3"

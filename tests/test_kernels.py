@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from importlib import util
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from lora_viz.engine.training import available_devices, train
 
 def mixed(small: Experiment) -> Sweep:
     """Ranks, rules, starts, frozen factors and learning rates side by side, some of them far too large."""
-    changes = (
+    changes: tuple[dict[str, Any], ...] = (
         {"optimizer": "sgd", "lr": 0.002},
         {"optimizer": "adam"},
         {"optimizer": "adamw", "weight_decay": 0.1, "scaling_rule": "rslora"},

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -249,14 +249,37 @@ def test_a_phone_and_a_keyboard_can_use_it_from_a_disk(site: Path, browser: Brow
     context.close()
 
 
-def test_where_no_socket_opens_the_app_leads_to_the_plain_page(address: str, browser: Browser) -> None:
+def test_a_page_without_its_connection_says_so_plays_on_and_leads_to_the_plain_one(
+    address: str, browser: Browser
+) -> None:
     tab = browser.new_page(locale="de")
-    tab.route_web_socket("**/_stcore/stream", lambda socket: socket.close())
+    told, asked = tab.locator("#no-socket"), list[WebSocketRoute]()
+    tab.goto(f"{address}/no-such-page")
+    expect(told).to_contain_text("Unter dieser Adresse gibt es keine Seite")
+    expect(tab.get_by_role("dialog")).to_have_count(0)
+
+    def arrived(socket: WebSocketRoute) -> None:
+        asked.append(socket)
+        if len(asked) == 1:
+            socket.connect_to_server()
+        else:
+            socket.close()
+
+    tab.route_web_socket("**/_stcore/stream", arrived)
     tab.goto(f"{address}/gauge?rank=2")
-    told = tab.locator("#no-socket")
+    where, control = tab.locator(".player [data-part=where]"), tab.locator(".st-key-controls input[type=range]").first
+    expect(where).not_to_be_empty()
+    expect(control).to_be_enabled()
+    asked[0].close()
+    expect(told).to_contain_text("Die Verbindung ist abgerissen. Das Bild lässt sich weiter abspielen.")
+    expect(control).to_be_disabled()
+    before = where.inner_text()
+    tab.locator(".player [data-part=forward]").click()  # nothing lies over it
+    expect(where).not_to_have_text(before)
+    tab.reload()
     expect(told).to_contain_text("Keine Verbindung ist offen")
     told.get_by_role("link").click()
-    tab.wait_for_url("**/light/gauge?rank=2")
+    tab.wait_for_url("**/light/gauge?rank=2**")
     expect(tab.locator("#player canvas:visible").first).to_be_visible()
     tab.close()
 

@@ -43,6 +43,18 @@ def test_a_containers_memory_counts_where_it_is_less(monkeypatch: pytest.MonkeyP
     assert whole is not None and whole > 1_000_000_000
 
 
+def test_a_container_has_the_cores_that_it_was_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = tmp_path / "cpu.max"
+    monkeypatch.setattr(host, "_CPU_OF_CONTAINERS", str(told))
+    monkeypatch.setattr(host.os, "sched_getaffinity", lambda of: set(range(7)), raising=False)
+    assert host.cores() == 7
+    for written, expected in (
+        ("max 100000\n", 7), ("250000 100000", 3), ("50000 100000", 1), ("900000 100000", 7), ("0 0", 7)
+    ):  # fmt: skip
+        told.write_text(written, encoding="ascii")
+        assert host.cores() == expected
+
+
 @pytest.fixture
 def options() -> Iterator[None]:
     names = ("server.maxUploadSize", "server.disconnectedSessionTTL", "server.baseUrlPath")

@@ -200,10 +200,10 @@ def test_dropout_leaves_the_expected_update_alone(model: Llama) -> None:
     x, generator = torch.randn(1, 4001, SHAPE.width, dtype=torch.float64), torch.Generator().manual_seed(2)
     with torch.no_grad():
         batch.B[0, "q_proj"].copy_(torch.randn(SHAPE.width, 2, generator=generator, dtype=torch.float64))
-        y = torch.zeros(2, 4001, SHAPE.width + 2 * 4, dtype=torch.float64)
-        plain = batch.add(y, x.expand(2, -1, -1), 0, "qkv")
+        none = torch.zeros(SHAPE.width + 2 * 4, SHAPE.width, dtype=torch.float64)
+        plain = batch.product(x.expand(2, -1, -1), none, 0, "qkv")
         batch.drops = torch.Generator().manual_seed(3)
-        dropped = batch.add(y, x.expand(2, -1, -1), 0, "qkv")
+        dropped = batch.product(x.expand(2, -1, -1), none, 0, "qkv")
     assert not torch.equal(dropped[0], dropped[1]), "each adapter drops its own"
     noise = (dropped - plain)[..., : SHAPE.width]
     # the difference of each token is a sum of zero-mean terms: its mean over n tokens is below 6 of its standard errors

@@ -82,7 +82,7 @@ def test_another_seed_is_another_run(name: str) -> None:
     assert lesson(name).play(seed=7).film.to_bytes() != lesson(name).play().film.to_bytes()  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", ["rank", "denoise", "machine"])
+@pytest.mark.parametrize("name", ["rank", "truncated_svd", "machine"])
 def test_new_seed_is_its_own_button(name: str) -> None:
     at = opened(name)
     before = words(at)
@@ -142,8 +142,8 @@ def test_new_seed_is_its_own_button(name: str) -> None:
             "layer_shape=9×9 is not possible in this lesson. Valid values: 41×31, 64×64,",
         ),
         (
-            "denoise",
-            {"noise": "-1"},
+            "truncated_svd",
+            {"part": "denoise", "noise": "-1"},
             "noise=-1 is not possible in this lesson. Valid values: 0 to 2. Showing 0.3 instead.",
         ),
         (

@@ -105,7 +105,7 @@ def test_the_text_is_one_sentence_with_its_values(name: str) -> None:
         ("few_numbers", {}, str(next(k for k in range(65) if math.sqrt(1 - k / 64) <= 0.1))),
         ("autoencoder", {}, "the axes about 0"),
         ("autoencoder", {"centred": "not centred"}, "both: they are the same"),
-        ("init_variance", {}, f"{1 / 16:.3g}"),
+        ("init_size", {}, f"{1 / 16:.3g}"),
         ("alpha", {}, "0.5"),
         ("alpha", {"optimizer": "adam"}, "1"),
         ("wake_up", {}, "2"),
@@ -316,6 +316,8 @@ def test_in_a_browser_the_score_goes_along(browser: Browser, address: str) -> No
         expect(answered).to_be_visible(timeout=20_000)
         answered.click()
         tab.get_by_role("button", name="Truncated SVD").click()
-        expect(tab.get_by_role("heading", name="Truncated SVD: can you beat it?")).to_be_visible(timeout=20_000)
+        expect(
+            tab.get_by_role("heading", name="Truncated SVD: can you beat it, and does it remove noise?")
+        ).to_be_visible(timeout=20_000)
     finally:
         context.close()

@@ -12,7 +12,7 @@ from lora_viz.content.quiz import QUESTIONS, answer
 from lora_viz.core.experiment import Experiment
 from lora_viz.layer.lora import LoRALinear
 from lora_viz.layer.tasks import make_task
-from lora_viz.lessons.walk import lessons, sections
+from lora_viz.lessons.walk import lessons, now_at, sections
 from lora_viz.ui.pages import FOLDER
 
 # What must come out, by mathematics or by a count that the core has no part in.
@@ -82,7 +82,7 @@ def test_counts_and_entropy_in_exact_numbers() -> None:
 
 def test_each_question_leads_to_a_page_and_each_lesson_has_one() -> None:
     pages = {each.id for each in lessons()}
-    shown = {question.page.partition("?")[0] for question in QUESTIONS.values()}
+    shown = {now_at(question.page).partition("?")[0] for question in QUESTIONS.values()}
     assert shown <= pages
     assert {each.id for each in sections()["basics"][1]} <= shown
     for question in QUESTIONS.values():
@@ -92,7 +92,7 @@ def test_each_question_leads_to_a_page_and_each_lesson_has_one() -> None:
 
 @pytest.mark.parametrize("key", QUESTIONS)
 def test_the_page_it_leads_to_takes_its_settings(key: str) -> None:
-    name, _, query = QUESTIONS[key].page.partition("?")
+    name, _, query = now_at(QUESTIONS[key].page).partition("?")
     at = AppTest.from_file(str(FOLDER / f"{name}.py"), default_timeout=60)
     for pair in filter(None, query.split("&")):
         setting, _, value = pair.partition("=")
@@ -125,7 +125,7 @@ def test_nothing_is_told_before_an_answer_and_all_after_it() -> None:
     assert not at.success and f"You said {wrong}" in at.info[0].value
     at.radio[0].set_value(asked.choices[asked.right]).run()
     assert at.success
-    assert "](few_numbers?at=8)" in words(at)
+    assert "](what_low_rank_is_not?part=few_numbers&at=8)" in words(at)
 
 
 def test_the_next_question_comes_and_the_score_stays() -> None:

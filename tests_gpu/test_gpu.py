@@ -9,10 +9,10 @@ import torch
 
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.core.run import Run, joined
-from lora_viz.core.spectra import factor_gradients, full_gradient
+from lora_viz.core.spectra import full_gradient
 from lora_viz.engine.kernels import Share
 from lora_viz.engine.kernels.several import train_shares
-from lora_viz.engine.training import _train, train
+from lora_viz.engine.training import _train, _Wanted, train
 from lora_viz.layer.tasks import make_task
 from tests.test_kernels import mixed
 
@@ -50,9 +50,10 @@ def agree(run: Run, exact: Run, rtol: float = 1e-4) -> None:
 @pytest.mark.parametrize("change", [{}, {"condition": 1.0}], ids=str)
 def test_the_norms_are_those_of_the_recorded_state(small: Experiment, change: dict[str, object]) -> None:
     run = train(single(simple(mixed(replace(small, **change)))), "cuda", engine="fused")  # type: ignore[arg-type]
-    for i in np.flatnonzero(run.diverged_at < 0):
-        G = full_gradient(run, int(i)).astype(float)
-        exact = factor_gradients(G=G, A=run.A[i], B=run.B[i], scaling=run.sweep[i].scaling)
+    for i in map(int, np.flatnonzero(run.diverged_at < 0)):
+        G = full_gradient(run, i).astype(float)
+        A, B, scaling = run.A[i], run.B[i], run.sweep[i].scaling
+        exact = scaling * np.swapaxes(B, -1, -2) @ G, scaling * G @ np.swapaxes(A, -1, -2)
         for got, grad in zip((run.grad_A_norm, run.grad_B_norm), exact, strict=True):
             expected = np.sqrt((grad**2).sum(axis=(1, 2)))
             np.testing.assert_allclose(got[:, i], expected, rtol=1e-3, atol=1e-5 * max(1.0, expected.max()))
@@ -152,9 +153,9 @@ def test_without_factors_the_numbers_are_the_same(small: Experiment) -> None:
 def test_a_sweep_in_shares_is_the_sweep(engine: str, devices: list[str]) -> None:
     sweep = single(Sweep.over(WIDE, rank=(2, 5, 16), init_seed=range(64)))
     parts = [Share(d, list(range(j, len(sweep), len(devices)))) for j, d in enumerate(devices)]
-    task = make_task(sweep[0])
-    trained = train_shares(sweep, parts, lambda few, device: _train(few, device, 9, task, True, engine))
-    together, whole = joined(sweep, trained), _train(sweep, GPUS[0], 9, task, True, engine)
+    wanted = _Wanted(9, make_task(sweep[0]), True, engine)
+    trained = train_shares(sweep, parts, _train, wanted)
+    together, whole = joined(sweep, trained), _train(wanted, sweep, GPUS[0])
     assert together.device == "cuda"
     np.testing.assert_allclose(together.loss, whole.loss, rtol=1e-5)
     for a, b in zip(together.A, whole.A, strict=True):

@@ -144,7 +144,7 @@ _PRACTITIONER = _terms(
      to_say("The gradient G of the whole weight. LoRA trains on G Aᵀ and Bᵀ G instead."), to_say("full gradient|")),
     (to_say("initialisation"), "init_race", to_say("What A and B are before the first step."),
      to_say("initialisation|initialisations|initialization")),
-    ("Kaiming", "init_variance",
+    ("Kaiming", "init_size",
      to_say("LoRA's draw of A: uniform, with the variance 1/(3·d_in) at every rank.")),
     (to_say("warm-up"), "gradient_flow",
      to_say("The learning rate grows from 0 over the first steps; the very first does nothing."), to_say("warm-up|")),

@@ -9,10 +9,20 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["SMALL", "is_small", "limit", "memory"]
+__all__ = ["SMALL", "cores", "is_small", "limit", "memory"]
 
 SMALL = 2_000_000_000  # bytes: a host with less is small
+_CPU_OF_CONTAINERS = "/sys/fs/cgroup/cpu.max"  # microseconds of processor time in so many
 _OF_CONTAINERS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def cores() -> int:
+    """The cores that this process may use: fewer than the machine's where ``taskset`` or its container says so."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError, ZeroDivisionError):  # "max 100000": none is set
+        quota, period = map(int, Path(_CPU_OF_CONTAINERS).read_text(encoding="ascii").split())
+        found = min(found, -(-quota // period))
+    return max(1, found)
 
 
 def memory() -> int | None:

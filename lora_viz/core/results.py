@@ -7,7 +7,6 @@ far it is, and asks there whether to go on.
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, TypeVar, cast
 import numpy as np
 
 from lora_viz.core.counts import Counts, End, Heard, Took
+from lora_viz.core.host import cores
 from lora_viz.core.progress import Progress
 
 __all__ = ["Cancelled", "Results", "Ticket"]
@@ -133,9 +133,9 @@ class Results:
     def __init__(
         self, *, most_bytes: int = 256 << 20, lanes: int | None = None, patience: float = 0.25, pause: float = 1.0
     ) -> None:
-        """``lanes`` is by default half the cores, at least 1: a training uses more than one."""
+        """``lanes`` is by default half of the cores there are, at least 1: a training uses more than one."""
         self.most_bytes, self.patience, self.pause = most_bytes, patience, pause
-        self.lanes = max(1, (os.cpu_count() or 1) // 2) if lanes is None else lanes
+        self.lanes = max(1, cores() // 2) if lanes is None else lanes
         self._most_running = self.lanes + 3
         self._changed = threading.Condition(threading.Lock())  # guards all below; told when anything but progress moves
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()

@@ -41,7 +41,7 @@ PARAMETERS = (
                      "frozen weights as well."),
               to_say("With B = 0 the output is exactly unchanged at first and ∇A is exactly zero; it is compared "
                      "with other initialisations."),
-              ("gradient_flow", "init_race", "init_variance")),
+              ("gradient_flow", "init_race", "init_size")),
     Parameter(to_say("dropout"), "lora_dropout", 0.0,
               to_say("Drops entries of A's input while training; off in evaluation. The frozen path sees all of x."),
               to_say("Left on by mistake, a merged and an unmerged layer differ."), ("merge",)),

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 
 from lora_viz.core.experiment import ExperimentError
+from lora_viz.core.host import cores
 from lora_viz.core.progress import Progress, give_way
 from lora_viz.engine.threads import one_thread
 from lora_viz.i18n.language import say
@@ -95,7 +96,7 @@ def _blas_threads() -> int:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         if os.environ.get(name, "").isdigit():
             return max(1, int(os.environ[name]))
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 def _connected() -> Any:

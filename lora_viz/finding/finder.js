@@ -1,6 +1,7 @@
 // The way on every page: search by "/" or a button, the level, where this page stands on its path, ticks.
 
 import { prepared, search } from "./search.js";
+import { offerSheet } from "./sheet.js";
 import { tick, ticks } from "./ticks.js";
 
 /** @typedef {{ text: string, name: string, place: string, lesson: string, address: string }} Stop */
@@ -271,6 +272,7 @@ export default function finder({ data, parentElement, setTriggerValue }) {
     return;
   }
   if (other) root.querySelector(".head")?.replaceChildren();
+  offerSheet(/** @type {HTMLElement} */ (root.querySelector(".sheet")), say("Settings"));
   drawHead(root, s);
   drawWay(root, s);
   markMenu(s);

@@ -19,9 +19,13 @@ PART = "part"
 
 @dataclass(frozen=True, kw_only=True)
 class Joined(Lesson[Any]):
-    """Several lessons under one name. Its settings are those of the part that is chosen; played, it is that part."""
+    """Several lessons under one name. Its settings are those of the part that is chosen; played, it is that part.
+
+    ``formerly`` are ids of names like this one that are gone, each with the id of the part that it opened with.
+    """
 
     parts: tuple[Lesson[Any], ...]
+    formerly: tuple[tuple[str, str], ...] = ()
 
     @property
     def choice(self) -> Choice:

@@ -73,13 +73,9 @@ def measured(among: Iterable[Lesson[Any]] | None = None) -> tuple[Lesson[Any], .
 @cache
 def moved() -> dict[str, tuple[Joined, Lesson[Any]]]:
     """The lessons that stand no more alone, by their ids: the one that they are a part of, and the part."""
-    return {
-        part.id: (each, part)
-        for each in lessons()
-        if isinstance(each, Joined)
-        for part in each.parts
-        if part.id not in _by_id()
-    }
+    doors = [each for each in lessons() if isinstance(each, Joined)]
+    parts = {part.id: (each, part) for each in doors for part in each.parts if part.id not in _by_id()}
+    return parts | {old: (each, parts[part][1]) for each in doors for old, part in each.formerly}
 
 
 def lesson(name: str) -> Lesson[Any]:
@@ -97,6 +93,8 @@ def now_at(place: str) -> str:
     if name not in moved():
         return place
     door, part = moved()[name]
+    if f"{PART}=" in query:  # of a name that is gone: it says itself which part
+        return f"{door.id}?{query}"
     return f"{door.id}?{PART}={part.id}{'&' if query else ''}{query}"
 
 

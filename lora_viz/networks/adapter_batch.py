@@ -5,6 +5,7 @@ PEFT's semantics: y = W x + s·B(A x) with s = α/r, A Kaiming-uniform, B = 0, d
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lora_viz.networks.derivatives import adapted_product
 from lora_viz.networks.llama import GROUPS, MODULES, Shape
 
 __all__ = ["AdapterBatch", "AdapterSpec", "peft_name"]
@@ -44,6 +46,12 @@ def peft_name(layer: int, module: str) -> str:
     return f"base_model.model.model.layers.{layer}.{'self_attn' if module in MODULES[:4] else 'mlp'}.{module}"
 
 
+def trained(part: Tensor, gradient: Tensor) -> None:
+    """Gradients of ``part`` are added up in ``gradient``."""
+    part.requires_grad_()
+    part.grad = gradient
+
+
 class AdapterBatch:
     """The factors of these adapters, in one line of memory with a view for every A (G, R, d_in) and B (G, d_out, R).
 
@@ -65,17 +73,19 @@ class AdapterBatch:
         self.most = max(spec.rank for spec in specs)
         self.done = 0
         self.drops: torch.Generator | None = None  # draws dropout; None: nothing is dropped
-        used = [
-            (i, module)
-            for i in range(shape.layers)
-            for module in MODULES
-            if any(module in s.modules and (not s.layers or i in s.layers) for s in specs)
-        ]
-        self.places: dict[tuple[int, str], tuple[int, int]] = {}
+        # A of modules with one input lie stacked, so that one product reads the input; behind them B of each.
+        self._stacks: dict[tuple[int, str], tuple[int, list[str]]] = {}
+        self.places: dict[tuple[int, str], int] = {}  # of every adapted layer and module: where its B begins
         size = 0
-        for i, module in used:
-            self.places[i, module] = (size, size + self.count * self.most * shape.sides(module)[1])
-            size += self.count * self.most * sum(shape.sides(module))
+        for i in range(shape.layers):
+            for group, modules in GROUPS.items():
+                own = [m for m in modules if any(m in s.modules and (not s.layers or i in s.layers) for s in specs)]
+                if own:
+                    self._stacks[i, group] = size, own
+                    size += self.count * len(own) * self.most * shape.sides(own[0])[1]
+                for module in own:
+                    self.places[i, module] = size
+                    size += self.count * self.most * shape.sides(module)[0]
         self.values = torch.zeros(size, dtype=dtype, device=device)
         self.gradient = torch.zeros_like(self.values)
         self.mean, self.square = torch.zeros_like(self.values), torch.zeros_like(self.values)
@@ -83,26 +93,41 @@ class AdapterBatch:
         self._keep = torch.tensor([1 - s.dropout for s in specs], dtype=dtype, device=device).view(-1, 1, 1)
         self.scaling = torch.tensor([s.scaling for s in specs], dtype=dtype, device=device).view(-1, 1, 1)
         self.A, self.B = {}, {}
-        for place in used:
-            self.A[place], self.B[place] = self._views(self.values, *place)
-            A_gradient, B_gradient = self._views(self.gradient, *place)
-            for part, gradient in ((self.A[place], A_gradient), (self.B[place], B_gradient)):
-                part.requires_grad_()
-                part.grad = gradient
+        # What a product of the group takes: A of its modules, stacked, B of each, the columns of each in its output.
+        self._groups: dict[tuple[int, str], tuple[Tensor, list[Tensor], list[tuple[int, int]]]] = {}
+        for (i, group), (_, own) in self._stacks.items():
+            A, A_gradient = (self._stacked(held, i, group) for held in (self.values, self.gradient))
+            ends = list(itertools.accumulate(shape.sides(module)[0] for module in GROUPS[group]))
+            columns = [(end - shape.sides(module)[0], end) for module, end in zip(GROUPS[group], ends, strict=True)]
+            for module in own:
+                self.A[i, module], self.B[i, module] = self._views(self.values, i, module)
+                self.A[i, module].grad, B_gradient = self._views(self.gradient, i, module)
+                trained(self.B[i, module], B_gradient)
+            trained(A, A_gradient)
+            at = [GROUPS[group].index(module) for module in own]
+            self._groups[i, group] = A, [self.B[i, module] for module in own], [columns[k] for k in at]
         with torch.no_grad():
-            for i, module in used:
-                self._draw(i, module)
+            for place in self.places:
+                self._draw(*place)
 
     @property
     def first_layer(self) -> int:
         """The lowest layer that any adapter moves; below it nothing changes while training."""
         return min(i for i, _ in self.places)
 
+    def _stacked(self, held: Tensor, i: int, group: str) -> Tensor:
+        """A of a group's modules in this layer, (G, modules·R, d_in), of ``held``, which is laid out as values are."""
+        start, own = self._stacks[i, group]
+        rows, d_in = len(own) * self.most, self.shape.sides(own[0])[1]
+        return held[start : start + self.count * rows * d_in].view(self.count, rows, d_in).detach()
+
     def _views(self, held: Tensor, i: int, module: str) -> tuple[Tensor, Tensor]:
-        d_out, d_in = self.shape.sides(module)
-        start, middle = self.places[i, module]
-        A, B = held[start:middle], held[middle : middle + self.count * d_out * self.most]
-        return A.view(self.count, self.most, d_in).detach(), B.view(self.count, d_out, self.most).detach()
+        """A and B of one module."""
+        group = next(group for group, modules in GROUPS.items() if module in modules)
+        first, start = self._stacks[i, group][1].index(module) * self.most, self.places[i, module]
+        B = held[start : start + self.count * self.shape.sides(module)[0] * self.most]
+        A = self._stacked(held, i, group)[:, first : first + self.most].detach()
+        return A, B.view(self.count, -1, self.most).detach()
 
     def _each(self, values: list[float]) -> Tensor | float:
         """A number where all adapters have the same, else one for each entry of ``values``."""
@@ -123,28 +148,18 @@ class AdapterBatch:
                 drawn = rng.uniform(-1, 1, (spec.rank, d_in)) / math.sqrt(d_in)
                 self.A[i, module][g, : spec.rank] = torch.from_numpy(drawn).to(self.values)
 
-    def add(
-        self, y: Float[Tensor, "E N o"], x: Float[Tensor, "E N i"], layer: int, group: str
-    ) -> Float[Tensor, "G N o"]:
-        """``y`` = W x with s·B(A x) of the group's modules added; E is G, or 1 where the states are still common."""
-        modules = [module for module in GROUPS[group] if (layer, module) in self.places]
-        if not modules:
-            return y
+    def product(
+        self, x: Float[Tensor, "E N i"], weight: Float[Tensor, "o i"], layer: int, group: str
+    ) -> Float[Tensor, "_ N o"]:
+        """W x with s·B(A x) of the group's modules added; E is G, or 1 where the states are still common."""
+        if (layer, group) not in self._groups:
+            return x @ weight.T
+        kept = None
         if self.drops is not None:
-            kept = torch.rand(x.shape, generator=self.drops, dtype=x.dtype, device=x.device) < self._keep
-            x = x * (kept / self._keep)
-        if x.shape[0] != self.count:
-            x = x.expand(self.count, *x.shape[1:])
-        parts = []
-        split = y.split([self.shape.sides(module)[0] for module in GROUPS[group]], dim=-1)
-        for module, part in zip(GROUPS[group], split, strict=True):
-            if module in modules:
-                h = torch.bmm(x, self.A[layer, module].transpose(1, 2)) * self.scaling
-                part = part.expand(self.count, *part.shape[1:])
-                parts.append(torch.baddbmm(part, h, self.B[layer, module].transpose(1, 2)))
-            else:
-                parts.append(part.expand(self.count, *part.shape[1:]))
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+            drawn = torch.rand(x.shape, generator=self.drops, dtype=x.dtype, device=x.device)
+            kept = (drawn < self._keep) / self._keep
+        A, B, columns = self._groups[layer, group]
+        return adapted_product(x, weight, self.scaling, A, B, columns, kept)
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
@@ -156,8 +171,12 @@ class AdapterBatch:
             self.values.mul_(1 - lr * self._decay)
         self.mean.lerp_(self.gradient, 1 - first)
         self.square.mul_(second).addcmul_(self.gradient, self.gradient, value=1 - second)
-        below = (self.square.sqrt() / math.sqrt(1 - second**self.done)).add_(self.eps)
-        self.values.sub_((lr / (1 - first**self.done)) * self.mean.div(below))
+        below = self.square.sqrt().mul_(1 / math.sqrt(1 - second**self.done)).add_(self.eps)
+        rate = lr / (1 - first**self.done)
+        if isinstance(rate, Tensor):
+            self.values.sub_(below.reciprocal_().mul_(self.mean).mul_(rate))
+        else:
+            self.values.addcdiv_(self.mean, below, value=-rate)
         self.gradient.zero_()
 
     def factors(self, g: int) -> dict[tuple[int, str], tuple[Float[np.ndarray, "r i"], Float[np.ndarray, "o r"]]]:

@@ -64,12 +64,8 @@ def pair_losses(
     else:
         assert isinstance(adapters, AdapterBatch)
         start = adapters.first_layer
-    x = model.run(below, adapters, given.layout, start=start)[:, given.at]
-    logits = model.logits(x)
-    loss = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), given.target.repeat(len(logits)), reduction="none"
-    )  # fmt: skip
-    return loss.view(len(logits), -1).mean(1)
+    x = model.run(below, adapters, given.layout, start=start, at=given.at)
+    return model.losses(x, given.target).mean(1)
 
 
 def train_pairs(
@@ -101,7 +97,7 @@ def answered(chat: Chat, adapters: AdapterBatch | Frozen, questions: Sequence[st
     layout = laid_out(begun, prefix, device)
     cache, count = Cache(model.shape.layers), adapters.count
     ends = torch.tensor([len(text) for text in begun], device=device).cumsum(0) - 1 + len(prefix)
-    x = model.run(model.embed(layout.ids, count), adapters, layout, cache=cache)[:, ends]
+    x = model.run(model.embed(layout.ids, count), adapters, layout, cache=cache, at=ends)
     position = layout.position[ends]
     over = torch.zeros(count, len(begun), dtype=torch.bool, device=device)
     found: list[Tensor] = []

@@ -2,19 +2,23 @@
 
 The architecture of Touvron et al. 2023: RMSNorm, rotary positions, grouped keys and values, SwiGLU, a tied head. Its
 weights carry the names of transformers' ``LlamaForCausalLM``. Texts lie end to end in one line of tokens, so nothing is
-padded but attention, and a beginning that all texts share (a system prompt) is computed once.
+padded but attention, and a beginning that all texts share (a system prompt) is computed once. On a processor the parts
+between products come with their derivatives written out; a GPU has kernels for them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from lora_viz.networks.derivatives import gated, normed, token_losses, turned
+from lora_viz.networks.packed_texts import Cache, Layout, attend, attend_by_products, attend_next, few_scores, laid_out
 
 __all__ = ["GROUPS", "MODULES", "Cache", "Frozen", "Layout", "Llama", "Shape", "laid_out"]
 
@@ -83,88 +87,16 @@ def _group_name(layer: int, module: str) -> str:
     return f"model.layers.{layer}.{part}.{module}"
 
 
-class Layout(NamedTuple):
-    """Where each token of some texts stands in the one line of all their tokens; the common beginning comes first.
-
-    ``slot`` (S, T) is the place in the line of each token of each text, 0 where a text is over (``there`` says which);
-    ``back`` (N − prefix) is the place of each token of the line in the flattened grid. ``sees`` (S, 1, T, prefix + T)
-    says what a token may look at.
-    """
-
-    ids: Int[Tensor, "N"]
-    position: Int[Tensor, "N"]
-    prefix: int
-    slot: Int[Tensor, "S T"]
-    back: Int[Tensor, "M"]
-    there: Bool[Tensor, "S T"]
-    sees: Bool[Tensor, "S 1 T K"]
-
-
-def laid_out(texts: Sequence[Sequence[int]], prefix: Sequence[int] = (), device: str = "cpu") -> Layout:
-    """These texts behind their common beginning ``prefix``, end to end."""
-    p, lengths = len(prefix), [len(text) for text in texts]
-    longest, starts = max(lengths), [0]
-    for size in lengths:
-        starts.append(starts[-1] + size)
-    ids = torch.tensor([*prefix, *(token for text in texts for token in text)], device=device)
-    length = torch.tensor(lengths, device=device)[:, None]
-    along = torch.arange(longest, device=device)
-    there = along < length
-    slot = torch.where(there, torch.tensor(starts[:-1], device=device)[:, None] + along, 0)
-    grid = torch.arange(len(texts) * longest, device=device).view(len(texts), longest)
-    position = torch.cat([torch.arange(p, device=device), (p + along).expand(len(texts), -1)[there]])
-    causal = along[None, :] <= along[:, None]
-    sees = torch.cat([torch.ones(longest, p, dtype=torch.bool, device=device), causal], dim=1)
-    return Layout(ids, position, p, slot, grid[there], there, sees.expand(len(texts), 1, -1, -1))
-
-
-class _Spread(torch.autograd.Function):
-    """(G, M, …) in a line → (G, S, T, …) in a grid. The way back is a gather too, since each place is used once."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layout: Layout) -> Tensor:
-        ctx.layout = layout
-        return x.index_select(1, layout.slot.flatten()).unflatten(1, layout.slot.shape)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient.flatten(1, 2).index_select(1, ctx.layout.back), None
-
-
-class _Gathered(torch.autograd.Function):
-    """(G, S, T, …) in a grid → (G, M, …) in a line."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layout: Layout) -> Tensor:
-        ctx.layout = layout
-        return x.flatten(1, 2).index_select(1, layout.back)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        layout = ctx.layout
-        found = gradient.index_select(1, layout.slot.flatten()).unflatten(1, layout.slot.shape)
-        return found * layout.there.view(1, *layout.there.shape, *(1,) * (found.ndim - 3)), None
-
-
 class Frozen:
     """No adapter at all: every product is the frozen one. What ``Llama.run`` asks of adapters."""
 
     count = 1
 
-    def add(
-        self, y: Float[Tensor, "G N o"], x: Float[Tensor, "G N i"], layer: int, group: str
-    ) -> Float[Tensor, "G N o"]:
-        """``y`` = W x with what the adapters add to it."""
-        return y
-
-
-class Cache:
-    """Keys and values of every layer of texts that are continued, (G, S, kv, t, d); each step adds a token."""
-
-    def __init__(self, layers: int) -> None:
-        self.keys: list[Tensor | None] = [None] * layers
-        self.values: list[Tensor | None] = [None] * layers
-        self.sees: Tensor | None = None  # (S, 1, 1, t): which of them each text may look at
+    def product(
+        self, x: Float[Tensor, "E N i"], weight: Float[Tensor, "o i"], layer: int, group: str
+    ) -> Float[Tensor, "E N o"]:
+        """W x, with what the adapters add to it."""
+        return x @ weight.T
 
 
 class Llama:
@@ -226,15 +158,18 @@ class Llama:
         *,
         start: int = 0,
         stop: int | None = None,
+        at: Int[Tensor, "K"] | None = None,
         cache: Cache | None = None,
-    ) -> Float[Tensor, "G N d"]:
+    ) -> Float[Tensor, "G K d"]:
         """The states after layers ``start`` to ``stop`` (not included); ``cache`` is filled with keys and values.
 
-        E is the number of adapters, or 1 where nothing has set their states apart yet.
+        E is the number of adapters, or 1 where nothing has set their states apart yet. Where only the states at some
+        places are wanted, ``at`` names them, and the last layer computes no others behind its attention.
         """
-        turns = self.turns(layout.position)
-        for i in range(start, self.shape.layers if stop is None else stop):
-            x = self._layer(x, i, adapters, turns, lambda q, k, v, i=i: _attend(q, k, v, layout, cache, i))
+        turns, stop = self.turns(layout.position), self.shape.layers if stop is None else stop
+        for i in range(start, stop):
+            wanted = at if i + 1 == stop else None
+            x = self._layer(x, i, adapters, self._mixing(adapters, turns, layout, cache, i), wanted)
         if cache is not None:
             own = layout.there[:, None, None, :]
             every = torch.ones(*own.shape[:3], layout.prefix, dtype=torch.bool, device=own.device)
@@ -249,28 +184,61 @@ class Llama:
         assert cache.sees is not None
         cache.sees = torch.cat([cache.sees, torch.ones_like(cache.sees[..., :1])], dim=-1)
         for i in range(self.shape.layers):
-            x = self._layer(x, i, adapters, turns, lambda q, k, v, i=i: _attend_next(q, k, v, cache, i))
+
+            def mixing(y: Tensor, i: int = i) -> Tensor:
+                return attend_next(*self._heads(y, turns), cache, i)
+
+            x = self._layer(x, i, adapters, mixing)
         return x
+
+    def losses(self, x: Float[Tensor, "G K d"], target: Int[Tensor, "K"]) -> Float[Tensor, "G K"]:
+        """Of states at the top: the cross-entropy of the token that should follow each, in nats."""
+        if not self.embedding.requires_grad:
+            return token_losses(self._norm(x, self.last_norm), self.embedding, target)
+        logits = self.logits(x).flatten(0, 1)
+        return torch.nn.functional.cross_entropy(logits, target.repeat(len(x)), reduction="none").view(len(x), -1)
 
     def logits(self, x: Float[Tensor, "*N d"]) -> Float[Tensor, "*N V"]:
         """Of states at the top."""
         return self._norm(x, self.last_norm) @ self.embedding.T
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
+        if x.device.type == "cpu":
+            return normed(x, weight, self.shape.eps)
         return torch.nn.functional.rms_norm(x, (x.shape[-1],), weight, self.shape.eps)
 
-    def _layer(self, x: Tensor, i: int, adapters: Any, turns: tuple[Tensor, Tensor], attend: Any) -> Tensor:
-        shape, held, (first, second) = self.shape, self.weight[i], self.norms[i]
-        wide, narrow = shape.width, shape.kv_heads * shape.head_dim
-        h = self._norm(x, first)
-        qk, v = adapters.add(h @ held["qkv"].T, h, i, "qkv").split((wide + narrow, narrow), dim=-1)
-        qk, v = (part.unflatten(-1, (-1, shape.head_dim)) for part in (qk, v))
+    def _heads(self, y: Tensor, turns: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values by head, the first two turned."""
+        shape = self.shape
+        narrow = shape.kv_heads * shape.head_dim
+        qk, v = (part.unflatten(-1, (-1, shape.head_dim)) for part in y.split((shape.width + narrow, narrow), dim=-1))
         q, k = _turned(qk, *turns).split((shape.heads, shape.kv_heads), dim=-2)
-        mixed = attend(q, k, v).flatten(-2)
-        x = x + adapters.add(mixed @ held["o"].T, mixed, i, "o")
-        h = self._norm(x, second)
-        inner = _gated(adapters.add(h @ held["gate_up"].T, h, i, "gate_up"))
-        return x + adapters.add(inner @ held["down"].T, inner, i, "down")
+        return q, k, v
+
+    def _mixing(
+        self, adapters: Any, turns: tuple[Tensor, Tensor], layout: Layout, cache: Cache | None, i: int
+    ) -> Callable[[Tensor], Tensor]:
+        shape = self.shape
+        if cache is None and layout.ids.device.type == "cpu" and few_scores(layout, shape.heads, adapters.count):
+
+            def mixed(y: Tensor) -> Tensor:
+                heads = turned(y.unflatten(-1, (-1, shape.head_dim)), *turns, shape.heads + shape.kv_heads)
+                return attend_by_products(heads, shape.kv_heads, layout)
+
+            return mixed
+        return lambda y: attend(*self._heads(y, turns), layout, cache, i)
+
+    def _layer(
+        self, x: Tensor, i: int, adapters: Any, mixing: Callable[[Tensor], Tensor], at: Tensor | None = None
+    ) -> Tensor:
+        held, (first, second) = self.weight[i], self.norms[i]
+        mixed = mixing(adapters.product(self._norm(x, first), held["qkv"], i, "qkv")).flatten(-2)
+        if at is not None:
+            x, mixed = x.index_select(1, at), mixed.index_select(1, at)
+        x = x + adapters.product(mixed, held["o"], i, "o")
+        both = adapters.product(self._norm(x, second), held["gate_up"], i, "gate_up")
+        inner = gated(both) if both.device.type == "cpu" else _gated(both)
+        return x + adapters.product(inner, held["down"], i, "down")
 
 
 def _gated(both: Float[Tensor, "*N H"]) -> Float[Tensor, "*N h"]:
@@ -281,42 +249,3 @@ def _gated(both: Float[Tensor, "*N H"]) -> Float[Tensor, "*N h"]:
 def _turned(x: Float[Tensor, "*N H h"], cosine: Tensor, sine: Tensor) -> Float[Tensor, "*N H h"]:
     left, right = x.chunk(2, dim=-1)
     return x * cosine + torch.cat([-right, left], dim=-1) * sine
-
-
-def _mixed(q: Tensor, k: Tensor, v: Tensor, sees: Tensor) -> Tensor:
-    """Attention over (…, heads, t, d); keys and values are shared by groups of heads."""
-    times = q.shape[-3] // k.shape[-3]
-    if times > 1:
-        k, v = (part.repeat_interleave(times, dim=-3) for part in (k, v))
-    lead = q.shape[:-3]
-    q, k, v = (part.reshape(-1, *part.shape[-3:]) for part in (q, k, v))
-    if sees.ndim > 2:
-        sees = sees.expand(*lead, *sees.shape[-3:]).reshape(-1, *sees.shape[-3:])
-    return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=sees).unflatten(0, lead)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, cache: Cache | None, i: int) -> Tensor:
-    """(G, N, heads, d) in a line → the same, mixed: each token over the beginning and its text, up to itself."""
-    p, texts = layout.prefix, len(layout.slot)
-    grid = [_Spread.apply(part[:, p:], layout).transpose(2, 3) for part in (q, k, v)]
-    first = [part[:, :p].transpose(1, 2) for part in (q, k, v)]
-    keys, values = (
-        torch.cat([first[j].unsqueeze(1).expand(-1, texts, -1, -1, -1), grid[j]], dim=3) if p else grid[j]
-        for j in (1, 2)
-    )
-    if cache is not None:
-        cache.keys[i], cache.values[i] = keys, values
-    mixed = _Gathered.apply(_mixed(grid[0], keys, values, layout.sees).transpose(2, 3), layout)
-    if not p:
-        return mixed
-    causal = torch.ones(p, p, dtype=torch.bool, device=q.device).tril()
-    alone = _mixed(first[0], first[1], first[2], causal)
-    return torch.cat([alone.transpose(1, 2), mixed], dim=1)
-
-
-def _attend_next(q: Tensor, k: Tensor, v: Tensor, cache: Cache, i: int) -> Tensor:
-    old_keys, old_values = cache.keys[i], cache.values[i]
-    assert old_keys is not None and old_values is not None and cache.sees is not None
-    cache.keys[i] = keys = torch.cat([old_keys, k.unsqueeze(3)], dim=3)
-    cache.values[i] = values = torch.cat([old_values, v.unsqueeze(3)], dim=3)
-    return _mixed(q.unsqueeze(3), keys, values, cache.sees).squeeze(3)

@@ -51,13 +51,13 @@ class Switched:
     def __init__(self, first: Any, second: Any, after: int) -> None:
         self.first, self.second, self.after, self.runs = first, second, after, 0
 
-    def add(
-        self, y: Float[Tensor, "E N o"], x: Float[Tensor, "E N i"], layer: int, group: str
+    def product(
+        self, x: Float[Tensor, "E N i"], weight: Float[Tensor, "o i"], layer: int, group: str
     ) -> Float[Tensor, "G N o"]:
         """As the adapter whose turn it is."""
         if layer == 0 and group == "qkv":
             self.runs += 1
-        found: Tensor = (self.first if self.runs <= self.after else self.second).add(y, x, layer, group)
+        found: Tensor = (self.first if self.runs <= self.after else self.second).product(x, weight, layer, group)
         return found
 
 

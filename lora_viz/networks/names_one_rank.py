@@ -65,14 +65,14 @@ class _Listening:
         self.adapters, self.count = adapters, adapters.count
         self.h: list[Tensor] = []
 
-    def add(
-        self, y: Float[Tensor, "E N o"], x: Float[Tensor, "E N i"], layer: int, group: str
+    def product(
+        self, x: Float[Tensor, "E N i"], weight: Float[Tensor, "o i"], layer: int, group: str
     ) -> Float[Tensor, "G N o"]:
         if group in ("o", "down"):
             place, g = (layer, f"{group}_proj"), len(self.h)
             own = x[g if len(x) > 1 else 0] @ self.adapters.A[place][g, 0]
             self.h.append(own * self.adapters.scaling[g, 0, 0] * self.adapters.B[place][g, :, 0].norm())
-        return self.adapters.add(y, x, layer, group)
+        return self.adapters.product(x, weight, layer, group)
 
 
 @torch.no_grad()

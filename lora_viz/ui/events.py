@@ -20,6 +20,7 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
+from lora_viz.core import host
 from lora_viz.core.counts import Took
 from lora_viz.lessons.lab import RESULTS
 
@@ -61,7 +62,7 @@ def begin() -> None:
     if given:
         listen(_writer(given))
     RESULTS.heard = _of_computation
-    tell("start", cores=os.cpu_count() or 1, python=sys.version.split()[0])
+    tell("start", cores=host.cores(), python=sys.version.split()[0])
 
 
 def end() -> None:

@@ -38,7 +38,10 @@ _KINDS = {
     "setting": to_say("setting"),
     "paper": to_say("paper"),
 }
-_HTML = '<div class="finder"><div class="head"></div><nav class="way"></nav><div class="paths"></div></div>'
+_HTML = (
+    '<div class="finder"><div class="head"></div><nav class="way"></nav><div class="paths"></div>'
+    '<div class="sheet"></div></div>'
+)
 _finder = st.components.v2.component(
     "lora_finder", html=_HTML, css=(_FOLDER / "finder.css").read_text(encoding="utf-8"), js=script("finder", _SCRIPT)
 )

@@ -31,7 +31,9 @@ _ROOT = b'<div id="root">'  # what only Streamlit's own page has
 _NOSCRIPT = re.compile(rb"<noscript>.*?</noscript>", re.S)
 # Every page stands one step below the root, whatever the root's own path is.
 SOCKET_SCRIPT = "(() => {\n" + (Path(__file__).parent / "no_socket.js").read_text(encoding="utf-8") + "})();"
-ROOT_SCRIPT = 'window.__streamlit={BACKEND_BASE_URL:new URL("./",location.href).href}'
+ROOT_SCRIPT = (
+    'window.__streamlit={BACKEND_BASE_URL:new URL("./",location.href).href,HOST_CONFIG:{blockErrorDialogs:true}}'
+)
 
 
 @cache
@@ -44,9 +46,20 @@ def head(code: str) -> bytes:
         folder, wanted, known))  # fmt: skip
     own = (f'<link rel="modulepreload" href="./{name}">' for name in names())
     with speak(code):
-        told = escape(say("No connection is open: some networks forbid what this page needs."))
-        link = escape(say("This lesson as a plain page works without."))
-    notice = f'<script data-told="{told}" data-link="{link}">{SOCKET_SCRIPT}</script>'
+        told = {
+            "never": say("No connection is open: some networks forbid what this page needs."),
+            "plain": say("This lesson as a plain page works without."),
+            "lost": say(
+                "The connection is lost. The picture can still be played. The controls work again as soon as the "
+                "server answers."
+            ),
+            "page": say("There is no page at this address: this is the first one."),
+            "all": say("All lessons"),
+            "fault": say("Something went wrong in this page:"),
+            "anew": say("Load it anew."),
+        }
+    data = " ".join(f'data-{name}="{escape(text)}"' for name, text in told.items())
+    notice = f"<script {data}>{SOCKET_SCRIPT}</script>"
     return "".join((f"<script>{ROOT_SCRIPT}</script>", notice, *own, *links)).encode()
 
 

@@ -42,6 +42,7 @@ from lora_viz.ui.waiting import Stopped, visitors_lab, waited_for
 
 __all__ = ["show"]
 
+_FEW = 3  # controls that may stand above what they change, in a hand
 _SIGNS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/help:"}
 
 
@@ -110,11 +111,10 @@ def show(lesson: Lesson[Any]) -> None:
 
 
 def _stating(lesson: Lesson[Any]) -> Lesson[Any]:
-    """Whose claim stands under the title: the lesson's own, or of one that joins several, that of a part asked for."""
-    asked = st.session_state.get(PART) or st.query_params.get(PART)
-    if not isinstance(lesson, Joined) or asked in (None, lesson.parts[0].id):
+    """Whose claim stands under the title: the lesson's own, or that of the part which is seen, as its verdict is."""
+    if not isinstance(lesson, Joined):
         return lesson
-    return lesson.part({PART: asked})
+    return lesson.part({PART: st.session_state.get(PART) or st.query_params.get(PART)})
 
 
 def _places(lesson: Lesson[Any], now: Presented | None) -> tuple[DeltaGenerator, DeltaGenerator]:
@@ -129,7 +129,9 @@ def _places(lesson: Lesson[Any], now: Presented | None) -> tuple[DeltaGenerator,
     if st.query_params.get("controls") == "none" or not settable:
         return st.container(), st.container()
     left, right = st.columns([1, 4.4], gap="medium")
-    return left.container(key="controls"), right
+    controls = left.container(key="controls")
+    many = len(lesson.controls) + len(lesson.more) > _FEW
+    return controls.container(key="many") if many else controls, right
 
 
 def _open(lesson: Lesson[Any]) -> Presented | None:
@@ -149,7 +151,8 @@ def _open(lesson: Lesson[Any]) -> Presented | None:
         if beside is not None:
             with beside:
                 offer_tour()
-        st.markdown(on_screen(explained(claim)))
+        with st.container(key="claim"):
+            st.markdown(on_screen(explained(claim)))
         return None
     st.html(style("presented"))
     if contrast():

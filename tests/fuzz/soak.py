@@ -39,7 +39,7 @@ QUICK = (
     "alpha",
     "merge",
     "matrix",
-    "truncation",
+    "truncated_svd",
     "glossary",
     "follow",
     "transformer",

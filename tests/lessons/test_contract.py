@@ -113,6 +113,9 @@ def test_it_opens_in_its_own_words(name: str) -> None:
         assert not re.search(r"\bnan\b|\bNone\b(?! of)", text)
     assert played.takeaway.strip().endswith((".", "!", ")"))
     assert played.maths.count("$") % 2 == 0
+    assert not re.search(r"\$[^$\n]*\u2068", played.maths), (
+        "a formula that a value is put into is ours: else it is shown as code"
+    )
     columns = played.table
     assert len({len(column) for column in columns.values()}) <= 1, "columns of one length"
 

@@ -8,8 +8,8 @@ import pytest
 from lora_viz.core.experiment import Experiment, Sweep
 from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
+from lora_viz.lessons.training.init_alignment import PART as LESSON
 from lora_viz.lessons.training.init_alignment import (
-    LESSON,
     STARTS,
     InitAlignment,
     alignment_sweep,

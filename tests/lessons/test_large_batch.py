@@ -9,7 +9,8 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.engine.training import train
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Played
-from lora_viz.lessons.training.large_batch import LESSON, LargeBatch, detail, film, large_batch, one_pass, verdict
+from lora_viz.lessons.training.large_batch import PART as LESSON
+from lora_viz.lessons.training.large_batch import LargeBatch, detail, film, large_batch, one_pass, verdict
 
 E = Experiment(
     d_in=32, d_out=32, target_rank=4, spectrum="flat", alpha=32.0, schedule="linear", samples=1024, dtype="float32"

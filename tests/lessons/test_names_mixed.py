@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lora_viz.core.progress import Progress
-from lora_viz.lessons.language.names_mixed import LESSON, measure, takeaway, verdict
+from lora_viz.lessons.language.names_mixed import PART as LESSON
+from lora_viz.lessons.language.names_mixed import measure, takeaway, verdict
 from lora_viz.networks import names_mixed
 from lora_viz.networks.adapter_batch import AdapterBatch, AdapterSpec
 from lora_viz.networks.names import LONGEST, SHAPE, loss_of_names, name_stream, names_model, sampled

@@ -10,7 +10,8 @@ from lora_viz.engine.training import train
 from lora_viz.film.paper import printed
 from lora_viz.film.style import number
 from lora_viz.lessons.settings import Settings
-from lora_viz.lessons.training.race import LESSON, Race, detail, film, race, takeaway, verdict
+from lora_viz.lessons.training.race import PART as LESSON
+from lora_viz.lessons.training.race import Race, detail, film, race, takeaway, verdict
 
 E = Experiment(
     d_in=7, d_out=11, target_rank=2, spectrum="flat", rank=3, alpha=2.0, scaling_rule="constant", optimizer="sgd",

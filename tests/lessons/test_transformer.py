@@ -84,16 +84,20 @@ def test_every_matrix_of_a_block_is_drawn_once(title: str, theme: str) -> None:
     shape = MODELS[title]
     record = transformer_block(shape, shape.names[:2], 4)
     html = block_html(record, theme=theme)
-    drawing = unquote(html)
-    written = re.sub(r"<[^>]*>", "", drawing[drawing.index("<svg") :])
-    for m in record.matrices:
-        assert written.count(m.name + f"W {m.d_out}×{m.d_in}") == 1
+    assert html.count('alt="A transformer block with its') == 2
     inside = [m for m in record.matrices if m.name in record.targets]
-    assert drawing.count(">A<") == drawing.count(">B<") == len(inside)
-    assert 'alt="A transformer block with its' in html
-    heights = [float(y) for y in re.findall(r' y="([\d.]+)"', drawing)]
-    tall = float(re.findall(r'height="(\d+)"', drawing)[0])
-    assert all(0 <= height <= tall for height in heights)
+    across, slim = (f"<svg{drawing}" for drawing in unquote(html).split("<svg")[1:])
+    for drawing in (across, slim):
+        written = re.sub(r"<[^>]*>", "", drawing)
+        for m in record.matrices:
+            assert written.count(m.name + f"W {m.d_out}×{m.d_in}") == 1
+        assert drawing.count(">A<") == drawing.count(">B<") == len(inside)
+        heights = [float(y) for y in re.findall(r' y="([-\d.]+)"', drawing)]
+        wide, tall = (float(x) for x in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)[0])
+        assert all(0 <= height <= tall for height in heights)
+        ends = [float(x) + float(w) for x, w in re.findall(r'<rect x="([-\d.]+)" y="[\d.]+" width="([\d.]+)"', drawing)]
+        assert 0 < max(ends) <= wide
+    assert min(int(size) for size in re.findall(r'font-size="(\d+)"', slim)) >= 12, "a pixel each in a hand"
 
 
 def test_the_tree_and_the_targets_are_written() -> None:

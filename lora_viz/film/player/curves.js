@@ -20,7 +20,8 @@ function curvesFrame(g, { panel, box }, theme) {
     return panel.series.map((s) => size * LEAD + g.measureText(s.name).width);
   }, 0, box.width, box.font, box.least);
   const ends = panel.series.map((s) => s.name);
-  return plotFrame(g, panel, panel.x.data, box, theme, { below: true, spare: box.font * 1.6, legend, ends });
+  const axes = [scaled(panel.x_label, panel.x_scale), scaled(panel.y_label, panel.scale)];
+  return plotFrame(g, panel, panel.x.data, box, theme, { below: true, spare: box.font * 1.6, legend, ends, axes });
 }
 
 /**
@@ -33,11 +34,12 @@ function drawAxis(g, panel, frame, f, theme) {
   drawXTicks(g, panel.x.data, panel.x_scale, frame, f, counts([panel.x]));
   if (frame.bare) return;
   g.textAlign = "right";
-  const axis = fitIn(g, scaled(panel.x_label, panel.x_scale), room * 0.6), width = measureIn(g)(axis);
-  g.fillText(axis, frame.right, under + 3 + f * 1.05);
+  const two = frame.twoLines, over = scaled(panel.x_label, panel.x_scale), y = under + 3 + f * 1.05;
+  const axis = fitIn(g, over, two ? frame.right - 2 : room * 0.6), width = two ? 0 : measureIn(g)(axis) + f;
+  g.fillText(axis, frame.right, y);
   g.textAlign = "left";
   g.fillStyle = theme.faint;
-  g.fillText(fitIn(g, scaled(panel.y_label, panel.scale), frame.right - width - f), 2, under + 3 + f * 1.05);
+  g.fillText(fitIn(g, scaled(panel.y_label, panel.scale), frame.right - width), 2, y + (two ? f * 1.2 : 0));
 }
 
 /**

@@ -1,6 +1,6 @@
 // What several kinds of panels draw alike: titles, captions, curves with gaps, hatching, small scales.
 
-import { fit } from "./text.js";
+import { fit, wrapped } from "./text.js";
 
 /** @typedef {import("./types").Box} Box @typedef {import("./types").Theme} Theme */
 /** @typedef {CanvasRenderingContext2D} Canvas */
@@ -14,14 +14,37 @@ export const measureIn = (g) => (/** @type {string} */ text) => g.measureText(te
 /** @param {Canvas} g @param {string} text @param {number} width */
 export const fitIn = (g, text, width) => fit(measureIn(g), text, width);
 
-/** @param {Canvas} g @param {{ title: string, colour?: string }} panel @param {Box} box @param {Theme} theme */
+const TITLE = 1.08, TITLE_LINE = 1.2; // of the picture's type; of the title's
+
+/**
+ * The room that a title's further lines take above the picture: a title is not cut short where a line is to be had.
+ * @param {Canvas} g @param {string} title @param {Pick<Box, "width" | "font" | "inset">} box @param {Theme} theme
+ */
+export function leadOf(g, title, box, theme) {
+  const size = box.font * TITLE;
+  g.font = `600 ${size}px ${theme.font}`;
+  return (titleLines(g, title, box, box.inset ? 2 : 3).length - 1) * size * TITLE_LINE;
+}
+
+/** @param {Canvas} g @param {string} title @param {Pick<Box, "width" | "inset">} box @param {number} most */
+function titleLines(g, title, { width, inset }, most) {
+  const room = width - inset - 4;
+  return most > 1 ? wrapped(measureIn(g), title, room, most) : [fitIn(g, title, room)];
+}
+
+/**
+ * The title, its last line at the top of the picture, those before it above.
+ * @param {Canvas} g @param {{ title: string, colour?: string }} panel @param {Box} box @param {Theme} theme
+ */
 export function titleLine(g, panel, box, theme) {
-  const size = box.font * 1.08;
+  const size = box.font * TITLE, above = box.lead || 0;
   g.font = `600 ${size}px ${theme.font}`;
   g.fillStyle = (panel.colour && theme[panel.colour]) || theme.ink;
   g.textAlign = "left";
   g.textBaseline = "top";
-  g.fillText(fitIn(g, panel.title, box.width - box.inset - 4), 2, 2);
+  titleLines(g, panel.title, box, 1 + Math.round(above / (size * TITLE_LINE))).forEach((text, i) => {
+    g.fillText(text, 2, 2 - above + i * size * TITLE_LINE);
+  });
   return size + 8;
 }
 

@@ -24,7 +24,8 @@ function linesFrame(g, { panel, box }, { film, axis, theme }) {
   }, GAP, box.width, f, box.least);
   const last = values[values.length - 1], log = panel.x_scale === "log";
   const spare = 8 + measure(log ? "10⁻⁵" : format(last)) / 2, ends = panel.series.map(widestOf);
-  const frame = plotFrame(g, panel, values, box, theme, { below: false, spare, legend, ends });
+  const axes = [scaled(axis, panel.x_scale), scaled(panel.y_label, panel.scale)];
+  const frame = plotFrame(g, panel, values, box, theme, { below: false, spare, legend, ends, axes });
   return { ...frame, ...underLines(g, panel, frame, axis, f, box.least, theme.font) };
 }
 
@@ -48,7 +49,7 @@ function underLines(g, panel, frame, over, f, least, font) {
   const measure = measureIn(g);
   g.font = `${f}px ${font}`;
   const axis = scaled(over, panel.x_scale), values = scaled(panel.y_label, panel.scale);
-  const room = frame.right - frame.left + 8 - measure(axis) - f * 0.6;
+  const room = frame.right - (frame.twoLines ? 2 : frame.left - 8 + measure(axis) + f * 0.6);
   for (let size = f; size > least && measure(values) > room; size -= 0.5) g.font = `${size - 0.5}px ${font}`;
   const label = fitIn(g, values, room);
   return { axis, label: measure(label) <= room ? label : "", labelFont: g.font };
@@ -121,7 +122,8 @@ function drawAxis(g, panel, frame, values, f, theme) {
   g.textAlign = "left";
   g.fillStyle = theme.faint;
   g.font = frame.labelFont;
-  g.fillText(frame.label, frame.left - 8, under);
+  const [left, down] = frame.twoLines ? [2, f * 1.2] : [frame.left - 8, 0];
+  g.fillText(frame.label, left, under + down);
 }
 
 /**

@@ -271,7 +271,7 @@ function drawSum(g, scene) {
   g.stroke();
   g.fillStyle = theme.ink;
   g.textAlign = "center";
-  g.font = `700 ${cell}px ${theme.font}`;
+  g.font = `700 ${Math.max(box.least, cell)}px ${theme.font}`;
   g.fillText("+", x, y);
 }
 
@@ -311,12 +311,12 @@ function drawBoxes(g, { panel, plan, layer, theme, cell, small, alpha, X, Y }) {
 }
 
 /** The components of the sum B A = Σ column k · row k, each with its switch. @param {Canvas} g @param {Scene} scene */
-function drawComponents(g, { panel, plan, layer, theme, cell, lit, X, Y }) {
-  const { x, y, rows } = plan.at.A, radius = Math.max(8, cell * 0.42), places = [];
+function drawComponents(g, { panel, box, plan, layer, theme, cell, lit, X, Y }) {
+  const { x, y, rows } = plan.at.A, radius = Math.max(box.least * 0.64, cell * 0.42), places = [];
   g.globalAlpha = lit ? 0.4 : 1;
   g.textAlign = "center";
   g.textBaseline = "middle";
-  g.font = `700 ${radius * 1.25}px ${theme.font}`;
+  g.font = `700 ${Math.max(box.least, radius * 1.25)}px ${theme.font}`;
   g.strokeStyle = theme.delta;
   g.lineWidth = 2;
   for (let k = 0; k < layer.r; k++) {

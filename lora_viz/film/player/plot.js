@@ -18,10 +18,11 @@ const LEAST = 80; // pixels of a plot: names give way before it does
  * longest that the name at each curve's end will be. A plot that would be lower than 80 pixels gives up its legend,
  * then the names of its axes; it never turns upside down.
  * @param {Canvas} g @param {Plot} panel @param {ArrayLike<number>} xs @param {Box} box @param {Theme} theme
- * @param {{ below: boolean, spare: number, legend: { size: number, rows: number }, ends: string[] }} more
+ * @param {{ below: boolean, spare: number, legend: { size: number, rows: number }, ends: string[], axes: string[] }}
+ *   more `axes`: what is written below, which takes two lines where one is too short
  * @returns {Frame}
  */
-export function plotFrame(g, panel, xs, box, theme, { below, spare, legend, ends: names }) {
+export function plotFrame(g, panel, xs, box, theme, { below, spare, legend, ends: names, axes }) {
   const f = box.font, log = panel.scale === "log";
   const tensors = panel.series.flatMap((s) => [s.y, s.low, s.high]);
   const found = extent(tensors, log), { low, high } = ends(found, log, panel.reach, below), zero = found.zero;
@@ -34,7 +35,8 @@ export function plotFrame(g, panel, xs, box, theme, { below, spare, legend, ends
   const measure = measureIn(g), yText = (/** @type {number} */ v) => (plain ? format(v) : tick(v, panel.scale));
   const widest = Math.max(...yTicks.map((v) => measure(yText(v))), zero ? measure("0") : 0);
   const head = f * 1.08 + 12, first = xs[0], last = xs[xs.length - 1];
-  let strip = zero ? f * 1.7 : 0, foot = f * 2.9, rows = legend.rows;
+  const twoLines = axes.reduce((sum, name) => sum + measure(name) + f * 0.5, 0) > box.width && box.height > f * 17;
+  let strip = zero ? f * 1.7 : 0, foot = f * (twoLines ? 4.1 : 2.9), rows = legend.rows;
   const topOf = () => head + (rows ? (rows * 1.25 + 0.5) * legend.size : f * 0.4);
   const tall = () => box.height - foot - strip - topOf();
   const atEnds = roomForEnds(g, names, box, theme, box.height - foot - strip - head - f * 0.4);
@@ -47,7 +49,7 @@ export function plotFrame(g, panel, xs, box, theme, { below, spare, legend, ends
   const sy = scaleOf(panel.scale, low, high);
   return {
     ...{ left, top, right, bottom, strip, zero, low, high, first, last, yTicks, yText, legend: { ...legend, rows } },
-    ...{ ends: atEnds, bare: foot < f * 2 },
+    ...{ ends: atEnds, bare: foot < f * 2, twoLines: foot > f * 4 },
     x: (v) => left + sx(v) * (right - left),
     y: (v) => (log && v <= 0 ? bottom + strip * 0.55 : bottom - sy(v) * (bottom - top)),
   };

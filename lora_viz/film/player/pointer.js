@@ -17,7 +17,7 @@ export function listen(s, p) {
   const asks = (/** @type {Parameters<import("./types").Ask>} */ ...to) => ask(s, p, ...to);
   const place = (/** @type {PointerEvent} */ event) => {
     const r = canvas.getBoundingClientRect();
-    return /** @type {[number, number]} */ ([event.clientX - r.left, event.clientY - r.top]);
+    return /** @type {[number, number]} */ ([event.clientX - r.left, event.clientY - r.top - p.box.lead]);
   };
   const scrub = (/** @type {number} */ x) => seek(s, kind.scrub?.(p, x, s) ?? s.t);
   /** @type {[number, number] | null} */
@@ -171,7 +171,7 @@ function ask(s, p, x, y, value, accept) {
   const input = Object.assign(document.createElement("input"), { className: "ask", value: shown });
   input.setAttribute("aria-label", say("New value"));
   input.style.left = `${Math.min(x, p.box.width - 96)}px`;
-  input.style.top = `${y}px`;
+  input.style.top = `${y + p.box.lead}px`;
   const close = () => {
     input.remove();
     p.canvas?.focus();

@@ -40,7 +40,7 @@ function slideCanvas(s) {
   const places = large.length ? sideBySide(large.length, across, high) : slidePlaces(s, across, high, font);
   drawn.forEach((p, i) => {
     const { left, top, width, height } = places[i];
-    const box = { width, height, dpr: SCALE, font, thick: 1.2, least: 14, inset: 0 };
+    const box = { width, height, dpr: SCALE, font, thick: 1.2, least: 14, inset: 0, lead: 0 };
     g.save();
     g.translate(MARGIN + left, y + 8 + top);
     g.beginPath();

@@ -1,6 +1,7 @@
 // The stage: a cell for each panel, sized to the screen, drawn at the playhead, and said to those who hear it.
 
 import { isDark, themeOf } from "./colours.js";
+import { leadOf } from "./drawing.js";
 import { kindOf } from "./kinds.js";
 import { say } from "./language.js";
 import { format } from "./numbers.js";
@@ -44,7 +45,7 @@ export function build(s) {
     /** @type {Picture} */
     const p = {
       ...{ panel, cell, canvas: null, values: [], hover: null, veiled: false, guess: null, crowd: null, ghost: null },
-      box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1, least: 14, inset: 0 },
+      box: { width: 0, height: 0, dpr: 1, font: 0, thick: 1, least: 14, inset: 0, lead: 0 },
       cache: { view: kept.get(panel.id)?.view, cursor: panel.kind === "field" ? kept.get(panel.id)?.cursor : null },
     };
     if ("tall" in panel) cell.style.gridRow = `span ${panel.tall}`;
@@ -102,7 +103,8 @@ export function arrange(s) {
   offerViews(s, places, (id) => enlarge(s, id));
   most = heightOf(s, width, font); // now that the names of further views are there, or are not
   const { mode, large, small, rest } = places;
-  const total = little && mode !== "stage" ? littleHeight(s, narrow, width, most) : most;
+  let total = little && mode !== "stage" ? littleHeight(s, narrow, width, most) : most;
+  if (little && large.some(({ panel }) => panel.kind === "machine")) total = Math.max(total, 300); // a box a number
   s.root.dataset.layout = mode;
   for (const p of rest) p.cell.hidden = true;
   const look = { font, thick: s.present ? 1.4 : 1.15, least: s.present ? 20 : narrow ? 12 : 14, inset: 0 };
@@ -154,7 +156,7 @@ function fill(s, p, height, look) {
   p.cell.style.height = `${height}px`;
   if (p.canvas) {
     p.canvas.tabIndex = p.cell.dataset.size === "small" ? -1 : 0;
-    resize(p, p.canvas, height, look);
+    resize(p, p.canvas, height, look, s.theme);
   } else fitReadout(s, p, look.font);
 }
 
@@ -164,14 +166,21 @@ function fill(s, p, height, look) {
  */
 const littleHeight = (s, narrow, width, most) => {
   const { innerHeight, innerWidth } = window;
-  if (narrow && innerWidth > 900) return Math.max(200, most - Math.max(0, s.find("bar").offsetHeight - 50));
-  return narrow ? Math.max(240, Math.min(360, width * 0.92, innerHeight * 0.52)) : Math.max(220, innerHeight - 96);
+  if (!narrow) { // held across: between the page's title and the transport
+    const above = Math.min(topOf(s), 130) + s.find("narration").offsetHeight;
+    return Math.max(190, innerHeight - above - s.find("bar").offsetHeight - 14);
+  }
+  if (innerWidth > 900) return Math.max(200, most - Math.max(0, s.find("bar").offsetHeight - 50));
+  return Math.max(240, Math.min(360, width * 0.92, innerHeight * 0.52));
 };
+
+/** How far below the top of the page the player begins. @param {Player} s */
+const topOf = (s) => Math.max(0, s.root.getBoundingClientRect().top + window.scrollY +
+  (document.querySelector(SCROLLS)?.scrollTop ?? 0));
 
 /** What the screen leaves for the stage. @param {Player} s @param {number} width @param {number} font */
 function heightOf(s, width, font) {
-  const { innerHeight } = window, scrolled = window.scrollY + (document.querySelector(SCROLLS)?.scrollTop ?? 0);
-  const above = Math.max(0, s.root.getBoundingClientRect().top + scrolled);
+  const { innerHeight } = window, above = topOf(s);
   const told = s.find("narration").offsetHeight, views = s.find("views");
   const asked = s.find("question").offsetHeight;
   // Beside the transport: the names of further views, what was seen below it.
@@ -196,10 +205,16 @@ export function enlarge(s, id) {
   if (held) (id === null ? s.find("views").lastElementChild : heroOf(s).canvas || s.root)?.focus();
 }
 
-/** @param {Picture} p @param {HTMLCanvasElement} canvas @param {number} height @param {Look} look */
-function resize(p, canvas, height, look) {
+/**
+ * @param {Picture} p @param {HTMLCanvasElement} canvas @param {number} height @param {Look} look
+ * @param {import("./types").Theme} theme
+ */
+function resize(p, canvas, height, look, theme) {
   const width = p.cell.clientWidth, dpr = Math.min(2, window.devicePixelRatio || 1);
-  const box = { width, height, dpr, ...look }, names = /** @type {(keyof typeof box)[]} */ (Object.keys(box));
+  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const lead = leadOf(g, p.panel.title, { width, ...look }, theme);
+  const box = { width, height: height - lead, dpr, lead, ...look };
+  const names = /** @type {(keyof typeof box)[]} */ (Object.keys(box));
   if (names.every((name) => p.box[name] === box[name])) return;
   p.box = box;
   canvas.width = Math.round(width * dpr);
@@ -232,7 +247,8 @@ export function drawOne(s, p) {
   if (!p.box.width) return;
   const g = /** @type {CanvasRenderingContext2D} */ (p.canvas.getContext("2d"));
   g.setTransform(p.box.dpr, 0, 0, p.box.dpr, 0, 0);
-  g.clearRect(0, 0, p.box.width, p.box.height);
+  g.clearRect(0, 0, p.box.width, p.box.height + p.box.lead);
+  g.translate(0, p.box.lead);
   kindOf(p).draw(g, p, s);
 }
 
@@ -301,5 +317,5 @@ export function tip(s, p, text) {
   }
   const [x, y] = p.hover || [0, 0], most = Math.max(0, stage.width - s.tip.offsetWidth - 4);
   s.tip.style.left = `${Math.min(r.left - stage.left + x + 14, most)}px`;
-  s.tip.style.top = `${r.top - stage.top + y + 16 + s.find("stage").offsetTop}px`;
+  s.tip.style.top = `${r.top - stage.top + p.box.lead + y + 16 + s.find("stage").offsetTop}px`;
 }

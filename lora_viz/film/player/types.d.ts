@@ -29,6 +29,7 @@ export interface Box {
   thick: number;
   least: number; // the smallest type
   inset: number; // what a button takes of its title
+  lead: number; // what the title's first lines take above it
 }
 
 /** A panel on the stage: what it shows, where, and what was done to it. */

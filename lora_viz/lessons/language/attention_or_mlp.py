@@ -21,7 +21,7 @@ from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.recorded_many_chats import OneRun
 
-__all__ = ["LESSON"]
+__all__ = ["PART"]
 
 SHORT = {"q_v": "q v", "attention": "attn", "mlp": "MLP", "all": to_say("all")}
 NAMES = {"q_v": to_say("q and v"), "attention": to_say("attention"), "mlp": "MLP", "all": to_say("all seven")}
@@ -118,7 +118,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(mlp, (attention, 2 * attention, mlp / 2), told, about={"attention": word(attention)})
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="attention_or_mlp", menu=to_say("Attention or MLP?"), title=to_say("Where should a chat model's adapter sit?"),
     claim=to_say("With equal parameters and learning rate, an adapter on the MLP forgets less than one on attention."),
     place=9, measure=measure, film=film, hero="perplexity", takeaway=takeaway, verdict=verdict, detail=detail,

@@ -21,7 +21,7 @@ from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.chat_sets import HELD_OUT
 from lora_viz.networks.recorded_chat import StoredRun, recorded_again, recorded_stored
 
-__all__ = ["LESSON"]
+__all__ = ["PART"]
 
 
 def _named(name: str) -> str:
@@ -151,7 +151,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(last, (0.0, 5.0, 10.0), told)
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="four_bits", menu=to_say("Merged into four bits"), title=to_say("Does a merged adapter survive four bits?"),
     claim=to_say("Merged and stored in four bits, this adapter keeps its style, though not all of its update."),
     place=7,

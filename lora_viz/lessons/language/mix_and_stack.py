@@ -21,7 +21,7 @@ from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.chat_sets import HELD_OUT
 from lora_viz.networks.recorded_many_chats import TwoChats, recorded_two
 
-__all__ = ["LESSON"]
+__all__ = ["PART"]
 
 
 def order(record: TwoChats) -> np.ndarray:
@@ -174,7 +174,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(pirate, (5.0, 10.0, 20.0), told)
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="mix_and_stack", menu=to_say("Swap, mix, stack"), title=to_say("What do two adapters say together?"),
     claim=to_say("Mixing two adapters by weight does not mix their answers: they switch from one style to the other "
                  "within a quarter of the weight."),

@@ -20,7 +20,7 @@ from lora_viz.lessons.statements import Verdict, false_here, true_here, undecide
 from lora_viz.networks.names import LANGUAGES
 from lora_viz.networks.names_mixed import LETTERS, LR, RANK, STEPS, MixedNames, mixed_names, shipped_mix
 
-__all__ = ["LESSON"]
+__all__ = ["PART"]
 
 
 def measure(settings: Settings, lab: Lab) -> MixedNames:
@@ -152,7 +152,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
                     about={"base": word(base[0])})  # fmt: skip
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="names_mixed", menu=to_say("Two languages in one name"), title=to_say("What do two languages write together?"),
     claim=to_say("An equal mixture of two languages' adapters predicts the names of both languages better than the "
                  "base does."),

@@ -21,7 +21,7 @@ from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.chat_sets import HELD_OUT
 
-__all__ = ["LESSON"]
+__all__ = ["PART"]
 
 EARLY = ("0_4", "5_9")
 
@@ -109,7 +109,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(best, tuple(label for label in labels if label != best), told)
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="which_layers", menu=to_say("Which layers?"), title=to_say("Which layers of a chat model should be adapted?"),
     claim=to_say("Of six blocks of five layers, one of the first two learns the style with the least forgetting."),
     place=10, measure=measure, film=film, hero="perplexity", takeaway=takeaway, verdict=verdict, detail=detail,

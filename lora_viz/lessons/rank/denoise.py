@@ -26,7 +26,7 @@ from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.digits import digits_matrix
 
-__all__ = ["LESSON", "Denoise", "denoise"]
+__all__ = ["PART", "Denoise", "denoise"]
 
 D_OUT, D_IN, DRAWS = 31, 23, 9
 DIGITS, DRAWN = "digits", "drawn"
@@ -265,7 +265,7 @@ def _ask(seen: Seen, found: Any) -> Measured:
     return Measured(best, (now, seen.experiment.target_rank, D_IN, 2 * now), told, {"noise": noise})
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="error",
     id="denoise", menu=to_say("Denoising by truncation"),
     title=to_say("Denoising by truncation: does truncation remove noise?"),

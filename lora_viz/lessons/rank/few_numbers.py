@@ -21,7 +21,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 
-__all__ = ["KNOBS", "LESSON", "FewNumbers", "few_numbers"]
+__all__ = ["KNOBS", "PART", "FewNumbers", "few_numbers"]
 
 D = 64
 KINDS = ("one_knob", "ten_knobs", "sparse", "rank_1")
@@ -191,7 +191,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(k, (1, round(0.1 * d), round(0.9 * d)), told, {"d": d})
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="singular_values",
     id="few_numbers", menu=to_say("Few parameters"),
     title=to_say("Few parameters: do they make an update low-rank?"),

@@ -23,7 +23,7 @@ from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 
-__all__ = ["LESSON", "LowRankSet", "low_rank_set"]
+__all__ = ["PART", "LowRankSet", "low_rank_set"]
 
 D_OUT, D_IN, FRAMES = 31, 23, 41
 COUNTED = 1e-10
@@ -263,7 +263,7 @@ def _ask(seen: Seen, _: None) -> Measured:
     return Measured(total, (2 * r, 3 * r, min(one.shape)), told, {"r": r})
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="cone",
     id="subspace", menu=to_say("Is low rank a subspace?"), title=to_say("Is low rank a subspace?"),
     claim=to_say(

@@ -26,7 +26,7 @@ from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.digits import digits_matrix
 
-__all__ = ["DIGITS", "LESSON", "Truncation", "truncation"]
+__all__ = ["DIGITS", "PART", "Truncation", "truncation"]
 
 D_OUT, D_IN = 29, 23
 SPACES = 200  # random column spaces tried at every rank
@@ -265,7 +265,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(left, (float(share), left**2, 1 / len(sigma)), told)
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="error",
     id="truncation", menu=to_say("Truncated SVD"), title=to_say("Truncated SVD: can you beat it?"),
     claim=to_say(

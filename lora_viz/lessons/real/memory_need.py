@@ -101,31 +101,33 @@ def figure(record: MemoryNeed, *, theme: str = "light") -> go.Figure:
     drawn = go.Figure()
     totals = record.need.sum(axis=1)
     start = np.cumsum(record.need, axis=1) - record.need
-    names = [say(name).replace(" ", "<br>", 1) for name in _NAMES]
+    names = [  # with its sum: beside a long bar a narrow screen has no room for it
+        f"{say(name).replace(' ', '<br>', 1)}<br><b>{number(total)} GB</b>"
+        for name, total in zip(_NAMES, totals, strict=True)
+    ]
     for i, (part, (name, pattern)) in enumerate(_LOOKS.items()):
         marker = {"color": colour[name], "pattern": {"shape": pattern, "fgcolor": colour["ink"], "bgcolor": paper},
                   "line": {"color": colour["ink"], "width": 1}}  # fmt: skip
         drawn.add_bar(y=names, x=record.need[:, i], base=start[:, i], width=0.62, orientation="h",
                       name=say(part), marker=marker,
                       hovertemplate=f"{say(part)}: %{{x:.3g}} GB<extra></extra>")  # fmt: skip
-    for name, total in zip(names, totals, strict=True):
-        drawn.add_annotation(x=total, y=name, text=f"<b>{number(total)} GB</b>", showarrow=False, xshift=8,
-                             xanchor="left", font={"size": 24, "color": colour["ink"]})  # fmt: skip
     top = max(float(totals.max()), GPU_SIZES[0])
-    named = -top
+    written = [-top, -top]  # in two rows: what stands near to each other still has its name
     for size in (size for size in GPU_SIZES if size <= 1.1 * top):
         drawn.add_vline(x=size, line={"color": colour["ink"], "width": 2, "dash": "dot"}, layer="below")
-        if size - named < 0.055 * top:
+        row = next((row for row, last in enumerate(written) if size - last >= 0.1 * top), None)
+        if row is None:
             continue  # a line for each, a name where there is room
-        named = size
-        drawn.add_annotation(x=size, y=1, yref="paper", yanchor="bottom", text=f"{size}",
-                             showarrow=False, font={"size": 18, "color": colour["ink"]})  # fmt: skip
-    drawn.update_xaxes(range=[0, 1.16 * top], tickfont={"size": 18}, ticksuffix=" GB", showgrid=False)
-    drawn.update_yaxes(tickfont={"size": 20}, autorange="reversed", showgrid=False)
-    legend = {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "font": {"size": 18}, "entrywidth": 128}
+        written[row] = size
+        drawn.add_annotation(x=size, y=1, yref="paper", yanchor="bottom", text=f"{size}", yshift=19 * row,
+                             showarrow=False, font={"size": 16, "color": colour["ink"]})  # fmt: skip
+    drawn.update_xaxes(range=[0, 1.1 * top], tickfont={"size": 16}, ticksuffix=" GB", nticks=5, showgrid=False)
+    drawn.update_yaxes(tickfont={"size": 16}, autorange="reversed", showgrid=False)
+    legend = {"orientation": "h", "y": -0.16, "yanchor": "top", "x": -0.3, "font": {"size": 16}}
+    dotted = say("dotted: cards of {sizes} GB", sizes=", ".join(map(str, GPU_SIZES)))
     drawn.update_layout(**plotly_layout(
-        title=say("Memory of a training step; dotted: cards of {sizes} GB", sizes=", ".join(map(str, GPU_SIZES))),
-        margin={"l": 116, "r": 10, "t": 76, "b": 84},
-        legend=legend, barmode="overlay", height=400, font={"size": 19},
+        title=f"{say('Memory of a training step')}<br><span style='font-size: 0.85em'>{dotted}</span>",
+        margin={"l": 112, "r": 10, "t": 124, "b": 84},
+        legend=legend, barmode="overlay", height=420, font={"size": 19},
     ))  # fmt: skip
     return drawn

@@ -36,6 +36,11 @@ _STYLE = """<style>
 .cards .changed td:first-child { box-shadow: inset 4px 0 0 #9d62c4; }
 .cards code { font-size: 0.85rem; }
 .cards a { color: inherit; text-decoration: underline; }
+@media (max-width: 640px) { /* a card each: four columns have no room side by side */
+  .cards, .cards tbody, .cards tr, .cards td { display: block; } .cards tr:first-child { display: none; }
+  .cards tr { border-top: 1px solid rgba(128, 128, 128, 0.35); padding: 0.3rem 0; }
+  .cards td { border: 0; padding: 0.1rem 0.5rem; }
+}
 </style>"""
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from html import escape
 from typing import NamedTuple
-from urllib.parse import quote
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
 from lora_viz.lessons.model_controls import RANK, model_asked, model_controls, no_targets, targets_asked
 from lora_viz.lessons.parts import Heading, Html, Numbers, Part, Prose
+from lora_viz.lessons.reference.block_drawing import Block, drawings
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, true_here
 
@@ -27,8 +26,6 @@ __all__ = [
 ]  # fmt: skip
 
 MODEL = "Llama-3.1-8B"
-
-_Number = float | int
 
 NET = ("", "fc1", "fc2")  # two linear layers and the network around them
 # What PEFT 0.21 puts inside each adapted linear layer, and around the network.
@@ -45,14 +42,6 @@ _INSIDE = (
     "lora_magnitude_vector",
 )
 AUTOGRAD_NODES = (9, 18, 9)  # behind that network's output (fc2 after relu after fc1): before, with LoRA, merged
-
-_WIDTH, _CELL, _BOX = 1180, 128, 164
-_COLUMNS = (
-    (("attention input",), 90),
-    (("attention output", "cross-attention"), 470),
-    (("MLP input",), 700),
-    (("gated product", "MLP activation"), 1000),
-)
 
 
 class TransformerBlock(NamedTuple):
@@ -141,92 +130,10 @@ def table(record: TransformerBlock) -> dict[str, np.ndarray]:
 
 
 def block_html(record: TransformerBlock, *, theme: str = "light") -> str:
-    """The block as a drawing, left to right; a grey box is a frozen W, below it the A and B that ride on it."""
-    colour = IDENTITY[theme]
-    columns = [([m for m in record.matrices if m.reads in reads], x) for reads, x in _COLUMNS]
-    tallest = max(len(found) for found, _ in columns)
-    height = tallest * _CELL + 64
-    middle = height / 2 - 8
-    parts = [_line(8, middle, 90, middle, colour), _words(40, middle - 10, "x", colour, size=22)]
-    ends: list[list[float]] = []
-    for found, x in columns:
-        top = middle - len(found) * _CELL / 2 + (24 if len(found) == 1 else 6)
-        ends.append([top + i * _CELL + 40 for i in range(len(found))])
-        parts += [_cell(record, m, x, top + i * _CELL, colour) for i, m in enumerate(found)]
-    right = [x + _BOX for _, x in columns]
-    parts += [_line(60, middle, 90, y, colour) for y in ends[0]]
-    parts += [_line(right[0], y, 300, middle, colour) for y in ends[0]]
-    parts += [_operation(300, middle, 130, say("attention"), colour), _line(430, middle, 470, middle, colour)]
-    parts += [_line(right[1], middle, 700, y, colour) for y in ends[2]]
-    parts += [_line(right[2], y, 892, middle, colour) for y in ends[2]]
-    gated = len(ends[2]) > 1
-    parts += [
-        _operation(892, middle, 84, say("gate ⊙") if gated else say("act."), colour),
-        _line(976, middle, 1000, middle, colour),
-    ]
-    parts.append(_line(right[3], middle, _WIDTH - 2, middle, colour))
+    """The block as a drawing, left to right, and for a narrow screen from above to below."""
     count = say("A transformer block with its {matrices} matrices.", matrices=len(record.matrices))
-    label = f"{count} {takeaway(record)}"
-    note = say("residual sums and norms are left out of the drawing; boxes are not to scale")
-    parts.append(_words(_WIDTH / 2, height - 4, note, colour, size=15, anchor="middle", fill="faint"))
-    drawing = (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        f'xmlns="http://www.w3.org/2000/svg" font-family="Source Sans Pro, Arial, sans-serif">{"".join(parts)}</svg>'
-    )
-    # As an image: what a page is given as HTML loses its drawings when it is cleaned.
-    source = f"data:image/svg+xml;utf8,{quote(drawing)}"
-    return f'<img class="block" alt="{escape(label)}" src="{source}" style="width: 100%; max-height: 30rem">'
-
-
-def _cell(record: TransformerBlock, matrix: Matrix, x: _Number, y: _Number, colour: dict[str, str]) -> str:
-    chosen, r = matrix.name in record.targets, record.rank
-    drawn = [
-        f'<rect x="{x}" y="{y + 12}" width="{_BOX}" height="56" rx="4" fill="{colour["W"]}" '
-        f'fill-opacity="{0.32 if chosen else 0.16}" stroke="{colour["W"]}"/>',
-        *_name(matrix, x + 8, y, colour),
-    ]
-    if chosen:
-        for i, (letter, size) in enumerate((("A", f"{r}×{matrix.d_in}"), ("B", f"{matrix.d_out}×{r}"))):
-            at = x + i * (_BOX / 2 + 1)
-            drawn.append(
-                f'<rect x="{at}" y="{y + 74}" width="{_BOX / 2 - 1}" height="42" rx="3" fill="{colour[letter]}"/>'
-            )
-            paper = {"ink": "#ffffff" if colour["ink"].startswith("#1") else "#10141b"}
-            drawn.append(_words(at + 5, y + 92, letter, paper, size=17, bold=True))
-            drawn.append(_words(at + 5, y + 110, size, paper, size=14))
-    return "".join(drawn)
-
-
-def _name(matrix: Matrix, x: _Number, y: _Number, colour: dict[str, str]) -> list[str]:
-    """Name and size of a matrix; a long name takes two lines."""
-    shape, (first, dot, rest) = f"W {matrix.d_out}×{matrix.d_in}", matrix.name.partition(".")
-    if len(matrix.name) <= 14:
-        return [_words(x, y + 35, matrix.name, colour, size=19, bold=True), _words(x, y + 58, shape, colour, size=16)]
-    lines = (_words(x, at, text, colour, size=16, bold=True) for at, text in ((y + 28, first + dot), (y + 45, rest)))
-    return [*lines, _words(x, y + 63, shape, colour, size=15)]
-
-
-def _words(
-    x: _Number, y: _Number, text: str, colour: dict[str, str], *, size: int, bold: bool = False, anchor: str = "start",
-    fill: str = "ink",
-) -> str:  # fmt: skip
-    weight = ' font-weight="700"' if bold else ""
-    return (
-        f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{colour[fill]}"{weight}>'
-        f"{escape(text)}</text>"
-    )
-
-
-def _line(x1: _Number, y1: _Number, x2: _Number, y2: _Number, colour: dict[str, str]) -> str:
-    return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{colour["faint"]}" stroke-width="2"/>'
-
-
-def _operation(x: _Number, y: _Number, width: _Number, text: str, colour: dict[str, str]) -> str:
-    box = (
-        f'<rect x="{x}" y="{y - 24:g}" width="{width}" height="48" rx="24" fill="none" stroke="{colour["ink"]}" '
-        'stroke-dasharray="5 4"/>'
-    )
-    return box + _words(x + width / 2, y + 6, text, colour, size=18, anchor="middle")
+    block = Block(record.matrices, frozenset(record.targets), record.rank, f"{count} {takeaway(record)}")
+    return drawings(block, IDENTITY[theme])
 
 
 def tree_html(record: TransformerBlock) -> str:

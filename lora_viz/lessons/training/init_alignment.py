@@ -17,6 +17,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Dash, Group, HeatMap, Lines, Readout, Row, Series, band
 from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import Ours
 from lora_viz.layer import starts
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -25,11 +26,11 @@ from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
-__all__ = ["LESSON", "RANKS", "STARTS", "InitAlignment", "alignment_sweep", "init_alignment"]
+__all__ = ["PART", "RANKS", "STARTS", "InitAlignment", "alignment_sweep", "init_alignment"]
 
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 TOLD_AT = 8  # the rank of which words tell
-PART, ALL = 0.9, 0.99  # of the bound: what falls short of it, and what reaches it
+SHORT, ALL = 0.9, 0.99  # of the bound: what falls short of it, and what reaches it
 # start -> its name, under a bar, colour, dash, and whether it is drawn at random
 STARTS: dict[str, tuple[str, str, str, Dash, bool]] = {
     "B_zero": ("LoRA, B = 0", "LoRA", "delta", "solid", True),
@@ -229,7 +230,7 @@ def verdict(record: InitAlignment, settings: Settings) -> Verdict:
     )  # fmt: skip
     if settings.experiment.optimizer != "sgd":
         return false_here(say("the optimiser is Adam; {told}", told=told), **evidence)
-    return true_here(told, **evidence) if random < PART and reached > ALL else false_here(told, **evidence)
+    return true_here(told, **evidence) if random < SHORT and reached > ALL else false_here(told, **evidence)
 
 
 def table(record: InitAlignment) -> dict[str, np.ndarray]:
@@ -257,7 +258,7 @@ rows of ${A}$. For a ${G}$ without preferred directions its cosine is about $\sq
 LoRA-GA takes ${G}$'s own singular vectors, the first $r$ for $A$ and the next $r$ for $B$, and with SGD reaches the
 bound of rank $2r$. EVA takes the inputs' main directions, which helps if the inputs have some (try condition number
 1).""",
-        **LETTERS, expected=number(record.expected[t]), label=say(rival.label), rule=rival.rule,
+        **LETTERS, expected=number(record.expected[t]), label=say(rival.label), rule=Ours(rival.rule),
         source=say(rival.source),
     )  # fmt: skip
 
@@ -279,7 +280,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(int(rank[at]), (d // 16, d // 2, seen.experiment.d_out), told)
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="cosines",
     id="init_alignment", menu=to_say("Initialisation: first step"),
     title=to_say("Initialisation: which way does the first step point?"),

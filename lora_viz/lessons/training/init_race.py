@@ -18,6 +18,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Dash, Group, Lines, Mark, Series, band
 from lora_viz.film.style import LETTERS, number, percent
 from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.outside import Ours
 from lora_viz.layer import starts
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -26,7 +27,7 @@ from lora_viz.lessons.sentences import sentences
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
-__all__ = ["LESSON", "STARTS", "InitRace", "init_race", "race_sweep"]
+__all__ = ["PART", "STARTS", "InitRace", "init_race", "race_sweep"]
 
 RAISED = 0.005  # a loss that is higher by more is raised
 BRIEF = 0.25  # of the training: a few steps
@@ -272,7 +273,7 @@ same (orthogonal) or ${W}$ is replaced by ${W} - s\,{B}_0{A}_0$ (PiSSA, LoRA-GA)
 The layer alone has loss {base_loss}. The SVD of the target is an oracle: it needs the update that training is to find.
 The initialisations meet one small linear task here. Which of them wins depends on the task (its spectrum, its rank, the
 learning rate); which factor can move at step 0 does not.""",
-        **LETTERS, label=say(rival.label), rule=rival.rule, source=say(rival.source),
+        **LETTERS, label=say(rival.label), rule=Ours(rival.rule), source=say(rival.source),
         base_loss=number(record.base_loss),
     )  # fmt: skip
 
@@ -298,7 +299,7 @@ def _ask(_: Seen, found: Any) -> Measured:
     return Measured(half, (whole, whole / 2**0.5, whole / 2, 0), told, {"whole": word(whole)})
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="loss",
     id="init_race", menu=to_say("Initialisation: comparison"),
     title=to_say("Initialisation: what does the choice change?"),

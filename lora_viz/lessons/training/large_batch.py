@@ -26,7 +26,7 @@ from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 from lora_viz.lessons.training.raced_rates import Raced, raced, racers
 
-__all__ = ["LESSON", "LargeBatch", "large_batch", "one_pass"]
+__all__ = ["PART", "LargeBatch", "large_batch", "one_pass"]
 
 BATCHES = (32, 64, 128, 256)
 GAP = 1.2  # times: a ratio above it is a gap, one that grew by it has grown
@@ -217,7 +217,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(float(middle[1]), (float(middle[-1]), float(few[1]), float(shrunk)), told, about)
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="ratio",
     id="large_batch", menu=to_say("Large batches"), title=to_say("Large batches: does LoRA cope with them?"),
     claim=to_say(

@@ -27,7 +27,7 @@ from lora_viz.lessons.sentences import sentences, step_or_never
 from lora_viz.lessons.settings import Settings
 from lora_viz.lessons.statements import Verdict, false_here, true_here, undecided
 
-__all__ = ["LESSON", "Race", "race", "race_sweeps"]
+__all__ = ["PART", "Race", "race", "race_sweeps"]
 
 GOAL = 1e-2
 TASKS = 8
@@ -319,7 +319,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
     return Measured(value, words, told, {"lr": lr, "name": name})
 
 
-LESSON = Lesson(
+PART = Lesson(
     hero="steps",
     id="race", menu=to_say("LoRA vs full fine-tuning"), title=to_say("LoRA vs full fine-tuning: which is faster?"),
     claim=to_say(

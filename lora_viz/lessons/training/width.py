@@ -235,8 +235,8 @@ LESSON = Lesson(
     place=55,
     default=Experiment(target_rank=4, spectrum="flat", rank=4, alpha=32.0, optimizer="adam", steps=30, dtype="float32"),
     controls=(CONTROLS["scaling_rule"], CONTROLS["alpha"].only(8.0, 16.0, 32.0), CONTROLS["steps"].only(10, 30, 100)),
-    more=(CONTROLS["spectrum"],), measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
-    maths=maths, on_paper="ratio",
+    more=(CONTROLS["spectrum"],), many=True, measure=measure, film=film, takeaway=takeaway, verdict=verdict,
+    detail=detail, maths=maths, on_paper="ratio",
     exports=lambda record, settings, lab: sweeps(settings.experiment),
     question=Question(
         to_say("The best learning rate of full fine-tuning is {first} at d = {narrow}. What is it at d = {wide}?"),

@@ -2,12 +2,13 @@
 
 from lora_viz.i18n.language import to_say
 from lora_viz.lessons.joined import joined
+from lora_viz.lessons.language import four_bits
 from lora_viz.lessons.variants import quantised_start, requantised
 
 __all__ = ["LESSON"]
 
 LESSON = joined(
-    quantised_start.PART, requantised.PART,
+    quantised_start.PART, requantised.PART, four_bits.PART,
     id="quantised", menu=to_say("QLoRA and quantisation"),
     title=to_say("QLoRA: what does quantisation take, and what gives it back?"),
     claim=to_say("QLoRA freezes W in 4 bits and computes in bf16. A suitable initialisation restores part of the "

@@ -13,9 +13,11 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.costs import step_time
 from lora_viz.lessons.walk import lessons
 from tests.browser import FLAGS, chromium, served
+from tests.promptly import look_often
 from tests.small import SLOW, SMALL
 
 expect.set_options(timeout=30_000)  # what is awaited comes, however loaded the machine is; what never comes, fails
+look_often()
 
 # AppTest reads the metadata of every installed package for each page that it opens, which takes longer than the page:
 # nothing is installed while tests run, so once is enough.

@@ -10,10 +10,12 @@ __all__ = ["SETTLED", "findings", "for_everyone", "rest", "stir"]
 SETTLED = """() => {
     const app = document.querySelector('[data-testid="stApp"]'), title = document.querySelector('h1');
     const count = document.querySelectorAll('*').length;
-    const rests = app?.dataset.testScriptState === 'notRunning' && title && count === window.lastCount;
+    // Where a part's own script is still being fetched, Streamlit shows a skeleton.
+    const here = title && !document.querySelector('[data-testid="stSkeleton"]');
+    const rests = app?.dataset.testScriptState === 'notRunning' && here && count === window.lastCount;
     window.lastCount = count;
     window.rested = rests ? (window.rested || 0) + 1 : 0;
-    return window.rested > 4;
+    return window.rested > 2;
 }"""
 # Less than serious for axe, kept all the same.
 OURS = ("heading-order", "empty-table-header")
@@ -52,7 +54,8 @@ def stir(page: Page) -> None:
 
 def findings(page: Page, *rules: str) -> list[str]:
     """What axe calls serious or critical on this page, nothing left out; with ``rules``, all that they find."""
-    page.evaluate(AXE_SCRIPT)
+    if not page.evaluate("'axe' in window"):  # a tab that goes from page to page has it already
+        page.evaluate(AXE_SCRIPT)
     options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
     found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
     return [

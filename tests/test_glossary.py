@@ -155,7 +155,7 @@ def test_the_lesson_lists_all_and_finds() -> None:
     assert [heading.text for heading, _ in entries()] == [term.name for term in TERMS]
     ((heading, prose),) = entries(find=" ECKART ")
     assert (heading.text, heading.anchor) == ("Eckart–Young", "eckart-young")
-    assert prose.text.endswith("[Truncated SVD](truncation)")
+    assert prose.text.endswith("[Truncated SVD](truncated_svd?part=truncation)")
     (nothing,) = LESSON.play(find="<b>zz").parts("body")
     assert isinstance(nothing, Notice) and plain(nothing.text).startswith("“<b>zz” is not in the glossary")
     marked = [LESSON.play(level=level).record.marked for level in LEVELS]

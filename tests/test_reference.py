@@ -166,7 +166,7 @@ SEEN = {
     "budget": ".js-plotly-plot",
     "cost": ".player canvas",
     "config_card": ".cards",
-    "transformer": "img.block",
+    "transformer": "img.block:visible",
     "literature": ".papers",
     "glossary": "h1",
 }
@@ -203,7 +203,7 @@ def test_the_pictures_have_alt_text_with_the_reading(window: BrowserContext, add
     assert "trains 16,777,216 parameters" in said
     assert page.locator("[aria-label*='Full fine-tuning takes']").count() >= 1
     page.goto(f"{address}/transformer")
-    drawn = page.locator("img.block")
+    drawn = page.locator("img.block:visible")
     expect(drawn).to_be_visible(timeout=60_000)
     assert "106,496 parameters per block" in (drawn.get_attribute("alt") or "")
     assert drawn.evaluate("e => e.complete && e.naturalWidth > 500")
@@ -212,7 +212,7 @@ def test_the_pictures_have_alt_text_with_the_reading(window: BrowserContext, add
 
 def test_a_tick_puts_a_and_b_beside_the_matrix(window: BrowserContext, address: str) -> None:
     page, _ = visit(window, address, "transformer")
-    drawn = page.locator("img.block")
+    drawn = page.locator("img.block:visible")
     before = drawn.get_attribute("src")
     page.get_by_role("button", name="down_proj").click()
     expect(drawn).not_to_have_attribute("src", str(before))

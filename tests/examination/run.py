@@ -67,7 +67,7 @@ def report(findings: dict[str, list[Finding]]) -> str:
     ]
     for name, found in findings.items():
         count = Counter(each.holds for each in found)
-        example = next((f"`{each.at}`: {each.why}" for each in found if each.holds is False), "")
+        example = next((f"`{each.at}`: {each.why}" for each in found if each.holds is False), "").replace("\n", "%0A")
         verdict = "(no run decides it)" if count[""] == len(found) else example
         lines.append(
             f"| {name} | {len(found)} | {count[True]} | {count[False]} | {count[None]} | {count['refused']} "

@@ -303,7 +303,7 @@ def test_the_bottlenecks_films_are_whole_in_every_space(d: int, rank: int) -> No
 
 def test_every_start_and_variant_is_offered_somewhere() -> None:
     offered: dict[str, set[str]] = {"init": set(), "variant": set()}
-    for own in lessons():
+    for own in measured():
         for control in own.walk({c.id: c.usual(own.default) for c in own.controls if not callable(c)}):
             if isinstance(control, Choice) and control.names_of in offered:
                 offered[control.names_of] |= set(control.options)

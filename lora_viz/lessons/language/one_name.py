@@ -204,8 +204,8 @@ def takeaway(record: OneName) -> str:
         say("With rank {low} and rank {high} the loss on held-out names ({language}) went from {base:.2f} to {one:.2f} "
             "and {most:.2f} nats per letter.", low=RANKS[0], high=RANKS[-1], language=language, base=record.base_new,
             one=last[0], most=last[-1]),
-        say("On English names it went from {base:.2f} to {one:.2f} and {most:.2f}.", base=record.base_old, one=old[0],
-            most=old[-1]),
+        say("On English names it was {base:.2f} before, and {one:.2f} and {most:.2f} after.", base=record.base_old,
+            one=old[0], most=old[-1]),
     ))  # fmt: skip
 
 

@@ -257,11 +257,18 @@ def detail(record: DigitsAdapt) -> Iterator[str]:
     last, old = record.new[:, -1], record.old[1, -1]
     if _gone(record):
         return
-    yield say(
-        "Medians of {members} networks; full fine-tuning ranges from {low} to {high}. Rank 1 recognises {least}.",
-        members=record.members, low=to_a_tenth(float(last[0, -1])), high=to_a_tenth(float(last[2, -1])),
-        least=to_a_tenth(float(last[1, 1])),
-    )  # fmt: skip
+    low, high, least = (to_a_tenth(float(x)) for x in (last[0, -1], last[2, -1], last[1, 1]))
+    if low == high:
+        yield say(
+            "Medians of {members} networks; full fine-tuning recognises {low} in each of them. Rank 1 recognises "
+            "{least}.",
+            members=record.members, low=low, least=least,
+        )  # fmt: skip
+    else:
+        yield say(
+            "Medians of {members} networks; full fine-tuning ranges from {low} to {high}. Rank 1 recognises {least}.",
+            members=record.members, low=low, high=high, least=least,
+        )  # fmt: skip
     if record.change == "inverted":
         yield say(
             "The exact target is ΔW₁ = −2W₁, of full rank, together with biases that LoRA does not train. Rank is not "

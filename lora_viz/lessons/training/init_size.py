@@ -175,7 +175,7 @@ def takeaway(record: InitVariance) -> Iterator[str]:
     low, middle, high = _against_formula(record)[:, -1]
     yield say(
         "At rank {rank}, the variance of BA's entries is {middle} times r·σ⁴ ({low} to {high}, {seeds} seeds).",
-        rank=record.ranks[-1], middle=number(middle), low=number(low), high=number(high), seeds=record.seeds,
+        rank=record.ranks[-1], middle=amount(middle), low=number(low), high=number(high), seeds=record.seeds,
     )  # fmt: skip
     slopes = [number(round(float(x), 2)) for x in record.rms_slope]
     yield say(

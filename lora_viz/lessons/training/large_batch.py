@@ -148,8 +148,8 @@ def verdict(record: LargeBatch) -> Verdict:
     first, last = record.ratio[1, 1, 0], record.ratio[1, 1, -1]
     whole = record.ratio[1, -1, -1]
     evidence = {"first": float(first), "last": float(last), "whole": float(whole)}
-    told = {"racer": record.raced.racers[1], "first": number(float(first)), "last": number(float(last)),
-            "whole": number(float(whole))}  # fmt: skip
+    told = {"racer": record.raced.racers[1], "first": number(float(first)), "last": amount(float(last)),
+            "whole": amount(float(whole))}  # fmt: skip
     if not np.isfinite((first, last, whole)).all():
         return undecided(say("too many runs diverged"), **evidence)
     if last <= GAP:

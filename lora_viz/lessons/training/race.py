@@ -334,9 +334,8 @@ PART = Lesson(
     controls=(
         CONTROLS["optimizer"].only("sgd", "adam"), CONTROLS["rank"].only(1, 2, 4, 8, 16),
         CONTROLS["alpha"].only(1.0, 2.0, 4.0), CONTROLS["target_rank"].only(1, 2, 4, 8),
-        CONTROLS["condition"].only(1.0, 3.0, 10.0),
     ),
-    more=(CONTROLS["spectrum"], CONTROLS["steps"].only(100, 200, 300, 500)),
+    more=(CONTROLS["condition"].only(1.0, 3.0, 10.0), CONTROLS["spectrum"], CONTROLS["steps"].only(100, 200, 300, 500)),
     measure=measure, film=film, takeaway=takeaway, verdict=verdict, detail=detail,
     maths=maths, on_paper="steps",
     exports=lambda record, settings, lab: race_sweeps(settings.experiment),

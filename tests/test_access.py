@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -123,6 +124,25 @@ FOCUSED = """() => {
     const { x, y, width, height } = e.getBoundingClientRect();
     return [name, { x: Math.max(0, x - 8), y: Math.max(0, y - 8), width: width + 16, height: height + 16 }];
 }"""
+
+
+def test_every_icon_is_in_the_font_that_streamlit_brings(visit: Opened) -> None:
+    """It has a choice of them; of another one the letters of its name are drawn, over what stands beside it."""
+    named = {
+        name
+        for file in (ROOT / "lora_viz").rglob("*.py")
+        for name in re.findall(r":material/(\w+):", file.read_text("utf-8"))
+    }
+    width = """(names) => names.map((name) => {
+        const e = Object.assign(document.createElement("span"), { textContent: name });
+        e.style = 'font: 20px "Material Symbols Rounded"; position: fixed; white-space: nowrap';
+        document.body.append(e);
+        const { width } = e.getBoundingClientRect();
+        e.remove();
+        return width;
+    })"""
+    page = visit("merge")
+    assert dict(zip(sorted(named), page.evaluate(width, sorted(named)), strict=True)) == dict.fromkeys(named, 20)
 
 
 def test_tab_reaches_everything_and_the_focus_is_seen(visit: Opened) -> None:

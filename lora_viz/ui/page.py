@@ -226,7 +226,7 @@ def _show_picture(played: Played[Any], asked: Asked, where: DeltaGenerator, now:
                 question=now.question(played) if now else None,
                 present=now.for_player() if now else None,
             )
-        draw(played.parts("body"))
+        draw(played.parts("body"), now.for_player() if now else None)
         if now is None:  # a room has its sentence: the caption
             with st.container(key="seen"):
                 st.markdown(on_screen(say("**What you saw.** {seen}", seen=Ours(explained(takeaway)))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from zlib import crc32
 
 import streamlit as st
@@ -45,13 +46,13 @@ from lora_viz.ui.questions import ask_choices, show_goals, show_lessons_answered
 __all__ = ["draw"]
 
 
-def draw(parts: Iterable[Part]) -> None:
-    """Show these parts, one below the other, where we are."""
+def draw(parts: Iterable[Part], present: dict[str, Any] | None = None) -> None:
+    """Show these parts, one below the other, where we are; a film as ``player.play`` takes ``present``."""
     for part in parts:
-        _draw(part)
+        _draw(part, present)
 
 
-def _draw(part: Part) -> None:
+def _draw(part: Part, present: dict[str, Any] | None) -> None:
     match part:
         case Prose(text, small):
             (st.caption if small else st.markdown)(on_screen(linked(text)))
@@ -78,10 +79,10 @@ def _draw(part: Part) -> None:
             shown(on_screen(linked(text)), icon=icon or None)
         case Boxed(parts):
             with st.container(border=True):
-                draw(parts)
+                draw(parts, present)
         case Row(parts):
             with st.container(horizontal=True):
-                draw(parts)
+                draw(parts, present)
         case Ask(id, asked, see):
             ask_choices(id, asked, see)
         case Act(id, label, answers, to):
@@ -92,7 +93,7 @@ def _draw(part: Part) -> None:
                 for door in doors:
                     show_door(door.label, door.place, door.why)
         case Moving(id, film):
-            play(film, key=id)
+            play(film, key=id, present=present)
         case Paths(opened):
             show_paths(opened)
         case Goals(goals, chosen, holds):
@@ -104,8 +105,8 @@ def _draw(part: Part) -> None:
             show_lessons_answered()
         case Folded(label, inner):
             with st.expander(on_screen(label)):
-                draw(inner)
+                draw(inner, present)
         case Columns(side, gap, widths):
             for place, own in zip(st.columns(widths or len(side), gap=gap), side, strict=True):
                 with place:
-                    draw(own)
+                    draw(own)  # a stage needs the whole width

@@ -82,7 +82,7 @@ def begin_room() -> Room | None:
 def offer_room(key: str) -> None:
     """The way into a room, where there is none yet."""
     if room_now() is None and st.button(
-        say("Open a room"), key=key, icon=":material/qr_code_2:",
+        say("Open a room"), key=key, icon=":material/groups:",
         help=on_screen(say("The audience answers on its phones: a code of four letters, nothing to install.")),
     ) and begin_room() is not None:  # fmt: skip
         st.rerun()

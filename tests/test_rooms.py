@@ -56,7 +56,7 @@ class Clock:
     """A time that a test sets."""
 
     def __init__(self) -> None:
-        self.now = time.time()
+        self.now = now()
 
     def __call__(self) -> float:
         return self.now
@@ -235,7 +235,7 @@ def test_rooms_are_bounded_in_number_phones_and_bytes(store: Store, monkeypatch:
 
 
 def test_a_taken_code_is_not_given_again(store: Store) -> None:
-    room = opened("BCDF", "s", time.time())
+    room = opened("BCDF", "s", now())
     assert store.add(room) and not store.add(replace(room, presenter="other"))
     assert store.get("BCDF").presenter == room.presenter
 

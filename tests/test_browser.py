@@ -636,6 +636,7 @@ def test_a_click_on_the_map_opens_that_run(open_page: Open) -> None:
     page = open_page("phase_map")
     expect(page.get_by_text("Refining")).to_have_count(0, timeout=60_000)
     expect(page.get_by_text("The chosen adapter").first).to_contain_text("is good")
+    rest(page)  # the refined picture takes the coarse one's place
     field = large(page)
     box = field.bounding_box()
     assert box is not None
@@ -647,6 +648,7 @@ def test_a_click_on_the_map_opens_that_run(open_page: Open) -> None:
 def test_a_click_on_the_map_of_variants_picks_both(open_page: Open) -> None:
     page = open_page("variants")
     expect(page.get_by_text("on a rescaling of W's rows, DoRA with").first).to_be_visible(timeout=60_000)
+    rest(page)
     box = large(page).bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] - 20, box["y"] + 50)  # the top row, LoRA's, rightmost column

@@ -14,8 +14,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from docs.make_catalogue import gathered
+from lora_viz.film.style import number, percent
 from lora_viz.i18n import language
-from lora_viz.i18n.language import Said, catalogue, english, languages, say, speak
+from lora_viz.i18n.language import Said, catalogue, english, languages, listed, say, speak
 from lora_viz.networks.chat_sets import HELD_OUT, NEUTRAL, SETS
 from lora_viz.ui import visitor_language
 
@@ -185,6 +186,17 @@ def test_a_translation_keeps_values_maths_and_links(code: str) -> None:
         if "⟦" in told or (re.findall(r"\d+(?:\.\d+)?", re.sub(r"\{[^}]*\}", "", text)) and not re.search(r"\d", told)):
             wrong.append(f"numbers: {text!r} -> {told!r}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_numbers_for_reading_are_german_and_those_in_maths_stay_one_number() -> None:
+    with speak("de"):
+        told = say("{a:,}; {b:,}; {c:.1f}; {d}; $x = {e}$; {f}; {g}",
+                   a=1234, b=12345, c=-2.5, d=0.5, e=number(0.25), f=number(98765.0), g=percent(0.125))  # fmt: skip
+        assert told == "1234; 12\u202f345; -2,5; 0,5; $x = 0{,}25$; 98\u202f765; 12,5 %"
+        assert english(told) == "1,234; 12,345; -2.5; 0.5; $x = 0.25$; 98765; 12.5 %", "a deck names things in English"
+        assert say("{name}, {link}", name="v1.5", link="?lr=0.05") == "v1.5, ?lr=0.05", "a name, a link: as it stands"
+        assert listed((number(1.5), number(2))) == "1,5; 2" and listed(("a", "b")) == "a, b"
+    assert listed(("1.5", "12,345")) == "1.5, 12,345"
 
 
 def test_saying(monkeypatch: pytest.MonkeyPatch) -> None:

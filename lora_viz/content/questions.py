@@ -18,7 +18,7 @@ from lora_viz.core.experiment import Experiment
 from lora_viz.core.refusals import Refusal
 from lora_viz.film.film import Film
 from lora_viz.film.style import number
-from lora_viz.i18n.language import say
+from lora_viz.i18n.language import grouped, say
 
 __all__ = [
     "Answered",
@@ -144,7 +144,7 @@ def _apart(value: float, wrong: float) -> bool:
 
 def _text(value: float) -> str:
     """A count in full, all else to three digits."""
-    return f"{value:,.0f}" if value == round(value) and abs(value) > 9999 else number(float(value))
+    return grouped(value) if value == round(value) and abs(value) > 9999 else number(float(value))
 
 
 def word(value: float) -> str:

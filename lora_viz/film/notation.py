@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lora_viz.film.style import letters_css, number
+from lora_viz.i18n.language import decimal
 
 __all__ = ["STYLE", "matrix_html", "plain"]
 
@@ -50,6 +51,6 @@ def plain(value: float, digits: int = 4) -> str:
     text = (
         number(value)
         if value and (rounded == 0 or abs(value) >= 1e5)
-        else f"{rounded:.{digits}f}".rstrip("0").rstrip(".")
+        else decimal(f"{rounded:.{digits}f}".rstrip("0").rstrip("."))
     )
     return escape(("0" if text in ("-0", "") else text).replace("-", "−"))

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lora_viz.film.style import number
-from lora_viz.i18n.language import say
+from lora_viz.i18n.language import decimal, say
 
 __all__ = ["LOW_TO_HIGH", "low_to_high", "ranged", "readings", "spread_columns"]
 
@@ -17,7 +17,7 @@ LOW_TO_HIGH = ("low", "median", "high")
 
 def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number) -> str:
     """One spread as "median (low to high)", each written by ``form``; an end that is the median is not said again."""
-    low, median, high = (form(float(x)) for x in spread)
+    low, median, high = (decimal(form(float(x))) for x in spread)
     if low == high == median:
         return median
     if high == median:
@@ -28,7 +28,7 @@ def ranged(spread: Float[np.ndarray, "3"], form: Callable[[float], str] = number
 def low_to_high(values: Iterable[float], form: Callable[[float], str] = number) -> str:
     """The least and the greatest of these as "1 to 8", each written by ``form``; one alone where both read alike."""
     held = tuple(values)
-    low, high = form(min(held)), form(max(held))
+    low, high = (decimal(form(end)) for end in (min(held), max(held)))
     return low if low == high else say("{low} to {high}", low=low, high=high)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from lora_viz.i18n.language import decimal
 from lora_viz.i18n.outside import Ours
 
 __all__ = [
@@ -60,10 +61,15 @@ SEQUENTIAL: tuple[str, ...] = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b
 
 
 def number(value: float) -> str:
-    """A measured number as it is written: zero as "0", 1.52e−15 as 1.52·10⁻¹⁵, from 0.001 to 99999 without a power.
+    """A measured number for reading, in the language spoken: zero as "0", 1.52e−15 as 1.52·10⁻¹⁵.
 
-    At most three significant digits, but all that stand before the point: 0.5, 12.3, 4096.
+    From 0.001 to 99999 without a power. At most three significant digits, but all that stand before the point: 0.5,
+    12.3, 4096.
     """
+    return decimal(_digits(value))
+
+
+def _digits(value: float) -> str:
     if value != value:
         return "—"
     if value == 0:
@@ -81,7 +87,7 @@ def number(value: float) -> str:
 def amount(value: float) -> str:
     """The same before a noun in the plural: one that was measured is "1.0 percentage points", and no count."""
     text = number(value)
-    return "1.0" if text == "1" else text
+    return decimal("1.0") if text == "1" else text
 
 
 def numbers(values: Iterable[float]) -> tuple[str, ...]:
@@ -91,12 +97,12 @@ def numbers(values: Iterable[float]) -> tuple[str, ...]:
 
 def percent(share: float, *, rounding: float = 1e-12) -> str:
     """A share as percent, "12.3 %"; what is smaller than ``rounding``, on either side of 0, is 0."""
-    return "0 %" if abs(share) < rounding else f"{number(100 * share)} %"
+    return "0 %" if abs(share) < rounding else decimal(f"{_digits(100 * share)} %")
 
 
 def to_a_tenth(share: float) -> str:
     """A share in percent with one digit after the point; a dash where there is none."""
-    return "—" if share != share else f"{100 * share:.1f} %"
+    return "—" if share != share else decimal(f"{100 * share:.1f} %")
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

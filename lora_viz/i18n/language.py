@@ -7,7 +7,8 @@ is marked with ``to_say`` and said where it is shown. ``catalogues/<code>.po`` h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
@@ -21,10 +22,13 @@ __all__ = [
     "CATALOGUES",
     "Said",
     "catalogue",
+    "decimal",
     "english",
     "follow",
+    "grouped",
     "language",
     "languages",
+    "listed",
     "say",
     "speak",
     "spoken_words",
@@ -89,15 +93,73 @@ def follow(source: Callable[[], str | None]) -> None:
     _source[:] = [source]
 
 
-class _Grouped(Formatter):
-    """Thousands apart by a thin space: a comma, as in English, is a decimal point to half the world."""
+def to_say(text: str, /) -> str:
+    """A text that is said later, where it is shown: marks it for the catalogue."""
+    return text
+
+
+def decimal(text: str) -> Said:
+    """A number for reading, "0.05", as the language spoken writes it: "0,05", and "12\u202f345" from five digits on.
+
+    The one place that knows. Numbers in links, files, code and on axes are data: they keep their point.
+    """
+    code = language()
+    said = Said(text if code == "en" else _written(text, _decimal_sign(code, catalogue)))
+    said.english = text
+    return said
+
+
+def grouped(count: float) -> str:
+    """A whole number with its thousands apart, as the language spoken writes it."""
+    return str(_WRITTEN.format("{:,.0f}", count)) if language() != "en" else f"{count:,.0f}"
+
+
+def listed(texts: Iterable[str]) -> str:
+    """The texts one after another: between commas, or semicolons where a comma stands in a number."""
+    found = list(texts)
+    comma = _decimal_sign(language(), catalogue) == "," and any(re.search(r"\d,\d", text) for text in found)
+    return ("; " if comma else ", ").join(found)
+
+
+# What the catalogue makes of this number tells the player, too, how its numbers are written.
+_A_HALF = to_say("0.5")
+
+
+@lru_cache(16)
+def _decimal_sign(code: str, translations: Callable[[str], Mapping[str, str]]) -> str:
+    return translations(code).get(_A_HALF, _A_HALF)[1]
+
+
+def _written(text: str, sign: str) -> str:
+    whole, point, rest = text.partition(".")
+    if len(whole) > 4:
+        whole = re.sub(r"\d{5,}", lambda digits: f"{int(digits[0]):,}".replace(",", "\u202f"), whole)
+    return whole + (sign if point else "") + rest
+
+
+class _Written(Formatter):
+    """Numbers as the language writes them, thousands apart by a thin space: a comma is a point to half the world.
+
+    A number of four digits stands together.
+    """
 
     def format_field(self, value: Any, format_spec: str) -> Any:
         told = super().format_field(value, format_spec)
-        return told.replace(",", "\u202f") if "," in format_spec else told
+        if isinstance(value, str) or not (isinstance(value, (int, float)) or hasattr(value, "dtype")):
+            return told
+        whole, point, rest = told.partition(".")
+        whole = whole.replace(",", "\u202f" if sum(c.isdigit() for c in whole) > 4 else "")
+        return whole + (_decimal_sign(language(), catalogue) if point else "") + rest
 
 
-_GROUPED = _Grouped()
+_WRITTEN = _Written()
+
+
+def _in_maths(text: str) -> str:
+    """LaTeX takes a comma for the end of an item, and leaves a space behind it: in braces it is a sign of a number."""
+    return re.sub(
+        r"\$\$.*?\$\$|\$[^$\n]+\$", lambda maths: re.sub(r"(?<=\d),(?=\d)", "{,}", maths[0]), text, flags=re.S
+    )
 
 
 def say(text: str, /, **values: Any) -> str:
@@ -110,7 +172,13 @@ def say(text: str, /, **values: Any) -> str:
         return _said(code, catalogue, text)
     told = text if code == "en" else catalogue(code).get(text, text)
     put = {name: _words(value) for name, value in values.items()}
-    formatted = (str.format if code == "en" else _GROUPED.format)(told, **put) if values else told
+    formatted = told
+    if values and code == "en":
+        formatted = told.format(**put)
+    elif values:
+        formatted = _WRITTEN.format(told, **put)
+        if "$" in formatted and _decimal_sign(code, catalogue) == ",":
+            formatted = _in_maths(formatted)
     said = Said(formatted)
     said.english = text.format(**{name: english(value) for name, value in put.items()}) if values else english(text)
     return said
@@ -131,11 +199,6 @@ def _words(value: Any) -> Any:
     if isinstance(value, Exception) and value.args and isinstance(value.args[0], Said):
         return value.args[0]
     return isolated(str(value))
-
-
-def to_say(text: str, /) -> str:
-    """A text that is said later, where it is shown: marks it for the catalogue."""
-    return text
 
 
 def english(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lora_viz.i18n.language import to_say
+from lora_viz.i18n.language import decimal, to_say
 
 __all__ = ["KINDS", "MinilmEvidence", "median_error", "minilm_evidence"]
 
@@ -106,4 +106,4 @@ def minilm_evidence() -> MinilmEvidence:
 
 def median_error(accuracy: Float[np.ndarray, "S"]) -> str:
     """How often it is wrong, in the median of the seeds, in percent."""
-    return f"{100 * (1 - np.median(accuracy)):.1f} %"
+    return decimal(f"{100 * (1 - np.median(accuracy)):.1f} %")

@@ -43,6 +43,10 @@ _WRONG: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("an open place", r"(?<!\{)\{[a-z_]+(?::[^}]*)?\}(?!\})"),
     )
 )  # fmt: skip
+# What is read in German has a decimal comma; a number alone may be an axis', names and versions keep their point.
+_POINT = re.compile(
+    r"(?<![\w.§-])(?<!PEFT )(?<!arXiv[: ])\d+\.\d+(?![\w.]*\.\d)(?! mit Punkt)|\d,\d\S*(?: %)?, −?\d+,\d"
+)
 _WHOLE = r"\d{1,3}(?:\u202f\d{3})+|\d+"  # thin spaces between thousands
 _COUNT = re.compile(rf"(?<![\w.,·×⁻=\u202f])({_WHOLE}) of (?:the )?({_WHOLE})(?![\w.,·×])")
 
@@ -60,6 +64,8 @@ def faults(text: str) -> Iterator[str]:
         found = pattern.search(bare)
         if found:
             yield f"{name}: “{_around(bare, found)}”"
+    if language.language() == "de" and re.search(r"[^\W\d_]", bare) and (found := _POINT.search(bare)):
+        yield f"a decimal point, or commas between decimals: “{_around(bare, found)}”"
     for count in _COUNT.finditer(bare):
         if int(count[1].replace("\u202f", "")) > int(count[2].replace("\u202f", "")):
             yield f"a count outside its range: “{_around(bare, count)}”"
@@ -89,7 +95,7 @@ def too_long(kind: str, text: str) -> str:
     return ""
 
 
-class Watched(language._Grouped):
+class Watched(language._Written):
     """While it is entered: remembers every number that its format has rounded to nothing, and the text around it.
 
     English is then spoken as a language of its own without a catalogue, because plain English takes a shorter way.
@@ -100,14 +106,14 @@ class Watched(language._Grouped):
         self._text = ""
 
     def __enter__(self) -> Watched:
-        self._before, language._GROUPED = language._GROUPED, self
+        self._before, language._WRITTEN = language._WRITTEN, self
         self._spoken = language.speak("watched" if language.language() == "en" else language.language())
         self._spoken.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._spoken.__exit__(None, None, None)
-        language._GROUPED = self._before
+        language._WRITTEN = self._before
 
     def vformat(self, format_string: str, args: Any, kwargs: Any) -> str:
         self._text = format_string

@@ -88,7 +88,7 @@ def test_other_ranks(rank: int) -> None:
 
 def test_what_has_not_converged_or_diverged_is_said() -> None:
     short = trained(steps=20)
-    assert "not converged" in takeaway(short) and "PCA's projector, to" not in takeaway(short)
+    assert "Not all 8 initialisations converged" in takeaway(short) and "PCA's projector, to" not in takeaway(short)
     early = trained(2.0, steps=20)
     assert "is not reached" in takeaway(early) and verdict(early).holds is verdict(short).holds is None
     wild = trained(lr=0.5)

@@ -22,7 +22,7 @@ ODD = replace(OPENED, d_in=7, d_out=5, rank=3, alpha=7.5, steps=60)  # no transp
 
 
 def degrees(angle: float) -> str:
-    return "<0.001°" if angle < 1e-3 else f"{number(angle)}°"
+    return "< 0.001°" if angle < 1e-3 else f"{number(angle)}°"
 
 
 def trained(e: Experiment) -> Run:

@@ -77,7 +77,7 @@ def test_the_map_holds_trained_losses(sgd: FixedRate) -> None:
 def test_divergence_is_told() -> None:
     found = record(lr=5.0)
     assert "every rank diverged" in takeaway(found) and verdict(found).holds is None
-    assert "rank 1 diverged" in film(found).narration[-1]
+    assert "rank 1: diverged" in film(found).narration[-1]
 
 
 def test_the_table_shows_the_record(sgd: FixedRate) -> None:

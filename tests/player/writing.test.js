@@ -20,6 +20,15 @@ test("numbers are written as style.number writes them in Python", () => {
   assert.deepEqual(singularTexts([2, 1e-14, 0]), ["2", "≈ 0", "0"]);
 });
 
+test("numbers for reading are written as the language does, those of an axis are data", () => {
+  speakWith({ "0.5": "0,5" });
+  assert.deepEqual([0.25, -2.5e-7, 3].map(format), ["0,25", "−2,50·10⁻⁷", "3"]);
+  assert.deepEqual([tick(0.25, "linear"), tick(1e-3, "sqrt")], ["0.25", "0.001"]);
+  assert.deepEqual(singularTexts([1.5, 0]), ["1,5", "0"]);
+  speakWith(undefined);
+  assert.equal(format(0.25), "0.25");
+});
+
 test("a text is said in the words that came, with its values", () => {
   const text = "{value} of {last}";
   assert.equal(say(text, { value: 3, last: "64" }), "3 of 64");

@@ -9,7 +9,7 @@ from lora_viz.content.decks.scenes import DeckError, Question
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Curves, Lines, Readout
 from lora_viz.film.style import number
-from lora_viz.i18n.language import english, say
+from lora_viz.i18n.language import english, listed, say
 
 __all__ = ["asked_first", "number_asked_for"]
 
@@ -29,7 +29,7 @@ def asked_first(film: Film, question: Question) -> dict[str, Any]:
     names = [name.rstrip(":") for name in shown]  # a legend's colon announces the value at the playhead
     if question.kind == "choice":
         best = values.index(max(values) if question.take == "largest" else min(values))
-        readings = ", ".join(f"{name} {number(v)}" for name, v in zip(names, values, strict=True))
+        readings = listed(f"{name} {number(v)}" for name, v in zip(names, values, strict=True))
         return {
             "kind": "choice",
             "text": say(question.text),

@@ -5,7 +5,7 @@ import { DASHES, line, measureIn, titleLine } from "./drawing.js";
 import { roomForEnds } from "./ends.js";
 import { freePlaces } from "./labels.js";
 import { say } from "./language.js";
-import { format, tick } from "./numbers.js";
+import { tick } from "./numbers.js";
 
 /** @typedef {import("./types").Box} Box @typedef {import("./types").Theme} Theme */
 /** @typedef {import("./types").Frame} Frame */
@@ -32,7 +32,7 @@ export function plotFrame(g, panel, xs, box, theme, { below, spare, legend, ends
   const logs = () => (close && most > 3 ? closeLogTicks(low, high) : logTicks(low, high, most));
   const yTicks = log ? logs() : niceTicks(low, high, Math.min(5, most), counted);
   g.font = `${f}px ${theme.font}`;
-  const measure = measureIn(g), yText = (/** @type {number} */ v) => (plain ? format(v) : tick(v, panel.scale));
+  const measure = measureIn(g), yText = (/** @type {number} */ v) => tick(v, plain ? "linear" : panel.scale);
   const widest = Math.max(...yTicks.map((v) => measure(yText(v))), zero ? measure("0") : 0);
   const head = f * 1.08 + 12, first = xs[0], last = xs[xs.length - 1];
   const twoLines = axes.reduce((sum, name) => sum + measure(name) + f * 0.5, 0) > box.width && box.height > f * 17;
@@ -69,7 +69,7 @@ export function scaled(name, scale) {
 export function drawXTicks(g, values, scale, frame, f, whole) {
   const { first, last, left, right } = frame, under = frame.bottom + frame.strip + 5;
   const plain = scale !== "log" || (first >= 1e-3 && last <= 99999);
-  const text = (/** @type {number} */ v) => (plain ? format(v) : tick(v, scale));
+  const text = (/** @type {number} */ v) => tick(v, plain ? "linear" : scale);
   const round = scale !== "log" ? niceTicks(first, last, Math.max(3, Math.floor((right - left) / (f * 4))), whole)
     : plain ? closeLogTicks(first, last) : logTicks(first, last, 6);
   // Where only powers are written, a value between two of them is none.

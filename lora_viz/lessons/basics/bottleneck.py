@@ -236,7 +236,7 @@ def _narrate(record: Bottleneck, t: int) -> str:
 
 
 def _degrees(angle: float) -> str:
-    return "<0.001°" if angle < 1e-3 else f"{number(angle)}°"
+    return f"< {number(0.001)}°" if angle < 1e-3 else f"{number(angle)}°"
 
 
 def takeaway(record: Bottleneck) -> str:

@@ -19,7 +19,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import amount, number, percent, tint
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.layer.tasks import make_task
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -336,7 +336,7 @@ ${M}$ is the update that fits the {samples} samples best, of any rank; $C$ is th
         dW=tint("delta", r"\Delta W"), M="M", samples=e.samples, condition=e.condition, r=r,
         floor=number(float(record.floor[at])), trained=number(float(record.trained[1][at])), seeds=record.seeds,
         weights_floor=number(float(record.weights_floor[at])), weights=number(float(record.weights[at])),
-        singular_values=", ".join(number(float(s)) for s in record.sigma_fitted[:6]),
+        singular_values=listed(number(float(s)) for s in record.sigma_fitted[:6]),
     )  # fmt: skip
 
 
@@ -393,7 +393,8 @@ LESSON = Lesson(
         to_say(
             "Without label noise, what is the smallest rank whose best update leaves less than 1 % of the error?"
         ),
-        to_say("Above the rank of the target, a higher rank removes only noise. Without noise nothing remains."),
+        to_say("A rank above that of the target removes only noise: without noise, the best update of the target's "
+               "rank leaves nothing."),
         _ask, _without_noise,
     ),
 )  # fmt: skip

@@ -208,7 +208,7 @@ LESSON = Lesson(
                names=KINDS, help=to_say("The playhead runs over its strength.")),
         Choice(id="examples", label=to_say("Names to learn from"), options=SIZES, default=100,
                names={30: "30", 100: "100", 0: to_say("all")},
-               help=to_say("The fewer there are, the more can be learnt by rote.")),
+               help=to_say("The fewer there are, the more easily they are memorised.")),
         Choice(id="language", label=to_say("Language of the names"), options=tuple(LANGUAGES)[1:],
                names=dict(LANGUAGES), default="italian",
                help=to_say("Italian was recorded over eight seeds; any other is trained now, with one.")),

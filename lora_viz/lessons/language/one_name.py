@@ -17,7 +17,7 @@ from lora_viz.export.names_adapters import names_archive
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Dash, Lines, Passage, Passages, Readout, Row, Series
 from lora_viz.film.style import tint, to_a_tenth
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import decimal, listed, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
@@ -229,7 +229,7 @@ def detail(record: OneName) -> str:
 
 
 def _listed(losses: Float[np.ndarray, "G"]) -> str:
-    return ", ".join(f"{loss:.2f} (r = {r})" for loss, r in zip(losses, RANKS, strict=True))
+    return listed(f"{decimal(f'{loss:.2f}')} (r = {r})" for loss, r in zip(losses, RANKS, strict=True))
 
 
 def table(record: OneName) -> dict[str, np.ndarray]:

@@ -174,7 +174,8 @@ def detail(record: OneRankNames) -> str:
     """Every place: its loss and its cosine."""
     if not np.isfinite([*record.loss[-1], *record.alike[-1]]).all():
         return ""
-    told = "; ".join(f"{_place(p)} {record.loss[-1, p]:.2f}, {record.alike[-1, p]:.2f}" for p in range(len(PLACES)))
+    found = zip(record.loss[-1], record.alike[-1], strict=True)
+    told = "; ".join(f"{_place(p)} {number(loss)} / {number(alike)}" for p, (loss, alike) in enumerate(found))
     return say("Loss in nats per letter (base: {base:.2f}) and cosine of every place at the end: {told}.",
                base=record.base, told=told)  # fmt: skip
 

@@ -11,7 +11,7 @@ from lora_viz.content.questions import Measured, Question, Seen, first_place
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Dash, Lines, Passage, Passages, Series
 from lora_viz.film.style import amount, number, tint
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import decimal, listed, say, to_say
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.language.chat_panels import about_the_model, shown
 from lora_viz.lessons.lesson import Lesson
@@ -33,7 +33,7 @@ def _named(method: str) -> str:
 
 
 def _rate(lr: float) -> str:
-    return f"{lr:.6f}".rstrip("0")
+    return decimal(f"{lr:.6f}".rstrip("0"))
 
 
 def _of(record: ManyChats, method: str) -> tuple[OneRun, ...]:
@@ -109,7 +109,7 @@ def takeaway(record: ManyChats) -> str:
     """What was measured, in its own numbers."""
     eight, full = enough(record, "r_8"), enough(record, "full")
     less = int((full.lost < eight.lost).sum())
-    rates = ", ".join(_rate(enough(record, m).lr) for m in METHODS)
+    rates = listed(_rate(enough(record, m).lr) for m in METHODS)
     return " ".join((
         say("Every answer is a pirate's from these rates on: {rates} (r = 1, 8, 64, full).", rates=rates),
         say("There full fine-tuning has a loss of {full}, r = 8 of {eight}; full forgot less in {less} of {seeds} "
@@ -191,8 +191,8 @@ def _ask(seen: Seen, _: Any) -> Measured:
 LESSON = Lesson(
     id="which_learning_rate", menu=to_say("Which learning rate?"),
     title=to_say("Which learning rate does a chat model's adapter need?"),
-    claim=to_say("With s = 2, LoRA needs ten to a hundred times the learning rate of full fine-tuning, the more the "
-                 "smaller its rank."),
+    claim=to_say("With s = 2, LoRA needs ten to a hundred times the learning rate of full fine-tuning, and the "
+                 "factor is larger at a smaller rank."),
     place=8, measure=measure, film=film, hero="style", takeaway=takeaway, verdict=verdict, detail=detail, maths=maths,
     on_paper="style", table=table, extras=extras, seeded=False, trains=False,
     question=Question(to_say("Full fine-tuning makes every answer a pirate's from η = {full} on, with every seed. From "

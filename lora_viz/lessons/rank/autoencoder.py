@@ -18,7 +18,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Cloud, HeatMap, Lines, Points, Readout, Row, Series, Span, band
 from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import number, numbers, tint
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.layer.reconstruction import principal_axes, reconstruction_task
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
@@ -178,7 +178,7 @@ def _above(value: float) -> str:
 
 def _largest(cosines: Float[np.ndarray, "r r"]) -> str:
     """Axes would be ones and zeros: one 1 in every column."""
-    return say("largest: {cosines}", cosines=", ".join(numbers(np.abs(cosines).max(axis=0).round(3))))
+    return say("largest: {cosines}", cosines=listed(numbers(np.abs(cosines).max(axis=0).round(3))))
 
 
 def _narrate(record: Autoencoder, t: int) -> str:
@@ -215,8 +215,8 @@ def takeaway(record: Autoencoder) -> str:
                     "away.", moment=number(float(record.to_moment[1, -1])))
             )  # fmt: skip
         return say(
-            "After these steps B A is still {middle} from PCA's projector ({low} to {high} over {starts} "
-            "initialisations): training has not converged.",
+            "Not all {starts} initialisations converged: B A ends between {low} and {high} away from PCA's projector "
+            "(median {middle}).",
             **told,
         )
     if record.rank == 1:
@@ -290,7 +290,7 @@ problem: $W = 0$, target $\Delta W^* = I$, the same engine. $U_r$ are axes about
 moments about 0, so a mean of size {mean} counts as variance along its
 direction. Standard deviations along the first axes: {deviations}.""",
         decoder=tint("B", "B"), encoder=tint("A", "A"), rank=record.rank, samples=record.samples,
-        mean=number(record.mean) if record.mean > 1e-9 else "0", deviations=", ".join(numbers(record.deviations[:4])),
+        mean=number(record.mean) if record.mean > 1e-9 else "0", deviations=listed(numbers(record.deviations[:4])),
     )  # fmt: skip
 
 

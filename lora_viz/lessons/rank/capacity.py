@@ -19,7 +19,7 @@ from lora_viz.film.panels import Curve, Curves, Field, Mark, Readout, Row, band
 from lora_viz.film.spreads import ranged
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, amount, number, percent
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -91,7 +91,8 @@ def film(record: Capacity) -> Film:
         values=median, x_labels=tuple(map(str, record.measured_samples)),
         y_labels=tuple(f"{r} ({record.per_rank * r})" for r in record.ranks), x_title=say("random bits N"),
         y_title=say("rank (parameters)"), limits=(0.5, 1.0), regions=(median >= LEARNT).astype(float),
-        region_names=(say("some lost"), f"≥ {LEARNT}"), chosen=None if own is None else (own, _edge(record, own)),
+        region_names=(say("some lost"), f"≥ {number(LEARNT)}"),
+        chosen=None if own is None else (own, _edge(record, own)),
         span=6,
     )  # fmt: skip
     load_panel = Curves(
@@ -208,7 +209,7 @@ def verdict(record: Capacity) -> Verdict:
     known = record.measured_bits[1]
     doubled = [float(known[b] / known[a]) for a, b in pairwise(free)]
     evidence = {"bits_per_parameter": per, "doubled": tuple(doubled)}
-    told = {"per": amount(per), "times": ", ".join(number(x) for x in doubled)}
+    told = {"per": amount(per), "times": listed(number(x) for x in doubled)}
     if not ABOUT[0] <= per <= ABOUT[1]:
         return false_here(say("this training memorised {per} bits per parameter", **told), **evidence)
     if not all(2 * ABOUT[0] < times < 2 * ABOUT[1] for times in doubled):

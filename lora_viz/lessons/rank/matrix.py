@@ -12,7 +12,7 @@ from lora_viz.core.spectra import ranks
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Cloud, Group, HeatMap, Lines, Points, Readout, Row, Series, Span
 from lora_viz.film.style import number
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.layer.small_matrix import ShapeRank, shape_rank
 from lora_viz.layer.worked import parse_matrix
 from lora_viz.lessons.controls import Choice, Text
@@ -142,7 +142,7 @@ def _square(record: ShapeRank) -> str:
     m, n = record.matrix.shape
     if m != n:
         return say("M is not square")
-    eigen = ", ".join(number(round(float(v), 6) + 0.0) for v in record.eigen) or say("no real λ")
+    eigen = listed(number(round(float(v), 6) + 0.0) for v in record.eigen) or say("no real λ")
     twice = say("0, a projection") if record.twice < ROUNDING else number(record.twice)
     return f"{eigen} · {twice}"
 
@@ -215,8 +215,9 @@ def verdict(record: ShapeRank) -> Verdict:
 
 
 def _counted(m: int, n: int, r: int) -> str:
-    if m == 1 and r == 1:
-        return say("Shape 1×{n}, rank 1: the output has 1 coordinate, but all outputs together have 1 dimension.", n=n)
+    if r == m:
+        return say("Shape {m}×{n}, rank {r}: all outputs together have as many dimensions as one has coordinates.",
+                   m=m, n=n, r=r)  # fmt: skip
     if m == 1:
         return say(
             "Shape 1×{n}, rank {r}: the output has 1 coordinate, but all outputs together have {r} dimensions.",
@@ -249,9 +250,9 @@ starts at $x = ({point})$. Rank is the number of directions in the *column space
 $m = {m}$. With noise no $\sigma$ is exactly 0 any more, so a rank computed from numbers needs a tolerance. $M$ sends
 $v_i$ to $\sigma_i u_i$; only an eigenvector, $M v = \lambda v$, keeps its line. A matrix of low rank need not be a
 projection, which requires $M M = M$. {projection}""",
-        lengths=", ".join(number(float(s)) for s in record.sigma), projection=_projection(record), r=r, most=min(m,
+        lengths=listed(number(float(s)) for s in record.sigma), projection=_projection(record), r=r, most=min(m,
         n), n=n, null=n - r, m=m,
-        point=", ".join(number(float(v)) for v in record.walked[len(record.walk) // 2]),
+        point=listed(number(float(v)) for v in record.walked[len(record.walk) // 2]),
     )  # fmt: skip
 
 

@@ -205,7 +205,7 @@ def _colour(name: str) -> str:
 def _reading(record: DigitsAdapt, t: int, m: int) -> str:
     size = int(record.trainable[m])
     rank = say("none") if record.methods[m] == "head" else number(float(record.effective[t, m]))
-    return f"{size:,} · {4 * size / 1000:.1f} kB · {rank}"
+    return say("{size:,} · {kilobytes:.1f} kB · {rank}", size=size, kilobytes=4 * size / 1000, rank=rank)
 
 
 def _narrate(record: DigitsAdapt, t: int) -> str:

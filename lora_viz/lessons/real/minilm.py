@@ -18,7 +18,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Field, Lines, Readout, Row, Series, band
 from lora_viz.film.spreads import spread_columns
 from lora_viz.film.style import amount, number, percent
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import decimal, grouped, listed, say, to_say
 from lora_viz.lessons.controls import Choice, Control
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -182,11 +182,12 @@ def _readings(record: MinilmSpectrum) -> tuple[Row, ...]:
         for s in 100 * record.share.reshape(len(record.k), -1)
     )
     return (Row("energy", say("of ‖ΔW‖²"), energy, colour="delta"),
-            Row("kept", say("error, kept"), tuple(f"{v:.1f} %" for v in record.kept[1]), colour="delta"),
+            Row("kept", say("error, kept"), tuple(decimal(f"{v:.1f} %") for v in record.kept[1]), colour="delta"),
             Row("removed", say("error, removed"),
-                tuple(say("not measured") if np.isnan(v) else f"{v:.1f} %" for v in record.removed[1]), colour="alarm"),
-            Row("numbers", say("parameters"), tuple(f"{n:,}" for n in record.numbers)),
-            Row("all_numbers", say("of"), (f"{record.all_numbers:,}",)))  # fmt: skip
+                tuple(say("not measured") if np.isnan(v) else decimal(f"{v:.1f} %") for v in record.removed[1]),
+                colour="alarm"),
+            Row("numbers", say("parameters"), tuple(grouped(n) for n in record.numbers)),
+            Row("all_numbers", say("of"), (grouped(record.all_numbers),)))  # fmt: skip
 
 
 def _narrate(record: MinilmSpectrum, t: int) -> str:
@@ -268,7 +269,7 @@ def maths(record: MinilmSpectrum) -> str:
     """Two kinds of rank, the leads over the probe, and how far all this goes."""
     low, middle, high = (number(float(x)) for x in record.effective)
     pairs = zip(record.rank, record.lora_effective, strict=True)
-    used = ", ".join(say("{rank} at r={r}", rank=number(float(x)), r=r) for r, x in pairs)
+    used = listed(say("{rank} at r={r}", rank=number(float(x)), r=r) for r, x in pairs)
     gains = ", ".join(
         say("{way} {gain:+.1f} ({low:+.1f} to {high:+.1f})", way=way, gain=np.round(g, 1), low=a, high=b)
         for way, a, g, b in zip([f"r={r}" for r in record.rank] + [say("full")], *record.gain, strict=True)

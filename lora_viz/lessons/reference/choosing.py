@@ -17,7 +17,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Lines, Series
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import number
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -139,7 +139,7 @@ def _fell(record: Choosing) -> str:
         "with {optimizer}, from α = {low} to α = {high}, the best learning rate changed by these factors: {falls}",
         optimizer={"sgd": "SGD", "adam": "Adam"}[record.optimizer],
         low=number(float(record.alpha[0])), high=number(float(record.alpha[-1])),
-        falls=", ".join(f"1/{number(float(fall))} (r = {rank})" for fall, rank in zip(falls, record.rank, strict=True)),
+        falls=listed(f"1/{number(float(fall))} (r = {rank})" for fall, rank in zip(falls, record.rank, strict=True)),
     )  # fmt: skip
 
 
@@ -180,8 +180,8 @@ def table(record: Choosing) -> dict[str, np.ndarray]:
 LESSON = Lesson(
     id="choosing", menu=to_say("Choosing r, α and η"),
     title=to_say("Choosing r, α and the learning rate: with what do I begin?"),
-    claim=to_say("Begin where others did, and turn one thing at a time. The larger α is, the smaller is "
-                 "the best learning rate."),
+    claim=to_say("Begin with the values that others used, and change one thing at a time. The larger α is, the "
+                 "smaller the best learning rate."),
     place=5,
     default=Experiment(
         task="full_rank", spectrum="power", d_in=24, d_out=24, samples=96, rank=2, alpha=8.0, optimizer="adam",

@@ -19,7 +19,7 @@ from lora_viz.film.panels import Bars, Curve, Curves, Group, Lines, Readout, Row
 from lora_viz.film.spreads import ranged, spread_columns
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
@@ -280,9 +280,8 @@ def table(record: Conditioning) -> dict[str, np.ndarray]:
 
 def maths(record: Conditioning) -> str:
     """The step of scaled GD, and why the target's singular values do not slow it down."""
-    tried = "; ".join(
-        f"{_name(rule)} {', '.join(number(x) for x in lrs)}"
-        for rule, lrs in zip(record.rules, record.tried, strict=True)
+    tried = " | ".join(
+        f"{_name(rule)} {listed(number(x) for x in lrs)}" for rule, lrs in zip(record.rules, record.tried, strict=True)
     )
     return say(
         r"""

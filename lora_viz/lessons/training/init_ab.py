@@ -141,7 +141,7 @@ def film(record: InitAB) -> Film:
                     Row(
                         name.lower(), say(STARTS[name][0]),
                         tuple(
-                            f"±{number(record.std[-1, s])}, {number(record.rates[b])}"
+                            f"±{number(record.std[-1, s])} | {number(record.rates[b])}"
                             for b in record.best[:, -1, s]
                         ),
                         colour=STARTS[name][1],

@@ -147,7 +147,7 @@ def film(record: InitVariance) -> Film:
                     Row(
                         name.lower(), f"{say(STARTS[name][0])}: {say(STARTS[name][1])}",
                         tuple(
-                            f"{number(v)}, {number(x)}"
+                            f"{number(v)} | {number(x)}"
                             for v, x in zip(record.variance[1, i], record.expected[i], strict=True)
                         ),
                         colour="A",

@@ -18,7 +18,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Curve, Curves, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.spreads import ranged, spread_columns
 from lora_viz.film.style import LETTERS, number, numbers
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
@@ -278,7 +278,7 @@ question. With unlimited samples, no noise and isotropic inputs the answer is ex
 $\|{dW}^*\|^2$, full fine-tuning stopped early forgets $(1-\sqrt\ell)^2$ if all singular values are equal, and a rank
 that truncates the target forgets $1-\ell$, which is more. So a lower rank does not always forget less at the same
 error.""",
-        head=", ".join(numbers(HEAD)), tail=number(TAIL), samples=record.samples, **LETTERS,
+        head=listed(numbers(HEAD)), tail=number(TAIL), samples=record.samples, **LETTERS,
     )  # fmt: skip
 
 

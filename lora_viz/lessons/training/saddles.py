@@ -19,7 +19,7 @@ from lora_viz.film.panels import Curve, Curves, HeatMap, Lines, Mark, Readout, R
 from lora_viz.film.spreads import ranged
 from lora_viz.film.still import DASHES
 from lora_viz.film.style import LETTERS, number
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.controls import Choice
 from lora_viz.lessons.lab import Lab
@@ -314,7 +314,7 @@ $\eta < 1/(s\,\sigma_1)$ = {limit}. The time until a direction is learnt grows w
 initialisation is. LoRA's default has ${B} = 0$ but an ${A}$ that is not small, so it takes less time. In ${dW}$ the
 loss is convex, in the factors it is not: $({B}, {A})$ and $(-{B}, -{A})$ give one ${dW}$, and on the straight line
 between them, at 0, the loss is {hump}. For an even $r$ a rotation of the factors joins them without any barrier.""",
-        **LETTERS, M="M", stairs=", ".join(map(number, record.floors)),
+        **LETTERS, M="M", stairs=listed(map(number, record.floors)),
         limit=number(1 / (settings.experiment.scaling * record.sigma[0])), hump=number(record.floors[0]),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from lora_viz.export.scripts.starts import first_update_script
 from lora_viz.film.film import Film
 from lora_viz.film.panels import Dash, Field, Lines, Readout, Row, Series, band
 from lora_viz.film.style import LETTERS, number, percent
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import decimal, say, to_say
 from lora_viz.layer.first_step import first_updates
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -99,7 +99,7 @@ def _slope(y: Float[np.ndarray, "*shape R N"], r: Float[np.ndarray, "R"]) -> Flo
 def signed(slope: float) -> str:
     """A slope with its sign, two decimals; what rounds to zero has none."""
     text = f"{slope:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
+    return decimal("0.00" if float(text) == 0 else text.replace("-", "−"))
 
 
 def film(record: FirstUpdate) -> Film:

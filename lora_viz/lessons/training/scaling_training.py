@@ -180,10 +180,10 @@ def _narrate(record: FixedRate, t: int) -> str:
     for j in sorted({0, len(record.ranks) // 2 - 1, len(record.ranks) - 1}):
         value = float(record.loss[1, t, own, j])
         loss = say("diverged") if np.isnan(value) else number(value)
-        parts.append(say("rank {rank} {loss}", rank=record.ranks[j], loss=loss))
+        parts.append(say("rank {rank}: {loss}", rank=record.ranks[j], loss=loss))
     return say(
         "Step {step}, {rule}, remaining loss: {parts}.",
-        step=record.steps[t], rule=say(RULES[record.rule]), parts=", ".join(parts),
+        step=record.steps[t], rule=say(RULES[record.rule]), parts="; ".join(parts),
     )  # fmt: skip
 
 

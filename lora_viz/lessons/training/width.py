@@ -17,7 +17,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Lines, Readout, Row, Series
 from lora_viz.film.spreads import ranged, readings
 from lora_viz.film.style import LETTERS, amount, number, numbers
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -200,7 +200,7 @@ The same report finds less than a factor of 2 between ranks 4 and 512 under α/r
 readout, also for the other rules. Each learning rate of the grid is $\sqrt2$ times the previous one, so no best rate is
 known more precisely. Gradients are exact; there is no sampling noise.""",
         target_rank=record.raced.shown.target_rank,
-        slopes=", ".join(f"{say(name)} {number(float(slope))}" for name, slope in slopes), **LETTERS,
+        slopes=listed(f"{say(name)} {number(float(slope))}" for name, slope in slopes), **LETTERS,
     )  # fmt: skip
 
 

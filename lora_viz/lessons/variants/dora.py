@@ -18,7 +18,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Series
 from lora_viz.film.spreads import ranged
 from lora_viz.film.style import number, tint
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import decimal, say, to_say
 from lora_viz.layer.variants import VARIANTS
 from lora_viz.lessons.catalogue import CONTROLS, TARGETS
 from lora_viz.lessons.lab import Lab
@@ -149,7 +149,7 @@ def film(record: RowParts) -> Film:
 
 
 def _degrees(value: float) -> str:
-    return say("less than 0.05°") if value < STILL else f"{value:.1f}°"
+    return say("less than 0.05°") if value < STILL else decimal(f"{value:.1f}°")
 
 
 def _narrate(record: RowParts, t: int) -> str:

@@ -16,7 +16,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Field, HeatMap, Lines, Series
 from lora_viz.film.spreads import low_to_high
 from lora_viz.film.style import number, percent, tint
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import decimal, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -126,7 +126,7 @@ def phase_map(
 
 
 def _mark(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+    return f"{value:.0f}" if value >= 100 else decimal(f"{value:.2g}")
 
 
 def _cell(record: PhaseMap) -> str:

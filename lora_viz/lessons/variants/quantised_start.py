@@ -18,7 +18,7 @@ from lora_viz.film.film import Film
 from lora_viz.film.panels import Bars, Group, HeatMap, Lines, Series, band
 from lora_viz.film.still import Drawn, still_curves
 from lora_viz.film.style import number, percent
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import decimal, listed, say, to_say
 from lora_viz.layer.quantise import BLOCK, NF4, loftq, nf4
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
@@ -174,7 +174,7 @@ def _of_the_first(record: QuantisedBase, method: int) -> Float[np.ndarray, "R"]:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.2g} %"
+    return decimal(f"{100 * value:.2g} %")
 
 
 def _narrate(record: QuantisedBase, t: int) -> str:
@@ -279,7 +279,7 @@ is rounded is then smaller, if the rest is. The first eight singular values hold
 {gaussian} % of the Gaussian weight's energy
 and {decaying} % of the decaying one's. What
 training makes of these starts is on the page of all variants.""",
-        levels=", ".join(f"{level:.3f}".replace("-", "−") for level in NF4), gaussian=number(float(gaussian)),
+        levels=listed(decimal(f"{level:.3f}".replace("-", "−")) for level in NF4), gaussian=number(float(gaussian)),
         decaying=number(float(decaying)),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from lora_viz.export.scripts.script import Scripts
 from lora_viz.film.film import Film
 from lora_viz.film.panels import HeatMap, Lines, Mark, Readout, Row, Series, band
 from lora_viz.film.style import number, numbers, percent, tint, to_a_tenth
-from lora_viz.i18n.language import say, to_say
+from lora_viz.i18n.language import listed, say, to_say
 from lora_viz.lessons.catalogue import CONTROLS
 from lora_viz.lessons.lab import Lab
 from lora_viz.lessons.lesson import Lesson
@@ -110,7 +110,7 @@ def film(record: QuantisedMerge) -> Film:
                          colour="delta"),
                      Row("kept_level", say("keep their level"),
                          tuple(percent(float(v)) for v in record.kept_level[1, :, f])),
-                     Row("base_error", say("error of Q(W)"), (f"{100 * record.base_error[f]:.1f} %",), colour="W")),
+                     Row("base_error", say("error of Q(W)"), (to_a_tenth(float(record.base_error[f])),), colour="W")),
                     span=3),
             HeatMap("asked", say("update to merge: ΔW"), "delta", record.asked, limit=limits,
                     caption=(say("{shown} of 64×64", shown=f"{record.asked.shape[1]}×{record.asked.shape[2]}"),),
@@ -163,7 +163,7 @@ def takeaway(record: QuantisedMerge) -> Iterator[str]:
 def detail(record: QuantisedMerge) -> str:
     """The other formats, and how large updates are elsewhere."""
     at = _small(record)
-    small = ", ".join(f"{name} {percent(float(v))}" for name, v in zip(record.formats, record.lost[1, at], strict=True))
+    small = listed(f"{name} {percent(float(v))}" for name, v in zip(record.formats, record.lost[1, at], strict=True))
     return say(
         "Error of the stored update at {size} of ‖W‖: {small} (medians of {members} networks). What is smaller than "
         "about half a level is rounded away. Fine-tuning changed MiniLM's weights by {minilm} (median). Unmerged, or "
@@ -191,7 +191,7 @@ def verdict(record: QuantisedMerge) -> Verdict:
 
 def maths(record: QuantisedMerge) -> str:
     """What arrives, and why a small update does not."""
-    errors = ", ".join(f"{name} {100 * v:.1f} %" for name, v in zip(record.formats, record.base_error, strict=True))
+    errors = listed(f"{name} {to_a_tenth(float(v))}" for name, v in zip(record.formats, record.base_error, strict=True))
     return say(
         r"""
 $$

@@ -59,6 +59,8 @@ def test_settings_are_many_different_and_the_same_every_time() -> None:
         ("1 adapters diverged.", "plural of one"),
         ("It was behind in 1 seeds of 8.", "plural of one"),
         ("1 were left.", "plural verb"),
+        ("Of 9 adapters 1 are good.", "plural verb"),
+        ("Remaining loss: rank 1 1, rank 4 0.3.", "two numbers"),
         ("In 3 seed of 8.", "singular of many"),
         ("It is 1.26, against 1.26 at r = 1.", "compared with itself"),
         ("Rank 2 (2 to 2).", "compared with itself"),

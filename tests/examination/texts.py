@@ -33,6 +33,8 @@ _WRONG: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("one times", r"(?<![\w.,])1×(?![\d ]\d|\d)|(?<![\w.,·×])1 times\b"),
         ("plural of one", rf"(?<![\w.,·×⁻–/^−-])(?<! to )1 (?:{_PLURALS})\b|\bof 1 (?:{_PLURALS})\b"),
         ("plural verb of one", r"(?<![\w.,·×] )(?<!= )(?<![\w.,·×⁻/–])1 (?:are|were|have)\b"),
+        ("plural verb of one", r"[a-z]s 1 (?:are|were|have)\b"),
+        ("two numbers run together", r"\b(?:rank|Rang|step|Schritt) \d+ −?\d"),
         ("singular of many",
          r"(?<![\w.,·×⁻=])(?<!= )(?:[2-9]|[1-9]\d+) (?:adapter|seed|step|sample|direction|row|column)\b(?!-)"),
         ("a number compared with itself",

@@ -184,20 +184,20 @@ def takeaway(record: RankAllocation) -> str:
     told = {"budget": budget, "kept": kept, "ranks": _truth(record)}
     if budget == needed:
         said = say(
-            "With a budget of {budget} triplets, layers of rank {ranks} kept {kept}: the true ranks in {found} of "
-            "{sets} sets.",
+            "With a budget of {budget} triplets, the set shown (ranks {ranks}) kept {kept}; {found} of {sets} sets "
+            "kept the true ranks.",
             found=record.found[-1], sets=record.sets, **told,
         )  # fmt: skip
     elif budget < needed:
         said = say(
-            "With a budget of {budget} triplets, layers of rank {ranks} kept {kept}: {few} too few to learn "
+            "With a budget of {budget} triplets, the set shown (ranks {ranks}) kept {kept}: {few} too few to learn "
             "everything.",
             few=needed - budget, **told,
         )  # fmt: skip
     else:
         said = say(
-            "With a budget of {budget} triplets, layers of rank {ranks} kept {kept}: {more} more than there is to "
-            "learn.",
+            "With a budget of {budget} triplets, the set shown (ranks {ranks}) kept {kept}: {more} more than there "
+            "is to learn.",
             more=budget - needed, **told,
         )  # fmt: skip
     worst = int(record.equal_floor.argmax())

@@ -158,7 +158,7 @@ def _narrate(record: RowParts, t: int) -> str:
     dora, lora = (_degrees(float(record.turn[k, t].mean())) for k in range(2))
     goal = _degrees(float(record.target_turn.mean()))
     return say(
-        "Step {step}: rows rotated on average: DoRA {dora}, LoRA {lora}, target {goal}.",
+        "Step {step}, mean rotation of rows (initialisation shown): DoRA {dora}, LoRA {lora}, target {goal}.",
         step=record.steps[t], dora=dora, lora=lora, goal=goal,
     )  # fmt: skip
 
@@ -179,8 +179,7 @@ def takeaway(record: RowParts) -> str:
         )
     return said + " " + say(
         "DoRA of rank {rank} ended {off} off in direction, with {left} of the loss remaining; LoRA {off_lora} off, "
-        "with "
-        "{left_lora}.",
+        "with {left_lora} (medians).",
         rank=record.rank, off=off, left=left_dora, off_lora=off_lora, left_lora=left_lora,
     )  # fmt: skip
 
@@ -224,8 +223,12 @@ def verdict(record: RowParts) -> Verdict:
         )
     told = {"dora": _degrees(dora), "lora": _degrees(lora)}
     if lora - dora < STILL:
-        return false_here(say("the rows ended rotated by {dora} with DoRA, by {lora} with LoRA", **told), **evidence)
-    return true_here(say("the rows ended rotated by {dora} with DoRA, by {lora} with LoRA", **told), **evidence)
+        return false_here(
+            say("in the median, the rows ended rotated by {dora} with DoRA, by {lora} with LoRA", **told), **evidence
+        )
+    return true_here(
+        say("in the median, the rows ended rotated by {dora} with DoRA, by {lora} with LoRA", **told), **evidence
+    )
 
 
 def table(record: RowParts) -> dict[str, np.ndarray]:

@@ -142,7 +142,7 @@ def film(record: PhaseMap) -> Film:
     adapters = record.left[0].size
     told = tuple(
         say(
-            "Step {step}: of {adapters} adapters {good} are good, {slow} slow, {dead} dead, {diverged} diverged.",
+            "Step {step}, of {adapters} adapters, good: {good}, slow: {slow}, dead: {dead}, diverged: {diverged}.",
             step=step, adapters=adapters, good=good, slow=slow, dead=dead, diverged=diverged,
         )
         for step, (dead, slow, good, diverged) in zip(record.steps, counts, strict=True)

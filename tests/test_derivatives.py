@@ -47,7 +47,7 @@ def test_norm_gate_and_rotation_are_those_of_the_plain_formulas() -> None:
 def test_token_losses_are_cross_entropies_and_sharp_ones_stay_finite(
     part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(derivatives, "VOCABULARY_PART", part)
+    monkeypatch.setattr(derivatives, "VOCABULARY_PART", {"cpu": part})
     head, target = drawn(13, 7), torch.tensor([12, 0, 5])
 
     def plain(x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lora_viz.networks.derivatives import adapted_product
+from lora_viz.networks.frozen_products import times
 from lora_viz.networks.llama import GROUPS, MODULES, Shape
 
 __all__ = ["AdapterBatch", "AdapterSpec", "peft_name"]
@@ -153,7 +154,7 @@ class AdapterBatch:
     ) -> Float[Tensor, "_ N o"]:
         """W x with s·B(A x) of the group's modules added; E is G, or 1 where the states are still common."""
         if (layer, group) not in self._groups:
-            return x @ weight.T
+            return times(x, weight)
         kept = None
         if self.drops is not None:
             drawn = torch.rand(x.shape, generator=self.drops, dtype=x.dtype, device=x.device)

@@ -14,9 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lora_viz.networks.frozen_products import add_times_transposed, times, times_transposed
+
 __all__ = ["adapted_product", "gated", "normed", "token_losses", "turned"]
 
-VOCABULARY_PART = 2048  # rows of the head whose logits are held at once
+VOCABULARY_PART = {"cpu": 2048, "cuda": 8192}  # rows of the head whose logits are held at once
 
 
 class _Normed(torch.autograd.Function):
@@ -112,8 +114,9 @@ class _TokenLosses(torch.autograd.Function):
         # taken from; where it grows, what was added up before shrinks.
         most, total = rows.new_full((len(rows), 1), -math.inf), rows.new_zeros(len(rows), 1)
         found = torch.zeros_like(rows) if learns else rows
-        for start, part in zip(range(0, len(head), VOCABULARY_PART), head.split(VOCABULARY_PART), strict=True):
-            logits = rows @ part.T
+        size = VOCABULARY_PART[x.device.type]
+        for start, part in zip(range(0, len(head), size), head.split(size), strict=True):
+            logits = times(rows, part)
             here = (wanted >= start) & (wanted < start + len(part))
             own = torch.where(here, logits.gather(1, (wanted - start).clamp(0, len(part) - 1)), own)
             before, most = most, torch.maximum(most, logits.amax(1, keepdim=True))
@@ -121,7 +124,7 @@ class _TokenLosses(torch.autograd.Function):
             chances = logits.sub_(most).exp_()
             total.mul_(shrinks).add_(chances.sum(1, keepdim=True))
             if learns:
-                found.mul_(shrinks).addmm_(chances, part)
+                add_times_transposed(found.mul_(shrinks), chances, part)
         if learns:
             ctx.save_for_backward(found.div_(total).sub_(head[wanted.squeeze(1)]).view_as(x))
         return (total.log_() + (most - own)).view(count, -1)
@@ -151,7 +154,7 @@ class _AdaptedProduct(torch.autograd.Function):
         A: Tensor,
         *B: Tensor,
     ) -> Tensor:
-        y = x @ weight.T
+        y = times(x, weight)
         if len(y) != len(A):
             y = y.expand(len(A), *y.shape[1:]).contiguous()
         seen = x if kept is None else x * kept
@@ -174,7 +177,7 @@ class _AdaptedProduct(torch.autograd.Function):
         of_A = _product(of_h, seen.expand(len(A), *seen.shape[1:]))
         found = None
         if ctx.needs_input_grad[0]:
-            found = gradient @ weight
+            found = times_transposed(gradient, weight)
             if kept is None:
                 _add_product(found, of_h.mT, A)
             else:

@@ -18,6 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lora_viz.networks.derivatives import gated, normed, token_losses, turned
+from lora_viz.networks.frozen_products import has_kernels, times
+from lora_viz.networks.llama_on_gpu import attend_in_line, fits_attention, gated_rows
 from lora_viz.networks.packed_texts import Cache, Layout, attend, attend_by_products, attend_next, few_scores, laid_out
 
 __all__ = ["GROUPS", "MODULES", "Cache", "Frozen", "Layout", "Llama", "Shape", "laid_out"]
@@ -96,7 +98,7 @@ class Frozen:
         self, x: Float[Tensor, "E N i"], weight: Float[Tensor, "o i"], layer: int, group: str
     ) -> Float[Tensor, "E N o"]:
         """W x, with what the adapters add to it."""
-        return x @ weight.T
+        return times(x, weight)
 
 
 class Llama:
@@ -226,6 +228,13 @@ class Llama:
                 return attend_by_products(heads, shape.kv_heads, layout)
 
             return mixed
+        if cache is None and fits_attention(self.embedding, layout, shape.head_dim):
+
+            def in_line(y: Tensor) -> Tensor:
+                found = attend_in_line(y, *turns, layout, shape.heads, shape.kv_heads)
+                return found.unflatten(-1, (-1, shape.head_dim))
+
+            return in_line
         return lambda y: attend(*self._heads(y, turns), layout, cache, i)
 
     def _layer(
@@ -237,7 +246,10 @@ class Llama:
             x, mixed = x.index_select(1, at), mixed.index_select(1, at)
         x = x + adapters.product(mixed, held["o"], i, "o")
         both = adapters.product(self._norm(x, second), held["gate_up"], i, "gate_up")
-        inner = gated(both) if both.device.type == "cpu" else _gated(both)
+        if both.device.type == "cpu":
+            inner = gated(both)
+        else:
+            inner = gated_rows(both) if has_kernels(both.device) else _gated(both)
         return x + adapters.product(inner, held["down"], i, "down")
 
 

@@ -17,7 +17,7 @@ from lora_viz.networks.chat_sets import HELD_OUT, NEUTRAL
 from lora_viz.networks.chat_training import answered, pairs_of, perplexity, train_pairs
 from lora_viz.networks.llama import Shape
 from lora_viz.networks.recorded_chat import ChatRun, adapter_names
-from lora_viz.networks.smollm2 import SMOLLM2, Chat, smollm2
+from lora_viz.networks.smollm2 import SMOLLM2, Chat, smollm2_where_it_is_fast
 
 __all__ = ["LONGEST_LINE", "MOST_PAIRS", "ChatExperiment", "adapt_chat", "norms", "read_pairs"]
 
@@ -97,14 +97,15 @@ def norms(adapters: AdapterBatch, shape: Shape = SMOLLM2) -> list[list[float]]:
 def adapt_chat(path: Path, e: ChatExperiment) -> Iterator[Progress | ChatRun]:
     """Progress with the run so far, at last the whole run. Raises ExperimentError where the model's file is not it."""
     yield Progress(0.01, say("Reading the model"))
-    yield from adapted(smollm2(path), e)
+    yield from adapted(smollm2_where_it_is_fast(path), e)
 
 
 @each_step_in_one_thread
 def adapted(chat: Chat, e: ChatExperiment) -> Iterator[Progress | ChatRun]:
     """The same with a model at hand."""
     shape = chat.model.shape
-    adapters, given = AdapterBatch(shape, [e.spec]), [pairs_of(chat, part) for part in batched(chat, e.pairs)]
+    adapters = AdapterBatch(shape, [e.spec], device=str(chat.model.embedding.device))
+    given = [pairs_of(chat, part) for part in batched(chat, e.pairs)]
     last = max(STEPS, 2 * len(given))  # every pair at least twice
     steps, answers, lost, norm, losses = [], [], [], [], []
     questions = tuple(HELD_OUT[i] for i in e.asked)

@@ -21,7 +21,16 @@ from lora_viz.core.experiment import ExperimentError
 from lora_viz.i18n.language import say
 from lora_viz.networks.llama import MODULES, Llama, Shape
 
-__all__ = ["INSTALL", "SMOLLM2", "Chat", "Stored", "find_smollm2", "smollm2", "stored_weight"]
+__all__ = [
+    "INSTALL",
+    "SMOLLM2",
+    "Chat",
+    "Stored",
+    "find_smollm2",
+    "smollm2",
+    "smollm2_where_it_is_fast",
+    "stored_weight",
+]
 
 SMOLLM2 = Shape(
     vocabulary=49152, width=576, layers=30, heads=9, kv_heads=3, inner=1536, theta=100_000.0, eps=9.999999747378752e-06
@@ -127,6 +136,15 @@ def smollm2(path: Path) -> Chat:
             values = _paired_halves(values, SMOLLM2.heads if ".attn_q." in tensor.name else SMOLLM2.kv_heads)
         found[ours[tensor.name]] = torch.from_numpy(np.array(values, order="C"))
     return Chat(Llama(SMOLLM2, found), _tokens(reader))
+
+
+@lru_cache(maxsize=1)
+def smollm2_where_it_is_fast(path: Path) -> Chat:
+    """The same on a GPU where there is one, else the one that all share. Raises ExperimentError."""
+    chat = smollm2(path)
+    if not torch.cuda.is_available():
+        return chat
+    return chat._replace(model=Llama(SMOLLM2, {name: value.cuda() for name, value in chat.model.weights().items()}))
 
 
 def _tokens(reader: Any) -> Any:

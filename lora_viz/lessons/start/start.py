@@ -52,8 +52,8 @@ def takeaway(record: machine.LayerFlow) -> str:
 
 LESSON = Lesson(
     id="start", menu=to_say("Start page"), title=to_say("LoRA Playground: what do you want to know?"),
-    claim=to_say("A LoRA adapter is two thin matrices in parallel with a frozen weight. Here small ones are trained "
-                 "live, and every number is measured or counted."),
+    claim=to_say("A LoRA adapter is two thin matrices in parallel with a frozen weight. Here small ones train live. "
+                 "Every number is measured or counted."),
     place=1, measure=measure, takeaway=takeaway, verdict=Undecidable("It says what the playground is; the layer's "
                                                                      "own page judges the layer that moves here."),
                                                                      body=body, trains=False, seeded=False,

@@ -175,7 +175,7 @@ def takeaway(record: RowParts) -> str:
         said = say("The target rotates no row and changes their magnitudes by up to {longer} %.", **told)
     else:
         said = say(
-            "The target rotates its rows by {goal} on average and changes their magnitudes by up to {longer} %.", **told
+            "The target rotates its rows by {goal} on average and changes magnitudes by up to {longer} %.", **told
         )
     return said + " " + say(
         "DoRA of rank {rank} ended {off} off in direction, with {left} of the loss remaining; LoRA {off_lora} off, "

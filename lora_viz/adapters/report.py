@@ -270,7 +270,8 @@ def _sides(factors: Factors) -> tuple[np.ndarray, np.ndarray, int, int]:
         some = np.zeros(wide, dtype=bool)
         for block in factor.blocks() if whole is None else (whole[i],):
             bad += int(block.size - np.isfinite(block).sum())
-            some |= block.any(axis=0)
+            with np.errstate(invalid="ignore"):  # NaNs that signal
+                some |= block.any(axis=0)
         used &= some
     dead = int((~used).sum())
     if whole is not None:

@@ -36,6 +36,16 @@ def test_it_is_the_product(batch: tuple[int, ...], rank: int, scaling: float) ->
     np.testing.assert_allclose(vt @ np.swapaxes(vt, -1, -2), np.broadcast_to(np.eye(k), (*batch, k, k)), atol=1e-13)
 
 
+@pytest.mark.parametrize("near", [1.0, 1e-2, 1e-7])  # how far the last column of B is from the first
+def test_tall_factors_give_their_singular_values_whatever_their_columns_are(near: float) -> None:
+    """Also columns of lengths four decades apart; nearly dependent ones need QR, which then is taken."""
+    A, B = rng.standard_normal((17, 151)), rng.standard_normal((139, 17))
+    B[:, -1] = B[:, 0] + near * B[:, -1]
+    m = FactoredMatrix(A * np.geomspace(1, 1e-4, 17)[:, None], B)
+    expected = np.linalg.svd(m.dense(), compute_uv=False)[:17]
+    np.testing.assert_allclose(m.singular_values(), expected, rtol=1e-11, atol=1e-14 * expected[0])
+
+
 def test_from_svd_splits_evenly() -> None:
     u, sigma, vt = np.linalg.svd(rng.standard_normal((5, 7)), full_matrices=False)
     for scaling in (1.0, 2.5, -2.5):

@@ -144,7 +144,7 @@ def inspect_adapter(
     return Report(name=opened.name, kind=weights.kind, schemes=tuple(sorted({pair.scheme for pair in pairs})),
                   modules=tuple(modules), others=others,
                   size=sum(e.numel * SIZES.get(e.dtype, 1) for e in weights.entries.values()),
-                  notes=(*opened.notes, *turned, *_notes(config, pairs)), left=opened.left,
+                  notes=(*opened.notes, *turned, *_notes(config, pairs), *_grouped(modules)), left=opened.left,
                   asks_scale=any(m.scaling is None for m in modules))  # fmt: skip
 
 
@@ -184,6 +184,16 @@ def _notes(config: Config | None, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
             say("It is a DoRA adapter: the numbers are those of its low-rank part, before W + s·BA is rescaled.")
         )
     return tuple(notes)
+
+
+def _grouped(modules: list[Module]) -> tuple[str, ...]:
+    """What is assumed of fused layers whose parts are not of one size."""
+    fused = [m for m in modules if m.at and m.pair.scheme in ("loralib", "own layers")]
+    first = {m.pair.A: m for m in modules if not m.at}
+    if all(m.d_out == first[m.pair.A].d_out for m in fused):
+        return ()
+    return (say("Fused layers with grouped queries are split as if their queries had as many rows as the layer has "
+                "inputs, which the file does not say."),)  # fmt: skip
 
 
 def enough_in_each(weights: Weights, count: int) -> None:
@@ -255,16 +265,17 @@ def _sides(factors: Factors) -> tuple[np.ndarray, np.ndarray, int, int]:
     """
     wide = factors.A.raw.shape[1]
     bad, used = 0, np.ones(wide, dtype=bool)
-    for factor in (factors.A, factors.B):
+    whole = None if factors.large else (factors.A.whole(), factors.B.whole())
+    for i, factor in enumerate((factors.A, factors.B)):
         some = np.zeros(wide, dtype=bool)
-        for block in factor.blocks():
+        for block in factor.blocks() if whole is None else (whole[i],):
             bad += int(block.size - np.isfinite(block).sum())
-            some |= block.any(axis=0)
+            with np.errstate(invalid="ignore"):  # NaNs that signal
+                some |= block.any(axis=0)
         used &= some
     dead = int((~used).sum())
-    if not factors.large:
-        product = factors.product()
-        return product.A, product.B, bad, dead
+    if whole is not None:
+        return np.ascontiguousarray(whole[0].T), whole[1], bad, dead
     (a,), (b,) = reduced(factors.A), reduced(factors.B)
     return a.T, b, bad, dead
 

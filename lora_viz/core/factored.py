@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 __all__ = ["FactoredMatrix"]
 
+WELL = 0.01  # least over largest eigenvalue of a Gram matrix from which on its Cholesky factor is as exact as QR
 SAFE = 30  # numbers between 2^−30 and 2^30 can be squared, multiplied and summed, in float32 too
 
 
@@ -108,7 +109,7 @@ class FactoredMatrix:
     def _small(self) -> tuple[Float[np.ndarray, "*T j i"], Callable[[np.ndarray], np.ndarray]]:
         """What QR leaves of B times what it leaves of Aᵀ: the singular values of B A in a matrix of that size."""
         b, a, size = self._alone()
-        L, R = (m if m.shape[-2] <= m.shape[-1] else np.linalg.qr(m, mode="r") for m in (b, a))
+        L, R = (m if m.shape[-2] <= m.shape[-1] else _triangle(m) for m in (b, a))
         return L @ np.swapaxes(R, -1, -2), size
 
     def _alone(
@@ -138,6 +139,25 @@ class FactoredMatrix:
                 return np.where(fine[..., None], np.ldexp(abs(self.scaling) * values, exponent[..., None]), np.nan)
 
         return alone[0], alone[1], size
+
+
+def _triangle(m: Float[np.ndarray, "*T d rank"]) -> Float[np.ndarray, "*T rank rank"]:
+    """R of its QR, rows up to their sign.
+
+    A tall matrix whose columns, each over its own length, are far from dependent gives it by Cholesky from its Gram
+    matrix in a quarter of the time: what that loses is rounding times the condition of that matrix, at most 1/WELL,
+    whatever the columns' lengths are (Demmel 1989; Stathopoulos & Wu 2002).
+    """
+    d, rank = m.shape[-2:]
+    if m.ndim == 2 and m.dtype == np.float64 and rank >= 16 and d >= 8 * rank:
+        gram = m.T @ m
+        lengths = np.sqrt(np.diag(gram))
+        if lengths.all():
+            gram = gram / lengths[:, None] / lengths
+            values = np.linalg.eigvalsh(gram)
+            if values[0] > WELL * values[-1]:
+                return np.linalg.cholesky(gram).T * lengths
+    return np.asarray(np.linalg.qr(m, mode="r"))
 
 
 def _reduced(m: Float[np.ndarray, "*T d rank"]) -> tuple[np.ndarray | None, np.ndarray]:

@@ -16,7 +16,7 @@ from lora_viz.adapters.compare import compare
 from lora_viz.adapters.extract import changes, extract
 from lora_viz.adapters.opening import Opened, open_adapter, open_weights
 from lora_viz.adapters.report import inspect_adapter
-from lora_viz.adapters.shrink import advised_ranks, plan, shrink
+from lora_viz.adapters.shrink import _halves, advised_ranks, plan, shrink
 from lora_viz.adapters.stored import AdapterError
 
 
@@ -118,12 +118,14 @@ def test_a_cut_adapter_loses_what_was_said_and_no_more(tmp_path: Path, level: fl
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("shape", [(97, 113, 5), (29, 23, 19), (7, 41, 11), (11, 13, 17)])
+@pytest.mark.parametrize("wide", [1, 256])  # where the update is no larger than its factors, it is formed, or not
 def test_a_large_module_is_cut_by_blocks_and_its_error_is_that_of_the_dense_update(
-    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int, int], dtype: torch.dtype
+    monkeypatch: pytest.MonkeyPatch, wide: int, shape: tuple[int, int, int], dtype: torch.dtype
 ) -> None:
     """Also where nothing is cut away but the rounding of what is written: then squares of ΔW would hide it."""
     monkeypatch.setattr("lora_viz.adapters.factors.LARGE", 10)
     monkeypatch.setattr("lora_viz.adapters.factors.BLOCK", 60)
+    monkeypatch.setattr("lora_viz.adapters.shrink.WIDE", wide)
     d_out, d_in, r = shape
     g = torch.Generator().manual_seed(2)
     fall = 0.7 ** torch.arange(r, dtype=torch.float64)
@@ -296,3 +298,22 @@ def test_two_models_or_no_difference_are_said() -> None:
     nan = open_weights("c", save_torch({"w.weight": torch.full((3, 5), torch.nan)}))
     with pytest.raises(AdapterError, match="not finite"):
         changes(("a", "c"), one, nan)
+
+
+@pytest.mark.parametrize("fall", [1.0, 0.9, 0.5, 0.0])  # 0.5: past what a Gram matrix tells; 0: rank one
+@pytest.mark.parametrize("shape", [(23, 41), (29, 29)])
+@pytest.mark.parametrize("rank", [3, 23, 31])
+def test_halves_of_a_matrix_are_the_best_of_their_rank(shape: tuple[int, int], rank: int, fall: float) -> None:
+    rng = np.random.default_rng(5)
+    m, n = shape
+    sides = (np.linalg.qr(rng.standard_normal(side))[0] for side in ((m, m), (n, m)))
+    sigma = fall ** np.arange(m)
+    delta = next(sides) * sigma @ next(sides).T
+    left, right = _halves(delta, rank)
+    kept = sigma[:rank]
+    assert left.shape == (m, len(kept))
+    np.testing.assert_allclose(
+        np.linalg.norm(delta - left @ right), np.linalg.norm(sigma[rank:]), rtol=1e-9, atol=1e-13
+    )
+    np.testing.assert_allclose(np.sum(left**2, axis=0), kept, atol=1e-9)
+    np.testing.assert_allclose(np.sum(right**2, axis=1), kept, atol=1e-9)

@@ -106,5 +106,5 @@ def each_ends_well(
             assert 10 < len(said) < 500 and "\n" not in said and said.isprintable(), (given[:300], said)
             refused += 1
         except Exception as raised:
-            raise AssertionError(f"{type(raised).__name__} for {given[:1000]!r}") from raised
+            raise AssertionError(f"{type(raised).__name__} for {given!r:.4000}") from raised
     return read, refused

@@ -18,15 +18,23 @@ HERE = "http://localhost:8501/tools/rank?noise=0.5&at=3#top"
 def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A machine in a network, none of a container's: its number, and where the server listens."""
 
-    def set_up(number: str | None = "192.168.7.31", listens: str | None = None, named: str = "") -> None:
+    def set_up(
+        number: str | None = "192.168.7.31", listens: str | None = None, named: str = "", only_on: bytes | None = None
+    ) -> None:
         class Probe:
+            bound: bytes | None = None
+
             def __enter__(self) -> "Probe":
                 return self
 
             def __exit__(self, *_: object) -> None: ...
 
+            def setsockopt(self, _: int, option: int, value: bytes) -> None:
+                assert option == 25  # Linux's SO_BINDTODEVICE
+                self.bound = value
+
             def connect(self, _: object) -> None:
-                if number is None:
+                if number is None or (only_on is not None and self.bound != only_on):
                     raise OSError
 
             def getsockname(self) -> tuple[str | None, int]:
@@ -34,6 +42,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         monkeypatch.setattr(addresses, "_CONTAINERS", ())
         monkeypatch.setattr(socket, "socket", lambda *_: Probe())
+        monkeypatch.setattr(socket, "SO_BINDTODEVICE", 25, raising=False)
+        monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "eth0"), (3, "wlan0")], raising=False)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", ("127.0.1.1", 0))])
         monkeypatch.setattr(
             config, "get_option", {"server.address": listens, "server.port": 8501, "server.baseUrlPath": "tools"}.get
@@ -82,6 +92,18 @@ def test_who_runs_it_may_name_the_address(machine: Any) -> None:
     machine(named="a/b?c")
     with pytest.raises(ValueError, match=ADDRESS):
         for_others(HERE)
+
+
+def test_a_network_without_a_way_out_has_a_number_too(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(only_on=b"wlan0")  # a hotspot of one's own: no route leads anywhere
+    assert lan_address() == "192.168.7.31"
+    machine(only_on=b"lo")
+    assert lan_address() == ""
+    machine(only_on=b"wlan0")
+    monkeypatch.delattr(socket, "SO_BINDTODEVICE")  # Windows and macOS: their names for themselves lead there
+    assert lan_address() == ""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", ("192.168.137.1", 0))])
+    assert lan_address() == "192.168.137.1"
 
 
 def test_without_a_network_or_in_a_container_none_is_made_up(

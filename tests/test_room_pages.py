@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route, Router
 
 from lora_viz.i18n.language import speak
+from lora_viz.rooms.clock import now
 from lora_viz.rooms.limits import Limit
 from lora_viz.rooms.opening import Key, open_room
 from lora_viz.rooms.phone import assets, page
@@ -35,6 +36,7 @@ CURVE = Question(
     kind="curve", truth=(1.0, 2.0, 3.0), words=(("en", Wording("Draw.")),), low=0.0, high=4.0, places=(0.0, 1.0, 2.0)
 )
 ROUTER = Router([Route(path, answer, methods=[*methods]) for path, answer, methods in ROOM_ADDRESSES])
+CLOCK = {0: 0.0}  # the rooms' time, which stands still unless a test moves it
 Got = tuple[int, dict[str, str], Any]
 
 
@@ -73,11 +75,10 @@ def asked(method: str, path: str, token: str = "", body: Any = None, **headers: 
 
 @pytest.fixture(autouse=True)
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """Rooms and limits of this test alone; ways in that take no time, where no time is asked for."""
-    kept = Memory()
+    """Rooms, with their limits, of this test alone; ways in that take no time, where no time is asked for."""
+    kept = Memory(lambda: CLOCK[0])
     monkeypatch.setattr(room_pages, "store", lambda: kept)
-    for name, limit in (("_WRONG", Limit(40, 0.5)), ("_ENTERED", Limit(1500, 20.0)), ("_ANSWERED", Limit(20, 2.0))):
-        monkeypatch.setattr(room_pages, name, limit)
+    monkeypatch.setitem(CLOCK, 0, now())
     monkeypatch.setattr(room_pages, "_EVEN", 0.0)
     room_pages._bell.cache_clear()
     yield kept
@@ -178,7 +179,7 @@ def test_curves_of_another_length_late_answers_and_other_types_are_refused(store
 def test_somebody_elses_room_is_neither_seen_nor_steered(
     store: Store, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room_pages, "_WRONG", Limit(1000, 1.0))
+    monkeypatch.setattr(room_pages, "_WRONG", Limit("wrong", 1000, 1.0))
     other = open_room(kept=store)[1]
     store.change(key.code, Asked("d/1", CHOICE, 60.0))
     phone = joined(other)
@@ -194,14 +195,13 @@ def test_somebody_elses_room_is_neither_seen_nor_steered(
 
 
 def test_a_code_cannot_be_guessed_in_bulk(store: Store, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(room_pages, "_WRONG", Limit(5, 0.5, lambda: clock[0]))
+    monkeypatch.setattr(room_pages, "_WRONG", Limit("wrong", 5, 0.5))
     statuses = [
         asked("POST", "/api/join", body={"code": code})[0] for code in ("ZZZZ", "", "AAAA", "ZZZ", "ZZZX", "ZZZW")
     ]
     assert statuses == [404] * 5 + [429]
     assert asked("POST", "/api/join", body={"code": key.code})[0] == 429, "a right one is told no better"
-    clock[0] = 60.0
+    CLOCK[0] += 60.0
     assert asked("POST", "/api/join", body={"code": key.code})[0] == 200
     there, away = (asked("GET", f"/api/{code}/state", "x")[2] for code in (key.code, "ZZZZ"))
     assert there == away, "nor does another address tell which rooms there are"
@@ -253,7 +253,7 @@ def test_nothing_of_streamlit_is_added_to_a_plain_page() -> None:
 
 
 def test_one_phone_cannot_flood(store: Store, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room_pages, "_ANSWERED", Limit(3, 0.0))
+    monkeypatch.setattr(room_pages, "_ANSWERED", Limit("answered", 3, 0.0))
     store.change(key.code, Asked("d/1", CHOICE, 60.0))
     one, other = joined(key), joined(key)
     way = f"/api/{key.code}/answer"

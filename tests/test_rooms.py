@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lora_viz.rooms import opening
 from lora_viz.rooms import store as stores
 from lora_viz.rooms.bell import Bell
 from lora_viz.rooms.clock import now
@@ -318,14 +319,30 @@ def test_the_score_has_what_was_revealed_and_takes_nothing_along_before() -> Non
 # How often.
 
 
-def test_a_limit_fills_again_and_knows_no_address() -> None:
-    clock = Clock()
-    limit = Limit(3, 0.5, clock)
-    assert [limit.allows("10.0.0.7") for _ in range(5)] == [True, True, True, False, False]
-    assert limit.allows("10.0.0.8"), "another client has its own"
-    clock.now += 4
-    assert [limit.allows("10.0.0.7") for _ in range(3)] == [True, True, False]
-    assert "10.0.0.7" not in repr(vars(limit)) and b"10.0.0.7" not in b"".join(limit._left)
+def test_a_limit_fills_again_and_knows_no_address(
+    store: Store, clock: Clock, made: Callable[[Clock], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit, other = Limit("tried", 3, 0.5), made(clock)
+    assert [store.allows(limit, "10.0.0.7") for _ in range(5)] == [True, True, True, False, False]
+    assert store.allows(limit, "10.0.0.8") and store.allows(limit._replace(name="else"), "10.0.0.7"), "each has its own"
+    assert other.allows(limit, "10.0.0.7") is isinstance(store, Memory), "a replica counts what another one allowed"
+    clock.now -= 100  # a replica whose clock is behind: it fills nothing, and takes nothing that was filled
+    assert isinstance(store, Memory) or not other.allows(limit, "10.0.0.7")
+    clock.now += 104
+    assert store.allows(limit, "10.0.0.7", 0.0)
+    assert [store.allows(limit, "10.0.0.7") for _ in range(3)] == [True, True, False]
+    assert not store.allows(limit, "10.0.0.7", 0.0)
+    monkeypatch.setattr(opening, "_OPENING", Limit("opening", 1, 0.0))
+    assert open_room("10.0.0.9", store)[0].code
+    assert status(open_room, "10.0.0.9", store) == 429
+    if isinstance(store, Memory):
+        told = repr(vars(store._buckets)) + repr(vars(store))
+    else:
+        keys = sorted(store._redis.keys())  # type: ignore[attr-defined]
+        kept = [key for key in keys if ":limit:" in key or key == "lora:salt"]
+        assert len(kept) == 5 and all(0 < store._redis.pttl(key) <= 600_001 for key in kept)  # type: ignore[attr-defined]
+        told = repr(keys) + repr([store._redis.hgetall(key) for key in kept[:4]])  # type: ignore[attr-defined]
+    assert "10.0.0" not in told
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:2") != network_of("2001:db8:0:1::1")
 
 

@@ -1,23 +1,31 @@
-"""How often one client may do something: buckets that fill again, under names that nobody can read.
+"""How often one client may do something: buckets that fill again, under marks that nobody can read back.
 
-A client is known by a digest of its address under a salt that is drawn anew every ten minutes and never written down:
-no address is kept. What is counted is counted by one process; a replica counts for itself.
+A client is known by a digest of its address under a salt that is drawn anew every ten minutes: no address is kept. What
+is counted is counted where the rooms are kept (``rooms/store.py``): by one process, or in the Redis of all replicas.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from threading import Lock
+from typing import NamedTuple
 
-__all__ = ["Limit", "network_of"]
+__all__ = ["SALTED", "Buckets", "Limit", "drawn_salt", "mark_of", "network_of"]
 
 _MOST_CLIENTS = 20_000
-_SALTED = 600.0  # seconds that a salt lives
+SALTED = 600.0  # seconds that a salt lives
+
+
+class Limit(NamedTuple):
+    """So many at once, and so many a second after that, for each client; ``name`` tells one limit from another."""
+
+    name: str
+    burst: float
+    a_second: float
 
 
 def network_of(address: str) -> str:
@@ -31,24 +39,34 @@ def network_of(address: str) -> str:
     return str(found)
 
 
-class Limit:
-    """So many at once, and so many a second after that, for each client."""
+def drawn_salt() -> str:
+    """A salt that nobody can guess."""
+    return secrets.token_hex(16)
 
-    def __init__(self, burst: float, a_second: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._burst, self._rate, self._clock = burst, a_second, clock
-        self._left: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
-        self._lock, self._salt, self._salted = Lock(), secrets.token_bytes(16), clock()
 
-    def allows(self, client: str, costs: float = 1.0) -> bool:
+def mark_of(client: str, salt: str) -> str:
+    """What a client is counted under."""
+    return blake2b(network_of(client).encode(), key=salt.encode(), digest_size=16).hexdigest()
+
+
+class Buckets:
+    """The limits of one process, in its memory: of so many clients, those that were seen last."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._left: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+        self._lock, self._salt, self._salted = Lock(), drawn_salt(), clock()
+
+    def allows(self, limit: Limit, client: str, costs: float = 1.0) -> bool:
         """Whether this client may once more, which then is counted; ``costs`` 0 only asks."""
         with self._lock:
             now = self._clock()
-            if now - self._salted > _SALTED:
-                self._salt, self._salted = secrets.token_bytes(16), now
+            if now - self._salted > SALTED:
+                self._salt, self._salted = drawn_salt(), now
                 self._left.clear()
-            name = blake2b(network_of(client).encode(), key=self._salt, digest_size=16).digest()
-            left, since = self._left.pop(name, (self._burst, now))
-            left = min(self._burst, left + (now - since) * self._rate)
+            name = (limit.name, mark_of(client, self._salt))
+            left, since = self._left.pop(name, (limit.burst, now))
+            left = min(limit.burst, left + (now - since) * limit.a_second)
             allowed = left >= max(costs, 1e-9)
             self._left[name] = (left - costs if allowed else left, now)
             while len(self._left) > _MOST_CLIENTS:

@@ -16,7 +16,7 @@ from lora_viz.rooms.store import Memory, Store
 __all__ = ["SHARED", "Key", "open_room", "store"]
 
 SHARED = "LORA_PLAYGROUND_REDIS"  # redis://host:6379/0
-_OPENING = Limit(12, 1 / 60)
+_OPENING = Limit("opening", 12, 1 / 60)
 _DRAWS = 50
 
 
@@ -45,9 +45,9 @@ def store() -> Store:
 
 def open_room(client: str = "", kept: Store | None = None) -> tuple[Room, Key]:
     """A new room and its key. Raises RoomError: this client opened too many, or there are too many."""
-    if client and not _OPENING.allows(client):
-        raise RoomError(say("Too many rooms were opened from here: wait a minute."), 429)
     own = kept or store()
+    if client and not own.allows(_OPENING, client):
+        raise RoomError(say("Too many rooms were opened from here: wait a minute."), 429)
     for _ in range(_DRAWS):
         key = Key(drawn_code(), drawn_secret())
         room = opened(key.code, key.secret, now())

@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from lora_viz.i18n.language import say
 from lora_viz.rooms.clock import now
+from lora_viz.rooms.limits import SALTED, Limit, drawn_salt, mark_of
 from lora_viz.rooms.question import Answer
 from lora_viz.rooms.refused import RoomError
 from lora_viz.rooms.room import Event, Room, happened
@@ -25,6 +26,7 @@ from lora_viz.rooms.store import MOST_BYTES, MOST_PHONES, MOST_ROOMS, Counts, re
 __all__ = ["Shared"]
 
 _ROOMS = "lora:rooms"  # codes by the time at which they end
+_SALT = "lora:salt"
 _PATIENCE = 3.0  # seconds that an answer of the store is waited for
 _PUT = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
@@ -60,6 +62,23 @@ redis.call('SADD', KEYS[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[2], left)
 return 'in'
 """
+# A replica whose clock is behind fills no bucket: what was counted last counts from the later of the two times.
+_ALLOWS = """
+local burst, rate, costs, now = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local was = redis.call('HMGET', KEYS[1], 'left', 'since')
+local left, since = tonumber(was[1] or burst), tonumber(was[2] or now)
+left = math.min(burst, left + math.max(0, now - since) * rate)
+if left < math.max(costs, 1e-9) then return 0 end
+if costs > 0 then
+  redis.call('HSET', KEYS[1], 'left', tostring(left - costs), 'since', string.format('%.6f', math.max(now, since)))
+  redis.call('PEXPIRE', KEYS[1], ARGV[5])
+end
+return 1
+"""
+_SALTS = """
+redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}
+"""
 
 
 class Shared:
@@ -75,6 +94,8 @@ class Shared:
             retry=Retry(NoBackoff(), 1), health_check_interval=30,
         )  # fmt: skip
         self._put, self._join = self._redis.register_script(_PUT), self._redis.register_script(_JOIN)
+        self._allows, self._salts = self._redis.register_script(_ALLOWS), self._redis.register_script(_SALTS)
+        self._salt = ("", 0.0)  # the replicas' own, and until when
 
     def add(self, room: Room) -> bool:
         with _said():
@@ -153,6 +174,23 @@ class Shared:
         with _said():
             found = self._redis.mget([_key(code, "version") for code in asked])
         return {code: int(version) for code, version in zip(asked, found, strict=True) if version is not None}
+
+    def allows(self, limit: Limit, client: str, costs: float = 1.0) -> bool:
+        with _said():
+            mark = mark_of(client, self._salted())
+            full = min(SALTED, limit.burst / limit.a_second if limit.a_second else SALTED)  # in so many seconds
+            return bool(self._allows(
+                keys=[f"lora:limit:{limit.name}:{mark}"],
+                args=[limit.burst, limit.a_second, costs, f"{self._clock():.6f}", int(1000 * full) + 1],
+            ))  # fmt: skip
+
+    def _salted(self) -> str:
+        """The salt of all replicas, which is in the store alone and ends there."""
+        salt, until = self._salt
+        if self._clock() >= until:
+            salt, left = self._salts(keys=[_SALT], args=[drawn_salt(), int(1000 * SALTED)])
+            self._salt = (salt, self._clock() + left / 1000)
+        return salt
 
     def _read(self, kept: str | None) -> Room:
         room = Room.read(json.loads(kept)) if kept else None

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from lora_viz.i18n.language import say
 from lora_viz.rooms.clock import now
+from lora_viz.rooms.limits import Buckets, Limit
 from lora_viz.rooms.question import Answer
 from lora_viz.rooms.refused import RoomError
 from lora_viz.rooms.room import Event, Room, happened
@@ -65,6 +66,9 @@ class Store(Protocol):
     def versions(self, codes: Iterable[str]) -> dict[str, int]:
         """The versions of those of these rooms that there are."""
 
+    def allows(self, limit: Limit, client: str, costs: float = 1.0) -> bool:
+        """Whether this client may once more, counted by all who share this store; ``costs`` 0 only asks."""
+
 
 def wrong(why: str) -> RoomError:
     """What a store says: ``why`` is one of gone, unknown, hidden, full, closed, older."""
@@ -112,6 +116,7 @@ class Memory:
 
     def __init__(self, clock: Callable[[], float] = now) -> None:
         self._clock, self._lock, self._rooms = clock, threading.Lock(), dict[str, _Kept]()
+        self._buckets = Buckets(clock)
 
     def add(self, room: Room) -> bool:
         with self._lock:
@@ -183,6 +188,9 @@ class Memory:
             now = self._clock()
             found = ((code, self._rooms.get(code)) for code in codes)
             return {code: kept.room.version for code, kept in found if kept is not None and kept.room.expires > now}
+
+    def allows(self, limit: Limit, client: str, costs: float = 1.0) -> bool:
+        return self._buckets.allows(limit, client, costs)
 
     def _found(self, code: str) -> _Kept:
         kept = self._rooms.get(code)

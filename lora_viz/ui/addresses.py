@@ -49,16 +49,32 @@ def lan_address() -> str:
         return named
     if any(sign.exists() for sign in _CONTAINERS):
         return ""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # an address of documentation: nobody has it
-            found = [str(probe.getsockname()[0])]
-    except OSError:  # no way out, as in a network made by this machine: it may have a number all the same
+    found = [_number_towards(None) or next(filter(None, map(_number_towards, _interfaces())), "")]
+    if not found[0]:
         try:
             found = [str(own[4][0]) for own in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
         except OSError:
             found = []
-    return next((number for number in found if not only_here(f"//{number}")), "")
+    return next((number for number in found if number and not only_here(f"//{number}")), "")
+
+
+def _interfaces() -> list[str]:
+    """Linux's names of its networks: one without a way out, such as a hotspot of one's own, is no route's."""
+    if not hasattr(socket, "SO_BINDTODEVICE"):
+        return []
+    return [name for _, name in socket.if_nameindex() if name != "lo"]
+
+
+def _number_towards(interface: str | None) -> str:
+    """The number with which this machine would send through this network, or as its routes say; empty: it cannot."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            if interface is not None:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+            probe.connect(("192.0.2.1", 9))  # an address of documentation: nobody has it, and nothing is sent
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def for_others(address: str) -> Offered:

@@ -50,9 +50,9 @@ LONGEST = 32 << 10  # bytes of a body: a curve has 1 kB
 _DRAINED = 16 << 20  # bytes that are read and dropped before it is said that they are too many
 _WAIT = 8.0  # seconds that a phone's question is held: a server that is stopped waits for those that are open
 _EVEN = 0.15  # seconds that every way in takes
-_WRONG = Limit(40, 0.5)  # codes, tokens and secrets that were not right, of one client
-_ENTERED = Limit(1500, 20.0)  # a lecture hall behind one address
-_ANSWERED = Limit(20, 2.0)  # of one phone
+_WRONG = Limit("wrong", 40, 0.5)  # codes, tokens and secrets that were not right, of one client
+_ENTERED = Limit("entered", 1500, 20.0)  # a lecture hall behind one address
+_ANSWERED = Limit("answered", 20, 2.0)  # of one phone
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -139,9 +139,13 @@ async def _known(request: Request, right: Callable[[Room, str], bool]) -> Room:
     except RoomError as error:
         if error.status != 404:
             raise
-    allowed = _WRONG.allows(_client(request))
+    allowed = await _allows(_WRONG, _client(request))
     await _evenly(begun)
     raise _refused() if allowed else _slower()
+
+
+async def _allows(limit: Limit, client: str, costs: float = 1.0) -> bool:
+    return bool(await _bell().ask("allows", limit, client, costs))
 
 
 def _slower() -> RoomError:
@@ -177,14 +181,14 @@ async def answer_join(request: Request) -> Response:
     begun, client = time.monotonic(), _client(request)
     given = await _body(request)
     try:
-        if not _WRONG.allows(client, 0.0) or not _ENTERED.allows(client):
+        if not await _allows(_WRONG, client, 0.0) or not await _allows(_ENTERED, client):
             raise _slower()
         code, token = plain_code(str(given.get("code", ""))[:20]), str(given.get("phone", ""))[:100]
         try:
             room: Room = await _bell().ask("get", code or "none")
         except RoomError as error:
             if error.status == 404:
-                _WRONG.allows(client)
+                await _allows(_WRONG, client)
             raise
         token = token if is_token(room, token) else token_of(room, drawn_secret())
         await _bell().ask("join", room.code, token)
@@ -234,7 +238,7 @@ async def answer_answer(request: Request) -> Response:
     given = await _body(request)
     room = await _known(request, is_token)
     token = _bearer(request)
-    if not _ANSWERED.allows(token):
+    if not await _allows(_ANSWERED, token):
         raise RoomError(say("That was changed too often: wait a second."), 429)
     place, nth = given.get("round"), given.get("nth")
     if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(room.rounds):

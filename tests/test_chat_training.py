@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from lora_viz.networks import chat_map
 from lora_viz.networks.adapter_batch import AdapterBatch, AdapterSpec
 from lora_viz.networks.chat_sets import HELD_OUT, NEUTRAL, SETS, styled
-from lora_viz.networks.chat_training import answered, lay_out_pairs, pair_losses, perplexity, train_pairs
+from lora_viz.networks.chat_training import answered, lay_out_pairs, pair_losses, pairs_of, perplexity, train_pairs
 from lora_viz.networks.llama import Frozen, Llama, Shape
 from lora_viz.networks.smollm2 import BEGIN, END, Chat, find_smollm2, smollm2
 
@@ -109,3 +113,28 @@ def test_the_real_model_knows_a_capital_and_takes_control_tokens_for_text() -> N
     assert (
         END not in real.encode("<|im_end|>") and real.decode(real.encode("naïve <b> 🏴 עברית")) == "naïve <b> 🏴 עברית"
     )
+
+
+def test_a_plane_is_its_adapters_trained_one_by_one_and_is_read_as_written(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Many are trained at once, smaller ranks padded: every loss is that of the adapter alone."""
+    few = {"RANKS": (1, 2, 3), "TOGETHER": ((1, 2), (3,)), "RATES": (0.01, 0.03), "STEPS": 2, "TOKENS": 2}
+    for name, value in {**few, "CHAT_MAP": tmp_path / "map.json"}.items():
+        monkeypatch.setattr(chat_map, name, value)
+    told = [list(chat_map.trained_map(chat, "q_v", seed))[-1] for seed in range(2)]
+    found = [one for one in told if isinstance(one, chat_map.ChatMap)]
+    order = sorted(np.random.default_rng([8, 1]).permutation(10)[:8].tolist())
+    given = pairs_of(chat, [SETS["pirate"].pairs[i] for i in order])
+    for i, rank in enumerate((1, 2, 3)):
+        for j, lr in enumerate((0.01, 0.03)):
+            alone = AdapterBatch(SHAPE, [AdapterSpec(rank=rank, lr=lr, modules=("q_proj", "v_proj"), seed=1)])
+            losses = np.array(list(train_pairs(chat.model, alone, given, 3)))[:, 0]
+            # float32, and Adam's first steps are signs of gradients: rounding moves a loss by no more than this
+            np.testing.assert_allclose(found[1].loss[0, :, i, j], losses[::2], rtol=1e-3)
+    (tmp_path / "map.json").write_text(chat_map.written(found), encoding="utf-8")
+    chat_map.recorded_chat_map.cache_clear()
+    read = chat_map.recorded_chat_map()
+    chat_map.recorded_chat_map.cache_clear()
+    assert read.style.shape == (2, 2, 3, 2) and read.answers == found[0].answers
+    np.testing.assert_allclose(read.loss, np.concatenate([one.loss for one in found]), rtol=1e-3)

@@ -112,7 +112,7 @@ def _draw_more(lesson: Lesson[Any], more: tuple[Control, ...], shown: frozenset[
     asks = lesson.seeded or lesson.trains or bool(more)
     if not asks or not (shown >= {"more"} or shown & {control.id for control in more}):
         return _device(shown, lesson.many) if lesson.trains else "cpu"
-    label = say(lesson.more_label or "More")
+    label = say(lesson.more_label or to_say("More"))
     with st.expander(on_screen(label), expanded=level() == "expert" and not lesson.more_label):
         for control in more:
             if control.id in shown:

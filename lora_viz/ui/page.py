@@ -125,12 +125,13 @@ def _places(lesson: Lesson[Any], now: Presented | None) -> tuple[DeltaGenerator,
     if now is not None:
         asks = bool(now.scene.controls)
         return st.container(key="scene_controls" if asks else "beside", horizontal=asks), st.container()
-    settable = lesson.controls or lesson.more or lesson.seeded or lesson.trains or lesson.beside
+    seen = _stating(lesson)
+    settable = seen.controls or seen.more or seen.seeded or seen.trains or seen.beside
     if st.query_params.get("controls") == "none" or not settable:
         return st.container(), st.container()
     left, right = st.columns([1, 4.4], gap="medium")
     controls = left.container(key="controls")
-    many = len(lesson.controls) + len(lesson.more) > _FEW
+    many = len(seen.controls) + len(seen.more) > _FEW
     return controls.container(key="many") if many else controls, right
 
 

@@ -138,7 +138,7 @@ def _over_seeds() -> str:
     return say(
         "One seed is played here. With {seeds} others, rank 1 on all seven modules, eight of the ten pairs and "
         "η = 0.003, {found} of {all} answers were a pirate's (see "
-        "[Which learning rate?](which_learning_rate)).",
+        "[Which learning rate, at which rank?](rate_and_rank)).",
         seeds=held.seeds, found=low_to_high(run.style.tolist()), all=len(HELD_OUT),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from lora_viz.lessons.statements import Verdict, false_here, true_here
 from lora_viz.networks.chat_sets import HELD_OUT
 from lora_viz.networks.recorded_many_chats import ManyChats, OneRun, recorded_many
 
-__all__ = ["LESSON"]
+__all__ = ["PART"]
 
 METHODS = ("r_1", "r_8", "r_64", "full")
 DASHES: tuple[Dash, ...] = ("dot", "dash", "solid", "solid")
@@ -188,7 +188,7 @@ def _ask(seen: Seen, _: Any) -> Measured:
                     about={"full": _rate(rates["full"])})  # fmt: skip
 
 
-LESSON = Lesson(
+PART = Lesson(
     id="which_learning_rate", menu=to_say("Which learning rate?"),
     title=to_say("Which learning rate does a chat model's adapter need?"),
     claim=to_say("With s = 2, LoRA needs ten to a hundred times the learning rate of full fine-tuning, and the "

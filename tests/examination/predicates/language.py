@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -71,6 +72,22 @@ def lora_needs_a_higher_rate(played: Played[Any]) -> bool | None:
         )
     times = [round(least[name] / least["full"]) for name in ("r_1", "r_8", "r_64")]
     return times == sorted(times, reverse=True) and len(set(times)) == 3 and times[-1] >= 10
+
+
+@claim_of("rate_rank_map")
+def the_working_rates_fall_with_the_rank(played: Played[Any]) -> bool | None:
+    """From the table: the rates at which the median of the seeds has all 20 answers, of neighbouring ranks."""
+    table, ends = played.table, []
+    for rank in sorted(set(table["rank"].tolist())):
+        at = table["rank"] == rank
+        rates = sorted(set(table["learning_rate"][at].tolist()))
+        whole = [lr for lr in rates if np.median(table["pirate_answers"][at & (table["learning_rate"] == lr)]) == 20]
+        if not whole:
+            return False
+        ends.append((whole[0], whole[-1]))
+    pairs = list(itertools.pairwise(ends))
+    never_up = all(b[0] <= a[0] and b[1] <= a[1] for a, b in pairs)
+    return never_up and ends[-1][0] < ends[0][0] and ends[-1][1] < ends[0][1]
 
 
 def _lost(played: Played[Any], place: str) -> dict[int, float]:

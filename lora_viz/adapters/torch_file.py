@@ -7,8 +7,10 @@ against the file's own, and nothing but tables, numbers and tensors is understoo
 
 from __future__ import annotations
 
+import io
 import math
 import pickletools
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from lora_viz.adapters.archive import Members
@@ -27,6 +29,12 @@ _STORAGES = {
     "torch BFloat16Storage": "BF16", "torch LongStorage": "I64", "torch IntStorage": "I32",
     "torch ShortStorage": "I16", "torch CharStorage": "I8", "torch ByteStorage": "U8", "torch BoolStorage": "BOOL",
 }  # fmt: skip
+_WORDS = frozenset((
+    "PROTO", "FRAME", "MARK", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "NONE", "NEWTRUE", "NEWFALSE", "BININT",
+    "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "GLOBAL", "BINPUT", "LONG_BINPUT",
+    "MEMOIZE", "BINGET", "LONG_BINGET", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "SETITEM", "SETITEMS", "APPEND",
+    "APPENDS", "BINPERSID", "REDUCE", "BUILD", "STOP"
+))  # fmt: skip
 _CUT = to_say("The torch file is damaged: its list of tensors cannot be read.")
 
 
@@ -117,18 +125,18 @@ def _gather(table: dict[Any, Any], path: str, depth: int, tables: list[tuple[str
 def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
-    for words, (op, arg, _) in enumerate(pickletools.genops(data)):
+    for words, (name, arg) in enumerate(_words(data)):
         if words > WORDS_MOST:
             raise AdapterError(say("The torch file's list of tensors is too long: it is not read."))
-        match op.name:
+        match name:
             case "PROTO" | "FRAME":
                 pass
             case "MARK":
                 stack.append(_Mark)
             case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE":
-                stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[op.name]())
+                stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]())
             case "NONE" | "NEWTRUE" | "NEWFALSE":
-                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[op.name])
+                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[name])
             case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE" | "SHORT_BINUNICODE":
                 stack.append(arg)
             case "GLOBAL":
@@ -142,7 +150,7 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
             case "TUPLE":
                 stack.append(tuple(_since_mark(stack)))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                few = tuple(_pop(stack) for _ in range(int(op.name[-1])))
+                few = tuple(_pop(stack) for _ in range(int(name[-1])))
                 stack.append(few[::-1])
             case "SETITEM":
                 value, key = _pop(stack), _pop(stack)
@@ -166,11 +174,24 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
                 _top(stack, dict)
             case "STOP":
                 return _pop(stack)
-            case _:
-                raise AdapterError(
-                    say("The torch file's pickle uses {name}, which a table of tensors does not need.", name=op.name)
-                )
     raise AdapterError(say(_CUT))
+
+
+def _words(data: bytes) -> Iterator[tuple[str, Any]]:
+    """Name and argument of every word of a pickle; one that no table of tensors needs is refused before it is read.
+
+    As ``pickletools.genops``, which decodes the argument of any word first, whatever stands in it.
+    """
+    given = io.BytesIO(data)
+    while code := given.read(1):
+        op = pickletools.code2op.get(code.decode("latin-1"))
+        if op is None:
+            raise AdapterError(say(_CUT))
+        if op.name not in _WORDS:
+            raise AdapterError(
+                say("The torch file's pickle uses {name}, which a table of tensors does not need.", name=op.name)
+            )
+        yield op.name, None if op.arg is None else op.arg.reader(given)
 
 
 def _pop(stack: list[Any]) -> Any:

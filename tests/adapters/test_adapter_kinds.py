@@ -221,7 +221,13 @@ def test_square_layers_are_told_by_evidence(
         ("base_model.model.k.ia3_l", "an (IA)³ file"), ("prompt_embeddings", "a file of prompts"),
         ("q.vblora_logits_A", "a VB-LoRA file"), ("base_model.model.q.fourierft_spectrum", "a FourierFT file"),
         ("q.randlora_lambda", "a RandLoRA file"), ("q.hra_u", "an HRA file"), ("m.diff", "a file of full differences"),
-        ("string_to_param.*", "a textual inversion"),
+        ("string_to_param.*", "a textual inversion"), ("base_model.model.q.gralora_A", "a GraLoRA file"),
+        ("q.glora_C", "a GLoRA file"), ("q.delora_lambda", "a DeLoRA file"), ("q.lily_router", "a Lily file"),
+        ("q.poly_lora_A", "a Poly file"), ("internal_xlora_classifier.x.weight", "an X-LoRA file"),
+        ("q.adamss_A.0", "an AdaMSS file"), ("q.psoft_R", "a PSOFT file"), ("q.osf_svd_params.U_low", "an OSF file"),
+        ("q.tinylora_v", "a TinyLoRA file"), ("q.peanut_encoders.0", "a PEANuT file"),
+        ("q.waveft_spectrum", "a WaveFT file"), ("q.road_theta", "a RoAd file"), ("q.beft_bias", "a BEFT file"),
+        ("norm.ln_tuning_layers.weight", "an LN tuning file"), ("e.trainable_tokens_delta", "a file of trained tokens"),
     ],
 )  # fmt: skip
 def test_what_is_not_read_is_named_by_whole_parts_of_a_key(key: str, kind: str) -> None:

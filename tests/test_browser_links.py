@@ -127,8 +127,9 @@ def test_a_page_without_an_experiment_is_found_as_it_was_left(visit: Visit) -> N
 
 
 def told(page: Page) -> list[str]:
-    """The numbers that the player tells of this frame."""
-    return re.findall(r"\d[\d.]*", page.locator(".player .narration").inner_text())
+    """The numbers that the player tells of this frame, whatever sign its language puts before a part of one."""
+    said = page.locator(".player .narration").inner_text()
+    return [number.replace(",", ".") for number in re.findall(r"\d+(?:[.,]\d+)?", said)]
 
 
 def test_a_language_is_chosen_and_goes_along(visit: Visit) -> None:

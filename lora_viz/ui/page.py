@@ -126,7 +126,7 @@ def _places(lesson: Lesson[Any], now: Presented | None) -> tuple[DeltaGenerator,
         asks = bool(now.scene.controls)
         return st.container(key="scene_controls" if asks else "beside", horizontal=asks), st.container()
     seen = _stating(lesson)
-    settable = seen.controls or seen.more or seen.seeded or seen.trains or seen.beside
+    settable = any(x.controls or x.more or x.seeded or x.trains or x.beside for x in (lesson, seen))
     if st.query_params.get("controls") == "none" or not settable:
         return st.container(), st.container()
     left, right = st.columns([1, 4.4], gap="medium")

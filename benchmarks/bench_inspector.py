@@ -46,7 +46,7 @@ def synthetic() -> bytes:
 
 def _largest() -> float:
     """The largest resident size of this process so far, in MB, as Linux keeps it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
 
 
@@ -75,7 +75,9 @@ def large() -> dict[str, float]:
             for _ in range(LARGE):
                 out.write(one[start:])
         del one
-        Path("/proc/self/clear_refs").write_text("5")  # the largest size begins anew at the size of now
+        Path("/proc/self/clear_refs").write_text(
+            "5", encoding="utf-8"
+        )  # the largest size begins anew at the size of now
         before, worked = _largest(), process_time()
         opened = open_adapter(path.name, FromDisk(str(path), Path(folder)))
         report = inspect_adapter(opened)

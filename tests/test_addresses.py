@@ -42,7 +42,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         monkeypatch.setattr(addresses, "_CONTAINERS", ())
         monkeypatch.setattr(socket, "socket", lambda *_: Probe())
-        monkeypatch.setattr(socket, "SO_BINDTODEVICE", 25, raising=False)
+        monkeypatch.setattr(addresses, "_BIND", 25)
         monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "eth0"), (3, "wlan0")], raising=False)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", ("127.0.1.1", 0))])
         monkeypatch.setattr(
@@ -100,7 +100,7 @@ def test_a_network_without_a_way_out_has_a_number_too(machine: Any, monkeypatch:
     machine(only_on=b"lo")
     assert lan_address() == ""
     machine(only_on=b"wlan0")
-    monkeypatch.delattr(socket, "SO_BINDTODEVICE")  # Windows and macOS: their names for themselves lead there
+    monkeypatch.setattr(addresses, "_BIND", 0)  # Windows and macOS: their names for themselves lead there
     assert lan_address() == ""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", ("192.168.137.1", 0))])
     assert lan_address() == "192.168.137.1"

@@ -1,7 +1,9 @@
 """The command line: every example of its page is run again; errors are one sentence; what JSON says is what is so."""
 
+import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,19 @@ def test_json_has_the_keys_that_the_page_lists_and_the_numbers_of_the_record() -
     assert np.isclose(module["norm_delta"], np.sqrt(energy[-1]))
     assert found["shrunk"]["ranks"][module["path"]] == module["needed"]["95"]
     assert found["budget"]["trained"] == 32 * 8 * ((4096 + 4096) + (4096 + 1024))
+
+
+@pytest.mark.parametrize(("asked", "written"), [("", "Δ"), ("cp1252", "\\u0394")])
+def test_what_a_locale_cannot_write_is_written_all_the_same(
+    asked: str, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", asked)
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="cp1252"))  # a pipe on Windows
+    with pytest.raises(SystemExit) as left:
+        main(["inspect", "--help"])
+    sys.stdout.flush()
+    assert left.value.code == 0 and written in out.getvalue().decode(asked or "utf-8")
 
 
 @pytest.mark.parametrize(

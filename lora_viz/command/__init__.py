@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 __all__ = ["main"]
 
@@ -16,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from lora_viz.core.refusals import Refusal
     from lora_viz.i18n.outside import plain
 
+    _say_in_utf8()
     try:
         code = lora_playground.main(arguments, prog_name="lora-playground", standalone_mode=False)
     except (click.ClickException, Refusal) as error:
@@ -31,3 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say_in_utf8() -> None:
+    """A pipe or a file gets UTF-8 also where the locale is another (Windows); a terminal what it can show, all escaped
+    that it cannot: a Δ in a help text is no reason to fail.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            own = stream.isatty() or os.environ.get("PYTHONIOENCODING")
+            stream.reconfigure(encoding=None if own else "utf-8", errors="backslashreplace")

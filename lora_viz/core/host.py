@@ -28,8 +28,9 @@ def cores() -> int:
 def memory() -> int | None:
     """The bytes of memory that this process may have: the machine's, or its container's; None where neither is told."""
     found = []
-    with suppress(AttributeError, ValueError, OSError):  # Windows tells it another way, and is no small host
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(ValueError, OSError):
+        if hasattr(os, "sysconf"):  # Windows tells it another way, and is no small host
+            found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for path in _OF_CONTAINERS:
         with suppress(OSError, ValueError):  # "max": none is set
             found.append(int(Path(path).read_text(encoding="ascii")))

@@ -20,6 +20,7 @@ __all__ = ["ADDRESS", "Offered", "announced", "for_others", "lan_address", "only
 
 ADDRESS = "LORA_PLAYGROUND_ADDRESS"  # the name or number under which others reach this machine, maybe with a port
 _NAMED = re.compile(r"(?:\[[\da-fA-F:.]+\]|[\w.\-]+)(?::\d{1,5})?")
+_BIND = getattr(socket, "SO_BINDTODEVICE", 0)  # Linux alone has it
 _CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 
@@ -60,7 +61,7 @@ def lan_address() -> str:
 
 def _interfaces() -> list[str]:
     """Linux's names of its networks: one without a way out, such as a hotspot of one's own, is no route's."""
-    if not hasattr(socket, "SO_BINDTODEVICE"):
+    if not _BIND:
         return []
     return [name for _, name in socket.if_nameindex() if name != "lo"]
 
@@ -70,7 +71,7 @@ def _number_towards(interface: str | None) -> str:
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             if interface is not None:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+                probe.setsockopt(socket.SOL_SOCKET, _BIND, interface.encode())
             probe.connect(("192.0.2.1", 9))  # an address of documentation: nobody has it, and nothing is sent
             return str(probe.getsockname()[0])
     except OSError:

@@ -35,6 +35,7 @@ _WORDS = frozenset((
     "MEMOIZE", "BINGET", "LONG_BINGET", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "SETITEM", "SETITEMS", "APPEND",
     "APPENDS", "BINPERSID", "REDUCE", "BUILD", "STOP"
 ))  # fmt: skip
+_OPCODES = {op.code: op for op in pickletools.opcodes}
 _CUT = to_say("The torch file is damaged: its list of tensors cannot be read.")
 
 
@@ -142,11 +143,11 @@ def _understand(data: bytes, places: dict[str, tuple[int, int]]) -> Any:
             case "GLOBAL":
                 stack.append(_Global(str(arg)))
             case "BINPUT" | "LONG_BINPUT":
-                memo[int(arg)] = stack[-1]  # type: ignore[arg-type]
+                memo[int(arg)] = stack[-1]
             case "MEMOIZE":
                 memo[len(memo)] = stack[-1]
             case "BINGET" | "LONG_BINGET":
-                stack.append(memo[int(arg)])  # type: ignore[arg-type]
+                stack.append(memo[int(arg)])
             case "TUPLE":
                 stack.append(tuple(_since_mark(stack)))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
@@ -184,7 +185,7 @@ def _words(data: bytes) -> Iterator[tuple[str, Any]]:
     """
     given = io.BytesIO(data)
     while code := given.read(1):
-        op = pickletools.code2op.get(code.decode("latin-1"))
+        op = _OPCODES.get(code.decode("latin-1"))
         if op is None:
             raise AdapterError(say(_CUT))
         if op.name not in _WORDS:

@@ -192,7 +192,15 @@ def _words(data: bytes) -> Iterator[tuple[str, Any]]:
             raise AdapterError(
                 say("The torch file's pickle uses {name}, which a table of tensors does not need.", name=op.name)
             )
-        yield op.name, None if op.arg is None else op.arg.reader(given)
+        yield op.name, _name(given) if op.name == "GLOBAL" else None if op.arg is None else op.arg.reader(given)
+
+
+def _name(given: io.BytesIO) -> str:
+    """Module and name of a global, a line each, as they stand: the library's reader would decode escapes in them."""
+    lines = [given.readline() for _ in range(2)]
+    if not all(line.endswith(b"\n") for line in lines):
+        raise AdapterError(say(_CUT))
+    return " ".join(line[:-1].decode("ascii") for line in lines)
 
 
 def _pop(stack: list[Any]) -> Any:

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 import lora_viz
 from lora_viz import lesson, lessons
 from lora_viz.content.decks.scenes import Deck, Question, Scene
+from lora_viz.i18n.language import languages, speak
 from lora_viz.lessons import basics, walk
 from lora_viz.lessons.controls import Choice, File, Number, SettingError, Several, Switch, Text, Upload, Whole
 from lora_viz.lessons.deck_file import deck_html
@@ -202,3 +203,13 @@ def test_each_kind_of_control_says_what_it_allows() -> None:
         with pytest.raises(SettingError) as refused:
             control.check(bad)
         assert str(refused.value).endswith(f"is not possible in this lesson. Valid values: {allowed}.")
+
+
+def test_a_lesson_opens_at_the_same_settings_in_every_language() -> None:
+    """What a control begins with is read back by the code, so a number in it keeps its point."""
+    for each in (*lessons(), *walk.measured()):
+        found = {}
+        for code in languages():
+            with speak(code):
+                found[code] = each.settings()
+        assert len(set(map(repr, found.values()))) == 1, each.id

@@ -210,7 +210,7 @@ def _own_numbers(answers: Mapping[str, Any]) -> tuple[Control, ...]:
 
 
 def _written(matrix: np.ndarray) -> str:
-    return "\n".join(" ".join(plain(v, 12).replace("−", "-") for v in row) for row in matrix)
+    return "\n".join(" ".join(f"{v:.12g}" for v in row) for row in matrix)  # with a point, in every language
 
 
 def measure(settings: Settings, lab: Lab) -> WorkedTable:
